@@ -1,0 +1,78 @@
+"""The command line: `assess`. Each command is in the module that its name leads to, loaded when it is called."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import click
+
+from assess_core.errors import AssessError
+from assess_core.settings import Settings
+
+COMMANDS: Final = {
+    "ingest": "ingest",
+    "failed": "failed",
+    "table": "tables",
+    "score": "tables",
+    "slices": "archive",
+    "archive": "archive",
+    "verify": "archive",
+    "clear": "archive",
+    "exhaust": "exhaust",
+    "sample-events": "samples",
+    "demo": "demo",
+    "api": "serve",
+    "up": "serve",
+    "settings": "about",
+    "doctor": "about",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is asked for: `--help` of one command does not import DuckDB."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"assess_core.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except AssessError as error:
+            click.echo(f"assess: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            # whoever read our output (`| head`) has had enough; Python must not complain when it flushes
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Folder of all that is embedded [ASSESS_HOME, or .assess]."
+)
+@click.version_option(package_name="assessment-lakehouse")
+@click.pass_context
+def main(ctx: click.Context, home: Path | None) -> None:
+    """Assessment attempts: events in, scores out, finished weeks archived, reports that never change.
+
+    \b
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 unknown batch, 4 refused, 5 a store is away: try again later.
+    Results go to standard output, everything else to standard error.
+
+    \b
+    Examples:
+      assess ingest events/                        fold a folder of events into the hot store
+      assess score --user U --assessment A         the score that a learner reads
+      assess archive --closed && assess verify --closed && assess clear --closed
+      assess exhaust BATCH --report response       the report that a mentor downloads
+    """
+    ctx.obj = Settings.from_env(os.environ, str(home) if home else None)

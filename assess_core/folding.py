@@ -1,0 +1,188 @@
+"""Use case: fold a batch of decoded events into the hot store.
+
+Order of writes: slices, rows, map entries, then what is derived, then failed events. Whatever a map names exists; a crash
+between any two writes is mended when the log repeats the batch, and no reader can see it as wrong.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from assess_core.attempts import AttemptVersion
+from assess_core.events import Accepted, Decoded, FailedEvent, Reason, Recompute, Record, failed, raw_hash
+from assess_core.ports import Facts, HotStore, Learner
+from assess_core.scores import Activity, ActivityKey, Derived, Entry, Summary, derive, newest_versions
+
+
+class Checks(NamedTuple):
+    """What is asked of an event beyond its own text."""
+
+    facts: Facts
+    question_count: bool = False
+    """Whether more distinct questions than the assessment has make an event fail."""
+
+
+class Folded(NamedTuple):
+    """What became of a batch: every record is counted once, in one of the first four."""
+
+    stored: int
+    repeated: int
+    recomputed: int
+    failed: int
+    counting: list[int]
+    """The stored versions that are the newest of their attempt now (8 bytes of their hash each)."""
+    displaced: set[int]
+    """The versions that were the newest before, and are not now."""
+
+
+class Tally:
+    """What became of a run: events = stored + repeated + recomputed + failed; some of the stored are superseded."""
+
+    def __init__(self) -> None:
+        self.stored = self.repeated = self.recomputed = self.failed = 0
+        # 8 bytes a stored version: 0.3 % of the 2-3 kB that an event has
+        self._counting = array("Q")
+        self._displaced: set[int] = set()
+
+    def add(self, folded: Folded) -> None:
+        """Count a batch."""
+        self.stored += folded.stored
+        self.repeated += folded.repeated
+        self.recomputed += folded.recomputed
+        self.failed += folded.failed
+        self._counting.extend(folded.counting)
+        self._displaced |= folded.displaced
+
+    @property
+    def events(self) -> int:
+        return self.stored + self.repeated + self.recomputed + self.failed
+
+    @property
+    def superseded(self) -> int:
+        """How many of the stored versions are not the newest of their attempt."""
+        return self.stored - sum(version not in self._displaced for version in self._counting)
+
+
+def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
+    """Fold a batch as a whole: one read of the learners it touches, one set of writes, one read again for what is derived.
+
+    Raises `StoreUnavailable`; then nothing is known of the batch, and folding it again is right.
+    """
+    decoded = list(batch)
+    users = {_user_id(event) for event in decoded if not isinstance(event, FailedEvent)}
+    before = hot.learners(users) if users else {}
+    plan = _decide(decoded, before, checks)
+    if plan.rows:
+        hot.add_slices({row.slice for row in plan.rows})
+        hot.add_rows(plan.rows)
+        hot.add_entries([Entry.of(row) for row in plan.rows])
+    after = hot.learners(users) if plan.rows else before
+    _write_derived(hot, after)
+    if plan.failed:
+        hot.add_failed(plan.failed)
+    _mend(hot, plan.accepted)
+    counting, displaced = _superseding(plan.new, before, after)
+    return Folded(len(plan.new), plan.repeated, plan.recomputed, len(plan.failed), counting, displaced)
+
+
+class _Plan(NamedTuple):
+    rows: list[AttemptVersion]
+    """What is to be written: new versions, and known ones with an earlier receipt."""
+    new: set[bytes]
+    accepted: list[Record]
+    failed: list[FailedEvent]
+    repeated: int
+    recomputed: int
+
+
+def _user_id(event: Accepted | Recompute) -> str:
+    return event.version.key.user_id if isinstance(event, Accepted) else event.user_id
+
+
+def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Checks) -> _Plan:
+    """Which rows to write, from the batch and what the maps name. A content hash covers the key: it names one version."""
+    receipts = {
+        entry.version.content_hash: entry.received_at for learner in before.values() for entry in learner.entries
+    }
+    rows: dict[bytes, AttemptVersion] = {}
+    plan = _Plan([], set(), [], [], 0, 0)
+    repeated = recomputed = 0
+    for event in decoded:
+        if isinstance(event, FailedEvent):
+            plan.failed.append(event)
+            continue
+        if isinstance(event, Recompute):
+            recomputed += 1
+            plan.accepted.append(event.record)
+            continue
+        row, hash_ = event.version, event.version.version.content_hash
+        if hash_ in receipts:
+            repeated += 1
+        elif refusal := _refusal(event, checks):
+            plan.failed.append(refusal)
+            continue
+        else:
+            plan.new.add(hash_)
+        plan.accepted.append(event.record)
+        if hash_ not in receipts or row.received_at < receipts[hash_]:
+            rows[hash_], receipts[hash_] = row, row.received_at
+    return plan._replace(rows=list(rows.values()), repeated=repeated, recomputed=recomputed)
+
+
+def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
+    key = event.version.key
+    leaf_nodes = checks.facts.leaf_nodes(key.course_id)
+    if leaf_nodes is not None and key.content_id not in leaf_nodes:
+        message = f"assessment {key.content_id!r} is not among the leaf nodes of course {key.course_id!r}"
+        return failed(event.record, Reason.NOT_A_LEAF_NODE, message)
+    if checks.question_count:
+        count = checks.facts.question_count(key.content_id)
+        if count is not None and event.questions > count:
+            message = f"{event.questions} distinct questions were answered; assessment {key.content_id!r} has {count}"
+            return failed(event.record, Reason.TOO_MANY_QUESTIONS, message)
+    return None
+
+
+def _write_derived(hot: HotStore, learners: dict[str, Learner]) -> None:
+    """Write what is derived wherever it differs from what is stored: for repeats too, so a crash is mended by a replay."""
+    summaries: list[Summary] = []
+    expected: dict[ActivityKey, Activity] = {}
+    for learner in learners.values():
+        derived: Derived = derive(learner.entries)
+        summaries += [summary for key, summary in derived.summaries.items() if learner.summaries.get(key) != summary]
+        expected |= derived.activities
+    if summaries:
+        hot.put_summaries(summaries)
+    stored = hot.activities(expected.keys()) if expected else {}
+    activities = [activity for key, activity in expected.items() if stored.get(key) != activity]
+    if activities:
+        hot.put_activities(activities)
+
+
+def _mend(hot: HotStore, accepted: Iterable[Record]) -> None:
+    """Mark what was set aside once and is stored now."""
+    partitions: dict[tuple[str, int], dict[int, bytes]] = {}
+    for record in accepted:
+        partitions.setdefault((record.topic, record.partition), {})[record.offset] = record.raw
+    for (topic, partition), raws in partitions.items():
+        keys = hot.unmended(topic, partition, min(raws), max(raws))
+        mended = [key for key in keys if key.offset in raws and raw_hash(raws[key.offset]) == key.raw_hash]
+        if mended:
+            hot.mend(mended)
+
+
+def _superseding(new: set[bytes], before: dict[str, Learner], after: dict[str, Learner]) -> tuple[list[int], set[int]]:
+    """Of the stored versions those that count now, and those that counted before and do not now."""
+    if not new:
+        return [], set()
+    counted = {_hash(entry) for learner in before.values() for entry in newest_versions(learner.entries)}
+    counts = {_hash(entry) for learner in after.values() for entry in newest_versions(learner.entries)}
+    return [_short(hash_) for hash_ in counts & new], {_short(hash_) for hash_ in counted - counts}
+
+
+def _hash(entry: Entry) -> bytes:
+    return entry.version.content_hash
+
+
+def _short(hash_: bytes) -> int:
+    return int.from_bytes(hash_[:8])

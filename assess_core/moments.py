@@ -1,0 +1,82 @@
+"""Moments are epoch milliseconds in UTC (`int`) everywhere inside; here they are read and written, once."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from assess_core.errors import BadTime
+
+EARLIEST: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
+LATEST: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z; a year the driver cannot decode makes every read fail
+DAY: Final = 86_400_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}\Z", re.ASCII)
+_DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)?\Z", re.ASCII)
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY, "w": 7 * DAY, None: 1000}
+
+
+def millis(moment: datetime) -> int:
+    """Epoch milliseconds of an aware moment; what is below a millisecond is dropped."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def moment(at: int) -> datetime:
+    """The aware UTC moment of epoch milliseconds."""
+    return EPOCH + timedelta(milliseconds=at)
+
+
+def iso(at: int) -> str:
+    """`2024-12-30T23:59:59.999Z`: how every table, report and answer shows a moment."""
+    return moment(at).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
+
+
+def iso_or_empty(at: int) -> str | None:
+    """As `iso`; version time 1970-01-01 stands for "no clock" and is shown as empty (design section 5)."""
+    return iso(at) if at else None
+
+
+def clock(value: int | float | str) -> int:
+    """A clock of the wire: an integer, numeric text or ISO 8601 text (UTC where it names no zone), as epoch ms.
+
+    Raises `ValueError` with a sentence for negative, fractional or unreadable clocks; ranges are the caller's rule.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if _INTEGER.match(text):
+            value = int(text)
+        else:
+            try:
+                read = datetime.fromisoformat(text)
+                return millis(read if read.tzinfo else read.replace(tzinfo=UTC))
+            except (ValueError, OverflowError):
+                raise ValueError(f"{value[:40]!r} is neither epoch milliseconds nor ISO 8601") from None
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError(f"{value!r} is a fractional clock")
+        value = int(value)
+    if value < 0:
+        raise ValueError(f"{value} is a negative clock")
+    return value
+
+
+def parse_moment(text: str, what: str = "--as-of") -> int:
+    """A moment that a person typed: ISO 8601 (a date is its midnight in UTC) or epoch milliseconds, 2000 to 2100.
+
+    Raises `BadTime`.
+    """
+    try:
+        at = clock(text)
+    except ValueError as error:
+        raise BadTime(f"{what}: {error}; write it like 2025-01-06 or 2025-01-06T00:00:00Z") from None
+    if not EARLIEST <= at < LATEST:
+        raise BadTime(f"{what}: {text!r} is not between 2000 and 2100; write it like 2025-01-06T00:00:00Z")
+    return at
+
+
+def parse_duration(text: str, what: str) -> int:
+    """`90s`, `15m`, `24h`, `1d` (bare numbers are seconds), as milliseconds. Raises `BadTime`."""
+    found = _DURATION.match(text.strip())
+    if not found:
+        raise BadTime(f"{what}: {text!r} is not a duration; write it like 24h, 90m or 1d")
+    return int(found[1]) * _UNITS[found[2]]

@@ -1,0 +1,49 @@
+"""Settings: read once from a mapping, by whoever starts; nothing else reads the environment."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from assess_core.moments import parse_duration
+
+
+class Settings(NamedTuple):
+    """Where everything is. The defaults need no server; all that is embedded lies below the home folder."""
+
+    home: Path
+    """`ASSESS_HOME`, or `--home`: the folder below which everything embedded lies (default `.assess`)."""
+    hot_store: str
+    """`ASSESS_HOT_STORE`: where attempts land first, `sqlite:///PATH` (default `sqlite:///HOME/hot.sqlite`)."""
+    lake: str
+    """`ASSESS_LAKE`: the folder of the Delta tables (default `HOME/lake`)."""
+    exhausts: str
+    """`ASSESS_EXHAUSTS`: the folder that reports are written to (default `HOME/exhausts`)."""
+    log: str
+    """`ASSESS_LOG`: the folder of JSON lines that `assess up` tails (default `HOME/log`)."""
+    grace: int
+    """`ASSESS_GRACE`: how long after its end a week stays open, in ms (default `1d`)."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
+        """The settings that an environment asks for; an empty variable counts as not set. Raises `BadTime`."""
+        root = Path(home or env.get("ASSESS_HOME") or ".assess").absolute()
+        grace = env.get("ASSESS_GRACE") or "1d"
+        return cls(
+            home=root,
+            hot_store=env.get("ASSESS_HOT_STORE") or f"sqlite:///{root / 'hot.sqlite'}",
+            lake=env.get("ASSESS_LAKE") or str(root / "lake"),
+            exhausts=env.get("ASSESS_EXHAUSTS") or str(root / "exhausts"),
+            log=env.get("ASSESS_LOG") or str(root / "log"),
+            grace=parse_duration(grace, "ASSESS_GRACE"),
+        )
+
+    def env(self) -> dict[str, str]:
+        """The variables that give these settings again: how `up` hands them to the processes it starts."""
+        return {
+            "ASSESS_HOME": str(self.home),
+            "ASSESS_HOT_STORE": self.hot_store,
+            "ASSESS_LAKE": self.lake,
+            "ASSESS_EXHAUSTS": self.exhausts,
+            "ASSESS_LOG": self.log,
+            "ASSESS_GRACE": f"{self.grace}ms",
+        }

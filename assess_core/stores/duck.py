@@ -1,0 +1,62 @@
+"""DuckDB as the engine: in memory, never a shared file; the SQL that several stores need."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import duckdb
+
+from assess_core.ports import LakeFile
+
+_MAPS: Final = "MAP(VARCHAR, VARCHAR)[]"
+
+WIRE_QUESTION: Final = (
+    "STRUCT(id VARCHAR, assess_ts BIGINT, max_score DOUBLE, score DOUBLE, type VARCHAR, title VARCHAR, "
+    f"resvalues {_MAPS}, params {_MAPS}, description VARCHAR, duration DOUBLE)[]"
+)
+"""The type of `question` as the hot store's JSON text has it: `assess_ts` in epoch milliseconds."""
+
+MACROS: Final = f"""
+CREATE MACRO question_of(text) AS list_transform(text::JSON::{WIRE_QUESTION}, lambda q: struct_update(
+    q, assess_ts := make_timestamptz(q.assess_ts * 1000)));
+CREATE MACRO text_of(question) AS to_json(list_transform(question, lambda q: struct_update(
+    q, assess_ts := epoch_ms(q.assess_ts))))::VARCHAR;
+CREATE MACRO hash_of(user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on,
+                     total_score, total_max_score, grand_total, question) AS
+    unhex(left(sha256(json_array(
+        user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on),
+        total_score, total_max_score, grand_total,
+        to_json(list_transform(question, lambda q: struct_update(q, assess_ts := epoch_ms(q.assess_ts))))
+    )::VARCHAR), 32));
+"""
+"""`question_of` JSON text -> nested, `text_of` its inverse, `hash_of` the content hash (attempts.canonical) in SQL."""
+
+
+@contextmanager
+def connect() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing."""
+    with TemporaryDirectory(prefix="assess-duckdb-") as spill:
+        config = {
+            "temp_directory": spill,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        connection = duckdb.connect(":memory:", config=config)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(MACROS)
+            yield connection
+        finally:
+            connection.close()
+
+
+def parquet(files: Sequence[LakeFile]) -> str:
+    """The lake's files as a table expression, partition columns read from the files' paths."""
+    urls = ", ".join(literal(file.url) for file in files)
+    return f"read_parquet([{urls}], hive_partitioning = true, hive_types = {{'year': INTEGER, 'week': INTEGER}})"
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

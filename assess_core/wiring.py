@@ -1,0 +1,34 @@
+"""Settings -> stores: the only place that chooses an adapter, and it chooses by URL."""
+
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from assess_core.errors import BadSettings
+from assess_core.ports import Stores
+from assess_core.settings import Settings
+
+
+def open_stores(settings: Settings) -> Stores:
+    """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
+    from assess_core.stores.delta import DeltaLake
+    from assess_core.stores.sqlite import SqliteHot
+    from assess_core.stores.union import open_union
+
+    scheme = urlsplit(settings.hot_store).scheme
+    if scheme != "sqlite":
+        raise BadSettings(f"ASSESS_HOT_STORE: {settings.hot_store!r} is not a store; write sqlite:///PATH")
+    hot = SqliteHot(settings.hot_store)
+    lake = DeltaLake(_folder("ASSESS_LAKE", settings.lake))
+    return Stores(hot, hot, lake, partial(open_union, hot, lake), _folder("ASSESS_EXHAUSTS", settings.exhausts))
+
+
+def log_folder(settings: Settings) -> Path:
+    """The folder of the log that `up` tails. Raises `BadSettings`."""
+    return _folder("ASSESS_LOG", settings.log)
+
+
+def _folder(name: str, text: str) -> Path:
+    if "://" in text:
+        raise BadSettings(f"{name}: {text!r} is not a path; write a folder")
+    return Path(text).absolute()

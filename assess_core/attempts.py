@@ -116,8 +116,8 @@ def _two_decimals(value: float) -> str:
 def question_text(answers: Sequence[Answer]) -> str:
     """The answers as compact JSON text: what the hot store keeps and what the content hash covers.
 
-    Keys in the order of `Answer`'s fields, no spaces, null for what is missing. Text escapes only `"`, `\\`, and what is
-    below U+0020 (short forms where JSON has them, else `\\u00XX` with capital digits). Numbers are the shortest that
+    Keys in the order of `Answer`'s fields, no spaces, null for what is missing. Text escapes only `"`, `\\` and
+    what is below U+0020 (short forms where JSON has them, else `\\u00XX` with capital digits). Numbers are the shortest that
     read back, with `.0` on whole ones and an exponent only from 1e21 up and below 1e-6. This is the text that
     DuckDB's `to_json` gives for the lake's nested columns, so SQL over the files can recompute the hash.
     """
@@ -173,7 +173,7 @@ def _is_plain(value: float) -> bool:
 
 
 def _number(value: float) -> float | msgspec.Raw:
-    """A number whose JSON text is DuckDB's; msgspec differs in 1e16..1e21 and 1e-6..1e-4, where it writes an exponent."""
+    """A number whose JSON text is DuckDB's; in 1e16..1e21 and 1e-6..1e-4 msgspec would write an exponent."""
     if _is_plain(value) or not 1e-6 <= abs(value) < 1e21:
         return value
     text = format(Decimal(repr(value)), "f")

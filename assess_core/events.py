@@ -199,7 +199,7 @@ def _parse(record: Record) -> Accepted | Recompute:
         raise _BadEvent(Reason.BAD_SHAPE, "the event does not have the expected shape: `assessmentTs` is missing")
     attempted_on = _clock(event.assessmentTs, "assessmentTs", moments.EARLIEST)
     answers = [_answer(answer) for answer in event.events]
-    newest = max(attempted_on, max(answer.assess_ts or 0 for answer in answers))
+    newest = max(attempted_on, *(answer.assess_ts or 0 for answer in answers))
     if received_at is None:
         received_at = newest  # a bare event: the log does not say, so the event's own newest clock does
     elif newest > received_at + AHEAD_TOLERANCE:

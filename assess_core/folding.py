@@ -1,7 +1,7 @@
 """Use case: fold a batch of decoded events into the hot store.
 
-Order of writes: slices, rows, map entries, then what is derived, then failed events. Whatever a map names exists; a crash
-between any two writes is mended when the log repeats the batch, and no reader can see it as wrong.
+Order of writes: slices, rows, map entries, then what is derived, then failed events. Whatever a map names exists; a
+crash between any two writes is mended when the log repeats the batch, and no reader can see it as wrong.
 """
 
 from array import array
@@ -64,7 +64,7 @@ class Tally:
 
 
 def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
-    """Fold a batch as a whole: one read of the learners it touches, one set of writes, one read again for what is derived.
+    """Fold a batch as a whole: a read of the learners it touches, a set of writes, a read again for what is derived.
 
     Raises `StoreUnavailable`; then nothing is known of the batch, and folding it again is right.
     """
@@ -100,7 +100,7 @@ def _user_id(event: Accepted | Recompute) -> str:
 
 
 def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Checks) -> _Plan:
-    """Which rows to write, from the batch and what the maps name. A content hash covers the key: it names one version."""
+    """Which rows to write, from the batch and what the maps name; a content hash covers the key, so it is a version."""
     receipts = {
         entry.version.content_hash: entry.received_at for learner in before.values() for entry in learner.entries
     }
@@ -144,7 +144,7 @@ def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
 
 
 def _write_derived(hot: HotStore, learners: dict[str, Learner]) -> None:
-    """Write what is derived wherever it differs from what is stored: for repeats too, so a crash is mended by a replay."""
+    """Write what is derived where it differs from what is stored: for repeats too, so that a replay mends a crash."""
     summaries: list[Summary] = []
     expected: dict[ActivityKey, Activity] = {}
     for learner in learners.values():

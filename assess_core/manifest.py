@@ -28,9 +28,9 @@ class Contents(NamedTuple):
     versions: int
     attempts: int
     total_score: float
-    """Sum of `total_score` over the distinct copies, added in the order of their hashes (so it is the same each time)."""
+    """Sum of `total_score` over the distinct copies, added in the order of their hashes: the same each time."""
     digest: str
-    """Order-free: the sum of SHA-256 over each distinct copy, modulo a prime (64 hex digits, see docs/content-hash.md)."""
+    """Order-free: a sum of SHA-256 over the distinct copies, modulo a prime (64 hex digits, docs/content-hash.md)."""
 
 
 class ManifestEntry(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ _WEEK = re.compile(r"(\d{4})-W(\d{2})\Z", re.ASCII)
 
 
 class IsoWeek(NamedTuple):
-    """A Monday-to-Sunday week in UTC, named as ISO 8601 names it: it has its own year (30 December 2024 is 2025-W01)."""
+    """A Monday-to-Sunday week in UTC, named as ISO 8601 names it, by its own year: 30 December 2024 is 2025-W01."""
 
     year: int
     week: int

@@ -56,9 +56,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--home", type=click.Path(path_type=Path), help="Folder of all that is embedded [ASSESS_HOME, or .assess]."
-)
+@click.option("--home", type=click.Path(path_type=Path), help="Folder of all that is embedded.")
 @click.version_option(package_name="assessment-lakehouse")
 @click.pass_context
 def main(ctx: click.Context, home: Path | None) -> None:

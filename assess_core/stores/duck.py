@@ -37,7 +37,7 @@ CREATE MACRO hash_of(user_id, course_id, batch_id, content_id, attempt_id, last_
 def connect() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing."""
     with TemporaryDirectory(prefix="assess-duckdb-") as spill:
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": spill,
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",

@@ -117,8 +117,8 @@ def question_text(answers: Sequence[Answer]) -> str:
     """The answers as compact JSON text: what the hot store keeps and what the content hash covers.
 
     Keys in the order of `Answer`'s fields, no spaces, null for what is missing. Text escapes only `"`, `\\` and
-    what is below U+0020 (short forms where JSON has them, else `\\u00XX` with capital digits). Numbers are the shortest that
-    read back, with `.0` on whole ones and an exponent only from 1e21 up and below 1e-6. This is the text that
+    what is below U+0020 (short forms where JSON has them, else `\\u00XX` with capital digits). Numbers are the shortest
+    that read back, with `.0` on whole ones and an exponent only from 1e21 up and below 1e-6. This is the text that
     DuckDB's `to_json` gives for the lake's nested columns, so SQL over the files can recompute the hash.
     """
     return _json([_plain(answer) for answer in answers])

@@ -1,0 +1,46 @@
+"""What tests share: where things are, and stores that hold nothing yet."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from assess_core.ports import HotStore, Stores
+from assess_core.settings import Settings
+from assess_core.stores.memory import MemoryHot
+
+SUNBIRD = Path(__file__).parents[2] / "shared" / "fixtures" / "sunbird"
+
+
+@pytest.fixture(scope="session")
+def sunbird() -> Path:
+    """The reference data; it is not part of the repository, so a test that needs it skips where it is missing."""
+    if not SUNBIRD.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the reference data is missing: {SUNBIRD} is not a folder")
+        pytest.skip(f"the reference data is missing: {SUNBIRD} is not a folder")
+    return SUNBIRD
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The defaults, below a home folder of this test's own."""
+    return Settings.from_env({}, str(tmp_path / "home"))
+
+
+@pytest.fixture
+def stores(settings: Settings) -> Stores:
+    """All embedded stores, empty, as the product opens them."""
+    from assess_core.wiring import open_stores
+
+    return open_stores(settings)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def hot(request: pytest.FixtureRequest, tmp_path: Path) -> HotStore:
+    """An empty hot store with 4 shards, of every kind that there is."""
+    if request.param == "memory":
+        return MemoryHot(shards=4)
+    from assess_core.stores.sqlite import SqliteHot
+
+    return SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}?shards=4")

@@ -54,7 +54,7 @@ docs: $(SETUP) ## Check the docs: links, commands, and a line for every setting,
 lock: $(SETUP) ## Resolve requirements.lock again; pins stay unless pyproject.toml asks otherwise (UPGRADE=1: newest).
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/pip install --quiet --disable-pip-version-check $(UV)
-	.venv/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
+	.venv/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
 		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
 

@@ -1,5 +1,6 @@
 """DuckDB as the engine: in memory, never a shared file; the SQL that several stores need."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -9,6 +10,7 @@ import duckdb
 
 from assess_core.ports import LakeFile
 
+_PATTERN: Final = re.compile(r"([*?\[])")
 _MAPS: Final = "MAP(VARCHAR, VARCHAR)[]"
 
 WIRE_QUESTION: Final = (
@@ -51,10 +53,41 @@ def connect() -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
+_TIME: Final = "TIMESTAMP WITH TIME ZONE"
+_COLUMNS: Final = (
+    ("batch_id", "VARCHAR"),
+    ("year", "INTEGER"),
+    ("week", "INTEGER"),
+    ("user_id", "VARCHAR"),
+    ("course_id", "VARCHAR"),
+    ("content_id", "VARCHAR"),
+    ("attempt_id", "VARCHAR"),
+    ("last_attempted_on", _TIME),
+    ("has_answers", "BOOLEAN"),
+    ("content_hash", "BLOB"),
+    ("total_score", "DOUBLE"),
+    ("total_max_score", "DOUBLE"),
+    ("grand_total", "VARCHAR"),
+    ("updated_on", _TIME),
+    ("question", WIRE_QUESTION.replace("assess_ts BIGINT", f"assess_ts {_TIME}")),
+)
+# year and week are in no file: Delta keeps partition columns in paths. They are computed from the receipt, which is what
+# they mean, and not read from the path: above the lake a folder named `year=2000` or `batch_id=x` would win
+_COMPUTED: Final = {
+    "year": "isoyear(make_timestamp(epoch_us(updated_on)))::INTEGER AS year",
+    "week": "week(make_timestamp(epoch_us(updated_on)))::INTEGER AS week",
+}
+
+
 def parquet(files: Sequence[LakeFile]) -> str:
-    """The lake's files as a table expression, partition columns read from the files' paths."""
-    urls = ", ".join(literal(file.url) for file in files)
-    return f"read_parquet([{urls}], hive_partitioning = true, hive_types = {{'year': INTEGER, 'week': INTEGER}})"
+    """The lake's files as a table expression with the columns of `rows.LAKE_SCHEMA`, in its order; none: no rows."""
+    if not files:
+        columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in _COLUMNS)
+        return f"(SELECT {columns} WHERE false)"
+    columns = ", ".join(_COMPUTED.get(name, name) for name, _ in _COLUMNS)
+    # a name of a folder above the lake is no pattern: `a*b` would read `axb` too
+    urls = ", ".join(literal(_PATTERN.sub(r"[\1]", file.url)) for file in files)
+    return f"(SELECT {columns} FROM read_parquet([{urls}], hive_partitioning = false))"
 
 
 def literal(text: str) -> str:

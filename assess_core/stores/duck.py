@@ -71,8 +71,8 @@ _COLUMNS: Final = (
     ("updated_on", _TIME),
     ("question", WIRE_QUESTION.replace("assess_ts BIGINT", f"assess_ts {_TIME}")),
 )
-# year and week are in no file: Delta keeps partition columns in paths. They are computed from the receipt, which is what
-# they mean, and not read from the path: above the lake a folder named `year=2000` or `batch_id=x` would win
+# year and week are in no file: Delta keeps partition columns in paths. They are computed from the receipt, which is
+# what they mean, and not read from the path: above the lake a folder named `year=2000` or `batch_id=x` would win
 _COMPUTED: Final = {
     "year": "isoyear(make_timestamp(epoch_us(updated_on)))::INTEGER AS year",
     "week": "week(make_timestamp(epoch_us(updated_on)))::INTEGER AS week",

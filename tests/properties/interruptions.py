@@ -1,0 +1,126 @@
+"""Stores that stop a test at every boundary: to crash there, or to let somebody else go first."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar, cast
+
+Store = TypeVar("Store")
+NEVER: Final = 1 << 60
+"""More boundaries than any test has."""
+
+
+class Crash(Exception):
+    """The process died here."""
+
+
+class Fuse:
+    """Raises `Crash` at its n-th call and at every one after it: what is dead writes nothing more."""
+
+    def __init__(self, calls: int = NEVER) -> None:
+        self.left = calls
+
+    def __call__(self) -> None:
+        if self.left <= 0:
+            raise Crash
+        self.left -= 1
+
+
+class _Watched:
+    """Calls `boundary` before and after every call of a store, and before every item of what it yields."""
+
+    def __init__(self, store: object, boundary: Callable[[], None]) -> None:
+        self._store = store
+        self._boundary = boundary
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **named: Any) -> Any:
+            self._boundary()
+            result = found(*args, **named)
+            if isinstance(result, Iterator):
+                return self._each(result)
+            self._boundary()
+            return result
+
+        return call
+
+    def _each(self, items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            self._boundary()
+            yield item
+
+
+def watched(store: Store, boundary: Callable[[], None]) -> Store:
+    """The store, with a boundary around each of its effects."""
+    return cast(Store, _Watched(store, boundary))
+
+
+class Turns:
+    """Lets several pieces of work run one at a time, changing over only where they call `boundary`.
+
+    `schedule` says who goes next and for how many boundaries; when it is used up, they finish one after the other.
+    So two writers interleave as a drawn schedule wants, the same way each time.
+    """
+
+    def __init__(self, schedule: Sequence[tuple[int, int]]) -> None:
+        self._schedule = list(schedule)
+        self._turn = threading.Condition()
+        self._running: list[int] = []
+        self._now = -1
+        self._left = 0
+        self._local = threading.local()
+
+    def boundary(self) -> None:
+        """Called by the work: maybe somebody else goes first. Outside of the work it does nothing."""
+        me: int | None = getattr(self._local, "me", None)
+        if me is None:
+            return
+        with self._turn:
+            self._left -= 1
+            if self._left < 0:
+                self._choose()
+            self._wait(me)
+
+    def run(self, *work: Callable[[], object]) -> list[Exception | None]:
+        """Run the work to its end; returns what each raised."""
+        raised: list[Exception | None] = [None] * len(work)
+        self._running = list(range(len(work)))
+
+        def one(me: int) -> None:
+            self._local.me = me
+            with self._turn:
+                self._wait(me)
+            try:
+                work[me]()
+            except Exception as error:  # noqa: BLE001 handed to the test, which looks at it
+                raised[me] = error
+            finally:
+                with self._turn:
+                    self._running.remove(me)
+                    self._choose()
+
+        threads = [threading.Thread(target=one, args=(me,), daemon=True) for me in range(len(work))]
+        for thread in threads:
+            thread.start()
+        with self._turn:
+            self._choose()
+        for thread in threads:
+            thread.join(120)
+            assert not thread.is_alive(), "a piece of work waits for a turn that never comes"
+        return raised
+
+    def _choose(self) -> None:
+        while self._schedule:
+            who, boundaries = self._schedule.pop(0)
+            if who in self._running:
+                self._now, self._left = who, boundaries
+                break
+        else:
+            self._now, self._left = (self._running[0] if self._running else -1), NEVER
+        self._turn.notify_all()
+
+    def _wait(self, me: int) -> None:
+        self._turn.wait_for(lambda: self._now == me)

@@ -1,0 +1,145 @@
+"""Random logs from small alphabets, so that what is rare among real events happens in every other example.
+
+Two or three learners, batches, assessments and attempt ids collide all the time; clocks tie and go backwards; one
+content is received in several weeks, also on both sides of a turn of the year; some lines are bad, and some ask to
+recompute.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from tests.factories import event, line, text, wire_answer, without
+
+DAY = 86_400_000
+TOPIC = "events.jsonl"
+
+SUNDAY_2024_W52 = 1_735_470_000_000  # 2024-12-29T11:00:00Z
+RECEIPTS = [
+    SUNDAY_2024_W52,  # 2024-W52
+    1_735_516_799_999,  # 2024-12-29T23:59:59.999Z, the last moment of 2024-W52
+    1_735_516_800_000,  # 2024-12-30T00:00:00Z, the first of 2025-W01: the calendar still says 2024
+    1_735_700_000_000,  # 2025-01-01, 2025-W01
+    1_736_200_000_000,  # 2025-01-06, 2025-W02
+]
+CLOCKS = [SUNDAY_2024_W52 - 3 * DAY, SUNDAY_2024_W52 - 2 * DAY, SUNDAY_2024_W52 - 2 * DAY + 1, SUNDAY_2024_W52]
+WRITTEN_CLOCKS = [*CLOCKS, str(CLOCKS[1]), "2024-12-27T11:00:00Z", float(CLOCKS[0])]  # three spellings of known ones
+AHEAD = RECEIPTS[3]  # more than a day ahead of the first receipts, fine with the last
+
+BATCHES = ["b1", "b|2 '/../ü"]
+LEARNERS = ["u1", "u2", "ü'\"3\n"]
+
+
+def examples(n: int) -> settings:
+    """How often to try: `n` times, forty times that under HYPOTHESIS_PROFILE=thorough (see conftest.py)."""
+    return settings(max_examples=n * (40 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 1))
+
+
+class Line(NamedTuple):
+    """One line of the log, where it stands."""
+
+    topic: str
+    offset: int
+    raw: bytes
+
+
+class Facts(NamedTuple):
+    """Facts as their file has them, and whether questions are counted."""
+
+    content: dict[str, Any]
+    question_count: bool
+
+
+answers = st.builds(
+    wire_answer,
+    id=st.sampled_from(["q1", "q2", None, 7]),
+    score=st.sampled_from([0, 1, 1.33, "0.5", None, -1, 0.1, 0.2]),
+    maxscore=st.sampled_from([1, 2.0, "3", None]),
+    ets=st.sampled_from([CLOCKS[0], CLOCKS[0], CLOCKS[1], str(CLOCKS[1]), None, CLOCKS[3]]),
+    duration=st.sampled_from([2, 0.5, None]),
+)
+
+good_events = st.builds(
+    event,
+    user=st.sampled_from(LEARNERS),
+    course=st.sampled_from(["c1", "c1", "c2"]),
+    batch=st.sampled_from(BATCHES),
+    content=st.sampled_from(["a1", "a2"]),
+    attempt=st.sampled_from(["t1", "t2", ""]),
+    attempted=st.sampled_from([*WRITTEN_CLOCKS, AHEAD]),
+    answers=st.lists(answers, min_size=1, max_size=3),
+)
+
+recomputes = st.builds(
+    lambda message, how: without(message, "attemptId", "events") | how,
+    good_events,
+    st.sampled_from([{}, {"events": None}, {"events": []}]),
+)
+
+DAMAGES: list[Callable[[dict[str, object]], dict[str, object]]] = [
+    lambda message: without(message, "userId"),
+    lambda message: message | {"batchId": 12},
+    lambda message: message | {"courseId": ""},
+    lambda message: message | {"attemptId": None},
+    lambda message: message | {"assessmentTs": -5},
+    lambda message: message | {"assessmentTs": 1_735_000_000_000.5},
+    lambda message: message | {"assessmentTs": "yesterday"},
+    lambda message: message | {"assessmentTs": 1},
+    lambda message: message | {"events": [wire_answer(), wire_answer(score="many")]},
+    lambda message: message | {"events": [wire_answer(score="")]},
+    lambda message: message | {"events": [wire_answer(duration=True)]},
+    lambda message: message | {"events": [wire_answer(score=1e308, id="q1"), wire_answer(score=1e308, id="q2")]},
+    lambda message: message | {"events": [{"edata": {}}]},
+    lambda message: message | {"contentId": "a" * 1025},
+]
+bad_lines = st.one_of(
+    st.sampled_from([b"nonsense", b"", b"[]", b'{"userId": "u1"', b"\xff", b'{"receivedAt": 1, "value": {}}', b"null"]),
+    st.builds(lambda message, damage: line(damage(message), RECEIPTS[0]), good_events, st.sampled_from(DAMAGES)),
+)
+
+
+@st.composite
+def logs(draw: st.DrawFn, max_size: int = 8) -> list[Line]:
+    """A log: mostly good events, many of them more than once and under other receipts."""
+    different = draw(st.lists(good_events, min_size=1, max_size=max_size))
+    received = st.sampled_from([*RECEIPTS, None])
+    submissions = st.builds(
+        lambda message, at: text(message) if at is None else line(message, at), st.sampled_from(different), received
+    )
+    requests = st.builds(line, recomputes, st.sampled_from(RECEIPTS))
+    usual = st.one_of(*[submissions] * 6, requests, bad_lines)
+    # each different event at least once, so that shrinking does not pay for what nobody reads
+    raws = [draw(st.builds(line, st.just(message), st.sampled_from(RECEIPTS))) for message in different]
+    raws += draw(st.lists(usual, max_size=max_size))
+    return [Line(TOPIC, number, raw) for number, raw in enumerate(draw(st.permutations(raws)), 1)]
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, log: Sequence[Line], everything: bool = True) -> list[list[Line]]:
+    """The lines of a log in some order, some of them more than once, in batches; `everything`: each at least once."""
+    order = list(draw(st.permutations(log))) if everything else []
+    order += draw(st.lists(st.sampled_from(log), max_size=6))
+    order = list(draw(st.permutations(order)))
+    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=4)))
+    edges = [0, *cuts, len(order)]
+    return [order[start:end] for start, end in pairwise(edges) if start < end]
+
+
+facts = st.one_of(
+    st.none(),
+    st.builds(
+        Facts,
+        st.sampled_from(
+            [
+                {"leafNodes": {"c1": ["a1"], "c3": ["a2"]}},
+                {"leafNodes": {"c1": []}, "questionCounts": {"a1": 1}},
+                {"questionCounts": {"a1": 1, "a2": 2}},
+            ]
+        ),
+        st.booleans(),
+    ),
+)

@@ -1,0 +1,122 @@
+"""What the product's tables say, in the oracle's words, so that the two can be compared with `==`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from assess_core.attempts import AttemptVersion
+from assess_core.events import Record, decode
+from assess_core.facts import JsonFacts, NoFacts
+from assess_core.folding import Checks, Tally, fold
+from assess_core.ports import HotStore
+from assess_core.stores.rows import from_batch
+from tests import oracle
+from tests.properties.strategies import Facts, Line
+
+SUMMARY_COLUMNS = (
+    "best_score", "total_max_score", "last_attempted_score", "min_score", "average_score", "attempts_count",
+    "updated_on",
+)  # fmt: skip
+
+
+def checks(facts: Facts | None) -> Checks:
+    """The product's checks with these facts."""
+    if facts is None:
+        return Checks(NoFacts())
+    return Checks(msgspec.convert(facts.content, JsonFacts), facts.question_count)
+
+
+def expected(log: Sequence[Line], facts: Facts | None = None) -> dict[str, Any]:
+    """What the oracle says."""
+    return oracle.tables(log, *(facts or ()))
+
+
+def records(lines: Iterable[Line]) -> list[Record]:
+    return [Record(line.topic, 0, line.offset, line.raw) for line in lines]
+
+
+def fold_all(batches: Iterable[Iterable[Line]], hot: HotStore, facts: Facts | None = None) -> Tally:
+    """Fold batches one after the other, as the stream does."""
+    tally = Tally()
+    for batch in batches:
+        tally.add(fold(map(decode, records(batch)), hot, checks(facts)))
+    return tally
+
+
+def rows(hot: HotStore) -> list[AttemptVersion]:
+    """Every copy that the hot store holds."""
+    return [
+        row
+        for slice_ in hot.slices()
+        for shard in range(hot.shards)
+        for batch in hot.scan(slice_, shard)
+        for row in from_batch(batch)
+    ]
+
+
+def versions(copies: Iterable[AttemptVersion]) -> dict[Any, list[dict[str, Any]]]:
+    """Copies of versions as the oracle's `attempts`: of two copies the earlier receipt."""
+    distinct: dict[Any, AttemptVersion] = {}
+    for row in sorted(copies, key=lambda row: -row.received_at):
+        distinct[row.key, row.version] = row
+    attempts: dict[Any, list[dict[str, Any]]] = {}
+    for (key, version), row in sorted(distinct.items(), key=lambda item: item[0]):
+        attempts.setdefault(tuple(key), []).append(
+            {
+                "last_attempted_on": version.last_attempted_on,
+                "content_hash": version.content_hash.hex(),
+                "total_score": row.total_score,
+                "total_max_score": row.total_max_score,
+                "grand_total": row.grand_total,
+                "question": row.question,
+                "received_at": row.received_at,
+            }
+        )
+    return attempts
+
+
+def tables(hot: HotStore, copies: Iterable[AttemptVersion] | None = None) -> dict[str, Any]:
+    """All tables; attempts from these copies (of both tiers), or from what the hot store alone holds.
+
+    The map of every summary is compared with the attempts on the way: it must name all of them, and no other.
+    """
+    attempts = versions(rows(hot) if copies is None else copies)
+    summaries: dict[Any, dict[str, Any]] = {}
+    named: dict[Any, set[tuple[int, str, float, float, int]]] = {}
+    slices: dict[Any, int] = {}
+    for _, learner in hot.all_learners():
+        for key, summary in learner.summaries.items():
+            summaries[tuple(key)] = {column: getattr(summary, column) for column in SUMMARY_COLUMNS}
+        for entry in learner.entries:
+            version = entry.version
+            named.setdefault(tuple(entry.row_key.key), set()).add(
+                (version.last_attempted_on, version.content_hash.hex(), entry.score, entry.max_score, entry.received_at)
+            )
+            week = entry.row_key.slice.week
+            place = (entry.key.batch_id, week.year, week.week)
+            slices[place] = slices.get(place, 0) + 1
+    stored = {
+        key: {
+            (v["last_attempted_on"], v["content_hash"], v["total_score"], v["total_max_score"], v["received_at"])
+            for v in found
+        }
+        for key, found in attempts.items()
+    }
+    assert named == stored, "the maps must name the versions that are stored, and no other"
+    assert slices.keys() <= {(slice_.batch_id, *slice_.week) for slice_ in hot.slices()}, "each slice must be known"
+    activity = {
+        tuple(row.key): {
+            "aggregates": row.aggregates,
+            "agg_details": row.agg_details,
+            "agg_last_updated": row.agg_last_updated,
+        }
+        for row in hot.all_activities()
+    }
+    return {
+        "attempts": attempts,
+        "summaries": summaries,
+        "activity": activity,
+        "slices": slices,
+        "failed": {(event.topic, event.offset, event.raw) for event in hot.failed()},
+    }

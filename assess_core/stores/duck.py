@@ -79,12 +79,20 @@ _COMPUTED: Final = {
 }
 
 
-def parquet(files: Sequence[LakeFile]) -> str:
-    """The lake's files as a table expression with the columns of `rows.LAKE_SCHEMA`, in its order; none: no rows."""
+PLACE: Final = ("file_index", "file_row_number")
+"""Where DuckDB found a row: the file's number in the list, the row's number in the file."""
+
+
+def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
+    """The lake's files as a table expression with the columns of `rows.LAKE_SCHEMA`, in its order; none: no rows.
+
+    With `place`, the columns of `PLACE` follow.
+    """
+    more = PLACE if place else ()
     if not files:
-        columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in _COLUMNS)
+        columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in (*_COLUMNS, *((n, "BIGINT") for n in more)))
         return f"(SELECT {columns} WHERE false)"
-    columns = ", ".join(_COMPUTED.get(name, name) for name, _ in _COLUMNS)
+    columns = ", ".join((*(_COMPUTED.get(name, name) for name, _ in _COLUMNS), *more))
     # a name of a folder above the lake is no pattern: `a*b` would read `axb` too
     urls = ", ".join(literal(_PATTERN.sub(r"[\1]", file.url)) for file in files)
     return f"(SELECT {columns} FROM read_parquet([{urls}], hive_partitioning = false))"

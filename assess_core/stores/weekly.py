@@ -1,0 +1,90 @@
+"""Weekly activity in a Delta table beside the lake's `attempts`."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.weekly import WeeklyActivity
+
+_SCHEMA: Final = pa.schema(
+    [
+        ("batch_id", pa.string()),
+        ("year", pa.int32()),
+        ("week", pa.int32()),
+        ("attempts", pa.int64()),
+        ("learners", pa.int64()),
+        ("mean_score", pa.float64()),
+    ]
+)
+_PARTITIONS: Final = ["year", "week"]
+
+
+class DeltaWeekly:
+    """A `weekly.WeeklyTable` in a folder; there is no table until the first write."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = str(folder)
+
+    def replace(self, weeks: Collection[IsoWeek], rows: Sequence[WeeklyActivity]) -> int:
+        if not weeks:
+            return 0  # an empty predicate would replace everything
+        with self._translated():
+            table = self._table()
+            write_deltalake(
+                table or self._path,
+                pa.Table.from_pylist([_to_row(row) for row in rows], _SCHEMA),
+                mode="overwrite",
+                partition_by=_PARTITIONS,
+                predicate=" OR ".join(f"(year = {week.year} AND week = {week.week})" for week in sorted(weeks)),
+            )
+            files = pa.table(DeltaTable(self._path).get_add_actions(flatten=True)).to_pylist()
+        return sum(
+            file["size_bytes"] for file in files if IsoWeek(file["partition.year"], file["partition.week"]) in weeks
+        )
+
+    def rows(self) -> list[WeeklyActivity]:
+        with self._translated():
+            table = self._table()
+            found = table.to_pyarrow_table().to_pylist() if table else []
+        return sorted(map(_from_row, found))
+
+    def _table(self) -> DeltaTable | None:
+        if not DeltaTable.is_deltatable(self._path):
+            return None
+        table = DeltaTable(self._path)
+        names = {field.name for field in table.schema().fields}
+        if names != set(_SCHEMA.names) or table.metadata().partition_columns != _PARTITIONS:
+            raise NotOurTable(
+                f"the table at {self._path} was written by something else: its columns are {sorted(names)}; "
+                "move it away, or set ASSESS_LAKE to another folder"
+            )
+        return table
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except CommitFailedError as error:
+            raise LakeConflict(f"somebody else wrote {self._path} at the same time; run it again") from error
+        except (DeltaError, OSError) as error:
+            raise StoreUnavailable(
+                f"the table at {self._path} did not answer: {error}; check the folder and its disk, then run it again"
+            ) from error
+
+
+def _to_row(row: WeeklyActivity) -> dict[str, object]:
+    (year, week), batch_id = row.slice.week, row.slice.batch_id
+    values = (batch_id, year, week, row.attempts, row.learners, row.mean_score)
+    return dict(zip(_SCHEMA.names, values, strict=True))
+
+
+def _from_row(row: dict[str, Any]) -> WeeklyActivity:
+    batch_id, year, week, attempts, learners, mean_score = (row[name] for name in _SCHEMA.names)
+    return WeeklyActivity(ArchiveSlice(IsoWeek(year, week), batch_id), attempts, learners, mean_score)

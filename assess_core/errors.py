@@ -2,6 +2,7 @@
 
     AssessError
       BadSettings        a setting or an option cannot be used; the message names it
+      BadRequest         a question that cannot be answered as it is asked; the message names what
       BadSlice           text that does not name an archive slice
       BadTime            text or a number that is not a moment between 2000 and 2100
       BadFacts           the facts file cannot be read
@@ -12,6 +13,7 @@
       UnknownBatch       no store knows the batch
       NotOurTable        a table at a path of ours was written by something else
       LakeConflict       somebody else committed first; read again and decide again
+      VersionMissing     a version that a map names is in neither tier
       ReportFailed       a report could not be written whole; nothing was left behind
       StoreUnavailable   a store did not answer or has no room; trying again later may help
 
@@ -36,6 +38,12 @@ class AssessError(Exception):
 
 class BadSettings(AssessError):
     """A setting or an option cannot be used; the message names it."""
+
+    exit_code, status = 2, 400
+
+
+class BadRequest(AssessError):
+    """A question that cannot be answered as it is asked; the message names what."""
 
     exit_code, status = 2, 400
 
@@ -98,6 +106,12 @@ class LakeConflict(AssessError):
     """Somebody else committed to the lake first; read again and decide again."""
 
     exit_code, status, retryable = 5, 503, True
+
+
+class VersionMissing(AssessError):
+    """A version that a learner's map names is in neither tier: something else deleted it, or files are gone."""
+
+    exit_code, status = 1, 500
 
 
 class ReportFailed(AssessError):

@@ -1,0 +1,117 @@
+"""`python -m stream ingest PATH...` folds files from their start; `python -m stream tail` follows `ASSESS_LOG`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from assess_core.cli.ingest import facts_options, ingest_options, read_checks
+from assess_core.cli.output import emit_json, progress, say
+from assess_core.errors import AssessError
+from assess_core.folding import Tally, fold
+from assess_core.logs import Tail, find
+from assess_core.settings import Settings
+from assess_core.wiring import log_folder, open_stores
+from stream.flow import build_flow
+from stream.runs import Run, end_on_signals
+from stream.sinks import FoldSink
+from stream.sources import FilesSource, TailSource
+from stream.steps import DecodedBatch
+
+
+@click.group()
+@click.pass_context
+def commands(ctx: click.Context) -> None:
+    """Events of the log in, attempts and scores out; settings come from the environment (`assess settings`)."""
+    ctx.obj = Settings.from_env(os.environ)
+
+
+@commands.command()
+@ingest_options
+@click.pass_obj
+def ingest(
+    settings: Settings, paths: Sequence[str], facts: Path | None, check_question_count: bool, as_json: bool
+) -> None:
+    """Fold files, folders or standard input from their start; what `assess ingest` becomes."""
+    run, tally = Run(), Tally()
+    checks = read_checks(facts, check_question_count)
+    files = find(paths, say)
+    hot = open_stores(settings).hot
+    end_on_signals(run)
+    with progress("bytes", sum(file.size for file in files) or None) as advance:
+
+        def fold_batch(batch: DecodedBatch) -> None:
+            tally.add(fold(batch.events, hot, checks))
+            advance(batch.size)
+
+        try:
+            run.run(build_flow(FilesSource(files, run, say), FoldSink(fold_batch, run)))
+        except AssessError:
+            say(f"until then {_sentence(tally)}")
+            raise
+    if run.ending:
+        say(f"interrupted; until then {_sentence(tally)}; ingest again: what is stored is only repeated")
+        sys.exit(1)
+    if as_json:
+        emit_json(_counts(tally))
+    else:
+        say(_sentence(tally))
+    if tally.failed:
+        say("`assess failed list` shows why events failed; `assess failed replay` takes them again")
+
+
+def _counts(tally: Tally) -> dict[str, int]:
+    return {
+        "events": tally.events,
+        "stored": tally.stored,
+        "repeated": tally.repeated,
+        "recomputed": tally.recomputed,
+        "failed": tally.failed,
+        "superseded": tally.superseded,
+    }
+
+
+def _sentence(tally: Tally) -> str:
+    return (
+        f"{tally.events} events = {tally.stored} stored ({tally.superseded} superseded) + {tally.repeated} repeated "
+        f"+ {tally.recomputed} recomputed + {tally.failed} failed"
+    )
+
+
+@commands.command()
+@facts_options
+@click.pass_obj
+def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
+    """Follow the folder `ASSESS_LOG` until SIGINT or SIGTERM; what `assess up` runs."""
+    run = Run()
+    checks, folder = read_checks(facts, check_question_count), log_folder(settings)
+    end_on_signals(run)
+    stores = run.patiently(lambda: open_stores(settings), say)
+
+    def follow(worker: int, workers: int) -> Tail:
+        return Tail(folder, positions, say, worker, workers)
+
+    def fold_batch(batch: DecodedBatch) -> None:
+        run.patiently(lambda: _fold_and_commit(batch), say)
+
+    def _fold_and_commit(batch: DecodedBatch) -> None:
+        fold(batch.events, stores.hot, checks)
+        stores.positions.commit(batch.ends)
+
+    positions = run.patiently(stores.positions.positions, say)
+    run.run(build_flow(TailSource(follow, run), FoldSink(fold_batch, run)))
+
+
+def main() -> None:
+    """Run a command; an error of ours is a sentence on standard error and its exit code."""
+    try:
+        commands()
+    except AssessError as error:
+        say(f"assess: {error}")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

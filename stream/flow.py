@@ -1,0 +1,22 @@
+"""The dataflow: wiring, nothing else."""
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import Source
+from bytewax.outputs import Sink
+
+from assess_core.logs import Batch
+from stream.steps import DecodedBatch, decode_batch
+
+
+def build_flow(source: Source[Batch], sink: Sink[DecodedBatch]) -> Dataflow:
+    """Batches of records in; attempts, scores and failed events into the store, positions committed after them.
+
+    One item is one batch, and no keyed operator stands in between: it would send records to other workers, and
+    positions would run ahead of writes.
+    """
+    flow = Dataflow("assess")
+    batches = op.input("log", flow, source)
+    decoded = op.map("decode", batches, decode_batch)
+    op.output("store", decoded, sink)
+    return flow

@@ -2,14 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from assess_core.ports import HotStore, Stores
+from assess_core.ports import HotStore, Positions, Stores
 from assess_core.settings import Settings
 from assess_core.stores.memory import MemoryHot
 
 SUNBIRD = Path(__file__).parents[2] / "shared" / "fixtures" / "sunbird"
+
+
+class Hot(HotStore, Positions, Protocol):
+    """A hot store that keeps the positions of the log too, as the embedded ones do."""
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +42,7 @@ def stores(settings: Settings) -> Stores:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def hot(request: pytest.FixtureRequest, tmp_path: Path) -> HotStore:
+def hot(request: pytest.FixtureRequest, tmp_path: Path) -> Hot:
     """An empty hot store with 4 shards, of every kind that there is."""
     if request.param == "memory":
         return MemoryHot(shards=4)

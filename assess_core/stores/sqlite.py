@@ -1,4 +1,4 @@
-"""The hot store in one SQLite file, for several processes at once (design section 5); memory.py is its specification."""
+"""The hot store in one SQLite file, for several processes at once; memory.py is the specification."""
 
 import sqlite3
 import threading
@@ -261,7 +261,7 @@ class SqliteHot:
 
     def mend(self, keys: Collection[FailedKey]) -> None:
         with self._write() as connection:
-            connection.executemany(_MEND, keys)
+            connection.executemany(_MEND, [(*key, True) for key in keys])
 
     # --- archive, reports, reads ---
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from assess_core.errors import BadSettings
 from assess_core.ports import Stores
 from assess_core.settings import Settings
+from assess_core.weekly import WeeklyTable
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -21,6 +22,13 @@ def open_stores(settings: Settings) -> Stores:
     hot = SqliteHot(settings.hot_store)
     lake = DeltaLake(_folder("ASSESS_LAKE", settings.lake))
     return Stores(hot, hot, lake, partial(open_union, hot, lake), _folder("ASSESS_EXHAUSTS", settings.exhausts))
+
+
+def open_weekly(settings: Settings) -> WeeklyTable:
+    """The table of weekly activity, in the lake's folder. Raises `BadSettings`."""
+    from assess_core.stores.weekly import DeltaWeekly
+
+    return DeltaWeekly(_folder("ASSESS_LAKE", settings.lake) / "weekly_activity")
 
 
 def log_folder(settings: Settings) -> Path:

@@ -105,6 +105,10 @@ class HotStore(Protocol):
         """How many rows the slice holds now."""
         ...
 
+    def problem(self) -> str | None:
+        """What is wrong inside the store, as it says itself; None when nothing is. May read all of it: for `doctor`."""
+        ...
+
     def scan(self, slice_: ArchiveSlice, shard: int) -> "Iterator[pa.RecordBatch]":
         """The rows of one shard of a slice, ordered by learner, in batches of bounded size.
 

@@ -104,6 +104,9 @@ class MemoryHot:
     def count(self, slice_: ArchiveSlice) -> int:
         return sum(place[0] == slice_ for place in self._rows)
 
+    def problem(self) -> str | None:
+        return None
+
     def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
         rows = [
             row

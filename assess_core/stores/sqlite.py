@@ -274,6 +274,10 @@ class SqliteHot:
         [(rows,)] = self._read(_COUNT, (batch_id, year, week))
         return int(rows)
 
+    def problem(self) -> str | None:
+        found = [str(row[0]) for row in self._read("PRAGMA quick_check(3)")]
+        return None if found == ["ok"] else "; ".join(found)
+
     def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
         (year, week), batch_id = slice_
         last: tuple[object, ...] = ("", "", "", "", -1, b"")

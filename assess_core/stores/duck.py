@@ -46,7 +46,7 @@ def connect() -> Iterator[duckdb.DuckDBPyConnection]:
         }
         connection = duckdb.connect(":memory:", config=config)
         try:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors are connections of their own
             connection.execute(MACROS)
             yield connection
         finally:
@@ -99,5 +99,5 @@ def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
 
 
 def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
+    """A text as an SQL literal; the parser would stop at a NUL."""
+    return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"

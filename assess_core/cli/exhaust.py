@@ -1,0 +1,49 @@
+"""`assess exhaust`: write a batch's report."""
+
+from pathlib import Path
+
+import click
+
+from assess_core import exhaust as reports
+from assess_core.cli.output import emit_json, say
+from assess_core.exhaust import Format, Report
+from assess_core.settings import Settings
+from assess_core.wiring import open_stores
+
+
+@click.command()
+@click.argument("batch")
+@click.option("--course", help="Only the attempts at this course.")
+@click.option("--report", type=click.Choice(list(Report)), required=True, help="A row per answer, or per attempt.")
+@click.option("--format", "format_", type=click.Choice(list(Format)), default=Format.CSV, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="The file to write; else one below ASSESS_EXHAUSTS.")
+@click.option("--json", "as_json", is_flag=True, help="What was written, as JSON.")
+@click.pass_obj
+def exhaust(
+    settings: Settings,
+    batch: str,
+    course: str | None,
+    report: Report,
+    format_: Format,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Write a report of BATCH over hot store and lake: the same bytes before and after archive and clear.
+
+    Standard output gets the path of the file, standard error what is in it. The file appears whole or not at all.
+
+    \b
+    Examples:
+      assess exhaust 0130929928739635202 --report response
+      assess exhaust 0130929928739635202 --report score --format parquet --output scores.parquet
+      assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
+    """
+    written = reports.write_exhaust(open_stores(settings), batch, report, format_, course, output)
+    if as_json:
+        emit_json(written._asdict() | {"path": str(written.path)})
+        return
+    if not written.attempts:
+        of_course = "" if course is None else f" at course {course!r}"
+        say(f"batch {batch!r} has no attempts{of_course}: the report is a header alone")
+    say(f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes, {written.seconds:.1f} s")
+    click.echo(written.path)

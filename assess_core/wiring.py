@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from assess_core.errors import BadSettings
-from assess_core.ports import Stores
+from assess_core.ports import HotStore, Positions, Stores
 from assess_core.settings import Settings
 from assess_core.weekly import WeeklyTable
 
@@ -13,15 +13,25 @@ from assess_core.weekly import WeeklyTable
 def open_stores(settings: Settings) -> Stores:
     """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
     from assess_core.stores.delta import DeltaLake
-    from assess_core.stores.sqlite import SqliteHot
     from assess_core.stores.union import open_union
+
+    hot, positions = open_hot(settings)
+    lake = DeltaLake(_folder("ASSESS_LAKE", settings.lake))
+    return Stores(hot, positions, lake, partial(open_union, hot, lake), _folder("ASSESS_EXHAUSTS", settings.exhausts))
+
+
+def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
+    """The hot store and where its positions are: all that the stream needs, whatever state the lake is in.
+
+    Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`.
+    """
+    from assess_core.stores.sqlite import SqliteHot
 
     scheme = urlsplit(settings.hot_store).scheme
     if scheme != "sqlite":
         raise BadSettings(f"ASSESS_HOT_STORE: {settings.hot_store!r} is not a store; write sqlite:///PATH")
     hot = SqliteHot(settings.hot_store)
-    lake = DeltaLake(_folder("ASSESS_LAKE", settings.lake))
-    return Stores(hot, hot, lake, partial(open_union, hot, lake), _folder("ASSESS_EXHAUSTS", settings.exhausts))
+    return hot, hot
 
 
 def open_weekly(settings: Settings) -> WeeklyTable:

@@ -13,7 +13,7 @@ from assess_core.errors import AssessError
 from assess_core.folding import Tally, fold
 from assess_core.logs import Tail, find
 from assess_core.settings import Settings
-from assess_core.wiring import log_folder, open_stores
+from assess_core.wiring import log_folder, open_hot
 from stream.flow import build_flow
 from stream.runs import Run, end_on_signals
 from stream.sinks import FoldSink
@@ -38,7 +38,7 @@ def ingest(
     run, tally = Run(), Tally()
     checks = read_checks(facts, check_question_count)
     files = find(paths, say)
-    hot = open_stores(settings).hot
+    hot, _ = open_hot(settings)
     end_on_signals(run)
     with progress("bytes", sum(file.size for file in files) or None) as advance:
 
@@ -88,7 +88,7 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
     run = Run()
     checks, folder = read_checks(facts, check_question_count), log_folder(settings)
     end_on_signals(run)
-    stores = run.patiently(lambda: open_stores(settings), say)
+    hot, store = run.patiently(lambda: open_hot(settings), say)
 
     def follow(worker: int, workers: int) -> Tail:
         return Tail(folder, positions, say, worker, workers)
@@ -97,10 +97,10 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
         run.patiently(lambda: _fold_and_commit(batch), say)
 
     def _fold_and_commit(batch: DecodedBatch) -> None:
-        fold(batch.events, stores.hot, checks)
-        stores.positions.commit(batch.ends)
+        fold(batch.events, hot, checks)
+        store.commit(batch.ends)
 
-    positions = run.patiently(stores.positions.positions, say)
+    positions = run.patiently(store.positions, say)
     run.run(build_flow(TailSource(follow, run), FoldSink(fold_batch, run)))
 
 

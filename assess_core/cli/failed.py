@@ -15,7 +15,7 @@ from assess_core.folding import Tally, fold
 from assess_core.logs import BATCH_BYTES, BATCH_RECORDS
 from assess_core.moments import iso
 from assess_core.settings import Settings
-from assess_core.wiring import open_stores
+from assess_core.wiring import open_hot
 
 COLUMNS: Final = ("topic", "partition", "offset", "received_at", "reason", "message")
 
@@ -37,7 +37,7 @@ def failed() -> None:
 @click.pass_obj
 def list_(settings: Settings, format_: Format) -> None:
     """Where they stand in the log and why they failed; those that were stored later are left out."""
-    emit_rows(COLUMNS, map(_row, open_stores(settings).hot.failed()), format_)
+    emit_rows(COLUMNS, map(_row, open_hot(settings)[0].failed()), format_)
 
 
 def _row(event: FailedEvent) -> dict[str, object]:
@@ -62,7 +62,7 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
     Where the file changed meanwhile, several events may have failed there; each is written, a line end between them.
     """
     found = 0
-    for event in open_stores(settings).hot.failed():
+    for event in open_hot(settings)[0].failed():
         if (event.topic, event.partition, event.offset) == (topic, partition, offset):
             sys.stdout.buffer.write(b"\n" + event.raw if found else event.raw)
             say(f"{event.reason.value}: {event.message}")
@@ -78,7 +78,7 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
 def replay(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
     """Fold failed events again, as after new facts or a new release; what is stored now leaves the list."""
     checks = read_checks(facts, check_question_count)
-    hot, tally = open_stores(settings).hot, Tally()
+    (hot, _), tally = open_hot(settings), Tally()
     with progress("events") as advance:
         for records in _batches(event.record for event in hot.failed()):
             tally.add(fold(map(decode, records), hot, checks))

@@ -1,9 +1,11 @@
 """`assess api` and `assess up`: the servers, as processes of their own."""
 
+import json
 import os
-import shutil
 import sys
+import sysconfig
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -12,6 +14,8 @@ from assess_core.cli.output import say
 from assess_core.cli.together import HOST, Part, free_port, run_together
 from assess_core.settings import Settings
 from assess_core.wiring import log_folder
+
+_CHECKOUT: Final = '".assess/dagster'  # what our dagster.yaml calls its folder: right where `dagster dev` is started
 
 
 @click.command()
@@ -26,7 +30,7 @@ def api(settings: Settings, host: str, port: int) -> None:
       assess api
       curl -s localhost:8000/graphql -H 'content-type: application/json' -d '{"query": "{ __typename }"}'
     """
-    command = [sys.executable, "-m", "graphql_api", "--host", host, "--port", str(port)]
+    command = [*_module("graphql_api"), "--host", host, "--port", str(port)]
     os.execve(sys.executable, command, {**os.environ, **settings.env()})
 
 
@@ -48,32 +52,43 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
     settings: Settings = ctx.obj
     log = log_folder(settings)
     log.mkdir(parents=True, exist_ok=True)
-    dagster_home = install_dagster_home(settings.home)
+    dagster = install_dagster_home(settings.home)
     api_port, dagster_port = _port("API", api_port), _port("Dagster", dagster_port)
-    python = sys.executable
-    stream = [python, "-m", "stream", "tail", *(["--facts", str(facts.absolute())] if facts else [])]
-    dagster = [python, "-m", "dagster", "dev", "-m", "assess_assets.definitions", "-h", HOST, "-p", str(dagster_port)]
+    workspace = ["-w", str(dagster / "workspace.yaml")]
     parts = [
-        Part("stream", stream),
-        Part("dagster", dagster, dagster_port),
-        Part("api", [python, "-m", "graphql_api", "--host", HOST, "--port", str(api_port)], api_port),
+        Part("stream", [*_module("stream"), "tail", *(["--facts", str(facts)] if facts else [])]),
+        # not `dagster dev`: it holds two processes more, and warns of the dagster.yaml of a checkout it is started in
+        Part("daemon", [_script("dagster-daemon"), "run", *workspace]),
+        Part("dagster", [_script("dagster-webserver"), "-h", HOST, "-p", str(dagster_port), *workspace], dagster_port),
+        Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
     ]
-    say(f"assess: the stream tails   {log}")
+    say(f"assess: the stream tails {log}")
     say(f"assess: Dagster will be at http://{HOST}:{dagster_port}")
     say(f"assess: the API will be at http://{HOST}:{api_port}/graphql")
-    env = {**os.environ, **settings.env(), "DAGSTER_HOME": str(dagster_home), "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, **settings.env(), "DAGSTER_HOME": str(dagster), "PYTHONUNBUFFERED": "1"}
     ctx.exit(run_together(parts, env, say))
 
 
 def install_dagster_home(home: Path) -> Path:
-    """The folder that DAGSTER_HOME names, with our dagster.yaml in it (Dagster reads no other)."""
+    """The folder for DAGSTER_HOME: Dagster reads its dagster.yaml there and nowhere else, so ours is copied to it."""
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     package = Path(assess_core.__file__).parent
-    # beside the packages in a checkout; in an installed package the build put it inside
-    source = next(path for path in (package / "dagster.yaml", package.parent / "dagster.yaml") if path.is_file())
-    shutil.copyfile(source, folder / "dagster.yaml")
+    # in an installed package the build put them inside, in a checkout they stand beside it
+    source = package if (package / "dagster.yaml").is_file() else package.parent
+    for name in ("dagster.yaml", "workspace.yaml"):
+        text = (source / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace(_CHECKOUT, json.dumps(str(folder))[:-1]), encoding="utf-8")
     return folder
+
+
+def _module(name: str) -> list[str]:
+    # -P: a file `stream.py` in the folder where somebody keeps events is not ours
+    return [sys.executable, "-P", "-m", name]
+
+
+def _script(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)
 
 
 def _port(name: str, wanted: int) -> int:

@@ -4,6 +4,7 @@ Scores come from the summaries' maps alone; attempts from where the maps point, 
 answer is the same before, during and after archive and clear. What cannot be read fails by name.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
@@ -17,8 +18,10 @@ from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
 from assess_core.paging import FIRST, check_first, read_cursor
 from assess_core.ports import Stores
 from assess_core.scores import Entry, derive, newest_versions
+from assess_core.settings import Settings
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.views import Attempt, Overview, Page, Score, Scores, WeekCounts
+from assess_core.wiring import log_folder, open_stores
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _ROW: Final = f"""
@@ -256,6 +259,11 @@ class Queries:
 
         if not names_it(self._stores.hot.slices()) and not names_it([e.slice for e in self._stores.lake.manifest()]):
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists what there is")
+
+
+def open_queries(settings: Settings) -> Queries:
+    """Over the stores that the settings name, by this machine's clock. Raises what opening them raises."""
+    return Queries(open_stores(settings), settings.grace, log_folder(settings), lambda: time.time_ns() // 1_000_000)
 
 
 def _attempt(row: _Row, received_at: int) -> Attempt:

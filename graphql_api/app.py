@@ -1,0 +1,113 @@
+"""The ASGI app: GraphQL, GraphiQL, the read API, health. Asks one `Queries`; writes nothing."""
+
+import logging
+from typing import Any, Final
+
+import msgspec
+from anyio import CapacityLimiter
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from assess_core.errors import AssessError
+from assess_core.queries import Queries
+from graphql_api import graphiql
+from graphql_api.bodies import BadBody, read_json, to_json
+from graphql_api.execution import Answer, execute
+from graphql_api.rest import RETRY_AFTER, AssessRead
+from graphql_api.workers import THREADS, ask
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(queries: Queries) -> Starlette:
+    """`/graphql`, `/graphiql`, `/v2/view/assess/read`, `/health`."""
+    routes: list[BaseRoute] = [
+        Route("/", RedirectResponse("/graphiql")),
+        Route("/graphql", GraphQL),
+        Route("/v2/view/assess/read", AssessRead),
+        Route("/health", _health),
+        *graphiql.routes(),
+    ]
+    handlers = {404: _not_found, 500: _internal_error}
+    app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)], exception_handlers=handlers)
+    app.state.queries = queries
+    app.state.threads = CapacityLimiter(THREADS)
+    return app
+
+
+class _Asked(msgspec.Struct):
+    """A GraphQL request over HTTP."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operationName: str | None = None  # noqa: N815 the wire's name
+
+
+_body: Final = msgspec.json.Decoder(_Asked)
+_variables: Final = msgspec.json.Decoder(dict[str, Any] | None)
+
+
+class GraphQL(HTTPEndpoint):
+    """`POST` with JSON, or `GET` with `query`, `variables` (JSON) and `operationName` in the URL."""
+
+    async def post(self, request: Request) -> Response:
+        """The JSON must say so: a page of another site can then not send it without asking."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return _refused(415, "send the query as application/json")
+        try:
+            return await _execute(request, await read_json(request, _body))
+        except BadBody as error:
+            return _refused(error.status, str(error))
+
+    async def get(self, request: Request) -> Response:
+        """Queries change nothing, so they may be a URL. A browser that brings none gets GraphiQL."""
+        query = request.query_params.get("query")
+        if query is None:
+            if "text/html" in request.headers.get("accept", ""):
+                return RedirectResponse("/graphiql")
+            return _refused(400, '`query` is missing; send {"query": "{ slices { id status } }"}')
+        try:
+            variables = _variables.decode(request.query_params.get("variables") or "null")
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+            return _refused(400, "`variables` is not a JSON object")
+        return await _execute(request, _Asked(query, variables, request.query_params.get("operationName")))
+
+    async def method_not_allowed(self, request: Request) -> Response:
+        """Anything but GET and POST."""
+        return _refused(405, f"{request.method} is not allowed; use POST", {"allow": "GET, POST"})
+
+
+async def _execute(request: Request, asked: _Asked) -> Response:
+    def answer(queries: Queries) -> Answer:
+        return execute(queries, asked.query, asked.variables, asked.operationName or None)
+
+    status, body = await ask(request, answer)
+    return Response(to_json(body), status, media_type="application/json")
+
+
+def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    body = {"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]}
+    return Response(to_json(body), status, headers, "application/json")
+
+
+async def _health(request: Request) -> Response:
+    try:
+        await ask(request, Queries.ready)
+    except AssessError as error:
+        return Response(to_json({"status": "unavailable", "message": str(error)}), 503, RETRY_AFTER, "application/json")
+    return Response(to_json({"status": "ok"}), media_type="application/json")
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    paths = "/graphql, /graphiql, /v2/view/assess/read and /health"
+    return Response(f"there is no {request.url.path}; there are {paths}\n", 404, media_type="text/plain")
+
+
+async def _internal_error(_request: Request, _error: Exception) -> Response:
+    """Starlette has logged the error; the client learns nothing of it."""
+    return Response("an internal error; the log of the server has it\n", 500, media_type="text/plain")

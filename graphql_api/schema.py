@@ -1,0 +1,92 @@
+"""What GraphQL may be asked."""
+
+from itertools import islice
+from typing import Any, Final
+
+import graphene
+from assess_core.archiving import SliceStatus as Status
+from assess_core.archiving import SliceView
+
+from assess_core.paging import FIRST, MOST, check_first
+from assess_core.slices import ArchiveSlice
+from assess_core.views import Page
+from assess_core.views import Score as ScoreView
+from graphql_api.reading import BatchReads, Info, reads
+from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
+
+_OF_WHOM: Final = {
+    "user_id": graphene.ID(required=True),
+    "assessment_id": graphene.ID(required=True),
+    "course_id": graphene.ID(),
+    "batch_id": graphene.ID(),
+}
+
+
+class Query(graphene.ObjectType):
+    """Scores and attempts of learners, batches in numbers, slices and their status. Archiving changes no answer."""
+
+    score = graphene.Field(
+        Score, **_OF_WHOM, description="The best score of a learner at an assessment; null where there is none."
+    )
+    scores = graphene.List(
+        graphene.NonNull(Score), required=True, **_OF_WHOM, description="One for each course and batch, the best first."
+    )
+    attempts = graphene.Field(
+        AttemptConnection,
+        required=True,
+        user_id=graphene.ID(),
+        batch_id=graphene.ID(),
+        course_id=graphene.ID(),
+        assessment_id=graphene.ID(),
+        first=graphene.Int(default_value=FIRST, description=f"Attempts a page has, 1 to {MOST}."),
+        after=graphene.String(description="A cursor."),
+        description="The attempts of a learner, or of a batch, with their answers.",
+    )
+    batch = graphene.Field(Batch, batch_id=graphene.ID(required=True))
+    slices = graphene.List(
+        graphene.NonNull(Slice),
+        required=True,
+        batch_id=graphene.ID(),
+        status=SliceStatus(),
+        first=graphene.Int(default_value=MOST, description=f"How many, 1 to {MOST}."),
+        after=graphene.ID(description="The `id` of the last slice that is known."),
+        description="By week, then batch.",
+    )
+
+    @staticmethod
+    def resolve_score(_root: None, info: Info, **asked: Any) -> ScoreView | None:
+        return next(iter(reads(info).scores(**asked).found), None)
+
+    @staticmethod
+    def resolve_scores(_root: None, info: Info, **asked: Any) -> tuple[ScoreView, ...]:
+        return reads(info).scores(**asked).found
+
+    @staticmethod
+    def resolve_attempts(_root: None, info: Info, **asked: Any) -> Page:
+        return reads(info).attempts(**asked)
+
+    @staticmethod
+    def resolve_batch(_root: None, info: Info, batch_id: str) -> BatchReads:
+        return BatchReads(reads(info), batch_id)
+
+    @staticmethod
+    def resolve_slices(
+        _root: None,
+        info: Info,
+        first: int,
+        batch_id: str | None = None,
+        status: Status | None = None,
+        after: str | None = None,
+    ) -> list[SliceView]:
+        check_first(first)
+        last = ArchiveSlice.parse(after) if after else None
+        found = (
+            view
+            for view in reads(info).slices(batch_id)
+            if (status is None or view.status is status) and (last is None or view.slice > last)
+        )
+        return list(islice(found, first))
+
+
+schema: Final = graphene.Schema(query=Query).graphql_schema
+"""The schema as graphql-core executes it."""

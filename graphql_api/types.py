@@ -1,0 +1,233 @@
+"""What GraphQL answers are made of: a type for each view of `assess_core.views`, field by field."""
+
+from typing import Any
+
+import graphene
+from assess_core.archiving import SliceStatus as Status
+from assess_core.archiving import SliceView
+from graphene.relay import PageInfo
+
+from assess_core.attempts import Answer as StoredAnswer
+from assess_core.moments import iso
+from assess_core.paging import FIRST, MOST, cursor
+from assess_core.views import Attempt as AttemptView
+from assess_core.views import Page, WeekCounts
+from graphql_api.reading import BatchReads, Info
+
+_PAGE = f"Attempts a page has, 1 to {MOST}."
+
+
+class Moment(graphene.Scalar):
+    """A moment in UTC as ISO 8601 with milliseconds: `2024-12-30T23:59:59.999Z`."""
+
+    serialize = staticmethod(iso)
+
+
+class Texts(graphene.Scalar):
+    """A small map of texts, as the player sent it: a JSON object."""
+
+    @staticmethod
+    def serialize(value: dict[str, str]) -> dict[str, str]:
+        """As it is."""
+        return value
+
+
+SliceStatus = graphene.Enum.from_enum(Status, description=lambda value: None if value else "How far a slice has come.")
+
+
+class Score(graphene.ObjectType):
+    """What a learner has reached at an assessment in a batch, over all attempts, archived ones too."""
+
+    user_id = graphene.ID(required=True)
+    course_id = graphene.ID(required=True)
+    batch_id = graphene.ID(required=True)
+    assessment_id = graphene.ID(required=True)
+    best_score = graphene.Float(required=True)
+    total_max_score = graphene.Float(required=True, description="The maximum of the best attempt.")
+    last_attempted_score = graphene.Float(required=True)
+    min_score = graphene.Float(required=True)
+    average_score = graphene.Float(required=True)
+    attempts_count = graphene.Int(required=True)
+    updated_on = Moment(description="When the newest version was attempted; null where it has no clock.")
+
+    @staticmethod
+    def resolve_updated_on(score: Any, _info: Info) -> int | None:
+        return score.updated_on or None
+
+
+class Answer(graphene.ObjectType):
+    """The response to one question."""
+
+    question_id = graphene.ID(required=True)
+    answered_on = Moment()
+    score = graphene.Float(required=True)
+    max_score = graphene.Float(required=True)
+    duration = graphene.Float(required=True, description="Seconds, as the player counts them.")
+    type = graphene.String()
+    title = graphene.String()
+    description = graphene.String()
+    params = graphene.List(graphene.NonNull(Texts), required=True, description="The options.")
+    resvalues = graphene.List(graphene.NonNull(Texts), required=True, description="The responses.")
+
+    @staticmethod
+    def resolve_question_id(answer: StoredAnswer, _info: Info) -> str:
+        return answer.id
+
+    @staticmethod
+    def resolve_answered_on(answer: StoredAnswer, _info: Info) -> int | None:
+        return answer.assess_ts
+
+
+class Attempt(graphene.ObjectType):
+    """One try of one learner at one assessment: the version of it that counts."""
+
+    user_id = graphene.ID(required=True)
+    course_id = graphene.ID(required=True)
+    batch_id = graphene.ID(required=True)
+    assessment_id = graphene.ID(required=True)
+    attempt_id = graphene.ID(required=True)
+    last_attempted_on = Moment(description="Null where it has no clock.")
+    total_score = graphene.Float(required=True)
+    total_max_score = graphene.Float(required=True)
+    grand_total = graphene.String(required=True)
+    updated_on = Moment(required=True, description="When it was received first.")
+    answers = graphene.List(graphene.NonNull(Answer), required=True, description="Sorted by question id.")
+
+    @staticmethod
+    def resolve_user_id(attempt: AttemptView, _info: Info) -> str:
+        return attempt.key.user_id
+
+    @staticmethod
+    def resolve_course_id(attempt: AttemptView, _info: Info) -> str:
+        return attempt.key.course_id
+
+    @staticmethod
+    def resolve_batch_id(attempt: AttemptView, _info: Info) -> str:
+        return attempt.key.batch_id
+
+    @staticmethod
+    def resolve_assessment_id(attempt: AttemptView, _info: Info) -> str:
+        return attempt.key.content_id
+
+    @staticmethod
+    def resolve_attempt_id(attempt: AttemptView, _info: Info) -> str:
+        return attempt.key.attempt_id
+
+    @staticmethod
+    def resolve_last_attempted_on(attempt: AttemptView, _info: Info) -> int | None:
+        return attempt.last_attempted_on or None
+
+
+class AttemptEdge(graphene.ObjectType):
+    """An attempt, and where the page after it begins."""
+
+    node = graphene.Field(Attempt, required=True)
+    cursor = graphene.String(required=True)
+
+    @staticmethod
+    def resolve_node(attempt: AttemptView, _info: Info) -> AttemptView:
+        return attempt
+
+    @staticmethod
+    def resolve_cursor(attempt: AttemptView, _info: Info) -> str:
+        return cursor(attempt.key)
+
+
+class AttemptConnection(graphene.ObjectType):
+    """A page of attempts, ordered by learner, course, batch, assessment, attempt id."""
+
+    edges = graphene.List(graphene.NonNull(AttemptEdge), required=True)
+    page_info = graphene.Field(PageInfo, required=True)
+
+    @staticmethod
+    def resolve_edges(page: Page, _info: Info) -> tuple[AttemptView, ...]:
+        return page.attempts
+
+    @staticmethod
+    def resolve_page_info(page: Page, _info: Info) -> PageInfo:
+        keys = [attempt.key for attempt in page.attempts]
+        return PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=cursor(keys[0]) if keys else None,
+            end_cursor=cursor(keys[-1]) if keys else None,
+        )
+
+
+class Slice(graphene.ObjectType):
+    """All versions of one batch that were received in one ISO week: what is archived, verified and cleared."""
+
+    id = graphene.ID(required=True, description="`BATCH|2024-W05`.")
+    batch_id = graphene.ID(required=True)
+    week = graphene.String(required=True, description="`2024-W05`.")
+    status = SliceStatus(required=True)
+    hot_rows = graphene.Int(required=True)
+    lake_rows = graphene.Int(required=True)
+    archived_at = Moment()
+    verified_at = Moment()
+    cleared_at = Moment()
+    why_open = graphene.String(description="What an open slice waits for.")
+    note = graphene.String()
+
+    @staticmethod
+    def resolve_id(view: SliceView, _info: Info) -> str:
+        return str(view.slice)
+
+    @staticmethod
+    def resolve_batch_id(view: SliceView, _info: Info) -> str:
+        return view.slice.batch_id
+
+    @staticmethod
+    def resolve_week(view: SliceView, _info: Info) -> str:
+        return str(view.slice.week)
+
+
+class Week(graphene.ObjectType):
+    """What was received in one ISO week."""
+
+    week = graphene.String(required=True, description="`2024-W05`.")
+    attempts = graphene.Int(required=True, description="Attempts whose counting version was received in it.")
+    versions = graphene.Int(required=True)
+
+    @staticmethod
+    def resolve_week(counts: WeekCounts, _info: Info) -> str:
+        return str(counts.week)
+
+
+def _number(name: str) -> Any:
+    def resolve(batch: BatchReads, _info: Info) -> object:
+        return getattr(batch.overview, name)
+
+    return resolve
+
+
+class Batch(graphene.ObjectType):
+    """One run of a course, in numbers, with its attempts and slices."""
+
+    batch_id = graphene.ID(required=True)
+    attempts_count = graphene.Int(required=True, resolver=_number("attempts"))
+    learners_count = graphene.Int(required=True, resolver=_number("learners"))
+    assessments_count = graphene.Int(required=True, resolver=_number("assessments"))
+    versions_count = graphene.Int(required=True, resolver=_number("versions"))
+    mean_score = graphene.Float(resolver=_number("mean_score"), description="Null where there are no attempts.")
+    first_received = Moment(resolver=_number("first_received"))
+    last_received = Moment(resolver=_number("last_received"))
+    weeks = graphene.List(graphene.NonNull(Week), required=True, resolver=_number("weeks"))
+    attempts = graphene.Field(
+        AttemptConnection,
+        required=True,
+        user_id=graphene.ID(),
+        course_id=graphene.ID(),
+        assessment_id=graphene.ID(),
+        first=graphene.Int(default_value=FIRST, description=_PAGE),
+        after=graphene.String(description="A cursor."),
+    )
+    slices = graphene.List(graphene.NonNull(Slice), required=True)
+
+    @staticmethod
+    def resolve_attempts(batch: BatchReads, _info: Info, **asked: Any) -> Page:
+        return batch.attempts(**asked)
+
+    @staticmethod
+    def resolve_slices(batch: BatchReads, _info: Info) -> list[SliceView]:
+        return batch.slices()

@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -48,7 +47,7 @@ class _Checked(NamedTuple):
     errors: list[dict[str, Any]]
 
 
-def execute(queries: Queries, text: str, variables: Mapping[str, Any] | None, operation: str | None) -> Answer:
+def execute(queries: Queries, text: str, variables: dict[str, Any] | None, operation: str | None) -> Answer:
     """Answer a query. Never raises: what goes wrong is among `errors`, each with a code and no stack trace."""
     checked = _check(text)
     if checked.document is None:

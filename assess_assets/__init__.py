@@ -1,0 +1,1 @@
+"""Dagster: what runs when, and what depends on what."""

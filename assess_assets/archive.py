@@ -1,0 +1,105 @@
+"""Attempts: in the hot store as they happen, in the lake for good, then cleared from the hot store."""
+
+from collections import Counter
+
+import dagster as dg
+
+from assess_assets.checks import verification, verification_result
+from assess_assets.metadata import bars, table
+from assess_assets.outcomes import conclude, of_slices
+from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
+from assess_assets.resources import Lakehouse
+from assess_core.archiving import archive, clear, require_closed, slice_views, verify
+from assess_core.ports import Lake
+from assess_core.slices import ArchiveSlice
+
+in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
+
+
+@dg.multi_observable_source_asset(  # type: ignore[untyped-decorator]  # Dagster's own lack
+    specs=[
+        dg.AssetSpec(
+            "hot_attempts",
+            description="Attempts as the stream keeps them: a row per version, until its slice is cleared.",
+            group_name="attempts",
+        )
+    ]
+)
+def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
+    """How many rows both tiers hold, by week, and which slices wait for what."""
+    with lakehouse.open() as opened:
+        views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
+        hot, lake = Counter[str](), Counter[str]()
+        for view in views:
+            hot[str(view.slice.week)] += view.hot_rows
+            lake[str(view.slice.week)] += view.lake_rows
+        newest = sorted((view for view in views if view.hot_rows), key=lambda view: view.slice, reverse=True)
+        return dg.ObserveResult(
+            asset_key="hot_attempts",
+            metadata={
+                "rows": hot.total(),
+                "seconds": round(opened.seconds, 3),
+                "slices": dg.MetadataValue.json(Counter(view.status.value for view in views)),
+                "preview": table([{"slice": str(view.slice), "rows": view.hot_rows} for view in newest]),
+                "picture": bars("rows by week", {"hot store": hot, "lake": lake}),
+            },
+        )
+
+
+@dg.asset(
+    partitions_def=archive_slices,
+    deps=["hot_attempts"],
+    backfill_policy=in_few_runs,
+    check_specs=[verification],
+    group_name="attempts",
+    kinds={"deltalake"},
+    pool="lake",
+)
+def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
+    """Attempts of closed slices, in the lake for good: what is not there yet is appended, then all is read back.
+
+    A slice that is still open is refused with the reason. Materializing again does no harm and adds nothing.
+    """
+    slices = slices_of(context.partition_keys)
+    with lakehouse.open() as opened:
+        require_closed(slices, opened.now, opened.settings.grace, opened.unread)
+        archived = archive(slices, opened.stores, opened.now)
+        verified = verify(slices, opened.stores, opened.now)
+        numbers = {
+            slice_: {"rows": found.contents.rows, "appended": found.appended} for slice_, found in archived.items()
+        }
+        size = lake_bytes(opened.stores.lake, slices)
+        done = of_slices(numbers, "rows in the lake, by week", size=size, seconds=opened.seconds)
+        conclude(context, done, {})
+    return dg.MaterializeResult(check_results=[verification_result(verified)])
+
+
+@dg.asset(
+    partitions_def=archive_slices,
+    deps=[archived_attempts],
+    backfill_policy=in_few_runs,
+    group_name="attempts",
+    pool="lake",
+)
+def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+    """Verified attempts, deleted from the hot store: exactly the versions that were read back from the lake.
+
+    Every verified slice of the run is cleared; where some are not verified, the run fails after that and names them.
+    """
+    slices = slices_of(context.partition_keys)
+    with lakehouse.open() as opened:
+        cleared = clear(slices, opened.stores, opened.now)
+        refused = {str(slice_): found.refused for slice_, found in cleared.items() if found.refused}
+        numbers = {
+            slice_: {"rows": found.cleared, "left": found.left}
+            for slice_, found in cleared.items()
+            if not found.refused
+        }
+        size = lake_bytes(opened.stores.lake, slices)
+        done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds)
+        conclude(context, done, refused)
+
+
+def lake_bytes(lake: Lake, slices: list[ArchiveSlice]) -> int:
+    """The size of the lake's files that hold these slices."""
+    return sum(file.bytes for file in lake.pin().files({slice_.week for slice_ in slices}))

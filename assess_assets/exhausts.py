@@ -1,0 +1,71 @@
+"""Reports of a batch: the files that a course mentor downloads."""
+
+import dagster as dg
+
+from assess_assets.archive import archived_attempts
+from assess_assets.metadata import Metadata, bars, shown
+from assess_assets.outcomes import conclude
+from assess_assets.partitions import batches, everything
+from assess_assets.reports import Marks, look_into
+from assess_assets.resources import Lakehouse, Opened
+from assess_core.errors import ReportFailed, UnknownBatch
+from assess_core.exhaust import Report, write_exhaust
+
+# a run costs 15 s to start, a report of an ordinary batch well below a second
+in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=50)
+of_both_tiers: list[str | dg.AssetDep] = [
+    "hot_attempts",
+    dg.AssetDep(archived_attempts, partition_mapping=everything),
+]
+response_marks = Marks("Question Score", "Question Max Score", "answers by share of the maximum")
+score_marks = Marks("total_score", "total_max_score", "attempts by share of the maximum")
+
+
+@dg.asset(
+    partitions_def=batches,
+    deps=of_both_tiers,
+    backfill_policy=in_few_runs,
+    group_name="exhausts",
+    kinds={"csv", "duckdb"},
+)
+def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+    """A row per answer of the newest version of each attempt of the batch, from both tiers, as CSV."""
+    with lakehouse.open() as opened:
+        _write(context, opened, Report.RESPONSE, response_marks)
+
+
+@dg.asset(
+    partitions_def=batches,
+    deps=of_both_tiers,
+    backfill_policy=in_few_runs,
+    group_name="exhausts",
+    kinds={"csv", "duckdb"},
+)
+def score_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+    """A row per attempt of the batch, by its newest version, from both tiers, as CSV."""
+    with lakehouse.open() as opened:
+        _write(context, opened, Report.SCORE, score_marks)
+
+
+def _write(context: dg.AssetExecutionContext, opened: Opened, report: Report, marks: Marks) -> None:
+    """Write the report of each batch of the run; one that cannot be written does not keep the others from it."""
+    done: dict[str, Metadata] = {}
+    refused: dict[str, str] = {}
+    for batch_id in context.partition_keys:
+        try:
+            written = write_exhaust(opened.stores, batch_id, report)
+        except (UnknownBatch, ReportFailed) as error:
+            refused[batch_id] = str(error)
+            continue
+        look = look_into(written.path, marks)
+        done[batch_id] = shown(
+            rows=written.rows,
+            size=written.bytes,
+            seconds=written.seconds,
+            preview=look.first,
+            picture=bars(marks.title, {"rows": look.spread}),
+            path=dg.MetadataValue.path(written.path),
+            attempts=dg.MetadataValue.int(written.attempts),
+            lake_version=dg.MetadataValue.int(written.lake_version),
+        )
+    conclude(context, done, refused)

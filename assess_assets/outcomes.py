@@ -1,0 +1,50 @@
+"""How a run over several partitions ends: what was done is on record even where some were refused."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import dagster as dg
+
+from assess_assets.metadata import Metadata, bars, shown, table
+from assess_core.slices import ArchiveSlice
+
+
+def conclude(context: dg.AssetExecutionContext, done: Mapping[str, Metadata], refused: Mapping[str, str]) -> None:
+    """Give each partition its metadata; where some were refused, record the others, then fail and name the refused.
+
+    Partition key -> metadata, partition key -> reason. Raises `dg.Failure`, which no policy repeats.
+    """
+    if not refused:
+        for key, metadata in done.items():
+            context.add_asset_metadata(metadata, partition_key=key)
+        return
+    for key, metadata in done.items():
+        # a step that fails records nothing by itself, but these are done
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+    reasons = "\n".join(f"{key}: {reason}" for key, reason in sorted(refused.items()))
+    raise dg.Failure(
+        f"{len(refused)} of {len(refused) + len(done)} were refused, the others are done:\n{reasons}",
+        metadata={"refused": table([{"partition": key, "reason": reason} for key, reason in sorted(refused.items())])},
+        allow_retries=False,
+    )
+
+
+def of_slices(
+    numbers: Mapping[ArchiveSlice, Mapping[str, int]], title: str, *, size: int, seconds: float
+) -> dict[str, Metadata]:
+    """What the slices of one run show: their own rows, and the table and picture of the whole run.
+
+    `numbers`: slice -> its figures, `rows` among them; `size` in bytes.
+    """
+    weeks = Counter[str]()
+    for slice_, figures in numbers.items():
+        weeks[str(slice_.week)] += figures["rows"]
+    preview = [{"slice": str(slice_), **figures} for slice_, figures in numbers.items()]
+    picture = bars(title, {"rows": weeks})
+    return {
+        str(slice_): {
+            **shown(rows=figures["rows"], size=size, seconds=seconds, preview=preview, picture=picture),
+            "dagster/partition_row_count": dg.MetadataValue.int(figures["rows"]),
+        }
+        for slice_, figures in numbers.items()
+    }

@@ -1,0 +1,43 @@
+"""The three ways in which work is cut: archive slices, batches, ISO weeks."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import dagster as dg
+
+from assess_core.moments import clock
+from assess_core.slices import ArchiveSlice, IsoWeek
+
+archive_slices = dg.DynamicPartitionsDefinition(name="archive_slices")
+"""Closed slices, a key each as `str(ArchiveSlice)` writes it, in the order in which they were registered."""
+
+batches = dg.DynamicPartitionsDefinition(name="batches")
+"""Batches, a key each is the batch id."""
+
+iso_weeks = dg.WeeklyPartitionsDefinition(start_date=datetime(2014, 12, 29), day_offset=1, timezone="UTC")
+"""ISO weeks from 2015-W01, a key each is the date of its Monday; the last is the last that is over."""
+
+SLICES_A_RUN = 500
+"""A run costs 15 s to start and Dagster's books 6 ms a slice: 500 slices keep the start below what the slices cost."""
+
+everything = dg.AllPartitionMapping()
+"""Between slices, batches and weeks nothing is matched by key: a batch named like a slice must not wait for it."""
+
+
+def slices_of(keys: Iterable[str]) -> list[ArchiveSlice]:
+    """The slices that partition keys name. Raises `BadSlice`."""
+    return [ArchiveSlice.parse(key) for key in keys]
+
+
+def week_of(key: str) -> IsoWeek:
+    """The ISO week that a key of `iso_weeks` names."""
+    return IsoWeek.of(clock(key))
+
+
+def is_accepted(key: str) -> bool:
+    """Whether Dagster takes the text as a partition key; it refuses `...` and control characters."""
+    try:
+        archive_slices.build_add_request([key])
+    except dg.DagsterInvalidDefinitionError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""When slices are archived and cleared: weekly, as ranges of registered slices, in as few runs as can be."""
+
+from collections.abc import Collection
+
+import dagster as dg
+
+from assess_assets.archive import archived_attempts, cleared_attempts
+from assess_assets.partitions import SLICES_A_RUN, archive_slices
+from assess_assets.registration import ranges
+from assess_assets.resources import Lakehouse
+from assess_core.archiving import SliceStatus, slice_views
+
+SLICES_IN_PASSING = 300  # that need nothing cost 47 ms each: as much as another run, 15 s
+
+archive_job = dg.define_asset_job("archive_slices_job", dg.AssetSelection.assets(archived_attempts))
+clear_job = dg.define_asset_job("clear_slices_job", dg.AssetSelection.assets(cleared_attempts).without_checks())
+
+Requests = list[dg.RunRequest] | dg.SkipReason
+
+
+@dg.schedule(
+    job=archive_job,
+    cron_schedule="0 2 * * 2",  # a week is over on Monday 00:00 UTC, and closes a day later
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def archive_closed_weeks(context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse) -> Requests:
+    """Archives and verifies every closed slice that is not verified yet; Tuesdays at 02:00 UTC."""
+    return _requests(context, lakehouse, {SliceStatus.PLANNED, SliceStatus.WRITTEN})
+
+
+@dg.schedule(job=clear_job, cron_schedule="0 4 * * 2", execution_timezone="UTC")
+def clear_verified_weeks(context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse) -> Requests:
+    """Clears every verified slice; Tuesdays at 04:00 UTC, once somebody has started it: it deletes hot rows."""
+    return _requests(context, lakehouse, {SliceStatus.VERIFIED})
+
+
+def _requests(
+    context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse, statuses: Collection[SliceStatus]
+) -> Requests:
+    with lakehouse.open() as opened:
+        views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
+    wanted = {str(view.slice) for view in views if view.status in statuses}
+    registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
+    if missing := wanted.difference(registered):
+        context.log.warning(f"not registered yet, so left for next time: {', '.join(map(repr, sorted(missing)))}")
+    found = ranges(registered, wanted, most=SLICES_A_RUN, gap=SLICES_IN_PASSING)
+    if not found:
+        return dg.SkipReason("no registered slice needs it")
+    return [
+        dg.RunRequest(
+            run_key=f"{context.scheduled_execution_time.isoformat()} {range_.first}",
+            # a range of partitions has no parameter of its own: these tags are how Dagster's backfills name one
+            tags={
+                "dagster/asset_partition_range_start": range_.first,
+                "dagster/asset_partition_range_end": range_.last,
+            },
+        )
+        for range_ in found
+    ]

@@ -1,0 +1,39 @@
+"""Weekly analytics, in a table of the lake."""
+
+from collections import Counter
+
+import dagster as dg
+
+from assess_assets.archive import archived_attempts
+from assess_assets.metadata import bars, shown
+from assess_assets.partitions import everything, iso_weeks, week_of
+from assess_assets.resources import Lakehouse
+from assess_core.weekly import refresh
+
+
+@dg.asset(
+    partitions_def=iso_weeks,
+    deps=["hot_attempts", dg.AssetDep(archived_attempts, partition_mapping=everything)],
+    backfill_policy=dg.BackfillPolicy.single_run(),  # all weeks are read in one pass and replaced in one commit
+    group_name="analytics",
+    kinds={"deltalake", "duckdb"},
+)
+def weekly_activity(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+    """Per batch and ISO week: attempts, learners, mean score. A week that runs again replaces itself alone."""
+    weeks = {key: week_of(key) for key in context.partition_keys}
+    with lakehouse.open() as opened:
+        refreshed = refresh(opened.stores, opened.weekly, set(weeks.values()))
+        batches = Counter(row.slice.week for row in refreshed.rows)
+        attempts = Counter[str]()
+        for row in refreshed.rows:
+            attempts[str(row.slice.week)] += row.attempts
+        preview = [
+            {"batch": row.slice.batch_id, "week": str(row.slice.week), "attempts": row.attempts}
+            | {"learners": row.learners, "mean score": row.mean_score}
+            for row in refreshed.rows
+        ]
+        picture = bars("attempts by week", {"attempts": attempts})
+        size, seconds = refreshed.bytes, opened.seconds
+        for key, week in weeks.items():
+            numbers = shown(rows=batches[week], size=size, seconds=seconds, preview=preview, picture=picture)
+            context.add_asset_metadata(numbers, partition_key=key)

@@ -1,0 +1,48 @@
+"""Which keys are registered, and which ranges are asked for."""
+
+import pytest
+
+from assess_assets.registration import Range, ranges, to_register
+
+
+def accepts(key: str) -> bool:
+    return "..." not in key
+
+
+def test_what_is_new_is_registered_in_the_order_it_is_known_in() -> None:
+    assert to_register(["a", "b", "c"], ["b"], accepts, most=10).keys == ["a", "c"]
+
+
+def test_a_tick_registers_no_more_than_it_may() -> None:
+    first = to_register(["a", "b", "c"], [], accepts, most=2)
+    second = to_register(["a", "b", "c"], first.keys, accepts, most=2)
+
+    assert (first.keys, second.keys) == (["a", "b"], ["c"])
+
+
+def test_nothing_is_registered_twice() -> None:
+    assert to_register(["a"], ["a"], accepts, most=10) == ([], [])
+
+
+def test_what_cannot_be_a_key_is_named_and_keeps_nothing_else_waiting() -> None:
+    assert to_register(["x...y", "a", "b"], [], accepts, most=2) == (["a", "b"], ["x...y"])
+
+
+REGISTERED = list("abcdefghij")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("", []),
+        ("c", [Range("c", "c")]),
+        ("cde", [Range("c", "e")]),
+        ("ce", [Range("c", "e")]),  # to pass one that needs nothing is cheaper than a run
+        ("cf", [Range("c", "c"), Range("f", "f")]),
+        ("aj", [Range("a", "a"), Range("j", "j")]),
+        ("abcdefghij", [Range("a", "d"), Range("e", "h"), Range("i", "j")]),
+        ("z", []),  # not registered: no range can name it
+    ],
+)
+def test_ranges_hold_what_is_wanted_in_few_runs(wanted: str, expected: list[Range]) -> None:
+    assert ranges(REGISTERED, set(wanted), most=4, gap=1) == expected

@@ -39,9 +39,7 @@ class Kind(Enum):
 
     @classmethod
     def of(cls, name: str) -> "Kind | None":
-        """By the end of its name; None for what is no log file, hidden files too (tools write under such names)."""
-        if name.startswith("."):
-            return None
+        """By the end of its name; None for what is no log file."""
         return next((kind for kind in cls if name.lower().endswith(kind.value)), None)
 
 
@@ -143,7 +141,7 @@ def unread(log: Path, positions: Positions) -> str | None:
         return None
     known = positions.positions()
     waiting = [
-        (os.path.basename(file.path), known.get(file.topic, START))
+        (os.path.basename(file.topic), known.get(file.topic, START))
         for file in _folder(str(log), _say_nothing)
         if file.size != known.get(file.topic, START).byte
     ]
@@ -258,7 +256,8 @@ def _folder(path: str, say: Say) -> list[LogFile]:
     files: list[LogFile] = []
     passed_over: list[str] = []
     for name in names:
-        kind, whole = Kind.of(name), os.path.join(path, name)
+        # tools write under a hidden name what they rename when it is whole
+        kind, whole = None if name.startswith(".") else Kind.of(name), os.path.join(path, name)
         file = _log_file(whole, kind) if kind else None
         if file is not None:
             files.append(file)

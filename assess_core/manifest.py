@@ -5,7 +5,7 @@ Entries are only ever appended. What is *known* of a slice is computed from them
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,24 @@ class Contents(NamedTuple):
     """Sum of `total_score` over the distinct copies, added in the order of their hashes: the same each time."""
     digest: str
     """Order-free: a sum of SHA-256 over the distinct copies, modulo a prime (64 hex digits, docs/content-hash.md)."""
+
+    def same_copies(self, other: "Contents") -> bool:
+        """Whether both are of the same copies; how often each was written does not matter."""
+        return self[1:] == other[1:]
+
+
+NOTHING: Final = Contents(0, 0, 0, 0.0, "0" * 64)
+"""What the lake holds of a slice that it does not know."""
+
+_PRIME: Final = 2**256 - 189
+
+
+def digest_of(limbs: Iterable[int]) -> str:
+    """The digest from the sums of four limbs of 64 bits each, the highest first."""
+    total = 0
+    for limb in limbs:
+        total = (total << 64) + limb
+    return f"{total % _PRIME:064x}"
 
 
 class ManifestEntry(msgspec.Struct, frozen=True):

@@ -1,0 +1,426 @@
+"""Use cases: archive, verify and clear slices (design section 5). Each may be repeated, run twice at once, or killed.
+
+What is known of a slice is computed from the stores and the manifest, never kept anywhere else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count, groupby
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
+
+from assess_core.attempts import RowKey
+from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFailed
+from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, by_slice
+from assess_core.ports import Copies, HotStore, Lake, Stores
+from assess_core.slices import ArchiveSlice, why_open
+
+_TRIES: Final = 20
+"""How often an archiver decides again: each time somebody else has committed, so all together they get on."""
+_NAMED: Final = 5
+"""How many slices a sentence names."""
+
+
+class Advance(Protocol):
+    """Called with how many more slices are done."""
+
+    def __call__(self, amount: int = 1, /) -> None: ...
+
+
+class SliceStatus(StrEnum):
+    """How far a slice has come; computed, never stored."""
+
+    OPEN = "open"
+    PLANNED = "planned"
+    """Closed; nothing of it was archived yet."""
+    WRITTEN = "written"
+    VERIFIED = "verified"
+    CLEARED = "cleared"
+
+
+class SliceView(NamedTuple):
+    """What is known of a slice; times in epoch ms, None where it did not happen."""
+
+    slice: ArchiveSlice
+    status: SliceStatus
+    hot_rows: int
+    lake_rows: int
+    """As the manifest says, not counted now."""
+    archived_at: int | None
+    verified_at: int | None
+    cleared_at: int | None
+    why_open: str | None
+    note: str | None
+    """What to do about hot rows of a slice that was cleared before."""
+
+
+class Archived(NamedTuple):
+    """A slice after archive."""
+
+    appended: int
+    contents: Contents
+    delta_version: int
+
+
+class Verified(NamedTuple):
+    """A slice after verify."""
+
+    problem: str | None
+    """A sentence that names the slice and what is wrong with it; None when its files prove the manifest."""
+    contents: Contents
+    """What the files hold now."""
+    delta_version: int
+    unarchived: int
+    """Hot rows that the files do not hold: archive again."""
+
+
+class Cleared(NamedTuple):
+    """A slice after clear."""
+
+    cleared: int
+    """Rows deleted from the hot store; with `dry_run` those that would be."""
+    left: int
+    """Rows that stay, for the lake does not hold them: archive again."""
+    refused: str | None = None
+    """A sentence that says why nothing was deleted."""
+
+
+def _no_progress(amount: int = 1, /) -> None:
+    return
+
+
+# --- which slices there are, and how far they have come ---
+
+
+def slice_views(
+    stores: Stores, now: int, grace: int, unread: str | None, batch_id: str | None = None
+) -> list[SliceView]:
+    """All slices (of a batch), in their order; `now` and `grace` in ms, `unread` names unread lines of the log."""
+    records = by_slice(stores.lake.manifest())
+    known = sorted({*stores.hot.slices(), *records})
+    return [
+        _view(
+            slice_, stores.hot.count(slice_), records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread)
+        )
+        for slice_ in known
+        if batch_id is None or slice_.batch_id == batch_id
+    ]
+
+
+def _view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | None) -> SliceView:
+    archived_at, verified_at, cleared_at = (entry.at if entry else None for entry in record)
+    return SliceView(
+        slice_,
+        _status(hot_rows, record, open_),
+        hot_rows,
+        record.archived.contents.rows if record.archived else 0,
+        archived_at,
+        verified_at,
+        cleared_at,
+        open_,
+        _note(hot_rows, record),
+    )
+
+
+def _status(hot_rows: int, record: SliceRecord, open_: str | None) -> SliceStatus:
+    if open_:
+        return SliceStatus.OPEN
+    if record.archived is None:
+        return SliceStatus.PLANNED
+    if not record.is_verified:
+        return SliceStatus.WRITTEN
+    return SliceStatus.VERIFIED if hot_rows else SliceStatus.CLEARED
+
+
+def _note(hot_rows: int, record: SliceRecord) -> str | None:
+    if not hot_rows or record.archived is None:
+        return None
+    more = hot_rows - record.archived.contents.versions
+    if more > 0:
+        return f"at least {more} of the hot rows are not in the lake: archive, verify and clear again"
+    if record.cleared is not None:
+        return f"{hot_rows} rows are in the hot store since it was cleared: archive, verify and clear again"
+    return None
+
+
+def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: str | None) -> list[ArchiveSlice]:
+    """Those of the slices that are closed, in their order."""
+    return [slice_ for slice_ in sorted(set(slices)) if why_open(slice_, now, grace, unread) is None]
+
+
+def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: str | None) -> None:
+    """Raises `SliceOpen` naming the slices that are not closed, and what they wait for."""
+    reasons = [(slice_, why) for slice_ in sorted(set(slices)) if (why := why_open(slice_, now, grace, unread))]
+    if reasons:
+        named = "; ".join(f"{slice_} is open: {why}" for slice_, why in reasons[:_NAMED])
+        more = f"; and {len(reasons) - _NAMED} more are open" if len(reasons) > _NAMED else ""
+        raise SliceOpen(f"{named}{more}")
+
+
+def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
+    """Raises `UnknownBatch` naming the slices that neither the hot store nor the manifest knows."""
+    unknown = sorted(set(slices) - {*stores.hot.slices(), *by_slice(stores.lake.manifest())})
+    if unknown:
+        named = ", ".join(repr(str(slice_)) for slice_ in unknown[:_NAMED])
+        raise UnknownBatch(f"no store knows {named}; `assess slices` lists the slices that there are")
+
+
+# --- archive ---
+
+
+def archive(
+    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = _no_progress
+) -> dict[ArchiveSlice, Archived]:
+    """Append the copies that the lake does not hold, a commit for each ISO week, and say in the manifest what it holds.
+
+    A slice of which neither the hot store nor the lake has a row is left out. Whether slices are closed is the caller's
+    question (`require_closed`). Raises `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and
+    `LakeConflict` when others keep committing the same slices.
+    """
+    records = by_slice(stores.lake.manifest())
+    done: dict[ArchiveSlice, Archived] = {}
+    for group in _by_week(slices):
+        found = _bring_up_to_date(group, stores)
+        done |= found
+        stores.lake.record(
+            [
+                _entry(slice_, Action.ARCHIVED, archived.delta_version, archived.contents, now)
+                for slice_, archived in found.items()
+                if not _says(records.get(slice_, SliceRecord()).archived, archived.contents)
+            ]
+        )
+        advance(len(group))
+    return done
+
+
+def _bring_up_to_date(group: Sequence[ArchiveSlice], stores: Stores) -> dict[ArchiveSlice, Archived]:
+    appended = _append_missing(group, stores.hot, stores.lake)
+    # whether or not anything was appended: a crash may have come between an append and its entry
+    pinned = stores.lake.pin()
+    with stores.lake.copies(pinned, group) as copies:
+        contents = copies.contents()
+    return {
+        slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned.version)
+        for slice_ in group
+        if contents[slice_] != NOTHING
+    }
+
+
+def _append_missing(group: Sequence[ArchiveSlice], hot: HotStore, lake: Lake) -> Mapping[ArchiveSlice, int]:
+    """How many copies were appended of each slice."""
+    for tries in count(1):
+        pinned = lake.pin()
+        with lake.copies(pinned, group) as copies:
+            missing = copies.missing(hot)
+            if missing is None:
+                break
+            try:
+                lake.append(pinned, group, missing.rows)
+            except LakeConflict:
+                if tries == _TRIES:
+                    raise  # until then: read both again and decide again
+            else:
+                return missing.counts
+    return {}
+
+
+# --- verify ---
+
+
+def verify(
+    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = _no_progress
+) -> dict[ArchiveSlice, Verified]:
+    """Read the lake's files back and compare them with the newest archived entry of the manifest.
+
+    A bad slice has a `problem`, the others go on. A copy that was written twice is no problem (`contents.rows` is more
+    than `versions`). A slice that was never archived and has no rows is left out. Raises `StoreUnavailable`.
+    """
+    records = by_slice(stores.lake.manifest())
+    done: dict[ArchiveSlice, Verified] = {}
+    for group in _by_week(slices):
+        found = _read_back(group, records, stores)
+        done |= found
+        stores.lake.record(
+            [
+                _entry(slice_, Action.VERIFIED, verified.delta_version, verified.contents, now)
+                for slice_, verified in found.items()
+                if verified.problem is None and not _is_proved(records[slice_], verified.contents)
+            ]
+        )
+        advance(len(group))
+    return done
+
+
+def _read_back(
+    group: Sequence[ArchiveSlice], records: Mapping[ArchiveSlice, SliceRecord], stores: Stores
+) -> dict[ArchiveSlice, Verified]:
+    pinned = stores.lake.pin()
+    try:
+        with stores.lake.copies(pinned, group, proved=True) as copies:
+            contents, problems = _problems(group, records, copies)
+            left = copies.compare(stores.hot).left
+    except VerifyFailed as error:  # a file of this week is missing or damaged, and any slice of it may be in that file
+        return {
+            slice_: Verified(f"{slice_}: {error}", NOTHING, pinned.version, 0)
+            for slice_ in group
+            if slice_ in records or stores.hot.count(slice_)
+        }
+    return {
+        slice_: Verified(problems.get(slice_), contents[slice_], pinned.version, left.get(slice_, 0))
+        for slice_ in group
+        if slice_ in records or contents[slice_] != NOTHING or slice_ in left
+    }
+
+
+def _problems(
+    group: Sequence[ArchiveSlice], records: Mapping[ArchiveSlice, SliceRecord], copies: Copies
+) -> tuple[dict[ArchiveSlice, Contents], dict[ArchiveSlice, str]]:
+    """What the files hold, and what is wrong with it."""
+    contents, damaged = copies.contents(), copies.damaged()
+    found = {
+        slice_: f"{damaged[slice_]}; restore the lake from a backup"
+        if slice_ in damaged
+        else _difference(records.get(slice_, SliceRecord()).archived, contents[slice_])
+        for slice_ in group
+    }
+    return contents, {slice_: f"{slice_}: {problem}" for slice_, problem in found.items() if problem}
+
+
+def _difference(archived: ManifestEntry | None, found: Contents) -> str | None:
+    if archived is None:
+        return "no manifest entry says that it was archived; archive it first"
+    said = archived.contents
+    if said.same_copies(found):
+        return None
+    differing = ", ".join(
+        f"{name} {getattr(found, name)} instead of {getattr(said, name)}"
+        for name in Contents._fields
+        if getattr(found, name) != getattr(said, name)
+    )
+    advice = (
+        "archive it again, so that the manifest says what the lake holds"
+        if found.versions > said.versions
+        else "restore the lake from a backup, or archive it again while the hot store holds its rows"
+    )
+    return f"the lake's files differ from the manifest: {differing}; {advice}"
+
+
+def _is_proved(record: SliceRecord, found: Contents) -> bool:
+    return record.is_verified and _says(record.verified, found)
+
+
+# --- clear ---
+
+
+def clear(
+    slices: Iterable[ArchiveSlice],
+    stores: Stores,
+    now: int,
+    dry_run: bool = False,
+    advance: Advance = _no_progress,
+) -> dict[ArchiveSlice, Cleared]:
+    """Delete from the hot store exactly those rows of verified slices that are read back from the lake right now.
+
+    The files are read whole once more, and must hold what was verified, to the digest: so it does not matter which
+    Delta version they belong to, and a compaction since then does no harm. Row by row, by full key and receipt.
+    A slice that is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
+    """
+    records = by_slice(stores.lake.manifest())
+    done: dict[ArchiveSlice, Cleared] = {}
+    for group in _by_week(slices):
+        verified = {slice_: record for slice_ in group if (record := records.get(slice_)) and record.is_verified}
+        for slice_ in group:
+            if slice_ not in verified and (slice_ in records or stores.hot.count(slice_)):
+                done[slice_] = Cleared(0, stores.hot.count(slice_), f"{slice_}: {_not_verified(records.get(slice_))}")
+        if verified:
+            done |= _clear_verified(verified, stores, now, dry_run)
+        advance(len(group))
+    return done
+
+
+def _not_verified(record: SliceRecord | None) -> str:
+    if record is None or record.archived is None:
+        return "it was not archived; archive and verify it first"
+    return "what was archived last is not verified; verify it first"
+
+
+def _clear_verified(
+    records: Mapping[ArchiveSlice, SliceRecord], stores: Stores, now: int, dry_run: bool
+) -> dict[ArchiveSlice, Cleared]:
+    pinned = stores.lake.pin()
+    try:
+        with stores.lake.copies(pinned, records, proved=True) as copies:
+            contents, damaged = copies.contents(), copies.damaged()
+            refused = {
+                slice_: f"{slice_}: {why}; verify it again to see what is wrong"
+                for slice_, record in records.items()
+                if (why := damaged.get(slice_) or _changed(record, contents[slice_]))
+            }
+            compared = copies.compare(stores.hot)
+            deletable = (keys for keys in compared.keys if keys[0].slice not in refused)
+            deleted = {} if dry_run else _delete(deletable, stores.hot)
+    except VerifyFailed as error:
+        return {slice_: Cleared(0, stores.hot.count(slice_), f"{slice_}: {error}") for slice_ in records}
+    held, left = compared.held, compared.left
+    done = {
+        slice_: Cleared(0, held.get(slice_, 0) + left.get(slice_, 0), refused[slice_])
+        if slice_ in refused
+        else Cleared((held if dry_run else deleted).get(slice_, 0), left.get(slice_, 0))
+        for slice_ in records
+    }
+    if not dry_run:
+        stores.lake.record(
+            [
+                _entry(slice_, Action.CLEARED, pinned.version, contents[slice_], now, *done[slice_][:2])
+                for slice_, record in records.items()
+                if slice_ not in refused and (done[slice_].cleared or not _says(record.cleared, contents[slice_]))
+            ]
+        )
+    return done
+
+
+def _changed(record: SliceRecord, found: Contents) -> str | None:
+    if record.verified and record.verified.contents.same_copies(found):
+        return None
+    return "the lake's files do not hold what was verified"
+
+
+def _delete(chunks: Iterable[list[RowKey]], hot: HotStore) -> dict[ArchiveSlice, int]:
+    deleted: dict[ArchiveSlice, int] = {}
+    for keys in chunks:
+        slice_ = keys[0].slice
+        deleted[slice_] = deleted.get(slice_, 0) + hot.delete(keys)
+    return deleted
+
+
+# --- what all of them share ---
+
+
+def _by_week(slices: Iterable[ArchiveSlice]) -> Iterable[list[ArchiveSlice]]:
+    """A week's slices are in the same files and go in one commit."""
+    return (list(group) for _, group in groupby(sorted(set(slices)), attrgetter("week")))
+
+
+def _says(entry: ManifestEntry | None, contents: Contents) -> bool:
+    return entry is not None and entry.contents == contents
+
+
+def _entry(
+    slice_: ArchiveSlice,
+    action: Action,
+    delta_version: int,
+    contents: Contents,
+    now: int,
+    cleared: int = 0,
+    left: int = 0,
+) -> ManifestEntry:
+    return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left)
+
+
+def _code() -> str:
+    """Which version of this project writes an entry."""
+    try:
+        return version("assessment-lakehouse")
+    except PackageNotFoundError:
+        return "not installed"

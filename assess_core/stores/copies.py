@@ -1,0 +1,206 @@
+"""What the lake's files hold of some slices, read into DuckDB once; archive, verify and clear compare with it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from assess_core.attempts import RowKey
+from assess_core.errors import StoreUnavailable, VerifyFailed
+from assess_core.manifest import NOTHING, Contents, digest_of
+from assess_core.ports import Compared, HotStore, LakeFile, Missing
+from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.stores.duck import connect, parquet
+from assess_core.stores.hot_rows import in_order
+from assess_core.stores.rows import LAKE_SCHEMA, row_key
+
+_KEYS: Final = 500
+"""Rows that clear deletes at a time."""
+
+_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
+
+_SOUND: Final = f"""
+hash_of({_KEY}, last_attempted_on, total_score, total_max_score, grand_total, question) = content_hash
+    AND has_answers = (len(question) > 0)
+"""
+
+_COPIES: Final = f"""
+SELECT slice, {_KEY}, content_hash, updated_on, total_score, coalesce({{sound}}, false) AS sound
+FROM {{files}} JOIN wanted USING (batch_id) WHERE updated_on >= first AND updated_on < past
+"""
+
+# A copy that was written twice counts once. 256 bits are added as four numbers of 64, exactly
+_CONTENTS: Final = f"""
+WITH once AS (
+    SELECT slice, {_KEY}, content_hash, epoch_ms(updated_on) AS received_at, total_score, count(*) AS written
+    FROM copies GROUP BY ALL
+), digested AS (
+    SELECT *, sha256(lower(hex(content_hash)) || '@' || received_at) AS digest FROM once
+)
+SELECT slice, sum(written), count(DISTINCT content_hash), count(DISTINCT ({_KEY})),
+    sum(total_score ORDER BY content_hash, received_at),
+    {", ".join(f"sum(('0x' || substr(digest, {start}, 16))::UBIGINT)" for start in (1, 17, 33, 49))}
+FROM digested GROUP BY slice
+"""
+
+_DAMAGED: Final = f"""
+SELECT slice, count(*), min(struct_pack({_KEY})) FROM copies WHERE NOT sound GROUP BY slice
+"""
+
+_SAME: Final = "hot.content_hash = copies.content_hash AND hot.updated_on = copies.updated_on"
+
+_MISSING: Final = f"""
+SELECT {", ".join(f"question_of(question) AS {name}" if name == "question" else name for name in LAKE_SCHEMA.names)}
+FROM hot ANTI JOIN copies ON {_SAME}
+"""
+
+_COMPARE: Final = f"""
+INSERT INTO compared
+SELECT batch_id, user_id, course_id, content_id, attempt_id, epoch_ms(last_attempted_on), has_answers, content_hash,
+    epoch_ms(updated_on), EXISTS (FROM copies WHERE {_SAME})
+FROM hot
+"""
+
+
+@contextmanager
+def open_copies(
+    files: Sequence[LakeFile], slices: Collection[ArchiveSlice], *, proved: bool = False
+) -> Iterator["DuckCopies"]:
+    """What these files hold of these slices; `proved` computes every row's content hash again from its columns.
+
+    Raises `VerifyFailed` naming the first file that is missing or cannot be read, `StoreUnavailable`.
+    """
+    asked = sorted(set(slices))
+    with connect() as duck:
+        wanted = pa.table(
+            {
+                "slice": pa.array(range(len(asked)), pa.int32()),
+                "batch_id": pa.array([slice_.batch_id for slice_ in asked], pa.string()),
+                "first": pa.array([slice_.week.start * 1000 for slice_ in asked], pa.timestamp("us", "UTC")),
+                "past": pa.array([slice_.week.end * 1000 for slice_ in asked], pa.timestamp("us", "UTC")),
+            }
+        )
+        duck.register("wanted", wanted)
+        _read(duck, files, proved)
+        yield DuckCopies(duck, asked)
+
+
+def _read(duck: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], proved: bool) -> None:
+    sound = _SOUND if proved else "true"
+    try:
+        duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files))}")
+    except duckdb.Error as error:
+        for file in files:
+            _probe(duck, file, sound)
+        raise _unavailable(error) from error
+
+
+def _probe(duck: duckdb.DuckDBPyConnection, file: LakeFile, sound: str) -> None:
+    try:
+        duck.execute(f"CREATE OR REPLACE TABLE copies AS {_COPIES.format(sound=sound, files=parquet([file]))}")
+    except duckdb.OutOfMemoryException as error:
+        raise _unavailable(error) from error
+    except duckdb.Error as error:
+        state = f"cannot be read ({_first_line(error)})" if Path(file.url).exists() else "is missing"
+        raise VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup") from error
+
+
+def _unavailable(error: duckdb.Error) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"the lake's files could not be compared: {_first_line(error)}; "
+        "see that there is memory and room for temporary files, then run it again"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+class DuckCopies:
+    """A `ports.Copies` over one DuckDB connection."""
+
+    def __init__(self, duck: duckdb.DuckDBPyConnection, slices: Sequence[ArchiveSlice]) -> None:
+        self._duck = duck
+        self._slices = slices
+
+    def contents(self) -> dict[ArchiveSlice, Contents]:
+        found = dict.fromkeys(self._slices, NOTHING)
+        for slice_, rows, versions, attempts, score, *limbs in self._query(_CONTENTS):
+            found[self._slices[slice_]] = Contents(rows, versions, attempts, score, digest_of(limbs))
+        return found
+
+    def damaged(self) -> dict[ArchiveSlice, str]:
+        return {
+            self._slices[slice_]: f"{rows} rows do not give their content hash, e.g. of learner {key['user_id']!r}, "
+            f"assessment {key['content_id']!r}, attempt {key['attempt_id']!r}"
+            for slice_, rows, key in self._query(_DAMAGED)
+        }
+
+    def missing(self, hot: HotStore) -> Missing | None:
+        appended: dict[ArchiveSlice, int] = {}
+        batches = self._missing(hot, appended)
+        first = next(batches, None)
+        if first is None:
+            return None
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            yield first
+            yield from batches
+
+        return Missing(pa.RecordBatchReader.from_batches(LAKE_SCHEMA, rows()), appended)
+
+    def _missing(self, hot: HotStore, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
+        for chunk in in_order(hot, self._slices):
+            found = self._with_hot(chunk, _MISSING).to_arrow_table()
+            for count in found.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
+                slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])
+                appended[slice_] = appended.get(slice_, 0) + count["count_all"]
+            yield from found.cast(LAKE_SCHEMA).to_batches()
+
+    def compare(self, hot: HotStore) -> Compared:
+        self._duck.execute(
+            "CREATE OR REPLACE TABLE compared (batch_id VARCHAR, user_id VARCHAR, course_id VARCHAR, "
+            "content_id VARCHAR, attempt_id VARCHAR, last_attempted_on BIGINT, has_answers BOOLEAN, "
+            "content_hash BLOB, received_at BIGINT, held BOOLEAN)"
+        )
+        for chunk in in_order(hot, self._slices):
+            self._with_hot(chunk.drop_columns(["question"]), _COMPARE)
+        counted = self._query(
+            "SELECT batch_id, year, week, count(*) FILTER (held), count(*) FILTER (NOT held) FROM (SELECT *, "
+            "isoyear(make_timestamp(received_at * 1000)) AS year, week(make_timestamp(received_at * 1000)) AS week "
+            "FROM compared) GROUP BY ALL"
+        )
+        held: dict[ArchiveSlice, int] = {}
+        left: dict[ArchiveSlice, int] = {}
+        for batch_id, year, week, in_lake, in_hot in counted:
+            slice_ = ArchiveSlice(IsoWeek(year, week), batch_id)
+            held[slice_], left[slice_] = in_lake, in_hot
+        return Compared(held, left, self._held())
+
+    def _held(self) -> Iterator[list[RowKey]]:
+        cursor = self._duck.cursor()
+        try:
+            cursor.execute("SELECT * EXCLUDE held FROM compared WHERE held ORDER BY rowid")
+            while rows := cursor.fetchmany(_KEYS):
+                keys = [row_key(row) for row in rows]
+                yield from (list(group) for _, group in groupby(keys, itemgetter(0)))
+        finally:
+            cursor.close()
+
+    def _with_hot(self, chunk: pa.Table, sql: str) -> duckdb.DuckDBPyConnection:
+        self._duck.register("hot", chunk)
+        try:
+            return self._duck.execute(sql)
+        except duckdb.Error as error:
+            raise _unavailable(error) from error
+
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._duck.execute(sql).fetchall()
+        except duckdb.Error as error:
+            raise _unavailable(error) from error

@@ -1,0 +1,242 @@
+"""The lake: Delta tables `attempts` and `archive_manifest` in a folder."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import (
+    CommitFailedError,
+    DeltaError,
+    DeltaProtocolError,
+    SchemaMismatchError,
+    TableNotFoundError,
+)
+
+from assess_core.errors import BadSettings, LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.manifest import ManifestEntry
+from assess_core.ports import LakeFile, Pinned
+from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.stores.copies import DuckCopies, open_copies
+from assess_core.stores.manifest_rows import MANIFEST_SCHEMA, read_entries, to_table
+from assess_core.stores.rows import LAKE_SCHEMA
+
+_FILE_BYTES: Final = 32 * 1024 * 1024  # some 100,000 attempts with answers: reading a batch of it takes 60 ms
+_GROUP_ROWS: Final = 8192  # DuckDB skips groups by batch and learner, and reads several at once
+_CHECKPOINT: Final = "20"  # commits: without a checkpoint an open replays every commit there ever was
+_COMPACTION: Final = 32  # commits after which the small files of the manifest become one
+
+# deltalake 1.6.6 finds no table (or panics) below a folder with one of these in its name
+_REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
+
+
+class _Table(NamedTuple):
+    """One Delta table of ours: where it is and what it must look like."""
+
+    folder: Path
+    schema: pa.Schema
+    partitions: list[str]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """None where there is no table."""
+        names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        if names and "_delta_log" not in names:
+            raise self._not_ours("it is a folder with files in it, and no Delta table")
+        try:
+            table = DeltaTable(str(self.folder), version=version) if names else None
+        except TableNotFoundError:
+            return None  # somebody is making it right now, or was killed when making it
+        except DeltaError as error:
+            if version is None:
+                raise self._not_ours(f"its log cannot be read: {_first_line(error)}") from error
+            raise StoreUnavailable(
+                f"the lake's table {self.folder} cannot be read at version {version}: {_first_line(error)}; "
+                "ask for a newer version"
+            ) from error
+        if table is not None:
+            self._check(table)
+        return table
+
+    def _check(self, table: DeltaTable) -> None:
+        metadata = table.metadata()
+        if table.protocol().min_reader_version > 1:
+            raise self._not_ours("it needs features of Delta that this project does not use")
+        if table.schema() != Schema.from_arrow(self.schema):
+            raise self._not_ours(f"its columns are {', '.join(field.name for field in table.schema().fields)}")
+        if metadata.partition_columns != self.partitions:
+            raise self._not_ours(f"it is partitioned by {metadata.partition_columns}")
+        if metadata.name != self.name:
+            raise self._not_ours(f"it does not carry the name {self.name!r}")
+
+    def _not_ours(self, why: str) -> NotOurTable:
+        return NotOurTable(
+            f"{self.folder} was not written by this project: {why}; move it away, or set ASSESS_LAKE to another folder"
+        )
+
+    def create(self) -> DeltaTable:
+        """Make the table, empty, or find that somebody else just did; the table at its first version."""
+        try:
+            DeltaTable.create(
+                str(self.folder),
+                self.schema,
+                partition_by=self.partitions,
+                name=self.name,
+                description="Written by assessment-lakehouse",
+                configuration={"delta.checkpointInterval": _CHECKPOINT},
+                # a loser that tried again would write the table's metadata a second time and refuse others' commits
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+        except DeltaError:
+            if self.open() is None:
+                raise
+        table = DeltaTable(str(self.folder), version=0)
+        self._check(table)
+        return table
+
+
+class _Pinned:
+    """A `ports.Pinned`: one DeltaTable object, from which what to append is read and through which it is written."""
+
+    def __init__(self, table: DeltaTable | None, folder: Path) -> None:
+        self.table = table
+        self.version: int = -1 if table is None else table.version()
+        self._folder = folder
+        self._files: dict[IsoWeek, list[LakeFile]] | None = None
+
+    def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
+        if self._files is None:
+            self._files = self._by_week()
+        wanted = sorted(self._files if weeks is None else self._files.keys() & set(weeks))
+        return [file for week in wanted for file in self._files[week]]
+
+    def _by_week(self) -> dict[IsoWeek, list[LakeFile]]:
+        if self.table is None:
+            return {}
+        actions = pa.table(self.table.get_add_actions(flatten=True))
+        names = ("path", "partition.year", "partition.week", "num_records", "size_bytes")
+        files: dict[IsoWeek, list[LakeFile]] = {}
+        for path, year, week, rows, size in zip(*(actions[name].to_pylist() for name in names), strict=True):
+            url = str(self._folder / unquote(path))  # the log quotes paths as URLs do
+            files.setdefault(IsoWeek(year, week), []).append(LakeFile(url, IsoWeek(year, week), rows, size))
+        return {week: sorted(found) for week, found in files.items()}
+
+
+class DeltaLake:
+    """A `ports.Lake` in a folder; there are no tables until the first write.
+
+    Any thread may call. Raises `BadSettings` for a folder whose name deltalake cannot handle.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if found := _REFUSED.search(str(folder)):
+            raise BadSettings(
+                f"ASSESS_LAKE: {str(folder)!r} has {found.group()!r} in it, which the Delta library cannot handle; "
+                "choose a folder with a plain name"
+            )
+        self._attempts = _Table(folder / "attempts", LAKE_SCHEMA, ["year", "week"])
+        self._manifest = _Table(folder / "archive_manifest", MANIFEST_SCHEMA, [])
+
+    def pin(self, version: int | None = None) -> "_Pinned":
+        with _translated(self._attempts.folder):
+            return _Pinned(self._attempts.open(version), self._attempts.folder)
+
+    def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
+        table = pinned.table if isinstance(pinned, _Pinned) else self.pin(pinned.version).table
+        with _translated(self._attempts.folder):
+            if table is None:
+                # what was decided on an empty lake is written against the first version of the table, which is empty:
+                # whoever appended since then is noticed
+                table = self._attempts.create()
+            _append(table, rows, slices)
+            return int(table.version())
+
+    def copies(
+        self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
+    ) -> AbstractContextManager[DuckCopies]:
+        files = pinned.files({slice_.week for slice_ in slices})
+        return open_copies(files, slices, proved=proved)
+
+    def manifest(self) -> list[ManifestEntry]:
+        with _translated(self._manifest.folder):
+            table = self._manifest.open()
+            if table is None:
+                return []
+            paths = pa.table(table.get_add_actions())["path"].to_pylist()
+            return read_entries([str(self._manifest.folder / unquote(path)) for path in paths])
+
+    def record(self, entries: Sequence[ManifestEntry]) -> None:
+        if not entries:
+            return
+        with _translated(self._manifest.folder):
+            table = self._manifest.open() or self._manifest.create()
+            write_deltalake(table, to_table(entries), mode="append")
+            if table.version() % _COMPACTION == 0:
+                _compact(table)
+
+
+def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[ArchiveSlice]) -> None:
+    failures: list[BaseException] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from rows
+        except BaseException as error:
+            failures.append(error)  # deltalake would make a text of it
+            raise
+
+    # Delta refuses a commit when another one since `table` was read names one of its transactions, whatever the
+    # number; looking up each slice's last number takes 1.5 ms in a log that knows 10,000, the table's own grows as well
+    number = table.version() + 1
+    transactions = [Transaction(str(slice_), number) for slice_ in sorted(set(slices))]
+    try:
+        write_deltalake(
+            table,
+            pa.RecordBatchReader.from_batches(LAKE_SCHEMA, watched()),
+            mode="append",
+            target_file_size=_FILE_BYTES,
+            writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_GROUP_ROWS),
+            commit_properties=CommitProperties(app_transactions=transactions),
+        )
+    except Exception as error:
+        if failures:
+            raise failures[0] from error
+        raise
+
+
+def _compact(table: DeltaTable) -> None:
+    try:
+        table.optimize.compact()
+    except CommitFailedError:
+        return  # another process did so at the same time
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except CommitFailedError as error:
+        raise LakeConflict(
+            f"somebody else committed to {folder} at the same time ({_first_line(error)}); run it again"
+        ) from error
+    except (SchemaMismatchError, DeltaProtocolError) as error:
+        raise NotOurTable(
+            f"{folder} was not written by this project: {_first_line(error)}; "
+            "move it away, or set ASSESS_LAKE to another folder"
+        ) from error
+    except (DeltaError, OSError) as error:
+        raise StoreUnavailable(
+            f"the lake at {folder} did not answer: {_first_line(error)}; "
+            "see that the folder can be written and has room, then run it again"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0].strip()

@@ -80,3 +80,9 @@ def parse_duration(text: str, what: str) -> int:
     if not found:
         raise BadTime(f"{what}: {text!r} is not a duration; write it like 24h, 90m or 1d")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def duration_text(ms: int) -> str:
+    """The inverse of `parse_duration`, in the largest unit that leaves nothing over: `1d`."""
+    unit = next(unit for unit in ("d", "h", "m", "s", "ms") if ms % _UNITS[unit] == 0)
+    return f"{ms // _UNITS[unit]}{unit}"

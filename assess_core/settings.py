@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from assess_core.moments import parse_duration
+from assess_core.moments import duration_text, parse_duration
 
 
 class Settings(NamedTuple):
@@ -45,5 +45,5 @@ class Settings(NamedTuple):
             "ASSESS_LAKE": self.lake,
             "ASSESS_EXHAUSTS": self.exhausts,
             "ASSESS_LOG": self.log,
-            "ASSESS_GRACE": f"{self.grace}ms",
+            "ASSESS_GRACE": duration_text(self.grace),
         }

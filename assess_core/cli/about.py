@@ -1,0 +1,229 @@
+"""`assess settings` and `assess doctor`: what is in force, and whether it works."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+from packaging.requirements import Requirement
+
+from assess_core import logs
+from assess_core.archiving import SliceStatus, slice_views
+from assess_core.cli.output import emit_json, emit_rows, say
+from assess_core.errors import AssessError
+from assess_core.ports import Stores
+from assess_core.settings import Settings
+from assess_core.wiring import log_folder, open_stores
+
+DISTRIBUTION: Final = "assessment-lakehouse"
+_LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction want room twice
+_NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone may take that before it is checkpointed
+
+
+class Level(StrEnum):
+    """How a line of the doctor ends."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+class Finding(NamedTuple):
+    """A line of the doctor."""
+
+    level: Level
+    what: str
+    says: str
+    do: str | None = None
+    """What to type or change; None where nothing is to be done."""
+
+
+@click.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a setting, a line each.")
+@click.pass_context
+def settings(ctx: click.Context, as_json: bool) -> None:
+    """Print every setting that is in force, and where it comes from.
+
+    \b
+    Examples:
+      assess settings
+      ASSESS_GRACE=6h assess --home /srv/assess settings --json
+    """
+    in_force: Settings = ctx.obj
+    given = ctx.find_root().params["home"] is not None
+    rows = (
+        {"setting": name, "value": value, "from": _origin(name, os.environ, given)}
+        for name, value in in_force.env().items()
+    )
+    emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")
+
+
+def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:
+    if name == "ASSESS_HOME" and home_given:
+        return "--home"
+    return "environment" if env.get(name) else "default"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, a line each, on standard output.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Check the home folder, the stores, the log and the packages; exit code 1 when something is bad.
+
+    \b
+    Examples:
+      assess doctor
+      assess doctor --json | grep -v '"ok"'
+    """
+    findings = []
+    for finding in examine(ctx.obj, time.time_ns() // 1_000_000):
+        findings.append(finding)
+        if as_json:
+            emit_json(finding._asdict())
+        else:
+            click.echo(_line(finding))
+    bad = sum(finding.level is Level.BAD for finding in findings)
+    warnings = sum(finding.level is Level.WARN for finding in findings)
+    say(f"{bad} bad, {warnings} to look at" if bad or warnings else "all is well")
+    ctx.exit(1 if bad else 0)
+
+
+def _line(finding: Finding) -> str:
+    colour = {Level.OK: "green", Level.WARN: "yellow", Level.BAD: "red"}[finding.level]
+    line = f"{click.style(f'{finding.level:<4}', fg=colour)}  {finding.what:<14}  {finding.says}"
+    return f"{line}\n{'':<22}-> {finding.do}" if finding.do else line
+
+
+def examine(settings: Settings, now: int) -> Iterator[Finding]:
+    """Everything that the doctor looks at, one after the other; `now` in epoch ms. Never raises an `AssessError`."""
+    yield _python()
+    yield _packages()
+    yield _writable("home folder", settings.home)
+    yield _space(settings.home)
+    if not settings.home.exists():
+        return  # to open the stores would make it
+    try:
+        stores = open_stores(settings)
+    except AssessError as error:
+        yield Finding(Level.BAD, "stores", str(error))
+        return
+    yield from _guarded("hot store", _hot(settings, stores))
+    yield from _guarded("lake", _lake(stores))
+    yield from _guarded("log", _log(settings, stores))
+    yield from _guarded("failed events", _failed(stores))
+    yield from _guarded("slices", _slices(settings, stores, now))
+    yield _writable("exhausts", stores.exhausts)
+
+
+def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    try:
+        yield from findings
+    except AssessError as error:
+        yield Finding(Level.BAD, what, str(error))
+
+
+def _python() -> Finding:
+    says = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    if (3, 11) <= sys.version_info[:2] <= (3, 12):
+        return Finding(Level.OK, "Python", says)
+    return Finding(Level.BAD, "Python", f"{says} is not supported", "use Python 3.11 or 3.12")
+
+
+def _packages() -> Finding:
+    try:
+        wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
+    except PackageNotFoundError:
+        return Finding(
+            Level.WARN, "packages", f"{DISTRIBUTION} is not installed, so its needs are unknown", "make setup"
+        )
+    wrong = []
+    for requirement in wanted:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            wrong.append(f"{requirement.name} is {found}, not {requirement.specifier}")
+    if wrong:
+        return Finding(Level.BAD, "packages", "; ".join(wrong), "make setup, or pip install the versions named")
+    return Finding(Level.OK, "packages", f"{DISTRIBUTION} {version(DISTRIBUTION)} and what it needs")
+
+
+def _space(home: Path) -> Finding:
+    free = shutil.disk_usage(_nearest(home)).free
+    says = f"{free / 1024**3:.1f} GiB free"
+    if free < _NONE:
+        return Finding(Level.BAD, "free space", says, "free some space, or name another folder with --home")
+    if free < _LITTLE:
+        return Finding(Level.WARN, "free space", says, "free some space before the next archive")
+    return Finding(Level.OK, "free space", says)
+
+
+def _writable(what: str, folder: Path) -> Finding:
+    place = _nearest(folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Finding(Level.BAD, what, f"{folder} cannot be written", f"let this user write {place}")
+    if place != folder:
+        return Finding(Level.OK, what, f"{folder} is not there yet; the first command that writes to it makes it")
+    return Finding(Level.OK, what, str(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _hot(settings: Settings, stores: Stores) -> Iterator[Finding]:
+    problem = stores.hot.problem()
+    if problem:
+        says = f"{settings.hot_store} is damaged: {problem}"
+        yield Finding(Level.BAD, "hot store", says, "restore a copy of it, or move it away and ingest the log again")
+        return
+    says = f"{settings.hot_store}, {stores.hot.shards} shards, {len(stores.hot.slices())} slices"
+    yield Finding(Level.OK, "hot store", says)
+
+
+def _lake(stores: Stores) -> Iterator[Finding]:
+    pinned = stores.lake.pin()
+    if pinned.version < 0:
+        yield Finding(Level.OK, "lake", "nothing was archived yet")
+        return
+    files, entries = pinned.files(), stores.lake.manifest()
+    says = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
+    yield Finding(Level.OK, "lake", f"{says}, {len(entries):,} manifest entries")
+
+
+def _log(settings: Settings, stores: Stores) -> Iterator[Finding]:
+    folder = log_folder(settings)
+    unread = logs.unread(folder, stores.positions)
+    if unread:
+        yield Finding(Level.WARN, "log", f"{folder} has unread lines: {unread}", "assess up")
+    else:
+        yield Finding(Level.OK, "log", f"{folder} has no unread lines")
+
+
+def _failed(stores: Stores) -> Iterator[Finding]:
+    waiting = sum(1 for _ in stores.hot.failed())
+    if waiting:
+        yield Finding(Level.WARN, "failed events", f"{waiting:,} wait to be mended", "assess failed list")
+    else:
+        yield Finding(Level.OK, "failed events", "none")
+
+
+def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
+    unread = logs.unread(log_folder(settings), stores.positions)
+    views = slice_views(stores, now, settings.grace, unread)
+    planned = [view.slice for view in views if view.status is SliceStatus.PLANNED]
+    if planned:
+        says = f"{len(planned):,} are closed and not archived, e.g. {planned[0]}"
+        yield Finding(Level.WARN, "slices", says, "assess archive --closed")
+    else:
+        yield Finding(Level.OK, "slices", f"{len(views):,}, none waits to be archived")

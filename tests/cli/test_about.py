@@ -1,0 +1,125 @@
+"""`assess settings` says what is in force and why; `assess doctor` what works, and what to type where it does not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assess_core.facts import NoFacts
+from assess_core.folding import Checks, fold
+from assess_core.ports import Stores
+from assess_core.settings import Settings
+from assess_core.wiring import open_stores
+from tests.cli.conftest import Assess
+from tests.factories import decoded, event, line
+
+
+def findings(output: str) -> dict[str, dict[str, str]]:
+    return {found["what"]: found for found in map(json.loads, output.splitlines())}
+
+
+def fold_one(stores: Stores, *messages: object) -> None:
+    fold([decoded(message) for message in messages], stores.hot, Checks(NoFacts()))
+
+
+def test_settings_say_where_each_value_comes_from(assess: Assess, settings: Settings) -> None:
+    result = assess("settings", "--json", env={"ASSESS_GRACE": "36h", "ASSESS_LAKE": ""})
+
+    said = {row["setting"]: (row["value"], row["from"]) for row in map(json.loads, result.stdout.splitlines())}
+    assert said == {
+        "ASSESS_HOME": (str(settings.home), "--home"),
+        "ASSESS_HOT_STORE": (f"sqlite:///{settings.home}/hot.sqlite", "default"),
+        "ASSESS_LAKE": (f"{settings.home}/lake", "default"),
+        "ASSESS_EXHAUSTS": (f"{settings.home}/exhausts", "default"),
+        "ASSESS_LOG": (f"{settings.home}/log", "default"),
+        "ASSESS_GRACE": ("36h", "environment"),
+    }
+
+
+def test_a_home_folder_may_come_from_the_environment(assess: Assess, tmp_path: Path) -> None:
+    result = assess("settings", "--json", home=None, env={"ASSESS_HOME": str(tmp_path)})
+    assert json.loads(result.stdout.splitlines()[0]) == {
+        "setting": "ASSESS_HOME",
+        "value": str(tmp_path),
+        "from": "environment",
+    }
+
+
+def test_a_healthy_home_has_nothing_bad(assess: Assess, stores: Stores) -> None:
+    result = assess("doctor", "--json")
+    assert result.exit_code == 0
+    assert {found["level"] for found in findings(result.stdout).values()} <= {"ok", "warn"}
+
+
+def test_the_doctor_makes_nothing(assess: Assess, settings: Settings) -> None:
+    result = assess("doctor")
+    assert result.exit_code == 0
+    assert "not there yet" in result.stdout
+    assert not settings.home.exists()
+
+
+def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: Settings) -> None:
+    fold_one(open_stores(settings), event(batch="b1"), b"nonsense")
+    log = Path(settings.log)
+    log.mkdir()
+    (log / "today.jsonl").write_bytes(line(event()) + b"\n")
+
+    found = findings(assess("doctor", "--json").stdout)
+
+    assert (found["failed events"]["level"], found["failed events"]["do"]) == ("warn", "assess failed list")
+    assert (found["log"]["level"], found["log"]["do"]) == ("warn", "assess up")
+    assert "today.jsonl from line 1" in found["log"]["says"]
+    assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
+
+
+def test_the_doctor_names_slices_that_wait_to_be_archived(assess: Assess, settings: Settings) -> None:
+    fold_one(open_stores(settings), event(batch="b1"))
+    found = findings(assess("doctor", "--json").stdout)["slices"]
+    assert (found["level"], found["do"]) == ("warn", "assess archive --closed")
+    assert "b1|2024-W05" in found["says"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ASSESS_HOT_STORE", "mysql://somewhere"), ("ASSESS_LAKE", "ftp://somewhere")]
+)
+def test_a_setting_that_cannot_be_used_is_bad(assess: Assess, stores: Stores, name: str, value: str) -> None:
+    result = assess("doctor", "--json", env={name: value})
+    assert result.exit_code == 1
+    [bad] = [found for found in findings(result.stdout).values() if found["level"] == "bad"]
+    assert name in bad["says"]
+
+
+def test_a_damaged_hot_store_is_bad(assess: Assess, settings: Settings) -> None:
+    stores = open_stores(settings)
+    fold_one(stores, *(event(attempt=f"t{n}") for n in range(200)))
+    del stores
+    file = settings.home / "hot.sqlite"
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2 :] = b"\xff" * (len(whole) - len(whole) // 2)
+    file.write_bytes(whole)
+
+    result = assess("doctor", "--json")
+
+    assert result.exit_code == 1
+    assert "bad" in {found["level"] for found in findings(result.stdout).values()}
+
+
+def test_a_lake_of_somebody_else_is_bad(assess: Assess, settings: Settings, stores: Stores) -> None:
+    attempts = Path(settings.lake) / "attempts"
+    attempts.mkdir(parents=True)
+    (attempts / "holiday.jpg").touch()
+
+    result = assess("doctor", "--json")
+
+    assert result.exit_code == 1
+    found = findings(result.stdout)
+    assert found["lake"]["level"] == "bad"
+    assert "was not written by this project" in found["lake"]["says"]
+    assert found["hot store"]["level"] == "ok"
+
+
+def test_an_exhaust_folder_that_is_a_file_is_bad(assess: Assess, settings: Settings, stores: Stores) -> None:
+    Path(settings.exhausts).touch()
+    result = assess("doctor")
+    assert result.exit_code == 1
+    assert "exhausts cannot be written" in result.stdout

@@ -17,6 +17,7 @@ from assess_core.attempts import Answer, AttemptKey, AttemptVersion, latest_answ
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024  # a Cassandra mutation is refused at 13 MB
 MAX_ID_BYTES: Final = 1024  # a Cassandra key is refused at 64 kB; an id of the platform has 36 characters
+MAX_DEPTH: Final = 100  # of a stored value; where Python gives up depends on who calls, and a replay must not
 AHEAD_TOLERANCE: Final = moments.DAY  # how far a client's clock may run ahead of the log's
 
 
@@ -150,6 +151,7 @@ class _Event(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_clock = msgspec.json.Decoder(_Clock).decode
 _encode = msgspec.json.Encoder().encode
+_TOO_DEEP: Final = "the event is nested too deeply"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 
 
@@ -163,29 +165,35 @@ class _BadEvent(Exception):
 
 def decode(record: Record) -> Decoded:
     """What a record of the log says. Total: any bytes give a value, never an exception."""
+    received_at = record.received_at
+    if received_at is not None and not moments.EARLIEST <= received_at < moments.LATEST:
+        received_at = None  # a time that no table could show is not kept with what failed either
     try:
-        return _parse(record)
+        if len(record.raw) > MAX_EVENT_BYTES:
+            raise _BadEvent(
+                Reason.TOO_LARGE, f"the event has {len(record.raw):,} bytes; at most {MAX_EVENT_BYTES:,} are taken"
+            )
+        event = _decode(record.raw)
+        if event.receivedAt is not msgspec.UNSET and event.value is not msgspec.UNSET:
+            received_at = _receipt(_decode_clock(event.receivedAt))
+            event = _decode(event.value)
+        elif record.received_at is not None:
+            received_at = _receipt(record.received_at)
+        return _parse(record, event, received_at)
     except _BadEvent as error:
         reason, message = error.reason, str(error)
     except msgspec.ValidationError as error:
-        reason, message = Reason.BAD_SHAPE, f"the event does not have the expected shape: {error}"
+        # msgspec says so of any number that no float, or no integer of 4,300 digits, can hold
+        reason = Reason.BAD_NUMBER if "out of range" in str(error) else Reason.BAD_SHAPE
+        message = f"the event does not have the expected shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason, message = Reason.NOT_JSON, f"the event is not JSON: {error}"
     except RecursionError:
-        reason, message = Reason.BAD_SHAPE, "the event is nested too deeply"
-    return failed(record, reason, message)
+        reason, message = Reason.BAD_SHAPE, _TOO_DEEP
+    return failed(record._replace(received_at=received_at), reason, message)
 
 
-def _parse(record: Record) -> Accepted | Recompute:
-    if len(record.raw) > MAX_EVENT_BYTES:
-        raise _BadEvent(
-            Reason.TOO_LARGE, f"the event has {len(record.raw):,} bytes; at most {MAX_EVENT_BYTES:,} are taken"
-        )
-    event = _decode(record.raw)
-    received_at = record.received_at
-    if event.receivedAt is not msgspec.UNSET and event.value is not msgspec.UNSET:
-        received_at = _receipt(_decode_clock(event.receivedAt))
-        event = _decode(event.value)
+def _parse(record: Record, event: _Event, received_at: int | None) -> Accepted | Recompute:
     user_id, course_id, batch_id = (_id(event, name) for name in ("userId", "courseId", "batchId"))
     if not event.events:
         if event.assessmentTs is not None:
@@ -284,12 +292,14 @@ def _texts(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _json_text(value: object) -> str:
-    return _encode(_without_nulls(value)).decode()
+    return _encode(_without_nulls(value, MAX_DEPTH)).decode()
 
 
-def _without_nulls(value: object) -> object:
+def _without_nulls(value: object, depth: int) -> object:
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        raise _BadEvent(Reason.BAD_SHAPE, _TOO_DEEP)
     if isinstance(value, dict):
-        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [_without_nulls(member) for member in value]
-    return value
+        return {key: _without_nulls(member, depth - 1) for key, member in value.items() if member is not None}
+    return [_without_nulls(member, depth - 1) for member in value]

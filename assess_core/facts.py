@@ -30,7 +30,7 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except OSError as error:
             raise BadFacts(f"the facts file {str(path)!r} cannot be read: {error.strerror}; check --facts") from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadFacts(
                 f"the facts file {str(path)!r} is not like "
                 f'{{"leafNodes": {{"COURSE": ["ID"]}}, "questionCounts": {{"ASSESSMENT": 10}}}}: {error}'

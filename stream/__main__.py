@@ -10,13 +10,13 @@ import click
 from assess_core.cli.ingest import facts_options, ingest_options, read_checks
 from assess_core.cli.output import emit_json, progress, say
 from assess_core.errors import AssessError
-from assess_core.folding import Tally, fold
+from assess_core.folding import Folded, Tally
 from assess_core.logs import Tail, find
 from assess_core.settings import Settings
 from assess_core.wiring import log_folder, open_hot
 from stream.flow import build_flow
 from stream.runs import Run, end_on_signals
-from stream.sinks import FoldSink
+from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
 from stream.steps import DecodedBatch
 
@@ -42,12 +42,12 @@ def ingest(
     end_on_signals(run)
     with progress("bytes", sum(file.size for file in files) or None) as advance:
 
-        def fold_batch(batch: DecodedBatch) -> None:
-            tally.add(fold(batch.events, hot, checks))
+        def count(batch: DecodedBatch, folded: Folded) -> None:
+            tally.add(folded)
             advance(batch.size)
 
         try:
-            run.run(build_flow(FilesSource(files, run, say), FoldSink(fold_batch, run)))
+            run.run(build_flow(FilesSource(files, run, say), FoldSink(Target(hot, checks), run, count)))
         except AssessError:
             say(f"until then {_sentence(tally)}")
             raise
@@ -88,20 +88,10 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
     run = Run()
     checks, folder = read_checks(facts, check_question_count), log_folder(settings)
     end_on_signals(run)
-    hot, store = run.patiently(lambda: open_hot(settings), say)
-
-    def follow(worker: int, workers: int) -> Tail:
-        return Tail(folder, positions, say, worker, workers)
-
-    def fold_batch(batch: DecodedBatch) -> None:
-        run.patiently(lambda: _fold_and_commit(batch), say)
-
-    def _fold_and_commit(batch: DecodedBatch) -> None:
-        fold(batch.events, hot, checks)
-        store.commit(batch.ends)
-
-    positions = run.patiently(store.positions, say)
-    run.run(build_flow(TailSource(follow, run), FoldSink(fold_batch, run)))
+    hot, positions = run.patiently(lambda: open_hot(settings), say)
+    folded = run.patiently(positions.positions, say)
+    source = TailSource(lambda worker, workers: Tail(folder, folded, say, worker, workers), run)
+    run.run(build_flow(source, FoldSink(Target(hot, checks, positions, waiting=say), run, lambda batch, folded: None)))
 
 
 def main() -> None:

@@ -1,0 +1,231 @@
+"""The dataflow in this process, on lists and files."""
+
+import io
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from bytewax.testing import TestingSink, TestingSource
+
+from assess_core.errors import BadLog, StoreUnavailable
+from assess_core.events import Accepted, FailedEvent, Reason, Record
+from assess_core.facts import JsonFacts, NoFacts
+from assess_core.folding import Checks, Folded, Tally
+from assess_core.logs import BATCH_RECORDS, Batch, Tail, find, read_files
+from assess_core.ports import Position, Positions
+from assess_core.samples import sample_events
+from assess_core.stores.memory import MemoryHot
+from stream.flow import build_flow
+from stream.runs import Run
+from stream.sinks import FoldSink, Target
+from stream.sources import FilesSource, TailSource
+from stream.steps import DecodedBatch
+from tests.factories import event, record, text
+from tests.properties.tables import tables
+
+UNCHECKED = Checks(NoFacts())
+
+
+class Away:
+    """Positions whose store is away at some of the calls."""
+
+    def __init__(self, positions: Positions, away: Iterable[bool]) -> None:
+        self._positions, self._away = positions, iter(away)
+
+    def positions(self) -> dict[str, Position]:
+        return self._positions.positions()
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        if next(self._away, False):
+            raise StoreUnavailable("the store is away")
+        self._positions.commit(positions)
+
+
+def ingest(
+    paths: Iterable[Path], hot: MemoryHot, checks: Checks = UNCHECKED, positions: Positions | None = None
+) -> Tally:
+    """What `python -m stream ingest` does, on a store in memory."""
+    run, tally = Run(), Tally()
+    source = FilesSource(find(map(str, paths), print), run, print)
+
+    def count(batch: DecodedBatch, folded: Folded) -> None:
+        tally.add(folded)
+
+    run.run(build_flow(source, FoldSink(Target(hot, checks, positions), run, count)))
+    return tally
+
+
+def follow(
+    folder: Path, hot: MemoryHot, positions: Positions, until: int, waiting: list[str] | None = None
+) -> list[Folded]:
+    """What `python -m stream tail` does, until so many batches are folded."""
+    run = Run()
+    folded: list[Folded] = []
+
+    def count(batch: DecodedBatch, of_batch: Folded) -> None:
+        folded.append(of_batch)
+        if len(folded) == until:
+            run.end()
+
+    source = TailSource(lambda worker, workers: Tail(folder, hot.positions(), print, worker, workers), run)
+    target = Target(hot, UNCHECKED, positions, None if waiting is None else waiting.append)
+    run.run(build_flow(source, FoldSink(target, run, count)))
+    return folded
+
+
+def sample_log(folder: Path, events: int) -> Path:
+    folder.mkdir()
+    path = folder / "events.jsonl"
+    path.write_bytes(b"".join(sample_events(events)))
+    return path
+
+
+def events(folded: Folded) -> int:
+    return folded.stored + folded.repeated + folded.recomputed + folded.failed
+
+
+# --- wiring ---
+
+
+def test_a_batch_of_records_becomes_a_batch_of_what_they_say() -> None:
+    batch = Batch([record(), record(b"nonsense", offset=2)], {"events.jsonl": Position(3, 90)}, 90)
+    out: list[DecodedBatch] = []
+    Run().run(build_flow(TestingSource([batch]), TestingSink(out)))
+    [decoded] = out
+    good, bad = decoded.events
+    assert isinstance(good, Accepted)
+    assert isinstance(bad, FailedEvent)
+    assert (bad.reason, bad.raw, bad.offset) == (Reason.NOT_JSON, b"nonsense", 2)
+    assert (decoded.ends, decoded.size) == (batch.ends, batch.size)
+
+
+def test_what_flows_is_one_item_a_batch() -> None:
+    batches = [Batch([record(offset=n)], {}, 1) for n in range(1, 30)]
+    out: list[DecodedBatch] = []
+    Run().run(build_flow(TestingSource(batches), TestingSink(out)))
+    assert len(out) == 29
+    assert [decoded.record.offset for batch in out for decoded in batch.events if isinstance(decoded, Accepted)] == [
+        *range(1, 30)
+    ]
+
+
+def test_every_event_is_counted_once(tmp_path: Path) -> None:
+    lines = [event(), event(), event(attempt="t2"), event(answers=[]), event(content="other"), event(batch="")]
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(map(text, lines)))
+    checks = Checks(JsonFacts(leaf_nodes_={"c1": frozenset(["a1"])}))
+    tally = ingest([path], MemoryHot(), checks)
+    assert (tally.stored, tally.repeated, tally.recomputed, tally.failed) == (2, 1, 1, 2)
+    assert tally.events == 6
+
+
+def test_the_flow_leaves_the_tables_that_folding_line_by_line_leaves(tmp_path: Path) -> None:
+    path = sample_log(tmp_path / "log", 60)
+    at_once, one_by_one = MemoryHot(), MemoryHot()
+    ingest([path], at_once)
+    for batch in read_files(find([str(path)], print), print):
+        for each in batch.records:
+            fold_one(each, one_by_one)
+    assert tables(at_once) == tables(one_by_one)
+
+
+def fold_one(one: Record, hot: MemoryHot) -> None:
+    run = Run()
+    source = TestingSource([Batch([one], {}, len(one.raw))])
+    run.run(build_flow(source, FoldSink(Target(hot, UNCHECKED), run, lambda batch, folded: None)))
+
+
+def test_workers_share_the_files(tmp_path: Path) -> None:
+    for n in range(5):
+        (tmp_path / f"{n}.json").write_bytes(str(n).encode())
+    source = FilesSource(find([str(tmp_path)], print), Run(), print)
+    shares = [source.build("assess.log", worker, 2).next_batch() for worker in range(2)]
+    assert [[record.raw for batch in share for record in batch.records] for share in shares] == [
+        [b"0", b"2", b"4"],
+        [b"1", b"3"],
+    ]
+
+
+# --- positions and crashes ---
+
+
+def test_ingest_keeps_no_position(tmp_path: Path) -> None:
+    hot = MemoryHot()
+    path = sample_log(tmp_path / "log", 50)
+    first, again = ingest([path], hot), ingest([path], hot)
+    assert hot.positions() == {}
+    assert (again.events, again.stored) == (50, 0)
+    assert again.repeated == first.stored + first.repeated
+
+
+def test_positions_are_committed_after_their_batch(tmp_path: Path) -> None:
+    hot = MemoryHot()
+    path = sample_log(tmp_path / "log", BATCH_RECORDS + 10)
+    follow(path.parent, hot, hot, until=2)
+    assert hot.positions() == {str(path): Position(BATCH_RECORDS + 11, path.stat().st_size)}
+
+
+def test_a_crash_between_write_and_commit_repeats_one_batch_and_changes_nothing(tmp_path: Path) -> None:
+    hot, whole = MemoryHot(), MemoryHot()
+    path = sample_log(tmp_path / "log", 3 * BATCH_RECORDS)
+    with pytest.raises(StoreUnavailable):
+        follow(path.parent, hot, Away(hot, [False, True]), until=3)
+    assert hot.positions()[str(path)].line == BATCH_RECORDS + 1
+    second, third = follow(path.parent, hot, hot, until=2)
+    assert (events(second), second.stored) == (BATCH_RECORDS, 0)
+    assert (events(third), third.stored > 900) == (BATCH_RECORDS, True)
+    ingest([path], whole)
+    assert tables(hot) == tables(whole)
+
+
+def test_nothing_is_folded_after_a_batch_that_could_not_be(tmp_path: Path) -> None:
+    hot = MemoryHot()
+    path = sample_log(tmp_path / "log", 3 * BATCH_RECORDS)
+    with pytest.raises(StoreUnavailable, match="the store is away"):
+        follow(path.parent, hot, Away(hot, [True]), until=3)
+    assert hot.positions() == {}
+    assert max(event.offset for event in hot.failed()) < BATCH_RECORDS
+
+
+def test_a_store_that_is_away_is_waited_for_and_no_event_fails_for_it(tmp_path: Path) -> None:
+    hot, whole, waiting = MemoryHot(), MemoryHot(), list[str]()
+    path = sample_log(tmp_path / "log", 100)
+    follow(path.parent, hot, Away(hot, [True]), until=1, waiting=waiting)
+    assert waiting == ["the store is away; trying again in 0.5 s"]
+    ingest([path], whole)
+    assert tables(hot) == tables(whole)
+    assert hot.positions() == {str(path): Position(101, path.stat().st_size)}
+
+
+def test_what_was_read_before_a_file_failed_is_folded(tmp_path: Path) -> None:
+    hot = MemoryHot()
+    path = sample_log(tmp_path / "log", 60)
+    (path.parent / "events.jsonl.gz").write_bytes(b"no gzip")
+    with pytest.raises(BadLog, match=r"events\.jsonl\.gz' is damaged after line 0"):
+        ingest([path.parent], hot)
+    assert hot.slices()
+
+
+def test_an_error_of_ours_ends_the_flow_without_the_engine_noticing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = sample_log(tmp_path / "log", 10)
+    with pytest.raises(StoreUnavailable):
+        follow(path.parent, MemoryHot(), Away(MemoryHot(), [True]), until=1)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_source_is_never_more_than_a_batch_ahead_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = io.BytesIO(b"x\n" * 10 * BATCH_RECORDS)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(lines))
+    run = Run()
+    folded: list[int] = []
+
+    def count(batch: DecodedBatch, of_batch: Folded) -> None:
+        folded.append(events(of_batch))
+        assert lines.tell() <= 2 * (sum(folded) + BATCH_RECORDS)
+
+    source = FilesSource(find(["-"], print), run, print)
+    run.run(build_flow(source, FoldSink(Target(MemoryHot(), UNCHECKED), run, count)))
+    assert folded == [BATCH_RECORDS] * 10

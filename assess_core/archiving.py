@@ -4,7 +4,6 @@ What is known of a slice is computed from the stores and the manifest, never kep
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count, groupby
 from operator import attrgetter
@@ -14,7 +13,24 @@ from assess_core.attempts import RowKey
 from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFailed
 from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, by_slice
 from assess_core.ports import Copies, HotStore, Lake, Stores
+from assess_core.slice_status import SliceStatus, SliceView, view
 from assess_core.slices import ArchiveSlice, why_open
+
+__all__ = [
+    "Archived",
+    "Cleared",
+    "SliceStatus",
+    "SliceView",
+    "Verified",
+    "archive",
+    "clear",
+    "closed",
+    "known",
+    "require_closed",
+    "require_known",
+    "slice_views",
+    "verify",
+]
 
 _TRIES: Final = 20
 """How often an archiver decides again: each time somebody else has committed, so all together they get on."""
@@ -26,33 +42,6 @@ class Advance(Protocol):
     """Called with how many more slices are done."""
 
     def __call__(self, amount: int = 1, /) -> None: ...
-
-
-class SliceStatus(StrEnum):
-    """How far a slice has come; computed, never stored."""
-
-    OPEN = "open"
-    PLANNED = "planned"
-    """Closed; nothing of it was archived yet."""
-    WRITTEN = "written"
-    VERIFIED = "verified"
-    CLEARED = "cleared"
-
-
-class SliceView(NamedTuple):
-    """What is known of a slice; times in epoch ms, None where it did not happen."""
-
-    slice: ArchiveSlice
-    status: SliceStatus
-    hot_rows: int
-    lake_rows: int
-    """As the manifest says, not counted now."""
-    archived_at: int | None
-    verified_at: int | None
-    cleared_at: int | None
-    why_open: str | None
-    note: str | None
-    """What to do about hot rows of a slice that was cleared before."""
 
 
 class Archived(NamedTuple):
@@ -108,42 +97,6 @@ def slice_views(
     ]
 
 
-def _view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | None) -> SliceView:
-    archived_at, verified_at, cleared_at = (entry.at if entry else None for entry in record)
-    return SliceView(
-        slice_,
-        _status(hot_rows, record, open_),
-        hot_rows,
-        record.archived.contents.rows if record.archived else 0,
-        archived_at,
-        verified_at,
-        cleared_at,
-        open_,
-        _note(hot_rows, record),
-    )
-
-
-def _status(hot_rows: int, record: SliceRecord, open_: str | None) -> SliceStatus:
-    if open_:
-        return SliceStatus.OPEN
-    if record.archived is None:
-        return SliceStatus.PLANNED
-    if not record.is_verified:
-        return SliceStatus.WRITTEN
-    return SliceStatus.VERIFIED if hot_rows else SliceStatus.CLEARED
-
-
-def _note(hot_rows: int, record: SliceRecord) -> str | None:
-    if not hot_rows or record.archived is None:
-        return None
-    more = hot_rows - record.archived.contents.versions
-    if more > 0:
-        return f"at least {more} of the hot rows are not in the lake: archive, verify and clear again"
-    if record.cleared is not None:
-        return f"{hot_rows} rows are in the hot store since it was cleared: archive, verify and clear again"
-    return None
-
-
 def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: str | None) -> list[ArchiveSlice]:
     """Those of the slices that are closed, in their order."""
     return [slice_ for slice_ in sorted(set(slices)) if why_open(slice_, now, grace, unread) is None]
@@ -158,9 +111,14 @@ def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread:
         raise SliceOpen(f"{named}{more}")
 
 
+def known(stores: Stores) -> list[ArchiveSlice]:
+    """Every slice that the hot store or the manifest knows, in their order."""
+    return sorted({*stores.hot.slices(), *by_slice(stores.lake.manifest())})
+
+
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
     """Raises `UnknownBatch` naming the slices that neither the hot store nor the manifest knows."""
-    unknown = sorted(set(slices) - {*stores.hot.slices(), *by_slice(stores.lake.manifest())})
+    unknown = sorted(set(slices).difference(known(stores)))
     if unknown:
         named = ", ".join(repr(str(slice_)) for slice_ in unknown[:_NAMED])
         raise UnknownBatch(f"no store knows {named}; `assess slices` lists the slices that there are")

@@ -1,0 +1,71 @@
+"""How far a slice has come: a pure function of what the stores and the manifest say, never kept anywhere."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from assess_core.manifest import SliceRecord
+from assess_core.slices import ArchiveSlice
+
+
+class SliceStatus(StrEnum):
+    """How far a slice has come; computed, never stored."""
+
+    OPEN = "open"
+    PLANNED = "planned"
+    """Closed; nothing of it was archived yet."""
+    WRITTEN = "written"
+    VERIFIED = "verified"
+    CLEARED = "cleared"
+
+
+class SliceView(NamedTuple):
+    """What is known of a slice; times in epoch ms, None where it did not happen."""
+
+    slice: ArchiveSlice
+    status: SliceStatus
+    hot_rows: int
+    lake_rows: int
+    """As the manifest says, not counted now."""
+    archived_at: int | None
+    verified_at: int | None
+    cleared_at: int | None
+    why_open: str | None
+    note: str | None
+    """What to do about hot rows of a slice that was cleared before."""
+
+
+def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | None) -> SliceView:
+    """What a slice's hot rows, its entries in the manifest and `why_open` say of it together."""
+    archived_at, verified_at, cleared_at = (entry.at if entry else None for entry in record)
+    return SliceView(
+        slice_,
+        _status(hot_rows, record, open_),
+        hot_rows,
+        record.archived.contents.rows if record.archived else 0,
+        archived_at,
+        verified_at,
+        cleared_at,
+        open_,
+        _note(hot_rows, record),
+    )
+
+
+def _status(hot_rows: int, record: SliceRecord, open_: str | None) -> SliceStatus:
+    if open_:
+        return SliceStatus.OPEN
+    if record.archived is None:
+        return SliceStatus.PLANNED
+    if not record.is_verified:
+        return SliceStatus.WRITTEN
+    return SliceStatus.VERIFIED if hot_rows else SliceStatus.CLEARED
+
+
+def _note(hot_rows: int, record: SliceRecord) -> str | None:
+    if not hot_rows or record.archived is None:
+        return None
+    more = hot_rows - record.archived.contents.versions
+    if more > 0:
+        return f"at least {more} of the hot rows are not in the lake: archive, verify and clear again"
+    if record.cleared is not None:
+        return f"{hot_rows} rows are in the hot store since it was cleared: archive, verify and clear again"
+    return None

@@ -89,9 +89,7 @@ def slice_views(
     records = by_slice(stores.lake.manifest())
     known = sorted({*stores.hot.slices(), *records})
     return [
-        _view(
-            slice_, stores.hot.count(slice_), records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread)
-        )
+        view(slice_, stores.hot.count(slice_), records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread))
         for slice_ in known
         if batch_id is None or slice_.batch_id == batch_id
     ]

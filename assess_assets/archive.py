@@ -1,6 +1,7 @@
 """Attempts: in the hot store as they happen, in the lake for good, then cleared from the hot store."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -9,10 +10,12 @@ from assess_assets.metadata import bars, table
 from assess_assets.outcomes import conclude, of_slices
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import archive, clear, require_closed, slice_views, verify
+from assess_core.archiving import archive, clear, require_closed, require_known, slice_views, verify
+from assess_core.errors import VerifyFailed
 from assess_core.ports import Lake
 from assess_core.slices import ArchiveSlice
 
+Verdict = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
 
 
@@ -55,23 +58,28 @@ def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
     kinds={"deltalake"},
     pool="lake",
 )
-def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
+def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Verdict:
     """Attempts of closed slices, in the lake for good: what is not there yet is appended, then all is read back.
 
     A slice that is still open is refused with the reason. Materializing again does no harm and adds nothing.
     """
     slices = slices_of(context.partition_keys)
     with lakehouse.open() as opened:
-        require_closed(slices, opened.now, opened.settings.grace, opened.unread)
-        archived = archive(slices, opened.stores, opened.now)
-        verified = verify(slices, opened.stores, opened.now)
+        stores, now = opened.stores, opened.now
+        require_known(slices, stores)
+        require_closed(slices, now, opened.settings.grace, opened.unread)
+        try:
+            archived = archive(slices, stores, now)
+        except VerifyFailed:  # a damaged file: the check names all slices that it concerns
+            yield verification_result(verify(slices, stores, now))
+            raise
+        yield verification_result(verify(slices, stores, now))
         numbers = {
             slice_: {"rows": found.contents.rows, "appended": found.appended} for slice_, found in archived.items()
         }
-        size = lake_bytes(opened.stores.lake, slices)
-        done = of_slices(numbers, "rows in the lake, by week", size=size, seconds=opened.seconds)
-        conclude(context, done, {})
-    return dg.MaterializeResult(check_results=[verification_result(verified)])
+        size = lake_bytes(stores.lake, slices)
+        conclude(context, of_slices(numbers, "rows in the lake, by week", size=size, seconds=opened.seconds), {})
+    yield dg.MaterializeResult()
 
 
 @dg.asset(
@@ -88,6 +96,7 @@ def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) ->
     """
     slices = slices_of(context.partition_keys)
     with lakehouse.open() as opened:
+        require_known(slices, opened.stores)
         cleared = clear(slices, opened.stores, opened.now)
         refused = {str(slice_): found.refused for slice_, found in cleared.items() if found.refused}
         numbers = {

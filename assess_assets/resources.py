@@ -41,7 +41,10 @@ class Opened(NamedTuple):
 
 
 class Lakehouse(dg.ConfigurableResource[None]):
-    """Opens what the environment names (ASSESS_HOME and its like), when it is asked and not before."""
+    """Opens what the environment names (ASSESS_HOME and its like) when it is asked, and not before."""
+
+    home: str = ""
+    """The home folder; where empty, ASSESS_HOME names it, else it is `.assess`."""
 
     def now(self) -> int:
         """Epoch ms."""
@@ -56,7 +59,7 @@ class Lakehouse(dg.ConfigurableResource[None]):
         """
         started = time.monotonic()
         try:
-            settings = Settings.from_env(os.environ)
+            settings = Settings.from_env(os.environ, self.home)
             yield Opened(settings, open_stores(settings), self.now(), started)
         except AssessError as error:
             if error.retryable:

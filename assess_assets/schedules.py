@@ -1,6 +1,6 @@
 """When slices are archived and cleared: weekly, as ranges of registered slices, in as few runs as can be."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 import dagster as dg
 
@@ -8,7 +8,7 @@ from assess_assets.archive import archived_attempts, cleared_attempts
 from assess_assets.partitions import SLICES_A_RUN, archive_slices
 from assess_assets.registration import ranges
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import SliceStatus, slice_views
+from assess_core.archiving import SliceStatus, SliceView, slice_views
 
 SLICES_IN_PASSING = 300  # that need nothing cost 47 ms each: as much as another run, 15 s
 
@@ -26,21 +26,33 @@ Requests = list[dg.RunRequest] | dg.SkipReason
 )
 def archive_closed_weeks(context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse) -> Requests:
     """Archives and verifies every closed slice that is not verified yet; Tuesdays at 02:00 UTC."""
-    return _requests(context, lakehouse, {SliceStatus.PLANNED, SliceStatus.WRITTEN})
+    return _requests(context, lakehouse, needs_archive)
 
 
 @dg.schedule(job=clear_job, cron_schedule="0 4 * * 2", execution_timezone="UTC")
 def clear_verified_weeks(context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse) -> Requests:
     """Clears every verified slice; Tuesdays at 04:00 UTC, once somebody has started it: it deletes hot rows."""
-    return _requests(context, lakehouse, {SliceStatus.VERIFIED})
+    return _requests(context, lakehouse, needs_clear)
+
+
+def needs_archive(view: SliceView) -> bool:
+    """Whether the lake does not hold all of a closed slice yet, or nobody has read it back."""
+    if view.status is SliceStatus.PLANNED:
+        return view.hot_rows > 0
+    return view.status is SliceStatus.WRITTEN or (view.status is SliceStatus.VERIFIED and view.note is not None)
+
+
+def needs_clear(view: SliceView) -> bool:
+    """Whether a slice was read back and is in the hot store still."""
+    return view.status is SliceStatus.VERIFIED
 
 
 def _requests(
-    context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse, statuses: Collection[SliceStatus]
+    context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse, needs_it: Callable[[SliceView], bool]
 ) -> Requests:
     with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
-    wanted = {str(view.slice) for view in views if view.status in statuses}
+    wanted = {str(view.slice) for view in views if needs_it(view)}
     registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
     if missing := wanted.difference(registered):
         context.log.warning(f"not registered yet, so left for next time: {', '.join(map(repr, sorted(missing)))}")

@@ -1,0 +1,77 @@
+"""A Dagster instance of a test's own, over stores of its own."""
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assess_core.events import decode
+from assess_core.facts import NoFacts
+from assess_core.folding import Checks, fold
+from assess_core.ports import Stores
+from assess_core.settings import Settings
+from assess_core.wiring import open_stores
+from tests.factories import record
+
+with warnings.catch_warnings():
+    # what Dagster says of its own interfaces, by class; anything else that loading us brings up is an error
+    for notice in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
+        warnings.simplefilter("ignore", notice)
+    from assess_assets.definitions import defs
+    from assess_assets.resources import Lakehouse
+    from assess_assets.sensors import register_slices_and_batches
+
+ASSETS = [*defs.assets] if defs.assets else []
+FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class Dagster:
+    """What a person does in the UI, by name."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings.from_env({}, str(home))
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.resources = {"lakehouse": Lakehouse(home=str(home))}
+
+    @property
+    def stores(self) -> Stores:
+        return open_stores(self.settings)
+
+    def ingest(self, messages: Iterable[object], received: int | None = None) -> None:
+        """Fold events, each received then (or when it was attempted)."""
+        records = [record(message, offset, received) for offset, message in enumerate(messages, start=1)]
+        fold([decode(each) for each in records], self.stores.hot, Checks(NoFacts()))
+
+    def register(self, partitions: str, keys: Sequence[str]) -> None:
+        """Add partitions by hand."""
+        self.instance.add_dynamic_partitions(partitions, keys)
+
+    def tick(self) -> dg.SensorResult:
+        """Evaluate the sensor, and do what it asks for."""
+        with dg.build_sensor_context(self.instance, resources=self.resources) as context:
+            result = register_slices_and_batches(context)
+        assert isinstance(result, dg.SensorResult)
+        for request in result.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+        return result
+
+    def keys(self, partitions: str) -> Sequence[str]:
+        """The registered partitions, in their order."""
+        return self.instance.get_dynamic_partitions(partitions)
+
+    def materialize(self, asset: str, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
+        """Materialize one partition, or all from `first` to `last` in one run."""
+        keys = {"partition_key": first} if last is None else {"tags": {FIRST: first, LAST: last}}
+        return dg.materialize(
+            ASSETS, selection=[asset], instance=self.instance, resources=self.resources, raise_on_error=False, **keys
+        )
+
+
+@pytest.fixture
+def dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dagster:
+    for name in [name for name in os.environ if name.startswith("ASSESS_")]:
+        monkeypatch.delenv(name)
+    return Dagster(tmp_path / "home")

@@ -15,7 +15,6 @@ from assess_core.settings import Settings
 from assess_core.slices import ArchiveSlice
 from assess_core.wiring import log_folder, open_stores
 
-
 _VIEW: Final = (
     "slice", "status", "hot_rows", "lake_rows", "archived_at", "verified_at", "cleared_at", "why_open", "note"
 )  # fmt: skip

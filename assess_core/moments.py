@@ -42,15 +42,7 @@ def clock(value: int | float | str) -> int:
     Raises `ValueError` with a sentence for negative, fractional or unreadable clocks; ranges are the caller's rule.
     """
     if isinstance(value, str):
-        text = value.strip()
-        if _INTEGER.match(text):
-            value = int(text)
-        else:
-            try:
-                read = datetime.fromisoformat(text)
-                return millis(read if read.tzinfo else read.replace(tzinfo=UTC))
-            except (ValueError, OverflowError):
-                raise ValueError(f"{value[:40]!r} is neither epoch milliseconds nor ISO 8601") from None
+        value = _written(value)
     if isinstance(value, float):
         if not value.is_integer():
             raise ValueError(f"{value!r} is a fractional clock")
@@ -58,6 +50,19 @@ def clock(value: int | float | str) -> int:
     if value < 0:
         raise ValueError(f"{value} is a negative clock")
     return value
+
+
+def _written(text: str) -> int:
+    stripped = text.strip()
+    if _INTEGER.match(stripped):
+        return int(stripped)
+    try:
+        if stripped.isdecimal():
+            raise ValueError  # Python would take 20 digits for a date, any character and a time
+        read = datetime.fromisoformat(stripped)
+        return millis(read if read.tzinfo else read.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:40]!r} is neither epoch milliseconds nor ISO 8601") from None
 
 
 def parse_moment(text: str, what: str = "--as-of") -> int:

@@ -1,0 +1,66 @@
+"""The loop in a few words: fold events, put slices away, ask what can be asked."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from assess_core import archiving
+from assess_core.facts import NoFacts
+from assess_core.folding import Checks, Folded, fold
+from assess_core.moments import DAY
+from assess_core.paging import cursor
+from assess_core.ports import Stores
+from assess_core.queries import Queries
+from assess_core.slices import ArchiveSlice
+from assess_core.tables import Name
+from assess_core.views import Attempt
+from tests.factories import RECEIVED, WEEK, decoded
+
+NOW: Final = RECEIVED + 52 * WEEK
+"""When every slice of the tests is closed."""
+
+
+def queries(stores: Stores, tmp_path: Path, now: int = NOW) -> Queries:
+    """The read side over these stores, and a log that holds nothing."""
+    return Queries(stores, DAY, tmp_path / "log", lambda: now)
+
+
+def take(stores: Stores, *messages: object, received: int | None = RECEIVED) -> Folded:
+    """Fold messages as one batch."""
+    batch = [decoded(message, offset, received) for offset, message in enumerate(messages, 1)]
+    return fold(batch, stores.hot, Checks(NoFacts()))
+
+
+def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> int:
+    """Archive, verify and clear (all slices, when none are named); returns how many rows left the hot store."""
+    chosen = stores.hot.slices() if slices is None else list(slices)
+    archiving.archive(chosen, stores, NOW)
+    archiving.verify(chosen, stores, NOW)
+    return sum(cleared.cleared for cleared in archiving.clear(chosen, stores, NOW).values())
+
+
+def pages(ask: Queries, first: int, **asked: Any) -> list[list[Attempt]]:
+    """All pages of a question, each begun where the one before ended."""
+    found: list[list[Attempt]] = []
+    after = None
+    while True:
+        page = ask.attempts(first=first, after=after, **asked)
+        found.append(list(page.attempts))
+        assert page.has_previous == (len(found) > 1)
+        if not page.has_next:
+            return found
+        after = cursor(page.attempts[-1].key)
+
+
+def everything(
+    ask: Queries, users: Iterable[str], batches: Iterable[str], assessments: Iterable[str]
+) -> dict[str, Any]:
+    """Every answer that housekeeping must not change."""
+    answers: dict[str, Any] = {f"table {name}": list(ask.table(name)) for name in Name if name is not Name.SLICES}
+    for user in users:
+        answers[f"attempts of {user}"] = pages(ask, 2, user_id=user)
+        answers |= {f"score of {user} at {a}": ask.score(user, a) for a in assessments}
+    for batch in batches:
+        answers[f"attempts in {batch}"] = pages(ask, 3, batch_id=batch)
+        answers[f"batch {batch}"] = ask.batch(batch)
+    return answers

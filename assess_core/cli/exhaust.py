@@ -14,8 +14,15 @@ from assess_core.wiring import open_stores
 @click.command()
 @click.argument("batch")
 @click.option("--course", help="Only the attempts at this course.")
-@click.option("--report", type=click.Choice(list(Report)), required=True, help="A row per answer, or per attempt.")
-@click.option("--format", "format_", type=click.Choice(list(Format)), default=Format.CSV, show_default=True)
+@click.option(
+    "--report",
+    type=click.Choice([report.value for report in Report]),
+    required=True,
+    help="A row per answer, or per attempt.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice([format_.value for format_ in Format]), default="csv", show_default=True
+)
 @click.option("--output", type=click.Path(path_type=Path), help="The file to write; else one below ASSESS_EXHAUSTS.")
 @click.option("--json", "as_json", is_flag=True, help="What was written, as JSON.")
 @click.pass_obj
@@ -23,8 +30,8 @@ def exhaust(
     settings: Settings,
     batch: str,
     course: str | None,
-    report: Report,
-    format_: Format,
+    report: str,
+    format_: str,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -38,7 +45,7 @@ def exhaust(
       assess exhaust 0130929928739635202 --report score --format parquet --output scores.parquet
       assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
     """
-    written = reports.write_exhaust(open_stores(settings), batch, report, format_, course, output)
+    written = reports.write_exhaust(open_stores(settings), batch, Report(report), Format(format_), course, output)
     if as_json:
         emit_json(written._asdict() | {"path": str(written.path)})
         return

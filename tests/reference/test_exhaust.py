@@ -1,0 +1,102 @@
+"""The response exhaust of the reference batch, half of it archived, against the peer's own file."""
+
+import csv
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from assess_core.exhaust import Report, write_exhaust
+from assess_core.moments import clock
+from assess_core.ports import Stores
+from assess_core.stores.delta import DeltaLake
+from assess_core.stores.memory import MemoryHot
+from assess_core.stores.union import open_union
+from tests.lakes import keep, put
+from tests.sunbird import archived_rows, live_rows
+
+COURSE = "do_1130928636168192001667"
+UNKNOWN_NAMES = ("Collection Name", "Batch Name", "QuestionSet Title")
+ZONE = "+0000"  # of the peer's session; its cells do not say so
+
+Row = dict[str, str]
+
+
+@pytest.fixture
+def reference(sunbird: Path, tmp_path: Path) -> Stores:
+    """The live rows in the hot store, the archive of the newer layout in the lake."""
+    hot, lake = MemoryHot(), DeltaLake(tmp_path / "lake")
+    keep(hot, live_rows(sunbird / "exhaust" / "live.cql"))
+    for path in sorted((sunbird / "exhaust" / "archive" / f"batch-001_{COURSE}").glob("*.csv")):
+        put(lake, archived_rows(path))
+    return Stores(hot, hot, lake, partial(open_union, hot, lake), tmp_path / "exhausts")
+
+
+def read(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def peer_rows(sunbird: Path) -> list[Row]:
+    return read(sunbird / "exhaust" / "expected" / "peer_v2_batch-001.csv")
+
+
+def ours(stores: Stores, course_id: str | None = COURSE) -> list[Row]:
+    return read(write_exhaust(stores, "batch-001", Report.RESPONSE, course_id=course_id).path)
+
+
+def as_the_peer_writes(row: Row) -> Row:
+    """Our row with the peer's losses: no JSON any more, no names, a moment to compare."""
+    mangled = dict(row)
+    for column in ("Question Options", "Question Response"):
+        mangled[column] = row[column].replace("\\n", "").replace("\\", "").replace('"', "'") or "null"
+    mangled["Attempted On"] = str(clock(row["Attempted On"])) if row["Attempted On"] else ""
+    return mangled
+
+
+def as_we_can_know(row: Row) -> Row:
+    """The peer's row without the names that come from services, its time as a moment."""
+    at = row["Attempted On"]
+    return row | dict.fromkeys(UNKNOWN_NAMES, "") | {"Attempted On": str(clock(at + ZONE)) if at else ""}
+
+
+def test_the_report_has_the_peers_15_right_rows_field_by_field(reference: Stores, sunbird: Path) -> None:
+    peer = [as_we_can_know(row) for row in peer_rows(sunbird)]
+    blank_of_a_full_attempt = [row for row in peer if row["User UUID"] == "user-002" and not row["Question Id"]]
+
+    rows = [as_the_peer_writes(row) for row in ours(reference)]
+
+    assert len(rows) == 15
+    assert len(blank_of_a_full_attempt) == 1
+    order = list(rows[0])
+    in_order = sorted(
+        (row for row in peer if row not in blank_of_a_full_attempt),
+        key=lambda row: (row["User UUID"], row["QuestionSet Id"], row["Attempt Id"], row["Question Id"]),
+    )
+    assert rows == in_order
+    assert order == list(peer_rows(sunbird)[0])
+
+
+def test_each_learner_has_the_rows_that_the_reference_counts(reference: Stores) -> None:
+    assert Counter(row["User UUID"] for row in ours(reference)) == {"user-001": 4, "user-002": 10, "user-003": 1}
+
+
+def test_learners_of_another_course_add_a_row_each(reference: Stores) -> None:
+    everybody = ours(reference, course_id=None)
+
+    others = [row for row in everybody if row["Collection Id"] != COURSE]
+    assert len(everybody) == 17
+    assert [row["User UUID"] for row in others] == ["user-008", "user-010"]
+
+
+def test_live_rows_alone_are_the_peers_live_rows(sunbird: Path, reference: Stores, tmp_path: Path) -> None:
+    no_lake = DeltaLake(tmp_path / "no lake")
+    live_only = reference._replace(lake=no_lake, union=partial(open_union, reference.hot, no_lake))
+    peer = [as_we_can_know(row) for row in read(sunbird / "exhaust" / "expected" / "live_only_batch-001.csv")]
+
+    rows = [as_the_peer_writes(row) for row in ours(live_only)]
+
+    for row in (*rows, *peer):  # this file of the peer has 1 where the other has 1.0
+        row["Question Duration"] = row["Question Duration"].removesuffix(".0")
+    assert rows == peer

@@ -1,0 +1,123 @@
+"""`python -m stream tail` as a process: killed at any moment, asked to end, two of them at once."""
+
+import gzip
+import signal
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from assess_core.events import decode
+from assess_core.facts import NoFacts
+from assess_core.folding import Checks, fold
+from assess_core.logs import find, read_files, unread
+from assess_core.samples import sample_events
+from assess_core.settings import Settings
+from assess_core.stores.memory import MemoryHot
+from assess_core.stores.sqlite import SqliteHot
+from tests.properties.tables import tables
+from tests.stream.processes import stop, tailing, wait_until
+
+
+@pytest.fixture
+def log(settings: Settings) -> Path:
+    folder = Path(settings.log)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def hot(settings: Settings) -> SqliteHot:
+    return SqliteHot(settings.hot_store)
+
+
+def of_an_uninterrupted_run(log: Path) -> MemoryHot:
+    hot = MemoryHot()
+    for batch in read_files(find([str(log)], print), print):
+        fold(map(decode, batch.records), hot, Checks(NoFacts()))
+    return hot
+
+
+def append(path: Path, lines: list[bytes]) -> None:
+    with path.open("ab") as file:
+        file.write(b"".join(lines))
+
+
+class Writing:
+    """Whether rows were written since this was made."""
+
+    def __init__(self, hot: SqliteHot) -> None:
+        self._hot, self._before = hot, self._rows(hot)
+
+    def __call__(self) -> bool:
+        return self._rows(self._hot) != self._before
+
+    @staticmethod
+    def _rows(hot: SqliteHot) -> int:
+        return sum(map(hot.count, hot.slices()))
+
+
+def test_kills_at_any_moment_change_nothing(settings: Settings, log: Path, hot: SqliteHot) -> None:
+    lines, random = list(sample_events(1500)), Random()
+    parts = [lines[n : n + 300] for n in range(0, 1500, 300)]
+    (log / "zipped.jsonl.gz").write_bytes(gzip.compress(b"".join(parts.pop())))
+    for n, part in enumerate(parts):
+        cut = len(part[-1]) // 2  # while it is killed, the last line is not finished
+        append(log / f"{n % 2}.jsonl", [*part[:-1], part[-1][:cut]])
+        with tailing(settings) as process:
+            wait_until(Writing(hot))
+            time.sleep(random.random() * 0.1)  # a batch takes about as long from its first write to its commit
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        append(log / f"{n % 2}.jsonl", [part[-1][cut:]])
+    with tailing(settings) as process:
+        wait_until(lambda: unread(log, hot) is None)
+        assert stop(process) == (0, "")
+    assert tables(hot) == tables(of_an_uninterrupted_run(log))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(settings: Settings, log: Path, hot: SqliteHot, number: int) -> None:
+    append(log / "a.jsonl", list(sample_events(20)))
+    with tailing(settings) as process:
+        wait_until(lambda: unread(log, hot) is None)
+        assert stop(process, number) == (0, "")
+
+
+def test_it_waits_for_a_folder_that_is_not_there_yet(settings: Settings, hot: SqliteHot) -> None:
+    log = Path(settings.log)
+    with tailing(settings) as process:
+        time.sleep(0.1)
+        log.mkdir(parents=True)
+        append(log / "a.jsonl", list(sample_events(20)))
+        wait_until(lambda: bool(hot.positions()) and unread(log, hot) is None)
+        code, said = stop(process)
+    assert code == 0
+    assert said in ("", f"waiting for the folder {settings.log!r} (ASSESS_LOG)\n")
+
+
+def test_two_at_once_leave_the_tables_of_one(settings: Settings, log: Path, hot: SqliteHot) -> None:
+    with tailing(settings) as one, tailing(settings) as two:
+        for n in range(4):
+            append(log / f"{n}.jsonl", list(sample_events(300, seed=n)))
+        wait_until(lambda: bool(hot.positions()) and unread(log, hot) is None)
+        assert (stop(one), stop(two)) == ((0, ""), (0, ""))
+    assert tables(hot) == tables(of_an_uninterrupted_run(log))
+
+
+def test_a_setting_that_is_wrong_ends_it_with_a_sentence(settings: Settings) -> None:
+    with tailing(settings._replace(log="kafka://somewhere")) as process:
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (2, b"assess: ASSESS_LOG: 'kafka://somewhere' is not a path; write a folder\n")
+
+
+def test_a_log_that_is_no_folder_ends_it_with_a_sentence(settings: Settings) -> None:
+    Path(settings.log).parent.mkdir()
+    Path(settings.log).write_bytes(b"")
+    with tailing(settings) as process:
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert said.decode() == (
+        f"assess: {settings.log!r} cannot be read: Not a directory; check its name and permissions\n"
+    )

@@ -169,6 +169,7 @@ class Queries:
     ) -> Iterator[tables.Row]:
         """The rows of a table, sorted, with the columns `tables.COLUMNS[name]`."""
         batch_id = _optional("batchId", batch_id)
+        tables.check(name, batch_id, tier)
         if name is tables.Name.SLICES:
             return map(tables.slice_row, self.slices(batch_id))
         return tables.rows(self._stores, name, batch_id, tier)

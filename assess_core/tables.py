@@ -80,18 +80,19 @@ _COPIES: Final = (
 _answers = msgspec.json.Decoder(list[Answer]).decode
 
 
-def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:
-    """The rows of a table but for slices, sorted by key, read as they are asked for.
+def check(name: Name, batch_id: str | None, tier: Tier) -> None:
+    """Raises `BadRequest` for what a table cannot be asked."""
+    if tier is Tier.LAKE and name is not Name.ATTEMPTS:
+        raise BadRequest(f"only attempts are in the lake, the table {name} is not; leave --tier out")
+    if batch_id is not None and name is Name.FAILED:
+        raise BadRequest("a failed event was not understood, so nobody knows its batch; leave --batch out")
 
-    `tier` splits attempts; the other tables are in the hot store alone. Raises `BadRequest`, `StoreUnavailable`.
-    """
+
+def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:
+    """The rows of a table but for slices, sorted by key, read as they are asked for. `tier` splits attempts."""
     if name is Name.ATTEMPTS:
         return _attempt_rows(stores, batch_id, tier)
-    if tier is Tier.LAKE:
-        raise BadRequest(f"the table {name} is in the hot store only; leave --tier out")
     if name is Name.FAILED:
-        if batch_id is not None:
-            raise BadRequest("a failed event was not understood, so nobody knows its batch; leave --batch out")
         return map(_failed_row, stores.hot.failed())
     if name is Name.SUMMARIES:
         return (row for _, learner in stores.hot.all_learners() for row in _summary_rows(learner, batch_id))

@@ -25,6 +25,7 @@ _PAGE: Final = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <title>Assessment lakehouse: GraphiQL</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/graphiql/graphiql.min.css">
 <style>body { margin: 0 } #graphiql { height: 100vh }</style>
 </head>
@@ -37,7 +38,8 @@ _PAGE: Final = """<!doctype html>
 </body>
 </html>
 """
-_START: Final = """const defaultQuery = `# The docs on the left list all that can be asked; Ctrl-Enter runs the query.
+_START: Final = """const defaultQuery = `# Ctrl-Enter runs this.
+# The docs on the left list the fields.
 {
   slices(first: 10) {
     id

@@ -175,8 +175,8 @@ def test_all_pages_together_are_all_attempts_in_order(
 def test_course_and_assessment_narrow_the_attempts(stores: Stores, ask: Queries, whose: dict[str, str]) -> None:
     wanted = [k for k in _many(stores) if whose.items() <= k._asdict().items()]
 
-    for course in (None, "c1", "c2", "c9"):
-        for content in (None, "a1", "a9"):
+    for course in (None, "c1", "c2"):
+        for content in (None, "a1"):
             found = pages(ask, 2, course_id=course, assessment_id=content, **whose)
             assert [attempt.key for page in found for attempt in page] == [
                 k for k in wanted if course in (None, k.course_id) and content in (None, k.content_id)
@@ -214,7 +214,7 @@ def test_attempts_are_somebodys(ask: Queries) -> None:
         ask.attempts()
 
 
-@pytest.mark.parametrize("name", ["b9", "' OR 1=1 --", "../b1", "b1\0", "b1\n", "😀"])
+@pytest.mark.parametrize("name", ["b9", "' OR 1=1 --", "b1\0"])
 def test_an_unknown_batch_is_named(stores: Stores, ask: Queries, name: str) -> None:
     take(stores, event(batch="b1"))
 
@@ -227,7 +227,7 @@ def test_an_unknown_batch_is_named(stores: Stores, ask: Queries, name: str) -> N
     assert repr(name) in str(overview.value)
 
 
-@pytest.mark.parametrize("name", ["it's", 'a"b', "a/../b", "a|b|2024-W05", "a%b_c*", "a\nb", "नमस्ते 😀", "$batch_id"])
+@pytest.mark.parametrize("name", ['it\'s "a" /../ b|2024-W05', "a%b_c*[x]\n$batch_id", "नमस्ते 😀"])
 def test_an_id_may_hold_anything(stores: Stores, ask: Queries, name: str) -> None:
     take(stores, event(user=name, batch=name, course=name, content=name, attempt=name))
     before = everything(ask, [name], [name], [name])
@@ -321,11 +321,11 @@ def test_archive_and_clear_change_no_answer(stores: Stores, ask: Queries) -> Non
         batch = [_of_everything(n, ATTEMPTED + week * WEEK) for n in range(week, 8)]
         take(stores, *batch, b"nonsense", received=RECEIVED + week * WEEK)
     take(stores, _of_everything(9, ATTEMPTED), received=RECEIVED + 2 * WEEK)  # late: its slice is a later one
-    asked = (["u0", "u1", "u2"], ["b0", "b1"], ["a0", "a1"])
+    asked = (["u0", "u1"], ["b0", "b1"], ["a0", "a1"])
     before = everything(ask, *asked)
 
     slices = stores.hot.slices()
-    for some in (slices[::3], slices[1::2], slices):
+    for some in (slices[::2], slices):
         put_away(stores, some)
         assert everything(ask, *asked) == before
 

@@ -106,7 +106,7 @@ def test_a_later_clock_is_newer_then_having_answers_then_the_hash() -> None:
         Version(2, True, b"\x02"),
     ]
 
-    assert sorted(ascending[::-1]) == ascending
+    assert sorted(set(ascending)) == ascending
 
 
 def test_a_version_without_answers_says_so() -> None:

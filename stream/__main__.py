@@ -15,7 +15,7 @@ from assess_core.logs import Tail, find
 from assess_core.settings import Settings
 from assess_core.wiring import log_folder, open_hot
 from stream.flow import build_flow
-from stream.runs import Run, end_on_signals
+from stream.runs import Run, ending_on_signals
 from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
 from stream.steps import DecodedBatch
@@ -39,8 +39,7 @@ def ingest(
     checks = read_checks(facts, check_question_count)
     files = find(paths, say)
     hot, _ = open_hot(settings)
-    end_on_signals(run)
-    with progress("bytes", sum(file.size for file in files) or None) as advance:
+    with progress("bytes", sum(file.size for file in files) or None) as advance, ending_on_signals(run):
 
         def count(batch: DecodedBatch, folded: Folded) -> None:
             tally.add(folded)
@@ -87,11 +86,12 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
     """Follow the folder `ASSESS_LOG` until SIGINT or SIGTERM; what `assess up` runs."""
     run = Run()
     checks, folder = read_checks(facts, check_question_count), log_folder(settings)
-    end_on_signals(run)
-    hot, positions = run.patiently(lambda: open_hot(settings), say)
-    folded = run.patiently(positions.positions, say)
-    source = TailSource(lambda worker, workers: Tail(folder, folded, say, worker, workers), run)
-    run.run(build_flow(source, FoldSink(Target(hot, checks, positions, waiting=say), run, lambda batch, folded: None)))
+    with ending_on_signals(run):
+        hot, positions = run.patiently(lambda: open_hot(settings), say)
+        folded = run.patiently(positions.positions, say)
+        source = TailSource(lambda worker, workers: Tail(folder, folded, say, worker, workers), run)
+        target = Target(hot, checks, positions, waiting=say)
+        run.run(build_flow(source, FoldSink(target, run, lambda batch, folded: None)))
 
 
 def main() -> None:

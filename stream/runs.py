@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -76,12 +77,17 @@ class Run:
             raise self._error
 
 
-def end_on_signals(run: Run) -> None:
+@contextmanager
+def ending_on_signals(run: Run) -> Iterator[None]:
     """SIGINT and SIGTERM end the run in order; the same signal again ends the process at once, which loses nothing."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         run.end()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
+    before = [(number, signal.signal(number, handle)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)

@@ -1,0 +1,298 @@
+"""`assess ingest` and `assess failed` as people run them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from assess_core.cli import main
+from assess_core.errors import AssessError
+from assess_core.samples import sample_events
+from assess_core.settings import Settings
+from assess_core.stores.sqlite import SqliteHot
+from stream.__main__ import commands
+from tests.factories import event, line, text, without
+from tests.properties.tables import tables
+from tests.stream.processes import PATIENCE, assess, environment
+
+COUNTS = ("events", "stored", "repeated", "recomputed", "failed", "superseded")
+
+
+def run(settings: Settings, *arguments: str | Path, given: bytes = b"") -> Result:
+    """Run a command in this process; `ingest` as the job that it becomes."""
+    command = commands if arguments[0] == "ingest" else main
+    return CliRunner().invoke(command, [*map(str, arguments)], input=given, env=environment(settings))
+
+
+def counts(settings: Settings, *arguments: str | Path, given: bytes = b"") -> tuple[int, ...]:
+    """What `ingest --json` prints, in the order of `COUNTS`."""
+    done = run(settings, "ingest", "--json", *arguments, given=given)
+    assert done.exit_code == 0, done.output
+    printed = json.loads(done.stdout)
+    assert tuple(printed) == COUNTS
+    return tuple(printed.values())
+
+
+def said(settings: Settings, *arguments: str | Path, given: bytes = b"") -> str:
+    """What a command that goes well says to a person."""
+    done = run(settings, *arguments, given=given)
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    return done.stderr
+
+
+def refused(settings: Settings, *arguments: str | Path) -> str:
+    """What a command that is of no use says to a person."""
+    done = run(settings, *arguments)
+    if isinstance(done.exception, AssessError):
+        return f"{done.stderr}{done.exception}\n"
+    assert done.exit_code == 2, done.output
+    return done.stderr.removeprefix("assess: ")
+
+
+def put(path: Path, *lines: bytes) -> Path:
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
+
+
+# --- the reference data; index.md there says what must come of it ---
+
+
+@pytest.fixture
+def facts(sunbird: Path, tmp_path: Path) -> Path:
+    """Leaf nodes and question counts of the reference data, as a facts file."""
+    redis = msgspec.json.decode((sunbird / "stream" / "redis.json").read_bytes())
+    contents = {id_: json.loads(text) for id_, text in redis["content_cache_redis_db5"].items()}
+    path = tmp_path / "facts.json"
+    path.write_bytes(
+        msgspec.json.encode(
+            {
+                "leafNodes": {key.split(":")[0]: ids for key, ids in redis["leafnodes_redis_db10"].items()},
+                "questionCounts": {id_: content["totalQuestions"] for id_, content in contents.items()},
+            }
+        )
+    )
+    return path
+
+
+def test_the_nine_reference_events_end_as_they_should(settings: Settings, sunbird: Path, facts: Path) -> None:
+    names = (
+        "BATCH_ASSESS_EVENT", "BATCH_ASSESS__OLDER_EVENT", "BATCH_ASSESS_FAIL_EVENT", "QUESTION_EVENT_RES_VALUES",
+        "LATEST_BATCH_ASSESS_EVENT", "BATCH_DUPLICATE_QUESTION_EVENT", "INVALID_CONTENT_ID_EVENT",
+        "BATCH_ASSESS_EVENT_WITHOUT_CACHE", "SECOND_ATTEMPT_BATCH_ASSESS_EVENT",
+    )  # fmt: skip
+    events = [sunbird / "stream" / "events" / f"{name}.json" for name in names]
+    done = assess(settings, "ingest", *events, "--facts", facts)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode().splitlines() == [
+        "9 events = 8 stored (2 superseded) + 0 repeated + 0 recomputed + 1 failed",
+        "`assess failed list` shows why events failed; `assess failed replay` takes them again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "stored", "failed"),
+    [
+        # of 15 files one asks to recompute, and the one with a clock as text is another's equal; 1 and 2 come before 5
+        ((), 13, 0),
+        # BATCH_ASSESS_EVENT_WITHOUT_CACHE is of a content that is no leaf node of its course
+        (("--facts",), 12, 1),
+        # DUPLICATE_BATCH_ASSESS_EVENTS_3 answers two questions of a content that has one
+        (("--check-question-count", "--facts"), 11, 2),
+    ],
+)
+def test_the_folder_of_reference_events_is_counted(
+    settings: Settings, sunbird: Path, facts: Path, options: tuple[str, ...], stored: int, failed: int
+) -> None:
+    arguments: list[str | Path] = [*options, facts] if options else []
+    assert counts(settings, sunbird / "stream" / "events", *arguments) == (15, stored, 1, 1, failed, 2)
+
+
+# --- counts ---
+
+
+def test_ingesting_again_only_repeats(settings: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "events.jsonl", text(event()), text(event(attempt="t2")))
+    assert counts(settings, path) == (2, 2, 0, 0, 0, 0)
+    assert counts(settings, path) == (2, 0, 2, 0, 0, 0)
+
+
+def test_standard_input_is_a_log_with_an_event_a_line(settings: Settings) -> None:
+    lines = [text(event()), line(event(attempt="t2")), b"", text(event(answers=[])), b'{"cut']
+    assert counts(settings, "-", given=b"\n".join(lines)) == (4, 2, 0, 1, 1, 0)
+    [failed] = SqliteHot(settings.hot_store).failed()
+    assert (failed.topic, failed.offset, failed.raw) == ("-", 5, b'{"cut')
+
+
+def test_paths_stay_as_given_wherever_the_command_runs(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "stream.py").write_text("raise SystemExit('this is somebody else')")
+    put(tmp_path / "log" / "-e.jsonl", b"nonsense")
+    put(tmp_path / "-f.jsonl", b"nonsense")
+    done = assess(settings, "ingest", "log", "--", "-f.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [failed.topic for failed in SqliteHot(settings.hot_store).failed()] == ["-f.jsonl", "log/-e.jsonl"]
+
+
+def test_several_processes_at_once_leave_the_tables_of_one(settings: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "events.jsonl", *sample_events(600))
+    command = [sys.executable, "-m", "assess_core", "ingest", str(path)]
+    other = settings._replace(hot_store=f"sqlite:///{tmp_path / 'one.sqlite'}")
+    processes = [
+        subprocess.Popen(command, env=environment(to), stderr=subprocess.DEVNULL) for to in (settings, settings, other)
+    ]
+    assert [process.wait(PATIENCE) for process in processes] == [0, 0, 0]
+    assert tables(SqliteHot(settings.hot_store)) == tables(SqliteHot(other.hot_store))
+
+
+# --- bad input: a clear sentence and nothing lost ---
+
+
+def test_what_cannot_be_understood_is_set_aside_and_said(settings: Settings, tmp_path: Path) -> None:
+    cut, wrong = text(event())[:100], text(event(user=5))
+    path = put(tmp_path / 'a "b"\n😀.jsonl', b"nonsense", wrong, text(event()), cut)
+    assert said(settings, "ingest", path).splitlines() == [
+        "4 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 3 failed",
+        "`assess failed list` shows why events failed; `assess failed replay` takes them again",
+    ]
+    failed = list(SqliteHot(settings.hot_store).failed())
+    assert [(each.topic, each.offset, each.raw) for each in failed] == [
+        (str(path), 1, b"nonsense"),
+        (str(path), 2, wrong),
+        (str(path), 4, cut),
+    ]
+
+
+def test_an_empty_file_and_an_empty_folder_say_so(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    assert said(settings, "ingest", path, tmp_path / "folder").splitlines() == [
+        f"{str(tmp_path / 'folder')!r} holds no log file (.jsonl, .jsonl.gz or .json): no events in it",
+        f"{str(path)!r} is empty: no events in it",
+        "0 events = 0 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed",
+    ]
+
+
+def test_a_missing_path_stops_before_anything_is_stored(settings: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "events.jsonl", text(event()))
+    done = assess(settings, "ingest", path, tmp_path / "missing")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == (
+        f"assess: {str(tmp_path / 'missing')!r} cannot be read: No such file or directory; "
+        "check its name and permissions\n"
+    )
+    assert not SqliteHot(settings.hot_store).slices()
+
+
+def test_a_broken_file_is_named_after_what_was_stored_before_it(settings: Settings, tmp_path: Path) -> None:
+    put(tmp_path / "a.jsonl", text(event()))
+    put(tmp_path / "b.jsonl.gz", b"no gzip")
+    first, second = refused(settings, "ingest", tmp_path).splitlines()
+    assert first == "until then 1 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
+    assert second.startswith(f"{str(tmp_path / 'b.jsonl.gz')!r} is damaged after line 0 (Not a gzipped file")
+
+
+def test_a_full_disk_is_a_sentence_and_ingesting_again_loses_nothing(settings: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "events.jsonl", *sample_events(300))
+    SqliteHot(settings.hot_store)
+    command = f'ulimit -f 400; trap "" XFSZ; exec {sys.executable} -m assess_core ingest {path}'
+    done = subprocess.run(["bash", "-c", command], env=environment(settings), capture_output=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr.decode().splitlines()[-1].startswith("assess: ")
+    assert b"Traceback" not in done.stderr
+    assert counts(settings, path)[0] == 300
+
+
+def test_an_event_of_50_mb_is_set_aside_whole(settings: Settings, tmp_path: Path) -> None:
+    large = text(event(user="x" * 50_000_000))
+    path = put(tmp_path / "events.jsonl", text(event()), large, text(event(attempt="t2")))
+    assert counts(settings, path) == (3, 2, 0, 0, 1, 0)
+    assert run(settings, "failed", "show", path, "0", "2").stdout_bytes == large
+
+
+def test_facts_that_cannot_be_read_stop_it(settings: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "events.jsonl", text(event()))
+    assert "check --facts" in refused(settings, "ingest", path, "--facts", tmp_path / "missing.json")
+    assert refused(settings, "ingest", path, "--check-question-count") == (
+        "--check-question-count compares with facts; add --facts FILE\n"
+    )
+
+
+def test_a_kill_of_the_command_is_a_kill_of_the_job(settings: Settings) -> None:
+    command = [sys.executable, "-m", "assess_core", "ingest", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment(settings)) as process:
+        process.kill()
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_an_interruption_ends_it_in_order_and_says_how_far_it_was(settings: Settings) -> None:
+    hot = SqliteHot(settings.hot_store)
+    command = [sys.executable, "-m", "assess_core", "ingest", "-"]
+    env, pipe = environment(settings), subprocess.PIPE
+    with subprocess.Popen(command, env=env, stdin=pipe, stderr=pipe) as process:
+        assert process.stdin
+        lines = [*sample_events(1000)]
+        process.stdin.write(b"".join(lines))
+        process.stdin.flush()
+        until = time.monotonic() + PATIENCE
+        while not hot.slices() and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(lines[0], timeout=PATIENCE)
+    assert process.returncode == 1
+    assert error.decode().startswith("interrupted; until then 100")
+    assert error.decode().endswith("; ingest again: what is stored is only repeated\n")
+
+
+# --- failed events ---
+
+
+def test_failed_events_are_listed_with_their_reasons(settings: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "events.jsonl", b"nonsense", line(event(attempt=7)))
+    run(settings, "ingest", path)
+    done = run(settings, "failed", "list", "--format", "jsonl")
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (first["topic"], first["partition"], first["offset"], first["reason"]) == (str(path), 0, 1, "not_json")
+    assert (second["offset"], second["reason"], "attemptId" in second["message"]) == (2, "bad_shape", True)
+
+
+def test_a_failed_event_is_shown_byte_by_byte(settings: Settings, tmp_path: Path) -> None:
+    raw = b"\xff\x00 not utf-8"
+    path = put(tmp_path / "events.jsonl", b"", raw)
+    run(settings, "ingest", path)
+    done = run(settings, "failed", "show", path, "0", "2")
+    assert (done.exit_code, done.stdout_bytes) == (0, raw)
+    assert refused(settings, "failed", "show", "other", "0", "2") == (
+        "no failed event stands at 'other' 0 2; see `assess failed list`\n"
+    )
+
+
+def test_failed_events_that_new_facts_accept_leave_the_list(settings: Settings, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text('{"leafNodes": {"c1": ["other"]}}')
+    path = put(tmp_path / "events.jsonl", text(event()), b"nonsense", text(without(event(), "userId")))
+    assert counts(settings, path, "--facts", facts) == (3, 0, 0, 0, 3, 0)
+    assert said(settings, "failed", "replay", "--facts", facts) == "0 mended, 3 still failed\n"
+    facts.write_text('{"leafNodes": {"c1": ["other", "a1"]}}')
+    assert said(settings, "failed", "replay", "--facts", facts) == "1 mended, 2 still failed\n"
+    assert len(run(settings, "failed", "list", "--format", "jsonl").stdout.splitlines()) == 2
+    assert counts(settings, path) == (3, 0, 1, 0, 2, 0)
+
+
+def test_sample_events_are_a_log(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert said(settings, "sample-events", "--events", "100", "--seed", "3", "--output", path) == (
+        f"100 events in {str(path)!r}\n"
+    )
+    assert path.read_bytes() == b"".join(sample_events(100, 3))
+    assert run(settings, "sample-events", "--events", "100", "--seed", "3").stdout_bytes == path.read_bytes()
+    assert counts(settings, path)[0] == 100
+    assert "No such file or directory; name another file" in refused(
+        settings, "sample-events", "--output", tmp_path / "missing" / "events.jsonl"
+    )

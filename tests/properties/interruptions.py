@@ -14,15 +14,17 @@ class Crash(Exception):
 
 
 class Fuse:
-    """Raises `Crash` at its n-th call and at every one after it: what is dead writes nothing more."""
+    """Raises `Crash` when its calls are used up, and ever after: what is dead writes nothing more."""
 
     def __init__(self, calls: int = NEVER) -> None:
         self.left = calls
+        self.calls = 0
 
     def __call__(self) -> None:
         if self.left <= 0:
             raise Crash
         self.left -= 1
+        self.calls += 1
 
 
 class _Watched:

@@ -103,9 +103,9 @@ bad_lines = st.one_of(
 
 
 @st.composite
-def logs(draw: st.DrawFn, max_size: int = 8) -> list[Line]:
+def logs(draw: st.DrawFn, max_size: int = 8, events: st.SearchStrategy[dict[str, object]] = good_events) -> list[Line]:
     """A log: mostly good events, many of them more than once and under other receipts."""
-    different = draw(st.lists(good_events, min_size=1, max_size=max_size))
+    different = draw(st.lists(events, min_size=1, max_size=max_size))
     received = st.sampled_from([*RECEIPTS, None])
     submissions = st.builds(
         lambda message, at: text(message) if at is None else line(message, at), st.sampled_from(different), received
@@ -118,15 +118,39 @@ def logs(draw: st.DrawFn, max_size: int = 8) -> list[Line]:
     return [Line(TOPIC, number, raw) for number, raw in enumerate(draw(st.permutations(raws)), 1)]
 
 
+crowded_events = st.builds(
+    event,
+    content=st.sampled_from(["a1", "a1", "a2"]),
+    attempt=st.sampled_from(["t1", "t2"]),
+    attempted=st.sampled_from(CLOCKS[:2]),
+    answers=st.lists(
+        st.builds(wire_answer, score=st.sampled_from([0, 1, 2, 3]), ets=st.just(CLOCKS[0])), min_size=1, max_size=2
+    ),
+)
+
+
+def crowded_logs(max_size: int = 4) -> st.SearchStrategy[list[Line]]:
+    """Logs of one learner in one batch: what two writers fold is nearly always about the same rows."""
+    return logs(max_size, crowded_events)
+
+
 @st.composite
-def deliveries(draw: st.DrawFn, log: Sequence[Line], everything: bool = True) -> list[list[Line]]:
+def deliveries(draw: st.DrawFn, log: Sequence[Line], everything: bool = True, max_cuts: int = 4) -> list[list[Line]]:
     """The lines of a log in some order, some of them more than once, in batches; `everything`: each at least once."""
     order = list(draw(st.permutations(log))) if everything else []
-    order += draw(st.lists(st.sampled_from(log), max_size=6))
+    order += draw(st.lists(st.sampled_from(log), max_size=6)) if log else []
     order = list(draw(st.permutations(order)))
-    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=4)))
+    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=max_cuts)))
     edges = [0, *cuts, len(order)]
     return [order[start:end] for start, end in pairwise(edges) if start < end]
+
+
+@st.composite
+def shared(draw: st.DrawFn, log: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+    """The lines of a log among two writers; some go to both."""
+    whose = draw(st.lists(st.sampled_from([(0,), (1,), (0, 1)]), min_size=len(log), max_size=len(log)))
+    first, second = ([line for line, to in zip(log, whose, strict=True) if who in to] for who in (0, 1))
+    return first, second
 
 
 facts = st.one_of(

@@ -38,9 +38,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise BadSettings(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from error
+        why = error.strerror.partition(" (")[0] if error.strerror else str(error)
+        raise BadSettings(f"--host {host} --port {port}: {why}; choose others") from error
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     body: dict[str, Any]
 
 
-class _Checked(NamedTuple):
+class Checked(NamedTuple):
     """A query that may be executed, or why not."""
 
     document: DocumentNode | None
@@ -49,7 +49,7 @@ class _Checked(NamedTuple):
 
 def execute(queries: Queries, text: str, variables: dict[str, Any] | None, operation: str | None) -> Answer:
     """Answer a query. Never raises: what goes wrong is among `errors`, each with a code and no stack trace."""
-    checked = _check(text)
+    checked = check(text)
     if checked.document is None:
         return Answer(400, {"errors": checked.errors})
     if get_operation_ast(checked.document, operation) is None:
@@ -67,17 +67,18 @@ def execute(queries: Queries, text: str, variables: dict[str, Any] | None, opera
 
 
 @lru_cache(maxsize=_CACHED)
-def _check(text: str) -> _Checked:
+def check(text: str) -> Checked:
+    """Parse and validate a query, once for each text."""
     try:
         document = parse(text, max_lexical_tokens=MOST_TOKENS, max_source_length=MOST_LENGTH)
     except GraphQLError as error:
-        return _Checked(None, [_shown(error, "GRAPHQL_PARSE_FAILED")])
+        return Checked(None, [_shown(error, "GRAPHQL_PARSE_FAILED")])
     errors = validate(schema, document, max_errors=10)
     if errors:
-        return _Checked(None, [_shown(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
+        return Checked(None, [_shown(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
     if _depth(document) > MOST_DEPTH:
-        return _Checked(None, [_error(f"the query is nested deeper than {MOST_DEPTH} fields", "TOO_DEEP")])
-    return _Checked(document, [])
+        return Checked(None, [_error(f"the query is nested deeper than {MOST_DEPTH} fields", "TOO_DEEP")])
+    return Checked(document, [])
 
 
 def _depth(document: DocumentNode) -> int:

@@ -1,0 +1,39 @@
+"""An HTTP client of the app, without a socket between them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from starlette.applications import Starlette
+
+
+class Http:
+    """Requests of any thread, answered on one event loop; what the app does not catch is a 500 to them."""
+
+    def __init__(self, app: Starlette, portal: BlockingPortal) -> None:
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost"
+        )
+        self._portal = portal
+
+    def request(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        """As `httpx.request`."""
+        return self._portal.call(partial(self._client.request, method, path, **sent))
+
+    def get(self, path: str, **sent: Any) -> httpx.Response:
+        """As `httpx.get`."""
+        return self.request("GET", path, **sent)
+
+    def post(self, path: str, **sent: Any) -> httpx.Response:
+        """As `httpx.post`."""
+        return self.request("POST", path, **sent)
+
+
+@contextmanager
+def client(app: Starlette) -> Iterator[Http]:
+    """A client for as long as the block runs."""
+    with start_blocking_portal() as portal:
+        yield Http(app, portal)

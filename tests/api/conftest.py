@@ -1,0 +1,18 @@
+"""The API over stores of this test's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assess_core.ports import Stores
+from graphql_api.app import create_app
+from tests.api.client import Http, client
+from tests.loop import queries
+
+
+@pytest.fixture
+def http(stores: Stores, tmp_path: Path) -> Iterator[Http]:
+    """A client of the app."""
+    with client(create_app(queries(stores, tmp_path))) as found:
+        yield found

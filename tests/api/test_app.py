@@ -1,0 +1,191 @@
+"""The app around the questions: GraphiQL from our own files, health, errors of ours, the server as a process."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from assess_core.ports import Learner, Stores
+from graphql_api import graphiql
+from graphql_api.app import create_app
+from tests.api.client import Http, client
+from tests.factories import event
+from tests.loop import queries, take
+
+
+def test_graphiql_is_served_from_files_that_are_installed(http: Http) -> None:
+    page = http.get("/graphiql")
+
+    assert page.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert [path for path in loaded if path.startswith("/graphiql/")] == loaded[1:]
+    assert loaded[0] == "data:,"
+    for path in loaded[1:]:
+        file = http.get(path)
+        assert file.status_code == 200
+        assert file.headers["content-type"].startswith(("text/javascript", "text/css"))
+        assert len(file.content) > 100
+
+
+def test_graphiql_may_load_nothing_from_outside(http: Http) -> None:
+    policy = http.get("/graphiql").headers["content-security-policy"]
+
+    assert policy.startswith("default-src 'none'; script-src 'self';")
+    assert "//" not in policy
+    assert "*" not in policy
+
+
+def test_graphiqls_style_sheet_names_nothing_outside(http: Http) -> None:
+    style = http.get("/graphiql/graphiql.min.css").text
+
+    assert not re.findall(r"(?:url\(|@import)\s*['\"]?(?!data:)[^)'\"]+", style)
+
+
+def test_no_other_file_is_served(http: Http) -> None:
+    for name in ("graphiql-plugin-explorer.umd.js", "../app.py", "..%2fapp.py", "%2e%2e/app.py", "x.js", ""):
+        assert http.get(f"/graphiql/{name}").status_code in (307, 404)
+
+
+def test_without_its_files_graphiql_says_what_to_install(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphiql, "find_spec", lambda _name: None)
+
+    answer = http.get("/graphiql/graphiql.min.js")
+
+    assert answer.status_code == 404
+    assert "dagster-webserver" in answer.text
+
+
+def test_a_browser_that_brings_no_query_gets_graphiql(http: Http) -> None:
+    for path in ("/", "/graphql"):
+        answer = http.get(path, headers={"accept": "text/html,*/*"})
+        assert (answer.status_code, answer.headers["location"]) == (307, "/graphiql")
+
+
+def test_health_is_asked_of_the_store(http: Http) -> None:
+    assert http.get("/health").json() == {"status": "ok"}
+
+
+def test_a_path_that_is_not_there_says_what_is(http: Http) -> None:
+    answer = http.get("/v1/nothing")
+
+    assert answer.status_code == 404
+    assert "/v2/view/assess/read" in answer.text
+
+
+class Broken:
+    """A hot store with a defect."""
+
+    def learners(self, user_ids: object) -> None:
+        raise ZeroDivisionError("a secret of the inside")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v2/view/assess/read", {"request": {"userId": "u1", "assessmentId": "a1"}}),
+        ("/graphql", {"query": '{ score(userId: "u1", assessmentId: "a1") { bestScore } }'}),
+    ],
+)
+def test_a_defect_tells_the_client_nothing_of_the_inside(
+    stores: Stores, tmp_path: Path, path: str, body: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    broken: Any = Broken()
+    with client(create_app(queries(stores._replace(hot=broken), tmp_path))) as http:
+        answer = http.post(path, json=body)
+
+    assert "secret" not in answer.text
+    assert "ZeroDivisionError" not in answer.text
+    assert "internal error" in answer.text
+
+
+class Slow:
+    """A hot store that answers one learner when it is told to."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self._stores = stores
+
+    def learners(self, user_ids: list[str]) -> dict[str, Learner]:
+        if user_ids == ["slow"]:
+            self.asked.set()
+            assert self.go_on.wait(10)
+        return self._stores.hot.learners(user_ids)
+
+
+def test_a_slow_answer_blocks_no_other(stores: Stores, tmp_path: Path) -> None:
+    slow = Slow(stores)
+    hot: Any = slow
+    take(stores, event())
+    found = []
+    with client(create_app(queries(stores._replace(hot=hot), tmp_path))) as http:
+
+        def read(user: str) -> str:
+            body = {"request": {"userId": user, "assessmentId": "a1"}}
+            code: str = http.post("/v2/view/assess/read", json=body).json()["responseCode"]
+            return code
+
+        waiting = threading.Thread(target=lambda: found.append(read("slow")))
+        waiting.start()
+        assert slow.asked.wait(10)
+        assert read("u1") == "OK"
+        assert found == []
+        slow.go_on.set()
+        waiting.join(10)
+    assert found == ["OK"]
+
+
+# --- as a process ---
+
+
+def _start(home: Path, *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "graphql_api", *options],
+        env={**os.environ, "ASSESS_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_server_says_where_it_is_and_stops_on_sigterm(tmp_path: Path) -> None:
+    server = _start(tmp_path, "--port", "0")
+    try:
+        assert server.stderr
+        said = server.stderr.readline()
+        found = re.fullmatch(r"API on (http://127\.0\.0\.1:\d+)/graphiql\n", said)
+        assert found, said
+        assert _get(f"{found[1]}/health").json() == {"status": "ok"}
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(10) == 0
+        assert server.stderr.read() == ""
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def _get(url: str) -> httpx.Response:
+    for _ in range(50):
+        try:
+            return httpx.get(url, trust_env=False)
+        except httpx.ConnectError:
+            time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")
+
+
+def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = _start(tmp_path, "--port", str(port))
+        _, said = server.communicate(timeout=30)
+
+    assert server.returncode == 2
+    assert said.startswith(f"assess: --host 127.0.0.1 --port {port}: ")
+    assert len(said.splitlines()) == 1

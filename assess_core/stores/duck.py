@@ -35,6 +35,10 @@ CREATE MACRO hash_of(user_id, course_id, batch_id, content_id, attempt_id, last_
 """`question_of` JSON text -> nested, `text_of` its inverse, `hash_of` the content hash (attempts.canonical) in SQL."""
 
 
+# where `__main__` has no file (`python -c`, a spawned worker) DuckDB would draw a bar on standard output
+_QUIET: Final = "SET enable_progress_bar = false"
+
+
 @contextmanager
 def connect() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing."""
@@ -46,11 +50,20 @@ def connect() -> Iterator[duckdb.DuckDBPyConnection]:
         }
         connection = duckdb.connect(":memory:", config=config)
         try:
-            connection.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors are connections of their own
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute(_QUIET)
             connection.execute(MACROS)
             yield connection
         finally:
             connection.close()
+
+
+@contextmanager
+def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the same database, so that a query does not end the one that is read from."""
+    with connection.cursor() as another:
+        another.execute(_QUIET)
+        yield another
 
 
 _TIME: Final = "TIMESTAMP WITH TIME ZONE"
@@ -93,9 +106,14 @@ def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
         columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in (*_COLUMNS, *((n, "BIGINT") for n in more)))
         return f"(SELECT {columns} WHERE false)"
     columns = ", ".join((*(_COMPUTED.get(name, name) for name, _ in _COLUMNS), *more))
+    return f"(SELECT {columns} FROM read_parquet({urls(files)}, hive_partitioning = false))"
+
+
+def urls(files: Sequence[LakeFile]) -> str:
+    """The places of files as an SQL list."""
     # a name of a folder above the lake is no pattern: `a*b` would read `axb` too
-    urls = ", ".join(literal(_PATTERN.sub(r"[\1]", file.url)) for file in files)
-    return f"(SELECT {columns} FROM read_parquet([{urls}], hive_partitioning = false))"
+    patterns = (_PATTERN.sub(r"[\1]", file.url) for file in files)
+    return f"[{', '.join(map(literal, patterns))}]"
 
 
 def literal(text: str) -> str:

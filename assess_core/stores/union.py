@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports import HotStore, Lake, LakeFile
 from assess_core.slices import IsoWeek
-from assess_core.stores.duck import connect, literal, parquet
+from assess_core.stores.duck import connect, cursor, literal, parquet
 from assess_core.stores.rows import HOT_SCHEMA, LAKE_SCHEMA
 
 _ROWS: Final = 1000
@@ -21,6 +21,8 @@ _ROWS: Final = 1000
 _GROUP_BYTES: Final = 32 * 1024 * 1024
 """Hot rows that are held in memory before they are spilled; DuckDB reads one such group per thread."""
 
+_UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
+"""What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
@@ -139,18 +141,18 @@ class DuckUnion:
             self._duck.execute(_VIEWS)
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, object]]:
-        with self._named_errors(), self._duck.cursor() as cursor:
-            cursor.execute(sql, dict(parameters or {}))
-            names = [column[0] for column in cursor.description or ()]
-            while batch := cursor.fetchmany(_ROWS):
+        with self._named_errors(), cursor(self._duck) as duck:
+            duck.execute(sql, dict(parameters or {}))
+            names = [column[0] for column in duck.description or ()]
+            while batch := duck.fetchmany(_ROWS):
                 for row in batch:
                     yield dict(zip(names, row, strict=True))
 
     def copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object] | None = None) -> int:
         # DuckDB's own temporary file would stay behind when it fails
         statement = f"COPY ({sql}) TO {literal(str(target))} ({options}, USE_TMP_FILE false)"
-        with self._named_errors(), self._duck.cursor() as cursor:
-            written = cursor.execute(statement, dict(parameters or {})).fetchone()
+        with self._named_errors(), cursor(self._duck) as duck:
+            written = duck.execute(statement, dict(parameters or {})).fetchone()
         return int(written[0]) if written else 0
 
     @contextmanager
@@ -158,7 +160,7 @@ class DuckUnion:
         """An error of DuckDB as one of ours, with the file of the lake that cannot be read where there is one."""
         try:
             yield
-        except duckdb.Error as error:
+        except _UNREADABLE as error:
             for file in self._files:
                 if problem := self._problem(file):
                     raise ReportFailed(
@@ -172,8 +174,9 @@ class DuckUnion:
     def _problem(self, file: LakeFile) -> str | None:
         """Why a file of the lake cannot be read to its end; DuckDB does not always name the file itself."""
         try:
-            self._duck.cursor().execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchone()
-        except duckdb.Error as error:
+            with cursor(self._duck) as duck:
+                duck.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchone()
+        except _UNREADABLE as error:
             return _first_line(error)
         return None
 

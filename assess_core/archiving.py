@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from assess_core.attempts import RowKey
 from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFailed
-from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, by_slice
+from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, by_slice, problem
 from assess_core.ports import Copies, HotStore, Lake, Stores
 from assess_core.slice_status import SliceStatus, SliceView, view
 from assess_core.slices import ArchiveSlice, why_open
@@ -137,30 +137,22 @@ def archive(
     records = by_slice(stores.lake.manifest())
     done: dict[ArchiveSlice, Archived] = {}
     for group in _by_week(slices):
-        found = _bring_up_to_date(group, stores)
-        done |= found
+        appended = _append_missing(group, stores.hot, stores.lake)
+        # whether or not anything was appended: a crash may have come between an append and its entry
+        pinned = stores.lake.pin()
+        with stores.lake.copies(pinned, group) as copies:
+            contents, files = copies.contents(), copies.files()
+        held = [slice_ for slice_ in group if contents[slice_] != NOTHING]
+        done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned.version) for slice_ in held}
         stores.lake.record(
             [
-                _entry(slice_, Action.ARCHIVED, archived.delta_version, archived.contents, now)
-                for slice_, archived in found.items()
-                if not _says(records.get(slice_, SliceRecord()).archived, archived.contents)
+                _entry(slice_, Action.ARCHIVED, pinned.version, contents[slice_], now, files=files[slice_])
+                for slice_ in held
+                if not _says(records.get(slice_, SliceRecord()).archived, contents[slice_])
             ]
         )
         advance(len(group))
     return done
-
-
-def _bring_up_to_date(group: Sequence[ArchiveSlice], stores: Stores) -> dict[ArchiveSlice, Archived]:
-    appended = _append_missing(group, stores.hot, stores.lake)
-    # whether or not anything was appended: a crash may have come between an append and its entry
-    pinned = stores.lake.pin()
-    with stores.lake.copies(pinned, group) as copies:
-        contents = copies.contents()
-    return {
-        slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned.version)
-        for slice_ in group
-        if contents[slice_] != NOTHING
-    }
 
 
 def _append_missing(group: Sequence[ArchiveSlice], hot: HotStore, lake: Lake) -> Mapping[ArchiveSlice, int]:
@@ -195,75 +187,57 @@ def verify(
     records = by_slice(stores.lake.manifest())
     done: dict[ArchiveSlice, Verified] = {}
     for group in _by_week(slices):
-        found = _read_back(group, records, stores)
-        done |= found
+        pinned = stores.lake.pin()
+        try:
+            with stores.lake.copies(pinned, group, proved=True) as copies:
+                found, left = _prove(group, records, copies), copies.compare(stores.hot).left
+        except VerifyFailed as error:  # of a file that cannot be read nobody knows which slices it holds
+            found, left = _unreadable(group, error), {}
+        done |= {
+            slice_: Verified(found.problems.get(slice_), found.contents[slice_], pinned.version, left.get(slice_, 0))
+            for slice_ in group
+            if slice_ in records or found.contents[slice_] != NOTHING or stores.hot.count(slice_)
+        }
         stores.lake.record(
             [
-                _entry(slice_, Action.VERIFIED, verified.delta_version, verified.contents, now)
-                for slice_, verified in found.items()
-                if verified.problem is None and not _is_proved(records[slice_], verified.contents)
+                _entry(slice_, Action.VERIFIED, pinned.version, found.contents[slice_], now, files=found.files[slice_])
+                for slice_ in group
+                if slice_ in records and slice_ not in found.problems and not _is_proved(records[slice_], found, slice_)
             ]
         )
         advance(len(group))
     return done
 
 
-def _read_back(
-    group: Sequence[ArchiveSlice], records: Mapping[ArchiveSlice, SliceRecord], stores: Stores
-) -> dict[ArchiveSlice, Verified]:
-    pinned = stores.lake.pin()
-    try:
-        with stores.lake.copies(pinned, group, proved=True) as copies:
-            contents, problems = _problems(group, records, copies)
-            left = copies.compare(stores.hot).left
-    except VerifyFailed as error:  # a file of this week is missing or damaged, and any slice of it may be in that file
-        return {
-            slice_: Verified(f"{slice_}: {error}", NOTHING, pinned.version, 0)
-            for slice_ in group
-            if slice_ in records or stores.hot.count(slice_)
-        }
-    return {
-        slice_: Verified(problems.get(slice_), contents[slice_], pinned.version, left.get(slice_, 0))
-        for slice_ in group
-        if slice_ in records or contents[slice_] != NOTHING or slice_ in left
-    }
+class _Found(NamedTuple):
+    """What was read back of some slices."""
+
+    contents: dict[ArchiveSlice, Contents]
+    files: dict[ArchiveSlice, dict[str, str]]
+    problems: dict[ArchiveSlice, str]
+    """A sentence for each slice with which something is wrong."""
 
 
-def _problems(
-    group: Sequence[ArchiveSlice], records: Mapping[ArchiveSlice, SliceRecord], copies: Copies
-) -> tuple[dict[ArchiveSlice, Contents], dict[ArchiveSlice, str]]:
-    """What the files hold, and what is wrong with it."""
-    contents, damaged = copies.contents(), copies.damaged()
-    found = {
-        slice_: f"{damaged[slice_]}; restore the lake from a backup"
-        if slice_ in damaged
-        else _difference(records.get(slice_, SliceRecord()).archived, contents[slice_])
-        for slice_ in group
-    }
-    return contents, {slice_: f"{slice_}: {problem}" for slice_, problem in found.items() if problem}
+def _prove(group: Iterable[ArchiveSlice], records: Mapping[ArchiveSlice, SliceRecord], copies: Copies) -> _Found:
+    """Hold what the files hold against the manifest; `copies` were opened `proved`."""
+    contents, files, damaged = copies.contents(), copies.files(), copies.damaged()
+    problems = {}
+    for slice_ in group:
+        if why := damaged.get(slice_):
+            problems[slice_] = f"{slice_}: {why}; restore the lake from a backup"
+        elif why := problem(records.get(slice_, SliceRecord()), contents[slice_], files[slice_]):
+            problems[slice_] = f"{slice_}: {why}"
+    return _Found(contents, files, problems)
 
 
-def _difference(archived: ManifestEntry | None, found: Contents) -> str | None:
-    if archived is None:
-        return "no manifest entry says that it was archived; archive it first"
-    said = archived.contents
-    if said.same_copies(found):
-        return None
-    differing = ", ".join(
-        f"{name} {getattr(found, name)} instead of {getattr(said, name)}"
-        for name in Contents._fields
-        if getattr(found, name) != getattr(said, name)
-    )
-    advice = (
-        "archive it again, so that the manifest says what the lake holds"
-        if found.versions > said.versions
-        else "restore the lake from a backup, or archive it again while the hot store holds its rows"
-    )
-    return f"the lake's files differ from the manifest: {differing}; {advice}"
+def _unreadable(group: Iterable[ArchiveSlice], error: VerifyFailed) -> _Found:
+    nothing = dict.fromkeys(group, NOTHING)
+    return _Found(nothing, {slice_: {} for slice_ in group}, {slice_: f"{slice_}: {error}" for slice_ in group})
 
 
-def _is_proved(record: SliceRecord, found: Contents) -> bool:
-    return record.is_verified and _says(record.verified, found)
+def _is_proved(record: SliceRecord, found: _Found, slice_: ArchiveSlice) -> bool:
+    """Whether the manifest says already what would be said now."""
+    return record.is_verified and _says(record.verified, found.contents[slice_], found.files[slice_])
 
 
 # --- clear ---
@@ -307,39 +281,28 @@ def _clear_verified(
     pinned = stores.lake.pin()
     try:
         with stores.lake.copies(pinned, records, proved=True) as copies:
-            contents, damaged = copies.contents(), copies.damaged()
-            refused = {
-                slice_: f"{slice_}: {why}; verify it again to see what is wrong"
-                for slice_, record in records.items()
-                if (why := damaged.get(slice_) or _changed(record, contents[slice_]))
-            }
+            found = _prove(records, records, copies)
             compared = copies.compare(stores.hot)
-            deletable = (keys for keys in compared.keys if keys[0].slice not in refused)
-            deleted = {} if dry_run else _delete(deletable, stores.hot)
+            deletable = (keys for keys in compared.keys if keys[0].slice not in found.problems)
+            deleted = compared.held if dry_run else _delete(deletable, stores.hot)
     except VerifyFailed as error:
         return {slice_: Cleared(0, stores.hot.count(slice_), f"{slice_}: {error}") for slice_ in records}
-    held, left = compared.held, compared.left
     done = {
-        slice_: Cleared(0, held.get(slice_, 0) + left.get(slice_, 0), refused[slice_])
-        if slice_ in refused
-        else Cleared((held if dry_run else deleted).get(slice_, 0), left.get(slice_, 0))
+        slice_: Cleared(0, compared.held.get(slice_, 0) + compared.left.get(slice_, 0), why)
+        if (why := found.problems.get(slice_))
+        else Cleared(deleted.get(slice_, 0), compared.left.get(slice_, 0))
         for slice_ in records
     }
     if not dry_run:
         stores.lake.record(
             [
-                _entry(slice_, Action.CLEARED, pinned.version, contents[slice_], now, *done[slice_][:2])
+                _entry(slice_, Action.CLEARED, pinned.version, found.contents[slice_], now, *done[slice_][:2])
                 for slice_, record in records.items()
-                if slice_ not in refused and (done[slice_].cleared or not _says(record.cleared, contents[slice_]))
+                if not done[slice_].refused
+                and (done[slice_].cleared or not _says(record.cleared, found.contents[slice_]))
             ]
         )
     return done
-
-
-def _changed(record: SliceRecord, found: Contents) -> str | None:
-    if record.verified and record.verified.contents.same_copies(found):
-        return None
-    return "the lake's files do not hold what was verified"
 
 
 def _delete(chunks: Iterable[list[RowKey]], hot: HotStore) -> dict[ArchiveSlice, int]:
@@ -358,8 +321,8 @@ def _by_week(slices: Iterable[ArchiveSlice]) -> Iterable[list[ArchiveSlice]]:
     return (list(group) for _, group in groupby(sorted(set(slices)), attrgetter("week")))
 
 
-def _says(entry: ManifestEntry | None, contents: Contents) -> bool:
-    return entry is not None and entry.contents == contents
+def _says(entry: ManifestEntry | None, contents: Contents, files: Mapping[str, str] | None = None) -> bool:
+    return entry is not None and entry.contents == contents and (files is None or entry.files == files)
 
 
 def _entry(
@@ -370,8 +333,9 @@ def _entry(
     now: int,
     cleared: int = 0,
     left: int = 0,
+    files: dict[str, str] | None = None,
 ) -> ManifestEntry:
-    return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left)
+    return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left, files or {})
 
 
 def _code() -> str:

@@ -212,6 +212,10 @@ class Copies(Protocol):
         """
         ...
 
+    def files(self) -> dict[ArchiveSlice, dict[str, str]]:
+        """The files that hold rows of a slice, by name, each with the SHA-256 of its bytes (hex)."""
+        ...
+
     def missing(self, hot: HotStore) -> Missing | None:
         """The hot rows of these slices that the files do not hold; None when they hold them all."""
         ...

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
+from math import isfinite
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import duckdb
@@ -15,12 +16,15 @@ from assess_core.errors import StoreUnavailable, VerifyFailed
 from assess_core.manifest import NOTHING, Contents, digest_of
 from assess_core.ports import Compared, HotStore, LakeFile, Missing
 from assess_core.slices import ArchiveSlice, IsoWeek
-from assess_core.stores.duck import connect, parquet
+from assess_core.stores.duck import connect, parquet, urls
 from assess_core.stores.hot_rows import in_order
 from assess_core.stores.rows import LAKE_SCHEMA, row_key
 
 _KEYS: Final = 500
 """Rows that clear deletes at a time."""
+
+_UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
+"""What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
@@ -30,7 +34,7 @@ hash_of({_KEY}, last_attempted_on, total_score, total_max_score, grand_total, qu
 """
 
 _COPIES: Final = f"""
-SELECT slice, {_KEY}, content_hash, updated_on, total_score, coalesce({{sound}}, false) AS sound
+SELECT slice, {_KEY}, content_hash, updated_on, total_score, file_index, coalesce({{sound}}, false) AS sound
 FROM {{files}} JOIN wanted USING (batch_id) WHERE updated_on >= first AND updated_on < past
 """
 
@@ -87,14 +91,14 @@ def open_copies(
         )
         duck.register("wanted", wanted)
         _read(duck, files, proved)
-        yield DuckCopies(duck, asked)
+        yield DuckCopies(duck, asked, files)
 
 
 def _read(duck: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], proved: bool) -> None:
     sound = _SOUND if proved else "true"
     try:
-        duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files))}")
-    except duckdb.Error as error:
+        duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
+    except _UNREADABLE as error:
         for file in files:
             _probe(duck, file, sound)
         raise _unavailable(error) from error
@@ -102,15 +106,15 @@ def _read(duck: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], proved: bo
 
 def _probe(duck: duckdb.DuckDBPyConnection, file: LakeFile, sound: str) -> None:
     try:
-        duck.execute(f"CREATE OR REPLACE TABLE copies AS {_COPIES.format(sound=sound, files=parquet([file]))}")
-    except duckdb.OutOfMemoryException as error:
-        raise _unavailable(error) from error
-    except duckdb.Error as error:
+        duck.execute(
+            f"CREATE OR REPLACE TABLE copies AS {_COPIES.format(sound=sound, files=parquet([file], place=True))}"
+        )
+    except _UNREADABLE as error:
         state = f"cannot be read ({_first_line(error)})" if Path(file.url).exists() else "is missing"
         raise VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup") from error
 
 
-def _unavailable(error: duckdb.Error) -> StoreUnavailable:
+def _unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
         f"the lake's files could not be compared: {_first_line(error)}; "
         "see that there is memory and room for temporary files, then run it again"
@@ -124,14 +128,18 @@ def _first_line(error: Exception) -> str:
 class DuckCopies:
     """A `ports.Copies` over one DuckDB connection."""
 
-    def __init__(self, duck: duckdb.DuckDBPyConnection, slices: Sequence[ArchiveSlice]) -> None:
+    def __init__(
+        self, duck: duckdb.DuckDBPyConnection, slices: Sequence[ArchiveSlice], files: Sequence[LakeFile]
+    ) -> None:
         self._duck = duck
         self._slices = slices
+        self._files = files
 
     def contents(self) -> dict[ArchiveSlice, Contents]:
         found = dict.fromkeys(self._slices, NOTHING)
         for slice_, rows, versions, attempts, score, *limbs in self._query(_CONTENTS):
-            found[self._slices[slice_]] = Contents(rows, versions, attempts, score, digest_of(limbs))
+            sum_ = score if isfinite(score) else 0.0
+            found[self._slices[slice_]] = Contents(rows, versions, attempts, sum_, digest_of(limbs))
         return found
 
     def damaged(self) -> dict[ArchiveSlice, str]:
@@ -140,6 +148,19 @@ class DuckCopies:
             f"assessment {key['content_id']!r}, attempt {key['attempt_id']!r}"
             for slice_, rows, key in self._query(_DAMAGED)
         }
+
+    def files(self) -> dict[ArchiveSlice, dict[str, str]]:
+        holding = self._query("SELECT DISTINCT slice, file_index FROM copies ORDER BY ALL")
+        numbers = sorted({number for _, number in holding})
+        hashes = {number: self._hash(self._files[number]) for number in numbers}
+        files: dict[ArchiveSlice, dict[str, str]] = {slice_: {} for slice_ in self._slices}
+        for slice_, number in holding:
+            files[self._slices[slice_]][PurePosixPath(self._files[number].url).name] = hashes[number]
+        return files
+
+    def _hash(self, file: LakeFile) -> str:
+        [(hash_,)] = self._query(f"SELECT sha256(content) FROM read_blob({urls([file])})")
+        return str(hash_)
 
     def missing(self, hot: HotStore) -> Missing | None:
         appended: dict[ArchiveSlice, int] = {}

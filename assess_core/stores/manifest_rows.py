@@ -26,6 +26,7 @@ MANIFEST_SCHEMA: Final = pa.schema(
         ("code", pa.string()),
         ("cleared", pa.int64()),
         ("left", pa.int64()),
+        ("files", pa.map_(pa.string(), pa.string())),
     ]
 )
 """A row of `archive_manifest`: the fields of `manifest.ManifestEntry`."""
@@ -41,7 +42,7 @@ def to_table(entries: Sequence[ManifestEntry]) -> pa.Table:
 def _values(entry: ManifestEntry) -> tuple[object, ...]:
     (year, week), batch_id = entry.slice
     place = (batch_id, year, week, entry.action.value, entry.delta_version)
-    return (*place, *entry.contents, entry.at * 1000, entry.code, entry.cleared, entry.left)
+    return (*place, *entry.contents, entry.at * 1000, entry.code, entry.cleared, entry.left, entry.files)
 
 
 def read_entries(paths: Sequence[str]) -> list[ManifestEntry]:
@@ -69,4 +70,5 @@ def _entry(row: dict[str, Any]) -> ManifestEntry:
         row["code"],
         row["cleared"],
         row["left"],
+        dict(row["files"]),
     )

@@ -108,7 +108,8 @@ def test_all_pages_together_are_all_attempts(stores: Stores, http: Http, whose: 
     whole = ask(http, query)["attempts"]["edges"]
 
     for first in (1, 3, 7):
-        found, after = [], None
+        found: list[dict[str, Any]] = []
+        after = None
         for _ in range(8):
             page = ask(http, query, first=first, after=after)["attempts"]
             assert page["pageInfo"]["hasPreviousPage"] == bool(found)

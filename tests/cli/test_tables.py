@@ -1,0 +1,124 @@
+"""`assess table` and `assess score`, as people and scripts run them."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from assess_core.moments import iso
+from assess_core.ports import Stores
+from assess_core.tables import COLUMNS, Name
+from tests.cli.conftest import Assess
+from tests.factories import ATTEMPTED, RECEIVED, event, failed_event, wire_answer
+from tests.loop import put_away, take
+
+
+@pytest.mark.parametrize("name", Name)
+@pytest.mark.parametrize("format_", ["table", "jsonl", "csv"])
+def test_a_table_of_nothing_is_a_header_at_most(assess: Assess, name: Name, format_: str) -> None:
+    result = assess("table", name.value, "--format", format_)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    expected = {"jsonl": "", "csv": ",".join(COLUMNS[name]) + "\n"}
+    if format_ == "table":
+        assert result.stdout.split("\n")[1].replace("┃", " ").split() == list(COLUMNS[name])
+    else:
+        assert result.stdout == expected[format_]
+
+
+def test_json_lines_hold_the_answers_as_a_list(stores: Stores, assess: Assess) -> None:
+    take(stores, event(user="u1"), event(user="u2"))
+
+    rows = [json.loads(line) for line in assess("table", "attempts", "--format", "jsonl").stdout.splitlines()]
+
+    assert [row["user_id"] for row in rows] == ["u1", "u2"]
+    assert list(rows[0]) == list(COLUMNS[Name.ATTEMPTS])
+    assert rows[0]["last_attempted_on"] == iso(ATTEMPTED)
+    assert [answer["id"] for answer in rows[0]["question"]] == ["q1"]
+
+
+def test_csv_holds_any_text(stores: Stores, assess: Assess) -> None:
+    name = 'it\'s "a",\nb\r; नमस्ते'
+    take(stores, event(user=name))
+
+    [row] = csv.DictReader(io.StringIO(assess("table", "attempts", "--format", "csv").stdout, newline=""))
+
+    assert row["user_id"] == name
+    assert json.loads(row["question"])[0]["description"] is None
+
+
+def test_a_table_steers_no_terminal(stores: Stores, assess: Assess) -> None:
+    stores.hot.add_failed([failed_event(raw=b"\x1b[31mred\nline\x9b", topic="[bold]x[/bold]\x07")])
+
+    printed = assess("table", "failed").stdout
+
+    assert "\x1b" not in printed
+    assert "\\x1b[31mred\\nline\\x9b" in printed
+    assert "[bold]x[/bold]\\x07" in printed
+
+
+def test_on_a_terminal_too_narrow_for_the_table_rows_are_records(stores: Stores, assess: Assess) -> None:
+    take(stores, event(user="u1"), event(user="u2"))
+    terminal = {"COLUMNS": "60", "TTY_COMPATIBLE": "1", "NO_COLOR": "1", "TERM": "xterm"}
+
+    lines = assess("table", "attempts", env=terminal).stdout.splitlines()
+
+    assert [line for line in lines if line.startswith("--")] == ["-- 1 ".ljust(60, "-"), "-- 2 ".ljust(60, "-")]
+    assert "user_id            u1" in lines
+    assert max(map(len, lines)) == 60
+    assert next(line for line in lines if line.startswith("question")).endswith("…")
+    assert assess("table", "attempts", env=terminal | {"COLUMNS": "2000"}).stdout.count("u1") == 1
+
+
+def test_a_tier_a_batch_and_a_format_go_together(stores: Stores, assess: Assess) -> None:
+    take(stores, event(batch="b1"), event(batch="b2"))
+    put_away(stores)
+
+    def users(*options: str) -> int:
+        return len(assess("table", "attempts", "--format", "jsonl", *options).stdout.splitlines())
+
+    assert users() == users("--tier", "all") == users("--tier", "lake") == 2
+    assert users("--tier", "hot") == 0
+    assert users("--tier", "lake", "--batch", "b2") == 1
+    assert users("--batch", "b9") == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nothing",), ("attempts", "--tier", "cold"), ("attempts", "--format", "xml"), ("summaries", "--tier", "lake"),
+     ("failed", "--batch", "b1"), ("attempts", "--batch", "\udcff")],
+    ids=str,
+)  # fmt: skip
+def test_what_a_table_cannot_be_asked_is_wrong_use(assess: Assess, arguments: tuple[str, ...]) -> None:
+    result = assess("table", *arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr
+
+
+def test_a_score_is_the_result_of_the_read_api(stores: Stores, assess: Assess) -> None:
+    take(stores, event(answers=[wire_answer(score=8)]), event(batch="b2", answers=[wire_answer(score=3)]))
+
+    result = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)
+
+    assert (result["bestScore"], result["batchId"], result["updated_on"]) == (8, "b1", ATTEMPTED)
+    assert [one["batchId"] for one in result["assessments"]] == ["b1", "b2"]
+    one = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--batch", "b2", "--json").stdout)
+    assert (one["bestScore"], "assessments" in one) == (3, False)
+    none = assess("score", "--user", "u1", "--assessment", "a1", "--course", "c9", "--json")
+    assert (none.exit_code, none.stdout) == (0, "{}\n")
+
+
+def test_a_score_is_shown_to_a_person(stores: Stores, assess: Assess) -> None:
+    take(stores, event(answers=[wire_answer(score=8)]), received=RECEIVED)
+
+    assert iso(ATTEMPTED) in assess("score", "--user", "u1", "--assessment", "a1").stdout
+    none = assess("score", "--user", "u2", "--assessment", "a1")
+    assert (none.exit_code, none.stdout) == (0, "")
+    assert "u2" in none.stderr
+
+
+def test_a_score_of_nobody_is_wrong_use(assess: Assess) -> None:
+    assert assess("score", "--user", "", "--assessment", "a1").exit_code == 2
+    assert assess("score", "--user", "u1").exit_code == 2

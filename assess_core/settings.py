@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from assess_core.moments import duration_text, parse_duration
+
+_SQLITE: Final = "sqlite:///"
 
 
 class Settings(NamedTuple):
@@ -25,15 +27,18 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
-        """The settings that an environment asks for; an empty variable counts as not set. Raises `BadTime`."""
+        """The settings that an environment asks for; an empty variable counts as not set. Raises `BadTime`.
+
+        Paths are relative to the folder in which this is called, and absolute from here on.
+        """
         root = Path(home or env.get("ASSESS_HOME") or ".assess").absolute()
         grace = env.get("ASSESS_GRACE") or "1d"
         return cls(
             home=root,
-            hot_store=env.get("ASSESS_HOT_STORE") or f"sqlite:///{root / 'hot.sqlite'}",
-            lake=env.get("ASSESS_LAKE") or str(root / "lake"),
-            exhausts=env.get("ASSESS_EXHAUSTS") or str(root / "exhausts"),
-            log=env.get("ASSESS_LOG") or str(root / "log"),
+            hot_store=_absolute(env.get("ASSESS_HOT_STORE") or f"{_SQLITE}{root / 'hot.sqlite'}"),
+            lake=_absolute(env.get("ASSESS_LAKE") or str(root / "lake")),
+            exhausts=_absolute(env.get("ASSESS_EXHAUSTS") or str(root / "exhausts")),
+            log=_absolute(env.get("ASSESS_LOG") or str(root / "log")),
             grace=parse_duration(grace, "ASSESS_GRACE"),
         )
 
@@ -47,3 +52,10 @@ class Settings(NamedTuple):
             "ASSESS_LOG": self.log,
             "ASSESS_GRACE": duration_text(self.grace),
         }
+
+
+def _absolute(text: str) -> str:
+    """A path, or the path in a `sqlite:///` URL, from the current folder; other URLs as they are."""
+    scheme = _SQLITE if text.startswith(_SQLITE) else ""
+    path = text.removeprefix(scheme)
+    return text if "://" in path or not path else f"{scheme}{Path(path).absolute()}"

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Final
 
@@ -54,18 +53,19 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
     log.mkdir(parents=True, exist_ok=True)
     dagster = install_dagster_home(settings.home)
     api_port, dagster_port = _port("API", api_port), _port("Dagster", dagster_port)
-    workspace = ["-w", str(dagster / "workspace.yaml")]
+    facts_of_stream = ["--facts", str(facts.absolute())] if facts else []
     parts = [
-        Part("stream", [*_module("stream"), "tail", *(["--facts", str(facts)] if facts else [])]),
-        # not `dagster dev`: it holds two processes more, and warns of the dagster.yaml of a checkout it is started in
-        Part("daemon", [_script("dagster-daemon"), "run", *workspace]),
-        Part("dagster", [_script("dagster-webserver"), "-h", HOST, "-p", str(dagster_port), *workspace], dagster_port),
+        Part("stream", [*_module("stream"), "tail", *facts_of_stream]),
+        # in DAGSTER_HOME: it warns where the folder that it runs in, a checkout say, has another dagster.yaml
+        Part("dagster", [*_module("dagster"), "dev", "-h", HOST, "-p", str(dagster_port)], dagster_port, dagster),
         Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
     ]
     say(f"assess: the stream tails {log}")
     say(f"assess: Dagster will be at http://{HOST}:{dagster_port}")
-    say(f"assess: the API will be at http://{HOST}:{api_port}/graphql")
-    env = {**os.environ, **settings.env(), "DAGSTER_HOME": str(dagster), "PYTHONUNBUFFERED": "1"}
+    say(f"assess: the API will be at http://{HOST}:{api_port}/graphiql")
+    # Dagster tells at each start what of it is beta, 40 lines; whoever develops with it sets PYTHONWARNINGS
+    env = {"PYTHONWARNINGS": "ignore", **os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
+    env["DAGSTER_HOME"] = str(dagster)
     ctx.exit(run_together(parts, env, say))
 
 
@@ -85,10 +85,6 @@ def install_dagster_home(home: Path) -> Path:
 def _module(name: str) -> list[str]:
     # -P: a file `stream.py` in the folder where somebody keeps events is not ours
     return [sys.executable, "-P", "-m", name]
-
-
-def _script(name: str) -> str:
-    return str(Path(sysconfig.get_path("scripts")) / name)
 
 
 def _port(name: str, wanted: int) -> int:

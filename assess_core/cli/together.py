@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
 
@@ -26,6 +27,8 @@ class Part(NamedTuple):
     command: Sequence[str]
     port: int | None = None
     """Where it answers on the loopback interface once it is up."""
+    folder: Path | None = None
+    """Where it runs; None is where we do."""
 
 
 class _Running:
@@ -41,6 +44,7 @@ class _Running:
         self.process = subprocess.Popen(
             part.command,
             env=env,
+            cwd=part.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

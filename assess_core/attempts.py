@@ -13,7 +13,7 @@ from assess_core.slices import ArchiveSlice
 HASH_BYTES: Final = 16
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The response to one question. Fields are the stored columns, in stored order (`question` of the stores).
 
     `assess_ts` in epoch ms; `duration` in seconds as the player counts them; options (`params`) and responses
@@ -181,7 +181,10 @@ def _number(value: float) -> float | msgspec.Raw:
 
 
 def _plain(answer: Answer) -> object:
-    if _is_plain(answer.score) and _is_plain(answer.max_score) and _is_plain(answer.duration):
+    for value in (answer.score, answer.max_score, answer.duration):
+        if not (value == 0.0 or 1e-4 <= value < 1e16):
+            break  # not for certain one that msgspec writes as DuckDB does
+    else:
         return answer
     numbers = {name: _number(getattr(answer, name)) for name in ("max_score", "score", "duration")}
     return {name: numbers.get(name, getattr(answer, name)) for name in answer.__struct_fields__}

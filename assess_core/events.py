@@ -8,7 +8,7 @@ import hashlib
 import math
 import re
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -108,13 +108,17 @@ def failed(record: Record, reason: Reason, message: str) -> FailedEvent:
     return FailedEvent(record.topic, record.partition, record.offset, record.received_at, reason, message, record.raw)
 
 
-# What the wire must look like; keys not named here are ignored, `eid` is not checked.
+# What the wire must look like; keys not named here are ignored, `eid` is not checked. JSON has no cycles to collect.
 _Clock = int | float | str
 _Number = float | str | None
 
 
-class _Item(msgspec.Struct):
-    params: list[dict[str, Any]]
+_Value = TypeVar("_Value")
+"""What the maps of options and responses hold: text, as players send it, or anything."""
+
+
+class _Item(msgspec.Struct, Generic[_Value], gc=False):
+    params: list[dict[str, _Value]]
     id: str | int | float | None = None
     maxscore: _Number = None
     type: str | None = None
@@ -122,19 +126,19 @@ class _Item(msgspec.Struct):
     desc: str | None = None
 
 
-class _Data(msgspec.Struct):
-    item: _Item
-    resvalues: list[dict[str, Any]]
+class _Data(msgspec.Struct, Generic[_Value], gc=False):
+    item: _Item[_Value]
+    resvalues: list[dict[str, _Value]]
     score: _Number = None
     duration: _Number = None
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, Generic[_Value], gc=False):
     ets: _Clock | None
-    edata: _Data
+    edata: _Data[_Value]
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, Generic[_Value], gc=False):
     """One event; or, where both `receivedAt` and `value` are there, a line that carries its receipt."""
 
     userId: str = ""  # noqa: N815 the wire's names
@@ -143,12 +147,13 @@ class _Event(msgspec.Struct):
     contentId: str = ""  # noqa: N815
     attemptId: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
     assessmentTs: _Clock | None = None  # noqa: N815
-    events: list[_Answer] | None = None
+    events: list[_Answer[_Value]] | None = None
     receivedAt: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
     value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_decode = msgspec.json.Decoder(_Event).decode
+_decode_texts = msgspec.json.Decoder(_Event[str]).decode
+_decode_any = msgspec.json.Decoder(_Event[Any]).decode
 _decode_clock = msgspec.json.Decoder(_Clock).decode
 _encode = msgspec.json.Encoder().encode
 _TOO_DEEP: Final = "the event is nested too deeply"
@@ -173,10 +178,10 @@ def decode(record: Record) -> Decoded:
             raise _BadEvent(
                 Reason.TOO_LARGE, f"the event has {len(record.raw):,} bytes; at most {MAX_EVENT_BYTES:,} are taken"
             )
-        event = _decode(record.raw)
+        event = _read(record.raw)
         if event.receivedAt is not msgspec.UNSET and event.value is not msgspec.UNSET:
             received_at = _receipt(_decode_clock(event.receivedAt))
-            event = _decode(event.value)
+            event = _read(event.value)
         elif record.received_at is not None:
             received_at = _receipt(record.received_at)
         return _parse(record, event, received_at)
@@ -193,7 +198,7 @@ def decode(record: Record) -> Decoded:
     return failed(record._replace(received_at=received_at), reason, message)
 
 
-def _parse(record: Record, event: _Event, received_at: int | None) -> Accepted | Recompute:
+def _parse(record: Record, event: _Event[str], received_at: int | None) -> Accepted | Recompute:
     user_id, course_id, batch_id = (_id(event, name) for name in ("userId", "courseId", "batchId"))
     if not event.events:
         if event.assessmentTs is not None:
@@ -223,23 +228,35 @@ def _parse(record: Record, event: _Event, received_at: int | None) -> Accepted |
     return Accepted(record._replace(received_at=received_at), version, len(latest))
 
 
-def _answer(answer: _Answer) -> Answer:
-    item = answer.edata.item
+def _read(raw: bytes | msgspec.Raw) -> _Event[str]:
+    # nearly every event has text alone in its maps; looking at each value here would double the time of `decode`
+    try:
+        return _decode_texts(raw)
+    except msgspec.ValidationError:
+        event = _decode_any(raw)
+    for answer in event.events or ():
+        answer.edata.resvalues = [_texts(entry) for entry in answer.edata.resvalues]
+        answer.edata.item.params = [_texts(entry) for entry in answer.edata.item.params]
+    return event
+
+
+def _answer(answer: _Answer[str]) -> Answer:
+    data, item = answer.edata, answer.edata.item
     return Answer(
-        id=_question_id(item.id),
-        assess_ts=0 if answer.ets is None else _clock(answer.ets, "ets", 0),
-        max_score=_number(item.maxscore, "maxscore"),
-        score=_number(answer.edata.score, "score"),
-        type=item.type,
-        title=item.title,
-        resvalues=[_texts(entry) for entry in answer.edata.resvalues],
-        params=[_texts(entry) for entry in item.params],
-        description=item.desc,
-        duration=_number(answer.edata.duration, "duration"),
+        _question_id(item.id),
+        0 if answer.ets is None else _clock(answer.ets, "ets", 0),
+        _number(item.maxscore, "maxscore"),
+        _number(data.score, "score"),
+        item.type,
+        item.title,
+        [entry if len(entry) < 2 else _in_order(entry) for entry in data.resvalues],
+        [entry if len(entry) < 2 else _in_order(entry) for entry in item.params],
+        item.desc,
+        _number(data.duration, "duration"),
     )
 
 
-def _id(event: _Event, name: str) -> str:
+def _id(event: _Event[str], name: str) -> str:
     value: str = getattr(event, name)
     if not value:
         raise _BadEvent(Reason.BAD_ID, f"`{name}` is missing or empty")
@@ -285,10 +302,14 @@ def _receipt(value: int | float | str) -> int:
     return _clock(value, "receivedAt", moments.EARLIEST)
 
 
+def _in_order(entry: dict[str, str]) -> dict[str, str]:
+    """Two spellings of one map are one version."""
+    return {key: entry[key] for key in sorted(entry)}
+
+
 def _texts(entry: dict[str, Any]) -> dict[str, str]:
     """Values that are not text become JSON text, members that are null left out (as the reference data has them)."""
-    keys = sorted(entry) if len(entry) > 1 else entry  # two spellings of one map are one version
-    return {key: value if isinstance(value := entry[key], str) else _json_text(value) for key in keys}
+    return {key: value if isinstance(value, str) else _json_text(value) for key, value in entry.items()}
 
 
 def _json_text(value: object) -> str:

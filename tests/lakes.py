@@ -1,13 +1,26 @@
 """How versions get into the stores, and from one tier to the other, without a stream or an archive run."""
 
+from collections import Counter
 from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 
 from assess_core.attempts import AttemptVersion
-from assess_core.ports import HotStore, Lake
-from assess_core.stores.duck import connect
+from assess_core.ports import HotStore, Lake, Stores
+from assess_core.stores.delta import DeltaLake
+from assess_core.stores.duck import connect, parquet
 from assess_core.stores.rows import LAKE_SCHEMA, to_batch
+from assess_core.stores.union import open_union
+from tests.conftest import Hot
+from tests.factories import RECEIVED, answer, version
+
+
+def stores_over(hot: Hot, folder: Path) -> Stores:
+    """All stores, over a given hot store and a lake in a folder."""
+    lake = DeltaLake(folder / "lake")
+    return Stores(hot, hot, lake, partial(open_union, hot, lake), folder / "exhausts")
 
 
 def put(lake: Lake, versions: Iterable[AttemptVersion]) -> None:
@@ -31,3 +44,26 @@ def move(hot: HotStore, lake: Lake, versions: Iterable[AttemptVersion]) -> None:
     rows = list(versions)
     put(lake, rows)
     hot.delete([row.row_key for row in rows])
+
+
+def held(lake: Lake) -> Counter[tuple[bytes, int]]:
+    """Every copy in the lake's files by content hash and receipt, and how often it was written."""
+    with connect() as duck:
+        rows = duck.execute(f"SELECT content_hash, epoch_ms(updated_on) FROM {parquet(lake.pin().files())}").fetchall()
+    return Counter(rows)
+
+
+def copies_of(versions: Iterable[AttemptVersion]) -> Counter[tuple[bytes, int]]:
+    """What `held` says of a lake that has these versions, each once."""
+    return Counter({(row.version.content_hash, row.received_at) for row in versions})
+
+
+def five_versions() -> list[AttemptVersion]:
+    """Five versions of three learners in slice `b1|2024-W05`: one attempt has two, one has no answers."""
+    return [
+        version(user_id="u1"),
+        version(user_id="u1", attempted=RECEIVED + 1000, answers=[answer(score=2.0)]),
+        version(user_id="u2", attempt_id="t2", answers=[answer("q2"), answer("q1", score=0.5)]),
+        version(user_id="u3", answers=[]),
+        version(user_id="u3", attempt_id="t3"),
+    ]

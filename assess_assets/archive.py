@@ -7,7 +7,7 @@ import dagster as dg
 
 from assess_assets.checks import verification, verification_result
 from assess_assets.metadata import bars, table
-from assess_assets.outcomes import conclude, of_slices
+from assess_assets.outcomes import NOTHING, conclude, of_slices
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import Lakehouse
 from assess_core.archiving import archive, clear, require_closed, require_known, slice_views, verify
@@ -15,7 +15,7 @@ from assess_core.errors import VerifyFailed
 from assess_core.ports import Lake
 from assess_core.slices import ArchiveSlice
 
-Verdict = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
+Event = dg.AssetCheckResult | dg.AssetMaterialization
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
 
 
@@ -57,14 +57,15 @@ def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
     group_name="attempts",
     kinds={"deltalake"},
     pool="lake",
+    dagster_type=NOTHING,
 )
-def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Verdict:
+def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
     """Attempts of closed slices, in the lake for good: what is not there yet is appended, then all is read back.
 
     A slice that is still open is refused with the reason. Materializing again does no harm and adds nothing.
     """
-    slices = slices_of(context.partition_keys)
     with lakehouse.open() as opened:
+        slices = slices_of(context.partition_keys)
         stores, now = opened.stores, opened.now
         require_known(slices, stores)
         require_closed(slices, now, opened.settings.grace, opened.unread)
@@ -78,8 +79,8 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
             slice_: {"rows": found.contents.rows, "appended": found.appended} for slice_, found in archived.items()
         }
         size = lake_bytes(stores.lake, slices)
-        conclude(context, of_slices(numbers, "rows in the lake, by week", size=size, seconds=opened.seconds), {})
-    yield dg.MaterializeResult()
+        done = of_slices(numbers, "rows in the lake, by week", size=size, seconds=opened.seconds)
+        yield from conclude(context, done, {})
 
 
 @dg.asset(
@@ -88,14 +89,15 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
     backfill_policy=in_few_runs,
     group_name="attempts",
     pool="lake",
+    dagster_type=NOTHING,
 )
-def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
     """Verified attempts, deleted from the hot store: exactly the versions that were read back from the lake.
 
     Every verified slice of the run is cleared; where some are not verified, the run fails after that and names them.
     """
-    slices = slices_of(context.partition_keys)
     with lakehouse.open() as opened:
+        slices = slices_of(context.partition_keys)
         require_known(slices, opened.stores)
         cleared = clear(slices, opened.stores, opened.now)
         refused = {str(slice_): found.refused for slice_, found in cleared.items() if found.refused}
@@ -106,7 +108,7 @@ def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) ->
         }
         size = lake_bytes(opened.stores.lake, slices)
         done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds)
-        conclude(context, done, refused)
+        yield from conclude(context, done, refused)
 
 
 def lake_bytes(lake: Lake, slices: list[ArchiveSlice]) -> int:

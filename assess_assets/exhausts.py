@@ -1,10 +1,12 @@
 """Reports of a batch: the files that a course mentor downloads."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from assess_assets.archive import archived_attempts
 from assess_assets.metadata import Metadata, bars, shown
-from assess_assets.outcomes import conclude
+from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.reports import Marks, look_into
 from assess_assets.resources import Lakehouse, Opened
@@ -27,11 +29,12 @@ score_marks = Marks("total_score", "total_max_score", "attempts by share of the 
     backfill_policy=in_few_runs,
     group_name="exhausts",
     kinds={"csv", "duckdb"},
+    dagster_type=NOTHING,
 )
-def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.AssetMaterialization]:
     """A row per answer of the newest version of each attempt of the batch, from both tiers, as CSV."""
     with lakehouse.open() as opened:
-        _write(context, opened, Report.RESPONSE, response_marks)
+        yield from _write(context, opened, Report.RESPONSE, response_marks)
 
 
 @dg.asset(
@@ -40,14 +43,17 @@ def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) ->
     backfill_policy=in_few_runs,
     group_name="exhausts",
     kinds={"csv", "duckdb"},
+    dagster_type=NOTHING,
 )
-def score_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+def score_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.AssetMaterialization]:
     """A row per attempt of the batch, by its newest version, from both tiers, as CSV."""
     with lakehouse.open() as opened:
-        _write(context, opened, Report.SCORE, score_marks)
+        yield from _write(context, opened, Report.SCORE, score_marks)
 
 
-def _write(context: dg.AssetExecutionContext, opened: Opened, report: Report, marks: Marks) -> None:
+def _write(
+    context: dg.AssetExecutionContext, opened: Opened, report: Report, marks: Marks
+) -> Iterator[dg.AssetMaterialization]:
     """Write the report of each batch of the run; one that cannot be written does not keep the others from it."""
     done: dict[str, Metadata] = {}
     refused: dict[str, str] = {}
@@ -68,4 +74,4 @@ def _write(context: dg.AssetExecutionContext, opened: Opened, report: Report, ma
             attempts=dg.MetadataValue.int(written.attempts),
             lake_version=dg.MetadataValue.int(written.lake_version),
         )
-    conclude(context, done, refused)
+    yield from conclude(context, done, refused)

@@ -8,7 +8,7 @@ from typing import Final
 import dagster as dg
 
 PREVIEW_ROWS: Final = 10
-_CELL: Final = 120  # characters of a cell: a list of answers has kilobytes
+_CELL: Final = 40  # characters of a cell: the options of a question have hundreds
 _COLOURS: Final = ("#2f6f8f", "#e0a030")
 _PALETTE: Final = 16  # a picture is stored with each materialization: 1.5 kB as 16 colours, 5 kB as they come
 
@@ -27,8 +27,8 @@ def shown(
         "bytes": dg.MetadataValue.int(size),
         "seconds": dg.MetadataValue.float(round(seconds, 3)),
         **more,
-        "preview": table(preview[:PREVIEW_ROWS]),
         "picture": picture,
+        "preview": table(preview[:PREVIEW_ROWS]),
     }
 
 

@@ -1,15 +1,21 @@
 """How a run over several partitions ends: what was done is on record even where some were refused."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
 
 import dagster as dg
 
 from assess_assets.metadata import Metadata, bars, shown, table
 from assess_core.slices import ArchiveSlice
 
+NOTHING: Final = cast(dg.DagsterType, dg.Nothing)
+"""What an asset of ours hands on to Dagster, so that no IO manager is ever called (typed as `None` over there)."""
 
-def conclude(context: dg.AssetExecutionContext, done: Mapping[str, Metadata], refused: Mapping[str, str]) -> None:
+
+def conclude(
+    context: dg.AssetExecutionContext, done: Mapping[str, Metadata], refused: Mapping[str, str]
+) -> Iterator[dg.AssetMaterialization]:
     """Give each partition its metadata; where some were refused, record the others, then fail and name the refused.
 
     Partition key -> metadata, partition key -> reason. Raises `dg.Failure`, which no policy repeats.
@@ -19,8 +25,8 @@ def conclude(context: dg.AssetExecutionContext, done: Mapping[str, Metadata], re
             context.add_asset_metadata(metadata, partition_key=key)
         return
     for key, metadata in done.items():
-        # a step that fails records nothing by itself, but these are done
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+        # a step that fails records nothing but what it yielded before
+        yield dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
     reasons = "\n".join(f"{key}: {reason}" for key, reason in sorted(refused.items()))
     raise dg.Failure(
         f"{len(refused)} of {len(refused) + len(done)} were refused, the others are done:\n{reasons}",

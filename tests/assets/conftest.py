@@ -2,8 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,7 +15,7 @@ from assess_core.folding import Checks, fold
 from assess_core.ports import Stores
 from assess_core.settings import Settings
 from assess_core.wiring import open_stores
-from tests.factories import record
+from tests.factories import MONDAY, WEEK, record
 
 with warnings.catch_warnings():
     # what Dagster says of its own interfaces, by class; anything else that loading us brings up is an error
@@ -24,17 +25,32 @@ with warnings.catch_warnings():
     from assess_assets.resources import Lakehouse
     from assess_assets.sensors import register_slices_and_batches
 
-ASSETS = [*defs.assets] if defs.assets else []
+ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class Clock:
+    """What time it is; long after everything that happens in a test, unless it says otherwise."""
+
+    now = MONDAY + 520 * WEEK
 
 
 class Dagster:
     """What a person does in the UI, by name."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
+        clock = Clock()
+
+        class Frozen(Lakehouse):
+            """Opens the stores at a time of the test's own."""
+
+            def now(self) -> int:
+                return clock.now
+
+        self.clock = clock
         self.settings = Settings.from_env({}, str(home))
-        self.instance = dg.DagsterInstance.ephemeral()
-        self.resources = {"lakehouse": Lakehouse(home=str(home))}
+        self.instance = instance
+        self.resources = {"lakehouse": Frozen(home=str(home))}
 
     @property
     def stores(self) -> Stores:
@@ -69,9 +85,23 @@ class Dagster:
             ASSETS, selection=[asset], instance=self.instance, resources=self.resources, raise_on_error=False, **keys
         )
 
+    def observe(self, asset: str) -> Mapping[str, Any]:
+        """Observe a source asset; what it says."""
+        job = dg.define_asset_job("observe", dg.AssetSelection.assets(asset))
+        resolved = dg.Definitions(ASSETS, jobs=[job], resources=self.resources).resolve_job_def("observe")
+        [observation] = resolved.execute_in_process(instance=self.instance).get_asset_observation_events()
+        return observation.asset_observation_data.asset_observation.metadata
+
+    @staticmethod
+    def why(result: dg.ExecuteInProcessResult) -> str:
+        """Why the run failed, as its step says."""
+        [failure] = result.get_step_failure_events()
+        return failure.step_failure_data.error_display_string
+
 
 @pytest.fixture
-def dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dagster:
+def dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dagster]:
     for name in [name for name in os.environ if name.startswith("ASSESS_")]:
         monkeypatch.delenv(name)
-    return Dagster(tmp_path / "home")
+    with dg.DagsterInstance.ephemeral(str(tmp_path / "dagster")) as instance:
+        yield Dagster(tmp_path / "home", instance)

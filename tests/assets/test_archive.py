@@ -1,27 +1,54 @@
 """Archive, verify and clear from Dagster."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
 from assess_core.exhaust import Report, write_exhaust
+from assess_core.slices import ArchiveSlice
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event
 
+BATCHES = [f"b{n}" for n in range(5)]
 
-def ten_slices(dagster: Dagster) -> list[str]:
-    """Five batches, each with an attempt in each of two weeks, registered."""
+
+@pytest.fixture
+def slices(dagster: Dagster) -> list[str]:
+    """Ten registered slices: five batches with an attempt each in two weeks."""
     for week in range(2):
-        messages = [event(batch=f"b{n}", attempt=f"t{week}", attempted=MONDAY + week * WEEK) for n in range(5)]
-        dagster.ingest(messages, MONDAY + week * WEEK)
+        at = MONDAY + week * WEEK
+        dagster.ingest([event(batch=batch, attempt=f"t{week}", attempted=at) for batch in BATCHES], at)
     dagster.tick()
     return list(dagster.keys("archive_slices"))
 
 
 def answers(dagster: Dagster) -> list[bytes]:
-    """The reports of all batches."""
-    stores = dagster.stores
-    return [write_exhaust(stores, f"b{n}", report).path.read_bytes() for n in range(5) for report in Report]
+    """Both reports of all batches."""
+    return [write_exhaust(dagster.stores, batch, report).path.read_bytes() for batch in BATCHES for report in Report]
 
 
-def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_answer(dagster: Dagster) -> None:
-    slices = ten_slices(dagster)
+def hot_rows(dagster: Dagster) -> dict[str, int]:
+    hot = dagster.stores.hot
+    return {str(slice_): hot.count(slice_) for slice_ in hot.slices()}
+
+
+def file_of(dagster: Dagster, slice_: str) -> Path:
+    """The lake's file that holds a slice."""
+    [file] = dagster.stores.lake.pin().files({ArchiveSlice.parse(slice_).week})
+    return Path(file.url)
+
+
+def raise_scores(path: Path) -> None:
+    """Change the scores in a file of the lake, behind everybody's back."""
+    table = pq.ParquetFile(path).read()
+    scores = pa.array([99.0] * table.num_rows)
+    pq.write_table(table.set_column(table.schema.get_field_index("total_score"), "total_score", scores), path)
+
+
+def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_answer(dagster: Dagster, slices: list[str]) -> None:
     before = answers(dagster)
 
     archived = dagster.materialize("archived_attempts", slices[0], slices[-1])
@@ -31,5 +58,91 @@ def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_answer(dagste
     assert cleared.success
     assert len(archived.get_asset_materialization_events()) == len(cleared.get_asset_materialization_events()) == 10
     assert [check.passed for check in archived.get_asset_check_evaluations()] == [True]
-    assert [dagster.stores.hot.count(slice_) for slice_ in dagster.stores.hot.slices()] == [0] * 10
+    assert set(hot_rows(dagster).values()) == {0}
     assert answers(dagster) == before
+
+
+def test_archive_and_clear_again_do_nothing_more(dagster: Dagster, slices: list[str]) -> None:
+    for _ in range(2):
+        for asset in ("archived_attempts", "cleared_attempts"):
+            assert dagster.materialize(asset, slices[0], slices[-1]).success
+
+    assert len(dagster.stores.lake.manifest()) == 3 * 10  # archived, verified, cleared: once each
+
+
+def test_every_materialization_says_what_was_done(dagster: Dagster, slices: list[str]) -> None:
+    result = dagster.materialize("archived_attempts", slices[0], slices[-1])
+
+    shown = {event.partition: event.materialization.metadata for event in result.get_asset_materialization_events()}
+    assert shown.keys() == set(slices)
+    for metadata in shown.values():
+        assert {"rows", "bytes", "seconds", "preview", "picture", "dagster/partition_row_count"} <= metadata.keys()
+        assert metadata["rows"].value == 1
+        assert str(metadata["picture"].value).startswith("![rows in the lake, by week](data:image/png;base64,")
+
+
+def test_an_open_slice_is_refused_with_the_reason(dagster: Dagster) -> None:
+    dagster.clock.now = MONDAY + WEEK  # its end, but not yet the end of the grace period
+    dagster.ingest([event()])
+    dagster.register("archive_slices", ["b1|2024-W05"])
+
+    result = dagster.materialize("archived_attempts", "b1|2024-W05")
+
+    assert not result.success
+    assert "b1|2024-W05 is open: week 2024-W05 closes at 2024-02-06T00:00:00.000Z" in dagster.why(result)
+    assert dagster.stores.lake.manifest() == []
+
+
+def test_a_partition_that_names_no_slice_is_refused(dagster: Dagster) -> None:
+    dagster.register("archive_slices", ["b1", "nobody|2024-W05"])
+
+    assert "does not name a slice" in dagster.why(dagster.materialize("archived_attempts", "b1"))
+    assert "no store knows" in dagster.why(dagster.materialize("cleared_attempts", "nobody|2024-W05"))
+
+
+def test_a_slice_that_was_not_verified_is_not_cleared(dagster: Dagster, slices: list[str]) -> None:
+    result = dagster.materialize("cleared_attempts", slices[0])
+
+    assert not result.success
+    assert "archive and verify it first" in dagster.why(result)
+    assert hot_rows(dagster)[slices[0]] == 1
+
+
+def write_nonsense(path: Path) -> None:
+    path.write_bytes(b"not Parquet")
+
+
+@pytest.mark.parametrize(
+    ("damage", "archived_anyway"),
+    [
+        (raise_scores, True),  # the keys are all there, so there is nothing to append; reading back notices
+        (write_nonsense, False),
+        (Path.unlink, False),
+    ],
+    ids=["scores raised", "not Parquet", "gone"],
+)
+def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
+    dagster: Dagster, slices: list[str], damage: Callable[[Path], None], archived_anyway: bool
+) -> None:
+    dagster.materialize("archived_attempts", slices[0], slices[-1])
+    damage(file_of(dagster, slices[0]))
+
+    archived = dagster.materialize("archived_attempts", slices[0], slices[-1])
+    cleared = dagster.materialize("cleared_attempts", slices[0], slices[-1])
+
+    assert archived.success is archived_anyway  # the check itself blocks nothing
+    [check] = archived.get_asset_check_evaluations()
+    assert (check.passed, check.severity.value, check.blocking) == (False, "ERROR", False)
+    assert (check.metadata["failed"].value, check.metadata["verified"].value) == (5, 5)
+    assert all(slice_ in str(check.metadata["slices"].value) for slice_ in slices[:5])
+    assert not cleared.success
+    assert all(slice_ in dagster.why(cleared) for slice_ in slices[:5])
+    assert {event.partition for event in cleared.get_asset_materialization_events()} == set(slices[5:])
+    assert [key for key, rows in hot_rows(dagster).items() if rows] == slices[:5]
+
+
+def test_hot_attempts_are_observed_by_week_and_status(dagster: Dagster, slices: list[str]) -> None:
+    metadata = dagster.observe("hot_attempts")
+
+    assert metadata["rows"].value == 10
+    assert metadata["slices"].value == {"planned": 10}

@@ -1,10 +1,12 @@
 """`assess ingest` and `assess failed` as people run them."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,7 +21,7 @@ from assess_core.stores.sqlite import SqliteHot
 from stream.__main__ import commands
 from tests.factories import event, line, text, without
 from tests.properties.tables import tables
-from tests.stream.processes import PATIENCE, assess, environment
+from tests.stream.processes import PATIENCE, assess, environment, wait_until
 
 COUNTS = ("events", "stored", "repeated", "recomputed", "failed", "superseded")
 
@@ -224,29 +226,34 @@ def test_facts_that_cannot_be_read_stop_it(settings: Settings, tmp_path: Path) -
     )
 
 
-def test_a_kill_of_the_command_is_a_kill_of_the_job(settings: Settings) -> None:
+@contextmanager
+def ingesting(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """`assess ingest -` that has folded its first events and waits for more."""
+    hot, pipe = SqliteHot(settings.hot_store), subprocess.PIPE
     command = [sys.executable, "-m", "assess_core", "ingest", "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment(settings)) as process:
+    with subprocess.Popen(command, env=environment(settings), stdin=pipe, stderr=pipe) as process:
+        assert process.stdin
+        process.stdin.write(b"".join(sample_events(1000)))
+        process.stdin.flush()
+        wait_until(lambda: bool(hot.slices()))
+        yield process
+
+
+def test_a_kill_of_the_command_is_a_kill_of_the_job(settings: Settings) -> None:
+    with ingesting(settings) as process:
         process.kill()
         assert process.wait(PATIENCE) == -signal.SIGKILL
+        assert process.stdin
+        with pytest.raises(BrokenPipeError):  # nobody is left who would read it
+            os.write(process.stdin.fileno(), b"\n")
 
 
 def test_an_interruption_ends_it_in_order_and_says_how_far_it_was(settings: Settings) -> None:
-    hot = SqliteHot(settings.hot_store)
-    command = [sys.executable, "-m", "assess_core", "ingest", "-"]
-    env, pipe = environment(settings), subprocess.PIPE
-    with subprocess.Popen(command, env=env, stdin=pipe, stderr=pipe) as process:
-        assert process.stdin
-        lines = [*sample_events(1000)]
-        process.stdin.write(b"".join(lines))
-        process.stdin.flush()
-        until = time.monotonic() + PATIENCE
-        while not hot.slices() and time.monotonic() < until:
-            time.sleep(0.01)
+    with ingesting(settings) as process:
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(lines[0], timeout=PATIENCE)
+        _, error = process.communicate(b"one line more wakes it\n", timeout=PATIENCE)
     assert process.returncode == 1
-    assert error.decode().startswith("interrupted; until then 100")
+    assert error.decode().startswith("interrupted; until then 1000 events = 940 stored")
     assert error.decode().endswith("; ingest again: what is stored is only repeated\n")
 
 

@@ -4,7 +4,9 @@ import gzip
 import io
 import os
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -205,6 +207,47 @@ def test_a_link_to_itself_is_refused_by_name(tmp_path: Path) -> None:
     os.symlink("loop.jsonl", tmp_path / "loop.jsonl")
     for path in (tmp_path, tmp_path / "loop.jsonl"):
         assert "loop.jsonl' cannot be read: Too many levels of symbolic links" in refusal(path)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that anybody may enter; pytest's own are closed to all but their owner."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def as_anybody() -> Iterator[None]:
+    """Without the rights of root, who may read everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_a_folder_without_permission_is_refused_by_name(public: Path) -> None:
+    (public / "closed").mkdir()
+    put(public / "closed" / "a.jsonl", b"1")
+    for mode in (0o000, 0o444):  # the second can be listed, but what is in it cannot be looked at
+        (public / "closed").chmod(mode)
+        with as_anybody():
+            assert "cannot be read: Permission denied; check its name and permissions" in refusal(public / "closed")
+            with pytest.raises(BadLog, match="Permission denied"):
+                unread(public / "closed", MemoryHot())
+
+
+def test_a_file_without_permission_is_refused_by_name_after_what_came_before(public: Path) -> None:
+    put(public / "a.jsonl", b"1").chmod(0o644)
+    put(public / "b.jsonl", b"2").chmod(0o000)
+    with as_anybody():
+        given, why = given_before_the_failure(public)
+    assert given == [b"1"]
+    assert why == f"{str(public / 'b.jsonl')!r} cannot be read: Permission denied; check its name and permissions"
 
 
 def given_before_the_failure(path: Path) -> tuple[list[bytes], str]:

@@ -1,0 +1,239 @@
+"""The docs are true: what they name exists, what exists they name, and their commands run."""
+
+import inspect
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from assess_core import errors, tables
+from assess_core.cli import COMMANDS, main
+from assess_core.cli.together import HOST, free_port
+from assess_core.events import Reason
+from assess_core.exhaust import Report, write_exhaust
+from assess_core.facts import NoFacts
+from assess_core.folding import Checks, fold
+from assess_core.ports import Stores
+from assess_core.settings import Settings
+from tests.cli.test_together import within
+from tests.factories import decoded
+
+ROOT = Path(__file__).parents[1]
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OPERATIONS, FORMATS = ROOT / "docs" / "operations.md", ROOT / "docs" / "formats.md"
+
+every_page = pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of every row of every table of a page."""
+    lines = (line.replace("\\|", "\0") for line in text(page).splitlines() if line.startswith("|"))
+    return [[cell.strip().replace("\0", "|") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def first_cells(page: Path) -> dict[str, list[str]]:
+    """Rows by what stands in backticks in their first cell."""
+    return {found[1]: row for row in rows(page) if (found := re.match(r"`([^`]+)`", row[0]))}
+
+
+# --- what exists is documented ---
+
+
+def test_every_setting_has_its_line_with_its_default() -> None:
+    documented = first_cells(OPERATIONS)
+    for name, default in Settings.from_env({}, "/HOME").env().items():
+        assert name in documented, f"{name} has no line in {OPERATIONS}"
+        shown = documented[name][1].strip("`").removeprefix("sqlite:///")
+        if name != "ASSESS_HOME":
+            assert default.removeprefix("sqlite:///").removeprefix("/") == shown, name
+    assert documented["ASSESS_HOME"][1] == "`.assess`"
+
+
+def test_every_command_has_its_line() -> None:
+    documented = {name.split()[1] for name in first_cells(OPERATIONS) if name.startswith("assess ")}
+    assert documented == set(COMMANDS)
+
+
+def test_every_error_has_its_line_with_its_codes_and_a_way_out() -> None:
+    documented = first_cells(OPERATIONS)
+    for name, error in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(error, errors.AssessError) and error is not errors.AssessError:
+            assert name in documented, f"{name} has no line in {OPERATIONS}"
+            assert documented[name][1:3] == [str(error.exit_code), str(error.status)], name
+            assert documented[name][3], f"{name}: what is to be done?"
+            assert f"      {name} " in (errors.__doc__ or ""), f"{name} is not in the tree of errors.py"
+
+
+def test_every_exit_code_has_its_line() -> None:
+    used = {error.exit_code for _, error in inspect.getmembers(errors, inspect.isclass) if hasattr(error, "exit_code")}
+    documented = {int(row[0]) for row in rows(OPERATIONS) if row[0].isdigit()}
+    assert documented == used | {0}
+
+
+def test_every_reason_of_a_failed_event_has_its_line() -> None:
+    assert {reason.value for reason in Reason} <= first_cells(FORMATS).keys()
+
+
+@pytest.mark.parametrize("name", list(tables.Name))
+def test_every_table_has_its_line_with_its_columns(name: tables.Name) -> None:
+    columns = re.sub(r" \([^)]*\)", "", first_cells(FORMATS)[name][2]).split(", ")
+    assert columns == list(tables.COLUMNS[name])
+
+
+def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Path) -> None:
+    fold([decoded()], stores.hot, Checks(NoFacts()))
+    files = {report: write_exhaust(stores, "b1", report, output=tmp_path / report).path for report in Report}
+    header = {report: file.read_text(encoding="utf-8").partition("\n")[0].split(",") for report, file in files.items()}
+    pairs = [row for row in rows(FORMATS) if len(row) == 4 and row[0] != "column" and "---" not in row[0]]
+    assert header[Report.RESPONSE] == [row[0] for row in pairs] + [row[2] for row in pairs]
+    score = text(FORMATS).partition("A row per attempt: ")[2].partition(".")[0].replace("\n", " ")
+    assert header[Report.SCORE] == re.sub(r" \([^)]*\)", "", score).split(", ")
+
+
+def test_decisions_are_numbered() -> None:
+    for n, page in enumerate(sorted((ROOT / "docs" / "decisions").glob("*.md")), start=1):
+        assert page.name.startswith(f"{n:04d}-"), page.name
+        assert text(page).startswith(f"# {n}. "), page.name
+
+
+# --- what is documented exists ---
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", text(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_links_and_images_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            found = page.parent / path if path else page
+            assert found.exists(), f"{target} leads nowhere"
+            assert not anchor or anchor in anchors(found), f"{target} leads nowhere"
+
+
+@every_page
+def test_no_path_of_somebody_s_machine_is_mentioned(page: Path) -> None:
+    assert not re.search(r"/(?:home|root|Users|work)/", text(page))
+
+
+@every_page
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", text(ROOT / "Makefile"), re.MULTILINE))
+    named = {word for line in re.findall(r"\bmake ((?:[a-z]+ ?)+)(?:`|$|  )", text(page)) for word in line.split()}
+    if page.name in ("README.md", "CONTRIBUTING.md"):
+        assert named
+        assert named <= targets
+
+
+def help_examples() -> Iterator[str]:
+    """The example lines of every command's help."""
+    for command in [main, *(main.get_command(click.Context(main), name) for name in COMMANDS)]:
+        assert command is not None
+        for line in (command.help or "").splitlines():
+            if "assess " in line and not line.endswith((".", ":")):
+                yield line.strip()
+
+
+def mentioned() -> list[str]:
+    """Every `assess ...` that a page or a help text tells somebody to type."""
+    spans = [span for page in DOCS for span in re.findall(r"`(assess [^`]+)`", text(page).replace("\n", " "))]
+    shown = [line for page in DOCS for line in re.findall(r"^\$ (.+)$", text(page), re.MULTILINE)]
+    return sorted({*spans, *shown, *help_examples()})
+
+
+def calls(line: str) -> Iterator[list[str]]:
+    """The `assess` calls of a shell line, as words."""
+    words = shlex.split(line.replace(">", " > ").partition("   ")[0], comments=True)
+    call: list[str] | None = None
+    for word in [*words, "|"]:
+        if word in ("|", "&&", ">", ";"):
+            if call is not None:
+                yield call
+            call = None
+        elif word == "assess":
+            call = []
+        elif call is not None:
+            call.append(word)
+
+
+@pytest.mark.parametrize("line", mentioned())
+def test_every_call_that_is_told_is_understood(line: str) -> None:
+    for words in calls(line):
+        context, command = click.Context(main), main
+        told = list(words)
+        if told[:1] == ["--home"]:
+            del told[:2]
+        found = command.get_command(context, told[0]) if told and not told[0].isupper() else None
+        assert found is not None or not told or told[0].isupper(), f"{told[0]} is no command"
+        if isinstance(found, click.Group) and len(told) > 1:
+            found = found.get_command(context, told[1])
+            assert found is not None, f"{told[1]} is no command of {told[0]}"
+        known = {option for parameter in (found.params if found else []) for option in parameter.opts} | {"--help"}
+        assert {word for word in told if word.startswith("--")} <= known
+
+
+# --- the commands of the README run, in their order ---
+
+
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    assess = tmp_path / "bin" / "assess"
+    assess.parent.mkdir()
+    assess.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m assess_core "$@"\n', encoding="utf-8")
+    assess.chmod(0o755)
+    port = free_port(0)
+    servers: list[subprocess.Popen[bytes]] = []
+    env = {"PATH": f"{assess.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+
+    def run(line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euc", line], check=False, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"$ {line}\n{done.stderr}"
+        return done.stdout
+
+    lines = re.findall(r"^\$ (.+)$", text(ROOT / "README.md"), re.MULTILINE)
+    assert "assess up" in lines  # tests/cli/test_serve.py runs it
+    try:
+        for line in lines:
+            if line == "assess api":
+                servers.append(subprocess.Popen([assess, "api", "--port", str(port)], cwd=tmp_path, env=env))
+                assert within(30, lambda: _answers(port))
+            elif line.startswith("curl "):
+                answer = run(filled_in(line, run).replace("127.0.0.1:8000", f"{HOST}:{port}"))
+                assert json.loads(answer)["result"]["attemptsCount"] >= 1
+            elif line != "assess up":
+                run(filled_in(line, run))
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait()
+    assert (tmp_path / "scores.parquet").is_file()
+
+
+def filled_in(line: str, run: Callable[[str], str]) -> str:
+    """The line with a batch, a learner and an assessment that there are."""
+    if not re.search(r"\b(BATCH|LEARNER|ASSESSMENT)\b", line):
+        return line
+    one = json.loads(run("assess table summaries --format jsonl").partition("\n")[0])
+    names = {"BATCH": one["batch_id"], "LEARNER": one["user_id"], "ASSESSMENT": one["assessment_id"]}
+    return re.sub(r"\b(BATCH|LEARNER|ASSESSMENT)\b", lambda found: str(names[found[1]]), line)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0

@@ -130,8 +130,16 @@ crowded_events = st.builds(
 
 
 def crowded_logs(max_size: int = 4) -> st.SearchStrategy[list[Line]]:
-    """Logs of one learner in one batch: what two writers fold is nearly always about the same rows."""
-    return logs(max_size, crowded_events)
+    """Logs of one learner in one batch: what two writers fold is nearly always about the same rows.
+
+    Half of them are one event alone, received again and again, also within a week.
+    """
+    retries = st.builds(
+        lambda message, received: [Line(TOPIC, n, line(message, at)) for n, at in enumerate(received, 1)],
+        crowded_events,
+        st.lists(st.sampled_from(RECEIPTS), min_size=2, max_size=max_size + 1, unique=True),
+    )
+    return st.one_of(logs(max_size, crowded_events), retries)
 
 
 @st.composite

@@ -1,0 +1,117 @@
+"""Both tiers in a folder, put away and looked at."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from assess_core import archiving
+from assess_core.attempts import AttemptKey, AttemptVersion, Version
+from assess_core.errors import UnknownBatch
+from assess_core.exhaust import Format, Report, write_exhaust
+from assess_core.ports import Stores
+from assess_core.slices import ArchiveSlice
+from assess_core.stores.delta import DeltaLake
+from assess_core.stores.memory import MemoryHot
+from assess_core.stores.sqlite import SqliteHot
+from assess_core.stores.union import open_union
+from tests.loop import everything, queries
+from tests.properties.interruptions import watched
+from tests.properties.strategies import BATCHES, DAY, LEARNERS, RECEIPTS, Facts, Line
+from tests.properties.tables import expected, tables
+
+NOW: Final = max(RECEIPTS) + 52 * 7 * DAY
+"""When every slice is closed."""
+
+_COPIES: Final = """
+SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on) AS attempted_on, has_answers,
+    content_hash, total_score, total_max_score, grand_total, text_of(question) AS question,
+    epoch_ms(updated_on) AS received_at
+"""
+
+
+def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Stores:
+    """A Delta lake below the folder, beside a hot store in memory, or this one."""
+    lake, hot = DeltaLake(folder / "lake"), hot or MemoryHot(2)
+    return Stores(hot, hot, lake, partial(open_union, hot, lake), folder / "exhausts")
+
+
+def watched_stores(stores: Stores, boundary: Callable[[], None]) -> Stores:
+    """The same stores, with a boundary around every effect on both tiers."""
+    hot, lake = watched(stores.hot, boundary), watched(stores.lake, boundary)
+    return Stores(hot, stores.positions, lake, partial(open_union, hot, lake), stores.exhausts)
+
+
+def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> None:
+    """Archive, verify and clear (all slices, when none are named), as three commands would."""
+    chosen = sorted(stores.hot.slices()) if slices is None else list(slices)
+    archiving.archive(chosen, stores, NOW)
+    problems = [verified.problem for verified in archiving.verify(chosen, stores, NOW).values()]
+    assert problems == [None] * len(problems)
+    archiving.clear(chosen, stores, NOW)
+
+
+def read(stores: Stores) -> tuple[list[AttemptVersion], list[AttemptVersion], dict[Any, tuple[str, int, int]]]:
+    """From one union: the copies of the hot store, those of the lake, and what it takes for the newest versions
+    (content hash, receipt, number of versions)."""
+    with stores.union() as union:
+        hot, lake = (
+            [_version(row) for row in union.rows(f"{_COPIES} FROM copies WHERE tier = $tier", {"tier": tier})]
+            for tier in ("hot", "lake")
+        )
+        newest = {
+            tuple(row.key): (row.version.content_hash.hex(), row.received_at, versions)
+            for row, versions in (
+                (_version(row), row.pop("versions")) for row in union.rows(f"{_COPIES}, versions FROM newest")
+            )
+        }
+    return hot, lake, newest
+
+
+def _version(row: dict[str, Any]) -> AttemptVersion:
+    key = AttemptKey(row["user_id"], row["course_id"], row["batch_id"], row["content_id"], row["attempt_id"])
+    version = Version(row["attempted_on"], row["has_answers"], row["content_hash"])
+    totals = row["total_score"], row["total_max_score"], row["grand_total"]
+    return AttemptVersion(key, version, *totals, row["question"], row["received_at"])
+
+
+def assert_right(stores: Stores, log: Sequence[Line], facts: Facts | None = None) -> None:
+    """All tables are the oracle's, wherever the rows are."""
+    wanted = expected(log, facts)
+    hot, lake, newest = read(stores)
+    assert tables(stores.hot, hot + lake) == wanted
+    assert newest == newest_of(wanted)
+
+
+def newest_of(wanted: dict[str, Any]) -> dict[Any, tuple[str, int, int]]:
+    """What a union must take for the newest versions."""
+    return {
+        key: (versions[-1]["content_hash"], versions[-1]["received_at"], len(versions))
+        for key, versions in wanted["attempts"].items()
+    }
+
+
+def written_twice(stores: Stores) -> list[Any]:
+    """Copies that the lake holds more than once."""
+    _, lake, _ = read(stores)
+    return [copy for copy, times in Counter(row.row_key for row in lake).items() if times > 1]
+
+
+def answers(stores: Stores) -> dict[str, Any]:
+    """Every answer of the API and every byte of every report."""
+    ask = queries(stores, stores.exhausts.parent, NOW)
+    known = {slice_.batch_id for slice_ in stores.hot.slices()}
+    found = everything(ask, LEARNERS, sorted(known), ["a1", "a2"])
+    for batch in BATCHES:
+        for report in Report:
+            for format_ in Format:
+                found[f"{report} exhaust of {batch} as {format_}"] = _exhaust(stores, batch, report, format_)
+    return found
+
+
+def _exhaust(stores: Stores, batch: str, report: Report, format_: Format) -> bytes | str:
+    try:
+        return write_exhaust(stores, batch, report, format_).path.read_bytes()
+    except UnknownBatch as error:
+        return str(error)

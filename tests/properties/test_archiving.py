@@ -1,0 +1,212 @@
+"""Rules 2, 3, 4 and 7: housekeeping changes no answer, whatever interrupts it or runs beside it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assess_core import archiving
+from assess_core.ports import Stores
+from assess_core.stores.sqlite import SqliteHot
+from tests.factories import event, line
+from tests.properties.interruptions import Crash, Fuse, Turns
+from tests.properties.lakehouse import (
+    NOW,
+    answers,
+    assert_right,
+    newest_of,
+    open_stores,
+    put_away,
+    read,
+    watched_stores,
+    written_twice,
+)
+from tests.properties.strategies import TOPIC, Line, crowded_logs, deliveries, examples, logs, shared
+from tests.properties.tables import expected, fold_all, rows, versions
+
+schedules = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), max_size=12)
+"""Who goes next, and for how many boundaries."""
+
+
+@contextmanager
+def lakehouse() -> Iterator[Stores]:
+    with TemporaryDirectory(prefix="assess-properties-") as folder:
+        yield open_stores(Path(folder))
+
+
+@examples(6)
+@given(st.data(), logs())
+def test_no_answer_and_no_byte_of_a_report_changes_at_any_step_of_housekeeping(
+    data: st.DataObject, log: list[Line]
+) -> None:
+    with lakehouse() as stores:
+        fold_all([log], stores.hot)
+        slices = stores.hot.slices()
+        before = answers(stores)
+
+        archiving.archive(slices, stores, NOW)
+        assert answers(stores) == before
+        archiving.verify(slices, stores, NOW)
+        archiving.clear(slices[: len(slices) // 2], stores, NOW)
+        assert answers(stores) == before
+        archiving.clear(slices, stores, NOW)
+        assert rows(stores.hot) == []
+        assert answers(stores) == before
+        fold_all(data.draw(deliveries(log)), stores.hot)
+        assert rows(stores.hot) == []
+        assert answers(stores) == before
+
+
+@examples(12)
+@given(logs())
+def test_repeating_archive_verify_and_clear_changes_nothing(log: list[Line]) -> None:
+    with lakehouse() as stores:
+        fold_all([log], stores.hot)
+        put_away(stores)
+        done = stores.lake.pin().version, stores.lake.manifest()
+
+        put_away(stores)
+
+        assert (stores.lake.pin().version, stores.lake.manifest()) == done
+        assert rows(stores.hot) == []
+        assert written_twice(stores) == []
+        assert_right(stores, log)
+
+
+@examples(15)
+@given(st.data(), logs(max_size=5))
+def test_housekeeping_interrupted_anywhere_changes_no_table_and_a_rerun_finishes_it(
+    data: st.DataObject, log: list[Line]
+) -> None:
+    with lakehouse() as stores, lakehouse() as rehearsal:
+        effects = Fuse()
+        fold_all([log], rehearsal.hot)
+        put_away(watched_stores(rehearsal, effects))
+
+        fold_all([log], stores.hot)
+        for _ in range(data.draw(st.integers(1, 3))):
+            with suppress(Crash):
+                put_away(watched_stores(stores, Fuse(data.draw(st.integers(0, effects.calls)))))
+            assert_right(stores, log)
+        put_away(stores)
+
+        assert rows(stores.hot) == []
+        assert written_twice(stores) == []
+        assert_right(stores, log)
+
+
+@examples(15)
+@given(st.data(), st.one_of(logs(), crowded_logs()))
+def test_a_version_written_between_verify_and_clear_survives_newer_or_older(
+    data: st.DataObject, log: list[Line]
+) -> None:
+    early, late = data.draw(shared(log))
+    with lakehouse() as stores:
+        fold_all([early], stores.hot)
+        slices = stores.hot.slices()
+        archiving.archive(slices, stores, NOW)
+        archiving.verify(slices, stores, NOW)
+        verified = {row.row_key for row in rows(stores.hot)}
+        fold_all([late], stores.hot)
+        written = {row.row_key for row in rows(stores.hot)} - verified
+
+        archiving.clear(slices, stores, NOW)
+
+        assert {row.row_key for row in rows(stores.hot)} == written
+        assert_right(stores, log)
+        put_away(stores)
+        assert rows(stores.hot) == []
+        assert_right(stores, log)
+
+
+@examples(15)
+@given(log=logs(max_size=5), schedule=schedules)
+def test_a_report_that_runs_while_slices_are_archived_and_cleared_misses_nothing(
+    log: list[Line], schedule: list[tuple[int, int]]
+) -> None:
+    wanted = expected(log)
+    with lakehouse() as stores:
+        fold_all([log], stores.hot)
+        turns = Turns(schedule)
+        housekeeping = partial(put_away, watched_stores(stores, turns.boundary))
+
+        def reports() -> None:
+            for _ in range(2):
+                hot, lake, newest = read(watched_stores(stores, turns.boundary))
+                assert versions(hot + lake) == wanted["attempts"]
+                assert newest == newest_of(wanted)
+
+        assert turns.run(housekeeping, reports) == [None, None]
+
+
+@examples(10)
+@given(log=logs(max_size=5), schedule=schedules)
+def test_two_archivers_at_once_write_each_version_once(log: list[Line], schedule: list[tuple[int, int]]) -> None:
+    with lakehouse() as stores:
+        fold_all([log], stores.hot)
+        turns = Turns(schedule)
+        slices = stores.hot.slices()
+        archivers = [partial(archiving.archive, slices, watched_stores(stores, turns.boundary), NOW) for _ in range(2)]
+
+        assert turns.run(*archivers) == [None, None]
+
+        assert written_twice(stores) == []
+        put_away(stores)
+        assert_right(stores, log)
+
+
+@examples(10)
+@given(st.data(), logs(max_size=5), schedules)
+def test_housekeeping_beside_a_writer_loses_nothing(
+    data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
+) -> None:
+    early, late = data.draw(shared(log))
+    with lakehouse() as stores:
+        fold_all([early], stores.hot)
+        turns = Turns(schedule)
+        together = watched_stores(stores, turns.boundary)
+
+        raised = turns.run(partial(put_away, together), partial(fold_all, [late], together.hot))
+
+        assert raised == [None, None]
+        assert_right(stores, log)
+        put_away(stores)
+        assert rows(stores.hot) == []
+        assert_right(stores, log)
+
+
+PROCESSES = 3
+
+
+def _put_away_in_a_process(folder: str, together: Barrier) -> None:
+    stores = open_stores(Path(folder), SqliteHot(f"sqlite:///{folder}/hot.sqlite"))
+    together.wait(60)
+    put_away(stores)
+
+
+def test_archivers_in_processes_of_their_own_write_each_version_once(tmp_path: Path) -> None:
+    stores = open_stores(tmp_path, SqliteHot(f"sqlite:///{tmp_path}/hot.sqlite"))
+    log = [
+        Line(TOPIC, number, line(event(user=f"u{number}", batch=f"b{number % 5}"), 1_706_600_000_000 + number * 10**8))
+        for number in range(1, 41)
+    ]
+    fold_all([log], stores.hot)
+    spawn = get_context("spawn")
+    together = spawn.Barrier(PROCESSES)
+    archivers = [spawn.Process(target=_put_away_in_a_process, args=(str(tmp_path), together)) for _ in range(PROCESSES)]
+
+    for archiver in archivers:
+        archiver.start()
+    for archiver in archivers:
+        archiver.join(120)
+
+    assert [archiver.exitcode for archiver in archivers] == [0] * PROCESSES
+    assert rows(stores.hot) == []
+    assert written_twice(stores) == []
+    assert_right(stores, log)

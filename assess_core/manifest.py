@@ -115,7 +115,7 @@ def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> s
     written = record.archived.files | (record.verified.files if record.verified else {})
     changed = sorted(name for name in files.keys() & written.keys() if files[name] != written[name])
     if changed:
-        return f"the bytes of {', '.join(changed)} are not those that were written; restore from a backup"
+        return f"the bytes of {', '.join(changed)} are not those that were written; restore the file from a backup"
     return None
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar, cast
 
 Store = TypeVar("Store")
@@ -25,6 +26,12 @@ class Fuse:
             raise Crash
         self.left -= 1
         self.calls += 1
+
+
+def until_crash(work: Callable[[], object]) -> None:
+    """Do the work until its fuse blows, or to its end."""
+    with suppress(Crash):
+        work()
 
 
 class _Watched:

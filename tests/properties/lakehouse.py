@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from assess_core import archiving
 from assess_core.attempts import AttemptKey, AttemptVersion, Version
@@ -60,12 +60,10 @@ def read(stores: Stores) -> tuple[list[AttemptVersion], list[AttemptVersion], di
             [_version(row) for row in union.rows(f"{_COPIES} FROM copies WHERE tier = $tier", {"tier": tier})]
             for tier in ("hot", "lake")
         )
-        newest = {
-            tuple(row.key): (row.version.content_hash.hex(), row.received_at, versions)
-            for row, versions in (
-                (_version(row), row.pop("versions")) for row in union.rows(f"{_COPIES}, versions FROM newest")
-            )
-        }
+        newest: dict[Any, tuple[str, int, int]] = {}
+        for found in union.rows(f"{_COPIES}, versions FROM newest"):
+            row, count = _version(found), cast(int, found["versions"])
+            newest[tuple(row.key)] = row.version.content_hash.hex(), row.received_at, count
     return hot, lake, newest
 
 

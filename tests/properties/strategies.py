@@ -26,6 +26,8 @@ RECEIPTS = [
     1_735_700_000_000,  # 2025-01-01, 2025-W01
     1_736_200_000_000,  # 2025-01-06, 2025-W02
 ]
+TURN_OF_THE_YEAR = RECEIPTS[1:4]
+"""Two weeks: what is put away costs some 0.2 s a week."""
 CLOCKS = [SUNDAY_2024_W52 - 3 * DAY, SUNDAY_2024_W52 - 2 * DAY, SUNDAY_2024_W52 - 2 * DAY + 1, SUNDAY_2024_W52]
 WRITTEN_CLOCKS = [*CLOCKS, str(CLOCKS[1]), "2024-12-27T11:00:00Z", float(CLOCKS[0])]  # three spellings of known ones
 AHEAD = RECEIPTS[3]  # more than a day ahead of the first receipts, fine with the last
@@ -103,17 +105,22 @@ bad_lines = st.one_of(
 
 
 @st.composite
-def logs(draw: st.DrawFn, max_size: int = 8, events: st.SearchStrategy[dict[str, object]] = good_events) -> list[Line]:
+def logs(
+    draw: st.DrawFn,
+    max_size: int = 8,
+    events: st.SearchStrategy[dict[str, object]] = good_events,
+    receipts: Sequence[int] = RECEIPTS,
+) -> list[Line]:
     """A log: mostly good events, many of them more than once and under other receipts."""
     different = draw(st.lists(events, min_size=1, max_size=max_size))
-    received = st.sampled_from([*RECEIPTS, None])
+    received = st.sampled_from([*receipts, None])
     submissions = st.builds(
         lambda message, at: text(message) if at is None else line(message, at), st.sampled_from(different), received
     )
-    requests = st.builds(line, recomputes, st.sampled_from(RECEIPTS))
+    requests = st.builds(line, recomputes, st.sampled_from(receipts))
     usual = st.one_of(*[submissions] * 6, requests, bad_lines)
     # each different event at least once, so that shrinking does not pay for what nobody reads
-    raws = [draw(st.builds(line, st.just(message), st.sampled_from(RECEIPTS))) for message in different]
+    raws = [draw(st.builds(line, st.just(message), st.sampled_from(receipts))) for message in different]
     raws += draw(st.lists(usual, max_size=max_size))
     return [Line(TOPIC, number, raw) for number, raw in enumerate(draw(st.permutations(raws)), 1)]
 
@@ -129,7 +136,7 @@ crowded_events = st.builds(
 )
 
 
-def crowded_logs(max_size: int = 4) -> st.SearchStrategy[list[Line]]:
+def crowded_logs(max_size: int = 4, receipts: Sequence[int] = RECEIPTS) -> st.SearchStrategy[list[Line]]:
     """Logs of one learner in one batch: what two writers fold is nearly always about the same rows.
 
     Half of them are one event alone, received again and again, also within a week.
@@ -137,9 +144,9 @@ def crowded_logs(max_size: int = 4) -> st.SearchStrategy[list[Line]]:
     retries = st.builds(
         lambda message, received: [Line(TOPIC, n, line(message, at)) for n, at in enumerate(received, 1)],
         crowded_events,
-        st.lists(st.sampled_from(RECEIPTS), min_size=2, max_size=max_size + 1, unique=True),
+        st.lists(st.sampled_from(receipts), min_size=2, max_size=max_size + 1, unique=True),
     )
-    return st.one_of(logs(max_size, crowded_events), retries)
+    return st.one_of(logs(max_size, crowded_events, receipts), retries)
 
 
 @st.composite
@@ -175,3 +182,6 @@ facts = st.one_of(
         st.booleans(),
     ),
 )
+
+schedules = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), max_size=12)
+"""Of two pieces of work, who goes next, and for how many boundaries (`interruptions.Turns`)."""

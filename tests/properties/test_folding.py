@@ -1,7 +1,6 @@
 """Rule 1: order, repetition, batching, crashes and second writers leave the same tables, and they are the oracle's."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from assess_core.ports import HotStore
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.memory import MemoryHot
-from tests.properties.interruptions import NEVER, Crash, Fuse, Turns, watched
+from tests.properties.interruptions import NEVER, Fuse, Turns, until_crash, watched
 from tests.properties.strategies import (
     BATCHES,
     RECEIPTS,
@@ -21,19 +20,12 @@ from tests.properties.strategies import (
     examples,
     facts,
     logs,
+    schedules,
     shared,
 )
 from tests.properties.tables import expected, fold_all, rows, tables
 
 shards = st.integers(1, 4)
-schedules = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), max_size=12)
-"""Who goes next, and for how many boundaries."""
-
-
-def until_crash(batches: list[list[Line]], hot: HotStore, facts: Facts | None = None) -> None:
-    """Fold until the fuse blows."""
-    with suppress(Crash):
-        fold_all(batches, hot, facts)
 
 
 @examples(120)
@@ -65,7 +57,7 @@ def test_a_crash_before_each_single_write_is_mended_when_the_log_repeats(
     for number in range(writes.calls):
         fuse = Fuse(number)
         hot = MemoryHot(shards, on_write=fuse)
-        until_crash(first, hot, facts)
+        until_crash(partial(fold_all, first, hot, facts))
         assert_no_reader_sees_a_wrong_thing(hot, log, facts)
         fuse.left = NEVER
         fold_all(repeat, hot, facts)
@@ -82,7 +74,7 @@ def test_crash_after_crash_is_mended_when_the_log_repeats(
 
     for _ in range(data.draw(st.integers(1, 3))):
         fuse.left = data.draw(st.integers(0, 40))
-        until_crash(data.draw(deliveries(log)), hot, facts)
+        until_crash(partial(fold_all, data.draw(deliveries(log)), hot, facts))
         assert_no_reader_sees_a_wrong_thing(hot, log, facts)
     fuse.left = NEVER
     fold_all(data.draw(deliveries(log)), hot, facts)
@@ -148,7 +140,9 @@ def test_of_two_writers_one_dies_and_the_replay_mends_what_it_left(
     mortal = watched(watched(hot, turns.boundary), Fuse(dies_after))
     dying, living = data.draw(deliveries(log, everything=False)), data.draw(deliveries(log))
 
-    raised = turns.run(partial(until_crash, dying, mortal), partial(fold_all, living, watched(hot, turns.boundary)))
+    raised = turns.run(
+        partial(until_crash, partial(fold_all, dying, mortal)), partial(fold_all, living, watched(hot, turns.boundary))
+    )
     fold_all([log], hot)
 
     assert raised == [None, None]

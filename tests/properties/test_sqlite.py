@@ -1,0 +1,61 @@
+"""Rule 1 on the embedded store: a crash between any two calls (each is one transaction), and several writers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assess_core.stores.sqlite import SqliteHot
+from tests.properties.interruptions import Fuse, Turns, until_crash, watched
+from tests.properties.strategies import Facts, Line, crowded_logs, deliveries, examples, facts, logs, schedules, shared
+from tests.properties.tables import expected, fold_all, rows, tables
+
+
+@contextmanager
+def sqlite(shards: int) -> Iterator[SqliteHot]:
+    with TemporaryDirectory(prefix="assess-properties-") as folder:
+        yield SqliteHot(f"sqlite:///{folder}/hot.sqlite?shards={shards}")
+
+
+@examples(12)
+@given(st.data(), logs(), st.integers(1, 4), facts)
+def test_crash_after_crash_is_mended_when_the_log_repeats(
+    data: st.DataObject, log: list[Line], shards: int, facts: Facts | None
+) -> None:
+    with sqlite(shards) as hot:
+        for _ in range(data.draw(st.integers(0, 2))):
+            dying = watched(hot, Fuse(data.draw(st.integers(0, 40))))
+            until_crash(partial(fold_all, data.draw(deliveries(log)), dying, facts))
+        fold_all(data.draw(deliveries(log)), hot, facts)
+
+        assert tables(hot) == expected(log, facts)
+
+
+@examples(12)
+@given(st.data(), crowded_logs(), schedules)
+def test_two_writers_at_once_leave_the_tables_of_the_oracle(
+    data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
+) -> None:
+    turns = Turns(schedule)
+    with sqlite(2) as hot:
+        both = [data.draw(deliveries(part, max_cuts=1)) for part in data.draw(shared(log))]
+
+        raised = turns.run(*(partial(fold_all, batches, watched(hot, turns.boundary)) for batches in both))
+
+        assert raised == [None, None]
+        assert tables(hot) == expected(log)
+
+
+@examples(8)
+@given(st.data(), logs(max_size=5))
+def test_a_replay_writes_no_row_that_was_deleted_since(data: st.DataObject, log: list[Line]) -> None:
+    with sqlite(3) as hot:
+        fold_all([log], hot)
+
+        hot.delete([row.row_key for row in rows(hot)])
+        fold_all(data.draw(deliveries(log)), hot)
+
+        assert rows(hot) == []

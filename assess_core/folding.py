@@ -76,7 +76,8 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
         hot.add_slices({row.slice for row in plan.rows})
         hot.add_rows(plan.rows)
         hot.add_entries([Entry.of(row) for row in plan.rows])
-    after = hot.learners(users) if plan.rows else before
+    # a learner of repeats alone was read after those were written: what a replay reads, it reads once
+    after = before | hot.learners({row.key.user_id for row in plan.rows}) if plan.rows else before
     _write_derived(hot, after)
     if plan.failed:
         hot.add_failed(plan.failed)

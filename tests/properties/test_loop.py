@@ -1,0 +1,139 @@
+"""The whole embedded loop, on real stores, in any order of steps: after each one everything is as the oracle says."""
+
+import csv
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from assess_core import archiving
+from assess_core.exhaust import Report, write_exhaust
+from assess_core.slices import ArchiveSlice
+from assess_core.stores.sqlite import SqliteHot
+from tests.properties.interruptions import Fuse, Turns, until_crash, watched
+from tests.properties.lakehouse import NOW, assert_right, open_stores, put_away, watched_stores
+from tests.properties.strategies import (
+    TOPIC,
+    TURN_OF_THE_YEAR,
+    Line,
+    deliveries,
+    examples,
+    logs,
+    schedules,
+)
+from tests.properties.tables import expected, fold_all, rows
+
+some_lines = logs(max_size=3, receipts=TURN_OF_THE_YEAR)
+
+
+class Loop(RuleBasedStateMachine):
+    """SQLite and Delta in a folder; a log that grows, and all that may happen to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory(prefix="assess-loop-")
+        self.log: list[Line] = []
+        self.reports: dict[str, bytes] = {}
+        self.open()
+
+    @rule()
+    def open(self) -> None:
+        """Every process ends, and others begin."""
+        path = Path(self.folder.name)
+        self.stores = open_stores(path, SqliteHot(f"sqlite:///{path}/hot.sqlite?shards=2"))
+
+    def append(self, lines: list[Line]) -> list[Line]:
+        """New lines at the end of the log."""
+        new = [Line(TOPIC, len(self.log) + number, line.raw) for number, line in enumerate(lines, 1)]
+        self.log += new
+        self.reports.clear()
+        return new
+
+    def slices(self) -> list[ArchiveSlice]:
+        return self.stores.hot.slices()
+
+    @initialize(lines=some_lines)
+    def begin(self, lines: list[Line]) -> None:
+        fold_all([self.append(lines)], self.stores.hot)
+
+    @rule(lines=some_lines)
+    def fold(self, lines: list[Line]) -> None:
+        fold_all([self.append(lines)], self.stores.hot)
+
+    @rule(data=st.data(), lines=some_lines, dies_after=st.integers(0, 20))
+    def crash_while_folding_and_replay(self, data: st.DataObject, lines: list[Line], dies_after: int) -> None:
+        dying = watched(self.stores.hot, Fuse(dies_after))
+        until_crash(partial(fold_all, [self.append(lines)], dying))
+        fold_all(data.draw(deliveries(self.log)), self.stores.hot)
+
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        before = {row.row_key for row in rows(self.stores.hot)}
+        fold_all(data.draw(deliveries(self.log)), self.stores.hot)
+        assert {row.row_key for row in rows(self.stores.hot)} == before
+
+    @rule()
+    def archive(self) -> None:
+        archiving.archive(self.slices(), self.stores, NOW)
+
+    @rule()
+    def verify(self) -> None:
+        archiving.verify(self.slices(), self.stores, NOW)
+
+    @rule(which=st.integers(0, 3))
+    def clear(self, which: int) -> None:
+        archiving.clear([slice_ for n, slice_ in enumerate(self.slices()) if which >> n % 2 & 1], self.stores, NOW)
+
+    @rule()
+    def put_away(self) -> None:
+        put_away(self.stores)
+        assert rows(self.stores.hot) == []
+
+    @rule(dies_after=st.integers(0, 80))
+    def crash_while_putting_away(self, dies_after: int) -> None:
+        until_crash(partial(put_away, watched_stores(self.stores, Fuse(dies_after))))
+
+    @rule(lines=some_lines, schedule=schedules)
+    def put_away_while_lines_arrive(self, lines: list[Line], schedule: list[tuple[int, int]]) -> None:
+        turns = Turns(schedule)
+        together = watched_stores(self.stores, turns.boundary)
+        new = self.append(lines)
+        assert turns.run(partial(put_away, together), partial(fold_all, [new], together.hot)) == [None, None]
+
+    @rule()
+    def report(self) -> None:
+        for batch in {slice_.batch_id for slice_ in self.slices()}:
+            file = write_exhaust(self.stores, batch, Report.SCORE).path
+            assert file.read_bytes() == self.reports.setdefault(batch, file.read_bytes())
+            assert sorted(map(tuple, _cells(file))) == _scores(self.log, batch)
+
+    @invariant()
+    def everything_is_as_the_oracle_says(self) -> None:
+        assert_right(self.stores, self.log)
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+
+def _cells(file: Path) -> list[list[str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [
+            [row[name] for name in ("user_id", "course_id", "content_id", "attempt_id", "grand_total", "versions")]
+            for row in csv.DictReader(lines)
+        ]
+
+
+def _scores(log: list[Line], batch: str) -> list[tuple[Any, ...]]:
+    return sorted(
+        (user, course, content, attempt, versions[-1]["grand_total"], str(len(versions)))
+        for (user, course, batch_id, content, attempt), versions in expected(log)["attempts"].items()
+        if batch_id == batch
+    )
+
+
+TestLoop = Loop.TestCase
+TestLoop.settings = settings(examples(4), stateful_step_count=10)

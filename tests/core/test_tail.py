@@ -196,6 +196,20 @@ def test_a_damaged_file_is_named_once_stays_unread_and_does_not_stop_the_others(
     assert unread(log, hot) is None
 
 
+def test_a_damaged_file_is_not_read_again_until_it_changes(log: Path, follower: Follower) -> None:
+    path, whole = log / "a.jsonl.gz", gzip.compress(b"1\n")
+    path.write_bytes(whole[:-8] + b"bad sum.")
+    before = path.stat()
+    follower.look()
+    assert follower.look() == [b"1"]
+    path.write_bytes(whole)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # so that no look can see the change
+    assert follower.look() == follower.look() == []
+    path.touch()
+    follower.look()
+    assert follower.look() == [b"1"]
+
+
 def test_what_is_passed_over_is_said_once(log: Path, follower: Follower) -> None:
     append(log / "notes.txt", b"1")
     follower.look()

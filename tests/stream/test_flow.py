@@ -188,6 +188,16 @@ def test_nothing_is_folded_after_a_batch_that_could_not_be(tmp_path: Path) -> No
     assert max(event.offset for event in hot.failed()) < BATCH_RECORDS
 
 
+def test_of_batches_that_come_together_none_is_folded_after_one_that_could_not_be() -> None:
+    hot, run = MemoryHot(), Run()
+    batches = [Batch([record(offset=n)], {"log": Position(n + 1, 0)}, 1) for n in (1, 2)]
+    target = Target(hot, UNCHECKED, Away(hot, [True]))
+    together = TestingSource(batches, batch_size=2)
+    with pytest.raises(StoreUnavailable):
+        run.run(build_flow(together, FoldSink(target, run, lambda batch, folded: None)))
+    assert hot.positions() == {}
+
+
 def test_a_store_that_is_away_is_waited_for_and_no_event_fails_for_it(tmp_path: Path) -> None:
     hot, whole, waiting = MemoryHot(), MemoryHot(), list[str]()
     path = sample_log(tmp_path / "log", 100)

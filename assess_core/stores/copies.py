@@ -16,7 +16,7 @@ from assess_core.errors import StoreUnavailable, VerifyFailed
 from assess_core.manifest import NOTHING, Contents, digest_of
 from assess_core.ports import Compared, HotStore, LakeFile, Missing
 from assess_core.slices import ArchiveSlice, IsoWeek
-from assess_core.stores.duck import connect, parquet, urls
+from assess_core.stores.duck import connect, cursor, parquet, urls
 from assess_core.stores.hot_rows import in_order
 from assess_core.stores.rows import LAKE_SCHEMA, row_key
 
@@ -58,9 +58,12 @@ SELECT slice, count(*), min(struct_pack({_KEY})) FROM copies WHERE NOT sound GRO
 
 _SAME: Final = "hot.content_hash = copies.content_hash AND hot.updated_on = copies.updated_on"
 
-_MISSING: Final = f"""
+# a join gives its rows in any order, so it gives only their places
+_MISSING: Final = f"SELECT place FROM hot ANTI JOIN copies ON {_SAME} ORDER BY place"
+
+_NESTED: Final = f"""
 SELECT {", ".join(f"question_of(question) AS {name}" if name == "question" else name for name in LAKE_SCHEMA.names)}
-FROM hot ANTI JOIN copies ON {_SAME}
+FROM hot
 """
 
 _COMPARE: Final = f"""
@@ -177,11 +180,14 @@ class DuckCopies:
 
     def _missing(self, hot: HotStore, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
         for chunk in in_order(hot, self._slices):
-            found = self._with_hot(chunk, _MISSING).to_arrow_table()
-            for count in found.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
+            narrow = chunk.select(["content_hash", "updated_on"])
+            places = self._with_hot(narrow.append_column("place", pa.array(range(chunk.num_rows))), _MISSING)
+            rows = chunk.take(places["place"])
+            for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
                 slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])
                 appended[slice_] = appended.get(slice_, 0) + count["count_all"]
-            yield from found.cast(LAKE_SCHEMA).to_batches()
+            if rows.num_rows:
+                yield from self._with_hot(rows, _NESTED).cast(LAKE_SCHEMA).to_batches()
 
     def compare(self, hot: HotStore) -> Compared:
         self._duck.execute(
@@ -204,19 +210,17 @@ class DuckCopies:
         return Compared(held, left, self._held())
 
     def _held(self) -> Iterator[list[RowKey]]:
-        cursor = self._duck.cursor()
-        try:
-            cursor.execute("SELECT * EXCLUDE held FROM compared WHERE held ORDER BY rowid")
-            while rows := cursor.fetchmany(_KEYS):
+        with cursor(self._duck) as duck:
+            duck.execute("SELECT * EXCLUDE held FROM compared WHERE held ORDER BY rowid")
+            while rows := duck.fetchmany(_KEYS):
                 keys = [row_key(row) for row in rows]
                 yield from (list(group) for _, group in groupby(keys, itemgetter(0)))
-        finally:
-            cursor.close()
 
-    def _with_hot(self, chunk: pa.Table, sql: str) -> duckdb.DuckDBPyConnection:
-        self._duck.register("hot", chunk)
+    def _with_hot(self, hot: pa.Table, sql: str) -> pa.Table:
+        """The result of a query over these hot rows."""
+        self._duck.register("hot", hot)
         try:
-            return self._duck.execute(sql)
+            return self._duck.execute(sql).to_arrow_table()
         except duckdb.Error as error:
             raise _unavailable(error) from error
 

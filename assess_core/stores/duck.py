@@ -8,6 +8,7 @@ from typing import Final
 
 import duckdb
 
+from assess_core.errors import StoreUnavailable
 from assess_core.ports import LakeFile
 
 _PATTERN: Final = re.compile(r"([*?\[])")
@@ -39,10 +40,22 @@ CREATE MACRO hash_of(user_id, course_id, batch_id, content_id, attempt_id, last_
 _QUIET: Final = "SET enable_progress_bar = false"
 
 
+def _spill() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix="assess-duckdb-")
+    except OSError as error:
+        raise StoreUnavailable(
+            f"there is no room for temporary files ({error.strerror}); free some, or set TMPDIR to another folder"
+        ) from error
+
+
 @contextmanager
 def connect() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing."""
-    with TemporaryDirectory(prefix="assess-duckdb-") as spill:
+    """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing.
+
+    Raises `StoreUnavailable` when there is no room for that folder.
+    """
+    with _spill() as spill:
         config: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": spill,
             "autoinstall_known_extensions": "false",

@@ -1,0 +1,385 @@
+"""The lake: Delta tables in a folder, written by several processes, and tables that are not ours."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from assess_core.archiving import archive
+from assess_core.attempts import AttemptVersion
+from assess_core.errors import BadSettings, LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.manifest import Action, Contents, ManifestEntry, by_slice
+from assess_core.moments import parse_moment
+from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.stores.delta import DeltaLake
+from assess_core.stores.duck import connect, parquet
+from assess_core.stores.memory import MemoryHot
+from assess_core.stores.rows import LAKE_SCHEMA, QUESTION, to_batch
+from tests.factories import RECEIVED, WEEK, answer, version
+from tests.lakes import copies_of, held, keep, put, stores_over
+from tests.loop import NOW
+
+ROOT: Final = Path(__file__).parents[2]
+W5: Final = ArchiveSlice.parse("b1|2024-W05")
+B2: Final = ArchiveSlice.parse("b2|2024-W05")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> DeltaLake:
+    return DeltaLake(tmp_path / "lake")
+
+
+def reader(*versions: AttemptVersion) -> pa.RecordBatchReader:
+    """Versions as rows of the lake."""
+    with connect() as duck:
+        duck.register("hot", pa.Table.from_batches([to_batch(versions)]))
+        table = duck.execute("SELECT * REPLACE (question_of(question) AS question) FROM hot").to_arrow_table()
+    return table.cast(LAKE_SCHEMA).to_reader()
+
+
+def entry(
+    slice_: ArchiveSlice = W5, action: Action = Action.ARCHIVED, version: int = 1, at: int = NOW
+) -> ManifestEntry:
+    contents = Contents(3, 3, 2, 4.5, "0123456789abcdef" * 4)
+    return ManifestEntry(slice_, action, version, contents, at, "0.1.0", 2, 1, {"part-0.parquet": "ab" * 32})
+
+
+# --- pinning ---
+
+
+def test_a_lake_without_tables_is_empty(lake: DeltaLake) -> None:
+    pinned = lake.pin()
+
+    assert (pinned.version, pinned.files(), lake.manifest()) == (-1, [], [])
+
+
+def test_a_pinned_lake_stays_as_it_was(lake: DeltaLake) -> None:
+    put(lake, [version()])
+    before = lake.pin()
+    put(lake, [version(batch_id="b2")])
+
+    assert len(before.files()) == 1
+    assert len(lake.pin().files()) == 2
+    assert lake.pin(before.version).files() == before.files()
+
+
+def test_files_come_by_week_with_rows_and_bytes(lake: DeltaLake) -> None:
+    put(lake, [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
+
+    files = lake.pin().files()
+
+    assert [(file.week, file.rows) for file in files] == [(IsoWeek(2024, 5), 2), (IsoWeek(2024, 6), 1)]
+    assert [Path(file.url).stat().st_size for file in files] == [file.bytes for file in files]
+    assert lake.pin().files([IsoWeek(2024, 6), IsoWeek(2030, 1)]) == files[1:]
+    assert lake.pin().files([]) == []
+
+
+def test_a_version_that_there_is_not_is_named(lake: DeltaLake) -> None:
+    put(lake, [version()])
+
+    with pytest.raises(StoreUnavailable, match="cannot be read at version 7"):
+        lake.pin(7)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "é😀", 'it\'s "odd"', "a*b", "a?b", "{a}", "year=2000", "batch_id=x", "100%", "#"]
+)
+def test_folders_of_any_plain_name_hold_a_lake(tmp_path: Path, name: str) -> None:
+    for other in ("axb", "a", "axxb"):
+        put(DeltaLake(tmp_path / other), [version(user_id="of another lake")])
+    lake = DeltaLake(tmp_path / name)
+
+    put(lake, [version()])
+
+    with connect() as duck:
+        rows = duck.execute(f"SELECT batch_id, year, week, user_id FROM {parquet(lake.pin().files())}").fetchall()
+    assert rows == [("b1", 2024, 5, "u1")]
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a%20b", "a\\b", "a|b", "a\nb", "^"])
+def test_folders_that_the_delta_library_cannot_handle_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: .*choose a folder with a plain name$"):
+        DeltaLake(tmp_path / name)
+
+
+# --- appending ---
+
+
+def test_what_was_decided_on_a_lake_that_has_changed_since_is_refused(lake: DeltaLake) -> None:
+    put(lake, [version(user_id="u0")])
+    first, second = lake.pin(), lake.pin()
+    lake.append(first, [W5], reader(version()))
+
+    with pytest.raises(LakeConflict, match="somebody else committed"):
+        lake.append(second, [W5, B2], reader(version(), version(batch_id="b2")))
+
+    assert held(lake) == copies_of([version(user_id="u0"), version()])
+
+
+def test_what_was_decided_on_an_empty_lake_is_refused_when_it_is_empty_no_more(lake: DeltaLake) -> None:
+    first, second = lake.pin(), lake.pin()
+    lake.append(first, [W5], reader(version()))
+
+    with pytest.raises(LakeConflict):
+        lake.append(second, [W5], reader(version()))
+
+
+def test_appends_of_other_slices_are_not_refused(lake: DeltaLake) -> None:
+    first, second = lake.pin(), lake.pin()
+
+    assert lake.append(first, [W5], reader(version())) == 1
+    assert lake.append(second, [B2], reader(version(batch_id="b2"))) == 2
+
+
+def test_a_failure_while_rows_are_read_is_raised_as_it_is(lake: DeltaLake) -> None:
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield from reader(version())
+        raise StoreUnavailable("the hot store is away")
+
+    with pytest.raises(StoreUnavailable, match=r"^the hot store is away$"):
+        lake.append(lake.pin(), [W5], pa.RecordBatchReader.from_batches(LAKE_SCHEMA, rows()))
+
+    assert lake.pin().files() == []
+
+
+def test_rows_lie_by_batch_then_learner_whatever_their_shards(tmp_path: Path) -> None:
+    stores = stores_over(MemoryHot(shards=4), tmp_path)
+    rows = [version(batch_id=f"b{n % 3}", user_id=f"u{n * 7919 % 1000:03}", attempt_id=f"t{n}") for n in range(2500)]
+    keep(stores.hot, rows)
+
+    archive(stores.hot.slices(), stores, NOW)
+
+    [file] = stores.lake.pin().files()
+    with pq.ParquetFile(file.url) as found:
+        learners = found.read(["batch_id", "user_id"]).to_pylist()
+        statistics = found.metadata.row_group(0).column(0).statistics
+    places = [(row["batch_id"], row["user_id"]) for row in learners]
+    assert places == sorted(places)
+    assert (statistics.min, statistics.max) == ("b0", "b2")
+
+
+def test_the_log_is_checkpointed(lake: DeltaLake, tmp_path: Path) -> None:
+    for n in range(21):
+        put(lake, [version(user_id=f"u{n}")])
+
+    assert list((tmp_path / "lake" / "attempts" / "_delta_log").glob("*.checkpoint.parquet"))
+    assert sum(held(lake).values()) == 21
+
+
+# --- processes ---
+
+APPEND: Final = """
+import sys, time
+from pathlib import Path
+from assess_core.stores.delta import DeltaLake
+from tests.factories import version
+from tests.lakes import put
+folder, me = Path(sys.argv[1]), sys.argv[2]
+(folder / f"ready-{me}").touch()
+while len(list(folder.glob("ready-*"))) < 3:
+    time.sleep(0.001)
+put(DeltaLake(folder / "lake"), [version(batch_id=f"b{me}")])
+"""
+
+
+def test_a_lake_that_several_processes_begin_at_once_is_made_once(tmp_path: Path) -> None:
+    workers = [subprocess.Popen([sys.executable, "-c", APPEND, str(tmp_path), str(me)], cwd=ROOT) for me in range(3)]
+
+    assert [process.wait(120) for process in workers] == [0, 0, 0]
+
+    assert held(DeltaLake(tmp_path / "lake")) == copies_of(version(batch_id=f"b{me}") for me in range(3))
+    log = sorted((tmp_path / "lake" / "attempts" / "_delta_log").glob("*.json"))
+    made = [path.name for path in log if any("metaData" in json.loads(line) for line in path.read_text().splitlines())]
+    assert made == ["00000000000000000000.json"]
+
+
+FULL: Final = """
+import resource, sys
+from pathlib import Path
+from assess_core.errors import StoreUnavailable
+from assess_core.stores.delta import DeltaLake
+from tests.factories import version
+from tests.lakes import put
+lake = DeltaLake(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    put(lake, [version(user_id="u2")])
+except StoreUnavailable as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "first", "advice"),
+    [
+        (0, "there is no room for temporary files", "free some, or set TMPDIR to another folder"),
+        (1000, "the lake at ", "see that the folder can be written and has room, then run it again"),
+    ],
+    ids=["no room at all", "no room for a file of the lake"],
+)
+def test_a_full_disk_is_said_and_changes_nothing(tmp_path: Path, room: int, first: str, advice: str) -> None:
+    lake = DeltaLake(tmp_path)
+    put(lake, [version()])
+
+    command = [sys.executable, "-c", FULL, str(tmp_path), str(room)]
+    said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
+
+    assert said.startswith(first)
+    assert said.rstrip().endswith(advice)
+    assert held(lake) == copies_of([version()])
+    put(lake, [version(user_id="u2")])
+    assert sum(held(lake).values()) == 2
+
+
+# --- tables that are not ours ---
+
+
+@pytest.mark.parametrize("table", ["attempts", "archive_manifest"])
+def test_a_table_with_other_columns_is_refused(lake: DeltaLake, tmp_path: Path, table: str) -> None:
+    write_deltalake(str(tmp_path / "lake" / table), pa.table({"id": ["x"], "score": [1]}))
+
+    with pytest.raises(NotOurTable, match=rf"{table} was not written by this project: its columns are id, score; move"):
+        lake.pin() if table == "attempts" else lake.manifest()
+    with pytest.raises(NotOurTable):
+        put(lake, [version()]) if table == "attempts" else lake.record([entry()])
+
+
+def test_a_table_with_other_partitions_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path / "lake" / "attempts"), reader(version()), partition_by=["batch_id"])
+
+    with pytest.raises(NotOurTable, match=r"it is partitioned by \['batch_id'\]"):
+        lake.pin()
+
+
+def test_a_table_that_only_looks_like_ours_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path / "lake" / "attempts"), reader(version()), partition_by=["year", "week"])
+
+    with pytest.raises(NotOurTable, match="it does not carry the name 'attempts'"):
+        lake.pin()
+
+
+def test_a_folder_with_other_files_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
+    folder = tmp_path / "lake" / "attempts"
+    folder.mkdir(parents=True)
+    (folder / "part-0.parquet").touch()
+
+    with pytest.raises(NotOurTable, match="a folder with files in it, and no Delta table"):
+        put(lake, [version()])
+    assert [path.name for path in folder.iterdir()] == ["part-0.parquet"]
+
+
+def test_a_table_whose_log_is_damaged_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
+    put(lake, [version()])
+    (tmp_path / "lake" / "attempts" / "_delta_log" / "00000000000000000001.json").write_text("{nonsense")
+
+    with pytest.raises(NotOurTable, match="its log cannot be read"):
+        lake.pin()
+
+
+def test_a_file_where_the_folder_should_be_is_named(lake: DeltaLake, tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "attempts").touch()
+
+    with pytest.raises(StoreUnavailable, match=r"lake/attempts did not answer"):
+        lake.pin()
+
+
+def test_a_creation_that_was_killed_is_ended_by_the_next(lake: DeltaLake, tmp_path: Path) -> None:
+    (tmp_path / "lake" / "attempts" / "_delta_log").mkdir(parents=True)
+
+    assert lake.pin().version == -1
+    put(lake, [version()])
+
+    assert held(lake) == copies_of([version()])
+
+
+# --- the manifest ---
+
+
+def test_the_manifest_gives_back_what_was_recorded_oldest_first(lake: DeltaLake) -> None:
+    odd = ArchiveSlice.parse("b|'\"\n\0😀|2020-W53")
+    entries = [entry(at=NOW + n, version=9 - n, action=action) for n, action in enumerate(Action)]
+    entries.append(entry(odd, at=NOW + 9))
+
+    lake.record(entries[2:])
+    lake.record(entries[:2])
+    lake.record([])
+
+    assert lake.manifest() == entries
+
+
+def test_the_manifest_stays_in_few_files(lake: DeltaLake, tmp_path: Path) -> None:
+    for n in range(40):
+        lake.record([entry(at=NOW + n)])
+
+    assert [found.at for found in lake.manifest()] == [NOW + n for n in range(40)]
+    assert len(DeltaTable(str(tmp_path / "lake" / "archive_manifest")).file_uris()) < 33
+
+
+def test_what_is_known_of_a_slice_is_its_newest_entries() -> None:
+    archived = [entry(version=3, at=NOW + 1), entry(version=2, at=NOW + 2)]
+    verified = entry(action=Action.VERIFIED, version=2)
+
+    record = by_slice([*archived, verified])[W5]
+
+    assert (record.archived, record.verified, record.cleared) == (archived[0], verified, None)
+    assert not record.is_verified
+    assert by_slice([archived[1], verified])[W5].is_verified
+
+
+# --- what is measured from the files ---
+
+
+def test_the_digest_of_a_slice_is_the_documented_sum(lake: DeltaLake) -> None:
+    rows = [version(user_id=f"u{n}", received=RECEIVED + n) for n in range(50)]
+    put(lake, rows)
+    put(lake, rows[:3])
+
+    with lake.copies(lake.pin(), [W5]) as copies:
+        contents = copies.contents()[W5]
+
+    texts = [f"{row.version.content_hash.hex()}@{row.received_at}" for row in rows]
+    digests = [int.from_bytes(hashlib.sha256(text.encode()).digest()) for text in texts]
+    assert contents.digest == f"{sum(digests) % (2**256 - 189):064x}"
+    assert contents.rows == 53
+
+
+def test_the_content_hash_of_any_row_is_computed_again_in_sql(lake: DeltaLake) -> None:
+    scores = [0.1 + 0.2, 1e16, 123456789012345680.0, 1e21, 1e22, 1e-4, 1e-5, 1e-7, 5e-324, -2.5, 1.7e308]
+    texts = ["\0", "\x0b\x1f", "\"quoted\" \\ / 'x'", "\u2028\u2029", "😀 é e\u0301", ""]
+    rows = [version(attempt_id=f"s{n}", answers=[answer(score=score)]) for n, score in enumerate(scores)]
+    rows += [version(user_id=f"u{text}", attempt_id=text, answers=[answer(id=text)]) for text in texts]
+    rows += [version(user_id="u0", attempted=0, answers=[answer(assess_ts=None)], received=RECEIVED)]
+    put(lake, rows)
+
+    with lake.copies(lake.pin(), [W5], proved=True) as copies:
+        assert copies.damaged() == {}
+        assert copies.contents()[W5].versions == len(rows)
+
+
+def test_no_files_are_no_rows_with_the_columns_of_the_lake() -> None:
+    with connect() as duck:
+        table = duck.execute(f"SELECT * FROM {parquet([])}").to_arrow_table()
+
+    assert table.num_rows == 0
+    assert table.schema.names == LAKE_SCHEMA.names
+    assert table.schema.field("question").type == QUESTION
+
+
+def test_a_row_says_its_iso_week_by_its_receipt(lake: DeltaLake) -> None:
+    moments = {"2024-12-30": (2025, 1), "2021-01-03": (2020, 53), "2020-12-28": (2020, 53), "2016-01-03": (2015, 53)}
+    days = [parse_moment(day) for day in moments]
+    put(lake, [version(attempted=at, received=at) for at in days])
+
+    with connect() as duck:
+        found = duck.execute(f"SELECT epoch_ms(updated_on), year, week FROM {parquet(lake.pin().files())}").fetchall()
+
+    assert {at: (year, week) for at, year, week in found} == dict(zip(days, moments.values(), strict=True))

@@ -18,7 +18,7 @@ PRODUCT = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rgl
 ALL_CODE = [*PRODUCT, *sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))]
 STORES, CLI = ROOT / "assess_core" / "stores", ROOT / "assess_core" / "cli"
 PLAIN = {"msgspec"}  # what the core may lean on anywhere: values, no driver
-SHELL_LIBRARIES = {"click", "rich"}
+CLI_LIBRARIES = {"click", "packaging", "rich"}
 READS_THE_ENVIRONMENT = {  # where a process starts, and settings are made from the environment
     "assess_core/cli/__init__.py",
     "assess_core/cli/about.py",
@@ -79,7 +79,7 @@ def test_packages_import_only_inward(path: Path) -> None:
 
 @by_name([path for path in PRODUCT if path.is_relative_to(ROOT / "assess_core") and not path.is_relative_to(STORES)])
 def test_the_core_imports_no_driver_outside_its_stores(path: Path) -> None:
-    allowed = {*sys.stdlib_module_names, "assess_core", *PLAIN, *(SHELL_LIBRARIES if path.is_relative_to(CLI) else ())}
+    allowed = {*sys.stdlib_module_names, "assess_core", *PLAIN, *(CLI_LIBRARIES if path.is_relative_to(CLI) else ())}
     foreign = packages(imported(path)) - allowed
     assert not foreign, f"{name(path)} may not import {sorted(foreign)}: put it behind a port, in assess_core/stores"
 

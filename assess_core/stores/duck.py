@@ -58,6 +58,7 @@ def connect() -> Iterator[duckdb.DuckDBPyConnection]:
     with _spill() as spill:
         config: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": spill,
+            "memory_limit": "1GB",  # a report of a million answers takes as long as with 16 GB; more spills
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }

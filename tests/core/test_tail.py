@@ -196,7 +196,7 @@ def test_a_damaged_file_is_named_once_stays_unread_and_does_not_stop_the_others(
     assert unread(log, hot) is None
 
 
-def test_a_damaged_file_is_not_read_again_until_it_changes(log: Path, follower: Follower) -> None:
+def test_a_damaged_file_is_not_read_again_until_it_changes(log: Path, hot: MemoryHot, follower: Follower) -> None:
     path, whole = log / "a.jsonl.gz", gzip.compress(b"1\n")
     path.write_bytes(whole[:-8] + b"bad sum.")
     before = path.stat()
@@ -205,6 +205,7 @@ def test_a_damaged_file_is_not_read_again_until_it_changes(log: Path, follower: 
     path.write_bytes(whole)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # so that no look can see the change
     assert follower.look() == follower.look() == []
+    assert unread(log, hot) == "1 file, e.g. a.jsonl.gz from line 2"
     path.touch()
     follower.look()
     assert follower.look() == [b"1"]

@@ -137,7 +137,7 @@ def unread(log: Path, positions: Positions) -> str | None:
     Compares sizes with positions; an unfinished last line is unread, a folder that does not exist holds nothing.
     Raises `BadLog` when the folder cannot be read.
     """
-    if not log.exists():
+    if _is_missing(log):
         return None
     known = positions.positions()
     waiting = [
@@ -155,10 +155,11 @@ def unread(log: Path, positions: Positions) -> str | None:
 class Tail:
     """Follows the log files of a folder from the positions to which they were folded.
 
-    An unfinished last line waits. A `.json` or `.jsonl.gz` file is taken when two looks found it unchanged, and again
-    from the start when it changes. So is a `.jsonl` file that shrank or was replaced (another inode, or no line ended
-    where the position is): a replay is harmless. Rotate to a name that ends in `.jsonl`. Of `workers`, each takes
-    the files whose names hash to its number.
+    A `.jsonl` file is appended to: an unfinished last line waits. One that shrank or was replaced (another inode, or no
+    line ended where the position is) is read again from the start, for a replay is harmless; one of the same size that
+    replaced it while nobody looked is not noticed. Rotate to a name that ends in `.jsonl`. A `.json` or `.jsonl.gz` file
+    is taken when two looks found it unchanged, and again from the start when it changes. Of `workers`, each takes the
+    files whose names hash to its number.
     """
 
     def __init__(
@@ -178,36 +179,27 @@ class Tail:
 
     def _lines(self) -> Iterator[_Line]:
         for file in self._files():
-            start = self._start(file)
-            if start is None:
+            topic, before = file.topic, self._seen.get(file.topic)
+            self._seen[topic] = file
+            if self._is_another(file, before):
+                yield self._passed(_Line(topic, 0, b"", START, 0))  # committed even while there is no line in it
+            start = self._positions.get(topic, START)
+            if not self._is_due(file, before, start):
                 continue
             try:
-                yield from self._follow(file, start)
+                for line in _open(file, start, following=True):
+                    yield self._passed(line)
             except BadLog as error:
-                self._broken[file.topic] = file
+                self._broken[topic] = file
                 self._say_once(f"{error}; until then its lines count as unread")
 
     def _files(self) -> list[LogFile]:
-        if not self._folder.exists():
+        if _is_missing(self._folder):
             self._say_once(f"waiting for the folder {str(self._folder)!r} (ASSESS_LOG)")
             return []
         worker, workers = self._share
         found = _folder(str(self._folder), self._say_once)
         return [file for file in found if zlib.crc32(file.topic.encode()) % workers == worker]
-
-    def _start(self, file: LogFile) -> Position | None:
-        """Where to read on in a file; None when there is nothing to read now."""
-        topic = file.topic
-        before = self._seen.get(topic)
-        self._seen[topic] = file
-        if self._is_another(file, before):
-            self._positions[topic] = START
-        start = self._positions.get(topic, START)
-        if file.size == start.byte or self._broken.get(topic) == file:
-            return None
-        if file.kind is Kind.LINES:
-            return None if file == before else start  # an unfinished last line did not grow
-        return start if file == before else None
 
     def _is_another(self, file: LogFile, before: LogFile | None) -> bool:
         """Whether what stands in the file is not what was read of it."""
@@ -216,10 +208,16 @@ class Tail:
             return file.size < byte or (before is not None and before.identity[0] != file.identity[0])
         return byte not in (0, file.size) or (before is not None and before.identity != file.identity)
 
-    def _follow(self, file: LogFile, start: Position) -> Iterator[_Line]:
-        for line in _open(file, start, following=True):
-            self._positions[line.topic] = line.end
-            yield line
+    def _is_due(self, file: LogFile, before: LogFile | None, start: Position) -> bool:
+        """Whether there is something to read now."""
+        if file.size == start.byte or self._broken.get(file.topic) == file:
+            return False
+        # a log that did not change since has an unfinished last line; a whole file that did not is written to its end
+        return (file == before) is not (file.kind is Kind.LINES)
+
+    def _passed(self, line: _Line) -> _Line:
+        self._positions[line.topic] = line.end
+        return line
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:
@@ -229,6 +227,17 @@ class Tail:
 
 def _say_nothing(text: str) -> None:
     """For those who only count."""
+
+
+def _is_missing(folder: Path) -> bool:
+    """Whether nothing is there. What may not be looked at is not missing: to read it says why."""
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _unreadable(path: str, error: OSError) -> BadLog:

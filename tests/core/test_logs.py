@@ -237,8 +237,9 @@ def test_a_folder_without_permission_is_refused_by_name(public: Path) -> None:
         (public / "closed").chmod(mode)
         with as_anybody():
             assert "cannot be read: Permission denied; check its name and permissions" in refusal(public / "closed")
-            with pytest.raises(BadLog, match="Permission denied"):
-                unread(public / "closed", MemoryHot())
+            for folder in (public / "closed", public / "closed" / "below"):
+                with pytest.raises(BadLog, match="Permission denied"):
+                    unread(folder, MemoryHot())
 
 
 def test_a_file_without_permission_is_refused_by_name_after_what_came_before(public: Path) -> None:

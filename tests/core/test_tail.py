@@ -113,6 +113,7 @@ def test_a_file_that_shrank_is_read_again_from_the_start(log: Path, hot: MemoryH
     assert follower.look() == [b"4"]
     (log / "a.jsonl").write_bytes(b"")
     assert follower.look() == []
+    assert unread(log, hot) is None
     append(log / "a.jsonl", b"5\n6\n7\n8\n")
     assert follower.look() == [b"5", b"6", b"7", b"8"]
     assert unread(log, hot) is None

@@ -3,9 +3,9 @@
 from functools import cached_property
 from typing import Any, Final
 
-from assess_core.archiving import SliceView
 from graphql import GraphQLResolveInfo
 
+from assess_core.archiving import SliceView
 from assess_core.errors import BadRequest
 from assess_core.queries import Queries
 from assess_core.views import Overview, Page, Scores

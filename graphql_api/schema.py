@@ -4,9 +4,9 @@ from itertools import islice
 from typing import Any, Final
 
 import graphene
+
 from assess_core.archiving import SliceStatus as Status
 from assess_core.archiving import SliceView
-
 from assess_core.paging import FIRST, MOST, check_first
 from assess_core.slices import ArchiveSlice
 from assess_core.views import Page

@@ -3,10 +3,10 @@
 from typing import Any
 
 import graphene
-from assess_core.archiving import SliceStatus as Status
-from assess_core.archiving import SliceView
 from graphene.relay import PageInfo
 
+from assess_core.archiving import SliceStatus as Status
+from assess_core.archiving import SliceView
 from assess_core.attempts import Answer as StoredAnswer
 from assess_core.moments import iso
 from assess_core.paging import FIRST, MOST, cursor

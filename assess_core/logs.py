@@ -157,9 +157,9 @@ class Tail:
 
     A `.jsonl` file is appended to: an unfinished last line waits. One that shrank or was replaced (another inode, or no
     line ended where the position is) is read again from the start, for a replay is harmless; one of the same size that
-    replaced it while nobody looked is not noticed. Rotate to a name that ends in `.jsonl`. A `.json` or `.jsonl.gz` file
-    is taken when two looks found it unchanged, and again from the start when it changes. Of `workers`, each takes the
-    files whose names hash to its number.
+    replaced it while nobody looked is not noticed. Rotate to a name that ends in `.jsonl`. A `.json` or `.jsonl.gz`
+    file is taken when two looks found it unchanged, and again from the start when it changes. Of `workers`, each takes
+    the files whose names hash to its number.
     """
 
     def __init__(

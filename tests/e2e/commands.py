@@ -1,0 +1,158 @@
+"""The command line as its own process, with a home folder of its own, and what it prints in the oracle's words."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+ASSESS: Final = [sys.executable, "-m", "assess_core"]
+LATER: Final = ("--closed", "--as-of", "2099-01-01")
+"""Every slice that there is."""
+
+
+class Commands:
+    """`assess` at a home folder; every command is a process of its own, run in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command; its output is read when it ends."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
+        env["PYTHONPATH"] = str(ROOT)
+        command = [*ASSESS, "--home", str(self.home), *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=env, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
+        )
+
+    def run(self, *arguments: str) -> str:
+        """Standard output of a command that must succeed."""
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, f"assess {' '.join(arguments)} exited with {process.returncode}: {err}"
+        return out
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json"))
+
+    def table(self, name: str, *options: str) -> list[dict[str, Any]]:
+        return [json.loads(row) for row in self.run("table", name, "--format", "jsonl", *options).splitlines()]
+
+    def put_away(self) -> list[list[dict[str, Any]]]:
+        """Archive, verify and clear all that there is; what each said of the slices."""
+        return [self.json(command, *LATER) for command in ("archive", "verify", "clear")]
+
+    def reports(self, batches: Sequence[str]) -> dict[tuple[str, str], bytes]:
+        """The bytes of both reports of each batch."""
+        kinds = ("response", "score")
+        return {
+            (batch, kind): Path(self.run("exhaust", batch, "--report", kind).strip()).read_bytes()
+            for batch in batches
+            for kind in kinds
+        }
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """The tables that housekeeping must not change."""
+        return {name: self.table(name) for name in ("attempts", "summaries", "activity", "failed")}
+
+
+def iso(at: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The oracle's tables as `assess table` must print them, but for the columns that the oracle does not know."""
+    attempts = [
+        {
+            **dict(zip(("user_id", "course_id", "batch_id", "content_id", "attempt_id"), key, strict=True)),
+            **{name: newest[name] for name in ("content_hash", "total_score", "total_max_score", "grand_total")},
+            "year": _week(newest["received_at"])[0],
+            "week": _week(newest["received_at"])[1],
+            "last_attempted_on": iso(newest["last_attempted_on"]),
+            "created_on": iso(newest["received_at"]),
+            "updated_on": iso(newest["received_at"]),
+            "question": [
+                {**answer, "assess_ts": iso(answer["assess_ts"])} for answer in json.loads(newest["question"])
+            ],
+        }
+        for key, newest in ((key, versions[-1]) for key, versions in wanted["attempts"].items())
+    ]
+    summaries = [
+        {
+            **dict(zip(("user_id", "assessment_id", "course_id", "batch_id"), key, strict=True)),
+            **summary,
+            "updated_on": iso(summary["updated_on"]),
+            "attempts": [
+                {
+                    "attempt_id": attempt_id,
+                    "last_attempted_on": iso(version["last_attempted_on"]),
+                    "content_hash": version["content_hash"],
+                    "score": version["total_score"],
+                    "max_score": version["total_max_score"],
+                    "has_answers": True,
+                    "slice": "{}|{:04}-W{:02}".format(key[3], *_week(version["received_at"])),
+                    "received_at": iso(version["received_at"]),
+                }
+                for attempt_id, version in _map(wanted["attempts"], key)
+            ],
+        }
+        for key, summary in wanted["summaries"].items()
+    ]
+    activity = [
+        {
+            "activity_type": "Course",
+            "activity_id": course,
+            "user_id": user,
+            "context_id": f"cb:{batch}",
+            **row,
+            "agg_last_updated": {name: iso(at) for name, at in row["agg_last_updated"].items()},
+        }
+        for (user, course, batch), row in wanted["activity"].items()
+    ]
+    failed = [
+        {"topic": topic, "partition": 0, "offset": offset, "raw": raw.decode("utf-8", "backslashreplace")}
+        for topic, offset, raw in wanted["failed"]
+    ]
+    return {
+        "attempts": _by(attempts, "batch_id", "user_id", "course_id", "content_id", "attempt_id"),
+        "summaries": _by(summaries, "user_id", "assessment_id", "course_id", "batch_id"),
+        "activity": _by(activity, "user_id", "activity_id", "context_id"),
+        "failed": _by(failed, "topic", "offset"),
+    }
+
+
+def known_columns(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Printed tables less what the oracle does not know: why an event failed, in words."""
+    words = ("reason", "message", "received_at")
+    failed = [{name: row[name] for name in row if name not in words} for row in tables["failed"]]
+    return tables | {"failed": failed}
+
+
+def _map(attempts: dict[Any, Any], key: tuple[str, str, str, str]) -> list[tuple[str, dict[str, Any]]]:
+    user, assessment, course, batch = key
+    return sorted(
+        (
+            (attempt[4], version)
+            for attempt, versions in attempts.items()
+            if attempt[:4] == (user, course, batch, assessment)
+            for version in versions
+        ),
+        key=lambda named: (named[0], named[1]["last_attempted_on"], named[1]["content_hash"]),
+    )
+
+
+def _week(at: int) -> tuple[int, int]:
+    year, week, _ = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)).isocalendar()
+    return year, week
+
+
+def _by(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: [row[name] for name in names])

@@ -1,0 +1,103 @@
+"""The whole loop through the real command line, each command a process of its own, compared with the oracle."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from assess_core.stores.sqlite import SqliteHot
+from tests import oracle
+from tests.e2e.commands import Commands, known_columns, printed
+
+Log = list[tuple[str, int, bytes]]
+
+
+@pytest.fixture
+def assess(tmp_path: Path) -> Commands:
+    return Commands(tmp_path)
+
+
+def sampled(assess: Commands, events: int) -> Log:
+    """Sample events in `events.jsonl`, and its lines as the oracle takes them."""
+    assess.run("sample-events", "--events", str(events), "--seed", "3", "--output", "events.jsonl")
+    lines = (assess.folder / "events.jsonl").read_bytes().splitlines()
+    return [("events.jsonl", number, line) for number, line in enumerate(lines, 1)]
+
+
+def test_events_in_scores_out_weeks_put_away_replayed_and_every_answer_stays(assess: Commands) -> None:
+    log = sampled(assess, 300)
+    wanted = oracle.tables(log)
+    versions = sum(map(len, wanted["attempts"].values()))
+    user, assessment, course, batch = first = min(wanted["summaries"])
+    score = ("score", "--user", user, "--assessment", assessment, "--course", course, "--batch", batch)
+
+    counts = assess.json("ingest", "events.jsonl")
+    tables, reports, scored = assess.tables(), assess.reports([batch]), assess.json(*score)
+
+    assert (counts["events"], counts["stored"], counts["failed"]) == (300, versions, len(wanted["failed"]))
+    assert counts["superseded"] == versions - len(wanted["attempts"])
+    assert known_columns(tables) == printed(wanted)
+    assert scored["bestScore"] == wanted["summaries"][first]["best_score"]
+
+    archived, verified, cleared = assess.put_away()
+
+    assert sum(slice_["appended"] for slice_ in archived) == versions
+    assert {slice_["slice"]: slice_["versions"] for slice_ in verified} == {
+        f"{batch}|{year:04}-W{week:02}": count for (batch, year, week), count in wanted["slices"].items()
+    }
+    assert sum(slice_["cleared"] for slice_ in cleared) == versions
+
+    replayed = assess.json("ingest", "events.jsonl")
+
+    assert (replayed["stored"], replayed["failed"]) == (0, counts["failed"])
+    assert assess.table("attempts", "--tier", "hot") == []
+    assert assess.tables() == tables
+    assert assess.reports([batch]) == reports
+    assert assess.json(*score) == scored
+
+
+def test_ingest_killed_in_the_middle_and_run_again_loses_and_doubles_nothing(assess: Commands) -> None:
+    log = sampled(assess, 3000)
+    wanted = oracle.tables(log)
+    versions = sum(map(len, wanted["attempts"].values()))
+    hot = SqliteHot(f"sqlite:///{assess.home / 'hot.sqlite'}")
+    stored = [0]
+
+    for _ in range(2):
+        process = assess.start("ingest", "events.jsonl")
+        deadline = time.monotonic() + 60
+        while rows_of(hot) == stored[-1] and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+        process.communicate(timeout=60)
+        stored.append(rows_of(hot))
+    counts = assess.json("ingest", "events.jsonl")
+
+    assert stored[0] < stored[1] < stored[2] < versions, "each was killed in the middle"
+    assert counts["events"] == 3000
+    assert known_columns(assess.tables()) == printed(wanted)
+
+
+def rows_of(hot: SqliteHot) -> int:
+    return sum(map(hot.count, hot.slices()))
+
+
+def test_events_of_sunbird_go_through_the_whole_loop(assess: Commands, sunbird: Path) -> None:
+    events = sunbird / "stream" / "events"
+    redis = json.loads((sunbird / "stream" / "redis.json").read_bytes())
+    facts = {"leafNodes": {key.split(":")[0]: ids for key, ids in redis["leafnodes_redis_db10"].items()}}
+    (assess.folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    log = [(str(path), 1, path.read_bytes()) for path in sorted(events.iterdir())]
+    wanted = oracle.tables(log, facts)
+    batch = min(key[2] for key in wanted["attempts"])
+
+    counts = assess.json("ingest", str(events), "--facts", "facts.json")
+    tables, reports = assess.tables(), assess.reports([batch])
+    assess.put_away()
+
+    assert (counts["events"], counts["recomputed"], counts["failed"]) == (len(log), 1, len(wanted["failed"]))
+    assert known_columns(tables) == printed(wanted)
+    assert assess.table("attempts", "--tier", "hot") == []
+    assert assess.table("attempts") == tables["attempts"]
+    assert assess.reports([batch]) == reports

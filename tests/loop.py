@@ -43,13 +43,14 @@ def pages(ask: Queries, first: int, **asked: Any) -> list[list[Attempt]]:
     """All pages of a question, each begun where the one before ended."""
     found: list[list[Attempt]] = []
     after = None
-    while True:
+    for _ in range(100):
         page = ask.attempts(first=first, after=after, **asked)
         found.append(list(page.attempts))
         assert page.has_previous == (len(found) > 1)
         if not page.has_next:
             return found
         after = cursor(page.attempts[-1].key)
+    raise AssertionError("the pages do not end")
 
 
 def everything(

@@ -107,6 +107,9 @@ def write_exhaust(
     `ReportFailed`, `StoreUnavailable`.
     """
     started = time.perf_counter()
+    for id_ in (batch_id, course_id or ""):
+        if not _is_text(id_):  # what a shell hands on where bytes are no text
+            raise UnknownBatch(f"no store knows {id_!r}, which is not UTF-8; `assess slices` lists what is known")
     path = output or stores.exhausts / f"{report}-exhaust" / file_name(batch_id, course_id, format)
     with stores.union(batch_id=batch_id) as union:
         attempts = _attempts(union, course_id)
@@ -131,6 +134,14 @@ def file_name(batch_id: str, course_id: str | None, format: Format) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()
         name = f"{name[: _NAME_BYTES - len(ending) - len(digest) - 1]}+{digest}"
     return name + ending
+
+
+def _is_text(id_: str) -> bool:
+    try:
+        id_.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _encoded(id_: str) -> str:

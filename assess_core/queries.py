@@ -225,7 +225,7 @@ class Queries:
             if entry.version.content_hash not in rows:
                 raise VersionMissing(
                     f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
-                    "nor in the lake; `assess verify` that slice, and ingest its events again"
+                    "nor in the lake; restore the lake's files, or the hot store, from a backup"
                 )
         return rows
 

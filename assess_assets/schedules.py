@@ -1,6 +1,6 @@
 """When slices are archived and cleared: weekly, as ranges of registered slices, in as few runs as can be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 import dagster as dg
 
@@ -52,22 +52,20 @@ def _requests(
 ) -> Requests:
     with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
-    wanted = {str(view.slice) for view in views if needs_it(view)}
     registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
-    if missing := wanted.difference(registered):
-        named = ", ".join(map(repr, sorted(missing)))
-        context.log.warning(f"no partition, so no run: {named}; the sensor's last tick says why")
-    found = ranges(registered, wanted, most=SLICES_A_RUN, gap=SLICES_IN_PASSING)
-    if not found:
-        return dg.SkipReason("no registered slice needs it")
+    asked = runs_over({str(view.slice) for view in views if needs_it(view)}, registered)
+    return asked or dg.SkipReason("no registered slice needs it")
+
+
+def runs_over(wanted: Collection[str], registered: Sequence[str]) -> list[dg.RunRequest]:
+    """Runs over ranges of registered slices that hold all wanted ones; what is not registered waits for next time."""
     return [
         dg.RunRequest(
-            run_key=f"{context.scheduled_execution_time.isoformat()} {range_.first}",
             # a range of partitions has no parameter of its own: these tags are how Dagster's backfills name one
             tags={
                 "dagster/asset_partition_range_start": range_.first,
                 "dagster/asset_partition_range_end": range_.last,
             },
         )
-        for range_ in found
+        for range_ in ranges(registered, wanted, most=SLICES_A_RUN, gap=SLICES_IN_PASSING)
     ]

@@ -2,13 +2,14 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from assess_core.archiving import SliceView, slice_views
 from assess_core.events import decode
 from assess_core.facts import NoFacts
 from assess_core.folding import Checks, fold
@@ -23,6 +24,7 @@ with warnings.catch_warnings():
         warnings.simplefilter("ignore", notice)
     from assess_assets.definitions import defs
     from assess_assets.resources import Lakehouse
+    from assess_assets.schedules import runs_over
     from assess_assets.sensors import register_slices_and_batches
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
@@ -91,6 +93,16 @@ class Dagster:
         resolved = dg.Definitions(ASSETS, jobs=[job], resources=self.resources).resolve_job_def("observe")
         [observation] = resolved.execute_in_process(instance=self.instance).get_asset_observation_events()
         return observation.asset_observation_data.asset_observation.metadata
+
+    def due(self, needs_it: Callable[[SliceView], bool]) -> list[dg.RunRequest]:
+        """What a schedule for slices that need it asks for now."""
+        views = slice_views(self.stores, self.clock.now, self.settings.grace, None)
+        return runs_over({str(view.slice) for view in views if needs_it(view)}, self.keys("archive_slices"))
+
+    def run(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Do what a schedule asks for."""
+        resolved = dg.Definitions(ASSETS, jobs=defs.jobs, resources=self.resources).resolve_job_def(job)
+        return resolved.execute_in_process(instance=self.instance, tags=request.tags)
 
     @staticmethod
     def why(result: dg.ExecuteInProcessResult) -> str:

@@ -117,9 +117,8 @@ def write_nonsense(path: Path) -> None:
     [
         (raise_scores, True),  # the keys are all there, so there is nothing to append; reading back notices
         (write_nonsense, False),
-        (Path.unlink, False),
     ],
-    ids=["scores raised", "not Parquet", "gone"],
+    ids=["scores raised", "not Parquet"],
 )
 def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
     dagster: Dagster, slices: list[str], damage: Callable[[Path], None], archived_anyway: bool

@@ -1,0 +1,54 @@
+"""Reports from Dagster."""
+
+from pathlib import Path
+
+import pytest
+
+from assess_core.exhaust import Report, write_exhaust
+from tests.assets.conftest import Dagster
+from tests.factories import event, wire_answer
+
+
+@pytest.mark.parametrize("report", list(Report))
+def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: Report, tmp_path: Path) -> None:
+    dagster.ingest([event(user="u1"), event(user="u2", answers=[wire_answer(id="q1"), wire_answer(id="q2")])])
+    dagster.tick()
+
+    result = dagster.materialize(f"{report}_exhaust", "b1")
+
+    [materialization] = result.asset_materializations_for_node(f"{report}_exhaust")
+    expected = write_exhaust(dagster.stores, "b1", report, output=tmp_path / "expected.csv")
+    path = Path(str(materialization.metadata["path"].value))
+    assert path.read_bytes() == expected.path.read_bytes()
+    assert materialization.metadata["rows"].value == expected.rows
+    assert materialization.metadata["bytes"].value == path.stat().st_size
+    assert {"seconds", "preview", "picture"} <= materialization.metadata.keys()
+
+
+def test_the_reports_of_several_batches_take_one_run(dagster: Dagster) -> None:
+    dagster.ingest([event(batch=f"b{n}") for n in range(3)])
+    dagster.tick()
+
+    result = dagster.materialize("score_exhaust", "b0", "b2")
+
+    assert {event.partition for event in result.get_asset_materialization_events()} == {"b0", "b1", "b2"}
+
+
+def test_an_unknown_batch_fails_by_name_and_the_others_are_written(dagster: Dagster) -> None:
+    dagster.ingest([event(batch="b1"), event(batch="b3")])
+    dagster.register("batches", ["b1", "nobody", "b3"])
+
+    result = dagster.materialize("response_exhaust", "b1", "b3")
+
+    assert not result.success
+    assert "nobody: no store knows batch 'nobody'" in dagster.why(result)
+    assert {event.partition for event in result.get_asset_materialization_events()} == {"b1", "b3"}
+
+
+def test_a_huge_answer_and_a_huge_score_do_no_harm_to_the_picture(dagster: Dagster) -> None:
+    answer = wire_answer(score=1e308, maxscore=1e-308)
+    answer["edata"]["item"]["title"] = "t" * 200_000  # type: ignore[index]  # a nested dict
+    dagster.ingest([event(answers=[answer, wire_answer(id="q2", score=-5), wire_answer(id="q3", maxscore=0)])])
+    dagster.tick()
+
+    assert dagster.materialize("response_exhaust", "b1").success

@@ -1,0 +1,90 @@
+"""What the sensor registers."""
+
+from pathlib import Path
+
+import pytest
+
+from assess_assets import sensors
+from assess_core.archiving import archive
+from assess_core.slices import ArchiveSlice
+from tests.assets.conftest import Dagster
+from tests.factories import MONDAY, WEEK, event, line
+
+
+def test_closed_slices_are_registered_by_week_then_batch(dagster: Dagster) -> None:
+    for batch, week in (("b2", 1), ("b1", 1), ("b3", 0)):
+        dagster.ingest([event(batch=batch, attempted=MONDAY + week * WEEK)])
+
+    dagster.tick()
+
+    assert dagster.keys("archive_slices") == ["b3|2024-W05", "b1|2024-W06", "b2|2024-W06"]
+    assert dagster.keys("batches") == ["b1", "b2", "b3"]
+
+
+def test_a_tick_registers_so_many_and_the_next_ones_the_rest(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "MOST_A_TICK", 2)
+    dagster.ingest([event(batch=f"b{n}") for n in range(5)])
+
+    registered = []
+    for _ in range(4):
+        dagster.tick()
+        registered.append(len(dagster.keys("archive_slices")))
+
+    assert registered == [2, 4, 5, 5]
+    assert dagster.keys("archive_slices") == [f"b{n}|2024-W05" for n in range(5)]
+
+
+def test_a_tick_with_nothing_new_asks_for_nothing(dagster: Dagster) -> None:
+    dagster.ingest([event()])
+    dagster.tick()
+
+    again = dagster.tick()
+
+    assert not again.dynamic_partitions_requests
+    assert not again.run_requests
+
+
+def test_an_open_slice_is_not_registered_its_batch_is(dagster: Dagster) -> None:
+    dagster.clock.now = MONDAY + WEEK
+    dagster.ingest([event(batch="b1")])
+
+    dagster.tick()
+
+    assert dagster.keys("archive_slices") == []
+    assert dagster.keys("batches") == ["b1"]
+
+
+def test_no_slice_is_registered_while_the_log_has_unread_lines(dagster: Dagster) -> None:
+    dagster.ingest([event()])
+    log = Path(dagster.settings.log)
+    log.mkdir(parents=True)
+    (log / "events.jsonl").write_bytes(line(event()) + b"\n")
+
+    result = dagster.tick()
+
+    assert dagster.keys("archive_slices") == []
+    assert "unread lines" in str(result.skip_reason)
+
+
+def test_a_slice_that_only_the_lake_knows_is_registered(dagster: Dagster) -> None:
+    dagster.ingest([event()])
+    slice_ = ArchiveSlice.parse("b1|2024-W05")
+    archive([slice_], dagster.stores, dagster.clock.now)
+    Path(dagster.settings.home / "hot.sqlite").unlink()
+
+    dagster.tick()
+
+    assert dagster.keys("archive_slices") == ["b1|2024-W05"]
+
+
+def test_batches_of_any_name_go_the_whole_way(dagster: Dagster) -> None:
+    odd = ["b|1", "../b", "b...c", "b\n\t1", "b\0", "b 'q' \"d\"", "ஆசிரியர் 🍎", "[b,1]", " ", "b" * 1024]
+    dagster.ingest([event(batch=batch) for batch in odd])
+    dagster.tick()
+
+    slices, reports = dagster.keys("archive_slices"), dagster.keys("batches")
+    assert dagster.materialize("archived_attempts", slices[0], slices[-1]).success
+    assert dagster.materialize("cleared_attempts", slices[0], slices[-1]).success
+    assert dagster.materialize("score_exhaust", reports[0], reports[-1]).success
+    assert set(reports) == set(odd)
+    assert [dagster.stores.hot.count(ArchiveSlice.parse(slice_)) for slice_ in slices] == [0] * len(odd)

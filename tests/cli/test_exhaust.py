@@ -1,0 +1,68 @@
+"""`assess exhaust`: the path on standard output, what is in the file on standard error."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assess_core.cli import main
+from assess_core.ports import Stores
+from tests.factories import version
+from tests.lakes import keep
+
+
+@pytest.fixture
+def loaded(stores: Stores) -> Stores:
+    keep(stores.hot, [version(), version(attempt_id="t2", answers=[])])
+    return stores
+
+
+def assess(stores: Stores, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--home", str(stores.exhausts.parent), "exhaust", *arguments])
+
+
+def test_the_path_is_all_that_standard_output_gets(loaded: Stores) -> None:
+    done = assess(loaded, "b1", "--report", "response")
+
+    path = loaded.exhausts / "response-exhaust" / "b1.csv"
+    assert (done.exit_code, done.stdout) == (0, f"{path}\n")
+    assert done.stderr.startswith(f"2 rows of 2 attempts, {path.stat().st_size:,} bytes, ")
+
+
+def test_json_says_what_was_written(loaded: Stores, tmp_path: Path) -> None:
+    output = tmp_path / "scores.parquet"
+
+    done = assess(loaded, "b1", "--report", "score", "--format", "parquet", "--output", str(output), "--json")
+
+    written = json.loads(done.stdout)
+    assert written.pop("seconds") >= 0
+    assert written == {
+        "path": str(output),
+        "rows": 2,
+        "attempts": 2,
+        "bytes": output.stat().st_size,
+        "lake_version": -1,
+    }
+    assert done.stderr == ""
+
+
+def test_a_header_alone_is_said(loaded: Stores) -> None:
+    done = assess(loaded, "b1", "--report", "score", "--course", "another")
+
+    assert done.exit_code == 0
+    assert "batch 'b1' has no attempts at course 'another': the report is a header alone" in done.stderr
+
+
+def test_an_unknown_batch_exits_with_3(loaded: Stores) -> None:
+    done = assess(loaded, "b2", "--report", "score")
+
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr == "assess: no store knows batch 'b2'; `assess slices` lists those that are known\n"
+
+
+def test_a_report_that_does_not_exist_is_wrong_use(loaded: Stores) -> None:
+    done = assess(loaded, "b1", "--report", "progress")
+
+    assert done.exit_code == 2
+    assert "'response', 'score'" in done.stderr

@@ -1,0 +1,86 @@
+"""The archival job's reference rows: their slices have ISO years, and the lake gets what the peer's files hold."""
+
+import csv
+from collections import Counter
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from assess_core.archiving import archive, clear, verify
+from assess_core.attempts import AttemptVersion
+from assess_core.exhaust import Report, write_exhaust
+from assess_core.moments import DAY
+from assess_core.ports import Stores
+from assess_core.slices import IsoWeek
+from assess_core.stores.delta import DeltaLake
+from assess_core.stores.memory import MemoryHot
+from assess_core.stores.union import open_union
+from tests.factories import WEEK
+from tests.lakes import keep
+from tests.sunbird import archived_rows, live_rows
+
+SLICES = {"batch-011|2021-W48": 2, "batch-011|2021-W49": 3, "batch-021|2021-W49": 2, "batch-031|2021-W49": 1}
+
+
+@pytest.fixture
+def live(sunbird: Path) -> list[AttemptVersion]:
+    return live_rows(sunbird / "archival" / "live.cql")
+
+
+@pytest.fixture
+def loaded(live: list[AttemptVersion], tmp_path: Path) -> Stores:
+    hot, lake = MemoryHot(), DeltaLake(tmp_path / "lake")
+    keep(hot, live)
+    return Stores(hot, hot, lake, partial(open_union, hot, lake), tmp_path / "exhausts")
+
+
+def peer_files(sunbird: Path) -> list[AttemptVersion]:
+    return [row for path in sorted(sunbird.glob("archival/expected/*/*.csv.gz")) for row in archived_rows(path)]
+
+
+def test_the_live_rows_lie_in_their_iso_weeks(live: list[AttemptVersion]) -> None:
+    assert Counter(str(row.slice) for row in live) == SLICES
+
+
+def test_live_rows_and_the_peers_files_are_the_same_versions(live: list[AttemptVersion], sunbird: Path) -> None:
+    """Two spellings of a row, CQL literals and JSON within CSV, have one content hash and one slice."""
+    assert {row.row_key for row in live} == {row.row_key for row in peer_files(sunbird)}
+
+
+def test_archive_puts_the_peers_rows_into_the_lake(loaded: Stores, sunbird: Path) -> None:
+    now = IsoWeek(2021, 52).start
+
+    archived = archive(loaded.hot.slices(), loaded, now)
+
+    assert {str(slice_): done.appended for slice_, done in archived.items()} == SLICES
+    with open_union(MemoryHot(), loaded.lake) as union:
+        found = {(row["batch_id"], row["year"], row["week"], row["content_hash"]) for row in union.rows("FROM copies")}
+    assert found == {(row.key.batch_id, *row.slice.week, row.version.content_hash) for row in peer_files(sunbird)}
+
+
+def test_reports_are_the_same_after_archive_verify_and_clear(loaded: Stores) -> None:
+    def report(batch_id: str) -> bytes:
+        return write_exhaust(loaded, batch_id, Report.RESPONSE).path.read_bytes()
+
+    batches, slices, now = ("batch-011", "batch-021", "batch-031"), loaded.hot.slices(), IsoWeek(2021, 52).start
+    before = [report(batch_id) for batch_id in batches]
+
+    archive(slices, loaded, now)
+    verify(slices, loaded, now)
+    cleared = clear(slices, loaded, now)
+
+    assert {str(slice_): done.cleared for slice_, done in cleared.items()} == SLICES
+    assert [report(batch_id) for batch_id in batches] == before
+
+
+def test_weeks_near_new_year_carry_iso_years(sunbird: Path) -> None:
+    with (sunbird / "archival" / "expected" / "year-week-boundary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    ours = [IsoWeek.of((date.fromisoformat(row["date_utc"]) - date(1970, 1, 1)).days * DAY) for row in rows]
+
+    assert [f"{week.year}-{week.week}" for week in ours] == [row["iso_label"] for row in rows]
+    assert sum(row["iso_label"] != row["peer_label"] for row in rows) == 11
+    assert all(week.start + WEEK == week.end for week in ours)

@@ -29,8 +29,9 @@ def sunbird() -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The defaults, below a home folder of this test's own."""
-    return Settings.from_env({}, str(tmp_path / "home"))
+    """The defaults, below a home folder of this test's own; but a hot store of 3 shards, so that shards matter."""
+    home = tmp_path / "home"
+    return Settings.from_env({"ASSESS_HOT_STORE": f"sqlite:///{home / 'hot.sqlite'}?shards=3"}, str(home))
 
 
 @pytest.fixture

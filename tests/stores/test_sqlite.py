@@ -87,6 +87,10 @@ def test_an_option_that_is_not_one_is_refused_by_name(path: Path, options: str) 
 # --- what was fixed when it was made ---
 
 
+def test_a_store_has_one_shard_unless_more_are_asked_for(path: Path) -> None:
+    assert SqliteHot(at(path)).shards == 1
+
+
 def test_the_number_of_shards_is_fixed_when_the_store_is_made(path: Path) -> None:
     SqliteHot(at(path, "?shards=7"))
 

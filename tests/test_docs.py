@@ -23,6 +23,7 @@ from assess_core.facts import NoFacts
 from assess_core.folding import Checks, fold
 from assess_core.ports import Stores
 from assess_core.settings import Settings
+from assess_core.stores.sqlite_schema import DEFAULT_SHARDS
 from tests.cli.test_together import within
 from tests.factories import decoded
 
@@ -59,6 +60,7 @@ def test_every_setting_has_its_line_with_its_default() -> None:
         if name != "ASSESS_HOME":
             assert default.removeprefix("sqlite:///").removeprefix("/") == shown, name
     assert documented["ASSESS_HOME"][1] == "`.assess`"
+    assert f"(default {DEFAULT_SHARDS}, " in documented["ASSESS_HOT_STORE"][2]
 
 
 def test_every_command_has_its_line() -> None:

@@ -1,0 +1,58 @@
+"""`python -m benchmarks [SHARE]`: what we reach beside what is possible, on this machine, in this run.
+
+SHARE is the part of the usual sizes to measure (default 1); small ones say little.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import exhaust, ingest_sqlite, stream
+
+
+class Rates(Protocol):
+    """What a benchmark reached, and its limit."""
+
+    @property
+    def ours(self) -> float: ...
+
+    @property
+    def limit(self) -> float: ...
+
+
+class Benchmark(NamedTuple):
+    """A claim of speed."""
+
+    what: str
+    unit: str
+    limit: str
+    """What the limit is."""
+    run: Callable[[int], Rates]
+    size: int
+
+
+BENCHMARKS: Final = (
+    Benchmark("decode and score through the dataflow", "events/s", "a plain loop", stream.main, 50_000),
+    Benchmark("ingest into SQLite", "events/s", "upserts of the rows alone", ingest_sqlite.main, 50_000),
+    Benchmark("response exhaust", "rows/s", "COPY of the rows exploded", exhaust.main, 1_000_000),
+)
+
+
+def main(arguments: Sequence[str], benchmarks: Sequence[Benchmark] = BENCHMARKS) -> None:
+    """Measure all, then print one table."""
+    share = float(arguments[0]) if arguments else 1.0
+    measured = [(one, one.run(max(1, round(one.size * share)))) for one in benchmarks]
+    table = Table("", "ours", "limit", "ratio", "the limit is", box=None, padding=(0, 2, 0, 0))
+    for one, found in measured:
+        reached = f"{found.ours / found.limit:.2f}"
+        table.add_row(one.what, f"{found.ours:,.0f} {one.unit}", f"{found.limit:,.0f}", reached, one.limit)
+    console = Console(width=120)
+    console.print()
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

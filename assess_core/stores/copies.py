@@ -223,6 +223,8 @@ class DuckCopies:
             return self._duck.execute(sql).to_arrow_table()
         except duckdb.Error as error:
             raise _unavailable(error) from error
+        finally:
+            self._duck.unregister("hot")  # else every chunk stays in memory until the connection closes
 
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         try:

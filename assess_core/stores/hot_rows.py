@@ -10,7 +10,7 @@ from assess_core.ports import HotStore
 from assess_core.slices import ArchiveSlice
 
 _CHUNK_ROWS: Final = 16_384  # a statement costs 1 ms and a pass over what it is compared with
-_CHUNK_BYTES: Final = 32 * 1024 * 1024  # bounds memory where rows are large
+_CHUNK_BYTES: Final = 8 * 1024 * 1024  # bounds memory where rows are large: nested, they take ten times that
 
 
 def in_order(hot: HotStore, slices: Iterable[ArchiveSlice]) -> Iterator[pa.Table]:

@@ -1,7 +1,7 @@
 """The response exhaust of 1,000,000 answers (100,000 attempts of 10), from the hot store, half and half, from the lake.
 
 Beside it the limit: DuckDB's COPY of the very rows of the report, exploded and sorted already, in memory. Each is
-measured in a process of its own, so that its peak memory is its own. Ours waits for the disk (fsync), the limit does
+measured in a process of its own, so that its peak memory is its own; ours waits for the disk (fsync), the limit does
 not. The bytes of all four are compared.
 """
 

@@ -221,9 +221,20 @@ def _failed(stores: Stores) -> Iterator[Finding]:
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
     unread = logs.unread(log_folder(settings), stores.positions)
     views = slice_views(stores, now, settings.grace, unread)
-    planned = [view.slice for view in views if view.status is SliceStatus.PLANNED]
-    if planned:
-        says = f"{len(planned):,} are closed and not archived, e.g. {planned[0]}"
-        yield Finding(Level.WARN, "slices", says, "assess archive --closed")
-    else:
-        yield Finding(Level.OK, "slices", f"{len(views):,}, none waits to be archived")
+    waiting = {
+        # a slice that holds no row was announced by a writer that came no further
+        ("closed and not archived", "assess archive --closed"): [
+            view for view in views if view.status is SliceStatus.PLANNED and view.hot_rows
+        ],
+        ("archived and not verified", "assess verify --closed"): [
+            view for view in views if view.status is SliceStatus.WRITTEN
+        ],
+        ("archived, and got rows since", "assess archive --closed, then verify and clear"): [
+            view for view in views if view.status is SliceStatus.VERIFIED and view.note
+        ],
+    }
+    for (what, do), found in waiting.items():
+        if found:
+            yield Finding(Level.WARN, "slices", f"{len(found):,} {what}, e.g. {found[0].slice}", do)
+    if not any(waiting.values()):
+        yield Finding(Level.OK, "slices", f"{len(views):,}, none waits for anybody")

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from assess_core.archiving import archive, clear, verify
 from assess_core.facts import NoFacts
 from assess_core.folding import Checks, fold
 from assess_core.ports import Stores
 from assess_core.settings import Settings
 from assess_core.wiring import open_stores
 from tests.cli.conftest import Assess
-from tests.factories import decoded, event, line
+from tests.factories import MONDAY, WEEK, decoded, event, line
+
+LATER = MONDAY + 4 * WEEK
 
 
 def findings(output: str) -> dict[str, dict[str, str]]:
@@ -72,11 +75,25 @@ def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: 
     assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
 
 
-def test_the_doctor_names_slices_that_wait_to_be_archived(assess: Assess, settings: Settings) -> None:
-    fold_one(open_stores(settings), event(batch="b1"))
-    found = findings(assess("doctor", "--json").stdout)["slices"]
-    assert (found["level"], found["do"]) == ("warn", "assess archive --closed")
-    assert "b1|2024-W05" in found["says"]
+def test_the_doctor_names_the_next_step_of_slices(assess: Assess, settings: Settings) -> None:
+    stores = open_stores(settings)
+
+    def doctor() -> tuple[str, str | None]:
+        found = findings(assess("doctor", "--json").stdout)["slices"]
+        return found["says"], found["do"]
+
+    fold_one(stores, event(batch="b1"))
+    assert doctor() == ("1 closed and not archived, e.g. b1|2024-W05", "assess archive --closed")
+    archive(stores.hot.slices(), stores, LATER)
+    assert doctor() == ("1 archived and not verified, e.g. b1|2024-W05", "assess verify --closed")
+    verify(stores.hot.slices(), stores, LATER)
+    clear(stores.hot.slices(), stores, LATER)
+    assert doctor() == ("1, none waits for anybody", None)
+    fold_one(stores, event(batch="b1", attempt="t2"))
+    assert doctor() == (
+        "1 archived, and got rows since, e.g. b1|2024-W05",
+        "assess archive --closed, then verify and clear",
+    )
 
 
 @pytest.mark.parametrize(

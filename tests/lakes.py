@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
@@ -15,6 +16,22 @@ from assess_core.stores.rows import LAKE_SCHEMA, to_batch
 from assess_core.stores.union import open_union
 from tests.conftest import Hot
 from tests.factories import RECEIVED, answer, version
+
+NASTY: Final = (
+    "' OR 1=1 --",
+    'a"b,c',
+    "a\\b/../c",
+    "../../etc",
+    "..",
+    ".",
+    "a\nb\r\n",
+    "a\0b",
+    "a|2024-W05|b",
+    "$batch_id %s {x} *?[a]",
+    "é😀 ",
+    "b" * 1024,
+)
+"""Ids that a store, a file name or a statement may stumble over."""
 
 
 def stores_over(hot: Hot, folder: Path) -> Stores:

@@ -2,29 +2,22 @@
 
 import csv
 import json
-import os
 import random
-import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from assess_core.attempts import Answer, AttemptVersion, make_version
-from assess_core.errors import AssessError, ReportFailed, StoreUnavailable, UnknownBatch
-from assess_core.exhaust import Exhaust, Format, Report, file_name, write_exhaust
+from assess_core.errors import UnknownBatch
+from assess_core.exhaust import Exhaust, Format, Report, write_exhaust
 from assess_core.ports import Stores, Union
-from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
-from assess_core.stores.union import open_union
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
-from tests.lakes import keep, move, put
+from tests.lakes import NASTY, keep, move, put, stores_over
 
 COLUMNS = (
     "Collection Id,Collection Name,Batch Id,Batch Name,User UUID,QuestionSet Id,QuestionSet Title,Attempt Id,"
@@ -35,18 +28,12 @@ SCORE_COLUMNS = (
     "batch_id,course_id,user_id,content_id,attempt_id,grand_total,total_score,total_max_score,last_attempted_on,"
     "updated_on,answers,versions"
 )
-NASTY = ("' OR 1=1 --", 'a"b,c', "a\\b/../c", "../../etc", "..", ".", "a\nb\r\n", "a\0b", "$batch_id %s {x} *", "é😀 ")
-
-
-def make_stores(folder: Path) -> Stores:
-    hot, lake = MemoryHot(), DeltaLake(folder / "lake")
-    return Stores(hot, hot, lake, partial(open_union, hot, lake), folder / "exhausts")
 
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
     """An empty hot store in memory, an empty lake."""
-    return make_stores(tmp_path)
+    return stores_over(MemoryHot(), tmp_path)
 
 
 def rows(written: Exhaust) -> list[dict[str, str]]:
@@ -301,7 +288,7 @@ def make_later(row: AttemptVersion) -> AttemptVersion:
 def test_a_report_has_the_same_bytes_wherever_its_rows_are(
     place: Callable[[Stores, Sequence[AttemptVersion]], None], tmp_path: Path
 ) -> None:
-    plain, other = make_stores(tmp_path / "plain"), make_stores(tmp_path / "other")
+    plain, other = stores_over(MemoryHot(), tmp_path / "plain"), stores_over(MemoryHot(), tmp_path / "other")
     in_the_hot_store(plain, MANY)
     place(other, random.Random(3).sample(MANY, len(MANY)))
 
@@ -335,118 +322,3 @@ def test_a_second_run_replaces_the_file_with_the_same_bytes(stores: Stores) -> N
         "b1.parquet",
         "b1.parquet",
     ]
-
-
-# --- where it is written: whole, or not at all ---
-
-
-@given(st.lists(st.tuples(st.text(min_size=1), st.none() | st.text(min_size=1)), min_size=2, max_size=5, unique=True))
-def test_no_two_batches_or_courses_share_a_file(ids: list[tuple[str, str | None]]) -> None:
-    names = {file_name(batch_id, course_id, Format.CSV) for batch_id, course_id in ids}
-
-    assert len(names) == len(ids)
-    assert all(Path(name).name == name and len(name) <= 255 and not name.startswith(".") for name in names)
-
-
-def test_ids_that_differ_only_at_the_end_of_a_kilobyte_have_files_of_their_own() -> None:
-    ids = ["é" * 512, "é" * 511 + "è", "b" * 1024, "b" * 1023 + "c"]
-
-    names = {file_name(id_, id_, Format.PARQUET) for id_ in ids} | {file_name(id_, None, Format.CSV) for id_ in ids}
-
-    assert len(names) == 8
-    assert max(map(len, names)) == 255
-
-
-@pytest.mark.parametrize("batch_id", [*NASTY, "b" * 1024], ids=ascii)
-def test_a_batch_with_any_id_has_its_report_among_the_exhausts(batch_id: str, stores: Stores) -> None:
-    keep(stores.hot, [version(batch_id=batch_id)])
-
-    written = write_exhaust(stores, batch_id, Report.SCORE)
-
-    assert written.path.parent == stores.exhausts / "score-exhaust"
-    assert [path.name for path in written.path.parent.iterdir()] == [written.path.name]
-
-
-def test_a_report_goes_where_it_is_asked_to(stores: Stores, tmp_path: Path) -> None:
-    keep(stores.hot, [version()])
-    output = tmp_path / "new folder" / "it's *[a]? report.csv"
-
-    written = write_exhaust(stores, "b1", Report.SCORE, output=output)
-
-    assert (written.path, written.rows) == (output, 1)
-    assert output.stat().st_mode & 0o777 == 0o666 & ~_umask()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def test_a_report_cannot_take_the_place_of_a_folder(stores: Stores, tmp_path: Path) -> None:
-    keep(stores.hot, [version()])
-    (tmp_path / "folder").mkdir()
-
-    with pytest.raises(ReportFailed, match=r"folder: Is a directory; name a file"):
-        write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "folder")
-
-    assert list((tmp_path / "folder").iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made_is_named(stores: Stores, tmp_path: Path) -> None:
-    keep(stores.hot, [version()])
-    (tmp_path / "file").touch()
-
-    with pytest.raises(ReportFailed, match=r"file/report\.csv: (Not a directory|File exists); name a file"):
-        write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "file" / "report.csv")
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """As if the disk were full: no file of this process grows beyond."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.parametrize("format_", list(Format))
-def test_a_full_disk_fails_the_report_and_leaves_the_former_one(
-    format_: Format, stores: Stores, tmp_path: Path
-) -> None:
-    noise = random.Random(1)
-    put(stores.lake, [version(user_id=noise.randbytes(16).hex(), attempt_id=str(number)) for number in range(3000)])
-    output = tmp_path / "out" / "report"
-    output.parent.mkdir()
-    output.write_text("the former report")
-
-    with pytest.raises(StoreUnavailable, match="room"), files_of_at_most(40_000):
-        write_exhaust(stores, "b1", Report.RESPONSE, format_, output=output)
-
-    assert output.read_text() == "the former report"
-    assert list(output.parent.iterdir()) == [output]
-
-
-def test_a_full_disk_fails_the_reading_of_hot_rows_too(stores: Stores) -> None:
-    noise = random.Random(1)
-    keep(stores.hot, [version(user_id=noise.randbytes(16).hex(), attempt_id=str(number)) for number in range(3000)])
-
-    with pytest.raises(StoreUnavailable, match="TMPDIR"), files_of_at_most(40_000):
-        write_exhaust(stores, "b1", Report.RESPONSE)
-
-    assert not stores.exhausts.exists()
-
-
-@pytest.mark.parametrize("report", list(Report))
-def test_a_lake_that_cannot_be_read_fails_the_report_and_leaves_nothing(report: Report, stores: Stores) -> None:
-    keep(stores.hot, [version(attempt_id="t1")])
-    put(stores.lake, [version(attempt_id="t2")])
-    path = Path(stores.lake.pin().files()[0].url)
-    path.write_bytes(path.read_bytes()[:-50])
-
-    with pytest.raises(AssessError, match=path.name):
-        write_exhaust(stores, "b1", report)
-
-    assert not stores.exhausts.exists() or not list(stores.exhausts.rglob("*.*"))

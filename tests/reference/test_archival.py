@@ -3,7 +3,6 @@
 import csv
 from collections import Counter
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,10 @@ from assess_core.exhaust import Report, write_exhaust
 from assess_core.moments import DAY
 from assess_core.ports import Stores
 from assess_core.slices import IsoWeek
-from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
 from assess_core.stores.union import open_union
 from tests.factories import WEEK
-from tests.lakes import keep
+from tests.lakes import keep, stores_over
 from tests.sunbird import archived_rows, live_rows
 
 SLICES = {"batch-011|2021-W48": 2, "batch-011|2021-W49": 3, "batch-021|2021-W49": 2, "batch-031|2021-W49": 1}
@@ -31,9 +29,9 @@ def live(sunbird: Path) -> list[AttemptVersion]:
 
 @pytest.fixture
 def loaded(live: list[AttemptVersion], tmp_path: Path) -> Stores:
-    hot, lake = MemoryHot(), DeltaLake(tmp_path / "lake")
-    keep(hot, live)
-    return Stores(hot, hot, lake, partial(open_union, hot, lake), tmp_path / "exhausts")
+    stores = stores_over(MemoryHot(), tmp_path)
+    keep(stores.hot, live)
+    return stores
 
 
 def peer_files(sunbird: Path) -> list[AttemptVersion]:

@@ -13,7 +13,7 @@ from assess_core.ports import Stores
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
 from assess_core.stores.union import open_union
-from tests.lakes import keep, put
+from tests.lakes import keep, put, stores_over
 from tests.sunbird import archived_rows, live_rows
 
 COURSE = "do_1130928636168192001667"
@@ -26,11 +26,11 @@ Row = dict[str, str]
 @pytest.fixture
 def reference(sunbird: Path, tmp_path: Path) -> Stores:
     """The live rows in the hot store, the archive of the newer layout in the lake."""
-    hot, lake = MemoryHot(), DeltaLake(tmp_path / "lake")
-    keep(hot, live_rows(sunbird / "exhaust" / "live.cql"))
+    stores = stores_over(MemoryHot(), tmp_path)
+    keep(stores.hot, live_rows(sunbird / "exhaust" / "live.cql"))
     for path in sorted((sunbird / "exhaust" / "archive" / f"batch-001_{COURSE}").glob("*.csv")):
-        put(lake, archived_rows(path))
-    return Stores(hot, hot, lake, partial(open_union, hot, lake), tmp_path / "exhausts")
+        put(stores.lake, archived_rows(path))
+    return stores
 
 
 def read(path: Path) -> list[Row]:

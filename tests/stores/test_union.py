@@ -17,21 +17,7 @@ from assess_core.stores.rows import LAKE_SCHEMA
 from assess_core.stores.sqlite import SqliteHot
 from assess_core.stores.union import DuckUnion, open_union
 from tests.factories import ATTEMPTED, WEEK, answer, version
-from tests.lakes import keep, move, put
-
-NASTY = (
-    "' OR 1=1 --",
-    'a"b',
-    "a\\b/../c",
-    "../../etc",
-    "..",
-    "a\nb\r\n",
-    "a\0b",
-    "a|2024-W05|b",
-    "$batch_id %s {x} *?[a]",
-    "é😀 ",
-    "b" * 1024,
-)
+from tests.lakes import NASTY, keep, move, put
 
 
 @pytest.fixture
@@ -323,6 +309,18 @@ def test_a_file_that_cannot_be_read_fails_the_reader_by_name(damage: Callable[[P
         list(union.rows("SELECT * FROM newest"))
 
     assert damaged.name in str(failed.value)
+
+
+def test_hot_rows_spill_to_a_folder_of_any_name(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "it's [a] *?"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    hot = MemoryHot()
+    keep(hot, [version()])
+
+    with open_union(hot, lake) as union:
+        assert len(hashes(union, "newest")) == 1
+    assert list(folder.iterdir()) == []
 
 
 def test_a_hot_store_that_does_not_answer_fails_the_reader_in_its_own_words(lake: Lake) -> None:

@@ -1,6 +1,5 @@
 """One contract for every hot store; the memory store is the specification. A new kind is one more param of `hot`."""
 
-from collections.abc import Iterable
 from itertools import permutations
 
 import pytest
@@ -272,6 +271,13 @@ def test_rows_come_in_batches_of_bounded_size_and_in_the_declared_shape(hot: Hot
     assert [row for batch in batches for row in from_batch(batch)] == rows
 
 
+def test_versions_of_one_attempt_at_one_clock_are_all_read_however_many(hot: Hot) -> None:
+    rows = [version(answers=[answer(score=float(score))]) for score in range(2100)]
+    put(hot, *rows)
+
+    assert {row.version for row in rows_of(hot)} == {row.version for row in rows}
+
+
 def test_other_slices_are_not_read(hot: Hot) -> None:
     put(hot, version(), version(batch_id="b2"), version(received=RECEIVED + WEEK), version(batch_id="b"))
 
@@ -372,10 +378,6 @@ def test_deleting_again_deletes_nothing(hot: Hot) -> None:
 # --- everything, for tables and audits ---
 
 
-def sorted_entries(entries: Iterable[Entry]) -> list[Entry]:
-    return sorted(entries)
-
-
 def test_all_learners_come_by_id_with_what_is_derived(hot: Hot) -> None:
     rows = [version(user_id=f"u{number:04d}", attempt_id=f"t{attempt}") for number in range(1100) for attempt in (1, 2)]
     put(hot, *rows)
@@ -385,9 +387,7 @@ def test_all_learners_come_by_id_with_what_is_derived(hot: Hot) -> None:
     found = list(hot.all_learners())
 
     assert [user_id for user_id, _ in found] == sorted({row.key.user_id for row in rows})
-    assert sorted_entries(entry for _, learner in found for entry in learner.entries) == sorted_entries(
-        Entry.of(row) for row in rows
-    )
+    assert sorted(entry for _, learner in found for entry in learner.entries) == sorted(Entry.of(row) for row in rows)
     assert {key: value for _, learner in found for key, value in learner.summaries.items()} == derived.summaries
 
 

@@ -20,6 +20,7 @@ from assess_core.errors import AssessError, BadSettings, NotOurTable, StoreUnava
 from assess_core.events import Accepted
 from assess_core.facts import NoFacts
 from assess_core.folding import Checks, fold
+from assess_core.ports import Position
 from assess_core.scores import Entry
 from assess_core.shards import shard_of
 from assess_core.slices import ArchiveSlice
@@ -310,6 +311,17 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(path: Path, monkeypatch
         fold(batch, alone, Checks(NoFacts()))
         fold(batch, again, Checks(NoFacts()))
     assert tables(again) == tables(alone)
+
+
+def test_a_write_that_breaks_off_leaves_nothing_behind_and_the_next_one_works(path: Path) -> None:
+    hot = SqliteHot(at(path))
+
+    with pytest.raises(OverflowError):
+        hot.commit({"a.jsonl": Position(1, 0), "b.jsonl": Position(2**70, 0)})
+    assert hot.positions() == {}
+
+    hot.commit({"a.jsonl": Position(1, 0)})
+    assert hot.positions() == {"a.jsonl": Position(1, 0)}
 
 
 def test_a_disk_that_refuses_to_write_says_what_to_do(path: Path) -> None:

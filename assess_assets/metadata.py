@@ -49,12 +49,12 @@ def _cell(value: object) -> str | int | float | bool:
 
 
 def bars(title: str, series: Bars) -> dg.MetadataValue:
-    """A bar chart, the series stacked, as a picture inside Markdown."""
+    """A bar chart, the series stacked, labels in the order given, as a picture inside Markdown."""
     # matplotlib takes a second to load and writes a font cache: not when definitions are loaded
     from matplotlib.figure import Figure
     from PIL import Image
 
-    labels = sorted({label for heights in series.values() for label in heights})
+    labels = list(dict.fromkeys(label for heights in series.values() for label in heights))
     figure = Figure(figsize=(6.4, 2.2), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     bottom = [0.0] * len(labels)

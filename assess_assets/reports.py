@@ -40,4 +40,4 @@ def look_into(path: Path, marks: Marks) -> Look:
                 share = float(row[marks.score] or 0) / maximum  # below 0, or infinite where the maximum is tiny
                 counts[int(min(max(share, 0.0) * _TENTHS, _TENTHS - 1))] += 1
     width = 100 // _TENTHS
-    return Look(first, {f"{tenth * width:02d}-{tenth * width + width} %": count for tenth, count in enumerate(counts)})
+    return Look(first, {f"{tenth * width}-{tenth * width + width} %": count for tenth, count in enumerate(counts)})

@@ -125,12 +125,9 @@ def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
 
 def urls(files: Sequence[LakeFile]) -> str:
     """The places of files as an SQL list."""
-    return f"[{', '.join(path(file.url) for file in files)}]"
-
-
-def path(text: str) -> str:
-    """A path as an SQL literal that names one file: as it stands `a*b` is a pattern and would read `axb` too."""
-    return literal(_PATTERN.sub(r"[\1]", text))
+    # a name of a folder above the lake is no pattern: `a*b` would read `axb` too
+    patterns = (_PATTERN.sub(r"[\1]", file.url) for file in files)
+    return f"[{', '.join(map(literal, patterns))}]"
 
 
 def literal(text: str) -> str:

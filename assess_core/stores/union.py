@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports import HotStore, Lake, LakeFile
 from assess_core.slices import IsoWeek
-from assess_core.stores.duck import connect, cursor, literal, parquet, path
+from assess_core.stores.duck import connect, cursor, literal, parquet
 from assess_core.stores.rows import HOT_SCHEMA, LAKE_SCHEMA
 
 _ROWS: Final = 1000
@@ -125,7 +125,7 @@ def _placed(spilled: Path | None, files: Sequence[LakeFile], batch_id: str | Non
         return lake
     return f"""
         SELECT {_COLUMNS}, question_of(question) AS question, -1::BIGINT AS file_index, file_row_number, 'hot' AS tier
-        FROM read_parquet({path(str(spilled))}) UNION ALL BY NAME {lake}"""
+        FROM read_parquet({literal(str(spilled))}) UNION ALL BY NAME {lake}"""
 
 
 class DuckUnion:

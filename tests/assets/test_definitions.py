@@ -91,3 +91,21 @@ def test_an_error_that_may_pass_is_left_to_retries_and_no_other_is(tmp_path: Pat
         raise SliceOpen("it is open")
 
     assert refused.value.allow_retries is False
+
+
+def test_dagster_keeps_its_own_books_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with dg.DagsterInstance.from_config(str(ROOT)) as instance:
+        ref = instance.get_ref()
+        folders = [
+            data.config_dict["base_dir"]
+            for data in (ref.storage_data, ref.local_artifact_storage_data, ref.compute_logs_data)
+            if data
+        ]
+        telemetry, retries = instance.telemetry_enabled, instance.run_retries_enabled
+
+    assert folders == [f".assess/dagster/{name}" for name in ("storage", "artifacts", "compute_logs")]
+    assert [path.name for path in tmp_path.iterdir()] == [".assess"]
+    assert not telemetry
+    assert not retries

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from assess_core.attempts import AttemptVersion
+from assess_core.attempts import AttemptVersion, total
 from assess_core.errors import NotOurTable
 from assess_core.ports import Stores
 from assess_core.settings import Settings
@@ -65,6 +65,17 @@ def test_the_numbers_are_the_same_when_some_or_all_is_in_the_lake(stores: Stores
     for row in rows:
         move(stores.hot, stores.lake, [row])
         assert weekly_activity(stores, [W05]) == before
+
+
+def test_scores_are_added_in_the_order_of_their_hashes(stores: Stores) -> None:
+    scores = (0.1, 1e16, 0.7, -1e16, 3.0, 1e15, -1e15, 0.3)
+    rows = [scored(score, user_id=f"u{score}") for score in scores]
+    keep(stores.hot, rows)
+
+    [found] = weekly_activity(stores, [W05])
+
+    by_hash = sorted(rows, key=lambda row: row.version.content_hash)
+    assert found.mean_score == total(row.total_score for row in by_hash) / len(rows)
 
 
 def test_scores_whose_sum_is_outside_floating_point_have_a_mean(stores: Stores) -> None:

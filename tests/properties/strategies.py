@@ -5,8 +5,10 @@ content is received in several weeks, also on both sides of a turn of the year; 
 recompute.
 """
 
+import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -147,6 +149,54 @@ def crowded_logs(max_size: int = 4, receipts: Sequence[int] = RECEIPTS) -> st.Se
         st.lists(st.sampled_from(receipts), min_size=2, max_size=max_size + 1, unique=True),
     )
     return st.one_of(logs(max_size, crowded_events, receipts), retries)
+
+
+busy_events = st.builds(
+    event,
+    user=st.sampled_from(LEARNERS[1:]),
+    batch=st.sampled_from(BATCHES),
+    attempted=st.sampled_from(CLOCKS[:2]),
+    answers=st.lists(answers, min_size=1, max_size=2),
+)
+"""Of four attempts, so that most have several versions, many with the same clock."""
+
+
+@st.composite
+def continuations(draw: st.DrawFn, log: Sequence[Line], receipts: Sequence[int] = RECEIPTS) -> list[Line]:
+    """Lines that come after a log: some of its own, received a little or a day earlier or later, and new ones."""
+    raws = [line.raw for line in draw(logs(3, busy_events, receipts))]
+    for old in draw(st.lists(st.sampled_from(log), max_size=4)) if log else []:
+        with suppress(ValueError, TypeError, KeyError):
+            message = json.loads(old.raw)
+            moved = message["receivedAt"] + draw(st.sampled_from([-DAY, -1, 1, DAY]))
+            raws.append(line(message["value"], moved))
+    return [Line(TOPIC, len(log) + number, raw) for number, raw in enumerate(draw(st.permutations(raws)), 1)]
+
+
+wild_texts = st.text(st.sampled_from("aZ'\"\\/\n\t\r\x01\x0b\x1f\x7f\u2028é😀{}[]:,<& "), max_size=5)
+wild_numbers = st.sampled_from(
+    [0, -0.0, 0.1 + 0.2, 1e-7, 1e-6, 1e-5, 1e15, 1e16, 2**60, 1e20, 1e21, 1e22, 5e-324, "1e3"]
+)
+wild_values = st.one_of(wild_texts, wild_numbers, st.none())
+wild_maps = st.lists(st.dictionaries(wild_texts, wild_values, max_size=2), max_size=2)
+wild_answers = st.builds(
+    lambda ets, item, data: {"ets": ets, "edata": {**data, "item": item}},
+    st.sampled_from(CLOCKS),
+    st.fixed_dictionaries(
+        {"params": wild_maps},
+        optional=dict.fromkeys(("id", "title", "desc", "type"), wild_texts) | {"maxscore": wild_numbers},
+    ),
+    st.fixed_dictionaries({"resvalues": wild_maps}, optional={"score": wild_numbers, "duration": wild_numbers}),
+)
+wild_events = st.builds(
+    event,
+    user=st.sampled_from(LEARNERS),
+    batch=st.sampled_from(BATCHES),
+    attempt=wild_texts,
+    attempted=st.sampled_from(CLOCKS),
+    answers=st.lists(wild_answers, min_size=1, max_size=3),
+)
+"""With texts and numbers that are hard to keep; the oracle does not take them."""
 
 
 @st.composite

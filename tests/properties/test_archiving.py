@@ -31,16 +31,17 @@ from tests.properties.strategies import (
     TOPIC,
     TURN_OF_THE_YEAR,
     Line,
-    crowded_logs,
+    busy_events,
+    continuations,
     deliveries,
     examples,
     logs,
     schedules,
-    shared,
+    wild_events,
 )
 from tests.properties.tables import expected, fold_all, rows, versions
 
-weeks = logs(max_size=5, receipts=TURN_OF_THE_YEAR)
+weeks = logs(5, busy_events, TURN_OF_THE_YEAR)
 EFFECTS = 100
 """About as many boundaries as it has to put two weeks away."""
 
@@ -52,23 +53,24 @@ def lakehouse() -> Iterator[Stores]:
 
 
 @examples(4)
-@given(st.data(), weeks)
+@given(st.data(), logs(5, st.one_of(wild_events, busy_events), TURN_OF_THE_YEAR))
 def test_no_answer_and_no_byte_of_a_report_changes_at_any_step_of_housekeeping(
     data: st.DataObject, log: list[Line]
 ) -> None:
     with lakehouse() as stores:
         fold_all([log], stores.hot)
-        slices = stores.hot.slices()
+        put_away(stores)
+        later = data.draw(continuations(log, TURN_OF_THE_YEAR))
+        fold_all([later], stores.hot)
         before = answers(stores)
 
+        slices = stores.hot.slices()
         archiving.archive(slices, stores, NOW)
         archiving.verify(slices, stores, NOW)
-        archiving.clear(slices[: len(slices) // 2], stores, NOW)
+        archiving.clear(slices[::2], stores, NOW)
         assert answers(stores) == before
         archiving.clear(slices, stores, NOW)
-        assert rows(stores.hot) == []
-        assert answers(stores) == before
-        fold_all(data.draw(deliveries(log)), stores.hot)
+        fold_all(data.draw(deliveries([*log, *later])), stores.hot)
         assert rows(stores.hot) == []
         assert answers(stores) == before
 
@@ -106,28 +108,28 @@ def test_housekeeping_interrupted_anywhere_changes_no_table_and_a_rerun_finishes
         assert_right(stores, log)
 
 
-@examples(8)
-@given(st.data(), st.one_of(weeks, crowded_logs(receipts=TURN_OF_THE_YEAR)))
+@examples(12)
+@given(st.data(), weeks)
 def test_a_version_written_between_verify_and_clear_survives_newer_or_older(
     data: st.DataObject, log: list[Line]
 ) -> None:
-    early, late = data.draw(shared(log))
+    later = data.draw(continuations(log, TURN_OF_THE_YEAR))
     with lakehouse() as stores:
-        fold_all([early], stores.hot)
+        fold_all([log], stores.hot)
         slices = stores.hot.slices()
         archiving.archive(slices, stores, NOW)
         archiving.verify(slices, stores, NOW)
         verified = {row.row_key for row in rows(stores.hot)}
-        fold_all([late], stores.hot)
+        fold_all([later], stores.hot)
         written = {row.row_key for row in rows(stores.hot)} - verified
 
         archiving.clear(slices, stores, NOW)
 
         assert {row.row_key for row in rows(stores.hot)} == written
-        assert_right(stores, log)
+        assert_right(stores, [*log, *later])
         put_away(stores)
         assert rows(stores.hot) == []
-        assert_right(stores, log)
+        assert_right(stores, [*log, *later])
 
 
 @examples(8)
@@ -171,19 +173,19 @@ def test_two_archivers_at_once_write_each_version_once(log: list[Line], schedule
 def test_housekeeping_beside_a_writer_loses_nothing(
     data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
 ) -> None:
-    early, late = data.draw(shared(log))
+    later = data.draw(continuations(log, TURN_OF_THE_YEAR))
     with lakehouse() as stores:
-        fold_all([early], stores.hot)
+        fold_all([log], stores.hot)
         turns = Turns(schedule)
         together = watched_stores(stores, turns.boundary)
 
-        raised = turns.run(partial(put_away, together), partial(fold_all, [late], together.hot))
+        raised = turns.run(partial(put_away, together), partial(fold_all, [later], together.hot))
 
         assert raised == [None, None]
-        assert_right(stores, log)
+        assert_right(stores, [*log, *later])
         put_away(stores)
         assert rows(stores.hot) == []
-        assert_right(stores, log)
+        assert_right(stores, [*log, *later])
 
 
 PROCESSES = 3

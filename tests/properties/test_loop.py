@@ -20,6 +20,8 @@ from tests.properties.strategies import (
     TOPIC,
     TURN_OF_THE_YEAR,
     Line,
+    busy_events,
+    continuations,
     deliveries,
     examples,
     logs,
@@ -27,7 +29,7 @@ from tests.properties.strategies import (
 )
 from tests.properties.tables import expected, fold_all, rows
 
-some_lines = logs(max_size=3, receipts=TURN_OF_THE_YEAR)
+some_lines = logs(3, busy_events, TURN_OF_THE_YEAR)
 
 
 class Loop(RuleBasedStateMachine):
@@ -60,9 +62,9 @@ class Loop(RuleBasedStateMachine):
     def begin(self, lines: list[Line]) -> None:
         fold_all([self.append(lines)], self.stores.hot)
 
-    @rule(lines=some_lines)
-    def fold(self, lines: list[Line]) -> None:
-        fold_all([self.append(lines)], self.stores.hot)
+    @rule(data=st.data())
+    def fold(self, data: st.DataObject) -> None:
+        fold_all([self.append(data.draw(continuations(self.log, TURN_OF_THE_YEAR)))], self.stores.hot)
 
     @rule(data=st.data(), lines=some_lines, dies_after=st.integers(0, 20))
     def crash_while_folding_and_replay(self, data: st.DataObject, lines: list[Line], dies_after: int) -> None:
@@ -97,11 +99,11 @@ class Loop(RuleBasedStateMachine):
     def crash_while_putting_away(self, dies_after: int) -> None:
         until_crash(partial(put_away, watched_stores(self.stores, Fuse(dies_after))))
 
-    @rule(lines=some_lines, schedule=schedules)
-    def put_away_while_lines_arrive(self, lines: list[Line], schedule: list[tuple[int, int]]) -> None:
+    @rule(data=st.data(), schedule=schedules)
+    def put_away_while_lines_arrive(self, data: st.DataObject, schedule: list[tuple[int, int]]) -> None:
         turns = Turns(schedule)
         together = watched_stores(self.stores, turns.boundary)
-        new = self.append(lines)
+        new = self.append(data.draw(continuations(self.log, TURN_OF_THE_YEAR)))
         assert turns.run(partial(put_away, together), partial(fold_all, [new], together.hot)) == [None, None]
 
     @rule()

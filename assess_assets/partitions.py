@@ -32,12 +32,3 @@ def slices_of(keys: Iterable[str]) -> list[ArchiveSlice]:
 def week_of(key: str) -> IsoWeek:
     """The ISO week that a key of `iso_weeks` names."""
     return IsoWeek.of(clock(key))
-
-
-def is_accepted(key: str) -> bool:
-    """Whether Dagster takes the text as a partition key; it refuses `...` and control characters."""
-    try:
-        archive_slices.build_add_request([key])
-    except dg.DagsterInvalidDefinitionError:
-        return False
-    return True

@@ -1,26 +1,14 @@
 """Decisions over partition keys: which to register, and which ranges of registered ones to ask for."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 
-class Registration(NamedTuple):
-    """What one tick registers, in this order."""
-
-    keys: list[str]
-    refused: list[str]
-    """What Dagster cannot take as a key."""
-
-
-def to_register(
-    known: Iterable[str], registered: Collection[str], accepts: Callable[[str], bool], most: int
-) -> Registration:
+def to_register(known: Iterable[str], registered: Collection[str], most: int) -> list[str]:
     """The first of the known keys that are not registered yet, at most `most`; `known` is in the order to keep."""
     there = set(registered)
-    new = [key for key in known if key not in there]
-    refused = [key for key in new if not accepts(key)]
-    unwanted = set(refused)
-    return Registration([key for key in new if key not in unwanted][:most], refused)
+    return list(islice((key for key in known if key not in there), most))
 
 
 class Range(NamedTuple):

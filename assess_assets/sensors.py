@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from assess_assets.partitions import archive_slices, batches, is_accepted
-from assess_assets.registration import Registration, to_register
+from assess_assets.partitions import archive_slices, batches
+from assess_assets.registration import to_register
 from assess_assets.resources import Lakehouse
 from assess_core.archiving import closed
 
@@ -12,33 +12,17 @@ MOST_A_TICK = 5000  # so that a first tick over years of slices stays within sec
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
-    """Registers slices that are closed, by week, then batch, and batches; at most 5,000 of each a tick.
-
-    What Dagster cannot take as a key (it refuses `...` and control characters) is named by the tick: such a slice or
-    batch has no partition, but `assess archive`, `verify`, `clear` and `exhaust` take it.
-    """
+    """Registers slices that are closed, by week, then batch, and batches; at most 5,000 of each a tick."""
     with lakehouse.open() as opened:
         unread = opened.unread
         known = {*opened.stores.hot.slices(), *(entry.slice for entry in opened.stores.lake.manifest())}
         over = closed(known, opened.now, opened.settings.grace, unread)
     there, there_too = (context.instance.get_dynamic_partitions(str(each.name)) for each in (archive_slices, batches))
-    slices = to_register(map(str, over), there, is_accepted, MOST_A_TICK)
-    reports = to_register(sorted({slice_.batch_id for slice_ in known}), there_too, is_accepted, MOST_A_TICK)
-    requests = [archive_slices.build_add_request(slices.keys), batches.build_add_request(reports.keys)]
+    slices = to_register(map(str, over), there, MOST_A_TICK)
+    reports = to_register(sorted({slice_.batch_id for slice_ in known}), there_too, MOST_A_TICK)
+    requests = [archive_slices.build_add_request(slices), batches.build_add_request(reports)]
+    waiting = f"; no slice is closed while the log has unread lines ({unread})" if unread else ""
     return dg.SensorResult(
-        skip_reason=_said(slices, reports, unread),
+        skip_reason=f"registered {len(slices)} slices and {len(reports)} batches{waiting}",
         dynamic_partitions_requests=[request for request in requests if request.partition_keys],
     )
-
-
-def _said(slices: Registration, reports: Registration, unread: str | None) -> str:
-    """What a tick says beside the sensor's name."""
-    said = [f"registered {len(slices.keys)} slices and {len(reports.keys)} batches"]
-    if unread:
-        said.append(f"no slice is closed while the log has unread lines ({unread})")
-    if refused := [*slices.refused, *reports.refused]:
-        said.append(
-            f"Dagster cannot take {', '.join(map(repr, refused))} as a partition: "
-            "use `assess archive`, `assess verify`, `assess clear` and `assess exhaust`"
-        )
-    return "; ".join(said)

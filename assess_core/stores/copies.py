@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from assess_core.attempts import RowKey
 from assess_core.errors import StoreUnavailable, VerifyFailed
@@ -18,9 +19,9 @@ from assess_core.ports import Compared, HotStore, LakeFile, Missing
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.duck import connect, cursor, parquet, urls
 from assess_core.stores.hot_rows import in_order
-from assess_core.stores.rows import LAKE_SCHEMA, row_key
+from assess_core.stores.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 
-_KEYS: Final = 500
+_DELETED: Final = 500
 """Rows that clear deletes at a time."""
 
 _UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
@@ -58,19 +59,31 @@ SELECT slice, count(*), min(struct_pack({_KEY})) FROM copies WHERE NOT sound GRO
 
 _SAME: Final = "hot.content_hash = copies.content_hash AND hot.updated_on = copies.updated_on"
 
-# a join gives its rows in any order, so it gives only their places
-_MISSING: Final = f"SELECT place FROM hot ANTI JOIN copies ON {_SAME} ORDER BY place"
+# an inner join, for it puts the few hot rows of a chunk into its hash table, whatever the number of copies
+_HELD: Final = f"SELECT DISTINCT place FROM copies JOIN hot ON {_SAME}"
 
 _NESTED: Final = f"""
 SELECT {", ".join(f"question_of(question) AS {name}" if name == "question" else name for name in LAKE_SCHEMA.names)}
 FROM hot
 """
 
-_COMPARE: Final = f"""
-INSERT INTO compared
-SELECT batch_id, user_id, course_id, content_id, attempt_id, epoch_ms(last_attempted_on), has_answers, content_hash,
-    epoch_ms(updated_on), EXISTS (FROM copies WHERE {_SAME})
+_HOT: Final = """
+SELECT batch_id, user_id, course_id, content_id, attempt_id, last_attempted_on, has_answers, content_hash, updated_on
 FROM hot
+"""
+
+_COUNTS: Final = f"""
+SELECT batch_id, isoyear(make_timestamp(epoch_us(updated_on))), week(make_timestamp(epoch_us(updated_on))),
+    count(*) FILTER (held), count(*) FILTER (NOT held)
+FROM (SELECT *, EXISTS (FROM copies WHERE {_SAME}) AS held FROM read AS hot)
+GROUP BY ALL
+"""
+
+_KEYS: Final = f"""
+SELECT batch_id, user_id, course_id, content_id, attempt_id, epoch_ms(last_attempted_on), has_answers, content_hash,
+    epoch_ms(updated_on)
+FROM read AS hot SEMI JOIN copies ON {_SAME}
+ORDER BY date_trunc('week', make_timestamp(epoch_us(updated_on))), batch_id
 """
 
 
@@ -180,39 +193,35 @@ class DuckCopies:
 
     def _missing(self, hot: HotStore, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
         for chunk in in_order(hot, self._slices):
-            narrow = chunk.select(["content_hash", "updated_on"])
-            places = self._with_hot(narrow.append_column("place", pa.array(range(chunk.num_rows))), _MISSING)
-            rows = chunk.take(places["place"])
+            rows = chunk.filter(self._is_missing(chunk))
             for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
                 slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])
                 appended[slice_] = appended.get(slice_, 0) + count["count_all"]
             if rows.num_rows:
                 yield from self._with_hot(rows, _NESTED).cast(LAKE_SCHEMA).to_batches()
 
+    def _is_missing(self, chunk: pa.Table) -> pa.Array:
+        places = pa.array(range(chunk.num_rows), pa.int64())
+        keys = chunk.select(["content_hash", "updated_on"]).append_column("place", places)
+        held = self._with_hot(keys, _HELD)["place"]
+        return pc.invert(pc.is_in(places, value_set=held))
+
     def compare(self, hot: HotStore) -> Compared:
-        self._duck.execute(
-            "CREATE OR REPLACE TABLE compared (batch_id VARCHAR, user_id VARCHAR, course_id VARCHAR, "
-            "content_id VARCHAR, attempt_id VARCHAR, last_attempted_on BIGINT, has_answers BOOLEAN, "
-            "content_hash BLOB, received_at BIGINT, held BOOLEAN)"
-        )
+        # read to the end first, then joined once: a join for each chunk would take the square of the rows
+        self._with_hot(HOT_SCHEMA.empty_table(), f"CREATE OR REPLACE TABLE read AS {_HOT}")
         for chunk in in_order(hot, self._slices):
-            self._with_hot(chunk.drop_columns(["question"]), _COMPARE)
-        counted = self._query(
-            "SELECT batch_id, year, week, count(*) FILTER (held), count(*) FILTER (NOT held) FROM (SELECT *, "
-            "isoyear(make_timestamp(received_at * 1000)) AS year, week(make_timestamp(received_at * 1000)) AS week "
-            "FROM compared) GROUP BY ALL"
-        )
+            self._with_hot(chunk.drop_columns(["question"]), f"INSERT INTO read {_HOT}")
         held: dict[ArchiveSlice, int] = {}
         left: dict[ArchiveSlice, int] = {}
-        for batch_id, year, week, in_lake, in_hot in counted:
+        for batch_id, year, week, in_lake, in_hot in self._query(_COUNTS):
             slice_ = ArchiveSlice(IsoWeek(year, week), batch_id)
             held[slice_], left[slice_] = in_lake, in_hot
-        return Compared(held, left, self._held())
+        return Compared(held, left, self._keys())
 
-    def _held(self) -> Iterator[list[RowKey]]:
+    def _keys(self) -> Iterator[list[RowKey]]:
         with cursor(self._duck) as duck:
-            duck.execute("SELECT * EXCLUDE held FROM compared WHERE held ORDER BY rowid")
-            while rows := duck.fetchmany(_KEYS):
+            duck.execute(_KEYS)
+            while rows := duck.fetchmany(_DELETED):
                 keys = [row_key(row) for row in rows]
                 yield from (list(group) for _, group in groupby(keys, itemgetter(0)))
 

@@ -1,13 +1,11 @@
 """Attempts: in the hot store as they happen, in the lake for good, then cleared from the hot store."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import dagster as dg
 
 from assess_assets.checks import verification, verification_result
-from assess_assets.metadata import bars, table
-from assess_assets.outcomes import NOTHING, conclude, of_slices
+from assess_assets.outcomes import NOTHING, conclude, of_slices, of_views
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import Lakehouse
 from assess_core.archiving import archive, clear, require_closed, require_known, slice_views, verify
@@ -32,21 +30,7 @@ def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
     """How many rows both tiers hold, by week, and which slices wait for what."""
     with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
-        hot, lake = Counter[str](), Counter[str]()
-        for view in views:
-            hot[str(view.slice.week)] += view.hot_rows
-            lake[str(view.slice.week)] += view.lake_rows
-        newest = sorted((view for view in views if view.hot_rows), key=lambda view: view.slice, reverse=True)
-        return dg.ObserveResult(
-            asset_key="hot_attempts",
-            metadata={
-                "rows": hot.total(),
-                "seconds": round(opened.seconds, 3),
-                "slices": dg.MetadataValue.json(Counter(view.status.value for view in views)),
-                "preview": table([{"slice": str(view.slice), "rows": view.hot_rows} for view in newest]),
-                "picture": bars("rows by week", {"hot store": hot, "lake": lake}),
-            },
-        )
+        return dg.ObserveResult(asset_key="hot_attempts", metadata=of_views(views, seconds=opened.seconds))
 
 
 @dg.asset(

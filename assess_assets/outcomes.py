@@ -1,12 +1,13 @@
 """How a run over several partitions ends: what was done is on record even where some were refused."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
 
 import dagster as dg
 
-from assess_assets.metadata import Metadata, bars, shown, table
+from assess_assets.metadata import PREVIEW_ROWS, Metadata, bars, shown, table
+from assess_core.archiving import SliceView
 from assess_core.slices import ArchiveSlice
 
 NOTHING: Final = cast(dg.DagsterType, dg.Nothing)
@@ -53,4 +54,20 @@ def of_slices(
             "dagster/partition_row_count": dg.MetadataValue.int(figures["rows"]),
         }
         for slice_, figures in numbers.items()
+    }
+
+
+def of_views(views: Sequence[SliceView], *, seconds: float) -> Metadata:
+    """What an observation of the hot store shows: rows of both tiers by week, and how far the slices have come."""
+    hot, lake = Counter[str](), Counter[str]()
+    for view in views:
+        hot[str(view.slice.week)] += view.hot_rows
+        lake[str(view.slice.week)] += view.lake_rows
+    newest = [{"slice": str(view.slice), "rows": view.hot_rows} for view in reversed(views) if view.hot_rows]
+    return {
+        "rows": dg.MetadataValue.int(hot.total()),
+        "seconds": dg.MetadataValue.float(round(seconds, 3)),
+        "slices": dg.MetadataValue.json(Counter(view.status.value for view in views)),
+        "picture": bars("rows by week", {"hot store": hot, "lake": lake}),
+        "newest": table(newest[:PREVIEW_ROWS]),
     }

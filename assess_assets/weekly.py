@@ -1,14 +1,16 @@
 """Weekly analytics, in a table of the lake."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import dagster as dg
 
 from assess_assets.archive import archived_attempts
-from assess_assets.metadata import bars, shown
+from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.partitions import everything, iso_weeks, week_of
 from assess_assets.resources import Lakehouse
-from assess_core.weekly import refresh
+from assess_core.slices import IsoWeek
+from assess_core.weekly import Refreshed, refresh
 
 
 @dg.asset(
@@ -23,17 +25,29 @@ def weekly_activity(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> 
     weeks = {key: week_of(key) for key in context.partition_keys}
     with lakehouse.open() as opened:
         refreshed = refresh(opened.stores, opened.weekly, set(weeks.values()))
-        batches = Counter(row.slice.week for row in refreshed.rows)
-        attempts = Counter[str]()
-        for row in refreshed.rows:
-            attempts[str(row.slice.week)] += row.attempts
-        preview = [
-            {"batch": row.slice.batch_id, "week": str(row.slice.week), "attempts": row.attempts}
-            | {"learners": row.learners, "mean score": row.mean_score}
-            for row in refreshed.rows
-        ]
-        picture = bars("attempts by week", {"attempts": attempts})
-        size, seconds = refreshed.bytes, opened.seconds
-        for key, week in weeks.items():
-            numbers = shown(rows=batches[week], size=size, seconds=seconds, preview=preview, picture=picture)
-            context.add_asset_metadata(numbers, partition_key=key)
+        for key, metadata in _shown(weeks, refreshed, opened.seconds).items():
+            context.add_asset_metadata(metadata, partition_key=key)
+
+
+def _shown(weeks: Mapping[str, IsoWeek], refreshed: Refreshed, seconds: float) -> dict[str, Metadata]:
+    """What the weeks of a run show, by partition key: each its own rows, and the table and picture of the whole run."""
+    batches = Counter(row.slice.week for row in refreshed.rows)
+    attempts = Counter[str]()
+    for row in refreshed.rows:
+        attempts[str(row.slice.week)] += row.attempts
+    preview = [
+        {
+            "batch": row.slice.batch_id,
+            "week": str(row.slice.week),
+            "attempts": row.attempts,
+            "learners": row.learners,
+            "mean score": row.mean_score,
+        }
+        for row in refreshed.rows
+    ]
+    picture = bars("attempts by week", {"attempts": attempts})
+    size = refreshed.bytes
+    return {
+        key: shown(rows=batches[week], size=size, seconds=seconds, preview=preview, picture=picture)
+        for key, week in weeks.items()
+    }

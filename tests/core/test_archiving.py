@@ -29,6 +29,7 @@ from tests.loop import NOW, put_away
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
 W6 = ArchiveSlice.parse("b1|2024-W06")
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "content-hash.md"
 LATER = NOW + DAY
 """When something is done again: an entry that is written anew shows it."""
 
@@ -61,6 +62,14 @@ def test_archive_copies_a_slice_and_says_in_the_manifest_what_the_lake_holds(sto
     assert done[W5].contents == entry.contents
     assert done[W5].appended == 5
     assert entry.contents[:4] == (5, 5, 4, sum(row.total_score for row in five_versions()))
+
+
+def test_the_digest_is_the_documented_one(stores: Stores) -> None:
+    keep(stores.hot, [version(), version(user_id="u2", received=RECEIVED + 1)])
+
+    digest = archive([W5], stores, NOW)[W5].contents.digest
+
+    assert f"| digest of a slice of both | `{digest}` |" in DOCUMENTED.read_text(encoding="utf-8")
 
 
 def test_archive_deletes_nothing_from_the_hot_store(stores: Stores) -> None:

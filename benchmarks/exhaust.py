@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -127,8 +128,9 @@ def _timed(write: Callable[[], Path]) -> Measured:
 
 
 def _alone(measure: Callable[[Path], Measured], home: Path) -> Measured:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (home,))
+    # an executor: a Pool waits for ever when its process dies
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        return alone.submit(measure, home).result()
 
 
 def main(answers: int = 1_000_000) -> Reached:

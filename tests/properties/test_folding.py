@@ -118,14 +118,14 @@ def test_two_writers_at_once_leave_the_tables_of_the_oracle(
 def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
     data: st.DataObject, log: list[Line], shards: int
 ) -> None:
-    some, everything = data.draw(deliveries(log, everything=False, max_cuts=0)), data.draw(deliveries(log, max_cuts=1))
+    theirs, ours = (data.draw(deliveries(part, max_cuts=0)) for part in data.draw(shared(log)))
     boundaries = Fuse()
-    fold_all(some, watched(MemoryHot(shards, on_write=boundaries), boundaries))
+    fold_all(theirs, watched(MemoryHot(shards, on_write=boundaries), boundaries))
 
     for stops_after in range(boundaries.calls):
         turns = Turns([(0, stops_after), (1, NEVER)])
         hot = MemoryHot(shards, on_write=turns.boundary)
-        zombie, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (some, everything))
+        zombie, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
         assert turns.run(zombie, successor) == [None, None]
         assert tables(hot) == expected(log)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assess_core.stores.sqlite import SqliteHot
-from tests.properties.interruptions import Fuse, Turns, until_crash, watched
+from tests.properties.interruptions import NEVER, Fuse, Turns, until_crash, watched
 from tests.properties.strategies import Facts, Line, crowded_logs, deliveries, examples, facts, logs, schedules, shared
 from tests.properties.tables import expected, fold_all, rows, tables
 
@@ -20,7 +20,7 @@ def sqlite(shards: int) -> Iterator[SqliteHot]:
         yield SqliteHot(f"sqlite:///{folder}/hot.sqlite?shards={shards}")
 
 
-@examples(12)
+@examples(50)
 @given(st.data(), logs(), st.integers(1, 4), facts)
 def test_crash_after_crash_is_mended_when_the_log_repeats(
     data: st.DataObject, log: list[Line], shards: int, facts: Facts | None
@@ -34,7 +34,7 @@ def test_crash_after_crash_is_mended_when_the_log_repeats(
         assert tables(hot) == expected(log, facts)
 
 
-@examples(12)
+@examples(50)
 @given(st.data(), crowded_logs(), schedules)
 def test_two_writers_at_once_leave_the_tables_of_the_oracle(
     data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
@@ -49,7 +49,25 @@ def test_two_writers_at_once_leave_the_tables_of_the_oracle(
         assert tables(hot) == expected(log)
 
 
-@examples(8)
+@examples(20)
+@given(st.data(), crowded_logs(3))
+def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
+    data: st.DataObject, log: list[Line]
+) -> None:
+    theirs, ours = (data.draw(deliveries(part, max_cuts=0)) for part in data.draw(shared(log)))
+    boundaries = Fuse()
+    with sqlite(1) as hot:
+        fold_all(theirs, watched(hot, boundaries))
+
+    for stops_after in range(boundaries.calls):
+        turns = Turns([(0, stops_after), (1, NEVER)])
+        with sqlite(1) as hot:
+            zombie, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
+            assert turns.run(zombie, successor) == [None, None]
+            assert tables(hot) == expected(log)
+
+
+@examples(20)
 @given(st.data(), logs(max_size=5))
 def test_a_replay_writes_no_row_that_was_deleted_since(data: st.DataObject, log: list[Line]) -> None:
     with sqlite(3) as hot:

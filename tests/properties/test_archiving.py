@@ -15,6 +15,7 @@ from assess_core import archiving
 from assess_core.ports import Stores
 from assess_core.stores.sqlite import SqliteHot
 from tests.factories import event, line
+from tests.loop import pages, queries
 from tests.properties.interruptions import Fuse, Turns, until_crash
 from tests.properties.lakehouse import (
     NOW,
@@ -134,22 +135,24 @@ def test_a_version_written_between_verify_and_clear_survives_newer_or_older(
 
 @examples(8)
 @given(log=weeks, schedule=schedules)
-def test_a_report_that_runs_while_slices_are_archived_and_cleared_misses_nothing(
-    log: list[Line], schedule: list[tuple[int, int]]
-) -> None:
+def test_a_reader_beside_archive_and_clear_misses_nothing(log: list[Line], schedule: list[tuple[int, int]]) -> None:
     wanted = expected(log)
     with lakehouse() as stores:
         fold_all([log], stores.hot)
+        learners = sorted({key[0] for key in wanted["attempts"]})
+        before = {user: pages(queries(stores, stores.exhausts, NOW), 2, user_id=user) for user in learners}
         turns = Turns(schedule)
-        housekeeping = partial(put_away, watched_stores(stores, turns.boundary))
+        together = watched_stores(stores, turns.boundary)
 
         def reports() -> None:
             for _ in range(2):
-                hot, lake, newest = read(watched_stores(stores, turns.boundary))
+                hot, lake, newest = read(together)
                 assert versions(hot + lake) == wanted["attempts"]
                 assert newest == newest_of(wanted)
+                ask = queries(together, stores.exhausts, NOW)
+                assert {user: pages(ask, 2, user_id=user) for user in learners} == before
 
-        assert turns.run(housekeeping, reports) == [None, None]
+        assert turns.run(partial(put_away, together), reports) == [None, None]
 
 
 @examples(6)

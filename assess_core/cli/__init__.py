@@ -12,22 +12,23 @@ from assess_core.errors import AssessError
 from assess_core.settings import Settings
 
 COMMANDS: Final = {
-    "ingest": "ingest",
-    "failed": "failed",
-    "table": "tables",
-    "score": "tables",
-    "slices": "archive",
-    "archive": "archive",
-    "verify": "archive",
-    "clear": "archive",
-    "exhaust": "exhaust",
-    "sample-events": "samples",
-    "demo": "demo",
-    "api": "serve",
-    "up": "serve",
-    "settings": "about",
-    "doctor": "about",
+    "ingest": ("ingest", "Fold events into the hot store."),
+    "failed": ("failed", "List, show and replay events that were set aside."),
+    "table": ("tables", "Print a table of the stores."),
+    "score": ("tables", "Print the score that a learner reads."),
+    "slices": ("archive", "List slices: how far each has come."),
+    "archive": ("archive", "Copy closed slices to the lake."),
+    "verify": ("archive", "Read them back and prove the manifest."),
+    "clear": ("archive", "Delete from the hot store what was verified."),
+    "exhaust": ("exhaust", "Write a report of a batch."),
+    "sample-events": ("samples", "Make a log to play with."),
+    "demo": ("demo", "Run the whole loop on sample events."),
+    "api": ("serve", "Serve GraphQL, GraphiQL and the read API."),
+    "up": ("serve", "Run stream, Dagster and API together."),
+    "settings": ("about", "Print the settings that are in force."),
+    "doctor": ("about", "Check everything, and say what to type."),
 }
+"""Command -> the module it is in, and what the list of commands says of it."""
 
 
 class _Commands(click.Group):
@@ -39,9 +40,14 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"assess_core.cli.{COMMANDS[cmd_name]}")
+        module = import_module(f"assess_core.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without loading one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         try:

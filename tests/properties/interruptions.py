@@ -28,6 +28,19 @@ class Fuse:
         self.calls += 1
 
 
+class At:
+    """Does something else at one of its calls, counted from 0."""
+
+    def __init__(self, call: int, something: Callable[[], object]) -> None:
+        self._call = call
+        self._something = something
+
+    def __call__(self) -> None:
+        self._call -= 1
+        if self._call == -1:
+            self._something()
+
+
 def until_crash(work: Callable[[], object]) -> None:
     """Do the work until its fuse blows, or to its end."""
     with suppress(Crash):

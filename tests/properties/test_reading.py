@@ -1,0 +1,71 @@
+"""Rule 4, all of it: whatever the moment at which rows go from the hot store to the lake, a reader has them once."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from assess_core.exhaust import Report, write_exhaust
+from assess_core.ports import Stores
+from assess_core.stores.memory import MemoryHot
+from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, line
+from tests.lakes import move
+from tests.loop import pages, queries
+from tests.properties.interruptions import At, Fuse
+from tests.properties.lakehouse import open_stores, read, watched_stores
+from tests.properties.strategies import TOPIC, Line
+from tests.properties.tables import fold_all, rows
+
+Reader = Callable[[Stores], object]
+
+LOG: Final = [
+    Line(TOPIC, number, raw)
+    for number, raw in enumerate(
+        [
+            line(event(attempt="t1")),
+            line(event(attempt="t1", attempted=ATTEMPTED + 1)),  # supersedes the first
+            line(event(attempt="t2"), RECEIVED + WEEK),
+            line(event(user="u2"), RECEIVED + WEEK),
+        ],
+        1,
+    )
+]
+
+
+def everything_in_a_union(stores: Stores) -> object:
+    hot, lake, newest = read(stores)
+    return {(row.row_key, row.question) for row in hot + lake}, newest  # a copy may be in both tiers for a moment
+
+
+READERS: Final[dict[str, Reader]] = {
+    "a union": everything_in_a_union,
+    "a learner's attempts": lambda stores: pages(queries(stores, stores.exhausts), 1, user_id="u1"),
+    "a batch's attempts": lambda stores: pages(queries(stores, stores.exhausts), 2, batch_id="b1"),
+    "a batch in numbers": lambda stores: queries(stores, stores.exhausts).batch("b1"),
+    "the response exhaust": lambda stores: write_exhaust(stores, "b1", Report.RESPONSE).path.read_bytes(),
+    "the score exhaust": lambda stores: write_exhaust(stores, "b1", Report.SCORE).path.read_bytes(),
+}
+
+
+def filled(folder: Path) -> Stores:
+    stores = open_stores(folder, MemoryHot(1))
+    fold_all([LOG], stores.hot)
+    return stores
+
+
+def move_all(stores: Stores) -> None:
+    """Archive and clear in one go."""
+    move(stores.hot, stores.lake, rows(stores.hot))
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
+def test_rows_that_are_put_away_at_any_moment_of_a_read_are_in_it_once(reader: Reader, tmp_path: Path) -> None:
+    boundaries = Fuse()
+    answer = reader(watched_stores(filled(tmp_path / "undisturbed"), boundaries))
+
+    for moment in range(boundaries.calls):
+        stores = filled(tmp_path / str(moment))
+        assert reader(watched_stores(stores, At(moment, partial(move_all, stores)))) == answer
+        assert rows(stores.hot) == []

@@ -2,7 +2,7 @@
 
     quick      (default) the number that each test asks for, other ones each time
     ci         the same number, always the same examples; chosen where CI=true
-    thorough   forty times as many: some twenty minutes on one core, for a change of folding, archiving or a store
+    thorough   forty times as many: about an hour on one core, for a change of folding, archiving or a store
 
     HYPOTHESIS_PROFILE=thorough python -m pytest tests/properties
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, cast
 from urllib.parse import quote
 
+from assess_core.archiving import known
 from assess_core.errors import ReportFailed, StoreUnavailable, UnknownBatch
 from assess_core.ports import Stores, Union
 
@@ -156,10 +157,8 @@ def _attempts(union: Union, course_id: str | None) -> int:
 
 
 def _is_known(stores: Stores, union: Union, batch_id: str) -> bool:
-    return (
-        any(slice_.batch_id == batch_id for slice_ in stores.hot.slices())
-        or any(entry.slice.batch_id == batch_id for entry in stores.lake.manifest())
-        or any(union.rows("SELECT 1 AS known FROM copies LIMIT 1"))
+    return any(slice_.batch_id == batch_id for slice_ in known(stores)) or any(
+        union.rows("SELECT 1 AS known FROM copies LIMIT 1")
     )
 
 

@@ -19,7 +19,7 @@ from assess_core.paging import FIRST, check_first, read_cursor
 from assess_core.ports import Stores
 from assess_core.scores import Entry, derive, newest_versions
 from assess_core.settings import Settings
-from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.slices import IsoWeek
 from assess_core.views import Attempt, Overview, Page, Score, Scores, WeekCounts
 from assess_core.wiring import log_folder, open_stores
 
@@ -254,11 +254,7 @@ class Queries:
 
     def _require_known(self, batch_id: str) -> None:
         """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
-
-        def names_it(slices: Collection[ArchiveSlice]) -> bool:
-            return any(slice_.batch_id == batch_id for slice_ in slices)
-
-        if not names_it(self._stores.hot.slices()) and not names_it([e.slice for e in self._stores.lake.manifest()]):
+        if not any(slice_.batch_id == batch_id for slice_ in archiving.known(self._stores)):
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists what there is")
 
 

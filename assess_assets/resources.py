@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from assess_core import logs
 from assess_core.errors import AssessError
 from assess_core.ports import Stores
 from assess_core.settings import Settings
+from assess_core.slices import Unread
 from assess_core.weekly import WeeklyTable
-from assess_core.wiring import log_folder, open_stores, open_weekly
+from assess_core.wiring import open_stores, open_weekly
 
 
 class Opened(NamedTuple):
@@ -26,9 +26,9 @@ class Opened(NamedTuple):
     started: float
 
     @property
-    def unread(self) -> str | None:
-        """Which lines of the log nobody folded yet, as a phrase; None when there are none."""
-        return logs.unread(log_folder(self.settings), self.stores.positions)
+    def unread(self) -> Unread | None:
+        """Which events of the log nobody folded yet."""
+        return self.stores.log.unread()
 
     @property
     def weekly(self) -> WeeklyTable:

@@ -21,7 +21,7 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
     slices = to_register(map(str, over), there, MOST_A_TICK)
     reports = to_register(sorted({slice_.batch_id for slice_ in slices_known}), there_too, MOST_A_TICK)
     requests = [archive_slices.build_add_request(slices), batches.build_add_request(reports)]
-    waiting = f"; no slice is closed while the log has unread lines ({unread})" if unread else ""
+    waiting = f"; slices wait while the log has unread events ({unread.what})" if unread else ""
     return dg.SensorResult(
         skip_reason=f"registered {len(slices)} slices and {len(reports)} batches{waiting}",
         dynamic_partitions_requests=[request for request in requests if request.partition_keys],

@@ -14,7 +14,7 @@ from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFail
 from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, by_slice, problem
 from assess_core.ports import Copies, HotStore, Lake, Stores
 from assess_core.slice_status import SliceStatus, SliceView, view
-from assess_core.slices import ArchiveSlice, why_open
+from assess_core.slices import ArchiveSlice, Unread, why_open
 
 __all__ = [
     "Archived",
@@ -83,9 +83,9 @@ def _no_progress(amount: int = 1, /) -> None:
 
 
 def slice_views(
-    stores: Stores, now: int, grace: int, unread: str | None, batch_id: str | None = None
+    stores: Stores, now: int, grace: int, unread: Unread | None, batch_id: str | None = None
 ) -> list[SliceView]:
-    """All slices (of a batch), in their order; `now` and `grace` in ms, `unread` names unread lines of the log."""
+    """All slices (of a batch), in their order; `now` and `grace` in ms; `unread` is what nobody folded yet."""
     records = by_slice(stores.lake.manifest())
     known = sorted({*stores.hot.slices(), *records})
     return [
@@ -95,12 +95,12 @@ def slice_views(
     ]
 
 
-def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: str | None) -> list[ArchiveSlice]:
+def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> list[ArchiveSlice]:
     """Those of the slices that are closed, in their order."""
     return [slice_ for slice_ in sorted(set(slices)) if why_open(slice_, now, grace, unread) is None]
 
 
-def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: str | None) -> None:
+def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> None:
     """Raises `SliceOpen` naming the slices that are not closed, and what they wait for."""
     reasons = [(slice_, why) for slice_ in sorted(set(slices)) if (why := why_open(slice_, now, grace, unread))]
     if reasons:

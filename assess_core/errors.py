@@ -16,6 +16,7 @@
       VersionMissing     a version that a map names is in neither tier
       ReportFailed       a report could not be written whole; nothing was left behind
       StoreUnavailable   a store did not answer or has no room; trying again later may help
+      Overloaded         too much is waiting to be written; trying again in some seconds helps
 
 A bad *event* is no exception: it is a `FailedEvent`, a value with a reason (see events.py).
 Shells translate once: the CLI prints the message and exits with `exit_code`, HTTP answers with `status`,
@@ -124,3 +125,9 @@ class StoreUnavailable(AssessError):
     """A store did not answer or has no room; trying again later may help."""
 
     exit_code, status, retryable = 5, 503, True
+
+
+class Overloaded(AssessError):
+    """Too much is waiting to be written; nothing of this was taken, and trying again in some seconds helps."""
+
+    exit_code, status, retryable = 5, 429, True

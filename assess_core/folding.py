@@ -28,11 +28,15 @@ class Folded(NamedTuple):
     stored: int
     repeated: int
     recomputed: int
-    failed: int
+    set_aside: list[FailedEvent]
     counting: list[int]
     """The stored versions that are the newest of their attempt now (8 bytes of their hash each)."""
     displaced: set[int]
     """The versions that were the newest before, and are not now."""
+
+    @property
+    def failed(self) -> int:
+        return len(self.set_aside)
 
 
 class Tally:
@@ -83,7 +87,7 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
         hot.add_failed(plan.failed)
     _mend(hot, plan.accepted)
     counting, displaced = _superseding(plan.new, before, after)
-    return Folded(len(plan.new), plan.repeated, plan.recomputed, len(plan.failed), counting, displaced)
+    return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
 
 
 class _Plan(NamedTuple):

@@ -11,23 +11,21 @@ import stat
 import sys
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from assess_core.errors import BadLog
 from assess_core.events import Record
-from assess_core.ports import Position, Positions
+from assess_core.ports import Batch, Position, Positions, Say
+from assess_core.slices import Unread
 
 BATCH_RECORDS: Final = 1000  # a batch is one set of writes: 1,000 take some 60 ms, 10,000 are no faster
 BATCH_BYTES: Final = 16 * 1024 * 1024  # with one line more this bounds what is in memory
 LINE_BYTES: Final = 1024 * 1024 * 1024  # a longer line is no event of anybody's: the file is something else
 STDIN: Final = "-"
 START: Final = Position(1, 0)
-
-Say = Callable[[str], None]
-"""Tells a person what was passed over."""
 
 
 class Kind(Enum):
@@ -60,16 +58,6 @@ class LogFile(NamedTuple):
         except UnicodeEncodeError:
             return Path(self.path).absolute().as_uri()
         return self.path
-
-
-class Batch(NamedTuple):
-    """Records of the log in their order: what is folded as a whole."""
-
-    records: list[Record]
-    ends: dict[str, Position]
-    """By topic, where the log goes on after them; also over blank lines, so there may be no record at all."""
-    size: int
-    """How many bytes of the files it took."""
 
 
 class _Line(NamedTuple):
@@ -131,8 +119,8 @@ def _read_file(file: LogFile, say: Say) -> Iterator[_Line]:
         say(f"{file.path!r} is empty: no events in it" if file.path != STDIN else "standard input is empty: no events")
 
 
-def unread(log: Path, positions: Positions) -> str | None:
-    """Which lines of the log nobody folded yet, as a phrase: `3 files, e.g. events.jsonl from line 17`; None: none.
+def unread(log: Path, positions: Positions) -> Unread | None:
+    """Which lines of the log nobody folded yet: `3 files, e.g. events.jsonl from line 17`; None: none.
 
     Compares sizes with positions; an unfinished last line is unread, a folder that does not exist holds nothing.
     Raises `BadLog` when the folder cannot be read.
@@ -149,7 +137,7 @@ def unread(log: Path, positions: Positions) -> str | None:
         return None
     name, position = waiting[0]
     files = "1 file" if len(waiting) == 1 else f"{len(waiting)} files"
-    return f"{files}, e.g. {name} from line {position.line}"
+    return Unread(f"{files}, e.g. {name} from line {position.line}")
 
 
 class Tail:

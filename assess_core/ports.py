@@ -3,19 +3,25 @@
 A port raises `StoreUnavailable` when a store does not answer or has no room; empty means empty.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from assess_core.attempts import AttemptVersion, RowKey
-from assess_core.events import FailedEvent, FailedKey
+from assess_core.events import FailedEvent, FailedKey, Record
+from assess_core.findings import Finding
 from assess_core.manifest import Contents, ManifestEntry
 from assess_core.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
-from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.slices import ArchiveSlice, IsoWeek, Unread
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import pyarrow as pa
+
+Say = Callable[[str], None]
+"""Tells a person what goes on."""
 
 
 class Facts(Protocol):
@@ -105,8 +111,8 @@ class HotStore(Protocol):
         """How many rows the slice holds now."""
         ...
 
-    def problem(self) -> str | None:
-        """What is wrong inside the store, as it says itself; None when nothing is. May read all of it: for `doctor`."""
+    def examine(self) -> Iterator[Finding]:
+        """How the store is, as it says itself. May read all of it: for `doctor`."""
         ...
 
     def scan(self, slice_: ArchiveSlice, shard: int) -> "Iterator[pa.RecordBatch]":
@@ -149,6 +155,71 @@ class Positions(Protocol):
 
     def commit(self, positions: Mapping[str, Position]) -> None:
         """Everything before these positions is in the hot store."""
+        ...
+
+
+class Batch(NamedTuple):
+    """Records of the log in their order: what is folded as a whole."""
+
+    records: list[Record]
+    ends: dict[str, Position]
+    """By file, where the log goes on after them; also over blank lines, so there may be no record at all."""
+    size: int
+    """How many bytes of the log it took."""
+
+
+class Feed(Protocol):
+    """A worker's share of the log, followed: every record is given again until its batch is done."""
+
+    def batches(self) -> Iterator[Batch]:
+        """What is there now; ends when all of it was given. Raises `BadLog`, `StoreUnavailable`."""
+        ...
+
+    def done(self, batch: Batch, failed: Sequence[FailedEvent]) -> None:
+        """The batch is in the hot store, `failed` among its events: the log goes on after it from now on."""
+        ...
+
+    def close(self) -> None:
+        """Leave the share to others."""
+        ...
+
+
+class Message(NamedTuple):
+    """An event on its way into the log."""
+
+    user_id: str
+    value: bytes
+    """As the client sent it."""
+
+
+class Intake(Protocol):
+    """Where events enter the log."""
+
+    def take(self, messages: Sequence[Message]) -> "Future[None]":
+        """Done when the log has all of them for good; raises `Overloaded` at once when too much is waiting.
+
+        The future raises `StoreUnavailable` when they are not known to be in the log (some may be).
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait for what was taken, then stop."""
+        ...
+
+
+class Log(Protocol):
+    """Where events are until they are folded: a folder of files, or a Kafka topic."""
+
+    def unread(self) -> Unread | None:
+        """What nobody folded yet; None when that is nothing. Raises `BadLog`, `StoreUnavailable`."""
+        ...
+
+    def feed(self, say: Say, worker: int = 0, workers: int = 1) -> Feed:
+        """The share of a worker of this process."""
+        ...
+
+    def examine(self) -> Iterator[Finding]:
+        """How the log is: for `doctor`."""
         ...
 
 
@@ -258,6 +329,10 @@ class Lake(Protocol):
         """Append manifest entries in one commit."""
         ...
 
+    def examine(self) -> Iterator[Finding]:
+        """How the lake is: for `doctor`."""
+        ...
+
 
 class Union(Protocol):
     """Hot store ∪ lake, held still: what a report, a page or an answer is read from.
@@ -297,7 +372,7 @@ class Stores(NamedTuple):
     """All stores of an installation, as `wiring.open_stores` picks them."""
 
     hot: HotStore
-    positions: Positions
+    log: Log
     lake: Lake
     union: Unions
     exhausts: Path

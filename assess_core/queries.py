@@ -7,12 +7,11 @@ answer is the same before, during and after archive and clear. What cannot be re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from assess_core import archiving, logs, tables
+from assess_core import archiving, tables
 from assess_core.attempts import Answer, AttemptKey
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
 from assess_core.paging import FIRST, check_first, read_cursor
@@ -21,7 +20,7 @@ from assess_core.scores import Entry, derive, newest_versions
 from assess_core.settings import Settings
 from assess_core.slices import IsoWeek
 from assess_core.views import Attempt, Overview, Page, Score, Scores, WeekCounts
-from assess_core.wiring import log_folder, open_stores
+from assess_core.wiring import open_stores
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _ROW: Final = f"""
@@ -89,16 +88,15 @@ _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
 
 
 class Queries:
-    """Answers questions about the stores. `grace` in ms; `log` is the folder that `up` tails; `now` gives epoch ms.
+    """Answers questions about the stores. `grace` in ms; `now` gives epoch ms.
 
     May be shared by threads. An id that is given empty is an id that is not given. Every method raises
     `StoreUnavailable`, `NotOurTable`, and `BadRequest` for what cannot be asked.
     """
 
-    def __init__(self, stores: Stores, grace: int, log: Path, now: Callable[[], int]) -> None:
+    def __init__(self, stores: Stores, grace: int, now: Callable[[], int]) -> None:
         self._stores = stores
         self._grace = grace
-        self._log = log
         self._now = now
 
     def score(
@@ -161,7 +159,7 @@ class Queries:
 
     def slices(self, batch_id: str | None = None) -> list[archiving.SliceView]:
         """The slices, of one batch where named, and their status now."""
-        unread = logs.unread(self._log, self._stores.positions)
+        unread = self._stores.log.unread()
         return archiving.slice_views(self._stores, self._now(), self._grace, unread, batch_id or None)
 
     def table(
@@ -260,7 +258,7 @@ class Queries:
 
 def open_queries(settings: Settings) -> Queries:
     """Over the stores that the settings name, by this machine's clock. Raises what opening them raises."""
-    return Queries(open_stores(settings), settings.grace, log_folder(settings), lambda: time.time_ns() // 1_000_000)
+    return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
 
 
 def _attempt(row: _Row, received_at: int) -> Attempt:

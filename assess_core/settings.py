@@ -1,5 +1,6 @@
 """Settings: read once from a mapping, by whoever starts; nothing else reads the environment."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -7,6 +8,8 @@ from typing import Final, NamedTuple, Self
 from assess_core.moments import duration_text, parse_duration
 
 _SQLITE: Final = "sqlite:///"
+_PASSWORD: Final = re.compile(r"(\A\w+://[^/@:]*:)[^/@]*@")
+_OPTION: Final = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*")
 
 
 class Settings(NamedTuple):
@@ -52,6 +55,11 @@ class Settings(NamedTuple):
             "ASSESS_LOG": self.log,
             "ASSESS_GRACE": duration_text(self.grace),
         }
+
+
+def hidden(url: str) -> str:
+    """A URL as it may be shown: without its password, or options that hold one."""
+    return _OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))
 
 
 def _absolute(text: str) -> str:

@@ -86,14 +86,23 @@ class ArchiveSlice(NamedTuple):
         return f"{self.batch_id}|{self.week}"
 
 
-def why_open(slice_: ArchiveSlice, now: int, grace: int, unread: str | None) -> str | None:
+class Unread(NamedTuple):
+    """Events of the log that nobody folded yet."""
+
+    what: str
+    """Which, as a phrase: `3 files, e.g. events.jsonl from line 17`."""
+    since: int | None = None
+    """When the earliest of them was received (epoch ms); None where the log does not say: they may be of any week."""
+
+
+def why_open(slice_: ArchiveSlice, now: int, grace: int, unread: Unread | None) -> str | None:
     """Why a slice is not closed yet, as a sentence; None when it is closed.
 
-    `now` and `grace` in ms; `unread` names lines of the log that nobody folded yet (they may belong to any week).
+    `now` and `grace` in ms; a slice waits for what is `unread` and may have been received before its week ended.
     """
     closes = slice_.week.end + grace
     if now < closes:
         return f"week {slice_.week} closes at {iso(closes)} (its end and the grace period); it is {iso(now)} now"
-    if unread:
-        return f"the log has unread lines ({unread}); let `assess up` read them first"
+    if unread is not None and (unread.since is None or unread.since < slice_.week.end):
+        return f"the log has unread events ({unread.what}); let `assess up` read them first"
     return None

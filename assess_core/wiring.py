@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from assess_core.errors import BadSettings
-from assess_core.ports import HotStore, Positions, Stores
+from assess_core.ports import HotStore, Log, Positions, Stores
 from assess_core.settings import Settings
 from assess_core.weekly import WeeklyTable
 
@@ -16,8 +16,9 @@ def open_stores(settings: Settings) -> Stores:
     from assess_core.stores.union import open_union
 
     hot, positions = open_hot(settings)
+    log = open_log(settings, positions)
     lake = DeltaLake(_folder("ASSESS_LAKE", settings.lake))
-    return Stores(hot, positions, lake, partial(open_union, hot, lake), _folder("ASSESS_EXHAUSTS", settings.exhausts))
+    return Stores(hot, log, lake, partial(open_union, hot, lake), _folder("ASSESS_EXHAUSTS", settings.exhausts))
 
 
 def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
@@ -41,9 +42,11 @@ def open_weekly(settings: Settings) -> WeeklyTable:
     return DeltaWeekly(_folder("ASSESS_LAKE", settings.lake) / "weekly_activity")
 
 
-def log_folder(settings: Settings) -> Path:
-    """The folder of the log that `up` tails. Raises `BadSettings`."""
-    return _folder("ASSESS_LOG", settings.log)
+def open_log(settings: Settings, positions: Positions) -> Log:
+    """The log that the stream follows; `positions` of the hot store, for a folder. Raises `BadSettings`."""
+    from assess_core.stores.folder_log import FolderLog
+
+    return FolderLog(_folder("ASSESS_LOG", settings.log), positions)
 
 
 def _folder(name: str, text: str) -> Path:

@@ -11,9 +11,10 @@ from assess_core.cli.ingest import facts_options, ingest_options, read_checks
 from assess_core.cli.output import emit_json, progress, say
 from assess_core.errors import AssessError
 from assess_core.folding import Folded, Tally
-from assess_core.logs import Tail, find
+from assess_core.logs import find
+from assess_core.ports import Feed
 from assess_core.settings import Settings
-from assess_core.wiring import log_folder, open_hot
+from assess_core.wiring import open_hot, open_log
 from stream.flow import build_flow
 from stream.runs import Run, ending_on_signals
 from stream.sinks import FoldSink, Target
@@ -43,7 +44,7 @@ def ingest(
 
         def count(batch: DecodedBatch, folded: Folded) -> None:
             tally.add(folded)
-            advance(batch.size)
+            advance(batch.taken.batch.size)
 
         try:
             run.run(build_flow(FilesSource(files, run, say), FoldSink(Target(hot, checks), run, count)))
@@ -83,15 +84,23 @@ def _sentence(tally: Tally) -> str:
 @facts_options
 @click.pass_obj
 def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
-    """Follow the folder `ASSESS_LOG` until SIGINT or SIGTERM; what `assess up` runs."""
-    run = Run()
-    checks, folder = read_checks(facts, check_question_count), log_folder(settings)
+    """Follow the log, `ASSESS_LOG`, until SIGINT or SIGTERM; what `assess up` runs."""
+    run, feeds = Run(), list[Feed]()
+    checks = read_checks(facts, check_question_count)
     with ending_on_signals(run):
         hot, positions = run.patiently(lambda: open_hot(settings), say)
-        folded = run.patiently(positions.positions, say)
-        source = TailSource(lambda worker, workers: Tail(folder, folded, say, worker, workers), run)
-        target = Target(hot, checks, positions, waiting=say)
-        run.run(build_flow(source, FoldSink(target, run, lambda batch, folded: None)))
+        log = open_log(settings, positions)
+
+        def follow(worker: int, workers: int) -> Feed:
+            feeds.append(run.patiently(lambda: log.feed(say, worker, workers), say))
+            return feeds[-1]
+
+        try:
+            sink = FoldSink(Target(hot, checks, waiting=say), run, lambda batch, folded: None)
+            run.run(build_flow(TailSource(follow, run), sink))
+        finally:
+            for feed in feeds:
+                feed.close()
 
 
 def main() -> None:

@@ -5,11 +5,10 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from assess_core.logs import Batch
-from stream.steps import DecodedBatch, decode_batch
+from stream.steps import DecodedBatch, Taken, decode_batch
 
 
-def build_flow(source: Source[Batch], sink: Sink[DecodedBatch]) -> Dataflow:
+def build_flow(source: Source[Taken], sink: Sink[DecodedBatch]) -> Dataflow:
     """Batches of records in; attempts, scores and failed events into the store, positions committed after them.
 
     One item is one batch, and no keyed operator stands in between: it would send records to other workers, and

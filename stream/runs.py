@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
 
 from assess_core.errors import AssessError, StoreUnavailable
-from assess_core.logs import Say
+from assess_core.ports import Say
 
 _FIRST_WAIT: Final = 0.5  # seconds; doubled up to the longest
 _LONGEST_WAIT: Final = 30.0

@@ -7,8 +7,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from assess_core.errors import AssessError
 from assess_core.folding import Checks, Folded, fold
-from assess_core.logs import Say
-from assess_core.ports import HotStore, Positions
+from assess_core.ports import HotStore, Say
 from stream.runs import Run
 from stream.steps import DecodedBatch
 
@@ -18,8 +17,6 @@ class Target(NamedTuple):
 
     hot: HotStore
     checks: Checks
-    positions: Positions | None = None
-    """Where the ends of batches are committed; None: nowhere, the log is read from its start each time."""
     waiting: Say | None = None
     """Hears that a store is away and is waited for; None: that ends the run."""
 
@@ -31,8 +28,8 @@ class Target(NamedTuple):
 
     def _fold(self, batch: DecodedBatch) -> Folded:
         folded = fold(batch.events, self.hot, self.checks)
-        if self.positions is not None:
-            self.positions.commit(batch.ends)
+        if batch.taken.feed is not None:
+            batch.taken.feed.done(batch.taken.batch, folded.set_aside)
         return folded
 
 

@@ -7,62 +7,61 @@ from typing import Final
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 
 from assess_core.errors import AssessError
-from assess_core.logs import Batch, LogFile, Say, Tail, read_files
+from assess_core.logs import LogFile, read_files
+from assess_core.ports import Batch, Feed, Say
 from stream.runs import Run
+from stream.steps import Taken
 
 POLL: Final = timedelta(seconds=0.25)  # a look at 1,000 files takes 8 ms
 
 
-class FilesSource(DynamicSource[Batch]):
+class FilesSource(DynamicSource[Taken]):
     """The events of some files, each file read by one of the workers; ends after them."""
 
     def __init__(self, files: Sequence[LogFile], run: Run, say: Say) -> None:
         self._files, self._run, self._say = files, run, say
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Batch]:
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Taken]:
         return _Files(read_files(self._files[worker_index::worker_count], self._say), self._run)
 
 
-class _Files(StatelessSourcePartition[Batch]):
+class _Files(StatelessSourcePartition[Taken]):
     def __init__(self, batches: Iterator[Batch], run: Run) -> None:
         self._batches, self._run = batches, run
 
-    def next_batch(self) -> list[Batch]:
+    def next_batch(self) -> list[Taken]:
         batch = _next(self._batches, self._run)
         if batch is None:
             raise StopIteration
-        return [batch]
+        return [Taken(batch)]
 
 
-class TailSource(DynamicSource[Batch]):
-    """What is in a folder and what comes into it, until the run is to end.
+class TailSource(DynamicSource[Taken]):
+    """What is in the log and what comes into it, until the run is to end; `follow(worker, workers)` opens a feed."""
 
-    `follow(worker, workers)` opens the folder's share of a worker, at the positions to which it was folded.
-    """
-
-    def __init__(self, follow: Callable[[int, int], Tail], run: Run) -> None:
+    def __init__(self, follow: Callable[[int, int], Feed], run: Run) -> None:
         self._follow, self._run = follow, run
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Batch]:
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Taken]:
         return _Tail(self._follow(worker_index, worker_count), self._run)
 
 
-class _Tail(StatelessSourcePartition[Batch]):
-    def __init__(self, tail: Tail, run: Run) -> None:
-        self._tail, self._run = tail, run
-        self._batches = tail.batches()
+class _Tail(StatelessSourcePartition[Taken]):
+    def __init__(self, feed: Feed, run: Run) -> None:
+        self._feed, self._run = feed, run
+        self._batches = feed.batches()
         self._awake: datetime | None = None
 
-    def next_batch(self) -> list[Batch]:
+    def next_batch(self) -> list[Taken]:
         batch = _next(self._batches, self._run)
         if self._run.ending:
             raise StopIteration
         if batch is None:
-            self._batches = self._tail.batches()
+            self._batches = self._feed.batches()
             self._awake = datetime.now(UTC) + POLL
             return []
         self._awake = None
-        return [batch]
+        return [Taken(batch, self._feed)]
 
     def next_awake(self) -> datetime | None:
         return self._awake

@@ -3,20 +3,23 @@
 from typing import NamedTuple
 
 from assess_core.events import Decoded, decode
-from assess_core.logs import Batch
-from assess_core.ports import Position
+from assess_core.ports import Batch, Feed
+
+
+class Taken(NamedTuple):
+    """A batch, and the feed that gave it and hears when it is done; None: the log is read from its start each time."""
+
+    batch: Batch
+    feed: Feed | None = None
 
 
 class DecodedBatch(NamedTuple):
     """A batch of the log, its records read."""
 
     events: list[Decoded]
-    ends: dict[str, Position]
-    """By topic, where the log goes on after it."""
-    size: int
-    """How many bytes of the log it took."""
+    taken: Taken
 
 
-def decode_batch(batch: Batch) -> DecodedBatch:
+def decode_batch(taken: Taken) -> DecodedBatch:
     """Read every record; what cannot be understood is a failed event, never an exception."""
-    return DecodedBatch([decode(record) for record in batch.records], batch.ends, batch.size)
+    return DecodedBatch([decode(record) for record in taken.batch.records], taken)

@@ -12,6 +12,7 @@ from assess_core.attempts import AttemptVersion
 from assess_core.ports import HotStore, Lake, Stores
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.duck import connect, parquet
+from assess_core.stores.folder_log import FolderLog
 from assess_core.stores.rows import LAKE_SCHEMA, to_batch
 from assess_core.stores.union import open_union
 from tests.conftest import Hot
@@ -37,7 +38,7 @@ NASTY: Final = (
 def stores_over(hot: Hot, folder: Path) -> Stores:
     """All stores, over a given hot store and a lake in a folder."""
     lake = DeltaLake(folder / "lake")
-    return Stores(hot, hot, lake, partial(open_union, hot, lake), folder / "exhausts")
+    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), folder / "exhausts")
 
 
 def put(lake: Lake, versions: Iterable[AttemptVersion]) -> None:

@@ -22,7 +22,7 @@ NOW: Final = RECEIVED + 52 * WEEK
 
 def queries(stores: Stores, tmp_path: Path, now: int = NOW) -> Queries:
     """The read side over these stores, and a log that holds nothing."""
-    return Queries(stores, DAY, tmp_path / "log", lambda: now)
+    return Queries(stores, DAY, lambda: now)
 
 
 def take(stores: Stores, *messages: object, received: int | None = RECEIVED) -> Folded:

@@ -5,43 +5,24 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 from packaging.requirements import Requirement
 
-from assess_core import logs
 from assess_core.archiving import SliceStatus, slice_views
 from assess_core.cli.output import emit_json, emit_rows, say
 from assess_core.errors import AssessError
+from assess_core.findings import Finding, Level
 from assess_core.ports import Stores
-from assess_core.settings import Settings
-from assess_core.wiring import log_folder, open_stores
+from assess_core.settings import Settings, hidden
+from assess_core.wiring import open_stores
 
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction want room twice
 _NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone may take that before it is checkpointed
-
-
-class Level(StrEnum):
-    """How a line of the doctor ends."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-
-
-class Finding(NamedTuple):
-    """A line of the doctor."""
-
-    level: Level
-    what: str
-    says: str
-    do: str | None = None
-    """What to type or change; None where nothing is to be done."""
 
 
 @click.command("settings")
@@ -58,7 +39,7 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     in_force: Settings = ctx.obj
     given = ctx.find_root().params["home"] is not None
     rows = (
-        {"setting": name, "value": value, "from": _origin(name, os.environ, given)}
+        {"setting": name, "value": hidden(value), "from": _origin(name, os.environ, given)}
         for name, value in in_force.env().items()
     )
     emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")
@@ -113,9 +94,9 @@ def examine(settings: Settings, now: int) -> Iterator[Finding]:
     except AssessError as error:
         yield Finding(Level.BAD, "stores", str(error))
         return
-    yield from _guarded("hot store", _hot(settings, stores))
-    yield from _guarded("lake", _lake(stores))
-    yield from _guarded("log", _log(settings, stores))
+    yield from _guarded("hot store", stores.hot.examine())
+    yield from _guarded("lake", stores.lake.examine())
+    yield from _guarded("log", stores.log.examine())
     yield from _guarded("failed events", _failed(stores))
     yield from _guarded("slices", _slices(settings, stores, now))
     yield _writable("exhausts", stores.exhausts)
@@ -181,35 +162,6 @@ def _nearest(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
-def _hot(settings: Settings, stores: Stores) -> Iterator[Finding]:
-    problem = stores.hot.problem()
-    if problem:
-        says = f"{settings.hot_store} is damaged: {problem}"
-        yield Finding(Level.BAD, "hot store", says, "restore a copy of it, or move it away and ingest the log again")
-        return
-    says = f"{settings.hot_store}, {stores.hot.shards} shards, {len(stores.hot.slices())} slices"
-    yield Finding(Level.OK, "hot store", says)
-
-
-def _lake(stores: Stores) -> Iterator[Finding]:
-    pinned = stores.lake.pin()
-    if pinned.version < 0:
-        yield Finding(Level.OK, "lake", "nothing was archived yet")
-        return
-    files, entries = pinned.files(), stores.lake.manifest()
-    says = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
-    yield Finding(Level.OK, "lake", f"{says}, {len(entries):,} manifest entries")
-
-
-def _log(settings: Settings, stores: Stores) -> Iterator[Finding]:
-    folder = log_folder(settings)
-    unread = logs.unread(folder, stores.positions)
-    if unread:
-        yield Finding(Level.WARN, "log", f"{folder} has unread lines: {unread}", "assess up")
-    else:
-        yield Finding(Level.OK, "log", f"{folder} has no unread lines")
-
-
 def _failed(stores: Stores) -> Iterator[Finding]:
     waiting = sum(1 for _ in stores.hot.failed())
     if waiting:
@@ -219,8 +171,7 @@ def _failed(stores: Stores) -> Iterator[Finding]:
 
 
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
-    unread = logs.unread(log_folder(settings), stores.positions)
-    views = slice_views(stores, now, settings.grace, unread)
+    views = slice_views(stores, now, settings.grace, stores.log.unread())
     waiting = {
         # a slice that holds no row was announced by a writer that came no further
         ("closed and not archived", "assess archive --closed"): [

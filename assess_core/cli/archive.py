@@ -6,14 +6,14 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from assess_core import archiving, logs
+from assess_core import archiving
 from assess_core.cli.output import Row, emit_json, emit_rows, progress, say
 from assess_core.errors import SliceNotVerified, VerifyFailed
 from assess_core.moments import iso, parse_moment
 from assess_core.ports import Stores
 from assess_core.settings import Settings
-from assess_core.slices import ArchiveSlice
-from assess_core.wiring import log_folder, open_stores
+from assess_core.slices import ArchiveSlice, Unread
+from assess_core.wiring import open_stores
 
 _VIEW: Final = (
     "slice", "status", "hot_rows", "lake_rows", "archived_at", "verified_at", "cleared_at", "why_open", "note"
@@ -30,7 +30,7 @@ class _Asked(NamedTuple):
     """When the manifest says that it was done (epoch ms): the clock, whatever `--as-of` says."""
     as_of: int
     grace: int
-    unread: str | None
+    unread: Unread | None
     as_json: bool
 
 
@@ -53,7 +53,7 @@ def _asked(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: 
     moment = parse_moment(as_of) if as_of else now
     named = [ArchiveSlice.parse(text) for text in slices]
     stores = open_stores(settings)
-    unread = logs.unread(log_folder(settings), stores.positions)
+    unread = stores.log.unread()
     if named:
         archiving.require_known(named, stores)
     chosen = sorted(set(named)) or archiving.known(stores)

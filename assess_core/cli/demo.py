@@ -23,7 +23,7 @@ from assess_core.ports import Stores
 from assess_core.queries import Queries
 from assess_core.scores import Entry
 from assess_core.settings import Settings
-from assess_core.wiring import log_folder, open_stores
+from assess_core.wiring import open_stores
 
 EVENTS: Final = 5000
 _PAGED: Final = 10  # learners whose pages are read: one takes 0.1 s once its rows are in the lake
@@ -143,7 +143,7 @@ class _Demo:
 
     def answers(self, stores: Stores) -> dict[str, Answer]:
         """All that a learner, a mentor or an app can ask for."""
-        queries = Queries(stores, self.settings.grace, log_folder(self.settings), lambda: 0)
+        queries = Queries(stores, self.settings.grace, lambda: 0)
         batches = sorted({slice_.batch_id for slice_ in stores.hot.slices()})
         maps = list(stores.hot.all_learners())
         asked = sorted({(user_id, entry.key.assessment_id) for user_id, learner in maps for entry in learner.entries})

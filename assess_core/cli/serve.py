@@ -11,8 +11,7 @@ import click
 import assess_core
 from assess_core.cli.output import say
 from assess_core.cli.together import HOST, Part, free_port, run_together
-from assess_core.settings import Settings
-from assess_core.wiring import log_folder
+from assess_core.settings import Settings, hidden
 
 _CHECKOUT: Final = '".assess/dagster'  # what our dagster.yaml calls its folder: right where `dagster dev` is started
 
@@ -49,8 +48,8 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
       assess --home /srv/assess up --api-port 8080 --facts facts.json
     """
     settings: Settings = ctx.obj
-    log = log_folder(settings)
-    log.mkdir(parents=True, exist_ok=True)
+    if "://" not in settings.log:
+        Path(settings.log).mkdir(parents=True, exist_ok=True)
     dagster = install_dagster_home(settings.home)
     api_port, dagster_port = _port("API", api_port), _port("Dagster", dagster_port)
     facts_of_stream = ["--facts", str(facts.absolute())] if facts else []
@@ -60,7 +59,7 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
         Part("dagster", [*_module("dagster"), "dev", "-h", HOST, "-p", str(dagster_port)], dagster_port, dagster),
         Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
     ]
-    say(f"assess: the stream tails {log}")
+    say(f"assess: the stream follows {hidden(settings.log)}")
     say(f"assess: Dagster will be at http://{HOST}:{dagster_port}")
     say(f"assess: the API will be at http://{HOST}:{api_port}/graphiql")
     # Dagster tells at each start what of it is beta, 40 lines; whoever develops with it sets PYTHONWARNINGS

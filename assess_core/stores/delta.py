@@ -18,6 +18,7 @@ from deltalake.exceptions import (
 )
 
 from assess_core.errors import BadSettings, LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.findings import Finding, Level
 from assess_core.manifest import ManifestEntry
 from assess_core.ports import LakeFile, Pinned
 from assess_core.slices import ArchiveSlice, IsoWeek
@@ -180,6 +181,15 @@ class DeltaLake:
             write_deltalake(table, to_table(entries), mode="append")
             if table.version() % _COMPACTION == 0:
                 _compact(table)
+
+    def examine(self) -> Iterator[Finding]:
+        pinned = self.pin()
+        if pinned.version < 0:
+            yield Finding(Level.OK, "lake", "nothing was archived yet")
+            return
+        files, entries = pinned.files(), self.manifest()
+        says = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
+        yield Finding(Level.OK, "lake", f"{says}, {len(entries):,} manifest entries")
 
 
 def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[ArchiveSlice]) -> None:

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from assess_core.attempts import AttemptVersion, RowKey
 from assess_core.events import FailedEvent, FailedKey
+from assess_core.findings import Finding, Level
 from assess_core.ports import Learner, Position
 from assess_core.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.shards import shard_of
@@ -104,8 +105,8 @@ class MemoryHot:
     def count(self, slice_: ArchiveSlice) -> int:
         return sum(place[0] == slice_ for place in self._rows)
 
-    def problem(self) -> str | None:
-        return None
+    def examine(self) -> Iterator[Finding]:
+        yield Finding(Level.OK, "hot store", "in memory")
 
     def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
         rows = [

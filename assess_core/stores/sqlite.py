@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from assess_core.attempts import AttemptVersion, RowKey, Version
 from assess_core.events import FailedEvent, FailedKey, Reason
+from assess_core.findings import Finding, Level
 from assess_core.ports import Learner, Position
 from assess_core.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.shards import shard_of
@@ -274,9 +275,15 @@ class SqliteHot:
         [(rows,)] = self._read(_COUNT, (batch_id, year, week))
         return int(rows)
 
-    def problem(self) -> str | None:
+    def examine(self) -> Iterator[Finding]:
         found = [str(row[0]) for row in self._read("PRAGMA quick_check(3)")]
-        return None if found == ["ok"] else "; ".join(found)
+        if found != ["ok"]:
+            says = f"{self._path} is damaged: {'; '.join(found)}"
+            yield Finding(
+                Level.BAD, "hot store", says, "restore a copy of it, or move it away and ingest the log again"
+            )
+            return
+        yield Finding(Level.OK, "hot store", f"{self._path}, {self.shards} shards, {len(self.slices())} slices")
 
     def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
         (year, week), batch_id = slice_

@@ -63,7 +63,7 @@ def test_no_slice_is_registered_while_the_log_has_unread_lines(dagster: Dagster)
     result = dagster.tick()
 
     assert dagster.keys("archive_slices") == []
-    assert "unread lines" in str(result.skip_reason)
+    assert "unread events" in str(result.skip_reason)
 
 
 def test_a_slice_that_only_the_lake_knows_is_registered(dagster: Dagster) -> None:

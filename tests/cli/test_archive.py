@@ -132,7 +132,7 @@ def test_unread_lines_of_the_log_keep_every_slice_open(assess: Assess, two_slice
     result = assess("archive", W5)
 
     assert result.exit_code == 4
-    assert "the log has unread lines (" in result.stderr
+    assert "the log has unread events (" in result.stderr
     assert objects(assess("archive", "--closed", "--json")) == []
 
 

@@ -20,7 +20,7 @@ from assess_core.errors import SliceOpen, UnknownBatch
 from assess_core.manifest import Action
 from assess_core.moments import DAY
 from assess_core.ports import Stores
-from assess_core.slices import ArchiveSlice
+from assess_core.slices import ArchiveSlice, Unread
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
 from tests.factories import MONDAY, RECEIVED, WEEK, version
@@ -43,7 +43,7 @@ def actions(stores: Stores) -> list[Action]:
     return [entry.action for entry in stores.lake.manifest()]
 
 
-def the_view(stores: Stores, slice_: ArchiveSlice = W5, unread: str | None = None, now: int = NOW) -> SliceView:
+def the_view(stores: Stores, slice_: ArchiveSlice = W5, unread: Unread | None = None, now: int = NOW) -> SliceView:
     [view] = [view for view in slice_views(stores, now, DAY, unread) if view.slice == slice_]
     return view
 
@@ -255,7 +255,7 @@ def test_rows_of_which_the_manifest_knows_nothing_are_a_problem(stores: Stores) 
 
 def test_the_status_of_a_slice_follows_what_was_done_to_it(stores: Stores) -> None:
     keep(stores.hot, five_versions())
-    seen = [the_view(stores, now=RECEIVED), the_view(stores, unread="1 file")]
+    seen = [the_view(stores, now=RECEIVED), the_view(stores, unread=Unread("1 file"))]
     for step in (lambda: None, lambda: archive([W5], stores, NOW), lambda: verify([W5], stores, NOW + 1)):
         step()
         seen.append(the_view(stores))
@@ -267,7 +267,7 @@ def test_the_status_of_a_slice_follows_what_was_done_to_it(stores: Stores) -> No
     assert (seen[-1].archived_at, seen[-1].verified_at, seen[-1].cleared_at) == (NOW, NOW + 1, NOW + 2)
     assert seen[0].why_open is not None
     assert seen[0].why_open.startswith("week 2024-W05 closes at 2024-02-06T00:00:00.000Z")
-    assert seen[1].why_open == "the log has unread lines (1 file); let `assess up` read them first"
+    assert seen[1].why_open == "the log has unread events (1 file); let `assess up` read them first"
 
 
 def test_rows_that_come_into_a_cleared_slice_ask_for_another_round(stores: Stores) -> None:
@@ -294,7 +294,10 @@ def test_a_slice_is_closed_when_its_week_and_the_grace_period_are_over_and_the_l
 
     assert closed([W6, W5], end, DAY, None) == [W5]
     assert closed([W6, W5], end - 1, DAY, None) == []
-    assert closed([W6, W5], end, DAY, "1 file") == []
+    assert closed([W6, W5], end, DAY, Unread("1 file")) == []
+    assert closed([W6, W5], end + WEEK, DAY, Unread("partition 3", since=MONDAY + WEEK)) == [W5]
+    assert closed([W6, W5], end + WEEK, DAY, Unread("partition 3", since=MONDAY + WEEK - 1)) == []
+    assert closed([W6, W5], end + WEEK, DAY, Unread("partition 3", since=MONDAY + 2 * WEEK)) == [W5, W6]
     require_closed([W5], end, DAY, None)
 
 

@@ -26,7 +26,7 @@ def folded(hot: HotStore, *batch: Decoded, checks: Checks = UNCHECKED) -> Folded
 
 def counts(result: Folded) -> tuple[int, int, int, int]:
     """(stored, repeated, recomputed, failed)."""
-    return result[:4]
+    return result.stored, result.repeated, result.recomputed, result.failed
 
 
 def scored(attempt: str, score: float, at: int = ATTEMPTED, offset: int = 1, user: str = "u1") -> Accepted:
@@ -82,7 +82,7 @@ def test_a_new_event_is_stored_as_row_entry_summary_and_activity(hot: Hot) -> No
 
 
 def test_nothing_becomes_of_an_empty_batch(hot: Hot) -> None:
-    assert folded(hot) == (0, 0, 0, 0, [], set())
+    assert folded(hot) == (0, 0, 0, [], [], set())
 
 
 def test_every_event_of_a_batch_is_counted_once_whoever_sent_it(hot: Hot) -> None:

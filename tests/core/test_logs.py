@@ -14,8 +14,9 @@ import pytest
 
 from assess_core.errors import BadLog
 from assess_core.events import FailedEvent, Reason, Record, decode
-from assess_core.logs import BATCH_RECORDS, Batch, find, read_files, unread
-from assess_core.ports import Position
+from assess_core.logs import BATCH_RECORDS, find, read_files, unread
+from assess_core.ports import Batch, Position
+from assess_core.slices import Unread
 from assess_core.stores.memory import MemoryHot
 
 
@@ -148,7 +149,7 @@ def test_a_name_that_is_not_utf_8_is_a_url_that_any_store_can_keep(tmp_path: Pat
     assert record.topic == f"file://{tmp_path}/caf%E9.jsonl"
     assert unquote_to_bytes(record.topic.removeprefix("file://")) == path
     hot = MemoryHot()
-    assert unread(tmp_path, hot) == "1 file, e.g. caf%E9.jsonl from line 1"
+    assert unread(tmp_path, hot) == Unread("1 file, e.g. caf%E9.jsonl from line 1")
 
 
 # --- batches ---
@@ -311,7 +312,7 @@ def test_unread_files_are_counted_and_the_first_is_named_with_its_line(tmp_path:
     for name in ("a.jsonl", "b.jsonl.gz", "c.json", "empty.jsonl"):
         put(tmp_path / name, b"" if name == "empty.jsonl" else b"1\n2\n")
     hot.commit({str(tmp_path / "a.jsonl"): Position(2, 2)})
-    assert unread(tmp_path, hot) == "3 files, e.g. a.jsonl from line 2"
+    assert unread(tmp_path, hot) == Unread("3 files, e.g. a.jsonl from line 2")
     for batch in batches(tmp_path):
         hot.commit(batch.ends)
     assert unread(tmp_path, hot) is None
@@ -324,7 +325,7 @@ def test_an_unfinished_last_line_a_shrunk_file_and_a_file_that_grew_are_unread(t
     assert unread(tmp_path, hot) is None
     for text in (b"1\n2\n3", b"1\n", b"1\n2\n3\n"):
         put(path, text)
-        assert unread(tmp_path, hot) == "1 file, e.g. a.jsonl from line 3"
+        assert unread(tmp_path, hot) == Unread("1 file, e.g. a.jsonl from line 3")
 
 
 def test_a_folder_that_cannot_be_read_may_hold_anything(tmp_path: Path) -> None:

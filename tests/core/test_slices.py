@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assess_core.errors import BadSlice
 from assess_core.moments import DAY, EARLIEST, LATEST, millis
-from assess_core.slices import ArchiveSlice, IsoWeek, why_open
+from assess_core.slices import ArchiveSlice, IsoWeek, Unread, why_open
 from tests.factories import MONDAY, WEEK
 
 W05 = IsoWeek(2024, 5)
@@ -101,7 +101,7 @@ def test_a_slice_is_closed_when_its_week_and_the_grace_period_are_over_and_the_l
     closes = MONDAY + WEEK + DAY
 
     waits = why_open(slice_, closes - 1, DAY, None)
-    unread = why_open(slice_, closes, DAY, "3 files, e.g. events.jsonl from line 17")
+    unread = why_open(slice_, closes, DAY, Unread("3 files, e.g. events.jsonl from line 17"))
 
     assert waits == (
         "week 2024-W05 closes at 2024-02-06T00:00:00.000Z (its end and the grace period); "

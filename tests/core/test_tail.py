@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from assess_core.errors import BadLog
-from assess_core.logs import Batch, Tail, unread
-from assess_core.ports import Position
+from assess_core.logs import Tail, unread
+from assess_core.ports import Batch, Position
+from assess_core.slices import Unread
 from assess_core.stores.memory import MemoryHot
 
 
@@ -74,7 +75,7 @@ def test_an_unfinished_last_line_waits_until_it_is_finished(log: Path, hot: Memo
     append(log / "a.jsonl", b'1\n{"cut":')
     assert follower.look() == [b"1"]
     assert follower.look() == []
-    assert unread(log, hot) == "1 file, e.g. a.jsonl from line 2"
+    assert unread(log, hot) == Unread("1 file, e.g. a.jsonl from line 2")
     append(log / "a.jsonl", b" true}")
     assert follower.look() == []
     append(log / "a.jsonl", b"\n")
@@ -162,7 +163,7 @@ def test_a_file_that_was_written_as_a_whole_and_changes_is_read_again(
     follower.look()
     assert follower.look() == [b"[1]"]
     write(b"[2,3]")
-    assert unread(log, hot) == f"1 file, e.g. {name} from line 2"
+    assert unread(log, hot) == Unread(f"1 file, e.g. {name} from line 2")
     follower.look()
     assert follower.look() == [b"[2,3]"]
 
@@ -170,7 +171,7 @@ def test_a_file_that_was_written_as_a_whole_and_changes_is_read_again(
 def test_within_a_zipped_file_a_restart_goes_on_at_the_line(log: Path, hot: MemoryHot) -> None:
     (log / "e.jsonl.gz").write_bytes(gzip.compress(b"1\n2\n3\n"))
     hot.commit({str(log / "e.jsonl.gz"): Position(3, 0)})
-    assert unread(log, hot) == "1 file, e.g. e.jsonl.gz from line 3"
+    assert unread(log, hot) == Unread("1 file, e.g. e.jsonl.gz from line 3")
     follower = Follower(log, hot)
     follower.look()
     assert follower.look() == [b"3"]
@@ -190,7 +191,7 @@ def test_a_damaged_file_is_named_once_stays_unread_and_does_not_stop_the_others(
     [said] = follower.said
     assert f"a.jsonl.gz' is damaged after line {len(taken)} (" in said
     assert said.endswith("; until then its lines count as unread")
-    assert unread(log, hot) == f"1 file, e.g. a.jsonl.gz from line {len(taken) + 1}"
+    assert unread(log, hot) == Unread(f"1 file, e.g. a.jsonl.gz from line {len(taken) + 1}")
     (log / "a.jsonl.gz").write_bytes(gzip.compress(lines))
     follower.look()
     assert follower.look() == lines.splitlines()
@@ -206,7 +207,7 @@ def test_a_damaged_file_is_not_read_again_until_it_changes(log: Path, hot: Memor
     path.write_bytes(whole)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # so that no look can see the change
     assert follower.look() == follower.look() == []
-    assert unread(log, hot) == "1 file, e.g. a.jsonl.gz from line 2"
+    assert unread(log, hot) == Unread("1 file, e.g. a.jsonl.gz from line 2")
     path.touch()
     follower.look()
     assert follower.look() == [b"1"]

@@ -13,6 +13,7 @@ from assess_core.exhaust import Format, Report, write_exhaust
 from assess_core.ports import Stores
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.delta import DeltaLake
+from assess_core.stores.folder_log import FolderLog
 from assess_core.stores.memory import MemoryHot
 from assess_core.stores.sqlite import SqliteHot
 from assess_core.stores.union import open_union
@@ -34,13 +35,13 @@ SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attem
 def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Stores:
     """A Delta lake below the folder, beside a hot store in memory, or this one."""
     lake, hot = DeltaLake(folder / "lake"), hot or MemoryHot(2)
-    return Stores(hot, hot, lake, partial(open_union, hot, lake), folder / "exhausts")
+    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), folder / "exhausts")
 
 
 def watched_stores(stores: Stores, boundary: Callable[[], None]) -> Stores:
     """The same stores, with a boundary around every effect on both tiers."""
     hot, lake = watched(stores.hot, boundary), watched(stores.lake, boundary)
-    return Stores(hot, stores.positions, lake, partial(open_union, hot, lake), stores.exhausts)
+    return Stores(hot, stores.log, lake, partial(open_union, hot, lake), stores.exhausts)
 
 
 def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> None:

@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,16 @@ from assess_core.errors import BadLog, StoreUnavailable
 from assess_core.events import Accepted, FailedEvent, Reason, Record
 from assess_core.facts import JsonFacts, NoFacts
 from assess_core.folding import Checks, Folded, Tally
-from assess_core.logs import BATCH_RECORDS, Batch, Tail, find, read_files
-from assess_core.ports import Position, Positions
+from assess_core.logs import BATCH_RECORDS, find, read_files
+from assess_core.ports import Batch, Position, Positions
 from assess_core.samples import sample_events
+from assess_core.stores.folder_log import FolderLog
 from assess_core.stores.memory import MemoryHot
 from stream.flow import build_flow
 from stream.runs import Run
 from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
-from stream.steps import DecodedBatch
+from stream.steps import DecodedBatch, Taken
 from tests.factories import event, record, text
 from tests.properties.tables import tables
 
@@ -42,9 +44,7 @@ class Away:
         self._positions.commit(positions)
 
 
-def ingest(
-    paths: Iterable[Path], hot: MemoryHot, checks: Checks = UNCHECKED, positions: Positions | None = None
-) -> Tally:
+def ingest(paths: Iterable[Path], hot: MemoryHot, checks: Checks = UNCHECKED) -> Tally:
     """What `python -m stream ingest` does, on a store in memory."""
     run, tally = Run(), Tally()
     source = FilesSource(find(map(str, paths), print), run, print)
@@ -52,7 +52,7 @@ def ingest(
     def count(batch: DecodedBatch, folded: Folded) -> None:
         tally.add(folded)
 
-    run.run(build_flow(source, FoldSink(Target(hot, checks, positions), run, count)))
+    run.run(build_flow(source, FoldSink(Target(hot, checks), run, count)))
     return tally
 
 
@@ -68,8 +68,8 @@ def follow(
         if len(folded) == until:
             run.end()
 
-    source = TailSource(lambda worker, workers: Tail(folder, hot.positions(), print, worker, workers), run)
-    target = Target(hot, UNCHECKED, positions, None if waiting is None else waiting.append)
+    source = TailSource(partial(FolderLog(folder, positions).feed, print), run)
+    target = Target(hot, UNCHECKED, None if waiting is None else waiting.append)
     run.run(build_flow(source, FoldSink(target, run, count)))
     return folded
 
@@ -91,17 +91,17 @@ def events(folded: Folded) -> int:
 def test_a_batch_of_records_becomes_a_batch_of_what_they_say() -> None:
     batch = Batch([record(), record(b"nonsense", offset=2)], {"events.jsonl": Position(3, 90)}, 90)
     out: list[DecodedBatch] = []
-    Run().run(build_flow(TestingSource([batch]), TestingSink(out)))
+    Run().run(build_flow(TestingSource([Taken(batch)]), TestingSink(out)))
     [decoded] = out
     good, bad = decoded.events
     assert isinstance(good, Accepted)
     assert isinstance(bad, FailedEvent)
     assert (bad.reason, bad.raw, bad.offset) == (Reason.NOT_JSON, b"nonsense", 2)
-    assert (decoded.ends, decoded.size) == (batch.ends, batch.size)
+    assert decoded.taken == Taken(batch)
 
 
 def test_what_flows_is_one_item_a_batch() -> None:
-    batches = [Batch([record(offset=n)], {}, 1) for n in range(1, 30)]
+    batches = [Taken(Batch([record(offset=n)], {}, 1)) for n in range(1, 30)]
     out: list[DecodedBatch] = []
     Run().run(build_flow(TestingSource(batches), TestingSink(out)))
     assert len(out) == 29
@@ -132,7 +132,7 @@ def test_the_flow_leaves_the_tables_that_folding_line_by_line_leaves(tmp_path: P
 
 def fold_one(one: Record, hot: MemoryHot) -> None:
     run = Run()
-    source = TestingSource([Batch([one], {}, len(one.raw))])
+    source = TestingSource([Taken(Batch([one], {}, len(one.raw)))])
     run.run(build_flow(source, FoldSink(Target(hot, UNCHECKED), run, lambda batch, folded: None)))
 
 
@@ -141,7 +141,7 @@ def test_workers_share_the_files(tmp_path: Path) -> None:
         (tmp_path / f"{n}.json").write_bytes(str(n).encode())
     source = FilesSource(find([str(tmp_path)], print), Run(), print)
     shares = [source.build("assess.log", worker, 2).next_batch() for worker in range(2)]
-    assert [[record.raw for batch in share for record in batch.records] for share in shares] == [
+    assert [[record.raw for taken in share for record in taken.batch.records] for share in shares] == [
         [b"0", b"2", b"4"],
         [b"1", b"3"],
     ]
@@ -190,8 +190,9 @@ def test_nothing_is_folded_after_a_batch_that_could_not_be(tmp_path: Path) -> No
 
 def test_of_batches_that_come_together_none_is_folded_after_one_that_could_not_be() -> None:
     hot, run = MemoryHot(), Run()
-    batches = [Batch([record(offset=n)], {"log": Position(n + 1, 0)}, 1) for n in (1, 2)]
-    target = Target(hot, UNCHECKED, Away(hot, [True]))
+    feed = FolderLog(Path("log"), Away(hot, [True])).feed(print)
+    batches = [Taken(Batch([record(offset=n)], {"log": Position(n + 1, 0)}, 1), feed) for n in (1, 2)]
+    target = Target(hot, UNCHECKED)
     together = TestingSource(batches, batch_size=2)
     with pytest.raises(StoreUnavailable):
         run.run(build_flow(together, FoldSink(target, run, lambda batch, folded: None)))

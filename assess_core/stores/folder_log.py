@@ -1,0 +1,48 @@
+"""The embedded log: a folder of files, its positions in the hot store's own database."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from assess_core.events import FailedEvent
+from assess_core.findings import Finding, Level
+from assess_core.logs import Tail, unread
+from assess_core.ports import Batch, Positions, Say
+from assess_core.slices import Unread
+
+
+class FolderLog:
+    """A `ports.Log` in a folder."""
+
+    def __init__(self, folder: Path, positions: Positions) -> None:
+        self._folder = folder
+        self._positions = positions
+
+    def unread(self) -> Unread | None:
+        return unread(self._folder, self._positions)
+
+    def feed(self, say: Say, worker: int = 0, workers: int = 1) -> "FolderFeed":
+        return FolderFeed(Tail(self._folder, self._positions.positions(), say, worker, workers), self._positions)
+
+    def examine(self) -> Iterator[Finding]:
+        waiting = self.unread()
+        if waiting:
+            yield Finding(Level.WARN, "log", f"{self._folder} has unread lines: {waiting.what}", "assess up")
+        else:
+            yield Finding(Level.OK, "log", f"{self._folder} has no unread lines")
+
+
+class FolderFeed:
+    """A `ports.Feed` of files; what failed stays in the hot store alone."""
+
+    def __init__(self, tail: Tail, positions: Positions) -> None:
+        self._tail = tail
+        self._positions = positions
+
+    def batches(self) -> Iterator[Batch]:
+        return self._tail.batches()
+
+    def done(self, batch: Batch, failed: Sequence[FailedEvent]) -> None:
+        self._positions.commit(batch.ends)
+
+    def close(self) -> None:
+        return

@@ -1,14 +1,21 @@
-"""Facts about courses and assessments, from a JSON file; or none at all."""
+"""Facts about courses, assessments and batches, from a JSON file; or none at all."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from assess_core.errors import BadFacts
+from assess_core.ports import BatchState
+
+ONGOING: Final = 1
+"""The status of a batch that is on-going, as Sunbird has it; 0 is to come, 2 is over."""
 
 
 class NoFacts:
-    """Nothing is known: every course and assessment is accepted."""
+    """Nothing is known: every course, assessment and batch is accepted."""
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
         return None
@@ -16,12 +23,26 @@ class NoFacts:
     def question_count(self, assessment_id: str) -> int | None:
         return None
 
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        return None
+
+
+class Batch(msgspec.Struct, frozen=True, rename="camel"):
+    """A batch as the facts file has it."""
+
+    course_id: str
+    status: int
+
 
 class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
-    """`{"leafNodes": {course: [ids]}, "questionCounts": {assessment: n}}`; both parts may be missing."""
+    """`{"leafNodes": {course: [ids]}, "questionCounts": {assessment: n}, "batches": {id: {"courseId", "status"}}}`.
+
+    Each part may be missing: nothing is known of it then.
+    """
 
     leaf_nodes_: dict[str, frozenset[str]] = msgspec.field(default_factory=dict, name="leafNodes")
     question_counts: dict[str, int] = {}
+    batches: dict[str, Batch] | None = None
 
     @classmethod
     def read(cls, path: Path) -> "JsonFacts":
@@ -33,7 +54,8 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadFacts(
                 f"the facts file {str(path)!r} is not like "
-                f'{{"leafNodes": {{"COURSE": ["ID"]}}, "questionCounts": {{"ASSESSMENT": 10}}}}: {error}'
+                f'{{"leafNodes": {{"COURSE": ["ID"]}}, "questionCounts": {{"ASSESSMENT": 10}}, '
+                f'"batches": {{"BATCH": {{"courseId": "COURSE", "status": {ONGOING}}}}}}}: {error}'
             ) from error
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
@@ -41,3 +63,50 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
 
     def question_count(self, assessment_id: str) -> int | None:
         return self.question_counts.get(assessment_id)
+
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        if self.batches is None:
+            return None
+        found = self.batches.get(batch_id)
+        if found is None or found.course_id != course_id:
+            return BatchState.UNKNOWN
+        return BatchState.ONGOING if found.status == ONGOING else BatchState.NOT_ONGOING
+
+
+class FactsFile:
+    """The facts of a JSON file, read again when the file changed; while it cannot be read, what it said before."""
+
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+        """Raises `BadFacts`."""
+        self._path = path
+        self._say = say
+        self._seen = _identity(path)
+        self._facts = JsonFacts.read(path)
+
+    def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
+        return self._current().leaf_nodes(course_id)
+
+    def question_count(self, assessment_id: str) -> int | None:
+        return self._current().question_count(assessment_id)
+
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        return self._current().batch(course_id, batch_id)
+
+    def _current(self) -> JsonFacts:
+        now = _identity(self._path)
+        if now != self._seen:
+            self._seen = now
+            try:
+                self._facts = JsonFacts.read(self._path)
+            except BadFacts as error:
+                self._say(f"{error}; until then the facts that it held before count")
+        return self._facts
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Another file, or another content, has another; None where there is no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -5,6 +5,7 @@ A port raises `StoreUnavailable` when a store does not answer or has no room; em
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -24,8 +25,19 @@ Say = Callable[[str], None]
 """Tells a person what goes on."""
 
 
+class BatchState(Enum):
+    """What is known of a batch of a course."""
+
+    ONGOING = "on-going"
+    NOT_ONGOING = "not on-going"
+    UNKNOWN = "unknown"
+
+
 class Facts(Protocol):
-    """What is known of courses and assessments; asked only for a version that no map names yet."""
+    """What is known of courses, assessments and batches.
+
+    The stream asks of courses and assessments, for a version that no map names yet; the write API asks of batches.
+    """
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
         """The assessments and contents of a course; None when the course is not known."""
@@ -33,6 +45,10 @@ class Facts(Protocol):
 
     def question_count(self, assessment_id: str) -> int | None:
         """How many questions the assessment has; None when that is not known."""
+        ...
+
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        """Whether the batch is on-going; None when nothing is known of any batch. Raises `StoreUnavailable`."""
         ...
 
 
@@ -189,7 +205,9 @@ class Message(NamedTuple):
 
     user_id: str
     value: bytes
-    """As the client sent it."""
+    """As the client sent it: one JSON object."""
+    request_id: str = ""
+    """Of the request that brought it, for whoever follows it through the log."""
 
 
 class Intake(Protocol):
@@ -216,6 +234,10 @@ class Log(Protocol):
 
     def feed(self, say: Say, worker: int = 0, workers: int = 1) -> Feed:
         """The share of a worker of this process."""
+        ...
+
+    def intake(self) -> Intake:
+        """A way into the log, for this process. Raises `StoreUnavailable`."""
         ...
 
     def examine(self) -> Iterator[Finding]:

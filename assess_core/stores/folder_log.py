@@ -1,5 +1,6 @@
 """The embedded log: a folder of files, its positions in the hot store's own database."""
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from assess_core.findings import Finding, Level
 from assess_core.logs import Tail, unread
 from assess_core.ports import Batch, Positions, Say
 from assess_core.slices import Unread
+from assess_core.stores.folder_intake import FolderIntake
 
 
 class FolderLog:
@@ -22,6 +24,9 @@ class FolderLog:
 
     def feed(self, say: Say, worker: int = 0, workers: int = 1) -> "FolderFeed":
         return FolderFeed(Tail(self._folder, self._positions.positions(), say, worker, workers), self._positions)
+
+    def intake(self) -> FolderIntake:
+        return FolderIntake(self._folder, lambda: time.time_ns() // 1_000_000)
 
     def examine(self) -> Iterator[Finding]:
         waiting = self.unread()

@@ -1,0 +1,131 @@
+"""Assessments that a client submits: what both write APIs have in common. Pure rules over the body's own bytes.
+
+A message of the log is an assessment's bytes as they stand in the request: nothing is decoded that is not looked at.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from assess_core.ports import BatchState, Message
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A request that is not taken, nothing of it: the client must send another one."""
+
+    def __init__(self, code: str, message: str, fields: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.fields = fields or {}
+        """What is wrong, field by field."""
+
+
+class Verdict(StrEnum):
+    """What becomes of an assessment or a content, in Sunbird's words where it has any."""
+
+    SUCCESS = "SUCCESS"
+    UNKNOWN_BATCH = "BATCH_NOT_EXISTS"
+    BATCH_OVER = "NOT_A_ON_GOING_BATCH"
+    NOT_KEPT = "NOT_KEPT"
+
+
+REASONS: Final = {
+    Verdict.SUCCESS: None,
+    Verdict.UNKNOWN_BATCH: "no such batch is known for this course; nothing was stored",
+    Verdict.BATCH_OVER: "the batch is not on-going; nothing was stored",
+    Verdict.NOT_KEPT: "this service keeps no progress of contents; nothing was stored",
+}
+
+_VERDICTS: Final = {
+    None: Verdict.SUCCESS,
+    BatchState.ONGOING: Verdict.SUCCESS,
+    BatchState.NOT_ONGOING: Verdict.BATCH_OVER,
+    BatchState.UNKNOWN: Verdict.UNKNOWN_BATCH,
+}
+
+States = Callable[[str, str], BatchState | None]
+"""`Facts.batch`: course and batch -> whether it is on-going; None where nothing is known of batches."""
+
+
+class Assessment(NamedTuple):
+    """One assessment of a request that passed validation."""
+
+    user_id: str
+    course_id: str
+    batch_id: str
+    content_id: str
+    attempt_id: str
+    value: bytes
+
+
+def verdict(course_id: str, batch_id: str, states: States) -> Verdict:
+    """What becomes of what belongs to a batch."""
+    return _VERDICTS[states(course_id, batch_id)]
+
+
+def messages(assessments: Sequence[Assessment], verdicts: Iterable[Verdict], request_id: str) -> list[Message]:
+    """What goes into the log: the assessments whose batch is on-going, in their order."""
+    return [
+        Message(one.user_id, one.value, request_id)
+        for one, found in zip(assessments, verdicts, strict=True)
+        if found is Verdict.SUCCESS
+    ]
+
+
+def refusals(found: Iterable[tuple[str, Verdict]]) -> dict[str, list[str]]:
+    """`BATCH_NOT_EXISTS` and `NOT_A_ON_GOING_BATCH` of a result: batch ids in the order of the request."""
+    refused: dict[str, list[str]] = {}
+    for batch_id, one in found:
+        if one in (Verdict.UNKNOWN_BATCH, Verdict.BATCH_OVER) and batch_id not in refused.setdefault(one, []):
+            refused[one].append(batch_id)
+    return {name: refused[name] for name in sorted(refused)}
+
+
+def detail(name: str, id_: str, found: Verdict) -> dict[str, str | None]:
+    """A line of `result.details`, which Sunbird does not have: one for each assessment and content of the request."""
+    return {name: id_, "status": found, "reason": REASONS[found]}
+
+
+# --- the bytes of a request, looked at as little as possible ---
+
+Field = msgspec.Raw | msgspec.UnsetType
+
+_text: Final = msgspec.json.Decoder(str)
+_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def is_null(field: Field) -> bool:
+    """Missing, or null."""
+    return field is msgspec.UNSET or bytes(field) == b"null"
+
+
+def text(field: Field) -> str:
+    """An id; empty where it is missing, blank, or no text: a number or an object names nobody."""
+    if field is msgspec.UNSET or bytes(memoryview(field)[:1]) != b'"':
+        return ""
+    found = _text.decode(field)
+    return found if found.strip() else ""
+
+
+def elements(field: Field, name: str) -> list[msgspec.Raw]:
+    """The elements of a list; none where it is missing or null. Raises `Refused` for what is no list."""
+    if field is msgspec.UNSET or is_null(field):
+        return []
+    try:
+        return _list.decode(field)
+    except msgspec.ValidationError:
+        raise Refused("CLIENT_ERROR", f"`{name}` must be a list") from None
+
+
+def members(field: Field, decoder: msgspec.json.Decoder[T], name: str) -> T:
+    """The members of an object that are looked at. Raises `Refused` for what is no object."""
+    try:
+        if field is not msgspec.UNSET:
+            return decoder.decode(field)
+    except msgspec.ValidationError:
+        pass
+    raise Refused("CLIENT_ERROR", f"`{name}` must be an object")

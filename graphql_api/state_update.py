@@ -1,0 +1,219 @@
+"""What `PATCH /v1/content/state/update` is asked, and what it answers: the rules of Sunbird's service, in its order.
+
+The first check that fails is the answer. `contents` are checked and not kept: this service knows attempts, no progress.
+"""
+
+import re
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from assess_core.ports import Message
+from graphql_api.assessments import (
+    Assessment,
+    Field,
+    Refused,
+    States,
+    Verdict,
+    detail,
+    elements,
+    is_null,
+    members,
+    messages,
+    refusals,
+    text,
+    verdict,
+)
+
+_COURSE: Final = ("COURSE_ID_REQUIRED_ERROR", "Please provide course id.")
+_CONTENT: Final = ("CONTENT_ID_REQUIRED_ERROR", "Please provide content id.")
+_BATCH: Final = ("COURSE_BATCH_ID_MISSING", "Course batch Id required")
+_USER: Final = ("USERID_MISSING", "UserId is mandatory.")
+_ATTEMPT: Final = ("ATTEMPT_ID_REQUIRED_ERROR", "Please provide attempt id.")
+_DATE: Final = ("DATE_FORMAT_ERRROR", "Date format error.")  # with three R, as clients know it
+_STATUS: Final = ("CONTENT_STATUS_MISSING_ERROR", "content status is required .")
+_ATTEMPTED: Final = ("ATTEMPTED_DATE_REQUIRED", "Attempted data is required.")
+_EVENTS: Final = ("EVENTS_DATA_MISSING", "Events array is mandatory")
+_NOT_ENROLLED: Final = "INVALID_REQUESTED_DATA"
+
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d):\d{3}[+-]\d{4}\Z", re.ASCII)
+
+
+class _Body(msgspec.Struct):
+    request: Field = msgspec.UNSET
+
+
+class _Request(msgspec.Struct):
+    contents: Field = msgspec.UNSET
+    assessments: Field = msgspec.UNSET
+    userId: Field = msgspec.UNSET  # noqa: N815 the wire's names
+    courseId: Field = msgspec.UNSET  # noqa: N815
+    collectionId: Field = msgspec.UNSET  # noqa: N815
+    batchId: Field = msgspec.UNSET  # noqa: N815
+
+
+class _Content(msgspec.Struct):
+    lastUpdatedTime: Field = msgspec.UNSET  # noqa: N815
+    lastCompletedTime: Field = msgspec.UNSET  # noqa: N815
+    courseId: Field = msgspec.UNSET  # noqa: N815
+    collectionId: Field = msgspec.UNSET  # noqa: N815
+    batchId: Field = msgspec.UNSET  # noqa: N815
+    contentId: Field = msgspec.UNSET  # noqa: N815
+    status: Field = msgspec.UNSET
+
+
+class _Item(msgspec.Struct):
+    assessmentTs: Field = msgspec.UNSET  # noqa: N815
+    courseId: Field = msgspec.UNSET  # noqa: N815
+    contentId: Field = msgspec.UNSET  # noqa: N815
+    batchId: Field = msgspec.UNSET  # noqa: N815
+    userId: Field = msgspec.UNSET  # noqa: N815
+    attemptId: Field = msgspec.UNSET  # noqa: N815
+    events: Field = msgspec.UNSET
+
+
+_read_body: Final = msgspec.json.Decoder(_Body)
+_read_request: Final = msgspec.json.Decoder(_Request)
+_read_content: Final = msgspec.json.Decoder(_Content)
+_read_item: Final = msgspec.json.Decoder(_Item)
+
+
+class Content(NamedTuple):
+    """A content whose progress a client reports."""
+
+    course_id: str
+    batch_id: str
+    content_id: str
+
+
+class Enrolment(NamedTuple):
+    """Whose scores in which course and batch are to be computed again: a request with neither list."""
+
+    user_id: str
+    course_id: str
+    batch_id: str
+
+
+class StateUpdate(NamedTuple):
+    """A request that passed validation: assessments and contents, or an enrolment to synchronise."""
+
+    assessments: list[Assessment]
+    contents: list[Content]
+    enrolment: Enrolment | None
+
+
+def parse(body: bytes) -> StateUpdate:
+    """Validate a body. Raises `Refused`; and what `msgspec` raises where it is not JSON, or no object."""
+    request = members(_read_body.decode(body).request, _read_request, "request")
+    contents = [_content(one, n) for n, one in enumerate(elements(request.contents, "contents"))]
+    assessments = [_assessment(one, n) for n, one in enumerate(elements(request.assessments, "assessments"))]
+    enrolment = None if contents or assessments else _enrolment(request)
+    return StateUpdate(assessments, contents, enrolment)
+
+
+def _content(raw: msgspec.Raw, number: int) -> Content:
+    content = members(raw, _read_content, f"contents[{number}]")
+    for moment in (content.lastUpdatedTime, content.lastCompletedTime):
+        _require(is_null(moment) or _is_moment(text(moment)), _DATE)
+    course_id = text(content.courseId) or text(content.collectionId)
+    _require(course_id, _COURSE)
+    # an empty content id is one to Sunbird's service, which only asks that there is one
+    _require(_is_text(content.contentId), _CONTENT)
+    _require(not is_null(content.status), _STATUS)
+    return Content(course_id, text(content.batchId), text(content.contentId))
+
+
+def _assessment(raw: msgspec.Raw, number: int) -> Assessment:
+    item = members(raw, _read_item, f"assessments[{number}]")
+    _require(item.assessmentTs is not msgspec.UNSET, _ATTEMPTED)
+    found = Assessment(
+        user_id=text(item.userId),
+        course_id=text(item.courseId),
+        batch_id=text(item.batchId),
+        content_id=text(item.contentId),
+        attempt_id=text(item.attemptId),
+        value=bytes(raw),
+    )
+    _require(found.course_id, _COURSE)
+    _require(found.content_id, _CONTENT)
+    _require(found.batch_id, _BATCH)
+    _require(found.user_id, _USER)
+    _require(found.attempt_id, _ATTEMPT)
+    _require(item.events is not msgspec.UNSET, _EVENTS)
+    return found
+
+
+def _enrolment(request: _Request) -> Enrolment:
+    course_id = text(request.courseId) or text(request.collectionId)
+    _require(course_id, _COURSE)
+    batch_id = text(request.batchId)
+    _require(batch_id, _BATCH)
+    user_id = text(request.userId)
+    _require(user_id, _USER)
+    return Enrolment(user_id, course_id, batch_id)
+
+
+def _require(good: object, refusal: tuple[str, str]) -> None:
+    if not good:
+        raise Refused(*refusal)
+
+
+def _is_text(field: Field) -> bool:
+    return field is not msgspec.UNSET and bytes(memoryview(field)[:1]) == b'"'
+
+
+def _is_moment(written: str) -> bool:
+    """Whether it is like `2020-11-23 12:58:35:179+0000`, and there is such a day and time."""
+    found = _MOMENT.match(written)
+    if not found:
+        return False
+    try:
+        datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return False
+    return True
+
+
+class Outcome(NamedTuple):
+    """What goes into the log, and what is answered once it is there."""
+
+    messages: list[Message]
+    result: dict[str, Any]
+
+
+def decide(update: StateUpdate, states: States, request_id: str, now: int) -> Outcome:
+    """Sort a request out by its batches. Raises `Refused`, and what `states` raises."""
+    if update.enrolment is not None:
+        return _synchronise(update.enrolment, states, request_id, now)
+    found = [verdict(one.course_id, one.batch_id, states) for one in update.assessments]
+    taken = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
+    completed = {Content(one.course_id, one.batch_id, one.content_id) for one in taken}
+    of_contents = [_of_content(one, completed, states) for one in update.contents]
+    result: dict[str, Any] = dict.fromkeys((one.batch_id for one in taken), Verdict.SUCCESS)
+    result |= dict.fromkeys((one.content_id for one in taken), Verdict.SUCCESS)  # to submit it is to complete it
+    batches = [*(one.batch_id for one in update.assessments), *(one.batch_id for one in update.contents)]
+    result |= refusals(zip(batches, [*found, *of_contents], strict=True))
+    result["details"] = [
+        *(detail("attemptId", one.attempt_id, said) for one, said in zip(update.assessments, found, strict=True)),
+        *(detail("contentId", one.content_id, said) for one, said in zip(update.contents, of_contents, strict=True)),
+    ]
+    return Outcome(messages(update.assessments, found, request_id), result)
+
+
+def _of_content(content: Content, completed: set[Content], states: States) -> Verdict:
+    """Contents without a batch are passed over by Sunbird's service too."""
+    if content in completed:
+        return Verdict.SUCCESS
+    found = verdict(content.course_id, content.batch_id, states) if content.batch_id else Verdict.NOT_KEPT
+    return Verdict.NOT_KEPT if found is Verdict.SUCCESS else found
+
+
+def _synchronise(enrolment: Enrolment, states: States, request_id: str, now: int) -> Outcome:
+    """A message without attempt and answers asks the stream to compute the learner's scores again."""
+    user_id, course_id, batch_id = enrolment
+    if verdict(course_id, batch_id, states) is Verdict.UNKNOWN_BATCH:
+        ids = f"userId: {user_id}, batchId: {batch_id}, courseId: {course_id}"
+        raise Refused(_NOT_ENROLLED, f"No Enrolment found for {ids}")
+    value = {"assessmentTs": now, "batchId": batch_id, "courseId": course_id, "userId": user_id}
+    return Outcome([Message(user_id, msgspec.json.encode(value), request_id)], {"response": Verdict.SUCCESS})

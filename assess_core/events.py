@@ -179,10 +179,14 @@ def decode(record: Record) -> Decoded:
                 Reason.TOO_LARGE, f"the event has {len(record.raw):,} bytes; at most {MAX_EVENT_BYTES:,} are taken"
             )
         event = _read(record.raw)
-        if event.receivedAt is not msgspec.UNSET and event.value is not msgspec.UNSET:
-            received_at = _receipt(_decode_clock(event.receivedAt))
-            event = _read(event.value)
-        elif record.received_at is not None:
+        receipt, value = event.receivedAt, event.value
+        if receipt is not msgspec.UNSET and value is not msgspec.UNSET:
+            if record.received_at is None:
+                received_at = _receipt(_decode_clock(receipt))
+                event = _read(value)
+            elif _says(receipt, record.received_at):  # a line that failed, taken again
+                event = _read(value)
+        if received_at is None and record.received_at is not None:
             received_at = _receipt(record.received_at)
         return _parse(record, event, received_at)
     except _BadEvent as error:
@@ -296,6 +300,14 @@ def _clock(value: int | float | str, name: str, earliest: int) -> int:
     if not earliest <= at < moments.LATEST:
         raise _BadEvent(Reason.BAD_CLOCK, f"`{name}`: {at} is outside the years {2000 if earliest else 1970} to 2100")
     return at
+
+
+def _says(text: msgspec.Raw, at: int) -> bool:
+    """Whether a line carries this receipt. Where the log itself says when, a client's word for it counts nothing."""
+    try:
+        return moments.clock(_decode_clock(text)) == at
+    except (ValueError, OverflowError, msgspec.MsgspecError):
+        return False
 
 
 def _receipt(value: int | float | str) -> int:

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assess_core.attempts import Answer
-from assess_core.events import Accepted, FailedEvent, Reason, Recompute, Record, decode, raw_hash
-from assess_core.moments import DAY
+from assess_core.events import Accepted, FailedEvent, Reason, Recompute, Record, decode, failed, raw_hash
+from assess_core.moments import DAY, iso
 from tests.core.test_events_refused import reason, refused, with_answer
 from tests.factories import (
     ATTEMPTED,
     RECEIVED,
+    WEEK,
     accepted,
     decoded,
     event,
@@ -169,10 +170,6 @@ def test_a_line_may_carry_its_receipt() -> None:
     assert bare.version.received_at == bare.record.received_at == RECEIVED + 5
 
 
-def test_the_receipt_that_a_line_carries_counts_before_the_logs_own() -> None:
-    assert accepted(line(event(), RECEIVED + 5), received=RECEIVED + 9).version.received_at == RECEIVED + 5
-
-
 @pytest.mark.parametrize("ets", [ATTEMPTED - 5, ATTEMPTED + 5])
 def test_a_bare_event_was_received_at_the_later_of_its_newest_ets_and_its_assessment_ts(ets: int) -> None:
     message = event(answers=[wire_answer("q1", ets=1), wire_answer("q2", ets=ets)])
@@ -197,6 +194,31 @@ def test_a_receipt_outside_2000_to_2100_fails_and_is_not_kept(receipt: int) -> N
 @pytest.mark.parametrize("receipt", ["soon", 1.5, -5])
 def test_a_receipt_that_is_no_clock_fails(receipt: object) -> None:
     assert reason(text({"receivedAt": receipt, "value": event()}), None) == Reason.BAD_CLOCK
+
+
+def test_where_the_log_says_when_an_event_came_no_word_of_its_sender_counts() -> None:
+    forged = {**event(), "receivedAt": RECEIVED - WEEK, "value": event(attempt="forged")}
+
+    taken = decode(Record("topic", 3, 17, text(forged), RECEIVED))
+
+    assert isinstance(taken, Accepted)
+    assert (taken.version.key.attempt_id, taken.version.received_at) == (event()["attemptId"], RECEIVED)
+    told: tuple[object, ...] = ("soon", -1, [], RECEIVED - WEEK)
+    for receipt in told:
+        alone = decode(Record("topic", 3, 17, text({"receivedAt": receipt, "value": event()}), RECEIVED))
+        assert isinstance(alone, FailedEvent)
+        assert alone.reason is Reason.BAD_ID
+
+
+@pytest.mark.parametrize("receipt", [RECEIVED, str(RECEIVED), iso(RECEIVED)])
+def test_a_line_with_its_receipt_that_failed_is_the_same_line_when_it_is_taken_again(receipt: object) -> None:
+    line = text({"receivedAt": receipt, "value": event()})
+    first = decode(Record("events.jsonl", 0, 1, line))
+    assert isinstance(first, Accepted)
+
+    again = decode(failed(first.record, Reason.NOT_A_LEAF_NODE, "").record)
+
+    assert again == first
 
 
 def test_a_failed_event_keeps_the_receipt_of_its_line() -> None:

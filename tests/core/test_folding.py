@@ -36,7 +36,7 @@ def scored(attempt: str, score: float, at: int = ATTEMPTED, offset: int = 1, use
 
 def again(event: Accepted, received: int) -> Accepted:
     """The same event, received another time."""
-    return accepted(line({}, received).replace(b"{}", event.record.raw), offset=99)
+    return accepted(line({}, received).replace(b"{}", event.record.raw), 99, None)
 
 
 def slices_of(hot: HotStore) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Cassandra, Kafka and S3 on loopback without Docker, as daemons: `deploy/local/servers up`."""

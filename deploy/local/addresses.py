@@ -1,0 +1,90 @@
+"""Where an instance listens: on addresses 127.a.b.1 to 3 of its own, chosen once and remembered in its folder."""
+
+import json
+import os
+import random
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from deploy.local.errors import CannotServe
+
+NODES: Final = 3
+"""So many addresses an instance has; Cassandra has as many nodes at most."""
+USUAL: Final = {
+    "cassandra": 7000,
+    "cql": 9042,
+    "jmx-1": None,
+    "jmx-2": None,
+    "jmx-3": None,
+    "kafka": 9092,
+    "controller": 9093,
+    "s3": None,
+    "s3-grpc": None,
+    "master": None,
+    "master-grpc": None,
+    "volume": None,
+    "volume-grpc": None,
+    "filer": None,
+    "filer-grpc": None,
+}
+"""The ports of an instance: as they are by default where nobody holds them on every address; any of their own for
+Cassandra's JMX, which listens on 127.0.0.1 alone, and for SeaweedFS, whose parts meet in /tmp/seaweedfs-*-PORT.sock."""
+_OTHERS: Final = range(20_000, 32_000)  # below those that the system gives to clients
+
+
+class Addresses(NamedTuple):
+    """The addresses of an instance. All of 127/8 is loopback on Linux, so instances do not meet."""
+
+    prefix: str
+    """`127.a.b`."""
+    ports: dict[str, int]
+    """By the names of `USUAL`, the same on every address."""
+
+    def host(self, number: int = 1) -> str:
+        return f"{self.prefix}.{number}"
+
+    def at(self, port: str, number: int = 1) -> str:
+        """`127.a.b.N:PORT`."""
+        return f"{self.host(number)}:{self.ports[port]}"
+
+
+def addresses_of(folder: Path) -> Addresses:
+    """The addresses of an instance, chosen when it is asked for the first time. Raises `CannotServe`."""
+    file = folder / "addresses.json"
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return Addresses(kept["prefix"], kept["ports"])
+    except FileNotFoundError:
+        chosen = _choose()
+        half = file.with_suffix(".part")
+        half.write_text(json.dumps(chosen._asdict()) + "\n", encoding="utf-8")
+        os.replace(half, file)
+        return chosen
+
+
+def _choose() -> Addresses:
+    prefix = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}"  # one of 64,516
+    hosts = ["127.0.0.1", *(f"{prefix}.{number}" for number in range(1, NODES + 1))]
+    others = iter(random.sample(_OTHERS, 1000))
+    ports: dict[str, int] = {}
+    for name, usual in USUAL.items():
+        if usual is not None and _free(hosts[1:], usual):
+            ports[name] = usual
+        elif (port := next((port for port in others if _free(hosts, port)), None)) is not None:
+            ports[name] = port
+        else:
+            raise CannotServe(f"no port is free on {hosts[1]}: this system has 127.0.0.1 alone, or all are held")
+    return Addresses(prefix, ports)
+
+
+def _free(hosts: Sequence[str], port: int) -> bool:
+    for host in hosts:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are closing hold nothing
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True

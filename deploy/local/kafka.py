@@ -1,0 +1,118 @@
+"""Kafka: one node, broker and controller at once, with the topics that `assess` reads and writes."""
+
+import base64
+import socket
+import struct
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from deploy.local import packages
+from deploy.local.addresses import Addresses
+from deploy.local.errors import CannotServe
+from deploy.local.processes import run
+from deploy.local.server import Server
+
+TOPIC: Final = "assess"
+FAILED: Final = "assess-failed"
+GROUP: Final = "assess"
+PARTITIONS: Final = 4
+_CREATE_TOPICS, _API_VERSIONS = 19, 18
+_OK, _EXISTS = 0, 36
+
+
+class Kafka:
+    """The broker of an instance."""
+
+    def __init__(self, folder: Path, addresses: Addresses, say: packages.Say) -> None:
+        self._addresses, self._say = addresses, say
+        self._server = Server("kafka", folder / "kafka", addresses.at("kafka"))
+
+    def servers(self) -> Sequence[Server]:
+        return [self._server]
+
+    def fetch(self) -> None:
+        packages.java()
+        packages.jars("kafka", self._say)
+
+    def command(self, server: Server) -> Sequence[str]:
+        conf, data = server.home / "kafka.properties", server.home / "data"
+        values = {
+            "HOST": self._addresses.host(),
+            "KAFKA_PORT": self._addresses.ports["kafka"],
+            "CONTROLLER_PORT": self._addresses.ports["controller"],
+            "DATA": data,
+        }
+        template = Template((packages.CONF / "kafka.properties").read_text(encoding="utf-8"))
+        conf.write_text(template.substitute(values), encoding="utf-8")
+        lib = packages.jars("kafka", self._say)
+        java = [
+            packages.java(),
+            *("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"),
+            f"-Dlog4j2.configurationFile={packages.CONF}/kafka.log4j2.properties",
+            f"-XX:ErrorFile={server.home}/hs_err.log",
+            *("-cp", f"{lib}/*"),
+        ]
+        if not (data / "meta.properties").exists():
+            # "A" before it: an id that begins with "-" would be taken for an option
+            cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+            run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(conf)], "formatting Kafka's log")
+        return [*java, "kafka.Kafka", str(conf)]
+
+    def answers(self, server: Server) -> bool:
+        try:
+            return _ask(server.address, _API_VERSIONS, 0, b"")[:2] == b"\0\0"
+        except OSError:
+            return False
+
+    def settle(self) -> None:
+        """Make the topics: received at is the time of the append, and a line of 4 processes has one partition each."""
+        self._make(TOPIC, PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
+        self._make(FAILED, 1, {})
+
+    def exports(self) -> dict[str, str]:
+        return {"ASSESS_LOG": f"kafka://{self._server.address}/{TOPIC}?group={GROUP}&failed={FAILED}"}
+
+    def _make(self, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
+        options = b"".join(_text(name) + _text(value) for name, value in settings.items())
+        asked = b"".join(
+            [
+                struct.pack(">i", 1) + _text(topic) + struct.pack(">ihi", partitions, 1, 0),
+                struct.pack(">i", len(settings)) + options,
+                struct.pack(">i?", 10_000, False),  # ms that it may take; not only checked
+            ]
+        )
+        for _ in range(20):
+            reply = _ask(self._server.address, _CREATE_TOPICS, 2, asked)
+            at = 4 + 4 + 2 + len(topic)  # how long we were throttled, how many topics, the topic's name
+            (code,) = struct.unpack_from(">h", reply, at)
+            if code in (_OK, _EXISTS):
+                if code == _OK:
+                    self._say(f"topic {topic} has {partitions} partitions")
+                return
+            time.sleep(0.2)  # the controller may not know the broker yet
+        raise CannotServe(f"Kafka refuses the topic {topic} (error {code} of its protocol); its log says why")
+
+
+def _ask(address: str, request: int, version: int, body: bytes) -> bytes:
+    """One request in Kafka's own protocol, and the body of the reply: a Java of its own would take a second."""
+    host, _, port = address.rpartition(":")
+    head = struct.pack(">hhi", request, version, 0) + _text("servers")
+    with socket.create_connection((host, int(port)), timeout=15) as connection:
+        connection.sendall(struct.pack(">i", len(head + body)) + head + body)
+        with connection.makefile("rb") as replies:
+            (size,) = struct.unpack(">i", _whole(replies.read(4), 4))
+            return _whole(replies.read(size), size)[4:]  # less the number of the request
+
+
+def _whole(got: bytes, size: int) -> bytes:
+    if len(got) != size:
+        raise OSError("the broker closed the connection")
+    return got
+
+
+def _text(text: str) -> bytes:
+    return struct.pack(">h", len(text)) + text.encode("ascii")

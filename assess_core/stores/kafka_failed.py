@@ -8,24 +8,25 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from assess_core.errors import StoreUnavailable
 from assess_core.events import FailedEvent
 from assess_core.ports import Say
-from assess_core.stores.kafka_client import MISSING, Heard, create_command, make
+from assess_core.stores.kafka_client import MISSING, Cluster, Heard, make
 from assess_core.stores.kafka_url import KafkaUrl
 
 _DELIVERED_WITHIN: Final = 10.0  # seconds; then the batch is done again, from the start of its `done`
 _PRODUCER: Final[dict[str, object]] = {
     "acks": "all",
-    "enable_idempotence": True,
-    "delivery_timeout_ms": int(_DELIVERED_WITHIN * 1000),
-    "message_max_bytes": 1_000_000_000,  # the broker decides what is too large
-    "topic_metadata_propagation_max_ms": 2000,  # a topic that is not there is said after this, not after 30 s
+    "enable.idempotence": True,
+    "delivery.timeout.ms": int(_DELIVERED_WITHIN * 1000),
+    "message.max.bytes": 1_000_000_000,  # the broker decides what is too large
+    "topic.metadata.propagation.max.ms": 2000,  # a topic that is not there is said after this, not after 30 s
 }
 
 
 class FailedTopic:
     """Writes failed events to a topic. One may be written twice (see docs/formats.md), none is left out in silence."""
 
-    def __init__(self, url: KafkaUrl, say: Say) -> None:
+    def __init__(self, url: KafkaUrl, cluster: Cluster, say: Say) -> None:
         self._url = url
+        self._cluster = cluster
         self._say = say
         self._heard = Heard()
         self._producer: Producer | None = None  # events rarely fail: connected when the first one does
@@ -75,15 +76,14 @@ class FailedTopic:
 
     def _connected(self) -> Producer:
         if self._producer is None:
-            self._producer = make(Producer, self._url.client(**_PRODUCER, error_cb=self._heard), self._url)
+            self._producer = make(Producer, self._url.client({**_PRODUCER, "error_cb": self._heard}), self._url)
         return self._producer
 
     def _unavailable(self, errors: Sequence[KafkaError]) -> StoreUnavailable:
         # what still waits in this client is published by the next one; a client that had a fatal error is of no use
         self._producer = None
         if any(error.name() in MISSING for error in errors):
-            command = create_command(self._url, self._url.failed)
-            return StoreUnavailable(f"there is no topic {self._url.failed!r} for failed events; {command}")
+            return StoreUnavailable(f"failed events have no topic: {self._cluster.missing(self._url.failed)}")
         heard = [error.str() for error in (*errors, *self._heard.take())]
         why = self._url.without_secrets(heard[-1] if heard else "no answer")
         return StoreUnavailable(f"failed events cannot be written to the topic {self._url.failed!r}: {why}")

@@ -16,7 +16,7 @@ from confluent_kafka import (
 from assess_core.events import FailedEvent, Record
 from assess_core.logs import BATCH_BYTES, BATCH_RECORDS
 from assess_core.ports import Batch, Say
-from assess_core.stores.kafka_client import APPEND_TIME, MISSING, Heard, alter_command, make, missing, translated
+from assess_core.stores.kafka_client import APPEND_TIME, MISSING, Cluster, Heard, alter_command, make, translated
 from assess_core.stores.kafka_failed import FailedTopic
 from assess_core.stores.kafka_url import KafkaUrl
 
@@ -24,16 +24,16 @@ _LOOK: Final = 0.25  # seconds that a look waits for the first record; a signal 
 _MORE: Final = 0.005  # and for more behind it
 _CHUNK: Final = 100  # of at most 1 MB each as brokers come: what a batch can have beyond its bytes
 _CONSUMER: Final[dict[str, object]] = {
-    "enable_auto_commit": False,
-    "enable_auto_offset_store": False,
-    "auto_offset_reset": "error",  # the beginning is gone to by us, and not without a word
-    "partition_assignment_strategy": "cooperative-sticky",  # others read on while one joins
-    "session_timeout_ms": 6000,  # after a kill -9 others take over after this
-    "heartbeat_interval_ms": 1000,
-    "fetch_queue_backoff_ms": 5,  # with 1000, its default, a backlog is read at a quarter of the speed
-    "queued_max_messages_kbytes": 32 * 1024,
-    "socket_timeout_ms": 10_000,  # a broker that hangs keeps a commit waiting no longer
-    "allow_auto_create_topics": False,
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",  # the beginning is gone to by us, and not without a word
+    "partition.assignment.strategy": "cooperative-sticky",  # others read on while one joins
+    "session.timeout.ms": 6000,  # after a kill -9 others take over after this
+    "heartbeat.interval.ms": 1000,
+    "fetch.queue.backoff.ms": 5,  # with 1000, its default, a backlog is read at a quarter of the speed
+    "queued.max.messages.kbytes": 32 * 1024,
+    "socket.timeout.ms": 10_000,  # a broker that hangs keeps a commit waiting no longer
+    "allow.auto.create.topics": False,
 }
 
 
@@ -44,14 +44,15 @@ class KafkaFeed:
     rebalance, a kill or a lost commit means that records are given again, never that one is passed over.
     """
 
-    def __init__(self, url: KafkaUrl, say: Say, worker: int = 0) -> None:
+    def __init__(self, url: KafkaUrl, cluster: Cluster, say: Say, worker: int = 0) -> None:
         self._url = url
+        self._cluster = cluster
         self._say = say
         self._heard = Heard()
-        member = {} if url.member is None else {"group_instance_id": url.member + (f"-{worker}" if worker else "")}
-        settings = url.client(**_CONSUMER, **member, group_id=url.group, error_cb=self._heard)
+        member = {} if url.member is None else {"group.instance.id": url.member + (f"-{worker}" if worker else "")}
+        settings = url.client({**_CONSUMER, **member, "group.id": url.group, "error_cb": self._heard})
         self._consumer = make(Consumer, settings, url)
-        self._failed = FailedTopic(url, say)
+        self._failed = FailedTopic(url, cluster, say)
         self._ends: dict[int, TopicPartition] = {}  # folded, and not committed yet
         self._epochs: dict[int, int | None] = {}  # of the leader that gave the last record: a log cut short shows
         self._held: list[Message] = []  # came while the batch before waited for a store
@@ -143,7 +144,7 @@ class KafkaFeed:
         elif error.fatal() or error.name().endswith("AUTHORIZATION_FAILED"):
             raise translated(error, self._url)
         elif error.name() in MISSING:
-            self._say_once(f"{missing(self._url, self._url.topic)}; waiting for it")
+            self._say_once(f"{self._cluster.missing(self._url.topic)}; waiting for it")
         else:
             self._say_once(f"Kafka: {self._url.without_secrets(error.str())} ({error.name()}); going on")
 

@@ -20,13 +20,13 @@ from assess_core.stores.kafka_client import TIMEOUT, Cluster, Heard, make, trans
 from assess_core.stores.kafka_url import KafkaUrl
 
 _READER: Final[dict[str, object]] = {
-    "enable_auto_commit": False,
-    "auto_offset_reset": "earliest",
-    "enable_partition_eof": True,
-    "max_partition_fetch_bytes": 1,  # the first batch comes whole whatever this is, the second does not
-    "fetch_queue_backoff_ms": 5,
-    "fetch_wait_max_ms": 10,
-    "allow_auto_create_topics": False,
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",
+    "enable.partition.eof": True,
+    "max.partition.fetch.bytes": 1,  # the first batch comes whole whatever this is, the second does not
+    "fetch.queue.backoff.ms": 5,
+    "fetch.wait.max.ms": 10,
+    "allow.auto.create.topics": False,
 }
 
 
@@ -94,7 +94,7 @@ class Reader:
     def __init__(self, url: KafkaUrl) -> None:
         self._url = url
         self._heard = Heard()
-        settings = url.client(**_READER, group_id=url.group, error_cb=self._heard)
+        settings = url.client({**_READER, "group.id": url.group, "error_cb": self._heard})
         self._consumer = make(Consumer, settings, url)
         self._lock = threading.Lock()
 

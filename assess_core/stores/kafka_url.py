@@ -60,15 +60,15 @@ class KafkaUrl(NamedTuple):
                 )
         return cls(brokers, topic, group, failed, member, options)
 
-    def client(self, **settings: object) -> dict[str, object]:
-        """The configuration of a client: brokers and security, then these (`_` for `.`)."""
+    def client(self, settings: Mapping[str, object]) -> dict[str, object]:
+        """The configuration of a client: brokers and security, then these settings of librdkafka."""
         return {
             "bootstrap.servers": self.brokers,
             **self.security,
             # what fails is raised or said by us; librdkafka would write to standard error by itself
             "log_level": 0,
             "reconnect.backoff.max.ms": 1000,  # not 10 s: a broker that is back is noticed
-            **{name.replace("_", "."): value for name, value in settings.items()},
+            **settings,
         }
 
     def without_secrets(self, text: str) -> str:

@@ -1,17 +1,41 @@
-"""Facts about courses, assessments and batches, from a JSON file; or none at all."""
+"""What is known of courses, assessments and batches: from a JSON file, or nothing at all."""
 
 import os
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from assess_core.errors import BadFacts
-from assess_core.ports import BatchState
 
 ONGOING: Final = 1
 """The status of a batch that is on-going, as Sunbird has it; 0 is to come, 2 is over."""
+
+
+class BatchState(Enum):
+    """What is known of a batch of a course."""
+
+    ONGOING = "on-going"
+    NOT_ONGOING = "not on-going"
+    UNKNOWN = "unknown"
+
+
+class Facts(Protocol):
+    """A port: the stream asks of courses and assessments, for a version that is new; the write API asks of batches."""
+
+    def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
+        """The assessments and contents of a course; None when the course is not known."""
+        ...
+
+    def question_count(self, assessment_id: str) -> int | None:
+        """How many questions the assessment has; None when that is not known."""
+        ...
+
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        """Whether the batch is on-going; None when nothing is known of any batch. Raises `StoreUnavailable`."""
+        ...
 
 
 class NoFacts:

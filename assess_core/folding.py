@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from assess_core.attempts import AttemptVersion
 from assess_core.events import Accepted, Decoded, FailedEvent, Reason, Recompute, Record, failed, raw_hash
-from assess_core.ports import Facts, HotStore, Learner
+from assess_core.facts import Facts
+from assess_core.ports import HotStore, Learner
 from assess_core.scores import Activity, ActivityKey, Derived, Entry, Summary, derive, newest_versions
 
 

@@ -5,7 +5,6 @@ A port raises `StoreUnavailable` when a store does not answer or has no room; em
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -23,33 +22,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 """Tells a person what goes on."""
-
-
-class BatchState(Enum):
-    """What is known of a batch of a course."""
-
-    ONGOING = "on-going"
-    NOT_ONGOING = "not on-going"
-    UNKNOWN = "unknown"
-
-
-class Facts(Protocol):
-    """What is known of courses, assessments and batches.
-
-    The stream asks of courses and assessments, for a version that no map names yet; the write API asks of batches.
-    """
-
-    def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
-        """The assessments and contents of a course; None when the course is not known."""
-        ...
-
-    def question_count(self, assessment_id: str) -> int | None:
-        """How many questions the assessment has; None when that is not known."""
-        ...
-
-    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
-        """Whether the batch is on-going; None when nothing is known of any batch. Raises `StoreUnavailable`."""
-        ...
 
 
 class Learner(NamedTuple):

@@ -27,6 +27,8 @@ class Settings(NamedTuple):
     """`ASSESS_LOG`: the folder of JSON lines that `assess up` tails (default `HOME/log`)."""
     grace: int
     """`ASSESS_GRACE`: how long after its end a week stays open, in ms (default `1d`)."""
+    facts: str
+    """`ASSESS_FACTS`: the file of what is known of courses, assessments and batches (default: nothing is known)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -43,6 +45,7 @@ class Settings(NamedTuple):
             exhausts=_absolute(env.get("ASSESS_EXHAUSTS") or str(root / "exhausts")),
             log=_absolute(env.get("ASSESS_LOG") or str(root / "log")),
             grace=parse_duration(grace, "ASSESS_GRACE"),
+            facts=_absolute(env.get("ASSESS_FACTS") or ""),
         )
 
     def env(self) -> dict[str, str]:
@@ -54,6 +57,7 @@ class Settings(NamedTuple):
             "ASSESS_EXHAUSTS": self.exhausts,
             "ASSESS_LOG": self.log,
             "ASSESS_GRACE": duration_text(self.grace),
+            "ASSESS_FACTS": self.facts,
         }
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from assess_core.errors import BadSettings
-from assess_core.ports import HotStore, Log, Positions, Stores
+from assess_core.facts import Facts, FactsFile
+from assess_core.ports import HotStore, Log, Positions, Say, Stores
 from assess_core.settings import Settings
 from assess_core.weekly import WeeklyTable
 
@@ -51,6 +52,18 @@ def open_log(settings: Settings, positions: Positions) -> Log:
     from assess_core.stores.folder_log import FolderLog
 
     return FolderLog(_folder("ASSESS_LOG", settings.log), positions)
+
+
+def open_facts(where: str, say: Say) -> Facts | None:
+    """What is known of courses, assessments and batches; None where `where` is empty: nothing. `say` hears of changes.
+
+    Raises `BadFacts`, `BadSettings`.
+    """
+    if not where:
+        return None
+    if "://" in where:
+        raise BadSettings(f"ASSESS_FACTS: {where!r} is not a file; write a path")
+    return FactsFile(Path(where), say)
 
 
 def _folder(name: str, text: str) -> Path:

@@ -1,15 +1,18 @@
 """`python -m graphql_api --host 127.0.0.1 --port 8000`: the API over the stores that the environment names."""
 
+import ipaddress
 import os
 import signal
 import socket
+import time
 
 import click
 import uvicorn
 
 from assess_core.errors import AssessError, BadSettings
-from assess_core.queries import open_queries
+from assess_core.queries import Queries
 from assess_core.settings import Settings
+from assess_core.wiring import open_facts, open_stores
 from graphql_api.app import create_app
 
 
@@ -18,19 +21,39 @@ from graphql_api.app import create_app
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.pass_context
 def main(ctx: click.Context, host: str, port: int) -> None:
-    """Serve GraphQL, GraphiQL and the read API until SIGINT or SIGTERM."""
+    """Serve GraphQL, GraphiQL, the read API and the write API until SIGINT or SIGTERM."""
     try:
-        queries = open_queries(Settings.from_env(os.environ))
+        settings = Settings.from_env(os.environ)
+        stores = open_stores(settings)
+        facts = open_facts(settings.facts, _say)
         listening = _listen(host, port)
+        intake = stores.log.intake()
     except AssessError as error:
-        click.echo(f"assess: {error}", err=True)
+        _say(str(error))
         ctx.exit(error.exit_code)
     address = f"[{host}]" if ":" in host else host
     click.echo(f"API on http://{address}:{listening.getsockname()[1]}/graphiql", err=True)
+    if not _is_loopback(host):
+        _say(f"whoever reaches {host} may write attempts of any learner: there is no login; put a gateway before it")
     for stop in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops by itself, then raises the signal again for whoever was there before: a stop is no failure
         signal.signal(stop, lambda _number, _frame: None)
-    uvicorn.Server(uvicorn.Config(create_app(queries), log_level="warning")).run(sockets=[listening])
+    app = create_app(Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000), intake, facts)
+    try:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    finally:
+        intake.close()
+
+
+def _say(text: str) -> None:
+    click.echo(f"assess: {text}", err=True)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

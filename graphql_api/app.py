@@ -1,4 +1,4 @@
-"""The ASGI app: GraphQL, GraphiQL, the read API, health. Asks one `Queries`; writes nothing."""
+"""The ASGI app: GraphQL, GraphiQL, read and write API, health. Asks one `Queries`; writes into the log alone."""
 
 import logging
 from typing import Any, Final
@@ -14,22 +14,33 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from assess_core.errors import AssessError
+from assess_core.facts import Facts
+from assess_core.ports import Intake
 from assess_core.queries import Queries
 from graphql_api import graphiql
-from graphql_api.bodies import BadBody, read_json, to_json
+from graphql_api.bodies import BadBody, is_json, read_json, to_json
+from graphql_api.envelopes import RETRY_AFTER
 from graphql_api.execution import Answer, execute
-from graphql_api.rest import RETRY_AFTER, AssessRead
+from graphql_api.rest import AssessRead
 from graphql_api.workers import THREADS, ask
+from graphql_api.write import AssessUpdate, StateUpdate, Writes
 
+_PATHS: Final = (
+    "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
+    "/v1/user/content/state and /health"
+)
 _log = logging.getLogger(__name__)
 
 
-def create_app(queries: Queries) -> Starlette:
-    """`/graphql`, `/graphiql`, `/v2/view/assess/read`, `/health`."""
+def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> Starlette:
+    """All of `_PATHS`. `facts` say which batches are known and on-going; None: every batch is accepted."""
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
         Route("/v2/view/assess/read", AssessRead),
+        Route("/v2/view/assess/update", AssessUpdate),
+        Route("/v1/content/state/update", StateUpdate),
+        Route("/v1/user/content/state", StateUpdate),
         Route("/health", _health),
         *graphiql.routes(),
     ]
@@ -37,6 +48,7 @@ def create_app(queries: Queries) -> Starlette:
     app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)], exception_handlers=handlers)
     app.state.queries = queries
     app.state.threads = CapacityLimiter(THREADS)
+    app.state.writes = Writes(intake, facts, CapacityLimiter(THREADS))
     return app
 
 
@@ -56,8 +68,8 @@ class GraphQL(HTTPEndpoint):
     """`POST` with JSON, or `GET` with `query`, `variables` (JSON) and `operationName` in the URL."""
 
     async def post(self, request: Request) -> Response:
-        """The JSON must say so: a page of another site can then not send it without asking."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        """The JSON must say so."""
+        if not is_json(request):
             return _refused(415, "send the query as application/json")
         try:
             return await _execute(request, await read_json(request, _body))
@@ -104,8 +116,7 @@ async def _health(request: Request) -> Response:
 
 
 async def _not_found(request: Request, _error: Exception) -> Response:
-    paths = "/graphql, /graphiql, /v2/view/assess/read and /health"
-    return Response(f"there is no {request.url.path}; there are {paths}\n", 404, media_type="text/plain")
+    return Response(f"there is no {request.url.path}; there are {_PATHS}\n", 404, media_type="text/plain")
 
 
 async def _internal_error(_request: Request, _error: Exception) -> Response:

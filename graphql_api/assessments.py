@@ -5,11 +5,12 @@ A message of the log is an assessment's bytes as they stand in the request: noth
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from assess_core.ports import BatchState, Message
+from assess_core.facts import BatchState
+from assess_core.ports import Message
 
 T = TypeVar("T")
 
@@ -62,6 +63,13 @@ class Assessment(NamedTuple):
     value: bytes
 
 
+class Outcome(NamedTuple):
+    """What goes into the log, and what is answered once it is there."""
+
+    messages: list[Message]
+    result: dict[str, Any]
+
+
 def verdict(course_id: str, batch_id: str, states: States) -> Verdict:
     """What becomes of what belongs to a batch."""
     return _VERDICTS[states(course_id, batch_id)]
@@ -94,6 +102,28 @@ def detail(name: str, id_: str, found: Verdict) -> dict[str, str | None]:
 
 Field = msgspec.Raw | msgspec.UnsetType
 
+
+class Body(msgspec.Struct):
+    """What both APIs are sent."""
+
+    request: Field = msgspec.UNSET
+    params: Field = msgspec.UNSET
+
+    @property
+    def message_id(self) -> str | None:
+        """`params.msgid`, where it is text."""
+        try:
+            return text(members(self.params, _params, "params").msgid) or None
+        except Refused:
+            return None
+
+
+class _Params(msgspec.Struct):
+    msgid: Field = msgspec.UNSET
+
+
+read_body: Final = msgspec.json.Decoder(Body)
+_params: Final = msgspec.json.Decoder(_Params)
 _text: Final = msgspec.json.Decoder(str)
 _list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -103,9 +133,14 @@ def is_null(field: Field) -> bool:
     return field is msgspec.UNSET or bytes(field) == b"null"
 
 
+def is_text(field: Field) -> bool:
+    """Whether it is text, blank or not."""
+    return field is not msgspec.UNSET and bytes(memoryview(field)[:1]) == b'"'
+
+
 def text(field: Field) -> str:
     """An id; empty where it is missing, blank, or no text: a number or an object names nobody."""
-    if field is msgspec.UNSET or bytes(memoryview(field)[:1]) != b'"':
+    if not is_text(field) or field is msgspec.UNSET:
         return ""
     found = _text.decode(field)
     return found if found.strip() else ""

@@ -1,26 +1,24 @@
 """`POST /v2/view/assess/read`: the scores of a learner, in the envelope of Sunbird's viewing service."""
 
 import logging
-import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
-from uuid import uuid4
 
 import msgspec
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assess_core.errors import AssessError, StoreUnavailable
-from assess_core.moments import iso
-from graphql_api.bodies import BadBody, read_json, to_json
+from assess_core.errors import AssessError
+from graphql_api.bodies import BadBody, read_json
+from graphql_api.envelopes import retry_after, viewing
 from graphql_api.workers import ask
-
-RETRY_AFTER: Final = {"retry-after": "5"}
 
 _REQUIRED: Final = ("userId", "assessmentId")
 _OPTIONAL: Final = ("courseId", "batchId")
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])
+_envelope: Final = partial(viewing, "api.view.assessment.read")
 _log = logging.getLogger(__name__)
 
 
@@ -35,22 +33,20 @@ class AssessRead(HTTPEndpoint):
             message_id = message_id or _message_id(body)
             asked, wrong = _asked(body.get("request"))
             if wrong:
-                return _client_error(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
+                return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
             scores = await ask(request, lambda queries: queries.score(*asked))
         except BadBody as error:
-            return _client_error(message_id, error.status, str(error))
+            return _envelope(message_id, error.status, str(error))
         except AssessError as error:
-            if error.status < 500:
-                return _client_error(message_id, error.status, str(error))
-            _log.warning("%s", error)
-            return _envelope(message_id, error.status, "SERVER_ERROR", str(error))
-        return _envelope(message_id, 200, "OK", None, scores.result)
+            if error.status >= 500:
+                _log.warning("%s", error)
+            return _envelope(message_id, error.status, str(error), headers=retry_after(error))
+        return _envelope(message_id, result=scores.result)
 
     async def method_not_allowed(self, request: Request) -> Response:
         """Anything but POST."""
-        response = _client_error(request.headers.get("x-msgid"), 405, f"{request.method} is not allowed; use POST")
-        response.headers["allow"] = "POST"
-        return response
+        message = f"{request.method} is not allowed; use POST"
+        return _envelope(request.headers.get("x-msgid"), 405, message, headers={"allow": "POST"})
 
 
 def _message_id(body: Mapping[str, Any]) -> str | None:
@@ -71,35 +67,3 @@ def _asked(request: object) -> tuple[list[Any], dict[str, str]]:
         elif name in _REQUIRED and not (value and value.strip()):
             wrong[f"request.{name}"] = "Field cannot be empty"
     return [request.get(name) for name in (*_REQUIRED, *_OPTIONAL)], wrong
-
-
-def _client_error(
-    message_id: str | None, status: int, message: str, result: Mapping[str, object] | None = None
-) -> Response:
-    return _envelope(message_id, status, "CLIENT_ERROR", message, result)
-
-
-def _envelope(
-    message_id: str | None,
-    status: int,
-    code: str,
-    message: str | None,
-    result: Mapping[str, object] | None = None,
-) -> Response:
-    good = code == "OK"
-    body = {
-        "id": "api.view.assessment.read",
-        "ver": "1.0",
-        "ts": iso(time.time_ns() // 1_000_000),
-        "params": {
-            "resmsgid": str(uuid4()),
-            "msgid": message_id or str(uuid4()),
-            "status": "successful" if good else "failed",
-            "err": None if good else code,
-            "errmsg": message,
-        },
-        "responseCode": code,
-        "result": result or {},
-    }
-    headers = RETRY_AFTER if status == StoreUnavailable.status else None
-    return Response(to_json(body), status, headers, "application/json")

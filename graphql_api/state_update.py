@@ -13,12 +13,14 @@ from assess_core.ports import Message
 from graphql_api.assessments import (
     Assessment,
     Field,
+    Outcome,
     Refused,
     States,
     Verdict,
     detail,
     elements,
     is_null,
+    is_text,
     members,
     messages,
     refusals,
@@ -38,10 +40,6 @@ _EVENTS: Final = ("EVENTS_DATA_MISSING", "Events array is mandatory")
 _NOT_ENROLLED: Final = "INVALID_REQUESTED_DATA"
 
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d):\d{3}[+-]\d{4}\Z", re.ASCII)
-
-
-class _Body(msgspec.Struct):
-    request: Field = msgspec.UNSET
 
 
 class _Request(msgspec.Struct):
@@ -73,7 +71,6 @@ class _Item(msgspec.Struct):
     events: Field = msgspec.UNSET
 
 
-_read_body: Final = msgspec.json.Decoder(_Body)
 _read_request: Final = msgspec.json.Decoder(_Request)
 _read_content: Final = msgspec.json.Decoder(_Content)
 _read_item: Final = msgspec.json.Decoder(_Item)
@@ -103,9 +100,9 @@ class StateUpdate(NamedTuple):
     enrolment: Enrolment | None
 
 
-def parse(body: bytes) -> StateUpdate:
-    """Validate a body. Raises `Refused`; and what `msgspec` raises where it is not JSON, or no object."""
-    request = members(_read_body.decode(body).request, _read_request, "request")
+def parse(asked: Field) -> StateUpdate:
+    """Validate the `request` of a body. Raises `Refused`."""
+    request = members(asked, _read_request, "request")
     contents = [_content(one, n) for n, one in enumerate(elements(request.contents, "contents"))]
     assessments = [_assessment(one, n) for n, one in enumerate(elements(request.assessments, "assessments"))]
     enrolment = None if contents or assessments else _enrolment(request)
@@ -119,7 +116,7 @@ def _content(raw: msgspec.Raw, number: int) -> Content:
     course_id = text(content.courseId) or text(content.collectionId)
     _require(course_id, _COURSE)
     # an empty content id is one to Sunbird's service, which only asks that there is one
-    _require(_is_text(content.contentId), _CONTENT)
+    _require(is_text(content.contentId), _CONTENT)
     _require(not is_null(content.status), _STATUS)
     return Content(course_id, text(content.batchId), text(content.contentId))
 
@@ -159,10 +156,6 @@ def _require(good: object, refusal: tuple[str, str]) -> None:
         raise Refused(*refusal)
 
 
-def _is_text(field: Field) -> bool:
-    return field is not msgspec.UNSET and bytes(memoryview(field)[:1]) == b'"'
-
-
 def _is_moment(written: str) -> bool:
     """Whether it is like `2020-11-23 12:58:35:179+0000`, and there is such a day and time."""
     found = _MOMENT.match(written)
@@ -173,13 +166,6 @@ def _is_moment(written: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-class Outcome(NamedTuple):
-    """What goes into the log, and what is answered once it is there."""
-
-    messages: list[Message]
-    result: dict[str, Any]
 
 
 def decide(update: StateUpdate, states: States, request_id: str, now: int) -> Outcome:

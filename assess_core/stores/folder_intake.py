@@ -74,12 +74,12 @@ class FolderIntake:
             try:
                 self._write(groups)
             except OSError as error:
-                failure = StoreUnavailable(
+                failure = (
                     f"the log folder {str(self._folder)!r} does not take lines ({error.strerror or error}): free space "
                     "or check its permissions, then send them again"
                 )
                 for group in groups:
-                    group.done.set_exception(failure)
+                    group.done.set_exception(StoreUnavailable(failure))
             else:
                 for group in groups:
                     group.done.set_result(None)

@@ -28,18 +28,18 @@ class KafkaIntake:
         """Raises `BadSettings` for options that Kafka's client does not take."""
         self._url = url
         self._heard = Heard()
-        settings = url.client(
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,  # 5 ms by default, as long as a whole acknowledgement takes
-            delivery_timeout_ms=_DELIVERY,
-            topic_metadata_propagation_max_ms=5000,  # a topic that is not there is not waited for
-            queue_buffering_max_messages=MOST_WAITING,
-            message_max_bytes=_LARGEST,
-            partitioner="murmur2_random",  # as other clients of Kafka choose it
-            error_cb=self._heard,
-        )
-        self._producer: Producer = make(Producer, settings, url)
+        settings = {
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 0,  # 5 ms by default, as long as a whole acknowledgement takes
+            "delivery.timeout.ms": _DELIVERY,
+            "topic.metadata.propagation.max.ms": 5000,  # a topic that is not there is not waited for
+            "queue.buffering.max.messages": MOST_WAITING,
+            "message.max.bytes": _LARGEST,
+            "partitioner": "murmur2_random",  # as other clients of Kafka choose it
+            "error_cb": self._heard,
+        }
+        self._producer: Producer = make(Producer, url.client(settings), url)
         self._closing = threading.Event()
         self._acknowledged = threading.Thread(target=self._poll, name="log-acknowledgements", daemon=True)
         self._acknowledged.start()
@@ -52,11 +52,11 @@ class KafkaIntake:
         if len(self._producer) + len(messages) > MOST_WAITING:
             raise _overloaded()
         for message in messages:
-            headers = {
-                "schema_version": SCHEMA_VERSION,
-                "received_at": received_at,
-                "request_id": message.request_id.encode(),
-            }
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("schema_version", SCHEMA_VERSION),
+                ("received_at", received_at),
+                ("request_id", message.request_id),
+            ]
             try:
                 self._producer.produce(
                     self._url.topic, message.value, message.user_id.encode(), headers=headers, on_delivery=waiting.heard

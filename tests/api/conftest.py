@@ -14,5 +14,5 @@ from tests.loop import queries
 @pytest.fixture
 def http(stores: Stores, tmp_path: Path) -> Iterator[Http]:
     """A client of the app."""
-    with client(create_app(queries(stores, tmp_path))) as found:
+    with client(create_app(queries(stores, tmp_path), stores.log.intake())) as found:
         yield found

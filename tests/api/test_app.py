@@ -99,7 +99,7 @@ def test_a_defect_tells_the_client_nothing_of_the_inside(
     stores: Stores, tmp_path: Path, path: str, body: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     broken: Any = Broken()
-    with client(create_app(queries(stores._replace(hot=broken), tmp_path))) as http:
+    with client(create_app(queries(stores._replace(hot=broken), tmp_path), stores.log.intake())) as http:
         answer = http.post(path, json=body)
 
     assert "secret" not in answer.text
@@ -126,7 +126,7 @@ def test_a_slow_answer_blocks_no_other(stores: Stores, tmp_path: Path) -> None:
     hot: Any = slow
     take(stores, event())
     found = []
-    with client(create_app(queries(stores._replace(hot=hot), tmp_path))) as http:
+    with client(create_app(queries(stores._replace(hot=hot), tmp_path), stores.log.intake())) as http:
 
         def read(user: str) -> str:
             body = {"request": {"userId": user, "assessmentId": "a1"}}

@@ -184,7 +184,7 @@ class Away:
 
 def test_a_store_that_is_away_is_503_with_a_time_to_come_back(stores: Stores, tmp_path: Path) -> None:
     away: Any = Away()
-    with client(create_app(queries(stores._replace(hot=away), tmp_path))) as http:
+    with client(create_app(queries(stores._replace(hot=away), tmp_path), stores.log.intake())) as http:
         answer = http.post(PATH, json={"request": {"userId": "u1", "assessmentId": "a1"}})
         health = http.get("/health")
 

@@ -17,6 +17,7 @@ def test_everything_lies_below_the_home_folder_unless_it_is_said_otherwise() -> 
         exhausts="/srv/assess/exhausts",
         log="/srv/assess/log",
         grace=DAY,
+        facts="",
     )
 
 
@@ -28,7 +29,15 @@ def test_a_named_home_wins_over_the_environment_and_that_over_the_default(tmp_pa
 
 
 def test_a_variable_that_is_empty_is_not_set() -> None:
-    names = ("ASSESS_HOME", "ASSESS_HOT_STORE", "ASSESS_LAKE", "ASSESS_EXHAUSTS", "ASSESS_LOG", "ASSESS_GRACE")
+    names = (
+        "ASSESS_HOME",
+        "ASSESS_HOT_STORE",
+        "ASSESS_LAKE",
+        "ASSESS_EXHAUSTS",
+        "ASSESS_LOG",
+        "ASSESS_GRACE",
+        "ASSESS_FACTS",
+    )
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings.from_env({})
 
 

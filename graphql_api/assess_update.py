@@ -1,0 +1,175 @@
+"""What `POST /v2/view/assess/update` is asked, and what it answers.
+
+A request is one assessment with its answers, or a list of assessments that each have `events`. Course and batch are
+`courseId` and `batchId`, else `collectionId` and `contextId`. What an assessment of a list does not say, the request
+around it says.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from assess_core import moments
+from graphql_api.assessments import (
+    Assessment,
+    Field,
+    Outcome,
+    Refused,
+    States,
+    Verdict,
+    detail,
+    elements,
+    is_null,
+    is_text,
+    members,
+    messages,
+    refusals,
+    text,
+    verdict,
+)
+
+_EMPTY: Final = "Field cannot be empty"
+_NO_TEXT: Final = "Field must be text"
+
+
+class _Members(msgspec.Struct, omit_defaults=True):
+    """Of a request, and of an assessment in a list."""
+
+    userId: Field = msgspec.UNSET  # noqa: N815 the wire's names
+    courseId: Field = msgspec.UNSET  # noqa: N815
+    collectionId: Field = msgspec.UNSET  # noqa: N815
+    batchId: Field = msgspec.UNSET  # noqa: N815
+    contextId: Field = msgspec.UNSET  # noqa: N815
+    contentId: Field = msgspec.UNSET  # noqa: N815
+    attemptId: Field = msgspec.UNSET  # noqa: N815
+    assessmentTs: Field = msgspec.UNSET  # noqa: N815
+    assessments: Field = msgspec.UNSET
+    events: Field = msgspec.UNSET
+
+
+class _Answer(msgspec.Struct):
+    ets: Field = msgspec.UNSET
+    events: Field = msgspec.UNSET
+
+
+class _Written(msgspec.Struct):
+    """A message as Sunbird's jobs read it."""
+
+    assessmentTs: msgspec.Raw | int  # noqa: N815
+    batchId: str  # noqa: N815
+    courseId: str  # noqa: N815
+    userId: str  # noqa: N815
+    attemptId: str  # noqa: N815
+    contentId: str  # noqa: N815
+    events: msgspec.Raw
+
+
+_read_members: Final = msgspec.json.Decoder(_Members)
+_read_answer: Final = msgspec.json.Decoder(_Answer)
+_read_clock: Final = msgspec.json.Decoder(int | float | str)
+_IDS: Final = {
+    "userId": ("userId",),
+    "courseId": ("courseId", "collectionId"),
+    "batchId": ("batchId", "contextId"),
+    "contentId": ("contentId",),
+    "attemptId": ("attemptId",),
+}
+"""What an id is called: the first name that says something counts."""
+
+
+class AssessUpdate(NamedTuple):
+    """A request that passed validation."""
+
+    assessments: list[Assessment]
+    listed: bool
+    """Whether they came as a list."""
+
+
+def parse(asked: Field) -> AssessUpdate:
+    """Validate the `request` of a body. Raises `Refused` with all that is wrong, field by field."""
+    request = members(asked, _read_members, "request")
+    name = "events" if is_null(request.assessments) else "assessments"
+    submitted = getattr(request, name)
+    found = elements(submitted, name)
+    if not found:
+        raise _wrong({"assessments": _EMPTY}, "request")
+    if not any(_has_events(one) for one in found):
+        return AssessUpdate([_assessment(asked, request, _Members(), submitted, "request")], listed=False)
+    assessments = []
+    for n, one in enumerate(found):
+        where = f"request.{name}[{n}]"
+        item = members(one, _read_members, where)
+        if not elements(item.events, f"{where}.events"):
+            raise _wrong({"events": _EMPTY}, where)
+        assessments.append(_assessment(one, item, request, item.events, where))
+    return AssessUpdate(assessments, listed=True)
+
+
+def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, where: str) -> Assessment:
+    assert isinstance(raw, msgspec.Raw)
+    assert isinstance(answers, msgspec.Raw)
+    ids, wrong = {}, {}
+    for id_, names in _IDS.items():
+        said = [field for members in (own, around) for name in names if not is_null(field := getattr(members, name))]
+        ids[id_] = next(filter(None, map(text, said)), "")
+        if not ids[id_]:
+            wrong[id_] = _EMPTY if all(map(is_text, said)) else _NO_TEXT
+    attempted = next((ts for ts in (own.assessmentTs, around.assessmentTs) if not is_null(ts)), None)
+    submitted = attempted if isinstance(attempted, msgspec.Raw) else _newest(answers)
+    if submitted is None:
+        wrong["assessmentTs"] = _EMPTY
+    if wrong or submitted is None:
+        raise _wrong(wrong, where)
+    whole = own.events is answers and not is_null(own.assessmentTs) and all(text(getattr(own, id_)) for id_ in _IDS)
+    value = bytes(raw) if whole else msgspec.json.encode(_Written(submitted, events=answers, **ids))
+    return Assessment(
+        user_id=ids["userId"],
+        course_id=ids["courseId"],
+        batch_id=ids["batchId"],
+        content_id=ids["contentId"],
+        attempt_id=ids["attemptId"],
+        value=value,
+    )
+
+
+def _wrong(fields: dict[str, str], where: str) -> Refused:
+    """The message says where; the fields have the names that clients know, whichever assessment it is."""
+    message = "; ".join(f"{where}.{name}: {why}" for name, why in fields.items())
+    return Refused("CLIENT_ERROR", message, {f"request.{name}": why for name, why in fields.items()})
+
+
+def _has_events(raw: msgspec.Raw) -> bool:
+    try:
+        return _read_answer.decode(raw).events is not msgspec.UNSET
+    except msgspec.ValidationError:
+        return False
+
+
+def _newest(answers: msgspec.Raw) -> int | None:
+    """When the last answer was given: the same however often it is sent. None where no answer has a clock."""
+    found = []
+    for one in elements(answers, "events"):
+        try:
+            ets = _read_answer.decode(one).ets
+            if isinstance(ets, msgspec.Raw):
+                found.append(moments.clock(_read_clock.decode(ets)))
+        except (msgspec.ValidationError, ValueError, OverflowError):
+            continue  # the stream says what is wrong with it
+    return max(found, default=None)
+
+
+def decide(update: AssessUpdate, states: States, request_id: str) -> Outcome:
+    """Sort a request out by its batches. Raises what `states` raises."""
+    found = [verdict(one.course_id, one.batch_id, states) for one in update.assessments]
+    taken = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
+    result: dict[str, Any] = {}
+    for one in taken:
+        if update.listed:
+            result.setdefault(one.content_id, []).append("Score Captured Successfully")
+        else:
+            result[one.content_id] = "Score Updated"
+    result |= refusals(zip((one.batch_id for one in update.assessments), found, strict=True))
+    result["details"] = [
+        detail("attemptId", one.attempt_id, said) for one, said in zip(update.assessments, found, strict=True)
+    ]
+    return Outcome(messages(update.assessments, found, request_id), result)

@@ -1,0 +1,87 @@
+"""The two dialects of Sunbird's services: how the learning service answers, and how the viewing service does."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import uuid4
+
+from starlette.responses import Response
+
+from assess_core.errors import AssessError
+from assess_core.moments import iso, moment
+from graphql_api.bodies import to_json
+
+CLIENT_ERROR: Final = "CLIENT_ERROR"
+SERVER_ERROR: Final = "SERVER_ERROR"
+RETRY_AFTER: Final = {"retry-after": "5"}
+
+
+def code_of(status: int) -> str:
+    """`responseCode`."""
+    if status < 400:
+        return "OK"
+    return CLIENT_ERROR if status < 500 else SERVER_ERROR
+
+
+def viewing(
+    id_: str,
+    message_id: str | None,
+    status: int = 200,
+    message: str | None = None,
+    result: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer of the viewing service; where it refuses, `result` has what is wrong, field by field."""
+    code = code_of(status)
+    good = code == "OK"
+    body = {
+        "id": id_,
+        "ver": "1.0",
+        "ts": iso(_now()),
+        "params": {
+            "resmsgid": str(uuid4()),
+            "msgid": message_id or str(uuid4()),
+            "status": "successful" if good else "failed",
+            "err": None if good else code,
+            "errmsg": message,
+        },
+        "responseCode": code,
+        "result": result or {},
+    }
+    return Response(to_json(body), status, headers, "application/json")
+
+
+def learning(
+    path: str,
+    message_id: str,
+    status: int = 200,
+    error: tuple[str, str] | None = None,
+    result: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer of the learning service to a path like `/v1/content/state/update`; `error` is a code and a message."""
+    version, *names = path.strip("/").split("/")
+    answered = result or {}
+    now = _now()
+    params: dict[str, Any] = {"resmsgid": None, "msgid": message_id, "err": None, "status": "success", "errmsg": None}
+    if error is not None:
+        params |= {"err": error[0], "status": error[0], "errmsg": error[1]}
+    body = {
+        "id": ".".join(("api", *names)),
+        "ver": version,
+        "ts": f"{moment(now):%Y-%m-%d %H:%M:%S}:{now % 1000:03d}+0000",
+        "params": params,
+        "responseCode": code_of(status),
+        "result": answered,
+    }
+    length = {"x-response-length": str(len(to_json(answered)))}
+    return Response(to_json(body), status, {**length, **(headers or {})}, "application/json")
+
+
+def retry_after(error: AssessError) -> Mapping[str, str] | None:
+    """The header that says when to come again, where that may help."""
+    return RETRY_AFTER if error.retryable else None
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

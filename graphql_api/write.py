@@ -1,0 +1,132 @@
+"""The write API: what clients submit goes into the log, and is acknowledged once it is there for good."""
+
+import asyncio
+import logging
+import time
+from functools import partial
+from typing import Final
+from uuid import uuid4
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from assess_core.errors import AssessError, StoreUnavailable
+from assess_core.facts import Facts
+from assess_core.ports import Intake
+from graphql_api import assess_update, state_update
+from graphql_api.assessments import Body, Outcome, Refused, read_body
+from graphql_api.bodies import BadBody, is_json, read_json
+from graphql_api.envelopes import CLIENT_ERROR, SERVER_ERROR, learning, retry_after, viewing
+
+PATIENCE: Final = 20.0
+"""Seconds in which the log must have taken a request; clients wait 30."""
+
+_viewing: Final = partial(viewing, "api.view.assess.update")
+_log = logging.getLogger(__name__)
+
+
+class StateUpdate(HTTPEndpoint):
+    """`PATCH /v1/content/state/update` and its alias, in the dialect of the learning service."""
+
+    async def patch(self, request: Request) -> Response:
+        """The assessments go into the log; 4xx and 503 in the same envelope, never a 500 for what a client sent."""
+        message_id = _message_id(request)
+        answer = partial(learning, request.url.path, message_id)
+        try:
+            update = state_update.parse((await _read(request)).request)
+            decide = partial(state_update.decide, update, request_id=message_id, now=time.time_ns() // 1_000_000)
+            result = await _store(request, decide)
+        except BadBody as error:
+            return answer(error.status, (CLIENT_ERROR, str(error)))
+        except Refused as error:
+            return answer(400, (error.code, str(error)))
+        except AssessError as error:
+            code = CLIENT_ERROR if error.status < 500 else SERVER_ERROR
+            return answer(error.status, (code, _told(error)), headers=retry_after(error))
+        return answer(result=result)
+
+    async def options(self, _request: Request) -> Response:
+        """As Sunbird's service has it: no page of another site is let in by this."""
+        return Response(headers={"allow": "PATCH, OPTIONS"})
+
+    async def method_not_allowed(self, request: Request) -> Response:
+        """Anything else."""
+        error = (CLIENT_ERROR, f"{request.method} is not allowed; use PATCH")
+        return learning(request.url.path, _message_id(request), 405, error, headers={"allow": "PATCH, OPTIONS"})
+
+
+class AssessUpdate(HTTPEndpoint):
+    """`POST /v2/view/assess/update`, in the dialect of the viewing service."""
+
+    async def post(self, request: Request) -> Response:
+        """The assessments go into the log; 4xx and 503 in the same envelope, never a 500 for what a client sent."""
+        message_id = _message_id(request)
+        try:
+            body = await _read(request)
+            if "x-msgid" not in request.headers:
+                message_id = body.message_id or message_id
+            update = assess_update.parse(body.request)
+            result = await _store(request, partial(assess_update.decide, update, request_id=message_id))
+        except BadBody as error:
+            return _viewing(message_id, error.status, str(error))
+        except Refused as error:
+            return _viewing(message_id, 400, str(error), error.fields)
+        except AssessError as error:
+            return _viewing(message_id, error.status, _told(error), headers=retry_after(error))
+        return _viewing(message_id, result=result)
+
+    async def method_not_allowed(self, request: Request) -> Response:
+        """Anything but POST."""
+        message = f"{request.method} is not allowed; use POST"
+        return _viewing(_message_id(request), 405, message, headers={"allow": "POST"})
+
+
+class Writes:
+    """What the write API works with: the way into the log, and what is known of batches (None: nothing)."""
+
+    def __init__(self, intake: Intake, facts: Facts | None, threads: CapacityLimiter) -> None:
+        self.intake = intake
+        self.facts = facts
+        self.threads = threads
+
+
+def _message_id(request: Request) -> str:
+    return request.headers.get("x-msgid") or str(uuid4())
+
+
+async def _read(request: Request) -> Body:
+    if not is_json(request):
+        raise BadBody(415, "send the request as application/json")
+    return await read_json(request, read_body)
+
+
+async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, object]:
+    """The result, once the log has the messages. Raises `Refused`, `Overloaded`, `StoreUnavailable`."""
+    writes: Writes = request.app.state.writes
+    if writes.facts is None:
+        outcome = decide(_nothing_known)
+    else:
+        # a table may have to be asked
+        outcome = await run_sync(decide, writes.facts.batch, limiter=writes.threads)
+    if outcome.messages:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wrap_future(writes.intake.take(outcome.messages))
+        except TimeoutError:
+            raise StoreUnavailable("the log does not answer; send the request again") from None
+    return outcome.result
+
+
+def _nothing_known(_course_id: str, _batch_id: str) -> None:
+    """Every batch is accepted."""
+
+
+def _told(error: AssessError) -> str:
+    """What a client is told: of our servers nothing, which the log of this one names."""
+    if error.status < 500:
+        return str(error)
+    _log.warning("%s", error)
+    return "this is not known to be stored; send the request again"

@@ -10,6 +10,8 @@ from assess_core.ports import HotStore, Positions, Stores
 from assess_core.settings import Settings
 from assess_core.stores.memory import MemoryHot
 
+pytest_plugins = ["tests.servers"]
+
 SUNBIRD = Path(__file__).parents[2] / "shared" / "fixtures" / "sunbird"
 
 

@@ -106,7 +106,7 @@ class Instance:
         return self._kinds([name for name in NAMES if any(self.folder.glob(f"{name}*/pid"))], None)
 
     def _running(self) -> list[Kind]:
-        return [kind for kind in self._all() if all(processes.running(server.home) for server in kind.servers())]
+        return [kind for kind in self._all() if any(processes.running(server.home) for server in kind.servers())]
 
     def _nodes(self) -> int:
         return sum((self.folder / f"cassandra-{number}").is_dir() for number in range(1, NODES + 1))

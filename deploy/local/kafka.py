@@ -17,7 +17,7 @@ from deploy.local.processes import run
 from deploy.local.server import Server
 
 TOPIC: Final = "assess"
-FAILED: Final = "assess-failed"
+FAILED: Final = f"{TOPIC}.failed"  # where `assess` puts failed events unless it is told otherwise
 GROUP: Final = "assess"
 PARTITIONS: Final = 4
 _CREATE_TOPICS, _API_VERSIONS = 19, 18
@@ -74,7 +74,7 @@ class Kafka:
         self._make(FAILED, 1, {})
 
     def exports(self) -> dict[str, str]:
-        return {"ASSESS_LOG": f"kafka://{self._server.address}/{TOPIC}?group={GROUP}&failed={FAILED}"}
+        return {"ASSESS_LOG": f"kafka://{self._server.address}/{TOPIC}?group={GROUP}"}
 
     def _make(self, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
         options = b"".join(_text(name) + _text(value) for name, value in settings.items())
@@ -91,7 +91,7 @@ class Kafka:
             (code,) = struct.unpack_from(">h", reply, at)
             if code in (_OK, _EXISTS):
                 if code == _OK:
-                    self._say(f"topic {topic} has {partitions} partitions")
+                    self._say(f"made topic {topic}")
                 return
             time.sleep(0.2)  # the controller may not know the broker yet
         raise CannotServe(f"Kafka refuses the topic {topic} (error {code} of its protocol); its log says why")

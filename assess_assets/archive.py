@@ -10,7 +10,7 @@ from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import Lakehouse
 from assess_core.archiving import archive, clear, require_closed, require_known, slice_views, verify
 from assess_core.errors import VerifyFailed
-from assess_core.ports import Lake
+from assess_core.lake import Lake
 from assess_core.slices import ArchiveSlice
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization

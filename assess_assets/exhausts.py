@@ -8,10 +8,10 @@ from assess_assets.archive import archived_attempts
 from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
-from assess_assets.reports import Marks, look_into
+from assess_assets.reports import Look, Marks, look_into
 from assess_assets.resources import Lakehouse, Opened
 from assess_core.errors import ReportFailed, UnknownBatch
-from assess_core.exhaust import Report, write_exhaust
+from assess_core.exhaust import Exhaust, Report, write_exhaust
 
 # a run costs 15 s to start, a report of an ordinary batch well below a second
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=50)
@@ -59,11 +59,10 @@ def _write(
     refused: dict[str, str] = {}
     for batch_id in context.partition_keys:
         try:
-            written = write_exhaust(opened.stores, batch_id, report)
+            written, look = _written(opened, batch_id, report, marks)
         except (UnknownBatch, ReportFailed) as error:
             refused[batch_id] = str(error)
             continue
-        look = look_into(written.path, marks)
         done[batch_id] = shown(
             rows=written.rows,
             size=written.bytes,
@@ -75,3 +74,9 @@ def _write(
             lake_version=dg.MetadataValue.int(written.lake_version),
         )
     yield from conclude(context, done, refused)
+
+
+def _written(opened: Opened, batch_id: str, report: Report, marks: Marks) -> tuple[Exhaust, Look]:
+    looks: list[Look] = []
+    written = write_exhaust(opened.stores, batch_id, report, look=lambda file: looks.append(look_into(file, marks)))
+    return written, looks[0]

@@ -11,8 +11,9 @@ from typing import Final, NamedTuple, Protocol
 
 from assess_core.attempts import RowKey
 from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFailed
+from assess_core.lake import Copies, Lake
 from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, by_slice, problem
-from assess_core.ports import Copies, HotStore, Lake, Stores
+from assess_core.ports import HotStore, Stores
 from assess_core.slice_status import SliceStatus, SliceView, view
 from assess_core.slices import ArchiveSlice, Unread, why_open
 

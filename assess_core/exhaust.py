@@ -7,21 +7,18 @@ learners sent, also where they begin with `=` or `@`: whoever opens a report in 
 text. Rows are in the order of learner, course, question set, attempt and question id, by the bytes of UTF-8.
 """
 
-import errno
 import hashlib
-import os
-import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 from urllib.parse import quote
 
 from assess_core.archiving import known
-from assess_core.errors import ReportFailed, StoreUnavailable, UnknownBatch
+from assess_core.errors import UnknownBatch
 from assess_core.ports import Stores, Union
+from assess_core.whole_file import written_whole
 
 
 class Report(StrEnum):
@@ -41,7 +38,8 @@ class Format(StrEnum):
 class Exhaust(NamedTuple):
     """A report that was written."""
 
-    path: Path
+    path: str
+    """An absolute path, or an s3:// URL."""
     rows: int
     attempts: int
     bytes: int
@@ -91,7 +89,6 @@ ORDER BY user_id, course_id, content_id, attempt_id
 _SQL: Final = {Report.RESPONSE: _RESPONSE, Report.SCORE: _SCORE}
 _OPTIONS: Final = {Format.CSV: "FORMAT csv, HEADER", Format.PARQUET: "FORMAT parquet, COMPRESSION zstd"}
 _NAME_BYTES: Final = 255  # what file systems take
-_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write_exhaust(
@@ -101,24 +98,28 @@ def write_exhaust(
     format: Format = Format.CSV,
     course_id: str | None = None,
     output: Path | None = None,
+    look: Callable[[Path], None] | None = None,
 ) -> Exhaust:
     """Write a batch's report, or that of one of its courses, to `output` or to its place among the exhausts.
 
-    The file appears whole or not at all. A batch that has no attempts gives a header alone. Raises `UnknownBatch`,
-    `ReportFailed`, `StoreUnavailable`.
+    The file appears whole or not at all; `look` is called with a local copy of it just before it appears. A batch that
+    has no attempts gives a header alone. Raises `UnknownBatch`, `ReportFailed`, `StoreUnavailable`.
     """
     started = time.perf_counter()
     for id_ in (batch_id, course_id or ""):
         if not _is_text(id_):  # what a shell hands on where bytes are no text
             raise UnknownBatch(f"no store knows {id_!r}, which is not UTF-8; `assess slices` lists what is known")
-    path = output or stores.exhausts / f"{report}-exhaust" / file_name(batch_id, course_id, format)
+    name = f"{report}-exhaust/{file_name(batch_id, course_id, format)}"
     with stores.union(batch_id=batch_id) as union:
         attempts = _attempts(union, course_id)
         if not attempts and not _is_known(stores, union, batch_id):
             raise UnknownBatch(f"no store knows batch {batch_id!r}; `assess slices` lists those that are known")
-        with _written_whole(path) as temporary:
+        with written_whole(output) if output else stores.exhausts.written_whole(name) as temporary:
             rows = union.copy(_sql(report, format, course_id), temporary, _OPTIONS[format], _parameters(course_id))
             size = temporary.stat().st_size
+            if look is not None:
+                look(temporary)
+    path = str(output) if output else stores.exhausts.path(name)
     return Exhaust(path, rows, attempts, size, time.perf_counter() - started, union.lake_version)
 
 
@@ -180,35 +181,3 @@ def _of_course(course_id: str | None) -> str:
 
 def _parameters(course_id: str | None) -> dict[str, object]:
     return {} if course_id is None else {"course_id": course_id}
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its place when it is whole and on the disk; else it goes."""
-    temporary = path.with_name(f".exhaust-{secrets.token_hex(8)}.tmp")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.touch(exist_ok=False)
-            yield temporary
-            _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            message = f"no room for {path} ({error.strerror}); free some and run it again, nothing was left behind"
-            raise StoreUnavailable(message) from error
-        reason = error.strerror or str(error)
-        raise ReportFailed(f"cannot write {path}: {reason}; name a file in a folder that you may write to") from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

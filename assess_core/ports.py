@@ -5,13 +5,14 @@ A port raises `StoreUnavailable` when a store does not answer or has no room; em
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from assess_core.attempts import AttemptVersion, RowKey
 from assess_core.events import FailedEvent, FailedKey, Record
 from assess_core.findings import Finding
-from assess_core.manifest import Contents, ManifestEntry
+from assess_core.lake import Lake
 from assess_core.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.slices import ArchiveSlice, IsoWeek, Unread
 
@@ -22,6 +23,33 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 """Tells a person what goes on."""
+
+
+class BatchState(Enum):
+    """What is known of a batch of a course."""
+
+    ONGOING = "on-going"
+    NOT_ONGOING = "not on-going"
+    UNKNOWN = "unknown"
+
+
+class Facts(Protocol):
+    """What is known of courses, assessments and batches.
+
+    The stream asks of courses and assessments, for a version that no map names yet; the write API asks of batches.
+    """
+
+    def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
+        """The assessments and contents of a course; None when the course is not known."""
+        ...
+
+    def question_count(self, assessment_id: str) -> int | None:
+        """How many questions the assessment has; None when that is not known."""
+        ...
+
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        """Whether the batch is on-going; None when nothing is known of any batch. Raises `StoreUnavailable`."""
+        ...
 
 
 class Learner(NamedTuple):
@@ -55,8 +83,11 @@ class HotStore(Protocol):
         """Say that these slices hold rows; before their first row is written."""
         ...
 
-    def add_rows(self, rows: Sequence[AttemptVersion]) -> None:
-        """Write versions, each in the slice of its receipt; of two receipts in one slice the earlier stays."""
+    def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
+        """Write versions, each in the slice of its receipt; of two receipts in one slice the earlier stays.
+
+        Returns, by content hash, those that the store can never take, and what it said of each.
+        """
         ...
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
@@ -124,6 +155,25 @@ class HotStore(Protocol):
 
     def all_activities(self) -> Iterator[Activity]:
         """Every row of `user_activity_agg`, by key: for `table` and audits."""
+        ...
+
+
+class Schema(Protocol):
+    """The tables of a hot store, before anybody opens it. Methods raise `BadSettings` and `StoreUnavailable`."""
+
+    def show(self) -> str:
+        """The statements that make them."""
+        ...
+
+    def apply(self, replication: str | None, shards: int | None) -> str:
+        """Make what is missing; returns what there is now. May be repeated, and run by several at once.
+
+        Raises `NotOurTable` where a table of another shape is in the way; then nothing was changed.
+        """
+        ...
+
+    def check(self) -> Iterator[str]:
+        """What differs from what the store needs, a sentence each; nothing when all is right."""
         ...
 
 
@@ -217,117 +267,6 @@ class Log(Protocol):
         ...
 
 
-class LakeFile(NamedTuple):
-    """One Parquet file of the lake's `attempts`."""
-
-    url: str
-    """What DuckDB reads: an absolute path or an s3:// URL."""
-    week: IsoWeek
-    rows: int
-    bytes: int
-
-
-class Pinned(Protocol):
-    """The lake's `attempts` at one version: what was read once can be read again."""
-
-    @property
-    def version(self) -> int:
-        """The Delta version; -1 while there is no table."""
-        ...
-
-    def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
-        """The files of these weeks (of all, when None), in a stable order."""
-        ...
-
-
-class Missing(NamedTuple):
-    """The rows of the hot store that the lake's files do not hold."""
-
-    rows: "pa.RecordBatchReader"
-    """Shape `stores.rows.LAKE_SCHEMA`; read from the hot store as this is read."""
-    counts: Mapping[ArchiveSlice, int]
-    """How many there are of each slice: right once `rows` was read to its end."""
-
-
-class Compared(NamedTuple):
-    """The hot rows of slices, beside what the lake's files hold."""
-
-    held: Mapping[ArchiveSlice, int]
-    """How many of a slice's rows the files hold, receipt included; a slice without hot rows is left out."""
-    left: Mapping[ArchiveSlice, int]
-    """How many they do not hold."""
-    keys: Iterator[list[RowKey]]
-    """The keys of those that they hold, in chunks, each of one slice."""
-
-
-class Copies(Protocol):
-    """What the files of a pinned lake hold of some slices: read once, then held still.
-
-    Two rows of one version and one receipt are one copy. Raises `StoreUnavailable` when there is no room to compare.
-    """
-
-    def contents(self) -> dict[ArchiveSlice, Contents]:
-        """Of every slice that was asked for, measured from the files."""
-        ...
-
-    def damaged(self) -> dict[ArchiveSlice, str]:
-        """The slices with rows whose columns do not give their content hash, each with what is wrong.
-
-        Empty unless the copies were opened `proved`.
-        """
-        ...
-
-    def files(self) -> dict[ArchiveSlice, dict[str, str]]:
-        """The files that hold rows of a slice, by name, each with the SHA-256 of its bytes (hex)."""
-        ...
-
-    def missing(self, hot: HotStore) -> Missing | None:
-        """The hot rows of these slices that the files do not hold; None when they hold them all."""
-        ...
-
-    def compare(self, hot: HotStore) -> Compared:
-        """Read the hot rows of these slices to their end and look each up among the copies."""
-        ...
-
-
-class Lake(Protocol):
-    """Attempts for good: Delta tables `attempts` and `archive_manifest` at a path or s3://."""
-
-    def pin(self, version: int | None = None) -> Pinned:
-        """The newest version, or a given one. Raises `NotOurTable`."""
-        ...
-
-    def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: "pa.RecordBatchReader") -> int:
-        """Append versions of these slices in one commit; returns the new Delta version.
-
-        `rows` has the shape `stores.rows.LAKE_SCHEMA`. What to append was decided by reading `pinned`; if any of the
-        slices got another commit since, nothing is written and `LakeConflict` is raised: pin, read, decide again.
-        """
-        ...
-
-    def copies(
-        self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
-    ) -> AbstractContextManager[Copies]:
-        """Read what the pinned files hold of these slices: of one week, or memory grows with the weeks.
-
-        `proved` reads every column and computes every content hash again. Raises `VerifyFailed` naming the first file
-        that is missing or cannot be read.
-        """
-        ...
-
-    def manifest(self) -> list[ManifestEntry]:
-        """All entries of `archive_manifest`, oldest first."""
-        ...
-
-    def record(self, entries: Sequence[ManifestEntry]) -> None:
-        """Append manifest entries in one commit."""
-        ...
-
-    def examine(self) -> Iterator[Finding]:
-        """How the lake is: for `doctor`."""
-        ...
-
-
 class Union(Protocol):
     """Hot store ∪ lake, held still: what a report, a page or an answer is read from.
 
@@ -362,6 +301,25 @@ class Unions(Protocol):
         ...
 
 
+class Exhausts(Protocol):
+    """Where reports are written to: a folder, or a prefix of a bucket. Names are relative, with `/` between parts."""
+
+    def path(self, name: str) -> str:
+        """What a person calls the report of this name: an absolute path, or an s3:// URL."""
+        ...
+
+    def written_whole(self, name: str) -> AbstractContextManager[Path]:
+        """A local temporary file; at the end of the block it becomes the report, and where the block fails it goes.
+
+        The report appears whole or not at all. Raises `StoreUnavailable`, `ReportFailed`.
+        """
+        ...
+
+    def examine(self) -> Iterator[Finding]:
+        """How the place is: for `doctor`."""
+        ...
+
+
 class Stores(NamedTuple):
     """All stores of an installation, as `wiring.open_stores` picks them."""
 
@@ -369,5 +327,4 @@ class Stores(NamedTuple):
     log: Log
     lake: Lake
     union: Unions
-    exhausts: Path
-    """The folder that reports are written to."""
+    exhausts: Exhausts

@@ -1,14 +1,22 @@
 """Settings -> stores: the only place that chooses an adapter, and it chooses by URL."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from assess_core.errors import BadSettings
 from assess_core.facts import Facts, FactsFile
-from assess_core.ports import HotStore, Log, Positions, Say, Stores
+from assess_core.ports import Exhausts, HotStore, Log, Positions, Say, Schema, Stores
 from assess_core.settings import Settings
 from assess_core.weekly import WeeklyTable
+
+if TYPE_CHECKING:
+    from assess_core.stores.places import Place
+
+_S3: Final = "s3://"
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -18,8 +26,8 @@ def open_stores(settings: Settings) -> Stores:
 
     hot, positions = open_hot(settings)
     log = open_log(settings, positions)
-    lake = DeltaLake(_folder("ASSESS_LAKE", settings.lake))
-    return Stores(hot, log, lake, partial(open_union, hot, lake), _folder("ASSESS_EXHAUSTS", settings.exhausts))
+    lake = DeltaLake(_place("ASSESS_LAKE", settings.lake))
+    return Stores(hot, log, lake, partial(open_union, hot, lake), open_exhausts(settings))
 
 
 def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
@@ -27,20 +35,59 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
 
     Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`.
     """
+    scheme = _hot_scheme(settings)
+    if scheme == "cassandra":
+        with _servers("ASSESS_HOT_STORE"):
+            from assess_core.stores.cassandra import CassandraHot
+
+        keyspace = CassandraHot(settings.hot_store)
+        return keyspace, keyspace
     from assess_core.stores.sqlite import SqliteHot
 
+    file = SqliteHot(settings.hot_store)
+    return file, file
+
+
+def hot_schema(settings: Settings) -> Schema:
+    """The tables of the hot store, before anybody opens it. Raises `BadSettings`."""
+    if _hot_scheme(settings) == "cassandra":
+        with _servers("ASSESS_HOT_STORE"):
+            from assess_core.stores.cassandra_schema import CassandraSchema
+
+        return CassandraSchema(settings.hot_store)
+    from assess_core.stores.sqlite_schema import SqliteSchema
+
+    return SqliteSchema(settings.hot_store)
+
+
+def _hot_scheme(settings: Settings) -> str:
     scheme = urlsplit(settings.hot_store).scheme
-    if scheme != "sqlite":
-        raise BadSettings(f"ASSESS_HOT_STORE: {settings.hot_store!r} is not a store; write sqlite:///PATH")
-    hot = SqliteHot(settings.hot_store)
-    return hot, hot
+    if scheme not in ("sqlite", "cassandra"):
+        # the rest of a URL may hold a password
+        raise BadSettings(
+            f"ASSESS_HOT_STORE: {scheme!r} is not a store; write sqlite:///PATH or cassandra://HOST/KEYSPACE"
+        )
+    return scheme
 
 
 def open_weekly(settings: Settings) -> WeeklyTable:
-    """The table of weekly activity, in the lake's folder. Raises `BadSettings`."""
+    """The table of weekly activity, beside the lake's others. Raises `BadSettings`."""
     from assess_core.stores.weekly import DeltaWeekly
 
-    return DeltaWeekly(_folder("ASSESS_LAKE", settings.lake) / "weekly_activity")
+    return DeltaWeekly(_place("ASSESS_LAKE", settings.lake).within("weekly_activity"))
+
+
+def open_exhausts(settings: Settings) -> Exhausts:
+    """Where reports are written to. Raises `BadSettings`."""
+    name, text = "ASSESS_EXHAUSTS", settings.exhausts
+    if text.startswith(_S3):
+        with _servers(name):
+            from assess_core.stores.s3 import Bucket, BucketExhausts
+
+        return BucketExhausts(Bucket.of(name, text))
+    from assess_core.stores.exhausts import FolderExhausts
+
+    return FolderExhausts(_folder(name, text))
 
 
 def open_log(settings: Settings, positions: Positions) -> Log:
@@ -66,7 +113,30 @@ def open_facts(where: str, say: Say) -> Facts | None:
     return FactsFile(Path(where), say)
 
 
+def _place(name: str, text: str) -> "Place":
+    if text.startswith(_S3):
+        with _servers(name):
+            from assess_core.stores.s3 import Bucket
+
+        return Bucket.of(name, text)
+    from assess_core.stores.places import Folder
+
+    return Folder.of(name, _folder(name, text))
+
+
+@contextmanager
+def _servers(name: str) -> Iterator[None]:
+    """What a server needs of packages is an extra. Raises `BadSettings` where it is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise BadSettings(
+            f"{name}: {error.name} is not installed; pip install 'assessment-lakehouse[servers]'"
+        ) from error
+
+
 def _folder(name: str, text: str) -> Path:
     if "://" in text:
-        raise BadSettings(f"{name}: {text!r} is not a path; write a folder")
+        other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS") else ""
+        raise BadSettings(f"{name}: {text!r} is not a path; write a folder{other}")
     return Path(text).absolute()

@@ -94,7 +94,7 @@ def _move(home: Path, weeks: int) -> None:
 
 def _ours(home: Path) -> Measured:
     stores = open_stores(Settings.from_env({}, str(home)))
-    return _timed(lambda: write_exhaust(stores, _BATCH, Report.RESPONSE).path)
+    return _timed(lambda: Path(write_exhaust(stores, _BATCH, Report.RESPONSE).path))
 
 
 def _limit(home: Path) -> Measured:

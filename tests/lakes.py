@@ -9,10 +9,13 @@ from typing import Final
 import pyarrow as pa
 
 from assess_core.attempts import AttemptVersion
-from assess_core.ports import HotStore, Lake, Stores
+from assess_core.lake import Lake
+from assess_core.ports import HotStore, Stores
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.duck import connect, parquet
+from assess_core.stores.exhausts import FolderExhausts
 from assess_core.stores.folder_log import FolderLog
+from assess_core.stores.places import Folder
 from assess_core.stores.rows import LAKE_SCHEMA, to_batch
 from assess_core.stores.union import open_union
 from tests.conftest import Hot
@@ -37,8 +40,13 @@ NASTY: Final = (
 
 def stores_over(hot: Hot, folder: Path) -> Stores:
     """All stores, over a given hot store and a lake in a folder."""
-    lake = DeltaLake(folder / "lake")
-    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), folder / "exhausts")
+    lake, exhausts = DeltaLake(Folder(folder / "lake")), FolderExhausts(folder / "exhausts")
+    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), exhausts)
+
+
+def reports(stores: Stores) -> Path:
+    """The folder that reports are written to."""
+    return Path(stores.exhausts.path(""))
 
 
 def put(lake: Lake, versions: Iterable[AttemptVersion]) -> None:

@@ -96,7 +96,7 @@ def test_every_table_has_its_line_with_its_columns(name: tables.Name) -> None:
 
 def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Path) -> None:
     fold([decoded()], stores.hot, Checks(NoFacts()))
-    files = {report: write_exhaust(stores, "b1", report, output=tmp_path / report).path for report in Report}
+    files = {report: Path(write_exhaust(stores, "b1", report, output=tmp_path / report).path) for report in Report}
     header = {report: file.read_text(encoding="utf-8").partition("\n")[0].split(",") for report, file in files.items()}
     pairs = [row for row in rows(FORMATS) if len(row) == 4 and row[0] != "column" and "---" not in row[0]]
     assert header[Report.RESPONSE] == [row[0] for row in pairs] + [row[2] for row in pairs]

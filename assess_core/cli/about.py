@@ -99,7 +99,7 @@ def examine(settings: Settings, now: int) -> Iterator[Finding]:
     yield from _guarded("log", stores.log.examine())
     yield from _guarded("failed events", _failed(stores))
     yield from _guarded("slices", _slices(settings, stores, now))
-    yield _writable("exhausts", stores.exhausts)
+    yield from _guarded("exhausts", stores.exhausts.examine())
 
 
 def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -156,7 +156,7 @@ class _Demo:
             answers[f"table {name}"] = _answer(queries.table(name))
         for report in Report:
             for format_ in Format:
-                written = (write_exhaust(stores, batch, report, format_).path for batch in batches)
+                written = (Path(write_exhaust(stores, batch, report, format_).path) for batch in batches)
                 answers[f"{report} exhausts, {format_}"] = _answer(map(_sha256, written))
         return answers
 

@@ -37,7 +37,8 @@ def exhaust(
 ) -> None:
     """Write a report of BATCH over hot store and lake: the same bytes before and after archive and clear.
 
-    Standard output gets the path of the file, standard error what is in it. The file appears whole or not at all.
+    Standard output gets the path of the file, or its s3:// URL, standard error what is in it. The file appears whole or
+    not at all.
 
     \b
     Examples:
@@ -47,7 +48,7 @@ def exhaust(
     """
     written = reports.write_exhaust(open_stores(settings), batch, Report(report), Format(format_), course, output)
     if as_json:
-        emit_json(written._asdict() | {"path": str(written.path)})
+        emit_json(written._asdict())
         return
     if not written.attempts:
         of_course = "" if course is None else f" at course {course!r}"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from math import isfinite
 from operator import itemgetter
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import duckdb
@@ -14,11 +14,13 @@ import pyarrow.compute as pc
 
 from assess_core.attempts import RowKey
 from assess_core.errors import StoreUnavailable, VerifyFailed
+from assess_core.lake import Compared, LakeFile, Missing, Pinned
 from assess_core.manifest import NOTHING, Contents, digest_of
-from assess_core.ports import Compared, HotStore, LakeFile, Missing
+from assess_core.ports import HotStore
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.duck import connect, cursor, parquet, urls
 from assess_core.stores.hot_rows import in_order
+from assess_core.stores.places import Place
 from assess_core.stores.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 
 _DELETED: Final = 500
@@ -88,15 +90,14 @@ ORDER BY date_trunc('week', make_timestamp(epoch_us(updated_on))), batch_id
 
 
 @contextmanager
-def open_copies(
-    files: Sequence[LakeFile], slices: Collection[ArchiveSlice], *, proved: bool = False
-) -> Iterator["DuckCopies"]:
-    """What these files hold of these slices; `proved` computes every row's content hash again from its columns.
+def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False) -> Iterator["DuckCopies"]:
+    """What the pinned files hold of these slices; `proved` computes every row's content hash again from its columns.
 
     Raises `VerifyFailed` naming the first file that is missing or cannot be read, `StoreUnavailable`.
     """
     asked = sorted(set(slices))
-    with connect() as duck:
+    files = pinned.files({slice_.week for slice_ in asked})
+    with connect(pinned.place) as duck:
         wanted = pa.table(
             {
                 "slice": pa.array(range(len(asked)), pa.int32()),
@@ -106,27 +107,31 @@ def open_copies(
             }
         )
         duck.register("wanted", wanted)
-        _read(duck, files, proved)
-        yield DuckCopies(duck, asked, files)
+        _read(duck, pinned.place, files, proved)
+        yield DuckCopies(duck, pinned.place, asked, files)
 
 
-def _read(duck: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], proved: bool) -> None:
+def _read(duck: duckdb.DuckDBPyConnection, place: Place, files: Sequence[LakeFile], proved: bool) -> None:
     sound = _SOUND if proved else "true"
     try:
         duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
     except _UNREADABLE as error:
+        if fault := place.fault(error):
+            raise fault from error  # that S3 is away says nothing of its files
         for file in files:
-            _probe(duck, file, sound)
+            _probe(duck, place, file, sound)
         raise _unavailable(error) from error
 
 
-def _probe(duck: duckdb.DuckDBPyConnection, file: LakeFile, sound: str) -> None:
+def _probe(duck: duckdb.DuckDBPyConnection, place: Place, file: LakeFile, sound: str) -> None:
     try:
         duck.execute(
             f"CREATE OR REPLACE TABLE copies AS {_COPIES.format(sound=sound, files=parquet([file], place=True))}"
         )
     except _UNREADABLE as error:
-        state = f"cannot be read ({_first_line(error)})" if Path(file.url).exists() else "is missing"
+        if fault := place.fault(error):
+            raise fault from error
+        state = "is missing" if place.is_missing(file.url, error) else f"cannot be read ({_first_line(error)})"
         raise VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup") from error
 
 
@@ -145,9 +150,10 @@ class DuckCopies:
     """A `ports.Copies` over one DuckDB connection."""
 
     def __init__(
-        self, duck: duckdb.DuckDBPyConnection, slices: Sequence[ArchiveSlice], files: Sequence[LakeFile]
+        self, duck: duckdb.DuckDBPyConnection, place: Place, slices: Sequence[ArchiveSlice], files: Sequence[LakeFile]
     ) -> None:
         self._duck = duck
+        self._place = place
         self._slices = slices
         self._files = files
 
@@ -239,4 +245,4 @@ class DuckCopies:
         try:
             return self._duck.execute(sql).fetchall()
         except duckdb.Error as error:
-            raise _unavailable(error) from error
+            raise self._place.fault(error) or _unavailable(error) from error

@@ -1,9 +1,7 @@
-"""The lake: Delta tables `attempts` and `archive_manifest` in a folder."""
+"""The lake: Delta tables `attempts` and `archive_manifest`, in a folder or a bucket."""
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -17,13 +15,14 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
-from assess_core.errors import BadSettings, LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 from assess_core.findings import Finding, Level
+from assess_core.lake import LakeFile, Pinned
 from assess_core.manifest import ManifestEntry
-from assess_core.ports import LakeFile, Pinned
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.copies import DuckCopies, open_copies
 from assess_core.stores.manifest_rows import MANIFEST_SCHEMA, read_entries, to_table
+from assess_core.stores.places import Place
 from assess_core.stores.rows import LAKE_SCHEMA
 
 _FILE_BYTES: Final = 32 * 1024 * 1024  # some 100,000 attempts with answers: reading a batch of it takes 60 ms
@@ -31,40 +30,38 @@ _GROUP_ROWS: Final = 8192  # DuckDB skips groups by batch and learner, and reads
 _CHECKPOINT: Final = "20"  # commits: without a checkpoint an open replays every commit there ever was
 _COMPACTION: Final = 32  # commits after which the small files of the manifest become one
 
-# deltalake 1.6.6 finds no table (or panics) below a folder with one of these in its name
-_REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
-
 
 class _Table(NamedTuple):
     """One Delta table of ours: where it is and what it must look like."""
 
-    folder: Path
+    place: Place
     schema: pa.Schema
     partitions: list[str]
 
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
     def open(self, version: int | None = None) -> DeltaTable | None:
         """None where there is no table."""
-        names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
-        if names and "_delta_log" not in names:
-            raise self._not_ours("it is a folder with files in it, and no Delta table")
         try:
-            table = DeltaTable(str(self.folder), version=version) if names else None
+            table = self._at(version)
         except TableNotFoundError:
-            return None  # somebody is making it right now, or was killed when making it
+            names = self.place.names()
+            if names and "_delta_log" not in names:
+                raise self._not_ours("there are files in it, and no Delta table") from None
+            return None  # nothing is there; or somebody is making it right now, or was killed when making it
         except DeltaError as error:
+            if fault := self.place.fault(error):
+                raise fault from error
             if version is None:
+                self.place.names()  # a file where the folder should be is no table of somebody else
                 raise self._not_ours(f"its log cannot be read: {_first_line(error)}") from error
             raise StoreUnavailable(
-                f"the lake's table {self.folder} cannot be read at version {version}: {_first_line(error)}; "
+                f"the lake's table {self.place.url} cannot be read at version {version}: {_first_line(error)}; "
                 "ask for a newer version"
             ) from error
-        if table is not None:
-            self._check(table)
+        self._check(table)
         return table
+
+    def _at(self, version: int | None) -> DeltaTable:
+        return DeltaTable(self.place.url, version=version, storage_options=self.place.options())
 
     def _check(self, table: DeltaTable) -> None:
         metadata = table.metadata()
@@ -74,22 +71,24 @@ class _Table(NamedTuple):
             raise self._not_ours(f"its columns are {', '.join(field.name for field in table.schema().fields)}")
         if metadata.partition_columns != self.partitions:
             raise self._not_ours(f"it is partitioned by {metadata.partition_columns}")
-        if metadata.name != self.name:
-            raise self._not_ours(f"it does not carry the name {self.name!r}")
+        if metadata.name != self.place.name:
+            raise self._not_ours(f"it does not carry the name {self.place.name!r}")
 
     def _not_ours(self, why: str) -> NotOurTable:
         return NotOurTable(
-            f"{self.folder} was not written by this project: {why}; move it away, or set ASSESS_LAKE to another folder"
+            f"{self.place.url} was not written by this project: {why}; "
+            "move it away, or set ASSESS_LAKE to another folder"
         )
 
     def create(self) -> DeltaTable:
         """Make the table, empty, or find that somebody else just did; the table at its first version."""
         try:
             DeltaTable.create(
-                str(self.folder),
+                self.place.url,
                 self.schema,
                 partition_by=self.partitions,
-                name=self.name,
+                storage_options=self.place.options(),
+                name=self.place.name,
                 description="Written by assessment-lakehouse",
                 configuration={"delta.checkpointInterval": _CHECKPOINT},
                 # a loser that tried again would write the table's metadata a second time and refuse others' commits
@@ -98,7 +97,7 @@ class _Table(NamedTuple):
         except DeltaError:
             if self.open() is None:
                 raise
-        table = DeltaTable(str(self.folder), version=0)
+        table = self._at(version=0)
         self._check(table)
         return table
 
@@ -106,10 +105,10 @@ class _Table(NamedTuple):
 class _Pinned:
     """A `ports.Pinned`: one DeltaTable object, from which what to append is read and through which it is written."""
 
-    def __init__(self, table: DeltaTable | None, folder: Path) -> None:
+    def __init__(self, table: DeltaTable | None, place: Place) -> None:
         self.table = table
         self.version: int = -1 if table is None else table.version()
-        self._folder = folder
+        self.place = place
         self._files: dict[IsoWeek, list[LakeFile]] | None = None
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
@@ -125,33 +124,29 @@ class _Pinned:
         names = ("path", "partition.year", "partition.week", "num_records", "size_bytes")
         files: dict[IsoWeek, list[LakeFile]] = {}
         for path, year, week, rows, size in zip(*(actions[name].to_pylist() for name in names), strict=True):
-            url = str(self._folder / unquote(path))  # the log quotes paths as URLs do
+            url = f"{self.place.url}/{unquote(path)}"  # the log quotes paths as URLs do
             files.setdefault(IsoWeek(year, week), []).append(LakeFile(url, IsoWeek(year, week), rows, size))
         return {week: sorted(found) for week, found in files.items()}
 
 
 class DeltaLake:
-    """A `ports.Lake` in a folder; there are no tables until the first write.
+    """A `ports.Lake` at a place; there are no tables until the first write.
 
-    Any thread may call. Raises `BadSettings` for a folder whose name deltalake cannot handle.
+    Any thread may call.
     """
 
-    def __init__(self, folder: Path) -> None:
-        if found := _REFUSED.search(str(folder)):
-            raise BadSettings(
-                f"ASSESS_LAKE: {str(folder)!r} has {found.group()!r} in it, which the Delta library cannot handle; "
-                "choose a folder with a plain name"
-            )
-        self._attempts = _Table(folder / "attempts", LAKE_SCHEMA, ["year", "week"])
-        self._manifest = _Table(folder / "archive_manifest", MANIFEST_SCHEMA, [])
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._attempts = _Table(place.within("attempts"), LAKE_SCHEMA, ["year", "week"])
+        self._manifest = _Table(place.within("archive_manifest"), MANIFEST_SCHEMA, [])
 
     def pin(self, version: int | None = None) -> "_Pinned":
-        with _translated(self._attempts.folder):
-            return _Pinned(self._attempts.open(version), self._attempts.folder)
+        with translated(self._attempts.place):
+            return _Pinned(self._attempts.open(version), self._attempts.place)
 
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
         table = pinned.table if isinstance(pinned, _Pinned) else self.pin(pinned.version).table
-        with _translated(self._attempts.folder):
+        with translated(self._attempts.place):
             if table is None:
                 # what was decided on an empty lake is written against the first version of the table, which is empty:
                 # whoever appended since then is noticed
@@ -162,27 +157,27 @@ class DeltaLake:
     def copies(
         self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
     ) -> AbstractContextManager[DuckCopies]:
-        files = pinned.files({slice_.week for slice_ in slices})
-        return open_copies(files, slices, proved=proved)
+        return open_copies(pinned, slices, proved=proved)
 
     def manifest(self) -> list[ManifestEntry]:
-        with _translated(self._manifest.folder):
+        with translated(self._manifest.place):
             table = self._manifest.open()
             if table is None:
                 return []
             paths = pa.table(table.get_add_actions())["path"].to_pylist()
-            return read_entries([str(self._manifest.folder / unquote(path)) for path in paths])
+            return read_entries(self._manifest.place, [unquote(path) for path in paths])
 
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         if not entries:
             return
-        with _translated(self._manifest.folder):
+        with translated(self._manifest.place):
             table = self._manifest.open() or self._manifest.create()
             write_deltalake(table, to_table(entries), mode="append")
             if table.version() % _COMPACTION == 0:
                 _compact(table)
 
     def examine(self) -> Iterator[Finding]:
+        yield from self._place.examine("lake")
         pinned = self.pin()
         if pinned.version < 0:
             yield Finding(Level.OK, "lake", "nothing was archived yet")
@@ -229,22 +224,22 @@ def _compact(table: DeltaTable) -> None:
 
 
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
+def translated(place: Place) -> Iterator[None]:
+    """Errors of deltalake, and of reading files, as errors of ours."""
     try:
         yield
     except CommitFailedError as error:
         raise LakeConflict(
-            f"somebody else committed to {folder} at the same time ({_first_line(error)}); run it again"
+            f"somebody else committed to {place.url} at the same time ({_first_line(error)}); run it again"
         ) from error
     except (SchemaMismatchError, DeltaProtocolError) as error:
         raise NotOurTable(
-            f"{folder} was not written by this project: {_first_line(error)}; "
+            f"{place.url} was not written by this project: {_first_line(error)}; "
             "move it away, or set ASSESS_LAKE to another folder"
         ) from error
     except (DeltaError, OSError) as error:
-        raise StoreUnavailable(
-            f"the lake at {folder} did not answer: {_first_line(error)}; "
-            "see that the folder can be written and has room, then run it again"
+        raise place.fault(error) or StoreUnavailable(
+            f"the lake at {place.url} did not answer: {_first_line(error)}; {place.advice}, then run it again"
         ) from error
 
 

@@ -9,7 +9,8 @@ from typing import Final
 import duckdb
 
 from assess_core.errors import StoreUnavailable
-from assess_core.ports import LakeFile
+from assess_core.lake import LakeFile
+from assess_core.stores.places import Place
 
 _PATTERN: Final = re.compile(r"([*?\[])")
 _MAPS: Final = "MAP(VARCHAR, VARCHAR)[]"
@@ -50,10 +51,11 @@ def _spill() -> TemporaryDirectory[str]:
 
 
 @contextmanager
-def connect() -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(place: Place | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing.
 
-    Raises `StoreUnavailable` when there is no room for that folder.
+    It reads what lies at `place`, and local files. Raises `StoreUnavailable` when there is no room for that folder, and
+    what the place raises.
     """
     with _spill() as spill:
         config: dict[str, str | bool | int | float | list[str]] = {
@@ -67,6 +69,8 @@ def connect() -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
             connection.execute(_QUIET)
             connection.execute(MACROS)
+            if place is not None:
+                place.attach(connection)
             yield connection
         finally:
             connection.close()
@@ -125,7 +129,7 @@ def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
 
 def urls(files: Sequence[LakeFile]) -> str:
     """The places of files as an SQL list."""
-    # a name of a folder above the lake is no pattern: `a*b` would read `axb` too
+    # a name of a folder above the lake is no pattern: `a*b` would read `axb` too; in S3 there are no such names
     patterns = (_PATTERN.sub(r"[\1]", file.url) for file in files)
     return f"[{', '.join(map(literal, patterns))}]"
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from assess_core.manifest import Action, Contents, ManifestEntry
 from assess_core.moments import millis
 from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.stores.places import Place
 
 MANIFEST_SCHEMA: Final = pa.schema(
     [
@@ -45,19 +46,20 @@ def _values(entry: ManifestEntry) -> tuple[object, ...]:
     return (*place, *entry.contents, entry.at * 1000, entry.code, entry.cleared, entry.left, entry.files)
 
 
-def read_entries(paths: Sequence[str]) -> list[ManifestEntry]:
-    """The entries of the manifest's files, oldest first. Raises `OSError` where a file cannot be read."""
-    entries = [_entry(row) for path in paths for row in _rows(path)]
+def read_entries(place: Place, names: Sequence[str]) -> list[ManifestEntry]:
+    """The entries of the manifest's files at a place, oldest first. Raises `OSError` where a file cannot be read."""
+    sources = zip(names, place.sources(names), strict=True)
+    entries = [_entry(row) for name, source in sources for row in _rows(f"{place.url}/{name}", source)]
     return sorted(entries, key=lambda entry: (entry.at, entry.delta_version, entry.slice, entry.action))
 
 
-def _rows(path: str) -> list[dict[str, Any]]:
+def _rows(url: str, source: str | pa.Buffer) -> list[dict[str, Any]]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source) as file:
             rows: list[dict[str, Any]] = file.read().to_pylist()
             return rows
     except pa.ArrowException as error:
-        raise OSError(f"{path} is damaged ({error})") from error
+        raise OSError(f"{url} is damaged ({error})") from error
 
 
 def _entry(row: dict[str, Any]) -> ManifestEntry:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.errors import ReportFailed, StoreUnavailable
-from assess_core.ports import HotStore, Lake, LakeFile
+from assess_core.lake import Lake, LakeFile, Pinned
+from assess_core.ports import HotStore
 from assess_core.slices import IsoWeek
 from assess_core.stores.duck import connect, cursor, literal, parquet
 from assess_core.stores.rows import HOT_SCHEMA, LAKE_SCHEMA
@@ -63,15 +64,16 @@ def open_union(
     With `weeks`, a version that was received twice is seen by the copies of those weeks alone. Raises `ReportFailed`
     where a file of the lake cannot be read, `StoreUnavailable` where a store does not answer or there is no room.
     """
-    with TemporaryDirectory(prefix="assess-union-") as folder, connect() as duck:
+    with TemporaryDirectory(prefix="assess-union-") as folder:
         # the order is rule 4: what a clear takes from the hot store from here on was in the lake before. So is the
         # list of slices, which only grows: what is not in it yet is newer than this union
         spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)
-        union = DuckUnion(duck, pinned.version, files)
-        union.define(_placed(spilled, files, batch_id))
-        yield union
+        with connect(pinned.place) as duck:
+            union = DuckUnion(duck, pinned, files)
+            union.define(_placed(spilled, files, batch_id))
+            yield union
 
 
 def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:
@@ -131,8 +133,9 @@ def _placed(spilled: Path | None, files: Sequence[LakeFile], batch_id: str | Non
 class DuckUnion:
     """A `ports.Union` over one DuckDB connection; queries may overlap, each has a cursor of its own."""
 
-    def __init__(self, duck: duckdb.DuckDBPyConnection, lake_version: int, files: Sequence[LakeFile]) -> None:
-        self.lake_version = lake_version
+    def __init__(self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile]) -> None:
+        self.lake_version = pinned.version
+        self._place = pinned.place
         self._duck = duck
         self._files = files
 
@@ -163,6 +166,8 @@ class DuckUnion:
         try:
             yield
         except _UNREADABLE as error:
+            if fault := self._place.fault(error):
+                raise fault from error
             for file in self._files:
                 if problem := self._problem(file):
                     raise ReportFailed(
@@ -179,7 +184,9 @@ class DuckUnion:
             with cursor(self._duck) as duck:
                 duck.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchone()
         except _UNREADABLE as error:
-            return _first_line(error)
+            if fault := self._place.fault(error):
+                raise fault from error
+            return "it is missing" if self._place.is_missing(file.url, error) else _first_line(error)
         return None
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.stores.places import Place
 from assess_core.weekly import WeeklyActivity
 
 _SCHEMA: Final = pa.schema(
@@ -27,42 +27,46 @@ _PARTITIONS: Final = ["year", "week"]
 
 
 class DeltaWeekly:
-    """A `weekly.WeeklyTable` in a folder; there is no table until the first write."""
+    """A `weekly.WeeklyTable` at a place; there is no table until the first write."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = str(folder)
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def replace(self, weeks: Collection[IsoWeek], rows: Sequence[WeeklyActivity]) -> int:
         if not weeks:
             return 0  # an empty predicate would replace everything
         with self._translated():
-            table = self._table()
+            options = self._place.options()
+            table = self._table(options)
             write_deltalake(
-                table or self._path,
+                table or self._place.url,
                 pa.Table.from_pylist([_to_row(row) for row in rows], _SCHEMA),
                 mode="overwrite",
                 partition_by=_PARTITIONS,
+                storage_options=options,
                 predicate=" OR ".join(f"(year = {week.year} AND week = {week.week})" for week in sorted(weeks)),
             )
-            files = pa.table(DeltaTable(self._path).get_add_actions(flatten=True)).to_pylist()
+            written = DeltaTable(self._place.url, storage_options=options)
+            files = pa.table(written.get_add_actions(flatten=True)).to_pylist()
         return sum(
             file["size_bytes"] for file in files if IsoWeek(file["partition.year"], file["partition.week"]) in weeks
         )
 
     def rows(self) -> list[WeeklyActivity]:
         with self._translated():
-            table = self._table()
+            table = self._table(self._place.options())
             found = table.to_pyarrow_table().to_pylist() if table else []
         return sorted(map(_from_row, found))
 
-    def _table(self) -> DeltaTable | None:
-        if not DeltaTable.is_deltatable(self._path):
+    def _table(self, options: dict[str, str] | None) -> DeltaTable | None:
+        try:
+            table = DeltaTable(self._place.url, storage_options=options)
+        except TableNotFoundError:
             return None
-        table = DeltaTable(self._path)
         names = {field.name for field in table.schema().fields}
         if names != set(_SCHEMA.names) or table.metadata().partition_columns != _PARTITIONS:
             raise NotOurTable(
-                f"the table at {self._path} was written by something else: its columns are {sorted(names)}; "
+                f"the table at {self._place.url} was written by something else: its columns are {sorted(names)}; "
                 "move it away, or set ASSESS_LAKE to another folder"
             )
         return table
@@ -72,10 +76,10 @@ class DeltaWeekly:
         try:
             yield
         except CommitFailedError as error:
-            raise LakeConflict(f"somebody else wrote {self._path} at the same time; run it again") from error
+            raise LakeConflict(f"somebody else wrote {self._place.url} at the same time; run it again") from error
         except (DeltaError, OSError) as error:
-            raise StoreUnavailable(
-                f"the table at {self._path} did not answer: {error}; check the folder and its disk, then run it again"
+            raise self._place.fault(error) or StoreUnavailable(
+                f"the table at {self._place.url} did not answer: {error}; {self._place.advice}, then run it again"
             ) from error
 
 

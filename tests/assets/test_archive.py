@@ -27,7 +27,9 @@ def slices(dagster: Dagster) -> list[str]:
 
 def answers(dagster: Dagster) -> list[bytes]:
     """Both reports of all batches."""
-    return [write_exhaust(dagster.stores, batch, report).path.read_bytes() for batch in BATCHES for report in Report]
+    return [
+        Path(write_exhaust(dagster.stores, batch, report).path).read_bytes() for batch in BATCHES for report in Report
+    ]
 
 
 def hot_rows(dagster: Dagster) -> dict[str, int]:

@@ -19,7 +19,7 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     [materialization] = result.asset_materializations_for_node(f"{report}_exhaust")
     expected = write_exhaust(dagster.stores, "b1", report, output=tmp_path / "expected.csv")
     path = Path(str(materialization.metadata["path"].value))
-    assert path.read_bytes() == expected.path.read_bytes()
+    assert path.read_bytes() == Path(expected.path).read_bytes()
     assert materialization.metadata["rows"].value == expected.rows
     assert materialization.metadata["bytes"].value == path.stat().st_size
     assert {"seconds", "preview", "picture"} <= materialization.metadata.keys()

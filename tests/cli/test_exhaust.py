@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from assess_core.cli import main
 from assess_core.ports import Stores
 from tests.factories import version
-from tests.lakes import keep
+from tests.lakes import keep, reports
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def loaded(stores: Stores) -> Stores:
 
 
 def assess(stores: Stores, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["--home", str(stores.exhausts.parent), "exhaust", *arguments])
+    return CliRunner().invoke(main, ["--home", str(reports(stores).parent), "exhaust", *arguments])
 
 
 def test_the_path_is_all_that_standard_output_gets(loaded: Stores) -> None:
     done = assess(loaded, "b1", "--report", "response")
 
-    path = loaded.exhausts / "response-exhaust" / "b1.csv"
+    path = reports(loaded) / "response-exhaust" / "b1.csv"
     assert (done.exit_code, done.stdout) == (0, f"{path}\n")
     assert done.stderr.startswith(f"2 rows of 2 attempts, {path.stat().st_size:,} bytes, ")
 

@@ -23,6 +23,7 @@ from assess_core.ports import Stores
 from assess_core.slices import ArchiveSlice, Unread
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
+from assess_core.stores.places import Folder
 from tests.factories import MONDAY, RECEIVED, WEEK, version
 from tests.lakes import copies_of, five_versions, held, keep, put, stores_over
 from tests.loop import NOW, put_away
@@ -167,7 +168,7 @@ def test_batches_of_any_name_are_slices(stores: Stores) -> None:
 
 def test_an_archiver_that_was_overtaken_decides_again(stores: Stores, tmp_path: Path) -> None:
     keep(stores.hot, five_versions())
-    other = stores._replace(lake=DeltaLake(tmp_path / "lake"))
+    other = stores._replace(lake=DeltaLake(Folder(tmp_path / "lake")))
     overtaken = Overtaken(tmp_path / "lake", lambda: archive([W5], other, NOW))
 
     done = archive([W5], stores._replace(lake=overtaken), NOW)
@@ -180,7 +181,7 @@ class Overtaken(DeltaLake):
     """A lake to which somebody else commits just before our first append."""
 
     def __init__(self, folder: Path, first: Callable[[], object]) -> None:
-        super().__init__(folder)
+        super().__init__(Folder(folder))
         self._first: Callable[[], object] | None = first
 
     def append(self, pinned, slices, rows):  # type: ignore[no-untyped-def]  # hands on what it gets

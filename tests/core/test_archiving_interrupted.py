@@ -14,12 +14,14 @@ import pytest
 from assess_core.archiving import archive, clear, slice_views, verify
 from assess_core.attempts import AttemptVersion
 from assess_core.errors import StoreUnavailable
+from assess_core.lake import Pinned
 from assess_core.manifest import Action, ManifestEntry
 from assess_core.moments import DAY
-from assess_core.ports import Pinned, Stores
+from assess_core.ports import Stores
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
+from assess_core.stores.places import Folder
 from assess_core.stores.sqlite import SqliteHot
 from tests.factories import version
 from tests.lakes import copies_of, five_versions, held, keep, stores_over
@@ -34,7 +36,7 @@ class DeadlyLake(DeltaLake):
     """Calls `boundary` before each effect, and while rows are read for an append."""
 
     def __init__(self, folder: Path, boundary: Callable[[], None]) -> None:
-        super().__init__(folder)
+        super().__init__(Folder(folder))
         self._boundary = boundary
 
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
@@ -125,6 +127,7 @@ from pathlib import Path
 from assess_core.archiving import archive, clear, verify
 from assess_core.errors import LakeConflict
 from assess_core.stores.delta import DeltaLake
+from assess_core.stores.places import Folder
 from assess_core.stores.sqlite import SqliteHot
 from tests.lakes import stores_over
 from tests.loop import NOW
@@ -155,7 +158,7 @@ class Lake(DeltaLake):
             self.conflicts += 1
             raise
 
-stores = stores_over(hot, folder)._replace(lake=Lake(folder / "lake"))
+stores = stores_over(hot, folder)._replace(lake=Lake(Folder(folder / "lake")))
 slices = hot.slices()
 if task in ("archive", "die while appending"):
     archive(slices, stores, NOW)

@@ -17,7 +17,7 @@ from assess_core.exhaust import Exhaust, Format, Report, write_exhaust
 from assess_core.ports import Stores, Union
 from assess_core.stores.memory import MemoryHot
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
-from tests.lakes import NASTY, keep, move, put, stores_over
+from tests.lakes import NASTY, keep, move, put, reports, stores_over
 
 COLUMNS = (
     "Collection Id,Collection Name,Batch Id,Batch Name,User UUID,QuestionSet Id,QuestionSet Title,Attempt Id,"
@@ -37,7 +37,7 @@ def stores(tmp_path: Path) -> Stores:
 
 
 def rows(written: Exhaust) -> list[dict[str, str]]:
-    with written.path.open(encoding="utf-8", newline="") as file:
+    with Path(written.path).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -59,13 +59,13 @@ def test_the_response_report_has_a_row_per_answer_in_the_declared_columns(stores
     )
     attempt = "c1,,BatchId_b1,,u1,a1,,t1,2024-01-30T00:00:00.000Z"
     title = "mcq,What is the capital of Assam?,,3.0"
-    assert written.path.read_text(encoding="utf-8").split("\n") == [
+    assert Path(written.path).read_text(encoding="utf-8").split("\n") == [
         COLUMNS,
         f"{attempt},q1,{title},1.0,2.0,{options},{given_}",
         f"{attempt},q2,{title},0.5,2.0,{options},{given_}",
         "",
     ]
-    assert (written.rows, written.attempts, written.bytes) == (2, 1, written.path.stat().st_size)
+    assert (written.rows, written.attempts, written.bytes) == (2, 1, Path(written.path).stat().st_size)
 
 
 def test_an_attempt_without_answers_has_one_row_with_empty_question_columns(stores: Stores) -> None:
@@ -90,7 +90,7 @@ def test_the_score_report_has_a_row_per_attempt(stores: Stores) -> None:
 
     written = write_exhaust(stores, "b1", Report.SCORE)
 
-    assert written.path.read_text(encoding="utf-8").split("\n") == [
+    assert Path(written.path).read_text(encoding="utf-8").split("\n") == [
         SCORE_COLUMNS,
         "b1,c1,u1,a1,t0,0.0/0.0,0.0,0.0,2024-01-30T00:00:00.000Z,2024-01-30T00:01:00.000Z,0,1",
         "b1,c1,u1,a1,t1,1.33/4.0,1.33,4.0,2024-01-30T00:00:00.000Z,2024-01-30T00:01:00.000Z,2,2",
@@ -140,7 +140,7 @@ def test_null_is_nothing_and_an_empty_text_is_quoted(stores: Stores) -> None:
     empty = Answer("q1", 1, 1.0, 1.0, None, "", [], [], "", 0.0)
     keep(stores.hot, [make_version(key(attempt_id=""), ATTEMPTED, [empty], ATTEMPTED)])
 
-    (_, line, _) = write_exhaust(stores, "b1", Report.RESPONSE).path.read_text(encoding="utf-8").split("\n")
+    (_, line, _) = Path(write_exhaust(stores, "b1", Report.RESPONSE).path).read_text(encoding="utf-8").split("\n")
 
     assert line == 'c1,,BatchId_b1,,u1,a1,,"",2024-01-30T00:00:00.000Z,q1,,"","",0.0,1.0,1.0,[],[]'
 
@@ -191,7 +191,7 @@ def test_a_course_is_reported_alone_in_a_file_of_its_own(stores: Stores) -> None
     keep(stores.hot, [version(course_id="c1"), version(course_id="c2'")])
 
     assert [row["Collection Id"] for row in response(stores, course_id="c2'")] == ["c2'"]
-    assert write_exhaust(stores, "b1", Report.SCORE, course_id="c2'").path.name == "b1@c2%27.csv"
+    assert Path(write_exhaust(stores, "b1", Report.SCORE, course_id="c2'").path).name == "b1@c2%27.csv"
 
 
 @pytest.mark.parametrize("tier", ["hot", "lake", "cleared"])
@@ -205,7 +205,7 @@ def test_a_batch_without_such_attempts_gives_a_header(tier: str, stores: Stores)
 
     written = write_exhaust(stores, "b1", Report.RESPONSE, course_id="another")
 
-    assert written.path.read_text(encoding="utf-8") == COLUMNS + "\n"
+    assert Path(written.path).read_text(encoding="utf-8") == COLUMNS + "\n"
     assert (written.rows, written.attempts) == (0, 0)
 
 
@@ -218,7 +218,7 @@ def test_an_unknown_batch_is_refused_by_name_and_leaves_nothing(batch_id: str, s
         write_exhaust(stores, batch_id, Report.RESPONSE)
 
     assert repr(batch_id) in str(refused.value)
-    assert not stores.exhausts.exists()
+    assert not reports(stores).exists()
 
 
 def test_a_course_that_is_no_text_is_refused(stores: Stores) -> None:
@@ -244,7 +244,9 @@ MANY = [
 
 
 def all_reports(stores: Stores) -> list[bytes]:
-    return [write_exhaust(stores, "b1", report, format_).path.read_bytes() for report in Report for format_ in Format]
+    return [
+        Path(write_exhaust(stores, "b1", report, format_).path).read_bytes() for report in Report for format_ in Format
+    ]
 
 
 def in_the_hot_store(stores: Stores, versions: Sequence[AttemptVersion]) -> None:
@@ -316,7 +318,7 @@ def test_a_second_run_replaces_the_file_with_the_same_bytes(stores: Stores) -> N
     keep(stores.hot, MANY)
 
     assert all_reports(stores) == all_reports(stores)
-    assert sorted(path.name for path in stores.exhausts.rglob("*.*")) == [
+    assert sorted(path.name for path in reports(stores).rglob("*.*")) == [
         "b1.csv",
         "b1.csv",
         "b1.parquet",

@@ -13,8 +13,10 @@ from assess_core.exhaust import Format, Report, write_exhaust
 from assess_core.ports import Stores
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.delta import DeltaLake
+from assess_core.stores.exhausts import FolderExhausts
 from assess_core.stores.folder_log import FolderLog
 from assess_core.stores.memory import MemoryHot
+from assess_core.stores.places import Folder
 from assess_core.stores.sqlite import SqliteHot
 from assess_core.stores.union import open_union
 from tests.loop import everything, queries
@@ -34,8 +36,8 @@ SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attem
 
 def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Stores:
     """A Delta lake below the folder, beside a hot store in memory, or this one."""
-    lake, hot = DeltaLake(folder / "lake"), hot or MemoryHot(2)
-    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), folder / "exhausts")
+    lake, hot, exhausts = DeltaLake(Folder(folder / "lake")), hot or MemoryHot(2), FolderExhausts(folder / "exhausts")
+    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), exhausts)
 
 
 def watched_stores(stores: Stores, boundary: Callable[[], None]) -> Stores:
@@ -99,7 +101,7 @@ def written_twice(stores: Stores) -> list[Any]:
 
 def answers(stores: Stores) -> dict[str, Any]:
     """Every answer of the API and every byte of every report."""
-    ask = queries(stores, stores.exhausts.parent, NOW)
+    ask = queries(stores, Path(), NOW)
     known = {slice_.batch_id for slice_ in stores.hot.slices()}
     found = everything(ask, LEARNERS, sorted(known), ["a1", "a2"])
     for batch in BATCHES:
@@ -111,6 +113,6 @@ def answers(stores: Stores) -> dict[str, Any]:
 
 def _exhaust(stores: Stores, batch: str, report: Report, format_: Format) -> bytes | str:
     try:
-        return write_exhaust(stores, batch, report, format_).path.read_bytes()
+        return Path(write_exhaust(stores, batch, report, format_).path).read_bytes()
     except UnknownBatch as error:
         return str(error)

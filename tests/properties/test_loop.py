@@ -109,7 +109,7 @@ class Loop(RuleBasedStateMachine):
     @rule()
     def report(self) -> None:
         for batch in {slice_.batch_id for slice_ in self.slices()}:
-            file = write_exhaust(self.stores, batch, Report.SCORE).path
+            file = Path(write_exhaust(self.stores, batch, Report.SCORE).path)
             assert file.read_bytes() == self.reports.setdefault(batch, file.read_bytes())
             assert sorted(map(tuple, _cells(file))) == _scores(self.log, batch)
 

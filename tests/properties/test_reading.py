@@ -41,11 +41,11 @@ def everything_in_a_union(stores: Stores) -> object:
 
 READERS: Final[dict[str, Reader]] = {
     "a union": everything_in_a_union,
-    "a learner's attempts": lambda stores: pages(queries(stores, stores.exhausts), 1, user_id="u1"),
-    "a batch's attempts": lambda stores: pages(queries(stores, stores.exhausts), 2, batch_id="b1"),
-    "a batch in numbers": lambda stores: queries(stores, stores.exhausts).batch("b1"),
-    "the response exhaust": lambda stores: write_exhaust(stores, "b1", Report.RESPONSE).path.read_bytes(),
-    "the score exhaust": lambda stores: write_exhaust(stores, "b1", Report.SCORE).path.read_bytes(),
+    "a learner's attempts": lambda stores: pages(queries(stores, Path()), 1, user_id="u1"),
+    "a batch's attempts": lambda stores: pages(queries(stores, Path()), 2, batch_id="b1"),
+    "a batch in numbers": lambda stores: queries(stores, Path()).batch("b1"),
+    "the response exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.RESPONSE).path).read_bytes(),
+    "the score exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.SCORE).path).read_bytes(),
 }
 
 

@@ -60,7 +60,7 @@ def test_archive_puts_the_peers_rows_into_the_lake(loaded: Stores, sunbird: Path
 
 def test_reports_are_the_same_after_archive_verify_and_clear(loaded: Stores) -> None:
     def report(batch_id: str) -> bytes:
-        return write_exhaust(loaded, batch_id, Report.RESPONSE).path.read_bytes()
+        return Path(write_exhaust(loaded, batch_id, Report.RESPONSE).path).read_bytes()
 
     batches, slices, now = ("batch-011", "batch-021", "batch-031"), loaded.hot.slices(), IsoWeek(2021, 52).start
     before = [report(batch_id) for batch_id in batches]

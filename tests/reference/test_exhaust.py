@@ -12,6 +12,7 @@ from assess_core.moments import clock
 from assess_core.ports import Stores
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
+from assess_core.stores.places import Folder
 from assess_core.stores.union import open_union
 from tests.lakes import keep, put, stores_over
 from tests.sunbird import archived_rows, live_rows
@@ -43,7 +44,7 @@ def peer_rows(sunbird: Path) -> list[Row]:
 
 
 def ours(stores: Stores, course_id: str | None = COURSE) -> list[Row]:
-    return read(write_exhaust(stores, "batch-001", Report.RESPONSE, course_id=course_id).path)
+    return read(Path(write_exhaust(stores, "batch-001", Report.RESPONSE, course_id=course_id).path))
 
 
 def as_the_peer_writes(row: Row) -> Row:
@@ -91,7 +92,7 @@ def test_learners_of_another_course_add_a_row_each(reference: Stores) -> None:
 
 
 def test_live_rows_alone_are_the_peers_live_rows(sunbird: Path, reference: Stores, tmp_path: Path) -> None:
-    no_lake = DeltaLake(tmp_path / "no lake")
+    no_lake = DeltaLake(Folder(tmp_path / "no lake"))
     live_only = reference._replace(lake=no_lake, union=partial(open_union, reference.hot, no_lake))
     peer = [as_we_can_know(row) for row in read(sunbird / "exhaust" / "expected" / "live_only_batch-001.csv")]
 

@@ -22,6 +22,7 @@ from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.duck import connect, parquet
 from assess_core.stores.memory import MemoryHot
+from assess_core.stores.places import Folder
 from assess_core.stores.rows import LAKE_SCHEMA, QUESTION, to_batch
 from tests.factories import RECEIVED, WEEK, answer, version
 from tests.lakes import copies_of, held, keep, put, stores_over
@@ -34,7 +35,7 @@ B2: Final = ArchiveSlice.parse("b2|2024-W05")
 
 @pytest.fixture
 def lake(tmp_path: Path) -> DeltaLake:
-    return DeltaLake(tmp_path / "lake")
+    return DeltaLake(Folder(tmp_path / "lake"))
 
 
 def reader(*versions: AttemptVersion) -> pa.RecordBatchReader:
@@ -93,7 +94,7 @@ def test_a_version_that_there_is_not_is_named(lake: DeltaLake) -> None:
     "name", ["a b", "é😀", 'it\'s "odd"', "a*b", "a?b", "{a}", "year=2000", "batch_id=x", "100%", "#"]
 )
 def test_folders_of_any_plain_name_hold_a_lake(tmp_path: Path, name: str) -> None:
-    lake = DeltaLake(tmp_path / name)
+    lake = DeltaLake(Folder.of("ASSESS_LAKE", tmp_path / name))
     put(lake, [version()])
     for other in ("axb", "a", "axxb"):
         shutil.copytree(tmp_path / name, tmp_path / other)  # a backup: its files have the same names
@@ -107,7 +108,7 @@ def test_folders_of_any_plain_name_hold_a_lake(tmp_path: Path, name: str) -> Non
 @pytest.mark.parametrize("name", ["a[1]", "a%20b", "a\\b", "a|b", "a\nb", "^"])
 def test_folders_that_the_delta_library_cannot_handle_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: .*choose a folder with a plain name$"):
-        DeltaLake(tmp_path / name)
+        Folder.of("ASSESS_LAKE", tmp_path / name)
 
 
 # --- appending ---
@@ -180,12 +181,13 @@ APPEND: Final = """
 import sys, time
 from pathlib import Path
 from assess_core.stores.delta import DeltaLake
+from assess_core.stores.places import Folder
 from tests.factories import version
 from tests.stores.test_delta import reader
 folder, me = Path(sys.argv[1]), sys.argv[2]
 row = version(batch_id=f"b{me}")
 for n in range(8):
-    lake, rows = DeltaLake(folder / f"lake-{n}"), reader(row)
+    lake, rows = DeltaLake(Folder(folder / f"lake-{n}")), reader(row)
     pinned = lake.pin()
     (folder / f"ready-{n}-{me}").touch()
     while len(list(folder.glob(f"ready-{n}-*"))) < 3:
@@ -200,7 +202,7 @@ def test_a_lake_that_several_processes_begin_at_once_is_made_once(tmp_path: Path
     assert [process.wait(120) for process in workers] == [0, 0, 0]
 
     for folder in tmp_path.glob("lake-*"):
-        assert held(DeltaLake(folder)) == copies_of(version(batch_id=f"b{me}") for me in range(3))
+        assert held(DeltaLake(Folder(folder))) == copies_of(version(batch_id=f"b{me}") for me in range(3))
         log = sorted((folder / "attempts" / "_delta_log").glob("*.json"))
         assert ['"metaData"' in path.read_text() for path in log] == [True, False, False, False]
 
@@ -210,9 +212,10 @@ import resource, sys
 from pathlib import Path
 from assess_core.errors import StoreUnavailable
 from assess_core.stores.delta import DeltaLake
+from assess_core.stores.places import Folder
 from tests.factories import version
 from tests.lakes import put
-lake = DeltaLake(Path(sys.argv[1]))
+lake = DeltaLake(Folder(Path(sys.argv[1])))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
     put(lake, [version(user_id="u2")])
@@ -230,7 +233,7 @@ except StoreUnavailable as error:
     ids=["no room at all", "no room for a file of the lake"],
 )
 def test_a_full_disk_is_said_and_changes_nothing(tmp_path: Path, room: int, first: str, advice: str) -> None:
-    lake = DeltaLake(tmp_path)
+    lake = DeltaLake(Folder(tmp_path))
     put(lake, [version()])
 
     command = [sys.executable, "-c", FULL, str(tmp_path), str(room)]
@@ -275,7 +278,7 @@ def test_a_folder_with_other_files_is_refused(lake: DeltaLake, tmp_path: Path) -
     folder.mkdir(parents=True)
     (folder / "part-0.parquet").touch()
 
-    with pytest.raises(NotOurTable, match="a folder with files in it, and no Delta table"):
+    with pytest.raises(NotOurTable, match="there are files in it, and no Delta table"):
         put(lake, [version()])
     assert [path.name for path in folder.iterdir()] == ["part-0.parquet"]
 

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from assess_core.errors import ReportFailed, StoreUnavailable
-from assess_core.ports import Lake
+from assess_core.lake import Lake
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.memory import MemoryHot
+from assess_core.stores.places import Folder
 from assess_core.stores.rows import LAKE_SCHEMA
 from assess_core.stores.sqlite import SqliteHot
 from assess_core.stores.union import DuckUnion, open_union
@@ -22,7 +23,7 @@ from tests.lakes import NASTY, keep, move, put
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return DeltaLake(tmp_path / "lake")
+    return DeltaLake(Folder(tmp_path / "lake"))
 
 
 def newest(union: DuckUnion) -> list[tuple[object, ...]]:
@@ -132,7 +133,7 @@ def test_a_row_reads_the_same_from_either_tier(lake: Lake) -> None:
     with open_union(hot, lake, weeks=[]) as nothing, open_union(no_rows, lake) as cold:
         assert list(nothing.rows(sql)) == []
         (from_lake,) = cold.rows(sql)
-    with open_union(hot, DeltaLake(Path("none"))) as warm:
+    with open_union(hot, DeltaLake(Folder(Path("none")))) as warm:
         (from_hot,) = warm.rows(sql)
 
     assert from_hot == from_lake
@@ -246,13 +247,13 @@ def test_a_reader_misses_nothing_while_a_row_moves_at_every_step(lake: Lake) -> 
 
 
 def _move_slice_by_slice(home: Path) -> None:
-    hot, lake = SqliteHot(f"sqlite:///{home / 'hot.sqlite'}"), DeltaLake(home / "lake")
+    hot, lake = SqliteHot(f"sqlite:///{home / 'hot.sqlite'}"), DeltaLake(Folder(home / "lake"))
     for slice_ in sorted({row.slice for row in ROWS}):
         move(hot, lake, [row for row in ROWS if row.slice == slice_])
 
 
 def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path: Path) -> None:
-    hot, lake = SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}"), DeltaLake(tmp_path / "lake")
+    hot, lake = SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}"), DeltaLake(Folder(tmp_path / "lake"))
     keep(hot, ROWS)
     everything = sorted(row.version.content_hash for row in ROWS)
     mover = multiprocessing.get_context("spawn").Process(target=_move_slice_by_slice, args=(tmp_path,))

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     NOT_A_LEAF_NODE = "not_a_leaf_node"
     TOO_MANY_QUESTIONS = "too_many_questions"
+    REFUSED_BY_STORE = "refused_by_store"
 
 
 class Record(NamedTuple):

@@ -2,10 +2,11 @@
 
 Order of writes: slices, rows, map entries, then what is derived, then failed events. Whatever a map names exists; a
 crash between any two writes is mended when the log repeats the batch, and no reader can see it as wrong.
+A row that the store can never take makes its event a failed one.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from assess_core.attempts import AttemptVersion
@@ -79,14 +80,14 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
     plan = _decide(decoded, before, checks)
     if plan.rows:
         hot.add_slices({row.slice for row in plan.rows})
-        hot.add_rows(plan.rows)
+        plan = _without(plan, hot.add_rows(plan.rows))
         hot.add_entries([Entry.of(row) for row in plan.rows])
     # a learner of repeats alone was read after those were written: what a replay reads, it reads once
     after = before | hot.learners({row.key.user_id for row in plan.rows}) if plan.rows else before
     _write_derived(hot, after)
     if plan.failed:
         hot.add_failed(plan.failed)
-    _mend(hot, plan.accepted)
+    _mend(hot, (event.record for event in plan.accepted))
     counting, displaced = _superseding(plan.new, before, after)
     return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
 
@@ -95,7 +96,7 @@ class _Plan(NamedTuple):
     rows: list[AttemptVersion]
     """What is to be written: new versions, and known ones with an earlier receipt."""
     new: set[bytes]
-    accepted: list[Record]
+    accepted: list[Accepted | Recompute]
     failed: list[FailedEvent]
     repeated: int
     recomputed: int
@@ -119,7 +120,7 @@ def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Chec
             continue
         if isinstance(event, Recompute):
             recomputed += 1
-            plan.accepted.append(event.record)
+            plan.accepted.append(event)
             continue
         row, hash_ = event.version, event.version.version.content_hash
         if hash_ in receipts:
@@ -129,10 +130,31 @@ def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Chec
             continue
         else:
             plan.new.add(hash_)
-        plan.accepted.append(event.record)
+        plan.accepted.append(event)
         if hash_ not in receipts or row.received_at < receipts[hash_]:
             rows[hash_], receipts[hash_] = row, row.received_at
     return plan._replace(rows=list(rows.values()), repeated=repeated, recomputed=recomputed)
+
+
+def _without(plan: _Plan, refused: Mapping[bytes, str]) -> _Plan:
+    """The plan less the rows that the store can never take: events of a version that no map names yet have failed."""
+    if not refused:
+        return plan
+    unstored = plan.new & refused.keys()
+    accepted: list[Accepted | Recompute] = []
+    set_aside: list[FailedEvent] = []
+    for event in plan.accepted:
+        if isinstance(event, Accepted) and (hash_ := event.version.version.content_hash) in unstored:
+            set_aside.append(failed(event.record, Reason.REFUSED_BY_STORE, refused[hash_]))
+        else:
+            accepted.append(event)
+    return plan._replace(
+        rows=[row for row in plan.rows if row.version.content_hash not in refused],
+        new=plan.new - unstored,
+        accepted=accepted,
+        failed=[*plan.failed, *set_aside],
+        repeated=plan.repeated - (len(set_aside) - len(unstored)),  # of the events of a version the first was new
+    )
 
 
 def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:

@@ -10,7 +10,7 @@ from assess_core.ports import HotStore, Positions, Stores
 from assess_core.settings import Settings
 from assess_core.stores.memory import MemoryHot
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.keyspaces"]
 
 SUNBIRD = Path(__file__).parents[2] / "shared" / "fixtures" / "sunbird"
 
@@ -44,11 +44,14 @@ def stores(settings: Settings) -> Stores:
     return open_stores(settings)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "cassandra"])
 def hot(request: pytest.FixtureRequest, tmp_path: Path) -> Hot:
     """An empty hot store with 4 shards, of every kind that there is."""
     if request.param == "memory":
         return MemoryHot(shards=4)
+    if request.param == "cassandra":
+        store: Hot = request.getfixturevalue("cassandra_hot")
+        return store
     from assess_core.stores.sqlite import SqliteHot
 
     return SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}?shards=4")

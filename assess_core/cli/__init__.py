@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "demo": ("demo", "Run the whole loop on sample events."),
     "api": ("serve", "Serve GraphQL, GraphiQL and the read API."),
     "up": ("serve", "Run stream, Dagster and API together."),
+    "schema": ("schema", "Show, make or check the tables of the hot store."),
     "settings": ("about", "Print the settings that are in force."),
     "doctor": ("about", "Check everything, and say what to type."),
 }

@@ -47,13 +47,14 @@ class MemoryHot:
             self._on_write()
             self._slices.add(slice_)
 
-    def add_rows(self, rows: Sequence[AttemptVersion]) -> None:
+    def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         for row in rows:
             self._on_write()
             place = (row.slice, row.version.content_hash)
             kept = self._rows.get(place)
             if kept is None or row.received_at < kept.received_at:
                 self._rows[place] = row
+        return {}
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -187,7 +187,7 @@ class SqliteHot:
         with self._write() as connection:
             connection.executemany(_ADD_SLICE, [(week.year, week.week, batch_id) for week, batch_id in slices])
 
-    def add_rows(self, rows: Sequence[AttemptVersion]) -> None:
+    def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         values = [
             (
                 *self._place(row.row_key),
@@ -197,6 +197,7 @@ class SqliteHot:
         ]  # fmt: skip
         with self._write() as connection:
             connection.executemany(_ADD_ROW, sorted(values))
+        return {}
 
     def _place(self, row: RowKey) -> tuple[str, int, int, int, str, str, str, str, int, bytes]:
         """The primary key of a row."""

@@ -127,6 +127,32 @@ def prepare(place: Place) -> int:
     return shards
 
 
+class SqliteSchema:
+    """The tables of an embedded hot store: the file gets them when it is first opened, or here."""
+
+    def __init__(self, url: str) -> None:
+        self._place = parse_url(url)
+
+    def show(self) -> str:
+        """The statements that make them."""
+        return "\n".join(f"{sql};" for sql in _TABLES.values())
+
+    def apply(self, replication: str | None, shards: int | None) -> str:
+        """Make the file where it is missing."""
+        if replication is not None:
+            raise BadSettings("--replication: a SQLite file has no copies; leave it out")
+        made = prepare(self._place._replace(shards=shards or self._place.shards))
+        return f"{self._place.path}: schema version {SCHEMA_VERSION}, {made} shards"
+
+    def check(self) -> Iterator[str]:
+        """What differs; a file that is missing is made when it is first opened."""
+        if self._place.path.exists():
+            try:
+                prepare(self._place)
+            except (BadSettings, NotOurTable) as error:
+                yield str(error)
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection for one thread, in autocommit mode: who writes says BEGIN IMMEDIATE."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)

@@ -27,6 +27,10 @@ class Http:
         """As `httpx.get`."""
         return self.request("GET", path, **sent)
 
+    def patch(self, path: str, **sent: Any) -> httpx.Response:
+        """As `httpx.patch`."""
+        return self.request("PATCH", path, **sent)
+
     def post(self, path: str, **sent: Any) -> httpx.Response:
         """As `httpx.post`."""
         return self.request("POST", path, **sent)

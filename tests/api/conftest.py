@@ -13,6 +13,8 @@ from tests.loop import queries
 
 @pytest.fixture
 def http(stores: Stores, tmp_path: Path) -> Iterator[Http]:
-    """A client of the app."""
-    with client(create_app(queries(stores, tmp_path), stores.log.intake())) as found:
+    """A client of the app, which takes attempts into the log folder."""
+    intake = stores.log.intake()
+    with client(create_app(queries(stores, tmp_path), intake)) as found:
         yield found
+    intake.close()

@@ -1,0 +1,60 @@
+"""What clients submit, and what of it the log folder has."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from tests.factories import ATTEMPTED, wire_answer
+
+STATE: Final = "/v1/content/state/update"
+ALIAS: Final = "/v1/user/content/state"
+VIEW: Final = "/v2/view/assess/update"
+
+_LINE: Final = re.compile(rb'\{"receivedAt": (\d+), "value": (.*)\}\n', re.DOTALL)
+
+
+def item(**named: object) -> dict[str, Any]:
+    """An assessment as a client of Sunbird submits it; None leaves nothing out, `...` does."""
+    complete = {
+        "assessmentTs": ATTEMPTED,
+        "courseId": "do_123",
+        "contentId": "do_789",
+        "batchId": "0123",
+        "userId": "u1",
+        "attemptId": "abcd",
+        "events": [wire_answer()],
+    }
+    return {name: value for name, value in {**complete, **named}.items() if value is not ...}
+
+
+def content(**named: object) -> dict[str, Any]:
+    """A content whose progress a client reports; `...` leaves a member out."""
+    complete = {
+        "contentId": "do_789",
+        "batchId": "0123",
+        "status": 2,
+        "courseId": "do_123",
+        "lastAccessTime": "2020-11-23 12:58:35:179+0000",
+    }
+    return {name: value for name, value in {**complete, **named}.items() if value is not ...}
+
+
+def asked(**request: object) -> dict[str, Any]:
+    """A body."""
+    return {"request": request}
+
+
+def receipts(folder: Path) -> list[tuple[int, bytes]]:
+    """The lines of the log folder in the order of its files: when they were received, and the bytes of their values."""
+    found = []
+    for file in sorted(folder.glob("*.jsonl")):
+        for line in file.read_bytes().splitlines(keepends=True) if file.stat().st_size else ():
+            matched = _LINE.fullmatch(line)
+            assert matched, line
+            found.append((int(matched[1]), matched[2]))
+    return found
+
+
+def logged(folder: Path) -> list[bytes]:
+    """The values that the log folder has."""
+    return [value for _, value in receipts(folder)]

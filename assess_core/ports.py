@@ -214,9 +214,15 @@ class Feed(Protocol):
         ...
 
     def done(self, batch: Batch, failed: Sequence[FailedEvent]) -> None:
-        """The batch is in the hot store, `failed` among its events: the log goes on after it from now on."""
+        """The batch is in the hot store, `failed` among its events: the log goes on after it from now on.
+
+        Raises `StoreUnavailable`; to call it again is right.
+        """
         ...
 
+    def keep(self) -> None:
+        """Called now and then while a batch waits for a store: this process lives, and keeps its share."""
+        ...
     def close(self) -> None:
         """Leave the share to others."""
         ...

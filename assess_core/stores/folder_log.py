@@ -49,5 +49,8 @@ class FolderFeed:
     def done(self, batch: Batch, failed: Sequence[FailedEvent]) -> None:
         self._positions.commit(batch.ends)
 
+    def keep(self) -> None:
+        return
+
     def close(self) -> None:
         return

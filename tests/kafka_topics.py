@@ -1,0 +1,62 @@
+"""Topics of a test's own, and what is in them."""
+
+import time
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+PATIENCE: Final = 30.0
+
+
+class Stored(NamedTuple):
+    """A record as the topic has it."""
+
+    partition: int
+    at: int
+    key: bytes | None
+    value: bytes
+    headers: dict[str, bytes]
+
+
+def create_topic(brokers: str, name: str, partitions: int = 4, **config: str) -> None:
+    """A topic whose records carry the broker's time; `config` with `_` for `.`."""
+    settings = {"message.timestamp.type": "LogAppendTime"} | {key.replace("_", "."): v for key, v in config.items()}
+    topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+    admin = AdminClient({"bootstrap.servers": brokers})  # it must outlive its answer
+    admin.create_topics([topic], request_timeout=PATIENCE)[name].result(PATIENCE)
+
+
+def records(brokers: str, topic: str) -> list[Stored]:
+    """All records, partition by partition."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "reader", "enable.auto.commit": False})
+    try:
+        found: list[Stored] = []
+        for partition in consumer.list_topics(topic, timeout=PATIENCE).topics[topic].partitions:
+            where = TopicPartition(topic, partition, 0)
+            end = _end(consumer, where)
+            consumer.assign([where])
+            read = 0
+            while read < end:
+                record = consumer.poll(PATIENCE)
+                assert record is not None, f"{topic} ends at {read} of {end}"
+                assert record.error() is None, record.error()
+                offset = record.offset()
+                assert offset is not None
+                read = offset + 1
+                headers: Any = record.headers() or []
+                stored = Stored(partition, record.timestamp()[1], record.key(), record.value() or b"", dict(headers))
+                found.append(stored)
+        return found
+    finally:
+        consumer.close()
+
+
+def _end(consumer: Consumer, where: TopicPartition) -> int:
+    """The offset after the last record; a topic that was made just now may have no leader yet."""
+    for _ in range(100):
+        try:
+            return int(consumer.get_watermark_offsets(where, timeout=PATIENCE)[1])
+        except KafkaException:
+            time.sleep(0.1)
+    raise AssertionError(f"{where} has no leader")

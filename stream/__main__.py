@@ -16,6 +16,7 @@ from assess_core.ports import Feed
 from assess_core.settings import Settings
 from assess_core.wiring import open_hot, open_log
 from stream.flow import build_flow
+from stream.pace import Pace
 from stream.runs import Run, ending_on_signals
 from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
@@ -96,11 +97,16 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
             return feeds[-1]
 
         try:
-            sink = FoldSink(Target(hot, checks, waiting=say), run, lambda batch, folded: None)
+            folded = Pace(say if sys.stderr.isatty() else _silent)
+            sink = FoldSink(Target(hot, checks, waiting=say), run, folded)
             run.run(build_flow(TailSource(follow, run), sink))
         finally:
             for feed in feeds:
                 feed.close()
+
+
+def _silent(text: str) -> None:
+    """For when nobody looks."""
 
 
 def main() -> None:

@@ -51,23 +51,27 @@ class Run:
         self._error = self._error or error
         self._ending = True
 
-    def patiently(self, call: Callable[[], _Result], say: Say) -> _Result:
-        """Call until the store answers, waiting longer each time. Raises `StoreUnavailable` only when told to end."""
+    def patiently(self, call: Callable[[], _Result], say: Say, meanwhile: Callable[[], None] = lambda: None) -> _Result:
+        """Call until the store answers, waiting longer each time. Raises `StoreUnavailable` only when told to end.
+
+        `meanwhile` is called about ten times a second as long as it waits.
+        """
         wait = _FIRST_WAIT
         while True:
             try:
                 return call()
             except StoreUnavailable as error:
                 say(f"{error}; trying again in {wait:g} s")
-                self._sleep(wait)
+                self._sleep(wait, meanwhile)
                 if self._ending:
                     raise
                 wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         # no threading.Event: a signal handler that sets one while this thread is about to wait for it blocks forever
         until = time.monotonic() + seconds
         while not self._ending and time.monotonic() < until:
+            meanwhile()
             time.sleep(0.1)
 
     def run(self, flow: Dataflow) -> None:

@@ -1,7 +1,7 @@
 """Where batches go: folded into the hot store as a whole, and only then their positions."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
@@ -10,6 +10,8 @@ from assess_core.folding import Checks, Folded, fold
 from assess_core.ports import HotStore, Say
 from stream.runs import Run
 from stream.steps import DecodedBatch
+
+_Result = TypeVar("_Result")
 
 
 class Target(NamedTuple):
@@ -22,15 +24,19 @@ class Target(NamedTuple):
 
     def fold(self, batch: DecodedBatch, run: Run) -> Folded:
         """Have the batch in the store, then its positions. Raises `AssessError`."""
-        if self.waiting is None:
-            return self._fold(batch)
-        return run.patiently(lambda: self._fold(batch), self.waiting)
-
-    def _fold(self, batch: DecodedBatch) -> Folded:
-        folded = fold(batch.events, self.hot, self.checks)
-        if batch.taken.feed is not None:
-            batch.taken.feed.done(batch.taken.batch, folded.set_aside)
+        taken, feed = batch.taken.batch, batch.taken.feed
+        meanwhile = _nothing if feed is None else feed.keep
+        folded = self._patiently(lambda: fold(batch.events, self.hot, self.checks), run, meanwhile)
+        if feed is not None:
+            self._patiently(lambda: feed.done(taken, folded.set_aside), run, meanwhile)
         return folded
+
+    def _patiently(self, call: Callable[[], _Result], run: Run, meanwhile: Callable[[], None]) -> _Result:
+        return call() if self.waiting is None else run.patiently(call, self.waiting, meanwhile)
+
+
+def _nothing() -> None:
+    """What is to be done for no feed."""
 
 
 class FoldSink(DynamicSink[DecodedBatch]):

@@ -12,7 +12,7 @@ from assess_core.ports import Batch, Feed, Say
 from stream.runs import Run
 from stream.steps import Taken
 
-POLL: Final = timedelta(seconds=0.25)  # a look at 1,000 files takes 8 ms
+POLL: Final = timedelta(seconds=0.25)  # from look to look, at a log that waits by itself at once; 1,000 files take 8 ms
 
 
 class FilesSource(DynamicSource[Taken]):
@@ -37,34 +37,44 @@ class _Files(StatelessSourcePartition[Taken]):
 
 
 class TailSource(DynamicSource[Taken]):
-    """What is in the log and what comes into it, until the run is to end; `follow(worker, workers)` opens a feed."""
+    """What is in the log and what comes into it, until the run is to end.
+
+    `follow(worker, workers)` opens a feed; it is called in the run, so that what it raises ends that in order.
+    """
 
     def __init__(self, follow: Callable[[int, int], Feed], run: Run) -> None:
         self._follow, self._run = follow, run
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Taken]:
-        return _Tail(self._follow(worker_index, worker_count), self._run)
+        return _Tail(lambda: self._follow(worker_index, worker_count), self._run)
 
 
 class _Tail(StatelessSourcePartition[Taken]):
-    def __init__(self, feed: Feed, run: Run) -> None:
-        self._feed, self._run = feed, run
-        self._batches = feed.batches()
-        self._awake: datetime | None = None
+    def __init__(self, follow: Callable[[], Feed], run: Run) -> None:
+        self._follow, self._run = follow, run
+        self._feed: Feed | None = None
+        self._batches: Iterator[Batch] | None = None
+        self._looked = datetime.now(UTC)
 
     def next_batch(self) -> list[Taken]:
+        if self._batches is None:
+            self._looked = datetime.now(UTC)
+            self._batches = self._look()
         batch = _next(self._batches, self._run)
         if self._run.ending:
             raise StopIteration
         if batch is None:
-            self._batches = self._feed.batches()
-            self._awake = datetime.now(UTC) + POLL
+            self._batches = None
             return []
-        self._awake = None
         return [Taken(batch, self._feed)]
 
     def next_awake(self) -> datetime | None:
-        return self._awake
+        return self._looked + POLL if self._batches is None else None
+
+    def _look(self) -> Iterator[Batch]:
+        if self._feed is None:
+            self._feed = self._follow()
+        yield from self._feed.batches()
 
 
 def _next(batches: Iterator[Batch], run: Run) -> Batch | None:

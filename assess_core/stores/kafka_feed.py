@@ -8,7 +8,6 @@ from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
-    KafkaException,
     Message,
     TopicPartition,
 )
@@ -17,11 +16,13 @@ from assess_core.events import FailedEvent, Record
 from assess_core.logs import BATCH_BYTES, BATCH_RECORDS
 from assess_core.ports import Batch, Say
 from assess_core.stores.kafka_client import APPEND_TIME, MISSING, Cluster, Heard, alter_command, make, translated
+from assess_core.stores.kafka_commits import Aside, Commits
 from assess_core.stores.kafka_failed import FailedTopic
 from assess_core.stores.kafka_url import KafkaUrl
 
 _LOOK: Final = 0.25  # seconds that a look waits for the first record; a signal is heard after it
 _MORE: Final = 0.005  # and for more behind it
+_ANSWER: Final = 5.0  # seconds to wait for a commit, and for leaving the group
 _CHUNK: Final = 100  # of at most 1 MB each as brokers come: what a batch can have beyond its bytes
 _CONSUMER: Final[dict[str, object]] = {
     "enable.auto.commit": False,
@@ -53,7 +54,7 @@ class KafkaFeed:
         settings = url.client({**_CONSUMER, **member, "group.id": url.group, "error_cb": self._heard})
         self._consumer = make(Consumer, settings, url)
         self._failed = FailedTopic(url, cluster, say)
-        self._ends: dict[int, TopicPartition] = {}  # folded, and not committed yet
+        self._commits = Commits(self._consumer)
         self._epochs: dict[int, int | None] = {}  # of the leader that gave the last record: a log cut short shows
         self._held: list[Message] = []  # came while the batch before waited for a store
         self._paused = False
@@ -72,10 +73,11 @@ class KafkaFeed:
         mine = {each.partition for each in self._consumer.assignment()}
         for record in batch.records:
             if record.partition in mine:
-                self._ends[record.partition] = TopicPartition(
-                    self._url.topic, record.partition, record.offset + 1, leader_epoch=self._epochs[record.partition]
+                epoch = self._epochs[record.partition]
+                self._commits.add(
+                    TopicPartition(self._url.topic, record.partition, record.offset + 1, leader_epoch=epoch)
                 )
-        self._commit()
+        self._commit(_ANSWER)
 
     def keep(self) -> None:
         """Without this a process that waits would hold up every change of the group, and be put out after 5 minutes."""
@@ -88,15 +90,16 @@ class KafkaFeed:
             self._held.append(message)
 
     def close(self) -> None:
-        self._commit()
-        self._consumer.close()
+        self._commit(_ANSWER)
+        # without an answer the group notices in 6 s that this process has gone
+        Aside(self._consumer.close).is_over(_ANSWER)
         self._failed.close()
 
     # --- records ---
 
     def _next(self, wait: float) -> Batch | None:
         self._resume()
-        self._commit()  # what could not be committed when its batch was done
+        self._commit(0)  # what could not be committed when its batch was done
         records: list[Record] = []
         size, asked = 0, 1
         messages, self._held = self._held or self._consumer.consume(1, wait), []
@@ -162,8 +165,7 @@ class KafkaFeed:
             self._consumer.incremental_assign([beginning])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for each in partitions:
-            self._ends.pop(each.partition, None)  # others commit from here on
+        self._commits.forget([each.partition for each in partitions])
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._on_revoke(consumer, partitions)
@@ -177,15 +179,10 @@ class KafkaFeed:
 
     # --- positions ---
 
-    def _commit(self) -> None:
-        if not self._ends:
-            return
-        try:
-            self._consumer.commit(offsets=list(self._ends.values()), asynchronous=False)
-        except KafkaException as error:
-            self._say_once(f"positions are not committed yet: {error.args[0].str()}; they are tried again")
-        else:
-            self._ends.clear()
+    def _commit(self, wait: float) -> None:
+        error = self._commits.send(wait)
+        if error is not None:
+            self._say_once(f"positions are not committed yet: {error.str()} ({error.name()}); trying again")
 
     def _resume(self) -> None:
         if self._paused:

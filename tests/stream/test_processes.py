@@ -107,9 +107,9 @@ def test_two_at_once_leave_the_tables_of_one(settings: Settings, log: Path, hot:
 
 
 def test_a_setting_that_is_wrong_ends_it_with_a_sentence(settings: Settings) -> None:
-    with tailing(settings._replace(log="kafka://somewhere")) as process:
+    with tailing(settings._replace(log="ftp://somewhere")) as process:
         _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (2, b"assess: ASSESS_LOG: 'kafka://somewhere' is not a path; write a folder\n")
+    assert (process.returncode, said) == (2, b"assess: ASSESS_LOG: 'ftp://somewhere' is not a path; write a folder\n")
 
 
 def test_a_log_that_is_no_folder_ends_it_with_a_sentence(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from assess_core.ports import HotStore, Positions, Stores
 from assess_core.settings import Settings
 from assess_core.stores.memory import MemoryHot
 
-pytest_plugins = ["tests.servers", "tests.keyspaces"]
+pytest_plugins = ["tests.servers", "tests.keyspaces", "tests.places"]
 
 SUNBIRD = Path(__file__).parents[2] / "shared" / "fixtures" / "sunbird"
 

@@ -74,8 +74,9 @@ def move(hot: HotStore, lake: Lake, versions: Iterable[AttemptVersion]) -> None:
 
 def held(lake: Lake) -> Counter[tuple[bytes, int]]:
     """Every copy in the lake's files by content hash and receipt, and how often it was written."""
-    with connect() as duck:
-        rows = duck.execute(f"SELECT content_hash, epoch_ms(updated_on) FROM {parquet(lake.pin().files())}").fetchall()
+    pinned = lake.pin()
+    with connect(pinned.place) as duck:
+        rows = duck.execute(f"SELECT content_hash, epoch_ms(updated_on) FROM {parquet(pinned.files())}").fetchall()
     return Counter(rows)
 
 

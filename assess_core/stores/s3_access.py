@@ -10,7 +10,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-import boto3
 import duckdb
 import duckdb_extension_httpfs
 from botocore.config import Config
@@ -238,14 +237,14 @@ def _client(session: Session, attempts: int) -> Any:
     styled = (session.get_scoped_config().get("s3") or {}).get("addressing_style")
 
     config = Config(connect_timeout=_CONNECT, read_timeout=_ANSWER, retries={"total_max_attempts": attempts})
-    found: Any = boto3.Session(botocore_session=session).client("s3", config=config)
+    found: Any = session.create_client("s3", config=config)
     host = urlsplit(found.meta.endpoint_url).hostname or ""
     is_amazon = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
     if is_amazon or styled:
         return found
     # few servers of one's own have a name for each bucket
     in_path = config.merge(Config(s3={"addressing_style": "path"}))
-    return boto3.Session(botocore_session=session).client("s3", config=in_path)
+    return session.create_client("s3", config=in_path)
 
 
 def split(setting: str, url: str) -> tuple[str, str]:

@@ -1,9 +1,7 @@
-"""The lake: Delta tables in a folder, written by several processes, and tables that are not ours."""
+"""The lake, in a folder and in a bucket: what is pinned, appended, recorded and measured."""
 
 import hashlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,22 +9,23 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 
 from assess_core.archiving import archive
 from assess_core.attempts import AttemptVersion
-from assess_core.errors import BadSettings, LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.errors import BadSettings, LakeConflict, StoreUnavailable
 from assess_core.manifest import Action, Contents, ManifestEntry, by_slice
 from assess_core.moments import parse_moment
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.delta import DeltaLake
 from assess_core.stores.duck import connect, parquet
 from assess_core.stores.memory import MemoryHot
-from assess_core.stores.places import Folder
+from assess_core.stores.places import Folder, Place
 from assess_core.stores.rows import LAKE_SCHEMA, QUESTION, to_batch
 from tests.factories import RECEIVED, WEEK, answer, version
 from tests.lakes import copies_of, held, keep, put, stores_over
 from tests.loop import NOW
+from tests.places import Store
 
 ROOT: Final = Path(__file__).parents[2]
 W5: Final = ArchiveSlice.parse("b1|2024-W05")
@@ -34,8 +33,8 @@ B2: Final = ArchiveSlice.parse("b2|2024-W05")
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> DeltaLake:
-    return DeltaLake(Folder(tmp_path / "lake"))
+def lake(place: Place) -> DeltaLake:
+    return DeltaLake(place)
 
 
 def reader(*versions: AttemptVersion) -> pa.RecordBatchReader:
@@ -72,13 +71,14 @@ def test_a_pinned_lake_stays_as_it_was(lake: DeltaLake) -> None:
     assert lake.pin(before.version).files() == before.files()
 
 
-def test_files_come_by_week_with_rows_and_bytes(lake: DeltaLake) -> None:
+def test_files_come_by_week_with_rows_and_bytes(lake: DeltaLake, place: Place) -> None:
     put(lake, [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
 
     files = lake.pin().files()
 
     assert [(file.week, file.rows) for file in files] == [(IsoWeek(2024, 5), 2), (IsoWeek(2024, 6), 1)]
-    assert [Path(file.url).stat().st_size for file in files] == [file.bytes for file in files]
+    stored = {f"{place.url}/{name}": Store(place).read(name) for name in Store(place).files("attempts")}
+    assert {file.url: file.bytes for file in files} == {url: len(content) for url, content in stored.items()}
     assert lake.pin().files([IsoWeek(2024, 6), IsoWeek(2030, 1)]) == files[1:]
     assert lake.pin().files([]) == []
 
@@ -167,145 +167,12 @@ def test_rows_lie_by_batch_then_learner_whatever_their_shards(tmp_path: Path) ->
     assert (statistics.min, statistics.max) == ("b0", "b2")
 
 
-def test_the_log_is_checkpointed(lake: DeltaLake, tmp_path: Path) -> None:
+def test_the_log_is_checkpointed(lake: DeltaLake, place: Place) -> None:
     for n in range(21):
         put(lake, [version(user_id=f"u{n}")])
 
-    assert list((tmp_path / "lake" / "attempts" / "_delta_log").glob("*.checkpoint.parquet"))
+    assert any(name.endswith(".checkpoint.parquet") for name in Store(place).names())
     assert sum(held(lake).values()) == 21
-
-
-# --- processes ---
-
-APPEND: Final = """
-import sys, time
-from pathlib import Path
-from assess_core.stores.delta import DeltaLake
-from assess_core.stores.places import Folder
-from tests.factories import version
-from tests.stores.test_delta import reader
-folder, me = Path(sys.argv[1]), sys.argv[2]
-row = version(batch_id=f"b{me}")
-for n in range(8):
-    lake, rows = DeltaLake(Folder(folder / f"lake-{n}")), reader(row)
-    pinned = lake.pin()
-    (folder / f"ready-{n}-{me}").touch()
-    while len(list(folder.glob(f"ready-{n}-*"))) < 3:
-        pass
-    lake.append(pinned, [row.slice], rows)
-"""
-
-
-def test_a_lake_that_several_processes_begin_at_once_is_made_once(tmp_path: Path) -> None:
-    workers = [subprocess.Popen([sys.executable, "-c", APPEND, str(tmp_path), str(me)], cwd=ROOT) for me in range(3)]
-
-    assert [process.wait(120) for process in workers] == [0, 0, 0]
-
-    for folder in tmp_path.glob("lake-*"):
-        assert held(DeltaLake(Folder(folder))) == copies_of(version(batch_id=f"b{me}") for me in range(3))
-        log = sorted((folder / "attempts" / "_delta_log").glob("*.json"))
-        assert ['"metaData"' in path.read_text() for path in log] == [True, False, False, False]
-
-
-FULL: Final = """
-import resource, sys
-from pathlib import Path
-from assess_core.errors import StoreUnavailable
-from assess_core.stores.delta import DeltaLake
-from assess_core.stores.places import Folder
-from tests.factories import version
-from tests.lakes import put
-lake = DeltaLake(Folder(Path(sys.argv[1])))
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-try:
-    put(lake, [version(user_id="u2")])
-except StoreUnavailable as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize(
-    ("room", "first", "advice"),
-    [
-        (0, "there is no room for temporary files", "free some, or set TMPDIR to another folder"),
-        (1000, "the lake at ", "see that the folder can be written and has room, then run it again"),
-    ],
-    ids=["no room at all", "no room for a file of the lake"],
-)
-def test_a_full_disk_is_said_and_changes_nothing(tmp_path: Path, room: int, first: str, advice: str) -> None:
-    lake = DeltaLake(Folder(tmp_path))
-    put(lake, [version()])
-
-    command = [sys.executable, "-c", FULL, str(tmp_path), str(room)]
-    said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
-
-    assert said.startswith(first)
-    assert said.rstrip().endswith(advice)
-    assert held(lake) == copies_of([version()])
-    put(lake, [version(user_id="u2")])
-    assert sum(held(lake).values()) == 2
-
-
-# --- tables that are not ours ---
-
-
-@pytest.mark.parametrize("table", ["attempts", "archive_manifest"])
-def test_a_table_with_other_columns_is_refused(lake: DeltaLake, tmp_path: Path, table: str) -> None:
-    write_deltalake(str(tmp_path / "lake" / table), pa.table({"id": ["x"], "score": [1]}))
-
-    with pytest.raises(NotOurTable, match=rf"{table} was not written by this project: its columns are id, score; move"):
-        lake.pin() if table == "attempts" else lake.manifest()
-    with pytest.raises(NotOurTable):
-        put(lake, [version()]) if table == "attempts" else lake.record([entry()])
-
-
-def test_a_table_with_other_partitions_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
-    write_deltalake(str(tmp_path / "lake" / "attempts"), reader(version()), partition_by=["batch_id"])
-
-    with pytest.raises(NotOurTable, match=r"it is partitioned by \['batch_id'\]"):
-        lake.pin()
-
-
-def test_a_table_that_only_looks_like_ours_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
-    write_deltalake(str(tmp_path / "lake" / "attempts"), reader(version()), partition_by=["year", "week"])
-
-    with pytest.raises(NotOurTable, match="it does not carry the name 'attempts'"):
-        lake.pin()
-
-
-def test_a_folder_with_other_files_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
-    folder = tmp_path / "lake" / "attempts"
-    folder.mkdir(parents=True)
-    (folder / "part-0.parquet").touch()
-
-    with pytest.raises(NotOurTable, match="there are files in it, and no Delta table"):
-        put(lake, [version()])
-    assert [path.name for path in folder.iterdir()] == ["part-0.parquet"]
-
-
-def test_a_table_whose_log_is_damaged_is_refused(lake: DeltaLake, tmp_path: Path) -> None:
-    put(lake, [version()])
-    (tmp_path / "lake" / "attempts" / "_delta_log" / "00000000000000000001.json").write_text("{nonsense")
-
-    with pytest.raises(NotOurTable, match="its log cannot be read"):
-        lake.pin()
-
-
-def test_a_file_where_the_folder_should_be_is_named(lake: DeltaLake, tmp_path: Path) -> None:
-    (tmp_path / "lake").mkdir()
-    (tmp_path / "lake" / "attempts").touch()
-
-    with pytest.raises(StoreUnavailable, match=r"lake/attempts did not answer"):
-        lake.pin()
-
-
-def test_a_creation_that_was_killed_is_ended_by_the_next(lake: DeltaLake, tmp_path: Path) -> None:
-    (tmp_path / "lake" / "attempts" / "_delta_log").mkdir(parents=True)
-
-    assert lake.pin().version == -1
-    put(lake, [version()])
-
-    assert held(lake) == copies_of([version()])
 
 
 # --- the manifest ---
@@ -323,12 +190,13 @@ def test_the_manifest_gives_back_what_was_recorded_oldest_first(lake: DeltaLake)
     assert lake.manifest() == entries
 
 
-def test_the_manifest_stays_in_few_files(lake: DeltaLake, tmp_path: Path) -> None:
+def test_the_manifest_stays_in_few_files(tmp_path: Path) -> None:
+    lake = DeltaLake(Folder(tmp_path))
     for n in range(40):
         lake.record([entry(at=NOW + n)])
 
     assert [found.at for found in lake.manifest()] == [NOW + n for n in range(40)]
-    assert len(DeltaTable(str(tmp_path / "lake" / "archive_manifest")).file_uris()) < 33
+    assert len(DeltaTable(str(tmp_path / "archive_manifest")).file_uris()) < 33
 
 
 def test_what_is_known_of_a_slice_is_its_newest_entries() -> None:
@@ -386,7 +254,8 @@ def test_a_row_says_its_iso_week_by_its_receipt(lake: DeltaLake) -> None:
     days = [parse_moment(day) for day in moments]
     put(lake, [version(attempted=at, received=at) for at in days])
 
-    with connect() as duck:
-        found = duck.execute(f"SELECT epoch_ms(updated_on), year, week FROM {parquet(lake.pin().files())}").fetchall()
+    pinned = lake.pin()
+    with connect(pinned.place) as duck:
+        found = duck.execute(f"SELECT epoch_ms(updated_on), year, week FROM {parquet(pinned.files())}").fetchall()
 
     assert {at: (year, week) for at, year, week in found} == dict(zip(days, moments.values(), strict=True))

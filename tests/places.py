@@ -1,0 +1,84 @@
+"""Places for a lake, of every kind that there is, and what lies at one, file by file."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+
+from assess_core.stores.places import Folder, Place
+from assess_core.stores.s3 import Bucket
+from tests.servers import S3
+
+
+class Store(NamedTuple):
+    """What is stored at a place, whoever wrote it."""
+
+    place: Place
+
+    def names(self) -> list[str]:
+        """Every file, by its name inside the place."""
+        if isinstance(self.place, Folder):
+            root = self.place.path
+            return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        pages = _client(self.place).get_paginator("list_objects_v2").paginate(**_where(self.place, Prefix=""))
+        start = len(_bucket(self.place).key(""))
+        return sorted(found["Key"][start:] for page in pages for found in page.get("Contents", []))
+
+    def read(self, name: str) -> bytes:
+        if isinstance(self.place, Folder):
+            return (self.place.path / name).read_bytes()
+        content: bytes = _client(self.place).get_object(**_where(self.place, Key=name))["Body"].read()
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """As somebody else would, or a disk that loses bits."""
+        if isinstance(self.place, Folder):
+            (self.place.path / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.place.path / name).write_bytes(content)
+        else:
+            _client(self.place).put_object(**_where(self.place, Key=name), Body=content)
+
+    def remove(self, name: str) -> None:
+        if isinstance(self.place, Folder):
+            (self.place.path / name).unlink()
+        else:
+            _client(self.place).delete_object(**_where(self.place, Key=name))
+
+    def files(self, table: str) -> list[str]:
+        """The Parquet files of a table."""
+        return [name for name in self.names() if name.startswith(f"{table}/") and name.endswith(".parquet")]
+
+
+def _bucket(place: Place) -> Bucket:
+    assert isinstance(place, Bucket)
+    return place
+
+
+def _client(place: Place) -> Any:
+    return _bucket(place).access.client
+
+
+def _where(place: Place, **keys: str) -> dict[str, str]:
+    bucket = _bucket(place)
+    return {"Bucket": bucket.access.bucket} | {name: bucket.key(key) for name, key in keys.items()}
+
+
+def at(url: str) -> Place:
+    """The place that a path or an s3:// URL names."""
+    return Bucket.of("ASSESS_LAKE", url) if url.startswith("s3://") else Folder(Path(url))
+
+
+def in_s3(s3: S3, monkeypatch: pytest.MonkeyPatch, **changed: str) -> str:
+    """An s3:// URL of a test's own, and the environment that leads there; what is `changed` comes on top."""
+    for name, value in {**s3.env, "AWS_EC2_METADATA_DISABLED": "true", **changed}.items():
+        monkeypatch.setenv(name, value)
+    return f"{s3.root}/test-{uuid4().hex}"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A place that holds nothing yet, of every kind that there is."""
+    if request.param == "folder":
+        return Folder(tmp_path / "lake")
+    return at(in_s3(request.getfixturevalue("s3"), monkeypatch))

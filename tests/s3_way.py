@@ -1,0 +1,131 @@
+"""The way to an S3 server, on which things happen: a proxy on loopback that hands on what it is not told to spoil."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+_OWN: Final = {"connection", "content-length", "transfer-encoding", "date", "server"}  # headers that a proxy writes
+
+
+class Asked(NamedTuple):
+    """A request as it came."""
+
+    method: str
+    path: str
+
+
+class Fault(NamedTuple):
+    """What happens to a request instead of being answered."""
+
+    status: int
+    code: str
+    is_taken: bool = False
+    """Whether the server gets the request all the same, and only its answer is lost."""
+
+
+class Way:
+    """Clients that ask `endpoint` get to the server."""
+
+    def __init__(self, server: str) -> None:
+        self.asked: list[Asked] = []
+        self._faults: list[tuple[Fault, Callable[[Asked], bool], list[None]]] = []
+        self._lock = Lock()
+        self._target = urlsplit(server)
+        self._proxy = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._proxy.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self._proxy.server_port}"
+
+    @contextmanager
+    def open(self) -> Iterator["Way"]:
+        """Hand on until the block ends."""
+        thread = Thread(target=self._proxy.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._proxy.shutdown()
+            self._proxy.server_close()
+            thread.join()
+
+    def spoil(self, fault: Fault, method: str, path: str, times: int = 1_000_000) -> None:
+        """This happens to the next requests of a method to a path like this (both regular expressions)."""
+        methods, paths = re.compile(method), re.compile(path)
+        self._faults.append(
+            (fault, lambda asked: bool(methods.fullmatch(asked.method) and paths.search(asked.path)), [None] * times)
+        )
+
+    def mend(self) -> None:
+        """Nothing happens any more."""
+        self._faults.clear()
+
+    def count(self, method: str, path: str = "") -> int:
+        """How many such requests came."""
+        return sum(asked.method == method and bool(re.search(path, asked.path)) for asked in self.asked)
+
+    def _fault(self, asked: Asked) -> Fault | None:
+        with self._lock:
+            self.asked.append(asked)
+            for fault, is_meant, left in self._faults:
+                if left and is_meant(asked):
+                    left.pop()
+                    return fault
+        return None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        way = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: object) -> None:
+                return
+
+            def handle_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                fault = way._fault(Asked(self.command, unquote(self.path)))
+                if fault is None or fault.is_taken:
+                    status, headers, content = way._ask(self.command, self.path, list(self.headers.items()), body)
+                if fault is not None:
+                    status, headers = fault.status, [("content-type", "application/xml")]
+                    content = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code></Error>".encode()
+                self.send_response(status)
+                for name, value in headers:
+                    if name.lower() not in _OWN or (name.lower() == "content-length" and self.command == "HEAD"):
+                        self.send_header(name, value)
+                if self.command != "HEAD":
+                    self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content)
+
+            # the names that http.server calls
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
+
+        return Handler
+
+    def _ask(
+        self, method: str, path: str, headers: list[tuple[str, str]], body: bytes
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        # the host in the headers stays that of the proxy: it was signed
+        connection = HTTPConnection(self._target.hostname or "", self._target.port)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers:
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def way_to(server: str) -> Iterator[Way]:
+    """A way to an S3 server, until the block ends."""
+    with Way(server).open() as way:
+        yield way

@@ -33,7 +33,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         ctx.exit(error.exit_code)
     address = f"[{host}]" if ":" in host else host
     click.echo(f"API on http://{address}:{listening.getsockname()[1]}/graphiql", err=True)
-    if not _is_loopback(host):
+    if not is_loopback(host):
         _say(f"whoever reaches {host} may write attempts of any learner: there is no login; put a gateway before it")
     for stop in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops by itself, then raises the signal again for whoever was there before: a stop is no failure
@@ -49,7 +49,8 @@ def _say(text: str) -> None:
     click.echo(f"assess: {text}", err=True)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -38,7 +38,7 @@ def ingest(
 ) -> None:
     """Fold files, folders or standard input from their start; what `assess ingest` becomes."""
     run, tally = Run(), Tally()
-    checks = read_checks(facts, check_question_count)
+    checks = read_checks(settings, facts, check_question_count)
     files = find(paths, say)
     hot, _ = open_hot(settings)
     with progress("bytes", sum(file.size for file in files) or None) as advance, ending_on_signals(run):
@@ -87,7 +87,7 @@ def _sentence(tally: Tally) -> str:
 def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
     """Follow the log, `ASSESS_LOG`, until SIGINT or SIGTERM; what `assess up` runs."""
     run, feeds = Run(), list[Feed]()
-    checks = read_checks(facts, check_question_count)
+    checks = read_checks(settings, facts, check_question_count)
     with ending_on_signals(run):
         hot, positions = run.patiently(lambda: open_hot(settings), say)
         log = open_log(settings, positions)

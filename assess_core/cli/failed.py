@@ -77,7 +77,7 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
 @click.pass_obj
 def replay(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
     """Fold failed events again, as after new facts or a new release; what is stored now leaves the list."""
-    checks = read_checks(facts, check_question_count)
+    checks = read_checks(settings, facts, check_question_count)
     (hot, _), tally = open_hot(settings), Tally()
     with progress("events") as advance:
         for records in _batches(event.record for event in hot.failed()):

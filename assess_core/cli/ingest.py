@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from assess_core.cli.output import say
 from assess_core.errors import BadSettings
-from assess_core.facts import JsonFacts, NoFacts
+from assess_core.facts import NoFacts
 from assess_core.folding import Checks
 from assess_core.settings import Settings
+from assess_core.wiring import open_facts
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -24,7 +26,7 @@ def facts_options(command: _Command) -> _Command:
     return click.option(
         "--facts",
         type=click.Path(path_type=Path),
-        help='JSON file {"leafNodes": {COURSE: [ID, ...]}, "questionCounts": {ASSESSMENT: N}}.',
+        help='JSON file {"leafNodes": {COURSE: [ID, ...]}, "questionCounts": {ASSESSMENT: N}}, over ASSESS_FACTS.',
     )(command)
 
 
@@ -36,11 +38,12 @@ def ingest_options(command: _Command) -> _Command:
     return click.argument("paths", nargs=-1, required=True, metavar="PATH...")(command)
 
 
-def read_checks(facts: Path | None, check_question_count: bool) -> Checks:
-    """What these options ask for. Raises `BadFacts`, `BadSettings`."""
-    if check_question_count and facts is None:
+def read_checks(settings: Settings, facts: Path | None, check_question_count: bool) -> Checks:
+    """What these options ask for, over the facts that the settings name. Raises `BadFacts`, `BadSettings`."""
+    known = open_facts(str(facts) if facts else settings.facts, say)
+    if check_question_count and known is None:
         raise BadSettings("--check-question-count compares with facts; add --facts FILE")
-    return Checks(NoFacts() if facts is None else JsonFacts.read(facts), check_question_count)
+    return Checks(known or NoFacts(), check_question_count)
 
 
 @click.command()
@@ -65,7 +68,7 @@ def ingest(
       assess ingest monday.jsonl.gz tuesday.jsonl --facts facts.json --check-question-count
       zcat old.gz | assess ingest - --json
     """
-    read_checks(facts, check_question_count)
+    read_checks(settings, facts, check_question_count)
     for name, value in settings.env().items():
         os.putenv(name, value)  # what `execv` hands on
     options = ["--facts", str(facts)] if facts else []

@@ -19,9 +19,12 @@ _CHECKOUT: Final = '".assess/dagster'  # what our dagster.yaml calls its folder:
 @click.command()
 @click.option("--host", default=HOST, show_default=True, help="Where to listen; 0.0.0.0 is every interface.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen on.")
+@click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Which batches there are.")
 @click.pass_obj
-def api(settings: Settings, host: str, port: int) -> None:
-    """Serve GraphQL (with GraphiQL) and the read API over HTTP.
+def api(settings: Settings, host: str, port: int, facts: Path | None) -> None:
+    """Serve GraphQL (with GraphiQL), the read API and the write API over HTTP.
+
+    What clients submit goes into the log (ASSESS_LOG). There is no login: whoever reaches the port may write.
 
     \b
     Examples:
@@ -29,13 +32,13 @@ def api(settings: Settings, host: str, port: int) -> None:
       curl -s localhost:8000/graphql -H 'content-type: application/json' -d '{"query": "{ __typename }"}'
     """
     command = [*_module("graphql_api"), "--host", host, "--port", str(port)]
-    os.execve(sys.executable, command, {**os.environ, **settings.env()})
+    os.execve(sys.executable, command, {**os.environ, **_with(settings, facts).env()})
 
 
 @click.command()
 @click.option("--api-port", default=8000, show_default=True, help="The API's port; a free one where it is taken.")
 @click.option("--dagster-port", default=3000, show_default=True, help="Dagster's port; a free one where it is taken.")
-@click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Facts for the stream.")
+@click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Facts for stream and API.")
 @click.pass_context
 def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None) -> None:
     """Run stream, Dagster and API together; one Ctrl-C stops them all.
@@ -47,14 +50,13 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
       assess up
       assess --home /srv/assess up --api-port 8080 --facts facts.json
     """
-    settings: Settings = ctx.obj
+    settings = _with(ctx.obj, facts)
     if "://" not in settings.log:
         Path(settings.log).mkdir(parents=True, exist_ok=True)
     dagster = install_dagster_home(settings.home)
     api_port, dagster_port = _port("API", api_port), _port("Dagster", dagster_port)
-    facts_of_stream = ["--facts", str(facts.absolute())] if facts else []
     parts = [
-        Part("stream", [*_module("stream"), "tail", *facts_of_stream]),
+        Part("stream", [*_module("stream"), "tail"]),
         # in DAGSTER_HOME: it warns where the folder that it runs in, a checkout say, has another dagster.yaml
         Part("dagster", [*_module("dagster"), "dev", "-h", HOST, "-p", str(dagster_port)], dagster_port, dagster),
         Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
@@ -66,6 +68,10 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
     env = {"PYTHONWARNINGS": "ignore", **os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
     env["DAGSTER_HOME"] = str(dagster)
     ctx.exit(run_together(parts, env, say))
+
+
+def _with(settings: Settings, facts: Path | None) -> Settings:
+    return settings._replace(facts=str(facts.absolute())) if facts else settings
 
 
 def install_dagster_home(home: Path) -> Path:

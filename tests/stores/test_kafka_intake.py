@@ -79,7 +79,7 @@ def test_a_topic_that_is_not_there_is_named_soon(kafka_brokers: str) -> None:
     topic = f"intake-{uuid4()}"
     intake = intake_of(kafka_brokers, topic)
     started = time.monotonic()
-    with pytest.raises(StoreUnavailable, match=f"has no topic '{topic}'"):
+    with pytest.raises(StoreUnavailable, match="has no such topic"):
         intake.take([Message("u1", b"{}")]).result(PATIENCE)
     assert time.monotonic() - started < 15
     create_topic(kafka_brokers, topic)
@@ -102,7 +102,7 @@ def test_options_that_do_not_fit_are_refused(kafka_brokers: str) -> None:
 def test_without_a_broker_it_is_unavailable_soon() -> None:
     intake = intake_of("127.0.0.1:1", "t")
     started = time.monotonic()
-    with pytest.raises(StoreUnavailable, match="Kafka at 127.0.0.1:1 does not answer"):
+    with pytest.raises(StoreUnavailable, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
         intake.take([Message("u1", b"{}")]).result(PATIENCE)
     assert time.monotonic() - started < 15
     intake.close()

@@ -1,0 +1,251 @@
+"""A 200 means that the log has it: over real HTTP, killed servers, a log that is full, slow, or away."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from assess_core.errors import BadRequest
+from assess_core.events import Record, decode
+from assess_core.facts import NoFacts
+from assess_core.folding import Checks, fold
+from assess_core.ports import Message, Stores
+from assess_core.settings import Settings
+from assess_core.stores import folder_intake
+from assess_core.stores.memory import MemoryHot
+from graphql_api import write
+from graphql_api.__main__ import is_loopback
+from graphql_api.app import create_app
+from tests.api.client import Http, client
+from tests.api.writes import STATE, VIEW, asked, item, logged
+from tests.factories import text
+from tests.loop import queries
+from tests.servers import Instance, instance
+
+PATIENCE = 60
+
+
+@contextmanager
+def api(home: Path, *options: str, **env: str) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
+    """The API as a process, and a client of it."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "graphql_api", "--port", "0", *options],
+        env={**clean, "ASSESS_HOME": str(home), **env},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            assert said.startswith("API on "), said + process.stderr.read()
+            port = int(said.rsplit(":", 1)[1].split("/")[0])
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE) as found:
+                yield process, found
+        finally:
+            process.kill()
+
+
+def send(http: "httpx.Client | Http", *items: object) -> httpx.Response:
+    return http.patch(STATE, content=text(asked(assessments=items)), headers={"content-type": "application/json"})
+
+
+def fold_values(values: Sequence[bytes], received: int | None = None) -> int:
+    """How many versions these messages are."""
+    records = [Record("log", 0, n, value, received) for n, value in enumerate(values, 1)]
+    return fold([decode(record) for record in records], MemoryHot(1), Checks(NoFacts())).stored
+
+
+# --- the folder ---
+
+
+def test_what_was_acknowledged_is_in_the_folder_when_the_server_is_killed(tmp_path: Path) -> None:
+    acknowledged: list[str] = []
+    with api(tmp_path) as (process, http):
+        limits = httpx.Limits(max_connections=8)
+        with httpx.Client(base_url=http.base_url, trust_env=False, timeout=PATIENCE, limits=limits) as several:
+
+            def submit(n: int) -> None:
+                try:
+                    answer = send(several, item(attemptId=str(n)))
+                except httpx.HTTPError:
+                    return
+                assert answer.status_code == 200
+                acknowledged.append(str(n))
+                if len(acknowledged) == 60:
+                    process.send_signal(signal.SIGKILL)
+
+            with ThreadPoolExecutor(8) as threads:
+                list(threads.map(submit, range(200)))
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+
+    assert 60 <= len(acknowledged) < 200
+    found = [json.loads(value)["attemptId"] for value in _whole_lines(tmp_path / "log")]
+    assert set(acknowledged) <= set(found)
+    assert len(found) == len(set(found))
+
+
+def _whole_lines(log: Path) -> list[bytes]:
+    folder_intake.FolderIntake(log, lambda: 0).close()  # as the next server does
+    return logged(log)
+
+
+def test_the_next_server_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
+    for n in range(2):
+        with api(tmp_path) as (process, http):
+            assert send(http, item(attemptId=str(n))).status_code == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+    assert [json.loads(value)["attemptId"] for value in logged(tmp_path / "log")] == ["0", "1"]
+    assert len(list((tmp_path / "log").iterdir())) == 2
+
+
+def test_what_is_written_can_be_read_after_the_stream_took_it(tmp_path: Path) -> None:
+    with api(tmp_path) as (_, http):
+        assert send(http, item()).status_code == 200
+        body = {"request": {"userId": "u1", "assessmentId": "do_789"}}
+        assert http.post("/v2/view/assess/read", json=body).json()["result"] == {}
+        ingest = [sys.executable, "-m", "assess_core", "--home", str(tmp_path), "ingest", str(tmp_path / "log")]
+        subprocess.run(ingest, check=True, capture_output=True)
+        result = http.post("/v2/view/assess/read", json=body).json()["result"]
+    assert (result["batchId"], result["attemptsCount"], result["bestScore"]) == ("0123", 1, 1.0)
+
+
+def test_a_log_that_is_full_is_429_and_comes_again(
+    http: Http, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_intake, "MOST_WAITING", 100)
+    for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+        assert answer.json()["responseCode"] == "CLIENT_ERROR"
+        assert "in some seconds" in answer.json()["params"]["errmsg"]
+    assert logged(Path(settings.log)) == []
+    monkeypatch.undo()
+    assert send(http, item()).status_code == 200
+
+
+def test_a_log_that_cannot_be_written_is_503_and_tells_nothing_of_the_inside(http: Http, settings: Settings) -> None:
+    log = Path(settings.log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("a file")
+    for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["responseCode"] == "SERVER_ERROR"
+        assert answer.json()["params"]["errmsg"] == "this is not known to be stored; send the request again"
+    log.unlink()
+    assert send(http, item()).status_code == 200
+    assert logged(log) == [text(item())]
+
+
+class Held:
+    """A way into the log that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Future[None]] = []
+        self.taken = threading.Semaphore(0)
+
+    def take(self, messages: Sequence[Message]) -> "Future[None]":
+        self.waiting.append(Future())
+        self.waiting[-1].set_running_or_notify_cancel()
+        self.taken.release()
+        return self.waiting[-1]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores, tmp_path: Path) -> None:
+    held = Held()
+    with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(send, http, item())
+        assert held.taken.acquire(timeout=PATIENCE)
+        assert http.get("/health").status_code == 200  # and it blocks nobody
+        assert not answer.done()
+        held.waiting[0].set_result(None)
+        assert answer.result(PATIENCE).status_code == 200
+
+
+def test_a_log_that_does_not_answer_is_503(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(write, "PATIENCE", 0.05)
+    held = Held()
+    with client(create_app(queries(stores, tmp_path), held)) as http:
+        assert send(http, item()).status_code == 503
+        held.waiting[0].set_result(None)  # too late: nobody hears it, and nothing breaks
+        assert http.get("/health").status_code == 200
+    assert "the log does not answer" in caplog.text
+
+
+def test_an_assessment_that_the_log_never_takes_is_400(stores: Stores, tmp_path: Path) -> None:
+    held = Held()
+    with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(send, http, item())
+        assert held.taken.acquire(timeout=PATIENCE)
+        held.waiting[0].set_exception(BadRequest("larger than the topic takes"))
+        assert answer.result(PATIENCE).status_code == 400
+        assert "retry-after" not in answer.result().headers
+
+
+# --- whom it listens to ---
+
+
+def test_without_a_word_it_listens_to_this_machine_alone(tmp_path: Path) -> None:
+    with api(tmp_path) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_an_address_that_others_reach_is_known_as_one() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "example.org", "")))
+
+
+# --- Kafka ---
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Instance]:
+    """A broker that may be stopped."""
+    with instance(tmp_path / "servers", "kafka") as found:
+        yield found
+
+
+def test_on_kafka_too_a_200_means_that_the_log_has_it(own: Instance, tmp_path: Path) -> None:
+    from tests.kafka_topics import create_topic, records
+
+    brokers, topic = own.env["ASSESS_LOG"].split("/")[2], f"write-{uuid4()}"
+    create_topic(brokers, topic)
+    with api(tmp_path, ASSESS_LOG=f"kafka://{brokers}/{topic}?group=g") as (process, http):
+        for n in range(20):
+            assert send(http, item(attemptId=str(n)), item(attemptId=f"{n}b")).status_code == 200
+
+        own.pause("kafka")
+        started = time.monotonic()
+        answer = send(http, item(attemptId="while"))
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert time.monotonic() - started < write.PATIENCE + 5
+        own.resume("kafka")
+        assert send(http, item(attemptId="while")).status_code == 200
+
+        process.send_signal(signal.SIGKILL)
+        process.wait(PATIENCE)
+    found = records(brokers, topic)
+    assert {record.key for record in found} == {b"u1"}
+    assert {json.loads(record.value)["attemptId"] for record in found} == {
+        "while",
+        *(f"{n}{b}" for n in range(20) for b in ("", "b")),
+    }
+    assert fold_values([record.value for record in found], found[0].at) == 41  # whatever was sent twice counts once

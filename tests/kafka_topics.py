@@ -1,9 +1,10 @@
 """Topics of a test's own, and what is in them."""
 
 import time
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 PATIENCE: Final = 30.0
@@ -17,6 +18,7 @@ class Stored(NamedTuple):
     key: bytes | None
     value: bytes
     headers: dict[str, bytes]
+    offset: int
 
 
 def create_topic(brokers: str, name: str, partitions: int = 4, **config: str) -> None:
@@ -45,11 +47,25 @@ def records(brokers: str, topic: str) -> list[Stored]:
                 assert offset is not None
                 read = offset + 1
                 headers: Any = record.headers() or []
-                stored = Stored(partition, record.timestamp()[1], record.key(), record.value() or b"", dict(headers))
-                found.append(stored)
+                at, value = record.timestamp()[1], record.value() or b""
+                found.append(Stored(partition, at, record.key(), value, dict(headers), offset))
         return found
     finally:
         consumer.close()
+
+
+def produce(brokers: str, topic: str, values: Iterable[bytes | None], partition: int = -1) -> None:
+    """Have values in a topic, in their order in each partition; spread by their number where no partition is named."""
+    producer = Producer({"bootstrap.servers": brokers, "acks": "all", "enable.idempotence": True, "log_level": 0})
+    for number, value in enumerate(values):
+        while True:
+            try:
+                producer.produce(topic, value, key=str(number), partition=partition)
+            except BufferError:
+                producer.poll(0.1)
+            else:
+                break
+    assert producer.flush(PATIENCE) == 0, f"{topic} does not take what it is given"
 
 
 def _end(consumer: Consumer, where: TopicPartition) -> int:

@@ -5,7 +5,6 @@ from typing import Final
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
     Message,
@@ -18,12 +17,12 @@ from assess_core.ports import Batch, Say
 from assess_core.stores.kafka_client import APPEND_TIME, MISSING, Cluster, Heard, alter_command, make, translated
 from assess_core.stores.kafka_commits import Aside, Commits
 from assess_core.stores.kafka_failed import FailedTopic
+from assess_core.stores.kafka_records import CHUNK, to_record
 from assess_core.stores.kafka_url import KafkaUrl
 
 _LOOK: Final = 0.25  # seconds that a look waits for the first record; a signal is heard after it
 _MORE: Final = 0.005  # and for more behind it
 _ANSWER: Final = 5.0  # seconds to wait for a commit, and for leaving the group
-_CHUNK: Final = 100  # of at most 1 MB each as brokers come: what a batch can have beyond its bytes
 _CONSUMER: Final[dict[str, object]] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -58,7 +57,8 @@ class KafkaFeed:
         self._epochs: dict[int, int | None] = {}  # of the leader that gave the last record: a log cut short shows
         self._held: list[Message] = []  # came while the batch before waited for a store
         self._paused = False
-        self._said: set[str] = set()
+        self._said: set[str] = set()  # since the last record
+        self._clocks_said = False
         self._consumer.subscribe([url.topic], on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def batches(self) -> Iterator[Batch]:
@@ -111,7 +111,7 @@ class KafkaFeed:
                     size += len(record.raw)
             if len(messages) < asked or len(records) >= BATCH_RECORDS or size >= BATCH_BYTES:
                 break
-            asked = min(_CHUNK, BATCH_RECORDS - len(records))
+            asked = min(CHUNK, BATCH_RECORDS - len(records))
             messages = self._consumer.consume(asked, _MORE)
         for error in self._heard.take():
             self._hear(error)
@@ -127,16 +127,15 @@ class KafkaFeed:
             if error is not None:
                 self._hear(error, partition, offset)
             return None
-        kind, at = message.timestamp()
-        if kind != TIMESTAMP_LOG_APPEND_TIME:
-            self._say_once(
+        record = to_record(message)
+        if record is not None and record.received_at is None and not self._clocks_said:
+            self._clocks_said = True
+            self._say(
                 f"the records of {self._url.topic} have their senders' clocks, so the newest clock of an event counts "
                 f"as its receipt; {alter_command(self._url, self._url.topic, APPEND_TIME)}"
             )
         self._epochs[partition] = message.leader_epoch()
-        received_at = at if kind == TIMESTAMP_LOG_APPEND_TIME else None
-        # a record without a value is an event that failed, not one that was not there
-        return Record(self._url.topic, partition, offset, message.value() or b"", received_at)
+        return record
 
     # --- news ---
 

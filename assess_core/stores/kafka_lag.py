@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from confluent_kafka import (
-    TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     ConsumerGroupTopicPartitions,
     KafkaException,
@@ -17,6 +16,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from assess_core.errors import StoreUnavailable
 from assess_core.stores.kafka_client import TIMEOUT, Cluster, Heard, make, translated
+from assess_core.stores.kafka_records import received_at
 from assess_core.stores.kafka_url import KafkaUrl
 
 _READER: Final[dict[str, object]] = {
@@ -141,5 +141,4 @@ def _first(message: Message) -> First | None:
     partition, offset = message.partition(), message.offset()
     if message.error() is not None or partition is None or offset is None:
         return None
-    kind, at = message.timestamp()
-    return First(partition, offset, at if kind == TIMESTAMP_LOG_APPEND_TIME else None)
+    return First(partition, offset, received_at(message))

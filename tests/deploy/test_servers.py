@@ -1,0 +1,313 @@
+"""`deploy/local/servers`: daemons that a shell reaches by what was printed, and of which nothing is left behind."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from deploy.local.errors import CannotServe
+from deploy.local.packages import cached
+from tests.servers import TOOL, Instance, NotUp, exports, instance
+
+WAIT = 60.0  # seconds; what is waited for takes some
+ALL = ("cassandra-1", "kafka", "s3")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """All servers."""
+    with instance(tmp_path_factory.mktemp("one"), "cassandra", "kafka", "s3") as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """S3 alone: it starts in 3 s."""
+    with instance(tmp_path_factory.mktemp("light"), "s3") as own:
+        yield own
+
+
+def tool(*words: str | Path, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """The tool as a person calls it."""
+    command = [sys.executable, str(TOOL), *map(str, words)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+
+
+def bucket(env: Mapping[str, str]) -> Any:
+    """A client of S3 that knows nothing but what was exported."""
+    session = boto3.Session(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], region_name=env["AWS_REGION"])
+    return session.client("s3", endpoint_url=env["AWS_ENDPOINT_URL"])
+
+
+def brokers(env: Mapping[str, str]) -> str:
+    return env["ASSESS_LOG"].removeprefix("kafka://").partition("/")[0]
+
+
+@contextmanager
+def cql(env: Mapping[str, str]) -> Iterator[Any]:
+    from cassandra.cluster import Cluster
+
+    host, _, port = env["ASSESS_HOT_STORE"].removeprefix("cassandra://").partition("/")[0].rpartition(":")
+    cluster = Cluster([host], port=int(port))
+    try:
+        yield cluster.connect()
+    finally:
+        cluster.shutdown()
+
+
+def write(env: Mapping[str, str], text: str) -> None:
+    """Something in each server that is acknowledged."""
+    with cql(env) as session:
+        session.execute("CREATE KEYSPACE IF NOT EXISTS kept WITH replication = {'class': 'SimpleStrategy'}")
+        session.execute("CREATE TABLE IF NOT EXISTS kept.texts (text text PRIMARY KEY)")
+        session.execute("INSERT INTO kept.texts (text) VALUES (%s)", [text])
+    producer = Producer({"bootstrap.servers": brokers(env), "acks": "all"})
+    producer.produce("assess", text, partition=3)
+    assert producer.flush(WAIT) == 0
+    bucket(env).put_object(Bucket="assess", Key=f"kept/{text}", Body=text.encode())
+
+
+def read(env: Mapping[str, str]) -> list[set[str]]:
+    """What was written into each server."""
+    with cql(env) as session:
+        rows = {row.text for row in session.execute("SELECT text FROM kept.texts")}
+    consumer = Consumer({"bootstrap.servers": brokers(env), "group.id": "reader"})
+    _, end = consumer.get_watermark_offsets(TopicPartition("assess", 3), timeout=WAIT)
+    consumer.assign([TopicPartition("assess", 3, 0)])
+    records = {(message.value() or b"").decode() for message in consumer.consume(end, WAIT)}
+    consumer.close()
+    listed = bucket(env).list_objects_v2(Bucket="assess", Prefix="kept/")
+    return [rows, records, {entry["Key"].removeprefix("kept/") for entry in listed.get("Contents", [])}]
+
+
+# --- up ---
+
+
+def test_a_shell_that_evaluates_what_up_prints_needs_nothing_else(one: Instance) -> None:
+    up = shlex.join([sys.executable, str(TOOL), "up", "--data", str(one.folder)])
+    script = f'eval "$({up})"; env'
+    done = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, check=True)
+    env = dict(line.partition("=")[::2] for line in done.stdout.decode().splitlines())
+    assert {name: env[name] for name in one.env} == one.env
+    assert set(one.env) == {
+        *("ASSESS_HOT_STORE", "ASSESS_LOG", "ASSESS_LAKE", "ASSESS_EXHAUSTS"),
+        *("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    }
+
+
+def test_the_topics_are_as_assess_needs_them(one: Instance) -> None:
+    admin = AdminClient({"bootstrap.servers": brokers(one.env)})
+    topics = admin.list_topics(timeout=WAIT).topics
+    assert {name: len(topics[name].partitions) for name in topics if not name.startswith("__")} == {
+        "assess": 4,
+        "assess.failed": 1,
+    }
+    (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, "assess")]).values()
+    assert described.result(WAIT)["message.timestamp.type"].value == "LogAppendTime"
+
+
+def test_two_instances_stand_side_by_side_and_know_nothing_of_one_another(one: Instance, light: Instance) -> None:
+    assert one.env["AWS_ENDPOINT_URL"] != light.env["AWS_ENDPOINT_URL"]
+    bucket(one.env).put_object(Bucket="assess", Key="mine", Body=b"1")
+    assert "Contents" not in bucket(light.env).list_objects_v2(Bucket="assess", Prefix="mine")
+
+
+def test_all_that_is_printed_to_standard_output_is_for_the_shell(light: Instance) -> None:
+    done = tool("up", "s3", "--data", light.folder)
+    assert exports(done.stdout) == light.env
+    assert all(line.startswith("servers: ") for line in done.stderr.splitlines())
+
+
+def test_what_was_left_out_is_added_later(tmp_path: Path) -> None:
+    with instance(tmp_path / "own", "s3") as own:
+        before = own.env
+        own.up("kafka")
+        assert own.env == before | {"ASSESS_LOG": own.env["ASSESS_LOG"]}
+
+
+def test_what_was_acknowledged_and_where_outlives_kill_9(one: Instance) -> None:
+    write(one.env, "kept")
+    before = one.env
+    for name in ALL:
+        one.kill(name)
+    assert not one.running(*ALL)
+    begun = time.monotonic()
+    one.up()
+    print(f"all up again after {time.monotonic() - begun:.1f} s")
+    assert one.env == before
+    assert all("kept" in texts for texts in read(one.env))
+
+
+def test_data_and_addresses_outlive_down(light: Instance) -> None:
+    before = light.env
+    bucket(before).put_object(Bucket="assess", Key="kept", Body=b"1")
+    light.down()
+    assert not light.running("s3")
+    light.up()
+    assert light.env == before
+    assert bucket(before).get_object(Bucket="assess", Key="kept")["Body"].read() == b"1"
+
+
+def test_how_many_nodes_there_are_is_settled_once(one: Instance) -> None:
+    with pytest.raises(NotUp, match="has 1 nodes for good; give --data a folder of its own for 3"):
+        one.up("cassandra", nodes=3)
+
+
+# --- up that fails ---
+
+
+def test_without_java_a_sentence_says_what_to_install(tmp_path: Path) -> None:
+    env = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    done = tool("up", "--data", tmp_path / "own", env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("servers: Cassandra and Kafka need Java 17, and there is no java in PATH: install it")
+
+
+def test_java_of_another_version_is_named(tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"21.0.1\" 2023-10-17' >&2\n", encoding="utf-8")
+    java.chmod(0o755)
+    done = tool("up", "kafka", "--data", tmp_path / "own", env={**os.environ, "JAVA_HOME": str(tmp_path)})
+    assert done.returncode == 1
+    assert f"need Java 17, and {java} is 21" in done.stderr
+
+
+def test_without_maven_a_sentence_says_what_to_install(tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\" 2021-10-19' >&2\n", encoding="utf-8")
+    java.chmod(0o755)
+    done = tool("up", "kafka", "--data", tmp_path / "own", env={"PATH": str(tmp_path), "HOME": str(tmp_path)})
+    assert done.returncode == 1
+    assert "kafka comes from Maven Central, and there is no mvn in PATH: install it" in done.stderr
+    assert not list((tmp_path / ".cache" / "assessment-lakehouse").glob("kafka-*[0-9]"))
+
+
+def test_a_server_that_does_not_start_shows_its_log_and_leaves_the_others_alone(light: Instance) -> None:
+    broken = light.folder / "kafka" / "data"
+    broken.mkdir(parents=True)
+    (broken / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=7\n", encoding="ascii")
+    done = tool("up", "kafka", "s3", "--data", light.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "servers: kafka ended with exit code 1; the end of its log" in done.stderr
+    assert "Stored node id 7 doesn't match" in done.stderr.partition("the end of its log")[2]
+    assert light.running("kafka", "s3") == ["s3"], "it ran before: it is not this call's to stop"
+    shutil.rmtree(light.folder / "kafka")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_while_it_starts_servers_it_stops_them(tmp_path: Path, number: int) -> None:
+    own = Instance(tmp_path / "own")
+    command = [sys.executable, str(TOOL), "up", "cassandra", "--data", str(own.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("servers: starting cassandra-1")
+        assert own.running("cassandra-1")
+        process.send_signal(number)
+        out, said = process.communicate(timeout=WAIT)
+    assert (process.returncode, out, said) == (128 + number, "", "servers: stopped cassandra-1\n")
+    assert not own.running("cassandra-1")
+
+
+# --- down and status ---
+
+
+def test_status_tells_what_answers_what_hangs_and_what_is_down(light: Instance) -> None:
+    def told() -> tuple[str, int]:
+        done = tool("status", "--data", light.folder)
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("s3 ")]
+        return line[13:27].strip(), done.returncode
+
+    assert told() == ("up", 0)
+    light.pause("s3")
+    try:
+        assert told() == ("not answering", 1)
+    finally:
+        light.resume("s3")
+    light.kill("s3")
+    assert told() == ("down", 1)
+    light.up("s3")
+
+
+def test_down_twice_is_down(tmp_path: Path) -> None:
+    with instance(tmp_path / "own", "s3") as own:
+        own.down()
+        done = tool("down", "--data", own.folder)
+        assert (done.returncode, done.stderr) == (0, f"servers: nothing runs in {own.folder}\n")
+
+
+def test_a_process_that_got_a_server_s_pid_is_left_alone(tmp_path: Path) -> None:
+    with instance(tmp_path / "own", "s3") as own, subprocess.Popen(["sleep", "60"]) as other:
+        own.kill("s3")
+        (own.folder / "s3" / "pid").write_text(f"{other.pid}\n", encoding="ascii")
+        own.down()
+        assert other.poll() is None
+        assert tool("status", "--data", own.folder).stdout.splitlines()[1].split()[1] == "down"
+        other.kill()
+
+
+def test_servers_end_with_the_process_that_they_are_for_however_it_ends(light: Instance, tmp_path: Path) -> None:
+    assert light.running("s3"), "it can run here"
+    own = Instance(tmp_path / "own")
+    with subprocess.Popen(["sleep", "60"]) as parent:
+        own.up("s3", parent=parent.pid)
+        parent.kill()
+    until = time.monotonic() + WAIT
+    while left := own.running("s3", "watcher"):
+        assert time.monotonic() < until, f"{left} run on"
+        time.sleep(0.05)
+
+
+def test_nodetool_asks_a_node(one: Instance) -> None:
+    assert "\nUN  127." in one.nodetool("status")
+    with pytest.raises(NotUp, match="there is no node 2 running"):
+        one.nodetool("status", node=2)
+
+
+# --- the cache ---
+
+
+def test_what_two_want_at_once_is_fetched_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fetched: list[Path] = []
+
+    def fetch(folder: Path) -> None:
+        fetched.append(folder)
+        time.sleep(0.2)
+        (folder / "jar").write_text("whole", encoding="utf-8")
+
+    def want() -> None:
+        assert (cached("thing-1", fetch, lambda _: None) / "jar").read_text(encoding="utf-8") == "whole"
+
+    threads = [threading.Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fetched) == 1
+    assert sorted(path.name for path in (tmp_path / "assessment-lakehouse").iterdir()) == ["thing-1", "thing-1.lock"]
+
+
+def test_what_could_not_be_fetched_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def fetch(folder: Path) -> None:
+        (folder / "half").touch()
+        raise CannotServe("no network")
+
+    with pytest.raises(CannotServe):
+        cached("thing-1", fetch, lambda _: None)
+    assert [path.name for path in (tmp_path / "assessment-lakehouse").iterdir()] == ["thing-1.lock"]

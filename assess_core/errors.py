@@ -14,6 +14,7 @@
       NotOurTable        a table at a path of ours was written by something else
       LakeConflict       somebody else committed first; read again and decide again
       VersionMissing     a version that a map names is in neither tier
+      Unbalanced         versions, summaries and log do not say the same
       ReportFailed       a report could not be written whole; nothing was left behind
       StoreUnavailable   a store did not answer or has no room; trying again later may help
       Overloaded         too much is waiting to be written; trying again in some seconds helps
@@ -111,6 +112,12 @@ class LakeConflict(AssessError):
 
 class VersionMissing(AssessError):
     """A version that a learner's map names is in neither tier: something else deleted it, or files are gone."""
+
+    exit_code, status = 1, 500
+
+
+class Unbalanced(AssessError):
+    """What summaries, hot store, lake and log say of a batch does not add up; what is missing was named."""
 
     exit_code, status = 1, 500
 

@@ -169,6 +169,26 @@ class _BadEvent(Exception):
         self.reason = reason
 
 
+class _Batch(msgspec.Struct):
+    batchId: str | None = None  # noqa: N815 the wire's name
+    value: msgspec.Raw | None = None
+
+
+_decode_batch = msgspec.json.Decoder(_Batch).decode
+
+
+def batch_of(raw: bytes) -> str | None:
+    """The batch that an event names, however wrong the rest of it is; None where it names none that could be one."""
+    try:
+        event = _decode_batch(raw)
+        if event.batchId is None and event.value is not None:
+            event = _decode_batch(event.value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    batch_id = event.batchId
+    return batch_id if batch_id and len(batch_id.encode()) <= MAX_ID_BYTES else None
+
+
 def decode(record: Record) -> Decoded:
     """What a record of the log says. Total: any bytes give a value, never an exception."""
     received_at = record.received_at

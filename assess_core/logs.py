@@ -140,6 +140,22 @@ def unread(log: Path, positions: Positions) -> Unread | None:
     return Unread(f"{files}, e.g. {name} from line {position.line}")
 
 
+def folded(log: Path, positions: Positions) -> dict[tuple[str, int], int]:
+    """By topic and partition, the line from which files go on; a file that changed since is read from its start."""
+    known = positions.positions()
+    found: dict[tuple[str, int], int] = {}
+    for file in [] if _is_missing(log) else _folder(str(log), _say_nothing):
+        line, byte = known.get(file.topic, START)
+        same = file.size >= byte if file.kind is Kind.LINES else byte in (0, file.size)
+        found[file.topic, 0] = line if same else START.line
+    return found
+
+
+def read_log(log: Path) -> Iterator[Batch]:
+    """Every line of the log, from its start; which files there are is looked up when this is read. Raises `BadLog`."""
+    yield from read_files([] if _is_missing(log) else _folder(str(log), _say_nothing), _say_nothing)
+
+
 class Tail:
     """Follows the log files of a folder from the positions to which they were folded.
 

@@ -253,6 +253,24 @@ class Intake(Protocol):
         ...
 
 
+class Part(NamedTuple):
+    """A part of a log: a partition of a topic, or a folder of files."""
+
+    cut: bool
+    """Whether records that came before the first one may have been removed."""
+    batches: Iterator[Batch]
+    """From its start to its end, as it is when this is read."""
+
+
+class Retained(NamedTuple):
+    """What a log still holds."""
+
+    folded: Mapping[tuple[str, int], int]
+    """By topic and partition, the offset that was next when this was asked: what is before it was folded."""
+    parts: Iterator[Part]
+    """One is read after the other. Raises `BadLog`, `StoreUnavailable`."""
+
+
 class Log(Protocol):
     """Where events are until they are folded: a folder of files, or a Kafka topic."""
 
@@ -262,6 +280,13 @@ class Log(Protocol):
 
     def feed(self, say: Say, worker: int = 0, workers: int = 1) -> Feed:
         """The share of a worker of this process."""
+        ...
+
+    def retained(self) -> Retained:
+        """All that is still there, for an audit: read beside the stream, whose positions stay as they are.
+
+        The positions are read now, the records when they are asked for. Raises `BadLog`, `StoreUnavailable`.
+        """
         ...
 
     def intake(self) -> Intake:

@@ -1,7 +1,7 @@
 """Settings -> stores: the only place that chooses an adapter, and it chooses by URL."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from assess_core.errors import BadSettings
 from assess_core.facts import Facts, FactsFile
+from assess_core.lake import Lake
 from assess_core.ports import Exhausts, HotStore, Log, Positions, Say, Schema, Stores
 from assess_core.settings import Settings
 from assess_core.weekly import WeeklyTable
 
 if TYPE_CHECKING:
+    from assess_core.balance import Ledger
     from assess_core.stores.places import Place
 
 _S3: Final = "s3://"
@@ -21,12 +23,11 @@ _S3: Final = "s3://"
 
 def open_stores(settings: Settings) -> Stores:
     """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
-    from assess_core.stores.delta import DeltaLake
     from assess_core.stores.union import open_union
 
     hot, positions = open_hot(settings)
     log = open_log(settings, positions)
-    lake = DeltaLake(_place("ASSESS_LAKE", settings.lake))
+    lake = open_lake(settings)
     return Stores(hot, log, lake, partial(open_union, hot, lake), open_exhausts(settings))
 
 
@@ -46,6 +47,13 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
 
     file = SqliteHot(settings.hot_store)
     return file, file
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake alone: all that a proof of it needs, whatever state the hot store is in. Raises `BadSettings`."""
+    from assess_core.stores.delta import DeltaLake
+
+    return DeltaLake(_place("ASSESS_LAKE", settings.lake))
 
 
 def hot_schema(settings: Settings) -> Schema:
@@ -68,6 +76,13 @@ def _hot_scheme(settings: Settings) -> str:
             f"ASSESS_HOT_STORE: {scheme!r} is not a store; write sqlite:///PATH or cassandra://HOST/KEYSPACE"
         )
     return scheme
+
+
+def open_ledger(batch_ids: Collection[str] = ()) -> AbstractContextManager["Ledger"]:
+    """Where the balance of these batches is drawn up, of all when none are named. Raises `StoreUnavailable`."""
+    from assess_core.stores.ledger import open_ledger as opened
+
+    return opened(batch_ids)
 
 
 def open_weekly(settings: Settings) -> WeeklyTable:

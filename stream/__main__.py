@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from assess_core.cli.ingest import facts_options, ingest_options, read_checks
+from assess_core.cli.ingest import counts, facts_options, ingest_options, read_checks, sentence
 from assess_core.cli.output import emit_json, progress, say
 from assess_core.errors import AssessError
 from assess_core.folding import Folded, Tally
@@ -32,6 +32,7 @@ def commands(ctx: click.Context) -> None:
 
 @commands.command()
 @ingest_options
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.pass_obj
 def ingest(
     settings: Settings, paths: Sequence[str], facts: Path | None, check_question_count: bool, as_json: bool
@@ -50,35 +51,17 @@ def ingest(
         try:
             run.run(build_flow(FilesSource(files, run, say), FoldSink(Target(hot, checks), run, count)))
         except AssessError:
-            say(f"until then {_sentence(tally)}")
+            say(f"until then {sentence(tally)}")
             raise
     if run.ending:
-        say(f"interrupted; until then {_sentence(tally)}; ingest again: what is stored is only repeated")
+        say(f"interrupted; until then {sentence(tally)}; ingest again: what is stored is only repeated")
         sys.exit(1)
     if as_json:
-        emit_json(_counts(tally))
+        emit_json(counts(tally))
     else:
-        say(_sentence(tally))
+        say(sentence(tally))
     if tally.failed:
         say("`assess failed list` shows why events failed; `assess failed replay` takes them again")
-
-
-def _counts(tally: Tally) -> dict[str, int]:
-    return {
-        "events": tally.events,
-        "stored": tally.stored,
-        "repeated": tally.repeated,
-        "recomputed": tally.recomputed,
-        "failed": tally.failed,
-        "superseded": tally.superseded,
-    }
-
-
-def _sentence(tally: Tally) -> str:
-    return (
-        f"{tally.events} events = {tally.stored} stored ({tally.superseded} superseded) + {tally.repeated} repeated "
-        f"+ {tally.recomputed} recomputed + {tally.failed} failed"
-    )
 
 
 @commands.command()

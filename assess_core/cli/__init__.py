@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "archive": ("archive", "Copy closed slices to the lake."),
     "verify": ("archive", "Read them back and prove the manifest."),
     "clear": ("archive", "Delete from the hot store what was verified."),
+    "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "exhaust": ("exhaust", "Write a report of a batch."),
     "sample-events": ("samples", "Make a log to play with."),
     "demo": ("demo", "Run the whole loop on sample events."),

@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
-from assess_core.cli.output import say
-from assess_core.errors import BadSettings
+from assess_core.balance import balance
+from assess_core.cli.output import emit_json, progress, say
+from assess_core.errors import BadSettings, Unbalanced
 from assess_core.facts import NoFacts
-from assess_core.folding import Checks
+from assess_core.folding import Checks, Tally
+from assess_core.logs import find, read_files
+from assess_core.repairing import repair as repaired
 from assess_core.settings import Settings
-from assess_core.wiring import open_facts
+from assess_core.wiring import open_facts, open_ledger, open_stores
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -32,10 +35,29 @@ def facts_options(command: _Command) -> _Command:
 
 def ingest_options(command: _Command) -> _Command:
     """What `assess ingest` and the job that it becomes both take."""
-    command = click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON on standard output.")(
+    return click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON on standard output.")(
         facts_options(command)
     )
-    return click.argument("paths", nargs=-1, required=True, metavar="PATH...")(command)
+
+
+def counts(tally: Tally) -> dict[str, int]:
+    """What became of a run, for programs."""
+    return {
+        "events": tally.events,
+        "stored": tally.stored,
+        "repeated": tally.repeated,
+        "recomputed": tally.recomputed,
+        "failed": tally.failed,
+        "superseded": tally.superseded,
+    }
+
+
+def sentence(tally: Tally) -> str:
+    """What became of a run, for a person."""
+    return (
+        f"{tally.events} events = {tally.stored} stored ({tally.superseded} superseded) + {tally.repeated} repeated "
+        f"+ {tally.recomputed} recomputed + {tally.failed} failed"
+    )
 
 
 def read_checks(settings: Settings, facts: Path | None, check_question_count: bool) -> Checks:
@@ -48,15 +70,26 @@ def read_checks(settings: Settings, facts: Path | None, check_question_count: bo
 
 @click.command()
 @ingest_options
+@click.option("--repair", is_flag=True, help="Write again, besides, what the summaries name and neither tier holds.")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.pass_obj
 def ingest(
-    settings: Settings, paths: Sequence[str], facts: Path | None, check_question_count: bool, as_json: bool
+    settings: Settings,
+    paths: Sequence[str],
+    facts: Path | None,
+    check_question_count: bool,
+    as_json: bool,
+    repair: bool,
 ) -> None:
     """Fold events into the hot store, from the start of the log to its end.
 
     PATH is a .jsonl or .jsonl.gz file (an event a line), a .json file (one event), a folder of them (not of folders),
     or - for standard input. What is stored already is only repeated, so ingesting again is harmless. Events that
     cannot be understood are set aside with their reason (`assess failed list`); the exit code is 0 all the same.
+
+    With --repair rows are written again that the summaries name and neither tier holds (`assess balance` names them);
+    without PATH all that the log (ASSESS_LOG) still holds is taken, a folder or a topic. What was cleared is in the
+    lake, and stays there.
 
     \b
     Ends with
@@ -67,8 +100,14 @@ def ingest(
       assess ingest events/
       assess ingest monday.jsonl.gz tuesday.jsonl --facts facts.json --check-question-count
       zcat old.gz | assess ingest - --json
+      assess ingest --repair
     """
-    read_checks(settings, facts, check_question_count)
+    checks = read_checks(settings, facts, check_question_count)
+    if repair:
+        write_again(settings, paths, checks, as_json)
+        return
+    if not paths:
+        raise click.UsageError("name files, folders or - for standard input; only --repair takes the log by itself")
     for name, value in settings.env().items():
         os.putenv(name, value)  # what `execv` hands on
     options = ["--facts", str(facts)] if facts else []
@@ -77,3 +116,37 @@ def ingest(
     sys.stdout.flush()
     # -P: a file `stream.py` in the folder where somebody keeps events is not ours
     os.execv(sys.executable, [sys.executable, "-P", "-m", "stream", "ingest", *options, "--", *paths])
+
+
+def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_json: bool) -> None:
+    """Take files, or the whole log, again, and write rows that are in neither tier. Raises `Unbalanced`."""
+    stores, tally = open_stores(settings), Tally()
+    rewritten = refused = 0
+    files = find(paths, say)
+    with open_ledger() as ledger:
+        found = balance(stores, ledger)
+        for problem in found.unreadable:
+            say(problem)
+        batches = (
+            read_files(files, say)
+            if paths
+            else (batch for part in stores.log.retained().parts for batch in part.batches)
+        )
+        with progress("events") as advance:
+            for done in repaired(batches, stores.hot, ledger, checks):
+                tally.add(done.folded)
+                rewritten += done.rewritten
+                refused += len(done.refused)
+                advance(done.events)
+    left = found.total.missing - rewritten
+    if as_json:
+        emit_json({**counts(tally), "rewritten": rewritten, "missing": left})
+    else:
+        say(f"{sentence(tally)}; {rewritten} rows written again")
+    if refused:
+        raise Unbalanced(
+            f"{refused:,} rows were written again, and the hot store does not show them: it keeps a newer deletion of "
+            "them (Cassandra: until gc_grace_seconds are over and it was compacted); then repair again"
+        )
+    if left > 0:
+        raise Unbalanced(f"{left:,} versions are still missing: their events are not in what was read")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from assess_core.events import FailedEvent
 from assess_core.findings import Finding, Level
-from assess_core.logs import Tail, unread
-from assess_core.ports import Batch, Positions, Say
+from assess_core.logs import Tail, folded, read_log, unread
+from assess_core.ports import Batch, Part, Positions, Retained, Say
 from assess_core.slices import Unread
 from assess_core.stores.folder_intake import FolderIntake
 
@@ -24,6 +24,11 @@ class FolderLog:
 
     def feed(self, say: Say, worker: int = 0, workers: int = 1) -> "FolderFeed":
         return FolderFeed(Tail(self._folder, self._positions.positions(), say, worker, workers), self._positions)
+
+    def retained(self) -> Retained:
+        # whether somebody has taken old files away, nobody can say
+        part = Part(cut=True, batches=read_log(self._folder))
+        return Retained(folded(self._folder, self._positions), iter([part]))
 
     def intake(self) -> FolderIntake:
         return FolderIntake(self._folder, lambda: time.time_ns() // 1_000_000)

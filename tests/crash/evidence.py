@@ -1,0 +1,121 @@
+"""What lies on the disk after a run, read without the product: the promises of the manifest, and files nobody explains."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow.parquet as pq
+
+from tests.crash.expectations import Bounds, Row, Wrong
+
+_PRIME: Final = 2**256 - 189
+_ATTEMPT: Final = ("user_id", "course_id", "batch_id", "content_id", "attempt_id")
+_COMMIT: Final = re.compile(r"\d{20}(\.checkpoint(\.\d+\.\d+)?)?\.(json|parquet|crc)|_last_checkpoint")
+
+
+class Leftovers(NamedTuple):
+    """What the deaths of a run explain."""
+
+    lake: bool
+    """A writer of the lake was killed, or two wrote at once: the loser's files stay until a vacuum."""
+    exhausts: int
+    """Writers of reports that were killed: each may have left its temporary file."""
+
+
+def check(home: Path, bounds: Bounds, leftovers: Leftovers) -> None:
+    """Raises `Wrong` where the lake's files are not what the manifest says, or a file is there that nothing explains."""
+    attempts = _Table(home / "lake" / "attempts")
+    manifest = _Table(home / "lake" / "archive_manifest")
+    for entry in manifest.rows(manifest.newest):
+        _check_entry(entry, attempts)
+    copies = Counter((row["content_hash"].hex(), row["received"]) for row in attempts.rows(attempts.newest))
+    if twice := [copy for copy, times in copies.items() if times > 1]:
+        raise Wrong(f"the lake holds {twice[0]} {copies[twice[0]]} times")
+    archived = {copy: None for copy in copies}
+    for key, versions in bounds.most["attempts"].items():
+        for version in versions:
+            if (version["content_hash"], version["received_at"]) not in archived:
+                raise Wrong(f"the lake does not hold {version['content_hash']} of {key}")
+    unexplained = list(_unexplained(home, [attempts, manifest], leftovers))
+    if unexplained:
+        raise Wrong(f"nothing explains the file {unexplained[0]}, nor {len(unexplained) - 1} more")
+
+
+class _Table:
+    """A Delta table as its log and files say it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.versions: dict[int, frozenset[str]] = {}
+        """The files of each version."""
+        self.named: set[str] = set()
+        files: set[str] = set()
+        for commit in sorted((folder / "_delta_log").glob("*.json")):
+            for action in map(json.loads, commit.read_text().splitlines()):
+                files |= {unquote(action["add"]["path"])} if "add" in action else set()
+                files -= {unquote(action["remove"]["path"])} if "remove" in action else set()
+                self.named |= files
+            self.versions[int(commit.stem)] = frozenset(files)
+        self._read: dict[str, list[Row]] = {}
+
+    @property
+    def newest(self) -> int:
+        return max(self.versions, default=-1)
+
+    def rows(self, version: int) -> Iterator[Row]:
+        """Of a version all rows, with `received` in epoch ms; raises `FileNotFoundError`."""
+        for name in sorted(self.versions.get(version, ())):
+            if name not in self._read:
+                with pq.ParquetFile(self.folder / name) as file:
+                    self._read[name] = [_timed(row) for row in file.read(use_threads=False).to_pylist()]
+            yield from self._read[name]
+
+
+def _timed(row: Row) -> Row:
+    at = row.get("updated_on")
+    return row if at is None else {**row, "received": round(at.timestamp() * 1000), "week": at.isocalendar()[:2]}
+
+
+def _check_entry(entry: Row, attempts: _Table) -> None:
+    """What an entry says of the files is what the files of its version hold."""
+    place = (entry["batch_id"], (entry["year"], entry["week"]))
+    try:
+        rows = [row for row in attempts.rows(entry["delta_version"]) if (row["batch_id"], row["week"]) == place]
+    except FileNotFoundError:
+        return  # vacuumed since: of a version that nobody may read any more
+    copies = {(row["content_hash"].hex(), row["received"]): row for row in rows}
+    digest = sum(int(hashlib.sha256(f"{hash_}@{at}".encode()).hexdigest(), 16) for hash_, at in copies) % _PRIME
+    found: dict[str, Any] = {
+        "rows": len(rows),
+        "versions": len({hash_ for hash_, _ in copies}),
+        "attempts": len({tuple(row[name] for name in _ATTEMPT) for row in rows}),
+        "digest": f"{digest:064x}",
+    }
+    said = {name: entry[name] for name in found}
+    if said != found and not entry.get("problem"):
+        what = f"{entry['action']} entry of {entry['batch_id']}|{entry['year']}-W{entry['week']:02}"
+        raise Wrong(f"the {what} says {said} of version {entry['delta_version']}, whose files hold {found}")
+
+
+def _unexplained(home: Path, tables: list[_Table], leftovers: Leftovers) -> Iterator[Path]:
+    temporary = 0
+    for path in sorted(path for path in home.rglob("*") if path.is_file()):
+        table = next((table for table in tables if path.is_relative_to(table.folder)), None)
+        if table is not None:
+            name = str(path.relative_to(table.folder))
+            known = name in table.named or _COMMIT.fullmatch(path.name)
+            if not known and not leftovers.lake:
+                yield path
+        elif path.name.startswith(".exhaust-"):
+            temporary += 1
+            if temporary > leftovers.exhausts:
+                yield path
+        elif not re.fullmatch(r"hot\.sqlite(-wal|-shm)?|.*\.jsonl|.*-exhaust.*\.csv", path.name) and (
+            path.parent.parent.name != "exhausts"
+        ):
+            yield path

@@ -1,0 +1,207 @@
+"""What may be read while lines are on their way: at least what was acknowledged, at most what was handed in.
+
+Everything is said by the oracle, which knows neither processes nor tiers. Where all lines are acknowledged, the two
+bounds are one, and only one answer is right.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from tests import oracle
+from tests.e2e.commands import iso, known_columns, printed
+
+Row = dict[str, Any]
+_KEY: Final = ("user_id", "course_id", "batch_id", "content_id", "attempt_id")
+_OF_RESPONSE: Final = ("User UUID", "Collection Id", "Batch Id", "QuestionSet Id", "Attempt Id")
+
+
+class Line(NamedTuple):
+    """One line of a log, where it stands."""
+
+    topic: str
+    offset: int
+    raw: bytes
+
+
+class Wrong(Exception):
+    """An answer that no moment explains; the message says which, and what would be right."""
+
+
+class Bounds:
+    """What the oracle says of the lines that must be there, and of those that may."""
+
+    def __init__(self, least: Collection[Line], most: Collection[Line]) -> None:
+        self.lines = sorted({*least, *most})
+        self.is_exact = set(least) == set(most)
+        self.least = oracle.tables(sorted(least))
+        self.most = oracle.tables(self.lines)
+
+    @cached_property
+    def printed(self) -> dict[str, list[Row]]:
+        """All tables as they are printed, when nothing is on its way."""
+        return printed(self.most)
+
+    def versions(self, key: tuple[str, ...]) -> list[Row]:
+        """The versions of an attempt of which each may be the newest now, oldest first."""
+        known = self.most["attempts"].get(key, [])
+        must = self.least["attempts"].get(key)
+        if must is None:
+            return list(known)
+        hashes = [version["content_hash"] for version in known]
+        return list(known[hashes.index(must[-1]["content_hash"]) :])
+
+    def receipts(self, key: tuple[str, ...], hash_: str) -> tuple[str, str]:
+        """The earliest and the latest receipt that a version may be shown with."""
+        earliest = _version(self.most, key, hash_)["received_at"]
+        known = _version(self.least, key, hash_)
+        return iso(earliest), iso(known["received_at"]) if known else "9999"
+
+    def missing(self, table: str, found: Collection[tuple[str, ...]]) -> None:
+        """Raise `Wrong` where an attempt, summary or activity that must be there is not."""
+        if absent := sorted(self.least[table].keys() - set(found)):
+            raise Wrong(f"{table} of {absent[0]} were acknowledged and are not there")
+
+
+def check_table(name: str, rows: list[Row], bounds: Bounds) -> None:
+    """Raises `Wrong` for a table, as `assess table NAME` prints it, that no moment explains."""
+    if bounds.is_exact:
+        found = known_columns({"failed": rows})["failed"] if name == "failed" else rows
+        _same(f"table {name}", found, bounds.printed[name])
+    elif name == "attempts":
+        for row in rows:
+            _check_attempt(row, bounds)
+        bounds.missing("attempts", [_key(row) for row in rows])
+    elif name == "summaries":
+        for row in rows:
+            _check_map(row, bounds)
+        keys = ("user_id", "assessment_id", "course_id", "batch_id")
+        bounds.missing("summaries", [tuple(row[key] for key in keys) for row in rows])
+    elif name == "activity":
+        found = [(row["user_id"], row["activity_id"], row["context_id"].removeprefix("cb:")) for row in rows]
+        bounds.missing("activity", found)
+    elif name == "failed":
+        _check_failed(rows, bounds)
+
+
+def _check_attempt(row: Row, bounds: Bounds) -> None:
+    key = _key(row)
+    allowed = [version for version in bounds.versions(key) if version["content_hash"] == row["content_hash"]]
+    if not allowed:
+        raise Wrong(f"table attempts shows {row['content_hash']} as the newest of {key}, which was never so")
+    earliest, latest = bounds.receipts(key, row["content_hash"])
+    if not earliest <= row["updated_on"] <= latest:
+        raise Wrong(f"{key} is shown as received at {row['updated_on']}, not between {earliest} and {latest}")
+    shown = {name: row[name] for name in row if name not in ("created_on", "updated_on", "year", "week")}
+    [wanted] = printed({"attempts": {key: allowed}, "summaries": {}, "activity": {}, "failed": set()})["attempts"]
+    _same(f"attempt {key}", [shown], [{name: wanted[name] for name in shown}])
+
+
+def _check_map(row: Row, bounds: Bounds) -> None:
+    """Of a summary its map: what is derived may lag behind it for a moment."""
+    user, assessment, course, batch = (row[name] for name in ("user_id", "assessment_id", "course_id", "batch_id"))
+    named = {(entry["attempt_id"], entry["content_hash"]) for entry in row["attempts"]}
+    may, must = (
+        {
+            (key[4], version["content_hash"])
+            for key, versions in tables["attempts"].items()
+            if key[:4] == (user, course, batch, assessment)
+            for version in versions
+        }
+        for tables in (bounds.most, bounds.least)
+    )
+    if not must <= named <= may:
+        raise Wrong(f"the map of {user!r} at {assessment!r} names {named}; it must name {must} and may name {may}")
+    for entry in row["attempts"]:
+        key = (user, course, batch, assessment, entry["attempt_id"])
+        earliest, latest = bounds.receipts(key, entry["content_hash"])
+        if not earliest <= entry["received_at"] <= latest:
+            raise Wrong(f"the map says {key} was received at {entry['received_at']}, not {earliest} to {latest}")
+
+
+def _check_failed(rows: list[Row], bounds: Bounds) -> None:
+    found = {(row["topic"], row["offset"], row["raw"]) for row in rows}
+    may, must = ({(t, o, raw.decode("utf-8", "backslashreplace")) for t, o, raw in tables["failed"]}
+                 for tables in (bounds.most, bounds.least))  # fmt: skip
+    if not must <= found <= may:
+        raise Wrong(f"table failed has {found}; it must have {must} and may have {may}")
+
+
+def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:
+    """Raises `Wrong` for a score exhaust that no moment explains."""
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    for row in rows:
+        key = _key(row)
+        numbers = [len(tables["attempts"].get(key, ())) for tables in (bounds.least, bounds.most)]
+        if not max(numbers[0], 1) <= int(row["versions"]) <= numbers[1]:
+            raise Wrong(f"the score exhaust counts {row['versions']} versions of {key}, not {numbers[0]} to {numbers[1]}")
+        wanted = [_scores(version) for version in bounds.versions(key)]
+        if tuple(row[name] for name in ("last_attempted_on", "grand_total", "answers")) not in wanted:
+            raise Wrong(f"the score exhaust has {dict(row)} for {key}; right would be one of {wanted}")
+    _check_keys("score exhaust", batch, [_key(row) for row in rows], bounds)
+
+
+def _scores(version: Row) -> tuple[str, str, str]:
+    return iso(version["last_attempted_on"]), version["grand_total"], str(len(json.loads(version["question"])))
+
+
+def check_response_exhaust(text: str, batch: str, bounds: Bounds) -> None:
+    """Raises `Wrong` for a response exhaust that no moment explains: also for a mixture of two versions."""
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    keys = []
+    for key, answers in groupby(rows, _response_key):
+        keys.append(key)
+        found = [tuple(row[name] for name in ("Attempted On", "Question Id", "Question Score")) for row in answers]
+        wanted = [_answers(version) for version in bounds.versions(key)]
+        if found not in wanted:
+            raise Wrong(f"the response exhaust has {found} for {key}; right would be one of {wanted}")
+    _check_keys("response exhaust", batch, keys, bounds)
+
+
+def _response_key(row: Row) -> tuple[str, ...]:
+    user, course, batch, content, attempt = (row[name] for name in _OF_RESPONSE)
+    return user, course, batch.removeprefix("BatchId_"), content, attempt
+
+
+def _answers(version: Row) -> list[tuple[str, str, str]]:
+    at = iso(version["last_attempted_on"])
+    return [(at, answer["id"], repr(answer["score"])) for answer in json.loads(version["question"])]
+
+
+def _check_keys(what: str, batch: str, found: Sequence[tuple[str, ...]], bounds: Bounds) -> None:
+    must = {key for key in bounds.least["attempts"] if key[2] == batch}
+    may = {key for key in bounds.most["attempts"] if key[2] == batch}
+    if not must <= set(found) <= may:
+        raise Wrong(f"the {what} of {batch!r} has the attempts {found}; it must have {must} and may have {may}")
+    in_order = sorted(found, key=lambda key: [key[0].encode(), key[1].encode(), key[3].encode(), key[4].encode()])
+    if list(found) != in_order:
+        raise Wrong(f"the {what} of {batch!r} is not in its order: {found}")
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in _KEY)
+
+
+def _version(tables: dict[str, Any], key: tuple[str, ...], hash_: str) -> Any:
+    return next((one for one in tables["attempts"].get(key, ()) if one["content_hash"] == hash_), None)
+
+
+def _same(what: str, found: Sequence[Row], wanted: Sequence[Row]) -> None:
+    """Raise `Wrong` with the first difference."""
+    if found == wanted:
+        return
+    raise Wrong(f"{what}: {next(_differences(found, wanted))}")
+
+
+def _differences(found: Sequence[Row], wanted: Sequence[Row]) -> Iterator[str]:
+    for number, (one, other) in enumerate(zip(found, wanted, strict=False), 1):
+        for name in {**other, **one}:
+            if one.get(name) != other.get(name):
+                yield f"row {number} of {len(found)} has {name} {one.get(name)!r} instead of {other.get(name)!r}: {one}"
+    if len(found) > len(wanted):
+        yield f"{len(found)} rows instead of {len(wanted)}: {found[len(wanted)]} is too many"
+    yield f"{len(found)} rows instead of {len(wanted)}: {wanted[len(found)]} is missing" if wanted else "it has rows"

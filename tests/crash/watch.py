@@ -1,0 +1,120 @@
+"""What happens at the boundaries of a worker's effects: it waits for its turn, or it dies. Runs in the worker."""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, Final, NamedTuple
+
+from assess_core import logs
+from assess_core.ports import Batch
+from assess_core.stores import copies, delta, sqlite, sqlite_schema
+from assess_core.stores.cassandra import CassandraHot
+from assess_core.stores.delta import DeltaLake
+from assess_core.stores.exhausts import FolderExhausts
+from assess_core.stores.folder_log import FolderFeed
+from assess_core.stores.sqlite import SqliteHot
+from stream import sources
+
+ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
+SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
+    (logs, "BATCH_RECORDS", 3),
+    (copies, "_DELETED", 2),
+    (delta, "_COMPACTION", 4),
+    (delta, "_CHECKPOINT", "3"),
+    (sources, "POLL", sources.POLL / 25),
+)
+"""What is made small, so that a few rows take several batches, deletes, checkpoints; and nobody waits for a clock."""
+
+
+class Link(NamedTuple):
+    """A worker's ends of the pipes to the driver; what is written and read is a line, or a byte."""
+
+    said: int
+    turns: int | None
+    """None: it never waits."""
+
+    def say(self, text: str) -> None:
+        os.write(self.said, text.encode() + b"\n")
+
+
+def watch(link: Link, effects: int | None) -> None:
+    """Tell the driver of every boundary and wait there; after so many effects (None: never), die of kill -9."""
+    for module, name, value in SMALL:
+        assert hasattr(module, name), f"{module.__name__} has no {name} any more"
+        setattr(module, name, value)
+    _acknowledge(link)
+    waiting = link.turns is not None
+
+    def boundary() -> None:
+        nonlocal waiting
+        if waiting and link.turns is not None:
+            link.say("turn")
+            waiting = os.read(link.turns, 1) == b"1"
+
+    for adapter in ADAPTERS:
+        for name, method in list(vars(adapter).items()):
+            if callable(method) and not name.startswith("_"):
+                setattr(adapter, name, _watched(method, boundary))
+    if effects is not None:
+        _die_after(effects)
+
+
+def _watched(method: Callable[..., Any], boundary: Callable[[], None]) -> Callable[..., Any]:
+    """The method with a boundary before and after it, or before each item of what it yields."""
+
+    @wraps(method)
+    def call(*arguments: Any, **named: Any) -> Any:
+        boundary()
+        result = method(*arguments, **named)
+        if isinstance(result, Iterator):
+            return _each(result, boundary)
+        boundary()
+        return result
+
+    return call
+
+
+def _each(items: Iterator[Any], boundary: Callable[[], None]) -> Iterator[Any]:
+    for item in items:
+        boundary()
+        yield item
+
+
+def _acknowledge(link: Link) -> None:
+    """Tell the driver how far a file was folded, once its position is stored."""
+    done = FolderFeed.done
+
+    def acknowledged(feed: FolderFeed, batch: Batch, failed: Any) -> None:
+        done(feed, batch, failed)
+        link.say(json.dumps({topic: position.line for topic, position in batch.ends.items()}))
+
+    FolderFeed.done = acknowledged  # type: ignore[method-assign] # in this process alone, which ends soon
+
+
+def _die_after(effects: int) -> None:
+    """Effects are the statements of SQLite, a transaction's end among them, and what is done to files from Python."""
+    left = effects
+
+    def count(_: object = None) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
+            count()
+
+    def traced(path: str) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.set_trace_callback(count)
+        return connection
+
+    connect = sqlite_schema.connect
+    for module in (sqlite, sqlite_schema):
+        setattr(module, connect.__name__, traced)
+    sys.addaudithook(hear)

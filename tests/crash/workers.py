@@ -1,0 +1,166 @@
+"""Workers: processes that run a command of the product, forked from one that has imported everything.
+
+So a command costs its own milliseconds, not a second of imports. The process that forks must never use DuckDB, Delta or
+a driver of a server itself: threads do not come along into a child.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Final, NoReturn
+
+import stream.__main__
+from assess_core.cli import COMMANDS, main
+from tests.crash.watch import Link, watch
+
+for _module in {"assess_core.stores.folder_intake", "assess_core.stores.union", *(f"assess_core.cli.{m}" for m, _ in COMMANDS.values())}:
+    import_module(_module)
+
+PATIENCE: Final = 180.0
+"""Seconds without a word from a worker after which it hangs."""
+_OURS: Final = 70
+"""What a worker exits with when an exception escaped: of the product no command does."""
+
+
+class Hangs(Exception):
+    """A worker says nothing any more."""
+
+
+class Worker:
+    """A process that runs commands one after the other, until one of them fails."""
+
+    def __init__(
+        self, number: int, name: str, commands: Sequence[Sequence[str]], folder: Path, env: Mapping[str, str],
+        turns: bool = False, effects: int | None = None,
+    ) -> None:  # fmt: skip
+        self.number, self.name, self.commands = number, name, commands
+        self.out = folder / f"{number:02}-{name}.out"
+        self.err = folder / f"{number:02}-{name}.err"
+        self.temporary = folder / f"{number:02}-{name}.tmp"
+        self.temporary.mkdir(parents=True)
+        self.boundaries = 0
+        self.acknowledged: dict[str, int] = {}
+        self.code: int | None = None
+        """How it ended, as `waitpid` says: negative for a signal; None while it runs."""
+        said, turn = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(said[0])
+            os.close(turn[1])
+            self._work(Link(said[1], turn[0] if turns else None), env, effects)
+        os.close(said[1])
+        os.close(turn[0])
+        self._said, self._turn = said[0], turn[1]
+        self._unread = b""
+
+    # --- in the driver ---
+
+    @property
+    def ended(self) -> bool:
+        return self.code is not None
+
+    @property
+    def killed(self) -> bool:
+        return self.code in (-signal.SIGKILL, -signal.SIGTERM)
+
+    def fileno(self) -> int:
+        return self._said
+
+    def hear(self, patience: float = PATIENCE) -> bool:
+        """Take what it says until it waits at a boundary or has ended; whether it did so in time."""
+        until = time.monotonic() + patience
+        while not self.ended:
+            while b"\n" in self._unread:
+                word, self._unread = self._unread.split(b"\n", 1)
+                if word == b"turn":
+                    self.boundaries += 1
+                    return True
+                self.acknowledged |= json.loads(word)
+            ready, _, _ = select.select([self], [], [], max(until - time.monotonic(), 0))
+            if not ready:
+                return False
+            if more := os.read(self._said, 65536):
+                self._unread += more
+            else:
+                self._reap()
+        return True
+
+    def go(self, boundaries: int) -> None:
+        """Let a worker that waits go on for some boundaries, or to its end. Raises `Hangs`."""
+        for _ in range(boundaries):
+            if self.ended:
+                return
+            self._next(b"1")
+
+    def finish(self) -> None:
+        """Let it run to its end without turns. Raises `Hangs`."""
+        while not self.ended:
+            self._next(b"0")
+
+    def _next(self, turn: bytes) -> None:
+        with suppress(BrokenPipeError):  # a signal ended it, or it takes no turns and has just ended
+            os.write(self._turn, turn)
+        if not self.hear():
+            raise Hangs(f"{self} says nothing for {PATIENCE:g} s")
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal; of kill -9, wait until it is gone."""
+        if not self.ended:
+            os.kill(self.pid, number)
+        if number == signal.SIGKILL:
+            while not self.ended:  # what it said before it died counts
+                self.hear()
+
+    def _reap(self) -> None:
+        _, status = os.waitpid(self.pid, 0)
+        self.code = os.waitstatus_to_exitcode(status)
+        os.close(self._said)
+        os.close(self._turn)
+
+    def said(self) -> str:
+        """What it said to a person."""
+        return self.err.read_text("utf-8", "replace") if self.err.exists() else ""
+
+    def __str__(self) -> str:
+        words = " && ".join(" ".join(words) for words in self.commands)
+        state = "runs" if self.code is None else "was killed" if self.killed else f"exited with {self.code}"
+        return f"worker {self.number} ({words}), which {state}"
+
+    # --- in the process itself ---
+
+    def _work(self, link: Link, env: Mapping[str, str], effects: int | None) -> NoReturn:
+        code = _OURS
+        try:
+            for path, descriptor in ((self.out, 1), (self.err, 2)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+            os.environ |= {**env, "TMPDIR": str(self.temporary)}
+            tempfile.tempdir = None
+            watch(link, effects)
+            code = next(filter(None, map(_run, self.commands)), 0)
+        except BaseException:  # noqa: BLE001 a forked process must not go back into the driver's code
+            traceback.print_exc()
+            code = _OURS
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+def _run(words: Sequence[str]) -> int:
+    """The exit code of a command, run as its own process would run it."""
+    program: Callable[[], object] = stream.__main__.main if words[0] == "stream" else main
+    sys.argv = list(words)
+    try:
+        program()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    return 0

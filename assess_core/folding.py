@@ -13,7 +13,7 @@ from assess_core.attempts import AttemptVersion
 from assess_core.events import Accepted, Decoded, FailedEvent, Reason, Recompute, Record, failed, raw_hash
 from assess_core.facts import Facts
 from assess_core.ports import HotStore, Learner
-from assess_core.scores import Activity, ActivityKey, Derived, Entry, Summary, derive, newest_versions
+from assess_core.scores import Activity, ActivityKey, Derived, Entry, Summary, SummaryKey, derive, newest_versions
 
 
 class Checks(NamedTuple):
@@ -84,7 +84,7 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
         hot.add_entries([Entry.of(row) for row in plan.rows])
     # a learner of repeats alone was read after those were written: what a replay reads, it reads once
     after = before | hot.learners({row.key.user_id for row in plan.rows}) if plan.rows else before
-    _write_derived(hot, after)
+    _write_derived(hot, after, {Entry.of(row).key for row in plan.rows if row.version.content_hash in plan.new})
     if plan.failed:
         hot.add_failed(plan.failed)
     _mend(hot, (event.record for event in plan.accepted))
@@ -171,8 +171,11 @@ def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
     return None
 
 
-def _write_derived(hot: HotStore, learners: dict[str, Learner]) -> None:
-    """Write what is derived where it differs from what is stored: for repeats too, so that a replay mends a crash."""
+def _write_derived(hot: HotStore, learners: dict[str, Learner], grown: set[SummaryKey]) -> None:
+    """Write what is derived where it differs from what is stored: for repeats too, so that a replay mends a crash.
+
+    `grown`: the maps that got a version, so what was derived from them before differs at least in how many there are.
+    """
     summaries: list[Summary] = []
     expected: dict[ActivityKey, Activity] = {}
     for learner in learners.values():
@@ -181,7 +184,8 @@ def _write_derived(hot: HotStore, learners: dict[str, Learner]) -> None:
         expected |= derived.activities
     if summaries:
         hot.put_summaries(summaries)
-    stored = hot.activities(expected.keys()) if expected else {}
+    asked = expected.keys() - {ActivityKey(key.user_id, key.course_id, key.batch_id) for key in grown}
+    stored = hot.activities(asked) if asked else {}
     activities = [activity for key, activity in expected.items() if stored.get(key) != activity]
     if activities:
         hot.put_activities(activities)

@@ -1,14 +1,12 @@
 """The hot store in a keyspace of Cassandra; memory.py is the specification, cql/ has the tables."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
-from cassandra.query import BatchStatement, BatchType, BoundStatement, Statement
+from cassandra.query import BoundStatement
 
-from assess_core.attempts import AttemptVersion, RowKey, Version
+from assess_core.attempts import AttemptVersion, RowKey
 from assess_core.events import FailedEvent, FailedKey
 from assess_core.findings import Finding
 from assess_core.ports import Learner, Position
@@ -17,6 +15,8 @@ from assess_core.shards import shard_of
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.cassandra_doctor import examine
 from assess_core.stores.cassandra_failed import FailedEvents
+from assess_core.stores.cassandra_maps import doubles, entries, times
+from assess_core.stores.cassandra_requests import chunked, chunks, grouped, together, within
 from assess_core.stores.cassandra_scan import LONG_QUESTION, Scans
 from assess_core.stores.cassandra_schema import require
 from assess_core.stores.cassandra_session import Connection, Refused, Row
@@ -28,8 +28,6 @@ _BATCH_ROWS: Final = 20
 _BATCH_BYTES: Final = 64 * 1024
 _IDS: Final = 16  # learners in one IN: all on one replica, which asks the others about each
 _PAGE: Final = 512
-_EPOCH: Final = datetime(1970, 1, 1)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _IN_FLIGHT_BYTES: Final = 16 * 1024 * 1024  # rows of 8 MiB must not come 64 at once
 
 _PLACE = "batch_id, year, week, shard"
@@ -70,7 +68,6 @@ _ACTIVITIES = """SELECT activity_id, user_id, context_id, aggregates, agg_detail
     FROM {ks}.user_activity_agg WHERE activity_type = ? AND activity_id = ? AND user_id IN ("""
 
 _Item = TypeVar("_Item")
-_Key = TypeVar("_Key")
 
 
 class CassandraHot:
@@ -92,7 +89,7 @@ class CassandraHot:
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         groups = self._by_owner(user_ids, lambda user_id: (user_id,))
-        asked = [self._in(_LEARNERS, (), ids) for ids in _chunked(groups, _IDS)]
+        asked = [self._in(_LEARNERS, (), ids) for ids in chunked(groups, _IDS)]
         found: dict[str, Learner] = {}
         for rows in self._db.execute_all(asked):
             for row in rows:
@@ -108,7 +105,7 @@ class CassandraHot:
         asked = []
         for course, users in courses.items():
             groups = self._by_owner(users, lambda user_id, course=course: (*course, user_id))  # type: ignore[misc]
-            asked += [self._in(_ACTIVITIES, course, ids) for ids in _chunked(groups, _IDS)]
+            asked += [self._in(_ACTIVITIES, course, ids) for ids in chunked(groups, _IDS)]
         activities = (_activity(row) for rows in self._db.execute_all(asked) for row in rows)
         return {activity.key: activity for activity in activities if activity.key in wanted}
 
@@ -118,28 +115,30 @@ class CassandraHot:
         self._known.update(new)  # none is ever deleted
 
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
-        places = _grouped(rows, lambda row: self._partition(row.slice, row.key.user_id))
-        self._mark_large(rows)
         insert = self._db.prepared(_ADD_ROW)
+        bound = [_BoundRow(row, insert.bind(self._values(row))) for row in rows]
+        self._mark_large(bound)
+        partitions = grouped(bound, lambda one: tuple(one.statement.values[:4]))  # a batch is of one partition
+        batches = [
+            batch
+            for partition in partitions.values()
+            for some in within(partition, lambda one: one.size, _BATCH_BYTES)
+            for batch in chunks(some, _BATCH_ROWS)
+        ]
         refused: dict[bytes, str] = {}
-        batches: list[list[AttemptVersion]] = []
-        for some in places.values():
-            batches += _batches(some, _size)
-        for together in _within(batches, lambda batch: sum(map(_size, batch)), _IN_FLIGHT_BYTES):
-            statements = [_together([insert.bind(self._values(row)) for row in batch]) for batch in together]
+        for at_once in within(batches, lambda batch: sum(one.size for one in batch), _IN_FLIGHT_BYTES):
             try:
-                self._db.execute_all(statements, single=True)
+                self._db.execute_all([together([one.statement for one in batch]) for batch in at_once], single=True)
             except Refused:
-                refused |= self._one_by_one([row for batch in together for row in batch])
+                refused |= self._one_by_one([one for batch in at_once for one in batch])
         return refused
 
-    def _one_by_one(self, rows: Sequence[AttemptVersion]) -> dict[bytes, str]:
+    def _one_by_one(self, rows: Sequence["_BoundRow"]) -> dict[bytes, str]:
         """Which of the rows the server can never take, and what it said: where it is not the schema that is wrong."""
-        insert = self._db.prepared(_ADD_ROW)
         refused: dict[bytes, str] = {}
-        for row in rows:
+        for row, statement in rows:
             try:
-                self._db.execute_all([insert.bind(self._values(row))], single=True)
+                self._db.execute_all([statement], single=True)
             except Refused as error:
                 refused[row.version.content_hash] = str(error)
         if refused:
@@ -159,13 +158,13 @@ class CassandraHot:
         """The primary key of a row."""
         return *self._partition(row.slice, row.key.user_id), *_name(row)
 
-    def _mark_large(self, rows: Sequence[AttemptVersion]) -> None:
+    def _mark_large(self, rows: Iterable["_BoundRow"]) -> None:
         """Before a long row is written its slice says so: whoever scans it asks for fewer rows at once."""
         largest: dict[ArchiveSlice, int] = {}
-        for row in rows:
-            # a character has at most 4 bytes
-            if len(row.question) * 4 > LONG_QUESTION and (size := _size(row)) > LONG_QUESTION:
-                largest[row.slice] = max(largest.get(row.slice, 0), 1 << (size - 1).bit_length())
+        for one in rows:
+            if one.size > LONG_QUESTION:
+                slice_ = one.row.slice
+                largest[slice_] = max(largest.get(slice_, 0), 1 << (one.size - 1).bit_length())
         new = {slice_: size for slice_, size in largest.items() if size > self._largest.get(slice_, 0)}
         mark = self._db.prepared(_MARK_LARGEST)
         self._db.execute_all([mark.bind((size, size, *slice_.week, slice_.batch_id)) for slice_, size in new.items()])
@@ -208,9 +207,7 @@ class CassandraHot:
 
     def _write_by_learner(self, writes: Iterable[tuple[str, BoundStatement]]) -> None:
         groups = self._by_owner(writes, lambda write: (write[0],))
-        self._db.execute_all(
-            [_together([statement for _, statement in some]) for some in _chunked(groups, _BATCH_ROWS)]
-        )
+        self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
 
     def put_activities(self, activities: Sequence[Activity]) -> None:
         put = self._db.prepared(_PUT_ACTIVITY)
@@ -228,19 +225,19 @@ class CassandraHot:
             for activity in activities
         ]
         groups = self._by_owner(bound, lambda one: (one[0].activity_type, one[0].course_id, one[0].user_id))
-        self._db.execute_all(
-            [_together([statement for _, statement in some]) for some in _chunked(groups, _BATCH_ROWS)]
-        )
+        self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
 
     def _by_owner(self, items: Iterable[_Item], key: Callable[[_Item], tuple[str, ...]]) -> list[list[_Item]]:
         """Items by the first replica of their partition: what goes together in one request stays on that node."""
-        return list(_grouped(items, lambda item: self._db.owner(*key(item))).values())
+        return list(grouped(items, lambda item: self._db.owner(*key(item))).values())
 
     def _in(self, cql: str, first: Sequence[str], ids: Sequence[str]) -> BoundStatement:
         # a list is filled up to a power of two with its last id: five statements to prepare, not sixteen
         size = 1 << (len(ids) - 1).bit_length()
         prepared = self._db.prepared(f"{cql}{', '.join('?' * size)})")
-        prepared.routing_key_indexes = list(range(len(first) + 1))  # the server names the last id, any of them will do
+        prepared.statement.routing_key_indexes = list(
+            range(len(first) + 1)
+        )  # the server names the last id, any of them will do
         return prepared.bind([*first, *ids, *[ids[-1]] * (size - len(ids))])
 
     # --- failed events ---
@@ -284,7 +281,7 @@ class CassandraHot:
     def delete(self, rows: Sequence[RowKey]) -> int:
         delete = self._db.prepared(_DELETE)
         deleted = 0
-        for some in _chunks(rows, 5000):
+        for some in chunks(rows, 5000):
             stored = self._named(_RECEIPTS, some)
             wanted = {
                 self._place(row): row.received_at for row in some if stored.get(self._place(row)) == (row.received_at,)
@@ -293,9 +290,9 @@ class CassandraHot:
             bound = [
                 (place[:4], delete.bind((of_receipt(received_at), *place))) for place, received_at in wanted.items()
             ]
-            batches = _grouped(bound, lambda one: one[0]).values()
+            batches = grouped(bound, lambda one: one[0]).values()
             self._db.execute_all(
-                [_together([statement for _, statement in some]) for some in _chunked(batches, _BATCH_ROWS)]
+                [together([statement for _, statement in some]) for some in chunked(batches, _BATCH_ROWS)]
             )
             deleted += len(wanted)
         return deleted
@@ -303,11 +300,11 @@ class CassandraHot:
     def _named(self, cql: str, rows: Iterable[RowKey]) -> dict[tuple[Any, ...], Row]:
         """What is stored at the keys of these rows: what follows the key in `cql`, by primary key."""
         select = self._db.prepared(cql)
-        partitions = _grouped(rows, lambda row: self._partition(row.slice, row.key.user_id))
+        partitions = grouped(rows, lambda row: self._partition(row.slice, row.key.user_id))
         asked = [
             (partition, select.bind((*partition, [_name(row) for row in some])))
             for partition, of_partition in partitions.items()
-            for some in _chunks(of_partition, _BATCH_ROWS)
+            for some in chunks(of_partition, _BATCH_ROWS)
         ]
         found = self._db.execute_all([statement for _, statement in asked])
         return {
@@ -318,14 +315,14 @@ class CassandraHot:
 
     def all_learners(self) -> Iterator[tuple[str, Learner]]:
         every = self._db.pages("SELECT DISTINCT user_id FROM {ks}.assessment_aggregator_v2")
-        for page in _chunks(in_order(every), _PAGE):
+        for page in chunks(in_order(every), _PAGE):
             learners = self.learners([user_id for (user_id,) in page])
             yield from ((user_id, learners[user_id]) for (user_id,) in page if user_id in learners)
 
     def all_activities(self) -> Iterator[Activity]:
         every = self._db.pages("SELECT DISTINCT activity_type, activity_id, user_id FROM {ks}.user_activity_agg")
         one = self._db.prepared(f"{_ACTIVITIES}?)")
-        for page in _chunks(in_order((user_id, course, type_) for type_, course, user_id in every), _PAGE):
+        for page in chunks(in_order((user_id, course, type_) for type_, course, user_id in every), _PAGE):
             found = self._db.execute_all([one.bind((type_, course, user_id)) for user_id, course, type_ in page])
             yield from (_activity(row) for rows in found for row in rows)
 
@@ -347,78 +344,27 @@ def _name(row: RowKey) -> tuple[str, str, str, str, int, bytes]:
     return user_id, course_id, content_id, attempt_id, attempted_on, hash_
 
 
-def _size(row: AttemptVersion) -> int:
-    return len(row.question.encode())
+class _BoundRow(NamedTuple):
+    """A version, and the statement that writes it."""
 
+    row: AttemptVersion
+    statement: BoundStatement
 
-def _millis(at: datetime) -> int:
-    """Epoch milliseconds of a time within a collection: the driver gives it in UTC, without saying so."""
-    return (at - _EPOCH) // _MILLISECOND
+    @property
+    def size(self) -> int:
+        """Bytes of `question`, encoded already."""
+        return len(self.statement.values[-2])
 
 
 def _read_learner(row: Row, found: dict[str, Learner]) -> None:
     key = SummaryKey(*row[:4])
     learner = found.setdefault(key.user_id, Learner([], {}))
-    for (attempt_id, attempted_on, hash_), (score, max_score, has_answers, received_at) in row[4].items():
-        version = Version(_millis(attempted_on), has_answers, hash_)
-        learner.entries.append(Entry(key, attempt_id, version, score, max_score, _millis(received_at)))
+    learner.entries.extend(entries(key, row[4]))
     if row[12] is not None:
         learner.summaries[key] = Summary(key, *row[5:])
 
 
 def _activity(row: Row) -> Activity:
     course_id, user_id, context_id, aggregates, details, updated, versions = row
-    return Activity(
-        ActivityKey(user_id, course_id, context_id.removeprefix("cb:")),
-        dict(aggregates.items()),
-        list(details),
-        {name: _millis(at) for name, at in updated.items()},
-        versions,
-    )
-
-
-def _grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
-    groups: dict[_Key, list[_Item]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
-
-def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
-
-
-def _chunked(groups: Iterable[Iterable[_Item]], size: int) -> list[list[_Item]]:
-    return [some for group in groups for some in _chunks(group, size)]
-
-
-def _batches(rows: Sequence[AttemptVersion], size: Callable[[AttemptVersion], int]) -> Iterator[list[AttemptVersion]]:
-    for some in _within(rows, size, _BATCH_BYTES):
-        yield from _chunks(some, _BATCH_ROWS)
-
-
-def _within(items: Iterable[_Item], size: Callable[[_Item], int], most: int) -> Iterator[list[_Item]]:
-    """Items in lists of at most so many bytes; one that is larger comes alone."""
-    some: list[_Item] = []
-    held = 0
-    for item in items:
-        its = size(item)
-        if some and held + its > most:
-            yield some
-            some, held = [], 0
-        some.append(item)
-        held += its
-    if some:
-        yield some
-
-
-def _together(statements: Sequence[BoundStatement]) -> Statement:
-    """Statements for one node in one request; each of them takes effect by itself."""
-    if len(statements) == 1:
-        return statements[0]
-    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=statements[0].consistency_level)
-    batch.is_idempotent = True
-    batch.add_all(statements, [None] * len(statements))
-    return batch
+    key = ActivityKey(user_id, course_id, context_id.removeprefix("cb:"))
+    return Activity(key, doubles(aggregates), list(details), times(updated), versions)

@@ -6,12 +6,14 @@ from typing import Final
 from cassandra.query import UNSET_VALUE
 
 from assess_core.events import FailedEvent, FailedKey, Reason
+from assess_core.stores.cassandra_requests import chunks, within
 from assess_core.stores.cassandra_session import Connection
 from assess_core.stores.cassandra_write_times import of_first
 
 _PART: Final = 10_000  # offsets a partition holds: at most some MB, however many of them fail
 _PIECE: Final = 1024 * 1024  # what an event's bytes are cut into
-_IN_FLIGHT: Final = 8  # pieces
+_TOGETHER: Final = 16 * _PIECE
+_EVENTS: Final = 16  # whose bytes are read at once, 8 MiB each at the most
 
 _KEY = "topic, partition, part, offset, raw_hash"
 _ADD_PART = "INSERT INTO {ks}.failed_parts (topic, partition, part) VALUES (?, ?, ?)"
@@ -39,12 +41,14 @@ class FailedEvents:
     def add(self, events: Sequence[FailedEvent]) -> None:
         """Set events aside: their bytes, which part they are in, and then what is listed."""
         db = self._db
-        for event in events:
-            pieces = [event.raw[start : start + _PIECE] for start in range(0, len(event.raw), _PIECE)]
-            add_piece = db.prepared(_ADD_PIECE)
-            db.execute_all(
-                [add_piece.bind((*event.key, number, piece)) for number, piece in enumerate(pieces)], _IN_FLIGHT
-            )
+        add_piece = db.prepared(_ADD_PIECE)
+        pieces = (
+            add_piece.bind((*event.key, number, event.raw[start : start + _PIECE]))
+            for event in events
+            for number, start in enumerate(range(0, len(event.raw), _PIECE))
+        )
+        for some in within(pieces, lambda piece: len(piece.values[-1]), _TOGETHER):
+            db.execute_all(some)
         parts = {_part(event.key) for event in events}
         db.execute_all([db.prepared(_ADD_PART).bind(part) for part in parts])
         add = db.prepared(_ADD)
@@ -64,15 +68,16 @@ class FailedEvents:
     def all(self) -> Iterator[FailedEvent]:
         """Those that are not mended, in their order."""
         parts = sorted(self._db.execute("SELECT topic, partition, part FROM {ks}.failed_parts"))
+        pieces = self._db.prepared(_PIECES)
         for part in parts:
-            for topic, partition, offset, raw_hash, received_at, reason, message, mended in self._db.execute(
-                _OF_PART, part
-            ):
-                if not mended and reason is not None:
-                    raw = b"".join(
-                        piece for (piece,) in self._db.execute(_PIECES, (topic, partition, offset, raw_hash))
-                    )
-                    yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, raw)
+            waiting = (row for row in self._db.execute(_OF_PART, part) if row[5] is not None and not row[7])
+            for some in chunks(waiting, _EVENTS):
+                found = self._db.execute_all([pieces.bind(row[:4]) for row in some])
+                for (topic, partition, offset, _, received_at, reason, message, _), raw in zip(
+                    some, found, strict=True
+                ):
+                    whole = b"".join(piece for (piece,) in raw)
+                    yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, whole)
 
     def unmended(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
         """The keys of those between two offsets that are not mended."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from cassandra.pool import Host
 
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
+from assess_core.stores.cassandra_maps import texts
 from assess_core.stores.cassandra_session import Connection
 from assess_core.stores.cassandra_url import parse_url
 
@@ -114,7 +115,7 @@ def replication(db: Connection) -> dict[str, int] | None:
     rows = db.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (db.place.keyspace,))
     if not rows:
         return None
-    options = dict(rows[0][0].items())
+    options = texts(rows[0][0])
     options.pop("class")
     return {"" if dc == "replication_factor" else dc: int(copies.partition("/")[0]) for dc, copies in options.items()}
 

@@ -25,9 +25,11 @@ from cassandra.policies import (
     TokenAwarePolicy,
 )
 from cassandra.pool import Host
-from cassandra.query import PreparedStatement, Statement, tuple_factory
+from cassandra.query import Statement, tuple_factory
 
 from assess_core.errors import AssessError, BadSettings, NotOurTable, StoreUnavailable
+from assess_core.stores.cassandra_maps import RawMaps
+from assess_core.stores.cassandra_requests import Prepared
 from assess_core.stores.cassandra_url import Place, Servers
 
 Row = tuple[Any, ...]
@@ -87,6 +89,7 @@ def _connect(servers: Servers) -> Session:
     except Exception as error:
         cluster.shutdown()
         raise translated(error, servers) from error
+    made.client_protocol_handler = RawMaps
     _check_dc(cluster, servers)
     return made
 
@@ -166,22 +169,22 @@ class Connection:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._prepared: dict[tuple[int, str], PreparedStatement] = {}
+        self._prepared: dict[tuple[int, str], Prepared] = {}
 
     @property
     def session(self) -> Session:
         """This process's session."""
         return session(self.place.servers)
 
-    def prepared(self, cql: str) -> PreparedStatement:
+    def prepared(self, cql: str) -> Prepared:
         """The statement, prepared; `{ks}.` stands for the keyspace."""
         current = self.session
         found = self._prepared.get((id(current), cql))
         if found is None:
-            found = self._try(lambda: current.prepare(cql.replace("{ks}", f'"{self.place.keyspace}"')))
-            found.is_idempotent = True
-            found.consistency_level = cassandra.ConsistencyLevel.name_to_value[self.place.consistency]
-            self._prepared[id(current), cql] = found
+            statement = self._try(lambda: current.prepare(cql.replace("{ks}", f'"{self.place.keyspace}"')))
+            statement.is_idempotent = True
+            statement.consistency_level = cassandra.ConsistencyLevel.name_to_value[self.place.consistency]
+            found = self._prepared[id(current), cql] = Prepared(statement)
         return found
 
     def execute(self, cql: str, values: Sequence[object] = ()) -> list[Row]:

@@ -1,0 +1,91 @@
+"""What is sent to Cassandra in one request: values in its own encoding, and statements put together."""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, BoundStatement, PreparedStatement, Statement
+
+_Item = TypeVar("_Item")
+_Key = TypeVar("_Key")
+
+_ENCODE: Final[dict[str, Callable[[Any], bytes]]] = {
+    "text": str.encode,
+    "varchar": str.encode,
+    "blob": bytes,
+    "int": struct.Struct(">i").pack,
+    "bigint": struct.Struct(">q").pack,
+    "timestamp": struct.Struct(">q").pack,
+    "double": struct.Struct(">d").pack,
+}
+
+
+class Prepared:
+    """A prepared statement, with its values encoded here: 8 us for the 17 of a row, in the driver 40."""
+
+    def __init__(self, statement: PreparedStatement) -> None:
+        self.statement = statement
+        protocol = statement.protocol_version
+        self._encode = [_encoder(column.type, protocol) for column in statement.column_metadata or ()]
+
+    def bind(self, values: Sequence[object]) -> BoundStatement:
+        """The statement with these values: times in epoch ms, one that is `UNSET_VALUE` is left as it is."""
+        bound = BoundStatement(self.statement)
+        bound.values = [
+            value if value is UNSET_VALUE else encode(value) for encode, value in zip(self._encode, values, strict=True)
+        ]
+        return bound
+
+
+def _encoder(type_: Any, protocol: int) -> Callable[[Any], bytes]:
+    def by_driver(value: object) -> bytes:
+        encoded: bytes = type_.serialize(value, protocol)
+        return encoded
+
+    return _ENCODE.get(type_.typename, by_driver)
+
+
+def together(statements: Sequence[BoundStatement]) -> Statement:
+    """Statements for one node in one request; each of them takes effect by itself."""
+    if len(statements) == 1:
+        return statements[0]
+    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=statements[0].consistency_level)
+    batch.is_idempotent = True
+    batch.add_all(statements, [None] * len(statements))
+    return batch
+
+
+def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
+    """Items by their key, in the order in which they came."""
+    groups: dict[_Key, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Items in lists of so many, the last one shorter."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def chunked(groups: Iterable[Iterable[_Item]], size: int) -> list[list[_Item]]:
+    """The items of each group in lists of so many."""
+    return [some for group in groups for some in chunks(group, size)]
+
+
+def within(items: Iterable[_Item], size: Callable[[_Item], int], most: int) -> Iterator[list[_Item]]:
+    """Items in lists of at most so many bytes; one that is larger comes alone."""
+    some: list[_Item] = []
+    held = 0
+    for item in items:
+        its = size(item)
+        if some and held + its > most:
+            yield some
+            some, held = [], 0
+        some.append(item)
+        held += its
+    if some:
+        yield some

@@ -44,7 +44,7 @@ def needs_archive(view: SliceView) -> bool:
 
 def needs_clear(view: SliceView) -> bool:
     """Whether a slice was read back and is in the hot store still."""
-    return view.status is SliceStatus.VERIFIED
+    return view.status in (SliceStatus.VERIFIED, SliceStatus.CLEARING)
 
 
 def _requests(

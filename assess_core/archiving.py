@@ -4,16 +4,15 @@ What is known of a slice is computed from the stores and the manifest, never kep
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from itertools import count, groupby
-from operator import attrgetter
+from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 from assess_core.attempts import RowKey
 from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFailed
-from assess_core.lake import Copies, Lake
-from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, by_slice, problem
+from assess_core.lake import Lake
+from assess_core.manifest import NOTHING, Action, Contents, SliceRecord, by_slice
 from assess_core.ports import HotStore, Stores
+from assess_core.proving import Manifest, by_week, entry, outcomes, prove, says, unreadable
 from assess_core.slice_status import SliceStatus, SliceView, view
 from assess_core.slices import ArchiveSlice, Unread, why_open
 
@@ -31,6 +30,7 @@ __all__ = [
     "require_known",
     "slice_views",
     "verify",
+    "verify_alone",
 ]
 
 _TRIES: Final = 20
@@ -61,8 +61,8 @@ class Verified(NamedTuple):
     contents: Contents
     """What the files hold now."""
     delta_version: int
-    unarchived: int
-    """Hot rows that the files do not hold: archive again."""
+    unarchived: int | None
+    """Hot rows that the files do not hold: archive again. None where the hot store was not asked."""
 
 
 class Cleared(NamedTuple):
@@ -137,7 +137,7 @@ def archive(
     """
     records = by_slice(stores.lake.manifest())
     done: dict[ArchiveSlice, Archived] = {}
-    for group in _by_week(slices):
+    for group in by_week(slices):
         appended = _append_missing(group, stores.hot, stores.lake)
         # whether or not anything was appended: a crash may have come between an append and its entry
         pinned = stores.lake.pin()
@@ -147,9 +147,9 @@ def archive(
         done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned.version) for slice_ in held}
         stores.lake.record(
             [
-                _entry(slice_, Action.ARCHIVED, pinned.version, contents[slice_], now, files=files[slice_])
+                entry(slice_, Action.ARCHIVED, pinned.version, contents[slice_], now, files=files[slice_])
                 for slice_ in held
-                if not _says(records.get(slice_, SliceRecord()).archived, contents[slice_])
+                if not says(records.get(slice_, SliceRecord()).archived, contents[slice_])
             ]
         )
         advance(len(group))
@@ -185,60 +185,43 @@ def verify(
     A bad slice has a `problem`, the others go on. A copy that was written twice is no problem (`contents.rows` is more
     than `versions`). A slice that was never archived and has no rows is left out. Raises `StoreUnavailable`.
     """
-    records = by_slice(stores.lake.manifest())
+    return _verify(slices, stores.lake, stores.hot, now, advance)
+
+
+def verify_alone(
+    slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = _no_progress
+) -> dict[ArchiveSlice, Verified]:
+    """As `verify`, from the lake's files and the manifest alone, while the hot store is away."""
+    return _verify(slices, lake, None, now, advance)
+
+
+def _verify(
+    slices: Iterable[ArchiveSlice], lake: Lake, hot: HotStore | None, now: int, advance: Advance
+) -> dict[ArchiveSlice, Verified]:
+    manifest = Manifest.read(lake)
     done: dict[ArchiveSlice, Verified] = {}
-    for group in _by_week(slices):
-        pinned = stores.lake.pin()
+    for group in by_week(slices):
+        pinned = lake.pin()
+        left: Mapping[ArchiveSlice, int] = {}
         try:
-            with stores.lake.copies(pinned, group, proved=True) as copies:
-                found, left = _prove(group, records, copies), copies.compare(stores.hot).left
+            with lake.copies(pinned, group, proved=True) as copies:
+                found = prove(group, manifest, copies)
+                left = copies.compare(hot).left if hot else {}
         except VerifyFailed as error:  # of a file that cannot be read nobody knows which slices it holds
-            found, left = _unreadable(group, error), {}
+            found = unreadable(group, error)
         done |= {
-            slice_: Verified(found.problems.get(slice_), found.contents[slice_], pinned.version, left.get(slice_, 0))
+            slice_: Verified(
+                found.problems.get(slice_),
+                found.contents[slice_],
+                pinned.version,
+                left.get(slice_, 0) if hot else None,
+            )
             for slice_ in group
-            if slice_ in records or found.contents[slice_] != NOTHING or stores.hot.count(slice_)
+            if slice_ in manifest.records or found.contents[slice_] != NOTHING or (hot and hot.count(slice_))
         }
-        stores.lake.record(
-            [
-                _entry(slice_, Action.VERIFIED, pinned.version, found.contents[slice_], now, files=found.files[slice_])
-                for slice_ in group
-                if slice_ in records and slice_ not in found.problems and not _is_proved(records[slice_], found, slice_)
-            ]
-        )
+        lake.record(list(outcomes(group, manifest, found, pinned.version, now)))
         advance(len(group))
     return done
-
-
-class _Found(NamedTuple):
-    """What was read back of some slices."""
-
-    contents: dict[ArchiveSlice, Contents]
-    files: dict[ArchiveSlice, dict[str, str]]
-    problems: dict[ArchiveSlice, str]
-    """A sentence for each slice with which something is wrong."""
-
-
-def _prove(group: Iterable[ArchiveSlice], records: Mapping[ArchiveSlice, SliceRecord], copies: Copies) -> _Found:
-    """Hold what the files hold against the manifest; `copies` were opened `proved`."""
-    contents, files, damaged = copies.contents(), copies.files(), copies.damaged()
-    problems = {}
-    for slice_ in group:
-        if why := damaged.get(slice_):
-            problems[slice_] = f"{slice_}: {why}; restore the lake from a backup"
-        elif why := problem(records.get(slice_, SliceRecord()), contents[slice_], files[slice_]):
-            problems[slice_] = f"{slice_}: {why}"
-    return _Found(contents, files, problems)
-
-
-def _unreadable(group: Iterable[ArchiveSlice], error: VerifyFailed) -> _Found:
-    nothing = dict.fromkeys(group, NOTHING)
-    return _Found(nothing, {slice_: {} for slice_ in group}, {slice_: f"{slice_}: {error}" for slice_ in group})
-
-
-def _is_proved(record: SliceRecord, found: _Found, slice_: ArchiveSlice) -> bool:
-    """Whether the manifest says already what would be said now."""
-    return record.is_verified and _says(record.verified, found.contents[slice_], found.files[slice_])
 
 
 # --- clear ---
@@ -257,15 +240,16 @@ def clear(
     Delta version they belong to, and a compaction since then does no harm. Row by row, by full key and receipt.
     A slice that is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
     """
-    records = by_slice(stores.lake.manifest())
+    manifest = Manifest.read(stores.lake)
     done: dict[ArchiveSlice, Cleared] = {}
-    for group in _by_week(slices):
-        verified = {slice_: record for slice_ in group if (record := records.get(slice_)) and record.is_verified}
-        for slice_ in group:
-            if slice_ not in verified and (slice_ in records or stores.hot.count(slice_)):
-                done[slice_] = Cleared(0, stores.hot.count(slice_), f"{slice_}: {_not_verified(records.get(slice_))}")
+    for group in by_week(slices):
+        records = {slice_: manifest.records.get(slice_) for slice_ in group}
+        verified = [slice_ for slice_, record in records.items() if record and record.is_verified]
+        for slice_, record in records.items():
+            if slice_ not in verified and (record or stores.hot.count(slice_)):
+                done[slice_] = Cleared(0, stores.hot.count(slice_), f"{slice_}: {_not_verified(record)}")
         if verified:
-            done |= _clear_verified(verified, stores, now, dry_run)
+            done |= _clear_verified(verified, manifest, stores, now, dry_run)
         advance(len(group))
     return done
 
@@ -273,37 +257,42 @@ def clear(
 def _not_verified(record: SliceRecord | None) -> str:
     if record is None or record.archived is None:
         return "it was not archived; archive and verify it first"
+    if record.failed and record.has_failed:
+        return f"its last verification failed; mend that and verify it again ({record.failed.problem})"
     return "what was archived last is not verified; verify it first"
 
 
 def _clear_verified(
-    records: Mapping[ArchiveSlice, SliceRecord], stores: Stores, now: int, dry_run: bool
+    slices: Sequence[ArchiveSlice], manifest: Manifest, stores: Stores, now: int, dry_run: bool
 ) -> dict[ArchiveSlice, Cleared]:
     pinned = stores.lake.pin()
     try:
-        with stores.lake.copies(pinned, records, proved=True) as copies:
-            found = _prove(records, records, copies)
-            compared = copies.compare(stores.hot)
-            deletable = (keys for keys in compared.keys if keys[0].slice not in found.problems)
-            deleted = compared.held if dry_run else _delete(deletable, stores.hot)
+        with stores.lake.copies(pinned, slices, proved=True) as copies:
+            found, compared = prove(slices, manifest, copies), copies.compare(stores.hot)
+            good = {slice_: None for slice_ in slices if slice_ not in found.problems}
+            begun = [slice_ for slice_ in good if compared.held.get(slice_) or manifest.records[slice_].is_clearing]
+            deleted = compared.held
+            if not dry_run:
+                unsaid = [slice_ for slice_ in begun if not manifest.records[slice_].is_clearing]
+                stores.lake.record(
+                    [entry(slice_, Action.CLEARING, pinned.version, found.contents[slice_], now) for slice_ in unsaid]
+                )
+                deleted = _delete((keys for keys in compared.keys if keys[0].slice in good), stores.hot)
     except VerifyFailed as error:
-        return {slice_: Cleared(0, stores.hot.count(slice_), f"{slice_}: {error}") for slice_ in records}
-    done = {
-        slice_: Cleared(0, compared.held.get(slice_, 0) + compared.left.get(slice_, 0), why)
-        if (why := found.problems.get(slice_))
-        else Cleared(deleted.get(slice_, 0), compared.left.get(slice_, 0))
-        for slice_ in records
-    }
+        found, good = unreadable(slices, error), {}
+    done = {slice_: Cleared(deleted.get(slice_, 0), compared.left.get(slice_, 0)) for slice_ in good}
     if not dry_run:
         stores.lake.record(
             [
-                _entry(slice_, Action.CLEARED, pinned.version, found.contents[slice_], now, *done[slice_][:2])
-                for slice_, record in records.items()
-                if not done[slice_].refused
-                and (done[slice_].cleared or not _says(record.cleared, found.contents[slice_]))
+                *outcomes(found.problems, manifest, found, pinned.version, now),
+                *(
+                    entry(slice_, Action.CLEARED, pinned.version, found.contents[slice_], now, *done[slice_][:2])
+                    for slice_ in good
+                    if slice_ in begun or not says(manifest.records[slice_].cleared, found.contents[slice_])
+                ),
             ]
         )
-    return done
+    return done | {slice_: Cleared(0, stores.hot.count(slice_), why) for slice_, why in found.problems.items()}
 
 
 def _delete(chunks: Iterable[list[RowKey]], hot: HotStore) -> dict[ArchiveSlice, int]:
@@ -312,36 +301,3 @@ def _delete(chunks: Iterable[list[RowKey]], hot: HotStore) -> dict[ArchiveSlice,
         slice_ = keys[0].slice
         deleted[slice_] = deleted.get(slice_, 0) + hot.delete(keys)
     return deleted
-
-
-# --- what all of them share ---
-
-
-def _by_week(slices: Iterable[ArchiveSlice]) -> Iterable[list[ArchiveSlice]]:
-    """A week's slices are in the same files and go in one commit."""
-    return (list(group) for _, group in groupby(sorted(set(slices)), attrgetter("week")))
-
-
-def _says(entry: ManifestEntry | None, contents: Contents, files: Mapping[str, str] | None = None) -> bool:
-    return entry is not None and entry.contents == contents and (files is None or entry.files == files)
-
-
-def _entry(
-    slice_: ArchiveSlice,
-    action: Action,
-    delta_version: int,
-    contents: Contents,
-    now: int,
-    cleared: int = 0,
-    left: int = 0,
-    files: dict[str, str] | None = None,
-) -> ManifestEntry:
-    return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left, files or {})
-
-
-def _code() -> str:
-    """Which version of this project writes an entry."""
-    try:
-        return version("assessment-lakehouse")
-    except PackageNotFoundError:
-        return "not installed"

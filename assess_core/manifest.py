@@ -1,8 +1,11 @@
 """The archive manifest: what was written to the lake, verified there, and cleared from the hot store.
 
-Entries are only ever appended. What is *known* of a slice is computed from them, never stored.
+Entries are only ever appended, and each carries the hash of the slice's entry before it: one that was changed, taken
+out or put in between breaks the chain. What is *known* of a slice is computed from them, never stored.
 """
 
+import hashlib
+import struct
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -17,6 +20,10 @@ class Action(StrEnum):
 
     ARCHIVED = "archived"
     VERIFIED = "verified"
+    FAILED = "failed"
+    """It was read back, and the files did not prove the manifest."""
+    CLEARING = "clearing"
+    """Written before the first row is deleted: a clear that was killed shows."""
     CLEARED = "cleared"
 
 
@@ -72,6 +79,73 @@ class ManifestEntry(msgspec.Struct, frozen=True):
     """Rows of the slice that stayed in the hot store: the lake does not hold them yet, archive again."""
     files: dict[str, str] = {}
     """The files that hold rows of the slice, by name, each with the SHA-256 of its bytes (64 hex digits)."""
+    problem: str | None = None
+    """What a verification that failed found, as a sentence."""
+    number: int = 0
+    """The slice's first entry is 1, its next 2; 0 while an entry is not recorded."""
+    previous: str = ""
+    """The hash of the slice's entry before it; `UNCHAINED.hash` for the first."""
+    hash: str = ""
+    """SHA-256 over `entry_text` (64 hex digits)."""
+
+
+class Link(NamedTuple):
+    """Where a slice's chain ends: what the next entry is tied to."""
+
+    number: int
+    hash: str
+
+
+UNCHAINED: Final = Link(0, "0" * 64)
+"""Where a chain begins."""
+
+
+def entry_text(entry: ManifestEntry) -> str:
+    """The text under an entry's hash: a JSON array without spaces, files sorted by name (docs/trust.md).
+
+    `total_score` is the 16 hex digits of its IEEE 754 double: no two languages write every number alike.
+    """
+    contents = (*entry.contents[:3], struct.pack(">d", entry.contents.total_score).hex(), entry.contents.digest)
+    values = (
+        *(entry.previous, entry.number, entry.slice.batch_id, str(entry.slice.week), entry.action.value),
+        *(entry.delta_version, *contents, entry.at, entry.code, entry.cleared, entry.left, entry.problem),
+        dict(sorted(entry.files.items())),
+    )
+    return msgspec.json.encode(values).decode()
+
+
+def entry_hash(entry: ManifestEntry) -> str:
+    """SHA-256 over `entry_text`."""
+    return hashlib.sha256(entry_text(entry).encode()).hexdigest()
+
+
+def chained(entries: Iterable[ManifestEntry], ends: Mapping[ArchiveSlice, Link]) -> list[ManifestEntry]:
+    """These entries in their order, each tied to its slice's entry before; `ends` is where the chains end now."""
+    links = dict(ends)
+    tied = []
+    for entry in entries:
+        number, previous = links.get(entry.slice, UNCHAINED)
+        numbered = msgspec.structs.replace(entry, number=number + 1, previous=previous)
+        tied.append(msgspec.structs.replace(numbered, hash=entry_hash(numbered)))
+        links[entry.slice] = Link(number + 1, tied[-1].hash)
+    return tied
+
+
+def broken(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, str]:
+    """The slices whose chain of entries does not hold, each with a sentence."""
+    ends: dict[ArchiveSlice, Link] = {}
+    problems: dict[ArchiveSlice, str] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.slice, entry.number)):
+        number, previous = ends.get(entry.slice, UNCHAINED)
+        if entry.slice in problems:
+            continue
+        if (entry.number, entry.previous, entry.hash) != (number + 1, previous, entry_hash(entry)):
+            problems[entry.slice] = (
+                f"the manifest was changed: entry {entry.number} does not follow from the {number} before it; "
+                "restore archive_manifest from a backup"
+            )
+        ends[entry.slice] = Link(entry.number, entry.hash)
+    return problems
 
 
 class SliceRecord(NamedTuple):
@@ -79,6 +153,8 @@ class SliceRecord(NamedTuple):
 
     archived: ManifestEntry | None = None
     verified: ManifestEntry | None = None
+    failed: ManifestEntry | None = None
+    clearing: ManifestEntry | None = None
     cleared: ManifestEntry | None = None
 
     @property
@@ -88,13 +164,29 @@ class SliceRecord(NamedTuple):
             self.archived is not None
             and self.verified is not None
             and self.verified.delta_version >= self.archived.delta_version
+            and not self.has_failed
         )
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the newest verification failed."""
+        return self.failed is not None and _number(self.failed) > _number(self.verified)
+
+    @property
+    def is_clearing(self) -> bool:
+        """Whether a clear began and nothing was said since: it is under way, or was killed."""
+        others = (self.archived, self.verified, self.failed, self.cleared)
+        return self.clearing is not None and all(_number(self.clearing) > _number(entry) for entry in others)
+
+
+def _number(entry: ManifestEntry | None) -> int:
+    return entry.number if entry else 0
 
 
 def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord]:
     """The newest entry of each kind per slice: highest Delta version, then latest."""
     records: dict[ArchiveSlice, SliceRecord] = {}
-    for entry in sorted(entries, key=lambda entry: (entry.delta_version, entry.at)):
+    for entry in sorted(entries, key=lambda entry: (entry.delta_version, entry.number)):
         record = records.get(entry.slice, SliceRecord())
         records[entry.slice] = record._replace(**{entry.action.value: entry})
     return records

@@ -15,6 +15,8 @@ class SliceStatus(StrEnum):
     """Closed; nothing of it was archived yet."""
     WRITTEN = "written"
     VERIFIED = "verified"
+    CLEARING = "clearing"
+    """A clear began and has not ended: it is under way, or was killed and has to be run again."""
     CLEARED = "cleared"
 
 
@@ -31,12 +33,13 @@ class SliceView(NamedTuple):
     cleared_at: int | None
     why_open: str | None
     note: str | None
-    """What to do about hot rows of a slice that was cleared before."""
+    """What a verification that failed found, or what to do about rows that came since."""
 
 
 def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | None) -> SliceView:
     """What a slice's hot rows, its entries in the manifest and `why_open` say of it together."""
-    archived_at, verified_at, cleared_at = (entry.at if entry else None for entry in record)
+    done = (record.archived, record.verified, record.cleared)
+    archived_at, verified_at, cleared_at = (entry.at if entry else None for entry in done)
     return SliceView(
         slice_,
         _status(hot_rows, record, open_),
@@ -57,10 +60,16 @@ def _status(hot_rows: int, record: SliceRecord, open_: str | None) -> SliceStatu
         return SliceStatus.PLANNED
     if not record.is_verified:
         return SliceStatus.WRITTEN
+    if record.is_clearing:
+        return SliceStatus.CLEARING
     return SliceStatus.VERIFIED if hot_rows else SliceStatus.CLEARED
 
 
 def _note(hot_rows: int, record: SliceRecord) -> str | None:
+    if record.failed is not None and record.has_failed:
+        return record.failed.problem
+    if record.is_clearing:
+        return "a clear began and has not ended: if none is running, clear again"
     if not hot_rows or record.archived is None:
         return None
     more = hot_rows - record.archived.contents.versions

@@ -183,6 +183,9 @@ def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
         ("archived, and got rows since", "assess archive --closed, then verify and clear"): [
             view for view in views if view.status is SliceStatus.VERIFIED and view.note
         ],
+        ("where a clear began and has not ended", "assess clear --closed"): [
+            view for view in views if view.status is SliceStatus.CLEARING
+        ],
     }
     for (what, do), found in waiting.items():
         if found:

@@ -8,12 +8,13 @@ import click
 
 from assess_core import archiving
 from assess_core.cli.output import Row, emit_json, emit_rows, progress, say
-from assess_core.errors import SliceNotVerified, VerifyFailed
+from assess_core.errors import SliceNotVerified, StoreUnavailable, VerifyFailed
+from assess_core.manifest import by_slice
 from assess_core.moments import iso, parse_moment
 from assess_core.ports import Stores
 from assess_core.settings import Settings
 from assess_core.slices import ArchiveSlice, Unread
-from assess_core.wiring import open_stores
+from assess_core.wiring import open_lake, open_stores
 
 _VIEW: Final = (
     "slice", "status", "hot_rows", "lake_rows", "archived_at", "verified_at", "cleared_at", "why_open", "note"
@@ -84,7 +85,7 @@ def slices(settings: Settings, /, **arguments: Any) -> None:
     """List slices: how far each has come, and what it waits for.
 
     A slice is all versions of one batch that were received in one ISO week. Status is open, planned (closed, not yet
-    archived), written, verified or cleared.
+    archived), written, verified, clearing or cleared.
 
     \b
     Examples:
@@ -98,7 +99,7 @@ def slices(settings: Settings, /, **arguments: Any) -> None:
     rows = [_row(view) for view in views if view.slice in chosen]
     _emit(rows, asked.as_json, _VIEW)
     if not rows:
-        _say_none(asked)
+        _say_none(asked.only_closed, bool(asked.slices))
 
 
 def _row(view: archiving.SliceView) -> Row:
@@ -153,7 +154,7 @@ def archive(settings: Settings, /, **arguments: Any) -> None:
     if done:
         say(f"{_slices(done)} archived, {appended} rows appended; `assess verify` is next")
     else:
-        _say_none(asked)
+        _say_none(asked.only_closed, bool(asked.slices))
 
 
 @click.command()
@@ -162,16 +163,15 @@ def archive(settings: Settings, /, **arguments: Any) -> None:
 def verify(settings: Settings, /, **arguments: Any) -> None:
     """Read the lake's files back and prove the manifest from them: every row, every content hash.
 
-    Exit code 4 when a slice has a problem; the others are verified all the same.
+    Exit code 4 when a slice has a problem; the others are verified all the same. While the hot store is away the files
+    and the manifest are held against each other all the same.
 
     \b
     Examples:
       assess verify --closed
       assess verify 'BATCH|2024-W05' --json
     """
-    asked = _some(settings, **arguments)
-    with progress("verify", len(asked.slices)) as advance:
-        done = archiving.verify(asked.slices, asked.stores, asked.now, advance)
+    done = _verified(settings, **arguments)
     rows = [
         {
             "slice": str(slice_),
@@ -183,7 +183,9 @@ def verify(settings: Settings, /, **arguments: Any) -> None:
         }
         for slice_, verified in done.items()
     ]
-    _emit(rows, asked.as_json, ("slice", "verified", "rows", "versions", "attempts", "total_score", "unarchived"))
+    _emit(
+        rows, arguments["as_json"], ("slice", "verified", "rows", "versions", "attempts", "total_score", "unarchived")
+    )
     for slice_, verified in done.items():
         if twice := verified.contents.rows - verified.contents.versions:
             say(f"{slice_}: {twice} rows were written more than once; each version counts once")
@@ -199,7 +201,24 @@ def verify(settings: Settings, /, **arguments: Any) -> None:
     if done:
         say(f"{_slices(done)} verified; `assess clear` is next")
     else:
-        _say_none(asked)
+        _say_none(arguments["only_closed"], bool(arguments["slices"]))
+
+
+def _verified(
+    settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool
+) -> dict[ArchiveSlice, archiving.Verified]:
+    """Verify what was asked for; from the lake alone where the hot store or the log is away."""
+    try:
+        asked = _some(settings, slices, only_closed, as_of, as_json)
+    except StoreUnavailable as error:
+        lake = open_lake(settings)
+        archived = by_slice(lake.manifest())
+        say(f"{error}; the lake is verified without it")
+        chosen = [ArchiveSlice.parse(text) for text in slices] or sorted(archived)
+        with progress("verify", len(chosen)) as advance:
+            return archiving.verify_alone(chosen, lake, time.time_ns() // 1_000_000, advance)
+    with progress("verify", len(asked.slices)) as advance:
+        return archiving.verify(asked.slices, asked.stores, asked.now, advance)
 
 
 @click.command()
@@ -231,7 +250,7 @@ def clear(settings: Settings, /, dry_run: bool, **arguments: Any) -> None:
     if refusals:
         raise SliceNotVerified(f"{len(refusals)} of {_slices(done)} were not cleared; verify them first")
     if not done:
-        _say_none(asked)
+        _say_none(asked.only_closed, bool(asked.slices))
         return
     deleted = sum(cleared.cleared for cleared in done.values())
     say(f"{_slices(done)}: {deleted} rows " + ("would be deleted" if dry_run else "deleted from the hot store"))
@@ -241,12 +260,10 @@ def _slices(done: dict[ArchiveSlice, Any]) -> str:
     return f"{len(done)} slice" + ("" if len(done) == 1 else "s")
 
 
-def _say_none(asked: _Asked) -> None:
-    if asked.only_closed:
+def _say_none(only_closed: bool, any_asked: bool) -> None:
+    if only_closed:
         say("no slice with rows is closed; `assess slices` says what each one waits for")
     else:
         say(
-            "there are no rows in these slices"
-            if asked.slices
-            else "there are no slices yet; `assess ingest` comes first"
+            "there are no rows in these slices" if any_asked else "there are no slices yet; `assess ingest` comes first"
         )

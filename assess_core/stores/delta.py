@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -18,16 +19,17 @@ from deltalake.exceptions import (
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 from assess_core.findings import Finding, Level
 from assess_core.lake import LakeFile, Pinned
-from assess_core.manifest import ManifestEntry
+from assess_core.manifest import ManifestEntry, chained
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.copies import DuckCopies, open_copies
-from assess_core.stores.manifest_rows import MANIFEST_SCHEMA, read_entries, to_table
+from assess_core.stores.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, to_table
 from assess_core.stores.places import Place
 from assess_core.stores.rows import LAKE_SCHEMA
 
 _FILE_BYTES: Final = 32 * 1024 * 1024  # some 100,000 attempts with answers: reading a batch of it takes 60 ms
 _GROUP_ROWS: Final = 8192  # DuckDB skips groups by batch and learner, and reads several at once
 _CHECKPOINT: Final = "20"  # commits: without a checkpoint an open replays every commit there ever was
+_TRIES: Final = 20  # each time somebody else has committed, so all together they get on
 _COMPACTION: Final = 32  # commits after which the small files of the manifest become one
 
 
@@ -164,17 +166,34 @@ class DeltaLake:
             table = self._manifest.open()
             if table is None:
                 return []
-            paths = pa.table(table.get_add_actions())["path"].to_pylist()
-            return read_entries(self._manifest.place, [unquote(path) for path in paths])
+            return read_entries(self._manifest.place, _names(table))
 
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         if not entries:
             return
         with translated(self._manifest.place):
-            table = self._manifest.open() or self._manifest.create()
-            write_deltalake(table, to_table(entries), mode="append")
+            for tries in count(1):
+                table = self._manifest.open() or self._manifest.create()
+                try:
+                    self._chain(table, entries)
+                    break
+                except CommitFailedError:
+                    if tries == _TRIES:
+                        raise  # until then: somebody else's entries came first, so chain to those
             if table.version() % _COMPACTION == 0:
                 _compact(table)
+
+    def _chain(self, table: DeltaTable, entries: Sequence[ManifestEntry]) -> None:
+        """Append entries, each tied to its slice's entry before. Raises `CommitFailedError` when others came first."""
+        ends = read_ends(self._manifest.place, _names(table), {entry.slice.week for entry in entries})
+        # one name for all slices: two commits at once cannot both follow the same entry
+        only_one = Transaction("chain", table.version() + 1)
+        write_deltalake(
+            table,
+            to_table(chained(entries, ends)),
+            mode="append",
+            commit_properties=CommitProperties(app_transactions=[only_one]),
+        )
 
     def examine(self) -> Iterator[Finding]:
         yield from self._place.examine("lake")
@@ -185,6 +204,11 @@ class DeltaLake:
         files, entries = pinned.files(), self.manifest()
         says = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
         yield Finding(Level.OK, "lake", f"{says}, {len(entries):,} manifest entries")
+
+
+def _names(table: DeltaTable) -> list[str]:
+    """The table's files, within its place."""
+    return [unquote(path) for path in pa.table(table.get_add_actions())["path"].to_pylist()]
 
 
 def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[ArchiveSlice]) -> None:

@@ -1,12 +1,15 @@
 """Entries of the archive manifest as rows of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from assess_core.manifest import Action, Contents, ManifestEntry
+from assess_core.manifest import UNCHAINED, Action, Contents, Link, ManifestEntry
 from assess_core.moments import millis
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.places import Place
@@ -28,6 +31,10 @@ MANIFEST_SCHEMA: Final = pa.schema(
         ("cleared", pa.int64()),
         ("left", pa.int64()),
         ("files", pa.map_(pa.string(), pa.string())),
+        ("problem", pa.string()),
+        ("number", pa.int64()),
+        ("previous", pa.string()),
+        ("hash", pa.string()),
     ]
 )
 """A row of `archive_manifest`: the fields of `manifest.ManifestEntry`."""
@@ -43,23 +50,39 @@ def to_table(entries: Sequence[ManifestEntry]) -> pa.Table:
 def _values(entry: ManifestEntry) -> tuple[object, ...]:
     (year, week), batch_id = entry.slice
     place = (batch_id, year, week, entry.action.value, entry.delta_version)
-    return (*place, *entry.contents, entry.at * 1000, entry.code, entry.cleared, entry.left, entry.files)
+    done = (entry.at * 1000, entry.code, entry.cleared, entry.left, entry.files, entry.problem)
+    return (*place, *entry.contents, *done, entry.number, entry.previous, entry.hash)
 
 
 def read_entries(place: Place, names: Sequence[str]) -> list[ManifestEntry]:
     """The entries of the manifest's files at a place, oldest first. Raises `OSError` where a file cannot be read."""
-    sources = zip(names, place.sources(names), strict=True)
-    entries = [_entry(row) for name, source in sources for row in _rows(f"{place.url}/{name}", source)]
-    return sorted(entries, key=lambda entry: (entry.at, entry.delta_version, entry.slice, entry.action))
+    entries = [_entry(row) for table in _tables(place, names) for row in table.to_pylist()]
+    return sorted(entries, key=lambda entry: (entry.at, entry.slice, entry.number))
 
 
-def _rows(url: str, source: str | pa.Buffer) -> list[dict[str, Any]]:
-    try:
-        with pq.ParquetFile(source) as file:
-            rows: list[dict[str, Any]] = file.read().to_pylist()
-            return rows
-    except pa.ArrowException as error:
-        raise OSError(f"{url} is damaged ({error})") from error
+def read_ends(place: Place, names: Sequence[str], weeks: Collection[IsoWeek]) -> dict[ArchiveSlice, Link]:
+    """Where the chains of these weeks' slices end. Raises `OSError` where a file cannot be read."""
+    ends: dict[ArchiveSlice, Link] = {}
+    for table in _tables(place, names, ["batch_id", "year", "week", "number", "hash"]):
+        of_weeks = [(pc.field("year") == week.year) & (pc.field("week") == week.week) for week in weeks]
+        for batch_id, year, week, number, hash_ in _values_of(table.filter(reduce(or_, of_weeks))):
+            slice_ = ArchiveSlice(IsoWeek(year, week), batch_id)
+            if number > ends.get(slice_, UNCHAINED).number:
+                ends[slice_] = Link(number, hash_)
+    return ends
+
+
+def _values_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _tables(place: Place, names: Sequence[str], columns: list[str] | None = None) -> Iterator[pa.Table]:
+    for name, source in zip(names, place.sources(names), strict=True):
+        try:
+            with pq.ParquetFile(source) as file:
+                yield file.read(columns)
+        except pa.ArrowException as error:
+            raise OSError(f"{place.url}/{name} is damaged ({error})") from error
 
 
 def _entry(row: dict[str, Any]) -> ManifestEntry:
@@ -73,4 +96,8 @@ def _entry(row: dict[str, Any]) -> ManifestEntry:
         row["cleared"],
         row["left"],
         dict(row["files"]),
+        row["problem"],
+        row["number"],
+        row["previous"],
+        row["hash"],
     )

@@ -66,6 +66,20 @@ def test_json_has_an_object_for_each_slice(assess: Assess, two_slices: Stores) -
     assert (second["slice"], second["status"], second["archived_at"]) == (W6, "planned", None)
 
 
+def test_the_lake_is_proved_while_the_hot_store_is_away(assess: Assess, two_slices: Stores) -> None:
+    assess("archive", W5)
+    away = {"ASSESS_HOT_STORE": "sqlite:////dev/null/hot.sqlite"}
+
+    verified, unknown = assess("verify", W5, "--json", env=away), assess("verify", W6, env=away)
+
+    assert (verified.exit_code, unknown.exit_code) == (0, 0)
+    assert "; the lake is verified without it\n1 slice verified" in verified.stderr
+    [row] = objects(verified)
+    assert (row["slice"], row["verified"], row["versions"], row["unarchived"]) == (W5, True, 5, None)
+    assert unknown.stderr.endswith("there are no rows in these slices\n")
+    assert [row["status"] for row in objects(assess("slices", "--json"))] == ["verified", "planned"]
+
+
 def test_slices_are_a_table_for_people(assess: Assess, two_slices: Stores) -> None:
     shown = assess("slices").stdout
 

@@ -100,7 +100,7 @@ def test_archive_after_clear_erases_nothing(stores: Stores) -> None:
     archive([W5], stores, LATER)
 
     assert held(stores.lake) == copies_of(five_versions())
-    assert actions(stores) == [Action.ARCHIVED, Action.CLEARED, Action.VERIFIED]
+    assert actions(stores) == [Action.ARCHIVED, Action.VERIFIED, Action.CLEARING, Action.CLEARED]
 
 
 def test_archive_appends_only_the_versions_that_the_lake_does_not_hold(stores: Stores) -> None:

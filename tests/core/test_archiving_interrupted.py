@@ -64,7 +64,7 @@ def where_it_is(stores: Stores) -> set[bytes]:
     return {*hot, *(hash_ for hash_, _ in held(stores.lake))}
 
 
-KILL_POINTS: Final = 9
+KILL_POINTS: Final = 10
 """How many boundaries an undisturbed round has: append and its rows, three records, four rows deleted."""
 
 

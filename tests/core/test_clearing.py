@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from assess_core.archiving import archive, clear, verify
+from assess_core.archiving import Cleared, SliceStatus, archive, clear, slice_views, verify
 from assess_core.manifest import Action
 from assess_core.moments import DAY
 from assess_core.ports import Stores
@@ -155,3 +156,37 @@ def test_a_replay_of_everything_after_clear_brings_nothing_back(stores: Stores) 
     assert sum(map(stores.hot.count, stores.hot.slices())) == 0
     assert put_away(stores) == 0
     assert held(stores.lake) == before
+
+
+def test_a_clear_that_was_killed_shows_until_it_is_run_again(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(rows: object) -> int:
+        raise KeyboardInterrupt
+
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    verify([W5], stores, NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.hot, "delete", die)
+        with pytest.raises(KeyboardInterrupt):
+            clear([W5], stores, NOW)
+
+    [view] = slice_views(stores, NOW, DAY, None)
+    assert (view.status, view.hot_rows) == (SliceStatus.CLEARING, 5)
+    assert view.note == "a clear began and has not ended: if none is running, clear again"
+
+    assert clear([W5], stores, NOW)[W5] == Cleared(5, 0)
+    assert [view.status for view in slice_views(stores, NOW, DAY, None)] == [SliceStatus.CLEARED]
+    actions = [entry.action for entry in sorted(stores.lake.manifest(), key=lambda entry: entry.number)]
+    assert actions == [Action.ARCHIVED, Action.VERIFIED, Action.CLEARING, Action.CLEARED]
+
+
+def test_a_clear_that_was_killed_after_its_last_row_is_ended_by_the_next_one(stores: Stores) -> None:
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    verify([W5], stores, NOW)
+    said = stores.lake.manifest()[-1]
+    stores.lake.record([msgspec.structs.replace(said, action=Action.CLEARING)])
+    stores.hot.delete([row.row_key for row in five_versions()])
+
+    assert clear([W5], stores, NOW)[W5] == Cleared(0, 0)
+    assert [view.status for view in slice_views(stores, NOW, DAY, None)] == [SliceStatus.CLEARED]

@@ -7,8 +7,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from assess_core.archiving import archive, clear, verify
+from assess_core.archiving import SliceStatus, archive, clear, slice_views, verify
 from assess_core.errors import VerifyFailed
+from assess_core.manifest import Action, ManifestEntry
 from assess_core.ports import Stores
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.memory import MemoryHot
@@ -197,3 +198,52 @@ def test_a_restored_file_is_proved_again(stores: Stores) -> None:
     path.write_bytes(data)
 
     assert problems(stores) == {W5: None, B2: None, W6: None}
+
+
+def test_a_verification_that_failed_is_in_the_manifest_until_one_succeeds(stores: Stores) -> None:
+    verify([W5], stores, NOW)
+    path = the_file(stores)
+    kept = path.read_bytes()
+    path.unlink()
+    problem = verify([W5], stores, NOW)[W5].problem
+    verify([W5], stores, NOW)
+
+    [view] = [view for view in slice_views(stores, NOW, 0, None) if view.slice == W5]
+    assert (view.status, view.note) == (SliceStatus.WRITTEN, problem)
+    assert [entry.action for entry in entries_of(stores, W5)] == [Action.ARCHIVED, Action.VERIFIED, Action.FAILED]
+
+    path.write_bytes(kept)
+    refused = clear([W5], stores, NOW)[W5].refused
+    assert refused is not None
+    assert refused.startswith("b1|2024-W05: its last verification failed; mend that and verify it again (")
+
+    assert verify([W5], stores, NOW)[W5].problem is None
+    assert clear([W5], stores, NOW)[W5].cleared == 5
+    assert entries_of(stores, W5)[3].action is Action.VERIFIED
+
+
+@pytest.mark.parametrize("column", ["total_score", "cleared", "at", "previous"])
+def test_a_manifest_that_was_changed_is_named_and_nothing_is_cleared_by_it(stores: Stores, column: str) -> None:
+    verify([W5, B2, W6], stores, NOW)
+    path = next(path for path in the_manifest(stores) if 5 in rows_of(path)["week"].to_pylist())
+    table = rows_of(path)
+    of_w5 = pc.and_(pc.equal(table["batch_id"], "b1"), pc.equal(table["week"], 5))
+    other = pa.scalar("f" * 64 if column == "previous" else 1).cast(table[column].type)
+    changed = pc.if_else(of_w5, other, table[column])
+    rewrite(path, table.set_column(table.schema.get_field_index(column), column, changed))
+
+    problem = verify([W5], stores, NOW)[W5].problem
+
+    assert problem is not None
+    assert "the manifest was changed: entry " in problem
+    assert clear([W5], stores, NOW)[W5].refused is not None
+    assert stores.hot.count(W5) == 5
+
+
+def entries_of(stores: Stores, slice_: ArchiveSlice) -> list[ManifestEntry]:
+    return sorted((entry for entry in stores.lake.manifest() if entry.slice == slice_), key=lambda entry: entry.number)
+
+
+def the_manifest(stores: Stores) -> list[Path]:
+    folder = the_file(stores).parents[3] / "archive_manifest"
+    return sorted(folder.glob("*.parquet"))

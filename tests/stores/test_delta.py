@@ -3,9 +3,11 @@
 import hashlib
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +16,7 @@ from deltalake import DeltaTable
 from assess_core.archiving import archive
 from assess_core.attempts import AttemptVersion
 from assess_core.errors import BadSettings, LakeConflict, StoreUnavailable
-from assess_core.manifest import Action, Contents, ManifestEntry, by_slice
+from assess_core.manifest import Action, Contents, ManifestEntry, broken, by_slice
 from assess_core.moments import parse_moment
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.delta import DeltaLake
@@ -29,6 +31,7 @@ from tests.places import Store
 
 ROOT: Final = Path(__file__).parents[2]
 W5: Final = ArchiveSlice.parse("b1|2024-W05")
+W6: Final = ArchiveSlice.parse("b1|2024-W06")
 B2: Final = ArchiveSlice.parse("b2|2024-W05")
 
 
@@ -187,7 +190,23 @@ def test_the_manifest_gives_back_what_was_recorded_oldest_first(lake: DeltaLake)
     lake.record(entries[:2])
     lake.record([])
 
-    assert lake.manifest() == entries
+    found = lake.manifest()
+    unchained = [msgspec.structs.replace(entry, number=0, previous="", hash="") for entry in found]
+    assert unchained == entries
+    assert [entry.number for entry in found] == [4, 5, 1, 2, 3, 1]
+    assert broken(found) == {}
+
+
+def test_entries_of_two_archivers_at_once_are_one_chain(lake: DeltaLake) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(lake.record, [entry(at=NOW + n), entry(W6, at=NOW + n)]) for n in range(12)]:
+            done.result()
+
+    found = lake.manifest()
+    assert sorted((entry.slice, entry.number) for entry in found) == [(W5, n) for n in range(1, 13)] + [
+        (W6, n) for n in range(1, 13)
+    ]
+    assert broken(found) == {}
 
 
 def test_the_manifest_stays_in_few_files(tmp_path: Path) -> None:

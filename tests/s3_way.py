@@ -9,7 +9,7 @@ from threading import Lock, Thread
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-_OWN: Final = {"connection", "content-length", "transfer-encoding", "date", "server"}  # headers that a proxy writes
+_OWN: Final = {"connection", "content-length", "transfer-encoding"}  # headers that a proxy writes
 
 
 class Asked(NamedTuple):
@@ -26,6 +26,7 @@ class Fault(NamedTuple):
     code: str
     is_taken: bool = False
     """Whether the server gets the request all the same, and only its answer is lost."""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Way:
@@ -91,9 +92,11 @@ class Way:
                 if fault is None or fault.is_taken:
                     status, headers, content = way._ask(self.command, self.path, list(self.headers.items()), body)
                 if fault is not None:
-                    status, headers = fault.status, [("content-type", "application/xml")]
-                    content = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code></Error>".encode()
-                self.send_response(status)
+                    status, headers = fault.status, [("content-type", "application/xml"), *fault.headers]
+                    content = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code></Error>".encode() * (
+                        status >= 300
+                    )
+                self.send_response_only(status)
                 for name, value in headers:
                     if name.lower() not in _OWN or (name.lower() == "content-length" and self.command == "HEAD"):
                         self.send_header(name, value)

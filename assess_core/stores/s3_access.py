@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session, get_session
 
 from assess_core.errors import AssessError, BadSettings, LakeConflict, StoreUnavailable
+from assess_core.settings import hidden
 from assess_core.stores.duck import literal
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ _ATTEMPTS: Final = 5  # some 7 s of waiting in each of the three libraries, wher
 _CONNECT: Final = 5  # seconds
 _ANSWER: Final = 20  # seconds for an answer: a part of a file has 10 MB at most
 _WAIT: Final = 500  # ms before the second attempt; twice as long before each other one
-_REGION: Final = "us-east-1"  # what servers that have none take
+_REGION: Final = "us-east-1"  # of a server of one's own that has none
+_REGIONS: Final = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], _REGION, None)}
+"""botocore alone among the AWS libraries looks at the second variable only."""
+_AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn")
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # no `%`, which deltalake decodes, and nothing that has to be quoted in a URL or is a pattern to DuckDB
@@ -199,29 +203,26 @@ class Access:
 
     def _look_up(self) -> _Found:
         try:
-            session = get_session()
+            session = get_session(_REGIONS)
             if session.get_credentials() is None:
                 raise self._no_credentials()
             attempts = session.get_config_variable("max_attempts") or _ATTEMPTS
-            client = _client(session, attempts)
-            # whatever botocore makes of endpoint, region, style, dual stack and the like is in a URL that it signs
-            url = urlsplit(client.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": "k"}))
-        except BotoCoreError as error:
+            style = (session.get_scoped_config().get("s3") or {}).get("addressing_style")
+            config = Config(
+                connect_timeout=_CONNECT, read_timeout=_ANSWER, retries={"total_max_attempts": int(attempts)}
+            )
+            client: Any = session.create_client("s3", config=config)
+            endpoint = urlsplit(client.meta.endpoint_url)
+            if style is None and not (endpoint.hostname or "").endswith(_AMAZON):
+                # few servers of one's own have a name for each bucket
+                style = "path"
+                client = session.create_client("s3", config=config.merge(Config(s3={"addressing_style": "path"})))
+        except (BotoCoreError, ValueError) as error:
             raise self._unusable(error) from error
-        virtual = f"{self.bucket}."
-        path_style = not url.netloc.startswith(virtual)
-        region = client.meta.region_name
-        return _Found(
-            session,
-            client,
-            Address(
-                url.scheme,
-                url.netloc if path_style else url.netloc.removeprefix(virtual),
-                path_style,
-                _REGION if region in (None, "aws-global") else region,
-            ),
-            attempts,
-        )
+        # no certificate of Amazon's is for a name with dots before its own
+        path_style = style == "path" or (style != "virtual" and "." in self.bucket)
+        address = Address(endpoint.scheme, endpoint.netloc, path_style, client.meta.region_name)
+        return _Found(session, client, address, int(attempts))
 
     def _no_credentials(self) -> BadSettings:
         return BadSettings(
@@ -229,22 +230,8 @@ class Access:
             "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role"
         )
 
-    def _unusable(self, error: BotoCoreError) -> AssessError:
+    def _unusable(self, error: Exception) -> AssessError:
         return BadSettings(f"{self.setting}: the AWS configuration cannot be used ({error}); correct it")
-
-
-def _client(session: Session, attempts: int) -> Any:
-    styled = (session.get_scoped_config().get("s3") or {}).get("addressing_style")
-
-    config = Config(connect_timeout=_CONNECT, read_timeout=_ANSWER, retries={"total_max_attempts": attempts})
-    found: Any = session.create_client("s3", config=config)
-    host = urlsplit(found.meta.endpoint_url).hostname or ""
-    is_amazon = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-    if is_amazon or styled:
-        return found
-    # few servers of one's own have a name for each bucket
-    in_path = config.merge(Config(s3={"addressing_style": "path"}))
-    return session.create_client("s3", config=in_path)
 
 
 def split(setting: str, url: str) -> tuple[str, str]:
@@ -252,7 +239,7 @@ def split(setting: str, url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     prefix = parts.path.strip("/")
     if parts.scheme != "s3" or parts.query or parts.fragment or not _BUCKET.fullmatch(parts.netloc):
-        raise BadSettings(f"{setting}: {url!r} is no place in S3; write s3://BUCKET/PREFIX")
+        raise BadSettings(f"{setting}: {hidden(url)!r} is no place in S3; write s3://BUCKET/PREFIX")
     if not _PREFIX.fullmatch(prefix):
         raise BadSettings(f"{setting}: the prefix of {url!r} must be of letters, digits and - _ = . /")
     return parts.netloc, prefix
@@ -269,8 +256,10 @@ def _status_of(error: BaseException) -> int | None:
 
 def _code_of(error: BaseException) -> str | None:
     if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        return None if code.isdigit() else code  # an answer to HEAD has no body: botocore puts the status there
+        code = error.response["Error"].get("Code")
+        if code == "404" and error.operation_name == "HeadBucket":
+            return "NoSuchBucket"
+        return None if code is None or code.isdigit() else code  # an answer to HEAD has no body, so no code
     found = _CODE.search(str(error))
     return (found[1] or found[2]) if found else None
 

@@ -4,8 +4,11 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from assess_core.ports import Batch, Feed
+from assess_core.stores.kafka import KafkaLog
 
 PATIENCE: Final = 30.0
 
@@ -76,3 +79,48 @@ def _end(consumer: Consumer, where: TopicPartition) -> int:
         except KafkaException:
             time.sleep(0.1)
     raise AssertionError(f"{where} has no leader")
+
+
+class Topic(NamedTuple):
+    """A topic of a test's own, its topic of failed events beside it."""
+
+    brokers: str
+    name: str
+
+    @property
+    def log(self) -> KafkaLog:
+        return KafkaLog(self.url())
+
+    def url(self, options: str = "") -> str:
+        return f"kafka://{self.brokers}/{self.name}?group=g-{self.name}{options}"
+
+    def produce(self, *values: bytes | None, partition: int = -1) -> None:
+        produce(self.brokers, self.name, values, partition)
+
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.brokers})
+
+    def commit(self, partition: int, offset: int) -> None:
+        """Have the group go on from there, as an operator does who resets it."""
+        where = TopicPartition(self.name, partition, offset)
+        asked = ConsumerGroupTopicPartitions(f"g-{self.name}", [where])
+        admin = self.admin()
+        [future] = admin.alter_consumer_group_offsets([asked]).values()
+        future.result(PATIENCE)
+
+    def delete_before(self, partition: int, offset: int) -> None:
+        """What retention does."""
+        where = TopicPartition(self.name, partition, offset)
+        admin = self.admin()
+        [future] = admin.delete_records([where]).values()
+        future.result(PATIENCE)
+
+
+def take(feed: Feed, count: int) -> list[Batch]:
+    """Batches until so many records came; none of them done."""
+    taken: list[Batch] = []
+    until = time.monotonic() + PATIENCE
+    while sum(len(batch.records) for batch in taken) < count:
+        assert time.monotonic() < until, f"only {taken} came"
+        taken += feed.batches()
+    return taken

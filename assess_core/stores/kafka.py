@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from assess_core.findings import Finding
-from assess_core.ports import Feed, Intake, Say
+from assess_core.ports import Feed, Intake, Retained, Say
 from assess_core.slices import Unread
 from assess_core.stores.kafka_client import Cluster
 from assess_core.stores.kafka_examine import examine
 from assess_core.stores.kafka_feed import KafkaFeed
 from assess_core.stores.kafka_lag import Lag, Reader, lag
+from assess_core.stores.kafka_retained import retained
 from assess_core.stores.kafka_url import KafkaUrl
 
 
@@ -44,6 +45,9 @@ class KafkaLog:
         if self._cluster.topic(self._url.failed) is None:
             say(f"{self._cluster.missing(self._url.failed)}; without it the first failed event stops the stream")
         return KafkaFeed(self._url, self._cluster, say, worker)
+
+    def retained(self) -> Retained:
+        return retained(self._url, self.lag())
 
     def intake(self) -> Intake:
         from assess_core.stores.kafka_intake import KafkaIntake

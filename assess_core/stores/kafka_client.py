@@ -89,14 +89,21 @@ def alter_command(url: KafkaUrl, topic: str, config: str) -> str:
     return f"kafka-configs.sh {where} --alter --add-config {config}"
 
 
+def kind(error: KafkaError) -> str:
+    """The name of an error; of a fatal one, which has one name for all, what it is about."""
+    return "_FENCED" if error.name() == "_FATAL" and "fenced" in error.str() else error.name()
+
+
 def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = ()) -> AssessError:
     """What an error of the client means, in our words; `heard` beside it may say why."""
-    refused = next((each for each in (error, *heard) if each.name() in _REFUSED), None)
+    refused = next((each for each in (error, *heard) if kind(each) in _REFUSED), None)
     if refused is not None:
-        do = _DO.get(refused.name(), "correct ASSESS_LOG")
-        return BadSettings(f"ASSESS_LOG: {url.without_secrets(refused.str())} ({refused.name()}); {do}")
+        do = _DO.get(kind(refused), "correct ASSESS_LOG")
+        return BadSettings(f"ASSESS_LOG: {url.without_secrets(refused.str())} ({kind(refused)}); {do}")
     if error.name() in MISSING:
         return BadSettings(f"ASSESS_LOG: Kafka at {url.brokers} has no such topic; type: assess doctor")
+    if error.name() == "_FATAL":
+        return StoreUnavailable(f"Kafka's client gave up: {url.without_secrets(error.str())}; start the process again")
     causes = [each.str() for each in heard if not each.name().startswith("_ALL_BROKERS")]
     text = url.without_secrets(causes[-1] if causes else error.str())
     return StoreUnavailable(f"Kafka at {url.brokers} does not answer: {text} ({error.name()}); start it")
@@ -148,6 +155,7 @@ class Cluster:
         try:
             return ask()
         except KafkaException as error:
+            self.admin.poll(0)  # calls `heard`
             raise translated(error.args[0], self._url, self._heard.take()) from error
         except WaitedTooLong as error:
             raise StoreUnavailable(f"Kafka at {self._url.brokers} does not answer; start it") from error

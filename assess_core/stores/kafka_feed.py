@@ -57,6 +57,7 @@ class KafkaFeed:
         self._epochs: dict[int, int | None] = {}  # of the leader that gave the last record: a log cut short shows
         self._held: list[Message] = []  # came while the batch before waited for a store
         self._paused = False
+        self._beginning: set[int] = set()  # partitions that are to be read from there
         self._said: set[str] = set()  # since the last record
         self._clocks_said = False
         self._consumer.subscribe([url.topic], on_revoke=self._on_revoke, on_lost=self._on_lost)
@@ -115,6 +116,7 @@ class KafkaFeed:
             messages = self._consumer.consume(asked, _MORE)
         for error in self._heard.take():
             self._hear(error)
+        self._begin()
         if not records:
             return None
         self._said.clear()
@@ -142,26 +144,32 @@ class KafkaFeed:
     def _hear(self, error: KafkaError, partition: int | None = None, offset: int | None = None) -> None:
         """Raises what nobody here can wait for."""
         if error.name() == "_AUTO_OFFSET_RESET" and partition is not None:
-            self._begin(partition, offset)
-        elif error.fatal() or error.name().endswith("AUTHORIZATION_FAILED"):
+            self._to_begin(partition, offset)
+        elif error.name() == "_FATAL" or error.name().endswith("AUTHORIZATION_FAILED"):
             raise translated(error, self._url)
         elif error.name() in MISSING:
             self._say_once(f"{self._cluster.missing(self._url.topic)}; waiting for it")
         else:
             self._say_once(f"Kafka: {self._url.without_secrets(error.str())} ({error.name()}); going on")
 
-    def _begin(self, partition: int, offset: int | None) -> None:
-        """Go to the beginning of a partition; `offset` is where it was to go on, None when it was never read."""
+    def _to_begin(self, partition: int, offset: int | None) -> None:
+        """A partition is to be read from its beginning; `offset` is where it was to go on, None: it was never read."""
         if offset is not None and offset >= 0:
             self._say(
                 f"partition {partition} of {self._url.topic} does not hold offset {offset}, where it was to go on: "
                 "what stood there was deleted before it was folded (see retention.ms), or the topic was made anew; "
                 "going on from its beginning"
             )
-        beginning = TopicPartition(self._url.topic, partition, OFFSET_BEGINNING)
-        if partition in {each.partition for each in self._consumer.assignment()}:
-            self._consumer.incremental_unassign([beginning])
-            self._consumer.incremental_assign([beginning])
+        self._beginning.add(partition)
+
+    def _begin(self) -> None:
+        """Go to the beginnings, of all partitions at once: one after the other takes a second each."""
+        mine = self._beginning & {each.partition for each in self._consumer.assignment()}
+        self._beginning.clear()
+        if mine:
+            beginnings = [TopicPartition(self._url.topic, partition, OFFSET_BEGINNING) for partition in sorted(mine)]
+            self._consumer.incremental_unassign(beginnings)
+            self._consumer.incremental_assign(beginnings)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._commits.forget([each.partition for each in partitions])

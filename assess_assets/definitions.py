@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assess_assets.archive import archived_attempts, cleared_attempts, hot_attempts
+from assess_assets.balance import balance_sheet
 from assess_assets.exhausts import response_exhaust, score_exhaust
 from assess_assets.resources import Lakehouse
 from assess_assets.schedules import archive_closed_weeks, archive_job, clear_job, clear_verified_weeks
@@ -10,7 +11,15 @@ from assess_assets.sensors import register_slices_and_batches
 from assess_assets.weekly import weekly_activity
 
 defs = dg.Definitions(
-    assets=[hot_attempts, archived_attempts, cleared_attempts, response_exhaust, score_exhaust, weekly_activity],
+    assets=[
+        hot_attempts,
+        archived_attempts,
+        cleared_attempts,
+        balance_sheet,
+        response_exhaust,
+        score_exhaust,
+        weekly_activity,
+    ],
     jobs=[archive_job, clear_job],
     schedules=[archive_closed_weeks, clear_verified_weeks],
     sensors=[register_slices_and_batches],

@@ -105,10 +105,20 @@ class Sheet(NamedTuple):
     log: LogSheet | None = None
 
     @property
+    def wrong(self) -> dict[What, int]:
+        """How many versions and events stand on one side alone."""
+        log = self.log or LogSheet(0, 0, 0, 0)
+        return {
+            What.MISSING: self.missing,
+            What.UNNAMED: self.unnamed,
+            What.NOT_STORED: log.not_stored,
+            What.TOO_MANY: log.too_many,
+        }
+
+    @property
     def balanced(self) -> bool:
-        """Whether nothing stands on one side alone."""
-        against_log = self.log is not None and (self.log.too_many or self.log.not_stored)
-        return not (self.missing or self.unnamed or against_log)
+        """Whether nothing does."""
+        return not any(self.wrong.values())
 
 
 NUMBERS: Final = ("named", "hot_only", "lake_only", "both", "missing", "unnamed", "failed")
@@ -210,14 +220,13 @@ def total(sheets: Sequence[Sheet]) -> Sheet:
 def balance(
     stores: Stores,
     ledger: Ledger,
-    batch_ids: Sequence[str] = (),
     *,
     against_log: bool = False,
     wait: Callable[[float], None] = time.sleep,
 ) -> Balance:
-    """Draw up the balance of these batches (of all, when none are named): one scan of the maps, whatever their number.
+    """Draw up the balance of the batches that the ledger was opened for: one scan of the maps, whatever their number.
 
-    `ledger` was opened for the same batches. Raises `UnknownBatch`, `StoreUnavailable`, `BadLog`.
+    Raises `StoreUnavailable`, `BadLog`, `NotOurTable`.
     """
     retained = stores.log.retained() if against_log else None
     ledger.set_aside(map(_set_aside, stores.hot.failed()))
@@ -228,9 +237,7 @@ def balance(
             break
     if retained is not None:
         ledger.close_log(_read(retained, ledger))
-    found = Balance(ledger.sheets(), unreadable)
-    _require_known(stores, batch_ids, found)
-    return found
+    return Balance(ledger.sheets(), unreadable)
 
 
 def _set_aside(event: FailedEvent) -> SetAside:
@@ -296,14 +303,20 @@ def _logged(part: Part, retained: Retained) -> Iterator[Logged]:
                 yield Logged(place, folded, batch_of(record.raw), event.received_at, None)
 
 
-def _require_known(stores: Stores, batch_ids: Sequence[str], found: Balance) -> None:
-    seen = {sheet.batch_id for sheet in found.sheets if any(getattr(sheet, name) for name in NUMBERS)}
-    unknown = sorted(set(batch_ids) - seen)
-    if unknown:
-        unknown = sorted(set(unknown) - {slice_.batch_id for slice_ in known(stores)})
-    if unknown:
-        named = ", ".join(map(repr, unknown[:5]))
-        raise UnknownBatch(f"no store knows the batch {named}; `assess slices` lists what there is")
+def unknown(found: Balance, stores: Stores) -> list[str]:
+    """The batches of a balance that no store knows."""
+    empty = {sheet.batch_id for sheet in found.sheets if sheet.batch_id and not any(_numbers(sheet))}
+    return sorted(empty - {slice_.batch_id for slice_ in known(stores)}) if empty else []
+
+
+def _numbers(sheet: Sheet) -> list[int]:
+    return [*(getattr(sheet, name) for name in NUMBERS), *(sheet.log or ())]
+
+
+def require_known(found: Balance, stores: Stores) -> None:
+    """Raises `UnknownBatch` naming the batches of a balance that no store knows."""
+    if batches := unknown(found, stores):
+        raise UnknownBatch(f"no store knows {', '.join(map(repr, batches[:5]))}; `assess slices` lists what there is")
 
 
 def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -313,27 +326,22 @@ def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield some
 
 
+_ADVICE: Final = {
+    What.MISSING: "named by a summary and in neither tier: restore the hot store, or the lake's files, from a backup, "
+    "or write again what the log holds: assess ingest --repair",
+    What.UNNAMED: "written, not yet named: a writer was killed between row and entry, or is at it; nothing is lost, "
+    "and all is named when the log is read again: assess ingest --repair",
+    What.NOT_STORED: "passed by the stream, neither stored nor set aside: take the log again: assess ingest --repair",
+    What.TOO_MANY: "not in the log, although it holds that time: ingested from elsewhere, or files of the log were "
+    "changed; nothing is lost",
+}
+
+
 def advice(found: Sheet) -> list[str]:
     """A sentence for each way in which a batch, or a total, does not balance: what it means, what to type."""
-    sentences = []
-    if found.missing:
-        sentences.append(
-            f"{found.missing:,} versions that the summaries name are in neither tier: restore the hot store, or the "
-            "lake's files, from a backup, or write them again from the log: assess ingest --repair"
-        )
-    if found.unnamed:
-        sentences.append(
-            f"{found.unnamed:,} versions are written, not yet named: a writer was killed between row and entry, or is "
-            "at it; nothing is lost, and they are named when their log is read again: assess ingest --repair"
-        )
-    if found.log and found.log.not_stored:
-        sentences.append(
-            f"{found.log.not_stored:,} events of the log are neither stored nor set aside: take them again: "
-            "assess ingest --repair"
-        )
-    if found.log and found.log.too_many:
-        sentences.append(
-            f"{found.log.too_many:,} versions or failed events are not in the log, although it holds that time: they "
-            "were ingested from elsewhere, or files of the log were changed; nothing is lost"
-        )
-    return sentences
+    nouns = {What.NOT_STORED: "event", What.TOO_MANY: "version or failed event"}
+    return [
+        f"{number:,} {nouns.get(what, 'version')}{'' if number == 1 else 's'} {_ADVICE[what]}"
+        for what, number in found.wrong.items()
+        if number
+    ]

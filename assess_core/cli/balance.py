@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from assess_core.balance import NUMBERS, Balance, Difference, LogSheet, Sheet, What, advice
+from assess_core.balance import NUMBERS, Balance, Difference, Sheet, What, advice, require_known
 from assess_core.balance import balance as draw_up
 from assess_core.cli.output import Row, emit_json, emit_rows, say
 from assess_core.errors import Unbalanced
@@ -35,7 +35,8 @@ def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_js
     """
     stores = open_stores(settings)
     with open_ledger(batches) as ledger:
-        found = draw_up(stores, ledger, batches, against_log=against_log)
+        found = draw_up(stores, ledger, against_log=against_log)
+        require_known(found, stores)
         if as_json:
             emit_json({**_summary(found), "differences": list(map(_row, ledger.differences()))})
         else:
@@ -63,7 +64,7 @@ def _print(found: Balance, differences: Iterable[Difference]) -> None:
     for difference in differences:
         counts[difference.what] += 1
         say(_sentence(difference))
-    for what, of in _totals(found.total).items():
+    for what, of in found.total.wrong.items():
         if of > counts[what]:
             say(f"... and {of - counts[what]:,} more {what.value}; --json names all of them")
     failed = sum(sheet.failed for sheet in found.sheets)
@@ -74,16 +75,6 @@ def _print(found: Balance, differences: Iterable[Difference]) -> None:
 def _numbers(sheet: Sheet) -> dict[str, object]:
     log = sheet.log._asdict() if sheet.log is not None else {}
     return {"batch": sheet.batch_id, **{name: getattr(sheet, name) for name in NUMBERS}, **log}
-
-
-def _totals(total: Sheet) -> dict[What, int]:
-    log = total.log or LogSheet(0, 0, 0, 0)
-    return {
-        What.MISSING: total.missing,
-        What.UNNAMED: total.unnamed,
-        What.NOT_STORED: log.not_stored,
-        What.TOO_MANY: log.too_many,
-    }
 
 
 def _row(difference: Difference) -> Row:

@@ -51,7 +51,7 @@ def test_loading_touches_no_environment_disk_or_network_and_brings_no_warning() 
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout == (
-        "['archived_attempts', 'cleared_attempts', 'hot_attempts', "
+        "['archived_attempts', 'balance_sheet', 'cleared_attempts', 'hot_attempts', "
         "'response_exhaust', 'score_exhaust', 'weekly_activity']\n"
     )
 

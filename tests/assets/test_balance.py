@@ -1,0 +1,100 @@
+"""The balance sheet of batches in Dagster: numbers for each, and one check that says what to type."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assess_core.ports import HotStore
+from assess_core.stores.sqlite import SqliteHot
+from tests.assets.conftest import Dagster
+from tests.factories import RECEIVED, WEEK, event
+from tests.loop import put_away
+
+
+@pytest.fixture
+def two_batches(dagster: Dagster) -> Dagster:
+    """Three versions in batch `b1`, one in `b2`, both batches registered."""
+    dagster.ingest([event(), event(user="u2"), event(attempt="t2"), event(batch="b2")], RECEIVED)
+    dagster.register("batches", ["b1", "b2"])
+    return dagster
+
+
+def numbers(result: dg.ExecuteInProcessResult, batch: str) -> dict[str, Any]:
+    """What the sheet of a batch shows."""
+    [found] = [
+        each.materialization.metadata
+        for each in result.get_asset_materialization_events()
+        if each.materialization.partition == batch
+    ]
+    return {name: value.value for name, value in found.items()}
+
+
+def check(result: dg.ExecuteInProcessResult) -> Any:
+    [evaluation] = result.get_asset_check_evaluations()
+    return evaluation
+
+
+def test_the_sheets_of_all_batches_of_a_run_add_up(two_batches: Dagster) -> None:
+    put_away(two_batches.stores)
+    two_batches.ingest([event(user="u3")], RECEIVED + WEEK)
+
+    result = two_batches.materialize("balance_sheet", "b1", "b2")
+
+    assert result.success
+    first, second = numbers(result, "b1"), numbers(result, "b2")
+    assert (first["named"], first["hot_only"], first["lake_only"], first["missing"]) == (4, 1, 3, 0)
+    assert (second["named"], second["lake_only"], second["balanced"]) == (1, 1, True)
+    assert check(result).passed
+    assert check(result).metadata["named"].value == 5
+
+
+def test_a_lost_row_fails_the_check_which_names_it_and_says_what_to_type(two_batches: Dagster) -> None:
+    lost = next(row for row in _rows(two_batches.stores.hot) if row.key.attempt_id == "t2")
+    two_batches.stores.hot.delete([lost])
+
+    result = two_batches.materialize("balance_sheet", "b1", "b2")
+
+    assert result.success  # the sheet was drawn up; the check says that it does not balance
+    found = check(result)
+    assert (found.passed, found.severity, found.blocking) == (False, dg.AssetCheckSeverity.ERROR, False)
+    assert "1 of 2 batches do not balance" in found.description
+    assert "assess ingest --repair" in found.metadata["what to type"].value
+    [record] = found.metadata["differences"].records
+    assert (record.data["what"], record.data["batch"], record.data["slice"]) == ("missing", "b1", "b1|2024-W05")
+    assert (record.data["learner"], record.data["attempt"]) == ("u1", "t2")
+    assert (numbers(result, "b1")["balanced"], numbers(result, "b2")["balanced"]) == (False, True)
+    assert "assess ingest --repair" in numbers(result, "b1")["what to type"]
+
+
+def test_many_batches_in_one_run_take_one_scan_of_the_maps(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = [f"b{number}" for number in range(20)]
+    dagster.ingest([event(batch=batch) for batch in batches], RECEIVED)
+    dagster.register("batches", batches)
+    scans = []
+    whole = SqliteHot.all_learners
+
+    def counted(self: SqliteHot) -> Any:
+        scans.append(self)
+        return whole(self)
+
+    monkeypatch.setattr(SqliteHot, "all_learners", counted)
+
+    result = dagster.materialize("balance_sheet", batches[0], batches[-1])
+
+    assert len(scans) == 1
+    assert all(numbers(result, batch)["named"] == 1 for batch in batches)
+
+
+def test_a_batch_that_no_store_knows_is_refused_and_the_others_are_drawn_up(two_batches: Dagster) -> None:
+    two_batches.register("batches", ["b3"])
+
+    result = two_batches.materialize("balance_sheet", "b1", "b3")
+
+    assert not result.success
+    assert "b3: no store knows this batch" in two_batches.why(result)
+    assert numbers(result, "b1")["named"] == 3
+
+
+def _rows(hot: HotStore) -> list[Any]:
+    return [entry.row_key for _, learner in hot.all_learners() for entry in learner.entries]

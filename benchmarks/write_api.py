@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -153,18 +153,22 @@ def serve_without_log() -> None:
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
-def _rates(settings: Settings, messages: Sequence[Message]) -> list[float]:
-    intake = open_log(settings, open_hot(settings)[1]).intake()
-    try:
-        limit = asyncio.run(_bare(intake, messages))
-    finally:
-        intake.close()
-    with _server("-m", "graphql_api", "--port", "0", settings=settings) as port:
-        ours = asyncio.run(_over_http(port, messages))
+def _rates(settings: Settings, messages: Sequence[Message]) -> Measured:
     alone = "from benchmarks.write_api import serve_without_log; serve_without_log()"
-    with _server("-c", alone, settings=settings) as port:
-        http = asyncio.run(_over_http(port, messages))
-    return [ours, limit, http]
+    with (
+        closing(open_log(settings, open_hot(settings)[1]).intake()) as intake,
+        _server("-m", "graphql_api", "--port", "0", settings=settings) as port,
+        _server("-c", alone, settings=settings) as without_log,
+    ):
+        turns = [
+            (
+                asyncio.run(_over_http(port, messages)),
+                asyncio.run(_bare(intake, messages)),
+                asyncio.run(_over_http(without_log, messages)),
+            )
+            for _ in range(_ROUNDS)
+        ]
+    return Measured(*map(median, zip(*turns, strict=True)))
 
 
 def main(requests: int = 10_000, log: str = "") -> Measured:
@@ -173,7 +177,7 @@ def main(requests: int = 10_000, log: str = "") -> Measured:
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         env: dict[str, Any] = {"ASSESS_LOG": log}
         settings = Settings.from_env(env, str(Path(folder) / "home"))
-        found = Measured(*map(median, zip(*(_rates(settings, messages) for _ in range(_ROUNDS)), strict=True)))
+        found = _rates(settings, messages)
     print(
         f"write API: {found.ours:,.0f} requests/s acknowledged, {_CONNECTIONS} at a time, limit (the log with nothing "
         f"around it) {found.limit:,.0f}/s, {found.ratio:.2f} of the limit; HTTP without a log {found.http:,.0f}/s"

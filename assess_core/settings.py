@@ -28,7 +28,8 @@ class Settings(NamedTuple):
     grace: int
     """`ASSESS_GRACE`: how long after its end a week stays open, in ms (default `1d`)."""
     facts: str
-    """`ASSESS_FACTS`: the file of what is known of courses, assessments and batches (default: nothing is known)."""
+    """`ASSESS_FACTS`: a file of what is known of courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
+    Sunbird's batches (default: nothing is known)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:

@@ -11,7 +11,7 @@ from assess_core.errors import BadSettings
 from assess_core.facts import Facts, FactsFile
 from assess_core.lake import Lake
 from assess_core.ports import Exhausts, HotStore, Log, Positions, Say, Schema, Stores
-from assess_core.settings import Settings
+from assess_core.settings import Settings, hidden
 from assess_core.weekly import WeeklyTable
 
 if TYPE_CHECKING:
@@ -119,12 +119,17 @@ def open_log(settings: Settings, positions: Positions) -> Log:
 def open_facts(where: str, say: Say) -> Facts | None:
     """What is known of courses, assessments and batches; None where `where` is empty: nothing. `say` hears of changes.
 
-    Raises `BadFacts`, `BadSettings`.
+    Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
     """
     if not where:
         return None
+    if where.startswith("cassandra://"):
+        with _servers("ASSESS_FACTS"):
+            from assess_core.stores.cassandra_facts import CassandraFacts
+
+        return CassandraFacts(where)
     if "://" in where:
-        raise BadSettings(f"ASSESS_FACTS: {where!r} is not a file; write a path")
+        raise BadSettings(f"ASSESS_FACTS: {hidden(where)!r} holds no facts; write a file or cassandra://HOST/KEYSPACE")
     return FactsFile(Path(where), say)
 
 

@@ -47,7 +47,7 @@ class KafkaLog:
         return KafkaFeed(self._url, self._cluster, say, worker)
 
     def retained(self) -> Retained:
-        return retained(self._url, self.lag())
+        return retained(self._url, self.lag)
 
     def intake(self) -> Intake:
         from assess_core.stores.kafka_intake import KafkaIntake

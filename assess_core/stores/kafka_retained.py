@@ -1,7 +1,7 @@
 """All that a topic still holds, read beside the stream."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
@@ -27,10 +27,17 @@ _READER: Final[dict[str, object]] = {
 }
 
 
-def retained(url: KafkaUrl, partitions: list[Lag]) -> Retained:
-    """What the partitions hold up to the ends that are given; nothing is committed."""
-    folded = {(url.topic, each.partition): each.next for each in partitions}
-    return Retained(folded, (Part(each.start > 0, _read(url, each)) for each in partitions))
+def retained(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Retained:
+    """The positions now, and the partitions up to their ends when they are read; nothing is committed.
+
+    Between the two whoever compares reads the stores: what the stream stores meanwhile must be in what is read here.
+    """
+    return Retained({(url.topic, each.partition): each.next for each in lag()}, _parts(url, lag))
+
+
+def _parts(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Iterator[Part]:
+    for each in lag():
+        yield Part(each.start > 0, _read(url, each))
 
 
 def _read(url: KafkaUrl, partition: Lag) -> Iterator[Batch]:

@@ -244,5 +244,5 @@ def test_all_that_is_retained_is_read_beside_the_stream(topic: Topic, follow: Ca
     parts = [(part.cut, [*part.batches]) for part in retained.parts]
     assert [cut for cut, _ in parts] == [False, True, False, False]
     offsets = [[record.offset for batch in batches for record in batch.records] for _, batches in parts]
-    assert offsets == [[*range(1500)], [*range(100, 1500)], [*range(1500)], []]
+    assert offsets == [[*range(1501)], [*range(100, 1500)], [*range(1500)], []]
     assert topic.log.lag()[2].committed == 7

@@ -34,8 +34,8 @@ class CassandraFacts:
         except NotOurTable as error:
             keyspace = self._connection.place.keyspace
             raise BadSettings(
-                f"ASSESS_FACTS: keyspace {keyspace!r} has no table course_batch with courseid, batchid and status; name "
-                "the one of Sunbird's courses"
+                f"ASSESS_FACTS: keyspace {keyspace!r} has no table course_batch with courseid, batchid and status; "
+                "name the one of Sunbird's courses"
             ) from error
         self._known: dict[tuple[str, str], _Known] = {}
 

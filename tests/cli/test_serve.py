@@ -60,6 +60,18 @@ def asked(port: int) -> object:
         return json.load(response)
 
 
+def submitted(port: int, message: object) -> object:
+    """The result of sending an attempt to the write API."""
+    request = urllib.request.Request(
+        f"http://{HOST}:{port}/v1/content/state/update",
+        json.dumps({"request": {"assessments": [message]}}).encode(),
+        {"content-type": "application/json"},
+        method="PATCH",
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)["result"]
+
+
 def of_home(home: Path) -> dict[int, str]:
     """The processes that work for this home folder: only they have it in their environment."""
     mark = f"ASSESS_HOME={home}".encode()
@@ -73,12 +85,14 @@ def of_home(home: Path) -> dict[int, str]:
     return found
 
 
-def test_up_reads_the_log_answers_and_stops_at_one_signal(tmp_path: Path) -> None:
+def test_up_reads_the_log_takes_attempts_answers_and_stops_at_one_signal(tmp_path: Path) -> None:
     api_port = free_port(0)
     with running(tmp_path, *UP, "--api-port", str(api_port)) as (process, lines):
         until("everything is up", lines)
         (tmp_path / "log" / "today.jsonl").write_bytes(line(event(batch="b1")) + b"\n")
         assert within(10, lambda: asked(api_port) == {"data": {"slices": [{"id": "b1|2024-W05"}]}})
+        assert '"b2": "SUCCESS"' in json.dumps(submitted(api_port, event(batch="b2")))
+        assert within(10, lambda: "b2|" in json.dumps(asked(api_port)))
 
         process.send_signal(signal.SIGINT)
         said = lines.read()

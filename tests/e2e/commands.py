@@ -4,10 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+
+import boto3
+
+from assess_core.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 ASSESS: Final = [sys.executable, "-m", "assess_core"]
@@ -16,20 +20,28 @@ LATER: Final = ("--closed", "--as-of", "2099-01-01")
 
 
 class Commands:
-    """`assess` at a home folder; every command is a process of its own, run in `folder`."""
+    """`assess` at a home folder; every command is a process of its own, run in `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    `servers` are the variables that name servers; without them everything is embedded.
+    """
+
+    def __init__(self, folder: Path, servers: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.home = folder / "home"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
+        self.env = {**inherited, "PYTHONPATH": str(ROOT), **(servers or {})}
+
+    @property
+    def settings(self) -> Settings:
+        """What the commands work with."""
+        return Settings.from_env(self.env, str(self.home))
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command; its output is read when it ends."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
-        env["PYTHONPATH"] = str(ROOT)
         command = [*ASSESS, "--home", str(self.home), *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            command, cwd=self.folder, env=env, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
+            command, cwd=self.folder, env=self.env, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
         )
 
     def run(self, *arguments: str) -> str:
@@ -53,10 +65,25 @@ class Commands:
         """The bytes of both reports of each batch."""
         kinds = ("response", "score")
         return {
-            (batch, kind): Path(self.run("exhaust", batch, "--report", kind).strip()).read_bytes()
+            (batch, kind): self._read(self.run("exhaust", batch, "--report", kind).strip())
             for batch in batches
             for kind in kinds
         }
+
+    def _read(self, url: str) -> bytes:
+        """The bytes of a report: a path, or an object of the object store."""
+        if not url.startswith("s3://"):
+            return Path(url).read_bytes()
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.env["AWS_ENDPOINT_URL"],
+            region_name=self.env["AWS_REGION"],
+            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+        )
+        found: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return found
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """The tables that housekeeping must not change."""

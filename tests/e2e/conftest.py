@@ -1,0 +1,34 @@
+"""Installations for the loop: embedded, and on servers of this run."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.commands import Commands
+from tests.e2e.servers import create_topics
+from tests.servers import S3
+
+
+@pytest.fixture
+def assess(tmp_path: Path) -> Commands:
+    """Everything embedded."""
+    return Commands(tmp_path)
+
+
+@pytest.fixture
+def on_servers(tmp_path: Path, cassandra_url: str, kafka_brokers: str, s3: S3) -> Commands:
+    """The same commands on Cassandra, Kafka and S3; a keyspace, topic and prefix of their own."""
+    name = f"e2e_{uuid4().hex[:12]}"
+    create_topics(kafka_brokers, name, f"{name}.failed")
+    servers = {
+        **s3.env,
+        "ASSESS_HOT_STORE": f"{cassandra_url}/{name}",
+        "ASSESS_LOG": f"kafka://{kafka_brokers}/{name}?group={name}",
+        "ASSESS_LAKE": f"{s3.root}/{name}/lake",
+        "ASSESS_EXHAUSTS": f"{s3.root}/{name}/exhausts",
+    }
+    (tmp_path / "servers").mkdir()
+    commands = Commands(tmp_path / "servers", servers)
+    commands.run("schema", "apply")
+    return commands

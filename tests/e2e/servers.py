@@ -1,0 +1,184 @@
+"""What the loop on servers needs besides the loop: topics, a sender, a follower, and the log as it was received."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import httpx
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from assess_core.errors import StoreUnavailable
+from assess_core.samples import sample_events
+from assess_core.wiring import open_stores
+from tests.e2e.commands import Commands
+
+PARTITIONS: Final = 4
+PATIENCE: Final = 120.0  # seconds; what is waited for takes some of them
+_REQUEST: Final = 5  # assessments that a client sends at once
+
+
+class Received(NamedTuple):
+    """A record of the topic."""
+
+    partition: int
+    offset: int
+    at: int
+    value: bytes
+
+    @property
+    def line(self) -> bytes:
+        """As a line of an embedded log, with its receipt."""
+        return b'{"receivedAt":%d,"value":%b}' % (self.at, self.value)
+
+
+def create_topics(brokers: str, *names: str) -> None:
+    """Topics whose records carry the broker's time."""
+    admin = AdminClient({"bootstrap.servers": brokers})
+    config = {"message.timestamp.type": "LogAppendTime"}
+    topics = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=1, config=config) for name in names]
+    for future in admin.create_topics(topics, request_timeout=30).values():
+        future.result(30)
+
+
+def sample_items(events: int, seed: int = 0) -> list[dict[str, Any]]:
+    """The sample events that a client of Sunbird could send, each once as it stands in the log."""
+    lines = [line for line in sample_events(events, seed) if not line.startswith(b"{nonsense")]
+    items = []
+    for line in lines:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            continue
+        item = message.get("value", message) if isinstance(message, dict) else None
+        if isinstance(item, dict) and _is_complete(item):
+            items.append(item)
+    return items
+
+
+def _is_complete(item: dict[str, Any]) -> bool:
+    ids = ("userId", "courseId", "batchId", "contentId", "attemptId")
+    return all(isinstance(item.get(name), str) and item[name].strip() for name in ids) and (
+        "assessmentTs" in item and isinstance(item.get("events"), list)
+    )
+
+
+@contextmanager
+def api(assess: Commands) -> Iterator[httpx.Client]:
+    """`assess api` on a free port."""
+    process = assess.start("api", "--port", "0")
+    assert process.stderr is not None
+    try:
+        for said in process.stderr:
+            if said.startswith("API on "):
+                address = said.split()[2].removesuffix("/graphiql")
+                break
+        else:
+            raise AssertionError("the API did not start")
+        with httpx.Client(base_url=address, timeout=PATIENCE) as client:
+            yield client
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def send(client: httpx.Client, items: Sequence[dict[str, Any]]) -> None:
+    """Send items as an app does, some at once; each must be acknowledged."""
+    for start in range(0, len(items), _REQUEST):
+        some = items[start : start + _REQUEST]
+        body = {"request": {"userId": some[0]["userId"], "assessments": some}}
+        answer = client.patch("/v1/content/state/update", json=body)
+        assert answer.status_code == 200, answer.text
+        result = answer.json()["result"]
+        assert all(result[item["batchId"]] == "SUCCESS" for item in some), result
+
+
+def produce(brokers: str, topic: str, values: Iterable[bytes]) -> None:
+    """Write records straight into the topic."""
+    producer = Producer({"bootstrap.servers": brokers, "acks": "all"})
+    for number, value in enumerate(values):
+        producer.produce(topic, value, key=str(number))
+        producer.poll(0)
+    assert producer.flush(PATIENCE) == 0
+
+
+def received(brokers: str, topic: str) -> list[Received]:
+    """All records of the topic, by partition and offset."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "reader", "enable.partition.eof": True})
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
+    found, ended = list[Received](), set[int]()
+    while len(ended) < PARTITIONS:
+        message = consumer.poll(PATIENCE)
+        assert message is not None, "the broker does not answer"
+        if message.error():
+            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()  # noqa: SLF001 its public name
+            ended.add(message.partition())
+        else:
+            _, at = message.timestamp()
+            found.append(Received(message.partition(), message.offset(), at, message.value()))
+    consumer.close()
+    return sorted(found)
+
+
+@contextmanager
+def following(assess: Commands, log: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    """`python -m stream tail`; killed at the end if it still runs."""
+    env = {**assess.env, **assess.settings.env(), **({"ASSESS_LOG": log} if log else {})}
+    with (assess.folder / "stream.log").open("ab") as said:
+        process = subprocess.Popen([sys.executable, "-m", "stream", "tail"], env=env, stderr=said)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Look again and again until it is so."""
+    until = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < until, "it did not become true"
+        time.sleep(0.1)
+
+
+@contextmanager
+def environment(assess: Commands) -> Iterator[None]:
+    """What the AWS libraries read, in this process too."""
+    kept = dict(os.environ)
+    os.environ |= {name: value for name, value in assess.env.items() if name.startswith("AWS_")}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= kept
+
+
+def wait_until_read(assess: Commands, log: str | None = None) -> None:
+    """Until the stream has folded all that is in the log."""
+    settings = assess.settings if log is None else assess.settings._replace(log=log)
+    with environment(assess):
+        stores = open_stores(settings)
+
+        def read() -> bool:
+            try:
+                return stores.log.unread() is None
+            except StoreUnavailable:
+                return False
+
+        wait_until(read)
+
+
+def twin(folder: Path, log: Sequence[Received]) -> Commands:
+    """An embedded installation that read the same log, receipts included."""
+    embedded = Commands(folder)
+    folder.mkdir()
+    (folder / "events.jsonl").write_bytes(b"".join(record.line + b"\n" for record in log))
+    embedded.run("ingest", "events.jsonl")
+    return embedded

@@ -1,0 +1,47 @@
+"""Three Cassandra nodes, every row on each: the loop runs on while one of them is dead, and nobody notices."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+from tests.e2e.commands import Commands, printed
+from tests.e2e.servers import create_topics, following, produce, received, sample_items, wait_until_read
+from tests.e2e.test_servers import failed_in, failed_of, wanted_of, without_failed
+from tests.servers import instance
+
+
+def test_a_node_dies_under_the_loop_and_comes_back_and_nothing_is_lost_or_double(
+    tmp_path: Path, kafka_brokers: str
+) -> None:
+    topic = f"cluster_{uuid4().hex[:12]}"
+    create_topics(kafka_brokers, topic, f"{topic}.failed")
+    values = [json.dumps(item).encode() for item in sample_items(3000, seed=11)]
+    thirds = [values[part::3] for part in range(3)]  # every third: later parts submit attempts of the first again
+    with instance(tmp_path / "nodes", "cassandra", nodes=3) as cluster:
+        servers = {**cluster.env, "ASSESS_LOG": f"kafka://{kafka_brokers}/{topic}?group={topic}"}
+        (tmp_path / "assess").mkdir()
+        assess = Commands(tmp_path / "assess", servers)
+        assess.run("schema", "apply", "--replication", "3")
+        with following(assess):
+            produce(kafka_brokers, topic, thirds[0])
+            wait_until_read(assess)
+            batches = sorted({slice_["batch_id"] for slice_ in assess.table("slices")})
+
+            produce(kafka_brokers, topic, thirds[1])
+            cluster.kill("cassandra-2")
+            wait_until_read(assess)
+            before = assess.tables(), assess.reports(batches)
+            assess.put_away()
+            assert (assess.tables(), assess.reports(batches)) == before
+
+            produce(kafka_brokers, topic, thirds[2])
+            cluster.up()
+            wait_until_read(assess)
+            cluster.kill("cassandra-3")  # what one node missed, the others have
+            assess.put_away()
+
+        log, tables = received(kafka_brokers, topic), assess.tables()
+        wanted = wanted_of(log)
+        assert without_failed(tables) == without_failed(printed(wanted))
+        assert failed_in(tables) == failed_of(log, wanted), "no event failed because a node was away"
+        assert assess.table("attempts", "--tier", "hot") == []

@@ -1,0 +1,55 @@
+"""Servers that go away and come back: the stream waits, goes on, and loses nothing; nothing fails that is not bad."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.commands import Commands, printed
+from tests.e2e.servers import create_topics, following, produce, received, sample_items, wait_until_read
+from tests.e2e.test_servers import failed_in, failed_of, wanted_of, without_failed
+from tests.servers import Instance, instance
+
+AWAY = 30.0  # seconds
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Instance]:
+    """Cassandra and Kafka of this test alone, so that they may be killed."""
+    with instance(tmp_path / "servers", "cassandra", "kafka") as own:
+        yield own
+
+
+@pytest.mark.parametrize("name", ["kafka", "cassandra-1"])
+def test_a_server_that_is_killed_and_away_for_half_a_minute_costs_time_and_nothing_else(
+    servers: Instance, tmp_path: Path, name: str
+) -> None:
+    topic = f"outage_{uuid4().hex[:12]}"
+    brokers = servers.env["ASSESS_LOG"].removeprefix("kafka://").partition("/")[0]
+    create_topics(brokers, topic, f"{topic}.failed")
+    (tmp_path / "assess").mkdir()
+    log_of = {"ASSESS_LOG": f"kafka://{brokers}/{topic}?group={topic}"}
+    assess = Commands(tmp_path / "assess", {**servers.env, **log_of, "ASSESS_LAKE": "", "ASSESS_EXHAUSTS": ""})
+    assess.run("schema", "apply")
+    values = [json.dumps(item).encode() for item in sample_items(2000, seed=9)]
+    with following(assess) as stream:
+        produce(brokers, topic, values[:1000])
+        wait_until_read(assess)
+        if name != "kafka":
+            produce(brokers, topic, values[1000:])
+        servers.kill(name)
+        time.sleep(AWAY)
+        assert stream.poll() is None, "it waits"
+        servers.up()
+        if name == "kafka":
+            produce(brokers, topic, values[1000:])
+        wait_until_read(assess)
+
+    log, tables = received(brokers, topic), assess.tables()
+    wanted = wanted_of(log)
+    assert len(log) == len(values)
+    assert without_failed(tables) == without_failed(printed(wanted))
+    assert failed_in(tables) == failed_of(log, wanted)

@@ -1,0 +1,132 @@
+"""The whole loop on Cassandra, Kafka and S3: what it shows equals the oracle's tables, and an embedded twin's files."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from assess_core.stores.cassandra import CassandraHot
+from tests import oracle
+from tests.e2e.commands import Commands, printed
+from tests.e2e.servers import (
+    Received,
+    api,
+    following,
+    produce,
+    received,
+    sample_items,
+    send,
+    twin,
+    wait_until,
+    wait_until_read,
+)
+
+POISON = [b"{nonsense", b'{"userId": 5}', b""]
+
+
+def topic_of(assess: Commands) -> tuple[str, str]:
+    """The brokers and the topic of an installation."""
+    parts = urlsplit(assess.settings.log)
+    return parts.netloc, parts.path.removeprefix("/")
+
+
+def wanted_of(log: list[Received]) -> dict[str, Any]:
+    """The oracle's tables of a topic; where its failed events stand is said by `failed_of`."""
+    return oracle.tables([("events.jsonl", number, record.line) for number, record in enumerate(log, 1)])
+
+
+def failed_of(log: list[Received], wanted: dict[str, Any]) -> list[tuple[int, int, str]]:
+    """Partition, offset and value of the records that the oracle sets aside."""
+    failed = sorted(log[number - 1] for _, number, _ in wanted["failed"])
+    return [(record.partition, record.offset, record.value.decode()) for record in failed]
+
+
+def failed_in(tables: dict[str, Any]) -> list[tuple[int, int, str]]:
+    """The same of what is printed."""
+    return [(row["partition"], row["offset"], row["raw"]) for row in tables["failed"]]
+
+
+def test_from_http_requests_to_reports_and_every_byte_as_embedded(on_servers: Commands, tmp_path: Path) -> None:
+    assess = on_servers
+    brokers, topic = topic_of(assess)
+    items = sample_items(300, seed=3)
+    with api(assess) as client, following(assess):
+        send(client, items)
+        produce(brokers, topic, POISON)
+        wait_until_read(assess)
+        log = received(brokers, topic)
+        sent = [record for record in log if record.value not in POISON]
+        wanted = wanted_of(log)
+        batches = sorted({key[2] for key in wanted["attempts"]})
+        user, assessment, course, batch = min(wanted["summaries"])
+        asked = {"userId": user, "assessmentId": assessment, "courseId": course, "batchId": batch}
+
+        def score() -> object:
+            return client.post("/v2/view/assess/read", json={"request": asked}).json()["result"]
+
+        tables, reports, scored = assess.tables(), assess.reports(batches), score()
+        embedded = twin(tmp_path / "embedded", sent)
+
+        assert sorted(json.loads(record.value)["attemptId"] for record in sent) == sorted(
+            item["attemptId"] for item in items
+        )
+        assert without_failed(tables) == without_failed(printed(wanted))
+        assert failed_in(tables) == failed_of(log, wanted)
+        assert {row["topic"] for row in tables["failed"]} == {topic}
+        assert without_failed(tables) == without_failed(embedded.tables())
+        assert reports == embedded.reports(batches)
+
+        versions = sum(map(len, wanted["attempts"].values()))
+        archived, verified, cleared = assess.put_away()
+
+        assert sum(slice_["appended"] for slice_ in archived) == versions
+        assert sum(slice_["versions"] for slice_ in verified) == versions
+        assert sum(slice_["cleared"] for slice_ in cleared) == versions
+
+    again = assess.settings.log.replace("?group=", "?group=again_")
+    with api(assess) as client, following(assess, again):
+        wait_until_read(assess, again)
+
+        assert assess.table("attempts", "--tier", "hot") == []
+        assert assess.tables() == tables
+        assert assess.reports(batches) == reports
+        assert score() == scored
+
+
+def without_failed(tables: dict[str, Any]) -> dict[str, Any]:
+    return {name: rows for name, rows in tables.items() if name != "failed"}
+
+
+def test_two_streams_on_four_partitions_killed_in_turn_leave_the_oracles_tables(on_servers: Commands) -> None:
+    assess = on_servers
+    brokers, topic = topic_of(assess)
+    values = [json.dumps(item).encode() for item in sample_items(6000, seed=5)]
+    hot = CassandraHot(assess.settings.hot_store)
+
+    def rows() -> int:
+        return sum(map(hot.count, hot.slices()))
+
+    def more_than(stored: int) -> bool:
+        return rows() > stored
+
+    produce(brokers, topic, values[:3000])
+    with following(assess) as first, following(assess) as second:
+        wait_until(lambda: more_than(0))
+        first.kill()
+        produce(brokers, topic, values[3000:])
+        time.sleep(3)  # the other is taking over: the group notices after six seconds
+        second.kill()
+        stored = rows()
+        with following(assess) as third, following(assess) as fourth:
+            wait_until(lambda: more_than(stored))
+            fourth.kill()
+            wait_until_read(assess)
+            third.send_signal(signal.SIGTERM)
+            assert third.wait(60) == 0
+
+    log, tables = received(brokers, topic), assess.tables()
+    wanted = wanted_of(log)
+    assert without_failed(tables) == without_failed(printed(wanted))
+    assert failed_in(tables) == failed_of(log, wanted)

@@ -116,12 +116,14 @@ def received(brokers: str, topic: str) -> list[Received]:
     while len(ended) < PARTITIONS:
         message = consumer.poll(PATIENCE)
         assert message is not None, "the broker does not answer"
-        if message.error():
-            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()  # noqa: SLF001 its public name
-            ended.add(message.partition())
+        error, partition, offset = message.error(), message.partition(), message.offset()
+        assert partition is not None
+        if error is not None:
+            assert error.code() == KafkaError._PARTITION_EOF, error  # noqa: SLF001 its public name
+            ended.add(partition)
         else:
-            _, at = message.timestamp()
-            found.append(Received(message.partition(), message.offset(), at, message.value()))
+            assert offset is not None
+            found.append(Received(partition, offset, message.timestamp()[1], message.value() or b""))
     consumer.close()
     return sorted(found)
 

@@ -20,6 +20,10 @@ class Keyspace(NamedTuple):
     url: str
 
     @property
+    def name(self) -> str:
+        return parse_url(self.url).keyspace
+
+    @property
     def schema(self) -> Schema:
         return CassandraSchema(self.url)
 

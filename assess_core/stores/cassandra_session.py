@@ -74,31 +74,32 @@ def _connect(servers: Servers) -> Session:
         speculative_execution_policy=ConstantSpeculativeExecutionPolicy(_SPECULATE_SECONDS, 2),
     )
     login = PlainTextAuthProvider(servers.user, servers.password) if servers.user is not None else None
-    cluster = Cluster(
-        list(servers.hosts),
-        auth_provider=login,
-        ssl_context=_tls(servers) if servers.tls else None,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        protocol_version=cassandra.ProtocolVersion.V5,  # or the driver tries two of another product first
-        reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0, max_attempts=None),
-        # without it a request of more than 4 kB that is waited for takes 40 ms longer
-        sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-    )
+    context = _tls(servers) if servers.tls else None
+    try:
+        cluster = Cluster(
+            list(servers.hosts),
+            auth_provider=login,
+            ssl_context=context,
+            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+            protocol_version=cassandra.ProtocolVersion.V5,  # or the driver tries two of another product first
+            reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0, max_attempts=None),
+            # without it a request of more than 4 kB that is waited for takes 40 ms longer
+            sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+    except cassandra.UnresolvableContactPoints as error:
+        raise translated(error, servers) from error
     try:
         made = cluster.connect()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 the driver raises what it met: sockets, TLS, protocol
+        centres = sorted({host.datacenter for host in cluster.metadata.all_hosts() if host.datacenter})
         cluster.shutdown()
+        if servers.dc is not None and centres and servers.dc not in centres:
+            raise BadSettings(
+                f"ASSESS_HOT_STORE: dc={servers.dc} is not a data centre of {servers}; it has {', '.join(centres)}"
+            ) from error
         raise translated(error, servers) from error
     made.client_protocol_handler = RawMaps
-    _check_dc(cluster, servers)
     return made
-
-
-def _check_dc(cluster: Cluster, servers: Servers) -> None:
-    known = sorted({host.datacenter for host in cluster.metadata.all_hosts() if host.datacenter})
-    if servers.dc is not None and servers.dc not in known:
-        cluster.shutdown()
-        raise BadSettings(f"ASSESS_HOT_STORE: dc={servers.dc} is not a data centre of {servers}; it has {known}")
 
 
 def _tls(servers: Servers) -> ssl.SSLContext:
@@ -118,9 +119,12 @@ _REFUSED: Final = (cassandra.InvalidRequest, cassandra.ConfigurationException)
 
 def translated(error: Exception, servers: Servers) -> AssessError:
     """What the driver says, as an error of ours that says what to do."""
-    causes = list(error.errors.values()) if isinstance(error, NoHostAvailable) and error.errors else [error]
+    # by host, or before the first connection a mere list of hosts
+    causes = (
+        list(error.errors.values()) if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) else []
+    )
     first = next((cause for cause in causes if isinstance(cause, Exception)), error)
-    says = " ".join(str(first).split()) or type(first).__name__
+    says = " ".join(str(first).split())
     if isinstance(first, cassandra.AuthenticationFailed):
         return BadSettings(f"ASSESS_HOT_STORE: {servers} refused the login ({says}); correct user and password")
     if isinstance(first, ssl.SSLCertVerificationError):

@@ -1,43 +1,28 @@
-"""One crash run: from a seed a log, and what happens to it, until everything is put away and compared with the oracle."""
+"""One crash run: from a seed a log and what happens to it, until everything is put away and is as the oracle says."""
 
-import json
 import random
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-from urllib.parse import quote
+from typing import Final, NamedTuple
 
 from assess_core.cli import COMMANDS
-from tests.crash import evidence
-from tests.crash.expectations import Bounds, Line, Wrong, check_response_exhaust, check_score_exhaust, check_table
+from tests.crash import evidence, tasks
+from tests.crash.expectations import Bounds, Line, Wrong
 from tests.crash.logs import make_lines
+from tests.crash.tasks import Task
 from tests.crash.workers import Worker
 
-LATER: Final = ("--closed", "--as-of", "2099-01-01")
-TABLES: Final = ("attempts", "summaries", "activity", "failed")
 _MOVES: Final = 24
 _TOGETHER: Final = 3
 """Workers that are alive at a time."""
-_REFUSED: Final = 4  # an exit code: verify or clear found something to do first, a slice is not closed
-_UNKNOWN: Final = 3
-_LOSS: Final = ("Traceback", "restore", "panicked", "neither in the hot store nor in the lake", "instead of")
-
-
-class Task(NamedTuple):
-    """What a worker is to do."""
-
-    name: str
-    commands: list[tuple[str, ...]]
-    takes: Collection[Line] = ()
-    """Lines that are folded when it ends well."""
-    fine: frozenset[int] = frozenset({0})
-    """The exit codes that say nothing bad."""
-    check: Callable[[str, Bounds], None] | None = None
-    """Looks at what it printed."""
-    effects: int = 40
-    """About as many boundaries as it has: it may die at each."""
+_EFFECT: Final = 0.005
+"""Seconds that a process works for an effect."""
+_PATIENCE: Final = 120.0
+_STEPS: Final = ("archive", "verify", "clear")
+# what no command may ever say here, where nobody but the product touches its files
+_LOSS: Final = ("Traceback", "panicked", "restore the", "neither in the hot store nor in the lake", "is damaged")
 
 
 class Started(NamedTuple):
@@ -47,126 +32,206 @@ class Started(NamedTuple):
     task: Task
     least: frozenset[Line]
     dies_at: int | None
+    """The boundary at which it is killed."""
 
 
-class Tally(NamedTuple):
+class Counts(NamedTuple):
     """What happened in a run."""
 
     workers: int
     killed: int
-    cleared: int
-    """Workers that cleared something, killed ones too."""
+    clears: int
+    """Workers that were to clear, killed ones too."""
     reads: int
-    seconds: float
+    """Tables and reports that were compared."""
 
 
 class CrashRun:
-    """A seed's run in a folder of its own; `env` names the servers, if any. Raises `Wrong`, `workers.Hangs`."""
+    """A seed's run in a folder of its own; `env` names the servers, if any.
+
+    With workers that take turns a seed does the same each time; the others' order, and the moment at which the clock
+    kills one, are the machine's. Raises `Wrong`, `workers.Hangs`.
+    """
 
     def __init__(self, seed: int, folder: Path, env: Mapping[str, str]) -> None:
-        self.chance = random.Random(seed)
-        self.folder = folder.resolve()
-        self.home = self.folder / "home"
-        self.log = self.home / "log" / "events.jsonl"
-        self.inbox = self.home / "inbox"
-        for path in (self.log.parent, self.inbox):
-            path.mkdir(parents=True)
-        prefix = f"{env.get('IDS', '')}"
-        self.env = {
-            "ASSESS_HOME": str(self.home),
-            "ASSESS_HOT_STORE": f"sqlite:///{self.home}/hot.sqlite?shards=2",
-            **{f"ASSESS_{name}": "" for name in ("LAKE", "EXHAUSTS", "LOG", "GRACE", "FACTS")},
-            **env,
-        }
-        self.to_come = make_lines(self.chance, prefix)
-        self.handed_in: list[Line] = []
-        self.in_log = 0
-        self.folded: set[Line] = set()
-        self.alive: list[Started] = []
         self.story: list[str] = []
         """What happened, a line each, for whoever reads a failure."""
-        self.ended: list[Started] = []
-        self.reads = 0
-        self.wrote_together = False
+        self._chance = random.Random(seed)
+        self._folder = folder.resolve()
+        self._home = self._folder / "home"
+        self._log = self._home / "log" / "events.jsonl"
+        self._inbox = self._home / "inbox"
+        for path in (self._log.parent, self._inbox):
+            path.mkdir(parents=True)
+        embedded = {"ASSESS_HOT_STORE": f"sqlite:///{self._home}/hot.sqlite?shards=2"}
+        defaults = {f"ASSESS_{name}": "" for name in ("LAKE", "EXHAUSTS", "LOG", "GRACE", "FACTS")}
+        self._env = {"ASSESS_HOME": str(self._home), **embedded, **defaults, **env}
+        self._to_come = make_lines(self._chance)
+        self._handed_in: list[Line] = []
+        self._in_log = 0
+        self._read_until = 0
+        """The line of the log up to which positions were committed."""
+        self._folded: set[Line] = set()
+        self._alive: list[Started] = []
+        self._ended: list[Started] = []
+        self._reads = 0
+        self._wrote_together = False
 
-    def run(self) -> Tally:
+    def run(self) -> Counts:
         """The whole run."""
-        begun = time.monotonic()
         try:
-            if self.chance.random() < 0.65:
+            if self._chance.random() < 0.6:
                 self._by_turns()
             else:
                 self._at_once()
             self._put_everything_away()
         finally:
-            for started in self.alive:
+            for started in self._alive:
                 started.worker.kill()
-        ended = [started.worker for started in self.ended]
-        cleared = sum(started.task.name in ("clear", "put-away") for started in self.ended)
-        killed = sum(worker.killed for worker in ended)
-        return Tally(len(ended), killed, cleared, self.reads, time.monotonic() - begun)
+        killed = sum(started.worker.killed for started in self._ended)
+        clears = sum(started.task.name in ("clear", "put away") for started in self._ended)
+        return Counts(len(self._ended), killed, clears, self._reads)
 
     # --- what may happen ---
 
     def _by_turns(self) -> None:
-        """One worker goes on at a time, from boundary to boundary: the same each time, deaths too."""
+        """One worker goes on at a time, from boundary to boundary; others stand still, zombies until they go on."""
         for _ in range(_MOVES):
-            kind = self.chance.choices(("start", "go", "hand in"), (4, 5, 1))[0]
+            kind = self._chance.choices(("start", "go", "hand in"), (4, 5, 1))[0]
             if kind == "hand in":
                 self._hand_in()
-            elif (kind == "start" or not self.alive) and len(self.alive) < _TOGETHER:
+            elif (kind == "start" or not self._alive) and len(self._alive) < _TOGETHER:
                 self._start(self._task(), turns=True)
-            else:
-                self._go(self.chance.choice(self.alive), self.chance.randint(1, 20))
-        self.chance.shuffle(self.alive)
-        for started in list(self.alive):
+            elif self._alive:
+                self._go(self._chance.choice(self._alive), self._chance.randint(1, 20))
+        self._chance.shuffle(self._alive)
+        for started in list(self._alive):
             if started.task.name == "tail":
                 self._stop(started)
             else:
                 self._go(started, 1000)
 
     def _at_once(self) -> None:
-        """Workers run together, as fast as they can, and are killed when it pleases them or the clock."""
+        """Workers run together, as fast as they can; some die at an effect of their own, some when it is time."""
         for _ in range(3):
-            deaths: list[tuple[float, Started]] = []
-            for _ in range(self.chance.randint(2, _TOGETHER)):
-                effects = self._small(60) if self.chance.random() < 0.3 else None
-                started = self._start(self._task(), turns=False, effects=effects)
-                if self.chance.random() < 0.4:
-                    deaths.append((time.monotonic() + self.chance.uniform(0, 0.3), started))
-                if self.chance.random() < 0.3:
+            deaths: list[tuple[Started, float]] = []
+            for _ in range(self._chance.randint(2, _TOGETHER)):
+                task = self._task()
+                how = self._chance.choices(("effects", "time", "not"), (3, 3, 4))[0]
+                effects = self._number(2 * task.effects) if how == "effects" else None
+                started = self._start(task, effects=effects)
+                if how == "time":
+                    deaths.append((started, self._chance.uniform(0, task.effects * _EFFECT)))
+                if self._chance.random() < 0.3:
                     self._hand_in()
-            for at, started in sorted(deaths, key=lambda death: death[0]):
-                started.worker.hear(max(at - time.monotonic(), 0))
-                started.worker.kill()
-            for started in sorted(self.alive, key=lambda started: started.task.name == "tail"):
-                self._stop(started) if started.task.name == "tail" else self._wait(started)
+            while deaths := [(started, at) for started, at in deaths if not self._died(started, at)]:
+                time.sleep(0.001)
+            for started in sorted(self._alive, key=lambda started: started.task.name == "tail"):
+                if started.task.name == "tail":
+                    self._stop(started)
+                else:
+                    self._wait(started)
+
+    def _died(self, started: Started, at: float) -> bool:
+        """Kill a worker when it has worked for so many seconds; one that follows the log may never have."""
+        worker = started.worker
+        worker.hear(0)
+        if not worker.ended and worker.worked() < at:
+            return started.task.name == "tail" and all(each.worker.ended for each in self._alive if each is not started)
+        worker.kill()
+        return True
+
+    def _number(self, most: int) -> int:
+        """One up to `most`; small ones more often, for what is short has no others."""
+        return self._chance.choice((int(most ** self._chance.random()), self._chance.randint(1, most)))
+
+    def _task(self) -> Task:
+        names = [started.task.name for started in self._alive]
+        unread = self._read_until < self._in_log and "tail" not in names
+        fed = 1 if self._folded else 0
+        weighed: list[tuple[float, Callable[[], Task]]] = [
+            (3 if self._to_come else 0.1, self._import),
+            (1 if self._handed_in else 0, self._replay),
+            (5 if unread else 0.3, tasks.tail),
+            (5 * fed, lambda: tasks.housekeeping("put away", _STEPS)),
+            *((weight * fed, self._step(step)) for weight, step in zip((1.5, 1, 2), _STEPS, strict=True)),
+            (fed if "compact" in COMMANDS else 0, tasks.compact),
+            (fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
+            (1.5 * fed, self._exhaust),
+        ]
+        weights, makers = zip(*weighed, strict=True)
+        make: Callable[[], Task] = self._chance.choices(makers, weights)[0]
+        return make()
+
+    def _import(self) -> Task:
+        path = self._inbox / f"{len(list(self._inbox.iterdir()))}.jsonl"
+        return tasks.ingest([str(path)], self._write(path, self._next_lines()))
+
+    def _replay(self) -> Task:
+        return tasks.ingest([self._chance.choice(sorted({line.topic for line in self._handed_in}))], self._handed_in)
+
+    def _step(self, step: str) -> Callable[[], Task]:
+        """A step for all slices, or for some of those that the stores know."""
+
+        def make() -> Task:
+            known = Bounds(self._folded, self._folded).most["slices"]
+            names = sorted(f"{batch}|{year:04}-W{week:02}" for batch, year, week in known)
+            if not names or self._chance.random() < 0.5:
+                return tasks.housekeeping(step, [step])
+            return tasks.housekeeping(step, [step], self._chance.sample(names, self._chance.randint(1, len(names))))
+
+        return make
+
+    def _exhaust(self) -> Task:
+        known = {key[2] for key in Bounds((), self._folded).most["attempts"]}
+        batches = self._batches() or ["b1"]
+        batch = self._chance.choice(batches)
+        return tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS)), batch in known)
+
+    def _batches(self) -> list[str]:
+        return sorted({key[2] for key in Bounds((), self._handed_in).most["attempts"]})
+
+    # --- the log ---
+
+    def _hand_in(self) -> None:
+        """The next lines come into the log."""
+        if self._to_come:
+            self._write(self._log, self._next_lines(), self._in_log + 1)
+            self._in_log = sum(line.topic == str(self._log) for line in self._handed_in)
+
+    def _next_lines(self) -> list[bytes]:
+        number = self._chance.randint(1, 4)
+        lines, self._to_come = self._to_come[:number], self._to_come[number:]
+        return lines
+
+    def _write(self, path: Path, raws: Iterable[bytes], first: int = 1) -> list[Line]:
+        new = [Line(str(path), number, raw) for number, raw in enumerate(raws, first)]
+        self._handed_in += new
+        self.story.append(f"{len(new)} lines into {path.name}")
+        with path.open("ab") as file:
+            file.write(b"".join(line.raw + b"\n" for line in new))
+        return new
+
+    # --- workers ---
 
     def _start(
-        self, task: Task, turns: bool, effects: int | None = None, env: Mapping[str, str] | None = None
+        self, task: Task, turns: bool = False, effects: int | None = None, env: Mapping[str, str] | None = None
     ) -> Started:
-        number = len(self.ended) + len(self.alive) + 1
-        dies_at = self._small(task.effects) if turns and self.chance.random() < 0.45 else None
+        number = len(self._ended) + len(self._alive) + 1
+        dies_at = self._number(task.effects) if turns and self._chance.random() < 0.45 else None
         self._hear()
-        names = [started.task.name for started in self.alive]
-        self.wrote_together |= task.name in ("archive", "put-away", "compact") and len(names) > 0
-        self.story.append(
-            f"start {number} {' && '.join(' '.join(c) for c in task.commands)}"
-            f"{'' if dies_at is None else f', dies at boundary {dies_at}'}"
-            f"{'' if effects is None else f', dies at effect {effects}'}"
-            f"{'' if turns else ', at once'}"
+        self._wrote_together |= task.writes_lake and any(each.task.writes_lake for each in self._alive)
+        worker = Worker(
+            number, task.name, task.commands, self._folder / "workers", env or self._env, turns=turns, effects=effects
         )
-        worker = Worker(number, task.name, task.commands, self.folder / "workers", env or self.env, turns, effects)
-        started = Started(worker, task, frozenset(self.folded), dies_at)
-        self.alive.append(started)
+        deaths = (f", dies at {what} {at}" for what, at in (("boundary", dies_at), ("effect", effects)) if at)
+        self.story.append(f"start {worker}{''.join(deaths)}")
+        started = Started(worker, task, frozenset(self._folded), dies_at)
+        self._alive.append(started)
         if turns:
             worker.hear()
             self._look(started)
         return started
-
-    def _small(self, most: int) -> int:
-        """Each number up to `most`, small ones more often: at the start there is more of them to reach."""
-        return int(most ** self.chance.random())
 
     def _go(self, started: Started, boundaries: int) -> None:
         worker = started.worker
@@ -182,24 +247,30 @@ class CrashRun:
 
     def _stop(self, started: Started) -> None:
         """Ask it to end, as Ctrl-C does, or kill it."""
-        if not started.worker.ended:
-            how = signal.SIGTERM if self.chance.random() < 0.5 else signal.SIGKILL
-            started.worker.kill(how)
-            self.story.append(f"stop {started.worker.number} by {how.name}")
-        started.worker.finish()
-        self._look(started)
+        how = signal.SIGTERM if self._chance.random() < 0.5 else signal.SIGKILL
+        self.story.append(f"stop {started.worker.number} by {how.name}")
+        started.worker.kill(how)
+        self._wait(started)
 
     def _wait(self, started: Started) -> None:
         started.worker.finish()
         self._look(started)
 
+    def _do(self, task: Task, env: Mapping[str, str] | None = None) -> Worker:
+        """Have a task done, without deaths."""
+        started = self._start(task, env=env)
+        self._wait(started)
+        if started.worker.code != 0:
+            raise Wrong(f"{started.worker}, said: {started.worker.said()}")
+        return started.worker
+
     def _hear(self) -> None:
-        """What was acknowledged until now."""
-        for started in self.alive:
-            if started.worker.hear(0):
-                pass
-            for topic, line in started.worker.acknowledged.items():
-                self.folded |= {known for known in self.handed_in if known.topic == topic and known.offset < line}
+        """Take what was acknowledged until now."""
+        for worker in (started.worker for started in self._alive):
+            worker.hear(0)
+            for topic, line in worker.acknowledged.items():
+                self._read_until = max(self._read_until, line - 1)
+                self._folded |= {known for known in self._handed_in if known.topic == topic and known.offset < line}
 
     def _look(self, started: Started) -> None:
         """Judge a worker that has ended."""
@@ -207,189 +278,63 @@ class CrashRun:
         self._hear()
         if not worker.ended:
             return
-        self.alive.remove(started)
-        self.ended.append(started)
-        self.story.append(f"{worker}: {worker.said().strip().splitlines()[-1:]}")
-        if loss := next((word for word in _LOSS if word in worker.said()), None):
-            raise Wrong(f"{worker}, said {loss!r}: {worker.said()}")
+        self._alive.remove(started)
+        self._ended.append(started)
+        said = worker.said()
+        self.story.append(f"{worker} after {worker.boundaries} boundaries: {said.strip().splitlines()[-1:]}")
+        if any(word in said for word in _LOSS) or not (worker.killed or worker.code in task.fine):
+            raise Wrong(f"{worker}, said: {said}")
         if worker.killed:
             return
-        if worker.code not in task.fine:
-            raise Wrong(f"{worker}, said: {worker.said()}")
-        if list(worker.temporary.iterdir()):
-            raise Wrong(f"{worker}, and left {sorted(worker.temporary.iterdir())[0]}")
+        if left := sorted(worker.temporary.iterdir()):
+            raise Wrong(f"{worker}, and left {left[0]}")
         if worker.code == 0:
-            self.folded |= set(task.takes)
+            self._folded |= set(task.takes)
             if task.check:
-                self.reads += 1
-                task.check(worker.out.read_text("utf-8"), Bounds(started.least, self.handed_in))
-
-    # --- the log ---
-
-    def _hand_in(self) -> None:
-        """The next lines come into the log."""
-        if self.to_come:
-            self._write(self.log, self._next_lines())
-
-    def _next_lines(self) -> list[bytes]:
-        number = self.chance.randint(1, 4)
-        lines, self.to_come = self.to_come[:number], self.to_come[number:]
-        return lines
-
-    def _write(self, path: Path, raws: Iterable[bytes]) -> list[Line]:
-        first = self.in_log + 1 if path == self.log else 1
-        new = [Line(str(path), number, raw) for number, raw in enumerate(raws, first)]
-        if path == self.log:
-            self.in_log += len(new)
-        self.handed_in += new
-        self.story.append(f"{len(new)} lines into {path.name}")
-        with path.open("ab") as file:
-            file.write(b"".join(line.raw + b"\n" for line in new))
-        return new
-
-    # --- tasks ---
-
-    def _task(self) -> Task:
-        unread = any(line.topic == str(self.log) for line in set(self.handed_in) - self.folded)
-        house = 1 if self.folded else 0
-        tasks: list[tuple[float, Callable[[], Task]]] = [
-            (3 if self.to_come else 0.1, self._ingest),
-            (1 if self.handed_in else 0, self._replay),
-            (5 if unread else 0.3, _tail),
-            (5 * house, lambda: self._housekeeping("put-away", "archive", "verify", "clear")),
-            (1.5 * house, lambda: self._housekeeping("archive", "archive")),
-            (1 * house, lambda: self._housekeeping("verify", "verify")),
-            (2 * house, lambda: self._housekeeping("clear", "clear")),
-            (house if "compact" in COMMANDS else 0, lambda: Task("compact", [("assess", "compact")])),
-            (1 * house, self._table),
-            (1.5 * house, self._exhaust),
-        ]
-        weights, make = zip(*tasks, strict=True)
-        return self.chance.choices(make, weights)[0]()
-
-    def _ingest(self) -> Task:
-        path = self.inbox / f"{len(list(self.inbox.iterdir()))}.jsonl"
-        lines = self._write(path, self._next_lines())
-        return Task("ingest", [("stream", "ingest", str(path))], lines)
-
-    def _replay(self) -> Task:
-        topic = self.chance.choice(sorted({line.topic for line in self.handed_in}))
-        lines = [line for line in self.handed_in if line.topic == topic]
-        return Task("replay", [("stream", "ingest", topic)], lines)
-
-    def _housekeeping(self, name: str, *steps: str) -> Task:
-        named = self._slices() if steps[0] != "archive" and self.chance.random() < 0.5 else []
-        which = self.chance.sample(named, self.chance.randint(1, len(named))) if named else LATER
-        return Task(name, [("assess", step, *which) for step in steps], fine=frozenset({0, _REFUSED}), effects=60)
-
-    def _slices(self) -> list[str]:
-        """Slices that the stores know."""
-        known = Bounds(self.folded, self.folded).most["slices"]
-        return sorted(f"{batch}|{year:04}-W{week:02}" for batch, year, week in known)
-
-    def _table(self) -> Task:
-        name = self.chance.choice(TABLES)
-        return self._table_of(name)
-
-    def _table_of(self, name: str) -> Task:
-        def check(text: str, bounds: Bounds) -> None:
-            check_table(name, [json.loads(row) for row in text.splitlines()], bounds)
-
-        return Task("table", [("assess", "table", name, "--format", "jsonl")], check=check, effects=15)
-
-    def _exhaust(self) -> Task:
-        messages = [line.raw for line in self.handed_in if b'"batchId"' in line.raw]
-        batches = sorted({key[2] for key in Bounds((), self.handed_in).most["attempts"]})
-        batch = self.chance.choice(batches) if batches and messages else "no batch"
-        return self._exhaust_of(batch, self.chance.choice(("score", "response")))
-
-    def _exhaust_of(self, batch: str, report: str) -> Task:
-        looks: dict[str, Any] = {"score": check_score_exhaust, "response": check_response_exhaust}
-
-        def check(path: str, bounds: Bounds) -> None:
-            with Path(path.strip()).open(encoding="utf-8", newline="") as file:
-                looks[report](file.read(), batch, bounds)
-
-        must = any(key[2] == batch for key in Bounds((), self.folded).most["attempts"])
-        fine = frozenset({0} if must else {0, _UNKNOWN})
-        return Task("exhaust", [("assess", "exhaust", batch, "--report", report)], fine=fine, check=check, effects=25)
+                self._reads += 1
+                task.check(worker.out.read_text("utf-8"), Bounds(started.least, self._handed_in))
 
     # --- the end ---
 
     def _put_everything_away(self) -> None:
-        """Once without deaths: everything is folded, put away, compared; and nothing is left."""
-        while self.to_come:
-            self._hand_in()
+        """Once without deaths: everything is folded, put away and compared, and nothing is left."""
         self.story.append("the end: no more deaths")
-        for topic in sorted({line.topic for line in set(self.handed_in) - self.folded} - {str(self.log)}):
-            lines = [line for line in self.handed_in if line.topic == topic]
-            self._do(Task("ingest", [("stream", "ingest", topic)], lines))
+        while self._to_come:
+            self._hand_in()
+        for topic in sorted({line.topic for line in set(self._handed_in) - self._folded} - {str(self._log)}):
+            self._do(tasks.ingest([topic], self._handed_in))
         self._read_to_the_end()
-        steps = [("assess", step, *LATER) for step in ("archive", "verify", "clear")]
-        self._do(Task("put-away", steps))
-        for name in TABLES:
-            self._do(self._table_of(name))
-        self._do(Task("hot", [("assess", "table", "attempts", "--tier", "hot", "--format", "jsonl")], check=_is_empty))
-        self._do(Task("slices", [("assess", "table", "slices", "--format", "jsonl")], check=_are_cleared))
+        self._do(tasks.housekeeping("put away", _STEPS))
+        for task in (*map(tasks.table, tasks.TABLES), tasks.hot(), tasks.slices()):
+            self._do(task)
         self._compare_reports()
-        killed = [started.task.name for started in self.ended if started.worker.killed]
-        writers = self.wrote_together or bool({"archive", "put-away", "verify", "clear", "compact"} & set(killed))
-        evidence.check(self.home, Bounds(self.handed_in, self.handed_in), evidence.Leftovers(writers, killed.count("exhaust")))
+        killed = [started.task for started in self._ended if started.worker.killed]
+        explained = evidence.Explained(
+            lake=self._wrote_together or any(task.writes_lake for task in killed),
+            exhausts=sum(task.name == "exhaust" for task in killed),
+        )
+        evidence.check(self._home, Bounds(self._handed_in, self._handed_in), explained)
 
     def _read_to_the_end(self) -> None:
-        tail = self._start(_tail(), turns=False)
-        until = time.monotonic() + 60
-        while set(self.handed_in) - self.folded:
+        tail = self._start(tasks.tail())
+        until = time.monotonic() + _PATIENCE
+        while self._read_until < self._in_log:
             tail.worker.hear(0.01)
             self._hear()
             if tail.worker.ended or time.monotonic() > until:
-                raise Wrong(f"{tail.worker}, did not read {sorted(set(self.handed_in) - self.folded)}: {tail.worker.said()}")
+                raise Wrong(f"{tail.worker}, did not read {self._log} after line {self._read_until}")
         tail.worker.kill(signal.SIGTERM)
         self._wait(tail)
 
-    def _do(self, task: Task, env: Mapping[str, str] | None = None) -> Worker:
-        started = self._start(task, turns=False, env=env)
-        self._wait(started)
-        if started.worker.code != 0:
-            raise Wrong(f"{started.worker}, said: {started.worker.said()}")
-        return started.worker
-
     def _compare_reports(self) -> None:
-        """The bytes of all reports, beside those of a twin that folded the lines once and never archived."""
-        batches = sorted({key[2] for key in Bounds((), self.handed_in).most["attempts"]})
-        tasks = [self._exhaust_of(batch, report) for batch in batches for report in ("score", "response")]
-        files = sorted({line.topic for line in self.handed_in})
-        exhausts = [words for task in tasks for words in task.commands]
-        twin = self._do(
-            Task("twin", [("stream", "ingest", *files), *exhausts]),
-            {**self.env, "ASSESS_HOME": str(self.folder / "twin"), "ASSESS_HOT_STORE": ""},
-        )
-        for task, path in zip(tasks, twin.out.read_text("utf-8").splitlines(), strict=True):
+        """The bytes of a report of each batch, beside those of a twin that folded the lines once and never archived."""
+        reports = [tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS))) for batch in self._batches()]
+        files = sorted({line.topic for line in self._handed_in})
+        commands = [("stream", "ingest", *files), *(words for task in reports for words in task.commands)]
+        embedded = {"ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
+        twin = self._do(Task("twin", commands, 0), {**self._env, **embedded})
+        for task, path in zip(reports, twin.out.read_text("utf-8").splitlines(), strict=True):
             found, wanted = (Path(each).read_bytes() for each in (self._do(task).out.read_text("utf-8").strip(), path))
             if found != wanted:
                 what = " ".join(task.commands[0])
                 raise Wrong(f"the bytes of `{what}` are {found!r}; without archive, once: {wanted!r}")
-
-
-def _tail() -> Task:
-    return Task("tail", [("stream", "tail")], fine=frozenset({0, -signal.SIGTERM}))
-
-
-def _is_empty(text: str, _: Bounds) -> None:
-    if text:
-        raise Wrong(f"rows are left in the hot store after everything was put away: {text}")
-
-
-def _are_cleared(text: str, bounds: Bounds) -> None:
-    rows = [json.loads(row) for row in text.splitlines()]
-    # a writer that died between a slice and its first row leaves the name of a slice that is empty for ever
-    if not_cleared := [
-        row for row in rows if row["hot_rows"] or (row["status"] != "cleared" and _place(row) in bounds.most["slices"])
-    ]:
-        raise Wrong(f"not cleared after everything was put away: {not_cleared[0]}")
-    if missing := bounds.most["slices"].keys() - set(map(_place, rows)):
-        raise Wrong(f"`slices` does not name {sorted(missing)[0]}")
-
-
-def _place(row: Mapping[str, Any]) -> tuple[str, int, int]:
-    return row["batch_id"], row["year"], row["week"]

@@ -1,4 +1,4 @@
-"""What lies on the disk after a run, read without the product: the promises of the manifest, and files nobody explains."""
+"""What lies on the disk after a run, read without the product: what the manifest promises, and what nobody explains."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ _ATTEMPT: Final = ("user_id", "course_id", "batch_id", "content_id", "attempt_id
 _COMMIT: Final = re.compile(r"\d{20}(\.checkpoint(\.\d+\.\d+)?)?\.(json|parquet|crc)|_last_checkpoint")
 
 
-class Leftovers(NamedTuple):
-    """What the deaths of a run explain."""
+class Explained(NamedTuple):
+    """Files that the deaths of a run explain."""
 
     lake: bool
     """A writer of the lake was killed, or two wrote at once: the loser's files stay until a vacuum."""
@@ -27,8 +27,8 @@ class Leftovers(NamedTuple):
     """Writers of reports that were killed: each may have left its temporary file."""
 
 
-def check(home: Path, bounds: Bounds, leftovers: Leftovers) -> None:
-    """Raises `Wrong` where the lake's files are not what the manifest says, or a file is there that nothing explains."""
+def check(home: Path, bounds: Bounds, explained: Explained) -> None:
+    """Raises `Wrong` where the lake is not what manifest and oracle say, or a file is there that nothing explains."""
     attempts = _Table(home / "lake" / "attempts")
     manifest = _Table(home / "lake" / "archive_manifest")
     for entry in manifest.rows(manifest.newest):
@@ -36,12 +36,11 @@ def check(home: Path, bounds: Bounds, leftovers: Leftovers) -> None:
     copies = Counter((row["content_hash"].hex(), row["received"]) for row in attempts.rows(attempts.newest))
     if twice := [copy for copy, times in copies.items() if times > 1]:
         raise Wrong(f"the lake holds {twice[0]} {copies[twice[0]]} times")
-    archived = {copy: None for copy in copies}
     for key, versions in bounds.most["attempts"].items():
         for version in versions:
-            if (version["content_hash"], version["received_at"]) not in archived:
+            if (version["content_hash"], version["received_at"]) not in copies:
                 raise Wrong(f"the lake does not hold {version['content_hash']} of {key}")
-    unexplained = list(_unexplained(home, [attempts, manifest], leftovers))
+    unexplained = list(_unexplained(home, [attempts, manifest], explained))
     if unexplained:
         raise Wrong(f"nothing explains the file {unexplained[0]}, nor {len(unexplained) - 1} more")
 
@@ -102,18 +101,18 @@ def _check_entry(entry: Row, attempts: _Table) -> None:
         raise Wrong(f"the {what} says {said} of version {entry['delta_version']}, whose files hold {found}")
 
 
-def _unexplained(home: Path, tables: list[_Table], leftovers: Leftovers) -> Iterator[Path]:
+def _unexplained(home: Path, tables: list[_Table], explained: Explained) -> Iterator[Path]:
     temporary = 0
     for path in sorted(path for path in home.rglob("*") if path.is_file()):
         table = next((table for table in tables if path.is_relative_to(table.folder)), None)
         if table is not None:
             name = str(path.relative_to(table.folder))
             known = name in table.named or _COMMIT.fullmatch(path.name)
-            if not known and not leftovers.lake:
+            if not known and not explained.lake:
                 yield path
         elif path.name.startswith(".exhaust-"):
             temporary += 1
-            if temporary > leftovers.exhausts:
+            if temporary > explained.exhausts:
                 yield path
         elif not re.fullmatch(r"hot\.sqlite(-wal|-shm)?|.*\.jsonl|.*-exhaust.*\.csv", path.name) and (
             path.parent.parent.name != "exhausts"

@@ -79,11 +79,11 @@ def check_table(name: str, rows: list[Row], bounds: Bounds) -> None:
     elif name == "summaries":
         for row in rows:
             _check_map(row, bounds)
-        keys = ("user_id", "assessment_id", "course_id", "batch_id")
-        bounds.missing("summaries", [tuple(row[key] for key in keys) for row in rows])
+        names = ("user_id", "assessment_id", "course_id", "batch_id")
+        bounds.missing("summaries", [tuple(row[name] for name in names) for row in rows])
     elif name == "activity":
-        found = [(row["user_id"], row["activity_id"], row["context_id"].removeprefix("cb:")) for row in rows]
-        bounds.missing("activity", found)
+        keys = [(row["user_id"], row["activity_id"], row["context_id"].removeprefix("cb:")) for row in rows]
+        bounds.missing("activity", keys)
     elif name == "failed":
         _check_failed(rows, bounds)
 
@@ -138,7 +138,9 @@ def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:
         key = _key(row)
         numbers = [len(tables["attempts"].get(key, ())) for tables in (bounds.least, bounds.most)]
         if not max(numbers[0], 1) <= int(row["versions"]) <= numbers[1]:
-            raise Wrong(f"the score exhaust counts {row['versions']} versions of {key}, not {numbers[0]} to {numbers[1]}")
+            raise Wrong(
+                f"the score exhaust counts {row['versions']} versions of {key}, not {numbers[0]} to {numbers[1]}"
+            )
         wanted = [_scores(version) for version in bounds.versions(key)]
         if tuple(row[name] for name in ("last_attempted_on", "grand_total", "answers")) not in wanted:
             raise Wrong(f"the score exhaust has {dict(row)} for {key}; right would be one of {wanted}")

@@ -5,58 +5,50 @@ from typing import Any, Final
 
 from tests.factories import event, line, text, wire_answer, without
 
+LEARNERS: Final = ("u1", "ü'\"3\n")
+BATCHES: Final = ("b1", "b|2 ü")
 DAY: Final = 86_400_000
 SUNDAY: Final = 1_735_470_000_000
 """2024-12-29T11:00:00Z, in 2024-W52."""
 CLOCKS: Final = (SUNDAY - 3 * DAY, SUNDAY - 2 * DAY)
-LEARNERS: Final = ("u1", "ü'\"3\n")
-BATCHES: Final = ("b1", "b|2 ü")
-_ANSWER_SCORES: Final = (0, 1, 1.33, "0.5", None, 0.1)
-_BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u1"', b'{"receivedAt": 1, "value": {}}')
 _MONDAY: Final = 1_735_516_800_000  # 2024-12-30T00:00:00Z, the first moment of 2025-W01
 _WEEKS: Final = ((SUNDAY, _MONDAY - 1), (_MONDAY - 1, _MONDAY, _MONDAY + 2 * DAY))
 """Receipts that a log draws from: of one week, or of two."""
+_SCORES: Final = (0, 1, 1.33, "0.5", None, 0.1)
+_BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u1"', b'{"receivedAt": 1, "value": {}}')
 
 
-def make_lines(chance: random.Random, prefix: str) -> list[bytes]:
-    """The lines of a log, in the order in which they come; ids begin with `prefix`.
+def make_lines(chance: random.Random) -> list[bytes]:
+    """The lines of a log, in the order in which they come.
 
     Most are one of a few events, received once or several times, also in another week and also after others; some of
-    those differ in answers alone, so that versions of one attempt have equal clocks. Some are bad, some ask to recompute.
+    those differ in answers alone, so that versions of one attempt have equal clocks. Some are bad, some ask to
+    recompute.
     """
     receipts = chance.choice(_WEEKS)
-    events = [_event(chance, prefix) for _ in range(chance.randint(3, 7))]
+    events = [_event(chance) for _ in range(chance.randint(3, 7))]
     lines = [line(message, chance.choice(receipts)) for message in events]
     for _ in range(chance.randint(3, 8)):
-        message = chance.choice(events)
-        lines.append(
-            chance.choices(
-                (
-                    line(message, chance.choice(receipts)),
-                    line(message, chance.choice(receipts) + chance.choice((-DAY, -1, 1, DAY))),
-                    text(message),
-                    line(without(message, "attemptId", "events"), chance.choice(receipts)),
-                    chance.choice(_BAD),
-                    line(message | {"assessmentTs": -5}, chance.choice(receipts)),
-                ),
-                (6, 3, 1, 1, 1, 1),
-            )[0]
-        )
+        message, received = chance.choice(events), chance.choice(receipts)
+        moved = received + chance.choice((-DAY, -1, 1, DAY))
+        recompute = line(without(message, "attemptId", "events"), received)
+        bad = chance.choice((*_BAD, line(message | {"assessmentTs": -5}, received)))
+        more = (line(message, received), line(message, moved), text(message), recompute, bad)
+        lines += chance.choices(more, (6, 3, 1, 1, 2))
     chance.shuffle(lines)
     return lines
 
 
-def _event(chance: random.Random, prefix: str) -> dict[str, Any]:
+def _event(chance: random.Random) -> dict[str, Any]:
     answers = [
-        wire_answer(id=id_, score=chance.choice(_ANSWER_SCORES), maxscore=2, ets=CLOCKS[chance.randrange(2)])
+        wire_answer(id=id_, score=chance.choice(_SCORES), maxscore=2, ets=chance.choice(CLOCKS))
         for id_ in ("q1", "q2")[: chance.randint(1, 2)]
     ]
     return event(
-        user=prefix + chance.choice(LEARNERS),
-        course="c1",
-        batch=prefix + chance.choice((*BATCHES, BATCHES[0])),
+        user=chance.choice(LEARNERS),
+        batch=chance.choice((*BATCHES, BATCHES[0])),
         content=chance.choice(("a1", "a1", "a2")),
         attempt=chance.choice(("t1", "t2")),
-        attempted=CLOCKS[chance.randrange(2)],
+        attempted=chance.choice(CLOCKS),
         answers=answers,
     )

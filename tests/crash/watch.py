@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from assess_core import logs
@@ -23,8 +24,8 @@ ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFee
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
     (logs, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
-    (delta, "_COMPACTION", 4),
-    (delta, "_CHECKPOINT", "3"),
+    (delta, "_COMPACTION", 8),
+    (delta, "_CHECKPOINT", "5"),
     (sources, "POLL", sources.POLL / 25),
 )
 """What is made small, so that a few rows take several batches, deletes, checkpoints; and nobody waits for a clock."""
@@ -92,7 +93,7 @@ def _acknowledge(link: Link) -> None:
         done(feed, batch, failed)
         link.say(json.dumps({topic: position.line for topic, position in batch.ends.items()}))
 
-    FolderFeed.done = acknowledged  # type: ignore[method-assign] # in this process alone, which ends soon
+    setattr(FolderFeed, done.__name__, acknowledged)
 
 
 def _die_after(effects: int) -> None:
@@ -109,7 +110,7 @@ def _die_after(effects: int) -> None:
         if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
             count()
 
-    def traced(path: str) -> sqlite3.Connection:
+    def traced(path: Path) -> sqlite3.Connection:
         connection = connect(path)
         connection.set_trace_callback(count)
         return connection

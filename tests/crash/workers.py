@@ -4,6 +4,7 @@ So a command costs its own milliseconds, not a second of imports. The process th
 a driver of a server itself: threads do not come along into a child.
 """
 
+import gc
 import json
 import os
 import select
@@ -22,8 +23,16 @@ import stream.__main__
 from assess_core.cli import COMMANDS, main
 from tests.crash.watch import Link, watch
 
-for _module in {"assess_core.stores.folder_intake", "assess_core.stores.union", *(f"assess_core.cli.{m}" for m, _ in COMMANDS.values())}:
+_LATE: Final = (
+    *("assess_core.stores.folder_intake", "assess_core.stores.union", "pyarrow.dataset", "pyarrow.json"),
+    *("rich._emoji_codes", "dateutil.relativedelta", "zoneinfo"),
+    *sorted({f"assess_core.cli.{module}" for module, _ in COMMANDS.values()}),
+)
+"""What commands import when they are called."""
+
+for _module in _LATE:
     import_module(_module)
+gc.freeze()  # a child's collector would touch, and so copy, every page
 
 PATIENCE: Final = 180.0
 """Seconds without a word from a worker after which it hangs."""
@@ -112,6 +121,10 @@ class Worker:
         if not self.hear():
             raise Hangs(f"{self} says nothing for {PATIENCE:g} s")
 
+    def worked(self) -> float:
+        """Seconds of a processor that it used; 0 once it has ended."""
+        return 0.0 if self.ended else time.clock_gettime(~self.pid << 3 | 2)  # the clock of another process
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal; of kill -9, wait until it is gone."""
         if not self.ended:
@@ -164,3 +177,17 @@ def _run(words: Sequence[str]) -> int:
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     return 0
+
+
+def in_a_child(work: Callable[[], object]) -> None:
+    """Do what needs drivers in a process of its own. Raises `Hangs` where it fails."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 a forked process must not go back into the driver's code
+            traceback.print_exc()
+            os._exit(_OURS)
+        os._exit(0)
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise Hangs("the stores could not be prepared")

@@ -1,0 +1,43 @@
+"""On which stores the runs are."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from tests.crash.workers import in_a_child
+from tests.keyspaces import SHARDS, Keyspace
+from tests.servers import instance
+
+KEYSPACE: Final = "crash"
+
+
+@contextmanager
+def servers(stores: Literal["embedded", "cassandra"]) -> Iterator[Mapping[str, str]]:
+    """The variables that name the servers; of Cassandra a node of its own, unless ASSESS_HOT_STORE names one.
+
+    The keyspace is emptied before each run.
+    """
+    if stores == "embedded":
+        yield {}
+    elif (given := os.environ.get("ASSESS_HOT_STORE", "")).startswith("cassandra://"):
+        yield _prepared(given)
+    else:
+        temporary = tempfile.TemporaryDirectory(prefix="assess-crash-servers-")
+        with temporary as folder, instance(Path(folder), "cassandra") as own:
+            parts = urlsplit(own.env["ASSESS_HOT_STORE"])
+            yield _prepared(f"{parts.scheme}://{parts.netloc}/{KEYSPACE}")
+
+
+def _prepared(url: str) -> Mapping[str, str]:
+    in_a_child(lambda: Keyspace(url).schema.apply(None, SHARDS))
+    return {"ASSESS_HOT_STORE": url}
+
+
+def empty(env: Mapping[str, str]) -> None:
+    """Leave nothing of the run before."""
+    if url := env.get("ASSESS_HOT_STORE"):
+        in_a_child(Keyspace(url).clear)

@@ -1,0 +1,110 @@
+"""What a worker may be told to do: commands of the product, and how to judge what they printed."""
+
+import json
+import signal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tests.crash.expectations import Bounds, Line, Wrong, check_response_exhaust, check_score_exhaust, check_table
+
+LATER: Final = ("--closed", "--as-of", "2099-01-01")
+"""Every slice that there is, once the log is read."""
+TABLES: Final = ("attempts", "summaries", "activity", "failed")
+REPORTS: Final = {"score": check_score_exhaust, "response": check_response_exhaust}
+_REFUSED: Final = 4  # an exit code: a slice is not closed, or there is something to do for it first
+_UNKNOWN: Final = 3
+_JSON: Final = ("--format", "jsonl")
+
+
+class Task(NamedTuple):
+    """What a worker is to do."""
+
+    name: str
+    commands: Sequence[tuple[str, ...]]
+    effects: int
+    """About as many boundaries as it has: it may die at each."""
+    takes: Collection[Line] = ()
+    """Lines that are folded when it ends well."""
+    fine: Collection[int] = (0,)
+    """The exit codes that say nothing bad."""
+    check: Callable[[str, Bounds], None] | None = None
+    """Looks at what it printed; raises `Wrong`."""
+
+    @property
+    def writes_lake(self) -> bool:
+        return self.name in ("put away", "archive", "verify", "clear", "compact")
+
+
+def ingest(topics: Sequence[str], lines: Collection[Line]) -> Task:
+    """Fold files from their start: an import, or a replay."""
+    return Task("ingest", [("stream", "ingest", *topics)], 24, [line for line in lines if line.topic in topics])
+
+
+def tail() -> Task:
+    """Follow the log until a signal comes, which may be before it is prepared for it."""
+    return Task("tail", [("stream", "tail")], 40, fine=(0, -signal.SIGTERM))
+
+
+def housekeeping(name: str, steps: Sequence[str], slices: Sequence[str] = LATER) -> Task:
+    """One step or several, one after the other."""
+    return Task(name, [("assess", step, *slices) for step in steps], 27 * len(steps), fine=(0, _REFUSED))
+
+
+def compact() -> Task:
+    """Fewer and larger files."""
+    return Task("compact", [("assess", "compact")], 20)
+
+
+def table(name: str) -> Task:
+    """Print a table."""
+
+    def check(text: str, bounds: Bounds) -> None:
+        check_table(name, _rows(text), bounds)
+
+    return Task("table", [("assess", "table", name, *_JSON)], 12, check=check)
+
+
+def exhaust(batch: str, report: str, must: bool = True) -> Task:
+    """Write a report; `must`: the batch is known to have attempts."""
+
+    def check(path: str, bounds: Bounds) -> None:
+        with Path(path.strip()).open(encoding="utf-8", newline="") as file:
+            REPORTS[report](file.read(), batch, bounds)
+
+    commands = [("assess", "exhaust", batch, "--report", report)]
+    return Task("exhaust", commands, 14, fine=(0,) if must else (0, _UNKNOWN), check=check)
+
+
+def hot() -> Task:
+    """See that the hot store holds no row."""
+
+    def check(text: str, _: Bounds) -> None:
+        if text:
+            raise Wrong(f"rows are left in the hot store after everything was put away: {text}")
+
+    return Task("hot", [("assess", "table", "attempts", "--tier", "hot", *_JSON)], 12, check=check)
+
+
+def slices() -> Task:
+    """See that every slice is cleared."""
+    return Task("slices", [("assess", "table", "slices", *_JSON)], 12, check=_check_slices)
+
+
+def _check_slices(text: str, bounds: Bounds) -> None:
+    rows = _rows(text)
+    # a writer that died between a slice and its first row leaves the name of a slice that is empty for ever
+    if bad := [
+        row for row in rows if row["hot_rows"] or (row["status"] != "cleared" and _place(row) in bounds.most["slices"])
+    ]:
+        raise Wrong(f"not cleared after everything was put away: {bad[0]}")
+    if missing := bounds.most["slices"].keys() - set(map(_place, rows)):
+        raise Wrong(f"`slices` does not name {min(missing)}")
+
+
+def _place(row: Mapping[str, Any]) -> tuple[str, int, int]:
+    return row["batch_id"], row["year"], row["week"]
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in text.splitlines()]

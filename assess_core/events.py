@@ -171,7 +171,7 @@ class _BadEvent(Exception):
 
 class _Batch(msgspec.Struct):
     batchId: str | None = None  # noqa: N815 the wire's name
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _decode_batch = msgspec.json.Decoder(_Batch).decode
@@ -181,7 +181,7 @@ def batch_of(raw: bytes) -> str | None:
     """The batch that an event names, however wrong the rest of it is; None where it names none that could be one."""
     try:
         event = _decode_batch(raw)
-        if event.batchId is None and event.value is not None:
+        if event.batchId is None and event.value is not msgspec.UNSET:
             event = _decode_batch(event.value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from assess_core.events import Accepted, FailedEvent, Reason
+from assess_core.events import Accepted, FailedEvent, Reason, batch_of
 from assess_core.moments import DAY
 from tests.factories import ATTEMPTED, RECEIVED, accepted, decoded, event, line, text, wire_answer, without
 
@@ -228,3 +228,22 @@ def test_text_that_is_no_unicode_fails(raw: bytes) -> None:
 
 def test_a_pair_of_surrogates_is_one_character() -> None:
     assert accepted(spliced(event(user="@"), b'"\\ud83d\\ude00"')).version.key.user_id == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("raw", "batch_id"),
+    [
+        (text(event(batch="b1", attempted=-5)), "b1"),
+        (line(event(batch="b|2 ü", answers=[{}])), "b|2 ü"),
+        (text(event(batch=12)), None),
+        (text(event(batch="")), None),
+        (text(event(batch="b" * 1025)), None),
+        (line({"batchId": None}), None),
+        (b'{"value": null}', None),
+        (b"nonsense", None),
+        (b"\xff", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_the_batch_that_a_failed_event_names_is_read_where_it_names_one(raw: bytes, batch_id: str | None) -> None:
+    assert batch_of(raw) == batch_id

@@ -1,0 +1,85 @@
+"""The balance of stores in a few words, and damage that somebody does behind our back."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from assess_core.attempts import AttemptVersion
+from assess_core.balance import Balance, Difference, Sheet, What, balance
+from assess_core.events import decode
+from assess_core.facts import NoFacts
+from assess_core.folding import Checks, fold
+from assess_core.logs import find, read_files
+from assess_core.ports import HotStore, Stores
+from assess_core.repairing import repair
+from assess_core.stores.ledger import open_ledger
+
+NO_FACTS: Final = Checks(NoFacts())
+
+
+class Drawn(NamedTuple):
+    """A balance, and its differences."""
+
+    found: Balance
+    differences: list[Difference]
+
+    @property
+    def sheet(self) -> Sheet:
+        """Of all batches together."""
+        return self.found.total
+
+    @property
+    def named(self) -> set[tuple[What, str, str]]:
+        """What is wrong, with slice and learner."""
+        return {(each.what, str(each.slice), each.key.user_id if each.key else "") for each in self.differences}
+
+
+def draw(
+    stores: Stores, *batches: str, against_log: bool = False, wait: Callable[[float], None] = lambda seconds: None
+) -> Drawn:
+    """Draw up a balance; its rows add up, whatever is wrong."""
+    with open_ledger(batches) as ledger:
+        found = balance(stores, ledger, against_log=against_log, wait=wait)
+        differences = list(ledger.differences())
+    for sheet in (*found.sheets, found.total):
+        assert sheet.named == sheet.hot_only + sheet.lake_only + sheet.both + sheet.missing
+        if sheet.log is not None:
+            accepted, older, too_many, not_stored = sheet.log
+            assert accepted + older + too_many == sheet.named + sheet.unnamed + sheet.failed + not_stored
+    wrong = found.total.wrong
+    assert {what: sum(each.what is what for each in differences) for what in What} == wrong
+    return Drawn(found, differences)
+
+
+def mend(stores: Stores, *files: Path) -> tuple[int, list[AttemptVersion]]:
+    """Repair from files, or from the log; how many rows were written again, and which the store does not show."""
+    with open_ledger() as ledger:
+        balance(stores, ledger, wait=lambda seconds: None)
+        read = read_files(find(map(str, files), print), print)
+        batches = read if files else (batch for part in stores.log.retained().parts for batch in part.batches)
+        done = list(repair(batches, stores.hot, ledger, NO_FACTS))
+    return sum(each.rewritten for each in done), [row for each in done for row in each.refused]
+
+
+def follow(stores: Stores) -> None:
+    """Fold what the log has, as the stream does, until nothing more is in it."""
+    feed = stores.log.feed(print)
+    for _ in range(3):  # a whole file is taken at the second look
+        for batch in feed.batches():
+            folded = fold(map(decode, batch.records), stores.hot, NO_FACTS)
+            feed.done(batch, folded.set_aside)
+    feed.close()
+
+
+def lose(hot: HotStore, rows: Sequence[AttemptVersion]) -> None:
+    """Delete rows of the hot store behind our back."""
+    assert hot.delete([row.row_key for row in rows]) == len(rows)
+
+
+def forget(url: str, user_id: str) -> None:
+    """Delete the map of a learner behind our back (SQLite)."""
+    with sqlite3.connect(urlsplit(url).path) as connection:
+        connection.execute("DELETE FROM assessment_aggregator_v2_attempts WHERE user_id = ?", [user_id])
+    connection.close()

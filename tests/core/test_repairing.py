@@ -1,0 +1,160 @@
+"""`ingest --repair`: what the maps name and neither tier holds is written again, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assess_core import archiving
+from assess_core.balance import Sheet
+from assess_core.ports import Stores
+from assess_core.settings import Settings
+from assess_core.stores.cassandra import CassandraHot
+from tests.balances import draw, follow, forget, lose, mend
+from tests.factories import RECEIVED, WEEK, event, line
+from tests.keyspaces import Keyspace
+from tests.lakes import held, stores_over
+from tests.loop import NOW, put_away
+from tests.properties.tables import rows
+
+EVENTS = [event(user=user) for user in ("u1", "u2", "u3")]
+LINES = [*(line(each) for each in EVENTS), *(line(each, RECEIVED + WEEK) for each in EVENTS), b"nonsense"]
+"""Three events, received again a week later; and one that cannot be understood."""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log file outside of the log folder."""
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join(LINES) + b"\n")
+    return file
+
+
+@pytest.fixture
+def folded(stores: Stores, settings: Settings) -> Stores:
+    """The same lines in the log, and folded."""
+    folder = Path(settings.log)
+    folder.mkdir(parents=True)
+    (folder / "events.jsonl").write_bytes(b"\n".join(LINES) + b"\n")
+    follow(stores)
+    return stores
+
+
+def state(stores: Stores) -> Any:
+    """All that a repair could change."""
+    hot = stores.hot
+    return rows(hot), dict(hot.all_learners()), list(hot.all_activities()), list(hot.failed()), held(stores.lake)
+
+
+def test_lost_rows_are_written_again_at_the_receipt_that_the_map_names(folded: Stores) -> None:
+    before = state(folded)
+    lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id != "u2"])
+    assert draw(folded).sheet.missing == 2
+
+    assert mend(folded) == (2, [])
+
+    assert draw(folded).found.balanced
+    assert state(folded) == before
+
+
+def test_files_mend_what_the_log_does_not_hold_any_more(folded: Stores, log: Path, settings: Settings) -> None:
+    (Path(settings.log) / "events.jsonl").unlink()
+    lose(folded.hot, rows(folded.hot))
+
+    assert mend(folded) == (0, [])
+    assert mend(folded, log) == (3, [])
+
+    assert draw(folded).found.balanced
+
+
+def test_without_damage_it_writes_nothing(folded: Stores) -> None:
+    before = state(folded)
+
+    assert mend(folded) == (0, [])
+
+    assert state(folded) == before
+
+
+def test_what_a_clear_deleted_stays_in_the_lake_alone(folded: Stores) -> None:
+    put_away(folded)
+    before = state(folded)
+
+    assert mend(folded) == (0, [])
+
+    assert state(folded) == before
+    assert draw(folded).sheet == Sheet(None, named=3, lake_only=3, failed=1)
+
+
+def test_of_rows_in_both_tiers_and_in_neither_only_the_latter_are_written(folded: Stores) -> None:
+    [lost] = [row for row in rows(folded.hot) if row.key.user_id == "u3"]
+    lose(folded.hot, [lost])
+    archiving.archive(folded.hot.slices(), folded, NOW)
+    lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id == "u1"])
+
+    assert mend(folded) == (1, [])
+
+    assert {row.key.user_id for row in rows(folded.hot)} == {"u2", "u3"}
+    assert draw(folded).sheet == Sheet(None, named=3, hot_only=1, lake_only=1, both=1, failed=1)
+
+
+def test_rows_without_an_entry_and_events_without_a_row_are_mended_too(folded: Stores, settings: Settings) -> None:
+    before = state(folded)
+    lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id == "u1"])
+    forget(settings.hot_store, "u1")  # nothing knows of it but the log
+    forget(settings.hot_store, "u2")  # written, not named
+    assert not draw(folded, against_log=True).found.balanced
+
+    assert mend(folded) == (0, [])
+
+    assert draw(folded, against_log=True).found.balanced
+    assert state(folded) == before
+
+
+def test_what_was_written_again_is_put_away_like_any_row(folded: Stores) -> None:
+    put_away(folded)
+    follow(folded)
+    archived = state(folded)[-1]
+    lose(folded.hot, rows(folded.hot))
+
+    mend(folded)
+    put_away(folded)
+
+    assert state(folded)[-1] == archived
+    assert draw(folded).found.balanced
+
+
+def test_a_row_that_the_store_does_not_show_is_not_counted_as_mended(folded: Stores) -> None:
+    lose(folded.hot, rows(folded.hot))
+
+    class Shadowed:
+        """Keeps newer deletions of all rows."""
+
+        def add_rows(self, rows: object) -> dict[bytes, str]:
+            return {}
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(folded.hot, name)
+
+    rewritten, refused = mend(folded._replace(hot=Shadowed()))
+
+    assert rewritten == 0
+    assert {row.key.user_id for row in refused} == {"u1", "u2", "u3"}
+
+
+def test_on_cassandra_rows_that_are_gone_come_back_and_deleted_ones_are_named(
+    keyspace: Keyspace, tmp_path: Path
+) -> None:
+    stores = stores_over(CassandraHot(keyspace.url), tmp_path)
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "events.jsonl").write_bytes(b"\n".join(LINES) + b"\n")
+    follow(stores)
+    keyspace.cql("TRUNCATE {ks}.assessment_aggregator")  # leaves no mark of what was there
+    assert draw(stores).sheet.missing == 3
+
+    assert mend(stores) == (3, [])
+    assert draw(stores).found.balanced
+
+    [lost, *_] = rows(stores.hot)
+    lose(stores.hot, [lost])
+    assert mend(stores) == (0, [lost])
+    assert draw(stores).sheet.missing == 1

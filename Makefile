@@ -12,6 +12,8 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 CHECKED := assess_core stream assess_assets graphql_api deploy tests benchmarks
 UV := uv==0.13.9
+COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
 .PHONY: help setup demo test check format up bench docs lock wheel clean
 
@@ -51,12 +53,11 @@ bench: $(SETUP) ## Print what we reach beside what is possible.
 docs: $(SETUP) ## Check the docs: links, commands, and a line for every setting, command and error.
 	$(BIN)/pytest tests/test_docs.py
 
-lock: $(SETUP) ## Resolve requirements.lock again; pins stay unless pyproject.toml asks otherwise (UPGRADE=1: newest).
+lock: $(SETUP) ## Resolve the locks again; pins stay unless pyproject.toml asks otherwise (UPGRADE=1: newest).
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/pip install --quiet --disable-pip-version-check $(UV)
-	.venv/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
-		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	$(COMPILE) --extra dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	$(COMPILE) --extra deploy --constraint requirements.lock --upgrade --output-file deploy/requirements.lock
 
 wheel: $(SETUP) ## Build the wheel into dist/.
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -156,6 +156,8 @@ class Instance:
         with ThreadPoolExecutor(NODES) as pool:
             ended = list(pool.map(lambda server: processes.stop(server.home, server.patience), reversed(servers)))
         for server, ran in zip(reversed(servers), ended, strict=True):
+            for path in server.litter:
+                path.unlink(missing_ok=True)
             if ran:
                 self._say(f"stopped {server.name}")
         return sum(ended)

@@ -18,6 +18,7 @@ from deploy.local.server import Server
 
 BUCKET: Final = "assess"
 REGION: Final = "us-east-1"
+_PARTS: Final = ("master", "volume", "filer", "s3")
 
 
 class S3:
@@ -25,8 +26,9 @@ class S3:
 
     def __init__(self, folder: Path, addresses: Addresses, say: packages.Say) -> None:
         self._addresses, self._say = addresses, say
+        sockets = [Path(f"/tmp/seaweedfs-{part}-grpc-{addresses.ports[f'{part}-grpc']}.sock") for part in _PARTS]
         # it takes no more requests at once, then waits 15 s for its own connections to one another
-        self._server = Server("s3", folder / "s3", addresses.at("s3"), patience=1.0)
+        self._server = Server("s3", folder / "s3", addresses.at("s3"), patience=1.0, litter=sockets)
         self._keys = self._server.home / "s3.json"
 
     def servers(self) -> Sequence[Server]:
@@ -48,9 +50,8 @@ class S3:
         data = server.home / "data"
         data.mkdir(exist_ok=True)
         host, ports = self._addresses.host(), self._addresses.ports
-        parts = ("master", "volume", "filer", "s3")
-        listen = [f"-{part}.port={ports[part]}" for part in parts]
-        listen += [f"-{part}.port.grpc={ports[f'{part}-grpc']}" for part in parts]
+        listen = [f"-{part}.port={ports[part]}" for part in _PARTS]
+        listen += [f"-{part}.port.grpc={ports[f'{part}-grpc']}" for part in _PARTS]
         return [
             *(str(packages.weed(self._say)), "server", f"-dir={data}", f"-ip={host}", f"-ip.bind={host}", *listen),
             *("-s3", f"-s3.config={self._keys}", "-s3.port.iceberg=0", "-s3.port.lance=0"),

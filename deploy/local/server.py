@@ -15,6 +15,8 @@ class Server(NamedTuple):
     """`127.a.b.N:PORT`, where it answers."""
     patience: float = 20.0
     """Seconds that it has for an orderly end: Cassandra takes 2.5, Kafka up to 2.2."""
+    litter: Sequence[Path] = ()
+    """Files outside its folder that it leaves."""
 
 
 class Kind(Protocol):

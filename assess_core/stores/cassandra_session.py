@@ -90,7 +90,7 @@ def _connect(servers: Servers) -> Session:
         raise translated(error, servers) from error
     try:
         made = cluster.connect()
-    except Exception as error:  # noqa: BLE001 the driver raises what it met: sockets, TLS, protocol
+    except Exception as error:
         centres = sorted({host.datacenter for host in cluster.metadata.all_hosts() if host.datacenter})
         cluster.shutdown()
         if servers.dc is not None and centres and servers.dc not in centres:

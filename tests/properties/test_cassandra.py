@@ -1,0 +1,88 @@
+"""Rule 1 on a real Cassandra, with fewer examples: before each its keyspace is emptied, which takes 0.1 s."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assess_core.stores.cassandra import CassandraHot
+from tests.keyspaces import Keyspace
+from tests.properties.interruptions import NEVER, Fuse, Turns, until_crash, watched
+from tests.properties.strategies import Facts, Line, crowded_logs, deliveries, examples, facts, logs, schedules, shared
+from tests.properties.tables import expected, fold_all, rows, tables
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _left_as_it_was(keyspace_of_this_run: Keyspace) -> Iterator[None]:
+    yield
+    keyspace_of_this_run.clear()
+
+
+def empty(keyspace: Keyspace) -> CassandraHot:
+    keyspace.clear()
+    return CassandraHot(keyspace.url)
+
+
+@examples(6)
+@given(data=st.data(), log=logs(), facts=facts)
+def test_crash_after_crash_is_mended_when_the_log_repeats(
+    keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line], facts: Facts | None
+) -> None:
+    hot = empty(keyspace_of_this_run)
+    for _ in range(data.draw(st.integers(0, 2))):
+        dying = watched(hot, Fuse(data.draw(st.integers(0, 40))))
+        until_crash(partial(fold_all, data.draw(deliveries(log)), dying, facts))
+    fold_all(data.draw(deliveries(log)), hot, facts)
+
+    assert tables(hot) == expected(log, facts)
+
+
+@examples(10)
+@given(data=st.data(), log=crowded_logs(), schedule=schedules)
+def test_two_writers_at_once_leave_the_tables_of_the_oracle(
+    keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
+) -> None:
+    turns = Turns(schedule)
+    empty(keyspace_of_this_run)
+    both = [data.draw(deliveries(part, max_cuts=1)) for part in data.draw(shared(log))]
+
+    raised = turns.run(
+        *(
+            partial(fold_all, batches, watched(CassandraHot(keyspace_of_this_run.url), turns.boundary))
+            for batches in both
+        )
+    )
+
+    assert raised == [None, None]
+    assert tables(CassandraHot(keyspace_of_this_run.url)) == expected(log)
+
+
+@examples(6)
+@given(data=st.data(), log=crowded_logs(3))
+def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
+    keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line]
+) -> None:
+    theirs, ours = (data.draw(deliveries(part, max_cuts=0)) for part in data.draw(shared(log)))
+    turns = Turns([(0, data.draw(st.integers(0, 24))), (1, NEVER)])
+    hot = empty(keyspace_of_this_run)
+
+    zombie, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
+
+    assert turns.run(zombie, successor) == [None, None]
+    assert tables(hot) == expected(log)
+
+
+@examples(4)
+@given(data=st.data(), log=logs(max_size=5))
+def test_a_replay_writes_no_row_that_was_deleted_since(
+    keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line]
+) -> None:
+    hot = empty(keyspace_of_this_run)
+    fold_all([log], hot)
+
+    hot.delete([row.row_key for row in rows(hot)])
+    fold_all(data.draw(deliveries(log)), hot)
+
+    assert rows(hot) == []

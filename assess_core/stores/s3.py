@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from assess_core.errors import AssessError, ReportFailed, StoreUnavailable
 from assess_core.findings import Finding, Level
-from assess_core.stores.s3_access import Access, split
+from assess_core.stores.s3_access import Access, split, status_of
 
 _AT_ONCE: Final = 8  # of the manifest's files, 32 at most: one after the other each costs a round trip
 _TYPES: Final = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
@@ -84,7 +84,7 @@ class Bucket(NamedTuple):
         return content
 
     def is_missing(self, url: str, error: Exception) -> bool:
-        return isinstance(error, duckdb.HTTPException) and int(error.status_code) == 404
+        return status_of(error) == 404
 
     def fault(self, error: BaseException) -> AssessError | None:
         return self.access.fault(error)
@@ -138,7 +138,7 @@ class Bucket(NamedTuple):
         try:
             self.access.client.put_object(Bucket=self.access.bucket, Key=key, Body=b"second", IfNoneMatch="*")
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+            if status_of(error) in (409, 412):
                 return True
             raise
         return False

@@ -165,7 +165,7 @@ class Access:
         """
         if isinstance(error, AssessError):
             return error
-        status, code = _status_of(error), _code_of(error)
+        status, code = status_of(error), _code_of(error)
         said = " ".join(str(part) for part in (status, code) if part)
         if status in _DENIED:
             self._forget()  # a credentials file that was renewed is read again
@@ -245,11 +245,13 @@ def split(setting: str, url: str) -> tuple[str, str]:
     return parts.netloc, prefix
 
 
-def _status_of(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
+    """With what status S3 answered, as an error of botocore, DuckDB or deltalake says; None when it does not."""
     if isinstance(error, ClientError):
         return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
     if isinstance(error, duckdb.HTTPException):
-        return int(error.status_code)
+        status: int | None = getattr(error, "status_code", None)  # none where what came was not what was asked for
+        return status
     found = _STATUS.search(str(error))
     return int(found[1]) if found else None
 

@@ -1,1 +1,1 @@
-"""The HTTP faces of the read side: GraphQL with GraphiQL, and the read API of Sunbird's viewing service."""
+"""The HTTP faces: GraphQL with GraphiQL, Sunbird's read API, and its write APIs."""

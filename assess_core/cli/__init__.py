@@ -24,7 +24,7 @@ COMMANDS: Final = {
     "exhaust": ("exhaust", "Write a report of a batch."),
     "sample-events": ("samples", "Make a log to play with."),
     "demo": ("demo", "Run the whole loop on sample events."),
-    "api": ("serve", "Serve GraphQL, GraphiQL and the read API."),
+    "api": ("serve", "Serve GraphQL, GraphiQL, the read and the write API."),
     "up": ("serve", "Run stream, Dagster and API together."),
     "schema": ("schema", "Show, make or check the tables of the hot store."),
     "settings": ("about", "Print the settings that are in force."),

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from assess_core.cli import COMMANDS
 from tests.crash import evidence, tasks
 from tests.crash.expectations import Bounds, Line, Wrong
-from tests.crash.logs import make_lines
+from tests.crash.logs import LEARNERS, make_lines
 from tests.crash.tasks import Task
 from tests.crash.workers import Worker
 
@@ -157,6 +157,7 @@ class CrashRun:
             *((weight * fed, self._step(step)) for weight, step in zip((1.5, 1, 2), _STEPS, strict=True)),
             (fed if "compact" in COMMANDS else 0, tasks.compact),
             (fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
+            (fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
             (1.5 * fed, self._exhaust),
         ]
         weights, makers = zip(*weighed, strict=True)
@@ -305,7 +306,8 @@ class CrashRun:
             self._do(tasks.ingest([topic], self._handed_in))
         self._read_to_the_end()
         self._do(tasks.housekeeping("put away", _STEPS))
-        for task in (*map(tasks.table, tasks.TABLES), tasks.hot(), tasks.slices()):
+        reads = (*map(tasks.table, tasks.TABLES), *map(tasks.attempts, LEARNERS))
+        for task in (*reads, tasks.hot(), tasks.slices()):
             self._do(task)
         self._compare_reports()
         killed = [started.task for started in self._ended if started.worker.killed]

@@ -61,6 +61,11 @@ class Bounds:
         known = _version(self.least, key, hash_)
         return iso(earliest), iso(known["received_at"]) if known else "9999"
 
+    def receipts_between(self, key: tuple[str, ...], hash_: str, shown: int) -> list[int]:
+        """The receipt that is shown, where it may be."""
+        earliest, latest = self.receipts(key, hash_)
+        return [shown] if earliest <= iso(shown) <= latest else []
+
     def missing(self, table: str, found: Collection[tuple[str, ...]]) -> None:
         """Raise `Wrong` where an attempt, summary or activity that must be there is not."""
         if absent := sorted(self.least[table].keys() - set(found)):
@@ -129,6 +134,23 @@ def _check_failed(rows: list[Row], bounds: Bounds) -> None:
                  for tables in (bounds.most, bounds.least))  # fmt: skip
     if not must <= found <= may:
         raise Wrong(f"table failed has {found}; it must have {must} and may have {may}")
+
+
+def check_learner(user: str, rows: list[list[Any]], bounds: Bounds) -> None:
+    """Raises `Wrong` for a learner's attempts, each `[key, clock, total, ids of questions, receipt]`, never so."""
+    keys = [tuple(row[0]) for row in rows]
+    for key, at, total, questions, received in rows:
+        of_attempt = tuple(key)
+        if [at, total, questions, received] not in [
+            [version["last_attempted_on"], version["grand_total"], ids, receipt]
+            for version in bounds.versions(of_attempt)
+            for ids in [[answer["id"] for answer in json.loads(version["question"])]]
+            for receipt in bounds.receipts_between(of_attempt, version["content_hash"], received)
+        ]:
+            raise Wrong(f"the attempts of {user!r} have {at}, {total}, {questions}, {received} for {of_attempt}")
+    must, may = ({key for key in tables["attempts"] if key[0] == user} for tables in (bounds.least, bounds.most))
+    if not must <= set(keys) <= may or keys != sorted(keys):
+        raise Wrong(f"the attempts of {user!r} are {keys}; they must have {must} and may have {may}")
 
 
 def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:

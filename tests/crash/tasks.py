@@ -6,7 +6,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.crash.expectations import Bounds, Line, Wrong, check_response_exhaust, check_score_exhaust, check_table
+from tests.crash.expectations import (
+    Bounds,
+    Line,
+    Wrong,
+    check_learner,
+    check_response_exhaust,
+    check_score_exhaust,
+    check_table,
+)
 
 LATER: Final = ("--closed", "--as-of", "2099-01-01")
 """Every slice that there is, once the log is read."""
@@ -63,6 +71,15 @@ def table(name: str) -> Task:
         check_table(name, _rows(text), bounds)
 
     return Task("table", [("assess", "table", name, *_JSON)], 12, check=check)
+
+
+def attempts(user: str) -> Task:
+    """Read a learner's attempts, as the API does."""
+
+    def check(text: str, bounds: Bounds) -> None:
+        check_learner(user, [json.loads(row) for row in text.splitlines()], bounds)
+
+    return Task("attempts", [("attempts", user)], 8, check=check)
 
 
 def exhaust(batch: str, report: str, must: bool = True) -> Task:

@@ -21,7 +21,11 @@ from typing import Final, NoReturn
 
 import stream.__main__
 from assess_core.cli import COMMANDS, main
+from assess_core.errors import AssessError
+from assess_core.queries import open_queries
+from assess_core.settings import Settings
 from tests.crash.watch import Link, watch
+from tests.loop import pages
 
 _LATE: Final = (
     *("assess_core.stores.folder_intake", "assess_core.stores.union", "pyarrow.dataset", "pyarrow.json"),
@@ -170,13 +174,32 @@ class Worker:
 
 def _run(words: Sequence[str]) -> int:
     """The exit code of a command, run as its own process would run it."""
-    program: Callable[[], object] = stream.__main__.main if words[0] == "stream" else main
+    program = _PROGRAMS[words[0]]
     sys.argv = list(words)
     try:
         program()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     return 0
+
+
+def _attempts() -> None:
+    """A learner's attempts, page by page, as the API reads them: from the map to the tier that has the row."""
+    ask = open_queries(Settings.from_env(os.environ))
+    try:
+        for attempt in (attempt for page in pages(ask, 2, user_id=sys.argv[1]) for attempt in page):
+            answers = [answer.id for answer in attempt.answers]
+            shown = attempt.last_attempted_on, attempt.grand_total, answers, attempt.updated_on
+            print(json.dumps([attempt.key, *shown]))
+    except AssessError as error:
+        sys.exit(f"assess: {error}")
+
+
+_PROGRAMS: Final[Mapping[str, Callable[[], object]]] = {
+    "assess": main,
+    "stream": stream.__main__.main,
+    "attempts": _attempts,
+}
 
 
 def in_a_child(work: Callable[[], object]) -> None:

@@ -1,0 +1,31 @@
+"""A fixed set of crash runs; `make crash N=1000` runs more of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IN_CI = os.environ.get("CI") == "true"
+SEEDS = 12 if IN_CI else 2
+"""In CI 48 embedded ones take some two minutes of two cores."""
+
+
+def crash(first: int, seeds: int, folder: Path, *options: str, **variables: str) -> None:
+    """Run seeds in a process of their own: what forks must have no threads."""
+    words = [sys.executable, "-m", "tests.crash", "--seed", str(first), "--seeds", str(seeds), *options]
+    env = {**os.environ, "TMPDIR": str(folder), **variables}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("first", [1, 101, 201, 301])
+def test_processes_that_are_killed_lose_nothing_and_no_answer_is_wrong(first: int, tmp_path: Path) -> None:
+    crash(first, SEEDS, tmp_path)
+
+
+@pytest.mark.parametrize("first", [1, 101])
+def test_nor_do_they_on_cassandra(first: int, tmp_path: Path, cassandra_url: str, worker_id: str) -> None:
+    crash(first, SEEDS // 2, tmp_path, "--stores", "cassandra", ASSESS_HOT_STORE=f"{cassandra_url}/crash_{worker_id}")

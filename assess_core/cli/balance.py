@@ -69,7 +69,7 @@ def _print(found: Balance, differences: Iterable[Difference]) -> None:
             say(f"... and {of - counts[what]:,} more {what.value}; --json names all of them")
     failed = sum(sheet.failed for sheet in found.sheets)
     if failed:
-        say(f"{failed:,} failed events wait: `assess failed list`")
+        say(f"{failed:,} failed {'event waits' if failed == 1 else 'events wait'}: `assess failed list`")
 
 
 def _numbers(sheet: Sheet) -> dict[str, object]:
@@ -107,7 +107,7 @@ def _sentence(difference: Difference) -> str:
             f"attempt {key.attempt_id!r}"
         )
     else:
-        parts.append(f"an event of batch {difference.batch_id!r}" if difference.batch_id else "an event of no batch")
+        parts.append(f"an event of batch {difference.batch_id!r}," if difference.batch_id else "an event of no batch,")
     if difference.tiers:
         parts.append(f"(in {' and '.join(_TIERS[tier] for tier in difference.tiers)})")
     if place is not None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from assess_core.folding import Checks, Tally
 from assess_core.logs import find, read_files
 from assess_core.repairing import repair as repaired
 from assess_core.settings import Settings
-from assess_core.wiring import open_facts, open_ledger, open_stores
+from assess_core.wiring import empty_hot, open_facts, open_ledger, open_stores
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -121,32 +122,25 @@ def ingest(
 def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_json: bool) -> None:
     """Take files, or the whole log, again, and write rows that are in neither tier. Raises `Unbalanced`."""
     stores, tally = open_stores(settings), Tally()
-    rewritten = refused = 0
+    rewritten = in_lake = 0
     files = find(paths, say)
-    with open_ledger() as ledger:
+    with open_ledger() as ledger, progress("events") as advance:
         found = balance(stores, ledger)
         for problem in found.unreadable:
             say(problem)
-        batches = (
-            read_files(files, say)
-            if paths
-            else (batch for part in stores.log.retained().parts for batch in part.batches)
-        )
-        with progress("events") as advance:
-            for done in repaired(batches, stores.hot, ledger, checks):
-                tally.add(done.folded)
-                rewritten += done.rewritten
-                refused += len(done.refused)
-                advance(done.events)
+        log = (batch for part in stores.log.retained().parts for batch in part.batches)
+        batches = read_files(files, say) if paths else log
+        for done in repaired(batches, stores, ledger, checks, time.time_ns() // 1_000_000, empty_hot):
+            tally.add(done.folded)
+            rewritten += done.rewritten
+            in_lake += done.in_lake
+            advance(done.events)
     left = found.total.missing - rewritten
     if as_json:
-        emit_json({**counts(tally), "rewritten": rewritten, "missing": left})
+        emit_json({**counts(tally), "rewritten": rewritten, "in_lake": in_lake, "missing": left})
     else:
-        say(f"{sentence(tally)}; {rewritten} rows written again")
-    if refused:
-        raise Unbalanced(
-            f"{refused:,} rows were written again, and the hot store does not show them: it keeps a newer deletion of "
-            "them (Cassandra: until gc_grace_seconds are over and it was compacted); then repair again"
-        )
+        say(f"{sentence(tally)}; {rewritten} {'row' if rewritten == 1 else 'rows'} written again")
+    if in_lake:
+        say(f"{in_lake} of these rows went to the lake, for the hot store keeps a newer deletion of them")
     if left > 0:
-        raise Unbalanced(f"{left:,} versions are still missing: their events are not in what was read")
+        raise Unbalanced(f"{left:,} versions are missing still: their events are not in what was read")

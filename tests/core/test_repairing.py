@@ -51,7 +51,7 @@ def test_lost_rows_are_written_again_at_the_receipt_that_the_map_names(folded: S
     lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id != "u2"])
     assert draw(folded).sheet.missing == 2
 
-    assert mend(folded) == (2, [])
+    assert mend(folded) == (2, 0)
 
     assert draw(folded).found.balanced
     assert state(folded) == before
@@ -61,8 +61,8 @@ def test_files_mend_what_the_log_does_not_hold_any_more(folded: Stores, log: Pat
     (Path(settings.log) / "events.jsonl").unlink()
     lose(folded.hot, rows(folded.hot))
 
-    assert mend(folded) == (0, [])
-    assert mend(folded, log) == (3, [])
+    assert mend(folded) == (0, 0)
+    assert mend(folded, log) == (3, 0)
 
     assert draw(folded).found.balanced
 
@@ -70,7 +70,7 @@ def test_files_mend_what_the_log_does_not_hold_any_more(folded: Stores, log: Pat
 def test_without_damage_it_writes_nothing(folded: Stores) -> None:
     before = state(folded)
 
-    assert mend(folded) == (0, [])
+    assert mend(folded) == (0, 0)
 
     assert state(folded) == before
 
@@ -79,7 +79,7 @@ def test_what_a_clear_deleted_stays_in_the_lake_alone(folded: Stores) -> None:
     put_away(folded)
     before = state(folded)
 
-    assert mend(folded) == (0, [])
+    assert mend(folded) == (0, 0)
 
     assert state(folded) == before
     assert draw(folded).sheet == Sheet(None, named=3, lake_only=3, failed=1)
@@ -91,7 +91,7 @@ def test_of_rows_in_both_tiers_and_in_neither_only_the_latter_are_written(folded
     archiving.archive(folded.hot.slices(), folded, NOW)
     lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id == "u1"])
 
-    assert mend(folded) == (1, [])
+    assert mend(folded) == (1, 0)
 
     assert {row.key.user_id for row in rows(folded.hot)} == {"u2", "u3"}
     assert draw(folded).sheet == Sheet(None, named=3, hot_only=1, lake_only=1, both=1, failed=1)
@@ -104,7 +104,7 @@ def test_rows_without_an_entry_and_events_without_a_row_are_mended_too(folded: S
     forget(settings.hot_store, "u2")  # written, not named
     assert not draw(folded, against_log=True).found.balanced
 
-    assert mend(folded) == (0, [])
+    assert mend(folded) == (0, 0)
 
     assert draw(folded, against_log=True).found.balanced
     assert state(folded) == before
@@ -123,7 +123,7 @@ def test_what_was_written_again_is_put_away_like_any_row(folded: Stores) -> None
     assert draw(folded).found.balanced
 
 
-def test_a_row_that_the_store_does_not_show_is_not_counted_as_mended(folded: Stores) -> None:
+def test_rows_that_the_hot_store_does_not_show_go_to_the_lake_with_a_manifest_entry(folded: Stores) -> None:
     lose(folded.hot, rows(folded.hot))
 
     class Shadowed:
@@ -135,26 +135,44 @@ def test_a_row_that_the_store_does_not_show_is_not_counted_as_mended(folded: Sto
         def __getattr__(self, name: str) -> Any:
             return getattr(folded.hot, name)
 
-    rewritten, refused = mend(folded._replace(hot=Shadowed()))
+    assert mend(folded._replace(hot=Shadowed())) == (3, 3)
 
-    assert rewritten == 0
-    assert {row.key.user_id for row in refused} == {"u1", "u2", "u3"}
+    assert draw(folded).sheet == Sheet(None, named=3, lake_only=3, failed=1)
+    verified = archiving.verify(folded.hot.slices(), folded, NOW)
+    assert [(str(slice_), each.problem, each.contents.versions) for slice_, each in verified.items()] == [
+        ("b1|2024-W05", None, 3)
+    ]
+    assert mend(folded) == (0, 0)
 
 
-def test_on_cassandra_rows_that_are_gone_come_back_and_deleted_ones_are_named(
-    keyspace: Keyspace, tmp_path: Path
-) -> None:
+@pytest.fixture
+def cluster(keyspace: Keyspace, tmp_path: Path) -> Stores:
+    """Stores over Cassandra, with the same lines in the log, and folded."""
     stores = stores_over(CassandraHot(keyspace.url), tmp_path)
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "events.jsonl").write_bytes(b"\n".join(LINES) + b"\n")
     follow(stores)
-    keyspace.cql("TRUNCATE {ks}.assessment_aggregator")  # leaves no mark of what was there
-    assert draw(stores).sheet.missing == 3
+    return stores
 
-    assert mend(stores) == (3, [])
-    assert draw(stores).found.balanced
 
-    [lost, *_] = rows(stores.hot)
-    lose(stores.hot, [lost])
-    assert mend(stores) == (0, [lost])
-    assert draw(stores).sheet.missing == 1
+def test_rows_that_cassandra_lost_come_back(cluster: Stores, keyspace: Keyspace) -> None:
+    keyspace.cql("TRUNCATE {ks}.assessment_aggregator")
+    assert draw(cluster).sheet.missing == 3
+
+    assert mend(cluster) == (3, 0)
+
+    assert draw(cluster).sheet == Sheet(None, named=3, hot_only=3, failed=1)
+
+
+def test_rows_that_somebody_deleted_in_cassandra_are_mended_in_the_lake(cluster: Stores, keyspace: Keyspace) -> None:
+    for shard in range(cluster.hot.shards):
+        keyspace.cql(
+            "DELETE FROM {ks}.assessment_aggregator "
+            f"WHERE batch_id = 'b1' AND year = 2024 AND week = 5 AND shard = {shard}"
+        )
+    assert draw(cluster).sheet.missing == 3
+
+    assert mend(cluster) == (3, 3)
+
+    assert draw(cluster).sheet == Sheet(None, named=3, lake_only=3, failed=1)
+    assert draw(cluster).found.balanced

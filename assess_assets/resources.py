@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import dagster as dg
 
@@ -14,6 +14,12 @@ from assess_core.settings import Settings
 from assess_core.slices import Unread
 from assess_core.weekly import WeeklyTable
 from assess_core.wiring import open_stores, open_weekly
+
+if TYPE_CHECKING:
+    from dagster_aws.s3 import S3Resource
+
+
+RETRIES: Final = 3
 
 
 class Opened(NamedTuple):
@@ -46,22 +52,34 @@ class Lakehouse(dg.ConfigurableResource[None]):
     home: str = ""
     """The home folder; where empty, ASSESS_HOME names it, else it is `.assess`."""
 
+    wait: float = 20.0
+    """Seconds until a step is tried again after an error that may pass: a store that restarts needs that long."""
+
     def now(self) -> int:
         """Epoch ms."""
         return time.time_ns() // 1_000_000
 
+    def s3(self) -> "S3Resource":
+        """What dagster-aws offers for S3, for assets of one's own that read reports: the AWS chain finds the rest."""
+        from dagster_aws.s3 import S3Resource  # an extra, and half a second
+
+        return S3Resource(region_name=os.environ.get("AWS_REGION"))  # which boto3 does not look at
+
     @contextmanager
-    def open(self) -> Iterator[Opened]:
+    def open(self, retries: int = RETRIES) -> Iterator[Opened]:
         """The stores; what goes wrong with them inside the block becomes what Dagster understands.
 
-        An error that may pass is left as it is, so that a retry policy may act on it; any other is a `dg.Failure`
-        that no policy repeats.
+        After an error that may pass the step is tried again up to `retries` times (0: it fails as it is, for whoever
+        comes again by itself, as a sensor); any other is a `dg.Failure` that nothing repeats. An error that is not one
+        of ours is a defect: a step has no retry policy, so it is not repeated either.
         """
         started = time.monotonic()
         try:
             settings = Settings.from_env(os.environ, self.home)
             yield Opened(settings, open_stores(settings), self.now(), started)
         except AssessError as error:
+            if error.retryable and retries:
+                raise dg.RetryRequested(retries, self.wait) from error
             if error.retryable:
                 raise
             raise dg.Failure(str(error), allow_retries=False) from error

@@ -213,14 +213,12 @@ class Access:
             )
             client: Any = session.create_client("s3", config=config)
             endpoint = urlsplit(client.meta.endpoint_url)
-            if style is None and not (endpoint.hostname or "").endswith(_AMAZON):
-                # few servers of one's own have a name for each bucket
-                style = "path"
-                client = session.create_client("s3", config=config.merge(Config(s3={"addressing_style": "path"})))
         except (BotoCoreError, ValueError) as error:
             raise self._unusable(error) from error
-        # no certificate of Amazon's is for a name with dots before its own
-        path_style = style == "path" or (style != "virtual" and "." in self.bucket)
+        # as botocore does: few servers of one's own have a name for each bucket, and no certificate of Amazon's is for
+        # a name with dots before its own
+        is_amazon = (endpoint.hostname or "").endswith(_AMAZON)
+        path_style = style == "path" or (style != "virtual" and (not is_amazon or "." in self.bucket))
         address = Address(endpoint.scheme, endpoint.netloc, path_style, client.meta.region_name)
         return _Found(session, client, address, int(attempts))
 

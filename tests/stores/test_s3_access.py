@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -77,7 +78,11 @@ def test_the_address_is_what_the_aws_configuration_says(
 ) -> None:
     chain(config, **KEYS, **env)
 
-    assert Access("ASSESS_LAKE", "lake-bucket").address == expected
+    access = Access("ASSESS_LAKE", "lake-bucket")
+
+    assert access.address == expected
+    signed = access.client.generate_presigned_url("get_object", Params={"Bucket": "lake-bucket", "Key": "k"})
+    assert urlsplit(signed).path == ("/lake-bucket/k" if expected.path_style else "/k")
 
 
 def test_deltalake_and_duckdb_are_told_the_same(chain: Chain) -> None:

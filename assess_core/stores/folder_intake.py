@@ -160,7 +160,7 @@ class _File:
         return os.fstat(self._fd).st_nlink > 0
 
     def close(self) -> None:
-        """Leave the file to its readers; one that holds nothing goes away."""
+        """Leave the file to its readers; one in which nothing was acknowledged goes away."""
         if not self.size:
             self._path.unlink(missing_ok=True)
         os.close(self._fd)

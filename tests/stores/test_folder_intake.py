@@ -116,7 +116,9 @@ def test_many_that_wait_share_one_fsync(log: Path, intake: FolderIntake, monkeyp
 
     monkeypatch.setattr(os, "fdatasync", slow)
     taken = [intake.take([message("first")])]
-    while not synced:
+    for _ in range(PATIENCE * 1000):
+        if synced:
+            break
         time.sleep(0.001)
     taken += [intake.take([message(str(n))]) for n in range(100)]
     assert not any(one.done() for one in taken)  # not before the disk has it
@@ -190,6 +192,26 @@ def test_what_a_reader_has_seen_is_never_taken_back(log: Path, intake: FolderInt
     seen += [record.raw for batch in tail.batches() for record in batch.records]
 
     assert len(seen) == len(set(seen)) == len(logged(log))
+
+
+def test_half_a_line_that_cannot_be_cut_off_at_once_is_cut_off_later(
+    log: Path, intake: FolderIntake, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_fd: int, _size: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    intake.take([message("0")]).result(PATIENCE)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "ftruncate", fail)
+        disk.room = 70
+        with pytest.raises(StoreUnavailable, match="Input/output error"):
+            intake.take([message("1"), message("2")]).result(PATIENCE)
+    (torn,) = log.iterdir()
+    assert not torn.read_bytes().endswith(b"\n")
+    disk.room = None
+    intake.take([message("3")]).result(PATIENCE)
+
+    assert logged(log) == values("0", "1", "3")
 
 
 def test_after_a_failed_fsync_another_file_is_begun(log: Path, intake: FolderIntake, disk: Disk) -> None:

@@ -20,6 +20,7 @@ from tests.loop import put_away
 
 GOOD = [line(event(user=user)) for user in ("u1", "u2", "u3")]
 BAD = [b"nonsense", line(event(batch="b1", attempted=-5))]
+STRICT = Checks(JsonFacts({"c1": frozenset({"other"})}))
 
 
 class Folder:
@@ -183,16 +184,34 @@ def test_an_event_that_the_facts_refused_is_covered_by_its_failed_event_until_it
     stores: Stores, folder: Folder
 ) -> None:
     folder.append([GOOD[0]])
-    strict = Checks(JsonFacts({"c1": frozenset({"other"})}))
     feed = stores.log.feed(print)
     for batch in feed.batches():
-        feed.done(batch, fold(map(decode, batch.records), stores.hot, strict).set_aside)
+        feed.done(batch, fold(map(decode, batch.records), stores.hot, STRICT).set_aside)
     before = against_log(stores)
     fold([decode(event.record) for event in stores.hot.failed()], stores.hot, NO_FACTS)
     after = against_log(stores)
 
     assert (before.sheet.failed, before.sheet.named, log_of(before)) == (1, 0, LogSheet(1, 0, 0, 0))
     assert (after.sheet.failed, after.sheet.named, log_of(after)) == (0, 1, LogSheet(1, 0, 0, 0))
+
+
+def test_a_failed_event_that_is_mended_while_the_stores_are_read_is_no_alarm(stores: Stores, folder: Folder) -> None:
+    folder.append([GOOD[0]])
+    feed = stores.log.feed(print)
+    for batch in feed.batches():
+        feed.done(batch, fold(map(decode, batch.records), stores.hot, STRICT).set_aside)
+
+    class Meanwhile:
+        """The event is taken again after the maps were read."""
+
+        def all_learners(self) -> Any:
+            yield from stores.hot.all_learners()
+            fold([decode(event.record) for event in stores.hot.failed()], stores.hot, NO_FACTS)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(stores.hot, name)
+
+    assert draw(stores._replace(hot=Meanwhile()), against_log=True).found.balanced
 
 
 def test_a_failed_event_whose_line_reads_otherwise_now_is_too_many_and_the_line_is_not_stored(

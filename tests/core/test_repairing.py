@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 
 from assess_core import archiving
-from assess_core.balance import Sheet
+from assess_core.balance import Sheet, balance
+from assess_core.logs import find, read_files
 from assess_core.ports import Stores
+from assess_core.repairing import repair
 from assess_core.settings import Settings
 from assess_core.stores.cassandra import CassandraHot
-from tests.balances import draw, follow, forget, lose, mend
+from assess_core.stores.ledger import open_ledger
+from assess_core.stores.memory import MemoryHot
+from tests.balances import NO_FACTS, draw, follow, forget, lose, mend
 from tests.factories import RECEIVED, WEEK, event, line
 from tests.keyspaces import Keyspace
 from tests.lakes import held, stores_over
@@ -65,6 +69,17 @@ def test_files_mend_what_the_log_does_not_hold_any_more(folded: Stores, log: Pat
     assert mend(folded, log) == (3, 0)
 
     assert draw(folded).found.balanced
+
+
+def test_an_event_that_comes_again_in_a_later_batch_is_written_once(folded: Stores, log: Path) -> None:
+    lose(folded.hot, rows(folded.hot))
+    [batch] = read_files(find([str(log)], print), print)
+
+    with open_ledger() as ledger:
+        balance(folded, ledger)
+        done = list(repair([batch, batch], folded, ledger, NO_FACTS, NOW, MemoryHot))
+
+    assert [each.rewritten for each in done] == [3, 0]
 
 
 def test_without_damage_it_writes_nothing(folded: Stores) -> None:

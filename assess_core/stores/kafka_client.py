@@ -1,7 +1,8 @@
 """What all clients of Kafka share: how a cluster is asked, and what its errors mean to a person."""
 
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from typing import Any, Final, TypeVar
@@ -35,6 +36,8 @@ _REFUSED: Final = frozenset(
 """Waiting does not help: somebody must change a setting, here or at the broker."""
 APPEND_TIME: Final = "message.timestamp.type=LogAppendTime"
 """What a topic needs, so that the broker says when a record was received."""
+_SOON: Final = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
+"""What a broker says that takes over the groups of another, or gets its first one."""
 _DO: Final = {
     "FENCED_INSTANCE_ID": "another process has the same group.instance.id: give each one its own",
     "_FENCED": "another process has the same group.instance.id: give each one its own",
@@ -45,6 +48,7 @@ _DO: Final = {
 
 _Result = TypeVar("_Result")
 _Client = TypeVar("_Client")
+_Key = TypeVar("_Key")
 
 
 class Heard:
@@ -120,14 +124,18 @@ class Cluster:
 
     def topic(self, name: str) -> TopicMetadata | None:
         """A topic and its partitions; None when it is not there."""
-        metadata = self._asked(lambda: self.admin.list_topics(name, timeout=TIMEOUT))
+        self._heard.take()
+        try:
+            metadata = self.admin.list_topics(name, timeout=TIMEOUT)
+        except KafkaException as error:
+            raise self._translated(error.args[0]) from error
         self.brokers = len(metadata.brokers)
         topic: TopicMetadata = metadata.topics[name]
         if topic.error is None:
             return topic
         if topic.error.name() in MISSING:
             return None
-        raise translated(topic.error, self._url, self._heard.take())
+        raise self._translated(topic.error)
 
     def partitions(self) -> list[int]:
         """The partitions of the log's topic. Raises `BadSettings` when there is no such topic."""
@@ -146,16 +154,19 @@ class Cluster:
         """What to type to have a topic."""
         return create_command(self._url, topic, self.brokers)
 
-    def result(self, future: "Future[_Result]") -> _Result:
-        """What a question of `admin` was answered with."""
-        return self._asked(lambda: future.result(TIMEOUT + 1))
+    def results(self, ask: "Callable[[AdminClient], Mapping[_Key, Future[_Result]]]") -> dict[_Key, _Result]:
+        """What a question was answered with; asked again while a broker is about to take something over."""
+        until = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return {key: future.result(TIMEOUT + 1) for key, future in ask(self.admin).items()}
+            except KafkaException as error:
+                if error.args[0].name() not in _SOON or time.monotonic() > until:
+                    raise self._translated(error.args[0]) from error
+                time.sleep(0.05)
+            except WaitedTooLong as error:
+                raise StoreUnavailable(f"Kafka at {self._url.brokers} does not answer; start it") from error
 
-    def _asked(self, ask: Callable[[], _Result]) -> _Result:
-        self._heard.take()
-        try:
-            return ask()
-        except KafkaException as error:
-            self.admin.poll(0)  # calls `heard`
-            raise translated(error.args[0], self._url, self._heard.take()) from error
-        except WaitedTooLong as error:
-            raise StoreUnavailable(f"Kafka at {self._url.brokers} does not answer; start it") from error
+    def _translated(self, error: KafkaError) -> AssessError:
+        self.admin.poll(0)  # calls `heard`
+        return translated(error, self._url, self._heard.take())

@@ -40,7 +40,7 @@ def examine(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
 
 def _brokers(cluster: Cluster, url: KafkaUrl) -> Finding:
     started = time.perf_counter()
-    described = cluster.result(cluster.admin.describe_cluster(request_timeout=TIMEOUT))
+    [described] = cluster.results(lambda admin: {"": admin.describe_cluster(request_timeout=TIMEOUT)}).values()
     took = (time.perf_counter() - started) * 1000
     nodes = ", ".join(f"{node.host}:{node.port}" for node in described.nodes)
     return Finding(
@@ -53,8 +53,8 @@ def _brokers(cluster: Cluster, url: KafkaUrl) -> Finding:
 
 def _config(cluster: Cluster, topic: str) -> Mapping[str, str]:
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    [future] = cluster.admin.describe_configs([resource], request_timeout=TIMEOUT).values()
-    return {name: entry.value for name, entry in cluster.result(future).items() if entry.value is not None}
+    [config] = cluster.results(lambda admin: admin.describe_configs([resource], request_timeout=TIMEOUT)).values()
+    return {name: entry.value for name, entry in config.items() if entry.value is not None}
 
 
 def _stamps(config: Mapping[str, str], url: KafkaUrl) -> Finding:
@@ -121,8 +121,9 @@ def _failed_topic(cluster: Cluster, config: Mapping[str, str], url: KafkaUrl) ->
 
 
 def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
-    [future] = cluster.admin.describe_consumer_groups([url.group], request_timeout=TIMEOUT).values()
-    members = len(cluster.result(future).members)
+    asked = [url.group]
+    [group] = cluster.results(lambda admin: admin.describe_consumer_groups(asked, request_timeout=TIMEOUT)).values()
+    members = len(group.members)
     partitions = lag(cluster, url)
     says = f"{members} members in group {url.group}; {_lag_text(partitions)}"
     if any(each.records for each in partitions) and not members:

@@ -71,10 +71,10 @@ def lag(cluster: Cluster, url: KafkaUrl) -> list[Lag]:
     partitions = cluster.partitions()
     asked = [ConsumerGroupTopicPartitions(url.group)]
     # positions first, ends last: a record folded in between counts as unread, never the other way round
-    groups = cluster.admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT)
+    groups = cluster.results(lambda admin: admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT))
     committed = {
         each.partition: each.offset
-        for each in cluster.result(groups[url.group]).topic_partitions
+        for each in groups[url.group].topic_partitions
         if each.topic == url.topic and each.offset >= 0
     }
     starts = _offsets(cluster, url.topic, partitions, OffsetSpec.earliest())
@@ -84,8 +84,8 @@ def lag(cluster: Cluster, url: KafkaUrl) -> list[Lag]:
 
 def _offsets(cluster: Cluster, topic: str, partitions: Sequence[int], spec: OffsetSpec) -> dict[int, int]:
     asked = {TopicPartition(topic, partition): spec for partition in partitions}
-    futures = cluster.admin.list_offsets(asked, request_timeout=TIMEOUT)
-    return {each.partition: cluster.result(future).offset for each, future in futures.items()}
+    found = cluster.results(lambda admin: admin.list_offsets(asked, request_timeout=TIMEOUT))
+    return {each.partition: offset.offset for each, offset in found.items()}
 
 
 class Reader:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assess_core.settings import Settings
 
-PATIENCE = 30.0  # seconds; what is waited for takes some tenths of one
+PATIENCE = 90.0  # seconds; what is waited for takes some tenths of one, and more where a machine is shared
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +10,17 @@ import pytest
 from bytewax.testing import TestingSink, TestingSource
 
 from assess_core.errors import BadLog, StoreUnavailable
-from assess_core.events import Accepted, FailedEvent, Reason, Record
+from assess_core.events import Accepted, FailedEvent, Reason, Record, decode
 from assess_core.facts import JsonFacts, NoFacts
 from assess_core.folding import Checks, Folded, Tally
 from assess_core.logs import BATCH_RECORDS, find, read_files
 from assess_core.ports import Batch, Position, Positions
 from assess_core.samples import sample_events
+from assess_core.slices import ArchiveSlice
 from assess_core.stores.folder_log import FolderLog
 from assess_core.stores.memory import MemoryHot
 from stream.flow import build_flow
+from stream.pace import Pace
 from stream.runs import Run
 from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
@@ -207,6 +209,85 @@ def test_a_store_that_is_away_is_waited_for_and_no_event_fails_for_it(tmp_path: 
     ingest([path], whole)
     assert tables(hot) == tables(whole)
     assert hot.positions() == {str(path): Position(101, path.stat().st_size)}
+
+
+class Patient:
+    """A feed of one batch whose `done` finds its topic away at first, and which counts how often it was kept."""
+
+    def __init__(self, batch: Batch, away: Iterable[bool] = ()) -> None:
+        self._batches, self._away = [batch], iter(away)
+        self.kept, self.failed = 0, list[FailedEvent]()
+
+    def batches(self) -> Iterator[Batch]:
+        while self._batches:
+            yield self._batches.pop()
+
+    def done(self, batch: Batch, failed: Sequence[FailedEvent]) -> None:
+        if next(self._away, False):
+            raise StoreUnavailable("the topic of failed events is away")
+        self.failed += failed
+
+    def keep(self) -> None:
+        self.kept += 1
+
+    def close(self) -> None:
+        return
+
+
+def follow_one(feed: Patient, target: Target) -> list[Folded]:
+    run, folded = Run(), list[Folded]()
+
+    def count(batch: DecodedBatch, of_batch: Folded) -> None:
+        folded.append(of_batch)
+        run.end()
+
+    run.run(build_flow(TailSource(lambda worker, workers: feed, run), FoldSink(target, run, count)))
+    return folded
+
+
+def test_a_feed_is_kept_while_its_batch_waits_for_a_store() -> None:
+    away, waiting = [True], list[str]()
+
+    class Hot(MemoryHot):
+        def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
+            if away and away.pop():
+                raise StoreUnavailable("the store is away")
+            super().add_slices(slices)
+
+    feed = Patient(Batch([record(), record(b"nonsense", offset=2)], {}, 1))
+    [folded] = follow_one(feed, Target(Hot(), UNCHECKED, waiting.append))
+    assert waiting == ["the store is away; trying again in 0.5 s"]
+    assert 3 <= feed.kept <= 6
+    assert (folded.stored, [event.offset for event in feed.failed]) == (1, [2])
+
+
+def test_what_is_folded_is_not_folded_again_because_its_end_is_not_taken() -> None:
+    hot, waiting = MemoryHot(), list[str]()
+    feed = Patient(Batch([record()], {}, 1), away=[True])
+    [folded] = follow_one(feed, Target(hot, UNCHECKED, waiting.append))
+    assert waiting == ["the topic of failed events is away; trying again in 0.5 s"]
+    assert (folded.stored, folded.repeated) == (1, 0)
+    assert feed.kept
+
+
+def test_a_log_that_cannot_be_followed_ends_the_run_in_order(capfd: pytest.CaptureFixture[str]) -> None:
+    def nowhere(worker: int, workers: int) -> Patient:
+        raise BadLog("there is no such log")
+
+    run = Run()
+    sink = FoldSink(Target(MemoryHot(), UNCHECKED), run, lambda batch, folded: None)
+    with pytest.raises(BadLog):
+        run.run(build_flow(TailSource(nowhere, run), sink))
+    assert capfd.readouterr().err == ""
+
+
+def test_pace_is_told_every_ten_seconds_and_not_while_nothing_comes() -> None:
+    said, clock = list[str](), iter([0.0, 4.0, 11.0, 11.0, 12.0, 31.0, 31.0])
+    pace = Pace(said.append, lambda: next(clock))
+    batch = DecodedBatch([decode(record())] * 50, Taken(Batch([], {}, 0)))
+    for _ in range(4):
+        pace(batch, Folded(50, 0, 0, [], [], set()))
+    assert said == ["100 events folded in 11 s, 9 a second", "100 events folded in 20 s, 5 a second"]
 
 
 def test_what_was_read_before_a_file_failed_is_folded(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""`python -m stream tail` on a Kafka topic: processes that share it, killed at any moment; brokers that go away."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from assess_core.settings import Settings
+from assess_core.stores.sqlite import SqliteHot
+from tests.kafka_topics import Topic, create_topic, records
+from tests.properties.tables import tables
+from tests.servers import Instance, instance
+from tests.stream.kafka import expected, fill, sample_values
+from tests.stream.processes import PATIENCE, stop, tailing, wait_until
+
+
+@pytest.fixture
+def topic(kafka_brokers: str) -> Topic:
+    return make_topic(kafka_brokers)
+
+
+def make_topic(brokers: str) -> Topic:
+    name = f"stream-{uuid4()}"
+    create_topic(brokers, name)
+    create_topic(brokers, f"{name}.failed", partitions=1)
+    return Topic(brokers, name)
+
+
+def following(settings: Settings, topic: Topic, options: str = "") -> Settings:
+    return settings._replace(log=topic.url(options))
+
+
+def folded(topic: Topic) -> Callable[[], bool]:
+    """Whether every record is in the hot store."""
+    log = topic.log
+    return lambda: log.unread() is None
+
+
+def test_what_is_in_the_topic_is_in_the_tables(settings: Settings, topic: Topic) -> None:
+    hot = SqliteHot(settings.hot_store)
+    fill(topic, sample_values(600))
+    with tailing(following(settings, topic)) as process:
+        wait_until(folded(topic))
+        assert stop(process) == (0, "")
+    assert tables(hot) == expected(topic)
+    published = [each.value for each in records(topic.brokers, f"{topic.name}.failed")]
+    assert sorted(published) == sorted(event.raw for event in hot.failed())
+
+
+def test_processes_that_are_killed_leave_the_tables_of_one_that_is_not(settings: Settings, topic: Topic) -> None:
+    """Two share four partitions; one is killed in the middle, and the other while it takes over."""
+    hot = SqliteHot(settings.hot_store)
+    follow = following(settings, topic)
+    log = topic.log
+    fill(topic, sample_values(500, seed=1))
+    with tailing(follow) as one:
+        wait_until(lambda: any(each.committed for each in log.lag()))
+        with tailing(follow) as two:
+            wait_until(lambda: members(topic) == 2)
+            fill(topic, sample_values(2000, seed=2))
+            wait_until(lambda: unread(topic) < 1800)
+            one.kill()
+            assert one.wait() == -signal.SIGKILL
+            wait_until(lambda: members(topic) == 1)  # the broker has noticed, and the other one takes over
+            two.kill()
+            assert two.wait() == -signal.SIGKILL
+    assert log.unread() is not None
+    with tailing(follow) as three:
+        wait_until(folded(topic))
+        assert stop(three) == (0, "")
+    assert tables(hot) == expected(topic)
+
+
+def members(topic: Topic) -> int:
+    admin = topic.admin()
+    [future] = admin.describe_consumer_groups([f"g-{topic.name}"]).values()
+    return len(future.result(30).members)
+
+
+def unread(topic: Topic) -> int:
+    return sum(each.records for each in topic.log.lag())
+
+
+def test_a_topic_that_is_not_there_ends_it_with_a_sentence(settings: Settings, kafka_brokers: str) -> None:
+    log = f"kafka://{kafka_brokers}/nowhere?group=g"
+    with tailing(settings._replace(log=log)) as process:
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert said.decode().startswith(
+        f"assess: ASSESS_LOG: Kafka at {kafka_brokers} has no topic 'nowhere'; kafka-topics"
+    )
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Instance]:
+    """A broker of this test's own, to be treated badly."""
+    with instance(tmp_path / "servers", "kafka") as servers:
+        yield servers
+
+
+def test_a_broker_that_hangs_and_one_that_dies_cost_nothing_but_time(settings: Settings, own: Instance) -> None:
+    hot = SqliteHot(settings.hot_store)
+    topic = make_topic(own.env["ASSESS_LOG"].split("/")[2])
+    fill(topic, sample_values(300, seed=1))
+    with tailing(following(settings, topic)) as process:
+        wait_until(lambda: any(each.committed for each in topic.log.lag()))
+        own.pause("kafka")
+        time.sleep(8)  # the group takes nobody for dead before 6 s
+        own.resume("kafka")
+        fill(topic, sample_values(300, seed=2))
+        wait_until(folded(topic))
+        fill(topic, sample_values(300, seed=3))
+        own.kill("kafka")
+        time.sleep(1)
+        own.up()
+        fill(topic, sample_values(300, seed=4))
+        wait_until(folded(topic))
+        code, said = stop(process)
+    assert code == 0, said
+    assert tables(hot) == expected(topic)
+
+
+def test_a_broker_that_does_not_answer_does_not_keep_it_from_ending(settings: Settings, own: Instance) -> None:
+    topic = make_topic(own.env["ASSESS_LOG"].split("/")[2])
+    fill(topic, sample_values(100))
+    with tailing(following(settings, topic)) as process:
+        wait_until(folded(topic))
+        own.pause("kafka")
+        started = time.monotonic()
+        code, _ = stop(process)
+        assert code == 0
+        assert time.monotonic() - started < 12  # `up` gives it 15
+        own.resume("kafka")

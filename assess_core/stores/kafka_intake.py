@@ -17,6 +17,7 @@ from assess_core.stores.kafka_url import KafkaUrl
 SCHEMA_VERSION: Final = b"1"
 """Of a message: an item of `assessments` as `PATCH /v1/content/state/update` takes it."""
 MOST_WAITING: Final = 10_000  # records; at 2-3 kB each some 25 MB, and a second of what a broker takes
+_MOST_KILOBYTES: Final = 64 * 1024
 _DELIVERY: Final = 10_000  # ms until a record counts as not stored: clients wait 30 s, and should hear of it before
 _LARGEST: Final = 2 * 1024 * 1024  # a body has at most half of it; what the topic takes is the broker's to say
 
@@ -35,6 +36,7 @@ class KafkaIntake:
             "delivery.timeout.ms": _DELIVERY,
             "topic.metadata.propagation.max.ms": 5000,  # a topic that is not there is not waited for
             "queue.buffering.max.messages": MOST_WAITING,
+            "queue.buffering.max.kbytes": _MOST_KILOBYTES,
             "message.max.bytes": _LARGEST,
             "partitioner": "murmur2_random",  # as other clients of Kafka choose it
             "error_cb": self._heard,

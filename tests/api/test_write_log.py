@@ -16,7 +16,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from assess_core.errors import BadRequest
+from assess_core.errors import BadRequest, StoreUnavailable
 from assess_core.events import Record, decode
 from assess_core.facts import NoFacts
 from assess_core.folding import Checks, fold
@@ -196,6 +196,32 @@ def test_an_assessment_that_the_log_never_takes_is_400(stores: Stores, tmp_path:
         held.waiting[0].set_exception(BadRequest("larger than the topic takes"))
         assert answer.result(PATIENCE).status_code == 400
         assert "retry-after" not in answer.result().headers
+
+
+def test_facts_that_change_are_seen_by_a_server_that_runs(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text('{"batches": {"0123": {"courseId": "do_123", "status": 2}}}')
+    with api(tmp_path, ASSESS_FACTS=str(facts)) as (process, http):
+        assert send(http, item()).json()["result"]["NOT_A_ON_GOING_BATCH"] == ["0123"]
+        facts.write_text('{"batches": {"0123": {"courseId": "do_123", "status": 1, "name": "again"}}}')
+        assert send(http, item()).json()["result"]["0123"] == "SUCCESS"
+        facts.write_text("{")
+        assert send(http, item()).json()["result"]["0123"] == "SUCCESS"
+        assert process.stderr is not None
+        assert "until then the facts that it held before count" in process.stderr.readline()
+    assert logged(tmp_path / "log") == [text(item())] * 2
+
+
+def test_facts_that_cannot_be_asked_are_503(stores: Stores, tmp_path: Path) -> None:
+    class Away(NoFacts):
+        def batch(self, course_id: str, batch_id: str) -> None:
+            raise StoreUnavailable("nobody answers; start it")
+
+    held = Held()
+    with client(create_app(queries(stores, tmp_path), held, Away())) as http:
+        for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert held.waiting == []
 
 
 # --- whom it listens to ---

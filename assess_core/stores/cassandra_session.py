@@ -127,9 +127,11 @@ def translated(error: Exception, servers: Servers) -> AssessError:
     says = " ".join(str(first).split())
     if isinstance(first, cassandra.AuthenticationFailed):
         return BadSettings(f"ASSESS_HOT_STORE: {servers} refused the login ({says}); correct user and password")
-    if isinstance(first, ssl.SSLCertVerificationError):
+    # the driver makes an error of its own of what it met first; a connection that breaks off may be a restart
+    if "[SSL: " in says and "CERTIFICATE" in says:
         return BadSettings(
-            f"ASSESS_HOT_STORE: the certificate of {servers} is not trusted ({says}); name who signed it with ca=FILE"
+            f"ASSESS_HOT_STORE: TLS with {servers} failed ({says}); name who signed its certificate with ca=FILE, and "
+            "where it asks for ours, cert=FILE and key=FILE"
         )
     if isinstance(first, cassandra.Unauthorized):
         return BadSettings(f"ASSESS_HOT_STORE: {servers}: {says}; GRANT it to the user, or name another user")

@@ -11,11 +11,14 @@ SETUP := .venv/.setup
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 CHECKED := assess_core stream assess_assets graphql_api deploy tests benchmarks
+N := 100
+SEED := 1
+STORES := embedded
 UV := uv==0.13.9
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-.PHONY: help setup demo test check format up bench docs lock wheel clean
+.PHONY: help setup demo test crash check format up bench docs lock wheel clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -34,6 +37,9 @@ demo: $(SETUP) ## Run the whole loop on sample events and show that no answer ch
 
 test: $(SETUP) ## Run the tests.
 	$(BIN)/pytest -n 2
+
+crash: $(SETUP) ## Kill processes of the product in N seeded runs (N=100; SEED=1, STORES=embedded or cassandra).
+	nice -n 10 $(BIN)/python -m tests.crash --seed $(SEED) --seeds $(N) --stores $(STORES)
 
 check: $(SETUP) ## Lint, check the formatting and check the types.
 	$(BIN)/ruff check $(CHECKED)

@@ -10,11 +10,15 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from tests.crash.driver import Counts, CrashRun
 from tests.crash.expectations import Wrong
 from tests.crash.stores import empty, servers
 from tests.crash.workers import Hangs
+
+_EVERY: Final = 20
+"""Seeds after which it is said how far things are."""
 
 
 def main() -> int:
@@ -27,20 +31,37 @@ def main() -> int:
     parser.add_argument("--stores", choices=("embedded", "cassandra"), default="embedded", help="the hot store")
     parser.add_argument("--story", action="store_true", help="print what happens, also where nothing goes wrong")
     asked = parser.parse_args()
-    begun = time.monotonic()
-    sums = [0] * len(Counts._fields)
-    failed = 0
+    totals = _Totals()
     with servers(asked.stores) as env:
         for seed in range(asked.seed, asked.seed + asked.seeds):
-            counts = _run(seed, env, asked.story, f"python -m tests.crash --stores {asked.stores} --seed {seed}")
-            failed += counts is None
-            sums = [sum(pair) for pair in zip(sums, counts or [0] * len(sums), strict=True)]
-    all_ = Counts(*sums)
-    print(
-        f"{asked.seeds} seeds, {failed} failed: {all_.workers} processes, {all_.killed} killed, {all_.clears} clears, "
-        f"{all_.reads} reads compared, {time.monotonic() - begun:.0f} s"
-    )
-    return int(failed > 0)
+            totals.add(_run(seed, env, asked.story, f"python -m tests.crash --stores {asked.stores} --seed {seed}"))
+            if totals.seeds % _EVERY == 0 and totals.seeds < asked.seeds:
+                print(totals, file=sys.stderr)
+    print(totals)
+    return int(totals.failed > 0)
+
+
+class _Totals:
+    """What happened in all runs."""
+
+    def __init__(self) -> None:
+        self.seeds = self.failed = 0
+        self._counts = Counts(0, 0, 0, 0)
+        self._begun = time.monotonic()
+
+    def add(self, counts: Counts | None) -> None:
+        """Count a run; None: it failed."""
+        self.seeds += 1
+        self.failed += counts is None
+        self._counts = Counts(*map(sum, zip(self._counts, counts or Counts(0, 0, 0, 0), strict=True)))
+
+    def __str__(self) -> str:
+        workers, killed, clears, reads = self._counts
+        spent = time.monotonic() - self._begun
+        return (
+            f"{self.seeds} seeds, {self.failed} failed: {workers} processes, {killed} killed, {clears} clears, "
+            f"{reads} reads compared, {spent:.0f} s"
+        )
 
 
 def _run(seed: int, env: Mapping[str, str], story: bool, again: str) -> Counts | None:

@@ -13,7 +13,7 @@ SUNDAY: Final = 1_735_470_000_000
 CLOCKS: Final = (SUNDAY - 3 * DAY, SUNDAY - 2 * DAY)
 _MONDAY: Final = 1_735_516_800_000  # 2024-12-30T00:00:00Z, the first moment of 2025-W01
 _WEEKS: Final = ((SUNDAY, _MONDAY - 1), (_MONDAY - 1, _MONDAY, _MONDAY + 2 * DAY))
-"""Receipts that a log draws from: of one week, or of two."""
+"""Receipts that a log draws from: of one week, or of two, where putting away takes twice as long."""
 _SCORES: Final = (0, 1, 1.33, "0.5", None, 0.1)
 _BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u1"', b'{"receivedAt": 1, "value": {}}')
 
@@ -25,7 +25,7 @@ def make_lines(chance: random.Random) -> list[bytes]:
     those differ in answers alone, so that versions of one attempt have equal clocks. Some are bad, some ask to
     recompute.
     """
-    receipts = chance.choice(_WEEKS)
+    receipts = chance.choices(_WEEKS, (2, 1))[0]
     events = [_event(chance) for _ in range(chance.randint(3, 7))]
     lines = [line(message, chance.choice(receipts)) for message in events]
     for _ in range(chance.randint(3, 8)):

@@ -70,6 +70,16 @@ def test_a_learners_messages_keep_their_order(way: Way) -> None:
     assert [json.loads(value)["text"] for _, value in way.read()] == [*map(str, range(20)), "last"]
 
 
+def test_what_was_taken_cannot_be_taken_back(way: Way) -> None:
+    """Whoever waits no longer gives its future up; those who acknowledge must not break on it."""
+    taken = [way.intake.take(messages(str(n))) for n in range(20)]
+    assert not any(one.cancel() for one in taken)
+    for one in taken:
+        one.result(PATIENCE)
+    way.intake.take(messages("after")).result(PATIENCE)
+    assert len(way.read()) == 21
+
+
 def test_nothing_is_acknowledged_at_once(way: Way) -> None:
     way.intake.take([]).result(PATIENCE)
     assert way.read() == []

@@ -1,14 +1,15 @@
-"""Attempts: in the hot store as they happen, in the lake for good, then cleared from the hot store."""
+"""Attempts of finished weeks: in the lake for good, then cleared from the hot store."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
 from assess_assets.checks import verification, verification_result
-from assess_assets.outcomes import NOTHING, conclude, of_slices, of_views
+from assess_assets.columns import ATTEMPTS
+from assess_assets.outcomes import NOTHING, conclude, of_slices
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import archive, clear, require_closed, require_known, slice_views, verify
+from assess_core.archiving import archive, clear, require_closed, require_known, verify
 from assess_core.errors import VerifyFailed
 from assess_core.lake import Lake
 from assess_core.slices import ArchiveSlice
@@ -17,29 +18,15 @@ Event = dg.AssetCheckResult | dg.AssetMaterialization
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
 
 
-@dg.multi_observable_source_asset(  # type: ignore[untyped-decorator]  # Dagster's own lack
-    specs=[
-        dg.AssetSpec(
-            "hot_attempts",
-            description="Attempts as the stream keeps them: a row per version, until its slice is cleared.",
-            group_name="attempts",
-        )
-    ]
-)
-def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
-    """How many rows both tiers hold, by week, and which slices wait for what."""
-    with lakehouse.open() as opened:
-        views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
-        return dg.ObserveResult(asset_key="hot_attempts", metadata=of_views(views, seconds=opened.seconds))
-
-
 @dg.asset(
     partitions_def=archive_slices,
     deps=["hot_attempts"],
     backfill_policy=in_few_runs,
     check_specs=[verification],
     group_name="attempts",
+    owners=["team:assessment"],
     kinds={"deltalake"},
+    metadata=ATTEMPTS,
     pool="lake",
     dagster_type=NOTHING,
 )
@@ -72,6 +59,8 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
     deps=[archived_attempts],
     backfill_policy=in_few_runs,
     group_name="attempts",
+    owners=["team:assessment"],
+    kinds={"duckdb"},
     pool="lake",
     dagster_type=NOTHING,
 )

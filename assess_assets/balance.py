@@ -29,6 +29,7 @@ balanced = dg.AssetCheckSpec(
     backfill_policy=dg.BackfillPolicy.single_run(),  # the maps are read once, however many batches are asked for
     check_specs=[balanced],
     group_name="attempts",
+    owners=["team:assessment"],
     kinds={"duckdb"},
     dagster_type=NOTHING,
 )

@@ -22,7 +22,7 @@ def verification_result(verified: Mapping[ArchiveSlice, Verified]) -> dg.AssetCh
     metadata: dict[str, dg.MetadataValue] = {
         "verified": dg.MetadataValue.int(len(verified) - len(problems)),
         "failed": dg.MetadataValue.int(len(problems)),
-        "unarchived": dg.MetadataValue.int(sum(found.unarchived for found in verified.values())),
+        "unarchived": dg.MetadataValue.int(sum(found.unarchived or 0 for found in verified.values())),
     }
     if not problems:
         return dg.AssetCheckResult(passed=True, check_name=verification.name, metadata=metadata)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assess_assets.archive import archived_attempts
+from assess_assets.columns import SCHEMA, schema_of_text
 from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
@@ -28,6 +29,7 @@ score_marks = Marks("total_score", "total_max_score", "attempts by share of the 
     deps=of_both_tiers,
     backfill_policy=in_few_runs,
     group_name="exhausts",
+    owners=["team:assessment"],
     kinds={"csv", "duckdb"},
     dagster_type=NOTHING,
 )
@@ -42,6 +44,7 @@ def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) ->
     deps=of_both_tiers,
     backfill_policy=in_few_runs,
     group_name="exhausts",
+    owners=["team:assessment"],
     kinds={"csv", "duckdb"},
     dagster_type=NOTHING,
 )
@@ -72,6 +75,7 @@ def _write(
             path=dg.MetadataValue.path(written.path),
             attempts=dg.MetadataValue.int(written.attempts),
             lake_version=dg.MetadataValue.int(written.lake_version),
+            **{SCHEMA: dg.MetadataValue.table_schema(schema_of_text(look.columns))},
         )
     yield from conclude(context, done, refused)
 

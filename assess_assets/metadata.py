@@ -8,7 +8,7 @@ from typing import Final
 import dagster as dg
 
 PREVIEW_ROWS: Final = 10
-_CELL: Final = 40  # characters of a cell: the options of a question have hundreds
+_CELL: Final = 120  # characters of a cell: the options of a question have hundreds
 _COLOURS: Final = ("#2f6f8f", "#e0a030")
 _PALETTE: Final = 16  # a picture is stored with each materialization: 1.5 kB as 16 colours, 5 kB as they come
 
@@ -21,9 +21,10 @@ Bars = Mapping[str, Mapping[str, float]]
 def shown(
     *, rows: int, size: int, seconds: float, preview: Sequence[Row], picture: dg.MetadataValue, **more: dg.MetadataValue
 ) -> Metadata:
-    """What every materialization says; `size` in bytes."""
+    """What the materialization of a partition says; `size` in bytes."""
     return {
         "rows": dg.MetadataValue.int(rows),
+        "dagster/partition_row_count": dg.MetadataValue.int(rows),
         "bytes": dg.MetadataValue.int(size),
         "seconds": dg.MetadataValue.float(round(seconds, 3)),
         **more,

@@ -21,6 +21,7 @@ class Marks(NamedTuple):
 class Look(NamedTuple):
     """What `look_into` saw."""
 
+    columns: list[str]
     first: list[Row]
     spread: dict[str, int]
     """How many rows reached less than so many percent of the maximum; a row without a maximum is not among them."""
@@ -32,7 +33,9 @@ def look_into(path: Path, marks: Marks) -> Look:
     first: list[Row] = []
     counts = [0] * _TENTHS
     with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
+        rows = csv.DictReader(file)
+        columns = list(rows.fieldnames or ())
+        for row in rows:
             if len(first) < PREVIEW_ROWS:
                 first.append(row)
             maximum = float(row[marks.maximum] or 0)
@@ -40,4 +43,5 @@ def look_into(path: Path, marks: Marks) -> Look:
                 share = float(row[marks.score] or 0) / maximum  # below 0, or infinite where the maximum is tiny
                 counts[int(min(max(share, 0.0) * _TENTHS, _TENTHS - 1))] += 1
     width = 100 // _TENTHS
-    return Look(first, {f"{tenth * width}-{tenth * width + width} %": count for tenth, count in enumerate(counts)})
+    spread = {f"{tenth * width}-{tenth * width + width} %": count for tenth, count in enumerate(counts)}
+    return Look(columns, first, spread)

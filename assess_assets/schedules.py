@@ -12,8 +12,16 @@ from assess_core.archiving import SliceStatus, SliceView, slice_views
 
 SLICES_IN_PASSING = 300  # that need nothing cost 47 ms each: as much as another run, 15 s
 
-archive_job = dg.define_asset_job("archive_slices_job", dg.AssetSelection.assets(archived_attempts))
-clear_job = dg.define_asset_job("clear_slices_job", dg.AssetSelection.assets(cleared_attempts))
+archive_job = dg.define_asset_job(
+    "archive_slices_job",
+    dg.AssetSelection.assets(archived_attempts),
+    description="Archives and verifies a range of slices.",
+)
+clear_job = dg.define_asset_job(
+    "clear_slices_job",
+    dg.AssetSelection.assets(cleared_attempts),
+    description="Clears the verified slices of a range from the hot store.",
+)
 
 Requests = list[dg.RunRequest] | dg.SkipReason
 
@@ -22,16 +30,16 @@ Requests = list[dg.RunRequest] | dg.SkipReason
     job=archive_job,
     cron_schedule="0 2 * * 2",  # a week is over on Monday 00:00 UTC, and closes a day later
     execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+    owners=["team:assessment"],
 )
 def archive_closed_weeks(context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse) -> Requests:
-    """Archives and verifies every closed slice that is not verified yet; Tuesdays at 02:00 UTC."""
+    """Archives and verifies every closed slice that is not verified yet; Tuesdays at 02:00 UTC, once it is started."""
     return _requests(context, lakehouse, needs_archive)
 
 
-@dg.schedule(job=clear_job, cron_schedule="0 4 * * 2", execution_timezone="UTC")
+@dg.schedule(job=clear_job, cron_schedule="0 4 * * 2", execution_timezone="UTC", owners=["team:assessment"])
 def clear_verified_weeks(context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse) -> Requests:
-    """Clears every verified slice; Tuesdays at 04:00 UTC, once somebody has started it: it deletes hot rows."""
+    """Clears every verified slice; Tuesdays at 04:00 UTC, once it is started: it deletes hot rows."""
     return _requests(context, lakehouse, needs_clear)
 
 
@@ -50,7 +58,7 @@ def needs_clear(view: SliceView) -> bool:
 def _requests(
     context: dg.ScheduleEvaluationContext, lakehouse: Lakehouse, needs_it: Callable[[SliceView], bool]
 ) -> Requests:
-    with lakehouse.open() as opened:
+    with lakehouse.open(retries=0) as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
     registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
     asked = runs_over({str(view.slice) for view in views if needs_it(view)}, registered)

@@ -1,28 +1,89 @@
-"""Partitions come from what the stores hold: a tick registers what closed since the last one."""
+"""Partitions come from what the stores hold: registered when they close, given up when they are long over.
+
+Both sensors are off until somebody starts them.
+"""
+
+from collections.abc import Mapping
 
 import dagster as dg
 
 from assess_assets.partitions import archive_slices, batches
-from assess_assets.registration import to_register
+from assess_assets.registration import is_over, to_register, to_retire, turn
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import closed, known
+from assess_core.archiving import closed
+from assess_core.manifest import SliceRecord, by_slice
+from assess_core.slice_status import view
+from assess_core.slices import ArchiveSlice, why_open
 
 MOST_A_TICK = 5000  # so that a first tick over years of slices stays within seconds
+LOOKED_AT_A_TICK = 500  # slices that are long over, whether rows came back: a count in Cassandra takes a ms or two
+_BACKFILLS = 50  # the newest: older ones have ended
+_ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+_UNFINISHED = dg.RunsFilter(statuses=[status for status in dg.DagsterRunStatus if status not in _ENDED])
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(minimum_interval_seconds=60, owners=["team:assessment"])
 def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
-    """Registers slices that are closed, by week, then batch, and batches; at most 5,000 of each a tick."""
-    with lakehouse.open() as opened:
-        unread = opened.unread
-        slices_known = known(opened.stores)
-        over = closed(slices_known, opened.now, opened.settings.grace, unread)
+    """Registers slices that are closed, by week, then batch, and batches; at most 5,000 of each a tick.
+
+    The tick says which slices wait, and for what.
+    """
+    with lakehouse.open(retries=0) as opened:
+        unread, grace = opened.unread, opened.settings.grace
+        records = by_slice(opened.stores.lake.manifest())
+        known = sorted({*opened.stores.hot.slices(), *records})
+        over = _over(records, opened.now)
+        looked_at, cursor = turn(sorted(over), int(context.cursor or 0), LOOKED_AT_A_TICK)
+        back = {slice_ for slice_ in looked_at if opened.stores.hot.count(slice_)}
+        ready = closed([slice_ for slice_ in known if slice_ not in over or slice_ in back], opened.now, grace, unread)
+        waiting = [(slice_, why) for slice_ in known if (why := why_open(slice_, opened.now, grace, unread))]
     there, there_too = (context.instance.get_dynamic_partitions(str(each.name)) for each in (archive_slices, batches))
-    slices = to_register(map(str, over), there, MOST_A_TICK)
-    reports = to_register(sorted({slice_.batch_id for slice_ in slices_known}), there_too, MOST_A_TICK)
+    slices = to_register(map(str, ready), there, MOST_A_TICK)
+    reports = to_register(sorted({slice_.batch_id for slice_ in known}), there_too, MOST_A_TICK)
     requests = [archive_slices.build_add_request(slices), batches.build_add_request(reports)]
-    waiting = f"; slices wait while the log has unread events ({unread.what})" if unread else ""
     return dg.SensorResult(
-        skip_reason=f"registered {len(slices)} slices and {len(reports)} batches{waiting}",
+        skip_reason=f"registered {len(slices)} slices and {len(reports)} batches{_waiting(waiting)}",
         dynamic_partitions_requests=[request for request in requests if request.partition_keys],
+        cursor=str(cursor),
     )
+
+
+def _waiting(slices: list[tuple[ArchiveSlice, str]]) -> str:
+    if not slices:
+        return ""
+    first, why = slices[0]
+    return f"; {len(slices)} slices are not closed yet, e.g. {first}: {why}"
+
+
+@dg.sensor(minimum_interval_seconds=3600, owners=["team:assessment"])
+def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
+    """Takes the keys of slices away that were cleared and whose week is half a year past, at most 5,000 a tick.
+
+    Data and manifest stay, and so does what Dagster recorded of them; a slice whose rows come back gets its key again.
+    While anything runs or waits to run, no key goes.
+    """
+    if busy := _busy(context.instance):
+        return dg.SensorResult(skip_reason=f"{busy} under way: no key is taken away meanwhile")
+    registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
+    with lakehouse.open(retries=0) as opened:
+        records = by_slice(opened.stores.lake.manifest())
+        there = set(registered)
+        old = sorted(slice_ for slice_ in _over(records, opened.now) if str(slice_) in there)[:MOST_A_TICK]
+        views = [view(slice_, opened.stores.hot.count(slice_), records[slice_], None) for slice_ in old]
+        retired = to_retire(views, there, opened.now, MOST_A_TICK)
+    return dg.SensorResult(
+        skip_reason=f"retired {len(retired)} of {len(registered)} slice keys",
+        dynamic_partitions_requests=[archive_slices.build_delete_request(retired)] if retired else [],
+    )
+
+
+def _over(records: Mapping[ArchiveSlice, SliceRecord], now: int) -> set[ArchiveSlice]:
+    """The slices that are over as far as the manifest knows, which is not asked of the hot store."""
+    return {slice_ for slice_, record in records.items() if is_over(view(slice_, 0, record, None), now)}
+
+
+def _busy(instance: dg.DagsterInstance) -> str | None:
+    """What may still ask for a key."""
+    runs = instance.get_runs_count(_UNFINISHED)
+    backfills = sum(backfill.backfill_end_timestamp is None for backfill in instance.get_backfills(limit=_BACKFILLS))
+    return f"{runs} runs and {backfills} backfills are" if runs or backfills else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from assess_assets.archive import archived_attempts
+from assess_assets.columns import WEEKLY
 from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.partitions import everything, iso_weeks, week_of
 from assess_assets.resources import Lakehouse
@@ -18,6 +19,8 @@ from assess_core.weekly import Refreshed, refresh
     deps=["hot_attempts", dg.AssetDep(archived_attempts, partition_mapping=everything)],
     backfill_policy=dg.BackfillPolicy.single_run(),  # all weeks are read in one pass and replaced in one commit
     group_name="analytics",
+    owners=["team:assessment"],
+    metadata=WEEKLY,
     kinds={"deltalake", "duckdb"},
 )
 def weekly_activity(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:

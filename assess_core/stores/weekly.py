@@ -13,7 +13,7 @@ from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.places import Place
 from assess_core.weekly import WeeklyActivity
 
-_SCHEMA: Final = pa.schema(
+WEEKLY_SCHEMA: Final = pa.schema(
     [
         ("batch_id", pa.string()),
         ("year", pa.int32()),
@@ -40,7 +40,7 @@ class DeltaWeekly:
             table = self._table(options)
             write_deltalake(
                 table or self._place.url,
-                pa.Table.from_pylist([_to_row(row) for row in rows], _SCHEMA),
+                pa.Table.from_pylist([_to_row(row) for row in rows], WEEKLY_SCHEMA),
                 mode="overwrite",
                 partition_by=_PARTITIONS,
                 storage_options=options,
@@ -64,7 +64,7 @@ class DeltaWeekly:
         except TableNotFoundError:
             return None
         names = {field.name for field in table.schema().fields}
-        if names != set(_SCHEMA.names) or table.metadata().partition_columns != _PARTITIONS:
+        if names != set(WEEKLY_SCHEMA.names) or table.metadata().partition_columns != _PARTITIONS:
             raise NotOurTable(
                 f"the table at {self._place.url} was written by something else: its columns are {sorted(names)}; "
                 "move it away, or set ASSESS_LAKE to another folder"
@@ -86,9 +86,9 @@ class DeltaWeekly:
 def _to_row(row: WeeklyActivity) -> dict[str, object]:
     (year, week), batch_id = row.slice.week, row.slice.batch_id
     values = (batch_id, year, week, row.attempts, row.learners, row.mean_score)
-    return dict(zip(_SCHEMA.names, values, strict=True))
+    return dict(zip(WEEKLY_SCHEMA.names, values, strict=True))
 
 
 def _from_row(row: dict[str, Any]) -> WeeklyActivity:
-    batch_id, year, week, attempts, learners, mean_score = (row[name] for name in _SCHEMA.names)
+    batch_id, year, week, attempts, learners, mean_score = (row[name] for name in WEEKLY_SCHEMA.names)
     return WeeklyActivity(ArchiveSlice(IsoWeek(year, week), batch_id), attempts, learners, mean_score)

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
 from assess_core.archiving import SliceView, slice_views
 from assess_core.events import decode
@@ -25,7 +26,7 @@ with warnings.catch_warnings():
     from assess_assets.definitions import defs
     from assess_assets.resources import Lakehouse
     from assess_assets.schedules import runs_over
-    from assess_assets.sensors import register_slices_and_batches
+    from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -50,6 +51,7 @@ class Dagster:
                 return clock.now
 
         self.clock = clock
+        self.cursors: dict[str, str | None] = {}
         self.settings = Settings.from_env({}, str(home))
         self.instance = instance
         self.resources = {"lakehouse": Frozen(home=str(home))}
@@ -67,14 +69,41 @@ class Dagster:
         """Add partitions by hand."""
         self.instance.add_dynamic_partitions(partitions, keys)
 
-    def tick(self) -> dg.SensorResult:
-        """Evaluate the sensor, and do what it asks for."""
-        with dg.build_sensor_context(self.instance, resources=self.resources) as context:
-            result = register_slices_and_batches(context)
+    def tick(self, sensor: dg.SensorDefinition = register_slices_and_batches) -> dg.SensorResult:
+        """Evaluate a sensor, and do what it asks for."""
+        cursor = self.cursors.get(sensor.name)
+        with dg.build_sensor_context(self.instance, cursor=cursor, resources=self.resources) as context:
+            result = sensor(context)
         assert isinstance(result, dg.SensorResult)
+        self.cursors[sensor.name] = result.cursor
         for request in result.dynamic_partitions_requests or []:
-            self.instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+            if isinstance(request, dg.AddDynamicPartitionsRequest):
+                self.instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+            else:
+                for key in request.partition_keys:
+                    self.instance.delete_dynamic_partition(request.partitions_def_name, key)
         return result
+
+    def retire(self) -> dg.SensorResult:
+        """Evaluate the sensor that takes keys away, and take them away."""
+        return self.tick(retire_cleared_slices)
+
+    def begin_a_run(self) -> None:
+        """A run that has started and not ended."""
+        create_run_for_test(self.instance, status=dg.DagsterRunStatus.STARTED)
+
+    @staticmethod
+    def asset_key(asset: str) -> dg.AssetKey:
+        return dg.AssetKey(asset)
+
+    def check(self, name: str) -> dg.AssetCheckEvaluation:
+        """Run one of the checks that look after the stores."""
+        [check] = [each for each in defs.asset_checks or [] if each.check_key.name == name]
+        run = dg.materialize(
+            [check], instance=self.instance, resources=self.resources, selection=dg.AssetSelection.checks(check)
+        )
+        [evaluation] = run.get_asset_check_evaluations()
+        return evaluation
 
     def keys(self, partitions: str) -> Sequence[str]:
         """The registered partitions, in their order."""

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from assess_assets import definitions
 from assess_core.exhaust import Report, write_exhaust
 from assess_core.slices import ArchiveSlice
 from tests.assets.conftest import Dagster
@@ -78,9 +80,25 @@ def test_every_materialization_says_what_was_done(dagster: Dagster, slices: list
     shown = {event.partition: event.materialization.metadata for event in result.get_asset_materialization_events()}
     assert shown.keys() == set(slices)
     for metadata in shown.values():
-        assert {"rows", "bytes", "seconds", "preview", "picture", "dagster/partition_row_count"} <= metadata.keys()
-        assert metadata["rows"].value == 1
-        assert str(metadata["picture"].value).startswith("![rows in the lake, by week](data:image/png;base64,")
+        assert metadata["rows"].value == metadata["dagster/partition_row_count"].value == 1
+    *others, last = (shown[slice_] for slice_ in slices)
+    assert {"slices of the run", "bytes", "seconds", "preview"} <= last.keys()
+    assert str(last["picture"].value).startswith("![rows in the lake, by week](data:image/png;base64,")
+    assert not any("picture" in metadata for metadata in others)  # Dagster would keep each of them, twice
+
+
+def test_the_columns_that_are_shown_are_those_of_the_files(dagster: Dagster, slices: list[str]) -> None:
+    dagster.materialize("archived_attempts", slices[0])
+    written = pq.read_schema(file_of(dagster, slices[0]))
+
+    graph = definitions.defs.resolve_asset_graph()
+    shown = graph.get(dg.AssetKey("archived_attempts")).metadata["dagster/column_schema"].value
+
+    assert {column.name for column in shown.columns} == {*written.names, "year", "week"}  # these two name the folder
+    assert {column.name: column.type for column in shown.columns if column.name in ("user_id", "total_score")} == {
+        "user_id": str(written.field("user_id").type),
+        "total_score": str(written.field("total_score").type),
+    }
 
 
 def test_an_open_slice_is_refused_with_the_reason(dagster: Dagster) -> None:
@@ -145,5 +163,6 @@ def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
 def test_hot_attempts_are_observed_by_week_and_status(dagster: Dagster, slices: list[str]) -> None:
     metadata = dagster.observe("hot_attempts")
 
-    assert metadata["rows"].value == 10
+    assert metadata["dagster/row_count"].value == 10
     assert metadata["slices"].value == {"planned": 10}
+    assert str(metadata["picture"].value).startswith("![rows by week](data:image/png;base64,")

@@ -3,15 +3,19 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from assess_assets import definitions
+from assess_assets.event_log import BatchedEventLog
 from assess_assets.resources import Lakehouse
+from assess_assets.run_launcher import lives
 from assess_core.errors import SliceOpen, StoreUnavailable
-from tests.assets.conftest import ASSETS
+from tests.assets.conftest import ASSETS, FIRST, LAST
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,18 +63,45 @@ def test_loading_touches_no_environment_disk_or_network_and_brings_no_warning() 
 def test_everything_is_there() -> None:
     defs = definitions.defs
 
-    assert {job.name for job in defs.resolve_all_job_defs()} >= {"archive_slices_job", "clear_slices_job"}
-    assert [sensor.name for sensor in defs.sensors or []] == ["register_slices_and_batches"]
-    assert [schedule.name for schedule in defs.schedules or []] == ["archive_closed_weeks", "clear_verified_weeks"]
+    assert {job.name for job in defs.resolve_all_job_defs()} >= {"archive_slices_job", "clear_slices_job", "watch_job"}
+    assert {sensor.name for sensor in defs.sensors or []} == {"register_slices_and_batches", "retire_cleared_slices"}
+    assert {schedule.name for schedule in defs.schedules or []} == {
+        "archive_closed_weeks",
+        "clear_verified_weeks",
+        "watch_daily",
+    }
 
 
-def test_what_deletes_waits_for_somebody_to_start_it() -> None:
-    running = dg.DefaultScheduleStatus.RUNNING
-    schedules = {schedule.name: schedule for schedule in definitions.defs.schedules or []}
+def test_nothing_runs_by_itself_until_somebody_starts_it() -> None:
+    defs = definitions.defs
+    automation = [*(defs.schedules or []), *(defs.sensors or [])]
 
-    started = {name for name, each in schedules.items() if each.default_status is running}
+    assert len(automation) == 5
+    assert {each.default_status.value for each in automation} == {"STOPPED"}
 
-    assert started == {"archive_closed_weeks"}
+
+def test_every_asset_says_what_it_is_whose_it_is_and_what_of() -> None:
+    graph = definitions.defs.resolve_asset_graph()
+
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.owners == ["team:assessment"], key
+        assert node.group_name in {"attempts", "exhausts", "analytics"}, key
+        assert node.kinds or key == dg.AssetKey("hot_attempts"), key  # whose store is a setting
+
+
+def test_a_run_of_one_writer_leaves_the_others_of_the_lake_in_the_queue() -> None:
+    with dg.DagsterInstance.from_config(str(ROOT)) as instance:
+        concurrency = instance.get_concurrency_config()
+
+    assert concurrency.pool_config.default_pool_limit == 1
+    assert concurrency.pool_config.pool_granularity is not None
+    assert concurrency.pool_config.pool_granularity.value == "run"
+    assert concurrency.run_queue_config is not None
+    assert concurrency.run_queue_config.max_concurrent_runs == 2
+    writers = {str(key.to_user_string()) for asset in ASSETS for key in asset.keys if "lake" in asset.node_def.pools}
+    assert writers == {"archived_attempts", "cleared_attempts"}
 
 
 @pytest.mark.parametrize("asset", [asset for asset in ASSETS if asset.is_executable], ids=str)
@@ -82,30 +113,108 @@ def test_no_asset_hands_anything_to_an_io_manager(asset: dg.AssetsDefinition) ->
     assert all(types[name].is_nothing for name in outputs)
 
 
-def test_an_error_that_may_pass_is_left_to_retries_and_no_other_is(tmp_path: Path) -> None:
+def test_an_error_that_may_pass_is_tried_again_and_no_other_is(tmp_path: Path) -> None:
     lakehouse = Lakehouse(home=str(tmp_path))
 
-    with pytest.raises(StoreUnavailable), lakehouse.open():
+    with pytest.raises(dg.RetryRequested) as again, lakehouse.open():
         raise StoreUnavailable("the disk is full; free some room")
     with pytest.raises(dg.Failure, match="it is open") as refused, lakehouse.open():
         raise SliceOpen("it is open")
+    with pytest.raises(KeyError), lakehouse.open():
+        raise KeyError("a defect")
 
+    assert again.value.max_retries == 3
     assert refused.value.allow_retries is False
 
 
-def test_dagster_keeps_its_own_books_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_that_fails_is_left_to_the_next_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable), Lakehouse(home=str(tmp_path)).open(retries=0):
+        raise StoreUnavailable("the disk is full; free some room")
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(StoreUnavailable("away"), 4), (SliceOpen("open"), 1), (KeyError("a defect"), 1)], ids=repr
+)
+def test_a_step_runs_again_only_where_that_can_help(tmp_path: Path, error: Exception, tries: int) -> None:
+    tried = []
+
+    @dg.asset
+    def failing(lakehouse: Lakehouse) -> None:
+        with lakehouse.open():
+            tried.append(error)
+            raise error
+
+    lakehouse = Lakehouse(home=str(tmp_path), wait=0)
+    result = dg.materialize([failing], resources={"lakehouse": lakehouse}, raise_on_error=False)
+
+    assert not result.success
+    assert len(tried) == tries
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The instance that dagster.yaml describes, in a folder of the test's own."""
     monkeypatch.chdir(tmp_path)
-
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
-        ref = instance.get_ref()
-        folders = [
-            data.config_dict["base_dir"]
-            for data in (ref.storage_data, ref.local_artifact_storage_data, ref.compute_logs_data)
-            if data
-        ]
-        telemetry, retries = instance.telemetry_enabled, instance.run_retries_enabled
+        yield instance
 
-    assert folders == [f".assess/dagster/{name}" for name in ("storage", "artifacts", "compute_logs")]
-    assert [path.name for path in tmp_path.iterdir()] == [".assess"]
-    assert not telemetry
-    assert not retries
+
+def test_dagster_keeps_its_own_books_below_the_home_folder(kept: dg.DagsterInstance) -> None:
+    assert [path.name for path in Path.cwd().iterdir()] == [".assess"]
+    assert [path.name for path in Path(".assess").iterdir()] == ["dagster"]
+    assert not kept.telemetry_enabled
+
+
+def test_a_run_whose_process_was_killed_starts_again_and_one_whose_step_failed_does_not(
+    kept: dg.DagsterInstance,
+) -> None:
+    assert kept.run_retries_enabled
+    assert not kept.run_retries_retry_on_asset_or_op_failure
+    assert kept.run_monitoring_enabled
+    assert kept.run_launcher.supports_check_run_worker_health
+
+
+def test_a_process_is_told_from_another_of_its_number() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+
+    assert lives(os.getpid(), time.time())
+    assert not lives(os.getpid(), time.time() - 10 * 365 * 86_400)  # that was another one
+    assert not lives(ended.pid, time.time())
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_batch_of_events_is_read_back_as_if_each_had_come_alone(
+    kept: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = dg.StaticPartitionsDefinition(["a", "b", "c"])
+
+    @dg.asset(partitions_def=parts, backfill_policy=dg.BackfillPolicy.single_run())
+    def whole(context: dg.AssetExecutionContext) -> None:
+        for key in context.partition_keys:
+            context.add_asset_metadata({"of": key}, partition_key=key)
+
+    seen = []
+    for size in ("0", "2", "500"):
+        monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", size)
+        run = dg.materialize([whole], instance=kept, tags={FIRST: "a", LAST: "c"})
+        records = kept.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=whole.key, after_storage_id=0), limit=3, ascending=False
+        ).records
+        newest = kept.get_latest_materialization_event(whole.key)
+        assert newest is not None
+        assert newest.run_id == run.run_id
+        in_run = [event for event in kept.all_logs(run.run_id) if event.is_dagster_event]
+        seen.append(
+            (
+                [(record.partition_key, record.event_log_entry.run_id == run.run_id) for record in records],
+                [record.asset_materialization and record.asset_materialization.metadata["of"] for record in records],
+                newest.asset_materialization and newest.asset_materialization.partition,
+                kept.get_materialized_partitions(whole.key),
+                sorted(str(event.dagster_event_type) for event in in_run),
+            )
+        )
+
+    assert isinstance(kept.event_log_storage, BatchedEventLog)
+    assert seen[0][0] == [("c", True), ("b", True), ("a", True)]
+    assert seen == [seen[0]] * 3

@@ -1,0 +1,169 @@
+"""How many keys Dagster bears, which it may give up, and how one comes back."""
+
+from typing import Any
+
+import pytest
+
+from assess_assets import sensors
+from assess_assets.registration import KEPT, budget, is_over, to_retire, turn
+from assess_core.slice_status import SliceStatus, SliceView
+from assess_core.slices import ArchiveSlice
+from tests.assets.conftest import Dagster
+from tests.factories import MONDAY, WEEK, event
+
+SLICE = ArchiveSlice.parse("b1|2024-W05")
+LONG_AFTER = SLICE.week.end + KEPT
+
+
+def view(slice_: str = str(SLICE), **more: Any) -> SliceView:
+    """A slice that was cleared long ago."""
+    cleared = SliceView(ArchiveSlice.parse(slice_), SliceStatus.CLEARED, 0, 5, 1, 2, 3, None, None)
+    return cleared._replace(**more)
+
+
+# --- the budget ---
+
+
+@pytest.mark.parametrize(
+    ("keys", "passed", "hard"),
+    [(0, True, False), (24_999, True, False), (25_000, False, False), (99_999, False, False), (100_000, False, True)],
+)
+def test_25_000_keys_are_a_warning_and_100_000_an_error(keys: int, passed: bool, hard: bool) -> None:
+    found = budget(keys)
+
+    assert (found.passed, found.hard) == (passed, hard)
+    assert f"{keys:,} live slice keys" in found.says
+    assert ("retire_cleared_slices" in found.says) is not passed
+
+
+def test_the_check_counts_the_registered_slices(dagster: Dagster) -> None:
+    dagster.register("archive_slices", [f"b{n}|2024-W05" for n in range(25_000)])
+
+    check = dagster.check("slice_keys")
+
+    assert (check.passed, check.severity.value, check.metadata["keys"].value) == (False, "WARN", 25_000)
+
+
+# --- which keys may go ---
+
+
+def test_a_slice_that_is_cleared_and_long_past_is_over() -> None:
+    assert is_over(view(), LONG_AFTER)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"status": SliceStatus.VERIFIED},
+        {"status": SliceStatus.CLEARING},
+        {"status": SliceStatus.WRITTEN},
+        {"status": SliceStatus.PLANNED},
+        {"status": SliceStatus.OPEN},
+        {"hot_rows": 1},
+        {"note": "its files differ from the manifest"},
+    ],
+    ids=str,
+)
+def test_a_slice_with_which_something_is_left_to_do_is_not(more: dict[str, Any]) -> None:
+    assert not is_over(view(**more), LONG_AFTER)
+
+
+def test_a_slice_of_the_last_half_year_is_not() -> None:
+    assert not is_over(view(), LONG_AFTER - 1)
+
+
+def test_only_registered_keys_are_retired_the_oldest_first_and_no_more_than_a_tick_may() -> None:
+    views = [view(f"b{n}|2024-W0{week}") for week in (5, 4) for n in (2, 1)]
+    registered = {"b1|2024-W05", "b2|2024-W05", "b2|2024-W04", "b9|2024-W04"}
+
+    assert to_retire(views, registered, LONG_AFTER, most=2) == ["b2|2024-W04", "b1|2024-W05"]
+
+
+def test_all_are_looked_at_in_turn() -> None:
+    seen, begin = [], 0
+    for _ in range(4):
+        items, begin = turn("abcde", begin, 2)
+        seen.append(items)
+
+    assert seen == ["ab", "cd", "e", "ab"]
+
+
+def test_a_turn_that_began_where_nothing_is_any_more_begins_anew() -> None:
+    assert turn("ab", 7, 2) == ("ab", 0)
+    assert turn("", 7, 2) == ("", 0)
+
+
+# --- the sensors together ---
+
+
+@pytest.fixture
+def cleared(dagster: Dagster) -> Dagster:
+    """Two slices, registered, archived and cleared, of which one is long past."""
+    weeks = {"2024-W05": MONDAY, "2024-W40": MONDAY + 35 * WEEK}
+    dagster.clock.now = MONDAY + 40 * WEEK
+    for at in weeks.values():
+        dagster.ingest([event(attempted=at)], at)
+    dagster.tick()
+    for asset in ("archived_attempts", "cleared_attempts"):
+        assert dagster.materialize(asset, "b1|2024-W05", "b1|2024-W40").success
+    return dagster
+
+
+def test_a_retired_key_is_gone_and_not_registered_again(cleared: Dagster) -> None:
+    said = cleared.retire()
+    cleared.tick()
+
+    assert said.skip_reason is not None
+    assert "retired 1 of 2 slice keys" in str(said.skip_reason)
+    assert cleared.keys("archive_slices") == ["b1|2024-W40"]
+
+
+def test_what_dagster_recorded_of_a_retired_slice_stays(cleared: Dagster) -> None:
+    cleared.retire()
+
+    partitions = cleared.instance.get_materialized_partitions(cleared.asset_key("archived_attempts"))
+    assert "b1|2024-W05" in partitions
+
+
+def test_rows_that_come_back_bring_the_key_back_and_go_the_whole_way(cleared: Dagster) -> None:
+    cleared.retire()
+    cleared.ingest([event(user="u2", attempted=MONDAY)], MONDAY)  # an import, received then
+
+    cleared.tick()
+
+    assert cleared.keys("archive_slices") == ["b1|2024-W40", "b1|2024-W05"]
+    for asset in ("archived_attempts", "cleared_attempts"):
+        assert cleared.materialize(asset, "b1|2024-W05").success
+    cleared.retire()
+    assert cleared.keys("archive_slices") == ["b1|2024-W40"]
+
+
+def test_a_slice_that_came_back_is_found_however_many_are_over(
+    cleared: Dagster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "LOOKED_AT_A_TICK", 1)
+    cleared.clock.now = MONDAY + 100 * WEEK  # both are long past
+    cleared.retire()
+    assert cleared.keys("archive_slices") == []
+    cleared.ingest([event(user="u2", attempted=MONDAY + 35 * WEEK)], MONDAY + 35 * WEEK)
+
+    ticks = [len(cleared.tick().dynamic_partitions_requests or []) for _ in range(2)]
+
+    assert ticks == [0, 1]
+
+
+def test_no_key_goes_while_anything_runs(cleared: Dagster) -> None:
+    cleared.begin_a_run()
+
+    said = cleared.retire()
+
+    assert "1 runs and 0 backfills are under way" in str(said.skip_reason)
+    assert len(cleared.keys("archive_slices")) == 2
+
+
+def test_a_slice_whose_rows_came_back_before_it_was_retired_keeps_its_key(cleared: Dagster) -> None:
+    cleared.ingest([event(user="u2", attempted=MONDAY)], MONDAY)
+
+    cleared.retire()
+
+    assert len(cleared.keys("archive_slices")) == 2

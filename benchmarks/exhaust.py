@@ -27,7 +27,8 @@ from assess_core.stores.duck import connect, literal
 from assess_core.wiring import open_stores
 
 _ANSWERS: Final = 10  # of an attempt
-_BATCH: Final = "0130929928739635202"
+BATCH: Final = "0130929928739635202"
+"""The batch that is reported."""
 _FIRST: Final = IsoWeek(2024, 5).start
 _WEEKS: Final = 4
 _CHUNK: Final = 2_000
@@ -56,7 +57,7 @@ def _attempts(count: int) -> Iterator[AttemptVersion]:
     course, params = "do_1130928636168192001667", [{"1": '{"text":"A=\\\\pi r^2\\n"}'}, {"2": '{"text":"no\\n"}'}]
     for number in range(count):
         key = AttemptKey(
-            f"{chance.getrandbits(128):032x}", course, _BATCH, f"do_{number % 4}128870328040161281204", f"{number:032x}"
+            f"{chance.getrandbits(128):032x}", course, BATCH, f"do_{number % 4}128870328040161281204", f"{number:032x}"
         )
         at = _FIRST + number % _WEEKS * WEEK + number
         answers = [
@@ -77,9 +78,10 @@ def _attempts(count: int) -> Iterator[AttemptVersion]:
         yield make_version(key, at, answers, at + 500)
 
 
-def _fill(home: Path, count: int) -> None:
+def fill(home: Path, count: int) -> None:
+    """So many attempts in the hot store below a home folder."""
     hot, attempts = open_stores(Settings.from_env({}, str(home))).hot, _attempts(count)
-    hot.add_slices([ArchiveSlice.of(_BATCH, _FIRST + week * WEEK) for week in range(_WEEKS)])
+    hot.add_slices([ArchiveSlice.of(BATCH, _FIRST + week * WEEK) for week in range(_WEEKS)])
     while chunk := list(islice(attempts, _CHUNK)):
         hot.add_rows(chunk)
 
@@ -94,12 +96,12 @@ def _move(home: Path, weeks: int) -> None:
 
 def _ours(home: Path) -> Measured:
     stores = open_stores(Settings.from_env({}, str(home)))
-    return _timed(lambda: Path(write_exhaust(stores, _BATCH, Report.RESPONSE).path))
+    return _timed(lambda: Path(write_exhaust(stores, BATCH, Report.RESPONSE).path))
 
 
 def _limit(home: Path) -> Measured:
     """COPY of the report's own rows, read back into memory with their types."""
-    report = home / "exhausts" / "response-exhaust" / f"{_BATCH}.csv"
+    report = home / "exhausts" / "response-exhaust" / f"{BATCH}.csv"
     target = home / "limit.csv"
     numbers = ("Question Duration", "Question Score", "Question Max Score")
     typed = ", ".join(f'"{name}"::DOUBLE AS "{name}"' for name in numbers)
@@ -138,7 +140,7 @@ def main(answers: int = 1_000_000) -> Reached:
     attempts = max(1, answers // _ANSWERS)
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         home = Path(folder)
-        _fill(home, attempts)
+        fill(home, attempts)
         ours = {"hot store": _alone(_ours, home)}
         _move(home, _WEEKS // 2)
         ours["half and half"] = _alone(_ours, home)

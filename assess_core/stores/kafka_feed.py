@@ -32,7 +32,7 @@ _CONSUMER: Final[dict[str, object]] = {
     "heartbeat.interval.ms": 1000,
     "fetch.queue.backoff.ms": 5,  # with 1000, its default, a backlog is read at a quarter of the speed
     "queued.max.messages.kbytes": 32 * 1024,
-    "socket.timeout.ms": 10_000,  # a broker that hangs keeps a commit waiting no longer
+    "socket.timeout.ms": 10_000,  # a request to a broker that hangs is given up after this
     "allow.auto.create.topics": False,
 }
 

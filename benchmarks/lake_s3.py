@@ -107,8 +107,10 @@ def main(attempts: int = 20_000) -> None:
     assert beside[-1].digest == ours[-1].digest, "the reports differ"
     for one, other in zip(ours, beside, strict=True):
         print(
-            f"{one.step}: S3 {one.seconds:.2f} s, folder {other.seconds:.2f} s, ratio {other.seconds / one.seconds:.2f}; "
-            f"processor {one.cpu:.2f} and {other.cpu:.2f} s; {one.peak / 1e6:,.0f} and {other.peak / 1e6:,.0f} MB at most"
+            f"{one.step}: S3 {one.seconds:.2f} s, folder {other.seconds:.2f} s, "
+            f"ratio {other.seconds / one.seconds:.2f}; "
+            f"processor {one.cpu:.2f} and {other.cpu:.2f} s; "
+            f"{one.peak / 1e6:,.0f} and {other.peak / 1e6:,.0f} MB at most"
         )
 
 

@@ -14,11 +14,13 @@ from tests.crash.logs import LEARNERS, make_lines
 from tests.crash.tasks import Task
 from tests.crash.workers import Worker
 
-_MOVES: Final = 24
+_MOVES: Final = 32
 _TOGETHER: Final = 3
 """Workers that are alive at a time."""
-_EFFECT: Final = 0.005
-"""Seconds that a process works for an effect."""
+_EFFECTS: Final = 8
+"""Statements and files for each call of a store that changes something."""
+_WORK: Final = 0.025
+"""Seconds of a processor for each."""
 _PATIENCE: Final = 120.0
 _STEPS: Final = ("archive", "verify", "clear")
 # what no command may ever say here, where nobody but the product touches its files
@@ -32,7 +34,7 @@ class Started(NamedTuple):
     task: Task
     least: frozenset[Line]
     dies_at: int | None
-    """The boundary at which it is killed."""
+    """The write before which it is killed, from 1."""
 
 
 class Counts(NamedTuple):
@@ -118,10 +120,10 @@ class CrashRun:
             for _ in range(self._chance.randint(2, _TOGETHER)):
                 task = self._task()
                 how = self._chance.choices(("effects", "time", "not"), (3, 3, 4))[0]
-                effects = self._number(2 * task.effects) if how == "effects" else None
+                effects = self._number(_EFFECTS * task.writes) if how == "effects" else None
                 started = self._start(task, effects=effects)
                 if how == "time":
-                    deaths.append((started, self._chance.uniform(0, task.effects * _EFFECT)))
+                    deaths.append((started, self._chance.uniform(0, task.writes * _WORK)))
                 if self._chance.random() < 0.3:
                     self._hand_in()
             while deaths := [(started, at) for started, at in deaths if not self._died(started, at)]:
@@ -153,12 +155,13 @@ class CrashRun:
             (3 if self._to_come else 0.1, self._import),
             (1 if self._handed_in else 0, self._replay),
             (5 if unread else 0.3, tasks.tail),
-            (5 * fed, lambda: tasks.housekeeping("put away", _STEPS)),
+            (4 * fed, lambda: tasks.housekeeping("put away", _STEPS)),
             *((weight * fed, self._step(step)) for weight, step in zip((1.5, 1, 2), _STEPS, strict=True)),
             (fed if "compact" in COMMANDS else 0, tasks.compact),
-            (fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
-            (fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
-            (1.5 * fed, self._exhaust),
+            (0.7 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
+            (0.7 * fed, tasks.balance),
+            (0.7 * fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
+            (fed, self._exhaust),
         ]
         weights, makers = zip(*weighed, strict=True)
         make: Callable[[], Task] = self._chance.choices(makers, weights)[0]
@@ -201,7 +204,7 @@ class CrashRun:
             self._in_log = sum(line.topic == str(self._log) for line in self._handed_in)
 
     def _next_lines(self) -> list[bytes]:
-        number = self._chance.randint(1, 4)
+        number = self._chance.randint(1, 3)
         lines, self._to_come = self._to_come[:number], self._to_come[number:]
         return lines
 
@@ -219,13 +222,13 @@ class CrashRun:
         self, task: Task, turns: bool = False, effects: int | None = None, env: Mapping[str, str] | None = None
     ) -> Started:
         number = len(self._ended) + len(self._alive) + 1
-        dies_at = self._number(task.effects) if turns and self._chance.random() < 0.45 else None
+        dies_at = self._chance.randint(1, task.writes) if turns and self._chance.random() < 0.5 else None
         self._hear()
         self._wrote_together |= task.writes_lake and any(each.task.writes_lake for each in self._alive)
         worker = Worker(
             number, task.name, task.commands, self._folder / "workers", env or self._env, turns=turns, effects=effects
         )
-        deaths = (f", dies at {what} {at}" for what, at in (("boundary", dies_at), ("effect", effects)) if at)
+        deaths = (f", dies at {what} {at}" for what, at in (("write", dies_at), ("effect", effects)) if at)
         self.story.append(f"start {worker}{''.join(deaths)}")
         started = Started(worker, task, frozenset(self._folded), dies_at)
         self._alive.append(started)
@@ -237,12 +240,9 @@ class CrashRun:
     def _go(self, started: Started, boundaries: int) -> None:
         worker = started.worker
         before = worker.boundaries
-        if started.dies_at is None:
-            worker.go(boundaries)
-        else:
-            worker.go(min(boundaries, max(started.dies_at - worker.boundaries, 0)))
-            if not worker.ended and worker.boundaries >= started.dies_at:
-                worker.kill()
+        worker.go(boundaries, started.dies_at)
+        if worker.writes == started.dies_at:
+            worker.kill()
         self.story.append(f"go {worker.number}: {worker.boundaries - before} boundaries")
         self._look(started)
 
@@ -291,9 +291,9 @@ class CrashRun:
             raise Wrong(f"{worker}, and left {left[0]}")
         if worker.code == 0:
             self._folded |= set(task.takes)
-            if task.check:
-                self._reads += 1
-                task.check(worker.out.read_text("utf-8"), Bounds(started.least, self._handed_in))
+        if task.check:
+            self._reads += 1
+            task.check(worker.out.read_text("utf-8"), Bounds(started.least, self._handed_in))
 
     # --- the end ---
 
@@ -307,7 +307,7 @@ class CrashRun:
         self._read_to_the_end()
         self._do(tasks.housekeeping("put away", _STEPS))
         reads = (*map(tasks.table, tasks.TABLES), *map(tasks.attempts, LEARNERS))
-        for task in (*reads, tasks.hot(), tasks.slices()):
+        for task in (*reads, tasks.balance(), tasks.hot(), tasks.slices()):
             self._do(task)
         self._compare_reports()
         killed = [started.task for started in self._ended if started.worker.killed]

@@ -7,6 +7,7 @@ bounds are one, and only one answer is right.
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
@@ -151,6 +152,24 @@ def check_learner(user: str, rows: list[list[Any]], bounds: Bounds) -> None:
     must, may = ({key for key in tables["attempts"] if key[0] == user} for tables in (bounds.least, bounds.most))
     if not must <= set(keys) <= may or keys != sorted(keys):
         raise Wrong(f"the attempts of {user!r} are {keys}; they must have {must} and may have {may}")
+
+
+def check_balance(sheets: list[Row], bounds: Bounds) -> None:
+    """Raises `Wrong` for a balance sheet that misses a version, or counts too few or too many."""
+    named = {sheet["batch"]: sheet["named"] for sheet in sheets}
+    least, most = (
+        Counter(key[2] for key, versions in tables["attempts"].items() for _ in versions)
+        for tables in (bounds.least, bounds.most)
+    )
+    for sheet in sheets:
+        if sheet["missing"] or (bounds.is_exact and not sheet["balanced"]):
+            raise Wrong(f"the balance sheet says {sheet}")
+    for batch in {*named, *most}:
+        if not least[batch] <= named.get(batch, 0) <= most[batch]:
+            raise Wrong(f"the balance sheet names {named} versions, not {dict(least)} to {dict(most)}")
+    failed = sum(sheet["failed"] for sheet in sheets)
+    if not len(bounds.least["failed"]) <= failed <= len(bounds.most["failed"]):
+        raise Wrong(f"the balance sheet has {failed} failed events")
 
 
 def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:

@@ -28,7 +28,7 @@ def make_lines(chance: random.Random) -> list[bytes]:
     receipts = chance.choices(_WEEKS, (2, 1))[0]
     events = [_event(chance) for _ in range(chance.randint(3, 7))]
     lines = [line(message, chance.choice(receipts)) for message in events]
-    for _ in range(chance.randint(3, 8)):
+    for _ in range(chance.randint(4, 10)):
         message, received = chance.choice(events), chance.choice(receipts)
         moved = received + chance.choice((-DAY, -1, 1, DAY))
         recompute = line(without(message, "attemptId", "events"), received)

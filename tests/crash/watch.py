@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from assess_core import logs
+from assess_core import balance, logs
 from assess_core.ports import Batch
 from assess_core.stores import copies, delta, sqlite, sqlite_schema
 from assess_core.stores.cassandra import CassandraHot
@@ -20,10 +20,16 @@ from assess_core.stores.folder_log import FolderFeed
 from assess_core.stores.sqlite import SqliteHot
 from stream import sources
 
+WRITES: Final = (
+    *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "mend", "delete"),
+    *("commit", "append", "record", "replace", "vacuum", "written_whole"),
+)
+"""Calls that change something: a death before a read is a death after the write before it."""
 ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
     (logs, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
+    (balance, "_LOOKS", (0.0,)),
     (delta, "_COMPACTION", 8),
     (delta, "_CHECKPOINT", "5"),
     (sources, "POLL", sources.POLL / 25),
@@ -50,10 +56,10 @@ def watch(link: Link, effects: int | None) -> None:
     _acknowledge(link)
     waiting = link.turns is not None
 
-    def boundary() -> None:
+    def boundary(name: str = "") -> None:
         nonlocal waiting
         if waiting and link.turns is not None:
-            link.say("turn")
+            link.say("write" if name in WRITES else "turn")
             waiting = os.read(link.turns, 1) == b"1"
 
     for adapter in ADAPTERS:
@@ -64,12 +70,12 @@ def watch(link: Link, effects: int | None) -> None:
         _die_after(effects)
 
 
-def _watched(method: Callable[..., Any], boundary: Callable[[], None]) -> Callable[..., Any]:
+def _watched(method: Callable[..., Any], boundary: Callable[..., None]) -> Callable[..., Any]:
     """The method with a boundary before and after it, or before each item of what it yields."""
 
     @wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
-        boundary()
+        boundary(method.__name__)
         result = method(*arguments, **named)
         if isinstance(result, Iterator):
             return _each(result, boundary)
@@ -79,7 +85,7 @@ def _watched(method: Callable[..., Any], boundary: Callable[[], None]) -> Callab
     return call
 
 
-def _each(items: Iterator[Any], boundary: Callable[[], None]) -> Iterator[Any]:
+def _each(items: Iterator[Any], boundary: Callable[..., None]) -> Iterator[Any]:
     for item in items:
         boundary()
         yield item
@@ -97,12 +103,12 @@ def _acknowledge(link: Link) -> None:
 
 
 def _die_after(effects: int) -> None:
-    """Effects are the statements of SQLite, a transaction's end among them, and what is done to files from Python."""
+    """Effects are statements of SQLite that change something, COMMIT among them, and files changed from Python."""
     left = effects
 
-    def count(_: object = None) -> None:
+    def count(statement: str = "") -> None:
         nonlocal left
-        left -= 1
+        left -= not statement.startswith(("SELECT", "PRAGMA"))
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 

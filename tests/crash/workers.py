@@ -60,7 +60,8 @@ class Worker:
         self.err = folder / f"{number:02}-{name}.err"
         self.temporary = folder / f"{number:02}-{name}.tmp"
         self.temporary.mkdir(parents=True)
-        self.boundaries = 0
+        self.boundaries = self.writes = 0
+        """Where it waited, and how often before it changed something."""
         self.acknowledged: dict[str, int] = {}
         self.code: int | None = None
         """How it ended, as `waitpid` says: negative for a signal; None while it runs."""
@@ -94,8 +95,9 @@ class Worker:
         while not self.ended:
             while b"\n" in self._unread:
                 word, self._unread = self._unread.split(b"\n", 1)
-                if word == b"turn":
+                if word in (b"turn", b"write"):
                     self.boundaries += 1
+                    self.writes += word == b"write"
                     return True
                 self.acknowledged |= json.loads(word)
             ready, _, _ = select.select([self], [], [], max(until - time.monotonic(), 0))
@@ -107,10 +109,10 @@ class Worker:
                 self._reap()
         return True
 
-    def go(self, boundaries: int) -> None:
-        """Let a worker that waits go on for some boundaries, or to its end. Raises `Hangs`."""
+    def go(self, boundaries: int, write: int | None = None) -> None:
+        """Let a worker that waits go on for some boundaries, to its end, or to this write. Raises `Hangs`."""
         for _ in range(boundaries):
-            if self.ended:
+            if self.ended or self.writes == write:
                 return
             self._next(b"1")
 

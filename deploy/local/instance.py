@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -129,27 +129,24 @@ class Instance:
                         started.append(server)
                         children[server.name] = processes.launch(server.home, command)
                     self._say(f"starting {server.name} at {server.address}, log {server.home / 'log'}")
-        begun = time.monotonic()
-        for kind in kinds:
-            for server in kind.servers():
-                self._wait(kind, server, children.get(server.name), begun)
+        self._wait([(kind, server) for kind in kinds for server in kind.servers()], children)
 
-    def _wait(self, kind: Kind, server: Server, child: "subprocess.Popen[bytes] | None", begun: float) -> None:
-        """Until it answers; one that ran before this call has answered already."""
-        patience = _PATIENCE if child is not None else _PATIENCE_BEFORE
-        while not kind.answers(server):
-            if child is not None and child.poll() is not None:
-                how = f"ended with exit code {child.returncode}"
-            elif time.monotonic() - begun > patience:
-                how = f"does not answer after {patience:.0f} s"
-            else:
-                time.sleep(0.05)
-                continue
-            raise CannotServe(
-                f"{server.name} {how}; the end of its log {server.home / 'log'}:\n{processes.tail(server.home)}"
-            )
-        if child is not None:
-            self._say(f"{server.name} answers after {time.monotonic() - begun:.1f} s")
+    def _wait(self, waiting: list[tuple[Kind, Server]], children: "Mapping[str, subprocess.Popen[bytes]]") -> None:
+        """Until all of them answer; one that ran before this call has done so already."""
+        begun = time.monotonic()
+        while waiting:
+            for kind, server in waiting.copy():
+                child = children.get(server.name)
+                seconds = time.monotonic() - begun
+                if kind.answers(server):
+                    waiting.remove((kind, server))
+                    if child is not None:
+                        self._say(f"{server.name} answers after {time.monotonic() - begun:.1f} s")
+                elif child is not None and child.poll() is not None:
+                    raise _failed(server, f"ended with exit code {child.returncode}")
+                elif seconds > (patience := _PATIENCE if child is not None else _PATIENCE_BEFORE):
+                    raise _failed(server, f"does not answer after {patience:.0f} s")
+            time.sleep(0.05)
 
     def _stop(self, servers: Sequence[Server]) -> int:
         """Stop those that run, last first: the nodes of a ring at once, each takes 2.5 s."""
@@ -170,3 +167,8 @@ class Instance:
             command = [sys.executable, str(_SCRIPT), "watch", "--data", str(self.folder), str(parent), f"{home}/"]
             with interrupts.held():
                 processes.launch(home, command)
+
+
+def _failed(server: Server, how: str) -> CannotServe:
+    log = server.home / "log"
+    return CannotServe(f"{server.name} {how}; the end of its log {log}:\n{processes.tail(server.home)}")

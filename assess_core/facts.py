@@ -74,7 +74,9 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except OSError as error:
-            raise BadFacts(f"the facts file {str(path)!r} cannot be read: {error.strerror}; check --facts and ASSESS_FACTS") from error
+            raise BadFacts(
+                f"the facts file {str(path)!r} cannot be read: {error.strerror}; check --facts and ASSESS_FACTS"
+            ) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadFacts(
                 f"the facts file {str(path)!r} is not like "

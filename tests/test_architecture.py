@@ -94,7 +94,7 @@ def test_the_core_does_not_know_its_command_line(path: Path) -> None:
 def test_only_wiring_chooses_adapters(path: Path) -> None:
     if path.is_relative_to(STORES) or path.name == "wiring.py":
         return
-    adapters = {f"assess_core.stores.{adapter}" for adapter in ("memory", "sqlite", "delta")}
+    adapters = {f"assess_core.stores.{adapter}" for adapter in ("memory", "sqlite", "delta", "s3", "exhausts")}
     chosen = imported(path) & adapters
     assert not chosen, f"{name(path)} imports {sorted(chosen)}: ask wiring.open_stores"
 

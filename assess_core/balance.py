@@ -7,7 +7,7 @@ keys, so replays and repeats leave it as it is.
 The order of reads is what keeps a running stream, archive or clear from making a false alarm:
 
     positions of the log    what is before them was folded, so it is in what is read from here on
-    failed events           one that is mended from here on is named by the maps that are read next
+    failed events           one that is mended from here on is in the tiers that are read next, or stands here
     maps                    to their end: whatever a map names exists from then on
     hot store, then lake    what a clear takes from the one was in the other before (rule 4)
     maps, once more         of learners with rows that no map named: a writer may have been between row and entry

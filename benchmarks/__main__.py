@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import exhaust, ingest_sqlite, stream, write_api
+from benchmarks import balance, exhaust, ingest_sqlite, stream, write_api
 
 
 class Rates(Protocol):
@@ -38,6 +38,7 @@ BENCHMARKS: Final = (
     Benchmark("decode and score through the dataflow", "events/s", "a plain loop", stream.main, 50_000),
     Benchmark("ingest into SQLite", "events/s", "upserts of the rows alone", ingest_sqlite.main, 50_000),
     Benchmark("write API, acknowledged", "requests/s", "the log with nothing around it", write_api.main, 10_000),
+    Benchmark("balance sheet", "versions/s", "counting without comparing", balance.main, 1_000_000),
     Benchmark("response exhaust", "rows/s", "COPY of the rows exploded", exhaust.main, 1_000_000),
 )
 

@@ -99,8 +99,9 @@ def test_a_copy_that_was_written_twice_counts_once(stores: Stores) -> None:
 
 def test_only_the_batches_that_are_asked_for_are_looked_at(four: Stores) -> None:
     lose(four.hot, [_version_of(four, "u1")])
+    archiving.archive(four.hot.slices(), four, NOW)
 
-    assert draw(four, "b2").found.sheets == [Sheet("b2", named=1, hot_only=1)]
+    assert draw(four, "b2").found.sheets == [Sheet("b2", named=1, both=1)]
     assert draw(four, "b2").found.balanced
     assert [sheet.batch_id for sheet in draw(four, "b1", "b2").found.sheets] == ["b1", "b2"]
     assert not draw(four, "b1", "b2").found.balanced
@@ -173,6 +174,18 @@ def test_a_file_of_the_lake_that_is_gone_is_named_and_so_is_what_it_held(four: S
     assert drawn.sheet == Sheet(None, named=5, hot_only=1, missing=4)
     [sentence] = drawn.found.unreadable
     assert f"{file} is missing: its 4 rows count as not there" in sentence
+    assert not drawn.found.balanced
+
+
+def test_a_file_that_is_gone_is_named_while_the_hot_store_holds_all_it_held(four: Stores, settings: Settings) -> None:
+    archiving.archive(four.hot.slices(), four, NOW)
+    for file in Path(settings.lake).glob("attempts/**/*.parquet"):
+        file.unlink()
+
+    drawn = draw(four)
+
+    assert drawn.sheet == Sheet(None, named=4, hot_only=4)
+    assert len(drawn.found.unreadable) == 1
     assert not drawn.found.balanced
 
 
@@ -306,11 +319,7 @@ def test_a_version_that_is_folded_while_the_tiers_are_read_is_no_alarm(four: Sto
 
 def test_what_is_cleared_while_the_tiers_are_read_is_found_in_the_lake(four: Stores) -> None:
     class Meanwhile:
-        """Everything is archived when the maps have been read, and put away when the first rows have."""
-
-        def all_learners(self) -> Iterator[tuple[str, Learner]]:
-            yield from four.hot.all_learners()
-            archiving.archive(four.hot.slices(), four, NOW)
+        """Everything is put away when half of the rows have been read."""
 
         def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[Any]:
             if (slice_, shard) == (four.hot.slices()[-1], 0):

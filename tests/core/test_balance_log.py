@@ -14,6 +14,7 @@ from assess_core.facts import JsonFacts
 from assess_core.folding import Checks, fold
 from assess_core.ports import Stores
 from assess_core.settings import Settings
+from assess_core.slices import ArchiveSlice
 from tests.balances import NO_FACTS, Drawn, draw, follow, forget, lose
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, accepted, event, line, without
 from tests.loop import put_away
@@ -132,7 +133,7 @@ def test_what_is_not_read_yet_is_no_alarm(folded: Stores, folder: Folder) -> Non
 
 def test_what_is_folded_while_the_stores_are_read_is_no_alarm(folded: Stores, folder: Folder) -> None:
     class Meanwhile:
-        """A line comes and is folded after the positions were read; another when the maps were."""
+        """A line comes and is folded after the positions were read, another after the maps, one more after the rows."""
 
         def failed(self) -> Any:
             folder.append([line(event(user="u7")), b"more nonsense"])
@@ -143,6 +144,12 @@ def test_what_is_folded_while_the_stores_are_read_is_no_alarm(folded: Stores, fo
             yield from folded.hot.all_learners()
             folder.append([line(event(user="u8"))])
             follow(folded)
+
+        def scan(self, slice_: ArchiveSlice, shard: int) -> Any:
+            yield from folded.hot.scan(slice_, shard)
+            if shard == folded.hot.shards - 1:
+                folder.append([line(event(user="u9")), b"nonsense at last"])
+                follow(folded)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(folded.hot, name)
@@ -202,11 +209,12 @@ def test_a_failed_event_that_is_mended_while_the_stores_are_read_is_no_alarm(sto
         feed.done(batch, fold(map(decode, batch.records), stores.hot, STRICT).set_aside)
 
     class Meanwhile:
-        """The event is taken again after the maps were read."""
+        """The event is taken again after the rows were read."""
 
-        def all_learners(self) -> Any:
-            yield from stores.hot.all_learners()
+        def slices(self) -> list[ArchiveSlice]:
+            before = stores.hot.slices()
             fold([decode(event.record) for event in stores.hot.failed()], stores.hot, NO_FACTS)
+            return before
 
         def __getattr__(self, name: str) -> Any:
             return getattr(stores.hot, name)

@@ -291,9 +291,9 @@ class CrashRun:
             raise Wrong(f"{worker}, and left {left[0]}")
         if worker.code == 0:
             self._folded |= set(task.takes)
-        if task.check:
+        for text, check in zip(worker.printed()[: len(task.checks)], task.checks, strict=True):
             self._reads += 1
-            task.check(worker.out.read_text("utf-8"), Bounds(started.least, self._handed_in))
+            check(text, Bounds(started.least, self._handed_in))
 
     # --- the end ---
 
@@ -307,8 +307,7 @@ class CrashRun:
         self._read_to_the_end()
         self._do(tasks.housekeeping("put away", _STEPS))
         reads = (*map(tasks.table, tasks.TABLES), *map(tasks.attempts, LEARNERS))
-        for task in (*reads, tasks.balance(), tasks.hot(), tasks.slices()):
-            self._do(task)
+        self._do(tasks.together("look", [*reads, tasks.balance(), tasks.hot(), tasks.slices()]))
         self._compare_reports()
         killed = [started.task for started in self._ended if started.worker.killed]
         explained = evidence.Explained(
@@ -332,11 +331,10 @@ class CrashRun:
         """The bytes of a report of each batch, beside those of a twin that folded the lines once and never archived."""
         reports = [tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS))) for batch in self._batches()]
         files = sorted({line.topic for line in self._handed_in})
-        commands = [("stream", "ingest", *files), *(words for task in reports for words in task.commands)]
+        ours = tasks.together("reports", reports)
         embedded = {"ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
-        twin = self._do(Task("twin", commands, 0), {**self._env, **embedded})
-        for task, path in zip(reports, twin.out.read_text("utf-8").splitlines(), strict=True):
-            found, wanted = (Path(each).read_bytes() for each in (self._do(task).out.read_text("utf-8").strip(), path))
-            if found != wanted:
-                what = " ".join(task.commands[0])
-                raise Wrong(f"the bytes of `{what}` are {found!r}; without archive, once: {wanted!r}")
+        twin = Task("twin", [("stream", "ingest", *files), *ours.commands], 0)
+        found, (_, *wanted) = self._do(ours).printed(), self._do(twin, {**self._env, **embedded}).printed()
+        for words, mine, other in zip(ours.commands, found, wanted, strict=True):
+            if (bytes_ := Path(mine.strip()).read_bytes()) != (right := Path(other.strip()).read_bytes()):
+                raise Wrong(f"the bytes of `{' '.join(words)}` are {bytes_!r}; without archive, once: {right!r}")

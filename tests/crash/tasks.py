@@ -37,12 +37,18 @@ class Task(NamedTuple):
     """Lines that are folded when it ends well."""
     fine: Collection[int] = (0,)
     """The exit codes that say nothing bad."""
-    check: Callable[[str, Bounds], None] | None = None
-    """Looks at what it printed; raises `Wrong`."""
+    checks: Sequence[Callable[[str, Bounds], None]] = ()
+    """Look at what its commands printed; raise `Wrong`."""
 
     @property
     def writes_lake(self) -> bool:
         return self.name in ("put away", "archive", "verify", "clear", "compact")
+
+
+def together(name: str, tasks: Sequence[Task]) -> Task:
+    """Several reads in one process, one after the other."""
+    commands = [words for task in tasks for words in task.commands]
+    return Task(name, commands, 1, checks=[check for task in tasks for check in task.checks])
 
 
 def ingest(topics: Sequence[str], lines: Collection[Line]) -> Task:
@@ -71,7 +77,7 @@ def table(name: str) -> Task:
     def check(text: str, bounds: Bounds) -> None:
         check_table(name, _rows(text), bounds)
 
-    return Task("table", [("assess", "table", name, *_JSON)], 1, check=check)
+    return Task("table", [("assess", "table", name, *_JSON)], 1, checks=[check])
 
 
 def attempts(user: str) -> Task:
@@ -80,7 +86,7 @@ def attempts(user: str) -> Task:
     def check(text: str, bounds: Bounds) -> None:
         check_learner(user, [json.loads(row) for row in text.splitlines()], bounds)
 
-    return Task("attempts", [("attempts", user)], 1, check=check)
+    return Task("attempts", [("attempts", user)], 1, checks=[check])
 
 
 def balance() -> Task:
@@ -89,7 +95,7 @@ def balance() -> Task:
     def check(text: str, bounds: Bounds) -> None:
         check_balance(json.loads(text)["batches"], bounds)
 
-    return Task("balance", [("assess", "balance", "--json")], 2, fine=(0, 1), check=check)
+    return Task("balance", [("assess", "balance", "--json")], 2, fine=(0, 1), checks=[check])
 
 
 def exhaust(batch: str, report: str, must: bool = True) -> Task:
@@ -101,7 +107,7 @@ def exhaust(batch: str, report: str, must: bool = True) -> Task:
                 REPORTS[report](file.read(), batch, bounds)
 
     commands = [("assess", "exhaust", batch, "--report", report)]
-    return Task("exhaust", commands, 2, fine=(0,) if must else (0, _UNKNOWN), check=check)
+    return Task("exhaust", commands, 2, fine=(0,) if must else (0, _UNKNOWN), checks=[check])
 
 
 def hot() -> Task:
@@ -111,12 +117,12 @@ def hot() -> Task:
         if text:
             raise Wrong(f"rows are left in the hot store after everything was put away: {text}")
 
-    return Task("hot", [("assess", "table", "attempts", "--tier", "hot", *_JSON)], 1, check=check)
+    return Task("hot", [("assess", "table", "attempts", "--tier", "hot", *_JSON)], 1, checks=[check])
 
 
 def slices() -> Task:
     """See that every slice is cleared."""
-    return Task("slices", [("assess", "table", "slices", *_JSON)], 1, check=_check_slices)
+    return Task("slices", [("assess", "table", "slices", *_JSON)], 1, checks=[_check_slices])
 
 
 def _check_slices(text: str, bounds: Bounds) -> None:

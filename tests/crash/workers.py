@@ -40,6 +40,8 @@ gc.freeze()  # a child's collector would touch, and so copy, every page
 
 PATIENCE: Final = 180.0
 """Seconds without a word from a worker after which it hangs."""
+_END: Final = "\x1e\n"
+"""Printed after each command."""
 _OURS: Final = 70
 """What a worker exits with when an exception escaped: of the product no command does."""
 
@@ -145,6 +147,10 @@ class Worker:
         os.close(self._said)
         os.close(self._turn)
 
+    def printed(self) -> list[str]:
+        """What its commands printed, each for itself; the last one may not have come to its end."""
+        return self.out.read_text("utf-8").split(_END)[: len(self.commands)]
+
     def said(self) -> str:
         """What it said to a person."""
         return self.err.read_text("utf-8", "replace") if self.err.exists() else ""
@@ -182,6 +188,8 @@ def _run(words: Sequence[str]) -> int:
         program()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    finally:
+        print(_END, end="")
     return 0
 
 
@@ -194,7 +202,8 @@ def _attempts() -> None:
             shown = attempt.last_attempted_on, attempt.grand_total, answers, attempt.updated_on
             print(json.dumps([attempt.key, *shown]))
     except AssessError as error:
-        sys.exit(f"assess: {error}")
+        print(f"assess: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 _PROGRAMS: Final[Mapping[str, Callable[[], object]]] = {

@@ -76,8 +76,8 @@ class Cleared(NamedTuple):
     """A sentence that says why nothing was deleted."""
 
 
-def _no_progress(amount: int = 1, /) -> None:
-    return
+def no_progress(amount: int = 1, /) -> None:
+    """For those who do not look."""
 
 
 # --- which slices there are, and how far they have come ---
@@ -127,7 +127,7 @@ def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
 
 
 def archive(
-    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = _no_progress
+    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Archived]:
     """Append the copies that the lake does not hold, a commit for each ISO week, and say in the manifest what it holds.
 
@@ -178,7 +178,7 @@ def _append_missing(group: Sequence[ArchiveSlice], hot: HotStore, lake: Lake) ->
 
 
 def verify(
-    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = _no_progress
+    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Verified]:
     """Read the lake's files back and compare them with the newest archived entry of the manifest.
 
@@ -189,7 +189,7 @@ def verify(
 
 
 def verify_alone(
-    slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = _no_progress
+    slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Verified]:
     """As `verify`, from the lake's files and the manifest alone, while the hot store is away."""
     return _verify(slices, lake, None, now, advance)
@@ -232,7 +232,7 @@ def clear(
     stores: Stores,
     now: int,
     dry_run: bool = False,
-    advance: Advance = _no_progress,
+    advance: Advance = no_progress,
 ) -> dict[ArchiveSlice, Cleared]:
     """Delete from the hot store exactly those rows of verified slices that are read back from the lake right now.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from assess_core.attempts import RowKey
 from assess_core.findings import Finding
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from assess_core.ports import HotStore
     from assess_core.stores.places import Place
+
+
+FILE_BYTES: Final = 32 * 1024 * 1024
+"""How large a file should be: some 100,000 attempts with answers; reading a batch of it takes 60 ms."""
 
 
 class LakeFile(NamedTuple):
@@ -125,6 +129,29 @@ class Lake(Protocol):
 
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         """Append manifest entries in one commit."""
+        ...
+
+    def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
+        """The slices of which the pinned files of a week hold rows. Raises as `copies`."""
+        ...
+
+    def repeated(self, pinned: Pinned, week: IsoWeek) -> int:
+        """How many rows of the pinned files of a week are written somewhere else too, version and receipt alike."""
+        ...
+
+    def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Pinned]:
+        """The rows of a week, each copy once, by batch, then learner, in files that are no part of the lake yet."""
+        ...
+
+    def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
+        """Put a draft of a week in the place of its pinned files, in one commit; returns the new Delta version.
+
+        Raises `LakeConflict` when somebody else changed the week since: pin and write it anew.
+        """
+        ...
+
+    def vacuum(self, retain: int, dry_run: bool) -> list[str]:
+        """Delete files that left the table more than `retain` ms ago, or only name them."""
         ...
 
     def examine(self) -> Iterator[Finding]:

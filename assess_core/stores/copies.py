@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assess_core.attempts import RowKey
-from assess_core.errors import StoreUnavailable, VerifyFailed
+from assess_core.errors import AssessError, StoreUnavailable, VerifyFailed
 from assess_core.lake import Compared, LakeFile, Missing, Pinned
 from assess_core.manifest import NOTHING, Contents, digest_of
 from assess_core.ports import HotStore
@@ -116,23 +116,24 @@ def _read(duck: duckdb.DuckDBPyConnection, place: Place, files: Sequence[LakeFil
     try:
         duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
     except _UNREADABLE as error:
-        if fault := place.fault(error):
-            raise fault from error  # that S3 is away says nothing of its files
-        for file in files:
-            _probe(duck, place, file, sound)
-        raise _unavailable(error) from error
+        raise unreadable(duck, place, files, error) from error
 
 
-def _probe(duck: duckdb.DuckDBPyConnection, place: Place, file: LakeFile, sound: str) -> None:
+def unreadable(
+    duck: duckdb.DuckDBPyConnection, place: Place, files: Sequence[LakeFile], error: Exception
+) -> AssessError:
+    """What it means that DuckDB could not read these files: the way there, or the first that is missing or damaged."""
+    return place.fault(error) or next(filter(None, (_probed(duck, place, file) for file in files)), _unavailable(error))
+
+
+def _probed(duck: duckdb.DuckDBPyConnection, place: Place, file: LakeFile) -> AssessError | None:
     try:
-        duck.execute(
-            f"CREATE OR REPLACE TABLE copies AS {_COPIES.format(sound=sound, files=parquet([file], place=True))}"
-        )
+        # every column, to its end: DuckDB does not always name the file itself
+        duck.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchall()
     except _UNREADABLE as error:
-        if fault := place.fault(error):
-            raise fault from error
         state = "is missing" if place.is_missing(file.url, error) else f"cannot be read ({_first_line(error)})"
-        raise VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup") from error
+        return place.fault(error) or VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup")
+    return None
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

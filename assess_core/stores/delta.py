@@ -18,16 +18,17 @@ from deltalake.exceptions import (
 
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 from assess_core.findings import Finding, Level
-from assess_core.lake import LakeFile, Pinned
+from assess_core.lake import FILE_BYTES, LakeFile, Pinned
 from assess_core.manifest import ManifestEntry, chained
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.copies import DuckCopies, open_copies
 from assess_core.stores.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, to_table
 from assess_core.stores.places import Place
+from assess_core.stores.rewriting import Draft, repeated, rewritten, slices_in
 from assess_core.stores.rows import LAKE_SCHEMA
 
-_FILE_BYTES: Final = 32 * 1024 * 1024  # some 100,000 attempts with answers: reading a batch of it takes 60 ms
-_GROUP_ROWS: Final = 8192  # DuckDB skips groups by batch and learner, and reads several at once
+# DuckDB skips groups by batch and learner, and reads several at once
+_WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
 _CHECKPOINT: Final = "20"  # commits: without a checkpoint an open replays every commit there ever was
 _TRIES: Final = 20  # each time somebody else has committed, so all together they get on
 _COMPACTION: Final = 32  # commits after which the small files of the manifest become one
@@ -195,6 +196,46 @@ class DeltaLake:
             commit_properties=CommitProperties(app_transactions=[only_one]),
         )
 
+    def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
+        return slices_in(pinned, week)
+
+    def repeated(self, pinned: Pinned, week: IsoWeek) -> int:
+        return repeated(pinned, week)
+
+    def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Draft]:
+        return rewritten(pinned, week)
+
+    def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
+        assert isinstance(pinned, _Pinned)
+        assert isinstance(draft, Draft)
+        table = pinned.table
+        assert table is not None, "a week that has files has a table"
+        with translated(self._attempts.place):
+            write_deltalake(
+                table,
+                draft.rows(),
+                mode="overwrite",
+                predicate=f"year = {week.year} AND week = {week.week}",
+                target_file_size=FILE_BYTES,
+                writer_properties=_WRITER,
+                # one name for all weeks: of two compactions at once one begins again
+                commit_properties=CommitProperties(app_transactions=[Transaction("compaction", table.version() + 1)]),
+            )
+            table.create_checkpoint()
+            return int(table.version())
+
+    def vacuum(self, retain: int, dry_run: bool) -> list[str]:
+        with translated(self._attempts.place):
+            table = self._attempts.open()
+            if table is None:
+                return []
+            files: list[str] = table.vacuum(
+                retention_hours=retain // 3_600_000,
+                dry_run=dry_run,
+                enforce_retention_duration=False,  # Delta would insist on a week
+            )
+            return sorted(files)
+
     def examine(self) -> Iterator[Finding]:
         yield from self._place.examine("lake")
         pinned = self.pin()
@@ -230,8 +271,8 @@ def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[Ar
             table,
             pa.RecordBatchReader.from_batches(LAKE_SCHEMA, watched()),
             mode="append",
-            target_file_size=_FILE_BYTES,
-            writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_GROUP_ROWS),
+            target_file_size=FILE_BYTES,
+            writer_properties=_WRITER,
             commit_properties=CommitProperties(app_transactions=transactions),
         )
     except Exception as error:

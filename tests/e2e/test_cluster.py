@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from tests.e2e.commands import Commands, printed
 from tests.e2e.servers import create_topics, following, produce, received, sample_items, wait_until_read
-from tests.e2e.test_servers import failed_in, failed_of, wanted_of, without_failed
+from tests.e2e.test_servers import assert_same, failed_in, failed_of, wanted_of
 from tests.servers import instance
 
 
@@ -42,6 +42,6 @@ def test_a_node_dies_under_the_loop_and_comes_back_and_nothing_is_lost_or_double
 
         log, tables = received(kafka_brokers, topic), assess.tables()
         wanted = wanted_of(log)
-        assert without_failed(tables) == without_failed(printed(wanted))
+        assert_same(tables, printed(wanted))
         assert failed_in(tables) == failed_of(log, wanted), "no event failed because a node was away"
         assert assess.table("attempts", "--tier", "hot") == []

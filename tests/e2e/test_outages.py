@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.commands import Commands, printed
 from tests.e2e.servers import create_topics, following, produce, received, sample_items, wait_until_read
-from tests.e2e.test_servers import failed_in, failed_of, wanted_of, without_failed
+from tests.e2e.test_servers import assert_same, failed_in, failed_of, wanted_of
 from tests.servers import Instance, instance
 
 AWAY = 30.0  # seconds
@@ -51,5 +51,5 @@ def test_a_server_that_is_killed_and_away_for_half_a_minute_costs_time_and_nothi
     log, tables = received(brokers, topic), assess.tables()
     wanted = wanted_of(log)
     assert len(log) == len(values)
-    assert without_failed(tables) == without_failed(printed(wanted))
+    assert_same(tables, printed(wanted))
     assert failed_in(tables) == failed_of(log, wanted)

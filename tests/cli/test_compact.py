@@ -1,0 +1,41 @@
+"""`assess compact`, as typed."""
+
+import json
+
+from assess_core.ports import Stores
+from tests.cli.conftest import Assess
+from tests.factories import version
+from tests.lakes import five_versions, keep, put
+
+
+def archived_twice(assess: Assess, stores: Stores) -> None:
+    keep(stores.hot, five_versions())
+    assess("archive", "--closed")
+    keep(stores.hot, [version(user_id="u9")])
+    assess("archive", "--closed")
+
+
+def test_weeks_of_small_files_are_rewritten_and_what_is_old_enough_is_deleted(assess: Assess, stores: Stores) -> None:
+    archived_twice(assess, stores)
+
+    dry = json.loads(assess("compact", "--dry-run", "--vacuum", "--retain", "0s", "--json").stdout)
+    done = assess("compact", "--vacuum", "--retain", "0s", "--json")
+    again = assess("compact", "--vacuum")
+
+    assert dry == {"weeks": ["2024-W05"], "deleted": [], "dry_run": True}
+    [week] = json.loads(done.stdout)["weeks"]
+    assert (week["week"], week["files_before"], week["files"], week["rows"]) == ("2024-W05", 2, 1, 6)
+    assert len(json.loads(done.stdout)["deleted"]) == 2
+    assert (again.stdout, again.stderr) == ("", "0 weeks compacted, 0 files fewer; 0 files deleted\n")
+    assert assess("verify", "--closed").exit_code == 0
+
+
+def test_a_week_that_does_not_prove_the_manifest_is_named(assess: Assess, stores: Stores) -> None:
+    for row in five_versions()[:2]:
+        put(stores.lake, [row])  # as an archiver leaves it that was killed before it wrote its entry
+
+    result = assess("compact", "2024-W05")
+
+    assert result.exit_code == 4
+    assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
+    assert result.stderr.endswith("assess: 1 of 1 weeks were left as they are; mend them first\n")

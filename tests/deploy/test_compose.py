@@ -157,7 +157,7 @@ def test_dagster_s_storage_is_one_that_it_can_open(
 
 def test_dagster_decides_here_as_it_does_embedded() -> None:
     (embedded,), (here,) = documents(ROOT / "dagster.yaml"), documents(DEPLOY / "dagster" / "dagster.yaml")
-    where = {"storage", "compute_logs", "local_artifact_storage", "run_monitoring"}
+    where = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
     where |= {"run_storage", "event_log_storage", "schedule_storage"}
     assert {name: here[name] for name in here if name not in where} == {
         name: embedded[name] for name in embedded if name not in where

@@ -190,7 +190,7 @@ def test_dagster_decides_here_as_it_does_embedded() -> None:
     assert VALUES["additionalInstanceConfig"] == {name: embedded[name] for name in ("concurrency", "nux")}
     assert snake(VALUES["dagsterDaemon"]["sensors"]) == embedded["sensors"]
     assert snake(VALUES["dagsterDaemon"]["schedules"]) == embedded["schedules"]
-    assert VALUES["dagsterDaemon"]["runRetries"] == embedded["run_retries"]
+    assert snake(VALUES["dagsterDaemon"]["runRetries"]) == embedded["run_retries"]
     assert VALUES["telemetry"] == embedded["telemetry"]
     kept = {name: days for name, days in VALUES["retention"]["sensor"]["purgeAfterDays"].items() if days >= 0}
     assert kept == embedded["retention"]["sensor"]["purge_after_days"]

@@ -40,12 +40,12 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
     there, there_too = (context.instance.get_dynamic_partitions(str(each.name)) for each in (archive_slices, batches))
     slices = to_register(map(str, ready), there, MOST_A_TICK)
     reports = to_register(sorted({slice_.batch_id for slice_ in known}), there_too, MOST_A_TICK)
-    requests = [archive_slices.build_add_request(slices), batches.build_add_request(reports)]
-    return dg.SensorResult(
-        skip_reason=f"registered {len(slices)} slices and {len(reports)} batches{_waiting(waiting)}",
-        dynamic_partitions_requests=[request for request in requests if request.partition_keys],
-        cursor=str(cursor),
-    )
+    for partitions, keys in ((archive_slices, slices), (batches, reports)):
+        if keys:
+            # not as a request of the tick: of each of its keys Dagster asks by itself whether it is there, 5 ms each
+            context.instance.add_dynamic_partitions(str(partitions.name), keys)
+    said = f"registered {len(slices)} slices and {len(reports)} batches{_waiting(waiting)}"
+    return dg.SensorResult(skip_reason=said, cursor=str(cursor))
 
 
 def _waiting(slices: list[tuple[ArchiveSlice, str]]) -> str:

@@ -75,6 +75,26 @@ def with_dagster(env: Mapping[str, str], home: Path) -> dict[str, str]:
     return {"PYTHONWARNINGS": "ignore", "DAGSTER_EVENT_BATCH_SIZE": "500", **env, "DAGSTER_HOME": str(home)}
 
 
+@click.command()
+@click.option("--dagster", default=f"http://{HOST}:3000", show_default=True, help="Where Dagster answers.")
+@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 where a slice failed.")
+@click.argument("first", required=False)
+@click.argument("last", required=False)
+@click.pass_obj
+def backfill(settings: Settings, dagster: str, wait: bool, first: str | None, last: str | None) -> None:
+    """Ask a running Dagster to archive, verify and clear slices: one backfill, in runs of many slices each.
+
+    All registered slices that need it; or those from FIRST to LAST, by week, then batch, or FIRST alone.
+
+    \b
+    Examples:
+      assess backfill
+      assess backfill 'BATCH|2024-W05' --dagster http://127.0.0.1:3001 --wait
+    """
+    asked = ["--dagster", dagster, *(["--wait"] if wait else []), "--", *filter(None, (first, last))]
+    os.execve(sys.executable, [*_module("assess_assets"), *asked], {**os.environ, **settings.env()})
+
+
 def _with(settings: Settings, facts: Path | None) -> Settings:
     return settings._replace(facts=str(facts.absolute())) if facts else settings
 

@@ -77,11 +77,8 @@ class Dagster:
         assert isinstance(result, dg.SensorResult)
         self.cursors[sensor.name] = result.cursor
         for request in result.dynamic_partitions_requests or []:
-            if isinstance(request, dg.AddDynamicPartitionsRequest):
-                self.instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
-            else:
-                for key in request.partition_keys:
-                    self.instance.delete_dynamic_partition(request.partitions_def_name, key)
+            for key in request.partition_keys:
+                self.instance.delete_dynamic_partition(request.partitions_def_name, key)
         return result
 
     def retire(self) -> dg.SensorResult:

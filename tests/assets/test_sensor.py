@@ -6,6 +6,7 @@ import pytest
 
 from assess_assets import sensors
 from assess_core.archiving import archive
+from assess_core.moments import DAY
 from assess_core.slices import ArchiveSlice
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event, line
@@ -34,13 +35,13 @@ def test_a_tick_registers_so_many_and_the_next_ones_the_rest(dagster: Dagster, m
     assert dagster.keys("archive_slices") == [f"b{n}|2024-W05" for n in range(5)]
 
 
-def test_a_tick_with_nothing_new_asks_for_nothing(dagster: Dagster) -> None:
+def test_a_tick_with_nothing_new_registers_nothing(dagster: Dagster) -> None:
     dagster.ingest([event()])
     dagster.tick()
 
     again = dagster.tick()
 
-    assert not again.dynamic_partitions_requests
+    assert str(again.skip_reason) == "registered 0 slices and 0 batches"
     assert not again.run_requests
 
 
@@ -88,3 +89,52 @@ def test_batches_of_any_name_go_the_whole_way(dagster: Dagster) -> None:
     assert dagster.materialize("score_exhaust", reports[0], reports[-1]).success
     assert set(reports) == set(odd)
     assert [dagster.stores.hot.count(ArchiveSlice.parse(slice_)) for slice_ in slices] == [0] * len(odd)
+
+
+def test_a_tick_says_what_waits_and_for_what(dagster: Dagster) -> None:
+    dagster.clock.now = MONDAY + WEEK
+    dagster.ingest([event(batch="b1"), event(batch="b2")])
+
+    said = str(dagster.tick().skip_reason)
+
+    assert (
+        "registered 0 slices and 2 batches; 2 slices are not closed yet, e.g. b1|2024-W05: week 2024-W05 closes" in said
+    )
+
+
+def test_an_observation_says_what_waits_and_for_what(dagster: Dagster) -> None:
+    dagster.ingest([event(batch="b1"), event(batch="b2", attempted=MONDAY + WEEK)])
+    dagster.clock.now = MONDAY + WEEK + 2 * DAY
+
+    metadata = dagster.observe("hot_attempts")
+
+    assert metadata["waiting"].value == 2
+    rows = [record.data for record in metadata["oldest that wait"].records]
+    assert [row["slice"] for row in rows] == ["b1|2024-W05", "b2|2024-W06"]
+    assert rows[0]["why"] == "closed: archived_attempts is next"
+    assert str(rows[1]["why"]).startswith("week 2024-W06 closes at 2024-02-13")
+
+
+@pytest.mark.parametrize(
+    ("days", "passed", "severity"), [(1, True, "WARN"), (2, False, "WARN"), (9, False, "ERROR")], ids=str
+)
+def test_a_closed_slice_that_nobody_archives_is_late_after_a_day_and_much_too_late_after_eight(
+    dagster: Dagster, days: int, passed: bool, severity: str
+) -> None:
+    dagster.ingest([event()])
+    dagster.clock.now = MONDAY + WEEK + days * DAY + DAY - 1 + (passed is False)  # the grace period is a day
+
+    check = dagster.check("archived_in_time")
+
+    assert check.passed is passed
+    if not passed:
+        assert check.severity.value == severity
+        assert "the oldest b1|2024-W05: materialize archived_attempts" in str(check.description)
+
+
+def test_a_slice_that_was_archived_is_not_late(dagster: Dagster) -> None:
+    dagster.ingest([event()])
+    dagster.tick()
+    dagster.materialize("archived_attempts", "b1|2024-W05")
+
+    assert dagster.check("archived_in_time").passed

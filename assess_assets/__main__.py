@@ -1,0 +1,76 @@
+"""`python -m assess_assets [--dagster URL] [--wait] [FIRST [LAST]]`: what `assess backfill` runs."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import dagster as dg
+
+from assess_assets.backfill import Dagster
+from assess_assets.registration import Range, ranges
+from assess_assets.resources import Lakehouse
+from assess_assets.schedules import SLICES_IN_PASSING, needs_archive, needs_clear
+from assess_core.archiving import slice_views
+from assess_core.errors import AssessError, BadSlice
+
+_PAUSE = 5.0  # seconds between two looks at a backfill
+
+
+def main(arguments: Sequence[str], say: Callable[[str], None], lakehouse: Lakehouse | None = None) -> int:
+    """Ask for one backfill; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="assess backfill")
+    parser.add_argument("--dagster", default="http://127.0.0.1:3000")
+    parser.add_argument("--wait", action="store_true")
+    parser.add_argument("first", nargs="?")
+    parser.add_argument("last", nargs="?")
+    asked = parser.parse_args(arguments)
+    try:
+        return _backfill(asked, say, lakehouse or Lakehouse())
+    except AssessError as error:
+        say(f"assess: {error}")
+        return error.exit_code
+    except dg.Failure as error:  # what a lakehouse makes of an error that nothing but a person mends
+        say(f"assess: {error.description}")
+        return error.__cause__.exit_code if isinstance(error.__cause__, AssessError) else 1
+
+
+def _backfill(asked: argparse.Namespace, say: Callable[[str], None], lakehouse: Lakehouse) -> int:
+    dagster = Dagster(asked.dagster)
+    registered = dagster.registered()
+    wanted = chosen(registered, asked.first, asked.last) if asked.first else _needed(registered, lakehouse)
+    if not wanted:
+        say("no registered slice needs anything; the sensor register_slices_and_batches registers what is closed")
+        return 0
+    slices = sum(registered.index(each.last) - registered.index(each.first) + 1 for each in wanted)
+    backfill = dagster.backfill(wanted, f"archive, verify and clear {slices} slices")
+    say(f"asked for {slices} slices: {dagster.url}/runs/b/{backfill}")
+    while asked.wait:
+        state = dagster.state(backfill)
+        if state.has_ended:
+            say(f"{state.status}: {state.done} of {state.targeted} done, {state.failed} failed")
+            return 0 if state.succeeded else 1
+        time.sleep(_PAUSE)
+    return 0
+
+
+def chosen(registered: Sequence[str], first: str, last: str | None) -> list[Range]:
+    """The range from `first` to `last` as they are registered; `first` alone without a `last`. Raises `BadSlice`."""
+    last = last or first
+    for key in (first, last):
+        if key not in registered:
+            raise BadSlice(f"{key!r} is not registered; `assess slices` says what it waits for")
+    if registered.index(first) > registered.index(last):
+        raise BadSlice(f"{first!r} comes after {last!r}; the order is by week, then batch")
+    return [Range(first, last)]
+
+
+def _needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
+    with lakehouse.open(retries=0) as opened:
+        views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
+    wanted = {str(view.slice) for view in views if needs_archive(view) or needs_clear(view)}
+    return ranges(registered, wanted, most=len(registered), gap=SLICES_IN_PASSING)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], lambda text: print(text, file=sys.stderr)))

@@ -216,7 +216,7 @@ def _differing(said: Contents, found: Contents) -> str:
     differing = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(said, name)}" for name in names)
     advice = (
         "archive it again, so that the manifest says what the lake holds"
-        if found.versions > said.versions
+        if found.rows > said.rows and found.versions >= said.versions
         else "restore the lake from a backup, or archive it again while the hot store holds its rows"
     )
     return f"{differing}; {advice}"

@@ -251,6 +251,18 @@ def test_rows_of_which_the_manifest_knows_nothing_are_a_problem(stores: Stores) 
     assert problem.endswith("archive it again, so that the manifest says what the lake holds")
 
 
+def test_so_is_an_earlier_receipt_of_a_version_that_it_knows_and_no_backup_is_needed(stores: Stores) -> None:
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    put(stores.lake, [version(user_id="u1", received=RECEIVED - 1)])  # and no entry: a kill
+
+    problem = verify([W5], stores, NOW)[W5].problem
+
+    assert problem is not None
+    assert "rows 6 instead of 5" in problem
+    assert problem.endswith("archive it again, so that the manifest says what the lake holds")
+
+
 # --- how far a slice has come ---
 
 

@@ -222,7 +222,7 @@ class CrashRun:
         self, task: Task, turns: bool = False, effects: int | None = None, env: Mapping[str, str] | None = None
     ) -> Started:
         number = len(self._ended) + len(self._alive) + 1
-        dies_at = self._chance.randint(1, task.writes) if turns and self._chance.random() < 0.5 else None
+        dies_at = self._number(task.writes) if turns and self._chance.random() < 0.6 else None
         self._hear()
         self._wrote_together |= task.writes_lake and any(each.task.writes_lake for each in self._alive)
         worker = Worker(

@@ -132,7 +132,7 @@ class Watch:
             for process in descendants(self._session):
                 try:
                     self.used[process] = _used(Path(f"/proc/{process}"))
-                except (OSError, IndexError):
+                except (OSError, IndexError, KeyError):
                     continue  # it ended
 
 

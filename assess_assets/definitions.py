@@ -4,6 +4,7 @@ import dagster as dg
 
 from assess_assets.archive import archived_attempts, cleared_attempts
 from assess_assets.balance import balance_sheet
+from assess_assets.compaction import compacted_attempts
 from assess_assets.exhausts import response_exhaust, score_exhaust
 from assess_assets.resources import Lakehouse
 from assess_assets.schedules import archive_closed_weeks, archive_job, clear_job, clear_verified_weeks
@@ -16,6 +17,7 @@ defs = dg.Definitions(
         hot_attempts,
         archived_attempts,
         cleared_attempts,
+        compacted_attempts,
         balance_sheet,
         response_exhaust,
         score_exhaust,

@@ -1,0 +1,44 @@
+"""Few files for many in the lake: when somebody asks for it."""
+
+import dagster as dg
+
+from assess_assets.archive import archived_attempts
+from assess_assets.metadata import PREVIEW_ROWS, bars, table
+from assess_assets.partitions import everything
+from assess_assets.resources import Lakehouse
+from assess_core.compacting import compact, vacuum, weeks_worth_it
+
+
+@dg.asset(
+    deps=[dg.AssetDep(archived_attempts, partition_mapping=everything)],
+    group_name="attempts",
+    owners=["team:assessment"],
+    kinds={"deltalake"},
+    pool="lake",
+)
+def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
+    """Weeks of the lake that consisted of small files, or held a row twice: rewritten, proved before and after.
+
+    No version is lost and no report changes. Files that left the table a week ago are deleted.
+    """
+    with lakehouse.open() as opened:
+        lake = opened.stores.lake
+        done = compact(weeks_worth_it(lake), lake, opened.now)
+        refused = [found.refused for found in done.values() if found.refused]
+        if refused:
+            said = f"{len(refused)} of {len(done)} weeks were left as they are, the others are done:\n"
+            raise dg.Failure(said + "\n".join(refused), allow_retries=False)
+        deleted = vacuum(lake)
+        gone = {str(week): float(found.files_before - found.files) for week, found in done.items()}
+        files = {str(week): float(found.files) for week, found in done.items()}
+        rows = [{"week": str(week), **found._asdict()} for week, found in done.items()]
+        return dg.MaterializeResult(
+            metadata={
+                "weeks": dg.MetadataValue.int(len(done)),
+                "rows": dg.MetadataValue.int(sum(found.rows for found in done.values())),
+                "files deleted": dg.MetadataValue.int(len(deleted)),
+                "seconds": dg.MetadataValue.float(round(opened.seconds, 3)),
+                "picture": bars("files by week", {"now": files, "folded into them": gone}),
+                "preview": table(rows[:PREVIEW_ROWS]),
+            }
+        )

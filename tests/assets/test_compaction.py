@@ -1,0 +1,42 @@
+"""Compaction from Dagster."""
+
+import dagster as dg
+
+from tests.assets.conftest import ASSETS, Dagster
+from tests.factories import MONDAY, event, version
+from tests.lakes import put
+
+COMPACTED = dg.AssetKey("compacted_attempts")
+
+
+def compact(dagster: Dagster) -> dg.ExecuteInProcessResult:
+    selection = dg.AssetSelection.assets(COMPACTED)
+    return dg.materialize(
+        ASSETS, selection=selection, instance=dagster.instance, resources=dagster.resources, raise_on_error=False
+    )
+
+
+def test_a_week_that_was_archived_in_parts_is_one_file_afterwards(dagster: Dagster) -> None:
+    for batch in ("b1", "b2"):
+        dagster.ingest([event(batch=batch, attempted=MONDAY)], MONDAY)
+        dagster.tick()
+        dagster.materialize("archived_attempts", dagster.keys("archive_slices")[-1])
+
+    done = compact(dagster)
+
+    assert done.success
+    [materialization] = done.asset_materializations_for_node("compacted_attempts")
+    assert (materialization.metadata["weeks"].value, materialization.metadata["rows"].value) == (1, 2)
+    assert len(dagster.stores.lake.pin().files()) == 1
+    assert compact(dagster).asset_materializations_for_node("compacted_attempts")[0].metadata["weeks"].value == 0
+
+
+def test_a_week_that_does_not_prove_the_manifest_fails_the_run_by_name(dagster: Dagster) -> None:
+    for attempt in ("t1", "t2"):
+        put(dagster.stores.lake, [version(attempt_id=attempt)])
+
+    done = compact(dagster)
+
+    assert not done.success
+    [failure] = [event for event in done.all_events if event.is_step_failure]
+    assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry" in str(failure.event_specific_data)

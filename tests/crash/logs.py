@@ -14,6 +14,8 @@ CLOCKS: Final = (SUNDAY - 3 * DAY, SUNDAY - 2 * DAY)
 _MONDAY: Final = 1_735_516_800_000  # 2024-12-30T00:00:00Z, the first moment of 2025-W01
 _WEEKS: Final = ((SUNDAY, _MONDAY - 1), (_MONDAY - 1, _MONDAY, _MONDAY + 2 * DAY))
 """Receipts that a log draws from: of one week, or of two, where putting away takes twice as long."""
+_ONE_MORE_OFTEN: Final = (3, 1)
+"""So that a third of the events are of one attempt: it has several versions, some archived and some not yet."""
 _SCORES: Final = (0, 1, 1.33, "0.5", None, 0.1)
 _BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u1"', b'{"receivedAt": 1, "value": {}}')
 
@@ -45,10 +47,10 @@ def _event(chance: random.Random) -> dict[str, Any]:
         for id_ in ("q1", "q2")[: chance.randint(1, 2)]
     ]
     return event(
-        user=chance.choice(LEARNERS),
-        batch=chance.choice((*BATCHES, BATCHES[0])),
-        content=chance.choice(("a1", "a1", "a2")),
-        attempt=chance.choice(("t1", "t2")),
+        user=chance.choices(LEARNERS, _ONE_MORE_OFTEN)[0],
+        batch=chance.choices(BATCHES, _ONE_MORE_OFTEN)[0],
+        content=chance.choices(("a1", "a2"), _ONE_MORE_OFTEN)[0],
+        attempt=chance.choices(("t1", "t2"), _ONE_MORE_OFTEN)[0],
         attempted=chance.choice(CLOCKS),
         answers=answers,
     )

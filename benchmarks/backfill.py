@@ -68,7 +68,8 @@ def _attempts(slices: int, rows: int) -> Iterator[AttemptVersion]:
         yield make_version(key, at, answers, at + 500)
 
 
-def _fill(settings: Settings, slices: int, rows: int) -> None:
+def fill(settings: Settings, slices: int, rows: int) -> None:
+    """Put so many closed slices of so many rows into the hot store."""
     hot, attempts = open_stores(settings).hot, _attempts(slices, rows)
     while chunk := list(islice(attempts, _CHUNK)):
         hot.add_slices({row.slice for row in chunk})
@@ -91,13 +92,15 @@ def _print_used(used: dict[int, Used]) -> None:
         print(f"  {each.seconds:6.1f} s, {each.peak / 1e6:5.0f} MB at most: ...{each.command.strip()[-70:]}")
 
 
-def main(slices: int = 10_000, rows: int = 20, home: Path | None = None) -> Took:
+def main(slices: int = 10_000, rows: int = 20) -> Took:
     """Measure and print."""
-    if home is None:
-        with TemporaryDirectory(prefix="assess-benchmark-") as folder:
-            return main(slices, rows, Path(folder))
+    with TemporaryDirectory(prefix="assess-benchmark-") as folder:
+        return _measured(slices, rows, Path(folder))
+
+
+def _measured(slices: int, rows: int, home: Path) -> Took:
     settings = Settings.from_env({}, str(home))
-    _fill(settings, slices, rows)
+    fill(settings, slices, rows)
     begun = time.monotonic()
     with running(settings, home / "dagster.log") as dagster, Watch(dagster.process.pid) as watch:
         started = time.monotonic()
@@ -121,5 +124,6 @@ def main(slices: int = 10_000, rows: int = 20, home: Path | None = None) -> Took
 
 
 if __name__ == "__main__":
-    took = main(*map(int, sys.argv[1:]))
+    sizes = dict(zip(("slices", "rows"), map(int, sys.argv[1:]), strict=False))
+    took = main(**sizes)
     print(f"{took.whole:.0f} s from the sensor's start to the last cleared slice, {took.peak / 1e6:.0f} MB at most")

@@ -1,0 +1,122 @@
+"""A backfill through Dagster's own daemon, queue and processes, killed on the way; and how one is asked for."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assess_assets.__main__ import chosen, main
+from assess_assets.registration import Range
+from assess_core.archiving import slice_views
+from assess_core.errors import BadSlice, StoreUnavailable
+from assess_core.settings import Settings
+from assess_core.wiring import open_stores
+from benchmarks.backfill import fill
+from benchmarks.dagster_service import Service, kill_session, running
+
+SLICES = 40
+REGISTERED = ["b1|2024-W05", "b2|2024-W05", "b1|2024-W06"]
+RUNS = "{runsOrError(limit: 50) {... on Runs {results {runId status tags {key value}}}}}"
+PIDS = """
+query($id: ID!) {logsForRun(runId: $id) {... on EventConnection {events {__typename ... on EngineEvent {
+  metadataEntries {label ... on TextMetadataEntry {text}}
+}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ("b2|2024-W05", None, Range("b2|2024-W05", "b2|2024-W05")),
+        ("b1|2024-W05", "b1|2024-W06", Range("b1|2024-W05", "b1|2024-W06")),
+    ],
+)
+def test_a_range_is_named_by_its_ends(first: str, last: str | None, expected: Range) -> None:
+    assert chosen(REGISTERED, first, last) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "why"),
+    [("b9|2024-W05", None, "not registered"), ("b1|2024-W06", "b1|2024-W05", "the order is by week, then batch")],
+)
+def test_a_range_that_is_none_is_refused(first: str, last: str | None, why: str) -> None:
+    with pytest.raises(BadSlice, match=why):
+        chosen(REGISTERED, first, last)
+
+
+def test_without_dagster_it_says_where_to_get_one() -> None:
+    said: list[str] = []
+
+    assert main(["--dagster", "http://127.0.0.1:9"], said.append) == StoreUnavailable.exit_code
+    assert "`assess up` runs it" in said[0]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Stores with closed slices, in a home that the environment names."""
+    for name in [name for name in os.environ if name.startswith(("ASSESS_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ASSESS_HOME", str(tmp_path / "home"))
+    settings = Settings.from_env(os.environ)
+    fill(settings, SLICES, 3)
+    return settings
+
+
+def runs(dagster: Service) -> list[tuple[str, str]]:
+    """Run id and status of each run, the newest first."""
+    return [(run["runId"], run["status"]) for run in dagster.ask(RUNS)["runsOrError"]["results"]]
+
+
+def process_of(dagster: Service, run: str) -> int | None:
+    """The process that works on a run, once it has said so."""
+    for event in dagster.ask(PIDS, id=run)["logsForRun"].get("events", []):
+        for entry in event.get("metadataEntries", []):
+            if entry["label"] == "pid":
+                return int(entry["text"])
+    return None
+
+
+def killed(dagster: Service) -> Iterator[bool]:
+    """Kill -9 the process of the first run as soon as there is one; says whether it did."""
+    while True:
+        process = next((found for run, _ in runs(dagster) if (found := process_of(dagster, run))), None)
+        if process is not None:
+            os.kill(process, signal.SIGKILL)
+        yield process is not None
+
+
+def statuses(settings: Settings) -> set[str]:
+    views = slice_views(open_stores(settings), time.time_ns() // 1_000_000, settings.grace, None)
+    assert len(views) == SLICES
+    return {view.status.value for view in views}
+
+
+def test_a_backfill_of_the_command_line_survives_kills_of_its_run_and_of_all_of_dagster(
+    settings: Settings, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    with running(settings, tmp_path / "dagster.log") as dagster:
+        dagster.start_sensor("register_slices_and_batches")
+        dagster.wait("registering", lambda: len(dagster.registered()) == SLICES)
+        assert main(["--dagster", dagster.url], said.append) == 0
+        attempts = killed(dagster)
+        dagster.wait("a run to kill", lambda: next(attempts))
+        dagster.wait("another run", lambda: len(runs(dagster)) == 2)
+        again = runs(dagster)[0][0]
+        dagster.wait("its process", lambda: process_of(dagster, again) is not None)
+        kill_session(dagster.process.pid)
+    assert f"asked for {SLICES} slices" in said[0]
+    backfill = said[0].rpartition("/")[2]
+
+    with running(settings, tmp_path / "dagster.log") as dagster:
+        dagster.wait("the backfill", lambda: dagster.state(backfill).has_ended, patience=400)
+        ended = runs(dagster)
+        assert dagster.state(backfill).succeeded, ended
+        assert sorted(status for _, status in ended).count("SUCCESS") == 1
+        assert main(["--dagster", dagster.url], said.append) == 0
+
+    assert statuses(settings) == {"cleared"}
+    assert "no registered slice needs anything" in said[1]

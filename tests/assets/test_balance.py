@@ -7,7 +7,7 @@ import pytest
 
 from assess_core.ports import HotStore
 from assess_core.stores.sqlite import SqliteHot
-from tests.assets.conftest import Dagster
+from tests.assets.conftest import ASSETS, Dagster
 from tests.factories import RECEIVED, WEEK, event
 from tests.loop import put_away
 
@@ -82,6 +82,8 @@ def test_many_batches_in_one_run_take_one_scan_of_the_maps(dagster: Dagster, mon
 
     result = dagster.materialize("balance_sheet", batches[0], batches[-1])
 
+    [sheet] = [asset for asset in ASSETS if asset.key == dg.AssetKey("balance_sheet")]
+    assert sheet.backfill_policy == dg.BackfillPolicy.single_run()
     assert len(scans) == 1
     assert all(numbers(result, batch)["named"] == 1 for batch in batches)
 
@@ -94,6 +96,8 @@ def test_a_batch_that_no_store_knows_is_refused_and_the_others_are_drawn_up(two_
     assert not result.success
     assert "b3: no store knows this batch" in two_batches.why(result)
     assert numbers(result, "b1")["named"] == 3
+    drawn_up = {each.materialization.partition for each in result.get_asset_materialization_events()}
+    assert drawn_up == {"b1", "b2"}
 
 
 def _rows(hot: HotStore) -> list[Any]:

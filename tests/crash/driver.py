@@ -104,7 +104,8 @@ class CrashRun:
             elif (kind == "start" or not self._alive) and len(self._alive) < _TOGETHER:
                 self._start(self._task(), turns=True)
             elif self._alive:
-                self._go(self._chance.choice(self._alive), self._chance.randint(1, 20))
+                # some steps, or most of a command while the others stand still
+                self._go(self._chance.choice(self._alive), self._chance.randint(1, self._chance.choice((8, 120))))
         self._chance.shuffle(self._alive)
         for started in list(self._alive):
             if started.task.name == "tail":
@@ -155,12 +156,13 @@ class CrashRun:
             (1 if self._handed_in else 0, self._replay),
             (5 if unread else 0.3, tasks.tail),
             (4 * fed, lambda: tasks.housekeeping("put away", _STEPS)),
-            *((weight * fed, self._step(step)) for weight, step in zip((1.5, 1, 2), _STEPS, strict=True)),
+            (2 * fed, lambda: tasks.housekeeping("archive and verify", _STEPS[:2])),
+            *((weight * fed, self._step(step)) for weight, step in zip((1, 0.5, 3), _STEPS, strict=True)),
             (fed, tasks.compact),
-            (0.7 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
+            (1.2 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
             (0.7 * fed, tasks.balance),
             (0.7 * fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
-            (fed, self._exhaust),
+            (1.2 * fed, self._exhaust),
         ]
         weights, makers = zip(*weighed, strict=True)
         make: Callable[[], Task] = self._chance.choices(makers, weights)[0]

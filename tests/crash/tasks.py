@@ -42,7 +42,7 @@ class Task(NamedTuple):
 
     @property
     def writes_lake(self) -> bool:
-        return self.name in ("put away", "archive", "verify", "clear", "compact")
+        return self.name in ("put away", "archive and verify", "archive", "verify", "clear", "compact")
 
 
 def together(name: str, tasks: Sequence[Task]) -> Task:

@@ -4,6 +4,7 @@ So a command costs its own milliseconds, not a second of imports. The process th
 a driver of a server itself: threads do not come along into a child.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -40,6 +41,7 @@ gc.freeze()  # a child's collector would touch, and so copy, every page
 
 PATIENCE: Final = 180.0
 """Seconds without a word from a worker after which it hangs."""
+_PARENT_DIED: Final = 1  # PR_SET_PDEATHSIG
 _END: Final = "\x1e\n"
 """Printed after each command."""
 _OURS: Final = 70
@@ -165,6 +167,7 @@ class Worker:
     def _work(self, link: Link, env: Mapping[str, str], effects: int | None) -> NoReturn:
         code = _OURS
         try:
+            ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
             for path, descriptor in ((self.out, 1), (self.err, 2)):
                 os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
             os.environ |= {**env, "TMPDIR": str(self.temporary)}

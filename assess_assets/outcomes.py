@@ -64,7 +64,7 @@ def of_slices(
         }
         for slice_, figures in numbers.items()
     }
-    if shown_of:  # Dagster keeps each slice's metadata twice: 10,000 pictures are 100 MB
+    if shown_of:  # Dagster keeps each slice's metadata twice: 10,000 pictures are 80 MB
         shown_of[max(shown_of, key=ArchiveSlice.parse)] |= _of_run(numbers, title, size, seconds)
     return shown_of
 

@@ -223,6 +223,7 @@ class Feed(Protocol):
     def keep(self) -> None:
         """Called now and then while a batch waits for a store: this process lives, and keeps its share."""
         ...
+
     def close(self) -> None:
         """Leave the share to others."""
         ...

@@ -4,10 +4,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import click
 from packaging.requirements import Requirement
@@ -16,9 +16,9 @@ from assess_core.archiving import SliceStatus, slice_views
 from assess_core.cli.output import emit_json, emit_rows, say
 from assess_core.errors import AssessError
 from assess_core.findings import Finding, Level
-from assess_core.ports import Stores
+from assess_core.ports import Position, Stores
 from assess_core.settings import Settings, hidden
-from assess_core.wiring import open_stores
+from assess_core.wiring import open_exhausts, open_hot, open_lake, open_log, open_stores
 
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction want room twice
@@ -87,24 +87,44 @@ def examine(settings: Settings, now: int) -> Iterator[Finding]:
     yield _packages()
     yield _writable("home folder", settings.home)
     yield _space(settings.home)
-    if not settings.home.exists():
-        return  # to open the stores would make it
-    try:
-        stores = open_stores(settings)
-    except AssessError as error:
-        yield Finding(Level.BAD, "stores", str(error))
-        return
-    yield from _guarded("hot store", stores.hot.examine())
-    yield from _guarded("lake", stores.lake.examine())
-    yield from _guarded("log", stores.log.examine())
-    yield from _guarded("failed events", _failed(stores))
-    yield from _guarded("slices", _slices(settings, stores, now))
-    yield from _guarded("exhausts", stores.exhausts.examine())
+    if not settings.home.exists() and settings.hot_store.startswith("sqlite:"):
+        return  # to open the store would make it
+    opened: dict[str, Callable[[], _Examined]] = {
+        "hot store": lambda: open_hot(settings)[0],
+        "lake": lambda: open_lake(settings),
+        "log": lambda: open_log(settings, _PositionsOf(settings)),
+        "exhausts": lambda: open_exhausts(settings),
+    }
+    bad = False
+    for what, open_ in opened.items():
+        for finding in _guarded(what, lambda open_=open_: open_().examine()):  # type: ignore[misc]  # mypy#12557
+            bad = bad or finding.level is Level.BAD
+            yield finding
+    if not bad:
+        yield from _guarded("failed events", lambda: _failed(open_stores(settings)))
+        yield from _guarded("slices", lambda: _slices(settings, open_stores(settings), now))
 
 
-def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+class _Examined(Protocol):
+    def examine(self) -> Iterator[Finding]: ...
+
+
+class _PositionsOf(NamedTuple):
+    """Of a hot store that is opened when they are asked for: a log on Kafka has its own."""
+
+    settings: Settings
+
+    def positions(self) -> dict[str, Position]:
+        return open_hot(self.settings)[1].positions()
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        open_hot(self.settings)[1].commit(positions)
+
+
+def _guarded(what: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What is found, store by store: that one is away says nothing of the others."""
     try:
-        yield from findings
+        yield from findings()
     except AssessError as error:
         yield Finding(Level.BAD, what, str(error))
 

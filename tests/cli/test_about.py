@@ -36,7 +36,31 @@ def test_settings_say_where_each_value_comes_from(assess: Assess, settings: Sett
         "ASSESS_EXHAUSTS": (f"{settings.home}/exhausts", "default"),
         "ASSESS_LOG": (f"{settings.home}/log", "default"),
         "ASSESS_GRACE": ("36h", "environment"),
+        "ASSESS_FACTS": ("", "default"),
     }
+
+
+def test_settings_show_no_password(assess: Assess) -> None:
+    secret = {
+        "ASSESS_HOT_STORE": "cassandra://user:hunter2@host/ks",
+        "ASSESS_LOG": "kafka://host/topic?group=g&sasl.username=user&sasl.password=hunter2",
+    }
+
+    shown = assess("settings", "--json", env=secret).stdout
+
+    assert "hunter2" not in shown
+    assert "cassandra://user:***@host/ks" in shown
+    assert "sasl.username=user&sasl.password=***" in shown
+
+
+def test_the_doctor_looks_at_every_store_though_one_is_away(assess: Assess, stores: Stores) -> None:
+    result = assess("doctor", "--json", env={"ASSESS_HOT_STORE": "sqlite:////dev/null/hot.sqlite"})
+
+    found = findings(result.stdout)
+    assert result.exit_code == 1
+    assert found["hot store"]["level"] == "bad"
+    assert (found["lake"]["level"], found["exhausts"]["level"]) == ("ok", "ok")
+    assert "slices" not in found
 
 
 def test_a_home_folder_may_come_from_the_environment(assess: Assess, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from assess_assets.metadata import table
+from assess_assets.metadata import SENTENCES, table
 from assess_core.archiving import Verified
 from assess_core.slices import ArchiveSlice
 
@@ -32,5 +32,8 @@ def verification_result(verified: Mapping[ArchiveSlice, Verified]) -> dg.AssetCh
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{len(problems)} of {len(verified)} slices failed, e.g. {next(iter(problems))}: "
         "they will not be cleared. Restore the lake's files, then materialize these slices again.",
-        metadata={**metadata, "slices": table([{"slice": key, "problem": why} for key, why in problems.items()])},
+        metadata={
+            **metadata,
+            "slices": table([{"slice": key, "problem": why} for key, why in problems.items()], SENTENCES),
+        },
     )

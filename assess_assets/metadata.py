@@ -8,6 +8,7 @@ from typing import Final
 import dagster as dg
 
 PREVIEW_ROWS: Final = 10
+SENTENCES: Final = 2000  # characters of a cell that says what is wrong and, at its end, what to do
 _CELL: Final = 120  # characters of a cell: the options of a question have hundreds
 _COLOURS: Final = ("#2f6f8f", "#e0a030")
 _PALETTE: Final = 16  # a picture is stored with each materialization: 1.5 kB as 16 colours, 5 kB as they come
@@ -33,20 +34,20 @@ def shown(
     }
 
 
-def table(rows: Sequence[Row]) -> dg.MetadataValue:
-    """Rows as a table; no rows, no columns."""
+def table(rows: Sequence[Row], cell: int = _CELL) -> dg.MetadataValue:
+    """Rows as a table, texts cut at `cell` characters; no rows, no columns."""
     if not rows:
         return dg.MetadataValue.text("no rows")
-    records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows]
+    records = [dg.TableRecord({name: _cell(value, cell) for name, value in row.items()}) for row in rows]
     columns = [dg.TableColumn(name) for name in rows[0]]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
-def _cell(value: object) -> str | int | float | bool:
+def _cell(value: object, most: int) -> str | int | float | bool:
     if isinstance(value, int | float):
         return value
     text = "" if value is None else str(value)
-    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def bars(title: str, series: Bars) -> dg.MetadataValue:

@@ -162,15 +162,17 @@ def calls(line: str) -> Iterator[list[str]]:
     """The `assess` calls of a shell line, as words."""
     words = shlex.split(line.replace(">", " > ").partition("   ")[0], comments=True)
     call: list[str] | None = None
+    begins = True  # elsewhere `assess` is an argument: the name of a topic, say
     for word in [*words, "|"]:
         if word in ("|", "&&", ">", ";"):
             if call is not None:
                 yield call
-            call = None
-        elif word == "assess":
+            call, begins = None, True
+        elif word == "assess" and begins:
             call = []
         elif call is not None:
             call.append(word)
+        begins = begins and (word in ("|", "&&", ">", ";") or re.match(r"\w+=", word) is not None)
 
 
 @pytest.mark.parametrize("line", mentioned())

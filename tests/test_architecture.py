@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "graphql_api": {"assess_core", "graphql_api"},
 }
 PRODUCT = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
-ALL_CODE = [*PRODUCT, *sorted(path for folder in ("deploy", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))]
+CODE = ("deploy", "tests", "benchmarks")
+ALL_CODE = [*PRODUCT, *sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))]
 STORES, CLI = ROOT / "assess_core" / "stores", ROOT / "assess_core" / "cli"
 PLAIN = {"msgspec"}  # what the core may lean on anywhere: values, no driver
 CLI_LIBRARIES = {"click", "packaging", "rich"}

@@ -82,7 +82,7 @@ def test_only_this_machine_reaches_what_has_no_login(name: str) -> None:
     assert "inside" in SERVICES[name]["networks"]
 
 
-@pytest.mark.parametrize("name", SERVICES.keys() - ONCE)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONCE))
 def test_what_runs_on_is_limited_started_again_and_asked_whether_it_is_well(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"

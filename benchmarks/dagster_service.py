@@ -75,6 +75,7 @@ def running(settings: Settings, log: Path) -> Iterator[Service]:
         except subprocess.TimeoutExpired:
             process.kill()
         kill_session(process.pid)
+        process.wait()
 
 
 def kill_session(session: int) -> None:

@@ -55,7 +55,7 @@ def test_loading_touches_no_environment_disk_or_network_and_brings_no_warning() 
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout == (
-        "['archived_attempts', 'balance_sheet', 'cleared_attempts', 'hot_attempts', "
+        "['archived_attempts', 'balance_sheet', 'cleared_attempts', 'compacted_attempts', 'hot_attempts', "
         "'response_exhaust', 'score_exhaust', 'weekly_activity']\n"
     )
 
@@ -101,7 +101,7 @@ def test_a_run_of_one_writer_leaves_the_others_of_the_lake_in_the_queue() -> Non
     assert concurrency.run_queue_config is not None
     assert concurrency.run_queue_config.max_concurrent_runs == 2
     writers = {str(key.to_user_string()) for asset in ASSETS for key in asset.keys if "lake" in asset.node_def.pools}
-    assert writers == {"archived_attempts", "cleared_attempts"}
+    assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts"}
 
 
 @pytest.mark.parametrize("asset", [asset for asset in ASSETS if asset.is_executable], ids=str)

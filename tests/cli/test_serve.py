@@ -135,6 +135,6 @@ def test_dagster_keeps_its_records_below_the_home_folder(tmp_path: Path, name: s
     folder = install_dagster_home(settings.home)
     written = (folder / "dagster.yaml").read_text(encoding="utf-8")
     assert folder == settings.home / "dagster"
-    for kind in ("storage", "artifacts", "compute_logs"):
+    for kind in ("storage/history", "storage/history/runs", "storage/schedules", "artifacts", "compute_logs"):
         assert f"base_dir: {json.dumps(f'{folder}/{kind}')}\n" in written
     assert (folder / "workspace.yaml").is_file()

@@ -115,7 +115,8 @@ def open_exhausts(settings: Settings) -> Exhausts:
 def open_log(settings: Settings, positions: Positions) -> Log:
     """The log that the stream follows; `positions` of the hot store, for a folder. Raises `BadSettings`."""
     if settings.log.startswith("kafka://"):
-        from assess_core.stores.kafka import KafkaLog
+        with _servers("ASSESS_LOG"):
+            from assess_core.stores.kafka import KafkaLog
 
         return KafkaLog(settings.log)
     from assess_core.stores.folder_log import FolderLog

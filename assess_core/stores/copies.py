@@ -18,16 +18,13 @@ from assess_core.lake import Compared, LakeFile, Missing, Pinned
 from assess_core.manifest import NOTHING, Contents, digest_of
 from assess_core.ports import HotStore
 from assess_core.slices import ArchiveSlice, IsoWeek
-from assess_core.stores.duck import connect, cursor, parquet, urls
+from assess_core.stores.duck import UNREADABLE, connect, cursor, failure_of, first_line, parquet, urls
 from assess_core.stores.hot_rows import in_order
 from assess_core.stores.places import Place
 from assess_core.stores.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 
 _DELETED: Final = 500
 """Rows that clear deletes at a time."""
-
-_UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
-"""What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
@@ -115,7 +112,7 @@ def _read(duck: duckdb.DuckDBPyConnection, place: Place, files: Sequence[LakeFil
     sound = _SOUND if proved else "true"
     try:
         duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise unreadable(duck, place, files, error) from error
 
 
@@ -127,24 +124,18 @@ def unreadable(
 
 
 def _probed(duck: duckdb.DuckDBPyConnection, place: Place, file: LakeFile) -> AssessError | None:
-    try:
-        # every column, to its end: DuckDB does not always name the file itself
-        duck.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchall()
-    except _UNREADABLE as error:
-        state = "is missing" if place.is_missing(file.url, error) else f"cannot be read ({_first_line(error)})"
-        return place.fault(error) or VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup")
-    return None
+    error = failure_of(duck, file)
+    if error is None:
+        return None
+    state = "is missing" if place.is_missing(file.url, error) else f"cannot be read ({first_line(error)})"
+    return place.fault(error) or VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup")
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
-        f"the lake's files could not be compared: {_first_line(error)}; "
+        f"the lake's files could not be compared: {first_line(error)}; "
         "see that there is memory and room for temporary files, then run it again"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 class DuckCopies:

@@ -22,6 +22,7 @@ from assess_core.lake import FILE_BYTES, LakeFile, Pinned
 from assess_core.manifest import ManifestEntry, chained
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.copies import DuckCopies, open_copies
+from assess_core.stores.duck import first_line
 from assess_core.stores.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, to_table
 from assess_core.stores.places import Place
 from assess_core.stores.rewriting import Draft, repeated, rewritten, slices_in
@@ -55,9 +56,9 @@ class _Table(NamedTuple):
                 raise fault from error
             if version is None:
                 self.place.names()  # a file where the folder should be is no table of somebody else
-                raise self._not_ours(f"its log cannot be read: {_first_line(error)}") from error
+                raise self._not_ours(f"its log cannot be read: {first_line(error)}") from error
             raise StoreUnavailable(
-                f"the lake's table {self.place.url} cannot be read at version {version}: {_first_line(error)}; "
+                f"the lake's table {self.place.url} cannot be read at version {version}: {first_line(error)}; "
                 "ask for a newer version"
             ) from error
         self._check(table)
@@ -295,18 +296,14 @@ def translated(place: Place) -> Iterator[None]:
         yield
     except CommitFailedError as error:
         raise LakeConflict(
-            f"somebody else committed to {place.url} at the same time ({_first_line(error)}); run it again"
+            f"somebody else committed to {place.url} at the same time ({first_line(error)}); run it again"
         ) from error
     except (SchemaMismatchError, DeltaProtocolError) as error:
         raise NotOurTable(
-            f"{place.url} was not written by this project: {_first_line(error)}; "
+            f"{place.url} was not written by this project: {first_line(error)}; "
             "move it away, or set ASSESS_LAKE to another folder"
         ) from error
     except (DeltaError, OSError) as error:
         raise place.fault(error) or StoreUnavailable(
-            f"the lake at {place.url} did not answer: {_first_line(error)}; {place.advice}, then run it again"
+            f"the lake at {place.url} did not answer: {first_line(error)}; {place.advice}, then run it again"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0].strip()

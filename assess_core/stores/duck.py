@@ -41,9 +41,29 @@ CREATE MACRO hash_of(user_id, course_id, batch_id, content_id, attempt_id, last_
 _QUIET: Final = "SET enable_progress_bar = false"
 
 
-def _spill() -> TemporaryDirectory[str]:
+UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
+"""What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, without the hints and stacks below it."""
+    return str(error).partition("\n")[0].strip()
+
+
+def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | None:
+    """What DuckDB raises when it reads every column of a file to its end; it does not always name the file itself."""
     try:
-        return TemporaryDirectory(prefix="assess-duckdb-")
+        with cursor(duck) as another:
+            another.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchall()
+    except UNREADABLE as error:
+        return error
+    return None
+
+
+def temporary_folder(prefix: str) -> TemporaryDirectory[str]:
+    """A folder that goes when it is left. Raises `StoreUnavailable` when there is no room for it."""
+    try:
+        return TemporaryDirectory(prefix=prefix)
     except OSError as error:
         raise StoreUnavailable(
             f"there is no room for temporary files ({error.strerror}); free some, or set TMPDIR to another folder"
@@ -57,7 +77,7 @@ def connect(place: Place | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     It reads what lies at `place`, and local files. Raises `StoreUnavailable` when there is no room for that folder, and
     what the place raises.
     """
-    with _spill() as spill:
+    with temporary_folder("assess-duckdb-") as spill:
         config: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": spill,
             "memory_limit": "1GB",  # a report of a million answers takes as long as with 16 GB; more spills

@@ -1,6 +1,7 @@
 """Hot rows as the lake wants them: slice after slice, by learner, in chunks worth a statement."""
 
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Final
 
 import pyarrow as pa
@@ -15,15 +16,21 @@ _CHUNK_BYTES: Final = 8 * 1024 * 1024  # bounds memory where rows are large: nes
 
 def in_order(hot: HotStore, slices: Iterable[ArchiveSlice]) -> Iterator[pa.Table]:
     """The hot rows of slices, in the order given, those of a slice by learner; tables of `HOT_SCHEMA`, none empty."""
+    batches = (batch for slice_ in slices for batch in _by_learner(hot, slice_))
+    return gathered(batches, rows=_CHUNK_ROWS, size=_CHUNK_BYTES)
+
+
+def gathered(batches: Iterable[pa.RecordBatch], *, rows: float = inf, size: float = inf) -> Iterator[pa.Table]:
+    """Batches put together, each table closed when it has so many rows or so many bytes."""
     kept: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in (batch for slice_ in slices for batch in _by_learner(hot, slice_)):
+    kept_rows = kept_size = 0
+    for batch in batches:
         kept.append(batch)
-        rows += batch.num_rows
-        size += batch.nbytes
-        if rows >= _CHUNK_ROWS or size >= _CHUNK_BYTES:
+        kept_rows += batch.num_rows
+        kept_size += batch.nbytes
+        if kept_rows >= rows or kept_size >= size:
             yield pa.Table.from_batches(kept)
-            kept, rows, size = [], 0, 0
+            kept, kept_rows, kept_size = [], 0, 0
     if kept:
         yield pa.Table.from_batches(kept)
 

@@ -23,14 +23,12 @@ from assess_core.ports import HotStore
 from assess_core.scores import Entry
 from assess_core.slices import ArchiveSlice
 from assess_core.stores import places
-from assess_core.stores.duck import connect, cursor, literal, parquet
+from assess_core.stores.duck import UNREADABLE, connect, cursor, first_line, literal, parquet
+from assess_core.stores.hot_rows import gathered
 
 _ROWS: Final = 20_000
 """Rows that are in memory before they are spilled: some 10 MB as Python has them."""
 _FETCHED: Final = 500
-
-_UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
-"""What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
 
 _ID: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _KEY: Final = f"{_ID}, content_hash"
@@ -144,7 +142,7 @@ class DuckLedger:
         readable, unreadable = pinned.files(), list[str]()
         try:
             self._mark(readable)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             readable, unreadable = self._probe(pinned.place, readable, error)
             with self._no_room():
                 self._mark(readable)
@@ -178,12 +176,10 @@ class DuckLedger:
         for file in files:
             try:
                 self._duck.execute(f"SELECT count(hash({_KEY}, updated_on)) FROM {parquet([file])}").fetchone()
-            except _UNREADABLE as problem:
+            except UNREADABLE as problem:
                 if fault := place.fault(problem):
                     raise fault from problem
-                why = (
-                    "is missing" if place.is_missing(file.url, problem) else f"cannot be read ({_first_line(problem)})"
-                )
+                why = "is missing" if place.is_missing(file.url, problem) else f"cannot be read ({first_line(problem)})"
                 sentences.append(f"the lake's file {file.url} {why}: its {file.rows:,} rows count as not there")
             else:
                 readable.append(file)
@@ -288,7 +284,7 @@ class DuckLedger:
         target = self._folder / f"{side}-{next(self._numbers)}.parquet"
         writer = pq.ParquetWriter(target, schema, compression="lz4") if schema else None
         try:
-            for group in _groups(batches):
+            for group in gathered(batches, rows=_ROWS):
                 writer = writer or pq.ParquetWriter(target, group.schema, compression="lz4")
                 writer.write_table(group)
         except OSError as error:
@@ -309,19 +305,6 @@ class DuckLedger:
             yield
         except duckdb.Error as error:
             raise _no_room(error) from error
-
-
-def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Small batches together: a group of rows of a file each."""
-    held, rows = list[pa.RecordBatch](), 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        if rows >= _ROWS:
-            yield pa.Table.from_batches(held)
-            held, rows = [], 0
-    if held:
-        yield pa.Table.from_batches(held)
 
 
 def _named(entry: Entry) -> tuple[object, ...]:
@@ -347,12 +330,8 @@ def _difference(what: What) -> Callable[[tuple[Any, ...]], Difference]:
     return of
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
-
-
 def _no_room(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
-        f"versions could not be compared: {_first_line(error)}; "
+        f"versions could not be compared: {first_line(error)}; "
         "see that there is memory and room for temporary files (TMPDIR), then run it again"
     )

@@ -3,18 +3,16 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assess_core.errors import StoreUnavailable
 from assess_core.lake import LakeFile, Pinned
 from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.copies import unreadable
-from assess_core.stores.duck import connect, literal, parquet
+from assess_core.stores.duck import UNREADABLE, connect, literal, parquet, temporary_folder
 from assess_core.stores.places import Folder
 from assess_core.stores.rows import LAKE_SCHEMA
 
@@ -63,7 +61,7 @@ def repeated(pinned: Pinned, week: IsoWeek) -> int:
 @contextmanager
 def rewritten(pinned: Pinned, week: IsoWeek) -> Iterator[Draft]:
     """See `lake.Lake.rewritten`; the file goes when the block ends."""
-    with TemporaryDirectory(prefix="assess-compact-") as folder:
+    with temporary_folder("assess-compact-") as folder:
         target = Path(folder) / "draft.parquet"
         with _week(pinned, week) as (duck, rows):
             # the winners among narrow rows first: to carry `question` through a window takes four times as long
@@ -92,7 +90,5 @@ def _week(pinned: Pinned, week: IsoWeek) -> Iterator[tuple[duckdb.DuckDBPyConnec
     with connect(pinned.place) as duck:
         try:
             yield duck, parquet(files, place=True)
-        except (duckdb.Error, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise unreadable(duck, pinned.place, files, error) from error
-        except OSError as error:
-            raise StoreUnavailable(f"no room to rewrite week {week} ({error}); free some, or set TMPDIR") from error

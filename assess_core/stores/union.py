@@ -14,7 +14,8 @@ from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.lake import Lake, LakeFile, Pinned
 from assess_core.ports import HotStore
 from assess_core.slices import IsoWeek
-from assess_core.stores.duck import connect, cursor, literal, parquet
+from assess_core.stores.duck import UNREADABLE, connect, cursor, failure_of, first_line, literal, parquet
+from assess_core.stores.hot_rows import gathered
 from assess_core.stores.rows import HOT_SCHEMA, LAKE_SCHEMA
 
 _ROWS: Final = 1000
@@ -22,8 +23,6 @@ _ROWS: Final = 1000
 _GROUP_BYTES: Final = 32 * 1024 * 1024
 """Hot rows that are held in memory before they are spilled; DuckDB reads one such group per thread."""
 
-_UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
-"""What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
@@ -91,7 +90,7 @@ def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
     """
     writer: pq.ParquetWriter | None = None
     try:
-        for group in _groups(batches):
+        for group in gathered(batches, size=_GROUP_BYTES):
             if writer is None:
                 writer = pq.ParquetWriter(
                     target, HOT_SCHEMA, compression="lz4", use_dictionary=["batch_id", "course_id"]
@@ -104,19 +103,6 @@ def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
             f"no room to spill hot rows to {target.parent} ({error}); free some, or set TMPDIR"
         ) from error
     return target if writer is not None else None
-
-
-def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    held: list[pa.RecordBatch] = []
-    size = 0
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size >= _GROUP_BYTES:
-            yield pa.Table.from_batches(held)
-            held, size = [], 0
-    if held:
-        yield pa.Table.from_batches(held)
 
 
 def _placed(spilled: Path | None, files: Sequence[LakeFile], batch_id: str | None) -> str:
@@ -165,7 +151,7 @@ class DuckUnion:
         """An error of DuckDB as one of ours, with the file of the lake that cannot be read where there is one."""
         try:
             yield
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if fault := self._place.fault(error):
                 raise fault from error
             for file in self._files:
@@ -175,20 +161,14 @@ class DuckUnion:
                         "restore the file, or the lake, from a copy and try again"
                     ) from error
             if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
-                raise StoreUnavailable(f"no room to finish: {_first_line(error)}; free some disk or memory") from error
+                raise StoreUnavailable(f"no room to finish: {first_line(error)}; free some disk or memory") from error
             raise
 
     def _problem(self, file: LakeFile) -> str | None:
-        """Why a file of the lake cannot be read to its end; DuckDB does not always name the file itself."""
-        try:
-            with cursor(self._duck) as duck:
-                duck.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchone()
-        except _UNREADABLE as error:
-            if fault := self._place.fault(error):
-                raise fault from error
-            return "it is missing" if self._place.is_missing(file.url, error) else _first_line(error)
-        return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        """Why a file of the lake cannot be read to its end."""
+        error = failure_of(self._duck, file)
+        if error is None:
+            return None
+        if fault := self._place.fault(error):
+            raise fault from error
+        return "it is missing" if self._place.is_missing(file.url, error) else first_line(error)

@@ -1,10 +1,12 @@
 """How far a slice has come: a pure function of what the stores and the manifest say, never kept anywhere."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from assess_core.manifest import SliceRecord
 from assess_core.slices import ArchiveSlice
+
+_EMPTY: Final = "no row ever came: a stream was killed before its first; nothing is to be done"
 
 
 class SliceStatus(StrEnum):
@@ -49,7 +51,7 @@ def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | 
         verified_at,
         cleared_at,
         open_,
-        _note(hot_rows, record),
+        _note(hot_rows, record, open_),
     )
 
 
@@ -65,12 +67,14 @@ def _status(hot_rows: int, record: SliceRecord, open_: str | None) -> SliceStatu
     return SliceStatus.VERIFIED if hot_rows else SliceStatus.CLEARED
 
 
-def _note(hot_rows: int, record: SliceRecord) -> str | None:
+def _note(hot_rows: int, record: SliceRecord, open_: str | None) -> str | None:
     if record.failed is not None and record.has_failed:
         return record.failed.problem
     if record.is_clearing:
         return "a clear began and has not ended: if none is running, clear again"
-    if not hot_rows or record.archived is None:
+    if record.archived is None:
+        return None if hot_rows or open_ else _EMPTY
+    if not hot_rows:
         return None
     more = hot_rows - record.archived.contents.versions
     if more > 0:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -172,6 +173,25 @@ def test_a_run_whose_process_was_killed_starts_again_and_one_whose_step_failed_d
     assert not kept.run_retries_retry_on_asset_or_op_failure
     assert kept.run_monitoring_enabled
     assert kept.run_launcher.supports_check_run_worker_health
+
+
+def test_a_backfill_never_sees_a_killed_run_that_neither_goes_on_nor_starts_again(
+    kept: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, handle = [], kept.run_storage.handle_run_event
+
+    def look(run_id: str, *args: Any) -> None:
+        handle(run_id, *args)
+        run = kept.get_run_by_id(run_id)
+        assert run is not None
+        waits.append((run.status, run.is_complete_and_waiting_to_retry))
+
+    monkeypatch.setattr(kept.run_storage, "handle_run_event", look)
+    run = kept.create_run_for_job(dg.GraphDefinition("nothing").to_job())
+
+    kept.report_run_failed(run, "its process is gone")
+
+    assert waits == [(dg.DagsterRunStatus.FAILURE, True)]
 
 
 def test_a_process_is_told_from_another_of_its_number() -> None:

@@ -296,6 +296,13 @@ def test_rows_that_come_into_a_cleared_slice_ask_for_another_round(stores: Store
     assert (the_view(stores).status, the_view(stores).note) == (SliceStatus.CLEARED, None)
 
 
+def test_a_slice_that_was_announced_and_got_no_row_says_that_nothing_is_to_be_done(stores: Stores) -> None:
+    stores.hot.add_slices([W5])
+
+    assert the_view(stores, now=RECEIVED).note is None  # its first row may be on its way
+    assert the_view(stores).note == "no row ever came: a stream was killed before its first; nothing is to be done"
+
+
 def test_slices_of_one_batch_can_be_asked_for(stores: Stores) -> None:
     keep(stores.hot, [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
 

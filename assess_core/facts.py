@@ -1,7 +1,7 @@
 """What is known of courses, assessments and batches: from a JSON file, or nothing at all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol
@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import msgspec
 
 from assess_core.errors import BadFacts
+from assess_core.findings import Finding, Level
 
 ONGOING: Final = 1
 """The status of a batch that is on-going, as Sunbird has it; 0 is to come, 2 is over."""
@@ -37,6 +38,10 @@ class Facts(Protocol):
         """Whether the batch is on-going; None when nothing is known of any batch. Raises `StoreUnavailable`."""
         ...
 
+    def examine(self) -> Iterator[Finding]:
+        """What there is, for `assess doctor`; may read all of it. Raises `StoreUnavailable`."""
+        ...
+
 
 class NoFacts:
     """Nothing is known: every course, assessment and batch is accepted."""
@@ -49,6 +54,9 @@ class NoFacts:
 
     def batch(self, course_id: str, batch_id: str) -> BatchState | None:
         return None
+
+    def examine(self) -> Iterator[Finding]:
+        yield Finding(Level.OK, "facts", "ASSESS_FACTS names none: every course, assessment and batch is accepted")
 
 
 class Batch(msgspec.Struct, frozen=True, rename="camel"):
@@ -98,6 +106,29 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
             return BatchState.UNKNOWN
         return BatchState.ONGOING if found.status == ONGOING else BatchState.NOT_ONGOING
 
+    def examine(self) -> Iterator[Finding]:
+        courses, assessments = len(self.leaf_nodes_), len(self.question_counts)
+        of_each = f"leaf nodes of {courses:,} courses, questions of {assessments:,} assessments"
+        if self.batches is not None:
+            ongoing = sum(batch.status == ONGOING for batch in self.batches.values())
+            one = f'{{"BATCH": {{"courseId": "COURSE", "status": {ONGOING}}}}}'
+            do = f'name those that are in "batches": {one}, or leave "batches" out'
+            found = of_batches(len(self.batches), ongoing, do)
+            yield found._replace(says=f"{of_each}, {found.says}")
+        elif self.leaf_nodes_ or self.question_counts:
+            yield Finding(Level.OK, "facts", f"{of_each}; of batches nothing, so every batch is accepted")
+        else:
+            do = "give it leafNodes, questionCounts or batches, or leave ASSESS_FACTS out"
+            yield Finding(Level.WARN, "facts", "nothing is known by it, and everything is accepted", do)
+
+
+def of_batches(known: int, ongoing: int, do: str) -> Finding:
+    """What there is to say of batches; `do` where none of them is on-going."""
+    says = f"{known:,} batches, {ongoing:,} of them on-going"
+    if ongoing:
+        return Finding(Level.OK, "facts", says)
+    return Finding(Level.WARN, "facts", f"{says}: the write API stores nothing", do)
+
 
 class FactsFile:
     """The facts of a JSON file, read again when the file changed; while it cannot be read, what it said before."""
@@ -117,6 +148,10 @@ class FactsFile:
 
     def batch(self, course_id: str, batch_id: str) -> BatchState | None:
         return self._current().batch(course_id, batch_id)
+
+    def examine(self) -> Iterator[Finding]:
+        for finding in self._current().examine():
+            yield finding._replace(says=f"{self._path}: {finding.says}")
 
     def _current(self) -> JsonFacts:
         now = _identity(self._path)

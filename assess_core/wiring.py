@@ -23,12 +23,15 @@ _S3: Final = "s3://"
 
 def open_stores(settings: Settings) -> Stores:
     """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
+    hot, positions = open_hot(settings)
+    return stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
+
+
+def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
+    """Stores that were opened one by one, and the union of the first and the third."""
     from assess_core.stores.union import open_union
 
-    hot, positions = open_hot(settings)
-    log = open_log(settings, positions)
-    lake = open_lake(settings)
-    return Stores(hot, log, lake, partial(open_union, hot, lake), open_exhausts(settings))
+    return Stores(hot, log, lake, partial(open_union, hot, lake), exhausts)
 
 
 def open_hot(settings: Settings) -> tuple[HotStore, Positions]:

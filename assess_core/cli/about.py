@@ -5,9 +5,10 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import click
 from packaging.requirements import Requirement
@@ -15,10 +16,12 @@ from packaging.requirements import Requirement
 from assess_core.archiving import SliceStatus, slice_views
 from assess_core.cli.output import emit_json, emit_rows, say
 from assess_core.errors import AssessError
+from assess_core.facts import NoFacts
 from assess_core.findings import Finding, Level
-from assess_core.ports import Position, Stores
+from assess_core.lake import Lake
+from assess_core.ports import Exhausts, HotStore, Log, Position, Positions, Stores
 from assess_core.settings import Settings, hidden
-from assess_core.wiring import open_exhausts, open_hot, open_lake, open_log, open_stores
+from assess_core.wiring import open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
 
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction want room twice
@@ -89,36 +92,67 @@ def examine(settings: Settings, now: int) -> Iterator[Finding]:
     yield _space(settings.home)
     if not settings.home.exists() and settings.hot_store.startswith("sqlite:"):
         return  # to open the store would make it
-    opened: dict[str, Callable[[], _Examined]] = {
-        "hot store": lambda: open_hot(settings)[0],
-        "lake": lambda: open_lake(settings),
-        "log": lambda: open_log(settings, _PositionsOf(settings)),
-        "exhausts": lambda: open_exhausts(settings),
+    stores = _Opened(settings)
+    looked_at: dict[str, Callable[[], _Examined]] = {
+        "hot store": lambda: stores.hot,
+        "lake": lambda: stores.lake,
+        "log": lambda: stores.log,
+        "exhausts": lambda: stores.exhausts,
     }
     bad = False
-    for what, open_ in opened.items():
-        for finding in _guarded(what, lambda open_=open_: open_().examine()):  # type: ignore[misc]  # mypy#12557
+    for what, store in looked_at.items():
+        for finding in _guarded(what, partial(_examine, store)):
             bad = bad or finding.level is Level.BAD
             yield finding
+    yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, say) or NoFacts()))
     if not bad:
-        yield from _guarded("failed events", lambda: _failed(open_stores(settings)))
-        yield from _guarded("slices", lambda: _slices(settings, open_stores(settings), now))
+        yield from _guarded("failed events", lambda: _failed(stores.hot))
+        yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
 
 
 class _Examined(Protocol):
     def examine(self) -> Iterator[Finding]: ...
 
 
-class _PositionsOf(NamedTuple):
-    """Of a hot store that is opened when they are asked for: a log on Kafka has its own."""
+def _examine(opened: Callable[[], _Examined]) -> Iterator[Finding]:
+    yield from opened().examine()
 
-    settings: Settings
 
+class _Opened:
+    """The stores, each opened when it is asked for first, and once: to connect may take seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def _hot(self) -> tuple[HotStore, Positions]:
+        return open_hot(self._settings)
+
+    @property
+    def hot(self) -> HotStore:
+        return self._hot[0]
+
+    @cached_property
+    def lake(self) -> Lake:
+        return open_lake(self._settings)
+
+    @cached_property
+    def log(self) -> Log:
+        return open_log(self._settings, self)
+
+    @cached_property
+    def exhausts(self) -> Exhausts:
+        return open_exhausts(self._settings)
+
+    def together(self) -> Stores:
+        return stores_of(self.hot, self.log, self.lake, self.exhausts)
+
+    # what a log asks for that is a folder; one on Kafka has its own
     def positions(self) -> dict[str, Position]:
-        return open_hot(self.settings)[1].positions()
+        return self._hot[1].positions()
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        open_hot(self.settings)[1].commit(positions)
+        self._hot[1].commit(positions)
 
 
 def _guarded(what: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -182,8 +216,8 @@ def _nearest(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
-def _failed(stores: Stores) -> Iterator[Finding]:
-    waiting = sum(1 for _ in stores.hot.failed())
+def _failed(hot: HotStore) -> Iterator[Finding]:
+    waiting = sum(1 for _ in hot.failed())
     if waiting:
         yield Finding(Level.WARN, "failed events", f"{waiting:,} wait to be mended", "assess failed list")
     else:

@@ -1,16 +1,21 @@
 """Which batches are on-going, from Sunbird's own table `course_batch` in a keyspace of Cassandra."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
-from assess_core.facts import ONGOING, BatchState
+from assess_core.facts import ONGOING, BatchState, of_batches
+from assess_core.findings import Finding
 from assess_core.stores.cassandra_session import Connection
 from assess_core.stores.cassandra_url import parse_url
 
 _FRESH: Final = 10.0  # seconds: a batch begins or ends at midnight, and is asked for with every request
 _MOST: Final = 100_000  # batches that are remembered: 20 MB
 _STATUS: Final = "SELECT status FROM {ks}.course_batch WHERE courseid = ? AND batchid = ?"
+_EVERY: Final = "SELECT status FROM {ks}.course_batch"
+_TYPES: Final = {"courseid": "text", "batchid": "text", "status": "int"}
 
 
 class _Known(NamedTuple):
@@ -26,17 +31,23 @@ class CassandraFacts:
 
     def __init__(self, url: str) -> None:
         """Raises `BadSettings`, `StoreUnavailable`."""
-        try:
+        with _as_facts():
             self._connection = Connection(parse_url(url))
-            self._connection.prepared(_STATUS)
-        except BadSettings as error:
-            raise BadSettings(str(error).replace("ASSESS_HOT_STORE", "ASSESS_FACTS")) from error
-        except NotOurTable as error:
             keyspace = self._connection.place.keyspace
+            try:
+                statement = self._connection.prepared(_STATUS).statement
+            except NotOurTable as error:
+                raise BadSettings(
+                    f"ASSESS_FACTS: keyspace {keyspace!r} has no table course_batch with the key courseid, batchid and "
+                    "a status; name the one of Sunbird's courses"
+                ) from error
+        columns = [*statement.column_metadata, *statement.result_metadata]
+        types = {name: type_.cql_parameterized_type().replace("varchar", "text") for *_, name, type_ in columns}
+        if types != _TYPES:  # a status in text would be that of no batch
             raise BadSettings(
-                f"ASSESS_FACTS: keyspace {keyspace!r} has no table course_batch with courseid, batchid and status; "
-                "name the one of Sunbird's courses"
-            ) from error
+                f"ASSESS_FACTS: course_batch of keyspace {keyspace!r} has {_named(types)}, where Sunbird's has "
+                f"{_named(_TYPES)}; name the keyspace of Sunbird's courses"
+            )
         self._known: dict[tuple[str, str], _Known] = {}
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
@@ -61,8 +72,30 @@ class CassandraFacts:
         self._known[course_id, batch_id] = _Known(state, time.monotonic() + _FRESH)
         return state
 
+    def examine(self) -> Iterator[Finding]:
+        with _as_facts():
+            statuses = [status for (status,) in self._connection.pages(_EVERY)]
+        do = "name the keyspace of Sunbird's courses, or leave ASSESS_FACTS out: every batch is accepted then"
+        found = of_batches(len(statuses), statuses.count(ONGOING), do)
+        place = self._connection.place
+        yield found._replace(says=f"course_batch in {place.keyspace} at {place.servers}: {found.says}")
+
     def _asked(self, course_id: str, batch_id: str) -> BatchState:
-        rows = self._connection.execute(_STATUS, (course_id, batch_id))
+        with _as_facts():
+            rows = self._connection.execute(_STATUS, (course_id, batch_id))
         if not rows:
             return BatchState.UNKNOWN
         return BatchState.ONGOING if rows[0][0] == ONGOING else BatchState.NOT_ONGOING
+
+
+def _named(types: dict[str, str]) -> str:
+    return ", ".join(f"{name} {type_}" for name, type_ in types.items())
+
+
+@contextmanager
+def _as_facts() -> Iterator[None]:
+    """What is wrong with the connection is wrong with this setting, not with the hot store's."""
+    try:
+        yield
+    except BadSettings as error:
+        raise BadSettings(str(error).replace("ASSESS_HOT_STORE", "ASSESS_FACTS")) from error

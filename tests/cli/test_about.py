@@ -1,16 +1,20 @@
 """`assess settings` says what is in force and why; `assess doctor` what works, and what to type where it does not."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from assess_core import wiring
 from assess_core.archiving import archive, clear, verify
+from assess_core.cli import about
 from assess_core.facts import NoFacts
 from assess_core.folding import Checks, fold
 from assess_core.ports import Stores
 from assess_core.settings import Settings
-from assess_core.wiring import open_stores
+from assess_core.wiring import open_exhausts, open_hot, open_lake, open_log, open_stores
 from tests.cli.conftest import Assess
 from tests.factories import MONDAY, WEEK, decoded, event, line
 
@@ -164,3 +168,94 @@ def test_an_exhaust_folder_that_is_a_file_is_bad(assess: Assess, settings: Setti
     result = assess("doctor")
     assert result.exit_code == 1
     assert "exhausts cannot be written" in result.stdout
+
+
+def test_the_doctor_opens_each_store_once(assess: Assess, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    for open_ in (open_hot, open_log, open_lake, open_exhausts):
+
+        def counted(*given: Any, open_: Callable[..., object] = open_) -> object:
+            opened.append(open_.__name__)
+            return open_(*given)
+
+        for module in (about, wiring):
+            monkeypatch.setattr(module, open_.__name__, counted)
+
+    assert "slices" in findings(assess("doctor", "--json").stdout)
+
+    assert sorted(opened) == ["open_exhausts", "open_hot", "open_lake", "open_log"]
+
+
+def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) -> None:
+    found = findings(assess("doctor", "--json").stdout)["facts"]
+    assert (found["level"], found.get("do")) == ("ok", None)
+    assert "every course, assessment and batch is accepted" in found["says"]
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "says", "do"),
+    [
+        (
+            '{"leafNodes": {"c1": ["a1"]}, "questionCounts": {"a1": 3, "a2": 4}, "batches": {"b1": {"courseId": "c1", '
+            '"status": 1}, "b2": {"courseId": "c1", "status": 2}}}',
+            "ok",
+            "leaf nodes of 1 courses, questions of 2 assessments, 2 batches, 1 of them on-going",
+            None,
+        ),
+        (
+            '{"questionCounts": {"a1": 3}}',
+            "ok",
+            "leaf nodes of 0 courses, questions of 1 assessments; of batches nothing, so every batch is accepted",
+            None,
+        ),
+        (
+            '{"batches": {"b2": {"courseId": "c1", "status": 2}}}',
+            "warn",
+            "1 batches, 0 of them on-going: the write API stores nothing",
+            'name those that are in "batches": {"BATCH": {"courseId": "COURSE", "status": 1}}, or leave "batches" out',
+        ),
+        (
+            '{"leaf_nodes": {"c1": ["a1"]}}',
+            "warn",
+            "nothing is known by it, and everything is accepted",
+            "give it leafNodes, questionCounts or batches, or leave ASSESS_FACTS out",
+        ),
+    ],
+)
+def test_the_doctor_says_what_a_facts_file_knows(
+    assess: Assess, stores: Stores, tmp_path: Path, text: str, level: str, says: str, do: str | None
+) -> None:
+    file = tmp_path / "facts.json"
+    file.write_text(text)
+
+    result = assess("doctor", "--json", env={"ASSESS_FACTS": str(file)})
+
+    found = findings(result.stdout)["facts"]
+    assert result.exit_code == 0
+    assert (found["level"], found["do"]) == (level, do)
+    assert found["says"].startswith(f"{file}: ")
+    assert found["says"].endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "cannot be read: No such file or directory; check --facts and ASSESS_FACTS"),
+        ('{"batches": []}', 'is not like {"leafNodes"'),
+    ],
+)
+def test_facts_that_cannot_be_read_are_bad_and_the_rest_is_looked_at(
+    assess: Assess, stores: Stores, tmp_path: Path, text: str | None, says: str
+) -> None:
+    file = tmp_path / "facts.json"
+    if text is not None:
+        file.write_text(text)
+
+    result = assess("doctor", "--json", env={"ASSESS_FACTS": str(file)})
+
+    found = findings(result.stdout)
+    assert result.exit_code == 1
+    assert found["facts"]["level"] == "bad"
+    assert str(file) in found["facts"]["says"]
+    assert says in found["facts"]["says"]
+    assert found["slices"]["level"] == "ok"

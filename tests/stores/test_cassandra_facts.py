@@ -1,12 +1,14 @@
 """Which batches are on-going, from a table as Sunbird has it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
 
 from assess_core.errors import BadSettings, StoreUnavailable
 from assess_core.facts import BatchState
+from assess_core.findings import Finding, Level
 from assess_core.settings import Settings
 from assess_core.stores import cassandra_facts
 from assess_core.stores.cassandra_facts import CassandraFacts
@@ -18,23 +20,38 @@ TABLE = """CREATE TABLE {ks}.course_batch (courseid text, batchid text, createdb
     name text, start_date timestamp, status int, PRIMARY KEY (courseid, batchid))"""
 
 
-@pytest.fixture
-def url(cassandra_url: str) -> Iterator[str]:
-    """A keyspace with three batches."""
+@contextmanager
+def keyspace_with(cassandra_url: str, table: str) -> Iterator[str]:
+    """A keyspace with this table alone, for a while."""
     keyspace = f"courses_{uuid4().hex[:8]}"
     found = f"{cassandra_url}/{keyspace}"
     session = Connection(parse_url(found)).session
     session.execute(
         f"CREATE KEYSPACE {keyspace} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}"
     )
-    session.execute(TABLE.replace("{ks}", keyspace))
+    session.execute(table.replace("{ks}", keyspace))
+    try:
+        yield found
+    finally:
+        session.execute(f"DROP KEYSPACE {keyspace}")
+
+
+@pytest.fixture
+def url(cassandra_url: str) -> Iterator[str]:
+    """A keyspace with three batches."""
+    with keyspace_with(cassandra_url, TABLE) as found:
+        fill(found)
+        yield found
+
+
+def fill(url: str) -> None:
+    keyspace = parse_url(url).keyspace
+    session = Connection(parse_url(url)).session
     for batch, status in (("b0", 0), ("b1", 1), ("b2", 2)):
         session.execute(
             f"INSERT INTO {keyspace}.course_batch (courseid, batchid, status) VALUES ('c1', %s, %s)", (batch, status)
         )
     session.execute(f"INSERT INTO {keyspace}.course_batch (courseid, batchid, name) VALUES ('c1', 'b3', 'no status')")
-    yield found
-    session.execute(f"DROP KEYSPACE {keyspace}")
 
 
 @pytest.fixture
@@ -108,6 +125,42 @@ def test_while_cassandra_is_away_what_it_said_before_counts(url: str, monkeypatc
     assert facts.batch("c1", "b1") is BatchState.ONGOING
     with pytest.raises(StoreUnavailable):
         facts.batch("c1", "b2")
+
+
+def test_the_doctor_counts_the_batches(url: str, change: Callable[[str, int], None]) -> None:
+    def doctor() -> Finding:
+        [found] = CassandraFacts(url).examine()
+        return found
+
+    assert doctor()[::2] == (
+        Level.OK,
+        f"course_batch in {url.rpartition('/')[2]} at {url.split('/')[2]}: 4 batches, 1 of them on-going",
+    )
+    change("b1", 2)
+    level, _, says, do = doctor()
+    assert level is Level.WARN
+    assert says.endswith("4 batches, 0 of them on-going: the write API stores nothing")
+    assert do == "name the keyspace of Sunbird's courses, or leave ASSESS_FACTS out: every batch is accepted then"
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (
+            "courseid text, batchid text, status text",
+            "has courseid text, batchid text, status text, where Sunbird's has",
+        ),
+        (
+            "courseid text, batchid text, state int",
+            "has no table course_batch with the key courseid, batchid and a status",
+        ),
+    ],
+)
+def test_a_table_of_another_shape_is_named(cassandra_url: str, columns: str, says: str) -> None:
+    table = f"CREATE TABLE {{ks}}.course_batch ({columns}, PRIMARY KEY (courseid, batchid))"
+    named = rf"\AASSESS_FACTS: .*{says}.*; name the .*of Sunbird's courses\Z"
+    with keyspace_with(cassandra_url, table) as url, pytest.raises(BadSettings, match=named):
+        CassandraFacts(url)
 
 
 def test_a_keyspace_without_the_table_is_named(cassandra_url: str) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
+from assess_assets.automation import SLICES_IN_PASSING, needs_archive, needs_clear
 from assess_assets.backfill import Dagster
 from assess_assets.registration import Range, ranges
 from assess_assets.resources import Lakehouse
-from assess_assets.schedules import SLICES_IN_PASSING, needs_archive, needs_clear
 from assess_core.archiving import slice_views
 from assess_core.errors import AssessError, BadSlice
 
@@ -42,7 +42,7 @@ def _backfill(asked: argparse.Namespace, say: Callable[[str], None], lakehouse: 
     if not wanted:
         say("no registered slice needs anything; the sensor register_slices_and_batches registers what is closed")
         return 0
-    slices = sum(registered.index(each.last) - registered.index(each.first) + 1 for each in wanted)
+    slices = sum(len(each.keys(registered)) for each in wanted)
     backfill = dagster.backfill(wanted, f"archive, verify and clear {slices} slices")
     say(f"asked for {slices} slices: {dagster.url}/runs/b/{backfill}")
     while asked.wait:
@@ -69,7 +69,7 @@ def _needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
     with lakehouse.open(retries=0) as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
     wanted = {str(view.slice) for view in views if needs_archive(view) or needs_clear(view)}
-    return ranges(registered, wanted, most=len(registered), gap=SLICES_IN_PASSING)
+    return ranges(registered, wanted, gap=SLICES_IN_PASSING)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assess_assets.automation import to_archive, to_clear
 from assess_assets.checks import verification, verification_result
 from assess_assets.columns import ATTEMPTS
 from assess_assets.outcomes import NOTHING, conclude, of_slices
@@ -22,6 +23,7 @@ in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
     partitions_def=archive_slices,
     deps=["hot_attempts"],
     backfill_policy=in_few_runs,
+    automation_condition=to_archive,
     check_specs=[verification],
     group_name="attempts",
     owners=["team:assessment"],
@@ -58,6 +60,7 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
     partitions_def=archive_slices,
     deps=[archived_attempts],
     backfill_policy=in_few_runs,
+    automation_condition=to_clear,
     group_name="attempts",
     owners=["team:assessment"],
     kinds={"duckdb"},

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from assess_assets.archive import archived_attempts, cleared_attempts
+from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
 from assess_assets.exhausts import response_exhaust, score_exhaust
 from assess_assets.resources import Lakehouse
-from assess_assets.schedules import archive_closed_weeks, archive_job, clear_job, clear_verified_weeks
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 from assess_assets.watch import archived_in_time, hot_attempts, slice_keys, watch_daily, watch_job
 from assess_assets.weekly import weekly_activity
@@ -24,9 +24,9 @@ defs = dg.Definitions(
         weekly_activity,
     ],
     asset_checks=[archived_in_time, slice_keys],
-    jobs=[archive_job, clear_job, watch_job],
-    schedules=[archive_closed_weeks, clear_verified_weeks, watch_daily],
-    sensors=[register_slices_and_batches, retire_cleared_slices],
+    jobs=[watch_job],
+    schedules=[watch_daily],
+    sensors=[register_slices_and_batches, archive_closed_weeks, clear_verified_weeks, retire_cleared_slices],
     resources={"lakehouse": Lakehouse()},
     executor=dg.in_process_executor,  # a process a step costs 3 s and buys nothing: each step is one delegation
 )

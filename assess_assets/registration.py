@@ -70,18 +70,21 @@ class Range(NamedTuple):
     first: str
     last: str
 
+    def keys(self, registered: Sequence[str]) -> Sequence[str]:
+        """All of them."""
+        return registered[registered.index(self.first) : registered.index(self.last) + 1]
 
-def ranges(registered: Sequence[str], wanted: Collection[str], *, most: int, gap: int) -> list[Range]:
+
+def ranges(registered: Sequence[str], wanted: Collection[str], *, gap: int) -> list[Range]:
     """Contiguous ranges of registered keys that hold all wanted ones.
 
-    A range has at most `most` keys. It goes on over up to `gap` keys that need nothing: to pass them is cheaper than
-    to start another run.
+    A range goes on over up to `gap` keys that need nothing: to pass them is cheaper than to start another run.
     """
     found: list[tuple[int, int]] = []
     for place, key in enumerate(registered):
         if key not in wanted:
             continue
-        if found and place - found[-1][1] <= gap + 1 and place - found[-1][0] < most:
+        if found and place - found[-1][1] <= gap + 1:
             found[-1] = found[-1][0], place
         else:
             found.append((place, place))

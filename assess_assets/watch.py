@@ -5,12 +5,12 @@ from typing import Final
 
 import dagster as dg
 
+from assess_assets.automation import needs_archive
 from assess_assets.metadata import PREVIEW_ROWS, table
 from assess_assets.outcomes import of_views, why_not
 from assess_assets.partitions import archive_slices
 from assess_assets.registration import Budget, budget
 from assess_assets.resources import Lakehouse
-from assess_assets.schedules import needs_archive
 from assess_core.archiving import SliceView, slice_views
 from assess_core.moments import DAY
 
@@ -59,7 +59,7 @@ def _in_time(late: Sequence[SliceView], much: Sequence[SliceView]) -> dg.AssetCh
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR if much else dg.AssetCheckSeverity.WARN,
         description=f"{len(late)} closed slices are not archived and verified, the oldest {first.slice}: materialize "
-        "archived_attempts for them, or start the schedule archive_closed_weeks (and the sensor "
+        "archived_attempts for them, or start archive_closed_weeks under Automation (and the sensor "
         "register_slices_and_batches, which makes them partitions).",
         metadata={"late": len(late), "slices": table([why_not(view) for view in late[:PREVIEW_ROWS]])},
     )

@@ -63,7 +63,7 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
         Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
     ]
     say(f"assess: the stream follows {hidden(settings.log)}")
-    say(f"assess: Dagster will be at http://{HOST}:{dagster_port}; its schedules and sensors run once you start them")
+    say(f"assess: Dagster will be at http://{HOST}:{dagster_port}; what runs by itself does so once you start it")
     say(f"assess: the API will be at http://{HOST}:{api_port}/graphiql")
     env = {**os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
     ctx.exit(run_together(parts, with_dagster(env, dagster), say))

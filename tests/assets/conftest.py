@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from assess_core.archiving import SliceView, slice_views
 from assess_core.events import decode
 from assess_core.facts import NoFacts
 from assess_core.folding import Checks, fold
@@ -25,10 +25,10 @@ with warnings.catch_warnings():
         warnings.simplefilter("ignore", notice)
     from assess_assets.definitions import defs
     from assess_assets.resources import Lakehouse
-    from assess_assets.schedules import runs_over
     from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
+TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # when, by `Clock`, it is
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -42,19 +42,11 @@ class Dagster:
     """What a person does in the UI, by name."""
 
     def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
-        clock = Clock()
-
-        class Frozen(Lakehouse):
-            """Opens the stores at a time of the test's own."""
-
-            def now(self) -> int:
-                return clock.now
-
-        self.clock = clock
+        self.clock = Clock()
         self.cursors: dict[str, str | None] = {}
         self.settings = Settings.from_env({}, str(home))
         self.instance = instance
-        self.resources = {"lakehouse": Frozen(home=str(home))}
+        self.resources = {"lakehouse": Lakehouse(home=str(home))}
 
     @property
     def stores(self) -> Stores:
@@ -120,15 +112,16 @@ class Dagster:
         [observation] = resolved.execute_in_process(instance=self.instance).get_asset_observation_events()
         return observation.asset_observation_data.asset_observation.metadata
 
-    def due(self, needs_it: Callable[[SliceView], bool]) -> list[dg.RunRequest]:
-        """What a schedule for slices that need it asks for now."""
-        views = slice_views(self.stores, self.clock.now, self.settings.grace, None)
-        return runs_over({str(view.slice) for view in views if needs_it(view)}, self.keys("archive_slices"))
-
-    def run(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """Do what a schedule asks for."""
-        resolved = dg.Definitions(ASSETS, jobs=defs.jobs, resources=self.resources).resolve_job_def(job)
-        return resolved.execute_in_process(instance=self.instance, tags=request.tags)
+    def asked_for(self, hour: int) -> dict[str, list[str]]:
+        """The slices that are asked for, by asset, on a Tuesday at that hour; a minute before nothing was."""
+        before, after = (TUESDAY + timedelta(hours=hour, minutes=minutes) for minutes in (-1, 1))
+        every = dg.AssetSelection.all()
+        earlier = dg.evaluate_automation_conditions(defs, self.instance, every, before)
+        assert earlier.total_requested == 0
+        found = dg.evaluate_automation_conditions(defs, self.instance, every, after, earlier.cursor)
+        asked = {str(each.key.to_user_string()): found.get_requested_partitions(each.key) for each in found.results}
+        in_order = {asset: [key for key in self.keys("archive_slices") if key in keys] for asset, keys in asked.items()}
+        return {asset: keys for asset, keys in in_order.items() if keys}
 
     @staticmethod
     def why(result: dg.ExecuteInProcessResult) -> str:
@@ -141,5 +134,9 @@ class Dagster:
 def dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dagster]:
     for name in [name for name in os.environ if name.startswith("ASSESS_")]:
         monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("ASSESS_HOME", str(home))  # conditions are no steps: they have no resources, but what there is
     with dg.DagsterInstance.ephemeral(str(tmp_path / "dagster")) as instance:
-        yield Dagster(tmp_path / "home", instance)
+        dagster = Dagster(home, instance)
+        monkeypatch.setattr(Lakehouse, "now", lambda _: dagster.clock.now)
+        yield dagster

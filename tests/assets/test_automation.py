@@ -1,71 +1,178 @@
-"""What the schedules ask for."""
-
-from pathlib import Path
+"""What automation asks for: real slices, by what the stores say, once a week."""
 
 import dagster as dg
+import pytest
+from dagster._core.definitions.repository_definition import RepositoryDefinition
+from dagster._core.test_utils import freeze_time
 
-from assess_assets.schedules import archive_closed_weeks, needs_archive, needs_clear
-from tests.assets.conftest import FIRST, LAST, Dagster
+from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
+from assess_assets.definitions import defs
+from assess_core.archiving import archive, clear, verify
+from assess_core.errors import StoreUnavailable
+from assess_core.slices import ArchiveSlice
+from assess_core.stores.sqlite import SqliteHot
+from tests.assets.conftest import TUESDAY, Dagster
 from tests.factories import MONDAY, WEEK, event
 
+SLICE = "b1|2024-W05"
+ARCHIVE, CLEAR = 2, 4  # the hours
 
-def ranges(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
-    return [(request.tags[FIRST], request.tags[LAST]) for request in requests]
 
-
-def test_closed_slices_are_archived_and_then_cleared_as_one_range_each(dagster: Dagster) -> None:
+def test_closed_slices_are_archived_and_then_cleared(dagster: Dagster) -> None:
     dagster.ingest([event(batch=f"b{n}", attempted=MONDAY + week * WEEK) for n in range(3) for week in range(2)])
     dagster.tick()
+    all_of_them = dagster.keys("archive_slices")
 
-    archive = dagster.due(needs_archive)
-    assert ranges(archive) == [("b0|2024-W05", "b2|2024-W06")]
-    assert dagster.run("archive_slices_job", archive[0]).success
-    assert dagster.due(needs_archive) == []
-
-    clear = dagster.due(needs_clear)
-    assert ranges(clear) == [("b0|2024-W05", "b2|2024-W06")]
-    assert dagster.run("clear_slices_job", clear[0]).success
-    assert dagster.due(needs_clear) == []
+    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": all_of_them}
+    assert dagster.asked_for(CLEAR) == {}  # nothing is verified
+    assert dagster.materialize("archived_attempts", all_of_them[0], all_of_them[-1]).success
+    assert dagster.asked_for(ARCHIVE) == {}
+    assert dagster.asked_for(CLEAR) == {"cleared_attempts": all_of_them}
+    assert dagster.materialize("cleared_attempts", all_of_them[0], all_of_them[-1]).success
+    assert dagster.asked_for(CLEAR) == {}
 
 
-def test_nothing_is_cleared_that_was_not_verified(dagster: Dagster) -> None:
+def test_only_what_is_registered_is_asked_for(dagster: Dagster) -> None:
+    dagster.ingest([event(batch="b1"), event(batch="b2")])
+    dagster.register("archive_slices", ["b2|2024-W05"])
+
+    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": ["b2|2024-W05"]}
+
+
+def test_what_was_done_without_dagster_is_not_asked_for_again(dagster: Dagster) -> None:
     dagster.ingest([event()])
     dagster.tick()
+    slices, stores, now = [ArchiveSlice.parse(SLICE)], dagster.stores, dagster.clock.now
+    archive(slices, stores, now)
+    verify(slices, stores, now)
 
-    assert dagster.due(needs_clear) == []
+    assert dagster.asked_for(ARCHIVE) == {}
+    assert dagster.asked_for(CLEAR) == {"cleared_attempts": [SLICE]}
+    clear(slices, stores, now)
+    assert dagster.asked_for(CLEAR) == {}
 
 
-def test_rows_that_came_after_a_clear_are_archived_again(dagster: Dagster) -> None:
+def test_rows_that_came_after_a_clear_are_asked_for_although_dagster_has_materialized_their_slice(
+    dagster: Dagster,
+) -> None:
     dagster.ingest([event()])
     dagster.tick()
     for asset in ("archived_attempts", "cleared_attempts"):
-        dagster.materialize(asset, "b1|2024-W05")
+        dagster.materialize(asset, SLICE)
     dagster.ingest([event(user="u2")])
 
-    assert ranges(dagster.due(needs_archive)) == [("b1|2024-W05", "b1|2024-W05")]
+    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": [SLICE]}
 
 
 def test_an_open_week_waits(dagster: Dagster) -> None:
     dagster.clock.now = MONDAY + WEEK
     dagster.ingest([event()])
-    dagster.register("archive_slices", ["b1|2024-W05"])
+    dagster.register("archive_slices", [SLICE])
 
-    assert dagster.due(needs_archive) == []
-
-
-def test_a_slice_that_is_not_registered_yet_keeps_no_other_waiting(dagster: Dagster) -> None:
-    dagster.ingest([event(batch="b1"), event(batch="b2")])
-    dagster.register("archive_slices", ["b2|2024-W05"])
-
-    assert ranges(dagster.due(needs_archive)) == [("b2|2024-W05", "b2|2024-W05")]
+    assert dagster.asked_for(ARCHIVE) == {}
 
 
-def test_the_schedule_asks_its_own_instance_and_stores(dagster: Dagster, tmp_path: Path) -> None:
+def test_what_needs_nothing_is_passed_over_where_another_run_would_cost_more(dagster: Dagster) -> None:
+    keys = ["b1|2024-W05", "b2|2024-W05", "b3|2024-W05"]
+    dagster.ingest([event(batch=batch) for batch in ("b1", "b2", "b3")])
+    dagster.tick()
+    assert dagster.materialize("archived_attempts", keys[1]).success
+
+    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": keys}
+
+
+# --- what Dagster's daemon does ---
+
+
+@pytest.fixture
+def repository(dagster: Dagster) -> RepositoryDefinition:
+    """All that Dagster loads, over a slice that needs to be archived."""
     dagster.ingest([event()])
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as kept:
-        kept.add_dynamic_partitions("archive_slices", ["b1|2024-W05"])
-        with dg.build_schedule_context(kept, resources=dagster.resources) as context:
-            asked = archive_closed_weeks(context)
+    dagster.tick()
+    return defs.get_repository_def()
 
-    assert isinstance(asked, list)
-    assert ranges(asked) == [("b1|2024-W05", "b1|2024-W05")]
+
+def look(
+    dagster: Dagster, repository: RepositoryDefinition, hour: int, minute: int, cursor: str | None = None
+) -> tuple[list[list[str]], str | None]:
+    """What `archive_closed_weeks` asks for on a Tuesday at that time: the slices of each request, and its cursor."""
+    with (
+        freeze_time(TUESDAY.replace(hour=hour, minute=minute, second=30)),
+        dg.build_sensor_context(dagster.instance, cursor=cursor, repository_def=repository) as context,
+    ):
+        tick = archive_closed_weeks.evaluate_tick(context)
+    return [slices_of(request) for request in tick.run_requests or []], tick.cursor
+
+
+def slices_of(request: dg.RunRequest) -> list[str]:
+    """One alone is a run, more are a backfill, which the asset's own policy cuts into runs."""
+    if not request.requires_backfill_daemon():
+        return [request.partition_key or ""]
+    assert request.asset_graph_subset is not None
+    return sorted(
+        request.asset_graph_subset.get_partitions_subset(dg.AssetKey("archived_attempts")).get_partition_keys()
+    )
+
+
+def test_a_switch_asks_once_a_week(dagster: Dagster, repository: RepositoryDefinition) -> None:
+    first, cursor = look(dagster, repository, 1, 59)
+    second, cursor = look(dagster, repository, 2, 0, cursor)
+    third, _ = look(dagster, repository, 2, 1, cursor)
+
+    assert (first, second, third) == ([], [[SLICE]], [])
+
+
+@pytest.mark.filterwarnings("ignore:Function `AssetSelection.keys`:DeprecationWarning")  # that Dagster itself calls
+def test_many_slices_are_asked_for_as_one_backfill(dagster: Dagster, repository: RepositoryDefinition) -> None:
+    dagster.ingest([event(batch=f"b{n}") for n in range(5)])
+    dagster.tick()
+    _, cursor = look(dagster, repository, 1, 59)
+
+    assert look(dagster, repository, 2, 0, cursor)[0] == [[f"b{n}|2024-W05" for n in range(5)]]
+
+
+def test_a_dagster_that_was_away_at_the_time_asks_when_it_is_back(
+    dagster: Dagster, repository: RepositoryDefinition
+) -> None:
+    _, cursor = look(dagster, repository, 1, 59)
+
+    assert look(dagster, repository, 17, 30, cursor)[0] == [[SLICE]]
+
+
+def test_a_store_that_is_away_at_the_time_is_asked_again(
+    dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: SqliteHot) -> list[ArchiveSlice]:
+        raise StoreUnavailable("the hot store is away")
+
+    _, cursor = look(dagster, repository, 1, 59)
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteHot, "slices", away)
+        with pytest.raises(Exception, match="archived_attempts") as failed:
+            look(dagster, repository, 2, 0, cursor)
+
+    assert isinstance(failed.value.__cause__, StoreUnavailable)
+    assert look(dagster, repository, 2, 1, cursor)[0] == [[SLICE]]
+
+
+def test_between_two_times_no_store_is_asked(
+    dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_: SqliteHot) -> list[ArchiveSlice]:
+        raise AssertionError("it was asked")
+
+    _, cursor = look(dagster, repository, 2, 30)
+    monkeypatch.setattr(SqliteHot, "slices", asked)
+
+    assert look(dagster, repository, 2, 31, cursor)[0] == []
+
+
+def test_archive_and_clear_each_have_a_switch() -> None:
+    graph = defs.resolve_asset_graph()
+
+    targets = {
+        sensor.name: {key.to_user_string() for key in sensor.asset_selection.resolve(graph)}
+        for sensor in (archive_closed_weeks, clear_verified_weeks)
+    }
+
+    assert targets == {"archive_closed_weeks": {"archived_attempts"}, "clear_verified_weeks": {"cleared_attempts"}}

@@ -32,9 +32,13 @@ REGISTERED = list("abcdefghij")
         ("ce", [Range("c", "e")]),  # to pass one that needs nothing is cheaper than a run
         ("cf", [Range("c", "c"), Range("f", "f")]),
         ("aj", [Range("a", "a"), Range("j", "j")]),
-        ("abcdefghij", [Range("a", "d"), Range("e", "h"), Range("i", "j")]),
+        ("abcdefghij", [Range("a", "j")]),
         ("z", []),  # not registered: no range can name it
     ],
 )
 def test_ranges_hold_what_is_wanted_in_few_runs(wanted: str, expected: list[Range]) -> None:
-    assert ranges(REGISTERED, set(wanted), most=4, gap=1) == expected
+    assert ranges(REGISTERED, set(wanted), gap=1) == expected
+
+
+def test_a_range_names_all_keys_between_its_ends() -> None:
+    assert [Range("c", "e").keys(REGISTERED), Range("j", "j").keys(REGISTERED)] == [["c", "d", "e"], ["j"]]

@@ -61,9 +61,10 @@ def tail() -> Task:
     return Task("tail", [("stream", "tail")], 12, fine=(0, -signal.SIGTERM))
 
 
-def housekeeping(name: str, steps: Sequence[str], slices: Sequence[str] = LATER) -> Task:
-    """One step or several, one after the other."""
-    return Task(name, [("assess", step, *slices) for step in steps], 4 * len(steps), fine=(0, _REFUSED))
+def housekeeping(name: str, steps: Sequence[str], slices: Sequence[str] = LATER, must: bool = True) -> Task:
+    """One step or several, one after the other; `must`: the slices are known to be there."""
+    fine = (0, _REFUSED) if must else (0, _REFUSED, _UNKNOWN)
+    return Task(name, [("assess", step, *slices) for step in steps], 4 * len(steps), fine=fine)
 
 
 def compact(*options: str) -> Task:

@@ -18,6 +18,7 @@ from deploy.local.server import Server
 
 BUCKET: Final = "assess"
 REGION: Final = "us-east-1"
+_PROBE: Final = f"/{BUCKET}/.servers"
 _PARTS: Final = ("master", "volume", "filer", "s3")
 
 
@@ -62,17 +63,19 @@ class S3:
         ]
 
     def answers(self, server: Server) -> bool:
-        """Whether a bucket is there or can be made: it says yes before its parts know one another."""
+        """Whether the bucket is there or can be made, and an object that an earlier start left can be read.
+
+        It makes buckets before its parts know one another, and lists objects before it finds what they hold.
+        """
         try:
-            return self._ask("PUT", f"/{BUCKET}") in (200, 409)
+            return self._ask("PUT", f"/{BUCKET}") in (200, 409) and self._ask("GET", _PROBE) in (200, 404)
         except (OSError, http.client.HTTPException):
             return False
 
     def settle(self) -> None:
-        """Put an object, as only then every part of it is known to work."""
-        for method, wanted in (("PUT", 200), ("DELETE", 204)):
-            if (status := self._ask(method, f"/{BUCKET}/.servers")) != wanted:
-                raise CannotServe(f"S3 answers {status} to a {method}; its log {self._server.home / 'log'} says why")
+        """Put an object that holds something, as only then every part of it is known to work."""
+        if (status := self._ask("PUT", _PROBE, b"it works")) != 200:
+            raise CannotServe(f"S3 answers {status} to a PUT; its log {self._server.home / 'log'} says why")
 
     def exports(self) -> dict[str, str]:
         key, secret = self._key()
@@ -89,10 +92,10 @@ class S3:
         key = json.loads(self._keys.read_text(encoding="utf-8"))["identities"][0]["credentials"][0]
         return key["accessKey"], key["secretKey"]
 
-    def _ask(self, method: str, path: str) -> int:
-        """The status of a request without a body, signed as AWS signs (version 4)."""
+    def _ask(self, method: str, path: str, body: bytes = b"") -> int:
+        """The status of a request, signed as AWS signs (version 4)."""
         at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        content = hashlib.sha256(b"").hexdigest()
+        content = hashlib.sha256(body).hexdigest()
         signed = {"host": self._server.address, "x-amz-content-sha256": content, "x-amz-date": at}
         names = ";".join(signed)
         lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
@@ -107,7 +110,8 @@ class S3:
         told = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
         connection = http.client.HTTPConnection(self._server.address, timeout=5)
         try:
-            connection.request(method, path, headers={**signed, "authorization": told, "content-length": "0"})
+            headers = {**signed, "authorization": told, "content-length": str(len(body))}
+            connection.request(method, path, body, headers)
             return connection.getresponse().status
         finally:
             connection.close()

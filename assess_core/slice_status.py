@@ -36,6 +36,8 @@ class SliceView(NamedTuple):
     why_open: str | None
     note: str | None
     """What a verification that failed found, or what to do about rows that came since."""
+    has_failed: bool
+    """Whether its newest verification failed."""
 
 
 def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | None) -> SliceView:
@@ -52,6 +54,7 @@ def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | 
         cleared_at,
         open_,
         _note(hot_rows, record, open_),
+        record.has_failed,
     )
 
 

@@ -226,13 +226,16 @@ def _failed(hot: HotStore) -> Iterator[Finding]:
 
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
     views = slice_views(stores, now, settings.grace, stores.log.unread())
+    if damaged := [view for view in views if view.has_failed]:
+        says = f"{len(damaged):,} could not be verified, e.g. {damaged[0].note}"
+        yield Finding(Level.BAD, "slices", says, "assess verify --closed, once that is mended")
     waiting = {
         # a slice that holds no row was announced by a writer that came no further
         ("closed and not archived", "assess archive --closed"): [
             view for view in views if view.status is SliceStatus.PLANNED and view.hot_rows
         ],
         ("archived and not verified", "assess verify --closed"): [
-            view for view in views if view.status is SliceStatus.WRITTEN
+            view for view in views if view.status is SliceStatus.WRITTEN and not view.has_failed
         ],
         ("archived, and got rows since", "assess archive --closed, then verify and clear"): [
             view for view in views if view.status is SliceStatus.VERIFIED and view.note
@@ -244,5 +247,5 @@ def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
     for (what, do), found in waiting.items():
         if found:
             yield Finding(Level.WARN, "slices", f"{len(found):,} {what}, e.g. {found[0].slice}", do)
-    if not any(waiting.values()):
+    if not damaged and not any(waiting.values()):
         yield Finding(Level.OK, "slices", f"{len(views):,}, none waits for anybody")

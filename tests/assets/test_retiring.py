@@ -17,7 +17,7 @@ LONG_AFTER = SLICE.week.end + KEPT
 
 def view(slice_: str = str(SLICE), **more: Any) -> SliceView:
     """A slice that was cleared long ago."""
-    cleared = SliceView(ArchiveSlice.parse(slice_), SliceStatus.CLEARED, 0, 5, 1, 2, 3, None, None)
+    cleared = SliceView(ArchiveSlice.parse(slice_), SliceStatus.CLEARED, 0, 5, 1, 2, 3, None, None, False)
     return cleared._replace(**more)
 
 

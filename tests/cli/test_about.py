@@ -103,6 +103,28 @@ def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: 
     assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
 
 
+def test_the_doctor_says_of_a_slice_that_could_not_be_verified_what_is_wrong_with_it(
+    assess: Assess, settings: Settings
+) -> None:
+    stores = open_stores(settings)
+    fold_one(stores, event(batch="b1"))
+    archive(stores.hot.slices(), stores, LATER)
+    [path] = (settings.home / "lake" / "attempts").rglob("*.parquet")
+    kept = path.read_bytes()
+    path.unlink()
+    verify(stores.hot.slices(), stores, LATER)
+
+    result = assess("doctor", "--json")
+
+    found = findings(result.stdout)["slices"]
+    assert (result.exit_code, found["level"]) == (1, "bad")
+    assert found["says"].startswith("1 could not be verified, e.g. b1|2024-W05: the lake's file")
+    assert found["do"] == "assess verify --closed, once that is mended"
+    path.write_bytes(kept)
+    assert assess("verify", "--closed").exit_code == 0
+    assert findings(assess("doctor", "--json").stdout)["slices"]["level"] == "ok"
+
+
 def test_the_doctor_names_the_next_step_of_slices(assess: Assess, settings: Settings) -> None:
     stores = open_stores(settings)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from cassandra.pool import Host
 
+from assess_core.errors import BadSettings
 from assess_core.findings import Finding, Level
 from assess_core.moments import iso
 from assess_core.stores.cassandra_schema import replication
@@ -72,12 +73,16 @@ def _copies(db: Connection, copies: dict[str, int]) -> Finding:
 
 
 def _durability(db: Connection, hosts: list[Host], copies: dict[str, int]) -> Iterator[Finding]:
-    setting = db.prepared(_SETTINGS)
-    periodic = []
-    for host in hosts:
-        found = db.at(host, setting.bind(("commitlog_sync",)))
-        if found and found[0][0] == "periodic":
-            periodic.append(str(host.endpoint))
+    try:
+        setting = db.prepared(_SETTINGS).bind(("commitlog_sync",))
+        found = [(host, db.at(host, setting)) for host in hosts]
+    except BadSettings as error:  # all else was read: it is this table that the user may not read
+        says = f"whether a write is on the disk when it is acknowledged cannot be seen: {error}"
+        yield Finding(
+            Level.WARN, "durability", says, f"GRANT SELECT ON system_views.settings TO {db.place.servers.user}"
+        )
+        return
+    periodic = [str(host.endpoint) for host, rows in found if rows and rows[0][0] == "periodic"]
     if not periodic:
         yield Finding(Level.OK, "durability", "a write is on the disk when it is acknowledged")
     elif max(copies.values(), default=1) > 1:

@@ -18,6 +18,7 @@ from cassandra.cluster import (
     ResponseFuture,
     Session,
 )
+from cassandra.connection import ConnectionShutdown
 from cassandra.policies import (
     ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
@@ -97,6 +98,12 @@ def _connect(servers: Servers) -> Session:
             raise BadSettings(
                 f"ASSESS_HOT_STORE: dc={servers.dc} is not a data centre of {servers}; it has {', '.join(centres)}"
             ) from error
+        if not servers.tls and isinstance(first := _first(error), _BROKEN_OFF):
+            # who takes TLS alone says nothing to others; but one that starts or stops does so too
+            raise StoreUnavailable(
+                f"Cassandra at {servers} breaks connections off ({type(first).__name__}: {first}); where it takes TLS "
+                "alone, add tls=true to ASSESS_HOT_STORE; else look at its log, and run again"
+            ) from error
         raise translated(error, servers) from error
     made.client_protocol_handler = RawMaps
     return made
@@ -114,25 +121,25 @@ def _tls(servers: Servers) -> ssl.SSLContext:
     return context
 
 
+_BROKEN_OFF: Final = (ConnectionResetError, ConnectionShutdown)
 _REFUSED: Final = (cassandra.InvalidRequest, cassandra.ConfigurationException)
 
 
 def translated(error: Exception, servers: Servers) -> AssessError:
     """What the driver says, as an error of ours that says what to do."""
-    # by host, or before the first connection a mere list of hosts
-    causes = (
-        list(error.errors.values()) if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) else []
-    )
-    first = next((cause for cause in causes if isinstance(cause, Exception)), error)
+    first = _first(error)
     says = " ".join(str(first).split())
     if isinstance(first, cassandra.AuthenticationFailed):
-        return BadSettings(f"ASSESS_HOT_STORE: {servers} refused the login ({says}); correct user and password")
+        do = "write USER:PASSWORD@ before the hosts" if servers.user is None else "correct user and password"
+        return BadSettings(f"ASSESS_HOT_STORE: {servers} refused the login ({says}); {do}")
     # the driver makes an error of its own of what it met first; a connection that breaks off may be a restart
     if "[SSL: " in says and "CERTIFICATE" in says:
         return BadSettings(
             f"ASSESS_HOT_STORE: TLS with {servers} failed ({says}); name who signed its certificate with ca=FILE, and "
             "where it asks for ours, cert=FILE and key=FILE"
         )
+    if "[SSL: " in says and "WRONG_VERSION" in says:
+        return BadSettings(f"ASSESS_HOT_STORE: {servers} does not speak TLS ({says}); leave tls=true and `ca` out")
     if isinstance(first, cassandra.Unauthorized):
         return BadSettings(f"ASSESS_HOT_STORE: {servers}: {says}; GRANT it to the user, or name another user")
     if isinstance(first, cassandra.UnresolvableContactPoints):
@@ -145,6 +152,15 @@ def translated(error: Exception, servers: Servers) -> AssessError:
         f"Cassandra at {servers} did not answer as it should ({type(first).__name__}: {says}); look at its log, or "
         "start it, and run again; nothing acknowledged is lost"
     )
+
+
+def _first(error: Exception) -> Exception:
+    """Of an error that hides those of the hosts, the first of these."""
+    # by host, or before the first connection a mere list of hosts
+    causes = (
+        list(error.errors.values()) if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) else []
+    )
+    return next((cause for cause in causes if isinstance(cause, Exception)), error)
 
 
 def is_transient(error: Exception) -> bool:

@@ -39,6 +39,9 @@ APPEND_TIME: Final = "message.timestamp.type=LogAppendTime"
 _SOON: Final = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
 """What a broker says that takes over the groups of another, or gets its first one."""
 _DO: Final = {
+    "_AUTHENTICATION": "correct sasl.mechanism, sasl.username and sasl.password",
+    "SASL_AUTHENTICATION_FAILED": "correct sasl.mechanism, sasl.username and sasl.password",
+    "_SSL": "name who signed the broker's certificate in ssl.ca.location",
     "FENCED_INSTANCE_ID": "another process has the same group.instance.id: give each one its own",
     "_FENCED": "another process has the same group.instance.id: give each one its own",
     "GROUP_AUTHORIZATION_FAILED": "allow the user to read the group",
@@ -110,7 +113,9 @@ def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = (
         return StoreUnavailable(f"Kafka's client gave up: {url.without_secrets(error.str())}; start the process again")
     causes = [each.str() for each in heard if not each.name().startswith("_ALL_BROKERS")]
     text = url.without_secrets(causes[-1] if causes else error.str())
-    return StoreUnavailable(f"Kafka at {url.brokers} does not answer: {text} ({error.name()}); start it")
+    # a connection that is refused says so; a broker that takes TLS or a login alone breaks it off and says nothing
+    do = "start it" if causes else "start it, or correct security.protocol in ASSESS_LOG where it wants TLS or a login"
+    return StoreUnavailable(f"Kafka at {url.brokers} does not answer: {text} ({error.name()}); {do}")
 
 
 class Cluster:

@@ -1,0 +1,191 @@
+"""Cassandra and Kafka with TLS and passwords: what leads in, and what is said to whoever is kept out."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from assess_core.errors import AssessError, BadSettings, StoreUnavailable
+from assess_core.facts import NoFacts
+from assess_core.findings import Level
+from assess_core.folding import Checks, fold
+from assess_core.ports import Message
+from assess_core.stores.cassandra import CassandraHot
+from assess_core.stores.kafka import KafkaLog
+from tests.e2e.commands import Commands
+from tests.factories import accepted, event
+from tests.secured import PASSWORD, USER, Secured, secured_servers
+
+WRONG: Final = "n0t/this:one"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    with secured_servers(tmp_path_factory.mktemp("secured") / "servers") as secured:
+        yield secured
+
+
+@pytest.fixture(autouse=True)
+def no_log_names_a_password(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a driver writes, at any level."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert not [record.getMessage() for record in caplog.records if _names_a_password(record.getMessage())]
+
+
+def _names_a_password(text: str) -> bool:
+    return PASSWORD in text or WRONG in text
+
+
+# --- Cassandra ---
+
+
+def test_over_tls_and_by_login_cassandra_keeps_what_is_folded(servers: Secured) -> None:
+    hot = CassandraHot(servers.hot_store(USER, ca=servers.certificates.ca))
+
+    folded = fold([accepted(event(user="u1", attempt="t1"))], hot, Checks(NoFacts()))
+
+    assert folded.stored == 1
+    assert [entry.attempt_id for entry in hot.learners(["u1"])["u1"].entries] == ["t1"]
+    [slice_] = hot.slices()
+    assert sum(batch.num_rows for shard in range(hot.shards) for batch in hot.scan(slice_, shard)) == 1
+
+
+def test_a_user_with_the_rights_on_the_tables_alone_is_told_what_the_doctor_needs_besides(servers: Secured) -> None:
+    hot = CassandraHot(servers.hot_store(USER, ca=servers.certificates.ca))
+
+    found = {finding.what: finding for finding in hot.examine()}
+
+    assert {finding.level for what, finding in found.items() if what != "durability"} == {Level.OK}
+    level, _, says, do = found["durability"]
+    assert (level, do) == (Level.WARN, f"GRANT SELECT ON system_views.settings TO {USER}")
+    assert "has no SELECT permission on <table system_views.settings>" in says
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "says"),
+    [
+        (
+            lambda at: at.hot_store(USER, tls=False),
+            StoreUnavailable,
+            "breaks connections off .*; where it takes TLS alone, add tls=true to ASSESS_HOT_STORE",
+        ),
+        (
+            lambda at: at.hot_store(USER),
+            BadSettings,
+            "ASSESS_HOT_STORE: TLS with .* failed .*; name who signed its certificate with ca=FILE",
+        ),
+        (
+            lambda at: at.hot_store(USER, ca=at.certificates.other),
+            BadSettings,
+            "ASSESS_HOT_STORE: TLS with .* failed .*; name who signed its certificate with ca=FILE",
+        ),
+        (
+            lambda at: at.hot_store(None, ca=at.certificates.ca),
+            BadSettings,
+            "ASSESS_HOT_STORE: .* refused the login .*; write USER:PASSWORD@ before the hosts",
+        ),
+        (
+            lambda at: at.hot_store(USER, WRONG, at.certificates.ca),
+            BadSettings,
+            "ASSESS_HOT_STORE: .* refused the login .*; correct user and password",
+        ),
+        (
+            lambda at: at.hot_store("guest", ca=at.certificates.ca),
+            BadSettings,
+            "ASSESS_HOT_STORE: .*User guest has no SELECT permission .*; GRANT it to the user, or name another user",
+        ),
+    ],
+    ids=["no TLS", "no signer", "another signer", "no login", "wrong password", "no rights"],
+)
+def test_whoever_cassandra_keeps_out_is_told_what_to_set(
+    servers: Secured, url: Callable[[Secured], str], error: type[AssessError], says: str
+) -> None:
+    with pytest.raises(error, match=says) as raised:
+        CassandraHot(url(servers))
+    assert not _names_a_password(str(raised.value))
+
+
+def test_tls_with_a_cassandra_that_does_not_speak_it_is_named(cassandra_url: str) -> None:
+    with pytest.raises(BadSettings, match=r"ASSESS_HOT_STORE: .* does not speak TLS .*; leave tls=true and `ca` out"):
+        CassandraHot(f"{cassandra_url}/anything?tls=true")
+
+
+# --- Kafka ---
+
+
+def test_over_tls_and_by_login_kafka_keeps_what_is_handed_in(servers: Secured) -> None:
+    log = KafkaLog(servers.log("SASL_SSL", ca=servers.certificates.ca))
+    intake = log.intake()
+    intake.take([Message("u1", b"one"), Message("u2", b"two")]).result(30)
+    intake.close()
+
+    feed = log.feed(print)
+    got: list[bytes] = []
+    while len(got) < 2:
+        for batch in feed.batches():
+            got += [record.raw for record in batch.records]
+            feed.done(batch, [])
+    feed.close()
+
+    assert sorted(got) == [b"one", b"two"]
+    assert log.unread() is None
+    assert Level.BAD not in {finding.level for finding in log.examine()}
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (
+            lambda at: at.log("SASL_PLAINTEXT"),
+            "does not answer: .*; start it, or correct security.protocol in ASSESS_LOG",
+        ),
+        (
+            lambda at: at.log("SASL_SSL", ca=at.certificates.other),
+            "ASSESS_LOG: .*certificate verify failed.*; name who signed the broker's certificate in ssl.ca.location",
+        ),
+        (
+            lambda at: at.log("SASL_SSL", WRONG, at.certificates.ca),
+            "ASSESS_LOG: .*invalid credentials.*; correct sasl.mechanism, sasl.username and sasl.password",
+        ),
+    ],
+    ids=["no TLS", "another signer", "wrong password"],
+)
+def test_whoever_kafka_keeps_out_is_told_what_to_set(
+    servers: Secured, url: Callable[[Secured], str], says: str
+) -> None:
+    with pytest.raises(AssessError, match=says) as raised:
+        KafkaLog(url(servers)).unread()
+    assert not _names_a_password(str(raised.value))
+
+
+# --- what is printed ---
+
+
+def test_no_process_prints_a_password(servers: Secured, tmp_path: Path) -> None:
+    def printed(password: str) -> tuple[int, str]:
+        env = {
+            "ASSESS_HOT_STORE": servers.hot_store(USER, password, servers.certificates.ca),
+            "ASSESS_LOG": servers.log("SASL_SSL", password, servers.certificates.ca),
+        }
+        assess = Commands(tmp_path, env)
+        stream = [sys.executable, "-m", "stream", "tail"]
+        with assess.start("doctor") as doctor:
+            said = [*doctor.communicate(timeout=60)]
+        if password == WRONG:
+            ended = subprocess.run(stream, env=assess.env, capture_output=True, text=True, timeout=60, check=False)
+            assert ended.returncode == BadSettings.exit_code
+            assert ended.stderr.count("\n") == 1, ended.stderr
+            said += [ended.stdout, ended.stderr]
+        return doctor.returncode, "".join(said)
+
+    code, right = printed(PASSWORD)
+    assert (code, _names_a_password(right)) == (0, False), right
+    code, wrong = printed(WRONG)
+    assert (code, _names_a_password(wrong)) == (1, False), wrong
+    assert "correct user and password" in wrong
+    assert "correct sasl.mechanism" in wrong

@@ -1,0 +1,187 @@
+"""Servers that speak TLS and ask who comes: those of `deploy/local/servers`, with some settings more."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+from assess_core.stores.cassandra_schema import CassandraSchema
+from assess_core.stores.cassandra_session import session
+from assess_core.stores.cassandra_url import parse_url
+from deploy.local import packages, processes
+from deploy.local.addresses import Addresses, addresses_of
+from deploy.local.cassandra import Cassandra
+from deploy.local.errors import CannotServe
+from deploy.local.kafka import TOPIC, Kafka
+from deploy.local.server import Kind, Server
+from tests.servers import TOOL, Instance, skip_or_fail
+
+KEYSPACE: Final = "secured"
+USER: Final = "assess"
+PASSWORD: Final = "p@ss:/w&rd?#%"
+_STORE_PASSWORD: Final = "changeit"
+_PATIENCE: Final = 180.0
+
+_CASSANDRA: Final = """
+authenticator: PasswordAuthenticator
+authorizer: CassandraAuthorizer
+client_encryption_options:
+  enabled: true
+  optional: false
+  keystore: '{keystore}'
+  keystore_password: {password}
+  store_type: PKCS12
+"""
+# who has no certificate of ours is let in at the first address alone: the tool, and who makes users
+_KAFKA: Final = """
+listeners=PLAINTEXT://{plain},CONTROLLER://{controller},SASL_SSL://{secured}
+advertised.listeners=PLAINTEXT://{plain},SASL_SSL://{secured}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.location={keystore}
+ssl.keystore.password={password}
+ssl.keystore.type=PKCS12
+"""
+
+
+class Certificates(NamedTuple):
+    """What a server shows, and who signed it."""
+
+    keystore: Path
+    ca: Path
+    other: Path
+    """A signer whom nobody asked."""
+
+
+def certificates(folder: Path, *hosts: str) -> Certificates:
+    """A signer and a certificate of theirs for these addresses, made by the JDK."""
+    keytool = Path(packages.java()).with_name("keytool")
+
+    def run(store: str, words: str, *more: str) -> None:
+        of_store = ["-keystore", str(folder / store), "-storetype", "PKCS12", "-storepass", _STORE_PASSWORD]
+        subprocess.run([str(keytool), *words.split(), *more, *of_store], check=True, capture_output=True)
+
+    def signer(store: str, file: str) -> Path:
+        run(store, "-genkeypair -alias ca -keyalg EC -dname CN=signer -ext bc:c -validity 2")
+        run(store, "-exportcert -rfc -alias ca", "-file", str(folder / file))
+        return folder / file
+
+    ca, other = signer("server.p12", "ca.pem"), signer("other.p12", "other.pem")
+    names = "san=" + ",".join(f"ip:{host}" for host in hosts)
+    run("server.p12", "-genkeypair -alias server -keyalg EC -dname CN=server -signer ca -validity 2 -ext", names)
+    run("server.p12", "-delete -alias ca")  # a server shows any key that it finds
+    return Certificates(folder / "server.p12", ca, other)
+
+
+class Secured(NamedTuple):
+    """Where they are, and what belongs to a login."""
+
+    cassandra: Server
+    kafka: Server
+    broker: str
+    """Where Kafka speaks TLS."""
+    certificates: Certificates
+
+    def hot_store(self, user: str | None, password: str = PASSWORD, ca: Path | None = None, tls: bool = True) -> str:
+        """`ASSESS_HOT_STORE` for somebody who has this."""
+        login = f"{user}:{quote(password, safe='')}@" if user else ""
+        options = f"?tls=true{f'&ca={ca}' if ca else ''}" if tls else ""
+        return f"cassandra://{login}{self.cassandra.address}/{KEYSPACE}{options}"
+
+    def log(self, protocol: str, password: str = PASSWORD, ca: Path | None = None) -> str:
+        """`ASSESS_LOG` for somebody who has this."""
+        login = f"&sasl.mechanism=SCRAM-SHA-512&sasl.username={USER}&sasl.password={quote(password, safe='')}"
+        signer = f"&ssl.ca.location={ca}" if ca else ""
+        return f"kafka://{self.broker}/{TOPIC}?group=secured&security.protocol={protocol}{login}{signer}"
+
+
+@contextmanager
+def secured_servers(folder: Path) -> Iterator[Secured]:
+    """A node with our tables and a broker with our topics, and their users."""
+    with _own(folder) as own:
+        at = own.addresses
+        broker = at.at("s3", 2)  # the port of another server: a broker takes no two listeners on one
+        made = certificates(folder, at.host(), at.host(2))
+        store = {"keystore": made.keystore, "password": _STORE_PASSWORD}
+        listeners = {"plain": at.at("kafka"), "controller": at.at("controller"), "secured": broker}
+        ring, kafka = Cassandra(folder, at, 1, print), Kafka(folder, at, print)
+        own.launch(ring, "cassandra.yaml", _CASSANDRA.format(**store))
+        own.launch(kafka, "kafka.properties", _KAFKA.format(**listeners, **store))
+        [node], [server] = ring.servers(), kafka.servers()
+        secured = Secured(node, server, broker, made)
+        own.wait(lambda: kafka.answers(secured.kafka))
+        _admit_to_kafka(kafka, secured)
+        own.wait(lambda: "Created default superuser role" in processes.tail(secured.cassandra.home))
+        _admit_to_cassandra(secured)
+        yield secured
+
+
+def _admit_to_kafka(kafka: Kafka, secured: Secured) -> None:
+    """Let `USER` in by `PASSWORD`."""
+    kafka.settle()
+    admin = AdminClient({"bootstrap.servers": secured.kafka.address})
+    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+    user = UserScramCredentialUpsertion(USER, scram, PASSWORD.encode())
+    admin.alter_user_scram_credentials([user])[USER].result(10)
+
+
+def _admit_to_cassandra(secured: Secured) -> None:
+    """`USER` may read and change the rows of our tables, `guest` nothing; both come by `PASSWORD`."""
+    first = secured.hot_store("cassandra", "cassandra", secured.certificates.ca)
+    CassandraSchema(first).apply("1", 2)
+    operator = session(parse_url(first).servers)
+    for user in (USER, "guest"):
+        operator.execute(f"CREATE ROLE {user} WITH LOGIN = true AND PASSWORD = '{PASSWORD}'")
+    for right in ("SELECT", "MODIFY"):
+        operator.execute(f"GRANT {right} ON KEYSPACE {KEYSPACE} TO {USER}")
+
+
+class _Own(NamedTuple):
+    """An instance of the tool's, and what runs in it."""
+
+    folder: Path
+    addresses: Addresses
+    ended: ExitStack
+    processes: "list[subprocess.Popen[bytes]]"
+
+    def launch(self, kind: Kind, file: str, settings: str) -> None:
+        """Start the server as the tool does, with these settings after those of the tool."""
+        kind.fetch()
+        [server] = kind.servers()
+        server.home.mkdir()
+        command = kind.command(server)
+        with (server.home / file).open("a", encoding="utf-8") as configuration:
+            configuration.write(settings)
+        self.processes.append(self.ended.enter_context(processes.launch(server.home, command)))
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Until it is so, while all of them run."""
+        until = time.monotonic() + _PATIENCE
+        while not ready():
+            assert all(process.poll() is None for process in self.processes), f"the logs in {self.folder} say why"
+            assert time.monotonic() < until, f"the logs in {self.folder} say why"
+            time.sleep(0.1)
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[_Own]:
+    """An instance that ends with what is done here, or with this process."""
+    watcher = folder / "watcher"
+    watcher.mkdir(parents=True)
+    watch = [sys.executable, str(TOOL), "watch", "--data", str(folder), str(os.getpid()), f"{watcher}/"]
+    with ExitStack() as started:
+        try:
+            started.enter_context(processes.launch(watcher, watch))
+            yield _Own(folder, addresses_of(folder), started, [])
+        except CannotServe as error:
+            skip_or_fail(f"no secured servers here: {error}")
+        finally:
+            Instance(folder).down()

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple, Self
 from assess_core.moments import duration_text, parse_duration
 
 _SQLITE: Final = "sqlite:///"
-_PASSWORD: Final = re.compile(r"(\A\w+://[^/@:]*:)[^/@]*@")
+# a password may hold anything, an @ too; Kafka's comes as an option, and its options may hold an @
+_PASSWORD: Final = re.compile(r"(\A(?!kafka:)\w+://[^/:]*:).*@|(\Akafka://[^/@:]*:)[^/]*@")
 _OPTION: Final = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*")
 
 
@@ -64,7 +65,7 @@ class Settings(NamedTuple):
 
 def hidden(url: str) -> str:
     """A URL as it may be shown: without its password, or options that hold one."""
-    return _OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))
+    return _OPTION.sub(r"\1***", _PASSWORD.sub(r"\1\2***@", url))
 
 
 def _absolute(text: str) -> str:

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from assess_core.errors import BadSettings
 from assess_core.facts import Facts, FactsFile
@@ -72,7 +71,7 @@ def hot_schema(settings: Settings) -> Schema:
 
 
 def _hot_scheme(settings: Settings) -> str:
-    scheme = urlsplit(settings.hot_store).scheme
+    scheme = settings.hot_store.partition("://")[0] if "://" in settings.hot_store else ""
     if scheme not in ("sqlite", "cassandra"):
         # the rest of a URL may hold a password
         raise BadSettings(

@@ -13,6 +13,7 @@ _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z", re.ASCII)
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?\Z", re.ASCII)
 _OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key")
 _EXAMPLE: Final = "write cassandra://[USER:PASSWORD@]HOST[:PORT][,HOST...]/KEYSPACE?dc=DC"
+_ENCODE: Final = "percent-encode what is neither letter nor digit in user and password (/ is %2F, @ is %40)"
 
 
 class Servers(NamedTuple):
@@ -46,7 +47,12 @@ class Place(NamedTuple):
 
 def parse_url(url: str) -> Place:
     """User, password and options are percent-decoded. Raises `BadSettings`, which never shows a password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message holds what may be a password
+        raise BadSettings(f"ASSESS_HOT_STORE: this is no URL; {_ENCODE}") from None
+    if "@" in parts.path:  # a user or a password has ended the hosts; what is here must not be shown
+        raise BadSettings(f"ASSESS_HOT_STORE: an @ stands behind the hosts; {_ENCODE}")
     login, at, hosts = parts.netloc.rpartition("@")
     if parts.scheme != "cassandra" or not hosts:
         raise BadSettings(f"ASSESS_HOT_STORE: no host is named; {_EXAMPLE}")

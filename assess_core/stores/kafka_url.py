@@ -83,5 +83,7 @@ class KafkaUrl(NamedTuple):
 
 def _options(query: str) -> Iterable[tuple[str, str]]:
     for part in filter(None, query.split("&")):
-        name, _, value = part.partition("=")
+        name, given, value = part.partition("=")
+        if not given:  # it may be the end of a password
+            raise BadSettings("ASSESS_LOG: an option has no value; write NAME=VALUE, and for & in a value %26")
         yield unquote(name), unquote(value)

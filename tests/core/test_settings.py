@@ -6,7 +6,7 @@ import pytest
 
 from assess_core.errors import BadTime
 from assess_core.moments import DAY
-from assess_core.settings import Settings
+from assess_core.settings import Settings, hidden
 
 
 def test_everything_lies_below_the_home_folder_unless_it_is_said_otherwise() -> None:
@@ -62,3 +62,23 @@ def test_settings_come_back_from_the_variables_that_they_give(monkeypatch: pytes
 def test_a_grace_that_is_no_duration_is_refused_by_name() -> None:
     with pytest.raises(BadTime, match=r"ASSESS_GRACE: 'soon' is not a duration; write it like 24h"):
         Settings.from_env({"ASSESS_GRACE": "soon"})
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("cassandra://u:hunter2@h1:9042,h2/k?dc=a", "cassandra://u:***@h1:9042,h2/k?dc=a"),
+        ("cassandra://u:hun@ter2@h/k", "cassandra://u:***@h/k"),
+        ("cassandra://u:hun/ter2@h/k", "cassandra://u:***@h/k"),
+        ("cassandra://u@here:hun?ter2@h/k", "cassandra://u@here:***@h/k"),
+        ("cassandra://h1:9042,h2/k", "cassandra://h1:9042,h2/k"),
+        ("kafka://u:hunter2@b1:9092/t?group=g", "kafka://u:***@b1:9092/t?group=g"),
+        (
+            "kafka://b1:9092/t?sasl.username=a@b&sasl.password=hun@ter2&group=g",
+            "kafka://b1:9092/t?sasl.username=a@b&sasl.password=***&group=g",
+        ),
+        ("sqlite:////srv/a@b/hot.sqlite", "sqlite:////srv/a@b/hot.sqlite"),
+    ],
+)
+def test_a_password_is_not_shown_whatever_it_holds(url: str, shown: str) -> None:
+    assert hidden(url) == shown

@@ -69,7 +69,11 @@ def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
 
 
 def test_a_password_is_in_no_message() -> None:
-    for url in ("cassandra://u:secret@/k", "cassandra://u:secret@h1/K", "cassandra://u:secret@h1/k?x=1"):
-        with pytest.raises(BadSettings) as raised:
+    for url in (
+        *("cassandra://u:secret@/k", "cassandra://u:secret@h1/K", "cassandra://u:secret@h1/k?x=1"),
+        *("cassandra://u:a/secret@h1/k", "cassandra://u:secret[@h1/k", "cassandra://u:secret\u2100@h1/k"),
+        *("cassandra://u:a#secret@h1/k", "cassandra://u:a?secret@h1/k"),
+    ):
+        with pytest.raises(BadSettings, match="ASSESS_HOT_STORE") as raised:
             parse_url(url)
         assert "secret" not in str(raised.value)

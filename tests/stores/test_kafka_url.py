@@ -46,6 +46,7 @@ def test_what_is_secret_is_not_shown() -> None:
         ("kafka://b1/t?group=g&failed=x%20y", "'x y' is no topic"),
         ("kafka://b1/t?group=g&failed=t", "to the topic they came from"),
         ("kafka://u:hunter2@b1/t?group=g", "sasl.username"),
+        ("kafka://b1/t?group=g&sasl.password=a&hunter2", "an option has no value; write NAME=VALUE, and for & in a"),
         ("kafka://b1/t?group=g&auto.offset.reset=latest", "'auto.offset.reset' is no option"),
         ("kafka://b1/t?group=g&enable.auto.commit=true", "'enable.auto.commit' is no option"),
     ],

@@ -1,17 +1,19 @@
 """10,000 slices registered, archived, verified and cleared by one backfill, as the UI and `assess backfill` ask for it.
 
-`python -m benchmarks.backfill [SLICES [ROWS]]`: so many slices (500 batches in 20 weeks) of so many rows each (20) in
-a SQLite hot store, and Dagster as `assess up` runs it: its sensor is started, the backfill is asked for over GraphQL,
-runs wait in the queue and are processes of their own. Printed: seconds by phase; of each run those in which it waited
-for its turn and its process, and in which it worked; processor time and memory by process. Every slice must be cleared.
+    python -m benchmarks.backfill [SLICES [ROWS [cassandra://HOST:PORT/KEYSPACE s3://BUCKET/PREFIX]]]
+
+So many slices (500 batches in 20 weeks) of so many rows each (20) in a SQLite hot store, or in Cassandra, with the lake
+in S3; the keyspace and the prefix are the benchmark's own, what is in the keyspace goes. Dagster as `assess up` runs
+it: its sensor is started, the backfill is asked for over GraphQL, runs wait in the queue and are processes of their
+own. Printed: seconds by phase; of each run those in which it waited for its turn and its process, and in which it
+worked; processor time and memory by process. Every slice must be cleared.
 """
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +24,7 @@ from assess_core.attempts import Answer, AttemptKey, AttemptVersion, make_versio
 from assess_core.settings import Settings
 from assess_core.slices import WEEK, IsoWeek
 from assess_core.wiring import open_stores
+from benchmarks.cassandra_limits import empty_store
 from benchmarks.dagster_service import Used, Watch, running
 
 _FIRST: Final = IsoWeek(2024, 5).start
@@ -92,15 +95,19 @@ def _print_used(used: dict[int, Used]) -> None:
         print(f"  {each.seconds:6.1f} s, {each.peak / 1e6:5.0f} MB at most: ...{each.command.strip()[-70:]}")
 
 
-def main(slices: int = 10_000, rows: int = 20) -> Took:
+def main(arguments: Sequence[str]) -> Took:
     """Measure and print."""
+    slices, rows, hot_store, lake = (*arguments, *("10000", "20", "", "")[len(arguments) :])
+    if hot_store:
+        empty_store(hot_store)
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
-        return _measured(slices, rows, Path(folder))
+        settings = Settings.from_env({"ASSESS_HOT_STORE": hot_store, "ASSESS_LAKE": lake}, folder)
+        fill(settings, int(slices), int(rows))
+        return _measured(settings, int(slices))
 
 
-def _measured(slices: int, rows: int, home: Path) -> Took:
-    settings = Settings.from_env({}, str(home))
-    fill(settings, slices, rows)
+def _measured(settings: Settings, slices: int) -> Took:
+    home = settings.home
     begun = time.monotonic()
     with running(settings, home / "dagster.log") as dagster, Watch(dagster.process.pid) as watch:
         started = time.monotonic()
@@ -124,6 +131,5 @@ def _measured(slices: int, rows: int, home: Path) -> Took:
 
 
 if __name__ == "__main__":
-    sizes = dict(zip(("slices", "rows"), map(int, sys.argv[1:]), strict=False))
-    took = main(**sizes)
+    took = main(sys.argv[1:])
     print(f"{took.whole:.0f} s from the sensor's start to the last cleared slice, {took.peak / 1e6:.0f} MB at most")

@@ -184,4 +184,4 @@ def _own(folder: Path) -> Iterator[_Own]:
         except CannotServe as error:
             skip_or_fail(f"no secured servers here: {error}")
         finally:
-            Instance(folder).down()
+            Instance(folder, os.getpid()).down()

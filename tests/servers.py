@@ -42,19 +42,19 @@ class S3(NamedTuple):
 
 
 class Instance:
-    """Servers in a folder of their own; `env` is what the tool exports, and what `assess` needs."""
+    """Servers in a folder of their own, that end with a process; `env` is what the tool exports for `assess`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
+    def __init__(self, folder: Path, parent: int) -> None:
+        self.folder, self.parent = folder.resolve(), parent
         self.env: dict[str, str] = {}
 
-    def up(self, *names: str, nodes: int | None = None, parent: int | None = None) -> None:
+    def up(self, *names: str, nodes: int | None = None) -> None:
         """Start what does not run: of the servers that are named, or else of those that were started here before.
 
         Raises `NotUp`.
         """
         names = names or tuple(self._known())
-        options = [*(["--nodes", str(nodes)] if nodes else []), *(["--parent", str(parent)] if parent else [])]
+        options = ["--parent", str(self.parent), *(["--nodes", str(nodes)] if nodes else [])]
         self.env = exports(self.tool("up", *names, *options))
 
     def down(self) -> None:
@@ -115,19 +115,19 @@ def exports(printed: str) -> dict[str, str]:
 @contextmanager
 def instance(folder: Path, *names: str, nodes: int | None = None) -> Iterator[Instance]:
     """Servers of a test's own, of which it may kill what it likes; they end with it, or with this process."""
-    own = Instance(folder)
+    own = Instance(folder, os.getpid())
     try:
-        up_or_skip(own, *names, nodes=nodes, parent=os.getpid())
+        up_or_skip(own, *names, nodes=nodes)
         yield own
     finally:
         own.down()
         _drop_data(own.folder)
 
 
-def up_or_skip(wanted: Instance, *names: str, nodes: int | None = None, parent: int | None = None) -> None:
+def up_or_skip(wanted: Instance, *names: str, nodes: int | None = None) -> None:
     """Start servers, or skip the test: with CI=true, fail it."""
     try:
-        wanted.up(*names, nodes=nodes, parent=parent)
+        wanted.up(*names, nodes=nodes)
         return
     except NotUp as error:
         reason = f"no {' and '.join(names)} here: {error}"
@@ -158,7 +158,7 @@ class Run:
         self.controls = given is None
         folder = Path(tempfile.gettempdir(), f"assess-servers-{os.getpid()}")
         self.shared: Mapping[str, Any] = given or {"servers": str(folder), "controller": os.getpid()}
-        self.instance = Instance(Path(self.shared["servers"]))
+        self.instance = Instance(Path(self.shared["servers"]), self.shared["controller"])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -185,7 +185,7 @@ class Run:
 
     def env(self, name: str) -> Mapping[str, str]:
         """What a server of the run exports; started when it is asked for first."""
-        up_or_skip(self.instance, name, parent=self.shared["controller"])
+        up_or_skip(self.instance, name)
         return self.instance.env
 
 

@@ -20,6 +20,7 @@ TOPIC: Final = "assess"
 FAILED: Final = f"{TOPIC}.failed"  # where `assess` puts failed events unless it is told otherwise
 GROUP: Final = "assess"
 PARTITIONS: Final = 4
+_LARGEST_FAILED: Final = 16 * 1024 * 1024 + 4096  # an event as the topic takes it, its reason and its place
 _CREATE_TOPICS, _API_VERSIONS = 19, 18
 _OK, _EXISTS = 0, 36
 
@@ -71,7 +72,7 @@ class Kafka:
     def settle(self) -> None:
         """Make the topics: received at is the time of the append, and a line of 4 processes has one partition each."""
         self._make(TOPIC, PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
-        self._make(FAILED, 1, {})
+        self._make(FAILED, 1, {"max.message.bytes": str(_LARGEST_FAILED)})
 
     def exports(self) -> dict[str, str]:
         return {"ASSESS_LOG": f"kafka://{self._server.address}/{TOPIC}?group={GROUP}"}

@@ -107,7 +107,12 @@ def test_the_topics_that_are_made_are_those_that_the_stream_asks_for() -> None:
     url = KafkaUrl.parse(SERVICES["stream"]["environment"]["ASSESS_LOG"])
     (script,) = SERVICES["topics"]["command"]
     made = re.findall(r"--topic (\S+) --partitions (\d+)(.*)", script)
-    assert made == [(url.topic, "4", " --config message.timestamp.type=LogAppendTime"), (url.failed, "1", "")]
+    largest = int(SERVICES["kafka"]["environment"]["KAFKA_MESSAGE_MAX_BYTES"])
+    with_its_reason = f" --config max.message.bytes={largest + 4096}"
+    assert made == [
+        (url.topic, "4", " --config message.timestamp.type=LogAppendTime"),
+        (url.failed, "1", with_its_reason),
+    ]
 
 
 # --- the image ---

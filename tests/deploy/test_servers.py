@@ -16,8 +16,10 @@ from typing import Any
 import boto3
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
+from assess_core.findings import Level
+from assess_core.stores.kafka import KafkaLog
 from deploy.local.errors import CannotServe
 from deploy.local.packages import cached
 from tests.servers import TOOL, Instance, NotUp, exports, instance
@@ -115,8 +117,9 @@ def test_the_topics_are_as_assess_needs_them(one: Instance) -> None:
         "assess": 4,
         "assess.failed": 1,
     }
-    (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, "assess")]).values()
-    assert described.result(WAIT)["message.timestamp.type"].value == "LogAppendTime"
+    said = {finding.what: finding for finding in KafkaLog(one.env["ASSESS_LOG"]).examine()}
+    assert [what for what, finding in said.items() if finding.level is not Level.OK] == ["topic"]
+    assert "replication 1" in said["topic"].says
 
 
 def test_two_instances_stand_side_by_side_and_know_nothing_of_one_another(one: Instance, light: Instance) -> None:
@@ -210,7 +213,7 @@ def test_a_server_that_does_not_start_shows_its_log_and_leaves_the_others_alone(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_stop_while_it_starts_servers_it_stops_them(tmp_path: Path, number: int) -> None:
-    own = Instance(tmp_path / "own")
+    own = Instance(tmp_path / "own", os.getpid())
     command = [sys.executable, str(TOOL), "up", "cassandra", "--data", str(own.folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -259,11 +262,26 @@ def test_a_process_that_got_a_server_s_pid_is_left_alone(tmp_path: Path) -> None
         other.kill()
 
 
-def test_servers_end_with_the_process_that_they_are_for_however_it_ends(light: Instance, tmp_path: Path) -> None:
+def test_a_server_that_stands_still_is_stopped_all_the_same(light: Instance) -> None:
+    light.pause("s3")
+    light.down()
+    assert not light.running("s3")
+    light.up("s3")
+
+
+@pytest.mark.parametrize("what_became_of_it", ["runs", "was stopped and started again", "stands still"])
+def test_servers_end_with_the_process_that_they_are_for_however_it_ends(
+    light: Instance, tmp_path: Path, what_became_of_it: str
+) -> None:
     assert light.running("s3"), "it can run here"
-    own = Instance(tmp_path / "own")
     with subprocess.Popen(["sleep", "60"]) as parent:
-        own.up("s3", parent=parent.pid)
+        own = Instance(tmp_path / "own", parent.pid)
+        own.up("s3")
+        if what_became_of_it == "was stopped and started again":
+            own.down()
+            own.up("s3")
+        if what_became_of_it == "stands still":
+            own.pause("s3")
         parent.kill()
     until = time.monotonic() + WAIT
     while left := own.running("s3", "watcher"):

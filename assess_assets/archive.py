@@ -45,14 +45,16 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
         try:
             archived = archive(slices, stores, now)
         except VerifyFailed:  # a damaged file: the check names all slices that it concerns
-            yield verification_result(verify(slices, stores, now))
+            yield verification_result(verify(slices, stores, now), stores.lake)
             raise
-        yield verification_result(verify(slices, stores, now))
+        verified = verify(slices, stores, now)
+        yield verification_result(verified, stores.lake)
         numbers = {
             slice_: {"rows": found.contents.rows, "appended": found.appended} for slice_, found in archived.items()
         }
-        size = lake_bytes(stores.lake, slices)
-        done = of_slices(numbers, "rows in the lake, by week", size=size, seconds=opened.seconds)
+        problems = {slice_: found.problem for slice_, found in verified.items() if found.problem}
+        size, title = lake_bytes(stores.lake, slices), "rows in the lake, by week"
+        done = of_slices(numbers, title, size=size, seconds=opened.seconds, problems=problems)
         yield from conclude(context, done, {})
 
 

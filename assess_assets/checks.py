@@ -1,12 +1,17 @@
 """The check on verification. It blocks nothing: the manifest alone decides what may be cleared, slice by slice."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import dagster as dg
 
 from assess_assets.metadata import SENTENCES, table
+from assess_assets.outcomes import unnamed
 from assess_core.archiving import Verified
+from assess_core.lake import Lake
 from assess_core.slices import ArchiveSlice
+
+_NAMED: Final = 4  # weeks that a sentence names: the table names all slices
 
 verification = dg.AssetCheckSpec(
     "verification",
@@ -16,9 +21,9 @@ verification = dg.AssetCheckSpec(
 )
 
 
-def verification_result(verified: Mapping[ArchiveSlice, Verified]) -> dg.AssetCheckResult:
-    """Passed when every slice is; otherwise the slices that failed, why, and what to do."""
-    problems = {str(slice_): found.problem for slice_, found in verified.items() if found.problem}
+def verification_result(verified: Mapping[ArchiveSlice, Verified], lake: Lake) -> dg.AssetCheckResult:
+    """Passed when every slice is; otherwise the slices that failed, why, the files to put back, and what to do."""
+    problems = {slice_: found.problem for slice_, found in verified.items() if found.problem}
     metadata: dict[str, dg.MetadataValue] = {
         "verified": dg.MetadataValue.int(len(verified) - len(problems)),
         "failed": dg.MetadataValue.int(len(problems)),
@@ -26,14 +31,28 @@ def verification_result(verified: Mapping[ArchiveSlice, Verified]) -> dg.AssetCh
     }
     if not problems:
         return dg.AssetCheckResult(passed=True, check_name=verification.name, metadata=metadata)
+    weeks = sorted({slice_.week for slice_ in problems})
     return dg.AssetCheckResult(
         passed=False,
         check_name=verification.name,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{len(problems)} of {len(verified)} slices failed, e.g. {next(iter(problems))}: "
-        "they will not be cleared. Restore the lake's files, then materialize these slices again.",
+        "they will not be cleared. Restore the lake's files, then materialize these slices again: "
+        f"in the partition filter, {' or '.join(map(str, weeks[:_NAMED]))} finds them.",
         metadata={
+            "files to restore": dg.MetadataValue.text(
+                "\n".join(_named(problems, lake)) or "see the problem of each slice"
+            ),
             **metadata,
-            "slices": table([{"slice": key, "problem": why} for key, why in problems.items()], SENTENCES),
+            "slices": table(
+                [{"slice": str(slice_), "problem": unnamed(str(slice_), why)} for slice_, why in problems.items()],
+                SENTENCES,
+            ),
         },
     )
+
+
+def _named(problems: Mapping[ArchiveSlice, str], lake: Lake) -> list[str]:
+    """The files that a problem names, whole: a problem says the last part of a name alone."""
+    files = lake.pin().files({slice_.week for slice_ in problems})
+    return [file.url for file in files if any(file.url.rpartition("/")[2] in why for why in problems.values())]

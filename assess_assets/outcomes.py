@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, cast
 
 import dagster as dg
 
-from assess_assets.metadata import PREVIEW_ROWS, Metadata, Row, bars, table
+from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars, table
 from assess_core.archiving import SliceStatus, SliceView
 from assess_core.slices import ArchiveSlice
 
@@ -32,12 +33,19 @@ def conclude(
     for key, metadata in done.items():
         # a step that fails records nothing but what it yielded before
         yield dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
-    reasons = "\n".join(f"{key}: {reason}" for key, reason in sorted(refused.items()))
+    reasons = {key: unnamed(key, reason) for key, reason in sorted(refused.items())}
+    said = "\n".join(f"{key}: {reason}" for key, reason in reasons.items())
+    rows = [{"partition": key, "reason": reason} for key, reason in reasons.items()]
     raise dg.Failure(
-        f"{len(refused)} of {len(refused) + len(done)} were refused, the others are done:\n{reasons}",
-        metadata={"refused": table([{"partition": key, "reason": reason} for key, reason in sorted(refused.items())])},
+        f"{len(refused)} of {len(refused) + len(done)} were refused, the others are done:\n{said}",
+        metadata={"refused": table(rows, SENTENCES)},
         allow_retries=False,
     )
+
+
+def unnamed(key: str, reason: str) -> str:
+    """A reason without the name of what it is about, where that stands before it anyway."""
+    return reason.replace(f"{key}: ", "")
 
 
 def _show(context: dg.AssetExecutionContext, done: Mapping[str, Metadata]) -> None:
@@ -51,11 +59,16 @@ def _show(context: dg.AssetExecutionContext, done: Mapping[str, Metadata]) -> No
 
 
 def of_slices(
-    numbers: Mapping[ArchiveSlice, Mapping[str, int]], title: str, *, size: int, seconds: float
+    numbers: Mapping[ArchiveSlice, Mapping[str, int]],
+    title: str,
+    *,
+    size: int,
+    seconds: float,
+    problems: Mapping[ArchiveSlice, str] = MappingProxyType({}),
 ) -> dict[str, Metadata]:
     """What the slices of one run show: each its own figures, the last one also the table and picture of the whole run.
 
-    `numbers`: slice -> its figures, `rows` among them; `size` in bytes.
+    `numbers`: slice -> its figures, `rows` among them; `size` in bytes; `problems`: of those slices that have one.
     """
     shown_of: dict[str, Metadata] = {
         str(slice_): {
@@ -64,6 +77,8 @@ def of_slices(
         }
         for slice_, figures in numbers.items()
     }
+    for slice_, why in problems.items():
+        shown_of[str(slice_)]["problem"] = dg.MetadataValue.text(unnamed(str(slice_), why))
     if shown_of:  # Dagster keeps each slice's metadata twice: 10,000 pictures are 80 MB
         shown_of[max(shown_of, key=ArchiveSlice.parse)] |= _of_run(numbers, title, size, seconds)
     return shown_of

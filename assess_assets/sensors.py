@@ -22,7 +22,11 @@ _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRu
 _UNFINISHED = dg.RunsFilter(statuses=[status for status in dg.DagsterRunStatus if status not in _ENDED])
 
 
-@dg.sensor(minimum_interval_seconds=60, owners=["team:assessment"])
+@dg.sensor(
+    minimum_interval_seconds=60,
+    owners=["team:assessment"],
+    description="Makes partitions of slices that have closed, and of batches. Its ticks say what waits, and for what.",
+)
 def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
     """Registers slices that are closed, by week, then batch, and batches; at most 5,000 of each a tick.
 
@@ -55,7 +59,11 @@ def _waiting(slices: list[tuple[ArchiveSlice, str]]) -> str:
     return f"; {len(slices)} slices are not closed yet, e.g. {first}: {why}"
 
 
-@dg.sensor(minimum_interval_seconds=3600, owners=["team:assessment"])
+@dg.sensor(
+    minimum_interval_seconds=3600,
+    owners=["team:assessment"],
+    description="Takes the keys of slices away that were cleared and whose week is half a year past. No data goes.",
+)
 def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
     """Takes the keys of slices away that were cleared and whose week is half a year past, at most 5,000 a tick.
 

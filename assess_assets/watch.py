@@ -88,7 +88,13 @@ watch_job = dg.define_asset_job(
 )
 
 
-@dg.schedule(job=watch_job, cron_schedule="0 6 * * *", execution_timezone="UTC", owners=["team:assessment"])
+@dg.schedule(
+    job=watch_job,
+    cron_schedule="0 6 * * *",
+    execution_timezone="UTC",
+    owners=["team:assessment"],
+    description="Counts the rows of both tiers by week, and asks whether slices are late and keys too many.",
+)
 def watch_daily() -> dg.RunRequest:
     """Looks after slices and keys; every day at 06:00 UTC, once somebody has started it."""
     return dg.RunRequest()

@@ -202,13 +202,19 @@ def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> s
     if record.archived is None:
         return "no manifest entry says that it was archived; archive it first"
     said = record.archived.contents
+    changed = altered(record, files)
     if not said.same_copies(found):
-        return f"the lake's files differ from the manifest: {_differing(said, found)}"
-    written = record.archived.files | (record.verified.files if record.verified else {})
-    changed = sorted(name for name in files.keys() & written.keys() if files[name] != written[name])
-    if changed:
-        return f"the bytes of {', '.join(changed)} are not those that were written; restore the file from a backup"
-    return None
+        return f"{changed}the lake's files differ from the manifest: {_differing(said, found)}"
+    return f"{changed}restore the file from a backup" if changed else None
+
+
+def altered(record: SliceRecord, files: Mapping[str, str]) -> str:
+    """Which files have other bytes now than the manifest says, as the beginning of a sentence; empty where none has."""
+    written = {
+        name: digest for entry in (record.archived, record.verified) if entry for name, digest in entry.files.items()
+    }
+    names = sorted(name for name in files.keys() & written.keys() if files[name] != written[name])
+    return f"the bytes of {', '.join(names)} are not those that were written; " if names else ""
 
 
 def _differing(said: Contents, found: Contents) -> str:

@@ -10,7 +10,17 @@ import msgspec
 
 from assess_core.errors import VerifyFailed
 from assess_core.lake import Copies, Lake
-from assess_core.manifest import NOTHING, Action, Contents, ManifestEntry, SliceRecord, broken, by_slice, problem
+from assess_core.manifest import (
+    NOTHING,
+    Action,
+    Contents,
+    ManifestEntry,
+    SliceRecord,
+    altered,
+    broken,
+    by_slice,
+    problem,
+)
 from assess_core.slices import ArchiveSlice
 
 
@@ -42,7 +52,8 @@ def prove(group: Iterable[ArchiveSlice], manifest: Manifest, copies: Copies) -> 
     problems: dict[ArchiveSlice, str] = {}
     for slice_ in group:
         record = manifest.records.get(slice_, SliceRecord())
-        why = f"{rows}; restore the lake from a backup" if (rows := damaged.get(slice_)) else None
+        rows = damaged.get(slice_)
+        why = f"{altered(record, files[slice_])}{rows}; restore the lake from a backup" if rows else None
         why = why or manifest.broken.get(slice_) or problem(record, contents[slice_], files[slice_])
         if why:
             problems[slice_] = f"{slice_}: {why}"

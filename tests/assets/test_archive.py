@@ -155,10 +155,24 @@ def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
     assert (check.metadata["failed"].value, check.metadata["verified"].value) == (5, 5)
     assert all(slice_ in str(check.metadata["slices"]) for slice_ in slices[:5])
     assert str(check.metadata["slices"]).count("from a backup") == 5  # what to do stands at the end, and is not cut
+    assert str(check.metadata["slices"]).count(slices[0]) == 1  # a problem does not name its slice once more
+    assert check.metadata["files to restore"].value == str(file_of(dagster, slices[0]))
+    assert "in the partition filter, 2024-W05 finds them" in str(check.description)
     assert not cleared.success
-    assert all(slice_ in dagster.why(cleared) for slice_ in slices[:5])
+    assert [dagster.why(cleared).count(slice_) for slice_ in slices[:5]] == [1] * 5
     assert {event.partition for event in cleared.get_asset_materialization_events()} == set(slices[5:])
     assert [key for key, rows in hot_rows(dagster).items() if rows] == slices[:5]
+
+
+def test_a_slice_that_failed_says_so_on_its_own_page(dagster: Dagster, slices: list[str]) -> None:
+    dagster.materialize("archived_attempts", slices[0], slices[-1])
+    raise_scores(file_of(dagster, slices[0]))
+
+    result = dagster.materialize("archived_attempts", slices[0], slices[-1])
+
+    shown = {event.partition: event.materialization.metadata for event in result.get_asset_materialization_events()}
+    assert [slice_ for slice_ in slices if "problem" in shown[slice_]] == slices[:5]
+    assert str(shown[slices[0]]["problem"].value).startswith("the bytes of part-")
 
 
 def test_hot_attempts_are_observed_by_week_and_status(dagster: Dagster, slices: list[str]) -> None:

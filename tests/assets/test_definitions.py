@@ -81,6 +81,7 @@ def test_nothing_runs_by_itself_until_somebody_starts_it() -> None:
 
     assert len(automation) == 5
     assert {each.default_status.value for each in automation} == {"STOPPED"}
+    assert all(each.description for each in automation)  # in the UI a switch has nothing else to say what it does
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_what_of() -> None:

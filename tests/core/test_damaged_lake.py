@@ -103,7 +103,7 @@ def test_damage_after_the_verification_is_noticed_by_clear(stores: Stores) -> No
     assert stores.hot.count(W5) == 5
 
 
-def test_a_row_that_was_changed_is_named_by_its_attempt(stores: Stores) -> None:
+def test_a_row_that_was_changed_is_named_by_its_attempt_and_the_file_it_is_in(stores: Stores) -> None:
     path = the_file(stores)
     table = rows_of(path)
     of_u2 = pc.equal(table["user_id"], "u2")
@@ -114,7 +114,8 @@ def test_a_row_that_was_changed_is_named_by_its_attempt(stores: Stores) -> None:
     found = problems(stores)
 
     assert found[W5] == (
-        "b1|2024-W05: 1 rows do not give their content hash, e.g. of learner 'u2', assessment 'a1', attempt 't2'; "
+        f"b1|2024-W05: the bytes of {path.name} are not those that were written; "
+        "1 rows do not give their content hash, e.g. of learner 'u2', assessment 'a1', attempt 't2'; "
         "restore the lake from a backup"
     )
 

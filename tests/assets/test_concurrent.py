@@ -1,0 +1,152 @@
+"""Runs that overlap, one after the other and at once; how often a run commits. On a lake of every kind."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Barrier
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from assess_core.errors import LakeConflict
+from assess_core.exhaust import Report, write_exhaust
+from assess_core.lake import Pinned
+from assess_core.ports import Stores
+from assess_core.slices import ArchiveSlice
+from assess_core.stores.delta import DeltaLake
+from assess_core.stores.places import Place
+from assess_core.wiring import open_stores
+from tests import oracle
+from tests.assets.conftest import Dagster
+from tests.factories import MONDAY, WEEK, event, line
+from tests.lakes import held
+
+BATCHES, WEEKS = 4, 3
+SUBMITTED = [
+    (event(batch=f"b{batch}", user=user, attempt=f"t{week}", attempted=MONDAY + week * WEEK), MONDAY + week * WEEK)
+    for week in range(WEEKS)
+    for batch in range(BATCHES)
+    for user in ("u1", "u2")
+]
+LONGEST = 60  # seconds that one run waits for the other
+
+
+@pytest.fixture
+def lake(dagster: Dagster, place: Place, monkeypatch: pytest.MonkeyPatch) -> DeltaLake:
+    """The lake, while all slices are registered and wait to be archived."""
+    monkeypatch.setenv("ASSESS_LAKE", place.url)
+    for message, received in SUBMITTED:
+        dagster.ingest([message], received)
+    dagster.tick()
+    assert len(dagster.keys("archive_slices")) == BATCHES * WEEKS
+    return DeltaLake(place)
+
+
+@pytest.fixture
+def another(dagster: Dagster, lake: DeltaLake) -> Iterator[Dagster]:
+    """The UI of somebody else, over the same stores."""
+    with ExitStack() as until_the_end:
+        instance = until_the_end.enter_context(dg.DagsterInstance.ephemeral())
+        other = Dagster(dagster.settings.home, instance)
+        other.clock = dagster.clock
+        other.register("archive_slices", list(dagster.keys("archive_slices")))
+        yield other
+
+
+def stored() -> Counter[tuple[bytes, int]]:
+    """What the lake must hold, each once: what the oracle says of all that was submitted."""
+    log = [("log", offset, line(message, received)) for offset, (message, received) in enumerate(SUBMITTED)]
+    versions = [version for found in oracle.tables(log)["attempts"].values() for version in found]
+    assert len(versions) == len(SUBMITTED)
+    return Counter((bytes.fromhex(version["content_hash"]), version["received_at"]) for version in versions)
+
+
+def opened(dagster: Dagster, place: Place) -> Stores:
+    return open_stores(dagster.settings._replace(lake=place.url))
+
+
+def reports(stores: Stores) -> list[bytes]:
+    """Both reports of all batches."""
+    wanted = [(f"b{batch}", report) for batch in range(BATCHES) for report in Report]
+    return [Path(write_exhaust(stores, batch, report).path).read_bytes() for batch, report in wanted]
+
+
+def hot_rows(stores: Stores) -> int:
+    return sum(stores.hot.count(slice_) for slice_ in stores.hot.slices())
+
+
+def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lake: DeltaLake) -> None:
+    keys = dagster.keys("archive_slices")
+
+    assert dagster.materialize("archived_attempts", keys[0], keys[-1]).success
+    commits = lake.pin().version  # the table is made by the commit 0
+    assert dagster.materialize("archived_attempts", keys[0], keys[-1]).success
+
+    assert (commits, lake.pin().version) == (WEEKS, WEEKS)
+    assert held(lake) == stored()
+
+
+def test_a_backfill_over_slices_that_another_did_in_part_does_the_rest_and_nothing_twice(
+    dagster: Dagster, lake: DeltaLake, place: Place
+) -> None:
+    keys, stores = dagster.keys("archive_slices"), opened(dagster, place)
+    before = reports(stores)
+    half, most = keys[5], keys[8]
+    assert dagster.materialize("archived_attempts", keys[0], most).success
+    assert dagster.materialize("cleared_attempts", keys[0], half).success
+
+    again = [dagster.materialize(asset, keys[2], keys[-1]) for asset in ("archived_attempts", "cleared_attempts")]
+
+    assert [result.success for result in again] == [True, True]
+    appended = {
+        str(each.partition): each.materialization.metadata["appended"].value
+        for each in again[0].get_asset_materialization_events()
+    }
+    assert appended == {key: 2 if key in keys[9:] else 0 for key in keys[2:]}
+    assert held(lake) == stored()
+    steps = Counter(str(entry.slice) for entry in lake.manifest())
+    assert steps == dict.fromkeys(keys, 4)  # archived, verified, clearing, cleared: once each
+    assert hot_rows(stores) == 0
+    assert reports(stores) == before
+
+
+def test_runs_of_the_same_slices_at_once_lose_nothing_and_write_nothing_twice(
+    dagster: Dagster, another: Dagster, lake: DeltaLake, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, stores = dagster.keys("archive_slices"), opened(dagster, place)
+    before = reports(stores)
+    conflicts = collide(monkeypatch, ArchiveSlice.parse(keys[BATCHES]))
+    ranges = [(dagster, keys[0], keys[7]), (another, keys[4], keys[11])]  # the second week is in both
+
+    def work(each: Dagster, first: str, last: str) -> list[bool]:
+        todo = ("archived_attempts", "cleared_attempts", "archived_attempts")
+        return [each.materialize(asset, first, last).success for asset in todo]
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(work, *asked) for asked in ranges]
+        assert [run.result() for run in runs] == [[True] * 3] * 2
+
+    assert len(conflicts) == 1
+    assert held(lake) == stored()
+    assert hot_rows(stores) == 0
+    assert reports(stores) == before
+
+
+def collide(monkeypatch: pytest.MonkeyPatch, slice_: ArchiveSlice) -> list[LakeConflict]:
+    """Two writers who append this slice first wait for one another, having decided; returns the conflicts to come."""
+    together, conflicts, append = Barrier(2), list[LakeConflict](), DeltaLake.append
+
+    def waiting(self: DeltaLake, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
+        if slice_ in slices and not conflicts:
+            together.wait(LONGEST)
+        try:
+            return append(self, pinned, slices, rows)
+        except LakeConflict as conflict:
+            conflicts.append(conflict)
+            raise
+
+    monkeypatch.setattr(DeltaLake, "append", waiting)
+    return conflicts

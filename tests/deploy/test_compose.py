@@ -90,6 +90,11 @@ def test_what_runs_on_is_limited_started_again_and_asked_whether_it_is_well(name
     assert "healthcheck" in service or name == "stream", "the stream alone has no port"
 
 
+@pytest.mark.parametrize("name", ["api", "dagster-code"])
+def test_what_spills_goes_to_the_disk_and_not_into_the_memory_that_it_spares(name: str) -> None:
+    assert (SERVICES[name]["tmpfs"], SERVICES[name]["volumes"]) == ([], [f"{name.partition('-')[0]}:/tmp"])
+
+
 @each_service
 def test_what_is_waited_for_can_come(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():

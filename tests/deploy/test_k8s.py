@@ -1,12 +1,15 @@
 """deploy/k8s: checked against Kubernetes' schemas and against what they name; no cluster runs them."""
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
+import dagster as dg
 import kubernetes_validate
 import pytest
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_k8s import K8sRunLauncher
+from ruamel.yaml import YAML
 
 from assess_core.stores.kafka_url import KafkaUrl
 from tests.deploy.manifests import (
@@ -130,7 +133,7 @@ def test_a_workload_is_found_by_its_own_labels(name: str) -> None:
 def test_the_api_gets_requests_when_it_is_well_and_is_not_killed_for_a_store_that_is_away() -> None:
     api = container("Deployment/assess-api")
     assert api["readinessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
-    assert "httpGet" not in api["livenessProbe"]
+    assert "httpGet" not in api["livenessProbe"] | api["startupProbe"]
     port = api["command"][api["command"].index("--port") + 1]
     assert api["ports"] == [{"name": "http", "containerPort": int(port)}]
 
@@ -178,11 +181,31 @@ def test_what_runs_print_goes_to_the_bucket() -> None:
     assert {**compose["compute_logs"]["config"], "bucket": "assess"} == config
 
 
-def test_runs_read_the_same_stores_as_all_the_rest() -> None:
+def test_runs_read_the_same_stores_as_all_the_rest_and_have_memory_of_their_own() -> None:
     (location,) = VALUES["dagster-user-deployments"]["deployments"]
-    assert location["envConfigMaps"] == location["envSecrets"] == [{"name": "assess"}]
-    assert location["includeConfigInLaunchedRuns"] == {"enabled": True}
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    for reader in (location, launcher, VALUES["dagsterWebserver"], VALUES["dagsterDaemon"]):
+        assert reader["envConfigMaps"] == reader["envSecrets"] == [{"name": "assess"}]
+    # the chart hands over resources with the rest, and those of the code location win over the launcher's
+    assert location["includeConfigInLaunchedRuns"] == {"enabled": False}
+    assert launcher["resources"]["limits"]["memory"] > location["resources"]["limits"]["memory"]
     check_command(["dagster", "api", "grpc", *location["dagsterApiGrpcArgs"]])
+
+
+def test_runs_have_no_more_rights_than_what_starts_them() -> None:
+    (location,) = VALUES["dagster-user-deployments"]["deployments"]
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    assert launcher["securityContext"] == location["securityContext"]
+    assert launcher["runK8sConfig"]["podSpecConfig"]["securityContext"] == location["podSecurityContext"]
+
+
+def test_the_instance_that_the_chart_writes_is_one_that_dagster_takes(tmp_path: Path) -> None:
+    coordinator = VALUES["dagsterDaemon"]["runCoordinator"]
+    assert coordinator["type"] == "CustomRunCoordinator"
+    written = {"run_coordinator": coordinator["config"]["customRunCoordinator"], **VALUES["additionalInstanceConfig"]}
+    YAML(typ="safe").dump(written, tmp_path / "dagster.yaml")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert type(instance.run_coordinator).__name__ == "QueuedRunCoordinator"
 
 
 def test_dagster_decides_here_as_it_does_embedded() -> None:

@@ -71,8 +71,14 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
 
 def with_dagster(env: Mapping[str, str], home: Path) -> dict[str, str]:
     """An environment in which Dagster keeps its books in that folder, as fast as it can."""
-    # Dagster tells at each start what of it is beta, 40 lines; whoever develops with it sets PYTHONWARNINGS
-    return {"PYTHONWARNINGS": "ignore", "DAGSTER_EVENT_BATCH_SIZE": "500", **env, "DAGSTER_HOME": str(home)}
+    fixed = {
+        # Dagster tells at each start what of it is beta, 40 lines; whoever develops with it sets PYTHONWARNINGS
+        "PYTHONWARNINGS": "ignore",
+        "DAGSTER_EVENT_BATCH_SIZE": "500",
+        # at 2 ms a slice (Cassandra) a look at 24,000 ends at the minute that Dagster gives it by itself
+        "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600",
+    }
+    return {**fixed, **env, "DAGSTER_HOME": str(home)}
 
 
 @click.command()

@@ -117,7 +117,8 @@ def test_a_partition_that_names_no_slice_is_refused(dagster: Dagster) -> None:
     dagster.register("archive_slices", ["b1", "nobody|2024-W05"])
 
     assert "does not name a slice" in dagster.why(dagster.materialize("archived_attempts", "b1"))
-    assert "no store knows" in dagster.why(dagster.materialize("cleared_attempts", "nobody|2024-W05"))
+    for asset in ("archived_attempts", "cleared_attempts"):
+        assert "no store knows" in dagster.why(dagster.materialize(asset, "nobody|2024-W05"))
 
 
 def test_a_slice_that_was_not_verified_is_not_cleared(dagster: Dagster, slices: list[str]) -> None:

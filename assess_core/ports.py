@@ -134,10 +134,11 @@ class HotStore(Protocol):
         """How the store is, as it says itself. May read all of it: for `doctor`."""
         ...
 
-    def scan(self, slice_: ArchiveSlice, shard: int) -> "Iterator[pa.RecordBatch]":
-        """The rows of one shard of a slice, ordered by learner, in batches of bounded size.
+    def scan(self, slice_: ArchiveSlice) -> "list[Iterator[pa.RecordBatch]]":
+        """The rows of a slice, shard by shard: of each, ordered by learner, in batches of bounded size.
 
-        Shape: `stores.rows.HOT_SCHEMA` (`question` is JSON text).
+        Shape: `stores.rows.HOT_SCHEMA` (`question` is JSON text). They are read from now on: what was acknowledged
+        before is there, unless it was deleted since.
         """
         ...
 

@@ -88,7 +88,7 @@ def _balance(stores: Stores) -> int:
 
 def _count(stores: Stores) -> int:
     entries = sum(len(learner.entries) for _, learner in stores.hot.all_learners())
-    shards = (stores.hot.scan(slice_, shard) for slice_ in stores.hot.slices() for shard in range(stores.hot.shards))
+    shards = (shard for slice_ in stores.hot.slices() for shard in stores.hot.scan(slice_))
     rows = sum(batch.num_rows for shard in shards for batch in shard)
     assert rows + sum(file.rows for file in stores.lake.pin().files()) == entries
     return entries

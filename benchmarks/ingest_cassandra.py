@@ -83,9 +83,7 @@ def _reads(url: str, hot: CassandraHot) -> tuple[tuple[float, float], tuple[floa
     keyspace, current = parse_url(url).keyspace, session(parse_url(url).servers)
     slices = hot.slices()
     count = sum(map(hot.count, slices))
-    ours = _rate(
-        count, lambda: [sum(b.num_rows for b in hot.scan(one, shard)) for one in slices for shard in range(hot.shards)]
-    )
+    ours = _rate(count, lambda: [batch.num_rows for one in slices for shard in hot.scan(one) for batch in shard])
     select = current.prepare(
         f"SELECT * FROM {keyspace}.assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND shard = ?"
     )

@@ -43,9 +43,6 @@ _GET = f"""SELECT {_ROW_NAME}, total_score, total_max_score, grand_total, questi
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
 _RECEIPTS = f"""SELECT {_ROW_NAME}, to_unix_timestamp(updated_on)
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
-_COUNT = """SELECT count(*) FROM {ks}.assessment_aggregator
-    WHERE batch_id = ? AND year = ? AND week = ? AND shard = ?"""
-
 _ADD_SLICE = "INSERT INTO {ks}.slices (year, week, batch_id) VALUES (?, ?, ?)"
 # written at its own size, the largest stays
 _MARK_LARGEST = "UPDATE {ks}.slices USING TIMESTAMP ? SET largest = ? WHERE year = ? AND week = ? AND batch_id = ?"
@@ -81,7 +78,7 @@ class CassandraHot:
         self._db = Connection(parse_url(url))
         self.shards = require(self._db)
         self._failed = FailedEvents(self._db)
-        self._scans = Scans(self._db)
+        self._scans = Scans(self._db, self.shards)
         self._known: set[ArchiveSlice] = set()
         self._largest: dict[ArchiveSlice, int] = {}
 
@@ -227,7 +224,7 @@ class CassandraHot:
         groups = self._by_owner(bound, lambda one: (one[0].activity_type, one[0].course_id, one[0].user_id))
         self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
 
-    def _by_owner(self, items: Iterable[_Item], key: Callable[[_Item], tuple[str, ...]]) -> list[list[_Item]]:
+    def _by_owner(self, items: Iterable[_Item], key: Callable[[_Item], tuple[str | int, ...]]) -> list[list[_Item]]:
         """Items by the first replica of their partition: what goes together in one request stays on that node."""
         return list(grouped(items, lambda item: self._db.owner(*key(item))).values())
 
@@ -261,16 +258,13 @@ class CassandraHot:
         return sorted(ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows)
 
     def count(self, slice_: ArchiveSlice) -> int:
-        (year, week), batch_id = slice_
-        count = self._db.prepared(_COUNT)
-        found = self._db.execute_all([count.bind((batch_id, year, week, shard)) for shard in range(self.shards)])
-        return sum(int(rows) for ((rows,),) in found)
+        return self._scans.count(slice_)
 
     def examine(self) -> Iterator[Finding]:
         return examine(self._db, self.shards)
 
-    def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
-        return self._scans.scan(slice_, shard)
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return self._scans.scan(slice_)
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
         found = self._named(_GET, rows)
@@ -290,9 +284,9 @@ class CassandraHot:
             bound = [
                 (place[:4], delete.bind((of_receipt(received_at), *place))) for place, received_at in wanted.items()
             ]
-            batches = grouped(bound, lambda one: one[0]).values()
+            groups = self._by_owner(bound, lambda one: one[0])
             self._db.execute_all(
-                [together([statement for _, statement in some]) for some in chunked(batches, _BATCH_ROWS)]
+                [together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
             )
             deleted += len(wanted)
         return deleted

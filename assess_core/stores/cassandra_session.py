@@ -6,6 +6,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final
 
 import cassandra
@@ -15,7 +17,6 @@ from cassandra.cluster import (
     Cluster,
     ExecutionProfile,
     NoHostAvailable,
-    ResponseFuture,
     Session,
 )
 from cassandra.connection import ConnectionShutdown
@@ -245,9 +246,9 @@ class Connection:
             if state is None:
                 return
 
-    def owner(self, *key: str) -> Host | None:
+    def owner(self, *key: str | int) -> Host | None:
         """The first replica of a partition; None while the driver does not know."""
-        parts = [part.encode() for part in key]
+        parts = [part.encode() if isinstance(part, str) else part.to_bytes(4) for part in key]
         if len(parts) > 1:
             parts = [len(part).to_bytes(2) + part + b"\0" for part in parts]
         replicas = self.session.cluster.metadata.get_replicas(self.place.keyspace, b"".join(parts))
@@ -287,6 +288,28 @@ class _Patience:
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
 
+def _ask(session: Session, statement: Statement, state: bytes | None) -> "Future[tuple[list[Row], bytes | None]]":
+    """A page of a statement's rows and where the next one begins, asked for now.
+
+    Where a replica hangs another one is asked besides, and the driver calls back for the answer of each: the first
+    counts.
+    """
+    answer: Future[tuple[list[Row], bytes | None]] = Future()
+    first = threading.Lock()
+    asked = session.execute_async(statement, paging_state=state)
+
+    def rows(found: list[Row] | None) -> None:
+        if first.acquire(blocking=False):
+            answer.set_result((found or [], asked.result().paging_state))
+
+    def error(met: Exception) -> None:
+        if first.acquire(blocking=False):
+            answer.set_exception(met)
+
+    asked.add_callbacks(rows, error)
+    return answer
+
+
 class _Round:
     """One go at some statements: a bounded number in flight; after the first error nothing more is sent."""
 
@@ -311,22 +334,29 @@ class _Round:
                 self._free.release()
                 break
             self._results[index] = []
-            try:
-                future = self._session.execute_async(self._statements[index])
-            except Exception as error:  # noqa: BLE001 no connection to send it on
-                self._failed(error, index)
-            else:
-                future.add_callbacks(self._page, self._failed, (future, index), None, (index,))
+            self._send(index, None)
         for _ in range(self._in_flight):
             self._free.acquire()
         return [index for index in indexes if index not in self._done]
 
-    def _page(self, rows: list[Row] | None, future: ResponseFuture, index: int) -> None:
-        """In the driver's thread: rows came."""
-        if rows:
-            self._results[index] += rows
-        if future.has_more_pages:
-            future.start_fetching_next_page()
+    def _send(self, index: int, state: bytes | None) -> None:
+        try:
+            answer = _ask(self._session, self._statements[index], state)
+        except Exception as error:  # noqa: BLE001 no connection to send it on
+            self._failed(error, index)
+        else:
+            answer.add_done_callback(partial(self._page, index))
+
+    def _page(self, index: int, answer: "Future[tuple[list[Row], bytes | None]]") -> None:
+        """In the driver's thread: rows came, or an error."""
+        error = answer.exception()
+        if isinstance(error, Exception):
+            self._failed(error, index)
+            return
+        rows, state = answer.result()
+        self._results[index] += rows
+        if state is not None:
+            self._send(index, state)
             return
         self._done.add(index)
         self._free.release()
@@ -344,18 +374,17 @@ class Page:
         self._connection = connection
         self._statement = statement
         self._state = state
-        self._future: ResponseFuture | None = self._ask()
+        self._answer: Future[tuple[list[Row], bytes | None]] | None = self._ask()
 
-    def _ask(self) -> ResponseFuture:
-        return self._connection.session.execute_async(self._statement, paging_state=self._state)
+    def _ask(self) -> "Future[tuple[list[Row], bytes | None]]":
+        return _ask(self._connection.session, self._statement, self._state)
 
     def rows(self) -> tuple[list[Row], bytes | None]:
         """The rows, and where the next page begins; None after the last one."""
         patience = _Patience(self._connection.place.servers)
         while True:
             try:
-                future, self._future = self._future or self._ask(), None
-                found = future.result()
-                return found.current_rows, found.paging_state
+                answer, self._answer = self._answer or self._ask(), None
+                return answer.result()
             except Exception as error:  # noqa: BLE001 the driver raises what it met
                 patience.wait(error)

@@ -151,8 +151,8 @@ class DuckLedger:
     def _spill_hot(self, hot: HotStore) -> None:
         columns = [*_ID.split(", "), "content_hash", "updated_on"]
         slices = (slice_ for slice_ in hot.slices() if self._is_asked(slice_.batch_id))
-        shards = (hot.scan(slice_, shard) for slice_ in slices for shard in range(hot.shards))
-        self._write("hot", (batch.select(columns) for shard in shards for batch in shard))
+        batches = (batch for slice_ in slices for shard in hot.scan(slice_) for batch in shard)
+        self._write("hot", (batch.select(columns) for batch in batches))
 
     def _mark(self, files: Sequence[LakeFile]) -> None:
         """One row for each version of any side."""

@@ -109,7 +109,10 @@ class MemoryHot:
     def examine(self) -> Iterator[Finding]:
         yield Finding(Level.OK, "hot store", "in memory")
 
-    def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return [self._shard(slice_, shard) for shard in range(self.shards)]
+
+    def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
         rows = [
             row
             for (where, _), row in self._rows.items()

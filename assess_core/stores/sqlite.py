@@ -286,7 +286,10 @@ class SqliteHot:
             return
         yield Finding(Level.OK, "hot store", f"{self._path}, {self.shards} shards, {len(self.slices())} slices")
 
-    def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return [self._shard(slice_, shard) for shard in range(self.shards)]
+
+    def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
         (year, week), batch_id = slice_
         last: tuple[object, ...] = ("", "", "", "", -1, b"")
         # a statement for each batch: a cursor left open would keep the WAL from ever being checkpointed

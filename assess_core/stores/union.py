@@ -78,8 +78,8 @@ def open_union(
 def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:
     for slice_ in hot.slices():
         if (batch_id is None or slice_.batch_id == batch_id) and (weeks is None or slice_.week in weeks):
-            for shard in range(hot.shards):
-                yield from hot.scan(slice_, shard)
+            for shard in hot.scan(slice_):
+                yield from shard
 
 
 def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:

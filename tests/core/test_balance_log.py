@@ -145,11 +145,11 @@ def test_what_is_folded_while_the_stores_are_read_is_no_alarm(folded: Stores, fo
             folder.append([line(event(user="u8"))])
             follow(folded)
 
-        def scan(self, slice_: ArchiveSlice, shard: int) -> Any:
-            yield from folded.hot.scan(slice_, shard)
-            if shard == folded.hot.shards - 1:
-                folder.append([line(event(user="u9")), b"nonsense at last"])
-                follow(folded)
+        def scan(self, slice_: ArchiveSlice) -> Any:
+            found = [list(shard) for shard in folded.hot.scan(slice_)]
+            folder.append([line(event(user="u9")), b"nonsense at last"])
+            follow(folded)
+            return found
 
         def __getattr__(self, name: str) -> Any:
             return getattr(folded.hot, name)

@@ -58,7 +58,7 @@ def is_whole(hot: HotStore) -> bool:
 def tables(hot: HotStore) -> tuple[object, ...]:
     """All that readers see."""
     rows = [
-        row for slice_ in hot.slices() for shard in range(hot.shards) for batch in hot.scan(slice_, shard)
+        row for slice_ in hot.slices() for shard in hot.scan(slice_) for batch in shard
         for row in from_batch(batch)
     ]  # fmt: skip
     learners = {user_id: (set(learner.entries), learner.summaries) for user_id, learner in hot.all_learners()}

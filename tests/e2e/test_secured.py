@@ -52,7 +52,7 @@ def test_over_tls_and_by_login_cassandra_keeps_what_is_folded(servers: Secured) 
     assert folded.stored == 1
     assert [entry.attempt_id for entry in hot.learners(["u1"])["u1"].entries] == ["t1"]
     [slice_] = hot.slices()
-    assert sum(batch.num_rows for shard in range(hot.shards) for batch in hot.scan(slice_, shard)) == 1
+    assert sum(batch.num_rows for shard in hot.scan(slice_) for batch in shard) == 1
 
 
 def test_a_user_with_the_rights_on_the_tables_alone_is_told_what_the_doctor_needs_besides(servers: Secured) -> None:

@@ -47,11 +47,7 @@ def fold_all(batches: Iterable[Iterable[Line]], hot: HotStore, facts: Facts | No
 def rows(hot: HotStore) -> list[AttemptVersion]:
     """Every copy that the hot store holds."""
     return [
-        row
-        for slice_ in hot.slices()
-        for shard in range(hot.shards)
-        for batch in hot.scan(slice_, shard)
-        for row in from_batch(batch)
+        row for slice_ in hot.slices() for shard in hot.scan(slice_) for batch in shard for row in from_batch(batch)
     ]
 
 

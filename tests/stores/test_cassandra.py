@@ -21,6 +21,7 @@ from assess_core.shards import shard_of
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.cassandra import CassandraHot
 from assess_core.stores.rows import from_batch
+from benchmarks.cassandra_limits import recorded
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, accepted, answer, event, version, wire_answer
 from tests.keyspaces import Keyspace
 from tests.servers import Run
@@ -33,7 +34,7 @@ def folded(hot: HotStore, *events: Decoded) -> Folded:
 
 
 def rows_of(hot: HotStore, slice_: ArchiveSlice = SLICE) -> list[AttemptVersion]:
-    return [row for shard in range(hot.shards) for batch in hot.scan(slice_, shard) for row in from_batch(batch)]
+    return [row for shard in hot.scan(slice_) for batch in shard for row in from_batch(batch)]
 
 
 def cleared(hot: HotStore) -> None:
@@ -241,7 +242,7 @@ def test_a_page_of_large_rows_is_bounded_by_bytes(cassandra_hot: CassandraHot) -
     cassandra_hot.add_slices({SLICE})
     cassandra_hot.add_rows(rows)
 
-    batches = list(CassandraHot.scan(cassandra_hot, SLICE, shard_of("u1", cassandra_hot.shards)))
+    batches = list(cassandra_hot.scan(SLICE)[shard_of("u1", 4)])
 
     assert [batch.num_rows for batch in batches] == [2, 2, 2, 2, 2]
     assert [row for batch in batches for row in from_batch(batch)] == rows
@@ -252,10 +253,29 @@ def test_a_slice_is_read_in_pages_of_a_thousand_rows_while_others_are_read(cassa
     cassandra_hot.add_slices({SLICE})
     cassandra_hot.add_rows(rows)
 
-    readings = [cassandra_hot.scan(SLICE, shard_of("u1", 4)) for _ in range(40)]
+    readings = [cassandra_hot.scan(SLICE)[shard_of("u1", 4)] for _ in range(40)]
 
     assert [batch.num_rows for batch in readings[0]] == [1000, 1000, 500]
     assert [batch.num_rows for batch in readings[-1]] == [1000, 1000, 500]
+
+
+@pytest.mark.parametrize("rows", [199, 200, 1000, 1001])
+def test_a_slice_is_read_whole_whether_or_not_it_fits_a_page(cassandra_hot: CassandraHot, rows: int) -> None:
+    stored = [version(user_id=f"u{number % 50}", attempt_id=f"{number:05d}") for number in range(rows)]
+    cassandra_hot.add_slices({SLICE})
+    cassandra_hot.add_rows(stored)
+
+    assert sorted(row.key for row in rows_of(cassandra_hot)) == sorted(row.key for row in stored)
+    assert cassandra_hot.count(SLICE) == rows
+
+
+def test_a_small_slice_takes_one_look(cassandra_hot: CassandraHot, cassandra_url: str) -> None:
+    folded(cassandra_hot, *(accepted(event(user=f"u{number}"), offset=number) for number in range(20)))
+
+    with recorded(f"{cassandra_url}/any") as requests:
+        assert len(rows_of(cassandra_hot)) == cassandra_hot.count(SLICE) == 20
+
+    assert len(requests) == 3  # how long its rows are, all of them, how many
 
 
 def test_ids_of_a_thousand_bytes_are_stored(cassandra_hot: CassandraHot) -> None:

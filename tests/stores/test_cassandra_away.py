@@ -65,7 +65,7 @@ def test_a_server_that_dies_loses_nothing_that_was_acknowledged_when_it_syncs_an
     with pytest.raises(StoreUnavailable, match="nothing acknowledged is lost"):
         hot.add_rows([version(attempt_id="lost")])
     with pytest.raises(StoreUnavailable):
-        hot.scan(SLICE, 0)
+        hot.scan(SLICE)
     own.up()
 
     fold_when_it_is_back(hot, "after")

@@ -21,7 +21,7 @@ ACTIVITY = ActivityKey("u1", "c1", "b1")
 
 def rows_of(hot: Hot, slice_: ArchiveSlice = SLICE) -> list[AttemptVersion]:
     """All rows of a slice, shard by shard."""
-    return [row for shard in range(hot.shards) for batch in hot.scan(slice_, shard) for row in from_batch(batch)]
+    return [row for shard in hot.scan(slice_) for batch in shard for row in from_batch(batch)]
 
 
 def put(hot: Hot, *rows: AttemptVersion) -> None:
@@ -236,7 +236,7 @@ def test_a_learner_lies_in_one_shard_and_every_row_in_one(hot: Hot) -> None:
     rows = [version(user_id=f"u{user}", attempt_id=f"t{attempt}") for user in range(40) for attempt in range(3)]
     put(hot, *rows)
 
-    shards = [[row for batch in hot.scan(SLICE, shard) for row in from_batch(batch)] for shard in range(hot.shards)]
+    shards = [[row for batch in shard for row in from_batch(batch)] for shard in hot.scan(SLICE)]
 
     assert sorted(row.key for shard in shards for row in shard) == sorted(row.key for row in rows)
     assert all(shard_of(row.key.user_id, 4) == number for number, shard in enumerate(shards) for row in shard)
@@ -254,8 +254,8 @@ def test_a_shard_is_read_in_order_by_learner_course_assessment_attempt_and_clock
     ]
     put(hot, *reversed(rows))
 
-    for shard in range(hot.shards):
-        found = [row for batch in hot.scan(SLICE, shard) for row in from_batch(batch)]
+    for shard in hot.scan(SLICE):
+        found = [row for batch in shard for row in from_batch(batch)]
         assert found == sorted(found, key=lambda row: (row.key, row.version))
     assert hot.count(SLICE) == len(rows)
 
@@ -264,7 +264,7 @@ def test_rows_come_in_batches_of_bounded_size_and_in_the_declared_shape(hot: Hot
     rows = [version(user_id="u1", attempt_id=f"{number:05d}") for number in range(5200)]
     put(hot, *rows)
 
-    batches = list(hot.scan(SLICE, shard_of("u1", 4)))
+    batches = list(hot.scan(SLICE)[shard_of("u1", 4)])
 
     assert all(batch.schema == HOT_SCHEMA for batch in batches)
     assert all(0 < batch.num_rows <= 5000 for batch in batches)
@@ -311,7 +311,7 @@ def test_a_row_without_a_clock_comes_back(hot: Hot) -> None:
 def test_rows_may_be_written_and_deleted_while_a_slice_is_read(hot: Hot) -> None:
     rows = [version(user_id="u1", attempt_id=f"{number:05d}") for number in range(5200)]
     put(hot, *rows)
-    reading = hot.scan(SLICE, shard_of("u1", 4))
+    reading = hot.scan(SLICE)[shard_of("u1", 4)]
     seen = from_batch(next(reading))
 
     hot.delete([row.row_key for row in rows[:100]])

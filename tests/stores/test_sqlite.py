@@ -198,7 +198,7 @@ def test_threads_share_a_store(path: Path) -> None:
 def test_a_scan_may_go_on_in_another_thread(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_rows([version(user_id="u1", attempt_id=f"t{number}") for number in range(2500)])
-    batches = hot.scan(SLICE, shard_of("u1", hot.shards))
+    batches = hot.scan(SLICE)[shard_of("u1", hot.shards)]
     next(batches)
     rest: list[int] = []
 
@@ -212,7 +212,7 @@ def test_a_scan_may_go_on_in_another_thread(path: Path) -> None:
 def test_a_scan_that_waits_does_not_keep_the_log_of_writes_from_being_folded_in(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_rows([version(user_id="u1", attempt_id=f"t{number}") for number in range(2500)])
-    batches = hot.scan(SLICE, shard_of("u1", hot.shards))
+    batches = hot.scan(SLICE)[shard_of("u1", hot.shards)]
     next(batches)
 
     hot.add_rows([version(user_id="u2")])
@@ -228,7 +228,7 @@ def test_a_batch_of_large_rows_is_bounded_by_bytes(path: Path) -> None:
     answers = [msgspec.structs.replace(large, title="x" * 5_000_000)]
     hot.add_rows([version(user_id="u1", attempt_id=f"t{number}", answers=answers) for number in range(10)])
 
-    batches = list(hot.scan(SLICE, shard_of("u1", hot.shards)))
+    batches = list(hot.scan(SLICE)[shard_of("u1", hot.shards)])
 
     assert [batch.num_rows for batch in batches] == [7, 3]
 

@@ -199,9 +199,12 @@ class WatchedHot(MemoryHot):
         self._on_read()
         return super().slices()
 
-    def scan(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return [self._watched(shard) for shard in super().scan(slice_)]
+
+    def _watched(self, shard: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         self._on_read()
-        yield from super().scan(slice_, shard)
+        yield from shard
         self._on_read()
 
 

@@ -42,6 +42,10 @@ _ESCAPES: Final = re.compile(r"\x1b\[\d+m|↳")
 _NO_ANSWER: Final = re.compile(
     r"HTTP error|error sending request|timed out|error decoding response body| error for HTTP "
 )
+# in the words of OpenSSL (botocore), rustls (deltalake) and curl (DuckDB)
+_UNTRUSTED: Final = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|UnknownIssuer|SSL (?:peer|server) (?:certificate|verification)"
+)
 _DENIED: Final = {400, 401, 403}
 _ELSEWHERE: Final = {301, 307}
 _CONFLICT: Final = {409, 412}
@@ -182,6 +186,11 @@ class Access:
             return LakeConflict(f"somebody else wrote to {self._where} at the same time ({said}); run it again")
         if status is not None and status != 429 and status < 500:
             return None
+        if status is None and _UNTRUSTED.search(str(error)):
+            return BadSettings(
+                f"{self.setting}: {self._where} shows a certificate that nobody here trusts ({_last_line(error)}); "
+                "name the file of who signed it in AWS_CA_BUNDLE, and in SSL_CERT_FILE too"
+            )
         if status is None and not (isinstance(error, BotoCoreError) or _NO_ANSWER.search(str(error))):
             return None
         return StoreUnavailable(f"{self._where} did not answer ({said or _last_line(error)}); run it again later")

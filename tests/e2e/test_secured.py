@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from deltalake import DeltaTable
 
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
 from assess_core.facts import NoFacts
@@ -15,7 +16,10 @@ from assess_core.findings import Level
 from assess_core.folding import Checks, fold
 from assess_core.ports import Message
 from assess_core.stores.cassandra import CassandraHot
+from assess_core.stores.duck import connect
 from assess_core.stores.kafka import KafkaLog
+from assess_core.stores.s3 import Bucket
+from assess_core.stores.s3_access import Access
 from tests.e2e.commands import Commands
 from tests.factories import accepted, event
 from tests.secured import PASSWORD, USER, Secured, secured_servers
@@ -161,6 +165,41 @@ def test_whoever_kafka_keeps_out_is_told_what_to_set(
     with pytest.raises(AssessError, match=says) as raised:
         KafkaLog(url(servers)).unread()
     assert not _names_a_password(str(raised.value))
+
+
+# --- S3 ---
+
+
+def test_a_bucket_whose_signer_is_not_known_is_named_by_each_of_those_who_ask_it(
+    servers: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    env = {
+        "AWS_ENDPOINT_URL": f"https://{servers.broker}",  # what comes before the certificate is the same everywhere
+        "AWS_ACCESS_KEY_ID": USER,
+        "AWS_SECRET_ACCESS_KEY": PASSWORD,
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    bucket = Bucket(Access("ASSESS_LAKE", "assess"), "lake")
+
+    def asked_by_duckdb() -> None:
+        with connect(bucket) as duck:
+            duck.execute("FROM read_parquet('s3://assess/lake/a.parquet')")
+
+    for ask in (
+        lambda: DeltaTable("s3://assess/lake", storage_options=bucket.access.options()),
+        lambda: list(bucket.access.client.list_objects_v2(Bucket="assess")),
+        asked_by_duckdb,
+    ):
+        with pytest.raises(Exception) as raised:  # noqa: PT011 each has errors of its own
+            ask()
+        fault = bucket.access.fault(raised.value)
+        assert isinstance(fault, BadSettings), raised.value
+        assert "in AWS_CA_BUNDLE, and in SSL_CERT_FILE too" in str(fault)
+        assert not _names_a_password(str(fault))
 
 
 # --- what is printed ---

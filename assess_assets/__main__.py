@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None], lakehouse: Lakeho
 def _backfill(asked: argparse.Namespace, say: Callable[[str], None], lakehouse: Lakehouse) -> int:
     dagster = Dagster(asked.dagster)
     registered = dagster.registered()
-    wanted = chosen(registered, asked.first, asked.last) if asked.first else _needed(registered, lakehouse)
+    wanted = chosen(registered, asked.first, asked.last) if asked.first else needed(registered, lakehouse)
     if not wanted:
         say("no registered slice needs anything; the sensor register_slices_and_batches registers what is closed")
         return 0
@@ -65,7 +65,8 @@ def chosen(registered: Sequence[str], first: str, last: str | None) -> list[Rang
     return [Range(first, last)]
 
 
-def _needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
+def needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
+    """The ranges that hold all registered slices which need to be archived, verified or cleared."""
     with lakehouse.open(retries=0) as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
     wanted = {str(view.slice) for view in views if needs_archive(view) or needs_clear(view)}

@@ -120,8 +120,8 @@ class Dagster:
         assert earlier.total_requested == 0
         found = dg.evaluate_automation_conditions(defs, self.instance, every, after, earlier.cursor)
         asked = {str(each.key.to_user_string()): found.get_requested_partitions(each.key) for each in found.results}
-        in_order = {asset: [key for key in self.keys("archive_slices") if key in keys] for asset, keys in asked.items()}
-        return {asset: keys for asset, keys in in_order.items() if keys}
+        place = {key: place for place, key in enumerate(self.keys("archive_slices"))}
+        return {asset: sorted(map(str, keys), key=place.__getitem__) for asset, keys in asked.items() if keys}
 
     @staticmethod
     def why(result: dg.ExecuteInProcessResult) -> str:

@@ -1,14 +1,17 @@
 """What automation asks for: real slices, by what the stores say, once a week."""
 
+from datetime import timedelta
+
 import dagster as dg
 import pytest
 from dagster._core.definitions.repository_definition import RepositoryDefinition
 from dagster._core.test_utils import freeze_time
 
-from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
+from assess_assets.automation import archive_closed_weeks, clear_verified_weeks, needs_archive, needs_clear
 from assess_assets.definitions import defs
 from assess_core.archiving import archive, clear, verify
 from assess_core.errors import StoreUnavailable
+from assess_core.slice_status import SliceStatus, SliceView
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.sqlite import SqliteHot
 from tests.assets.conftest import TUESDAY, Dagster
@@ -81,6 +84,30 @@ def test_what_needs_nothing_is_passed_over_where_another_run_would_cost_more(dag
     assert dagster.asked_for(ARCHIVE) == {"archived_attempts": keys}
 
 
+@pytest.mark.parametrize(
+    ("status", "hot_rows", "note", "expected"),
+    [
+        (SliceStatus.OPEN, 5, None, set()),
+        (SliceStatus.PLANNED, 5, None, {"archive"}),
+        (SliceStatus.PLANNED, 0, None, set()),  # a stream was killed before its first row
+        (SliceStatus.WRITTEN, 5, None, {"archive"}),
+        (SliceStatus.WRITTEN, 0, "its files differ from the manifest", {"archive"}),
+        (SliceStatus.VERIFIED, 5, None, {"clear"}),
+        (SliceStatus.VERIFIED, 6, "1 row came since", {"archive", "clear"}),
+        (SliceStatus.CLEARING, 5, "a clear began and has not ended", {"clear"}),
+        (SliceStatus.CLEARED, 0, None, set()),
+    ],
+)
+def test_what_a_slice_needs_follows_from_how_far_it_has_come(
+    status: SliceStatus, hot_rows: int, note: str | None, expected: set[str]
+) -> None:
+    view = SliceView(ArchiveSlice.parse(SLICE), status, hot_rows, 5, None, None, None, None, note, False)
+
+    found = {name for name, needs_it in (("archive", needs_archive), ("clear", needs_clear)) if needs_it(view)}
+
+    assert found == expected
+
+
 # --- what Dagster's daemon does ---
 
 
@@ -93,11 +120,11 @@ def repository(dagster: Dagster) -> RepositoryDefinition:
 
 
 def look(
-    dagster: Dagster, repository: RepositoryDefinition, hour: int, minute: int, cursor: str | None = None
+    dagster: Dagster, repository: RepositoryDefinition, hour: int, minute: int, cursor: str | None = None, day: int = 0
 ) -> tuple[list[list[str]], str | None]:
-    """What `archive_closed_weeks` asks for on a Tuesday at that time: the slices of each request, and its cursor."""
+    """What `archive_closed_weeks` asks for on a Tuesday (or days later): the slices of each request, and its cursor."""
     with (
-        freeze_time(TUESDAY.replace(hour=hour, minute=minute, second=30)),
+        freeze_time(TUESDAY + timedelta(days=day, hours=hour, minutes=minute, seconds=30)),
         dg.build_sensor_context(dagster.instance, cursor=cursor, repository_def=repository) as context,
     ):
         tick = archive_closed_weeks.evaluate_tick(context)
@@ -117,9 +144,13 @@ def slices_of(request: dg.RunRequest) -> list[str]:
 def test_a_switch_asks_once_a_week(dagster: Dagster, repository: RepositoryDefinition) -> None:
     first, cursor = look(dagster, repository, 1, 59)
     second, cursor = look(dagster, repository, 2, 0, cursor)
-    third, _ = look(dagster, repository, 2, 1, cursor)
+    rest = []
+    for hours in range(2, 7 * 24 + 3, 6):  # until it is Tuesday again
+        asked, cursor = look(dagster, repository, hours, 1, cursor)
+        rest.append(asked)
 
-    assert (first, second, third) == ([], [[SLICE]], [])
+    assert (first, second) == ([], [[SLICE]])
+    assert rest == [[]] * 28 + [[[SLICE]]]
 
 
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.keys`:DeprecationWarning")  # that Dagster itself calls

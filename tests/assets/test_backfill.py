@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from assess_assets.__main__ import chosen, main
+from assess_assets.__main__ import chosen, main, needed
+from assess_assets.backfill import State
 from assess_assets.registration import Range
 from assess_core.archiving import slice_views
 from assess_core.errors import BadSlice, StoreUnavailable
@@ -16,6 +17,8 @@ from assess_core.settings import Settings
 from assess_core.wiring import open_stores
 from benchmarks.backfill import fill
 from benchmarks.dagster_service import Service, kill_session, running
+from tests.assets.conftest import Dagster
+from tests.factories import MONDAY, WEEK, event
 
 SLICES = 40
 REGISTERED = ["b1|2024-W05", "b2|2024-W05", "b1|2024-W06"]
@@ -45,6 +48,39 @@ def test_a_range_is_named_by_its_ends(first: str, last: str | None, expected: Ra
 def test_a_range_that_is_none_is_refused(first: str, last: str | None, why: str) -> None:
     with pytest.raises(BadSlice, match=why):
         chosen(REGISTERED, first, last)
+
+
+def test_all_that_is_not_cleared_is_needed(dagster: Dagster) -> None:
+    for batch, week in (("b1", 0), ("b2", 0), ("b1", 1)):
+        dagster.ingest([event(batch=batch, attempted=MONDAY + week * WEEK)])
+    dagster.tick()
+    everything = [Range(REGISTERED[0], REGISTERED[-1])]
+    assert dagster.keys("archive_slices") == REGISTERED
+
+    found = [needed(REGISTERED, dagster.resources["lakehouse"])]
+    for asset in ("archived_attempts", "cleared_attempts"):
+        assert dagster.materialize(asset, REGISTERED[0], REGISTERED[-1]).success
+        found.append(needed(REGISTERED, dagster.resources["lakehouse"]))
+
+    assert found == [everything, everything, []]
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "succeeded"),
+    [
+        ("REQUESTED", False, False),
+        ("CANCELING", False, False),
+        ("FAILING", False, False),
+        ("COMPLETED_SUCCESS", True, True),
+        ("COMPLETED_FAILED", True, False),
+        ("CANCELED", True, False),
+        ("FAILED", True, False),
+    ],
+)
+def test_a_backfill_has_succeeded_when_every_slice_has(status: str, ended: bool, succeeded: bool) -> None:
+    state = State(status, 2, 1, 1)
+
+    assert (state.has_ended, state.succeeded) == (ended, succeeded)
 
 
 def test_without_dagster_it_says_where_to_get_one() -> None:

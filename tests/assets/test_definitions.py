@@ -108,6 +108,50 @@ def test_a_run_of_one_writer_leaves_the_others_of_the_lake_in_the_queue() -> Non
     assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts"}
 
 
+def test_slices_and_batches_are_cut_into_few_runs() -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    found = {key.to_user_string(): graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+
+    most = {asset: policy.max_partitions_per_run for asset, policy in found.items() if policy}
+    assert most == {
+        "archived_attempts": 1000,
+        "cleared_attempts": 1000,
+        "response_exhaust": 50,
+        "score_exhaust": 50,
+        "balance_sheet": None,  # all in one
+        "weekly_activity": None,
+    }
+
+
+def test_an_asset_waits_for_what_it_reads_and_only_clear_for_the_same_slice() -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    both = {"hot_attempts", "archived_attempts"}
+
+    parents = {key.to_user_string(): graph.get(key).parent_keys for key in graph.materializable_asset_keys}
+    assert {asset: {key.to_user_string() for key in keys} for asset, keys in parents.items()} == {
+        "archived_attempts": {"hot_attempts"},
+        "cleared_attempts": {"archived_attempts"},
+        "compacted_attempts": {"archived_attempts"},
+        "balance_sheet": both,
+        "response_exhaust": both,
+        "score_exhaust": both,
+        "weekly_activity": both,
+    }
+    # by equal key, which Dagster takes where nothing is said, a batch `b1` would wait for a slice `b1`
+    archived = dg.AssetKey("archived_attempts")
+    assert {
+        asset: type(graph.get_partition_mapping(dg.AssetKey(asset), archived)).__name__
+        for asset, keys in parents.items()
+        if archived in keys and asset != "compacted_attempts"
+    } == {
+        "cleared_attempts": "IdentityPartitionMapping",
+        "balance_sheet": "AllPartitionMapping",
+        "response_exhaust": "AllPartitionMapping",
+        "score_exhaust": "AllPartitionMapping",
+        "weekly_activity": "AllPartitionMapping",
+    }
+
+
 @pytest.mark.parametrize("asset", [asset for asset in ASSETS if asset.is_executable], ids=str)
 def test_no_asset_hands_anything_to_an_io_manager(asset: dg.AssetsDefinition) -> None:
     outputs = {asset.get_output_name_for_asset_key(key) for key in asset.keys} if not asset.is_observable else set()

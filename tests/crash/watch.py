@@ -80,6 +80,8 @@ def _watched(method: Callable[..., Any], boundary: Callable[..., None]) -> Calla
         if isinstance(result, Iterator):
             return _each(result, boundary)
         boundary()
+        if method.__name__ == "scan":
+            return [_each(shard, boundary) for shard in result]
         return result
 
     return call

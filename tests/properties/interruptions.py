@@ -65,7 +65,7 @@ class _Watched:
             if isinstance(result, Iterator):
                 return self._each(result)
             self._boundary()
-            return result
+            return [self._each(shard) for shard in result] if name == "scan" else result
 
         return call
 

@@ -166,6 +166,18 @@ def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
     assert [key for key, rows in hot_rows(dagster).items() if rows] == slices[:5]
 
 
+def test_of_several_files_of_a_week_the_damaged_one_is_named(dagster: Dagster, slices: list[str]) -> None:
+    for slice_ in slices[:2]:  # a file each
+        dagster.materialize("archived_attempts", slice_)
+    damaged, whole = (Path(file.url) for file in dagster.stores.lake.pin().files())
+    raise_scores(damaged)
+
+    [check] = dagster.materialize("archived_attempts", slices[0], slices[1]).get_asset_check_evaluations()
+
+    assert check.metadata["files to restore"].value == str(damaged)
+    assert whole.is_file()
+
+
 def test_a_slice_that_failed_says_so_on_its_own_page(dagster: Dagster, slices: list[str]) -> None:
     dagster.materialize("archived_attempts", slices[0], slices[-1])
     raise_scores(file_of(dagster, slices[0]))

@@ -108,8 +108,8 @@ def runs(dagster: Service) -> list[tuple[str, str]]:
 
 def process_of(dagster: Service, run: str) -> int | None:
     """The process that works on a run, once it has said so."""
-    for event in dagster.ask(PIDS, id=run)["logsForRun"].get("events", []):
-        for entry in event.get("metadataEntries", []):
+    for said in dagster.ask(PIDS, id=run)["logsForRun"].get("events", []):
+        for entry in said.get("metadataEntries", []):
             if entry["label"] == "pid":
                 return int(entry["text"])
     return None

@@ -1,7 +1,13 @@
 """Compaction from Dagster."""
 
-import dagster as dg
+from functools import partial
+from pathlib import Path
 
+import dagster as dg
+import pytest
+
+from assess_assets import compaction
+from assess_core.compacting import vacuum
 from tests.assets.conftest import ASSETS, Dagster
 from tests.factories import MONDAY, event, version
 from tests.lakes import put
@@ -29,6 +35,20 @@ def test_a_week_that_was_archived_in_parts_is_one_file_afterwards(dagster: Dagst
     assert (materialization.metadata["weeks"].value, materialization.metadata["rows"].value) == (1, 2)
     assert len(dagster.stores.lake.pin().files()) == 1
     assert compact(dagster).asset_materializations_for_node("compacted_attempts")[0].metadata["weeks"].value == 0
+
+
+def test_files_that_left_the_table_long_ago_are_deleted(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "vacuum", partial(vacuum, retain=0))  # long ago: this test has no week
+    for batch in ("b1", "b2"):
+        dagster.ingest([event(batch=batch, attempted=MONDAY)], MONDAY)
+        dagster.tick()
+        dagster.materialize("archived_attempts", dagster.keys("archive_slices")[-1])
+    old = [Path(file.url) for file in dagster.stores.lake.pin().files()]
+
+    [done] = compact(dagster).asset_materializations_for_node("compacted_attempts")
+
+    assert done.metadata["files deleted"].value == len(old) == 2
+    assert [path.exists() for path in old] == [False, False]
 
 
 def test_a_week_that_does_not_prove_the_manifest_fails_the_run_by_name(dagster: Dagster) -> None:

@@ -73,6 +73,7 @@ def test_everything_is_there() -> None:
         "retire_cleared_slices",
     }
     assert {schedule.name for schedule in defs.schedules or []} == {"watch_daily"}
+    assert defs.executor is dg.in_process_executor
 
 
 def test_nothing_runs_by_itself_until_somebody_starts_it() -> None:

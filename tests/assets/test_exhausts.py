@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from assess_core.exhaust import Report, write_exhaust
@@ -23,6 +24,24 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     assert materialization.metadata["rows"].value == expected.rows
     assert materialization.metadata["bytes"].value == path.stat().st_size
     assert {"seconds", "preview", "picture"} <= materialization.metadata.keys()
+
+
+def test_what_is_shown_of_a_report_stays_small_however_large_it_is(dagster: Dagster) -> None:
+    answer = wire_answer()
+    answer["edata"]["item"]["title"] = "t" * 500  # type: ignore[index]  # a nested dict
+    dagster.ingest([event(user=f"u{n}", answers=[answer]) for n in range(30)])
+    dagster.tick()
+
+    result = dagster.materialize("response_exhaust", "b1")
+
+    [materialization] = result.asset_materializations_for_node("response_exhaust")
+    assert materialization.metadata["rows"].value == 30
+    preview = materialization.metadata["preview"]
+    assert isinstance(preview, dg.TableMetadataValue)
+    assert len(preview.records) == 10
+    longest = [max(len(str(cell)) for cell in record.data.values()) for record in preview.records]
+    assert longest == [120] * 10
+    assert len(str(materialization.metadata["picture"].value)) < 4000  # Dagster keeps one with each materialization
 
 
 def test_the_reports_of_several_batches_take_one_run(dagster: Dagster) -> None:

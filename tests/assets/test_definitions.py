@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
+from dagster._core.test_utils import create_run_for_test
 
 from assess_assets import definitions
 from assess_assets.event_log import BatchedEventLog
@@ -249,6 +251,27 @@ def test_a_process_is_told_from_another_of_its_number() -> None:
     assert lives(os.getpid(), time.time())
     assert not lives(os.getpid(), time.time() - 10 * 365 * 86_400)  # that was another one
     assert not lives(ended.pid, time.time())
+
+
+def test_a_process_that_ended_and_that_nobody_has_waited_for_is_gone() -> None:
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+
+    assert not lives(ended.pid, time.time())
+    ended.wait()
+
+
+def test_a_run_is_gone_when_the_process_that_it_named_is(kept: dg.DagsterInstance) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    health = []
+    for process in (None, os.getpid(), ended.pid):
+        run = create_run_for_test(kept, status=dg.DagsterRunStatus.STARTED)
+        if process is not None:
+            kept.report_engine_event("it began", run, EngineEventData({"pid": dg.MetadataValue.text(str(process))}))
+        health.append(kept.run_launcher.check_run_worker_health(run).status.value)
+
+    assert health == ["RUNNING", "RUNNING", "FAILED"]
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

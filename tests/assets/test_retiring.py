@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from assess_assets import sensors
 from assess_assets.registration import KEPT, budget, is_over, to_retire, turn
+from assess_core.moments import DAY
 from assess_core.slice_status import SliceStatus, SliceView
 from assess_core.slices import ArchiveSlice
 from tests.assets.conftest import Dagster
@@ -71,6 +73,7 @@ def test_a_slice_with_which_something_is_left_to_do_is_not(more: dict[str, Any])
 
 def test_a_slice_of_the_last_half_year_is_not() -> None:
     assert not is_over(view(), LONG_AFTER - 1)
+    assert KEPT == 182 * DAY
 
 
 def test_only_registered_keys_are_retired_the_oldest_first_and_no_more_than_a_tick_may() -> None:
@@ -160,6 +163,16 @@ def test_no_key_goes_while_anything_runs(cleared: Dagster) -> None:
 
     assert "1 runs and 0 backfills are under way" in str(said.skip_reason)
     assert len(cleared.keys("archive_slices")) == 2
+
+
+def test_no_key_goes_while_a_backfill_may_still_ask_for_it(cleared: Dagster) -> None:
+    def backfill(status: BulkActionStatus, ended: float | None) -> PartitionBackfill:
+        return PartitionBackfill("a", status, False, {}, backfill_timestamp=1.0, backfill_end_timestamp=ended)
+
+    cleared.instance.add_backfill(backfill(BulkActionStatus.REQUESTED, None))
+    assert "0 runs and 1 backfills are under way" in str(cleared.retire().skip_reason)
+    cleared.instance.update_backfill(backfill(BulkActionStatus.CANCELED, 2.0))
+    assert "retired 1 of 2" in str(cleared.retire().skip_reason)
 
 
 def test_a_slice_whose_rows_came_back_before_it_was_retired_keeps_its_key(cleared: Dagster) -> None:

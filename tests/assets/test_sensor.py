@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from assess_assets import sensors
+from assess_assets import outcomes, sensors
+from assess_assets.metadata import Bars
 from assess_core.archiving import archive
 from assess_core.moments import DAY
 from assess_core.slices import ArchiveSlice
@@ -113,6 +115,27 @@ def test_an_observation_says_what_waits_and_for_what(dagster: Dagster) -> None:
     assert [row["slice"] for row in rows] == ["b1|2024-W05", "b2|2024-W06"]
     assert rows[0]["why"] == "closed: archived_attempts is next"
     assert str(rows[1]["why"]).startswith("week 2024-W06 closes at 2024-02-13")
+
+
+def test_what_was_cleared_waits_for_nothing_and_its_rows_are_the_lake_s(
+    dagster: Dagster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    def bars(title: str, series: Bars) -> dg.MetadataValue:
+        drawn.append(series)
+        return dg.MetadataValue.md(title)
+
+    monkeypatch.setattr(outcomes, "bars", bars)
+    dagster.ingest([event(batch="b1"), event(batch="b2", attempted=MONDAY + WEEK)])
+    dagster.tick()
+    for asset in ("archived_attempts", "cleared_attempts"):
+        assert dagster.materialize(asset, "b1|2024-W05").success
+
+    metadata = dagster.observe("hot_attempts")
+
+    assert [record.data["slice"] for record in metadata["oldest that wait"].records] == ["b2|2024-W06"]
+    assert drawn[-1] == {"hot store": {"2024-W05": 0, "2024-W06": 1}, "lake": {"2024-W05": 1, "2024-W06": 0}}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def two_weeks(dagster: Dagster) -> None:
 def test_the_weeks_are_those_of_iso_8601_from_2015_w01() -> None:
     keys = iso_weeks.get_partition_keys()
 
+    assert keys[0] == "2014-12-29"  # its Monday
     assert [week_of(key) for key in keys[:2]] == [IsoWeek(2015, 1), IsoWeek(2015, 2)]
     assert all(week_of(key).start + WEEK == week_of(after).start for key, after in pairwise(keys))
     assert week_of("2024-12-30") == IsoWeek(2025, 1)
@@ -35,7 +36,10 @@ def test_the_weeks_are_those_of_iso_8601_from_2015_w01() -> None:
 
 def test_archive_and_clear_change_no_number(dagster: Dagster) -> None:
     two_weeks(dagster)
-    assert dagster.materialize("weekly_activity", "2024-01-29", "2024-02-05").success
+    result = dagster.materialize("weekly_activity", "2024-01-29", "2024-02-05")
+    assert result.success
+    shown = [each.materialization.metadata["rows"].value for each in result.get_asset_materialization_events()]
+    assert shown == [1, 1]  # one batch in each week
     before = rows(dagster)
 
     for asset in ("archived_attempts", "cleared_attempts"):

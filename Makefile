@@ -35,8 +35,8 @@ $(SETUP): requirements.lock pyproject.toml
 demo: $(SETUP) ## Run the whole loop on sample events and show that no answer changes.
 	$(BIN)/assess demo
 
-test: $(SETUP) ## Run the tests.
-	$(BIN)/pytest -n 2
+test: $(SETUP) ## Run the tests (three at a time: on two cores a third of their time is waiting for servers).
+	$(BIN)/pytest -n 3
 
 crash: $(SETUP) ## Kill processes of the product in N seeded runs (N=100; SEED=1, STORES=embedded or cassandra).
 	nice -n 10 $(BIN)/python -m tests.crash --seed $(SEED) --seeds $(N) --stores $(STORES)

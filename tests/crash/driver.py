@@ -331,6 +331,7 @@ class CrashRun:
         while not self._is_read():
             if tail.worker.ended or time.monotonic() > until:
                 raise Wrong(f"{tail.worker}, did not read {self._log} to its end")
+            time.sleep(0.1)
         tail.worker.kill(signal.SIGTERM)
         self._wait(tail)
 

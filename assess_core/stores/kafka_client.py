@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, TopicMetadata
 
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
@@ -161,10 +162,33 @@ class Cluster:
 
     def results(self, ask: "Callable[[AdminClient], Mapping[_Key, Future[_Result]]]") -> dict[_Key, _Result]:
         """What a question was answered with; asked again while a broker is about to take something over."""
+        return self._again(lambda: {key: future.result(TIMEOUT + 1) for key, future in ask(self.admin).items()})
+
+    def committed(self, partitions: Sequence[int]) -> dict[int, int]:
+        """The offsets that the group goes on from, by partition; one that it never committed is left out.
+
+        Not asked of the admin client: where a broker answers it that it is not (or not yet) the group's coordinator,
+        librdkafka 2.16 ends the process with a SIGSEGV.
+        """
+        asked = [TopicPartition(self._url.topic, partition) for partition in partitions]
+        found = self._again(lambda: _positions(self._member, asked))
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+    @cached_property
+    def _member(self) -> Consumer:
+        """Knows the group and never joins it."""
+        settings: dict[str, object] = {
+            "group.id": self._url.group,
+            "enable.auto.commit": False,
+            "error_cb": self._heard,
+        }
+        return make(Consumer, self._url.client(settings), self._url)
+
+    def _again(self, ask: Callable[[], _Result]) -> _Result:
         until = time.monotonic() + TIMEOUT
         while True:
             try:
-                return {key: future.result(TIMEOUT + 1) for key, future in ask(self.admin).items()}
+                return ask()
             except KafkaException as error:
                 if error.args[0].name() not in _SOON or time.monotonic() > until:
                     raise self._translated(error.args[0]) from error
@@ -175,3 +199,12 @@ class Cluster:
     def _translated(self, error: KafkaError) -> AssessError:
         self.admin.poll(0)  # calls `heard`
         return translated(error, self._url, self._heard.take())
+
+
+def _positions(member: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
+    """What a group committed. Raises `KafkaException` for the first partition that the broker says an error of."""
+    found = member.committed(asked, timeout=TIMEOUT)
+    for each in found:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return found

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaException,
     Message,
     TopicPartition,
@@ -69,14 +68,8 @@ class First(NamedTuple):
 def lag(cluster: Cluster, url: KafkaUrl) -> list[Lag]:
     """By partition. Raises `StoreUnavailable`, and `BadSettings` when there is no such topic; takes some ms."""
     partitions = cluster.partitions()
-    asked = [ConsumerGroupTopicPartitions(url.group)]
     # positions first, ends last: a record folded in between counts as unread, never the other way round
-    groups = cluster.results(lambda admin: admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT))
-    committed = {
-        each.partition: each.offset
-        for each in groups[url.group].topic_partitions
-        if each.topic == url.topic and each.offset >= 0
-    }
+    committed = cluster.committed(partitions)
     starts = _offsets(cluster, url.topic, partitions, OffsetSpec.earliest())
     ends = _offsets(cluster, url.topic, partitions, OffsetSpec.latest())
     return [Lag(each, starts[each], ends[each], committed.get(each)) for each in partitions]

@@ -38,7 +38,7 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
         known = sorted({*opened.stores.hot.slices(), *records})
         over = _over(records, opened.now)
         looked_at, cursor = turn(sorted(over), int(context.cursor or 0), LOOKED_AT_A_TICK)
-        back = {slice_ for slice_ in looked_at if opened.stores.hot.count(slice_)}
+        back = {slice_ for slice_, rows in opened.stores.hot.counts(looked_at).items() if rows}
         ready = closed([slice_ for slice_ in known if slice_ not in over or slice_ in back], opened.now, grace, unread)
         waiting = [(slice_, why) for slice_ in known if (why := why_open(slice_, opened.now, grace, unread))]
     there, there_too = (context.instance.get_dynamic_partitions(str(each.name)) for each in (archive_slices, batches))
@@ -77,7 +77,8 @@ def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakeho
         records = by_slice(opened.stores.lake.manifest())
         there = set(registered)
         old = sorted(slice_ for slice_ in _over(records, opened.now) if str(slice_) in there)[:MOST_A_TICK]
-        views = [view(slice_, opened.stores.hot.count(slice_), records[slice_], None) for slice_ in old]
+        held = opened.stores.hot.counts(old)
+        views = [view(slice_, rows, records[slice_], None) for slice_, rows in held.items()]
         retired = to_retire(views, there, opened.now, MOST_A_TICK)
     return dg.SensorResult(
         skip_reason=f"retired {len(retired)} of {len(registered)} slice keys",

@@ -88,11 +88,10 @@ def slice_views(
 ) -> list[SliceView]:
     """All slices (of a batch), in their order; `now` and `grace` in ms; `unread` is what nobody folded yet."""
     records = by_slice(stores.lake.manifest())
-    known = sorted({*stores.hot.slices(), *records})
+    known = {slice_ for slice_ in (*stores.hot.slices(), *records) if batch_id is None or slice_.batch_id == batch_id}
     return [
-        view(slice_, stores.hot.count(slice_), records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread))
-        for slice_ in known
-        if batch_id is None or slice_.batch_id == batch_id
+        view(slice_, hot_rows, records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread))
+        for slice_, hot_rows in stores.hot.counts(sorted(known)).items()
     ]
 
 
@@ -209,6 +208,8 @@ def _verify(
                 left = copies.compare(hot).left if hot else {}
         except VerifyFailed as error:  # of a file that cannot be read nobody knows which slices it holds
             found = unreadable(group, error)
+        known = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
+        held = hot.counts(slice_ for slice_ in group if slice_ not in known) if hot else {}
         done |= {
             slice_: Verified(
                 found.problems.get(slice_),
@@ -217,7 +218,7 @@ def _verify(
                 left.get(slice_, 0) if hot else None,
             )
             for slice_ in group
-            if slice_ in manifest.records or found.contents[slice_] != NOTHING or (hot and hot.count(slice_))
+            if slice_ in known or held.get(slice_)
         }
         lake.record(list(outcomes(group, manifest, found, pinned.version, now)))
         advance(len(group))
@@ -245,9 +246,12 @@ def clear(
     for group in by_week(slices):
         records = {slice_: manifest.records.get(slice_) for slice_ in group}
         verified = [slice_ for slice_, record in records.items() if record and record.is_verified]
-        for slice_, record in records.items():
-            if slice_ not in verified and (record or stores.hot.count(slice_)):
-                done[slice_] = Cleared(0, stores.hot.count(slice_), f"{slice_}: {_not_verified(record)}")
+        held = stores.hot.counts(slice_ for slice_ in group if slice_ not in verified)
+        done |= {
+            slice_: Cleared(0, rows, f"{slice_}: {_not_verified(record)}")
+            for slice_, rows in held.items()
+            if (record := records[slice_]) or rows
+        }
         if verified:
             done |= _clear_verified(verified, manifest, stores, now, dry_run)
         advance(len(group))
@@ -292,7 +296,8 @@ def _clear_verified(
                 ),
             ]
         )
-    return done | {slice_: Cleared(0, stores.hot.count(slice_), why) for slice_, why in found.problems.items()}
+    held = stores.hot.counts(found.problems)
+    return done | {slice_: Cleared(0, held[slice_], why) for slice_, why in found.problems.items()}
 
 
 def _delete(chunks: Iterable[list[RowKey]], hot: HotStore) -> dict[ArchiveSlice, int]:

@@ -17,11 +17,11 @@ The order of reads is what keeps a running stream, archive or clear from making 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from itertools import islice
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 from assess_core.archiving import known
 from assess_core.attempts import AttemptKey
+from assess_core.chunks import chunks
 from assess_core.errors import UnknownBatch
 from assess_core.events import Accepted, FailedEvent, FailedKey, Recompute, batch_of, decode, raw_hash
 from assess_core.lake import Lake
@@ -33,8 +33,6 @@ _LOOKS: Final = (0.0, 1.0, 3.0)
 """Seconds before each further look at the maps: a writer has some ms between a batch's rows and its entries."""
 _CHUNK: Final = 500
 """Versions whose learners are looked up at once."""
-
-_Item = TypeVar("_Item")
 
 
 class What(StrEnum):
@@ -317,13 +315,6 @@ def require_known(found: Balance, stores: Stores) -> None:
     """Raises `UnknownBatch` naming the batches of a balance that no store knows."""
     if batches := unknown(found, stores):
         raise UnknownBatch(f"no store knows {', '.join(map(repr, batches[:5]))}; `assess slices` lists what there is")
-
-
-def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Items in lists of at most so many."""
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
 
 
 _ADVICE: Final = {

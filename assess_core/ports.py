@@ -3,7 +3,7 @@
 A port raises `StoreUnavailable` when a store does not answer or has no room; empty means empty.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from pathlib import Path
@@ -126,8 +126,8 @@ class HotStore(Protocol):
         """All slices that ever held rows, in their order; a cleared one too."""
         ...
 
-    def count(self, slice_: ArchiveSlice) -> int:
-        """How many rows the slice holds now."""
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        """How many rows each of the slices holds now."""
         ...
 
     def examine(self) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ def parts(url: str, batches: Sequence[Sequence[Decoded]]) -> Parts:
 def _reads(url: str, hot: CassandraHot) -> tuple[tuple[float, float], tuple[float, float]]:
     keyspace, current = parse_url(url).keyspace, session(parse_url(url).servers)
     slices = hot.slices()
-    count = sum(map(hot.count, slices))
+    count = sum(hot.counts(slices).values())
     ours = _rate(count, lambda: [batch.num_rows for one in slices for shard in hot.scan(one) for batch in shard])
     select = current.prepare(
         f"SELECT * FROM {keyspace}.assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND shard = ?"

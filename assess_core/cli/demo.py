@@ -106,8 +106,8 @@ class _Demo:
         reasons = Counter(event.reason.value for event in stores.hot.failed())
         self._print(("set aside because", "events"), reasons.most_common())
         weeks: dict[str, list[int]] = {}
-        for slice_ in stores.hot.slices():
-            weeks.setdefault(str(slice_.week), []).append(stores.hot.count(slice_))
+        for slice_, rows in stores.hot.counts(stores.hot.slices()).items():
+            weeks.setdefault(str(slice_.week), []).append(rows)
         self._print(("received in", "slices", "versions"), [(week, len(n), sum(n)) for week, n in weeks.items()])
 
     def archive_verify_clear(self, stores: Stores, tiers: list[Tiers]) -> None:
@@ -209,5 +209,5 @@ def _answer(values: Iterable[object]) -> Answer:
 
 
 def _tiers(stores: Stores) -> Tiers:
-    hot = sum(stores.hot.count(slice_) for slice_ in stores.hot.slices())
+    hot = sum(stores.hot.counts(stores.hot.slices()).values())
     return Tiers(hot, sum(file.rows for file in stores.lake.pin().files()))

@@ -7,6 +7,7 @@ import pyarrow as pa
 from cassandra.query import BoundStatement
 
 from assess_core.attempts import AttemptVersion, RowKey
+from assess_core.chunks import chunks
 from assess_core.events import FailedEvent, FailedKey
 from assess_core.findings import Finding
 from assess_core.ports import Learner, Position
@@ -16,7 +17,7 @@ from assess_core.slices import ArchiveSlice, IsoWeek
 from assess_core.stores.cassandra_doctor import examine
 from assess_core.stores.cassandra_failed import FailedEvents
 from assess_core.stores.cassandra_maps import doubles, entries, times
-from assess_core.stores.cassandra_requests import chunked, chunks, grouped, together, within
+from assess_core.stores.cassandra_requests import chunked, grouped, together, within
 from assess_core.stores.cassandra_scan import LONG_QUESTION, Scans
 from assess_core.stores.cassandra_schema import require
 from assess_core.stores.cassandra_session import Connection, Refused, Row
@@ -257,8 +258,8 @@ class CassandraHot:
         rows = self._db.execute("SELECT year, week, batch_id FROM {ks}.slices")
         return sorted(ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows)
 
-    def count(self, slice_: ArchiveSlice) -> int:
-        return self._scans.count(slice_)
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        return self._scans.counts(slices)
 
     def examine(self) -> Iterator[Finding]:
         return examine(self._db, self.shards)

@@ -5,8 +5,9 @@ from typing import Final
 
 from cassandra.query import UNSET_VALUE
 
+from assess_core.chunks import chunks
 from assess_core.events import FailedEvent, FailedKey, Reason
-from assess_core.stores.cassandra_requests import chunks, within
+from assess_core.stores.cassandra_requests import within
 from assess_core.stores.cassandra_session import Connection
 from assess_core.stores.cassandra_write_times import of_first
 

@@ -2,10 +2,11 @@
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, BoundStatement, PreparedStatement, Statement
+
+from assess_core.chunks import chunks
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key")
@@ -62,13 +63,6 @@ def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, 
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return groups
-
-
-def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Items in lists of so many, the last one shorter."""
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
 
 
 def chunked(groups: Iterable[Iterable[_Item]], size: int) -> list[list[_Item]]:

@@ -1,11 +1,12 @@
 """Reading slices from Cassandra: shard by shard as Arrow, a page in hand and the next one on its way."""
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
 
+from assess_core.chunks import chunks
 from assess_core.slices import ArchiveSlice
 from assess_core.stores.cassandra_requests import grouped
 from assess_core.stores.cassandra_session import Connection, Page, Row
@@ -16,6 +17,7 @@ _PAGE_BYTES: Final = 16 * 1024 * 1024  # of the longest rows there may be; two p
 _PAGE_ROWS: Final = 1000
 _AHEAD: Final = 16  # shards whose first page is asked for before anybody waits for it
 _SOME_ROWS: Final = 200  # that a count takes instead of counting each shard
+_COUNTED: Final = 256  # slices at once; in memory are the rows that were taken of them
 
 _LARGEST = "SELECT largest FROM {ks}.slices WHERE year = ? AND week = ? AND batch_id = ?"
 _COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
@@ -48,15 +50,20 @@ class Scans:
             return [iter(batches) for batches in self._of_each(slice_, found)]
         return [self._scan(slice_, shard, rows) for shard in self._shards]
 
-    def count(self, slice_: ArchiveSlice) -> int:
-        """How many rows a slice has; to count those of a large one reads them all."""
-        (year, week), batch_id = slice_
-        some = self._db.execute(_SOME, (batch_id, year, week, self._shards))
-        if len(some) < _SOME_ROWS:
-            return len(some)
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        """How many rows each slice has, many asked at once; to count those of a large one reads them all."""
+        some = self._db.prepared(_SOME)
+        found: dict[ArchiveSlice, int] = {}
+        for asked in chunks(slices, _COUNTED):
+            whole = [some.bind((slice_.batch_id, *slice_.week, self._shards)) for slice_ in asked]
+            rows = dict(zip(asked, map(len, self._db.execute_all(whole)), strict=True))
+            found |= {slice_: self._count(slice_) if held == _SOME_ROWS else held for slice_, held in rows.items()}
+        return found
+
+    def _count(self, slice_: ArchiveSlice) -> int:
         count = self._db.prepared(_COUNT)
-        found = self._db.execute_all([count.bind((batch_id, year, week, shard)) for shard in self._shards])
-        return sum(int(rows) for ((rows,),) in found)
+        of_shard = [count.bind((slice_.batch_id, *slice_.week, shard)) for shard in self._shards]
+        return sum(int(rows) for ((rows,),) in self._db.execute_all(of_shard))
 
     def _of_each(self, slice_: ArchiveSlice, rows: Sequence[Row]) -> list[list[pa.RecordBatch]]:
         """The rows of `_SLICE` by shard: each in its order, converted together."""

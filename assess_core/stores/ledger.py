@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.attempts import AttemptKey
-from assess_core.balance import Difference, Logged, LogSheet, Place, SetAside, Sheet, What, chunks
+from assess_core.balance import Difference, Logged, LogSheet, Place, SetAside, Sheet, What
+from assess_core.chunks import chunks
 from assess_core.errors import StoreUnavailable
 from assess_core.lake import Lake, LakeFile
 from assess_core.ports import HotStore

@@ -1,6 +1,7 @@
 """The hot store as plain dictionaries: the specification of the port, and the test double."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -103,8 +104,9 @@ class MemoryHot:
     def slices(self) -> list[ArchiveSlice]:
         return sorted(self._slices)
 
-    def count(self, slice_: ArchiveSlice) -> int:
-        return sum(place[0] == slice_ for place in self._rows)
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        found = Counter(place[0] for place in self._rows)
+        return {slice_: found[slice_] for slice_ in slices}
 
     def examine(self) -> Iterator[Finding]:
         yield Finding(Level.OK, "hot store", "in memory")

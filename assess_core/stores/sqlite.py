@@ -4,13 +4,13 @@ import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 
 from assess_core.attempts import AttemptVersion, RowKey, Version
+from assess_core.chunks import chunks
 from assess_core.events import FailedEvent, FailedKey, Reason
 from assess_core.findings import Finding, Level
 from assess_core.ports import Learner, Position
@@ -107,8 +107,6 @@ _decode_aggregates = msgspec.json.Decoder(dict[str, float]).decode
 _decode_details = msgspec.json.Decoder(list[str]).decode
 _decode_updated = msgspec.json.Decoder(dict[str, int]).decode
 
-_Item = TypeVar("_Item")
-
 
 class SqliteHot:
     """HotStore and Positions at `sqlite:///PATH[?shards=N]` (see `sqlite_schema.parse_url`).
@@ -151,7 +149,7 @@ class SqliteHot:
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         found: dict[str, Learner] = {}
-        for ids in _chunks(user_ids, _CHUNK):
+        for ids in chunks(user_ids, _CHUNK):
             self._read_entries(ids, found)
             self._read_summaries(ids, found)
         return found
@@ -179,7 +177,7 @@ class SqliteHot:
 
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
         wanted, users = set(keys), {key.user_id for key in keys}
-        rows = (row for ids in _chunks(users, _CHUNK) for row in self._of_users(_ACTIVITIES_OF, ids))
+        rows = (row for ids in chunks(users, _CHUNK) for row in self._of_users(_ACTIVITIES_OF, ids))
         activities = (_activity(row) for row in rows)
         return {activity.key: activity for activity in activities if activity.key in wanted}
 
@@ -271,10 +269,8 @@ class SqliteHot:
         rows = self._read("SELECT year, week, batch_id FROM slices ORDER BY year, week, batch_id")
         return [ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows]
 
-    def count(self, slice_: ArchiveSlice) -> int:
-        (year, week), batch_id = slice_
-        [(rows,)] = self._read(_COUNT, (batch_id, year, week))
-        return int(rows)
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        return {slice_: self._read(_COUNT, (slice_.batch_id, *slice_.week))[0][0] for slice_ in slices}
 
     def examine(self) -> Iterator[Finding]:
         found = [str(row[0]) for row in self._read("PRAGMA quick_check(3)")]
@@ -316,7 +312,7 @@ class SqliteHot:
 
     def delete(self, rows: Sequence[RowKey]) -> int:
         deleted = 0
-        for some in _chunks(rows, _DELETE_ROWS):
+        for some in chunks(rows, _DELETE_ROWS):
             values = sorted((*self._place(row), row.received_at) for row in some)
             with self._write() as connection:
                 deleted += connection.executemany(_DELETE, values).rowcount
@@ -346,12 +342,6 @@ class SqliteHot:
         values = [(topic, position.line, position.byte) for topic, position in positions.items()]
         with self._write() as connection:
             connection.executemany(_COMMIT, values)
-
-
-def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
 
 
 def _batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:

@@ -75,7 +75,7 @@ def reports(stores: Stores) -> list[bytes]:
 
 
 def hot_rows(stores: Stores) -> int:
-    return sum(stores.hot.count(slice_) for slice_ in stores.hot.slices())
+    return sum(stores.hot.counts(stores.hot.slices()).values())
 
 
 def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lake: DeltaLake) -> None:

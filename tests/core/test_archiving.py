@@ -78,7 +78,7 @@ def test_archive_deletes_nothing_from_the_hot_store(stores: Stores) -> None:
 
     archive([W5], stores, NOW)
 
-    assert stores.hot.count(W5) == 5
+    assert stores.hot.counts([W5]) == {W5: 5}
 
 
 def test_archive_repeated_appends_nothing_and_says_nothing_new(stores: Stores) -> None:

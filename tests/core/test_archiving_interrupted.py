@@ -91,14 +91,14 @@ def test_a_round_killed_anywhere_loses_nothing_and_the_next_one_ends_it(tmp_path
     assert held(stores.lake) == copies_of(all_versions())
     assert [view.status for view in slice_views(stores, NOW, DAY, None)] == ["cleared"] * 2
     assert all(view.cleared_at for view in slice_views(stores, NOW, DAY, None))
-    assert not any(map(stores.hot.count, stores.hot.slices()))
+    assert not any(stores.hot.counts(stores.hot.slices()).values())
 
 
 def test_the_kill_points_are_all_there_are(tmp_path: Path) -> None:
     stores, fuse = run_until_killed(tmp_path, NEVER)
 
     assert fuse.calls == KILL_POINTS
-    assert not any(map(stores.hot.count, stores.hot.slices()))
+    assert not any(stores.hot.counts(stores.hot.slices()).values())
 
 
 def test_a_hot_store_that_fails_in_the_middle_is_named_and_nothing_is_written(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_clear_killed_while_it_deletes_is_ended_by_the_next(stores: Stores, tm
     process = worker(tmp_path, "die while deleting")
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
-    remaining = sum(map(stores.hot.count, stores.hot.slices()))
+    remaining = sum(stores.hot.counts(stores.hot.slices()).values())
     assert 0 < remaining < len(all_versions())
     assert Action.CLEARED not in {entry.action for entry in stores.lake.manifest()}
 

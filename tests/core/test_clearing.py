@@ -34,8 +34,8 @@ def test_clear_deletes_what_was_verified(stores: Stores) -> None:
     done = clear([W5], stores, NOW)
 
     assert (done[W5].cleared, done[W5].left, done[W5].refused) == (5, 0, None)
-    assert stores.hot.count(W5) == 0
-    assert stores.hot.count(other.slice) == 1
+    assert stores.hot.counts([W5]) == {W5: 0}
+    assert stores.hot.counts([other.slice]) == {other.slice: 1}
     [entry] = [entry for entry in stores.lake.manifest() if entry.action is Action.CLEARED]
     assert (entry.cleared, entry.left) == (5, 0)
 
@@ -66,7 +66,7 @@ def test_an_earlier_receipt_of_a_verified_version_survives_until_it_is_archived(
     assert stores.hot.get([earlier.row_key]) == [earlier]
 
     assert put_away(stores) == 1
-    assert stores.hot.count(W5) == 0
+    assert stores.hot.counts([W5]) == {W5: 0}
 
 
 def test_what_is_not_verified_is_not_cleared(stores: Stores) -> None:
@@ -78,7 +78,7 @@ def test_what_is_not_verified_is_not_cleared(stores: Stores) -> None:
 
     assert refused.refused == "b1|2024-W05: what was archived last is not verified; verify it first"
     assert (refused.cleared, refused.left) == (0, 5)
-    assert stores.hot.count(W5) == 5
+    assert stores.hot.counts([W5]) == {W5: 5}
 
 
 def test_what_was_archived_after_the_verification_must_be_verified_too(stores: Stores) -> None:
@@ -89,7 +89,7 @@ def test_what_was_archived_after_the_verification_must_be_verified_too(stores: S
     archive([W5], stores, LATER)
 
     assert clear([W5], stores, LATER)[W5].refused is not None
-    assert stores.hot.count(W5) == 6
+    assert stores.hot.counts([W5]) == {W5: 6}
 
     verify([W5], stores, LATER)
     assert clear([W5], stores, LATER)[W5].cleared == 6
@@ -117,7 +117,7 @@ def test_a_dry_run_says_what_clear_would_do_and_does_nothing(stores: Stores) -> 
     dry = clear([W5], stores, NOW, dry_run=True)
 
     assert (dry[W5].cleared, dry[W5].left) == (5, 1)
-    assert stores.hot.count(W5) == 6
+    assert stores.hot.counts([W5]) == {W5: 6}
     assert stores.lake.manifest() == before
     assert clear([W5], stores, NOW) == dry
 
@@ -138,11 +138,11 @@ def test_a_cleared_row_that_a_zombie_writes_again_is_cleared_again(stores: Store
     put_away(stores)
     keep(stores.hot, five_versions()[:2])
 
-    came_back = stores.hot.count(W5)
+    came_back = stores.hot.counts([W5])[W5]
     assert put_away(stores) == came_back
     assert came_back in (0, 2)  # Cassandra's mark of the deleted row hides it, as long as there is one
 
-    assert stores.hot.count(W5) == 0
+    assert stores.hot.counts([W5]) == {W5: 0}
     assert held(stores.lake) == copies_of(five_versions())
 
 
@@ -155,7 +155,7 @@ def test_a_replay_of_everything_after_clear_brings_nothing_back(stores: Stores) 
     folded = take(stores, *messages)
 
     assert (folded.stored, folded.repeated) == (0, 12)
-    assert sum(map(stores.hot.count, stores.hot.slices())) == 0
+    assert sum(stores.hot.counts(stores.hot.slices()).values()) == 0
     assert put_away(stores) == 0
     assert held(stores.lake) == before
 

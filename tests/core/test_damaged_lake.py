@@ -48,11 +48,11 @@ def rows_of(path: Path) -> pa.Table:
 def problems(stores: Stores) -> dict[ArchiveSlice, str | None]:
     """What verify says; and that clear refuses just these slices, whether or not they were verified before."""
     found = {slice_: verified.problem for slice_, verified in verify([W5, B2, W6], stores, NOW).items()}
-    before = {slice_: stores.hot.count(slice_) for slice_ in found}
+    before = stores.hot.counts(found)
     cleared = clear([W5, B2, W6], stores, NOW)
     for slice_, problem in found.items():
         assert (cleared[slice_].refused is None) == (problem is None)
-        assert stores.hot.count(slice_) == (before[slice_] if problem else 0)
+        assert stores.hot.counts([slice_]) == {slice_: before[slice_] if problem else 0}
     return found
 
 
@@ -100,7 +100,7 @@ def test_damage_after_the_verification_is_noticed_by_clear(stores: Stores) -> No
     assert refused == (
         f"b1|2024-W05: the bytes of {path.name} are not those that were written; restore the file from a backup"
     )
-    assert stores.hot.count(W5) == 5
+    assert stores.hot.counts([W5]) == {W5: 5}
 
 
 def test_a_row_that_was_changed_is_named_by_its_attempt_and_the_file_it_is_in(stores: Stores) -> None:
@@ -238,7 +238,7 @@ def test_a_manifest_that_was_changed_is_named_and_nothing_is_cleared_by_it(store
     assert problem is not None
     assert "the manifest was changed: entry " in problem
     assert clear([W5], stores, NOW)[W5].refused is not None
-    assert stores.hot.count(W5) == 5
+    assert stores.hot.counts([W5]) == {W5: 5}
 
 
 def entries_of(stores: Stores, slice_: ArchiveSlice) -> list[ManifestEntry]:

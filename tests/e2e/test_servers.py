@@ -110,7 +110,7 @@ def test_two_streams_on_four_partitions_killed_in_turn_leave_the_oracles_tables(
     hot = CassandraHot(assess.settings.hot_store)
 
     def rows() -> int:
-        return sum(map(hot.count, hot.slices()))
+        return sum(hot.counts(hot.slices()).values())
 
     def more_than(stored: int) -> bool:
         return rows() > stored

@@ -266,16 +266,27 @@ def test_a_slice_is_read_whole_whether_or_not_it_fits_a_page(cassandra_hot: Cass
     cassandra_hot.add_rows(stored)
 
     assert sorted(row.key for row in rows_of(cassandra_hot)) == sorted(row.key for row in stored)
-    assert cassandra_hot.count(SLICE) == rows
+    assert cassandra_hot.counts([SLICE]) == {SLICE: rows}
 
 
 def test_a_small_slice_takes_one_look(cassandra_hot: CassandraHot, cassandra_url: str) -> None:
     folded(cassandra_hot, *(accepted(event(user=f"u{number}"), offset=number) for number in range(20)))
 
     with recorded(f"{cassandra_url}/any") as requests:
-        assert len(rows_of(cassandra_hot)) == cassandra_hot.count(SLICE) == 20
+        assert (len(rows_of(cassandra_hot)), cassandra_hot.counts([SLICE])) == (20, {SLICE: 20})
 
     assert len(requests) == 3  # how long its rows are, all of them, how many
+
+
+def test_many_slices_are_counted_together_a_large_one_among_them(cassandra_hot: CassandraHot) -> None:
+    small = [version(batch_id=f"b{number}") for number in range(2, 300)]
+    large = [version(user_id=f"u{number}") for number in range(250)]
+    none = ArchiveSlice.of("b300", RECEIVED)
+    cassandra_hot.add_rows([*small, *large])
+
+    asked = [none, *(row.slice for row in small), SLICE]
+
+    assert cassandra_hot.counts(asked) == {none: 0} | dict.fromkeys((row.slice for row in small), 1) | {SLICE: 250}
 
 
 def test_ids_of_a_thousand_bytes_are_stored(cassandra_hot: CassandraHot) -> None:
@@ -297,7 +308,7 @@ def test_threads_share_a_store(cassandra_hot: CassandraHot) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(8)))
 
-    assert cassandra_hot.count(SLICE) == 400
+    assert cassandra_hot.counts([SLICE]) == {SLICE: 400}
     assert all(derived_is_right(cassandra_hot, f"u{number}") for number in range(8))
 
 
@@ -315,7 +326,7 @@ def test_a_child_of_fork_uses_connections_of_its_own(cassandra_hot: CassandraHot
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
-    assert cassandra_hot.count(SLICE) == 2
+    assert cassandra_hot.counts([SLICE]) == {SLICE: 2}
 
 
 # --- what it says of itself ---

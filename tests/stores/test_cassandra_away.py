@@ -50,7 +50,7 @@ def test_a_server_that_hangs_is_named_nothing_is_set_aside_and_the_store_goes_on
         own.resume("cassandra-1")
 
     fold_when_it_is_back(hot, "meanwhile")
-    assert hot.count(SLICE) == 2
+    assert hot.counts([SLICE]) == {SLICE: 2}
     assert list(hot.failed()) == []
 
 
@@ -59,7 +59,7 @@ def test_a_server_that_dies_loses_nothing_that_was_acknowledged_when_it_syncs_an
 ) -> None:
     hot = CassandraHot(url)
     hot.add_rows([version(attempt_id="kept")])
-    before = hot.count(SLICE)
+    before = hot.counts([SLICE])[SLICE]
     own.nodetool("flush")
     own.kill("cassandra-1")
     with pytest.raises(StoreUnavailable, match="nothing acknowledged is lost"):
@@ -69,7 +69,7 @@ def test_a_server_that_dies_loses_nothing_that_was_acknowledged_when_it_syncs_an
     own.up()
 
     fold_when_it_is_back(hot, "after")
-    assert hot.count(SLICE) == before + 1
+    assert hot.counts([SLICE]) == {SLICE: before + 1}
 
 
 def test_a_store_that_is_opened_while_its_server_is_away_says_so() -> None:

@@ -53,7 +53,7 @@ def test_an_empty_store_is_empty_everywhere(hot: Hot) -> None:
     assert hot.activities([ACTIVITY]) == {}
     assert hot.activities([]) == {}
     assert hot.slices() == []
-    assert hot.count(SLICE) == 0
+    assert hot.counts([SLICE]) == {SLICE: 0}
     assert rows_of(hot) == []
     assert hot.get([row.row_key]) == []
     assert hot.delete([row.row_key]) == 0
@@ -221,6 +221,7 @@ def test_receipts_of_a_version_in_two_weeks_are_two_copies(hot: Hot) -> None:
 
     assert rows_of(hot) == [first]
     assert rows_of(hot, again.slice) == [again]
+    assert hot.counts([again.slice, SLICE]) == {again.slice: 1, SLICE: 1}
 
 
 @pytest.mark.parametrize("order", list(permutations([0, 1000, DAY])))
@@ -229,7 +230,7 @@ def test_of_several_receipts_in_one_slice_the_earliest_row_stays(hot: Hot, order
         put(hot, received(version(), RECEIVED + late))
 
     assert rows_of(hot) == [received(version(), RECEIVED)]
-    assert hot.count(SLICE) == 1
+    assert hot.counts([SLICE]) == {SLICE: 1}
 
 
 def test_a_learner_lies_in_one_shard_and_every_row_in_one(hot: Hot) -> None:
@@ -257,7 +258,7 @@ def test_a_shard_is_read_in_order_by_learner_course_assessment_attempt_and_clock
     for shard in hot.scan(SLICE):
         found = [row for batch in shard for row in from_batch(batch)]
         assert found == sorted(found, key=lambda row: (row.key, row.version))
-    assert hot.count(SLICE) == len(rows)
+    assert hot.counts([SLICE]) == {SLICE: len(rows)}
 
 
 def test_rows_come_in_batches_of_bounded_size_and_in_the_declared_shape(hot: Hot) -> None:
@@ -281,7 +282,7 @@ def test_versions_of_one_attempt_at_one_clock_are_all_read_however_many(hot: Hot
 def test_other_slices_are_not_read(hot: Hot) -> None:
     put(hot, version(), version(batch_id="b2"), version(received=RECEIVED + WEEK), version(batch_id="b"))
 
-    assert len(rows_of(hot)) == hot.count(SLICE) == 1
+    assert (len(rows_of(hot)), hot.counts([SLICE])) == (1, {SLICE: 1})
 
 
 def test_text_and_numbers_come_back_as_they_were(hot: Hot) -> None:
@@ -372,7 +373,7 @@ def test_deleting_again_deletes_nothing(hot: Hot) -> None:
 
     assert hot.delete([row.row_key for row in rows[:20]]) == 20
     assert hot.delete([row.row_key for row in rows]) == 10
-    assert hot.count(SLICE) == 0
+    assert hot.counts([SLICE]) == {SLICE: 0}
 
 
 # --- everything, for tables and audits ---

@@ -179,7 +179,7 @@ def tables(hot: SqliteHot | MemoryHot) -> tuple[object, ...]:
     return (
         [(user_id, sorted(learner.entries), learner.summaries) for user_id, learner in hot.all_learners()],
         list(hot.all_activities()),
-        {slice_: hot.count(slice_) for slice_ in hot.slices()},
+        hot.counts(hot.slices()),
     )
 
 
@@ -192,7 +192,7 @@ def test_threads_share_a_store(path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(8)))
 
-    assert hot.count(SLICE) == 400
+    assert hot.counts([SLICE]) == {SLICE: 400}
 
 
 def test_a_scan_may_go_on_in_another_thread(path: Path) -> None:
@@ -278,7 +278,7 @@ def test_a_store_that_may_not_be_written_says_so_and_can_be_read(folder: Path) -
 
     with no_right_to_write(folder):
         theirs = SqliteHot(at(folder / "hot.sqlite"))
-        assert theirs.count(SLICE) == 1
+        assert theirs.counts([SLICE]) == {SLICE: 1}
         with pytest.raises(StoreUnavailable, match="it may not be written; let this user write the file and its fold"):
             theirs.add_rows([version()])
 
@@ -304,7 +304,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(path: Path, monkeypatch
         with pytest.raises(StoreUnavailable, match="there is no room left; free some space and run again; nothing ack"):
             fold(second, hot, Checks(NoFacts()))
 
-    assert SqliteHot(at(path)).count(SLICE) == 20
+    assert SqliteHot(at(path)).counts([SLICE]) == {SLICE: 20}
     alone = MemoryHot()
     again = SqliteHot(at(path))
     for batch in (first, second):
@@ -355,11 +355,11 @@ def test_a_store_that_stays_locked_says_so(path: Path, monkeypatch: pytest.Monke
 
     with pytest.raises(StoreUnavailable, match="another process has kept it locked for 30 s; run again"):
         hot.add_rows([version()])
-    assert hot.count(SLICE) == 0  # readers do not wait
+    assert hot.counts([SLICE]) == {SLICE: 0}  # readers do not wait
 
     other.close()
     hot.add_rows([version()])
-    assert hot.count(SLICE) == 1
+    assert hot.counts([SLICE]) == {SLICE: 1}
 
 
 def test_a_damaged_file_says_what_to_do(path: Path) -> None:

@@ -269,7 +269,7 @@ def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path
     mover.join()
 
     assert mover.exitcode == 0
-    assert sum(hot.count(slice_) for slice_ in hot.slices()) == 0
+    assert sum(hot.counts(hot.slices()).values()) == 0
     assert all(hashes_ == everything for hashes_ in seen)
 
 

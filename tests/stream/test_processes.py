@@ -55,7 +55,7 @@ class Writing:
 
     @staticmethod
     def _rows(hot: SqliteHot) -> int:
-        return sum(map(hot.count, hot.slices()))
+        return sum(hot.counts(hot.slices()).values())
 
 
 def test_kills_at_any_moment_change_nothing(settings: Settings, log: Path, hot: SqliteHot) -> None:

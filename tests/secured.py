@@ -1,6 +1,7 @@
 """Servers that speak TLS and ask who comes: those of `deploy/local/servers`, with some settings more."""
 
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
 from assess_core.stores.cassandra_schema import CassandraSchema
 from assess_core.stores.cassandra_session import session
@@ -79,6 +81,19 @@ def certificates(folder: Path, *hosts: str) -> Certificates:
     run("server.p12", "-genkeypair -alias server -keyalg EC -dname CN=server -signer ca -validity 2 -ext", names)
     run("server.p12", "-delete -alias ca")  # a server shows any key that it finds
     return Certificates(folder / "server.p12", ca, other)
+
+
+def tls_of(made: Certificates) -> ssl.SSLContext:
+    """For a server in Python that shows this certificate."""
+    held = pkcs12.load_pkcs12(made.keystore.read_bytes(), _STORE_PASSWORD.encode())
+    assert held.key is not None
+    assert held.cert is not None
+    pem = made.keystore.with_suffix(".pem")
+    private = held.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(private + held.cert.certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
 
 
 class Secured(NamedTuple):

@@ -139,15 +139,16 @@ class Access:
         duck.execute(f"LOAD {literal(str(self.extension()))}")
         duck.execute(
             f"""
-            SET http_timeout = {_ANSWER}; SET http_retries = {found.attempts - 1};
-            SET http_retry_wait_ms = {_WAIT}; SET http_retry_backoff = 2;
+            -- GLOBAL: of a connection's own settings its cursors know nothing
+            SET GLOBAL http_timeout = {_ANSWER}; SET GLOBAL http_retries = {found.attempts - 1};
+            SET GLOBAL http_retry_wait_ms = {_WAIT}; SET GLOBAL http_retry_backoff = 2;
             -- no name is a pattern; and files never change: one HEAD each, not one a query
-            SET s3_url_compatibility_mode = true;
-            SET enable_http_metadata_cache = true; SET validate_external_file_cache = 'NO_VALIDATION';
+            SET GLOBAL s3_url_compatibility_mode = true;
+            SET GLOBAL enable_http_metadata_cache = true; SET GLOBAL validate_external_file_cache = 'NO_VALIDATION';
             """
         )
         if authority := found.session.get_config_variable("ca_bundle"):
-            duck.execute(f"SET ca_cert_file = {literal(authority)}")
+            duck.execute(f"SET GLOBAL ca_cert_file = {literal(authority)}")
         duck.execute(f"CREATE SECRET (TYPE s3, {given}, USE_SSL {scheme == 'https'})")
 
     def extension(self) -> Path:

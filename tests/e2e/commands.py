@@ -19,7 +19,8 @@ _ONE_AFTER_THE_OTHER: Final = """
 import json, sys
 from assess_core.cli import main
 for words in json.loads(sys.argv[1]):
-    main(words, standalone_mode=False)
+    if code := main(words, standalone_mode=False):
+        sys.exit(code)
 """
 LATER: Final = ("--closed", "--as-of", "2099-01-01")
 """Every slice that there is."""
@@ -88,6 +89,7 @@ class Commands:
             region_name=self.env["AWS_REGION"],
             aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+            verify=self.env.get("AWS_CA_BUNDLE"),
         )
         found: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
         return found

@@ -1,4 +1,4 @@
-"""Cassandra and Kafka with TLS and passwords: what leads in, and what is said to whoever is kept out."""
+"""Servers with TLS and passwords: what leads in, and what is said to whoever is kept out."""
 
 import logging
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pytest
 from deltalake import DeltaTable
@@ -22,7 +23,9 @@ from assess_core.stores.s3 import Bucket
 from assess_core.stores.s3_access import Access
 from tests.e2e.commands import Commands
 from tests.factories import accepted, event
-from tests.secured import PASSWORD, USER, Secured, secured_servers
+from tests.secured import PASSWORD, USER, Secured, certificates, secured_servers, tls_of
+from tests.servers import S3
+from tests.tls_way import tls_before
 
 WRONG: Final = "n0t/this:one"
 
@@ -168,6 +171,24 @@ def test_whoever_kafka_keeps_out_is_told_what_to_set(
 
 
 # --- S3 ---
+
+
+def test_over_tls_a_bucket_holds_the_lake_and_reports_stay_as_they_were(s3: S3, tmp_path: Path) -> None:
+    made = certificates(tmp_path, "127.0.0.1")
+    with tls_before(s3.env["AWS_ENDPOINT_URL"], tls_of(made)) as endpoint:
+        root, signer = f"{s3.root}/{uuid4().hex}", str(made.ca)
+        env = {"AWS_ENDPOINT_URL": endpoint, "AWS_CA_BUNDLE": signer, "SSL_CERT_FILE": signer}
+        places = {"ASSESS_LAKE": f"{root}/lake", "ASSESS_EXHAUSTS": f"{root}/exhausts"}
+        assess = Commands(tmp_path, {**s3.env, **env, **places})
+        assess.run("sample-events", "--events", "200", "--output", "events.jsonl")
+        assess.run("ingest", "events.jsonl")
+        batches = sorted({row["batch_id"] for row in assess.table("attempts")})[:2]
+        before = assess.reports(batches)
+
+        assess.put_away()
+
+        assert assess.table("attempts", "--tier", "hot") == []
+        assert assess.reports(batches) == before
 
 
 def test_a_bucket_whose_signer_is_not_known_is_named_by_each_of_those_who_ask_it(

@@ -114,13 +114,17 @@ def test_a_server_of_ones_own_is_asked_by_path(chain: Chain) -> None:
 
 
 def told(access: Access) -> tuple[dict[str, str], int]:
-    """What DuckDB's secret says, and how often it tries again."""
+    """What DuckDB's secret says, and how often it tries again: as a cursor of the connection knows it."""
     with connect() as duck:
         access.attach(duck)
-        [(text, retries, loaded)] = duck.execute(
-            "SELECT secret_string, current_setting('http_retries'), e.install_path "
-            "FROM duckdb_secrets(), duckdb_extensions() e WHERE extension_name = 'httpfs' AND loaded"
-        ).fetchall()
+        [(text, retries, loaded)] = (
+            duck.cursor()
+            .execute(
+                "SELECT secret_string, current_setting('http_retries'), e.install_path "
+                "FROM duckdb_secrets(), duckdb_extensions() e WHERE extension_name = 'httpfs' AND loaded"
+            )
+            .fetchall()
+        )
     assert loaded in ("", str(access.extension()))  # from the package, and nowhere else
     return dict(part.split("=", 1) for part in text.split(";")), retries
 

@@ -110,6 +110,10 @@ def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = (
         return BadSettings(f"ASSESS_LOG: {url.without_secrets(refused.str())} ({kind(refused)}); {do}")
     if error.name() in MISSING:
         return BadSettings(f"ASSESS_LOG: Kafka at {url.brokers} has no such topic; type: assess doctor")
+    if error.name() in _SOON:
+        return StoreUnavailable(
+            f"Kafka at {url.brokers} has no coordinator of the group yet; try again in some seconds"
+        )
     if error.name() == "_FATAL":
         return StoreUnavailable(f"Kafka's client gave up: {url.without_secrets(error.str())}; start the process again")
     causes = [each.str() for each in heard if not each.name().startswith("_ALL_BROKERS")]

@@ -4,9 +4,13 @@ import multiprocessing
 import time
 from pathlib import Path
 
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
+from assess_core.errors import StoreUnavailable
 from assess_core.stores.kafka import KafkaLog
+from assess_core.stores.kafka_client import translated
+from assess_core.stores.kafka_url import KafkaUrl
 from tests.kafka_topics import PATIENCE
 from tests.servers import instance
 
@@ -36,3 +40,10 @@ def test_a_broker_that_is_not_the_coordinator_any_more_is_asked_again(tmp_path: 
         asking.start()
         asking.join()
     assert asking.exitcode == 0, "it ended by a signal" if (asking.exitcode or 0) < 0 else "it raised"
+
+
+def test_whoever_waited_for_a_coordinator_in_vain_is_told_to_try_again() -> None:
+    said = translated(KafkaError(KafkaError.NOT_COORDINATOR), KafkaUrl.parse("kafka://b1:9092/assess?group=g"))
+
+    assert isinstance(said, StoreUnavailable)
+    assert str(said) == "Kafka at b1:9092 has no coordinator of the group yet; try again in some seconds"

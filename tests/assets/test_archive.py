@@ -178,6 +178,28 @@ def test_of_several_files_of_a_week_the_damaged_one_is_named(dagster: Dagster, s
     assert whole.is_file()
 
 
+def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_mended(
+    dagster: Dagster, slices: list[str]
+) -> None:
+    dagster.materialize("archived_attempts", slices[0], slices[-1])
+    damaged = file_of(dagster, slices[0])
+    whole = damaged.read_bytes()
+    raise_scores(damaged)
+    dagster.materialize("archived_attempts", slices[0])
+
+    [of_another] = dagster.materialize("archived_attempts", slices[-1]).get_asset_check_evaluations()
+    damaged.write_bytes(whole)
+    [mended] = dagster.materialize("archived_attempts", slices[0]).get_asset_check_evaluations()
+
+    assert not of_another.passed
+    assert (of_another.metadata["failed"].value, of_another.metadata["failed before"].value) == (0, 1)
+    assert str(of_another.description).startswith(
+        f"0 of 1 slices failed; 1 that an older run found damaged are not mended, e.g. {slices[0]}: "
+    )
+    assert of_another.metadata["files to restore"].value == str(damaged)
+    assert mended.passed
+
+
 def test_a_slice_that_failed_says_so_on_its_own_page(dagster: Dagster, slices: list[str]) -> None:
     dagster.materialize("archived_attempts", slices[0], slices[-1])
     raise_scores(file_of(dagster, slices[0]))

@@ -207,7 +207,10 @@ class Cluster:
 
 def _positions(member: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
     """What a group committed. Raises `KafkaException` for the first partition that the broker says an error of."""
-    found = member.committed(asked, timeout=TIMEOUT)
+    try:
+        found = member.committed(asked, timeout=TIMEOUT)
+    finally:
+        member.poll(0)  # calls `heard`
     for each in found:
         if each.error is not None:
             raise KafkaException(each.error)

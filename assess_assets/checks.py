@@ -31,9 +31,9 @@ def verification_result(verified: Mapping[ArchiveSlice, Verified], lake: Lake) -
     """
     failed = {slice_: found.problem for slice_, found in verified.items() if found.problem}
     before = {
-        slice_: record.failed.problem or ""
+        slice_: record.failure or ""
         for slice_, record in by_slice(lake.manifest()).items()
-        if record.failed and record.has_failed and slice_ not in verified
+        if record.has_failed and slice_ not in verified
     }
     metadata: dict[str, dg.MetadataValue] = {
         "verified": dg.MetadataValue.int(len(verified) - len(failed)),

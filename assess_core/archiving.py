@@ -208,8 +208,8 @@ def _verify(
                 left = copies.compare(hot).left if hot else {}
         except VerifyFailed as error:  # of a file that cannot be read nobody knows which slices it holds
             found = unreadable(group, error)
-        known = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
-        held = hot.counts(slice_ for slice_ in group if slice_ not in known) if hot else {}
+        in_lake = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
+        held = hot.counts(slice_ for slice_ in group if slice_ not in in_lake) if hot else {}
         done |= {
             slice_: Verified(
                 found.problems.get(slice_),
@@ -218,7 +218,7 @@ def _verify(
                 left.get(slice_, 0) if hot else None,
             )
             for slice_ in group
-            if slice_ in known or held.get(slice_)
+            if slice_ in in_lake or held.get(slice_)
         }
         lake.record(list(outcomes(group, manifest, found, pinned.version, now)))
         advance(len(group))
@@ -248,9 +248,9 @@ def clear(
         verified = [slice_ for slice_, record in records.items() if record and record.is_verified]
         held = stores.hot.counts(slice_ for slice_ in group if slice_ not in verified)
         done |= {
-            slice_: Cleared(0, rows, f"{slice_}: {_not_verified(record)}")
+            slice_: Cleared(0, rows, f"{slice_}: {_not_verified(records[slice_])}")
             for slice_, rows in held.items()
-            if (record := records[slice_]) or rows
+            if records[slice_] or rows
         }
         if verified:
             done |= _clear_verified(verified, manifest, stores, now, dry_run)
@@ -261,8 +261,8 @@ def clear(
 def _not_verified(record: SliceRecord | None) -> str:
     if record is None or record.archived is None:
         return "it was not archived; archive and verify it first"
-    if record.failed and record.has_failed:
-        return f"its last verification failed; mend that and verify it again ({record.failed.problem})"
+    if record.has_failed:
+        return f"its last verification failed; mend that and verify it again ({record.failure})"
     return "what was archived last is not verified; verify it first"
 
 

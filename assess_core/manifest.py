@@ -173,6 +173,11 @@ class SliceRecord(NamedTuple):
         return self.failed is not None and _number(self.failed) > _number(self.verified)
 
     @property
+    def failure(self) -> str | None:
+        """What the newest verification found; None where it did not fail."""
+        return self.failed.problem if self.failed and self.has_failed else None
+
+    @property
     def is_clearing(self) -> bool:
         """Whether a clear began and nothing was said since: it is under way, or was killed."""
         others = (self.archived, self.verified, self.failed, self.cleared)

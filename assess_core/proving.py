@@ -80,7 +80,7 @@ def outcomes(
         if why is None:
             if not (record.is_verified and says(record.verified, contents, files)):
                 yield verified
-        elif not (record.has_failed and record.failed and record.failed.problem == why):
+        elif record.failure != why:
             yield msgspec.structs.replace(verified, action=Action.FAILED, problem=why)
 
 

@@ -71,8 +71,8 @@ def _status(hot_rows: int, record: SliceRecord, open_: str | None) -> SliceStatu
 
 
 def _note(hot_rows: int, record: SliceRecord, open_: str | None) -> str | None:
-    if record.failed is not None and record.has_failed:
-        return record.failed.problem
+    if record.has_failed:
+        return record.failure
     if record.is_clearing:
         return "a clear began and has not ended: if none is running, clear again"
     if record.archived is None:

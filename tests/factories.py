@@ -75,7 +75,12 @@ def failed_event(
 
 
 def wire_answer(
-    id: object = "q1", score: object = 1.0, maxscore: object = 2.0, ets: object = ATTEMPTED, duration: object = 3
+    id: object = "q1",
+    score: object = 1.0,
+    maxscore: object = 2.0,
+    ets: object = ATTEMPTED,
+    duration: object = 3,
+    title: object = "What is the capital of Assam?",
 ) -> dict[str, object]:
     """One answer as a player sends it."""
     return {
@@ -90,7 +95,7 @@ def wire_answer(
                 "id": id,
                 "maxscore": maxscore,
                 "type": "mcq",
-                "title": "What is the capital of Assam?",
+                "title": title,
                 "params": [{"1": '{"text":"Dispur"}'}, {"answer": '{"correct":["1"]}'}],
             },
         },

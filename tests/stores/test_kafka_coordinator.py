@@ -17,11 +17,11 @@ from tests.servers import instance
 _ANSWERED = 20
 
 
-def ask_while_the_coordinator_goes(url: str, brokers: str) -> None:
+def ask_while_the_coordinator_goes(url: str) -> None:
     """In a process of its own: librdkafka used to end it."""
     log = KafkaLog(url)
     log.lag()
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = AdminClient({"bootstrap.servers": KafkaUrl.parse(url).brokers})
     for _ in range(3):
         # the groups' positions are kept in this topic: without it the broker is no group's coordinator
         admin.delete_topics(["__consumer_offsets"])["__consumer_offsets"].result(PATIENCE)
@@ -32,10 +32,8 @@ def ask_while_the_coordinator_goes(url: str, brokers: str) -> None:
 
 def test_a_broker_that_is_not_the_coordinator_any_more_is_asked_again(tmp_path: Path) -> None:
     with instance(tmp_path / "servers", "kafka") as own:
-        url = own.env["ASSESS_LOG"]
-        brokers = url.removeprefix("kafka://").partition("/")[0]
         asking = multiprocessing.get_context("spawn").Process(
-            target=ask_while_the_coordinator_goes, args=(url, brokers)
+            target=ask_while_the_coordinator_goes, args=(own.env["ASSESS_LOG"],)
         )
         asking.start()
         asking.join()

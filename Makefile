@@ -10,7 +10,7 @@ BIN := .venv/bin
 SETUP := .venv/.setup
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
-CHECKED := assess_core stream assess_assets graphql_api deploy tests benchmarks
+CHECKED := assess_core assess_cli stream assess_assets graphql_api deploy tests benchmarks
 N := 100
 SEED := 1
 STORES := embedded

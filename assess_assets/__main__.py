@@ -11,13 +11,13 @@ from assess_assets.automation import SLICES_IN_PASSING, needs_archive, needs_cle
 from assess_assets.backfill import Dagster
 from assess_assets.registration import Range, ranges
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import slice_views
 from assess_core.errors import AssessError, BadSlice
+from assess_core.usecases.archiving import slice_views
 
 _PAUSE = 5.0  # seconds between two looks at a backfill
 
 
-def main(arguments: Sequence[str], say: Callable[[str], None], lakehouse: Lakehouse | None = None) -> int:
+def main(arguments: Sequence[str], notify: Callable[[str], None], lakehouse: Lakehouse | None = None) -> int:
     """Ask for one backfill; returns the exit code."""
     parser = argparse.ArgumentParser(prog="assess backfill")
     parser.add_argument("--dagster", default="http://127.0.0.1:3000")
@@ -26,29 +26,29 @@ def main(arguments: Sequence[str], say: Callable[[str], None], lakehouse: Lakeho
     parser.add_argument("last", nargs="?")
     asked = parser.parse_args(arguments)
     try:
-        return _backfill(asked, say, lakehouse or Lakehouse())
+        return _backfill(asked, notify, lakehouse or Lakehouse())
     except AssessError as error:
-        say(f"assess: {error}")
+        notify(f"assess: {error}")
         return error.exit_code
     except dg.Failure as error:  # what a lakehouse makes of an error that nothing but a person mends
-        say(f"assess: {error.description}")
+        notify(f"assess: {error.description}")
         return error.__cause__.exit_code if isinstance(error.__cause__, AssessError) else 1
 
 
-def _backfill(asked: argparse.Namespace, say: Callable[[str], None], lakehouse: Lakehouse) -> int:
+def _backfill(asked: argparse.Namespace, notify: Callable[[str], None], lakehouse: Lakehouse) -> int:
     dagster = Dagster(asked.dagster)
     registered = dagster.registered()
     wanted = chosen(registered, asked.first, asked.last) if asked.first else needed(registered, lakehouse)
     if not wanted:
-        say("no registered slice needs anything; the sensor register_slices_and_batches registers what is closed")
+        notify("no registered slice needs anything; the sensor register_slices_and_batches registers what is closed")
         return 0
     slices = sum(len(each.keys(registered)) for each in wanted)
     backfill = dagster.backfill(wanted, f"archive, verify and clear {slices} slices")
-    say(f"asked for {slices} slices: {dagster.url}/runs/b/{backfill}")
+    notify(f"asked for {slices} slices: {dagster.url}/runs/b/{backfill}")
     while asked.wait:
         state = dagster.state(backfill)
         if state.has_ended:
-            say(f"{state.status}: {state.done} of {state.targeted} done, {state.failed} failed")
+            notify(f"{state.status}: {state.done} of {state.targeted} done, {state.failed} failed")
             return 0 if state.succeeded else 1
         time.sleep(_PAUSE)
     return 0

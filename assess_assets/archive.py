@@ -10,10 +10,10 @@ from assess_assets.columns import ATTEMPTS
 from assess_assets.outcomes import NOTHING, conclude, of_slices
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import archive, clear, require_closed, require_known, verify
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
-from assess_core.lake import Lake
-from assess_core.slices import ArchiveSlice
+from assess_core.ports.lake import Lake
+from assess_core.usecases.archiving import archive, clear, require_closed, require_known, verify
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)

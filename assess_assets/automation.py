@@ -8,7 +8,7 @@ import dagster as dg
 from assess_assets.partitions import archive_slices
 from assess_assets.registration import ranges
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import SliceStatus, SliceView, slice_views
+from assess_core.usecases.archiving import SliceStatus, SliceView, slice_views
 
 SLICES_IN_PASSING = 300  # that need nothing cost 47 ms each: as much as another run, 15 s
 _LOOK: Final = 60  # seconds between two looks at the clock; each lists all keys: 0.4 s for 25,000, 1.5 s for 100,000

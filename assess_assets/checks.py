@@ -8,10 +8,10 @@ import dagster as dg
 
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, table
 from assess_assets.outcomes import unnamed
-from assess_core.archiving import Verified
-from assess_core.lake import Lake
-from assess_core.manifest import by_slice
-from assess_core.slices import ArchiveSlice
+from assess_core.domain.manifest import by_slice
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.lake import Lake
+from assess_core.usecases.archiving import Verified
 
 _NAMED: Final = 4  # weeks that a sentence names: the table names the slices
 

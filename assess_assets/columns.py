@@ -6,8 +6,8 @@ from typing import Final
 import dagster as dg
 import pyarrow as pa
 
-from assess_core.stores.rows import LAKE_SCHEMA
-from assess_core.stores.weekly import WEEKLY_SCHEMA
+from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+from assess_core.adapters.lake.weekly import WEEKLY_SCHEMA
 
 SCHEMA: Final = "dagster/column_schema"
 

@@ -6,7 +6,7 @@ from assess_assets.archive import archived_attempts
 from assess_assets.metadata import PREVIEW_ROWS, bars, table
 from assess_assets.partitions import everything
 from assess_assets.resources import Lakehouse
-from assess_core.compacting import compact, vacuum, weeks_worth_it
+from assess_core.usecases.compacting import compact, vacuum, weeks_worth_it
 
 
 @dg.asset(

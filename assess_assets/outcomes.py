@@ -8,8 +8,8 @@ from typing import Final, cast
 import dagster as dg
 
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars, table
-from assess_core.archiving import SliceStatus, SliceView
-from assess_core.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.usecases.archiving import SliceStatus, SliceView
 
 _NEXT: Final = {
     SliceStatus.PLANNED: "closed: archived_attempts is next",

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from assess_core.moments import clock
-from assess_core.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.moments import clock
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 
 archive_slices = dg.DynamicPartitionsDefinition(name="archive_slices")
 """Closed slices, a key each as `str(ArchiveSlice)` writes it, in the order in which they were registered."""

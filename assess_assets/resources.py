@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import dagster as dg
 
+from assess_core.domain.slices import Unread
 from assess_core.errors import AssessError
-from assess_core.ports import Stores
+from assess_core.ports.reports import WeeklyTable
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.slices import Unread
-from assess_core.weekly import WeeklyTable
 from assess_core.wiring import open_stores, open_weekly
 
 if TYPE_CHECKING:

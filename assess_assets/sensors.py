@@ -10,10 +10,10 @@ import dagster as dg
 from assess_assets.partitions import archive_slices, batches
 from assess_assets.registration import is_over, to_register, to_retire, turn
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import closed
-from assess_core.manifest import SliceRecord, by_slice
-from assess_core.slice_status import view
-from assess_core.slices import ArchiveSlice, why_open
+from assess_core.domain.manifest import SliceRecord, by_slice
+from assess_core.domain.slice_status import view
+from assess_core.domain.slices import ArchiveSlice, why_open
+from assess_core.usecases.archiving import closed
 
 MOST_A_TICK = 5000  # so that a first tick over years of slices stays within seconds
 LOOKED_AT_A_TICK = 500  # slices that are long over, whether rows came back: a count in Cassandra takes a ms or two

@@ -11,8 +11,8 @@ from assess_assets.outcomes import of_views, why_not
 from assess_assets.partitions import archive_slices
 from assess_assets.registration import Budget, budget
 from assess_assets.resources import Lakehouse
-from assess_core.archiving import SliceView, slice_views
-from assess_core.moments import DAY
+from assess_core.domain.moments import DAY
+from assess_core.usecases.archiving import SliceView, slice_views
 
 LATE: Final = DAY
 """How long (ms) after a slice has closed it should have been verified: the schedule runs two hours after most close."""
@@ -76,7 +76,7 @@ def _keys_result(keys: int, found: Budget) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=found.passed,
         severity=dg.AssetCheckSeverity.ERROR if found.hard else dg.AssetCheckSeverity.WARN,
-        description=found.says,
+        description=found.message,
         metadata={"keys": keys},
     )
 

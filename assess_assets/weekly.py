@@ -10,8 +10,8 @@ from assess_assets.columns import WEEKLY
 from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.partitions import everything, iso_weeks, week_of
 from assess_assets.resources import Lakehouse
-from assess_core.slices import IsoWeek
-from assess_core.weekly import Refreshed, refresh
+from assess_core.domain.slices import IsoWeek
+from assess_core.usecases.weekly import Refreshed, refresh
 
 
 @dg.asset(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from assess_core.moments import duration_text, parse_duration
+from assess_core.domain.moments import duration_text, parse_duration
 
 _SQLITE: Final = "sqlite:///"
 # a password may hold anything, an @ too; Kafka's comes as an option, and its options may hold an @

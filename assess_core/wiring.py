@@ -6,16 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from assess_core.adapters.files.facts import FactsFile
 from assess_core.errors import BadSettings
-from assess_core.facts import Facts, FactsFile
-from assess_core.lake import Lake
-from assess_core.ports import Exhausts, HotStore, Log, Positions, Say, Schema, Stores
+from assess_core.ports.facts import Facts
+from assess_core.ports.hot_store import HotStore, Schema
+from assess_core.ports.lake import Lake
+from assess_core.ports.log import Log, Notify, Positions
+from assess_core.ports.reports import Exhausts, WeeklyTable
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings, hidden
-from assess_core.weekly import WeeklyTable
 
 if TYPE_CHECKING:
-    from assess_core.balance import Ledger
-    from assess_core.stores.places import Place
+    from assess_core.adapters.lake.locations import Location
+    from assess_core.usecases.balance import Ledger
 
 _S3: Final = "s3://"
 
@@ -28,7 +31,7 @@ def open_stores(settings: Settings) -> Stores:
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
     """Stores that were opened one by one, and the union of the first and the third."""
-    from assess_core.stores.union import open_union
+    from assess_core.adapters.duckdb.union import open_union
 
     return Stores(hot, log, lake, partial(open_union, hot, lake), exhausts)
 
@@ -41,11 +44,11 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
     scheme = _hot_scheme(settings)
     if scheme == "cassandra":
         with _servers("ASSESS_HOT_STORE"):
-            from assess_core.stores.cassandra import CassandraHot
+            from assess_core.adapters.cassandra.hot_store import CassandraHot
 
         keyspace = CassandraHot(settings.hot_store)
         return keyspace, keyspace
-    from assess_core.stores.sqlite import SqliteHot
+    from assess_core.adapters.sqlite.hot_store import SqliteHot
 
     file = SqliteHot(settings.hot_store)
     return file, file
@@ -53,7 +56,7 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
 
 def open_lake(settings: Settings) -> Lake:
     """The lake alone: all that a proof of it needs, whatever state the hot store is in. Raises `BadSettings`."""
-    from assess_core.stores.delta import DeltaLake
+    from assess_core.adapters.lake.delta import DeltaLake
 
     return DeltaLake(_place("ASSESS_LAKE", settings.lake))
 
@@ -62,10 +65,10 @@ def hot_schema(settings: Settings) -> Schema:
     """The tables of the hot store, before anybody opens it. Raises `BadSettings`."""
     if _hot_scheme(settings) == "cassandra":
         with _servers("ASSESS_HOT_STORE"):
-            from assess_core.stores.cassandra_schema import CassandraSchema
+            from assess_core.adapters.cassandra.schema import CassandraSchema
 
         return CassandraSchema(settings.hot_store)
-    from assess_core.stores.sqlite_schema import SqliteSchema
+    from assess_core.adapters.sqlite.schema import SqliteSchema
 
     return SqliteSchema(settings.hot_store)
 
@@ -82,21 +85,21 @@ def _hot_scheme(settings: Settings) -> str:
 
 def open_ledger(batch_ids: Collection[str] = ()) -> AbstractContextManager["Ledger"]:
     """Where the balance of these batches is drawn up, of all when none are named. Raises `StoreUnavailable`."""
-    from assess_core.stores.ledger import open_ledger as opened
+    from assess_core.adapters.duckdb.ledger import open_ledger as opened
 
     return opened(batch_ids)
 
 
 def empty_hot() -> HotStore:
     """A hot store in memory, for rows that are on their way elsewhere."""
-    from assess_core.stores.memory import MemoryHot
+    from assess_core.adapters.memory import MemoryHot
 
     return MemoryHot(shards=1)
 
 
 def open_weekly(settings: Settings) -> WeeklyTable:
     """The table of weekly activity, beside the lake's others. Raises `BadSettings`."""
-    from assess_core.stores.weekly import DeltaWeekly
+    from assess_core.adapters.lake.weekly import DeltaWeekly
 
     return DeltaWeekly(_place("ASSESS_LAKE", settings.lake).within("weekly_activity"))
 
@@ -106,10 +109,10 @@ def open_exhausts(settings: Settings) -> Exhausts:
     name, text = "ASSESS_EXHAUSTS", settings.exhausts
     if text.startswith(_S3):
         with _servers(name):
-            from assess_core.stores.s3 import Bucket, BucketExhausts
+            from assess_core.adapters.s3.bucket import Bucket, BucketExhausts
 
         return BucketExhausts(Bucket.of(name, text))
-    from assess_core.stores.exhausts import FolderExhausts
+    from assess_core.adapters.files.exhausts import FolderExhausts
 
     return FolderExhausts(_folder(name, text))
 
@@ -118,15 +121,15 @@ def open_log(settings: Settings, positions: Positions) -> Log:
     """The log that the stream follows; `positions` of the hot store, for a folder. Raises `BadSettings`."""
     if settings.log.startswith("kafka://"):
         with _servers("ASSESS_LOG"):
-            from assess_core.stores.kafka import KafkaLog
+            from assess_core.adapters.kafka.log import KafkaLog
 
         return KafkaLog(settings.log)
-    from assess_core.stores.folder_log import FolderLog
+    from assess_core.adapters.files.log import FolderLog
 
     return FolderLog(_folder("ASSESS_LOG", settings.log), positions)
 
 
-def open_facts(where: str, say: Say) -> Facts | None:
+def open_facts(where: str, notify: Notify) -> Facts | None:
     """What is known of courses, assessments and batches; None where `where` is empty: nothing. `say` hears of changes.
 
     Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
@@ -135,21 +138,21 @@ def open_facts(where: str, say: Say) -> Facts | None:
         return None
     if where.startswith("cassandra://"):
         with _servers("ASSESS_FACTS"):
-            from assess_core.stores.cassandra_facts import CassandraFacts
+            from assess_core.adapters.cassandra.facts import CassandraFacts
 
         return CassandraFacts(where)
     if "://" in where:
         raise BadSettings(f"ASSESS_FACTS: {hidden(where)!r} holds no facts; write a file or cassandra://HOST/KEYSPACE")
-    return FactsFile(Path(where), say)
+    return FactsFile(Path(where), notify)
 
 
-def _place(name: str, text: str) -> "Place":
+def _place(name: str, text: str) -> "Location":
     if text.startswith(_S3):
         with _servers(name):
-            from assess_core.stores.s3 import Bucket
+            from assess_core.adapters.s3.bucket import Bucket
 
         return Bucket.of(name, text)
-    from assess_core.stores.places import Folder
+    from assess_core.adapters.lake.locations import Folder
 
     return Folder.of(name, _folder(name, text))
 

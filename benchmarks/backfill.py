@@ -19,10 +19,10 @@ from typing import Any, Final, NamedTuple
 
 from assess_assets.backfill import Dagster
 from assess_assets.registration import Range
-from assess_core.archiving import slice_views
-from assess_core.attempts import Answer, AttemptKey, AttemptVersion, make_version
+from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, make_version
+from assess_core.domain.slices import WEEK, IsoWeek
 from assess_core.settings import Settings
-from assess_core.slices import WEEK, IsoWeek
+from assess_core.usecases.archiving import slice_views
 from assess_core.wiring import open_stores
 from benchmarks.cassandra_limits import empty_store
 from benchmarks.dagster_service import Used, Watch, running

@@ -15,13 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from assess_core.archiving import archive, clear, verify
-from assess_core.attempts import Answer, AttemptKey, AttemptVersion, make_version
-from assess_core.balance import balance
-from assess_core.ports import Stores
-from assess_core.scores import Entry
+from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, make_version
+from assess_core.domain.scores import Entry
+from assess_core.domain.slices import WEEK, ArchiveSlice, IsoWeek
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.slices import WEEK, ArchiveSlice, IsoWeek
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.balance import balance
 from assess_core.wiring import open_ledger, open_stores
 
 _BATCHES: Final = 20

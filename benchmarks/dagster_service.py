@@ -12,8 +12,8 @@ from threading import Event, Thread
 from typing import Final, NamedTuple
 
 from assess_assets.backfill import Dagster
-from assess_core.cli.serve import install_dagster_home, with_dagster
-from assess_core.cli.together import HOST, free_port
+from assess_cli.serve import install_dagster_home, with_dagster
+from assess_cli.together import HOST, free_port
 from assess_core.errors import StoreUnavailable
 from assess_core.settings import Settings
 

@@ -15,12 +15,12 @@ from typing import Final, NamedTuple
 
 from cassandra.concurrent import execute_concurrent_with_args
 
-from assess_core.events import Accepted, Decoded
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, fold
-from assess_core.stores.cassandra import CassandraHot
-from assess_core.stores.cassandra_session import session
-from assess_core.stores.cassandra_url import parse_url
+from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.cassandra.session import session
+from assess_core.adapters.cassandra.url import parse_url
+from assess_core.domain.events import Accepted, Decoded
+from assess_core.ports.facts import NoFacts
+from assess_core.usecases.folding import Checks, fold
 from benchmarks.cassandra_limits import (
     IN_FLIGHT,
     ancestor,

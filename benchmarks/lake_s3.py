@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from assess_core.archiving import archive, clear, verify
-from assess_core.exhaust import Report, write_exhaust
-from assess_core.ports import Stores
+from assess_core.domain.slices import WEEK, IsoWeek
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.slices import WEEK, IsoWeek
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.exhaust import Report, write_exhaust
 from assess_core.wiring import open_stores
 from benchmarks.exhaust import BATCH, fill
 

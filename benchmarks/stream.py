@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from assess_core.events import Record, decode
-from assess_core.logs import find
-from assess_core.samples import sample_events
+from assess_core.adapters.files.log_files import find
+from assess_core.domain.events import Record, decode
+from assess_core.domain.samples import sample_events
 from stream.flow import build_flow
 from stream.runs import Run
 from stream.sources import FilesSource

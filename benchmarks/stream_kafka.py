@@ -20,9 +20,9 @@ from uuid import uuid4
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from assess_core.events import decode
-from assess_core.samples import sample_events
-from assess_core.stores.kafka import KafkaLog
+from assess_core.adapters.kafka.log import KafkaLog
+from assess_core.domain.events import decode
+from assess_core.domain.samples import sample_events
 from benchmarks.cassandra_limits import ancestor, bare_driver, empty_store, sample_batches
 
 _ROUNDS: Final = 3  # all take turns: the machine is not always equally fast

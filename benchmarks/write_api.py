@@ -21,8 +21,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import uvicorn
 
-from assess_core.ports import Intake, Message
-from assess_core.samples import sample_events
+from assess_core.domain.samples import sample_events
+from assess_core.ports.log import Intake, Message
 from assess_core.settings import Settings
 from assess_core.wiring import open_hot, open_log, open_stores
 
@@ -143,7 +143,7 @@ class _Nowhere:
 
 def serve_without_log() -> None:
     """The API over a log that keeps nothing, until it is killed."""
-    from assess_core.queries import Queries
+    from assess_core.usecases.queries import Queries
     from graphql_api.app import create_app
 
     stores = open_stores(Settings.from_env(os.environ))

@@ -10,8 +10,8 @@ import click
 import uvicorn
 
 from assess_core.errors import AssessError, BadSettings
-from assess_core.queries import Queries
 from assess_core.settings import Settings
+from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_facts, open_stores
 from graphql_api.app import create_app
 

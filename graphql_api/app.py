@@ -14,13 +14,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from assess_core.errors import AssessError
-from assess_core.facts import Facts
-from assess_core.ports import Intake
-from assess_core.queries import Queries
+from assess_core.ports.facts import Facts
+from assess_core.ports.log import Intake
+from assess_core.usecases.queries import Queries
 from graphql_api import graphiql
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.envelopes import RETRY_AFTER
-from graphql_api.execution import Answer, execute
+from graphql_api.execution import Executed, execute
 from graphql_api.rest import AssessRead
 from graphql_api.workers import THREADS, ask
 from graphql_api.write import AssessUpdate, StateUpdate, Writes
@@ -95,7 +95,7 @@ class GraphQL(HTTPEndpoint):
 
 
 async def _execute(request: Request, asked: _Asked) -> Response:
-    def answer(queries: Queries) -> Answer:
+    def answer(queries: Queries) -> Executed:
         return execute(queries, asked.query, asked.variables, asked.operationName or None)
 
     status, body = await ask(request, answer)

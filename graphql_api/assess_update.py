@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from assess_core import moments
+from assess_core.domain import moments
 from graphql_api.assessments import (
     Assessment,
     Field,

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from assess_core.facts import BatchState
-from assess_core.ports import Message
+from assess_core.ports.facts import BatchState
+from assess_core.ports.log import Message
 
 T = TypeVar("T")
 

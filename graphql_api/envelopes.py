@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
+from assess_core.domain.moments import iso, moment
 from assess_core.errors import AssessError
-from assess_core.moments import iso, moment
 from graphql_api.bodies import to_json
 
 CLIENT_ERROR: Final = "CLIENT_ERROR"

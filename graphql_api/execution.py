@@ -20,7 +20,7 @@ from graphql import (
 )
 
 from assess_core.errors import AssessError
-from assess_core.queries import Queries
+from assess_core.usecases.queries import Queries
 from graphql_api.reading import Reads
 from graphql_api.schema import schema
 
@@ -33,7 +33,7 @@ _CACHED: Final = 128
 _log = logging.getLogger(__name__)
 
 
-class Answer(NamedTuple):
+class Executed(NamedTuple):
     """What HTTP says."""
 
     status: int
@@ -47,23 +47,23 @@ class Checked(NamedTuple):
     errors: list[dict[str, Any]]
 
 
-def execute(queries: Queries, text: str, variables: dict[str, Any] | None, operation: str | None) -> Answer:
+def execute(queries: Queries, text: str, variables: dict[str, Any] | None, operation: str | None) -> Executed:
     """Answer a query. Never raises: what goes wrong is among `errors`, each with a code and no stack trace."""
     checked = check(text)
     if checked.document is None:
-        return Answer(400, {"errors": checked.errors})
+        return Executed(400, {"errors": checked.errors})
     if get_operation_ast(checked.document, operation) is None:
         message = f"the query has no operation named {operation!r}" if operation else "name one of the operations"
-        return Answer(400, {"errors": [_error(message, "BAD_REQUEST")]})
+        return Executed(400, {"errors": [_error(message, "BAD_REQUEST")]})
     result = execute_sync(
         schema, checked.document, context_value=Reads(queries), variable_values=variables, operation_name=operation
     )
     if not result.errors:
-        return Answer(200, {"data": result.data})
+        return Executed(200, {"data": result.data})
     body: dict[str, Any] = {"errors": [_shown(error) for error in result.errors]}
     if result.data is None and all(error.path is None for error in result.errors):
-        return Answer(400, body)  # variables that do not fit: nothing was executed
-    return Answer(200, body | {"data": result.data})
+        return Executed(400, body)  # variables that do not fit: nothing was executed
+    return Executed(200, body | {"data": result.data})
 
 
 @lru_cache(maxsize=_CACHED)

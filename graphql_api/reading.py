@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from graphql import GraphQLResolveInfo
 
-from assess_core.archiving import SliceView
 from assess_core.errors import BadRequest
-from assess_core.queries import Queries
-from assess_core.views import Overview, Page, Scores
+from assess_core.usecases.archiving import SliceView
+from assess_core.usecases.queries import Queries
+from assess_core.usecases.views import Overview, Page, Scores
 
 Info = GraphQLResolveInfo
 

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import graphene
 
-from assess_core.archiving import SliceStatus as Status
-from assess_core.archiving import SliceView
-from assess_core.paging import FIRST, MOST, check_first
-from assess_core.slices import ArchiveSlice
-from assess_core.views import Page
-from assess_core.views import Score as ScoreView
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.usecases.archiving import SliceStatus as Status
+from assess_core.usecases.archiving import SliceView
+from assess_core.usecases.paging import FIRST, MOST, check_first
+from assess_core.usecases.views import Page
+from assess_core.usecases.views import Score as ScoreView
 from graphql_api.reading import BatchReads, Info, reads
 from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from assess_core.ports import Message
+from assess_core.ports.log import Message
 from graphql_api.assessments import (
     Assessment,
     Field,

@@ -1,17 +1,17 @@
-"""What GraphQL answers are made of: a type for each view of `assess_core.views`, field by field."""
+"""What GraphQL answers are made of: a type for each view of `assess_core.usecases.views`, field by field."""
 
 from typing import Any
 
 import graphene
 from graphene.relay import PageInfo
 
-from assess_core.archiving import SliceStatus as Status
-from assess_core.archiving import SliceView
-from assess_core.attempts import Answer as StoredAnswer
-from assess_core.moments import iso
-from assess_core.paging import FIRST, MOST, cursor
-from assess_core.views import Attempt as AttemptView
-from assess_core.views import Page, WeekCounts
+from assess_core.domain.attempts import Answer as StoredAnswer
+from assess_core.domain.moments import iso
+from assess_core.usecases.archiving import SliceStatus as Status
+from assess_core.usecases.archiving import SliceView
+from assess_core.usecases.paging import FIRST, MOST, cursor
+from assess_core.usecases.views import Attempt as AttemptView
+from assess_core.usecases.views import Page, WeekCounts
 from graphql_api.reading import BatchReads, Info
 
 _PAGE = f"Attempts a page has, 1 to {MOST}."

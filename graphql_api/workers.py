@@ -7,7 +7,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
-from assess_core.queries import Queries
+from assess_core.usecases.queries import Queries
 
 THREADS: Final = 8
 """Each may hold a batch's keys in memory; more threads than cores help only while a store is waited for."""

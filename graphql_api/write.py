@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assess_core.errors import AssessError, StoreUnavailable
-from assess_core.facts import Facts
-from assess_core.ports import Intake
+from assess_core.ports.facts import Facts
+from assess_core.ports.log import Intake
 from graphql_api import assess_update, state_update
 from graphql_api.assessments import Body, Outcome, Refused, read_body
 from graphql_api.bodies import BadBody, is_json, read_json

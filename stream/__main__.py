@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from assess_core.cli.ingest import counts, facts_options, ingest_options, read_checks, sentence
-from assess_core.cli.output import emit_json, progress, say
+from assess_cli.ingest import counts, facts_options, ingest_options, read_checks, sentence
+from assess_cli.output import emit_json, notify, progress
+from assess_core.adapters.files.log_files import find
 from assess_core.errors import AssessError
-from assess_core.folding import Folded, Tally
-from assess_core.logs import find
-from assess_core.ports import Feed
+from assess_core.ports.log import Feed
 from assess_core.settings import Settings
+from assess_core.usecases.folding import Folded, Tally
 from assess_core.wiring import open_hot, open_log
 from stream.flow import build_flow
 from stream.pace import Pace
@@ -40,7 +40,7 @@ def ingest(
     """Fold files, folders or standard input from their start; what `assess ingest` becomes."""
     run, tally = Run(), Tally()
     checks = read_checks(settings, facts, check_question_count)
-    files = find(paths, say)
+    files = find(paths, notify)
     hot, _ = open_hot(settings)
     with progress("bytes", sum(file.size for file in files) or None) as advance, ending_on_signals(run):
 
@@ -49,19 +49,19 @@ def ingest(
             advance(batch.taken.batch.size)
 
         try:
-            run.run(build_flow(FilesSource(files, run, say), FoldSink(Target(hot, checks), run, count)))
+            run.run(build_flow(FilesSource(files, run, notify), FoldSink(Target(hot, checks), run, count)))
         except AssessError:
-            say(f"until then {sentence(tally)}")
+            notify(f"until then {sentence(tally)}")
             raise
     if run.ending:
-        say(f"interrupted; until then {sentence(tally)}; ingest again: what is stored is only repeated")
+        notify(f"interrupted; until then {sentence(tally)}; ingest again: what is stored is only repeated")
         sys.exit(1)
     if as_json:
         emit_json(counts(tally))
     else:
-        say(sentence(tally))
+        notify(sentence(tally))
     if tally.failed:
-        say("`assess failed list` shows why events failed; `assess failed replay` takes them again")
+        notify("`assess failed list` shows why events failed; `assess failed replay` takes them again")
 
 
 @commands.command()
@@ -72,16 +72,16 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
     run, feeds = Run(), list[Feed]()
     checks = read_checks(settings, facts, check_question_count)
     with ending_on_signals(run):
-        hot, positions = run.patiently(lambda: open_hot(settings), say)
+        hot, positions = run.patiently(lambda: open_hot(settings), notify)
         log = open_log(settings, positions)
 
         def follow(worker: int, workers: int) -> Feed:
-            feeds.append(run.patiently(lambda: log.feed(say, worker, workers), say))
+            feeds.append(run.patiently(lambda: log.feed(notify, worker, workers), notify))
             return feeds[-1]
 
         try:
-            folded = Pace(say if sys.stderr.isatty() else _silent)
-            sink = FoldSink(Target(hot, checks, waiting=say), run, folded)
+            folded = Pace(notify if sys.stderr.isatty() else _silent)
+            sink = FoldSink(Target(hot, checks, waiting=notify), run, folded)
             run.run(build_flow(TailSource(follow, run), sink))
         finally:
             for feed in feeds:
@@ -97,7 +97,7 @@ def main() -> None:
     try:
         commands()
     except AssessError as error:
-        say(f"assess: {error}")
+        notify(f"assess: {error}")
         sys.exit(error.exit_code)
 
 

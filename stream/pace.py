@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from assess_core.folding import Folded
-from assess_core.ports import Say
+from assess_core.ports.log import Notify
+from assess_core.usecases.folding import Folded
 from stream.steps import DecodedBatch
 
 _EVERY: Final = 10.0  # seconds
@@ -14,8 +14,8 @@ _EVERY: Final = 10.0  # seconds
 class Pace:
     """Counts what was folded; says it at most every ten seconds, and nothing while nothing comes."""
 
-    def __init__(self, say: Say, now: Callable[[], float] = time.monotonic) -> None:
-        self._say, self._now = say, now
+    def __init__(self, notify: Notify, now: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._now = notify, now
         self._since = now()
         self._events = self._failed = 0
 

@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
 
 from assess_core.errors import AssessError, StoreUnavailable
-from assess_core.ports import Say
+from assess_core.ports.log import Notify
 
 _FIRST_WAIT: Final = 0.5  # seconds; doubled up to the longest
 _LONGEST_WAIT: Final = 30.0
@@ -51,7 +51,9 @@ class Run:
         self._error = self._error or error
         self._ending = True
 
-    def patiently(self, call: Callable[[], _Result], say: Say, meanwhile: Callable[[], None] = lambda: None) -> _Result:
+    def patiently(
+        self, call: Callable[[], _Result], notify: Notify, meanwhile: Callable[[], None] = lambda: None
+    ) -> _Result:
         """Call until the store answers, waiting longer each time. Raises `StoreUnavailable` only when told to end.
 
         `meanwhile` is called about ten times a second as long as it waits.
@@ -61,7 +63,7 @@ class Run:
             try:
                 return call()
             except StoreUnavailable as error:
-                say(f"{error}; trying again in {wait:g} s")
+                notify(f"{error}; trying again in {wait:g} s")
                 self._sleep(wait, meanwhile)
                 if self._ending:
                     raise

@@ -6,8 +6,9 @@ from typing import NamedTuple, TypeVar
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from assess_core.errors import AssessError
-from assess_core.folding import Checks, Folded, fold
-from assess_core.ports import HotStore, Say
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.log import Notify
+from assess_core.usecases.folding import Checks, Folded, fold
 from stream.runs import Run
 from stream.steps import DecodedBatch
 
@@ -19,16 +20,16 @@ class Target(NamedTuple):
 
     hot: HotStore
     checks: Checks
-    waiting: Say | None = None
+    waiting: Notify | None = None
     """Hears that a store is away and is waited for; None: that ends the run."""
 
     def fold(self, batch: DecodedBatch, run: Run) -> Folded:
         """Have the batch in the store, then its positions. Raises `AssessError`."""
         taken, feed = batch.taken.batch, batch.taken.feed
-        meanwhile = _nothing if feed is None else feed.keep
+        meanwhile = _nothing if feed is None else feed.heartbeat
         folded = self._patiently(lambda: fold(batch.events, self.hot, self.checks), run, meanwhile)
         if feed is not None:
-            self._patiently(lambda: feed.done(taken, folded.set_aside), run, meanwhile)
+            self._patiently(lambda: feed.done(taken, folded.rejected), run, meanwhile)
         return folded
 
     def _patiently(self, call: Callable[[], _Result], run: Run, meanwhile: Callable[[], None]) -> _Result:

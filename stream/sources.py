@@ -6,9 +6,9 @@ from typing import Final
 
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 
+from assess_core.adapters.files.log_files import LogFile, read_files
 from assess_core.errors import AssessError
-from assess_core.logs import LogFile, read_files
-from assess_core.ports import Batch, Feed, Say
+from assess_core.ports.log import Feed, LogBatch, Notify
 from stream.runs import Run
 from stream.steps import Taken
 
@@ -18,15 +18,15 @@ POLL: Final = timedelta(seconds=0.25)  # from look to look, at a log that waits 
 class FilesSource(DynamicSource[Taken]):
     """The events of some files, each file read by one of the workers; ends after them."""
 
-    def __init__(self, files: Sequence[LogFile], run: Run, say: Say) -> None:
-        self._files, self._run, self._say = files, run, say
+    def __init__(self, files: Sequence[LogFile], run: Run, notify: Notify) -> None:
+        self._files, self._run, self._say = files, run, notify
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Taken]:
         return _Files(read_files(self._files[worker_index::worker_count], self._say), self._run)
 
 
 class _Files(StatelessSourcePartition[Taken]):
-    def __init__(self, batches: Iterator[Batch], run: Run) -> None:
+    def __init__(self, batches: Iterator[LogBatch], run: Run) -> None:
         self._batches, self._run = batches, run
 
     def next_batch(self) -> list[Taken]:
@@ -53,7 +53,7 @@ class _Tail(StatelessSourcePartition[Taken]):
     def __init__(self, follow: Callable[[], Feed], run: Run) -> None:
         self._follow, self._run = follow, run
         self._feed: Feed | None = None
-        self._batches: Iterator[Batch] | None = None
+        self._batches: Iterator[LogBatch] | None = None
         self._looked = datetime.now(UTC)
 
     def next_batch(self) -> list[Taken]:
@@ -71,13 +71,13 @@ class _Tail(StatelessSourcePartition[Taken]):
     def next_awake(self) -> datetime | None:
         return self._looked + POLL if self._batches is None else None
 
-    def _look(self) -> Iterator[Batch]:
+    def _look(self) -> Iterator[LogBatch]:
         if self._feed is None:
             self._feed = self._follow()
         yield from self._feed.batches()
 
 
-def _next(batches: Iterator[Batch], run: Run) -> Batch | None:
+def _next(batches: Iterator[LogBatch], run: Run) -> LogBatch | None:
     """The next batch; None after the last one, and when the run is to end."""
     if run.ending:
         return None

@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from assess_core.events import Decoded, decode
-from assess_core.ports import Batch, Feed
+from assess_core.domain.events import Decoded, decode
+from assess_core.ports.log import Feed, LogBatch
 
 
 class Taken(NamedTuple):
     """A batch, and the feed that gave it and hears when it is done; None: the log is read from its start each time."""
 
-    batch: Batch
+    batch: LogBatch
     feed: Feed | None = None
 
 

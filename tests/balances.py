@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from assess_core.attempts import AttemptVersion
-from assess_core.balance import Balance, Difference, Sheet, What, balance
-from assess_core.events import decode
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, fold
-from assess_core.logs import find, read_files
-from assess_core.ports import HotStore, Stores
-from assess_core.repairing import repair
-from assess_core.stores.ledger import open_ledger
-from assess_core.stores.memory import MemoryHot
+from assess_core.adapters.duckdb.ledger import open_ledger
+from assess_core.adapters.files.log_files import find, read_files
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.events import decode
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.stores import Stores
+from assess_core.usecases.balance import Balance, Difference, Sheet, What, balance
+from assess_core.usecases.folding import Checks, fold
+from assess_core.usecases.repairing import repair
 from tests.loop import NOW
 
 NO_FACTS: Final = Checks(NoFacts())
@@ -55,7 +56,7 @@ def draw(
     return Drawn(found, differences)
 
 
-def mend(stores: Stores, *files: Path) -> tuple[int, int]:
+def resolve(stores: Stores, *files: Path) -> tuple[int, int]:
     """Repair from files, or from the log; how many rows were written again, and how many of them in the lake."""
     with open_ledger() as ledger:
         balance(stores, ledger, wait=lambda seconds: None)
@@ -71,7 +72,7 @@ def follow(stores: Stores) -> None:
     for _ in range(3):  # a whole file is taken at the second look
         for batch in feed.batches():
             folded = fold(map(decode, batch.records), stores.hot, NO_FACTS)
-            feed.done(batch, folded.set_aside)
+            feed.done(batch, folded.rejected)
     feed.close()
 
 

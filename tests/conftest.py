@@ -6,9 +6,11 @@ from typing import Protocol
 
 import pytest
 
-from assess_core.ports import HotStore, Positions, Stores
+from assess_core.adapters.memory import MemoryHot
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.log import Positions
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.stores.memory import MemoryHot
 
 pytest_plugins = ["tests.servers", "tests.keyspaces", "tests.places"]
 
@@ -52,6 +54,6 @@ def hot(request: pytest.FixtureRequest, tmp_path: Path) -> Hot:
     if request.param == "cassandra":
         store: Hot = request.getfixturevalue("cassandra_hot")
         return store
-    from assess_core.stores.sqlite import SqliteHot
+    from assess_core.adapters.sqlite.hot_store import SqliteHot
 
     return SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}?shards=4")

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from assess_core.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, make_version
-from assess_core.events import Accepted, Decoded, FailedEvent, Reason, Record, decode
-from assess_core.moments import DAY
+from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, make_version
+from assess_core.domain.events import Accepted, Decoded, FailedEvent, Reason, Record, decode
+from assess_core.domain.moments import DAY
 
 MONDAY: Final = 1_706_486_400_000
 """2024-01-29T00:00:00Z: the first moment of 2024-W05."""

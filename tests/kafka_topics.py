@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from assess_core.ports import Batch, Feed
-from assess_core.stores.kafka import KafkaLog
+from assess_core.adapters.kafka.log import KafkaLog
+from assess_core.ports.log import Feed, LogBatch
 
 PATIENCE: Final = 30.0
 
@@ -116,9 +116,9 @@ class Topic(NamedTuple):
         future.result(PATIENCE)
 
 
-def take(feed: Feed, count: int) -> list[Batch]:
+def take(feed: Feed, count: int) -> list[LogBatch]:
     """Batches until so many records came; none of them done."""
-    taken: list[Batch] = []
+    taken: list[LogBatch] = []
     until = time.monotonic() + PATIENCE
     while sum(len(batch.records) for batch in taken) < count:
         assert time.monotonic() < until, f"only {taken} came"

@@ -5,11 +5,11 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from assess_core.ports import Schema
-from assess_core.stores.cassandra import CassandraHot
-from assess_core.stores.cassandra_schema import CassandraSchema, declared
-from assess_core.stores.cassandra_session import session
-from assess_core.stores.cassandra_url import parse_url
+from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.cassandra.schema import CassandraSchema, declared
+from assess_core.adapters.cassandra.session import session
+from assess_core.adapters.cassandra.url import parse_url
+from assess_core.ports.hot_store import Schema
 
 SHARDS: Final = 4
 

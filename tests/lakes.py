@@ -8,16 +8,17 @@ from typing import Final
 
 import pyarrow as pa
 
-from assess_core.attempts import AttemptVersion
-from assess_core.lake import Lake
-from assess_core.ports import HotStore, Stores
-from assess_core.stores.delta import DeltaLake
-from assess_core.stores.duck import connect, parquet
-from assess_core.stores.exhausts import FolderExhausts
-from assess_core.stores.folder_log import FolderLog
-from assess_core.stores.places import Folder
-from assess_core.stores.rows import LAKE_SCHEMA, to_batch
-from assess_core.stores.union import open_union
+from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
+from assess_core.adapters.duckdb.connection import connect, parquet
+from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.files.exhausts import FolderExhausts
+from assess_core.adapters.files.log import FolderLog
+from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.lake.locations import Folder
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake
+from assess_core.ports.stores import Stores
 from tests.conftest import Hot
 from tests.factories import RECEIVED, answer, version
 

@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from assess_core import archiving
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, Folded, fold
-from assess_core.moments import DAY
-from assess_core.paging import cursor
-from assess_core.ports import Stores
-from assess_core.queries import Queries
-from assess_core.slices import ArchiveSlice
-from assess_core.tables import Name
-from assess_core.views import Attempt
+from assess_core.domain.moments import DAY
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.stores import Stores
+from assess_core.usecases import archiving
+from assess_core.usecases.folding import Checks, Folded, fold
+from assess_core.usecases.paging import cursor
+from assess_core.usecases.queries import Queries
+from assess_core.usecases.tables import Name
+from assess_core.usecases.views import Attempt
 from tests.factories import RECEIVED, WEEK, decoded
 
 NOW: Final = RECEIVED + 52 * WEEK

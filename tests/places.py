@@ -6,15 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from assess_core.stores.places import Folder, Place
-from assess_core.stores.s3 import Bucket
+from assess_core.adapters.lake.locations import Folder, Location
+from assess_core.adapters.s3.bucket import Bucket
 from tests.servers import S3
 
 
 class Store(NamedTuple):
     """What is stored at a place, whoever wrote it."""
 
-    place: Place
+    place: Location
 
     def names(self) -> list[str]:
         """Every file, by its name inside the place."""
@@ -50,21 +50,21 @@ class Store(NamedTuple):
         return [name for name in self.names() if name.startswith(f"{table}/") and name.endswith(".parquet")]
 
 
-def _bucket(place: Place) -> Bucket:
+def _bucket(place: Location) -> Bucket:
     assert isinstance(place, Bucket)
     return place
 
 
-def _client(place: Place) -> Any:
+def _client(place: Location) -> Any:
     return _bucket(place).access.client
 
 
-def _where(place: Place, **keys: str) -> dict[str, str]:
+def _where(place: Location, **keys: str) -> dict[str, str]:
     bucket = _bucket(place)
     return {"Bucket": bucket.access.bucket} | {name: bucket.key(key) for name, key in keys.items()}
 
 
-def at(url: str) -> Place:
+def at(url: str) -> Location:
     """The place that a path or an s3:// URL names."""
     return Bucket.of("ASSESS_LAKE", url) if url.startswith("s3://") else Folder(Path(url))
 
@@ -77,7 +77,7 @@ def in_s3(s3: S3, monkeypatch: pytest.MonkeyPatch, **changed: str) -> str:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Location:
     """A place that holds nothing yet, of every kind that there is."""
     if request.param == "folder":
         return Folder(tmp_path / "lake")

@@ -60,7 +60,7 @@ class Way:
             (fault, lambda asked: bool(methods.fullmatch(asked.method) and paths.search(asked.path)), [None] * times)
         )
 
-    def mend(self) -> None:
+    def resolve(self) -> None:
         """Nothing happens any more."""
         self._faults.clear()
 

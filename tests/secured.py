@@ -14,9 +14,9 @@ from urllib.parse import quote
 from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
-from assess_core.stores.cassandra_schema import CassandraSchema
-from assess_core.stores.cassandra_session import session
-from assess_core.stores.cassandra_url import parse_url
+from assess_core.adapters.cassandra.schema import CassandraSchema
+from assess_core.adapters.cassandra.session import session
+from assess_core.adapters.cassandra.url import parse_url
 from deploy.local import packages, processes
 from deploy.local.addresses import Addresses, addresses_of
 from deploy.local.cassandra import Cassandra

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from assess_core.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, question_text, with_totals
-from assess_core.moments import clock
-from assess_core.slices import IsoWeek
+from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, question_text, with_totals
+from assess_core.domain.moments import clock
+from assess_core.domain.slices import IsoWeek
 
 NOW: Final = 1_626_307_200_000
 """2021-07-15T00:00:00Z: what `toTimeStamp(toDate(now()))` of a statement gives here."""

@@ -1,131 +1,224 @@
-"""The shape of the code: who may import whom, and what every module owes its reader."""
+"""The shape of the code: which layer may import which, and what every module owes its reader.
+
+Each test checks one rule over all files and lists every offender.
+"""
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-MAY_IMPORT = {
-    "assess_core": {"assess_core"},
-    "stream": {"assess_core", "stream"},
-    "assess_assets": {"assess_core", "assess_assets"},
-    "graphql_api": {"assess_core", "graphql_api"},
+CORE = ROOT / "assess_core"
+SHELLS = ("assess_cli", "stream", "assess_assets", "graphql_api")
+PRODUCT = sorted(path for package in ("assess_core", *SHELLS) for path in (ROOT / package).rglob("*.py"))
+ALL_CODE = [
+    *PRODUCT,
+    *sorted(path for folder in ("deploy", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")),
+]
+
+LAYERS = {  # layer of assess_core -> what it may import of assess_core, besides itself
+    "domain": {"errors"},
+    "ports": {"domain", "errors"},
+    "usecases": {"domain", "ports", "errors", "chunks"},
+    "adapters": {"domain", "ports", "errors", "chunks", "settings"},
+    "settings": {"domain", "errors"},
+    "wiring": {"domain", "ports", "usecases", "adapters", "settings", "errors"},
+    "errors": set(),
+    "chunks": set(),
 }
-PRODUCT = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
-CODE = ("deploy", "tests", "benchmarks")
-ALL_CODE = [*PRODUCT, *sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))]
-STORES, CLI = ROOT / "assess_core" / "stores", ROOT / "assess_core" / "cli"
-PLAIN = {"msgspec"}  # what the core may lean on anywhere: values, no driver
-CLI_LIBRARIES = {"click", "packaging", "rich"}
+SHELL_LIBRARIES = {"click", "packaging", "rich"}  # of the command line alone
+VALUES = {"msgspec"}  # allowed in every layer: it defines values, it is no driver
 READS_THE_ENVIRONMENT = {  # where a process starts, and settings are made from the environment
-    "assess_core/cli/__init__.py",
-    "assess_core/cli/about.py",
-    "assess_core/cli/demo.py",
-    "assess_core/cli/serve.py",
+    "assess_cli/__init__.py",
+    "assess_cli/about.py",
+    "assess_cli/demo.py",
+    "assess_cli/serve.py",
     "assess_assets/resources.py",
     "graphql_api/__main__.py",
     "stream/__main__.py",
 }
 
 
+class Import(NamedTuple):
+    """One module that a file imports, also inside functions."""
+
+    module: str
+    """The full name, with the imported name where `from MODULE import NAME` may mean a module."""
+    line: int
+    at_run_time: bool
+    """Whether it is outside `if TYPE_CHECKING`."""
+
+
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def by_name(paths: list[Path]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", paths, ids=name)
-
-
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
+    return tuple(_imports(tree(path), True))
+
+
+def _imports(node: ast.AST, at_run_time: bool) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        yield from (Import(alias.name, node.lineno, at_run_time) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        module = "." * node.level + (node.module or "")
+        yield from (Import(f"{module}.{alias.name}", node.lineno, at_run_time) for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, at_run_time and not _only_for_types(child))
 
 
 def _only_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def nodes_at_run_time(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below this one, but for what stands under `if TYPE_CHECKING`."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not _only_for_types(child):
-            yield from nodes_at_run_time(child)
+def package(module: str) -> str:
+    return module.partition(".")[0]
 
 
-def imported(path: Path) -> set[str]:
-    """The full names of the modules that a file imports, in functions too."""
-    found: set[str] = set()
-    for node in nodes_at_run_time(tree(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name(path)}: write the module's full name instead of a relative import"
-            found.add(node.module or "")
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+def layer(module: str) -> str | None:
+    """`assess_core.domain.events` -> `domain`; None outside `assess_core`."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "assess_core" and len(parts) > 1 else None
 
 
-def packages(modules: set[str]) -> set[str]:
-    return {module.partition(".")[0] for module in modules}
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-@by_name(PRODUCT)
-def test_packages_import_only_inward(path: Path) -> None:
-    crossed = (packages(imported(path)) & MAY_IMPORT.keys()) - MAY_IMPORT[path.relative_to(ROOT).parts[0]]
-    assert not crossed, f"{name(path)} may not import {sorted(crossed)}"
+def offending_imports(paths: Iterable[Path], is_wrong: Callable[[Path, Import], bool]) -> list[str]:
+    return [
+        f"{name(path)}:{found.line} imports {found.module}"
+        for path in paths
+        for found in imports(path)
+        if is_wrong(path, found)
+    ]
 
 
-@by_name([path for path in PRODUCT if path.is_relative_to(ROOT / "assess_core") and not path.is_relative_to(STORES)])
-def test_the_core_imports_no_driver_outside_its_stores(path: Path) -> None:
-    allowed = {*sys.stdlib_module_names, "assess_core", *PLAIN, *(CLI_LIBRARIES if path.is_relative_to(CLI) else ())}
-    foreign = packages(imported(path)) - allowed
-    assert not foreign, f"{name(path)} may not import {sorted(foreign)}: put it behind a port, in assess_core/stores"
+def in_layer(*layers: str) -> list[Path]:
+    return [path for path in PRODUCT if layer(module_of(path)) in layers]
 
 
-@by_name([path for path in PRODUCT if path.is_relative_to(ROOT / "assess_core") and not path.is_relative_to(CLI)])
-def test_the_core_does_not_know_its_command_line(path: Path) -> None:
-    modules = imported(path) if path.name != "__main__.py" else set()
-    assert not any(module.startswith("assess_core.cli") for module in modules), name(path)
+def in_shells() -> list[Path]:
+    return [path for path in PRODUCT if package(module_of(path)) in SHELLS]
 
 
-@by_name([path for path in PRODUCT if path.is_relative_to(ROOT / "assess_core")])
-def test_only_wiring_chooses_adapters(path: Path) -> None:
-    if path.is_relative_to(STORES) or path.name == "wiring.py":
-        return
-    adapters = {f"assess_core.stores.{adapter}" for adapter in ("memory", "sqlite", "delta", "s3", "exhausts")}
-    chosen = imported(path) & adapters
-    assert not chosen, f"{name(path)} imports {sorted(chosen)}: ask wiring.open_stores"
+# --- who may import whom ---
 
 
-@by_name(ALL_CODE)
-def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= 400, f"{name(path)} has {lines} lines; split it where two things meet"
+def test_a_layer_of_the_core_imports_only_the_layers_below_it() -> None:
+    def is_wrong(path: Path, found: Import) -> bool:
+        own, other = layer(module_of(path)), layer(found.module)
+        return own in LAYERS and other is not None and other != own and other not in LAYERS[own]
+
+    assert not offending_imports([path for path in PRODUCT if layer(module_of(path))], is_wrong)
 
 
-@by_name(ALL_CODE)
-def test_no_module_is_named_after_nothing(path: Path) -> None:
-    assert not {"utils", "util", "helpers", "common", "misc"} & set(path.relative_to(ROOT).with_suffix("").parts)
+def test_the_core_imports_no_shell() -> None:
+    paths = [path for path in PRODUCT if path.is_relative_to(CORE)]
+    assert not offending_imports(paths, lambda _path, found: package(found.module) in SHELLS)
 
 
-@by_name(PRODUCT)
-def test_the_environment_is_read_where_a_process_starts_and_nowhere_else(path: Path) -> None:
-    reads = any(
-        isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and (node.value.id, node.attr) in {("os", "environ"), ("os", "getenv"), ("os", "environb")}
-        for node in ast.walk(tree(path))
-    )
-    assert not reads or name(path) in READS_THE_ENVIRONMENT, f"{name(path)}: take Settings instead"
+def test_no_shell_imports_another_shell() -> None:
+    def is_wrong(path: Path, found: Import) -> bool:
+        return package(found.module) in SHELLS and package(found.module) != package(module_of(path))
+
+    assert not offending_imports(in_shells(), is_wrong)
 
 
-@by_name(PRODUCT)
-def test_the_environment_is_not_read_at_import(path: Path) -> None:
-    at_import = [node for statement in tree(path).body for node in _outside_functions(statement)]
-    assert not any(isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"} for node in at_import)
+def test_no_shell_imports_an_adapter() -> None:
+    assert not offending_imports(in_shells(), lambda _path, found: layer(found.module) == "adapters")
+
+
+def test_rules_use_cases_and_ports_import_no_driver() -> None:
+    allowed = {*sys.stdlib_module_names, "assess_core", *VALUES}
+    paths = in_layer("domain", "ports", "usecases", "errors", "settings", "wiring", "chunks")
+    assert not offending_imports(paths, lambda _path, found: found.at_run_time and package(found.module) not in allowed)
+
+
+def test_one_family_of_adapters_does_not_import_another_server() -> None:
+    servers = {"cassandra", "kafka", "sqlite"}
+
+    def is_wrong(path: Path, found: Import) -> bool:
+        own = module_of(path).split(".")[2:3]
+        other = found.module.split(".")[2:3] if layer(found.module) == "adapters" else []
+        return bool(other) and other != own and other[0] in servers
+
+    assert not offending_imports(in_layer("adapters"), is_wrong)
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    modules = {module_of(path).removesuffix(".__init__"): path for path in PRODUCT}
+
+    def owner(found: Import) -> str | None:
+        return next((text for text in (found.module, found.module.rpartition(".")[0]) if text in modules), None)
+
+    arrows = {
+        module: {other for found in imports(path) if (other := owner(found)) and other != module}
+        for module, path in modules.items()
+    }
+    while free := [module for module, others in arrows.items() if not others & arrows.keys()]:
+        for module in free:
+            del arrows[module]
+    # what is left is in a circle, or imports one
+    circles = {
+        module
+        for module, others in arrows.items()
+        if any(module in arrows[other] for other in others if other in arrows)
+    }
+    assert not arrows, f"in a circle, or leading to one: {sorted(circles or arrows)}"
+
+
+def test_click_and_rich_are_for_the_command_line_alone() -> None:
+    paths = [path for path in PRODUCT if package(module_of(path)) != "assess_cli"]
+    assert not offending_imports(paths, lambda _path, found: package(found.module) in SHELL_LIBRARIES)
+
+
+def test_imports_are_absolute() -> None:
+    assert not offending_imports(PRODUCT, lambda _path, found: found.module.startswith("."))
+
+
+# --- what a module owes its reader ---
+
+
+def test_a_file_can_be_read_in_one_sitting() -> None:
+    lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in ALL_CODE}
+    assert not {path: count for path, count in lines.items() if count > 400}, "split it where two things meet"
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    vague = {"utils", "util", "helpers", "common", "misc"}
+    assert not [name(path) for path in ALL_CODE if vague & set(path.relative_to(ROOT).with_suffix("").parts)]
+
+
+def test_the_environment_is_read_where_a_process_starts_and_nowhere_else() -> None:
+    def reads(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and (node.value.id, node.attr) in {("os", "environ"), ("os", "getenv"), ("os", "environb")}
+        )
+
+    offenders = {name(path) for path in PRODUCT if any(map(reads, ast.walk(tree(path))))}
+    assert not offenders - READS_THE_ENVIRONMENT, "take Settings instead"
+
+
+def test_the_environment_is_not_read_at_import() -> None:
+    assert not [
+        f"{name(path)}:{node.lineno}"
+        for path in PRODUCT
+        for statement in tree(path).body
+        for node in _outside_functions(statement)
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    ]
 
 
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
@@ -136,24 +229,26 @@ def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
         yield from _outside_functions(child)
 
 
-@by_name(PRODUCT)
-def test_every_module_and_every_public_name_says_what_it_is(path: Path) -> None:
-    module = tree(path)
-    assert ast.get_docstring(module) or not module.body, f"{name(path)} has no docstring"
-    public = [
-        node
-        for node in module.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_")
+def test_every_module_has_a_docstring() -> None:
+    assert not [name(path) for path in PRODUCT if tree(path).body and not ast.get_docstring(tree(path))]
+
+
+def test_every_public_function_and_class_has_a_docstring() -> None:
+    assert not [
+        f"{name(path)}:{node.lineno} {node.name}"
+        for path in PRODUCT
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
     ]
-    silent = [node.name for node in public if not ast.get_docstring(node)]
-    assert not silent, f"{name(path)}: {', '.join(silent)} say nothing of themselves"
 
 
-@by_name(ALL_CODE)
-def test_nothing_is_left_to_do_later(path: Path) -> None:
-    later = [mark for mark in ("TO" + "DO", "FIX" + "ME", "XX" + "X") if mark in path.read_text(encoding="utf-8")]
-    assert not later, f"{name(path)}: do it, or file it"
+def test_nothing_is_left_to_do_later() -> None:
+    marks = ("TO" + "DO", "FIX" + "ME", "XX" + "X")
+    assert not [name(path) for path in ALL_CODE if any(mark in path.read_text(encoding="utf-8") for mark in marks)]
 
 
-def test_the_test_finds_the_code() -> None:
-    assert {name(path).partition("/")[0] for path in PRODUCT} == MAY_IMPORT.keys()
+def test_the_tests_of_this_page_find_the_code() -> None:
+    assert {name(path).partition("/")[0] for path in PRODUCT} == {"assess_core", *SHELLS}
+    assert len(ALL_CODE) > len(PRODUCT) > 100

@@ -14,16 +14,17 @@ from pathlib import Path
 import click
 import pytest
 
-from assess_core import errors, tables
-from assess_core.cli import COMMANDS, main
-from assess_core.cli.together import HOST, free_port
-from assess_core.events import Reason
-from assess_core.exhaust import Report, write_exhaust
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, fold
-from assess_core.ports import Stores
+from assess_cli import COMMANDS, main
+from assess_cli.together import HOST, free_port
+from assess_core import errors
+from assess_core.adapters.sqlite.schema import DEFAULT_SHARDS
+from assess_core.domain.events import Reason
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.stores.sqlite_schema import DEFAULT_SHARDS
+from assess_core.usecases import tables
+from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.folding import Checks, fold
 from tests.cli.test_together import within
 from tests.factories import decoded
 
@@ -197,7 +198,7 @@ def test_every_call_that_is_told_is_understood(line: str) -> None:
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     assess = tmp_path / "bin" / "assess"
     assess.parent.mkdir()
-    assess.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m assess_core "$@"\n', encoding="utf-8")
+    assess.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m assess_cli "$@"\n', encoding="utf-8")
     assess.chmod(0o755)
     port = free_port(0)
     servers: list[subprocess.Popen[bytes]] = []

@@ -26,18 +26,18 @@ _EXAMPLES: Final = """examples:
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 failed, 2 wrong use, 128 and a signal's number when told to stop."""
     given = _parser().parse_args(words)
-    instance = Instance(Path(given.data), say)
+    instance = Instance(Path(given.data), notify)
     interrupts = Interrupts()
     try:
         return _run(given, instance, interrupts)
     except CannotServe as error:
-        say(str(error))
+        notify(str(error))
         return 1
     except Interrupted as asked:
         return 128 + asked.number
 
 
-def say(text: str) -> None:
+def notify(text: str) -> None:
     """To a person; standard output is for the shell."""
     print(f"servers: {text}", file=sys.stderr, flush=True)
 
@@ -49,11 +49,13 @@ def _run(given: argparse.Namespace, instance: Instance, interrupts: Interrupts) 
             for name, value in exports.items():
                 print(f"export {name}={shlex.quote(value)}")
             if "ASSESS_HOT_STORE" in exports:
-                say("Cassandra gets its keyspace and tables by: assess schema apply")
-            say(f"everything is up; stop it with: deploy/local/servers down --data {shlex.quote(str(instance.folder))}")
+                notify("Cassandra gets its keyspace and tables by: assess schema apply")
+            notify(
+                f"everything is up; stop it with: deploy/local/servers down --data {shlex.quote(str(instance.folder))}"
+            )
         case "down":
             if not instance.down():
-                say(f"nothing runs in {instance.folder}")
+                notify(f"nothing runs in {instance.folder}")
         case "status":
             return _status(instance)
         case "nodetool":
@@ -69,7 +71,7 @@ def _status(instance: Instance) -> int:
     """Print a line for each server; 0 when there are some and all of them answer."""
     states = instance.states() if instance.folder.is_dir() else []
     if not states:
-        say(f"no servers were started in {instance.folder}")
+        notify(f"no servers were started in {instance.folder}")
         return 1
     print(f"{'server':<12} {'state':<14} {'pid':>8} {'MiB':>6}  {'address':<22} log")
     for server, pid, answers in states:

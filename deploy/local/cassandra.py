@@ -20,8 +20,8 @@ _SUPPORTED: Final = 0x06
 class Cassandra:
     """The ring of an instance; how many nodes it has is fixed by the folders of the first start."""
 
-    def __init__(self, folder: Path, addresses: Addresses, nodes: int, say: packages.Say) -> None:
-        self._folder, self._addresses, self._nodes, self._say = folder, addresses, nodes, say
+    def __init__(self, folder: Path, addresses: Addresses, nodes: int, notify: packages.Notify) -> None:
+        self._folder, self._addresses, self._nodes, self._say = folder, addresses, nodes, notify
 
     def servers(self) -> Sequence[Server]:
         numbers = range(1, self._nodes + 1)

@@ -25,7 +25,7 @@ _PATIENCE: Final = 180.0
 _PATIENCE_BEFORE: Final = 10.0
 """Seconds for one that ran already."""
 _SCRIPT: Final = Path(__file__).parent / "servers"
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class State(NamedTuple):
@@ -39,8 +39,8 @@ class State(NamedTuple):
 class Instance:
     """The servers in a folder, which may be moved only while none of them runs."""
 
-    def __init__(self, folder: Path, say: Say) -> None:
-        self.folder, self._say = folder.resolve(), say
+    def __init__(self, folder: Path, notify: Notify) -> None:
+        self.folder, self._say = folder.resolve(), notify
 
     def up(self, names: Sequence[str], nodes: int | None, parent: int | None, interrupts: Interrupts) -> dict[str, str]:
         """Start what does not run, and say by which variables all that runs here is reached.

@@ -28,8 +28,8 @@ _OK, _EXISTS = 0, 36
 class Kafka:
     """The broker of an instance."""
 
-    def __init__(self, folder: Path, addresses: Addresses, say: packages.Say) -> None:
-        self._addresses, self._say = addresses, say
+    def __init__(self, folder: Path, addresses: Addresses, notify: packages.Notify) -> None:
+        self._addresses, self._say = addresses, notify
         self._server = Server("kafka", folder / "kafka", addresses.at("kafka"))
 
     def servers(self) -> Sequence[Server]:

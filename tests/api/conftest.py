@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.ports import Stores
+from assess_core.ports.stores import Stores
 from graphql_api.app import create_app
 from tests.api.client import Http, client
 from tests.loop import queries

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from assess_core.ports import Learner, Stores
+from assess_core.ports.hot_store import Learner
+from assess_core.ports.stores import Stores
 from graphql_api import graphiql
 from graphql_api.app import create_app
 from tests.api.client import Http, client

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from graphql import get_introspection_query
 
-from assess_core.moments import iso
-from assess_core.ports import Stores
-from assess_core.scores import Entry
-from assess_core.slices import ArchiveSlice
+from assess_core.domain.moments import iso
+from assess_core.domain.scores import Entry
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.stores import Stores
 from graphql_api import execution
 from graphql_api.reading import MOST_READS
 from tests.api.client import Http

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
+from assess_core.adapters.files.facts import JsonFacts
+from assess_core.domain.events import Record, decode
 from assess_core.errors import StoreUnavailable
-from assess_core.events import Record, decode
-from assess_core.facts import JsonFacts
-from assess_core.folding import Checks, fold
-from assess_core.ports import Stores
+from assess_core.ports.stores import Stores
+from assess_core.usecases.folding import Checks, fold
 from graphql_api.app import create_app
 from graphql_api.bodies import MOST_BYTES
 from tests.api.client import Http, client

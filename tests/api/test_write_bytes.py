@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from assess_core.events import Accepted, decode
-from assess_core.logs import BATCH_BYTES, find, read_files
-from assess_core.ports import Stores
+from assess_core.adapters.files.log_files import BATCH_BYTES, find, read_files
+from assess_core.domain.events import Accepted, decode
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from graphql_api.app import create_app
 from tests.api.client import Http, client

@@ -16,14 +16,15 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from assess_core.adapters.files import intake as folder_intake
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.events import Record, decode
 from assess_core.errors import BadRequest, StoreUnavailable
-from assess_core.events import Record, decode
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, fold
-from assess_core.ports import Message, Stores
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.log import Message
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.stores import folder_intake
-from assess_core.stores.memory import MemoryHot
+from assess_core.usecases.folding import Checks, fold
 from graphql_api import write
 from graphql_api.__main__ import is_loopback
 from graphql_api.app import create_app
@@ -116,7 +117,7 @@ def test_what_is_written_can_be_read_after_the_stream_took_it(tmp_path: Path) ->
         assert send(http, item()).status_code == 200
         body = {"request": {"userId": "u1", "assessmentId": "do_789"}}
         assert http.post("/v2/view/assess/read", json=body).json()["result"] == {}
-        ingest = [sys.executable, "-m", "assess_core", "--home", str(tmp_path), "ingest", str(tmp_path / "log")]
+        ingest = [sys.executable, "-m", "assess_cli", "--home", str(tmp_path), "ingest", str(tmp_path / "log")]
         subprocess.run(ingest, check=True, capture_output=True)
         result = http.post("/v2/view/assess/read", json=body).json()["result"]
     assert (result["batchId"], result["attemptsCount"], result["bestScore"]) == ("0123", 1, 1.0)

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from assess_core.facts import Batch, JsonFacts
-from assess_core.ports import Stores
+from assess_core.adapters.files.facts import FactsBatch, JsonFacts
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from graphql_api.app import create_app
 from tests.api.client import Http, client
@@ -243,7 +243,7 @@ def test_contents_alone_write_nothing(http: Http, log: Path) -> None:
 # --- batches ---
 
 FACTS = JsonFacts(
-    batches={"0123": Batch("do_123", 1), "0124": Batch("do_123", 2), "0125": Batch("do_123", 0)},
+    batches={"0123": FactsBatch("do_123", 1), "0124": FactsBatch("do_123", 2), "0125": FactsBatch("do_123", 0)},
 )
 
 

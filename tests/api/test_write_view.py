@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from assess_core.events import Accepted
-from assess_core.facts import Batch, JsonFacts
-from assess_core.ports import Stores
+from assess_core.adapters.files.facts import FactsBatch, JsonFacts
+from assess_core.domain.events import Accepted
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from graphql_api.app import create_app
 from tests.api.client import Http, client
@@ -222,7 +222,7 @@ def test_an_item_that_is_wrong_refuses_the_request_and_is_named(
 def known(stores: Stores, tmp_path: Path) -> Iterator[Http]:
     """An API that knows two batches, of which one is over."""
     intake = stores.log.intake()
-    facts = JsonFacts(batches={"0123": Batch("do_123", 1), "0124": Batch("do_123", 2)})
+    facts = JsonFacts(batches={"0123": FactsBatch("do_123", 1), "0124": FactsBatch("do_123", 2)})
     with client(create_app(queries(stores, tmp_path), intake, facts)) as found:
         yield found
     intake.close()

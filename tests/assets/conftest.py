@@ -11,11 +11,11 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from assess_core.events import decode
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, fold
-from assess_core.ports import Stores
+from assess_core.domain.events import decode
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_stores
 from tests.factories import MONDAY, WEEK, record
 

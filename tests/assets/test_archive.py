@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from assess_assets import definitions
-from assess_core.exhaust import Report, write_exhaust
-from assess_core.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.usecases.exhaust import Report, write_exhaust
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event
 
@@ -189,7 +189,7 @@ def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_mended(
 
     [of_another] = dagster.materialize("archived_attempts", slices[-1]).get_asset_check_evaluations()
     damaged.write_bytes(whole)
-    [mended] = dagster.materialize("archived_attempts", slices[0]).get_asset_check_evaluations()
+    [resolved] = dagster.materialize("archived_attempts", slices[0]).get_asset_check_evaluations()
 
     assert not of_another.passed
     assert (of_another.metadata["failed"].value, of_another.metadata["failed before"].value) == (0, 1)
@@ -197,7 +197,7 @@ def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_mended(
         f"0 of 1 slices failed; 1 that an older run found damaged are not mended, e.g. {slices[0]}: "
     )
     assert of_another.metadata["files to restore"].value == str(damaged)
-    assert mended.passed
+    assert resolved.passed
 
 
 def test_a_slice_that_failed_says_so_on_its_own_page(dagster: Dagster, slices: list[str]) -> None:

@@ -9,11 +9,11 @@ from dagster._core.test_utils import freeze_time
 
 from assess_assets.automation import archive_closed_weeks, clear_verified_weeks, needs_archive, needs_clear
 from assess_assets.definitions import defs
-from assess_core.archiving import archive, clear, verify
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
-from assess_core.slice_status import SliceStatus, SliceView
-from assess_core.slices import ArchiveSlice
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.usecases.archiving import archive, clear, verify
 from tests.assets.conftest import TUESDAY, Dagster
 from tests.factories import MONDAY, WEEK, event
 

@@ -11,9 +11,9 @@ import pytest
 from assess_assets.__main__ import chosen, main, needed
 from assess_assets.backfill import State
 from assess_assets.registration import Range
-from assess_core.archiving import slice_views
 from assess_core.errors import BadSlice, StoreUnavailable
 from assess_core.settings import Settings
+from assess_core.usecases.archiving import slice_views
 from assess_core.wiring import open_stores
 from benchmarks.backfill import fill
 from benchmarks.dagster_service import Service, kill_session, running

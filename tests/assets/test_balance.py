@@ -5,8 +5,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assess_core.ports import HotStore
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.ports.hot_store import HotStore
 from tests.assets.conftest import ASSETS, Dagster
 from tests.factories import RECEIVED, WEEK, event
 from tests.loop import put_away

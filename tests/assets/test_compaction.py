@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from assess_assets import compaction
-from assess_core.compacting import vacuum
+from assess_core.usecases.compacting import vacuum
 from tests.assets.conftest import ASSETS, Dagster
 from tests.factories import MONDAY, event, version
 from tests.lakes import put

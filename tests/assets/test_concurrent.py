@@ -11,13 +11,13 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.lake.locations import Location
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import LakeConflict
-from assess_core.exhaust import Report, write_exhaust
-from assess_core.lake import Pinned
-from assess_core.ports import Stores
-from assess_core.slices import ArchiveSlice
-from assess_core.stores.delta import DeltaLake
-from assess_core.stores.places import Place
+from assess_core.ports.lake import Pinned
+from assess_core.ports.stores import Stores
+from assess_core.usecases.exhaust import Report, write_exhaust
 from assess_core.wiring import open_stores
 from tests import oracle
 from tests.assets.conftest import Dagster
@@ -35,7 +35,7 @@ LONGEST = 60  # seconds that one run waits for the other
 
 
 @pytest.fixture
-def lake(dagster: Dagster, place: Place, monkeypatch: pytest.MonkeyPatch) -> DeltaLake:
+def lake(dagster: Dagster, place: Location, monkeypatch: pytest.MonkeyPatch) -> DeltaLake:
     """The lake, while all slices are registered and wait to be archived."""
     monkeypatch.setenv("ASSESS_LAKE", place.url)
     for message, received in SUBMITTED:
@@ -64,7 +64,7 @@ def stored() -> Counter[tuple[bytes, int]]:
     return Counter((bytes.fromhex(version["content_hash"]), version["received_at"]) for version in versions)
 
 
-def opened(dagster: Dagster, place: Place) -> Stores:
+def opened(dagster: Dagster, place: Location) -> Stores:
     return open_stores(dagster.settings._replace(lake=place.url))
 
 
@@ -90,7 +90,7 @@ def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lak
 
 
 def test_a_backfill_over_slices_that_another_did_in_part_does_the_rest_and_nothing_twice(
-    dagster: Dagster, lake: DeltaLake, place: Place
+    dagster: Dagster, lake: DeltaLake, place: Location
 ) -> None:
     keys, stores = dagster.keys("archive_slices"), opened(dagster, place)
     before = reports(stores)
@@ -114,7 +114,7 @@ def test_a_backfill_over_slices_that_another_did_in_part_does_the_rest_and_nothi
 
 
 def test_runs_of_the_same_slices_at_once_lose_nothing_and_write_nothing_twice(
-    dagster: Dagster, another: Dagster, lake: DeltaLake, place: Place, monkeypatch: pytest.MonkeyPatch
+    dagster: Dagster, another: Dagster, lake: DeltaLake, place: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys, stores = dagster.keys("archive_slices"), opened(dagster, place)
     before = reports(stores)

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assess_core.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import Report, write_exhaust
 from tests.assets.conftest import Dagster
 from tests.factories import event, wire_answer
 

@@ -7,9 +7,9 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from assess_assets import sensors
 from assess_assets.registration import KEPT, budget, is_over, to_retire, turn
-from assess_core.moments import DAY
-from assess_core.slice_status import SliceStatus, SliceView
-from assess_core.slices import ArchiveSlice
+from assess_core.domain.moments import DAY
+from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slices import ArchiveSlice
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event
 
@@ -34,8 +34,8 @@ def test_25_000_keys_are_a_warning_and_100_000_an_error(keys: int, passed: bool,
     found = budget(keys)
 
     assert (found.passed, found.hard) == (passed, hard)
-    assert f"{keys:,} live slice keys" in found.says
-    assert ("retire_cleared_slices" in found.says) is not passed
+    assert f"{keys:,} live slice keys" in found.message
+    assert ("retire_cleared_slices" in found.message) is not passed
 
 
 @pytest.mark.parametrize(("keys", "severity"), [(25_000, "WARN"), (100_000, "ERROR")])

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 
-from assess_core.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import Report, write_exhaust
 from tests.assets.conftest import Dagster
 from tests.deploy.manifests import documents
 from tests.factories import event, wire_answer
@@ -66,12 +66,12 @@ def test_what_a_run_prints_lands_in_the_bucket_as_the_deployment_says(
     (tmp_path / "dagster.yaml").write_text(json.dumps({"compute_logs": logs, "telemetry": {"enabled": False}}))
 
     @dg.op
-    def says() -> None:
+    def message() -> None:
         print("a line that somebody looks for")
 
     @dg.job
     def speaks() -> None:
-        says()
+        message()
 
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert speaks.execute_in_process(instance=instance).success

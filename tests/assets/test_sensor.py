@@ -7,9 +7,9 @@ import pytest
 
 from assess_assets import outcomes, sensors
 from assess_assets.metadata import Bars
-from assess_core.archiving import archive
-from assess_core.moments import DAY
-from assess_core.slices import ArchiveSlice
+from assess_core.domain.moments import DAY
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.usecases.archiving import archive
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event, line
 

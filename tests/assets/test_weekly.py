@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from assess_assets.partitions import iso_weeks, week_of
-from assess_core.slices import IsoWeek
-from assess_core.weekly import WeeklyActivity
+from assess_core.domain.slices import IsoWeek
+from assess_core.ports.reports import WeeklyActivity
 from assess_core.wiring import open_weekly
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event, wire_answer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from assess_core.cli import main
+from assess_cli import main
 from assess_core.settings import Settings
 
 Assess = Callable[..., Result]

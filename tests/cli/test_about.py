@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from assess_cli import about
 from assess_core import wiring
-from assess_core.archiving import archive, clear, verify
-from assess_core.cli import about
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, fold
-from assess_core.ports import Stores
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_exhausts, open_hot, open_lake, open_log, open_stores
 from tests.cli.conftest import Assess
 from tests.factories import MONDAY, WEEK, decoded, event, line
@@ -245,7 +245,7 @@ def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) ->
     ],
 )
 def test_the_doctor_says_what_a_facts_file_knows(
-    assess: Assess, stores: Stores, tmp_path: Path, text: str, level: str, says: str, do: str | None
+    assess: Assess, stores: Stores, tmp_path: Path, text: str, level: str, message: str, action: str | None
 ) -> None:
     file = tmp_path / "facts.json"
     file.write_text(text)
@@ -254,9 +254,9 @@ def test_the_doctor_says_what_a_facts_file_knows(
 
     found = findings(result.stdout)["facts"]
     assert result.exit_code == 0
-    assert (found["level"], found["do"]) == (level, do)
+    assert (found["level"], found["do"]) == (level, action)
     assert found["says"].startswith(f"{file}: ")
-    assert found["says"].endswith(says)
+    assert found["says"].endswith(message)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_the_doctor_says_what_a_facts_file_knows(
     ],
 )
 def test_facts_that_cannot_be_read_are_bad_and_the_rest_is_looked_at(
-    assess: Assess, stores: Stores, tmp_path: Path, text: str | None, says: str
+    assess: Assess, stores: Stores, tmp_path: Path, text: str | None, message: str
 ) -> None:
     file = tmp_path / "facts.json"
     if text is not None:
@@ -279,5 +279,5 @@ def test_facts_that_cannot_be_read_are_bad_and_the_rest_is_looked_at(
     assert result.exit_code == 1
     assert found["facts"]["level"] == "bad"
     assert str(file) in found["facts"]["says"]
-    assert says in found["facts"]["says"]
+    assert message in found["facts"]["says"]
     assert found["slices"]["level"] == "ok"

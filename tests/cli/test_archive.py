@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from assess_core.moments import DAY, iso
-from assess_core.ports import Stores
+from assess_core.domain.moments import DAY, iso
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from tests.cli.conftest import Assess
 from tests.factories import MONDAY, RECEIVED, WEEK, event, line, version

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from assess_core.ports import Stores
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from tests.balances import follow, lose
 from tests.cli.conftest import Assess

@@ -2,7 +2,7 @@
 
 import json
 
-from assess_core.ports import Stores
+from assess_core.ports.stores import Stores
 from tests.cli.conftest import Assess
 from tests.factories import version
 from tests.lakes import five_versions, keep, put

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.cli import demo
+from assess_cli import demo
 from assess_core.errors import BadSettings
 
 

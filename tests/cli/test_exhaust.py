@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from assess_core.cli import main
-from assess_core.ports import Stores
+from assess_cli import main
+from assess_core.ports.stores import Stores
 from tests.factories import version
 from tests.lakes import keep, reports
 

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from assess_core.cli import main
+from assess_cli import main
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.samples import sample_events
 from assess_core.errors import AssessError
-from assess_core.samples import sample_events
 from assess_core.settings import Settings
-from assess_core.stores.sqlite import SqliteHot
 from stream.__main__ import commands
 from tests.factories import event, line, text, without
 from tests.properties.tables import tables
@@ -143,7 +143,7 @@ def test_paths_stay_as_given_wherever_the_command_runs(settings: Settings, tmp_p
 
 def test_several_processes_at_once_leave_the_tables_of_one(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", *sample_events(600))
-    command = [sys.executable, "-m", "assess_core", "ingest", str(path)]
+    command = [sys.executable, "-m", "assess_cli", "ingest", str(path)]
     other = settings._replace(hot_store=f"sqlite:///{tmp_path / 'one.sqlite'}")
     processes = [
         subprocess.Popen(command, env=environment(to), stderr=subprocess.DEVNULL) for to in (settings, settings, other)
@@ -203,7 +203,7 @@ def test_a_broken_file_is_named_after_what_was_stored_before_it(settings: Settin
 def test_a_full_disk_is_a_sentence_and_ingesting_again_loses_nothing(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", *sample_events(300))
     SqliteHot(settings.hot_store)
-    command = f'ulimit -f 400; trap "" XFSZ; exec {sys.executable} -m assess_core ingest {path}'
+    command = f'ulimit -f 400; trap "" XFSZ; exec {sys.executable} -m assess_cli ingest {path}'
     done = subprocess.run(["bash", "-c", command], env=environment(settings), capture_output=True, check=False)
     assert done.returncode == 5
     assert done.stderr.decode().splitlines()[-1].startswith("assess: ")
@@ -230,7 +230,7 @@ def test_facts_that_cannot_be_read_stop_it(settings: Settings, tmp_path: Path) -
 def ingesting(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """`assess ingest -` that has folded its first events and waits for more."""
     hot, pipe = SqliteHot(settings.hot_store), subprocess.PIPE
-    command = [sys.executable, "-m", "assess_core", "ingest", "-"]
+    command = [sys.executable, "-m", "assess_cli", "ingest", "-"]
     with subprocess.Popen(command, env=environment(settings), stdin=pipe, stderr=pipe) as process:
         assert process.stdin
         process.stdin.write(b"".join(sample_events(1000)))

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from click.testing import CliRunner
 
-from assess_core.cli import main
+from assess_cli import main
 from tests.keyspaces import SHARDS, Keyspace
 
 

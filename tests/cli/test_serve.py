@@ -15,8 +15,8 @@ from typing import IO
 
 import pytest
 
-from assess_core.cli.serve import install_dagster_home
-from assess_core.cli.together import HOST, free_port
+from assess_cli.serve import install_dagster_home
+from assess_cli.together import HOST, free_port
 from assess_core.settings import Settings
 from tests.cli.test_together import within
 from tests.factories import event, line
@@ -29,7 +29,7 @@ SLICES = {"query": "{ slices { id } }"}
 @contextmanager
 def running(home: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
     """An `assess` command that lasts, and what it says."""
-    command = [sys.executable, "-P", "-m", "assess_core", "--home", str(home), *arguments]
+    command = [sys.executable, "-P", "-m", "assess_cli", "--home", str(home), *arguments]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("ASSESS_", "DAGSTER_"))}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
         assert process.stderr is not None

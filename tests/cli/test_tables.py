@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from assess_core.moments import iso
-from assess_core.ports import Stores
-from assess_core.tables import COLUMNS, Name
+from assess_core.domain.moments import iso
+from assess_core.ports.stores import Stores
+from assess_core.usecases.tables import COLUMNS, Name
 from tests.cli.conftest import Assess
 from tests.factories import ATTEMPTED, RECEIVED, event, failed_event, wire_answer
 from tests.loop import put_away, take

@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from assess_core.cli.together import HOST, free_port
+from assess_cli.together import HOST, free_port
 
 LASTING = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
 SHORT = "import sys; print('no room left', flush=True); sys.exit({code})"
@@ -24,7 +24,7 @@ time.sleep(60)
 """
 DRIVER = """
 import os, sys
-from assess_core.cli.together import Part, run_together
+from assess_cli.together import Part, run_together
 parts = [Part(name, [sys.executable, "-c", code]) for name, code in zip(sys.argv[1::2], sys.argv[2::2])]
 sys.exit(run_together(parts, os.environ, lambda line: print(line, flush=True)))
 """

@@ -10,14 +10,16 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from assess_core import balance, logs
-from assess_core.ports import Batch
-from assess_core.stores import copies, delta, sqlite, sqlite_schema
-from assess_core.stores.cassandra import CassandraHot
-from assess_core.stores.delta import DeltaLake
-from assess_core.stores.exhausts import FolderExhausts
-from assess_core.stores.folder_log import FolderFeed
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.files import log_files
+from assess_core.adapters.files.exhausts import FolderExhausts
+from assess_core.adapters.files.log import FolderFeed
+from assess_core.adapters.lake import copies, delta
+from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.sqlite import hot_store, schema
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.ports.log import LogBatch
+from assess_core.usecases import balance
 from stream import sources
 
 WRITES: Final = (
@@ -27,7 +29,7 @@ WRITES: Final = (
 """Calls that change something: a death before a read is a death after the write before it."""
 ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
-    (logs, "BATCH_RECORDS", 3),
+    (log_files, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
     (balance, "_LOOKS", (0.0,)),
     (delta, "_COMPACTION", 8),
@@ -44,7 +46,7 @@ class Link(NamedTuple):
     turns: int | None
     """None: it never waits."""
 
-    def say(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         os.write(self.said, text.encode() + b"\n")
 
 
@@ -59,7 +61,7 @@ def watch(link: Link, effects: int | None) -> None:
     def boundary(name: str = "") -> None:
         nonlocal waiting
         if waiting and link.turns is not None:
-            link.say("write" if name in WRITES else "turn")
+            link.notify("write" if name in WRITES else "turn")
             waiting = os.read(link.turns, 1) == b"1"
 
     for adapter in ADAPTERS:
@@ -97,9 +99,9 @@ def _acknowledge(link: Link) -> None:
     """Tell the driver how far a file was folded, once its position is stored."""
     done = FolderFeed.done
 
-    def acknowledged(feed: FolderFeed, batch: Batch, failed: Any) -> None:
+    def acknowledged(feed: FolderFeed, batch: LogBatch, failed: Any) -> None:
         done(feed, batch, failed)
-        link.say(json.dumps({topic: position.line for topic, position in batch.ends.items()}))
+        link.notify(json.dumps({topic: position.line for topic, position in batch.ends.items()}))
 
     setattr(FolderFeed, done.__name__, acknowledged)
 
@@ -123,7 +125,7 @@ def _die_after(effects: int) -> None:
         connection.set_trace_callback(count)
         return connection
 
-    connect = sqlite_schema.connect
-    for module in (sqlite, sqlite_schema):
+    connect = schema.connect
+    for module in (hot_store, schema):
         setattr(module, connect.__name__, traced)
     sys.addaudithook(hear)

@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import stream.__main__
-from assess_core.cli import COMMANDS, main
+from assess_cli import COMMANDS, main
 from assess_core.errors import AssessError
-from assess_core.queries import open_queries
 from assess_core.settings import Settings
+from assess_core.usecases.queries import open_queries
 from tests.crash.watch import Link, watch
 from tests.loop import pages
 
 _LATE: Final = (
-    *("assess_core.stores.folder_intake", "assess_core.stores.union", "pyarrow.dataset", "pyarrow.json"),
+    *("assess_core.adapters.files.intake", "assess_core.adapters.duckdb.union", "pyarrow.dataset", "pyarrow.json"),
     *("rich._emoji_codes", "dateutil.relativedelta", "zoneinfo"),
-    *sorted({f"assess_core.cli.{module}" for module, _ in COMMANDS.values()}),
+    *sorted({f"assess_cli.{module}" for module, _ in COMMANDS.values()}),
 )
 """What commands import when they are called."""
 

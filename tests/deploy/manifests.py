@@ -11,15 +11,15 @@ from xml.etree import ElementTree
 
 from ruamel.yaml import YAML
 
+from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.settings import Settings
-from assess_core.stores.cassandra_url import parse_url
-from assess_core.stores.kafka_url import KafkaUrl
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 OURS: Final = "assessment-lakehouse"
 _MODULES: Final = {
-    "assess": ["-m", "assess_core"],
+    "assess": ["-m", "assess_cli"],
     "dagster": ["-m", "dagster"],
     "dagster-daemon": ["-c", "from dagster._daemon.cli import main; main()"],
     "dagster-webserver": ["-m", "dagster_webserver"],

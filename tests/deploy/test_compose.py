@@ -9,7 +9,7 @@ from typing import Any, Final
 import dagster as dg
 import pytest
 
-from assess_core.stores.kafka_url import KafkaUrl
+from assess_core.adapters.kafka.url import KafkaUrl
 from tests.deploy.manifests import (
     DEPLOY,
     OURS,

@@ -11,7 +11,7 @@ from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_k8s import K8sRunLauncher
 from ruamel.yaml import YAML
 
-from assess_core.stores.kafka_url import KafkaUrl
+from assess_core.adapters.kafka.url import KafkaUrl
 from tests.deploy.manifests import (
     DEPLOY,
     ROOT,

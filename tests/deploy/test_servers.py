@@ -18,8 +18,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from assess_core.findings import Level
-from assess_core.stores.kafka import KafkaLog
+from assess_core.adapters.kafka.log import KafkaLog
+from assess_core.ports.findings import Level
 from deploy.local.errors import CannotServe
 from deploy.local.packages import cached
 from tests.servers import TOOL, Instance, NotUp, exports, instance
@@ -119,7 +119,7 @@ def test_the_topics_are_as_assess_needs_them(one: Instance) -> None:
     }
     said = {finding.what: finding for finding in KafkaLog(one.env["ASSESS_LOG"]).examine()}
     assert [what for what, finding in said.items() if finding.level is not Level.OK] == ["topic"]
-    assert "replication 1" in said["topic"].says
+    assert "replication 1" in said["topic"].message
 
 
 def test_two_instances_stand_side_by_side_and_know_nothing_of_one_another(one: Instance, light: Instance) -> None:

@@ -14,10 +14,10 @@ import boto3
 from assess_core.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
-ASSESS: Final = [sys.executable, "-m", "assess_core"]
+ASSESS: Final = [sys.executable, "-m", "assess_cli"]
 _ONE_AFTER_THE_OTHER: Final = """
 import json, sys
-from assess_core.cli import main
+from assess_cli import main
 for words in json.loads(sys.argv[1]):
     if code := main(words, standalone_mode=False):
         sys.exit(code)

@@ -14,8 +14,8 @@ import httpx
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from assess_core.domain.samples import sample_events
 from assess_core.errors import StoreUnavailable
-from assess_core.samples import sample_events
 from assess_core.wiring import open_stores
 from tests.e2e.commands import Commands
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
 from tests import oracle
 from tests.e2e.commands import Commands, known_columns, printed
 

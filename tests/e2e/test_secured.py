@@ -11,16 +11,16 @@ from uuid import uuid4
 import pytest
 from deltalake import DeltaTable
 
+from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.duckdb.connection import connect
+from assess_core.adapters.kafka.log import KafkaLog
+from assess_core.adapters.s3.access import Access
+from assess_core.adapters.s3.bucket import Bucket
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
-from assess_core.facts import NoFacts
-from assess_core.findings import Level
-from assess_core.folding import Checks, fold
-from assess_core.ports import Message
-from assess_core.stores.cassandra import CassandraHot
-from assess_core.stores.duck import connect
-from assess_core.stores.kafka import KafkaLog
-from assess_core.stores.s3 import Bucket
-from assess_core.stores.s3_access import Access
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.findings import Level
+from assess_core.ports.log import Message
+from assess_core.usecases.folding import Checks, fold
 from tests.e2e.commands import Commands
 from tests.factories import accepted, event
 from tests.secured import PASSWORD, USER, Secured, certificates, secured_servers, tls_of
@@ -68,9 +68,9 @@ def test_a_user_with_the_rights_on_the_tables_alone_is_told_what_the_doctor_need
     found = {finding.what: finding for finding in hot.examine()}
 
     assert {finding.level for what, finding in found.items() if what != "durability"} == {Level.OK}
-    level, _, says, do = found["durability"]
-    assert (level, do) == (Level.WARN, f"GRANT SELECT ON system_views.settings TO {USER}")
-    assert "has no SELECT permission on <table system_views.settings>" in says
+    level, _, message, action = found["durability"]
+    assert (level, action) == (Level.WARN, f"GRANT SELECT ON system_views.settings TO {USER}")
+    assert "has no SELECT permission on <table system_views.settings>" in message
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_a_user_with_the_rights_on_the_tables_alone_is_told_what_the_doctor_need
     ids=["no TLS", "no signer", "another signer", "no login", "wrong password", "no rights"],
 )
 def test_whoever_cassandra_keeps_out_is_told_what_to_set(
-    servers: Secured, url: Callable[[Secured], str], error: type[AssessError], says: str
+    servers: Secured, url: Callable[[Secured], str], error: type[AssessError], message: str
 ) -> None:
-    with pytest.raises(error, match=says) as raised:
+    with pytest.raises(error, match=message) as raised:
         CassandraHot(url(servers))
     assert not _names_a_password(str(raised.value))
 
@@ -163,9 +163,9 @@ def test_over_tls_and_by_login_kafka_keeps_what_is_handed_in(servers: Secured) -
     ids=["no TLS", "another signer", "wrong password"],
 )
 def test_whoever_kafka_keeps_out_is_told_what_to_set(
-    servers: Secured, url: Callable[[Secured], str], says: str
+    servers: Secured, url: Callable[[Secured], str], message: str
 ) -> None:
-    with pytest.raises(AssessError, match=says) as raised:
+    with pytest.raises(AssessError, match=message) as raised:
         KafkaLog(url(servers)).unread()
     assert not _names_a_password(str(raised.value))
 

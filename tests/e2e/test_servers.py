@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from assess_core.stores.cassandra import CassandraHot
+from assess_core.adapters.cassandra.hot_store import CassandraHot
 from tests import oracle
 from tests.e2e.commands import Commands, printed
 from tests.e2e.servers import (

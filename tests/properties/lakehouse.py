@@ -6,19 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
-from assess_core import archiving
-from assess_core.attempts import AttemptKey, AttemptVersion, Version
+from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.files.exhausts import FolderExhausts
+from assess_core.adapters.files.log import FolderLog
+from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.memory import MemoryHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import UnknownBatch
-from assess_core.exhaust import Format, Report, write_exhaust
-from assess_core.ports import Stores
-from assess_core.slices import ArchiveSlice
-from assess_core.stores.delta import DeltaLake
-from assess_core.stores.exhausts import FolderExhausts
-from assess_core.stores.folder_log import FolderLog
-from assess_core.stores.memory import MemoryHot
-from assess_core.stores.places import Folder
-from assess_core.stores.sqlite import SqliteHot
-from assess_core.stores.union import open_union
+from assess_core.ports.stores import Stores
+from assess_core.usecases import archiving
+from assess_core.usecases.exhaust import Format, Report, write_exhaust
 from tests.loop import everything, queries
 from tests.properties.interruptions import watched
 from tests.properties.strategies import BATCHES, DAY, LEARNERS, RECEIPTS, Facts, Line

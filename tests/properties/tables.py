@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 
-from assess_core.attempts import AttemptVersion
-from assess_core.events import Record, decode
-from assess_core.facts import JsonFacts, NoFacts
-from assess_core.folding import Checks, Tally, fold
-from assess_core.ports import HotStore
-from assess_core.stores.rows import from_batch
+from assess_core.adapters.arrow.rows import from_batch
+from assess_core.adapters.files.facts import JsonFacts
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.events import Record, decode
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.hot_store import HotStore
+from assess_core.usecases.folding import Checks, Tally, fold
 from tests import oracle
 from tests.properties.strategies import Facts, Line
 

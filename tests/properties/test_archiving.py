@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assess_core import archiving
-from assess_core.ports import Stores
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.ports.stores import Stores
+from assess_core.usecases import archiving
 from tests.factories import event, line
 from tests.loop import pages, queries
 from tests.properties.interruptions import Fuse, Turns, until_crash

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from assess_core import archiving
-from assess_core.balance import What
-from assess_core.slices import ArchiveSlice
-from assess_core.stores.memory import MemoryHot
-from tests.balances import draw, mend
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.usecases import archiving
+from assess_core.usecases.balance import What
+from tests.balances import draw, resolve
 from tests.lakes import held
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched
 from tests.properties.lakehouse import NOW, open_stores, put_away, watched_stores
@@ -148,7 +148,7 @@ def test_whatever_rows_are_lost_are_named_and_mended_and_nothing_else_is_written
         gone = {row.version.content_hash for row in lost} - left - {hash_ for hash_, _ in held(stores.lake)}
 
         missing = {difference.content_hash for difference in draw(stores).differences}
-        rewritten, in_lake = mend(stores, file)
+        rewritten, in_lake = resolve(stores, file)
 
         assert missing == gone
         assert (rewritten, in_lake) == (len(gone), 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assess_core.stores.cassandra import CassandraHot
+from assess_core.adapters.cassandra.hot_store import CassandraHot
 from tests.keyspaces import Keyspace
 from tests.properties.interruptions import NEVER, Fuse, Turns, until_crash, watched
 from tests.properties.strategies import Facts, Line, crowded_logs, deliveries, examples, facts, logs, schedules, shared

@@ -6,9 +6,9 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assess_core.ports import HotStore
-from assess_core.slices import ArchiveSlice
-from assess_core.stores.memory import MemoryHot
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.hot_store import HotStore
 from tests.properties.interruptions import NEVER, Fuse, Turns, until_crash, watched
 from tests.properties.strategies import (
     BATCHES,

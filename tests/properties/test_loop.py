@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from assess_core import archiving
-from assess_core.exhaust import Report, write_exhaust
-from assess_core.slices import ArchiveSlice
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.usecases import archiving
+from assess_core.usecases.exhaust import Report, write_exhaust
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched
 from tests.properties.lakehouse import NOW, assert_right, open_stores, put_away, watched_stores
 from tests.properties.strategies import (

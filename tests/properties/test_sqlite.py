@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
 from tests.properties.interruptions import NEVER, Fuse, Turns, until_crash, watched
 from tests.properties.strategies import Facts, Line, crowded_logs, deliveries, examples, facts, logs, schedules, shared
 from tests.properties.tables import expected, fold_all, rows, tables

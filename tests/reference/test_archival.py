@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.archiving import archive, clear, verify
-from assess_core.attempts import AttemptVersion
-from assess_core.exhaust import Report, write_exhaust
-from assess_core.moments import DAY
-from assess_core.ports import Stores
-from assess_core.slices import IsoWeek
-from assess_core.stores.memory import MemoryHot
-from assess_core.stores.union import open_union
+from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.moments import DAY
+from assess_core.domain.slices import IsoWeek
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.exhaust import Report, write_exhaust
 from tests.factories import WEEK
 from tests.lakes import keep, stores_over
 from tests.sunbird import archived_rows, live_rows

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.exhaust import Report, write_exhaust
-from assess_core.moments import clock
-from assess_core.ports import Stores
-from assess_core.stores.delta import DeltaLake
-from assess_core.stores.memory import MemoryHot
-from assess_core.stores.places import Folder
-from assess_core.stores.union import open_union
+from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.moments import clock
+from assess_core.ports.stores import Stores
+from assess_core.usecases.exhaust import Report, write_exhaust
 from tests.lakes import keep, put, stores_over
 from tests.sunbird import archived_rows, live_rows
 

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import pytest
 
-from assess_core.attempts import AttemptVersion
-from assess_core.events import FailedEvent, Reason, Record, decode
-from assess_core.facts import JsonFacts, NoFacts
-from assess_core.folding import Checks, Folded, fold
-from assess_core.scores import newest_versions
-from assess_core.stores.memory import MemoryHot
+from assess_core.adapters.files.facts import JsonFacts
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.events import FailedEvent, Reason, Record, decode
+from assess_core.domain.scores import newest_versions
+from assess_core.ports.facts import NoFacts
+from assess_core.usecases.folding import Checks, Folded, fold
 from tests.conftest import Hot
 
 RECEIVED: Final = 1_700_000_000_000  # later than any clock of these events
@@ -132,9 +133,9 @@ def test_the_nine_events_give_the_rows_aggregates_and_failures_of_the_original(h
     expected = golden(stream, "update-event-to-db")
     assert [step["name"] for step in expected["steps"]] == list(NINE)
 
-    set_aside = run(hot, stream, NINE, Checks(redis_facts(stream)))
+    rejected = run(hot, stream, NINE, Checks(redis_facts(stream)))
 
-    assert set_aside == [len(step["failed"]) for step in expected["steps"]] == [0, 0, 0, 0, 0, 0, 0, 1, 0]
+    assert rejected == [len(step["failed"]) for step in expected["steps"]] == [0, 0, 0, 0, 0, 0, 0, 1, 0]
     assert_as_golden(hot, expected)
     assert [row["grand_total"] for row in expected["assessment_aggregator"]] == [
         *("1.0/1.0", "5.0/10.0", "2.0/2.0", "2.0/3.0", "1.33/3.0", "1.33/2.0"),
@@ -170,10 +171,10 @@ def test_with_the_question_count_check_on_the_same_events_fail(hot: Hot, stream:
     asked = ("do_11307972307046400011917", "do_1131998128479272961991")  # not in the cache: the service was asked
     facts = redis_facts(stream, dict.fromkeys(asked, answered) if answered else {})
 
-    set_aside = run(hot, stream, names, Checks(facts, question_count=True))
+    rejected = run(hot, stream, names, Checks(facts, question_count=True))
 
-    assert set_aside == [len(step["failed"]) for step in expected["steps"]]
-    assert set_aside == ([0, 1, 1, 1] if answered == 1 else [0, 0, 1, 0])
+    assert rejected == [len(step["failed"]) for step in expected["steps"]]
+    assert rejected == ([0, 1, 1, 1] if answered == 1 else [0, 0, 1, 0])
     assert {failed.reason for failed in hot.failed()} == {Reason.TOO_MANY_QUESTIONS}
     assert_as_golden(hot, expected)
 
@@ -182,9 +183,9 @@ def test_with_the_question_count_check_on_the_same_events_fail(hot: Hot, stream:
 def test_a_request_to_recompute_changes_nothing_that_was_right(hot: Hot, stream: Path, scenario: str) -> None:
     expected = golden(stream, scenario)
 
-    set_aside = run(hot, stream, [step["name"] for step in expected["steps"]], Checks(redis_facts(stream)))
+    rejected = run(hot, stream, [step["name"] for step in expected["steps"]], Checks(redis_facts(stream)))
 
-    assert set_aside == [len(step["failed"]) for step in expected["steps"]]
+    assert rejected == [len(step["failed"]) for step in expected["steps"]]
     assert_as_golden(hot, expected)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from assess_core.samples import sample_events
+from assess_core.domain.samples import sample_events
 from tests import oracle
 from tests.kafka_topics import Topic, produce, records
 

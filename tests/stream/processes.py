@@ -27,7 +27,7 @@ def assess(
     given: bytes = b"",
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `assess` to its end."""
-    command: Sequence[str | bytes | Path] = [sys.executable, "-m", "assess_core", *arguments]
+    command: Sequence[str | bytes | Path] = [sys.executable, "-m", "assess_cli", *arguments]
     return subprocess.run(
         command, cwd=cwd, input=given, env=environment(settings), capture_output=True, timeout=PATIENCE, check=False
     )

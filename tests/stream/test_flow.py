@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 from bytewax.testing import TestingSink, TestingSource
 
+from assess_core.adapters.files.facts import JsonFacts
+from assess_core.adapters.files.log import FolderLog
+from assess_core.adapters.files.log_files import BATCH_RECORDS, find, read_files
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.events import Accepted, FailedEvent, Reason, Record, decode
+from assess_core.domain.samples import sample_events
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadLog, StoreUnavailable
-from assess_core.events import Accepted, FailedEvent, Reason, Record, decode
-from assess_core.facts import JsonFacts, NoFacts
-from assess_core.folding import Checks, Folded, Tally
-from assess_core.logs import BATCH_RECORDS, find, read_files
-from assess_core.ports import Batch, Position, Positions
-from assess_core.samples import sample_events
-from assess_core.slices import ArchiveSlice
-from assess_core.stores.folder_log import FolderLog
-from assess_core.stores.memory import MemoryHot
+from assess_core.ports.facts import NoFacts
+from assess_core.ports.log import LogBatch, Position, Positions
+from assess_core.usecases.folding import Checks, Folded, Tally
 from stream.flow import build_flow
 from stream.pace import Pace
 from stream.runs import Run
@@ -91,7 +92,7 @@ def events(folded: Folded) -> int:
 
 
 def test_a_batch_of_records_becomes_a_batch_of_what_they_say() -> None:
-    batch = Batch([record(), record(b"nonsense", offset=2)], {"events.jsonl": Position(3, 90)}, 90)
+    batch = LogBatch([record(), record(b"nonsense", offset=2)], {"events.jsonl": Position(3, 90)}, 90)
     out: list[DecodedBatch] = []
     Run().run(build_flow(TestingSource([Taken(batch)]), TestingSink(out)))
     [decoded] = out
@@ -103,7 +104,7 @@ def test_a_batch_of_records_becomes_a_batch_of_what_they_say() -> None:
 
 
 def test_what_flows_is_one_item_a_batch() -> None:
-    batches = [Taken(Batch([record(offset=n)], {}, 1)) for n in range(1, 30)]
+    batches = [Taken(LogBatch([record(offset=n)], {}, 1)) for n in range(1, 30)]
     out: list[DecodedBatch] = []
     Run().run(build_flow(TestingSource(batches), TestingSink(out)))
     assert len(out) == 29
@@ -134,7 +135,7 @@ def test_the_flow_leaves_the_tables_that_folding_line_by_line_leaves(tmp_path: P
 
 def fold_one(one: Record, hot: MemoryHot) -> None:
     run = Run()
-    source = TestingSource([Taken(Batch([one], {}, len(one.raw)))])
+    source = TestingSource([Taken(LogBatch([one], {}, len(one.raw)))])
     run.run(build_flow(source, FoldSink(Target(hot, UNCHECKED), run, lambda batch, folded: None)))
 
 
@@ -193,7 +194,7 @@ def test_nothing_is_folded_after_a_batch_that_could_not_be(tmp_path: Path) -> No
 def test_of_batches_that_come_together_none_is_folded_after_one_that_could_not_be() -> None:
     hot, run = MemoryHot(), Run()
     feed = FolderLog(Path("log"), Away(hot, [True])).feed(print)
-    batches = [Taken(Batch([record(offset=n)], {"log": Position(n + 1, 0)}, 1), feed) for n in (1, 2)]
+    batches = [Taken(LogBatch([record(offset=n)], {"log": Position(n + 1, 0)}, 1), feed) for n in (1, 2)]
     target = Target(hot, UNCHECKED)
     together = TestingSource(batches, batch_size=2)
     with pytest.raises(StoreUnavailable):
@@ -214,20 +215,20 @@ def test_a_store_that_is_away_is_waited_for_and_no_event_fails_for_it(tmp_path: 
 class Patient:
     """A feed of one batch whose `done` finds its topic away at first, and which counts how often it was kept."""
 
-    def __init__(self, batch: Batch, away: Iterable[bool] = ()) -> None:
+    def __init__(self, batch: LogBatch, away: Iterable[bool] = ()) -> None:
         self._batches, self._away = [batch], iter(away)
         self.kept, self.failed = 0, list[FailedEvent]()
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[LogBatch]:
         while self._batches:
             yield self._batches.pop()
 
-    def done(self, batch: Batch, failed: Sequence[FailedEvent]) -> None:
+    def done(self, batch: LogBatch, failed: Sequence[FailedEvent]) -> None:
         if next(self._away, False):
             raise StoreUnavailable("the topic of failed events is away")
         self.failed += failed
 
-    def keep(self) -> None:
+    def heartbeat(self) -> None:
         self.kept += 1
 
     def close(self) -> None:
@@ -254,7 +255,7 @@ def test_a_feed_is_kept_while_its_batch_waits_for_a_store() -> None:
                 raise StoreUnavailable("the store is away")
             super().add_slices(slices)
 
-    feed = Patient(Batch([record(), record(b"nonsense", offset=2)], {}, 1))
+    feed = Patient(LogBatch([record(), record(b"nonsense", offset=2)], {}, 1))
     [folded] = follow_one(feed, Target(Hot(), UNCHECKED, waiting.append))
     assert waiting == ["the store is away; trying again in 0.5 s"]
     assert 3 <= feed.kept <= 6
@@ -263,7 +264,7 @@ def test_a_feed_is_kept_while_its_batch_waits_for_a_store() -> None:
 
 def test_what_is_folded_is_not_folded_again_because_its_end_is_not_taken() -> None:
     hot, waiting = MemoryHot(), list[str]()
-    feed = Patient(Batch([record()], {}, 1), away=[True])
+    feed = Patient(LogBatch([record()], {}, 1), away=[True])
     [folded] = follow_one(feed, Target(hot, UNCHECKED, waiting.append))
     assert waiting == ["the topic of failed events is away; trying again in 0.5 s"]
     assert (folded.stored, folded.repeated) == (1, 0)
@@ -284,7 +285,7 @@ def test_a_log_that_cannot_be_followed_ends_the_run_in_order(capfd: pytest.Captu
 def test_pace_is_told_every_ten_seconds_and_not_while_nothing_comes() -> None:
     said, clock = list[str](), iter([0.0, 4.0, 11.0, 11.0, 12.0, 31.0, 31.0])
     pace = Pace(said.append, lambda: next(clock))
-    batch = DecodedBatch([decode(record())] * 50, Taken(Batch([], {}, 0)))
+    batch = DecodedBatch([decode(record())] * 50, Taken(LogBatch([], {}, 0)))
     for _ in range(4):
         pace(batch, Folded(50, 0, 0, [], [], set()))
     assert said == ["100 events folded in 11 s, 9 a second", "100 events folded in 20 s, 5 a second"]

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.settings import Settings
-from assess_core.stores.sqlite import SqliteHot
 from tests.kafka_topics import Topic, create_topic, records
 from tests.properties.tables import tables
 from tests.servers import Instance, instance

@@ -8,14 +8,14 @@ from random import Random
 
 import pytest
 
-from assess_core.events import decode
-from assess_core.facts import NoFacts
-from assess_core.folding import Checks, fold
-from assess_core.logs import find, read_files, unread
-from assess_core.samples import sample_events
+from assess_core.adapters.files.log_files import find, read_files, unread
+from assess_core.adapters.memory import MemoryHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.events import decode
+from assess_core.domain.samples import sample_events
+from assess_core.ports.facts import NoFacts
 from assess_core.settings import Settings
-from assess_core.stores.memory import MemoryHot
-from assess_core.stores.sqlite import SqliteHot
+from assess_core.usecases.folding import Checks, fold
 from tests.properties.tables import tables
 from tests.stream.processes import stop, tailing, wait_until
 

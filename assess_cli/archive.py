@@ -1,0 +1,269 @@
+"""`assess slices`, `archive`, `verify` and `clear`: finished weeks on their way from the hot store to the lake."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import click
+
+from assess_cli.output import Row, emit_json, emit_rows, notify, progress
+from assess_core.domain.manifest import by_slice
+from assess_core.domain.moments import iso, parse_moment
+from assess_core.domain.slices import ArchiveSlice, Unread
+from assess_core.errors import SliceNotVerified, StoreUnavailable, VerifyFailed
+from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from assess_core.usecases import archiving
+from assess_core.wiring import open_lake, open_stores
+
+_VIEW: Final = (
+    "slice", "status", "hot_rows", "lake_rows", "archived_at", "verified_at", "cleared_at", "why_open", "note"
+)  # fmt: skip
+
+
+class _Asked(NamedTuple):
+    """Which slices a command is about, and where they are."""
+
+    stores: Stores
+    slices: list[ArchiveSlice]
+    only_closed: bool
+    now: int
+    """When the manifest says that it was done (epoch ms): the clock, whatever `--as-of` says."""
+    as_of: int
+    grace: int
+    unread: Unread | None
+    as_json: bool
+
+
+def _about_slices(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments that the four commands share."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="A JSON list of an object a slice, on standard output."),
+        click.option("--as-of", metavar="TIME", help="Take this for now when asking what is closed: 2025-01-06."),
+        click.option(
+            "--closed", "only_closed", is_flag=True, help="All slices that are closed; of those named, if any."
+        ),
+        click.argument("slices", nargs=-1, metavar="[SLICE]..."),
+    ):
+        command = option(command)
+    return command
+
+
+def _asked(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
+    now = time.time_ns() // 1_000_000
+    moment = parse_moment(as_of) if as_of else now
+    named = [ArchiveSlice.parse(text) for text in slices]
+    stores = open_stores(settings)
+    unread = stores.log.unread()
+    if named:
+        archiving.require_known(named, stores)
+    chosen = sorted(set(named)) or archiving.known(stores)
+    if only_closed:
+        chosen = archiving.closed(chosen, moment, settings.grace, unread)
+    return _Asked(stores, chosen, only_closed, now, moment, settings.grace, unread, as_json)
+
+
+def _some(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
+    """As `_asked`, for commands that change something: they take no silence for "all"."""
+    if not slices and not only_closed:
+        raise click.UsageError("name slices like 'BATCH|2024-W05' (with quotes), or say --closed")
+    return _asked(settings, slices, only_closed, as_of, as_json)
+
+
+def _emit(rows: Sequence[Row], as_json: bool, columns: Sequence[str]) -> None:
+    """All that is known as JSON; to a person what fits on a line."""
+    if as_json:
+        emit_json(rows)
+    elif rows:
+        emit_rows(columns, rows, "table")
+
+
+@click.command()
+@_about_slices
+@click.pass_obj
+def slices(settings: Settings, /, **arguments: Any) -> None:
+    """List slices: how far each has come, and what it waits for.
+
+    A slice is all versions of one batch that were received in one ISO week. Status is open, planned (closed, not yet
+    archived), written, verified, clearing or cleared.
+
+    \b
+    Examples:
+      assess slices
+      assess slices --closed --json
+      assess slices 'BATCH|2024-W05' --as-of 2024-03-01
+    """
+    asked = _asked(settings, **arguments)
+    views = archiving.slice_views(asked.stores, asked.as_of, asked.grace, asked.unread)
+    chosen = set(asked.slices)
+    rows = [_row(view) for view in views if view.slice in chosen]
+    _emit(rows, asked.as_json, _VIEW)
+    if not rows:
+        _say_none(asked.only_closed, bool(asked.slices))
+
+
+def _row(view: archiving.SliceView) -> Row:
+    return {
+        "slice": str(view.slice),
+        "status": view.status.value,
+        "hot_rows": view.hot_rows,
+        "lake_rows": view.lake_rows,
+        **{
+            name: None if at is None else iso(at)
+            for name, at in (
+                ("archived_at", view.archived_at),
+                ("verified_at", view.verified_at),
+                ("cleared_at", view.cleared_at),
+            )
+        },
+        "why_open": view.why_open,
+        "note": view.note,
+    }
+
+
+@click.command()
+@_about_slices
+@click.pass_obj
+def archive(settings: Settings, /, **arguments: Any) -> None:
+    """Copy closed slices to the lake: what it does not hold yet is appended, nothing is changed or deleted.
+
+    A slice that is still open is refused. To repeat it does no harm.
+
+    \b
+    Examples:
+      assess archive --closed
+      assess archive 'BATCH|2024-W05' 'BATCH|2024-W06'
+      assess archive --closed --as-of 2024-03-01 --json
+    """
+    asked = _some(settings, **arguments)
+    if not asked.only_closed:
+        archiving.require_closed(asked.slices, asked.as_of, asked.grace, asked.unread)
+    with progress("archive", len(asked.slices)) as advance:
+        done = archiving.archive(asked.slices, asked.stores, asked.now, advance)
+    rows = [
+        {
+            "slice": str(slice_),
+            "appended": archived.appended,
+            **archived.contents._asdict(),
+            "delta_version": archived.delta_version,
+        }
+        for slice_, archived in done.items()
+    ]
+    _emit(rows, asked.as_json, ("slice", "appended", "rows", "versions", "attempts", "total_score", "delta_version"))
+    appended = sum(archived.appended for archived in done.values())
+    if done:
+        notify(f"{_slices(done)} archived, {appended} rows appended; `assess verify` is next")
+    else:
+        _say_none(asked.only_closed, bool(asked.slices))
+
+
+@click.command()
+@_about_slices
+@click.pass_obj
+def verify(settings: Settings, /, **arguments: Any) -> None:
+    """Read the lake's files back and prove the manifest from them: every row, every content hash.
+
+    Exit code 4 when a slice has a problem; the others are verified all the same. While the hot store is away the files
+    and the manifest are held against each other all the same.
+
+    \b
+    Examples:
+      assess verify --closed
+      assess verify 'BATCH|2024-W05' --json
+    """
+    done = _verified(settings, **arguments)
+    rows = [
+        {
+            "slice": str(slice_),
+            "verified": verified.problem is None,
+            "problem": verified.problem,
+            **verified.contents._asdict(),
+            "delta_version": verified.delta_version,
+            "unarchived": verified.unarchived,
+        }
+        for slice_, verified in done.items()
+    ]
+    _emit(
+        rows, arguments["as_json"], ("slice", "verified", "rows", "versions", "attempts", "total_score", "unarchived")
+    )
+    for slice_, verified in done.items():
+        if twice := verified.contents.rows - verified.contents.versions:
+            notify(f"{slice_}: {twice} rows were written more than once; each version counts once")
+        if verified.unarchived:
+            notify(f"{slice_}: {verified.unarchived} rows of the hot store are not in the lake; archive it again")
+    problems = [verified.problem for verified in done.values() if verified.problem]
+    for problem in problems:
+        notify(problem)
+    if problems:
+        raise VerifyFailed(
+            f"{len(problems)} of {_slices(done)} could not be verified; nothing of those will be cleared"
+        )
+    if done:
+        notify(f"{_slices(done)} verified; `assess clear` is next")
+    else:
+        _say_none(arguments["only_closed"], bool(arguments["slices"]))
+
+
+def _verified(
+    settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool
+) -> dict[ArchiveSlice, archiving.Verified]:
+    """Verify what was asked for; from the lake alone where the hot store or the log is away."""
+    try:
+        asked = _some(settings, slices, only_closed, as_of, as_json)
+    except StoreUnavailable as error:
+        lake = open_lake(settings)
+        archived = by_slice(lake.manifest())
+        notify(f"{error}; the lake is verified without it")
+        chosen = [ArchiveSlice.parse(text) for text in slices] or sorted(archived)
+        with progress("verify", len(chosen)) as advance:
+            return archiving.verify_alone(chosen, lake, time.time_ns() // 1_000_000, advance)
+    with progress("verify", len(asked.slices)) as advance:
+        return archiving.verify(asked.slices, asked.stores, asked.now, advance)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted, and delete nothing.")
+@_about_slices
+@click.pass_obj
+def clear(settings: Settings, /, dry_run: bool, **arguments: Any) -> None:
+    """Delete from the hot store exactly the rows that were verified in the lake.
+
+    What the lake does not hold stays and is counted under `left`. Exit code 4 when a slice is refused because it is not
+    verified; the others are cleared all the same.
+
+    \b
+    Examples:
+      assess clear --closed --dry-run
+      assess clear 'BATCH|2024-W05'
+    """
+    asked = _some(settings, **arguments)
+    with progress("clear", len(asked.slices)) as advance:
+        done = archiving.clear(asked.slices, asked.stores, asked.now, dry_run, advance)
+    rows = [{"slice": str(slice_), **cleared._asdict(), "dry_run": dry_run} for slice_, cleared in done.items()]
+    _emit(rows, asked.as_json, ("slice", "cleared", "left"))
+    for slice_, cleared in done.items():
+        if cleared.left and not cleared.refused:
+            notify(f"{slice_}: {cleared.left} rows stay, for the lake does not hold them; archive it again")
+    refusals = [cleared.refused for cleared in done.values() if cleared.refused]
+    for refusal in refusals:
+        notify(refusal)
+    if refusals:
+        raise SliceNotVerified(f"{len(refusals)} of {_slices(done)} were not cleared; verify them first")
+    if not done:
+        _say_none(asked.only_closed, bool(asked.slices))
+        return
+    deleted = sum(cleared.cleared for cleared in done.values())
+    notify(f"{_slices(done)}: {deleted} rows " + ("would be deleted" if dry_run else "deleted from the hot store"))
+
+
+def _slices(done: dict[ArchiveSlice, Any]) -> str:
+    return f"{len(done)} slice" + ("" if len(done) == 1 else "s")
+
+
+def _say_none(only_closed: bool, any_asked: bool) -> None:
+    if only_closed:
+        notify("no slice with rows is closed; `assess slices` says what each one waits for")
+    else:
+        notify(
+            "there are no rows in these slices" if any_asked else "there are no slices yet; `assess ingest` comes first"
+        )

@@ -1,0 +1,118 @@
+"""`assess balance`: whether summaries, hot store, lake and log say the same of each batch."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import click
+
+from assess_cli.output import Row, emit_json, emit_rows, notify
+from assess_core.errors import Unbalanced
+from assess_core.settings import Settings
+from assess_core.usecases.balance import NUMBERS, Balance, Difference, Sheet, What, advice, require_known
+from assess_core.usecases.balance import balance as draw_up
+from assess_core.wiring import open_ledger, open_stores
+
+_NAMED: Final = 10
+"""Differences of a kind that are named to a person."""
+
+
+@click.command()
+@click.argument("batches", nargs=-1, metavar="[BATCH]...")
+@click.option("--log", "against_log", is_flag=True, help="Compare with the log too, as far as it is retained.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, all differences in it, on standard output.")
+@click.pass_obj
+def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_json: bool) -> None:
+    """Compare by key the versions that the summaries name with those in hot store and lake; all batches, or BATCH.
+
+    A row of the table adds up: named = hot_only + lake_only + both + missing. What is missing is named, with what to
+    type; the exit code is 1 then. A running stream, archive or clear makes no false alarm.
+
+    \b
+    Examples:
+      assess balance
+      assess balance 0130929928739635202 --json
+      assess balance --log
+    """
+    stores = open_stores(settings)
+    with open_ledger(batches) as ledger:
+        found = draw_up(stores, ledger, against_log=against_log)
+        require_known(found, stores)
+        if as_json:
+            emit_json({**_summary(found), "differences": list(map(_row, ledger.differences()))})
+        else:
+            _print(found, ledger.differences(first=_NAMED))
+    if not found.balanced:
+        raise Unbalanced("; ".join([*found.unreadable, *advice(found.total)]))
+
+
+def _summary(found: Balance) -> Row:
+    return {
+        "balanced": found.balanced,
+        "unreadable": found.unreadable,
+        "batches": [{**_numbers(sheet), "balanced": sheet.balanced} for sheet in found.sheets],
+    }
+
+
+def _print(found: Balance, differences: Iterable[Difference]) -> None:
+    rows = [_numbers(sheet) for sheet in found.sheets]
+    if not rows:
+        notify("there is nothing to balance yet; `assess ingest` comes first")
+        return
+    total = [{**_numbers(found.total), "batch": "(all)"}] if len(rows) > 1 else []
+    emit_rows(tuple(rows[0]), [*rows, *total], "table")
+    counts = dict.fromkeys(What, 0)
+    for difference in differences:
+        counts[difference.what] += 1
+        notify(_sentence(difference))
+    for what, of in found.total.wrong.items():
+        if of > counts[what]:
+            notify(f"... and {of - counts[what]:,} more {what.value}; --json names all of them")
+    failed = sum(sheet.failed for sheet in found.sheets)
+    if failed:
+        notify(f"{failed:,} failed {'event waits' if failed == 1 else 'events wait'}: `assess failed list`")
+
+
+def _numbers(sheet: Sheet) -> dict[str, object]:
+    log = sheet.log._asdict() if sheet.log is not None else {}
+    return {"batch": sheet.batch_id, **{name: getattr(sheet, name) for name in NUMBERS}, **log}
+
+
+def _row(difference: Difference) -> Row:
+    key, place = difference.key, difference.place
+    return {
+        "what": difference.what.value,
+        "batch_id": difference.batch_id,
+        "slice": None if difference.slice is None else str(difference.slice),
+        **{name: key and getattr(key, name) for name in ("user_id", "course_id", "content_id", "attempt_id")},
+        "content_hash": difference.content_hash and difference.content_hash.hex(),
+        "tiers": difference.tiers,
+        **{name: place and getattr(place, name) for name in ("topic", "partition", "offset")},
+    }
+
+
+_MEANS: Final = {
+    What.MISSING: "named, in neither tier",
+    What.UNNAMED: "written, not yet named",
+    What.NOT_STORED: "in the log, neither stored nor set aside",
+    What.TOO_MANY: "not in the log",
+}
+
+
+def _sentence(difference: Difference) -> str:
+    key, place = difference.key, difference.place
+    parts = [f"{_MEANS[difference.what]}:"]
+    if key is not None:
+        parts.append(
+            f"slice {str(difference.slice)!r}, learner {key.user_id!r}, assessment {key.content_id!r}, "
+            f"attempt {key.attempt_id!r}"
+        )
+    else:
+        parts.append(f"an event of batch {difference.batch_id!r}," if difference.batch_id else "an event of no batch,")
+    if difference.tiers:
+        parts.append(f"(in {' and '.join(_TIERS[tier] for tier in difference.tiers)})")
+    if place is not None:
+        parts.append(f"at {place.topic} {place.partition} {place.offset}")
+    return " ".join(parts)
+
+
+_TIERS: Final = {"hot": "the hot store", "lake": "the lake"}

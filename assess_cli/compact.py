@@ -1,0 +1,66 @@
+"""`assess compact`: few files for many, and what nobody needs any more."""
+
+import time
+from collections.abc import Sequence
+
+import click
+
+from assess_cli.output import emit_json, emit_rows, notify, progress
+from assess_core.domain.moments import duration_text, parse_duration
+from assess_core.domain.slices import IsoWeek
+from assess_core.errors import VerifyFailed
+from assess_core.settings import Settings
+from assess_core.usecases import compacting
+from assess_core.wiring import open_lake
+
+_COLUMNS = ("week", "files_before", "files", "rows_before", "rows", "delta_version", "refused")
+
+
+@click.command()
+@click.argument("weeks", nargs=-1, metavar="[WEEK]...")
+@click.option("--vacuum", is_flag=True, help="Delete files that no version needs any more, too.")
+@click.option(
+    "--retain",
+    default=duration_text(compacting.RETAIN),
+    show_default=True,
+    help="With --vacuum: keep what left the table less than so long ago; a report may be reading it.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be rewritten and deleted, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, on standard output.")
+@click.pass_obj
+def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str, dry_run: bool, as_json: bool) -> None:
+    """Rewrite weeks of the lake that consist of small files, or hold a row twice: each version once, in large files.
+
+    The rows are proved before and after, then verified again; versions that are superseded stay. All weeks that are
+    worth it, or those named. To repeat it does no harm. Exit code 4 when a week was left as it is.
+
+    \b
+    Examples:
+      assess compact
+      assess compact 2024-W05 2024-W06 --json
+      assess compact --vacuum --retain 14d
+    """
+    lake, kept = open_lake(settings), parse_duration(retain, "--retain")
+    chosen = sorted(map(IsoWeek.parse, weeks)) or compacting.weeks_worth_it(lake)
+    if dry_run:
+        deleted = compacting.vacuum(lake, kept, dry_run=True) if vacuum else []
+        if as_json:
+            emit_json({"weeks": list(map(str, chosen)), "deleted": deleted, "dry_run": True})
+        else:
+            notify(f"would rewrite {', '.join(map(str, chosen)) or 'no week'}, and delete {len(deleted)} files")
+        return
+    with progress("weeks", len(chosen)) as advance:
+        done = compacting.compact(chosen, lake, time.time_ns() // 1_000_000, advance)
+    deleted = compacting.vacuum(lake, kept) if vacuum else []
+    rows = [{"week": str(week), **compacted._asdict()} for week, compacted in done.items()]
+    if as_json:
+        emit_json({"weeks": rows, "deleted": deleted, "dry_run": False})
+    elif rows:
+        emit_rows(_COLUMNS, rows, "table")
+    refusals = [compacted.refused for compacted in done.values() if compacted.refused]
+    for refusal in refusals:
+        notify(refusal)
+    if refusals:
+        raise VerifyFailed(f"{len(refusals)} of {len(done)} weeks were left as they are; mend them first")
+    removed = sum(compacted.files_before - compacted.files for compacted in done.values())
+    notify(f"{len(done)} weeks compacted, {removed} files fewer; {len(deleted)} files deleted")

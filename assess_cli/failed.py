@@ -1,0 +1,99 @@
+"""`assess failed`: the events that were set aside."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from assess_cli.ingest import facts_options, read_checks
+from assess_cli.output import Format, emit_rows, notify, progress
+from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
+from assess_core.domain.events import FailedEvent, Record, decode
+from assess_core.domain.moments import iso
+from assess_core.errors import BadSettings
+from assess_core.settings import Settings
+from assess_core.usecases.folding import Tally, fold
+from assess_core.wiring import open_hot
+
+COLUMNS: Final = ("topic", "partition", "offset", "received_at", "reason", "message")
+
+
+@click.group()
+def failed() -> None:
+    """Look at events that were set aside, and take them again.
+
+    \b
+    Examples:
+      assess failed list
+      assess failed show events/monday.jsonl 0 17 > mend.json
+      assess failed replay --facts facts.json
+    """
+
+
+@failed.command("list")
+@click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@click.pass_obj
+def list_(settings: Settings, format_: Format) -> None:
+    """Where they stand in the log and why they failed; those that were stored later are left out."""
+    emit_rows(COLUMNS, map(_row, open_hot(settings)[0].failed()), format_)
+
+
+def _row(event: FailedEvent) -> dict[str, object]:
+    return {
+        "topic": event.topic,
+        "partition": event.partition,
+        "offset": event.offset,
+        "received_at": None if event.received_at is None else iso(event.received_at),
+        "reason": event.reason.value,
+        "message": event.message,
+    }
+
+
+@failed.command()
+@click.argument("topic")
+@click.argument("partition", type=int)
+@click.argument("offset", type=int)
+@click.pass_obj
+def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
+    """Write an event's bytes to standard output, as they stood in the log: TOPIC is a file's path, OFFSET its line.
+
+    Where the file changed meanwhile, several events may have failed there; each is written, a line end between them.
+    """
+    found = 0
+    for event in open_hot(settings)[0].failed():
+        if (event.topic, event.partition, event.offset) == (topic, partition, offset):
+            sys.stdout.buffer.write(b"\n" + event.raw if found else event.raw)
+            notify(f"{event.reason.value}: {event.message}")
+            found += 1
+    if not found:
+        raise BadSettings(f"no failed event stands at {topic!r} {partition} {offset}; see `assess failed list`")
+    sys.stdout.buffer.flush()
+
+
+@failed.command()
+@facts_options
+@click.pass_obj
+def replay(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
+    """Fold failed events again, as after new facts or a new release; what is stored now leaves the list."""
+    checks = read_checks(settings, facts, check_question_count)
+    (hot, _), tally = open_hot(settings), Tally()
+    with progress("events") as advance:
+        for records in _batches(event.record for event in hot.failed()):
+            tally.add(fold(map(decode, records), hot, checks))
+            advance(len(records))
+    notify(f"{tally.events - tally.failed} mended, {tally.failed} still failed")
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    held = 0
+    for record in records:
+        batch.append(record)
+        held += len(record.raw)
+        if len(batch) >= BATCH_RECORDS or held >= BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,63 @@
+"""`assess table` and `assess score`: what the stores hold, and what a learner reads."""
+
+import click
+
+from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_core.domain.moments import iso_or_empty
+from assess_core.settings import Settings
+from assess_core.usecases import tables
+from assess_core.usecases.queries import open_queries
+
+
+@click.command()
+@click.argument("name", metavar="TABLE", type=click.Choice([name.value for name in tables.Name]))
+@click.option("--batch", help="Only rows of this batch.")
+@click.option(
+    "--tier",
+    type=click.Choice([tier.value for tier in tables.Tier]),
+    default=tables.Tier.ALL.value,
+    show_default=True,
+    help="attempts: the rows that the hot store or the lake holds, or of both the newest version of each attempt.",
+)
+@click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@click.pass_obj
+def table(settings: Settings, name: str, batch: str | None, tier: str, format_: Format) -> None:
+    """Print a table: attempts, summaries, activity, failed or slices.
+
+    Columns are named as in the stores; times are ISO 8601 in UTC. Rows are sorted, and printed as they are read.
+
+    \b
+    Examples:
+      assess table attempts --batch BATCH --format csv > attempts.csv
+      assess table attempts --tier lake --format jsonl | head
+      assess table summaries --format jsonl
+    """
+    rows = open_queries(settings).table(tables.Name(name), batch, tables.Tier(tier))
+    emit_rows(tables.COLUMNS[tables.Name(name)], rows, format_)
+
+
+@click.command()
+@click.option("--user", required=True, help="The learner.")
+@click.option("--assessment", required=True)
+@click.option("--course", help="Only in this course.")
+@click.option("--batch", help="Only in this batch.")
+@click.option("--json", "as_json", is_flag=True, help="The result of the read API, on one line.")
+@click.pass_obj
+def score(settings: Settings, user: str, assessment: str, course: str | None, batch: str | None, as_json: bool) -> None:
+    """Print the score of a learner at an assessment: the best, last, lowest and average of all attempts.
+
+    Where several courses or batches match, the best is first.
+
+    \b
+    Examples:
+      assess score --user U --assessment A
+      assess score --user U --assessment A --batch BATCH --json
+    """
+    scores = open_queries(settings).score(user, assessment, course, batch)
+    if as_json:
+        emit_json(scores.result)
+    elif scores.found:
+        rows = [{**found.result, "updated_on": iso_or_empty(found.updated_on)} for found in scores.found]
+        emit_rows(list(rows[0]), rows, "table")
+    else:
+        notify(f"{user} has no attempt at {assessment} there")

@@ -1,0 +1,1 @@
+"""The only code that imports drivers: implementations of the ports."""

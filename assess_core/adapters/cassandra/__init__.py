@@ -1,0 +1,1 @@
+"""The hot store and facts in Cassandra."""

@@ -1,0 +1,97 @@
+"""Failed events in Cassandra: in parts of the log, so that what is asked of some offsets is a bounded read."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from cassandra.query import UNSET_VALUE
+
+from assess_core.adapters.cassandra.requests import within
+from assess_core.adapters.cassandra.session import Connection
+from assess_core.adapters.cassandra.write_times import of_first
+from assess_core.chunks import chunks
+from assess_core.domain.events import FailedEvent, FailedKey, Reason
+
+_PART: Final = 10_000  # offsets a partition holds: at most some MB, however many of them fail
+_PIECE: Final = 1024 * 1024  # what an event's bytes are cut into
+_TOGETHER: Final = 16 * _PIECE
+_EVENTS: Final = 16  # whose bytes are read at once, 8 MiB each at the most
+
+_KEY = "topic, partition, part, offset, raw_hash"
+_ADD_PART = "INSERT INTO {ks}.failed_parts (topic, partition, part) VALUES (?, ?, ?)"
+_PARTS = "SELECT part FROM {ks}.failed_parts WHERE topic = ? AND partition = ? AND part >= ? AND part <= ?"
+_ADD_PIECE = """INSERT INTO {ks}.failed_events_raw (topic, partition, offset, raw_hash, piece, bytes)
+    VALUES (?, ?, ?, ?, ?, ?)"""
+_PIECES = "SELECT bytes FROM {ks}.failed_events_raw WHERE topic = ? AND partition = ? AND offset = ? AND raw_hash = ?"
+# the first writer's words stay, whoever comes later
+_ADD = f"""INSERT INTO {{ks}}.failed_events ({_KEY}, received_at, reason, message)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
+# marked even where nothing was set aside yet: a worker that comes late must not bring it up again
+_MEND = f"INSERT INTO {{ks}}.failed_events ({_KEY}, mended) VALUES (?, ?, ?, ?, ?, true)"
+_OF_PART = """SELECT topic, partition, offset, raw_hash, to_unix_timestamp(received_at), reason, message, mended
+    FROM {ks}.failed_events WHERE topic = ? AND partition = ? AND part = ?"""
+_BETWEEN = """SELECT topic, partition, offset, raw_hash, reason, mended FROM {ks}.failed_events
+    WHERE topic = ? AND partition = ? AND part = ? AND offset >= ? AND offset <= ?"""
+
+
+class FailedEvents:
+    """The failed events of a keyspace."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    def add(self, events: Sequence[FailedEvent]) -> None:
+        """Set events aside: their bytes, which part they are in, and then what is listed."""
+        db = self._db
+        add_piece = db.prepared(_ADD_PIECE)
+        pieces = (
+            add_piece.bind((*event.key, number, event.raw[start : start + _PIECE]))
+            for event in events
+            for number, start in enumerate(range(0, len(event.raw), _PIECE))
+        )
+        for some in within(pieces, lambda piece: len(piece.values[-1]), _TOGETHER):
+            db.execute_all(some)
+        parts = {_part(event.key) for event in events}
+        db.execute_all([db.prepared(_ADD_PART).bind(part) for part in parts])
+        add = db.prepared(_ADD)
+        db.execute_all(
+            [
+                add.bind(
+                    (
+                        *(*_part(event.key), event.offset, event.key.raw_hash),
+                        UNSET_VALUE if event.received_at is None else event.received_at,
+                        *(event.reason.value, event.message, of_first()),
+                    )
+                )
+                for event in events
+            ]
+        )
+
+    def all(self) -> Iterator[FailedEvent]:
+        """Those that are not mended, in their order."""
+        parts = sorted(self._db.execute("SELECT topic, partition, part FROM {ks}.failed_parts"))
+        pieces = self._db.prepared(_PIECES)
+        for part in parts:
+            waiting = (row for row in self._db.execute(_OF_PART, part) if row[5] is not None and not row[7])
+            for some in chunks(waiting, _EVENTS):
+                found = self._db.execute_all([pieces.bind(row[:4]) for row in some])
+                for (topic, partition, offset, _, received_at, reason, message, _), raw in zip(
+                    some, found, strict=True
+                ):
+                    whole = b"".join(piece for (piece,) in raw)
+                    yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, whole)
+
+    def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
+        """The keys of those between two offsets that are not mended."""
+        parts = self._db.execute(_PARTS, (topic, partition, first // _PART, last // _PART))
+        between = self._db.prepared(_BETWEEN)
+        found = self._db.execute_all([between.bind((topic, partition, part, first, last)) for (part,) in parts])
+        return [FailedKey(*row[:4]) for rows in found for row in rows if row[4] is not None and not row[5]]
+
+    def resolve(self, keys: Collection[FailedKey]) -> None:
+        """Take them off the list."""
+        resolve = self._db.prepared(_MEND)
+        self._db.execute_all([resolve.bind((*_part(key), key.offset, key.raw_hash)) for key in keys])
+
+
+def _part(key: FailedKey) -> tuple[str, int, int]:
+    return key.topic, key.partition, key.offset // _PART

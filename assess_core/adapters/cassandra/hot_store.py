@@ -1,0 +1,366 @@
+"""The hot store in a keyspace of Cassandra; memory.py is the specification, cql/ has the tables."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import pyarrow as pa
+from cassandra.query import BoundStatement
+
+from assess_core.adapters.cassandra.failed import FailedEvents
+from assess_core.adapters.cassandra.health import examine
+from assess_core.adapters.cassandra.maps import doubles, entries, times
+from assess_core.adapters.cassandra.requests import chunked, grouped, together, within
+from assess_core.adapters.cassandra.scan import LONG_QUESTION, Scans
+from assess_core.adapters.cassandra.schema import require
+from assess_core.adapters.cassandra.session import Connection, Refused, Row
+from assess_core.adapters.cassandra.sorting import in_order
+from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.write_times import of_receipt, of_view
+from assess_core.chunks import chunks
+from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.events import FailedEvent, FailedKey
+from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
+from assess_core.domain.shards import shard_of
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.ports.findings import Finding
+from assess_core.ports.hot_store import Learner
+from assess_core.ports.log import Position
+
+_BATCH_ROWS: Final = 20
+_BATCH_BYTES: Final = 64 * 1024
+_IDS: Final = 16  # learners in one IN: all on one replica, which asks the others about each
+_PAGE: Final = 512
+_IN_FLIGHT_BYTES: Final = 16 * 1024 * 1024  # rows of 8 MiB must not come 64 at once
+
+_PLACE = "batch_id, year, week, shard"
+_ROW_KEY = "user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
+_ONE_ROW = " AND ".join(f"{column} = ?" for column in f"{_PLACE}, {_ROW_KEY}".split(", "))
+_ADD_ROW = f"""INSERT INTO {{ks}}.assessment_aggregator
+    ({_PLACE}, {_ROW_KEY}, total_score, total_max_score, grand_total, created_on, updated_on, question)
+    VALUES ({", ".join("?" * 16)}) USING TIMESTAMP ?"""
+_DELETE = f"DELETE FROM {{ks}}.assessment_aggregator USING TIMESTAMP ? WHERE {_ONE_ROW}"
+_SOME_ROWS = f"batch_id = ? AND year = ? AND week = ? AND shard = ? AND ({_ROW_KEY}) IN ?"
+_ROW_NAME = "user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash"
+_GET = f"""SELECT {_ROW_NAME}, total_score, total_max_score, grand_total, question, to_unix_timestamp(updated_on)
+    FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
+_RECEIPTS = f"""SELECT {_ROW_NAME}, to_unix_timestamp(updated_on)
+    FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
+_ADD_SLICE = "INSERT INTO {ks}.slices (year, week, batch_id) VALUES (?, ?, ?)"
+# written at its own size, the largest stays
+_MARK_LARGEST = "UPDATE {ks}.slices USING TIMESTAMP ? SET largest = ? WHERE year = ? AND week = ? AND batch_id = ?"
+
+_SUMMARY_KEY = "user_id, assessment_id, course_id, batch_id"
+_ADD_ENTRY = """UPDATE {ks}.assessment_aggregator_v2 USING TIMESTAMP ? SET attempts[?] = ?
+    WHERE user_id = ? AND assessment_id = ? AND course_id = ? AND batch_id = ?"""
+_PUT_SUMMARY = """UPDATE {ks}.assessment_aggregator_v2 USING TIMESTAMP ?
+    SET last_attempted_score = ?, total_max_score = ?, best_score = ?, min_score = ?, average_score = ?,
+        attempts_count = ?, updated_on = ?, versions = ?
+    WHERE user_id = ? AND assessment_id = ? AND course_id = ? AND batch_id = ?"""
+_LEARNERS = f"""SELECT {_SUMMARY_KEY}, attempts, last_attempted_score, total_max_score, best_score, min_score,
+    average_score, attempts_count, to_unix_timestamp(updated_on), versions
+    FROM {{ks}}.assessment_aggregator_v2 WHERE user_id IN ("""
+
+_PUT_ACTIVITY = """INSERT INTO {ks}.user_activity_agg
+    (activity_type, activity_id, user_id, context_id, aggregates, agg_details, agg_last_updated, versions)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
+_ACTIVITIES = """SELECT activity_id, user_id, context_id, aggregates, agg_details, agg_last_updated, versions
+    FROM {ks}.user_activity_agg WHERE activity_type = ? AND activity_id = ? AND user_id IN ("""
+
+_Item = TypeVar("_Item")
+
+
+class CassandraHot:
+    """HotStore and Positions at `cassandra://...` (see `cassandra_url.parse_url`).
+
+    Any thread may call; the stores of a process share their connections. What a method wrote is acknowledged at the
+    consistency of the URL when it returns. Raises `BadSettings`, `NotOurTable` and `StoreUnavailable` when made.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._db = Connection(parse_url(url))
+        self.shards = require(self._db)
+        self._failed = FailedEvents(self._db)
+        self._scans = Scans(self._db, self.shards)
+        self._known: set[ArchiveSlice] = set()
+        self._largest: dict[ArchiveSlice, int] = {}
+
+    # --- what the stream folds ---
+
+    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
+        groups = self._by_owner(user_ids, lambda user_id: (user_id,))
+        asked = [self._in(_LEARNERS, (), ids) for ids in chunked(groups, _IDS)]
+        found: dict[str, Learner] = {}
+        for rows in self._db.execute_all(asked):
+            for row in rows:
+                if row[4] is not None:  # a summary that no map entry stands behind is not read
+                    _read_learner(row, found)
+        return found
+
+    def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
+        wanted = set(keys)
+        courses: dict[tuple[str, str], set[str]] = {}
+        for key in wanted:
+            courses.setdefault((key.activity_type, key.course_id), set()).add(key.user_id)
+        asked = []
+        for course, users in courses.items():
+            groups = self._by_owner(users, lambda user_id, course=course: (*course, user_id))  # type: ignore[misc]
+            asked += [self._in(_ACTIVITIES, course, ids) for ids in chunked(groups, _IDS)]
+        activities = (_activity(row) for rows in self._db.execute_all(asked) for row in rows)
+        return {activity.key: activity for activity in activities if activity.key in wanted}
+
+    def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
+        new = [slice_ for slice_ in slices if slice_ not in self._known]
+        self._db.execute_all([self._db.prepared(_ADD_SLICE).bind((*slice_.week, slice_.batch_id)) for slice_ in new])
+        self._known.update(new)  # none is ever deleted
+
+    def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
+        insert = self._db.prepared(_ADD_ROW)
+        bound = [_BoundRow(row, insert.bind(self._values(row))) for row in rows]
+        self._mark_large(bound)
+        partitions = grouped(bound, lambda one: tuple(one.statement.values[:4]))  # a batch is of one partition
+        batches = [
+            batch
+            for partition in partitions.values()
+            for some in within(partition, lambda one: one.size, _BATCH_BYTES)
+            for batch in chunks(some, _BATCH_ROWS)
+        ]
+        refused: dict[bytes, str] = {}
+        for at_once in within(batches, lambda batch: sum(one.size for one in batch), _IN_FLIGHT_BYTES):
+            try:
+                self._db.execute_all([together([one.statement for one in batch]) for batch in at_once], single=True)
+            except Refused:
+                refused |= self._one_by_one([one for batch in at_once for one in batch])
+        return refused
+
+    def _one_by_one(self, rows: Sequence["_BoundRow"]) -> dict[bytes, str]:
+        """Which of the rows the server can never take, and what it said: where it is not the schema that is wrong."""
+        refused: dict[bytes, str] = {}
+        for row, statement in rows:
+            try:
+                self._db.execute_all([statement], single=True)
+            except Refused as error:
+                refused[row.version.content_hash] = str(error)
+        if refused:
+            require(self._db)
+        return refused
+
+    def _values(self, row: AttemptVersion) -> Row:
+        at = row.received_at
+        totals = row.total_score, row.total_max_score, row.grand_total
+        return *self._place(row.row_key), *totals, at, at, row.question, of_receipt(at)
+
+    def _partition(self, slice_: ArchiveSlice, user_id: str) -> tuple[str, int, int, int]:
+        (year, week), batch_id = slice_
+        return batch_id, year, week, shard_of(user_id, self.shards)
+
+    def _place(self, row: RowKey) -> tuple[str, int, int, int, str, str, str, str, int, bytes]:
+        """The primary key of a row."""
+        return *self._partition(row.slice, row.key.user_id), *_name(row)
+
+    def _mark_large(self, rows: Iterable["_BoundRow"]) -> None:
+        """Before a long row is written its slice says so: whoever scans it asks for fewer rows at once."""
+        largest: dict[ArchiveSlice, int] = {}
+        for one in rows:
+            if one.size > LONG_QUESTION:
+                slice_ = one.row.slice
+                largest[slice_] = max(largest.get(slice_, 0), 1 << (one.size - 1).bit_length())
+        new = {slice_: size for slice_, size in largest.items() if size > self._largest.get(slice_, 0)}
+        mark = self._db.prepared(_MARK_LARGEST)
+        self._db.execute_all([mark.bind((size, size, *slice_.week, slice_.batch_id)) for slice_, size in new.items()])
+        self._largest |= new
+
+    def add_entries(self, entries: Sequence[Entry]) -> None:
+        add = self._db.prepared(_ADD_ENTRY)
+        self._write_by_learner(
+            (
+                entry.key.user_id,
+                add.bind(
+                    (
+                        of_receipt(entry.received_at),
+                        (entry.attempt_id, entry.version.last_attempted_on, entry.version.content_hash),
+                        (entry.score, entry.max_score, entry.version.has_answers, entry.received_at),
+                        *entry.key,
+                    )
+                ),
+            )
+            for entry in entries
+        )
+
+    def put_summaries(self, summaries: Sequence[Summary]) -> None:
+        put = self._db.prepared(_PUT_SUMMARY)
+        self._write_by_learner(
+            (
+                summary.key.user_id,
+                put.bind(
+                    (
+                        of_view(summary.versions),
+                        *(summary.last_attempted_score, summary.total_max_score, summary.best_score),
+                        *(summary.min_score, summary.average_score, summary.attempts_count, summary.updated_on),
+                        summary.versions,
+                        *summary.key,
+                    )
+                ),
+            )
+            for summary in summaries
+        )
+
+    def _write_by_learner(self, writes: Iterable[tuple[str, BoundStatement]]) -> None:
+        groups = self._by_owner(writes, lambda write: (write[0],))
+        self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
+
+    def put_activities(self, activities: Sequence[Activity]) -> None:
+        put = self._db.prepared(_PUT_ACTIVITY)
+        bound = [
+            (
+                activity.key,
+                put.bind(
+                    (
+                        *(activity.key.activity_type, activity.key.course_id, activity.key.user_id),
+                        *(activity.key.context_id, activity.aggregates, activity.agg_details),
+                        *(activity.agg_last_updated, activity.versions, of_view(activity.versions)),
+                    )
+                ),
+            )
+            for activity in activities
+        ]
+        groups = self._by_owner(bound, lambda one: (one[0].activity_type, one[0].course_id, one[0].user_id))
+        self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
+
+    def _by_owner(self, items: Iterable[_Item], key: Callable[[_Item], tuple[str | int, ...]]) -> list[list[_Item]]:
+        """Items by the first replica of their partition: what goes together in one request stays on that node."""
+        return list(grouped(items, lambda item: self._db.owner(*key(item))).values())
+
+    def _in(self, cql: str, first: Sequence[str], ids: Sequence[str]) -> BoundStatement:
+        # a list is filled up to a power of two with its last id: five statements to prepare, not sixteen
+        size = 1 << (len(ids) - 1).bit_length()
+        prepared = self._db.prepared(f"{cql}{', '.join('?' * size)})")
+        prepared.statement.routing_key_indexes = list(
+            range(len(first) + 1)
+        )  # the server names the last id, any of them will do
+        return prepared.bind([*first, *ids, *[ids[-1]] * (size - len(ids))])
+
+    # --- failed events ---
+
+    def add_failed(self, events: Sequence[FailedEvent]) -> None:
+        self._failed.add(events)
+
+    def failed(self) -> Iterator[FailedEvent]:
+        return self._failed.all()
+
+    def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
+        return self._failed.unresolved(topic, partition, first, last)
+
+    def resolve(self, keys: Collection[FailedKey]) -> None:
+        self._failed.resolve(keys)
+
+    # --- archive, reports, reads ---
+
+    def slices(self) -> list[ArchiveSlice]:
+        rows = self._db.execute("SELECT year, week, batch_id FROM {ks}.slices")
+        return sorted(ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows)
+
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        return self._scans.counts(slices)
+
+    def examine(self) -> Iterator[Finding]:
+        return examine(self._db, self.shards)
+
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return self._scans.scan(slice_)
+
+    def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
+        found = self._named(_GET, rows)
+        return [
+            AttemptVersion(row.key, row.version, *found[place]) for row in rows if (place := self._place(row)) in found
+        ]
+
+    def delete(self, rows: Sequence[RowKey]) -> int:
+        delete = self._db.prepared(_DELETE)
+        deleted = 0
+        for some in chunks(rows, 5000):
+            stored = self._named(_RECEIPTS, some)
+            wanted = {
+                self._place(row): row.received_at for row in some if stored.get(self._place(row)) == (row.received_at,)
+            }
+            # what got an earlier receipt meanwhile has a later write time, and stays
+            bound = [
+                (place[:4], delete.bind((of_receipt(received_at), *place))) for place, received_at in wanted.items()
+            ]
+            groups = self._by_owner(bound, lambda one: one[0])
+            self._db.execute_all(
+                [together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
+            )
+            deleted += len(wanted)
+        return deleted
+
+    def _named(self, cql: str, rows: Iterable[RowKey]) -> dict[tuple[Any, ...], Row]:
+        """What is stored at the keys of these rows: what follows the key in `cql`, by primary key."""
+        select = self._db.prepared(cql)
+        partitions = grouped(rows, lambda row: self._partition(row.slice, row.key.user_id))
+        asked = [
+            (partition, select.bind((*partition, [_name(row) for row in some])))
+            for partition, of_partition in partitions.items()
+            for some in chunks(of_partition, _BATCH_ROWS)
+        ]
+        found = self._db.execute_all([statement for _, statement in asked])
+        return {
+            (*partition, *row[:6]): tuple(row[6:])
+            for (partition, _), rows in zip(asked, found, strict=True)
+            for row in rows
+        }
+
+    def all_learners(self) -> Iterator[tuple[str, Learner]]:
+        every = self._db.pages("SELECT DISTINCT user_id FROM {ks}.assessment_aggregator_v2")
+        for page in chunks(in_order(every), _PAGE):
+            learners = self.learners([user_id for (user_id,) in page])
+            yield from ((user_id, learners[user_id]) for (user_id,) in page if user_id in learners)
+
+    def all_activities(self) -> Iterator[Activity]:
+        every = self._db.pages("SELECT DISTINCT activity_type, activity_id, user_id FROM {ks}.user_activity_agg")
+        one = self._db.prepared(f"{_ACTIVITIES}?)")
+        for page in chunks(in_order((user_id, course, type_) for type_, course, user_id in every), _PAGE):
+            found = self._db.execute_all([one.bind((type_, course, user_id)) for user_id, course, type_ in page])
+            yield from (_activity(row) for rows in found for row in rows)
+
+    # --- positions ---
+
+    def positions(self) -> dict[str, Position]:
+        rows = self._db.execute("SELECT topic, line, byte FROM {ks}.positions")
+        return {topic: Position(line, byte) for topic, line, byte in rows}
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        put = self._db.prepared("INSERT INTO {ks}.positions (topic, line, byte) VALUES (?, ?, ?)")
+        self._db.execute_all([put.bind((topic, *position)) for topic, position in positions.items()])
+
+
+def _name(row: RowKey) -> tuple[str, str, str, str, int, bytes]:
+    """The clustering key of a row."""
+    user_id, course_id, _, content_id, attempt_id = row.key
+    attempted_on, _, hash_ = row.version
+    return user_id, course_id, content_id, attempt_id, attempted_on, hash_
+
+
+class _BoundRow(NamedTuple):
+    """A version, and the statement that writes it."""
+
+    row: AttemptVersion
+    statement: BoundStatement
+
+    @property
+    def size(self) -> int:
+        """Bytes of `question`, encoded already."""
+        return len(self.statement.values[-2])
+
+
+def _read_learner(row: Row, found: dict[str, Learner]) -> None:
+    key = SummaryKey(*row[:4])
+    learner = found.setdefault(key.user_id, Learner([], {}))
+    learner.entries.extend(entries(key, row[4]))
+    if row[12] is not None:
+        learner.summaries[key] = Summary(key, *row[5:])
+
+
+def _activity(row: Row) -> Activity:
+    course_id, user_id, context_id, aggregates, details, updated, versions = row
+    key = ActivityKey(user_id, course_id, context_id.removeprefix("cb:"))
+    return Activity(key, doubles(aggregates), list(details), times(updated), versions)

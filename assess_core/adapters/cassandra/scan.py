@@ -1,0 +1,123 @@
+"""Reading slices from Cassandra: shard by shard as Arrow, a page in hand and the next one on its way."""
+
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from assess_core.adapters.arrow.rows import HOT_SCHEMA
+from assess_core.adapters.cassandra.requests import grouped
+from assess_core.adapters.cassandra.session import Connection, Page, Row
+from assess_core.chunks import chunks
+from assess_core.domain.slices import ArchiveSlice
+
+LONG_QUESTION: Final = 16 * 1024  # bytes; longer ones are marked in `slices` before they are written
+_PAGE_BYTES: Final = 16 * 1024 * 1024  # of the longest rows there may be; two pages of a shard are in memory
+_PAGE_ROWS: Final = 1000
+_AHEAD: Final = 16  # shards whose first page is asked for before anybody waits for it
+_SOME_ROWS: Final = 200  # that a count takes instead of counting each shard
+_COUNTED: Final = 256  # slices at once; in memory are the rows that were taken of them
+
+_LARGEST = "SELECT largest FROM {ks}.slices WHERE year = ? AND week = ? AND batch_id = ?"
+_COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
+    total_score, total_max_score, grand_total, to_unix_timestamp(updated_on), question"""
+_OF_SLICE = "FROM {ks}.assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND"
+_SLICE = f"SELECT {_COLUMNS}, shard {_OF_SLICE} shard IN ?"
+_SHARD = f"SELECT {_COLUMNS} {_OF_SLICE} shard = ?"
+_SOME = f"SELECT shard {_OF_SLICE} shard IN ? LIMIT {_SOME_ROWS}"
+_COUNT = f"SELECT count(*) {_OF_SLICE} shard = ?"
+_TIMES: Final = pa.timestamp("ms", "UTC")
+
+
+class Scans:
+    """Reads slices; several may be read at once.
+
+    Most slices are small: 20 rows in 16 shards. So a slice is asked for whole first, and shard by shard only where it
+    does not fit a page: one request and one conversion to Arrow instead of sixteen, 2 ms of processor time for 12.
+    """
+
+    def __init__(self, db: Connection, shards: int) -> None:
+        self._db = db
+        self._shards = list(range(shards))
+        self._ahead: weakref.WeakSet[Page] = weakref.WeakSet()
+
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        """The rows of each shard in batches of `HOT_SCHEMA`; the first pages are asked for when this returns."""
+        rows = min(_PAGE_ROWS, max(1, _PAGE_BYTES // max(LONG_QUESTION, self._largest_of(slice_))))
+        found, state = self._page(_SLICE, slice_, self._shards, rows, None).rows()
+        if state is None:
+            return [iter(batches) for batches in self._of_each(slice_, found)]
+        return [self._scan(slice_, shard, rows) for shard in self._shards]
+
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        """How many rows each slice has, many asked at once; to count those of a large one reads them all."""
+        some = self._db.prepared(_SOME)
+        found: dict[ArchiveSlice, int] = {}
+        for asked in chunks(slices, _COUNTED):
+            whole = [some.bind((slice_.batch_id, *slice_.week, self._shards)) for slice_ in asked]
+            rows = dict(zip(asked, map(len, self._db.execute_all(whole)), strict=True))
+            found |= {slice_: self._count(slice_) if held == _SOME_ROWS else held for slice_, held in rows.items()}
+        return found
+
+    def _count(self, slice_: ArchiveSlice) -> int:
+        count = self._db.prepared(_COUNT)
+        of_shard = [count.bind((slice_.batch_id, *slice_.week, shard)) for shard in self._shards]
+        return sum(int(rows) for ((rows,),) in self._db.execute_all(of_shard))
+
+    def _of_each(self, slice_: ArchiveSlice, rows: Sequence[Row]) -> list[list[pa.RecordBatch]]:
+        """The rows of `_SLICE` by shard: each in its order, converted together."""
+        if not rows:
+            return [[] for _ in self._shards]
+        shards = grouped(rows, lambda row: int(row[-1]))
+        whole, begin = _batch(slice_, [row[:-1] for of_shard in shards.values() for row in of_shard]), 0
+        found: list[list[pa.RecordBatch]] = [[] for _ in self._shards]
+        for shard, of_shard in shards.items():
+            found[shard] = [whole.slice(begin, len(of_shard))]
+            begin += len(of_shard)
+        return found
+
+    def _scan(self, slice_: ArchiveSlice, shard: int, rows: int) -> Iterator[pa.RecordBatch]:
+        first = None
+        if len(self._ahead) < _AHEAD:
+            first = self._page(_SHARD, slice_, shard, rows, None)
+            self._ahead.add(first)  # for as long as somebody may still read it
+        return self._pages(slice_, shard, rows, first)
+
+    def _pages(self, slice_: ArchiveSlice, shard: int, rows: int, first: Page | None) -> Iterator[pa.RecordBatch]:
+        page: Page | None = first or self._page(_SHARD, slice_, shard, rows, None)
+        first = None  # read ahead no more
+        while page is not None:
+            found, state = page.rows()
+            page = self._page(_SHARD, slice_, shard, rows, state) if state else None
+            if found:
+                yield _batch(slice_, found)
+
+    def _page(self, cql: str, slice_: ArchiveSlice, shard: int | list[int], rows: int, state: bytes | None) -> Page:
+        (year, week), batch_id = slice_
+        statement = self._db.prepared(cql).bind((batch_id, year, week, shard))
+        statement.fetch_size = rows
+        return self._db.page(statement, state)
+
+    def _largest_of(self, slice_: ArchiveSlice) -> int:
+        """Bytes of the longest `question` of a slice, where one is long."""
+        rows = self._db.execute(_LARGEST, (*slice_.week, slice_.batch_id))
+        return int(rows[0][0] or 0) if rows else 0
+
+
+def _batch(slice_: ArchiveSlice, rows: Sequence[Row]) -> pa.RecordBatch:
+    """Rows of `_SHARD` as a batch of `HOT_SCHEMA`."""
+    (year, week), batch_id = slice_
+    users, courses, contents, attempts, clocks, hashes, scores, maxima, totals, receipts, questions = zip(
+        *rows, strict=True
+    )
+    count = len(rows)
+    columns = (
+        [batch_id] * count, [year] * count, [week] * count, users, courses, contents, attempts, clocks,
+        [question != "[]" for question in questions], hashes, scores, maxima, totals, receipts, questions,
+    )  # fmt: skip
+    arrays = [
+        pa.array(column, _TIMES).cast(field.type) if pa.types.is_timestamp(field.type) else pa.array(column, field.type)
+        for column, field in zip(columns, HOT_SCHEMA, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=HOT_SCHEMA)

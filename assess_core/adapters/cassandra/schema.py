@@ -1,0 +1,290 @@
+"""The tables of the hot store on Cassandra: the CQL files in `cql/`, applied once, and compared ever after."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cassandra.pool import Host
+
+from assess_core.adapters.cassandra.maps import texts
+from assess_core.adapters.cassandra.session import Connection
+from assess_core.adapters.cassandra.url import parse_url
+from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
+
+SHARD_HASH: Final = "first 4 bytes of SHA-256"
+# A partition of 10-50 MB has 4,000 to 20,000 attempts: 16 shards take 320,000 attempts of a batch a week, and, cleared,
+# up to 1.6 million before a read meets more tombstones than a node allows (100,000). An empty shard costs 0.2 ms a scan
+DEFAULT_SHARDS: Final = 16
+MAX_SHARDS: Final = 1024
+
+_FILES: Final = Path(__file__).parent / "cql"
+_COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+_TABLE = re.compile(
+    r"CREATE TABLE IF NOT EXISTS (?P<name>\w+) \((?P<columns>.*)"
+    r"PRIMARY KEY \(\((?P<partition>[^)]*)\)(?P<clustering>[^)]*)\)\s*\)(?P<options>.*)\Z",
+    re.DOTALL,
+)
+_REPLICATION = re.compile(r"[1-9][0-9]?|[^:,]+:[1-9][0-9]?(?:,[^:,]+:[1-9][0-9]?)*")
+_APPLY: Final = "type `assess schema apply`"
+
+
+class Column(NamedTuple):
+    """A column as Cassandra describes it."""
+
+    type: str
+    kind: str
+    """partition_key, clustering or regular."""
+    position: int
+    """In its kind of key; -1 for others."""
+
+    def __str__(self) -> str:
+        return self.type if self.kind == "regular" else f"{self.type} ({self.kind} {self.position})"
+
+
+Tables = Mapping[str, Mapping[str, Column]]
+
+
+def versions() -> dict[int, str]:
+    """The CQL files by their version."""
+    files = sorted(_FILES.glob("*.cql"))
+    return {int(file.name[:4]): file.read_text(encoding="utf-8") for file in files}
+
+
+SCHEMA_VERSION: Final = max(versions())
+
+
+def _statements(text: str) -> Iterator[str]:
+    for statement in _COMMENT.sub("", text).split(";"):
+        if statement.strip():
+            yield statement.strip()
+
+
+def declared() -> Tables:
+    """The tables that the CQL files make."""
+    tables: dict[str, dict[str, Column]] = {}
+    for text in versions().values():
+        for statement in _statements(text):
+            found = _TABLE.match(statement)
+            assert found, f"not a table: {statement}"
+            keys = {
+                kind: [name.strip() for name in found[group].split(",") if name.strip()]
+                for kind, group in (("partition_key", "partition"), ("clustering", "clustering"))
+            }
+            columns = [line.strip().rstrip(",").split(" ", 1) for line in found["columns"].splitlines() if line.strip()]
+            tables[found["name"]] = {name: _column(name, type_, keys) for name, type_ in columns}
+    return tables
+
+
+def _column(name: str, type_: str, keys: Mapping[str, list[str]]) -> Column:
+    for kind, names in keys.items():
+        if name in names:
+            return Column(type_, kind, names.index(name))
+    return Column(type_, "regular", -1)
+
+
+def _stored(db: Connection) -> Tables:
+    rows = db.execute(
+        "SELECT table_name, column_name, type, kind, position FROM system_schema.columns WHERE keyspace_name = ?",
+        (db.place.keyspace,),
+    )
+    tables: dict[str, dict[str, Column]] = {}
+    for table, name, type_, kind, position in rows:
+        tables.setdefault(table, {})[name] = Column(type_, kind, position)
+    return tables
+
+
+def _differences(stored: Tables, wanted: Tables) -> Iterator[str]:
+    """What tables of ours that are there have otherwise, a sentence each."""
+    for table, columns in wanted.items():
+        found = stored.get(table)
+        if found is None:
+            continue
+        for name in sorted(columns.keys() | found.keys()):
+            if name not in found:
+                yield f"table {table} has no column {name} {columns[name]}"
+            elif name not in columns:
+                yield f"table {table} has a column {name} {found[name]} that is not ours"
+            elif found[name] != columns[name]:
+                yield f"table {table} has {name} {found[name]}, not {columns[name]}"
+
+
+def replication(db: Connection) -> dict[str, int] | None:
+    """How many copies each data centre has of the keyspace (SimpleStrategy: under ''); None when there is none."""
+    rows = db.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (db.place.keyspace,))
+    if not rows:
+        return None
+    options = texts(rows[0][0])
+    options.pop("class")
+    return {"" if dc == "replication_factor" else dc: int(copies.partition("/")[0]) for dc, copies in options.items()}
+
+
+def _meta(db: Connection) -> dict[str, str]:
+    return dict(db.execute("SELECT name, value FROM {ks}.meta"))
+
+
+class CassandraSchema:
+    """The tables of a hot store on Cassandra (see `cassandra_url.parse_url`)."""
+
+    def __init__(self, url: str) -> None:
+        self._place = parse_url(url)
+
+    def show(self) -> str:
+        """All that `apply` does on a single node, as CQL; the name of its data centre is to be filled in."""
+        make = _create_keyspace(self._place.keyspace, {self._place.servers.dc or "DATACENTER": 1})
+        meta = [
+            f"INSERT INTO meta (name, value) VALUES ('{name}', '{value}') IF NOT EXISTS;"
+            for name, value in _fixed(DEFAULT_SHARDS).items()
+        ]
+        files = [text.rstrip() for text in versions().values()]
+        return "\n".join([f"{make};", f'USE "{self._place.keyspace}";', "", *files, "", *meta])
+
+    def apply(self, replication: str | None, shards: int | None) -> str:
+        """Make keyspace and tables where they are missing: see `apply`."""
+        return apply(Connection(self._place), replication, shards)
+
+    def check(self) -> Iterator[str]:
+        """What keeps the store from using the keyspace as it is."""
+        return check(Connection(self._place))
+
+
+def check(db: Connection) -> Iterator[str]:
+    """What keeps the store from using the keyspace as it is, a sentence each; nothing when all is right."""
+    if replication(db) is None:
+        yield f"there is no keyspace {db.place.keyspace}"
+        return
+    stored, wanted = _stored(db), declared()
+    missing = [table for table in wanted if table not in stored]
+    if missing:
+        yield f"there is no table {', '.join(missing)}"
+    different = list(_differences(stored, wanted))
+    yield from different
+    if "meta" in stored and not any(" meta " in sentence for sentence in different):
+        yield from _settings_of(_meta(db))
+
+
+def _settings_of(meta: Mapping[str, str]) -> Iterator[str]:
+    wanted = {"schema_version": str(SCHEMA_VERSION), "shard_hash": SHARD_HASH}
+    for name, value in wanted.items():
+        if meta.get(name, value) != value:
+            yield f"it was made with {name.replace('_', ' ')} {meta[name]}, not {value}"
+    if absent := [name for name in (*wanted, "shards", "applied_at") if name not in meta]:
+        yield f"it was not applied to its end: {', '.join(absent)} is missing in meta"
+    elif not meta["shards"].isdecimal() or not 1 <= int(meta["shards"]) <= MAX_SHARDS:
+        yield f"it was made with {meta['shards']} shards, which is not a number from 1 to {MAX_SHARDS}"
+
+
+def require(db: Connection) -> int:
+    """The number of shards of a keyspace that is as it must be.
+
+    Raises `BadSettings` where something is missing or was fixed otherwise, `NotOurTable` where a table is another.
+    """
+    different = list(check(db))
+    if not different:
+        return int(_meta(db)["shards"])
+    message = f"keyspace {db.place.keyspace} at {db.place.servers}: {'; '.join(different)}"
+    if any(sentence.startswith("table ") for sentence in different):
+        raise NotOurTable(f"{message}; name another keyspace in ASSESS_HOT_STORE, and {_APPLY}")
+    if any(sentence.startswith("it was made") for sentence in different):
+        raise BadSettings(
+            f"ASSESS_HOT_STORE: {message}; use a version of this program that has them, or another keyspace"
+        )
+    raise BadSettings(f"ASSESS_HOT_STORE: {message}; {_APPLY}")
+
+
+def _fixed(shards: int) -> dict[str, str]:
+    return {
+        "shards": str(shards),
+        "shard_hash": SHARD_HASH,
+        "applied_at": str(time.time_ns() // 1_000_000),
+        "schema_version": str(SCHEMA_VERSION),
+    }
+
+
+def apply(db: Connection, copies: str | None, shards: int | None) -> str:
+    """Make the keyspace and the tables where they are missing; returns what there is now, as a sentence.
+
+    `copies`: how many, in every data centre or by name (`dc1:3,dc2:2`); `shards` is fixed from the first time on.
+    May be repeated, and run by several at once. Raises `BadSettings`, `NotOurTable`, `StoreUnavailable`.
+    """
+    node = _first_node(db)
+    _make_keyspace(db, node, copies)
+    if different := list(_differences(_stored(db), declared())):
+        raise NotOurTable(
+            f"keyspace {db.place.keyspace} at {db.place.servers}: {'; '.join(different)}; nothing was changed: "
+            "name another keyspace in ASSESS_HOT_STORE"
+        )
+    for text in versions().values():
+        for statement in _statements(text):
+            db.define(statement.replace("IF NOT EXISTS ", f'IF NOT EXISTS "{db.place.keyspace}".', 1), node)
+    # whoever says it first fixes it for all
+    claim = "INSERT INTO {ks}.meta (name, value) VALUES (?, ?) IF NOT EXISTS"
+    for name, value in _fixed(shards or DEFAULT_SHARDS).items():
+        db.execute(claim, (name, value))
+    made = require(db)
+    if shards is not None and shards != made:
+        raise BadSettings(
+            f"keyspace {db.place.keyspace} was made with {made} shards, not {shards}; leave --shards out, or name "
+            "another keyspace in ASSESS_HOT_STORE and fold the log into it"
+        )
+    return (
+        f"keyspace {db.place.keyspace}: schema version {SCHEMA_VERSION}, {made} shards, copies {_text(replication(db))}"
+    )
+
+
+def _first_node(db: Connection) -> Host:
+    """The node that changes the schema: whoever applies it, from wherever, asks the same one."""
+    up = [host for host in db.session.cluster.metadata.all_hosts() if host.is_up]
+    if not up:
+        raise StoreUnavailable(f"no node of Cassandra at {db.place.servers} is up; start it, and run again")
+    return min(up, key=lambda host: str(host.endpoint))
+
+
+def _make_keyspace(db: Connection, node: Host, copies: str | None) -> None:
+    existing = replication(db)
+    hosts = db.session.cluster.metadata.all_hosts()
+    centres = sorted({host.datacenter for host in hosts})
+    if existing is not None:
+        wanted = _by_centre(copies, centres) if copies else existing
+        if wanted != existing:
+            raise BadSettings(
+                f"keyspace {db.place.keyspace} has copies {_text(existing)}, not {_text(wanted)}; leave --replication "
+                "out, or ALTER KEYSPACE and repair it with nodetool"
+            )
+        return
+    if copies is None and len(hosts) > 1:
+        raise BadSettings(
+            f"there are {len(hosts)} nodes at {db.place.servers}: say how many copies are to be kept, e.g. "
+            f"`assess schema apply --replication {centres[0]}:{min(3, len(hosts))}`"
+        )
+    db.define(_create_keyspace(db.place.keyspace, _by_centre(copies or "1", centres)), node)
+
+
+def _by_centre(copies: str, centres: list[str]) -> dict[str, int]:
+    wanted: dict[str, int] = {}
+    for centre in centres:
+        wanted |= _copies(copies, centre)
+    if unknown := wanted.keys() - set(centres):
+        raise BadSettings(f"--replication: {sorted(unknown)[0]!r} is not a data centre; there are {', '.join(centres)}")
+    return wanted
+
+
+def _copies(text: str, centre: str) -> dict[str, int]:
+    """Copies by data centre; a bare number is for `centre`."""
+    if not _REPLICATION.fullmatch(text):
+        raise BadSettings(f"--replication: {text!r} is neither a number nor like dc1:3,dc2:2")
+    if text.isdecimal():
+        return {centre: int(text)}
+    return {dc: int(count) for dc, _, count in (part.partition(":") for part in text.split(","))}
+
+
+def _create_keyspace(keyspace: str, copies: Mapping[str, int]) -> str:
+    named = "".join(", '{}': {}".format(dc.replace("'", "''"), count) for dc, count in copies.items())
+    return (
+        f"CREATE KEYSPACE IF NOT EXISTS \"{keyspace}\" WITH replication = {{'class': 'NetworkTopologyStrategy'{named}}}"
+    )
+
+
+def _text(copies: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{dc}:{count}" if dc else str(count) for dc, count in (copies or {}).items())

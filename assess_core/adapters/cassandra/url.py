@@ -1,0 +1,124 @@
+"""Where a Cassandra hot store is: `cassandra://[user:password@]host[:port][,host...]/keyspace?option=...`."""
+
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from assess_core.errors import BadSettings
+
+PORT: Final = 9042
+CONSISTENCIES: Final = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "LOCAL_ONE", "ONE", "TWO", "THREE", "ALL")
+_KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z", re.ASCII)
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?\Z", re.ASCII)
+_OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key")
+_EXAMPLE: Final = "write cassandra://[USER:PASSWORD@]HOST[:PORT][,HOST...]/KEYSPACE?dc=DC"
+_ENCODE: Final = "percent-encode what is neither letter nor digit in user and password (/ is %2F, @ is %40)"
+
+
+class Servers(NamedTuple):
+    """Which cluster, and as whom: stores of one process that agree in this share their connections."""
+
+    hosts: tuple[tuple[str, int], ...]
+    """Name or address, and port; any of them leads to the others."""
+    user: str | None
+    password: str | None
+    dc: str | None
+    """The data centre to use; None takes that of the first host."""
+    tls: bool
+    ca: Path | None
+    """Who signs the servers' certificates; None trusts whom this machine trusts."""
+    cert: Path | None
+    """Our own certificate, where the servers ask for one, and its key."""
+    key: Path | None
+
+    def __str__(self) -> str:
+        """The hosts, for messages: never the password."""
+        return ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
+
+
+class CassandraUrl(NamedTuple):
+    """What an `ASSESS_HOT_STORE` of this kind names."""
+
+    servers: Servers
+    keyspace: str
+    consistency: str
+
+
+def parse_url(url: str) -> CassandraUrl:
+    """User, password and options are percent-decoded. Raises `BadSettings`, which never shows a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message holds what may be a password
+        raise BadSettings(f"ASSESS_HOT_STORE: this is no URL; {_ENCODE}") from None
+    if "@" in parts.path:  # a user or a password has ended the hosts; what is here must not be shown
+        raise BadSettings(f"ASSESS_HOT_STORE: an @ stands behind the hosts; {_ENCODE}")
+    login, at, hosts = parts.netloc.rpartition("@")
+    if parts.scheme != "cassandra" or not hosts:
+        raise BadSettings(f"ASSESS_HOT_STORE: no host is named; {_EXAMPLE}")
+    user, colon, password = login.partition(":")
+    if at and not (user and colon):
+        raise BadSettings(f"ASSESS_HOT_STORE: a user and a password belong together; {_EXAMPLE}")
+    keyspace = parts.path.removeprefix("/")
+    if not _KEYSPACE.match(keyspace):
+        raise BadSettings(
+            f"ASSESS_HOT_STORE: {keyspace!r} is not a keyspace (lower case letters, digits and _, at most 48); "
+            f"{_EXAMPLE}"
+        )
+    options = _options(parts.query)
+    servers = Servers(
+        tuple(_host(text) for text in hosts.split(",")),
+        unquote(user) if at else None,
+        unquote(password) if at else None,
+        options.get("dc"),
+        _tls(options),
+        _file(options, "ca"),
+        _file(options, "cert"),
+        _file(options, "key"),
+    )
+    if (servers.cert is None) != (servers.key is None):
+        raise BadSettings("ASSESS_HOT_STORE: `cert` and `key` belong together; name the files of both")
+    consistency = options.get("consistency", CONSISTENCIES[0]).upper()
+    if consistency not in CONSISTENCIES:
+        raise BadSettings(
+            f"ASSESS_HOT_STORE: consistency {consistency!r} is not one of {', '.join(CONSISTENCIES)}; leave it out for "
+            f"{CONSISTENCIES[0]}"
+        )
+    return CassandraUrl(servers, keyspace, consistency)
+
+
+def _host(text: str) -> tuple[str, int]:
+    found = _HOST.match(text)
+    port = int(found["port"] or PORT) if found else 0
+    if not found or not 0 < port < 65536:
+        raise BadSettings(f"ASSESS_HOT_STORE: {text!r} is not HOST or HOST:PORT; {_EXAMPLE}")
+    return found["v6"] or found["name"], port
+
+
+def _options(query: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in _OPTIONS:
+            raise BadSettings(f"ASSESS_HOT_STORE: {name!r} is not an option of cassandra:// ({', '.join(_OPTIONS)})")
+        if name in options or not value:
+            raise BadSettings(f"ASSESS_HOT_STORE: write the option {name!r} once, with a value")
+        options[name] = value
+    return options
+
+
+def _tls(options: dict[str, str]) -> bool:
+    tls = options.get("tls", "false")
+    if tls not in ("true", "false"):
+        raise BadSettings(f"ASSESS_HOT_STORE: tls={tls} is neither tls=true nor tls=false")
+    if tls == "false" and (asked := [name for name in ("ca", "cert", "key") if name in options]):
+        raise BadSettings(f"ASSESS_HOT_STORE: {asked[0]!r} has a meaning with tls=true only; add it")
+    return tls == "true"
+
+
+def _file(options: dict[str, str], name: str) -> Path | None:
+    if name not in options:
+        return None
+    path = Path(options[name]).absolute()
+    if not path.is_file():
+        raise BadSettings(f"ASSESS_HOT_STORE: {name}={options[name]} is not a file; name one that this user may read")
+    return path

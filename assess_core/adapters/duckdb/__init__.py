@@ -1,0 +1,1 @@
+"""DuckDB: the union of both tiers, and the balance."""

@@ -1,0 +1,33 @@
+"""Reports in a folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from assess_core.adapters.files.atomic_write import atomic_write
+from assess_core.ports.findings import Finding, Level
+
+
+class FolderExhausts:
+    """`ports.Exhausts` in a folder, which the first report makes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> str:
+        return str(self._folder / name)
+
+    def atomic_write(self, name: str) -> AbstractContextManager[Path]:
+        return atomic_write(self._folder / name)
+
+    def examine(self) -> Iterator[Finding]:
+        folder = self._folder
+        place = next(place for place in (folder, *folder.parents) if place.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            yield Finding(Level.BAD, "exhausts", f"{folder} cannot be written", f"let this user write {place}")
+        elif place != folder:
+            message = f"{folder} is not there yet; the first command that writes to it makes it"
+            yield Finding(Level.OK, "exhausts", message)
+        else:
+            yield Finding(Level.OK, "exhausts", str(folder))

@@ -1,0 +1,129 @@
+"""What is known of courses, assessments and batches: from a JSON file, or nothing at all."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from assess_core.errors import BadFacts
+from assess_core.ports.facts import BatchState
+from assess_core.ports.findings import Finding, Level
+
+ONGOING: Final = 1
+"""The status of a batch that is on-going, as Sunbird has it; 0 is to come, 2 is over."""
+
+
+class FactsBatch(msgspec.Struct, frozen=True, rename="camel"):
+    """A batch as the facts file has it."""
+
+    course_id: str
+    status: int
+
+
+class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
+    """`{"leafNodes": {course: [ids]}, "questionCounts": {assessment: n}, "batches": {id: {"courseId", "status"}}}`.
+
+    Each part may be missing: nothing is known of it then.
+    """
+
+    leaf_nodes_: dict[str, frozenset[str]] = msgspec.field(default_factory=dict, name="leafNodes")
+    question_counts: dict[str, int] = {}
+    batches: dict[str, FactsBatch] | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "JsonFacts":
+        """Raises `BadFacts`."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except OSError as error:
+            raise BadFacts(
+                f"the facts file {str(path)!r} cannot be read: {error.strerror}; check --facts and ASSESS_FACTS"
+            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadFacts(
+                f"the facts file {str(path)!r} is not like "
+                f'{{"leafNodes": {{"COURSE": ["ID"]}}, "questionCounts": {{"ASSESSMENT": 10}}, '
+                f'"batches": {{"BATCH": {{"courseId": "COURSE", "status": {ONGOING}}}}}}}: {error}'
+            ) from error
+
+    def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
+        return self.leaf_nodes_.get(course_id) or None  # an empty list says nothing, as in the reference job
+
+    def question_count(self, assessment_id: str) -> int | None:
+        return self.question_counts.get(assessment_id)
+
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        if self.batches is None:
+            return None
+        found = self.batches.get(batch_id)
+        if found is None or found.course_id != course_id:
+            return BatchState.UNKNOWN
+        return BatchState.ONGOING if found.status == ONGOING else BatchState.NOT_ONGOING
+
+    def examine(self) -> Iterator[Finding]:
+        courses, assessments = len(self.leaf_nodes_), len(self.question_counts)
+        of_each = f"leaf nodes of {courses:,} courses, questions of {assessments:,} assessments"
+        if self.batches is not None:
+            ongoing = sum(batch.status == ONGOING for batch in self.batches.values())
+            one = f'{{"BATCH": {{"courseId": "COURSE", "status": {ONGOING}}}}}'
+            action = f'name those that are in "batches": {one}, or leave "batches" out'
+            found = of_batches(len(self.batches), ongoing, action)
+            yield found._replace(message=f"{of_each}, {found.message}")
+        elif self.leaf_nodes_ or self.question_counts:
+            yield Finding(Level.OK, "facts", f"{of_each}; of batches nothing, so every batch is accepted")
+        else:
+            action = "give it leafNodes, questionCounts or batches, or leave ASSESS_FACTS out"
+            yield Finding(Level.WARN, "facts", "nothing is known by it, and everything is accepted", action)
+
+
+def of_batches(known: int, ongoing: int, action: str) -> Finding:
+    """What there is to say of batches; `do` where none of them is on-going."""
+    message = f"{known:,} batches, {ongoing:,} of them on-going"
+    if ongoing:
+        return Finding(Level.OK, "facts", message)
+    return Finding(Level.WARN, "facts", f"{message}: the write API stores nothing", action)
+
+
+class FactsFile:
+    """The facts of a JSON file, read again when the file changed; while it cannot be read, what it said before."""
+
+    def __init__(self, path: Path, notify: Callable[[str], None]) -> None:
+        """Raises `BadFacts`."""
+        self._path = path
+        self._say = notify
+        self._seen = _identity(path)
+        self._facts = JsonFacts.read(path)
+
+    def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
+        return self._current().leaf_nodes(course_id)
+
+    def question_count(self, assessment_id: str) -> int | None:
+        return self._current().question_count(assessment_id)
+
+    def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        return self._current().batch(course_id, batch_id)
+
+    def examine(self) -> Iterator[Finding]:
+        for finding in self._current().examine():
+            yield finding._replace(message=f"{self._path}: {finding.message}")
+
+    def _current(self) -> JsonFacts:
+        now = _identity(self._path)
+        if now != self._seen:
+            self._seen = now
+            try:
+                self._facts = JsonFacts.read(self._path)
+            except BadFacts as error:
+                self._say(f"{error}; until then the facts that it held before count")
+        return self._facts
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Another file, or another content, has another; None where there is no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

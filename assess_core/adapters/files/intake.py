@@ -1,0 +1,211 @@
+"""The way into the log folder: lines appended by one thread, one fsync for all that waits.
+
+Each process writes files of its own, `api-MOMENT-PROCESS-NUMBER.jsonl`, which nobody else appends to. A line is
+acknowledged after it, its file and its folder's entry are on the disk. What a kill left behind without its line end was
+never acknowledged; the next process cuts it off, for no slice closes while a line is unfinished.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from assess_core.errors import Overloaded, StoreUnavailable
+from assess_core.ports.log import Message
+
+MOST_WAITING: Final = 32 * 1024 * 1024
+"""Bytes that may wait for the disk; what comes beyond is refused at once."""
+ROTATE_AT: Final = 64 * 1024 * 1024  # a file that was folded can be taken away; one that is written to cannot
+_PREFIX: Final = "api-"
+_CHUNK: Final = 64 * 1024
+
+
+class _Group(NamedTuple):
+    """The messages of one call, written as lines."""
+
+    lines: list[bytes]
+    size: int
+    done: "Future[None]"
+
+
+class FolderIntake:
+    """A `ports.Intake` into a folder of JSON lines. `now` gives epoch ms; receipts never go back within a process."""
+
+    def __init__(self, folder: Path, now: Callable[[], int], rotate_at: int = ROTATE_AT) -> None:
+        self._folder = folder
+        self._now = now
+        self._rotate_at = rotate_at
+        self._received_at = 0
+        self._file: _File | None = None
+        self._waiting: list[_Group] = []
+        self._waiting_bytes = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        _mend(folder)
+        self._writer = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._writer.start()
+
+    def take(self, messages: Sequence[Message]) -> "Future[None]":
+        # a line is a line: between the tokens of JSON a line feed means as much as a space, within text there is none
+        lines = [b', "value": %b}\n' % message.value.replace(b"\n", b" ") for message in messages]
+        group = _Group(lines, sum(map(len, lines)), Future())
+        group.done.set_running_or_notify_cancel()  # what was taken cannot be taken back
+        with self._wake:
+            if self._closing:
+                raise StoreUnavailable("the log is being closed; send it again to another server")
+            if self._waiting_bytes + group.size > MOST_WAITING:
+                raise Overloaded("too many events wait for the disk of the log; send them again in some seconds")
+            self._waiting.append(group)
+            self._waiting_bytes += group.size
+            self._wake.notify()
+        return group.done
+
+    def close(self) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._writer.join()
+
+    def _run(self) -> None:
+        while groups := self._next():
+            try:
+                self._write(groups)
+            except OSError as error:
+                failure = (
+                    f"the log folder {str(self._folder)!r} does not take lines ({error.strerror or error}): free space "
+                    "or check its permissions, then send them again"
+                )
+                for group in groups:
+                    group.done.set_exception(StoreUnavailable(failure))
+            else:
+                for group in groups:
+                    group.done.set_result(None)
+        if self._file is not None:
+            self._file.close()
+
+    def _next(self) -> list[_Group]:
+        """All that waits; empty when the end has come."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting or self._closing)
+            groups, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        return groups
+
+    def _write(self, groups: Sequence[_Group]) -> None:
+        self._received_at = max(self._received_at, self._now())
+        receipt = b'{"receivedAt": %d' % self._received_at
+        text = b"".join(receipt + line for group in groups for line in group.lines)
+        file = self._current()
+        try:
+            while not file.append(text):
+                self._leave(file)  # somebody deleted it while it was written to: its lines are gone
+                file = self._current()
+        except OSError:
+            if not file.whole:
+                self._leave(file)
+            raise
+        if file.size >= self._rotate_at:
+            self._leave(file)
+
+    def _current(self) -> "_File":
+        if self._file is None:
+            _mend(self._folder)
+            self._file = _File(self._folder, self._now())
+        return self._file
+
+    def _leave(self, file: "_File") -> None:
+        self._file = None
+        file.close()
+
+
+class _File:
+    """A log file of this process, locked as long as it is written to."""
+
+    def __init__(self, folder: Path, now: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path, self._fd = _create(folder, f"{_PREFIX}{now}-{os.getpid()}")
+        self.size = 0
+        self.whole = True
+        """Whether what stands in it ends with a line end and is as safe as it was said to be."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sync_folder(folder)
+        except OSError:
+            self.close()
+            raise
+
+    def append(self, text: bytes) -> bool:
+        """Write lines and wait for the disk; False when the file is nowhere any more.
+
+        Raises `OSError`. Whole lines stay then, for a reader may have seen them; half a line is cut off.
+        """
+        written = 0
+        try:
+            with memoryview(text) as view:
+                while written < len(text):
+                    written += os.write(self._fd, view[written:])
+        except OSError:
+            self.whole = False
+            lines = text.rfind(b"\n", 0, written) + 1
+            os.ftruncate(self._fd, self.size + lines)
+            self.size += lines
+            self.whole = True
+            raise
+        self.whole = False  # after a failed fsync nobody knows what is on the disk
+        os.fdatasync(self._fd)
+        self.size += written
+        self.whole = True
+        return os.fstat(self._fd).st_nlink > 0
+
+    def close(self) -> None:
+        """Leave the file to its readers; one in which nothing was acknowledged goes away."""
+        if not self.size:
+            self._path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+
+def _create(folder: Path, name: str) -> tuple[Path, int]:
+    number = 0
+    while True:
+        path = folder / f"{name}-{number}.jsonl"
+        try:
+            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            number += 1
+
+
+def _sync_folder(folder: Path) -> None:
+    found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(found)
+    finally:
+        os.close(found)
+
+
+def _mend(folder: Path) -> None:
+    """Cut off the unfinished last lines of processes that are no more."""
+    for path in folder.glob(f"{_PREFIX}*.jsonl"):
+        try:
+            with path.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a process that still writes to it has it locked
+                size = file.seek(0, os.SEEK_END)
+                whole = _whole_lines(file.fileno(), size)
+                if whole < size:
+                    file.truncate(whole)
+                    os.fsync(file)
+        except OSError:
+            continue  # locked, gone, or not ours to write: `assess doctor` names a line that stays unfinished
+
+
+def _whole_lines(fd: int, size: int) -> int:
+    """Where the last line end is: how many bytes of a file are whole lines."""
+    end = size
+    while end:
+        start = max(0, end - _CHUNK)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

@@ -1,0 +1,61 @@
+"""The embedded log: a folder of files, its positions in the hot store's own database."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from assess_core.adapters.files.intake import FolderIntake
+from assess_core.adapters.files.log_files import Tail, folded, read_log, unread
+from assess_core.domain.events import FailedEvent
+from assess_core.domain.slices import Unread
+from assess_core.ports.findings import Finding, Level
+from assess_core.ports.log import LogBatch, Notify, Part, Positions, Retained
+
+
+class FolderLog:
+    """A `ports.Log` in a folder."""
+
+    def __init__(self, folder: Path, positions: Positions) -> None:
+        self._folder = folder
+        self._positions = positions
+
+    def unread(self) -> Unread | None:
+        return unread(self._folder, self._positions)
+
+    def feed(self, notify: Notify, worker: int = 0, workers: int = 1) -> "FolderFeed":
+        return FolderFeed(Tail(self._folder, self._positions.positions(), notify, worker, workers), self._positions)
+
+    def retained(self) -> Retained:
+        # whether somebody has taken old files away, nobody can say
+        part = Part(cut=True, batches=read_log(self._folder))
+        return Retained(folded(self._folder, self._positions), iter([part]))
+
+    def intake(self) -> FolderIntake:
+        return FolderIntake(self._folder, lambda: time.time_ns() // 1_000_000)
+
+    def examine(self) -> Iterator[Finding]:
+        waiting = self.unread()
+        if waiting:
+            yield Finding(Level.WARN, "log", f"{self._folder} has unread lines: {waiting.what}", "assess up")
+        else:
+            yield Finding(Level.OK, "log", f"{self._folder} has no unread lines")
+
+
+class FolderFeed:
+    """A `ports.Feed` of files; what failed stays in the hot store alone."""
+
+    def __init__(self, tail: Tail, positions: Positions) -> None:
+        self._tail = tail
+        self._positions = positions
+
+    def batches(self) -> Iterator[LogBatch]:
+        return self._tail.batches()
+
+    def done(self, batch: LogBatch, failed: Sequence[FailedEvent]) -> None:
+        self._positions.commit(batch.ends)
+
+    def heartbeat(self) -> None:
+        return
+
+    def close(self) -> None:
+        return

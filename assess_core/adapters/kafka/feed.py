@@ -1,0 +1,197 @@
+"""A consumer of the group: batches of records, and their positions once they are in the hot store."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    Message,
+    TopicPartition,
+)
+
+from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
+from assess_core.adapters.kafka.client import APPEND_TIME, MISSING, Cluster, Heard, alter_command, make, translated
+from assess_core.adapters.kafka.commits import Aside, Commits
+from assess_core.adapters.kafka.failed import FailedTopic
+from assess_core.adapters.kafka.records import CHUNK, to_record
+from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.domain.events import FailedEvent, Record
+from assess_core.ports.log import LogBatch, Notify
+
+_LOOK: Final = 0.25  # seconds that a look waits for the first record; a signal is heard after it
+_MORE: Final = 0.005  # and for more behind it
+_ANSWER: Final = 5.0  # seconds to wait for a commit, and for leaving the group
+_CONSUMER: Final[dict[str, object]] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",  # the beginning is gone to by us, and not without a word
+    "partition.assignment.strategy": "cooperative-sticky",  # others read on while one joins
+    "session.timeout.ms": 6000,  # after a kill -9 others take over after this
+    "heartbeat.interval.ms": 1000,
+    "fetch.queue.backoff.ms": 5,  # with 1000, its default, a backlog is read at a quarter of the speed
+    "queued.max.messages.kbytes": 32 * 1024,
+    "socket.timeout.ms": 10_000,  # a request to a broker that hangs is given up after this
+    "allow.auto.create.topics": False,
+}
+
+
+class KafkaFeed:
+    """A `ports.Feed` of the partitions that the group gives to this process.
+
+    A position is committed after its batch is in the hot store, and only of partitions that are ours still: a
+    rebalance, a kill or a lost commit means that records are given again, never that one is passed over.
+    """
+
+    def __init__(self, url: KafkaUrl, cluster: Cluster, notify: Notify, worker: int = 0) -> None:
+        self._url = url
+        self._cluster = cluster
+        self._say = notify
+        self._heard = Heard()
+        member = {} if url.member is None else {"group.instance.id": url.member + (f"-{worker}" if worker else "")}
+        settings = url.client({**_CONSUMER, **member, "group.id": url.group, "error_cb": self._heard})
+        self._consumer = make(Consumer, settings, url)
+        self._failed = FailedTopic(url, cluster, notify)
+        self._commits = Commits(self._consumer)
+        self._epochs: dict[int, int | None] = {}  # of the leader that gave the last record: a log cut short shows
+        self._held: list[Message] = []  # came while the batch before waited for a store
+        self._paused = False
+        self._beginning: set[int] = set()  # partitions that are to be read from there
+        self._said: set[str] = set()  # since the last record
+        self._clocks_said = False
+        self._consumer.subscribe([url.topic], on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    def batches(self) -> Iterator[LogBatch]:
+        wait = _LOOK
+        while (batch := self._next(wait)) is not None:
+            yield batch
+            wait = 0.0
+
+    def done(self, batch: LogBatch, failed: Sequence[FailedEvent]) -> None:
+        """Raises `StoreUnavailable` while the topic of failed events does not take them; nothing is committed then."""
+        self._failed.publish(failed)
+        mine = {each.partition for each in self._consumer.assignment()}
+        for record in batch.records:
+            if record.partition in mine:
+                epoch = self._epochs[record.partition]
+                self._commits.add(
+                    TopicPartition(self._url.topic, record.partition, record.offset + 1, leader_epoch=epoch)
+                )
+        self._commit(_ANSWER)
+
+    def heartbeat(self) -> None:
+        """Without this a process that waits would hold up every change of the group, and be put out after 5 minutes."""
+        assigned = self._consumer.assignment()
+        if assigned:
+            self._consumer.pause(assigned)
+        self._paused = True
+        message = self._consumer.poll(0)
+        if message is not None:  # of a partition that came just now
+            self._held.append(message)
+
+    def close(self) -> None:
+        self._commit(_ANSWER)
+        # without an answer the group notices in 6 s that this process has gone
+        Aside(self._consumer.close).is_over(_ANSWER)
+        self._failed.close()
+
+    # --- records ---
+
+    def _next(self, wait: float) -> LogBatch | None:
+        self._resume()
+        self._commit(0)  # what could not be committed when its batch was done
+        records: list[Record] = []
+        size, asked = 0, 1
+        messages, self._held = self._held or self._consumer.consume(1, wait), []
+        while messages:
+            for message in messages:
+                record = self._record(message)
+                if record is not None:
+                    records.append(record)
+                    size += len(record.raw)
+            if len(messages) < asked or len(records) >= BATCH_RECORDS or size >= BATCH_BYTES:
+                break
+            asked = min(CHUNK, BATCH_RECORDS - len(records))
+            messages = self._consumer.consume(asked, _MORE)
+        for error in self._heard.take():
+            self._hear(error)
+        self._begin()
+        if not records:
+            return None
+        self._said.clear()
+        return LogBatch(records, {}, size)
+
+    def _record(self, message: Message) -> Record | None:
+        """None for what is no record, but news of the consumer."""
+        error, partition, offset = message.error(), message.partition(), message.offset()
+        if error is not None or partition is None or offset is None:
+            if error is not None:
+                self._hear(error, partition, offset)
+            return None
+        record = to_record(message)
+        if record is not None and record.received_at is None and not self._clocks_said:
+            self._clocks_said = True
+            self._say(
+                f"the records of {self._url.topic} have their senders' clocks, so the newest clock of an event counts "
+                f"as its receipt; {alter_command(self._url, self._url.topic, APPEND_TIME)}"
+            )
+        self._epochs[partition] = message.leader_epoch()
+        return record
+
+    # --- news ---
+
+    def _hear(self, error: KafkaError, partition: int | None = None, offset: int | None = None) -> None:
+        """Raises what nobody here can wait for."""
+        if error.name() == "_AUTO_OFFSET_RESET" and partition is not None:
+            self._to_begin(partition, offset)
+        elif error.name() == "_FATAL" or error.name().endswith("AUTHORIZATION_FAILED"):
+            raise translated(error, self._url)
+        elif error.name() in MISSING:
+            self._say_once(f"{self._cluster.missing(self._url.topic)}; waiting for it")
+        else:
+            self._say_once(f"Kafka: {self._url.without_secrets(error.str())} ({error.name()}); going on")
+
+    def _to_begin(self, partition: int, offset: int | None) -> None:
+        """A partition is to be read from its beginning; `offset` is where it was to go on, None: it was never read."""
+        if offset is not None and offset >= 0:
+            self._say(
+                f"partition {partition} of {self._url.topic} does not hold offset {offset}, where it was to go on: "
+                "what stood there was deleted before it was folded (see retention.ms), or the topic was made anew; "
+                "going on from its beginning"
+            )
+        self._beginning.add(partition)
+
+    def _begin(self) -> None:
+        """Go to the beginnings, of all partitions at once: one after the other takes a second each."""
+        mine = self._beginning & {each.partition for each in self._consumer.assignment()}
+        self._beginning.clear()
+        if mine:
+            beginnings = [TopicPartition(self._url.topic, partition, OFFSET_BEGINNING) for partition in sorted(mine)]
+            self._consumer.incremental_unassign(beginnings)
+            self._consumer.incremental_assign(beginnings)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._commits.forget([each.partition for each in partitions])
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._on_revoke(consumer, partitions)
+        names = ", ".join(str(each.partition) for each in partitions)
+        self._say(f"partitions {names} were given to others; what was not committed of them is repeated")
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
+
+    # --- positions ---
+
+    def _commit(self, wait: float) -> None:
+        error = self._commits.send(wait)
+        if error is not None:
+            self._say_once(f"positions are not committed yet: {error.str()} ({error.name()}); trying again")
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused = False

@@ -1,0 +1,152 @@
+"""What `assess doctor` says of Kafka: brokers, topics, whose clock stamps the records, the group and how far it is."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from confluent_kafka import libversion
+from confluent_kafka.admin import ConfigResource, TopicMetadata
+
+from assess_core.adapters.kafka.client import APPEND_TIME, TIMEOUT, Cluster, alter_command
+from assess_core.adapters.kafka.lag import Lag, lag
+from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.domain.moments import DAY, duration_text
+from assess_core.errors import AssessError
+from assess_core.ports.findings import Finding, Level
+
+_STAMP: Final = "message.timestamp.type"
+_LARGEST: Final = "max.message.bytes"
+_HEADERS: Final = 4096  # what the reason, its message and the place add to a record
+_KEEP: Final = 7 * DAY  # a stream that is away for a long weekend and its repair must find everything
+
+
+def examine(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
+    """Findings, in the order in which they matter; ends after the first that leaves nothing to look at."""
+    try:
+        yield _brokers(cluster, url)
+        topic = cluster.topic(url.topic)
+        if topic is None:
+            yield Finding(Level.BAD, "topic", f"there is no topic {url.topic!r}", cluster.create_command(url.topic))
+            return
+        config = _config(cluster, url.topic)
+        yield _stamps(config, url)
+        yield from _kept(config, url)
+        yield _survival(topic, config, url)
+        yield _failed_topic(cluster, config, url)
+        yield from _group(cluster, url)
+    except AssessError as error:
+        yield Finding(Level.BAD, "log", str(error))
+
+
+def _brokers(cluster: Cluster, url: KafkaUrl) -> Finding:
+    started = time.perf_counter()
+    [described] = cluster.results(lambda admin: {"": admin.describe_cluster(request_timeout=TIMEOUT)}).values()
+    took = (time.perf_counter() - started) * 1000
+    nodes = ", ".join(f"{node.host}:{node.port}" for node in described.nodes)
+    return Finding(
+        Level.OK,
+        "Kafka",
+        f"{len(described.nodes)} brokers ({nodes}) of cluster {described.cluster_id} answer in {took:.0f} ms; "
+        f"librdkafka {libversion()[0]} (a broker does not tell its version)",
+    )
+
+
+def _config(cluster: Cluster, topic: str) -> Mapping[str, str]:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    [config] = cluster.results(lambda admin: admin.describe_configs([resource], request_timeout=TIMEOUT)).values()
+    return {name: entry.value for name, entry in config.items() if entry.value is not None}
+
+
+def _stamps(config: Mapping[str, str], url: KafkaUrl) -> Finding:
+    if config.get(_STAMP) == "LogAppendTime":
+        return Finding(Level.OK, "timestamps", f"the broker stamps the records of {url.topic} (LogAppendTime)")
+    return Finding(
+        Level.BAD,
+        "timestamps",
+        f"the records of {url.topic} have their senders' clocks ({config.get(_STAMP)}): when an event was received is "
+        "not known, its own clock gives its week, and no slice closes while any record is unread",
+        alter_command(url, url.topic, APPEND_TIME),
+    )
+
+
+def _kept(config: Mapping[str, str], url: KafkaUrl) -> Iterator[Finding]:
+    if "compact" in config.get("cleanup.policy", ""):
+        yield Finding(
+            Level.BAD,
+            "retention",
+            f"{url.topic} is compacted: of a learner's events only the last one is kept",
+            alter_command(url, url.topic, "cleanup.policy=delete"),
+        )
+    kept = int(config.get("retention.ms", "-1"))
+    message = f"{url.topic} keeps records {'for ever' if kept < 0 else f'for {duration_text(kept)}'}"
+    if 0 <= kept < _KEEP:
+        action = alter_command(url, url.topic, f"retention.ms={_KEEP}")
+        yield Finding(Level.WARN, "retention", f"{message}: a stream that is away for longer loses events", action)
+    else:
+        yield Finding(Level.OK, "retention", message)
+
+
+def _survival(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) -> Finding:
+    """Whether what was acknowledged is there after a broker is gone."""
+    partitions = topic.partitions.values()
+    replicas = min(len(each.replicas) for each in partitions)
+    behind = [each.id for each in partitions if len(each.isrs) < len(each.replicas)]
+    needed = int(config.get("min.insync.replicas", "1"))
+    message = f"{len(topic.partitions)} partitions of {url.topic}, replication {replicas}, min.insync.replicas {needed}"
+    if behind:
+        return Finding(Level.WARN, "topic", f"{message}; partitions {behind} have replicas that are behind or away")
+    if replicas == 1:
+        lost = "what is acknowledged outlives a broker that is killed, not one that loses its power or its disk"
+        return Finding(Level.WARN, "topic", f"{message}: {lost}", "on a cluster, reassign it to 3 replicas")
+    if needed == 1:
+        action = alter_command(url, url.topic, "min.insync.replicas=2")
+        return Finding(Level.WARN, "topic", f"{message}: one broker alone may acknowledge, and be lost", action)
+    return Finding(Level.OK, "topic", message)
+
+
+def _failed_topic(cluster: Cluster, config: Mapping[str, str], url: KafkaUrl) -> Finding:
+    if cluster.topic(url.failed) is None:
+        message = f"there is no topic {url.failed!r}: the first failed event stops the stream"
+        return Finding(Level.BAD, "failed topic", message, cluster.create_command(url.failed))
+    largest, taken = (int(each.get(_LARGEST, "0")) for each in (config, _config(cluster, url.failed)))
+    if taken < largest + _HEADERS:
+        return Finding(
+            Level.WARN,
+            "failed topic",
+            f"{url.failed} takes records of {taken:,} bytes, {url.topic} of {largest:,}: a larger failed event is in "
+            "the hot store alone",
+            alter_command(url, url.failed, f"{_LARGEST}={largest + _HEADERS}"),
+        )
+    return Finding(Level.OK, "failed topic", f"{url.failed} is there")
+
+
+def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
+    asked = [url.group]
+    [group] = cluster.results(lambda admin: admin.describe_consumer_groups(asked, request_timeout=TIMEOUT)).values()
+    members = len(group.members)
+    partitions = lag(cluster, url)
+    message = f"{members} members in group {url.group}; {_lag_text(partitions)}"
+    if any(each.records for each in partitions) and not members:
+        yield Finding(Level.WARN, "group", f"{message}; nobody folds them", "python -m stream tail")
+    else:
+        yield Finding(Level.OK, "group", message)
+    for each in partitions:
+        if each.lost:
+            yield Finding(
+                Level.BAD,
+                "group",
+                f"partition {each.partition} of {url.topic}: {each.lost:,} records from offset {each.committed} were "
+                "deleted before they were folded",
+                "ask the senders for them, and raise retention.ms",
+            )
+
+
+def _lag_text(partitions: list[Lag]) -> str:
+    behind = [each for each in partitions if each.records]
+    if not behind:
+        return "nothing is unread"
+    most = max(behind, key=lambda each: each.records)
+    return (
+        f"{sum(each.records for each in behind):,} records unread in {len(behind)} of {len(partitions)} partitions, "
+        f"most in partition {most.partition}: {most.records:,} from offset {most.next}"
+    )

@@ -1,0 +1,113 @@
+"""The way into a Kafka topic: an idempotent producer whose every record is acknowledged by all replicas in sync."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as KafkaMessage
+
+from assess_core.adapters.kafka.client import Heard, make, translated
+from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.errors import AssessError, BadRequest, Overloaded, StoreUnavailable
+from assess_core.ports.log import Message
+
+SCHEMA_VERSION: Final = b"1"
+"""Of a message: an item of `assessments` as `PATCH /v1/content/state/update` takes it."""
+MOST_WAITING: Final = 10_000  # records; at 2-3 kB each some 25 MB, and a second of what a broker takes
+_MOST_KILOBYTES: Final = 64 * 1024
+_DELIVERY: Final = 10_000  # ms until a record counts as not stored: clients wait 30 s, and should hear of it before
+_LARGEST: Final = 2 * 1024 * 1024  # a body has at most half of it; what the topic takes is the broker's to say
+
+
+class KafkaIntake:
+    """A `ports.Intake` into a topic; a learner's records go to one partition, which keeps their order."""
+
+    def __init__(self, url: KafkaUrl) -> None:
+        """Raises `BadSettings` for options that Kafka's client does not take."""
+        self._url = url
+        self._heard = Heard()
+        settings = {
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 0,  # 5 ms by default, as long as a whole acknowledgement takes
+            "delivery.timeout.ms": _DELIVERY,
+            "topic.metadata.propagation.max.ms": 5000,  # a topic that is not there is not waited for
+            "queue.buffering.max.messages": MOST_WAITING,
+            "queue.buffering.max.kbytes": _MOST_KILOBYTES,
+            "message.max.bytes": _LARGEST,
+            "partitioner": "murmur2_random",  # as other clients of Kafka choose it
+            "error_cb": self._heard,
+        }
+        self._producer: Producer = make(Producer, url.client(settings), url)
+        self._closing = threading.Event()
+        self._acknowledged = threading.Thread(target=self._poll, name="log-acknowledgements", daemon=True)
+        self._acknowledged.start()
+
+    def take(self, messages: Sequence[Message]) -> "Future[None]":
+        if self._closing.is_set():
+            raise StoreUnavailable("the log is being closed; send it again to another server")
+        waiting = _Waiting(len(messages), self._failure)
+        received_at = b"%d" % (time.time_ns() // 1_000_000)
+        if len(self._producer) + len(messages) > MOST_WAITING:
+            raise _overloaded()
+        for message in messages:
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("schema_version", SCHEMA_VERSION),
+                ("received_at", received_at),
+                ("request_id", message.request_id),
+            ]
+            try:
+                self._producer.produce(
+                    self._url.topic, message.value, message.user_id.encode(), headers=headers, on_delivery=waiting.heard
+                )
+            except BufferError:
+                raise _overloaded() from None
+            except KafkaException as error:
+                waiting.heard(error.args[0], None)
+        return waiting.done
+
+    def close(self) -> None:
+        self._closing.set()
+        self._acknowledged.join()
+        self._producer.flush(_DELIVERY / 1000)
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(0.1)
+
+    def _failure(self, error: KafkaError) -> AssessError:
+        if error.name() == "MSG_SIZE_TOO_LARGE":
+            return BadRequest("an assessment is larger than the topic takes; send fewer answers in one")
+        return StoreUnavailable(str(translated(error, self._url, self._heard.take())))
+
+
+def _overloaded() -> Overloaded:
+    return Overloaded("too many events wait for Kafka; send them again in some seconds")
+
+
+class _Waiting:
+    """The records of one call of which something is not heard yet."""
+
+    def __init__(self, records: int, failure: Callable[[KafkaError], AssessError]) -> None:
+        self.done: Future[None] = Future()
+        self.done.set_running_or_notify_cancel()  # what was taken cannot be taken back
+        self._left = records
+        self._failure = failure
+        self._failed: KafkaError | None = None
+        self._lock = threading.Lock()  # what the client refuses at once is heard on another thread
+        if not records:
+            self.done.set_result(None)
+
+    def heard(self, error: KafkaError | None, _record: KafkaMessage | None) -> None:
+        """A record is stored, or not known to be."""
+        with self._lock:
+            self._left -= 1
+            self._failed = self._failed or error
+            last = not self._left
+        if last and self._failed is None:
+            self.done.set_result(None)
+        elif last and self._failed is not None:
+            self.done.set_exception(self._failure(self._failed))

@@ -1,0 +1,66 @@
+"""The log as a Kafka topic: partitions shared by a consumer group, whose committed positions say what was folded."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from assess_core.adapters.kafka.client import Cluster
+from assess_core.adapters.kafka.feed import KafkaFeed
+from assess_core.adapters.kafka.health import examine
+from assess_core.adapters.kafka.lag import Lag, Reader, lag
+from assess_core.adapters.kafka.retained import retained
+from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.domain.slices import Unread
+from assess_core.ports.findings import Finding
+from assess_core.ports.log import Feed, Intake, Notify, Retained
+
+
+class KafkaLog:
+    """A `ports.Log` on Kafka. Raises `BadSettings` for a URL that cannot be read; connects when first asked."""
+
+    def __init__(self, url: str) -> None:
+        self._url = KafkaUrl.parse(url)
+
+    def unread(self) -> Unread | None:
+        """Takes some ms; `since` is None where the topic has its senders' clocks, for those are in no order."""
+        behind = {each.partition: each for each in self.lag() if each.records}
+        firsts = sorted(self._reader.first(list(behind.values())))
+        if not firsts:
+            return None
+        partitions = "1 partition" if len(firsts) == 1 else f"{len(firsts)} partitions"
+        records = sum(behind[each.partition].records for each in firsts)
+        received = [each.received_at for each in firsts if each.received_at is not None]
+        return Unread(
+            f"{partitions} of {self._url.topic}, e.g. partition {firsts[0].partition} from offset {firsts[0].offset}, "
+            f"{records:,} records in all",
+            min(received) if len(received) == len(firsts) else None,
+        )
+
+    def lag(self) -> list[Lag]:
+        """How far the group has come, by partition. Raises `StoreUnavailable`, `BadSettings`."""
+        return lag(self._cluster, self._url)
+
+    def feed(self, notify: Notify, worker: int = 0, workers: int = 1) -> Feed:
+        """A member of the consumer group. Raises `BadSettings` when there is no such topic, `StoreUnavailable`."""
+        self._cluster.partitions()
+        if self._cluster.topic(self._url.failed) is None:
+            notify(f"{self._cluster.missing(self._url.failed)}; without it the first failed event stops the stream")
+        return KafkaFeed(self._url, self._cluster, notify, worker)
+
+    def retained(self) -> Retained:
+        return retained(self._url, self.lag)
+
+    def intake(self) -> Intake:
+        from assess_core.adapters.kafka.intake import KafkaIntake
+
+        return KafkaIntake(self._url)
+
+    def examine(self) -> Iterator[Finding]:
+        return examine(self._cluster, self._url)
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return Cluster(self._url)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._url)

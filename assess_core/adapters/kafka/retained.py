@@ -1,0 +1,76 @@
+"""All that a topic still holds, read beside the stream."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
+from assess_core.adapters.kafka.client import Heard, make
+from assess_core.adapters.kafka.lag import Lag
+from assess_core.adapters.kafka.records import CHUNK, to_record
+from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.domain.events import Record
+from assess_core.errors import StoreUnavailable
+from assess_core.ports.log import LogBatch, Part, Retained
+
+_LOOK: Final = 0.1  # seconds
+_SILENCE: Final = 10.0  # seconds without an answer
+_READER: Final[dict[str, object]] = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",
+    "enable.partition.eof": True,
+    "fetch.queue.backoff.ms": 5,
+    "queued.max.messages.kbytes": 32 * 1024,
+    "allow.auto.create.topics": False,
+}
+
+
+def retained(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Retained:
+    """The positions now, and the partitions up to their ends when they are read; nothing is committed.
+
+    Between the two whoever compares reads the stores: what the stream stores meanwhile must be in what is read here.
+    """
+    return Retained({(url.topic, each.partition): each.next for each in lag()}, _parts(url, lag))
+
+
+def _parts(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Iterator[Part]:
+    for each in lag():
+        yield Part(each.start > 0, _read(url, each))
+
+
+def _read(url: KafkaUrl, partition: Lag) -> Iterator[LogBatch]:
+    if partition.start == partition.end:
+        return
+    heard = Heard()
+    consumer = make(Consumer, url.client({**_READER, "group.id": url.group, "error_cb": heard}), url)
+    try:
+        consumer.assign([TopicPartition(url.topic, partition.partition, partition.start)])
+        yield from _batches(consumer, partition.end, url, heard)
+    finally:
+        consumer.close()
+
+
+def _batches(consumer: Consumer, end: int, url: KafkaUrl, heard: Heard) -> Iterator[LogBatch]:
+    answered, ended = time.monotonic(), False
+    while not ended:
+        records: list[Record] = []
+        size = 0
+        while not ended and len(records) < BATCH_RECORDS and size < BATCH_BYTES:
+            messages = consumer.consume(CHUNK, _LOOK)
+            if messages:
+                answered = time.monotonic()
+            elif time.monotonic() - answered > _SILENCE:
+                why = url.without_secrets(next((each.str() for each in heard.take()), "no answer"))
+                raise StoreUnavailable(f"Kafka at {url.brokers} gives no records: {why}; start it")
+            for message in messages:
+                record, error = to_record(message), message.error()
+                if record is not None and record.offset < end:
+                    records.append(record)
+                    size += len(record.raw)
+                # the last offsets may hold no record: a transaction's end, or what compaction took away
+                is_last = record is not None and record.offset >= end - 1
+                ended = ended or is_last or (error is not None and error.name() == "_PARTITION_EOF")
+        if records:
+            yield LogBatch(records, {}, size)

@@ -1,0 +1,1 @@
+"""The lake: Delta tables in a folder or a bucket."""

@@ -1,0 +1,244 @@
+"""What the lake's files hold of some slices, read into DuckDB once; archive, verify and clear compare with it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from math import isfinite
+from operator import itemgetter
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from assess_core.adapters.arrow.hot_rows import in_order
+from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
+from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, parquet, urls
+from assess_core.adapters.lake.locations import Location
+from assess_core.domain.attempts import RowKey
+from assess_core.domain.manifest import NOTHING, Contents, digest_of
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.errors import AssessError, StoreUnavailable, VerifyFailed
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Compared, LakeFile, Missing, Pinned
+
+_DELETED: Final = 500
+"""Rows that clear deletes at a time."""
+
+_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
+
+_SOUND: Final = f"""
+hash_of({_KEY}, last_attempted_on, total_score, total_max_score, grand_total, question) = content_hash
+    AND has_answers = (len(question) > 0)
+"""
+
+_COPIES: Final = f"""
+SELECT slice, {_KEY}, content_hash, updated_on, total_score, file_index, coalesce({{sound}}, false) AS sound
+FROM {{files}} JOIN wanted USING (batch_id) WHERE updated_on >= first AND updated_on < past
+"""
+
+# A copy that was written twice counts once. 256 bits are added as four numbers of 64, exactly
+_CONTENTS: Final = f"""
+WITH once AS (
+    SELECT slice, {_KEY}, content_hash, epoch_ms(updated_on) AS received_at, total_score, count(*) AS written
+    FROM copies GROUP BY ALL
+), digested AS (
+    SELECT *, sha256(lower(hex(content_hash)) || '@' || received_at) AS digest FROM once
+)
+SELECT slice, sum(written), count(DISTINCT content_hash), count(DISTINCT ({_KEY})),
+    sum(total_score ORDER BY content_hash, received_at),
+    {", ".join(f"sum(('0x' || substr(digest, {start}, 16))::UBIGINT)" for start in (1, 17, 33, 49))}
+FROM digested GROUP BY slice
+"""
+
+_DAMAGED: Final = f"""
+SELECT slice, count(*), min(struct_pack({_KEY})) FROM copies WHERE NOT sound GROUP BY slice
+"""
+
+_SAME: Final = "hot.content_hash = copies.content_hash AND hot.updated_on = copies.updated_on"
+
+# an inner join, for it puts the few hot rows of a chunk into its hash table, whatever the number of copies
+_HELD: Final = f"SELECT DISTINCT place FROM copies JOIN hot ON {_SAME}"
+
+_NESTED: Final = f"""
+SELECT {", ".join(f"question_of(question) AS {name}" if name == "question" else name for name in LAKE_SCHEMA.names)}
+FROM hot
+"""
+
+_HOT: Final = """
+SELECT batch_id, user_id, course_id, content_id, attempt_id, last_attempted_on, has_answers, content_hash, updated_on
+FROM hot
+"""
+
+_COUNTS: Final = f"""
+SELECT batch_id, isoyear(make_timestamp(epoch_us(updated_on))), week(make_timestamp(epoch_us(updated_on))),
+    count(*) FILTER (held), count(*) FILTER (NOT held)
+FROM (SELECT *, EXISTS (FROM copies WHERE {_SAME}) AS held FROM read AS hot)
+GROUP BY ALL
+"""
+
+_KEYS: Final = f"""
+SELECT batch_id, user_id, course_id, content_id, attempt_id, epoch_ms(last_attempted_on), has_answers, content_hash,
+    epoch_ms(updated_on)
+FROM read AS hot SEMI JOIN copies ON {_SAME}
+ORDER BY date_trunc('week', make_timestamp(epoch_us(updated_on))), batch_id
+"""
+
+
+@contextmanager
+def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False) -> Iterator["DuckCopies"]:
+    """What the pinned files hold of these slices; `proved` computes every row's content hash again from its columns.
+
+    Raises `VerifyFailed` naming the first file that is missing or cannot be read, `StoreUnavailable`.
+    """
+    asked = sorted(set(slices))
+    files = pinned.files({slice_.week for slice_ in asked})
+    with connect(pinned.place) as duck:
+        wanted = pa.table(
+            {
+                "slice": pa.array(range(len(asked)), pa.int32()),
+                "batch_id": pa.array([slice_.batch_id for slice_ in asked], pa.string()),
+                "first": pa.array([slice_.week.start * 1000 for slice_ in asked], pa.timestamp("us", "UTC")),
+                "past": pa.array([slice_.week.end * 1000 for slice_ in asked], pa.timestamp("us", "UTC")),
+            }
+        )
+        duck.register("wanted", wanted)
+        _read(duck, pinned.place, files, proved)
+        yield DuckCopies(duck, pinned.place, asked, files)
+
+
+def _read(duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], proved: bool) -> None:
+    sound = _SOUND if proved else "true"
+    try:
+        duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
+    except UNREADABLE as error:
+        raise unreadable(duck, place, files, error) from error
+
+
+def unreadable(
+    duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], error: Exception
+) -> AssessError:
+    """What it means that DuckDB could not read these files: the way there, or the first that is missing or damaged."""
+    return place.fault(error) or next(filter(None, (_probed(duck, place, file) for file in files)), _unavailable(error))
+
+
+def _probed(duck: duckdb.DuckDBPyConnection, place: Location, file: LakeFile) -> AssessError | None:
+    error = failure_of(duck, file)
+    if error is None:
+        return None
+    state = "is missing" if place.is_missing(file.url, error) else f"cannot be read ({first_line(error)})"
+    return place.fault(error) or VerifyFailed(f"the lake's file {file.url} {state}; restore it from a backup")
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"the lake's files could not be compared: {first_line(error)}; "
+        "see that there is memory and room for temporary files, then run it again"
+    )
+
+
+class DuckCopies:
+    """A `ports.Copies` over one DuckDB connection."""
+
+    def __init__(
+        self,
+        duck: duckdb.DuckDBPyConnection,
+        place: Location,
+        slices: Sequence[ArchiveSlice],
+        files: Sequence[LakeFile],
+    ) -> None:
+        self._duck = duck
+        self._place = place
+        self._slices = slices
+        self._files = files
+
+    def contents(self) -> dict[ArchiveSlice, Contents]:
+        found = dict.fromkeys(self._slices, NOTHING)
+        for slice_, rows, versions, attempts, score, *limbs in self._query(_CONTENTS):
+            sum_ = score if isfinite(score) else 0.0
+            found[self._slices[slice_]] = Contents(rows, versions, attempts, sum_, digest_of(limbs))
+        return found
+
+    def damaged(self) -> dict[ArchiveSlice, str]:
+        return {
+            self._slices[slice_]: f"{rows} rows do not give their content hash, e.g. of learner {key['user_id']!r}, "
+            f"assessment {key['content_id']!r}, attempt {key['attempt_id']!r}"
+            for slice_, rows, key in self._query(_DAMAGED)
+        }
+
+    def files(self) -> dict[ArchiveSlice, dict[str, str]]:
+        holding = self._query("SELECT DISTINCT slice, file_index FROM copies ORDER BY ALL")
+        numbers = sorted({number for _, number in holding})
+        hashes = {number: self._hash(self._files[number]) for number in numbers}
+        files: dict[ArchiveSlice, dict[str, str]] = {slice_: {} for slice_ in self._slices}
+        for slice_, number in holding:
+            files[self._slices[slice_]][PurePosixPath(self._files[number].url).name] = hashes[number]
+        return files
+
+    def _hash(self, file: LakeFile) -> str:
+        [(hash_,)] = self._query(f"SELECT sha256(content) FROM read_blob({urls([file])})")
+        return str(hash_)
+
+    def missing(self, hot: HotStore) -> Missing | None:
+        appended: dict[ArchiveSlice, int] = {}
+        batches = self._missing(hot, appended)
+        first = next(batches, None)
+        if first is None:
+            return None
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            yield first
+            yield from batches
+
+        return Missing(pa.RecordBatchReader.from_batches(LAKE_SCHEMA, rows()), appended)
+
+    def _missing(self, hot: HotStore, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
+        for chunk in in_order(hot, self._slices):
+            rows = chunk.filter(self._is_missing(chunk))
+            for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
+                slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])
+                appended[slice_] = appended.get(slice_, 0) + count["count_all"]
+            if rows.num_rows:
+                yield from self._with_hot(rows, _NESTED).cast(LAKE_SCHEMA).to_batches()
+
+    def _is_missing(self, chunk: pa.Table) -> pa.Array:
+        places = pa.array(range(chunk.num_rows), pa.int64())
+        keys = chunk.select(["content_hash", "updated_on"]).append_column("place", places)
+        held = self._with_hot(keys, _HELD)["place"]
+        return pc.invert(pc.is_in(places, value_set=held))
+
+    def compare(self, hot: HotStore) -> Compared:
+        # read to the end first, then joined once: a join for each chunk would take the square of the rows
+        self._with_hot(HOT_SCHEMA.empty_table(), f"CREATE OR REPLACE TABLE read AS {_HOT}")
+        for chunk in in_order(hot, self._slices):
+            self._with_hot(chunk.drop_columns(["question"]), f"INSERT INTO read {_HOT}")
+        held: dict[ArchiveSlice, int] = {}
+        left: dict[ArchiveSlice, int] = {}
+        for batch_id, year, week, in_lake, in_hot in self._query(_COUNTS):
+            slice_ = ArchiveSlice(IsoWeek(year, week), batch_id)
+            held[slice_], left[slice_] = in_lake, in_hot
+        return Compared(held, left, self._keys())
+
+    def _keys(self) -> Iterator[list[RowKey]]:
+        with cursor(self._duck) as duck:
+            duck.execute(_KEYS)
+            while rows := duck.fetchmany(_DELETED):
+                keys = [row_key(row) for row in rows]
+                yield from (list(group) for _, group in groupby(keys, itemgetter(0)))
+
+    def _with_hot(self, hot: pa.Table, sql: str) -> pa.Table:
+        """The result of a query over these hot rows."""
+        self._duck.register("hot", hot)
+        try:
+            return self._duck.execute(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise _unavailable(error) from error
+        finally:
+            self._duck.unregister("hot")  # else every chunk stays in memory until the connection closes
+
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._duck.execute(sql).fetchall()
+        except duckdb.Error as error:
+            raise self._place.fault(error) or _unavailable(error) from error

@@ -1,0 +1,155 @@
+"""The hot store as plain dictionaries: the specification of the port, and the test double."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from assess_core.adapters.arrow.rows import to_batch
+from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.events import FailedEvent, FailedKey
+from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
+from assess_core.domain.shards import shard_of
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.findings import Finding, Level
+from assess_core.ports.hot_store import Learner
+from assess_core.ports.log import Position
+
+_BATCH_ROWS = 1000
+
+
+class MemoryHot:
+    """`on_write` is called before each single write of a row or a cell: a test may raise there, or let others run."""
+
+    def __init__(self, shards: int = 4, on_write: Callable[[], None] = lambda: None) -> None:
+        self.shards = shards
+        self._on_write = on_write
+        self._slices: set[ArchiveSlice] = set()
+        self._rows: dict[tuple[ArchiveSlice, bytes], AttemptVersion] = {}
+        self._entries: dict[str, dict[bytes, Entry]] = {}
+        self._summaries: dict[SummaryKey, Summary] = {}
+        self._activities: dict[ActivityKey, Activity] = {}
+        self._failed: dict[FailedKey, FailedEvent] = {}
+        self._mended: set[FailedKey] = set()
+        self._positions: dict[str, Position] = {}
+
+    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
+        return {user_id: self._learner(user_id) for user_id in user_ids if user_id in self._entries}
+
+    def _learner(self, user_id: str) -> Learner:
+        entries = list(self._entries[user_id].values())
+        keys = {entry.key for entry in entries}
+        return Learner(entries, {key: self._summaries[key] for key in keys if key in self._summaries})
+
+    def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
+        return {key: self._activities[key] for key in keys if key in self._activities}
+
+    def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
+        for slice_ in slices:
+            self._on_write()
+            self._slices.add(slice_)
+
+    def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
+        for row in rows:
+            self._on_write()
+            place = (row.slice, row.version.content_hash)
+            kept = self._rows.get(place)
+            if kept is None or row.received_at < kept.received_at:
+                self._rows[place] = row
+        return {}
+
+    def add_entries(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._on_write()
+            partition = self._entries.setdefault(entry.key.user_id, {})
+            kept = partition.get(entry.version.content_hash)
+            if kept is None or entry.received_at < kept.received_at:
+                partition[entry.version.content_hash] = entry
+
+    def put_summaries(self, summaries: Sequence[Summary]) -> None:
+        for summary in summaries:
+            self._on_write()
+            kept = self._summaries.get(summary.key)
+            if kept is None or summary.versions >= kept.versions:
+                self._summaries[summary.key] = summary
+
+    def put_activities(self, activities: Sequence[Activity]) -> None:
+        for activity in activities:
+            self._on_write()
+            kept = self._activities.get(activity.key)
+            if kept is None or activity.versions >= kept.versions:
+                self._activities[activity.key] = activity
+
+    def add_failed(self, events: Sequence[FailedEvent]) -> None:
+        for event in events:
+            self._on_write()
+            self._failed.setdefault(event.key, event)
+
+    def failed(self) -> Iterator[FailedEvent]:
+        for key in sorted(self._failed):
+            if key not in self._mended:
+                yield self._failed[key]
+
+    def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
+        return [
+            key
+            for key in sorted(self._failed.keys() - self._mended)
+            if (key.topic, key.partition) == (topic, partition) and first <= key.offset <= last
+        ]
+
+    def resolve(self, keys: Collection[FailedKey]) -> None:
+        for key in keys:
+            self._on_write()
+            self._mended.add(key)
+
+    def slices(self) -> list[ArchiveSlice]:
+        return sorted(self._slices)
+
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        found = Counter(place[0] for place in self._rows)
+        return {slice_: found[slice_] for slice_ in slices}
+
+    def examine(self) -> Iterator[Finding]:
+        yield Finding(Level.OK, "hot store", "in memory")
+
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return [self._shard(slice_, shard) for shard in range(self.shards)]
+
+    def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+        rows = [
+            row
+            for (where, _), row in self._rows.items()
+            if where == slice_ and shard_of(row.key.user_id, self.shards) == shard
+        ]
+        rows.sort(key=lambda row: (row.key, row.version))
+        for start in range(0, len(rows), _BATCH_ROWS):
+            yield to_batch(rows[start : start + _BATCH_ROWS])
+
+    def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
+        places = [(row.slice, row.version.content_hash) for row in rows]
+        return [self._rows[place] for place in places if place in self._rows]
+
+    def delete(self, rows: Sequence[RowKey]) -> int:
+        deleted = 0
+        for row in rows:
+            self._on_write()
+            place = (row.slice, row.version.content_hash)
+            if place in self._rows and self._rows[place].received_at == row.received_at:
+                del self._rows[place]
+                deleted += 1
+        return deleted
+
+    def all_learners(self) -> Iterator[tuple[str, Learner]]:
+        for user_id in sorted(self._entries):
+            yield user_id, self._learner(user_id)
+
+    def all_activities(self) -> Iterator[Activity]:
+        for key in sorted(self._activities):
+            yield self._activities[key]
+
+    def positions(self) -> dict[str, Position]:
+        return dict(self._positions)
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        self._on_write()
+        self._positions.update(positions)

@@ -1,0 +1,1 @@
+"""Folders in a bucket of S3."""

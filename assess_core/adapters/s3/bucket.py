@@ -1,0 +1,191 @@
+"""A prefix of an S3 bucket: as a place for tables, and for reports."""
+
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import S3Transfer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from assess_core.adapters.s3.access import Access, split, status_of
+from assess_core.errors import AssessError, ReportFailed, StoreUnavailable
+from assess_core.ports.findings import Finding, Level
+
+_AT_ONCE: Final = 8  # of the manifest's files, 32 at most: one after the other each costs a round trip
+_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
+
+
+class Bucket(NamedTuple):
+    """A `places.Place`: a prefix of a bucket."""
+
+    access: Access
+    prefix: str
+    """Without slashes at its ends; empty: the whole bucket."""
+
+    @classmethod
+    def of(cls, setting: str, url: str) -> "Bucket":
+        """What `s3://bucket/prefix` names; nothing is asked of S3 yet. Raises `BadSettings`."""
+        bucket, prefix = split(setting, url)
+        return cls(Access(setting, bucket), prefix)
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.access.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.prefix).name
+
+    @property
+    def advice(self) -> str:
+        return f"see what `assess doctor` says of {self.access.setting}"
+
+    def within(self, name: str) -> "Bucket":
+        return Bucket(self.access, self.key(name))
+
+    def key(self, name: str) -> str:
+        """The key of an object of this name inside."""
+        return f"{self.prefix}/{name}".lstrip("/")
+
+    def options(self) -> dict[str, str]:
+        return self.access.options()
+
+    def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
+        self.access.attach(duck)
+
+    def names(self) -> set[str]:
+        start = self.key("")
+        with self.translated():
+            page = self.access.client.list_objects_v2(Bucket=self.access.bucket, Prefix=start, Delimiter="/")
+        folders = {found["Prefix"].removeprefix(start).rstrip("/") for found in page.get("CommonPrefixes", [])}
+        return folders | {found["Key"].removeprefix(start) for found in page.get("Contents", [])}
+
+    def sources(self, names: Sequence[str]) -> Iterator[pa.Buffer]:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            yield from map(pa.py_buffer, pool.map(self._get, names))
+
+    def _get(self, name: str) -> bytes:
+        with self.translated():
+            try:
+                found = self.access.client.get_object(Bucket=self.access.bucket, Key=self.key(name))
+                content: bytes = found["Body"].read()
+            except self.access.client.exceptions.NoSuchKey:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.url}/{name}") from None
+        return content
+
+    def is_missing(self, url: str, error: Exception) -> bool:
+        return status_of(error) == 404
+
+    def fault(self, error: BaseException) -> AssessError | None:
+        return self.access.fault(error)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Errors of botocore as errors of ours."""
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise self.fault(error) or StoreUnavailable(f"{self.url} cannot be used: {error}; {self.advice}") from error
+
+    def examine(self, what: str) -> Iterator[Finding]:
+        """Whether the bucket is there, and whether one of two who write the same object first is told so."""
+        _, method = self.access.credentials()
+        client, bucket, address = self.access.client, self.access.bucket, self.access.address
+        with self.translated():
+            started = time.perf_counter()
+            answer = client.head_bucket(Bucket=bucket)
+            took = (time.perf_counter() - started) * 1000
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        server = headers.get("server", "S3")
+        message = f"{self.url} at {address.scheme}://{address.host} ({server}), credentials by {method}, {took:.0f} ms"
+        there = headers.get("x-amz-bucket-region", address.region)
+        if there != address.region:
+            yield Finding(Level.BAD, what, f"{message}; the bucket is in {there}", f"export AWS_REGION={there}")
+            return
+        yield Finding(Level.OK, what, message)
+        yield from self._examine_writes(what)
+
+    def _examine_writes(self, what: str) -> Iterator[Finding]:
+        client, bucket = self.access.client, self.access.bucket
+        key = self.key(f".assess-doctor-{secrets.token_hex(8)}")
+        with self.translated():
+            client.put_object(Bucket=bucket, Key=key, Body=b"first", IfNoneMatch="*")
+            try:
+                is_refused = self._is_refused(key)
+            finally:
+                client.delete_object(Bucket=bucket, Key=key)
+        if is_refused:
+            yield Finding(Level.OK, what, "a conditional put of an object that is there is refused")
+        else:
+            yield Finding(
+                Level.BAD,
+                what,
+                "a second put of one object with If-None-Match was taken: two archivers at once would lose a commit",
+                "use a server that knows conditional puts: AWS S3, MinIO, SeaweedFS and Ceph in a recent version",
+            )
+
+    def _is_refused(self, key: str) -> bool:
+        try:
+            self.access.client.put_object(Bucket=self.access.bucket, Key=key, Body=b"second", IfNoneMatch="*")
+        except ClientError as error:
+            if status_of(error) in (409, 412):
+                return True
+            raise
+        return False
+
+
+class BucketExhausts:
+    """`ports.Exhausts` in a bucket: a report is written to a local temporary file, then uploaded as a whole."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def path(self, name: str) -> str:
+        return f"{self._bucket.url}/{name}"
+
+    @contextmanager
+    def atomic_write(self, name: str) -> Iterator[Path]:
+        with _room(self.path(name)) as folder:
+            temporary = folder / PurePosixPath(name).name
+            yield temporary
+            self._upload(temporary, name)
+
+    def _upload(self, temporary: Path, name: str) -> None:
+        # in parts where it is large: the object appears when the last one is there, and what fails is aborted
+        access = self._bucket.access
+        extra = {"ContentType": _TYPES.get(temporary.suffix, "application/octet-stream")}
+        try:
+            transfer = S3Transfer(access.client)
+            transfer.upload_file(str(temporary), access.bucket, self._bucket.key(name), extra_args=extra)
+        except (BotoCoreError, ClientError, S3UploadFailedError) as error:
+            cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
+            fault = access.fault(cause or error)
+            if fault is not None:
+                raise fault from error
+            message = f"cannot write {self.path(name)}: {error}; nothing was left behind"
+            raise ReportFailed(message) from error
+
+    def examine(self) -> Iterator[Finding]:
+        return self._bucket.examine("exhausts")
+
+
+@contextmanager
+def _room(path: str) -> Iterator[Path]:
+    try:
+        with TemporaryDirectory(prefix="assess-exhaust-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"no room to write {path} before it is uploaded ({error.strerror}); free some, or set TMPDIR to another "
+            "folder, and run it again: nothing was left behind"
+        ) from error

@@ -1,0 +1,371 @@
+"""The hot store in one SQLite file, for several processes at once; memory.py is the specification."""
+
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+
+from assess_core.adapters.arrow.rows import HOT_SCHEMA
+from assess_core.adapters.sqlite.schema import connect, parse_url, prepare, translated
+from assess_core.chunks import chunks
+from assess_core.domain.attempts import AttemptVersion, RowKey, Version
+from assess_core.domain.events import FailedEvent, FailedKey, Reason
+from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
+from assess_core.domain.shards import shard_of
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.ports.findings import Finding, Level
+from assess_core.ports.hot_store import Learner
+from assess_core.ports.log import Position
+
+_CHUNK: Final = 512  # ids in one IN (...): a power of two, as short lists are filled up to one
+_SCAN_ROWS: Final = 2000
+_SCAN_BYTES: Final = 32 * 1024 * 1024  # an event may have 8 MiB: rows alone do not bound a batch
+_DELETE_ROWS: Final = 5000  # per transaction, so that a writer waits milliseconds, not the whole clear
+_PAGE: Final = 500
+_PART: Final = 1024 * 1024  # what a failed event's bytes are cut into
+
+_ROW_KEY = "batch_id, year, week, shard, user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
+_ROW = f"{_ROW_KEY}, total_score, total_max_score, grand_total, updated_on, question"
+_ONE_ROW = " AND ".join(f"{column} = ?" for column in _ROW_KEY.split(", "))
+_ENTRY_KEY = "user_id, assessment_id, course_id, batch_id, attempt_id, last_attempted_on, content_hash"
+_ENTRY = f"{_ENTRY_KEY}, has_answers, score, max_score, received_at"
+_SUMMARY_KEY = "user_id, assessment_id, course_id, batch_id"
+_SUMMARY = (
+    f"{_SUMMARY_KEY}, last_attempted_score, total_max_score, best_score, min_score, average_score, "
+    "attempts_count, updated_on, versions"
+)
+_ACTIVITY_KEY = "user_id, activity_type, activity_id, context_id"
+_ACTIVITY = f"{_ACTIVITY_KEY}, aggregates, agg_details, agg_last_updated, versions"
+_FAILED_KEY = 'topic, partition, "offset", raw_hash'
+_FAILED = f"{_FAILED_KEY}, received_at, reason, message"
+
+
+def _insert(table: str, columns: str, key: str, then: str) -> str:
+    marks = ", ".join("?" * len(columns.split(", ")))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO {then}"
+
+
+def _replace(table: str, columns: str, key: str) -> str:
+    """A view from fewer versions never replaces one from more."""
+    derived = [column for column in columns.split(", ") if column not in key.split(", ")]
+    assignments = ", ".join(f"{column} = excluded.{column}" for column in derived)
+    return _insert(table, columns, key, f"UPDATE SET {assignments} WHERE excluded.versions >= versions")
+
+
+def _earlier(column: str) -> str:
+    """A version never changes: of a row or an entry that is there, only the receipt may."""
+    return f"UPDATE SET {column} = excluded.{column} WHERE excluded.{column} < {column}"
+
+
+_ADD_SLICE = _insert("slices", "year, week, batch_id", "year, week, batch_id", "NOTHING")
+_ADD_ROW = _insert("assessment_aggregator", _ROW, _ROW_KEY, _earlier("updated_on"))
+_ADD_ENTRY = _insert("assessment_aggregator_v2_attempts", _ENTRY, _ENTRY_KEY, _earlier("received_at"))
+_PUT_SUMMARY = _replace("assessment_aggregator_v2", _SUMMARY, _SUMMARY_KEY)
+_PUT_ACTIVITY = _replace("user_activity_agg", _ACTIVITY, _ACTIVITY_KEY)
+_ADD_FAILED = _insert("failed_events", _FAILED, _FAILED_KEY, "NOTHING")
+_ADD_PART = "INSERT INTO failed_events_raw VALUES (?, ?, ?, ?, ?, ?)"
+# marked even where nothing was set aside yet: a worker that comes late must not bring it up again
+_MEND = _insert("failed_events", f"{_FAILED_KEY}, mended", _FAILED_KEY, "UPDATE SET mended = 1")
+_COMMIT = _insert("positions", "topic, line, byte", "topic", "UPDATE SET line = excluded.line, byte = excluded.byte")
+_DELETE = f"DELETE FROM assessment_aggregator WHERE {_ONE_ROW} AND updated_on = ?"
+
+_ENTRIES_OF = f"SELECT {_ENTRY} FROM assessment_aggregator_v2_attempts"
+_SUMMARIES_OF = f"SELECT {_SUMMARY} FROM assessment_aggregator_v2"
+_ACTIVITIES_OF = f"SELECT {_ACTIVITY} FROM user_activity_agg"
+_GET = (
+    "SELECT total_score, total_max_score, grand_total, question, updated_on "
+    f"FROM assessment_aggregator WHERE {_ONE_ROW}"
+)
+_COUNT = "SELECT count(*) FROM assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ?"
+_UNMENDED = f"""SELECT {_FAILED_KEY} FROM failed_events
+    WHERE topic = ? AND partition = ? AND "offset" BETWEEN ? AND ? AND mended = 0 ORDER BY {_FAILED_KEY}"""
+_PARTS_OF = """SELECT bytes FROM failed_events_raw
+    WHERE topic = ? AND partition = ? AND "offset" = ? AND raw_hash = ? ORDER BY part"""
+
+# Pages: each a statement of its own that begins after the last key of the page before. A cursor that stays open while
+# somebody works with its rows would keep the WAL from being checkpointed for as long.
+_SCAN_KEY = "user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
+_SCAN = f"""
+    SELECT batch_id, year, week, user_id, course_id, content_id, attempt_id, last_attempted_on, question <> '[]',
+        content_hash, total_score, total_max_score, grand_total, updated_on, question
+    FROM assessment_aggregator
+    WHERE batch_id = ? AND year = ? AND week = ? AND shard = ? AND ({_SCAN_KEY}) > (?, ?, ?, ?, ?, ?)
+    ORDER BY {_SCAN_KEY} LIMIT {_SCAN_ROWS}"""
+_USERS_AFTER = f"""SELECT DISTINCT user_id FROM assessment_aggregator_v2_attempts
+    WHERE user_id > ? ORDER BY user_id LIMIT {_PAGE}"""
+_ACTIVITIES_AFTER = f"""SELECT {_ACTIVITY} FROM user_activity_agg
+    WHERE ({_ACTIVITY_KEY}) > (?, ?, ?, ?) ORDER BY {_ACTIVITY_KEY} LIMIT {_PAGE}"""
+_FAILED_AFTER = f"""SELECT {_FAILED} FROM failed_events
+    WHERE ({_FAILED_KEY}) > (?, ?, ?, ?) AND mended = 0 ORDER BY {_FAILED_KEY} LIMIT {_PAGE}"""
+
+_TIMES: Final = pa.timestamp("ms", "UTC")
+_encode = msgspec.json.Encoder().encode
+_decode_aggregates = msgspec.json.Decoder(dict[str, float]).decode
+_decode_details = msgspec.json.Decoder(list[str]).decode
+_decode_updated = msgspec.json.Decoder(dict[str, int]).decode
+
+
+class SqliteHot:
+    """HotStore and Positions at `sqlite:///PATH[?shards=N]` (see `sqlite_schema.parse_url`).
+
+    Any thread may call; each has a connection of its own. Every call that writes is one transaction (a large delete
+    several), on disk when it returns. Raises `BadSettings`, `NotOurTable` and `StoreUnavailable` when made; the
+    methods raise `StoreUnavailable`.
+    """
+
+    def __init__(self, url: str) -> None:
+        place = parse_url(url)
+        self.shards = prepare(place)
+        self._path = place.path
+        self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path)
+        return connection
+
+    def _read(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with translated(self._path):
+            return self._connection().execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; it waits its turn before it reads, so it never has to begin again."""
+        with translated(self._path):
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    # --- what the stream folds ---
+
+    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
+        found: dict[str, Learner] = {}
+        for ids in chunks(user_ids, _CHUNK):
+            self._read_entries(ids, found)
+            self._read_summaries(ids, found)
+        return found
+
+    def _read_entries(self, ids: Sequence[str], found: dict[str, Learner]) -> None:
+        key, entries = SummaryKey("", "", "", ""), list[Entry]()
+        for row in self._of_users(_ENTRIES_OF, ids):
+            if row[:4] != key:  # rows of a key come together, so keys are made once
+                key = SummaryKey(*row[:4])
+                entries = found.setdefault(row[0], Learner([], {})).entries
+            version = Version(row[5], bool(row[7]), row[6])
+            entries.append(Entry(key, row[4], version, row[8], row[9], row[10]))
+
+    def _read_summaries(self, ids: Sequence[str], found: dict[str, Learner]) -> None:
+        for row in self._of_users(_SUMMARIES_OF, ids):
+            if row[0] in found:
+                key = SummaryKey(*row[:4])
+                found[row[0]].summaries[key] = Summary(key, *row[4:])
+
+    def _of_users(self, select: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        # a list is filled up to a power of two with its last id: ten statements to prepare, not one for each length
+        size = 1 << (len(ids) - 1).bit_length()
+        marks = ", ".join("?" * size)
+        return self._read(f"{select} WHERE user_id IN ({marks})", [*ids, *[ids[-1]] * (size - len(ids))])
+
+    def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
+        wanted, users = set(keys), {key.user_id for key in keys}
+        rows = (row for ids in chunks(users, _CHUNK) for row in self._of_users(_ACTIVITIES_OF, ids))
+        activities = (_activity(row) for row in rows)
+        return {activity.key: activity for activity in activities if activity.key in wanted}
+
+    def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
+        with self._write() as connection:
+            connection.executemany(_ADD_SLICE, [(week.year, week.week, batch_id) for week, batch_id in slices])
+
+    def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
+        values = [
+            (
+                *self._place(row.row_key),
+                row.total_score, row.total_max_score, row.grand_total, row.received_at, row.question,
+            )
+            for row in rows
+        ]  # fmt: skip
+        with self._write() as connection:
+            connection.executemany(_ADD_ROW, sorted(values))
+        return {}
+
+    def _place(self, row: RowKey) -> tuple[str, int, int, int, str, str, str, str, int, bytes]:
+        """The primary key of a row."""
+        (year, week), batch_id = row.slice
+        user_id, course_id, _, content_id, attempt_id = row.key
+        shard = shard_of(user_id, self.shards)
+        attempted_on, _, hash_ = row.version
+        return batch_id, year, week, shard, user_id, course_id, content_id, attempt_id, attempted_on, hash_
+
+    def add_entries(self, entries: Sequence[Entry]) -> None:
+        values = [
+            (*key, attempt_id, attempted_on, hash_, has_answers, score, max_score, received_at)
+            for key, attempt_id, (attempted_on, has_answers, hash_), score, max_score, received_at in entries
+        ]
+        with self._write() as connection:
+            connection.executemany(_ADD_ENTRY, sorted(values))
+
+    def put_summaries(self, summaries: Sequence[Summary]) -> None:
+        values = [
+            (
+                *summary.key, summary.last_attempted_score, summary.total_max_score, summary.best_score,
+                summary.min_score, summary.average_score, summary.attempts_count, summary.updated_on, summary.versions,
+            )
+            for summary in summaries
+        ]  # fmt: skip
+        with self._write() as connection:
+            connection.executemany(_PUT_SUMMARY, sorted(values))
+
+    def put_activities(self, activities: Sequence[Activity]) -> None:
+        values = [
+            (
+                *(activity.key.user_id, activity.key.activity_type, activity.key.course_id, activity.key.context_id),
+                *(_text(activity.aggregates), _text(activity.agg_details), _text(activity.agg_last_updated)),
+                activity.versions,
+            )
+            for activity in activities
+        ]
+        with self._write() as connection:
+            connection.executemany(_PUT_ACTIVITY, sorted(values))
+
+    # --- failed events ---
+
+    def add_failed(self, events: Sequence[FailedEvent]) -> None:
+        with self._write() as connection:
+            for event in events:
+                key = event.key
+                values = (*key, event.received_at, event.reason.value, event.message)
+                if connection.execute(_ADD_FAILED, values).rowcount:
+                    parts = range(0, len(event.raw), _PART)
+                    raw = ((*key, number, event.raw[start : start + _PART]) for number, start in enumerate(parts))
+                    connection.executemany(_ADD_PART, raw)
+
+    def failed(self) -> Iterator[FailedEvent]:
+        last: tuple[object, ...] = ("", -1, -1, b"")
+        while page := self._read(_FAILED_AFTER, last):
+            for topic, partition, offset, raw_hash, received_at, reason, message in page:
+                last = (topic, partition, offset, raw_hash)
+                raw = b"".join(part for (part,) in self._read(_PARTS_OF, last))
+                yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, raw)
+
+    def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
+        return [FailedKey(*row) for row in self._read(_UNMENDED, (topic, partition, first, last))]
+
+    def resolve(self, keys: Collection[FailedKey]) -> None:
+        with self._write() as connection:
+            connection.executemany(_MEND, [(*key, True) for key in keys])
+
+    # --- archive, reports, reads ---
+
+    def slices(self) -> list[ArchiveSlice]:
+        rows = self._read("SELECT year, week, batch_id FROM slices ORDER BY year, week, batch_id")
+        return [ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows]
+
+    def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        return {slice_: self._read(_COUNT, (slice_.batch_id, *slice_.week))[0][0] for slice_ in slices}
+
+    def examine(self) -> Iterator[Finding]:
+        found = [str(row[0]) for row in self._read("PRAGMA quick_check(3)")]
+        if found != ["ok"]:
+            message = f"{self._path} is damaged: {'; '.join(found)}"
+            yield Finding(
+                Level.BAD, "hot store", message, "restore a copy of it, or move it away and ingest the log again"
+            )
+            return
+        yield Finding(Level.OK, "hot store", f"{self._path}, {self.shards} shards, {len(self.slices())} slices")
+
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return [self._shard(slice_, shard) for shard in range(self.shards)]
+
+    def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+        (year, week), batch_id = slice_
+        last: tuple[object, ...] = ("", "", "", "", -1, b"")
+        # a statement for each batch: a cursor left open would keep the WAL from ever being checkpointed
+        while rows := self._some_rows((batch_id, year, week, shard, *last)):
+            yield _batch(rows)
+            last = (*rows[-1][3:8], rows[-1][9])
+
+    def _some_rows(self, after: Sequence[object]) -> list[tuple[Any, ...]]:
+        """The first rows, until there are enough of them, or enough bytes."""
+        rows, size = [], 0
+        with translated(self._path):
+            cursor = self._connection().execute(_SCAN, after)
+            for row in cursor:
+                rows.append(row)
+                size += len(row[-1])
+                if size > _SCAN_BYTES:
+                    break
+            cursor.close()
+        return rows
+
+    def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
+        found = ((row, values) for row in rows for values in self._read(_GET, self._place(row)))
+        return [AttemptVersion(row.key, row.version, *values) for row, values in found]
+
+    def delete(self, rows: Sequence[RowKey]) -> int:
+        deleted = 0
+        for some in chunks(rows, _DELETE_ROWS):
+            values = sorted((*self._place(row), row.received_at) for row in some)
+            with self._write() as connection:
+                deleted += connection.executemany(_DELETE, values).rowcount
+        return deleted
+
+    def all_learners(self) -> Iterator[tuple[str, Learner]]:
+        last = ""
+        while page := [user_id for (user_id,) in self._read(_USERS_AFTER, (last,))]:
+            learners = self.learners(page)
+            yield from ((user_id, learners[user_id]) for user_id in page)
+            last = page[-1]
+
+    def all_activities(self) -> Iterator[Activity]:
+        last: tuple[object, ...] = ("", "", "", "")
+        while page := self._read(_ACTIVITIES_AFTER, last):
+            yield from map(_activity, page)
+            last = page[-1][:4]
+
+    # --- positions ---
+
+    def positions(self) -> dict[str, Position]:
+        return {
+            topic: Position(line, byte) for topic, line, byte in self._read("SELECT topic, line, byte FROM positions")
+        }
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        values = [(topic, position.line, position.byte) for topic, position in positions.items()]
+        with self._write() as connection:
+            connection.executemany(_COMMIT, values)
+
+
+def _batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
+    """Rows of `_SCAN` as a batch of `HOT_SCHEMA`."""
+    columns = zip(*rows, strict=True)
+    return pa.RecordBatch.from_arrays(
+        [_array(column, field.type) for column, field in zip(columns, HOT_SCHEMA, strict=True)], schema=HOT_SCHEMA
+    )
+
+
+def _array(column: Sequence[Any], type_: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(type_):
+        return pa.array(column, _TIMES).cast(type_)
+    if pa.types.is_boolean(type_):
+        return pa.array(column, pa.int8()).cast(type_)
+    return pa.array(column, type_)
+
+
+def _activity(row: tuple[Any, ...]) -> Activity:
+    user_id, _, course_id, context_id, aggregates, details, updated, versions = row
+    key = ActivityKey(user_id, course_id, context_id.removeprefix("cb:"))
+    return Activity(key, _decode_aggregates(aggregates), _decode_details(details), _decode_updated(updated), versions)
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()

@@ -1,0 +1,190 @@
+"""What an attempt is: answers, totals, and the version of an attempt that a submission makes."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import msgspec
+
+from assess_core.domain.slices import ArchiveSlice
+
+HASH_BYTES: Final = 16
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """The response to one question. Fields are the stored columns, in stored order (`question` of the stores).
+
+    `assess_ts` in epoch ms; `duration` in seconds as the player counts them; options (`params`) and responses
+    (`resvalues`) are lists of small maps whose values are text: what was not text on the wire is JSON text.
+    """
+
+    id: str
+    assess_ts: int | None
+    max_score: float
+    score: float
+    type: str | None
+    title: str | None
+    resvalues: list[dict[str, str]]
+    params: list[dict[str, str]]
+    description: str | None
+    duration: float
+
+
+class AttemptKey(NamedTuple):
+    """Which attempt: one try of one learner at one assessment in one batch of a course."""
+
+    user_id: str
+    course_id: str
+    batch_id: str
+    content_id: str
+    attempt_id: str
+
+
+class Version(NamedTuple):
+    """Which submission of an attempt; the tuple's own order decides which is newer (design section 2)."""
+
+    last_attempted_on: int
+    """`assessmentTs`, epoch ms; 0 (1970-01-01) stands for "no clock", which only old rows have."""
+    has_answers: bool
+    content_hash: bytes
+    """The first 16 bytes of SHA-256 over `canonical`."""
+
+
+class AttemptVersion(msgspec.Struct, frozen=True):
+    """One immutable submission of an attempt, as it is stored in either tier."""
+
+    key: AttemptKey
+    version: Version
+    total_score: float
+    total_max_score: float
+    grand_total: str
+    question: str
+    """The answers as compact JSON text, sorted by question id (see `question_text`)."""
+    received_at: int
+    """When the event entered the log, epoch ms: the source of `updated_on` and of the slice."""
+
+    @property
+    def slice(self) -> ArchiveSlice:
+        """Where this copy is kept: the week of its receipt."""
+        return ArchiveSlice.of(self.key.batch_id, self.received_at)
+
+    @property
+    def row_key(self) -> "RowKey":
+        """The full key of this very copy, receipt included."""
+        return RowKey(self.slice, self.key, self.version, self.received_at)
+
+
+class RowKey(NamedTuple):
+    """One copy of one version: what clear names when it deletes. Another receipt is another copy."""
+
+    slice: ArchiveSlice
+    key: AttemptKey
+    version: Version
+    received_at: int
+
+
+def latest_answers(answers: Iterable[Answer]) -> list[Answer]:
+    """One answer per question id: the highest `ets`, on a tie the first in the list. Sorted by question id."""
+    latest: dict[str, Answer] = {}
+    for answer in answers:
+        kept = latest.get(answer.id)
+        if kept is None or (answer.assess_ts or 0) > (kept.assess_ts or 0):
+            latest[answer.id] = answer
+    return [latest[id_] for id_ in sorted(latest)]
+
+
+def total(values: Iterable[float]) -> float:
+    """The plain left-to-right sum: `sum()` compensates from Python 3.12 on, and a hash must not depend on that."""
+    result = 0.0
+    for value in values:
+        result += value
+    return result
+
+
+def grand_total(score: float, max_score: float) -> str:
+    """`total/max`: two decimals, half to even on the exact binary value, one trailing zero dropped (`1.33/2.0`)."""
+    return f"{_two_decimals(score)}/{_two_decimals(max_score)}"
+
+
+def _two_decimals(value: float) -> str:
+    text = f"{value:.2f}"
+    return text[:-1] if text.endswith("0") else text
+
+
+def question_text(answers: Sequence[Answer]) -> str:
+    """The answers as compact JSON text: what the hot store keeps and what the content hash covers.
+
+    Keys in the order of `Answer`'s fields, no spaces, null for what is missing. Text escapes only `"`, `\\` and
+    what is below U+0020 (short forms where JSON has them, else `\\u00XX` with capital digits). Numbers are the shortest
+    that read back, with `.0` on whole ones and an exponent only from 1e21 up and below 1e-6. This is the text that
+    DuckDB's `to_json` gives for the lake's nested columns, so SQL over the files can recompute the hash.
+    """
+    return _json([_plain(answer) for answer in answers])
+
+
+def canonical(key: AttemptKey, last_attempted_on: int, totals: tuple[float, float, str], question: str) -> str:
+    """The text under the content hash: a JSON array of the key, the clock (epoch ms), the totals and the answers.
+
+    `[user_id,course_id,batch_id,content_id,attempt_id,last_attempted_on,total_score,total_max_score,grand_total,[...]]`,
+    written as `question_text` writes; test vectors in docs/content-hash.md. Receipt, `mid` and other unstored fields
+    are outside.
+    """
+    score, max_score, text = totals
+    return f"{_json([*key, last_attempted_on, _number(score), _number(max_score), text])[:-1]},{question}]"
+
+
+def make_version(
+    key: AttemptKey, last_attempted_on: int, answers: Sequence[Answer], received_at: int
+) -> AttemptVersion:
+    """The version that a submission makes; `answers` as `latest_answers` returns them."""
+    score = total(answer.score for answer in answers)
+    max_score = total(answer.max_score for answer in answers)
+    totals = (score, max_score, grand_total(score, max_score))
+    return with_totals(key, last_attempted_on, totals, question_text(answers), received_at)
+
+
+def with_totals(
+    key: AttemptKey, last_attempted_on: int, totals: tuple[float, float, str], question: str, received_at: int
+) -> AttemptVersion:
+    """A version whose totals and answers (as `question_text`) are given, as in rows of an older system."""
+    digest = hashlib.sha256(canonical(key, last_attempted_on, totals, question).encode()).digest()[:HASH_BYTES]
+    return AttemptVersion(key, Version(last_attempted_on, question != "[]", digest), *totals, question, received_at)
+
+
+_encode = msgspec.json.Encoder().encode
+_ESCAPE = re.compile(r"\\(?:u00[01][0-9a-f]|.)")
+
+
+def _json(value: object) -> str:
+    text = _encode(value).decode()
+    # msgspec writes \u000b, DuckDB \u000B; nine characters of the whole range differ
+    return _ESCAPE.sub(_capital, text) if "\\u00" in text else text
+
+
+def _capital(found: re.Match[str]) -> str:
+    text = found.group()
+    return "\\u00" + text[4:].upper() if len(text) == 6 else text
+
+
+def _is_plain(value: float) -> bool:
+    return value == 0.0 or 1e-4 <= abs(value) < 1e16
+
+
+def _number(value: float) -> float | msgspec.Raw:
+    """A number whose JSON text is DuckDB's; in 1e16..1e21 and 1e-6..1e-4 msgspec would write an exponent."""
+    if _is_plain(value) or not 1e-6 <= abs(value) < 1e21:
+        return value
+    text = format(Decimal(repr(value)), "f")
+    return msgspec.Raw((text if "." in text else text + ".0").encode())
+
+
+def _plain(answer: Answer) -> object:
+    for value in (answer.score, answer.max_score, answer.duration):
+        if not (value == 0.0 or 1e-4 <= value < 1e16):
+            break  # not for certain one that msgspec writes as DuckDB does
+    else:
+        return answer
+    numbers = {name: _number(getattr(answer, name)) for name in ("max_score", "score", "duration")}
+    return {name: numbers.get(name, getattr(answer, name)) for name in answer.__struct_fields__}

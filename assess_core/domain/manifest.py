@@ -1,0 +1,233 @@
+"""The archive manifest: what was written to the lake, verified there, and cleared from the hot store.
+
+Entries are only ever appended, and each carries the hash of the slice's entry before it: one that was changed, taken
+out or put in between breaks the chain. What is *known* of a slice is computed from them, never stored.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from assess_core.domain.slices import ArchiveSlice
+
+
+class Action(StrEnum):
+    """What an entry says was done to a slice."""
+
+    ARCHIVED = "archived"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    """It was read back, and the files did not prove the manifest."""
+    CLEARING = "clearing"
+    """Written before the first row is deleted: a clear that was killed shows."""
+    CLEARED = "cleared"
+
+
+class Contents(NamedTuple):
+    """What the lake's files hold of a slice, measured from the files themselves."""
+
+    rows: int
+    """Rows, a version that was written twice counted twice."""
+    versions: int
+    attempts: int
+    total_score: float
+    """Sum of `total_score` over the distinct copies, added in the order of their hashes: the same each time.
+
+    0 where it is outside floating point: infinities add up to what equals nothing.
+    """
+    digest: str
+    """Order-free: a sum of SHA-256 over the distinct copies, modulo a prime (64 hex digits, docs/content-hash.md)."""
+
+    def same_copies(self, other: "Contents") -> bool:
+        """Whether both are of the same copies; how often each was written does not matter."""
+        return self[1:] == other[1:]
+
+
+NOTHING: Final = Contents(0, 0, 0, 0.0, "0" * 64)
+"""What the lake holds of a slice that it does not know."""
+
+_PRIME: Final = 2**256 - 189
+
+
+def digest_of(limbs: Iterable[int]) -> str:
+    """The digest from the sums of four limbs of 64 bits each, the highest first."""
+    total = 0
+    for limb in limbs:
+        total = (total << 64) + limb
+    return f"{total % _PRIME:064x}"
+
+
+class ManifestEntry(msgspec.Struct, frozen=True):
+    """One thing that was done to one slice."""
+
+    slice: ArchiveSlice
+    action: Action
+    delta_version: int
+    """The version of the lake's `attempts` that `contents` was read from."""
+    contents: Contents
+    at: int
+    """When (epoch ms)."""
+    code: str
+    """Which version of this project did it."""
+    cleared: int = 0
+    """Rows deleted from the hot store (cleared entries only)."""
+    left: int = 0
+    """Rows of the slice that stayed in the hot store: the lake does not hold them yet, archive again."""
+    files: dict[str, str] = {}
+    """The files that hold rows of the slice, by name, each with the SHA-256 of its bytes (64 hex digits)."""
+    problem: str | None = None
+    """What a verification that failed found, as a sentence."""
+    number: int = 0
+    """The slice's first entry is 1, its next 2; 0 while an entry is not recorded."""
+    previous: str = ""
+    """The hash of the slice's entry before it; `UNCHAINED.hash` for the first."""
+    hash: str = ""
+    """SHA-256 over `entry_text` (64 hex digits)."""
+
+
+class Link(NamedTuple):
+    """Where a slice's chain ends: what the next entry is tied to."""
+
+    number: int
+    hash: str
+
+
+UNCHAINED: Final = Link(0, "0" * 64)
+"""Where a chain begins."""
+
+
+def entry_text(entry: ManifestEntry) -> str:
+    """The text under an entry's hash: a JSON array without spaces, files sorted by name (docs/trust.md).
+
+    `total_score` is the 16 hex digits of its IEEE 754 double: no two languages write every number alike.
+    """
+    contents = (*entry.contents[:3], struct.pack(">d", entry.contents.total_score).hex(), entry.contents.digest)
+    values = (
+        *(entry.previous, entry.number, entry.slice.batch_id, str(entry.slice.week), entry.action.value),
+        *(entry.delta_version, *contents, entry.at, entry.code, entry.cleared, entry.left, entry.problem),
+        dict(sorted(entry.files.items())),
+    )
+    return msgspec.json.encode(values).decode()
+
+
+def entry_hash(entry: ManifestEntry) -> str:
+    """SHA-256 over `entry_text`."""
+    return hashlib.sha256(entry_text(entry).encode()).hexdigest()
+
+
+def chained(entries: Iterable[ManifestEntry], ends: Mapping[ArchiveSlice, Link]) -> list[ManifestEntry]:
+    """These entries in their order, each tied to its slice's entry before; `ends` is where the chains end now."""
+    links = dict(ends)
+    tied = []
+    for entry in entries:
+        number, previous = links.get(entry.slice, UNCHAINED)
+        numbered = msgspec.structs.replace(entry, number=number + 1, previous=previous)
+        tied.append(msgspec.structs.replace(numbered, hash=entry_hash(numbered)))
+        links[entry.slice] = Link(number + 1, tied[-1].hash)
+    return tied
+
+
+def broken(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, str]:
+    """The slices whose chain of entries does not hold, each with a sentence."""
+    ends: dict[ArchiveSlice, Link] = {}
+    problems: dict[ArchiveSlice, str] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.slice, entry.number)):
+        number, previous = ends.get(entry.slice, UNCHAINED)
+        if entry.slice in problems:
+            continue
+        if (entry.number, entry.previous, entry.hash) != (number + 1, previous, entry_hash(entry)):
+            problems[entry.slice] = (
+                f"the manifest was changed: entry {entry.number} does not follow from the {number} before it; "
+                "restore archive_manifest from a backup"
+            )
+        ends[entry.slice] = Link(entry.number, entry.hash)
+    return problems
+
+
+class SliceRecord(NamedTuple):
+    """The newest entry of each kind for a slice."""
+
+    archived: ManifestEntry | None = None
+    verified: ManifestEntry | None = None
+    failed: ManifestEntry | None = None
+    clearing: ManifestEntry | None = None
+    cleared: ManifestEntry | None = None
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether what was archived last has been verified since, at that Delta version or a later one."""
+        return (
+            self.archived is not None
+            and self.verified is not None
+            and self.verified.delta_version >= self.archived.delta_version
+            and not self.has_failed
+        )
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the newest verification failed."""
+        return self.failed is not None and _number(self.failed) > _number(self.verified)
+
+    @property
+    def failure(self) -> str | None:
+        """What the newest verification found; None where it did not fail."""
+        return self.failed.problem if self.failed and self.has_failed else None
+
+    @property
+    def is_clearing(self) -> bool:
+        """Whether a clear began and nothing was said since: it is under way, or was killed."""
+        others = (self.archived, self.verified, self.failed, self.cleared)
+        return self.clearing is not None and all(_number(self.clearing) > _number(entry) for entry in others)
+
+
+def _number(entry: ManifestEntry | None) -> int:
+    return entry.number if entry else 0
+
+
+def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord]:
+    """The newest entry of each kind per slice: highest Delta version, then latest."""
+    records: dict[ArchiveSlice, SliceRecord] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.delta_version, entry.number)):
+        record = records.get(entry.slice, SliceRecord())
+        records[entry.slice] = record._replace(**{entry.action.value: entry})
+    return records
+
+
+def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> str | None:
+    """What is wrong with what the lake's files hold of a slice now, and what to do; None when they prove the manifest.
+
+    `files` as in `ManifestEntry`. A file that the manifest does not name (compaction writes new ones) is proved by its
+    rows alone; one that it names must not have changed by a byte, for readers trust statistics too, and no row shows
+    that those are right.
+    """
+    if record.archived is None:
+        return "no manifest entry says that it was archived; archive it first"
+    said = record.archived.contents
+    changed = altered(record, files)
+    if not said.same_copies(found):
+        return f"{changed}the lake's files differ from the manifest: {_differing(said, found)}"
+    return f"{changed}restore the file from a backup" if changed else None
+
+
+def altered(record: SliceRecord, files: Mapping[str, str]) -> str:
+    """Which files have other bytes now than the manifest says, as the beginning of a sentence; empty where none has."""
+    written = {
+        name: digest for entry in (record.archived, record.verified) if entry for name, digest in entry.files.items()
+    }
+    names = sorted(name for name in files.keys() & written.keys() if files[name] != written[name])
+    return f"the bytes of {', '.join(names)} are not those that were written; " if names else ""
+
+
+def _differing(said: Contents, found: Contents) -> str:
+    names = [name for name in Contents._fields if getattr(found, name) != getattr(said, name)]
+    differing = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(said, name)}" for name in names)
+    advice = (
+        "archive it again, so that the manifest says what the lake holds"
+        if found.rows > said.rows and found.versions >= said.versions
+        else "restore the lake from a backup, or archive it again while the hot store holds its rows"
+    )
+    return f"{differing}; {advice}"

@@ -1,0 +1,220 @@
+"""Scores of a learner: pure functions of the set of versions that the summary's map names.
+
+The map (`attempts` of `assessment_aggregator_v2`) is the only input. What is derived here never depends on a receipt,
+on the order of arrival, or on whether the attempt rows are still in the hot store.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from math import isfinite
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+import msgspec
+
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version, total
+from assess_core.domain.moments import DAY, moment
+from assess_core.domain.slices import ArchiveSlice
+
+
+class SummaryKey(NamedTuple):
+    """Whose scores at what: the primary key of `assessment_aggregator_v2`."""
+
+    user_id: str
+    assessment_id: str
+    course_id: str
+    batch_id: str
+
+
+class ActivityKey(NamedTuple):
+    """A learner in a batch of a course: the primary key of `user_activity_agg`, less what is constant in it."""
+
+    user_id: str
+    course_id: str
+    batch_id: str
+
+    @property
+    def activity_type(self) -> str:
+        return "Course"
+
+    @property
+    def context_id(self) -> str:
+        return f"cb:{self.batch_id}"
+
+
+class Entry(NamedTuple):
+    """One entry of a summary's map: a version that was accepted, and where its row was put."""
+
+    key: SummaryKey
+    attempt_id: str
+    version: Version
+    score: float
+    max_score: float
+    received_at: int
+
+    @classmethod
+    def of(cls, row: AttemptVersion) -> "Entry":
+        """The entry that names a row."""
+        key = row.key
+        summary = SummaryKey(key.user_id, key.content_id, key.course_id, key.batch_id)
+        return cls(summary, key.attempt_id, row.version, row.total_score, row.total_max_score, row.received_at)
+
+    @property
+    def row_key(self) -> RowKey:
+        """The row that the entry points to."""
+        user_id, assessment_id, course_id, batch_id = self.key
+        key = AttemptKey(user_id, course_id, batch_id, assessment_id, self.attempt_id)
+        return RowKey(ArchiveSlice.of(batch_id, self.received_at), key, self.version, self.received_at)
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Scores of a learner at an assessment in a batch; columns as Sunbird's readers expect them."""
+
+    key: SummaryKey
+    last_attempted_score: float
+    total_max_score: float
+    """The maximum of the best attempt."""
+    best_score: float
+    min_score: float
+    average_score: float
+    attempts_count: int
+    updated_on: int
+    """`assessmentTs` of the newest version (epoch ms), never a receipt."""
+    versions: int
+    """From how many versions it was computed: a view from fewer never replaces one from more."""
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """A row of `user_activity_agg`: best score, its maximum and the number of attempts, per content."""
+
+    key: ActivityKey
+    aggregates: dict[str, float]
+    agg_details: list[str]
+    """An attempt each, as JSON text, ordered by content, then attempt id."""
+    agg_last_updated: dict[str, int]
+    """Per key of `aggregates`, `assessmentTs` of the content's newest version (epoch ms)."""
+    versions: int
+
+
+def newest_versions(entries: Iterable[Entry]) -> list[Entry]:
+    """The newest version of each attempt, ordered by course, batch, assessment, attempt id."""
+    newest: dict[tuple[SummaryKey, str], Entry] = {}
+    for entry in entries:
+        kept = newest.get((entry.key, entry.attempt_id))
+        if kept is None or entry.version > kept.version:
+            newest[entry.key, entry.attempt_id] = entry
+    return sorted(newest.values(), key=_course_order)
+
+
+def _course_order(entry: Entry) -> tuple[str, str, str, str]:
+    key = entry.key
+    return key.course_id, key.batch_id, key.assessment_id, entry.attempt_id
+
+
+def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
+    """Best, last, lowest and average score.
+
+    `attempts`: the newest version of each attempt of this key, by attempt id (at least one); `versions`: how many
+    versions the key has in all. Best is the highest score, on a tie the smallest attempt id; last the highest version.
+    """
+    best = min(attempts, key=_best_first)
+    last = max(attempts, key=attrgetter("version"))
+    scores = [attempt.score for attempt in attempts]
+    return Summary(
+        key=key,
+        last_attempted_score=last.score,
+        total_max_score=best.max_score,
+        best_score=best.score,
+        min_score=min(scores),
+        average_score=_mean(scores),
+        attempts_count=len(scores),
+        updated_on=last.version.last_attempted_on,
+        versions=versions,
+    )
+
+
+def _mean(scores: list[float]) -> float:
+    mean = total(scores) / len(scores)
+    # scores are finite, their sum need not be: two scores of 1e308 have a mean
+    return mean if isfinite(mean) else total(score / len(scores) for score in scores)
+
+
+def _best_first(attempt: Entry) -> tuple[float, str]:
+    return -attempt.score, attempt.attempt_id
+
+
+class Derived(NamedTuple):
+    """All that is derived for one learner."""
+
+    summaries: dict[SummaryKey, Summary]
+    activities: dict[ActivityKey, Activity]
+
+
+def derive(entries: Iterable[Entry]) -> Derived:
+    """What `assessment_aggregator_v2` and `user_activity_agg` must say of one learner, from the learner's whole map."""
+    entries = list(entries)
+    versions: dict[SummaryKey, int] = {}
+    for entry in entries:
+        versions[entry.key] = versions.get(entry.key, 0) + 1
+    attempts: dict[SummaryKey, list[Entry]] = {}
+    for entry in newest_versions(entries):
+        attempts.setdefault(entry.key, []).append(entry)
+    summaries = {key: summarise(key, found, versions[key]) for key, found in attempts.items()}
+    contents: dict[ActivityKey, list[SummaryKey]] = {}
+    for key in attempts:
+        contents.setdefault(ActivityKey(key.user_id, key.course_id, key.batch_id), []).append(key)
+    activities = {key: _activity(key, found, summaries, attempts) for key, found in contents.items()}
+    return Derived(summaries, activities)
+
+
+def _activity(
+    key: ActivityKey,
+    contents: list[SummaryKey],
+    summaries: Mapping[SummaryKey, Summary],
+    attempts: Mapping[SummaryKey, list[Entry]],
+) -> Activity:
+    aggregates: dict[str, float] = {}
+    updated: dict[str, int] = {}
+    for content in contents:
+        summary, id_ = summaries[content], content.assessment_id
+        values = (
+            (f"score:{id_}", summary.best_score),
+            (f"max_score:{id_}", summary.total_max_score),
+            (f"attempts_count:{id_}", float(summary.attempts_count)),
+        )
+        for name, value in values:
+            aggregates[name], updated[name] = value, summary.updated_on
+    details = [_detail(attempt) for content in contents for attempt in attempts[content]]
+    versions = sum(summaries[content].versions for content in contents)
+    return Activity(key, aggregates, details, updated, versions)
+
+
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class _Detail(msgspec.Struct):
+    attempt_id: str
+    last_attempted_on: str
+    score: float
+    content_id: str
+    max_score: float
+    type: str = "attempt_metrics"
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _detail(attempt: Entry) -> str:
+    """Sunbird's text for an attempt, its time as `MMM dd, yyyy, h:mm:ss a` in UTC (no locale of this machine)."""
+    day, rest = divmod(attempt.version.last_attempted_on, DAY)
+    minutes, seconds = divmod(rest // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    time = f"{_date(day)}, {hours % 12 or 12}:{minutes:02d}:{seconds:02d} {'AM' if hours < 12 else 'PM'}"
+    detail = _Detail(attempt.attempt_id, time, attempt.score, attempt.key.assessment_id, attempt.max_score)
+    return _encode(detail).decode()
+
+
+@cache  # at most 36,525 days from 2000 to 2100; with strftime, details took half of all that folding computes
+def _date(day: int) -> str:
+    at = moment(day * DAY)
+    return f"{_MONTHS[at.month - 1]} {at.day:02d}, {at.year:04d}"

@@ -1,0 +1,18 @@
+"""All stores of an installation."""
+
+from typing import NamedTuple
+
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake
+from assess_core.ports.log import Log
+from assess_core.ports.reports import Exhausts, Unions
+
+
+class Stores(NamedTuple):
+    """All stores of an installation, as `wiring.open_stores` picks them."""
+
+    hot: HotStore
+    log: Log
+    lake: Lake
+    union: Unions
+    exhausts: Exhausts

@@ -1,0 +1,1 @@
+"""Sequences of effects over ports."""

@@ -1,0 +1,309 @@
+"""Use cases: archive, verify and clear slices (design section 5). Each may be repeated, run twice at once, or killed.
+
+What is known of a slice is computed from the stores and the manifest, never kept anywhere else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Final, NamedTuple, Protocol
+
+from assess_core.domain.attempts import RowKey
+from assess_core.domain.manifest import NOTHING, Action, Contents, SliceRecord, by_slice
+from assess_core.domain.slice_status import SliceStatus, SliceView, view
+from assess_core.domain.slices import ArchiveSlice, Unread, why_open
+from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFailed
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake
+from assess_core.ports.stores import Stores
+from assess_core.usecases.proving import Manifest, by_week, entry, entry_matches, outcomes, prove, unreadable
+
+__all__ = [
+    "Archived",
+    "Cleared",
+    "SliceStatus",
+    "SliceView",
+    "Verified",
+    "archive",
+    "clear",
+    "closed",
+    "known",
+    "require_closed",
+    "require_known",
+    "slice_views",
+    "verify",
+    "verify_alone",
+]
+
+_TRIES: Final = 20
+"""How often an archiver decides again: each time somebody else has committed, so all together they get on."""
+_NAMED: Final = 5
+"""How many slices a sentence names."""
+
+
+class Advance(Protocol):
+    """Called with how many more slices are done."""
+
+    def __call__(self, amount: int = 1, /) -> None: ...
+
+
+class Archived(NamedTuple):
+    """A slice after archive."""
+
+    appended: int
+    contents: Contents
+    delta_version: int
+
+
+class Verified(NamedTuple):
+    """A slice after verify."""
+
+    problem: str | None
+    """A sentence that names the slice and what is wrong with it; None when its files prove the manifest."""
+    contents: Contents
+    """What the files hold now."""
+    delta_version: int
+    unarchived: int | None
+    """Hot rows that the files do not hold: archive again. None where the hot store was not asked."""
+
+
+class Cleared(NamedTuple):
+    """A slice after clear."""
+
+    cleared: int
+    """Rows deleted from the hot store; with `dry_run` those that would be."""
+    left: int
+    """Rows that stay, for the lake does not hold them: archive again."""
+    refused: str | None = None
+    """A sentence that says why nothing was deleted."""
+
+
+def no_progress(amount: int = 1, /) -> None:
+    """For those who do not look."""
+
+
+# --- which slices there are, and how far they have come ---
+
+
+def slice_views(
+    stores: Stores, now: int, grace: int, unread: Unread | None, batch_id: str | None = None
+) -> list[SliceView]:
+    """All slices (of a batch), in their order; `now` and `grace` in ms; `unread` is what nobody folded yet."""
+    records = by_slice(stores.lake.manifest())
+    known = {slice_ for slice_ in (*stores.hot.slices(), *records) if batch_id is None or slice_.batch_id == batch_id}
+    return [
+        view(slice_, hot_rows, records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread))
+        for slice_, hot_rows in stores.hot.counts(sorted(known)).items()
+    ]
+
+
+def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> list[ArchiveSlice]:
+    """Those of the slices that are closed, in their order."""
+    return [slice_ for slice_ in sorted(set(slices)) if why_open(slice_, now, grace, unread) is None]
+
+
+def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> None:
+    """Raises `SliceOpen` naming the slices that are not closed, and what they wait for."""
+    reasons = [(slice_, why) for slice_ in sorted(set(slices)) if (why := why_open(slice_, now, grace, unread))]
+    if reasons:
+        named = "; ".join(f"{slice_} is open: {why}" for slice_, why in reasons[:_NAMED])
+        more = f"; and {len(reasons) - _NAMED} more are open" if len(reasons) > _NAMED else ""
+        raise SliceOpen(f"{named}{more}")
+
+
+def known(stores: Stores) -> list[ArchiveSlice]:
+    """Every slice that the hot store or the manifest knows, in their order."""
+    return sorted({*stores.hot.slices(), *by_slice(stores.lake.manifest())})
+
+
+def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
+    """Raises `UnknownBatch` naming the slices that neither the hot store nor the manifest knows."""
+    unknown = sorted(set(slices).difference(known(stores)))
+    if unknown:
+        named = ", ".join(repr(str(slice_)) for slice_ in unknown[:_NAMED])
+        raise UnknownBatch(f"no store knows {named}; `assess slices` lists the slices that there are")
+
+
+# --- archive ---
+
+
+def archive(
+    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = no_progress
+) -> dict[ArchiveSlice, Archived]:
+    """Append the copies that the lake does not hold, a commit for each ISO week, and say in the manifest what it holds.
+
+    A slice of which neither the hot store nor the lake has a row is left out. Whether slices are closed is the caller's
+    question (`require_closed`). Raises `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and
+    `LakeConflict` when others keep committing the same slices.
+    """
+    records = by_slice(stores.lake.manifest())
+    done: dict[ArchiveSlice, Archived] = {}
+    for group in by_week(slices):
+        appended = _append_missing(group, stores.hot, stores.lake)
+        # whether or not anything was appended: a crash may have come between an append and its entry
+        pinned = stores.lake.pin()
+        with stores.lake.copies(pinned, group) as copies:
+            contents, files = copies.contents(), copies.files()
+        held = [slice_ for slice_ in group if contents[slice_] != NOTHING]
+        done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned.version) for slice_ in held}
+        stores.lake.record(
+            [
+                entry(slice_, Action.ARCHIVED, pinned.version, contents[slice_], now, files=files[slice_])
+                for slice_ in held
+                if not entry_matches(records.get(slice_, SliceRecord()).archived, contents[slice_])
+            ]
+        )
+        advance(len(group))
+    return done
+
+
+def _append_missing(group: Sequence[ArchiveSlice], hot: HotStore, lake: Lake) -> Mapping[ArchiveSlice, int]:
+    """How many copies were appended of each slice."""
+    for tries in count(1):
+        pinned = lake.pin()
+        with lake.copies(pinned, group) as copies:
+            missing = copies.missing(hot)
+            if missing is None:
+                break
+            try:
+                lake.append(pinned, group, missing.rows)
+            except LakeConflict:
+                if tries == _TRIES:
+                    raise  # until then: read both again and decide again
+            else:
+                return missing.counts
+    return {}
+
+
+# --- verify ---
+
+
+def verify(
+    slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = no_progress
+) -> dict[ArchiveSlice, Verified]:
+    """Read the lake's files back and compare them with the newest archived entry of the manifest.
+
+    A bad slice has a `problem`, the others go on. A copy that was written twice is no problem (`contents.rows` is more
+    than `versions`). A slice that was never archived and has no rows is left out. Raises `StoreUnavailable`.
+    """
+    return _verify(slices, stores.lake, stores.hot, now, advance)
+
+
+def verify_alone(
+    slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = no_progress
+) -> dict[ArchiveSlice, Verified]:
+    """As `verify`, from the lake's files and the manifest alone, while the hot store is away."""
+    return _verify(slices, lake, None, now, advance)
+
+
+def _verify(
+    slices: Iterable[ArchiveSlice], lake: Lake, hot: HotStore | None, now: int, advance: Advance
+) -> dict[ArchiveSlice, Verified]:
+    manifest = Manifest.read(lake)
+    done: dict[ArchiveSlice, Verified] = {}
+    for group in by_week(slices):
+        pinned = lake.pin()
+        left: Mapping[ArchiveSlice, int] = {}
+        try:
+            with lake.copies(pinned, group, proved=True) as copies:
+                found = prove(group, manifest, copies)
+                left = copies.compare(hot).left if hot else {}
+        except VerifyFailed as error:  # of a file that cannot be read nobody knows which slices it holds
+            found = unreadable(group, error)
+        in_lake = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
+        held = hot.counts(slice_ for slice_ in group if slice_ not in in_lake) if hot else {}
+        done |= {
+            slice_: Verified(
+                found.problems.get(slice_),
+                found.contents[slice_],
+                pinned.version,
+                left.get(slice_, 0) if hot else None,
+            )
+            for slice_ in group
+            if slice_ in in_lake or held.get(slice_)
+        }
+        lake.record(list(outcomes(group, manifest, found, pinned.version, now)))
+        advance(len(group))
+    return done
+
+
+# --- clear ---
+
+
+def clear(
+    slices: Iterable[ArchiveSlice],
+    stores: Stores,
+    now: int,
+    dry_run: bool = False,
+    advance: Advance = no_progress,
+) -> dict[ArchiveSlice, Cleared]:
+    """Delete from the hot store exactly those rows of verified slices that are read back from the lake right now.
+
+    The files are read whole once more, and must hold what was verified, to the digest: so it does not matter which
+    Delta version they belong to, and a compaction since then does no harm. Row by row, by full key and receipt.
+    A slice that is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
+    """
+    manifest = Manifest.read(stores.lake)
+    done: dict[ArchiveSlice, Cleared] = {}
+    for group in by_week(slices):
+        records = {slice_: manifest.records.get(slice_) for slice_ in group}
+        verified = [slice_ for slice_, record in records.items() if record and record.is_verified]
+        held = stores.hot.counts(slice_ for slice_ in group if slice_ not in verified)
+        done |= {
+            slice_: Cleared(0, rows, f"{slice_}: {_not_verified(records[slice_])}")
+            for slice_, rows in held.items()
+            if records[slice_] or rows
+        }
+        if verified:
+            done |= _clear_verified(verified, manifest, stores, now, dry_run)
+        advance(len(group))
+    return done
+
+
+def _not_verified(record: SliceRecord | None) -> str:
+    if record is None or record.archived is None:
+        return "it was not archived; archive and verify it first"
+    if record.has_failed:
+        return f"its last verification failed; mend that and verify it again ({record.failure})"
+    return "what was archived last is not verified; verify it first"
+
+
+def _clear_verified(
+    slices: Sequence[ArchiveSlice], manifest: Manifest, stores: Stores, now: int, dry_run: bool
+) -> dict[ArchiveSlice, Cleared]:
+    pinned = stores.lake.pin()
+    try:
+        with stores.lake.copies(pinned, slices, proved=True) as copies:
+            found, compared = prove(slices, manifest, copies), copies.compare(stores.hot)
+            good = {slice_: None for slice_ in slices if slice_ not in found.problems}
+            begun = [slice_ for slice_ in good if compared.held.get(slice_) or manifest.records[slice_].is_clearing]
+            deleted = compared.held
+            if not dry_run:
+                unmarked = [slice_ for slice_ in begun if not manifest.records[slice_].is_clearing]
+                stores.lake.record(
+                    [entry(slice_, Action.CLEARING, pinned.version, found.contents[slice_], now) for slice_ in unmarked]
+                )
+                deleted = _delete((keys for keys in compared.keys if keys[0].slice in good), stores.hot)
+    except VerifyFailed as error:
+        found, good = unreadable(slices, error), {}
+    done = {slice_: Cleared(deleted.get(slice_, 0), compared.left.get(slice_, 0)) for slice_ in good}
+    if not dry_run:
+        stores.lake.record(
+            [
+                *outcomes(found.problems, manifest, found, pinned.version, now),
+                *(
+                    entry(slice_, Action.CLEARED, pinned.version, found.contents[slice_], now, *done[slice_][:2])
+                    for slice_ in good
+                    if slice_ in begun or not entry_matches(manifest.records[slice_].cleared, found.contents[slice_])
+                ),
+            ]
+        )
+    held = stores.hot.counts(found.problems)
+    return done | {slice_: Cleared(0, held[slice_], why) for slice_, why in found.problems.items()}
+
+
+def _delete(chunks: Iterable[list[RowKey]], hot: HotStore) -> dict[ArchiveSlice, int]:
+    deleted: dict[ArchiveSlice, int] = {}
+    for keys in chunks:
+        slice_ = keys[0].slice
+        deleted[slice_] = deleted.get(slice_, 0) + hot.delete(keys)
+    return deleted

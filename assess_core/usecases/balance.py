@@ -1,0 +1,340 @@
+"""Use case: the balance sheet (design section 3, rule 7). Everything accepted is stored or set aside, and can be named.
+
+Per batch: versions that the summaries name = versions in hot store and lake, none missing on either side; and failed
+events. Against the log, while it is retained: distinct events accepted = versions + failed. All of it is derived from
+keys, so replays and repeats leave it as it is.
+
+The order of reads is what keeps a running stream, archive or clear from making a false alarm:
+
+    positions of the log    what is before them was folded, so it is in what is read from here on
+    failed events           one that is mended from here on is in the tiers that are read next, or stands here
+    maps                    to their end: whatever a map names exists from then on
+    hot store, then lake    what a clear takes from the one was in the other before (rule 4)
+    maps, once more         of learners with rows that no map named: a writer may have been between row and entry
+    the log                 to its end: whatever is stored by now is in it
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol
+
+from assess_core.chunks import chunks
+from assess_core.domain.attempts import AttemptKey
+from assess_core.domain.events import Accepted, FailedEvent, FailedKey, Recompute, batch_of, decode, raw_hash
+from assess_core.domain.scores import Entry
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import UnknownBatch
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake
+from assess_core.ports.log import Part, Retained
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import known
+
+_LOOKS: Final = (0.0, 1.0, 3.0)
+"""Seconds before each further look at the maps: a writer has some ms between a batch's rows and its entries."""
+_CHUNK: Final = 500
+"""Versions whose learners are looked up at once."""
+
+
+class What(StrEnum):
+    """What is wrong with a version or an event."""
+
+    MISSING = "missing"
+    """A summary names it, and it is in neither tier."""
+    UNNAMED = "unnamed"
+    """It is in a tier, and no summary names it: written, not yet named."""
+    NOT_STORED = "not_stored"
+    """The log's position has passed it, and it is neither a version nor a failed event."""
+    TOO_MANY = "too_many"
+    """It is stored or set aside, and the log, which still holds that time, never had it."""
+
+
+class LogPlace(NamedTuple):
+    """Where a record stands in a log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Difference(NamedTuple):
+    """One version or event that stands on one side alone."""
+
+    what: What
+    slice: ArchiveSlice | None
+    """By the earliest receipt that is known; None for an event that is no version."""
+    key: AttemptKey | None
+    content_hash: bytes | None
+    tiers: tuple[str, ...]
+    """Where it is: `hot`, `lake`."""
+    place: LogPlace | None
+    """Where it stands in the log, as far as that is known."""
+    batch_id: str | None
+    """None where a failed event names no batch."""
+
+
+class LogSheet(NamedTuple):
+    """A batch beside the log: accepted + older + too_many = named + unnamed + failed + not_stored."""
+
+    accepted: int
+    """Distinct events that the log holds and its position has passed: versions, and failed ones."""
+    older: int
+    """Versions and failed events received before the log begins."""
+    too_many: int
+    not_stored: int
+
+
+class Sheet(NamedTuple):
+    """The numbers of a batch, in versions: named = hot_only + lake_only + both + missing."""
+
+    batch_id: str | None
+    """None: failed events that name no batch."""
+    named: int = 0
+    """Distinct versions that the summaries name, by key and content hash."""
+    hot_only: int = 0
+    lake_only: int = 0
+    both: int = 0
+    """Of the named ones: in the hot store alone, in the lake alone, in both."""
+    missing: int = 0
+    """Named, and in neither."""
+    unnamed: int = 0
+    """In a tier, and not named."""
+    failed: int = 0
+    """Failed events that are not mended."""
+    log: LogSheet | None = None
+
+    @property
+    def wrong(self) -> dict[What, int]:
+        """How many versions and events stand on one side alone."""
+        log = self.log or LogSheet(0, 0, 0, 0)
+        return {
+            What.MISSING: self.missing,
+            What.UNNAMED: self.unnamed,
+            What.NOT_STORED: log.not_stored,
+            What.TOO_MANY: log.too_many,
+        }
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing does."""
+        return not any(self.wrong.values())
+
+
+NUMBERS: Final = ("named", "hot_only", "lake_only", "both", "missing", "unnamed", "failed")
+
+
+class Logged(NamedTuple):
+    """A record of the log, as the ledger keeps it."""
+
+    place: FailedKey
+    folded: bool
+    """Whether the stream's position has passed it."""
+    batch_id: str | None
+    received_at: int | None
+    version: tuple[AttemptKey, bytes] | None
+    """None for one that cannot be understood."""
+
+
+class Rejected(NamedTuple):
+    """A failed event, as the ledger keeps it."""
+
+    place: FailedKey
+    batch_id: str | None
+    received_at: int | None
+
+
+class Ledger(Protocol):
+    """Sets of keys of some batches, on disk where they are large. Methods raise `StoreUnavailable` without room."""
+
+    def rejected(self, events: Iterable[Rejected]) -> None:
+        """The failed events."""
+        ...
+
+    def name(self, entries: Iterable[Entry]) -> None:
+        """What the maps name."""
+        ...
+
+    def store(self, hot: HotStore, lake: Lake) -> list[str]:
+        """What the tiers hold, hot store first; returns a sentence for each file of the lake that cannot be read."""
+        ...
+
+    def unnamed(self) -> Iterator[tuple[AttemptKey, bytes]]:
+        """The versions (key, content hash) that a tier holds and no map names, by learner."""
+        ...
+
+    def name_late(self, versions: Sequence[tuple[AttemptKey, bytes]]) -> None:
+        """Some of `unnamed` are named by now."""
+        ...
+
+    def log(self, records: Iterable[Logged]) -> None:
+        """A part of the log."""
+        ...
+
+    def close_log(self, begins: int | None) -> None:
+        """That was all of it; it may have lost what was received before `begins` (epoch ms; None: nothing)."""
+        ...
+
+    def sheets(self) -> list[Sheet]:
+        """By batch id; what names no batch comes last."""
+        ...
+
+    def differences(self, first: int | None = None) -> Iterator[Difference]:
+        """By kind, batch, learner; at most `first` of each kind."""
+        ...
+
+    def take_missing(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
+        """Of these content hashes those of missing versions, each with the receipt that the map names (epoch ms).
+
+        Each is given once: whoever takes it writes it.
+        """
+        ...
+
+
+class Balance(NamedTuple):
+    """What was found; the ledger has the differences."""
+
+    sheets: list[Sheet]
+    unreadable: list[str]
+    """A sentence for each file of the lake that cannot be read: what it holds counts as not there."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every batch is."""
+        return not self.unreadable and all(sheet.balanced for sheet in self.sheets)
+
+    @property
+    def total(self) -> Sheet:
+        """All batches together."""
+        return total(self.sheets)
+
+
+def total(sheets: Sequence[Sheet]) -> Sheet:
+    """Sheets added up."""
+    logs = [sheet.log for sheet in sheets if sheet.log is not None]
+    log = LogSheet(*(sum(column) for column in zip(*logs, strict=True))) if logs else None
+    numbers = {name: sum(getattr(sheet, name) for sheet in sheets) for name in NUMBERS}
+    return Sheet(None, **numbers, log=log)
+
+
+def balance(
+    stores: Stores,
+    ledger: Ledger,
+    *,
+    against_log: bool = False,
+    wait: Callable[[float], None] = time.sleep,
+) -> Balance:
+    """Draw up the balance of the batches that the ledger was opened for: one scan of the maps, whatever their number.
+
+    Raises `StoreUnavailable`, `BadLog`, `NotOurTable`.
+    """
+    retained = stores.log.retained() if against_log else None
+    ledger.rejected(map(_set_aside, stores.hot.failed()))
+    ledger.name(entry for _, learner in stores.hot.all_learners() for entry in learner.entries)
+    unreadable = ledger.store(stores.hot, stores.lake)
+    for seconds in _LOOKS:
+        if not _look_again(stores.hot, ledger, seconds, wait):
+            break
+    if retained is not None:
+        ledger.close_log(_read(retained, ledger))
+    return Balance(ledger.sheets(), unreadable)
+
+
+def _set_aside(event: FailedEvent) -> Rejected:
+    return Rejected(event.key, batch_of(event.raw), event.received_at)
+
+
+def _look_again(hot: HotStore, ledger: Ledger, seconds: float, wait: Callable[[float], None]) -> bool:
+    """Ask the maps again for what no map named; whether there was anything to ask for."""
+    asked = False
+    for some in chunks(ledger.unnamed(), _CHUNK):
+        if not asked:
+            wait(seconds)
+        asked = True
+        learners = hot.learners({key.user_id for key, _ in some})
+        named = {
+            (entry.row_key.key, entry.version.content_hash)
+            for learner in learners.values()
+            for entry in learner.entries
+        }
+        ledger.name_late([version for version in some if version in named])
+    return asked
+
+
+def _read(retained: Retained, ledger: Ledger) -> int | None:
+    """Give the log to the ledger; when it begins, None where it never lost anything."""
+    begins: int | None = None
+    for part in retained.parts:
+        earliest = _Earliest()
+        ledger.log(earliest.of(_logged(part, retained)))
+        if part.cut:
+            # of a part that lost records and holds none nobody can say when it begins
+            begins = max(begins or 0, earliest.at if earliest.at is not None else _NEVER)
+    return begins
+
+
+_NEVER: Final = 1 << 62
+
+
+class _Earliest:
+    """Passes records on, and keeps the earliest receipt among them."""
+
+    def __init__(self) -> None:
+        self.at: int | None = None
+
+    def of(self, records: Iterable[Logged]) -> Iterator[Logged]:
+        for record in records:
+            if record.received_at is not None and (self.at is None or record.received_at < self.at):
+                self.at = record.received_at
+            yield record
+
+
+def _logged(part: Part, retained: Retained) -> Iterator[Logged]:
+    for batch in part.batches:
+        for record in batch.records:
+            folded = record.offset < retained.folded.get((record.topic, record.partition), 0)
+            place = FailedKey(record.topic, record.partition, record.offset, raw_hash(record.raw))
+            event = decode(record)
+            if isinstance(event, Accepted):
+                row = event.version
+                version = row.key, row.version.content_hash
+                yield Logged(place, folded, row.key.batch_id, row.received_at, version)
+            elif not isinstance(event, Recompute):
+                yield Logged(place, folded, batch_of(record.raw), event.received_at, None)
+
+
+def unknown(found: Balance, stores: Stores) -> list[str]:
+    """The batches of a balance that no store knows."""
+    empty = {sheet.batch_id for sheet in found.sheets if sheet.batch_id and not any(_numbers(sheet))}
+    return sorted(empty - {slice_.batch_id for slice_ in known(stores)}) if empty else []
+
+
+def _numbers(sheet: Sheet) -> list[int]:
+    return [*(getattr(sheet, name) for name in NUMBERS), *(sheet.log or ())]
+
+
+def require_known(found: Balance, stores: Stores) -> None:
+    """Raises `UnknownBatch` naming the batches of a balance that no store knows."""
+    if batches := unknown(found, stores):
+        raise UnknownBatch(f"no store knows {', '.join(map(repr, batches[:5]))}; `assess slices` lists what there is")
+
+
+_ADVICE: Final = {
+    What.MISSING: "named by a summary and in neither tier: restore the hot store, or the lake's files, from a backup, "
+    "or write again what the log holds: assess ingest --repair",
+    What.UNNAMED: "written, not yet named: a writer was killed between row and entry, or is at it; nothing is lost, "
+    "and all is named when the log is read again: assess ingest --repair",
+    What.NOT_STORED: "passed by the stream, neither stored nor set aside: take the log again: assess ingest --repair",
+    What.TOO_MANY: "not in the log, although it holds that time: ingested from elsewhere, or files of the log were "
+    "changed; nothing is lost",
+}
+
+
+def advice(found: Sheet) -> list[str]:
+    """A sentence for each way in which a batch, or a total, does not balance: what it means, what to type."""
+    nouns = {What.NOT_STORED: "event", What.TOO_MANY: "version or failed event"}
+    return [
+        f"{number:,} {nouns.get(what, 'version')}{'' if number == 1 else 's'} {_ADVICE[what]}"
+        for what, number in found.wrong.items()
+        if number
+    ]

@@ -1,0 +1,229 @@
+"""Use case: fold a batch of decoded events into the hot store.
+
+Order of writes: slices, rows, map entries, then what is derived, then failed events. Whatever a map names exists; a
+crash between any two writes is mended when the log repeats the batch, and no reader can see it as wrong.
+A row that the store can never take makes its event a failed one.
+"""
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.events import Accepted, Decoded, FailedEvent, Reason, Recompute, Record, failed, raw_hash
+from assess_core.domain.scores import (
+    Activity,
+    ActivityKey,
+    Derived,
+    Entry,
+    Summary,
+    SummaryKey,
+    derive,
+    newest_versions,
+)
+from assess_core.ports.facts import Facts
+from assess_core.ports.hot_store import HotStore, Learner
+
+
+class Checks(NamedTuple):
+    """What is asked of an event beyond its own text."""
+
+    facts: Facts
+    question_count: bool = False
+    """Whether more distinct questions than the assessment has make an event fail."""
+
+
+class Folded(NamedTuple):
+    """What became of a batch: every record is counted once, in one of the first four."""
+
+    stored: int
+    repeated: int
+    recomputed: int
+    rejected: list[FailedEvent]
+    counting: list[int]
+    """The stored versions that are the newest of their attempt now (8 bytes of their hash each)."""
+    displaced: set[int]
+    """The versions that were the newest before, and are not now."""
+
+    @property
+    def failed(self) -> int:
+        return len(self.rejected)
+
+
+class Tally:
+    """What became of a run: events = stored + repeated + recomputed + failed; some of the stored are superseded."""
+
+    def __init__(self) -> None:
+        self.stored = self.repeated = self.recomputed = self.failed = 0
+        # 8 bytes a stored version: 0.3 % of the 2-3 kB that an event has
+        self._counting = array("Q")
+        self._displaced: set[int] = set()
+
+    def add(self, folded: Folded) -> None:
+        """Count a batch."""
+        self.stored += folded.stored
+        self.repeated += folded.repeated
+        self.recomputed += folded.recomputed
+        self.failed += folded.failed
+        self._counting.extend(folded.counting)
+        self._displaced |= folded.displaced
+
+    @property
+    def events(self) -> int:
+        return self.stored + self.repeated + self.recomputed + self.failed
+
+    @property
+    def superseded(self) -> int:
+        """How many of the stored versions are not the newest of their attempt."""
+        return self.stored - sum(version not in self._displaced for version in self._counting)
+
+
+def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
+    """Fold a batch as a whole: a read of the learners it touches, a set of writes, a read again for what is derived.
+
+    Raises `StoreUnavailable`; then nothing is known of the batch, and folding it again is right.
+    """
+    decoded = list(batch)
+    users = {_user_id(event) for event in decoded if not isinstance(event, FailedEvent)}
+    before = hot.learners(users) if users else {}
+    plan = _decide(decoded, before, checks)
+    if plan.rows:
+        hot.add_slices({row.slice for row in plan.rows})
+        plan = _without(plan, hot.add_rows(plan.rows))
+        hot.add_entries([Entry.of(row) for row in plan.rows])
+    # a learner of repeats alone was read after those were written: what a replay reads, it reads once
+    after = before | hot.learners({row.key.user_id for row in plan.rows}) if plan.rows else before
+    _write_derived(hot, after, {Entry.of(row).key for row in plan.rows if row.version.content_hash in plan.new})
+    if plan.failed:
+        hot.add_failed(plan.failed)
+    _mend(hot, (event.record for event in plan.accepted))
+    counting, displaced = _superseding(plan.new, before, after)
+    return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
+
+
+class _Plan(NamedTuple):
+    rows: list[AttemptVersion]
+    """What is to be written: new versions, and known ones with an earlier receipt."""
+    new: set[bytes]
+    accepted: list[Accepted | Recompute]
+    failed: list[FailedEvent]
+    repeated: int
+    recomputed: int
+
+
+def _user_id(event: Accepted | Recompute) -> str:
+    return event.version.key.user_id if isinstance(event, Accepted) else event.user_id
+
+
+def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Checks) -> _Plan:
+    """Which rows to write, from the batch and what the maps name; a content hash covers the key, so it is a version."""
+    receipts = {
+        entry.version.content_hash: entry.received_at for learner in before.values() for entry in learner.entries
+    }
+    rows: dict[bytes, AttemptVersion] = {}
+    plan = _Plan([], set(), [], [], 0, 0)
+    repeated = recomputed = 0
+    for event in decoded:
+        if isinstance(event, FailedEvent):
+            plan.failed.append(event)
+            continue
+        if isinstance(event, Recompute):
+            recomputed += 1
+            plan.accepted.append(event)
+            continue
+        row, hash_ = event.version, event.version.version.content_hash
+        if hash_ in receipts:
+            repeated += 1
+        elif refusal := _refusal(event, checks):
+            plan.failed.append(refusal)
+            continue
+        else:
+            plan.new.add(hash_)
+        plan.accepted.append(event)
+        if hash_ not in receipts or row.received_at < receipts[hash_]:
+            rows[hash_], receipts[hash_] = row, row.received_at
+    return plan._replace(rows=list(rows.values()), repeated=repeated, recomputed=recomputed)
+
+
+def _without(plan: _Plan, refused: Mapping[bytes, str]) -> _Plan:
+    """The plan less the rows that the store can never take: events of a version that no map names yet have failed."""
+    if not refused:
+        return plan
+    unstored = plan.new & refused.keys()
+    accepted: list[Accepted | Recompute] = []
+    rejected: list[FailedEvent] = []
+    for event in plan.accepted:
+        if isinstance(event, Accepted) and (hash_ := event.version.version.content_hash) in unstored:
+            rejected.append(failed(event.record, Reason.REFUSED_BY_STORE, refused[hash_]))
+        else:
+            accepted.append(event)
+    return plan._replace(
+        rows=[row for row in plan.rows if row.version.content_hash not in refused],
+        new=plan.new - unstored,
+        accepted=accepted,
+        failed=[*plan.failed, *rejected],
+        repeated=plan.repeated - (len(rejected) - len(unstored)),  # of the events of a version the first was new
+    )
+
+
+def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
+    key = event.version.key
+    leaf_nodes = checks.facts.leaf_nodes(key.course_id)
+    if leaf_nodes is not None and key.content_id not in leaf_nodes:
+        message = f"assessment {key.content_id!r} is not among the leaf nodes of course {key.course_id!r}"
+        return failed(event.record, Reason.NOT_A_LEAF_NODE, message)
+    if checks.question_count:
+        count = checks.facts.question_count(key.content_id)
+        if count is not None and event.questions > count:
+            message = f"{event.questions} distinct questions were answered; assessment {key.content_id!r} has {count}"
+            return failed(event.record, Reason.TOO_MANY_QUESTIONS, message)
+    return None
+
+
+def _write_derived(hot: HotStore, learners: dict[str, Learner], grown: set[SummaryKey]) -> None:
+    """Write what is derived where it differs from what is stored: for repeats too, so that a replay mends a crash.
+
+    `grown`: the maps that got a version, so what was derived from them before differs at least in how many there are.
+    """
+    summaries: list[Summary] = []
+    expected: dict[ActivityKey, Activity] = {}
+    for learner in learners.values():
+        derived: Derived = derive(learner.entries)
+        summaries += [summary for key, summary in derived.summaries.items() if learner.summaries.get(key) != summary]
+        expected |= derived.activities
+    if summaries:
+        hot.put_summaries(summaries)
+    asked = expected.keys() - {ActivityKey(key.user_id, key.course_id, key.batch_id) for key in grown}
+    stored = hot.activities(asked) if asked else {}
+    activities = [activity for key, activity in expected.items() if stored.get(key) != activity]
+    if activities:
+        hot.put_activities(activities)
+
+
+def _mend(hot: HotStore, accepted: Iterable[Record]) -> None:
+    """Mark what was set aside once and is stored now."""
+    partitions: dict[tuple[str, int], dict[int, bytes]] = {}
+    for record in accepted:
+        partitions.setdefault((record.topic, record.partition), {})[record.offset] = record.raw
+    for (topic, partition), raws in partitions.items():
+        keys = hot.unresolved(topic, partition, min(raws), max(raws))
+        resolved = [key for key in keys if key.offset in raws and raw_hash(raws[key.offset]) == key.raw_hash]
+        if resolved:
+            hot.resolve(resolved)
+
+
+def _superseding(new: set[bytes], before: dict[str, Learner], after: dict[str, Learner]) -> tuple[list[int], set[int]]:
+    """Of the stored versions those that count now, and those that counted before and do not now."""
+    if not new:
+        return [], set()
+    counted = {_hash(entry) for learner in before.values() for entry in newest_versions(learner.entries)}
+    counts = {_hash(entry) for learner in after.values() for entry in newest_versions(learner.entries)}
+    return [_short(hash_) for hash_ in counts & new], {_short(hash_) for hash_ in counted - counts}
+
+
+def _hash(entry: Entry) -> bytes:
+    return entry.version.content_hash
+
+
+def _short(hash_: bytes) -> int:
+    return int.from_bytes(hash_[:8])

@@ -1,0 +1,116 @@
+"""What archive, verify and clear share: to hold the lake's files against the manifest, and to write what came out."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+
+from assess_core.domain.manifest import (
+    NOTHING,
+    Action,
+    Contents,
+    ManifestEntry,
+    SliceRecord,
+    altered,
+    broken,
+    by_slice,
+    problem,
+)
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import VerifyFailed
+from assess_core.ports.lake import Copies, Lake
+
+
+class Manifest(NamedTuple):
+    """What the manifest says of slices, and of which it cannot be believed."""
+
+    records: dict[ArchiveSlice, SliceRecord]
+    broken: dict[ArchiveSlice, str]
+
+    @classmethod
+    def read(cls, lake: Lake) -> "Manifest":
+        """As it is now."""
+        entries = lake.manifest()
+        return cls(by_slice(entries), broken(entries))
+
+
+class Found(NamedTuple):
+    """What was read back of some slices."""
+
+    contents: dict[ArchiveSlice, Contents]
+    files: dict[ArchiveSlice, dict[str, str]]
+    problems: dict[ArchiveSlice, str]
+    """A sentence for each slice with which something is wrong."""
+
+
+def prove(group: Iterable[ArchiveSlice], manifest: Manifest, copies: Copies) -> Found:
+    """Hold what the files hold against the manifest; `copies` were opened `proved`."""
+    contents, files, damaged = copies.contents(), copies.files(), copies.damaged()
+    problems: dict[ArchiveSlice, str] = {}
+    for slice_ in group:
+        record = manifest.records.get(slice_, SliceRecord())
+        rows = damaged.get(slice_)
+        why = f"{altered(record, files[slice_])}{rows}; restore the lake from a backup" if rows else None
+        why = why or manifest.broken.get(slice_) or problem(record, contents[slice_], files[slice_])
+        if why:
+            problems[slice_] = f"{slice_}: {why}"
+    return Found(contents, files, problems)
+
+
+def unreadable(group: Iterable[ArchiveSlice], error: VerifyFailed) -> Found:
+    """What is known of slices when one of their files cannot be read."""
+    slices = list(group)
+    problems = {slice_: f"{slice_}: {error}" for slice_ in slices}
+    return Found(dict.fromkeys(slices, NOTHING), {slice_: {} for slice_ in slices}, problems)
+
+
+def outcomes(
+    group: Iterable[ArchiveSlice], manifest: Manifest, found: Found, delta_version: int, now: int
+) -> Iterator[ManifestEntry]:
+    """What the manifest does not say yet of slices that were read back."""
+    for slice_ in group:
+        record, why = manifest.records.get(slice_), found.problems.get(slice_)
+        if record is None:
+            continue  # nobody has archived it
+        contents, files = found.contents[slice_], found.files[slice_]
+        verified = entry(slice_, Action.VERIFIED, delta_version, contents, now, files=files)
+        if why is None:
+            if not (record.is_verified and entry_matches(record.verified, contents, files)):
+                yield verified
+        elif record.failure != why:
+            yield msgspec.structs.replace(verified, action=Action.FAILED, problem=why)
+
+
+def entry_matches(entry: ManifestEntry | None, contents: Contents, files: Mapping[str, str] | None = None) -> bool:
+    """Whether an entry says this already."""
+    return entry is not None and entry.contents == contents and (files is None or entry.files == files)
+
+
+def entry(
+    slice_: ArchiveSlice,
+    action: Action,
+    delta_version: int,
+    contents: Contents,
+    now: int,
+    cleared: int = 0,
+    left: int = 0,
+    files: dict[str, str] | None = None,
+) -> ManifestEntry:
+    """An entry that this code writes now."""
+    return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left, files or {})
+
+
+def _code() -> str:
+    """Which version of this project writes an entry."""
+    try:
+        return version("assessment-lakehouse")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def by_week(slices: Iterable[ArchiveSlice]) -> Iterator[list[ArchiveSlice]]:
+    """A week's slices are in the same files and go in one commit."""
+    return (list(group) for _, group in groupby(sorted(set(slices)), attrgetter("week")))

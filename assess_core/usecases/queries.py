@@ -1,0 +1,299 @@
+"""The read side: what GraphQL, REST and the command line may ask. One object answers them all, with frozen views.
+
+Scores come from the summaries' maps alone; attempts from where the maps point, hot store first, then the lake. So every
+answer is the same before, during and after archive and clear. What cannot be read fails by name.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from math import isfinite
+from typing import Final
+
+import msgspec
+
+from assess_core.domain.attempts import Answer, AttemptKey
+from assess_core.domain.scores import Entry, derive, newest_versions
+from assess_core.domain.slices import IsoWeek
+from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
+from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from assess_core.usecases import archiving, tables
+from assess_core.usecases.paging import FIRST, check_first, read_cursor
+from assess_core.usecases.views import Attempt, Overview, Page, Score, Scores, WeekCounts
+from assess_core.wiring import open_stores
+
+_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
+_ROW: Final = f"""
+SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, content_hash, total_score, total_max_score,
+       grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
+"""
+# scores are added in the order of the keys: a sum of floats depends on the order, and this answer must not
+_OVERVIEW: Final = f"""
+SELECT attempts, learners, assessments, sum_of_scores, sum_of_parts, versions, first_received, last_received
+FROM (SELECT count(*) AS attempts, count(DISTINCT user_id) AS learners, count(DISTINCT content_id) AS assessments,
+             sum(total_score ORDER BY {_KEY}) AS sum_of_scores,
+             sum(total_score / of ORDER BY {_KEY}) AS sum_of_parts
+      FROM newest, (SELECT count(*) AS of FROM newest)),
+     (SELECT count(*) AS versions, epoch_ms(min(updated_on)) AS first_received,
+             epoch_ms(max(updated_on)) AS last_received FROM versions)
+"""
+_WEEKS: Final = """
+SELECT year, week, sum(attempts)::BIGINT AS attempts, sum(versions)::BIGINT AS versions
+FROM (SELECT year, week, count(*) AS attempts, 0 AS versions FROM newest GROUP BY year, week
+      UNION ALL SELECT year, week, 0, count(*) FROM versions GROUP BY year, week)
+GROUP BY year, week ORDER BY year, week
+"""
+
+
+class _Row(msgspec.Struct):
+    """A row of `_ROW`; a row of the hot store read by its key has the same parts."""
+
+    user_id: str
+    course_id: str
+    batch_id: str
+    content_id: str
+    attempt_id: str
+    last_attempted_on: int
+    content_hash: bytes
+    total_score: float
+    total_max_score: float
+    grand_total: str
+    question: str
+    received_at: int
+
+
+class _Numbers(msgspec.Struct):
+    """The row of `_OVERVIEW`."""
+
+    attempts: int
+    learners: int
+    assessments: int
+    sum_of_scores: float | None
+    sum_of_parts: float | None
+    versions: int
+    first_received: int | None
+    last_received: int | None
+
+
+class _Week(msgspec.Struct):
+    """A row of `_WEEKS`."""
+
+    year: int
+    week: int
+    attempts: int
+    versions: int
+
+
+_answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
+
+
+class Queries:
+    """Answers questions about the stores. `grace` in ms; `now` gives epoch ms.
+
+    May be shared by threads. An id that is given empty is an id that is not given. Every method raises
+    `StoreUnavailable`, `NotOurTable`, and `BadRequest` for what cannot be asked.
+    """
+
+    def __init__(self, stores: Stores, grace: int, now: Callable[[], int]) -> None:
+        self._stores = stores
+        self._grace = grace
+        self._now = now
+
+    def score(
+        self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
+    ) -> Scores:
+        """The scores of a learner at an assessment; of one course or batch, where named."""
+        entries = self._entries(
+            _required("userId", user_id),
+            _optional("courseId", course_id),
+            _optional("batchId", batch_id),
+            _required("assessmentId", assessment_id),
+        )
+        scores = [Score.of(summary) for summary in derive(entries).summaries.values()]
+        return Scores(tuple(sorted(scores, key=lambda score: score.best_first)))
+
+    def attempts(
+        self,
+        *,
+        user_id: str | None = None,
+        batch_id: str | None = None,
+        course_id: str | None = None,
+        assessment_id: str | None = None,
+        first: int = FIRST,
+        after: str | None = None,
+    ) -> Page:
+        """A page of the attempts of a learner, or of a batch; of one course or assessment, where named.
+
+        At most `first` (1 to 100), from the cursor `after` on. Raises `UnknownBatch` where no learner is named, and
+        `VersionMissing` where a version that the learner's map names is in neither tier.
+        """
+        check_first(first)
+        last = read_cursor(after) if after else None
+        user_id, batch_id = _optional("userId", user_id), _optional("batchId", batch_id)
+        course_id, assessment_id = _optional("courseId", course_id), _optional("assessmentId", assessment_id)
+        if user_id:
+            return self._page_of_learner(self._entries(user_id, course_id, batch_id, assessment_id), first, last)
+        if batch_id:
+            return self._page_of_batch(batch_id, {"course_id": course_id, "content_id": assessment_id}, first, last)
+        raise BadRequest("attempts of whom? name a userId, a batchId or both")
+
+    def batch(self, batch_id: str) -> Overview:
+        """A batch in numbers. Raises `UnknownBatch`."""
+        batch_id = _required("batchId", batch_id)
+        with self._stores.union(batch_id=batch_id) as union:
+            [numbers] = [msgspec.convert(row, _Numbers) for row in union.rows(_OVERVIEW)]
+            weeks = [msgspec.convert(row, _Week) for row in union.rows(_WEEKS)]
+        if not numbers.versions:
+            self._require_known(batch_id)
+        return Overview(
+            batch_id=batch_id,
+            attempts=numbers.attempts,
+            learners=numbers.learners,
+            assessments=numbers.assessments,
+            versions=numbers.versions,
+            mean_score=_mean(numbers),
+            first_received=numbers.first_received,
+            last_received=numbers.last_received,
+            weeks=tuple(WeekCounts(IsoWeek(row.year, row.week), row.attempts, row.versions) for row in weeks),
+        )
+
+    def slices(self, batch_id: str | None = None) -> list[archiving.SliceView]:
+        """The slices, of one batch where named, and their status now."""
+        unread = self._stores.log.unread()
+        return archiving.slice_views(self._stores, self._now(), self._grace, unread, batch_id or None)
+
+    def table(
+        self, name: tables.Name, batch_id: str | None = None, tier: tables.Tier = tables.Tier.ALL
+    ) -> Iterator[tables.Row]:
+        """The rows of a table, sorted, with the columns `tables.COLUMNS[name]`."""
+        batch_id = _optional("batchId", batch_id)
+        tables.check(name, batch_id, tier)
+        if name is tables.Name.SLICES:
+            return map(tables.slice_row, self.slices(batch_id))
+        return tables.rows(self._stores, name, batch_id, tier)
+
+    def ready(self) -> None:
+        """Ask the hot store something small: raises `StoreUnavailable` when it is away."""
+        self._stores.hot.learners(["-"])
+
+    def _entries(
+        self, user_id: str, course_id: str | None, batch_id: str | None, assessment_id: str | None
+    ) -> list[Entry]:
+        learner = self._stores.hot.learners([user_id]).get(user_id)
+        return [
+            entry
+            for entry in (learner.entries if learner else [])
+            if (course_id is None or entry.key.course_id == course_id)
+            and (batch_id is None or entry.key.batch_id == batch_id)
+            and (assessment_id is None or entry.key.assessment_id == assessment_id)
+        ]
+
+    def _page_of_learner(self, entries: Collection[Entry], first: int, last: AttemptKey | None) -> Page:
+        keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))
+        after = [entry for key, entry in keyed if last is None or key > last]
+        page = after[:first]
+        rows = self._rows(page)
+        # the map's receipt is the earliest one, whichever copy was read
+        attempts = (_attempt(rows[entry.version.content_hash], entry.received_at) for entry in page)
+        return Page(tuple(attempts), has_next=len(after) > first, has_previous=len(after) < len(keyed))
+
+    def _rows(self, entries: Sequence[Entry]) -> dict[bytes, _Row]:
+        """The rows that a learner's entries point to, by content hash: first from the hot store, then from the lake."""
+        found = self._stores.hot.get([entry.row_key for entry in entries])
+        rows = {
+            row.version.content_hash: _Row(
+                *row.key,
+                row.version.last_attempted_on,
+                row.version.content_hash,
+                row.total_score,
+                row.total_max_score,
+                row.grand_total,
+                row.question,
+                row.received_at,
+            )
+            for row in found
+        }
+        absent: dict[str, list[Entry]] = {}
+        for entry in entries:
+            if entry.version.content_hash not in rows:
+                absent.setdefault(entry.key.batch_id, []).append(entry)
+        for batch_id, missing in absent.items():
+            rows |= self._archived_rows(batch_id, missing)
+        for entry in entries:
+            if entry.version.content_hash not in rows:
+                raise VersionMissing(
+                    f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
+                    "nor in the lake; restore the lake's files, or the hot store, from a backup"
+                )
+        return rows
+
+    def _archived_rows(self, batch_id: str, entries: Sequence[Entry]) -> dict[bytes, _Row]:
+        sql = f"{_ROW} FROM copies WHERE user_id = $user_id AND list_contains($hashes, content_hash)"
+        hashes = [entry.version.content_hash for entry in entries]
+        weeks = {entry.row_key.slice.week for entry in entries}
+        with self._stores.union(batch_id=batch_id, weeks=weeks) as union:
+            found = union.rows(sql, {"user_id": entries[0].key.user_id, "hashes": hashes})
+            return {row.content_hash: row for row in (msgspec.convert(one, _Row) for one in found)}
+
+    def _page_of_batch(self, batch_id: str, where: dict[str, str | None], first: int, last: AttemptKey | None) -> Page:
+        parameters: dict[str, object] = {name: value for name, value in where.items() if value is not None}
+        conditions = [f"{name} = ${name}" for name in parameters]
+        if last is not None:
+            conditions.append(f"({_KEY}) > ({', '.join(f'$last_{name}' for name in last._fields)})")
+            parameters |= {f"last_{name}": value for name, value in last._asdict().items()}
+        clause = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = f"{_ROW} FROM newest {clause} ORDER BY {_KEY} LIMIT {first + 1}"
+        with self._stores.union(batch_id=batch_id) as union:
+            rows = [msgspec.convert(row, _Row) for row in union.rows(sql, parameters)]
+        if not rows:
+            self._require_known(batch_id)
+        attempts = tuple(_attempt(row, row.received_at) for row in rows[:first])
+        return Page(attempts, has_next=len(rows) > first, has_previous=last is not None)
+
+    def _require_known(self, batch_id: str) -> None:
+        """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
+        if not any(slice_.batch_id == batch_id for slice_ in archiving.known(self._stores)):
+            raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists what there is")
+
+
+def open_queries(settings: Settings) -> Queries:
+    """Over the stores that the settings name, by this machine's clock. Raises what opening them raises."""
+    return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
+
+
+def _attempt(row: _Row, received_at: int) -> Attempt:
+    return Attempt(
+        key=AttemptKey(row.user_id, row.course_id, row.batch_id, row.content_id, row.attempt_id),
+        last_attempted_on=row.last_attempted_on,
+        total_score=row.total_score,
+        total_max_score=row.total_max_score,
+        grand_total=row.grand_total,
+        updated_on=received_at,
+        answers=_answers(row.question),
+    )
+
+
+def _required(name: str, value: str) -> str:
+    if not value:
+        raise BadRequest(f"{name} is empty; name one")
+    return _text(name, value)
+
+
+def _optional(name: str, value: str | None) -> str | None:
+    return _text(name, value) if value else None
+
+
+def _text(name: str, value: str) -> str:
+    """Half of a surrogate pair is no text: no event has it in an id, and no store takes it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"{name} is not valid Unicode; send it as UTF-8") from None
+    return value
+
+
+def _mean(numbers: _Numbers) -> float | None:
+    """The mean of the scores; where their sum is beyond floating point, the sum of their parts."""
+    if numbers.sum_of_scores is None or isfinite(numbers.sum_of_scores):
+        return None if numbers.sum_of_scores is None else numbers.sum_of_scores / numbers.attempts
+    return numbers.sum_of_parts

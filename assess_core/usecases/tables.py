@@ -1,0 +1,221 @@
+"""The rows of the tables, as `assess table` prints them: columns named as in the stores, moments as ISO 8601 text."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from assess_core.domain.attempts import Answer
+from assess_core.domain.events import FailedEvent
+from assess_core.domain.moments import iso, iso_or_empty
+from assess_core.domain.scores import Activity, Entry, Summary, SummaryKey
+from assess_core.errors import BadRequest
+from assess_core.ports.hot_store import Learner
+from assess_core.ports.stores import Stores
+
+if TYPE_CHECKING:
+    from assess_core.usecases.archiving import SliceView
+
+Row = dict[str, object]
+
+
+class Name(StrEnum):
+    """Which table."""
+
+    ATTEMPTS = "attempts"
+    SUMMARIES = "summaries"
+    ACTIVITY = "activity"
+    FAILED = "failed"
+    SLICES = "slices"
+
+
+class Tier(StrEnum):
+    """Where rows lie: the hot store's and the lake's are all copies that they hold, `all` is what counts of both."""
+
+    HOT = "hot"
+    LAKE = "lake"
+    ALL = "all"
+
+
+_KEY: Final = "batch_id, user_id, course_id, content_id, attempt_id"
+_ATTEMPTS: Final = (
+    *("batch_id", "year", "week", "user_id", "course_id", "content_id", "attempt_id"),
+    *("last_attempted_on", "content_hash", "total_score", "total_max_score", "grand_total"),
+    *("created_on", "updated_on", "question"),
+)
+_SUMMARIES: Final = (
+    *("user_id", "assessment_id", "course_id", "batch_id", "attempts"),
+    *("last_attempted_score", "total_max_score", "best_score", "min_score", "average_score", "attempts_count"),
+    "updated_on",
+)
+_ACTIVITY: Final = (
+    *("activity_type", "activity_id", "user_id", "context_id"),
+    *("aggregates", "agg_details", "agg_last_updated"),
+)
+_FAILED: Final = ("topic", "partition", "offset", "received_at", "reason", "message", "raw")
+_SLICES: Final = (
+    *("slice", "batch_id", "year", "week", "status", "hot_rows", "lake_rows"),
+    *("archived_at", "verified_at", "cleared_at", "why_open", "note"),
+)
+
+COLUMNS: Final = {
+    Name.ATTEMPTS: _ATTEMPTS,
+    Name.SUMMARIES: _SUMMARIES,
+    Name.ACTIVITY: _ACTIVITY,
+    Name.FAILED: _FAILED,
+    Name.SLICES: _SLICES,
+}
+"""The columns of each table, in their order."""
+
+_SELECT: Final = """
+SELECT batch_id, year, week, user_id, course_id, content_id, attempt_id,
+       epoch_ms(last_attempted_on) AS last_attempted_on, lower(hex(content_hash)) AS content_hash,
+       total_score, total_max_score, grand_total, epoch_ms(updated_on) AS updated_on, text_of(question) AS question
+"""
+_COUNTING: Final = f"{_SELECT} FROM newest ORDER BY {_KEY}"
+_COPIES: Final = (
+    f"{_SELECT} FROM copies WHERE tier = $tier ORDER BY {_KEY}, last_attempted_on, content_hash, updated_on"
+)
+
+_answers = msgspec.json.Decoder(list[Answer]).decode
+
+
+def check(name: Name, batch_id: str | None, tier: Tier) -> None:
+    """Raises `BadRequest` for what a table cannot be asked."""
+    if tier is Tier.LAKE and name is not Name.ATTEMPTS:
+        raise BadRequest(f"only attempts are in the lake, the table {name} is not; leave --tier out")
+    if batch_id is not None and name is Name.FAILED:
+        raise BadRequest("a failed event was not understood, so nobody knows its batch; leave --batch out")
+
+
+def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:
+    """The rows of a table but for slices, sorted by key, read as they are asked for. `tier` splits attempts."""
+    if name is Name.ATTEMPTS:
+        return _attempt_rows(stores, batch_id, tier)
+    if name is Name.FAILED:
+        return map(_failed_row, stores.hot.failed())
+    if name is Name.SUMMARIES:
+        return (row for _, learner in stores.hot.all_learners() for row in _summary_rows(learner, batch_id))
+    return (
+        _activity_row(activity)
+        for activity in stores.hot.all_activities()
+        if batch_id is None or activity.key.batch_id == batch_id
+    )
+
+
+def slice_row(view: "SliceView") -> Row:
+    """A slice and its status."""
+    return {
+        "slice": str(view.slice),
+        "batch_id": view.slice.batch_id,
+        "year": view.slice.week.year,
+        "week": view.slice.week.week,
+        "status": view.status,
+        "hot_rows": view.hot_rows,
+        "lake_rows": view.lake_rows,
+        "archived_at": _time(view.archived_at),
+        "verified_at": _time(view.verified_at),
+        "cleared_at": _time(view.cleared_at),
+        "why_open": view.why_open,
+        "note": view.note,
+    }
+
+
+class _Stored(msgspec.Struct):
+    """A row of `_SELECT`."""
+
+    batch_id: str
+    year: int
+    week: int
+    user_id: str
+    course_id: str
+    content_id: str
+    attempt_id: str
+    last_attempted_on: int
+    content_hash: str
+    total_score: float
+    total_max_score: float
+    grand_total: str
+    updated_on: int
+    question: str
+
+
+def _attempt_rows(stores: Stores, batch_id: str | None, tier: Tier) -> Iterator[Row]:
+    sql, parameters = (_COUNTING, {}) if tier is Tier.ALL else (_COPIES, {"tier": str(tier)})
+    with stores.union(batch_id=batch_id) as union:
+        for found in union.rows(sql, parameters):
+            row = msgspec.convert(found, _Stored)
+            received = iso(row.updated_on)
+            yield {
+                **msgspec.structs.asdict(row),
+                "last_attempted_on": iso_or_empty(row.last_attempted_on),
+                "created_on": received,
+                "updated_on": received,
+                "question": [
+                    {**msgspec.structs.asdict(answer), "assess_ts": _time(answer.assess_ts)}
+                    for answer in _answers(row.question)
+                ],
+            }
+
+
+def _summary_rows(learner: Learner, batch_id: str | None) -> Iterator[Row]:
+    maps: dict[SummaryKey, list[Entry]] = {}
+    for entry in learner.entries:
+        maps.setdefault(entry.key, []).append(entry)
+    for key in sorted(maps.keys() | learner.summaries.keys()):
+        if batch_id is None or key.batch_id == batch_id:
+            yield _summary_row(key, maps.get(key, []), learner.summaries.get(key))
+
+
+def _summary_row(key: SummaryKey, entries: list[Entry], stored: Summary | None) -> Row:
+    """A row as it is stored: a crash may have left the derived columns behind the map, or not there yet."""
+    derived = {name: getattr(stored, name, None) for name in _SUMMARIES[5:-1]}
+    ordered = sorted(entries, key=lambda entry: (entry.attempt_id, entry.version))
+    return {
+        **key._asdict(),
+        "attempts": [_map_entry(entry) for entry in ordered],
+        **derived,
+        "updated_on": iso_or_empty(stored.updated_on) if stored else None,
+    }
+
+
+def _map_entry(entry: Entry) -> Row:
+    return {
+        "attempt_id": entry.attempt_id,
+        "last_attempted_on": iso_or_empty(entry.version.last_attempted_on),
+        "content_hash": entry.version.content_hash.hex(),
+        "score": entry.score,
+        "max_score": entry.max_score,
+        "has_answers": entry.version.has_answers,
+        "slice": str(entry.row_key.slice),
+        "received_at": iso(entry.received_at),
+    }
+
+
+def _activity_row(activity: Activity) -> Row:
+    return {
+        "activity_type": activity.key.activity_type,
+        "activity_id": activity.key.course_id,
+        "user_id": activity.key.user_id,
+        "context_id": activity.key.context_id,
+        "aggregates": activity.aggregates,
+        "agg_details": activity.agg_details,
+        "agg_last_updated": {name: iso_or_empty(at) for name, at in activity.agg_last_updated.items()},
+    }
+
+
+def _failed_row(event: FailedEvent) -> Row:
+    return {
+        "topic": event.topic,
+        "partition": event.partition,
+        "offset": event.offset,
+        "received_at": _time(event.received_at),
+        "reason": event.reason,
+        "message": event.message,
+        "raw": event.raw.decode("utf-8", "backslashreplace"),
+    }
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else iso(at)

@@ -1,0 +1,127 @@
+"""What questions are answered with: frozen values, the same for GraphQL, REST and the command line."""
+
+from typing import NamedTuple
+
+from assess_core.domain.attempts import Answer, AttemptKey
+from assess_core.domain.scores import Summary
+from assess_core.domain.slices import IsoWeek
+
+
+class Score(NamedTuple):
+    """What a learner has reached at an assessment in a batch."""
+
+    user_id: str
+    batch_id: str
+    course_id: str
+    assessment_id: str
+    best_score: float
+    total_max_score: float
+    """The maximum of the best attempt."""
+    last_attempted_score: float
+    updated_on: int
+    """`assessmentTs` of the newest version (epoch ms); 0 stands for no clock."""
+    min_score: float
+    average_score: float
+    attempts_count: int
+
+    @classmethod
+    def of(cls, summary: Summary) -> "Score":
+        """The view of a summary."""
+        user_id, assessment_id, course_id, batch_id = summary.key
+        return cls(
+            user_id=user_id,
+            batch_id=batch_id,
+            course_id=course_id,
+            assessment_id=assessment_id,
+            best_score=summary.best_score,
+            total_max_score=summary.total_max_score,
+            last_attempted_score=summary.last_attempted_score,
+            updated_on=summary.updated_on,
+            min_score=summary.min_score,
+            average_score=summary.average_score,
+            attempts_count=summary.attempts_count,
+        )
+
+    @property
+    def best_first(self) -> tuple[float, int, str, str]:
+        """The order of several: the highest best score, then the newest, then by batch id and course id."""
+        return -self.best_score, -self.updated_on, self.batch_id, self.course_id
+
+    @property
+    def result(self) -> dict[str, object]:
+        """As the read API names it: camel case, but for `updated_on` (epoch ms; null for no clock)."""
+        return {
+            "userId": self.user_id,
+            "batchId": self.batch_id,
+            "courseId": self.course_id,
+            "assessmentId": self.assessment_id,
+            "bestScore": self.best_score,
+            "totalMaxScore": self.total_max_score,
+            "lastAttemptedScore": self.last_attempted_score,
+            "updated_on": self.updated_on or None,
+            "minScore": self.min_score,
+            "averageScore": self.average_score,
+            "attemptsCount": self.attempts_count,
+        }
+
+
+class Scores(NamedTuple):
+    """All scores that a question about a learner and an assessment matches, the best first."""
+
+    found: tuple[Score, ...]
+
+    @property
+    def result(self) -> dict[str, object]:
+        """The `result` of the read API: the best; beside several, all of them as `assessments`; `{}` for none."""
+        if not self.found:
+            return {}
+        best = self.found[0].result
+        return best if len(self.found) == 1 else {**best, "assessments": [score.result for score in self.found]}
+
+
+class Attempt(NamedTuple):
+    """The version of an attempt that counts, with its answers."""
+
+    key: AttemptKey
+    last_attempted_on: int
+    """`assessmentTs` (epoch ms); 0 stands for no clock."""
+    total_score: float
+    total_max_score: float
+    grand_total: str
+    updated_on: int
+    """When the version was received first (epoch ms)."""
+    answers: tuple[Answer, ...]
+    """Sorted by question id."""
+
+
+class Page(NamedTuple):
+    """Some attempts, ordered by their keys: a newer version that arrives between two pages moves none of them."""
+
+    attempts: tuple[Attempt, ...]
+    has_next: bool
+    has_previous: bool
+
+
+class WeekCounts(NamedTuple):
+    """What was received in one ISO week."""
+
+    week: IsoWeek
+    attempts: int
+    """Attempts whose counting version was received in it."""
+    versions: int
+
+
+class Overview(NamedTuple):
+    """A batch in numbers; None where it has no attempts."""
+
+    batch_id: str
+    attempts: int
+    learners: int
+    assessments: int
+    versions: int
+    mean_score: float | None
+    """Of the total scores of the newest version of each attempt."""
+    first_received: int | None
+    """Epoch ms."""
+    last_received: int | None
+    weeks: tuple[WeekCounts, ...]

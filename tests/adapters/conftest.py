@@ -1,0 +1,37 @@
+"""Topics of Kafka, and those who follow them."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+
+from assess_core.adapters.kafka.log import KafkaLog
+from assess_core.ports.log import Feed
+from tests.kafka_topics import Topic, create_topic
+
+
+@pytest.fixture
+def topic(kafka_brokers: str) -> Topic:
+    name = f"kafka-{uuid4()}"
+    create_topic(kafka_brokers, name)
+    create_topic(kafka_brokers, f"{name}.failed", partitions=1)
+    return Topic(kafka_brokers, name)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def follow(topic: Topic, said: list[str]) -> Iterator[Callable[..., Feed]]:
+    """Opens feeds of the topic, which are closed at the end."""
+    opened: list[Feed] = []
+
+    def feed(options: str = "") -> Feed:
+        opened.append(KafkaLog(topic.url(options)).feed(said.append))
+        return opened[-1]
+
+    yield feed
+    for each in opened:
+        each.close()

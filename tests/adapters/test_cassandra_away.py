@@ -1,0 +1,93 @@
+"""A Cassandra that hangs, dies, comes back, or asks who is there: with servers of these tests' own."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from assess_core.adapters.cassandra import session
+from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.cassandra.schema import CassandraSchema
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import BadSettings, StoreUnavailable
+from assess_core.ports.facts import NoFacts
+from assess_core.usecases.folding import Checks, fold
+from tests.factories import RECEIVED, accepted, event, version
+from tests.servers import Instance, instance
+
+SLICE = ArchiveSlice.of("b1", RECEIVED)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with instance(tmp_path_factory.mktemp("cassandra"), "cassandra") as started:
+        yield started
+
+
+@pytest.fixture
+def url(own: Instance, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A keyspace at it, for a store that waits seconds for an answer where others wait longer."""
+    monkeypatch.setattr(session, "REQUEST_SECONDS", 2.0)
+    monkeypatch.setattr(session, "PATIENCE_SECONDS", 2.0)
+    hot_store = own.env["ASSESS_HOT_STORE"].partition("?")[0]
+    place = f"{hot_store.rpartition('/')[0]}/away"
+    CassandraSchema(place).apply(None, 2)
+    return place
+
+
+def test_a_server_that_hangs_is_named_nothing_is_set_aside_and_the_store_goes_on_when_it_does(
+    own: Instance, url: str
+) -> None:
+    hot = CassandraHot(url)
+    fold([accepted(event(attempt="before"))], hot, Checks(NoFacts()))
+    own.pause("cassandra-1")
+    try:
+        with pytest.raises(
+            StoreUnavailable, match=r"Cassandra at 127\..* did not answer .*; look at its log, or start"
+        ):
+            fold([accepted(event(attempt="meanwhile"), offset=2)], hot, Checks(NoFacts()))
+    finally:
+        own.resume("cassandra-1")
+
+    fold_when_it_is_back(hot, "meanwhile")
+    assert hot.counts([SLICE]) == {SLICE: 2}
+    assert list(hot.failed()) == []
+
+
+def test_a_server_that_dies_loses_nothing_that_was_acknowledged_when_it_syncs_and_is_found_again(
+    own: Instance, url: str
+) -> None:
+    hot = CassandraHot(url)
+    hot.add_rows([version(attempt_id="kept")])
+    before = hot.counts([SLICE])[SLICE]
+    own.nodetool("flush")
+    own.kill("cassandra-1")
+    with pytest.raises(StoreUnavailable, match="nothing acknowledged is lost"):
+        hot.add_rows([version(attempt_id="lost")])
+    with pytest.raises(StoreUnavailable):
+        hot.scan(SLICE)
+    own.up()
+
+    fold_when_it_is_back(hot, "after")
+    assert hot.counts([SLICE]) == {SLICE: before + 1}
+
+
+def test_a_store_that_is_opened_while_its_server_is_away_says_so() -> None:
+    with pytest.raises(StoreUnavailable, match=r"Cassandra at 127.255.255.254:9 did not answer as it should"):
+        CassandraHot("cassandra://127.255.255.254:9/k")
+
+
+def test_a_name_without_an_address_is_a_setting_to_correct() -> None:
+    with pytest.raises(BadSettings, match=r"no host of nowhere\.invalid:9042 has an address"):
+        CassandraHot("cassandra://nowhere.invalid/k")
+
+
+def fold_when_it_is_back(hot: CassandraHot, attempt: str) -> None:
+    """As the stream does: the same batch again, until the store takes it."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            fold([accepted(event(attempt=attempt), offset=2)], hot, Checks(NoFacts()))
+            return
+        except StoreUnavailable:
+            assert time.monotonic() < until, "the store stays away after its server came back"

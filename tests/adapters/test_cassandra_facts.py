@@ -1,0 +1,181 @@
+"""Which batches are on-going, from a table as Sunbird has it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+
+from assess_core.adapters.cassandra import facts as cassandra_facts
+from assess_core.adapters.cassandra.facts import CassandraFacts
+from assess_core.adapters.cassandra.session import Connection
+from assess_core.adapters.cassandra.url import parse_url
+from assess_core.errors import BadSettings, StoreUnavailable
+from assess_core.ports.facts import BatchState
+from assess_core.ports.findings import Finding, Level
+from assess_core.settings import Settings
+from assess_core.wiring import open_facts
+
+TABLE = """CREATE TABLE {ks}.course_batch (courseid text, batchid text, createdby text, enrollmenttype text,
+    name text, start_date timestamp, status int, PRIMARY KEY (courseid, batchid))"""
+
+
+@contextmanager
+def keyspace_with(cassandra_url: str, table: str) -> Iterator[str]:
+    """A keyspace with this table alone, for a while."""
+    keyspace = f"courses_{uuid4().hex[:8]}"
+    found = f"{cassandra_url}/{keyspace}"
+    session = Connection(parse_url(found)).session
+    session.execute(
+        f"CREATE KEYSPACE {keyspace} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}"
+    )
+    session.execute(table.replace("{ks}", keyspace))
+    try:
+        yield found
+    finally:
+        session.execute(f"DROP KEYSPACE {keyspace}")
+
+
+@pytest.fixture
+def url(cassandra_url: str) -> Iterator[str]:
+    """A keyspace with three batches."""
+    with keyspace_with(cassandra_url, TABLE) as found:
+        fill(found)
+        yield found
+
+
+def fill(url: str) -> None:
+    keyspace = parse_url(url).keyspace
+    session = Connection(parse_url(url)).session
+    for batch, status in (("b0", 0), ("b1", 1), ("b2", 2)):
+        session.execute(
+            f"INSERT INTO {keyspace}.course_batch (courseid, batchid, status) VALUES ('c1', %s, %s)", (batch, status)
+        )
+    session.execute(f"INSERT INTO {keyspace}.course_batch (courseid, batchid, name) VALUES ('c1', 'b3', 'no status')")
+
+
+@pytest.fixture
+def change(url: str) -> Callable[[str, int], None]:
+    """Give a batch another status."""
+    keyspace = parse_url(url).keyspace
+    session = Connection(parse_url(url)).session
+
+    def to(batch: str, status: int) -> None:
+        session.execute(
+            f"UPDATE {keyspace}.course_batch SET status = %s WHERE courseid = 'c1' AND batchid = %s", (status, batch)
+        )
+
+    return to
+
+
+def test_a_batch_is_on_going_with_status_1_alone(url: str) -> None:
+    facts = open_facts(url, print)
+
+    assert isinstance(facts, CassandraFacts)
+    assert [facts.batch("c1", batch) for batch in ("b0", "b1", "b2", "b3", "b4", "", "é\0")] == [
+        BatchState.NOT_ONGOING,
+        BatchState.ONGOING,
+        BatchState.NOT_ONGOING,
+        BatchState.NOT_ONGOING,
+        *[BatchState.UNKNOWN] * 3,
+    ]
+    assert facts.batch("c2", "b1") is BatchState.UNKNOWN  # of another course
+    assert (facts.leaf_nodes("c1"), facts.question_count("a1")) == (None, None)
+
+
+def test_a_batch_is_asked_for_again_after_some_seconds(
+    url: str, change: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = CassandraFacts(url)
+    assert facts.batch("c1", "b1") is BatchState.ONGOING
+    change("b1", 2)
+    assert facts.batch("c1", "b1") is BatchState.ONGOING
+    monkeypatch.setattr(cassandra_facts, "_FRESH", -1.0)
+    assert CassandraFacts(url).batch("c1", "b1") is BatchState.NOT_ONGOING
+    stale = CassandraFacts(url)
+    assert stale.batch("c1", "b1") is BatchState.NOT_ONGOING
+    change("b1", 1)
+    assert stale.batch("c1", "b1") is BatchState.ONGOING
+
+
+def test_what_is_remembered_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cassandra_facts, "_MOST", 3)
+    facts = CassandraFacts(url)
+    for _ in range(2):
+        assert [facts.batch("c1", f"b{n}") for n in range(3)] == [
+            BatchState.NOT_ONGOING,
+            BatchState.ONGOING,
+            BatchState.NOT_ONGOING,
+        ]
+        assert facts.batch("c1", "b9") is BatchState.UNKNOWN
+
+
+class Away:
+    """A connection that nobody answers."""
+
+    def execute(self, cql: str, values: object) -> None:
+        raise StoreUnavailable("nobody answers; start it")
+
+
+def test_while_cassandra_is_away_what_it_said_before_counts(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cassandra_facts, "_FRESH", -1.0)
+    facts = CassandraFacts(url)
+    facts.batch("c1", "b1")
+    monkeypatch.setattr(cassandra_facts, "_connection", Away())
+    assert facts.batch("c1", "b1") is BatchState.ONGOING
+    with pytest.raises(StoreUnavailable):
+        facts.batch("c1", "b2")
+
+
+def test_the_doctor_counts_the_batches(url: str, change: Callable[[str, int], None]) -> None:
+    def doctor() -> Finding:
+        [found] = CassandraFacts(url).examine()
+        return found
+
+    assert doctor()[::2] == (
+        Level.OK,
+        f"course_batch in {url.rpartition('/')[2]} at {url.split('/')[2]}: 4 batches, 1 of them on-going",
+    )
+    change("b1", 2)
+    level, _, message, action = doctor()
+    assert level is Level.WARN
+    assert message.endswith("4 batches, 0 of them on-going: the write API stores nothing")
+    assert action == "name the keyspace of Sunbird's courses, or leave ASSESS_FACTS out: every batch is accepted then"
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (
+            "courseid text, batchid text, status text",
+            "has courseid text, batchid text, status text, where Sunbird's has",
+        ),
+        (
+            "courseid text, batchid text, state int",
+            "has no table course_batch with the key courseid, batchid and a status",
+        ),
+    ],
+)
+def test_a_table_of_another_shape_is_named(cassandra_url: str, columns: str, message: str) -> None:
+    table = f"CREATE TABLE {{ks}}.course_batch ({columns}, PRIMARY KEY (courseid, batchid))"
+    named = rf"\AASSESS_FACTS: .*{message}.*; name the .*of Sunbird's courses\Z"
+    with keyspace_with(cassandra_url, table) as url, pytest.raises(BadSettings, match=named):
+        CassandraFacts(url)
+
+
+def test_a_keyspace_without_the_table_is_named(cassandra_url: str) -> None:
+    with pytest.raises(BadSettings, match=r"ASSESS_FACTS: keyspace 'nothing_here' has no table course_batch"):
+        CassandraFacts(f"{cassandra_url}/nothing_here")
+
+
+def test_a_url_that_is_wrong_is_told_of_the_right_setting() -> None:
+    for url in ("cassandra:///k", "cassandra://h/K!", "cassandra://h/k?x=1"):
+        with pytest.raises(BadSettings, match=r"\AASSESS_FACTS: ") as refused:
+            CassandraFacts(url)
+        assert "ASSESS_HOT_STORE" not in str(refused.value)
+
+
+def test_other_places_are_refused() -> None:
+    with pytest.raises(BadSettings, match=r"ASSESS_FACTS: 'redis://h/0' holds no facts; write a file or cassandra://"):
+        open_facts("redis://h/0", print)
+    assert open_facts(Settings.from_env({}).facts, print) is None

@@ -1,0 +1,165 @@
+"""The tables on Cassandra: made once, by several at once, compared ever after; what differs is named."""
+
+import threading
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.cassandra.schema import DEFAULT_SHARDS, CassandraSchema, declared
+from assess_core.errors import AssessError, BadSettings, NotOurTable
+from tests.keyspaces import Keyspace
+
+_numbers = count()
+
+
+@pytest.fixture
+def new(cassandra_url: str, worker_id: str) -> Iterator[Keyspace]:
+    """The name of a keyspace that is not there."""
+    keyspace = Keyspace(f"{cassandra_url}/schema_{worker_id}_{next(_numbers)}")
+    yield keyspace
+    keyspace.cql("DROP KEYSPACE IF EXISTS {ks}")
+
+
+def test_apply_makes_the_keyspace_and_its_tables_and_may_be_repeated(new: Keyspace) -> None:
+    assert list(new.schema.check()) == [f"there is no keyspace {new.name}"]
+
+    said = new.schema.apply(None, None)
+
+    assert said.startswith(f"keyspace {new.name}: schema version 1, {DEFAULT_SHARDS} shards, copies ")
+    assert new.schema.apply(None, None) == said
+    assert list(new.schema.check()) == []
+    assert CassandraHot(new.url).shards == DEFAULT_SHARDS
+
+
+def test_two_that_apply_at_once_make_one_schema(new: Keyspace) -> None:
+    said: list[str] = []
+
+    def apply() -> None:
+        try:
+            said.append(CassandraSchema(new.url).apply(None, None))
+        except AssessError as error:
+            said.append(str(error))
+
+    threads = [threading.Thread(target=apply) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(said)) == 1
+    assert "16 shards" in said[0]
+    assert list(new.schema.check()) == []
+
+
+def test_shards_and_copies_are_fixed_when_the_keyspace_is_made(new: Keyspace) -> None:
+    new.schema.apply("1", 7)
+
+    assert CassandraHot(new.url).shards == 7
+    assert "7 shards" in new.schema.apply(None, None)
+    with pytest.raises(BadSettings, match="was made with 7 shards, not 4; leave --shards out, or name another"):
+        new.schema.apply(None, 4)
+    with pytest.raises(BadSettings, match=r"has copies .*:1, not .*:3; leave --replication out"):
+        new.schema.apply("3", None)
+
+
+@pytest.mark.parametrize(
+    ("copies", "says"),
+    [
+        ("many", "'many' is neither a number nor like dc1:3"),
+        ("0", "neither"),
+        ("nowhere:3", "'nowhere' is not a data c"),
+    ],
+)
+def test_copies_that_mean_nothing_are_refused(new: Keyspace, copies: str, message: str) -> None:
+    with pytest.raises(BadSettings, match=f"--replication: .*{message}"):
+        new.schema.apply(copies, None)
+
+    assert list(new.schema.check()) == [f"there is no keyspace {new.name}"]
+
+
+def test_a_keyspace_that_is_not_there_says_what_to_type(new: Keyspace) -> None:
+    with pytest.raises(BadSettings, match=f"there is no keyspace {new.name}; type `assess schema apply`"):
+        CassandraHot(new.url)
+
+
+def test_a_data_centre_that_is_not_there_is_named(new: Keyspace) -> None:
+    with pytest.raises(BadSettings, match=r"dc=mars is not a data centre of .*; it has "):
+        CassandraHot(f"{new.url}?dc=mars")
+
+
+def test_what_is_missing_is_named_and_made_by_the_next_apply(new: Keyspace) -> None:
+    new.schema.apply(None, 4)
+    new.cql("DROP TABLE {ks}.failed_parts")
+    new.cql("DELETE FROM {ks}.meta WHERE name = 'applied_at'")
+
+    with pytest.raises(
+        BadSettings, match=r"there is no table failed_parts; .*applied_at is missing in meta; type `assess"
+    ):
+        CassandraHot(new.url)
+
+    new.schema.apply(None, None)
+    assert CassandraHot(new.url).shards == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("ALTER TABLE {ks}.positions ADD note text", "table positions has a column note text that is not ours"),
+        ("ALTER TABLE {ks}.positions DROP byte", "table positions has no column byte bigint"),
+    ],
+)
+def test_a_table_of_another_shape_is_refused_naming_the_difference(new: Keyspace, change: str, message: str) -> None:
+    new.schema.apply(None, None)
+    new.cql(change)
+
+    assert list(new.schema.check()) == [message]
+    with pytest.raises(NotOurTable, match=f"{message}; name another keyspace in ASSESS_HOT_STORE"):
+        CassandraHot(new.url)
+    with pytest.raises(NotOurTable, match=f"{message}; nothing was changed"):
+        new.schema.apply(None, None)
+
+
+def test_tables_of_an_older_system_are_left_alone(new: Keyspace) -> None:
+    new.cql("CREATE KEYSPACE {ks} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+    new.cql(
+        "CREATE TABLE {ks}.user_activity_agg (activity_type text, activity_id text, user_id text, context_id text, "
+        "agg map<text, int>, aggregates map<text, double>, agg_details list<text>, "
+        "agg_last_updated map<text, timestamp>, "
+        "PRIMARY KEY ((activity_type, activity_id, user_id), context_id))"
+    )
+
+    with pytest.raises(NotOurTable, match="table user_activity_agg has a column agg map<text, int> that is not ours"):
+        new.schema.apply(None, None)
+
+    tables = new.cql("SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{ks}'")
+    assert tables == [("user_activity_agg",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("schema_version", "it was made with schema version 9, not 1"), ("shard_hash", "it was made with shard hash 9")],
+)
+def test_a_keyspace_made_by_other_rules_is_refused_naming_them(new: Keyspace, name: str, message: str) -> None:
+    new.schema.apply(None, None)
+    new.cql(f"UPDATE {{ks}}.meta SET value = '9' WHERE name = '{name}'")
+
+    with pytest.raises(
+        BadSettings, match=f"{message}.*; use a version of this program that has them, or another keyspace"
+    ):
+        CassandraHot(new.url)
+
+
+def test_what_is_shown_makes_the_keyspace_when_it_is_typed(new: Keyspace) -> None:
+    shown = new.schema.show().replace("DATACENTER", "datacenter1")
+    without_comments = "\n".join(line for line in shown.splitlines() if not line.startswith("--"))
+    for statement in without_comments.split(";"):
+        words = statement.strip()
+        if words and not words.startswith("USE "):
+            for table in declared():
+                words = words.replace(f"EXISTS {table} (", f"EXISTS {{ks}}.{table} (")
+            new.cql(words.replace("INTO meta", "INTO {ks}.meta"))
+
+    assert list(new.schema.check()) == []
+    assert CassandraHot(new.url).shards == DEFAULT_SHARDS

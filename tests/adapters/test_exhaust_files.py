@@ -1,0 +1,136 @@
+"""Where reports are written: each id has a file of its own, which appears whole or not at all."""
+
+import os
+import random
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assess_core.adapters.memory import MemoryHot
+from assess_core.errors import AssessError, ReportFailed, StoreUnavailable
+from assess_core.ports.stores import Stores
+from assess_core.usecases.exhaust import Format, Report, file_name, write_exhaust
+from tests.factories import version
+from tests.lakes import NASTY, keep, put, reports, stores_over
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    """An empty hot store in memory, an empty lake."""
+    return stores_over(MemoryHot(), tmp_path)
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.none() | st.text(min_size=1)), min_size=2, max_size=5, unique=True))
+def test_no_two_batches_or_courses_share_a_file(ids: list[tuple[str, str | None]]) -> None:
+    names = {file_name(batch_id, course_id, Format.CSV) for batch_id, course_id in ids}
+
+    assert len(names) == len(ids)
+    assert all(Path(name).name == name and len(name) <= 255 and not name.startswith(".") for name in names)
+
+
+def test_ids_that_differ_only_at_the_end_of_a_kilobyte_have_files_of_their_own() -> None:
+    ids = ["é" * 512, "é" * 511 + "è", "b" * 1024, "b" * 1023 + "c"]
+
+    names = {file_name(id_, id_, Format.PARQUET) for id_ in ids} | {file_name(id_, None, Format.CSV) for id_ in ids}
+
+    assert len(names) == 8
+    assert max(map(len, names)) == 255
+
+
+@pytest.mark.parametrize("batch_id", NASTY, ids=ascii)
+def test_a_batch_with_any_id_has_its_report_among_the_exhausts(batch_id: str, stores: Stores) -> None:
+    keep(stores.hot, [version(batch_id=batch_id)])
+
+    written = write_exhaust(stores, batch_id, Report.SCORE)
+
+    assert list((reports(stores) / "score-exhaust").iterdir()) == [Path(written.path)]
+
+
+def test_a_report_goes_where_it_is_asked_to(stores: Stores, tmp_path: Path) -> None:
+    keep(stores.hot, [version()])
+    output = tmp_path / "new folder" / "it's *[a]? report.csv"
+
+    written = write_exhaust(stores, "b1", Report.SCORE, output=output)
+
+    assert (written.path, written.rows) == (str(output), 1)
+    assert output.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_report_cannot_take_the_place_of_a_folder(stores: Stores, tmp_path: Path) -> None:
+    keep(stores.hot, [version()])
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(ReportFailed, match=r"folder: Is a directory; name a file"):
+        write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "folder")
+
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(stores: Stores, tmp_path: Path) -> None:
+    keep(stores.hot, [version()])
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ReportFailed, match=r"file/report\.csv: (Not a directory|File exists); name a file"):
+        write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "file" / "report.csv")
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """As if the disk were full: no file of this process grows beyond."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("format_", list(Format))
+def test_a_full_disk_fails_the_report_and_leaves_the_former_one(
+    format_: Format, stores: Stores, tmp_path: Path
+) -> None:
+    noise = random.Random(1)
+    put(stores.lake, [version(user_id=noise.randbytes(16).hex(), attempt_id=str(number)) for number in range(3000)])
+    output = tmp_path / "out" / "report"
+    output.parent.mkdir()
+    output.write_text("the former report")
+
+    with pytest.raises(StoreUnavailable, match="room"), files_of_at_most(40_000):
+        write_exhaust(stores, "b1", Report.RESPONSE, format_, output=output)
+
+    assert output.read_text() == "the former report"
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_a_full_disk_fails_the_reading_of_hot_rows_too(stores: Stores) -> None:
+    noise = random.Random(1)
+    keep(stores.hot, [version(user_id=noise.randbytes(16).hex(), attempt_id=str(number)) for number in range(3000)])
+
+    with pytest.raises(StoreUnavailable, match="TMPDIR"), files_of_at_most(40_000):
+        write_exhaust(stores, "b1", Report.RESPONSE)
+
+    assert not reports(stores).exists()
+
+
+@pytest.mark.parametrize("report", list(Report))
+def test_a_lake_that_cannot_be_read_fails_the_report_and_leaves_nothing(report: Report, stores: Stores) -> None:
+    keep(stores.hot, [version(attempt_id="t1")])
+    put(stores.lake, [version(attempt_id="t2")])
+    path = Path(stores.lake.pin().files()[0].url)
+    path.write_bytes(path.read_bytes()[:-50])
+
+    with pytest.raises(AssessError, match=path.name):
+        write_exhaust(stores, "b1", report)
+
+    assert not reports(stores).exists() or not list(reports(stores).rglob("*.*"))

@@ -1,0 +1,140 @@
+"""Where reports go, a folder and a bucket: each appears whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from assess_core.adapters.s3.bucket import Bucket
+from assess_core.errors import BadSettings, ReportFailed, StoreUnavailable
+from assess_core.ports.findings import Level
+from assess_core.ports.reports import Exhausts
+from assess_core.settings import Settings
+from assess_core.wiring import open_exhausts
+from tests.places import Store, at, in_s3
+from tests.s3_way import Fault, way_to
+from tests.servers import S3
+
+NAME = "score-exhaust/b%2F1@c é.csv"
+LARGE = os.urandom(1 << 20) * 20  # more than two of the parts in which it is uploaded
+
+
+class Reports:
+    """The reports under test, and where they lie."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.exhausts: Exhausts = open_exhausts(Settings.from_env({"ASSESS_EXHAUSTS": url}))
+        self.store = Store(at(url))
+
+    def write(self, content: bytes, name: str = NAME) -> None:
+        with self.exhausts.atomic_write(name) as temporary:
+            temporary.write_bytes(content)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def reports(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reports:
+    if request.param == "folder":
+        return Reports(str(tmp_path / "exhausts"))
+    return Reports(in_s3(request.getfixturevalue("s3"), monkeypatch))
+
+
+@pytest.mark.parametrize("content", [b"", b"id\n1\n", LARGE], ids=["empty", "small", "large"])
+def test_a_report_has_the_bytes_that_were_written(reports: Reports, content: bytes) -> None:
+    reports.write(content)
+
+    assert reports.store.names() == [NAME]
+    assert reports.store.read(NAME) == content
+    assert reports.exhausts.path(NAME) == f"{reports.url}/{NAME}"
+
+
+def test_a_report_replaces_the_one_before(reports: Reports) -> None:
+    reports.write(b"before")
+    reports.write(b"after")
+
+    assert reports.store.read(NAME) == b"after"
+
+
+def test_what_fails_while_it_is_written_leaves_the_one_before(reports: Reports) -> None:
+    reports.write(b"before")
+
+    written: list[Path] = []
+
+    def half() -> None:
+        with reports.exhausts.atomic_write(NAME) as temporary:
+            temporary.write_bytes(b"half of")
+            written.append(temporary)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+
+    assert reports.store.names() == [NAME]
+    assert reports.store.read(NAME) == b"before"
+    assert not written[0].exists()
+
+
+def test_a_report_is_not_there_before_it_is_whole(reports: Reports) -> None:
+    with reports.exhausts.atomic_write(NAME) as temporary:
+        temporary.write_bytes(b"half of")
+        assert NAME not in reports.store.names()
+
+
+def test_a_place_that_takes_reports_is_well(reports: Reports) -> None:
+    reports.write(b"a report")
+
+    findings = list(reports.exhausts.examine())
+
+    assert {finding.level for finding in findings} == {Level.OK}
+    assert reports.url in findings[0].message
+    assert reports.store.names() == [NAME]
+
+
+def test_a_report_in_a_bucket_says_what_it_is(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = Reports(in_s3(s3, monkeypatch))
+    reports.write(b"id\n")
+
+    bucket = at(reports.url)
+    assert isinstance(bucket, Bucket)
+    found = bucket.access.client.head_object(Bucket=bucket.access.bucket, Key=bucket.key(NAME))
+    assert found["ContentType"] == "text/csv; charset=utf-8"
+
+
+def test_an_upload_that_breaks_off_leaves_no_part_behind(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
+        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint, AWS_MAX_ATTEMPTS="1"))
+        way.spoil(Fault(503, "SlowDown"), "PUT", "partNumber=2")
+
+        with pytest.raises(StoreUnavailable, match="503 SlowDown"):
+            reports.write(LARGE)
+
+        assert way.count("DELETE", "uploadId=") == 1
+        way.resolve()
+        assert reports.store.names() == []
+        bucket = at(reports.url)
+        assert isinstance(bucket, Bucket)
+        unfinished = bucket.access.client.list_multipart_uploads(Bucket=bucket.access.bucket, Prefix=bucket.prefix)
+        assert unfinished.get("Uploads", []) == []
+        reports.write(LARGE)
+        assert reports.store.read(NAME) == LARGE
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (403, "QuotaExceeded")])
+def test_a_bucket_that_refuses_a_report_is_named(
+    s3: S3, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
+        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint))
+        way.spoil(Fault(status, code), "PUT", "")
+
+        with pytest.raises(BadSettings, match=f"^ASSESS_EXHAUSTS: the bucket .* refused us \\({status} {code}\\)"):
+            reports.write(b"a report")
+
+
+def test_what_else_s3_says_fails_the_report(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
+        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint))
+        way.spoil(Fault(405, "MethodNotAllowed"), "PUT", "")
+
+        with pytest.raises(ReportFailed, match=r"cannot write s3://.*MethodNotAllowed.*nothing was left behind"):
+            reports.write(b"a report")

@@ -1,0 +1,111 @@
+"""What is known of courses, assessments and batches."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from assess_core.adapters.files.facts import FactsFile, JsonFacts
+from assess_core.errors import BadFacts
+from assess_core.ports.facts import BatchState, NoFacts
+
+
+def facts(path: Path, text: str | bytes) -> JsonFacts:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return JsonFacts.read(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "facts.json"
+
+
+def test_leaf_nodes_and_question_counts_are_read_from_a_file(path: Path) -> None:
+    read = facts(path, '{"leafNodes": {"c1": ["a1", "a2"]}, "questionCounts": {"a1": 10}}')
+
+    assert read.leaf_nodes("c1") == frozenset({"a1", "a2"})
+    assert read.question_count("a1") == 10
+
+
+def test_what_the_file_does_not_name_is_not_known(path: Path) -> None:
+    for read in (facts(path, '{"leafNodes": {"c1": []}, "other": 1}'), facts(path, "{}"), NoFacts()):
+        assert read.leaf_nodes("c1") is None
+        assert read.question_count("a1") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "nonsense", "[]", "[" * 100_000),
+        *('{"leafNodes": []}', '{"leafNodes": {"c1": "a1"}}', '{"leafNodes": {"c1": [null]}}'),
+        *('{"questionCounts": {"a1": "ten"}}', b'{"leafNodes": {"\xff": []}}'),
+        *('{"batches": []}', '{"batches": {"b1": {"status": 1}}}', '{"batches": {"b1": {"courseId": 1, "status": 1}}}'),
+    ],
+)
+def test_a_file_of_another_shape_says_what_it_should_be_like(path: Path, text: str | bytes) -> None:
+    with pytest.raises(BadFacts, match=r'the facts file .*facts.json.* is not like \{"leafNodes"'):
+        facts(path, text)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.json", tmp_path):
+        with pytest.raises(BadFacts, match=r"the facts file .* cannot be read: .*; check --facts"):
+            JsonFacts.read(path)
+
+
+def test_a_batch_is_on_going_with_status_1_alone(path: Path) -> None:
+    read = facts(
+        path,
+        '{"batches": {"b0": {"courseId": "c1", "status": 0, "name": "x"}, "b1": {"courseId": "c1", "status": 1},'
+        ' "b2": {"courseId": "c1", "status": 2}}}',
+    )
+
+    assert [read.batch("c1", batch) for batch in ("b0", "b1", "b2", "b3")] == [
+        BatchState.NOT_ONGOING,
+        BatchState.ONGOING,
+        BatchState.NOT_ONGOING,
+        BatchState.UNKNOWN,
+    ]
+    assert read.batch("c2", "b1") is BatchState.UNKNOWN  # of another course
+
+
+def test_where_no_batch_is_known_nothing_is_said_of_any(path: Path) -> None:
+    for read in (facts(path, '{"leafNodes": {"c1": ["a1"]}}'), facts(path, '{"batches": null}'), NoFacts()):
+        assert read.batch("c1", "b1") is None
+    assert facts(path, '{"batches": {}}').batch("c1", "b1") is BatchState.UNKNOWN
+
+
+def test_a_file_that_changed_is_read_again(path: Path) -> None:
+    said: list[str] = []
+    path.write_text('{"leafNodes": {"c1": ["a1"]}}')
+    known = FactsFile(path, said.append)
+    assert (known.leaf_nodes("c1"), known.batch("c1", "b1")) == (frozenset({"a1"}), None)
+
+    path.write_text('{"batches": {"b1": {"courseId": "c1", "status": 1}}, "questionCounts": {"a1": 3}}')
+    assert (known.leaf_nodes("c1"), known.batch("c1", "b1")) == (None, BatchState.ONGOING)
+    assert known.question_count("a1") == 3
+    replaced = path.with_name("new.json")
+    replaced.write_text('{"batches": {"b1": {"courseId": "c1", "status": 2}}, "questionCounts": {"a1": 3}}')
+    os.utime(replaced, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    replaced.rename(path)
+    assert known.batch("c1", "b1") is BatchState.NOT_ONGOING
+    assert said == []
+
+
+def test_while_the_file_cannot_be_read_the_old_facts_count(path: Path) -> None:
+    said: list[str] = []
+    path.write_text('{"batches": {"b1": {"courseId": "c1", "status": 1}}}')
+    known = FactsFile(path, said.append)
+    path.write_text("{")
+    assert [known.batch("c1", "b1") for _ in range(3)] == [BatchState.ONGOING] * 3
+    path.unlink()
+    assert known.batch("c1", "b1") is BatchState.ONGOING
+    assert len(said) == 2
+    assert all(one.endswith("until then the facts that it held before count") for one in said)
+    path.write_text('{"batches": {}}')
+    assert known.batch("c1", "b1") is BatchState.UNKNOWN
+
+
+def test_a_facts_file_must_be_there_at_the_start(path: Path) -> None:
+    with pytest.raises(BadFacts, match="cannot be read"):
+        FactsFile(path, print)

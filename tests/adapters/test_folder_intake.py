@@ -1,0 +1,293 @@
+"""What only the folder's intake has: files of its own, a disk that fills up, processes that are killed."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assess_core.adapters.files import intake as folder_intake
+from assess_core.adapters.files.intake import FolderIntake
+from assess_core.adapters.files.log_files import Tail
+from assess_core.errors import StoreUnavailable
+from assess_core.ports.log import Message
+from tests.api.writes import logged, receipts
+from tests.factories import RECEIVED
+
+PATIENCE = 20
+
+
+def message(text: str = "x") -> Message:
+    return Message("u1", b'{"text":"%b"}' % text.encode())
+
+
+def values(*texts: str) -> list[bytes]:
+    return [message(text).value for text in texts]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "a" / "log"
+
+
+@pytest.fixture
+def intake(log: Path) -> Iterator[FolderIntake]:
+    found = FolderIntake(log, lambda: RECEIVED)
+    yield found
+    found.close()
+
+
+def files(log: Path) -> list[str]:
+    return sorted(path.name for path in log.iterdir())
+
+
+def test_the_folder_and_the_file_are_made_with_the_first_message(log: Path, intake: FolderIntake) -> None:
+    assert not log.exists()
+    intake.take([message()]).result(PATIENCE)
+    assert files(log) == [f"api-{RECEIVED}-{os.getpid()}-0.jsonl"]
+
+
+def test_two_intakes_write_files_of_their_own(log: Path, intake: FolderIntake) -> None:
+    other = FolderIntake(log, lambda: RECEIVED)
+    for n in range(3):
+        intake.take([message(f"a{n}")]).result(PATIENCE)
+        other.take([message(f"b{n}")]).result(PATIENCE)
+    other.close()
+
+    assert len(files(log)) == 2
+    assert logged(log) == values("a0", "a1", "a2", "b0", "b1", "b2")
+
+
+def test_a_clock_that_goes_back_moves_no_receipt_back(log: Path) -> None:
+    clock = iter([RECEIVED + 5, RECEIVED, RECEIVED + 3, RECEIVED + 9, RECEIVED + 9])
+    intake = FolderIntake(log, lambda: next(clock, RECEIVED))
+    for n in range(4):
+        intake.take([message(str(n))]).result(PATIENCE)
+    intake.close()
+
+    received = [at for at, _ in receipts(log)]
+    assert received == sorted(received)
+    assert received[0] == RECEIVED + 5
+
+
+def test_a_file_that_is_large_is_left_to_its_readers(log: Path) -> None:
+    intake = FolderIntake(log, lambda: RECEIVED, rotate_at=200)
+    for n in range(10):
+        intake.take([message(f"{n:050d}")]).result(PATIENCE)
+    intake.close()
+
+    assert len(files(log)) == 5
+    assert sorted(logged(log)) == values(*(f"{n:050d}" for n in range(10)))
+
+
+def test_a_file_that_somebody_deleted_is_not_written_to_any_more(log: Path, intake: FolderIntake) -> None:
+    intake.take([message("before")]).result(PATIENCE)
+    for file in log.iterdir():
+        file.unlink()
+    intake.take([message("after")]).result(PATIENCE)
+    assert logged(log) == values("after")
+
+
+def test_a_folder_that_is_no_folder_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("a file")
+    intake = FolderIntake(tmp_path / "log", lambda: RECEIVED)
+    with pytest.raises(StoreUnavailable, match=r"log' does not take lines \(.*\): free space"):
+        intake.take([message()]).result(PATIENCE)
+    (tmp_path / "log").unlink()
+    intake.take([message()]).result(PATIENCE)
+    intake.close()
+    assert logged(tmp_path / "log") == values("x")
+
+
+def test_many_that_wait_share_one_fsync(log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, synced = threading.Event(), []
+    fdatasync = os.fdatasync
+
+    def slow(fd: int) -> None:
+        synced.append(fd)
+        assert go_on.wait(PATIENCE)
+        fdatasync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    taken = [intake.take([message("first")])]
+    for _ in range(PATIENCE * 1000):
+        if synced:
+            break
+        time.sleep(0.001)
+    taken += [intake.take([message(str(n))]) for n in range(100)]
+    assert not any(one.done() for one in taken)  # not before the disk has it
+    go_on.set()
+    for one in taken:
+        one.result(PATIENCE)
+    assert len(synced) == 2
+
+
+# --- a disk that fails ---
+
+
+class Disk:
+    """Writes `room` more bytes, then has no space left; or fails when it is to make sure."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room: int | None = None
+        self.sync = True
+        write, fdatasync = os.write, os.fdatasync
+
+        def bounded(fd: int, data: bytes) -> int:
+            if self.room is None:
+                return write(fd, data)
+            if not self.room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = write(fd, data[: self.room])
+            self.room -= written
+            return written
+
+        def sure(fd: int) -> None:
+            if not self.sync:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            fdatasync(fd)
+
+        monkeypatch.setattr(os, "write", bounded)
+        monkeypatch.setattr(os, "fdatasync", sure)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@pytest.mark.parametrize("room", [0, 1, 10, 54, 55, 56, 80, 109, 110, 120])
+def test_a_disk_that_is_full_leaves_whole_lines_and_takes_more_when_there_is_room(
+    log: Path, intake: FolderIntake, disk: Disk, room: int
+) -> None:
+    intake.take([message("0")]).result(PATIENCE)
+    size = (log / files(log)[0]).stat().st_size
+    disk.room = room
+    with pytest.raises(StoreUnavailable, match="No space left on device"):
+        intake.take([message("1"), message("2"), message("3")]).result(PATIENCE)
+    assert logged(log) == values(*map(str, range(1 + room // size)))  # each is whole: `logged` says so
+
+    disk.room = None
+    intake.take([message("4")]).result(PATIENCE)
+    assert logged(log)[-1:] == values("4")
+    assert len(files(log)) == 1
+
+
+def test_what_a_reader_has_seen_is_never_taken_back(log: Path, intake: FolderIntake, disk: Disk) -> None:
+    """Else a position would stand in the middle of other lines, and what lies before it would be lost."""
+    tail = Tail(log, {}, print)
+    intake.take([message("0")]).result(PATIENCE)
+    disk.room = 130  # two lines and a part of the third
+    with pytest.raises(StoreUnavailable):
+        intake.take([message("1"), message("2"), message("3")]).result(PATIENCE)
+    seen = [record.raw for batch in tail.batches() for record in batch.records]
+    disk.room = None
+    intake.take([message("longer than the others"), message("5")]).result(PATIENCE)
+    seen += [record.raw for batch in tail.batches() for record in batch.records]
+
+    assert len(seen) == len(set(seen)) == len(logged(log))
+
+
+def test_half_a_line_that_cannot_be_cut_off_at_once_is_cut_off_later(
+    log: Path, intake: FolderIntake, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_fd: int, _size: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    intake.take([message("0")]).result(PATIENCE)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "ftruncate", fail)
+        disk.room = 70
+        with pytest.raises(StoreUnavailable, match="Input/output error"):
+            intake.take([message("1"), message("2")]).result(PATIENCE)
+    (torn,) = log.iterdir()
+    assert not torn.read_bytes().endswith(b"\n")
+    disk.room = None
+    intake.take([message("3")]).result(PATIENCE)
+
+    assert logged(log) == values("0", "1", "3")
+
+
+def test_after_a_failed_fsync_another_file_is_begun(log: Path, intake: FolderIntake, disk: Disk) -> None:
+    intake.take([message("0")]).result(PATIENCE)
+    disk.sync = False
+    with pytest.raises(StoreUnavailable, match="Input/output error"):
+        intake.take([message("1")]).result(PATIENCE)
+    disk.sync = True
+    intake.take([message("2")]).result(PATIENCE)
+
+    assert len(files(log)) == 2
+    assert logged(log)[-1:] == values("2")
+
+
+def test_a_disk_that_stays_full_leaves_no_litter(log: Path, intake: FolderIntake, disk: Disk) -> None:
+    disk.room = 0
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            intake.take([message()]).result(PATIENCE)
+    assert len(files(log)) == 1
+    intake.close()
+    assert files(log) == []
+
+
+# --- processes that are killed ---
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from assess_core.ports import Message
+from assess_core.adapters.files.intake import FolderIntake
+intake = FolderIntake(Path(sys.argv[1]), lambda: time.time_ns() // 1_000_000)
+for n in range(100_000):
+    intake.take([Message("u", b'{"text":"%d"}' % n)]).result()
+    print(n, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(log: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(log)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        for _ in range(50):
+            last = writer.stdout.readline()
+        writer.send_signal(signal.SIGKILL)
+        acknowledged = [last, *writer.stdout]
+
+    FolderIntake(log, lambda: RECEIVED).close()
+    assert logged(log)[: int(acknowledged[-1]) + 1] == values(*map(str, range(int(acknowledged[-1]) + 1)))
+
+
+@pytest.mark.parametrize("half", [b"{", b'{"receivedAt": 1, "value": {"text":"' + b"x" * 200_000, b"\0" * 70_000])
+def test_half_a_line_of_a_process_that_was_killed_is_cut_off(log: Path, half: bytes) -> None:
+    log.mkdir(parents=True)
+    whole = b'{"receivedAt": 1, "value": {"text":"0"}}\n'
+    for name, text in (("api-1-1-0.jsonl", whole + half), ("api-1-2-0.jsonl", half), ("other.jsonl", whole + half)):
+        (log / name).write_bytes(text)
+
+    FolderIntake(log, lambda: RECEIVED).close()
+
+    assert (log / "api-1-1-0.jsonl").read_bytes() == whole
+    assert (log / "api-1-2-0.jsonl").read_bytes() == b""
+    assert (log / "other.jsonl").read_bytes() == whole + half  # somebody else's
+
+
+def test_the_line_that_a_process_is_writing_is_not_cut_off(log: Path, intake: FolderIntake) -> None:
+    intake.take([message("0")]).result(PATIENCE)
+    (file,) = log.iterdir()
+    with file.open("ab") as writing:
+        writing.write(b'{"receivedAt": 1, "va')
+    FolderIntake(log, lambda: RECEIVED).close()
+    assert file.read_bytes().endswith(b'"va')
+
+
+def test_the_end_of_lines_is_found_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_intake, "_CHUNK", 4)
+    for text in (b"", b"\n", b"a", b"abcdefgh", b"a\nbcdefgh", b"abc\nd", b"abcd\n", b"abcde\nfghi\n"):
+        (tmp_path / "api-1-1-0.jsonl").write_bytes(text)
+        FolderIntake(tmp_path, lambda: RECEIVED).close()
+        assert (tmp_path / "api-1-1-0.jsonl").read_bytes() == text[: text.rfind(b"\n") + 1]

@@ -1,0 +1,47 @@
+"""A group's coordinator that goes away while it is asked: on a new broker, or when the broker that was it is gone."""
+
+import multiprocessing
+import time
+from pathlib import Path
+
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
+
+from assess_core.adapters.kafka.client import translated
+from assess_core.adapters.kafka.log import KafkaLog
+from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.errors import StoreUnavailable
+from tests.kafka_topics import PATIENCE
+from tests.servers import instance
+
+_ANSWERED = 20
+
+
+def ask_while_the_coordinator_goes(url: str) -> None:
+    """In a process of its own: librdkafka used to end it."""
+    log = KafkaLog(url)
+    log.lag()
+    admin = AdminClient({"bootstrap.servers": KafkaUrl.parse(url).brokers})
+    for _ in range(3):
+        # the groups' positions are kept in this topic: without it the broker is no group's coordinator
+        admin.delete_topics(["__consumer_offsets"])["__consumer_offsets"].result(PATIENCE)
+        for _ in range(_ANSWERED):
+            assert all(each.committed is None for each in log.lag())
+            time.sleep(0.01)
+
+
+def test_a_broker_that_is_not_the_coordinator_any_more_is_asked_again(tmp_path: Path) -> None:
+    with instance(tmp_path / "servers", "kafka") as own:
+        asking = multiprocessing.get_context("spawn").Process(
+            target=ask_while_the_coordinator_goes, args=(own.env["ASSESS_LOG"],)
+        )
+        asking.start()
+        asking.join()
+    assert asking.exitcode == 0, "it ended by a signal" if (asking.exitcode or 0) < 0 else "it raised"
+
+
+def test_whoever_waited_for_a_coordinator_in_vain_is_told_to_try_again() -> None:
+    said = translated(KafkaError(KafkaError.NOT_COORDINATOR), KafkaUrl.parse("kafka://b1:9092/assess?group=g"))
+
+    assert isinstance(said, StoreUnavailable)
+    assert str(said) == "Kafka at b1:9092 has no coordinator of the group yet; try again in some seconds"

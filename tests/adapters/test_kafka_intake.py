@@ -1,0 +1,138 @@
+"""What only Kafka's intake has: keys, headers, topics that do not take a record, a broker that stops answering."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from assess_core.adapters.kafka.intake import KafkaIntake
+from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.errors import BadRequest, BadSettings, StoreUnavailable
+from assess_core.ports.log import Message
+from tests.kafka_topics import create_topic, records
+from tests.servers import Instance, instance
+
+PATIENCE = 60
+
+
+def intake_of(brokers: str, topic: str) -> KafkaIntake:
+    return KafkaIntake(KafkaUrl.parse(f"kafka://{brokers}/{topic}?group=g"))
+
+
+@pytest.fixture
+def topic(kafka_brokers: str) -> str:
+    name = f"intake-{uuid4()}"
+    create_topic(kafka_brokers, name)
+    return name
+
+
+@pytest.fixture
+def intake(kafka_brokers: str, topic: str) -> Iterator[KafkaIntake]:
+    found = intake_of(kafka_brokers, topic)
+    yield found
+    found.close()
+
+
+def test_records_are_keyed_by_learner_and_say_where_they_come_from(
+    intake: KafkaIntake, kafka_brokers: str, topic: str
+) -> None:
+    before = time.time_ns() // 1_000_000
+    users = [f"u{n % 10}é" for n in range(40)]
+    intake.take([Message(user, b'{ "n": 1.0 }', "request-1") for user in users]).result(PATIENCE)
+
+    found = records(kafka_brokers, topic)
+    assert sorted(record.key or b"" for record in found) == sorted(user.encode() for user in users)
+    assert len({(record.partition, record.key) for record in found}) == 10  # each learner has one partition
+    assert len({record.partition for record in found}) > 1
+    for record in found:
+        assert record.value == b'{ "n": 1.0 }'
+        received = record.headers.pop("received_at")
+        assert before <= int(received) <= before + 60_000
+        assert record.headers == {"schema_version": b"1", "request_id": b"request-1"}
+
+
+def test_the_largest_body_is_taken_where_the_topic_takes_it(kafka_brokers: str) -> None:
+    topic = f"intake-{uuid4()}"
+    create_topic(kafka_brokers, topic, max_message_bytes=str(2 * 1024 * 1024))
+    intake = intake_of(kafka_brokers, topic)
+    intake.take([Message("u1", b"x" * 1024 * 1024)]).result(PATIENCE)
+    intake.close()
+    assert [len(record.value) for record in records(kafka_brokers, topic)] == [1024 * 1024]
+
+
+def test_what_the_topic_never_takes_is_the_clients_fault(kafka_brokers: str) -> None:
+    topic = f"intake-{uuid4()}"
+    create_topic(kafka_brokers, topic, max_message_bytes="1000")
+    intake = intake_of(kafka_brokers, topic)
+    with pytest.raises(BadRequest, match="larger than the topic takes"):
+        intake.take([Message("u1", b"x" * 2000)]).result(PATIENCE)
+    with pytest.raises(BadRequest, match="larger than the topic takes"):
+        intake.take([Message("u1", b"x" * 3 * 1024 * 1024)]).result(PATIENCE)
+    intake.take([Message("u1", b"small")]).result(PATIENCE)
+    intake.close()
+    assert [record.value for record in records(kafka_brokers, topic)] == [b"small"]
+
+
+def test_a_topic_that_is_not_there_is_named_soon(kafka_brokers: str) -> None:
+    topic = f"intake-{uuid4()}"
+    intake = intake_of(kafka_brokers, topic)
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="has no such topic"):
+        intake.take([Message("u1", b"{}")]).result(PATIENCE)
+    assert time.monotonic() - started < 15
+    create_topic(kafka_brokers, topic)
+    for _ in range(10):
+        try:
+            intake.take([Message("u1", b"{}")]).result(PATIENCE)
+            break
+        except StoreUnavailable:
+            time.sleep(1)
+    intake.close()
+    assert [record.value for record in records(kafka_brokers, topic)] == [b"{}"]
+
+
+def test_options_that_do_not_fit_are_refused(kafka_brokers: str) -> None:
+    url = KafkaUrl.parse(f"kafka://{kafka_brokers}/t?group=g&ssl.nonsense=1")
+    with pytest.raises(BadSettings):
+        KafkaIntake(url)
+
+
+def test_without_a_broker_it_is_unavailable_soon() -> None:
+    intake = intake_of("127.0.0.1:1", "t")
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
+        intake.take([Message("u1", b"{}")]).result(PATIENCE)
+    assert time.monotonic() - started < 15
+    intake.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Instance]:
+    with instance(tmp_path / "servers", "kafka") as found:
+        yield found
+
+
+def test_a_broker_that_stops_answering_is_unavailable_soon_and_what_it_had_is_kept(own: Instance) -> None:
+    brokers = own.env["ASSESS_LOG"].split("/")[2]
+    topic = f"intake-{uuid4()}"
+    create_topic(brokers, topic)
+    intake = intake_of(brokers, topic)
+    intake.take([Message("u1", b"before")]).result(PATIENCE)
+
+    own.pause("kafka")
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        intake.take([Message("u1", b"while")]).result(PATIENCE)
+    assert time.monotonic() - started < 15
+    own.resume("kafka")
+    intake.take([Message("u1", b"after")]).result(PATIENCE)
+
+    # acks=all on one broker: what was acknowledged is with the kernel, and a killed broker finds it again
+    own.kill("kafka")
+    own.up()
+    found = [record.value for record in records(brokers, topic)]
+    assert [value for value in found if value != b"while"] == [b"before", b"after"]
+    intake.take([Message("u1", b"again")]).result(PATIENCE)
+    intake.close()

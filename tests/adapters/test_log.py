@@ -1,0 +1,181 @@
+"""What every log owes the stream: a folder of files, and a Kafka topic."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import pytest
+
+from assess_core.adapters.files.log import FolderLog
+from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
+from assess_core.adapters.memory import MemoryHot
+from assess_core.ports.log import Feed, Log, LogBatch
+
+PATIENCE = 30.0  # seconds; a group's first member waits one
+
+
+class Way(NamedTuple):
+    """An empty log, and a way to put lines into it."""
+
+    log: Log
+    append: Callable[[Iterable[bytes]], None]
+    knows_receipts: bool
+
+
+@pytest.fixture(params=["folder", "kafka"])
+def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
+    """A log of every kind that there is."""
+    if request.param == "folder":
+        (tmp_path / "log").mkdir()
+
+        def append(lines: Iterable[bytes]) -> None:
+            with (tmp_path / "log" / "events.jsonl").open("ab") as file:
+                file.writelines(line + b"\n" for line in lines)
+
+        return Way(FolderLog(tmp_path / "log", MemoryHot()), append, knows_receipts=False)
+    from assess_core.adapters.kafka.log import KafkaLog
+    from tests.kafka_topics import create_topic, produce
+
+    brokers, topic = request.getfixturevalue("kafka_brokers"), f"log-{uuid4()}"
+    create_topic(brokers, topic)
+    create_topic(brokers, f"{topic}.failed", partitions=1)
+    log = KafkaLog(f"kafka://{brokers}/{topic}?group={topic}")
+    return Way(log, lambda lines: produce(brokers, topic, lines), knows_receipts=True)
+
+
+@pytest.fixture
+def feeds(way: Way) -> Iterator[Callable[[], Feed]]:
+    """Opens feeds, which are closed at the end."""
+    opened: list[Feed] = []
+
+    def feed() -> Feed:
+        opened.append(way.log.feed(print))
+        return opened[-1]
+
+    yield feed
+    for each in opened:
+        each.close()
+
+
+def lines(count: int, prefix: str = "") -> list[bytes]:
+    return [f"{prefix}{number:06}".encode() for number in range(count)]
+
+
+def take(feed: Feed, records: int, *, done: bool = True) -> list[LogBatch]:
+    """Batches until so many records came."""
+    taken: list[LogBatch] = []
+    until = time.monotonic() + PATIENCE
+    while sum(len(batch.records) for batch in taken) < records:
+        assert time.monotonic() < until, f"only {taken} came"
+        for batch in feed.batches():
+            taken.append(batch)
+            if done:
+                feed.done(batch, [])
+    return taken
+
+
+def values(batches: Iterable[LogBatch]) -> list[bytes]:
+    return [record.raw for batch in batches for record in batch.records]
+
+
+def test_what_is_appended_is_given_once_and_in_the_order_of_its_partition(way: Way, feeds: Callable[[], Feed]) -> None:
+    way.append(lines(2500))
+    feed = feeds()
+    taken = take(feed, 2500)
+    assert sorted(values(taken)) == lines(2500)
+    partitions: dict[int, list[bytes]] = {}
+    for batch in taken:
+        for record in batch.records:
+            partitions.setdefault(record.partition, []).append(record.raw)
+    assert all(part == sorted(part) for part in partitions.values())
+    assert [*feed.batches()] == []
+
+
+def test_batches_are_bounded_by_records_and_by_bytes(way: Way, feeds: Callable[[], Feed]) -> None:
+    large = b"x" * (BATCH_BYTES // 20)
+    way.append([*lines(BATCH_RECORDS + 1), *[large] * 30])
+    taken = take(feeds(), BATCH_RECORDS + 31)
+    assert max(len(batch.records) for batch in taken) <= BATCH_RECORDS
+    assert max(sum(len(record.raw) for record in batch.records) for batch in taken) < 2 * BATCH_BYTES
+    assert len(taken) > 2
+
+
+def test_what_comes_later_is_given_to_a_feed_that_follows(way: Way, feeds: Callable[[], Feed]) -> None:
+    feed = feeds()
+    assert [*feed.batches()] == []
+    way.append(lines(10, "a"))
+    assert sorted(values(take(feed, 10))) == lines(10, "a")
+    way.append(lines(10, "b"))
+    assert sorted(values(take(feed, 10))) == lines(10, "b")
+
+
+def test_a_batch_that_is_not_done_is_given_again_to_the_next(way: Way, feeds: Callable[[], Feed]) -> None:
+    way.append(lines(BATCH_RECORDS + 500))
+    first = feeds()
+    batch, *more = take(first, BATCH_RECORDS + 500, done=False)
+    first.done(batch, [])
+    first.close()
+    assert more
+    rest = take(feeds(), BATCH_RECORDS + 500 - len(batch.records))
+    assert sorted(values(rest)) == sorted(values(more))
+
+
+def test_what_is_done_stays_done(way: Way, feeds: Callable[[], Feed]) -> None:
+    way.append(lines(100))
+    first = feeds()
+    take(first, 100)
+    first.close()
+    way.append(lines(1, "later"))
+    assert values(take(feeds(), 1)) == lines(1, "later")
+
+
+def test_nothing_is_given_twice_because_a_batch_waited(way: Way, feeds: Callable[[], Feed]) -> None:
+    way.append(lines(BATCH_RECORDS + 700))
+    feed = feeds()
+    taken: list[LogBatch] = []
+    while sum(len(batch.records) for batch in taken) < BATCH_RECORDS + 700:
+        for batch in feed.batches():
+            for _ in range(20):
+                feed.heartbeat()
+                time.sleep(0.01)
+            feed.done(batch, [])
+            taken.append(batch)
+    assert sorted(values(taken)) == lines(BATCH_RECORDS + 700)
+
+
+def test_an_empty_log_has_nothing_unread(way: Way) -> None:
+    assert way.log.unread() is None
+
+
+def test_what_is_not_done_is_unread_and_since_when(way: Way, feeds: Callable[[], Feed]) -> None:
+    before = time.time_ns() // 1_000_000
+    way.append(lines(100))
+    after = time.time_ns() // 1_000_000
+    unread = way.log.unread()
+    assert unread is not None
+    if way.knows_receipts:
+        assert unread.since is not None
+        assert before <= unread.since <= after
+        assert "100 records in all" in unread.what
+    else:
+        assert unread.since is None
+    feed = feeds()
+    batches = take(feed, 100, done=False)
+    assert way.log.unread() == unread
+    for batch in batches:
+        feed.done(batch, [])
+    assert way.log.unread() is None
+
+
+def test_unread_is_what_came_after_what_was_done(way: Way, feeds: Callable[[], Feed]) -> None:
+    way.append(lines(40))
+    take(feeds(), 40)
+    time.sleep(0.01)
+    between = time.time_ns() // 1_000_000
+    way.append(lines(3))
+    unread = way.log.unread()
+    assert unread is not None
+    assert unread.since is None or unread.since >= between
+    assert way.knows_receipts == ("3 records in all" in unread.what)

@@ -1,0 +1,256 @@
+"""What happens on the way to S3: refusals, servers that are busy or away, answers that are lost."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Timer
+from typing import Final
+
+import pytest
+
+from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.errors import AssessError, BadSettings, StoreUnavailable
+from assess_core.ports.findings import Level
+from assess_core.ports.reports import WeeklyActivity
+from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.wiring import open_stores, open_weekly
+from tests.factories import RECEIVED, WEEK, version
+from tests.lakes import copies_of, five_versions, held, keep, put
+from tests.loop import NOW, put_away
+from tests.places import in_s3
+from tests.s3_way import Fault, Way, way_to
+from tests.servers import S3, instance
+
+W5: Final = ArchiveSlice.parse("b1|2024-W05")
+BUSY: Final = Fault(503, "SlowDown")
+
+
+@pytest.fixture
+def way(s3: S3) -> Iterator[Way]:
+    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
+        yield way
+
+
+@pytest.fixture
+def settings(s3: S3, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An embedded hot store, and a lake and reports at the end of the way; who fails is tried twice."""
+    url = in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint, AWS_MAX_ATTEMPTS="2")
+    return Settings.from_env({"ASSESS_LAKE": f"{url}/lake", "ASSESS_EXHAUSTS": f"{url}/exhausts"}, str(tmp_path))
+
+
+@pytest.fixture
+def stores(settings: Settings) -> Stores:
+    """Five versions, archived."""
+    stores = open_stores(settings)
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    return stores
+
+
+USES: Final[dict[str, Callable[[Stores, Settings], object]]] = {
+    "pin": lambda stores, _: stores.lake.pin(),
+    "manifest": lambda stores, _: stores.lake.manifest(),
+    "archive": lambda stores, _: archive([W5], stores, NOW),
+    "verify": lambda stores, _: verify([W5], stores, NOW),
+    "clear": lambda stores, _: clear([W5], stores, NOW),
+    "report": lambda stores, _: write_exhaust(stores, "b1", Report.SCORE),
+    "weekly": lambda _, settings: open_weekly(settings).rows(),
+    "weekly, written": lambda _, settings: open_weekly(settings).replace(
+        [W5.week], [WeeklyActivity(W5, attempts=1, learners=1, mean_score=1.0)]
+    ),
+    "doctor, lake": lambda stores, _: list(stores.lake.examine()),
+    "doctor, reports": lambda stores, _: list(stores.exhausts.examine()),
+}
+
+every_use = pytest.mark.parametrize("use", USES)
+
+
+# --- busy ---
+
+
+@every_use
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+    use: str, stores: Stores, settings: Settings, way: Way
+) -> None:
+    way.spoil(BUSY, ".*", "", times=1)
+
+    USES[use](stores, settings)
+
+
+@every_use
+def test_a_server_that_stays_busy_is_unavailable(use: str, stores: Stores, settings: Settings, way: Way) -> None:
+    way.spoil(BUSY, ".*", "")
+
+    with pytest.raises(StoreUnavailable, match=r"did not answer \(503( SlowDown)?\); run it again later") as refused:
+        USES[use](stores, settings)
+
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(refused.value)
+    way.resolve()
+    USES[use](stores, settings)
+
+
+@pytest.mark.parametrize("use", ["verify", "clear", "report"])
+def test_files_that_cannot_be_had_are_not_called_damaged(
+    use: str, stores: Stores, settings: Settings, way: Way
+) -> None:
+    verify([W5], stores, NOW)
+    way.spoil(BUSY, ".*", r"\.parquet")
+
+    with pytest.raises(StoreUnavailable):
+        USES[use](stores, settings)
+
+
+# --- two at once ---
+
+
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_commit_that_s3_refuses_is_decided_again(status: int, settings: Settings, way: Way) -> None:
+    stores = open_stores(settings)
+    keep(stores.hot, rows := five_versions())
+    put(stores.lake, [version(batch_id="b2")])
+    way.spoil(Fault(status, "PreconditionFailed"), "PUT", r"/attempts/_delta_log/\d+\.json", times=1)
+
+    archive([W5], stores, NOW)
+
+    assert held(stores.lake) == copies_of([version(batch_id="b2"), *rows])
+    assert verify([W5], stores, NOW)[W5].problem is None
+
+
+@pytest.mark.parametrize("table", ["attempts", "archive_manifest"])
+@pytest.mark.parametrize("fault", [Fault(503, "SlowDown", is_taken=True), Fault(500, "InternalError", is_taken=True)])
+def test_a_commit_of_which_nobody_heard_is_not_written_twice(
+    table: str, fault: Fault, settings: Settings, way: Way
+) -> None:
+    stores = open_stores(settings)
+    keep(stores.hot, rows := five_versions())
+    way.spoil(fault, "PUT", rf"/{table}/_delta_log/\d+1\.json", times=1)
+
+    archive([W5], stores, NOW)
+
+    assert held(stores.lake) == copies_of(rows)
+    assert verify([W5], stores, NOW)[W5].problem is None
+
+
+# --- refused ---
+
+
+@every_use
+def test_a_server_that_refuses_us_is_a_matter_of_settings(
+    use: str, stores: Stores, settings: Settings, way: Way
+) -> None:
+    way.spoil(Fault(403, "InvalidAccessKeyId"), ".*", "")
+
+    with pytest.raises(BadSettings, match=r"^ASSESS_(LAKE|EXHAUSTS): the bucket .* refused us \(403") as refused:
+        USES[use](stores, settings)
+
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(refused.value)
+
+
+def test_a_secret_that_is_wrong_is_not_said(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong/secret+key")
+
+    for use in USES:
+        with pytest.raises(AssessError) as refused:
+            USES[use](open_stores(settings), settings)
+        assert "wrong/secret+key" not in str(refused.value), use
+        assert "SignatureDoesNotMatch" in str(refused.value) or "403" in str(refused.value), use
+
+
+@pytest.mark.parametrize("use", ["pin", "archive", "weekly", "doctor, lake"])
+def test_a_bucket_that_is_not_there_is_named(
+    use: str, settings: Settings, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = settings._replace(lake="s3://no-such-bucket/lake")
+    stores = open_stores(nowhere)
+    keep(stores.hot, five_versions())
+
+    with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: the bucket no-such-bucket .*does not exist; make it"):
+        USES[use](stores, nowhere)
+
+
+# --- away ---
+
+
+def test_a_store_that_is_killed_is_unavailable_and_all_goes_on_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with instance(tmp_path / "servers", "s3") as own:
+        for name, value in {**own.env, "AWS_MAX_ATTEMPTS": "2"}.items():
+            monkeypatch.setenv(name, value)
+        settings = Settings.from_env(own.env | {"ASSESS_HOT_STORE": "", "ASSESS_LOG": ""}, str(tmp_path / "home"))
+        stores = open_stores(settings)
+        keep(stores.hot, five_versions())
+        archive([W5], stores, NOW)
+        expected = write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "before.csv")
+
+        own.kill("s3")
+        for use in USES:
+            with pytest.raises(StoreUnavailable, match="did not answer"):
+                USES[use](stores, settings)
+        own.up()
+
+        assert put_away(stores) == 5
+        after = write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "after.csv")
+        assert Path(after.path).read_bytes() == Path(expected.path).read_bytes()
+
+        own.pause("s3")
+        wakes = Timer(3, own.resume, ["s3"])
+        wakes.start()
+        assert verify([W5], stores, NOW)[W5].problem is None  # it waited
+        wakes.join()
+
+
+# --- how often S3 is asked ---
+
+
+def test_a_file_is_asked_for_once_and_no_prefix_is_listed_but_the_log(settings: Settings, way: Way) -> None:
+    stores = open_stores(settings)
+    weeks = [version(user_id=f"u{n}", received=RECEIVED + n * WEEK) for n in range(4)]
+    keep(stores.hot, weeks)
+    put_away(stores)
+    way.asked.clear()
+
+    write_exhaust(stores, "b1", Report.RESPONSE)
+
+    assert way.count("HEAD", r"\.parquet") == 4
+    assert way.count("GET", r"\.parquet") <= 4 * 4
+    listed = [asked.path for asked in way.asked if "list-type" in asked.path]
+    assert all("_delta_log/" in path for path in listed), listed
+
+
+# --- doctor ---
+
+
+def test_a_server_that_takes_a_second_first_write_is_bad(stores: Stores, way: Way) -> None:
+    way.spoil(Fault(200, ""), "PUT", r"\.assess-doctor-")
+
+    findings = list(stores.lake.examine())
+
+    [bad] = [finding for finding in findings if finding.level is Level.BAD]
+    assert "two archivers at once would lose a commit" in bad.message
+    assert bad.action
+    assert way.count("DELETE", r"\.assess-doctor-") == 1
+
+
+def test_a_bucket_in_another_region_is_bad(stores: Stores, way: Way) -> None:
+    way.spoil(Fault(200, "", headers=(("x-amz-bucket-region", "ap-south-2"),)), "HEAD", "")
+
+    [bad] = [finding for finding in stores.lake.examine() if finding.level is Level.BAD]
+
+    assert "the bucket is in ap-south-2" in bad.message
+    assert bad.action == "export AWS_REGION=ap-south-2"
+
+
+def test_a_lake_that_is_well_says_where_it_is_and_what_it_holds(stores: Stores, settings: Settings, way: Way) -> None:
+    findings = list(stores.lake.examine())
+
+    assert {finding.level for finding in findings} == {Level.OK}
+    assert f"{settings.lake} at {way.endpoint} (SeaweedFS" in findings[0].message
+    assert "credentials by env" in findings[0].message
+    assert "5 rows in 1 files" in findings[-1].message
+    assert isinstance(stores.lake, DeltaLake)
+    assert stores.lake.pin().files([IsoWeek(2024, 5)])[0].rows == 5

@@ -1,0 +1,342 @@
+"""The union of both tiers: by key and version, hot first, whatever happens meanwhile."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+from assess_core.adapters.duckdb.union import DuckUnion, open_union
+from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.memory import MemoryHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import ReportFailed, StoreUnavailable
+from assess_core.ports.lake import Lake
+from tests.factories import ATTEMPTED, WEEK, answer, version
+from tests.lakes import NASTY, keep, move, put
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return DeltaLake(Folder(tmp_path / "lake"))
+
+
+def newest(union: DuckUnion) -> list[tuple[object, ...]]:
+    """Attempt, clock, receipt and number of versions of each attempt."""
+    sql = """SELECT attempt_id, epoch_ms(last_attempted_on) AS at, epoch_ms(updated_on) AS received, versions
+        FROM newest ORDER BY ALL"""
+    return [tuple(row.values()) for row in union.rows(sql)]
+
+
+def hashes(union: DuckUnion, view: str) -> list[object]:
+    return [row["content_hash"] for row in union.rows(f"SELECT content_hash FROM {view} ORDER BY ALL")]
+
+
+# --- which copy and which version ---
+
+
+@pytest.mark.parametrize("older_tier", ["hot", "lake"])
+def test_the_newer_version_counts_whichever_tier_has_it(older_tier: str, lake: Lake) -> None:
+    hot = MemoryHot()
+    older, newer = version(attempted=ATTEMPTED), version(attempted=ATTEMPTED + 1)
+    keep(hot, [older if older_tier == "hot" else newer])
+    put(lake, [newer if older_tier == "hot" else older])
+
+    with open_union(hot, lake) as union:
+        assert newest(union) == [("t1", ATTEMPTED + 1, newer.received_at, 2)]
+
+
+def test_a_newer_clock_counts_even_when_it_was_received_earlier(lake: Lake) -> None:
+    hot = MemoryHot()
+    late = version(attempted=ATTEMPTED, received=ATTEMPTED + 2 * WEEK)
+    newer = version(attempted=ATTEMPTED + 1, received=ATTEMPTED + WEEK)
+    keep(hot, [late])
+    put(lake, [newer])
+
+    with open_union(hot, lake) as union:
+        assert newest(union) == [("t1", ATTEMPTED + 1, newer.received_at, 2)]
+
+
+@pytest.mark.parametrize("early_tier", ["hot", "lake"])
+def test_of_two_receipts_of_one_version_the_earlier_counts(early_tier: str, lake: Lake) -> None:
+    hot = MemoryHot()
+    early, late = version(), version(received=ATTEMPTED + 2 * WEEK)
+    keep(hot, [early if early_tier == "hot" else late])
+    put(lake, [late if early_tier == "hot" else early])
+
+    with open_union(hot, lake) as union:
+        assert newest(union) == [("t1", ATTEMPTED, early.received_at, 1)]
+        assert [row["week"] for row in union.rows("SELECT week FROM versions")] == [early.slice.week.week]
+
+
+def test_at_equal_clocks_a_version_with_answers_is_newer_whatever_the_hashes(lake: Lake) -> None:
+    hot = MemoryHot()
+    attempts = [f"t{number}" for number in range(8)]  # in some of them the empty version has the higher hash
+    keep(hot, [version(attempt_id=attempt, answers=[]) for attempt in attempts])
+    put(lake, [version(attempt_id=attempt) for attempt in attempts])
+
+    with open_union(hot, lake) as union:
+        assert [row["tier"] for row in union.rows("SELECT tier FROM newest")] == ["lake"] * 8
+
+
+def test_at_equal_clocks_with_answers_the_higher_hash_is_newer(lake: Lake) -> None:
+    hot = MemoryHot()
+    rows = [version(answers=[answer(score=score)]) for score in (0.0, 0.5, 1.0)]
+    keep(hot, rows[:1])
+    put(lake, rows[1:])
+
+    with open_union(hot, lake) as union:
+        assert hashes(union, "newest") == [max(row.version.content_hash for row in rows)]
+        assert newest(union) == [("t1", ATTEMPTED, rows[0].received_at, 3)]
+
+
+def test_a_row_in_both_tiers_and_twice_in_the_lake_is_one_version(lake: Lake) -> None:
+    hot, row = MemoryHot(), version()
+    keep(hot, [row])
+    put(lake, [row])
+    put(lake, [row])
+
+    with open_union(hot, lake) as union:
+        assert [len(hashes(union, view)) for view in ("copies", "versions", "newest")] == [3, 1, 1]
+        assert newest(union) == [("t1", ATTEMPTED, row.received_at, 1)]
+
+
+def test_the_views_have_the_lakes_columns_and_the_tier(lake: Lake) -> None:
+    hot = MemoryHot()
+    keep(hot, [version(attempt_id="t1")])
+    put(lake, [version(attempt_id="t2")])
+
+    with open_union(hot, lake) as union:
+        shapes = {
+            view: [row["column_name"] for row in union.rows(f"DESCRIBE {view}")]
+            for view in ("copies", "versions", "newest")
+        }
+        tiers = [row["tier"] for row in union.rows("SELECT tier FROM newest ORDER BY attempt_id")]
+
+    columns = [*LAKE_SCHEMA.names, "tier"]
+    assert shapes == {"copies": columns, "versions": columns, "newest": [*columns, "versions"]}
+    assert tiers == ["hot", "lake"]
+
+
+def test_a_row_reads_the_same_from_either_tier(lake: Lake) -> None:
+    row = version(answers=[answer("q1", assess_ts=None), answer("q2\0", score=-0.1)], user_id="u\0'\n")
+    hot, no_rows = MemoryHot(), MemoryHot()
+    keep(hot, [row])
+    put(lake, [row])
+    sql = "SELECT * EXCLUDE (tier) FROM newest"
+
+    with open_union(hot, lake, weeks=[]) as nothing, open_union(no_rows, lake) as cold:
+        assert list(nothing.rows(sql)) == []
+        (from_lake,) = cold.rows(sql)
+    with open_union(hot, DeltaLake(Folder(Path("none")))) as warm:
+        (from_hot,) = warm.rows(sql)
+
+    assert from_hot == from_lake
+
+
+# --- what is read, and what is not ---
+
+
+@pytest.mark.parametrize("batch_id", NASTY, ids=ascii)
+def test_a_batch_with_any_id_is_read_alone(batch_id: str, lake: Lake) -> None:
+    hot = MemoryHot()
+    keep(hot, [version(batch_id=batch_id, attempt_id="t1"), version(batch_id="b1", attempt_id="t2")])
+    put(lake, [version(batch_id=batch_id, attempt_id="t3"), version(batch_id="b1", attempt_id="t4")])
+
+    with open_union(hot, lake, batch_id=batch_id) as union:
+        rows = list(union.rows("SELECT batch_id, attempt_id FROM newest ORDER BY attempt_id"))
+
+    assert rows == [{"batch_id": batch_id, "attempt_id": "t1"}, {"batch_id": batch_id, "attempt_id": "t3"}]
+
+
+def test_files_of_other_weeks_are_not_touched(lake: Lake) -> None:
+    hot = MemoryHot()
+    mine, other = version(attempt_id="t1"), version(attempt_id="t2", attempted=ATTEMPTED + WEEK)
+    put(lake, [mine, other])
+    keep(hot, [version(attempt_id="t3", attempted=ATTEMPTED + WEEK)])
+    for file in lake.pin().files([other.slice.week]):
+        Path(file.url).unlink()
+
+    with open_union(hot, lake, weeks=[mine.slice.week]) as union:
+        assert [row[0] for row in newest(union)] == ["t1"]
+
+
+def test_without_any_row_the_views_are_empty(lake: Lake) -> None:
+    with open_union(MemoryHot(), lake) as union:
+        assert union.lake_version == -1
+        assert [hashes(union, view) for view in ("copies", "versions", "newest")] == [[], [], []]
+
+
+def test_queries_may_overlap(lake: Lake) -> None:
+    hot = MemoryHot()
+    keep(hot, [version(attempt_id=f"t{number:04}") for number in range(1500)])
+
+    with open_union(hot, lake) as union:
+        first = union.rows("SELECT attempt_id FROM newest ORDER BY attempt_id")
+        head = next(first)
+        list(union.rows("SELECT 'another' AS attempt_id"))
+        rest = list(first)
+
+    assert [row["attempt_id"] for row in (head, *rest)] == [f"t{number:04}" for number in range(1500)]
+
+
+# --- rule 4: hot first and to its end, then the lake is pinned ---
+
+
+class WatchedHot(MemoryHot):
+    """Calls `on_read` before the list of slices is read, and before each shard and each end of a shard."""
+
+    def __init__(self, on_read: Callable[[], None]) -> None:
+        super().__init__(shards=2)
+        self._on_read = on_read
+
+    def slices(self) -> list[ArchiveSlice]:
+        self._on_read()
+        return super().slices()
+
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        return [self._watched(shard) for shard in super().scan(slice_)]
+
+    def _watched(self, shard: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        self._on_read()
+        yield from shard
+        self._on_read()
+
+
+ROWS = [
+    version(user_id=f"u{number % 3}", attempt_id=f"t{number}", attempted=ATTEMPTED + number % 4 * WEEK)
+    for number in range(12)
+]
+READS = 17  # the list of slices; before and after each of 2 shards of 4 slices, the last of these before the pin
+
+
+@pytest.mark.parametrize("step", range(READS + 1))
+def test_a_reader_misses_nothing_whenever_everything_is_archived_and_cleared(step: int, lake: Lake) -> None:
+    """At one step of the reader all rows move to the lake: before, within or after its read of the hot store."""
+    steps = iter(range(READS + 1))
+
+    def move_at_that_step() -> None:
+        if next(steps) == step:
+            move(hot, lake, ROWS)
+
+    hot = WatchedHot(move_at_that_step)
+    keep(hot, ROWS)
+
+    with open_union(hot, lake) as union:
+        move_at_that_step()
+        assert hashes(union, "newest") == sorted(row.version.content_hash for row in ROWS)
+
+    assert next(steps, None) is None
+
+
+def test_a_reader_misses_nothing_while_a_row_moves_at_every_step(lake: Lake) -> None:
+    left = sorted(ROWS, key=lambda row: row.slice)
+
+    def move_one() -> None:
+        if left:
+            move(hot, lake, [left.pop()])
+
+    hot = WatchedHot(move_one)
+    keep(hot, ROWS)
+
+    with open_union(hot, lake) as union:
+        assert hashes(union, "newest") == sorted(row.version.content_hash for row in ROWS)
+    assert not left
+
+
+def _move_slice_by_slice(home: Path) -> None:
+    hot, lake = SqliteHot(f"sqlite:///{home / 'hot.sqlite'}"), DeltaLake(Folder(home / "lake"))
+    for slice_ in sorted({row.slice for row in ROWS}):
+        move(hot, lake, [row for row in ROWS if row.slice == slice_])
+
+
+def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path: Path) -> None:
+    hot, lake = SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}"), DeltaLake(Folder(tmp_path / "lake"))
+    keep(hot, ROWS)
+    everything = sorted(row.version.content_hash for row in ROWS)
+    mover = multiprocessing.get_context("spawn").Process(target=_move_slice_by_slice, args=(tmp_path,))
+
+    mover.start()
+    seen: list[list[object]] = []
+    while mover.is_alive() or not seen:
+        with open_union(hot, lake) as union:
+            seen.append(hashes(union, "newest"))
+    mover.join()
+
+    assert mover.exitcode == 0
+    assert sum(hot.counts(hot.slices()).values()) == 0
+    assert all(hashes_ == everything for hashes_ in seen)
+
+
+# --- what cannot be read fails by name ---
+
+
+def _gone(path: Path) -> None:
+    path.unlink()
+
+
+def _a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _overwritten(path: Path) -> None:
+    raw = path.read_bytes()
+    path.write_bytes(raw[:4] + b"\xff" * 400 + raw[404:])
+
+
+def _another_table(path: Path) -> None:
+    pq.write_table(pa.table({"batch_id": ["b1"]}), path)
+
+
+@pytest.mark.parametrize("damage", [_gone, _a_folder, _empty, _cut, _overwritten, _another_table])
+def test_a_file_that_cannot_be_read_fails_the_reader_by_name(damage: Callable[[Path], None], lake: Lake) -> None:
+    put(lake, [version(attempt_id="t1")])
+    put(lake, [version(attempt_id="t2")])
+    damaged = Path(lake.pin().files()[1].url)
+    damage(damaged)
+
+    with pytest.raises(ReportFailed, match="restore") as failed, open_union(MemoryHot(), lake) as union:
+        list(union.rows("SELECT * FROM newest"))
+
+    assert damaged.name in str(failed.value)
+
+
+def test_hot_rows_spill_to_a_folder_of_any_name(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "it's [a] *?"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    hot = MemoryHot()
+    keep(hot, [version()])
+
+    with open_union(hot, lake) as union:
+        assert len(hashes(union, "newest")) == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_a_hot_store_that_does_not_answer_fails_the_reader_in_its_own_words(lake: Lake) -> None:
+    def fail() -> None:
+        raise StoreUnavailable("the cluster is away; try again later")
+
+    hot = WatchedHot(fail)
+
+    with pytest.raises(StoreUnavailable, match="the cluster is away"), open_union(hot, lake):
+        pass
+
+
+def test_a_mistake_in_a_query_stays_a_mistake(lake: Lake) -> None:
+    with open_union(MemoryHot(), lake) as union, pytest.raises(Exception, match="no_such_column"):
+        list(union.rows("SELECT no_such_column FROM newest"))

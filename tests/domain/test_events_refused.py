@@ -1,0 +1,249 @@
+"""The wire: what is set aside, and with which reason."""
+
+from typing import Any
+
+import pytest
+
+from assess_core.domain.events import Accepted, FailedEvent, Reason, batch_of
+from assess_core.domain.moments import DAY
+from tests.factories import ATTEMPTED, RECEIVED, accepted, decoded, event, line, text, wire_answer, without
+
+
+def refused(message: object, received: int | None = RECEIVED) -> tuple[Reason, str]:
+    """Why a message is set aside; it must be set aside whole."""
+    result = decoded(message, received=received)
+    assert isinstance(result, FailedEvent), result
+    assert result.raw == (message if isinstance(message, bytes) else text(message))
+    return result.reason, result.message
+
+
+def reason(message: object, received: int | None = RECEIVED) -> Reason:
+    return refused(message, received)[0]
+
+
+def with_answer(**members: object) -> dict[str, object]:
+    """An event with one answer, in which `edata`, `item` or other members are replaced."""
+    sent = wire_answer()
+    edata: dict[str, Any] = sent["edata"]  # type: ignore[assignment]  # as the factory makes it
+    for name, value in members.items():
+        (edata if name in ("resvalues", "score", "duration") else edata["item"])[name] = value
+    return event(answers=[sent])
+
+
+def spliced(place: object, raw: bytes) -> bytes:
+    """A message in whose text `"@"` is replaced by bytes that no encoder writes."""
+    return text(place).replace(b'"@"', raw)
+
+
+# --- what is set aside: shape ---
+
+NOT_JSON = [b"", b"  ", b"nonsense", b"{", b'{"userId":"u1"', b"\xff\xfe", text(event())[:-20], text(event()) * 2]
+
+
+@pytest.mark.parametrize("raw", NOT_JSON)
+def test_what_is_not_json_is_set_aside(raw: bytes) -> None:
+    assert reason(raw) == Reason.NOT_JSON
+
+
+@pytest.mark.parametrize("raw", [b"null", b"1", b"[]", b'"text"', line("text"), line(None), line([event()])])
+def test_json_that_is_not_an_event_is_set_aside(raw: bytes) -> None:
+    assert reason(raw, None) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("member", ["userId", "courseId", "batchId", "contentId", "attemptId"])
+@pytest.mark.parametrize("value", [5, 1.5, True, None, [], {}])
+def test_an_id_that_is_not_text_fails(member: str, value: object) -> None:
+    assert reason({**event(), member: value}) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("member", ["userId", "courseId", "batchId", "contentId"])
+def test_an_id_that_is_missing_or_empty_fails(member: str) -> None:
+    assert refused({**event(), member: ""}) == (Reason.BAD_ID, f"`{member}` is missing or empty")
+    assert refused(without(event(), member)) == (Reason.BAD_ID, f"`{member}` is missing or empty")
+
+
+def test_an_event_with_answers_needs_its_clock() -> None:
+    assert reason(without(event(), "assessmentTs")) == reason(event(attempted=None)) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("value", ["text", 5, True, {}, [5], ["text"], [None], [[]]])
+def test_answers_that_are_not_a_list_of_objects_fail(value: object) -> None:
+    assert reason(event(answers=value)) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("name", ["params", "resvalues"])
+@pytest.mark.parametrize("value", [None, "text", 5, {}, [5], ["text"], [None], [[]]])
+def test_options_and_responses_must_be_lists_of_objects(name: str, value: object) -> None:
+    assert reason(with_answer(**{name: value})) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("path", [("edata",), ("edata", "item"), ("edata", "item", "params"), ("edata", "resvalues")])
+def test_edata_item_params_and_resvalues_must_be_there(path: tuple[str, ...]) -> None:
+    sent = wire_answer()
+    place: Any = sent
+    for name in path[:-1]:
+        place = place[name]
+    del place[path[-1]]
+
+    assert reason(event(answers=[sent])) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("name", ["type", "title", "desc"])
+@pytest.mark.parametrize("value", [5, True, [], {}])
+def test_type_title_and_description_must_be_text(name: str, value: object) -> None:
+    assert reason(with_answer(**{name: value})) == Reason.BAD_SHAPE
+    assert isinstance(decoded(with_answer(**{name: None})), Accepted)
+
+
+def test_one_bad_answer_fails_the_whole_event() -> None:
+    assert reason(event(answers=[wire_answer("q1"), wire_answer("q2", score="many")])) == Reason.BAD_NUMBER
+
+
+# --- what is set aside: numbers ---
+
+
+@pytest.mark.parametrize("name", ["score", "maxscore", "duration"])
+@pytest.mark.parametrize("value", ["", " ", "many", "NaN", "Infinity", "-inf", "0x10", "1_000", "1,5", "١", "1e400"])
+def test_text_that_is_not_a_finite_number_fails(name: str, value: str) -> None:
+    assert reason(with_answer(**{name: value})) == Reason.BAD_NUMBER
+
+
+@pytest.mark.parametrize("name", ["score", "maxscore", "duration"])
+@pytest.mark.parametrize("value", [True, False, [], {}, [1]])
+def test_booleans_lists_and_objects_are_no_numbers(name: str, value: object) -> None:
+    assert reason(with_answer(**{name: value})) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("raw", [b"1e400", b"-1e400", b"9" * 400])
+def test_a_number_outside_floating_point_fails(raw: bytes) -> None:
+    for name in ("score", "maxscore", "duration"):
+        assert reason(spliced(with_answer(**{name: "@"}), raw)) == Reason.BAD_NUMBER
+
+
+@pytest.mark.parametrize("raw", [b"NaN", b"Infinity", b"-Infinity"])
+def test_nan_and_infinity_are_not_json(raw: bytes) -> None:
+    assert reason(spliced(with_answer(score="@"), raw)) == Reason.NOT_JSON
+
+
+@pytest.mark.parametrize("raw", [b"1e400", b"9" * 5000])
+def test_a_number_outside_floating_point_within_an_option_fails(raw: bytes) -> None:
+    assert reason(spliced(with_answer(params=[{"1": {"deep": "@"}}]), raw)) == Reason.BAD_NUMBER
+
+
+def test_a_total_outside_floating_point_fails() -> None:
+    both = [wire_answer("q1", score=1e308), wire_answer("q2", score=1e308)]
+
+    assert reason(event(answers=both)) == Reason.BAD_NUMBER
+    assert accepted(event(answers=both[:1])).version.total_score == 1e308
+
+
+# --- what is set aside: clocks ---
+
+
+@pytest.mark.parametrize("clock", [-1, "-1", 1.5, ATTEMPTED + 0.5, "soon", "", "1e3", "2024-13-01", 10**30, "9" * 30])
+def test_a_clock_that_is_negative_fractional_or_unreadable_fails(clock: object) -> None:
+    assert reason(event(attempted=clock)) == Reason.BAD_CLOCK
+    assert reason(event(answers=[wire_answer(ets=clock)])) == Reason.BAD_CLOCK
+
+
+@pytest.mark.parametrize("clock", [True, [], {}])
+def test_a_clock_of_another_type_fails(clock: object) -> None:
+    assert reason(event(attempted=clock)) == reason(event(answers=[wire_answer(ets=clock)])) == Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [0, 946_684_799_999, 4_102_444_800_000, "1999-12-31T23:59:59Z", "2100-01-01", "9999-12-31", "0001-01-01"],
+)
+def test_an_assessment_ts_outside_2000_to_2100_fails(clock: object) -> None:
+    assert reason(event(attempted=clock), None) == Reason.BAD_CLOCK
+
+
+@pytest.mark.parametrize("clock", [946_684_800_000, 4_102_444_799_999])
+def test_the_first_and_the_last_moment_of_the_century_are_accepted(clock: int) -> None:
+    assert accepted(event(attempted=clock, answers=[wire_answer(ets=0)]), received=clock)
+
+
+def test_an_ets_may_be_older_than_2000_but_not_after_2100() -> None:
+    assert accepted(event(answers=[wire_answer(ets=1)]))
+    assert reason(event(answers=[wire_answer(ets=4_102_444_800_000)]), None) == Reason.BAD_CLOCK
+
+
+def test_a_clock_may_run_a_day_ahead_of_its_receipt_and_no_further() -> None:
+    ahead = RECEIVED + DAY
+
+    assert accepted(event(attempted=ahead))
+    assert accepted(event(answers=[wire_answer(ets=ahead)]))
+    assert reason(event(attempted=ahead + 1)) == Reason.BAD_CLOCK
+    assert reason(event(answers=[wire_answer(), wire_answer("q2", ets=ahead + 1)])) == Reason.BAD_CLOCK
+    assert reason(line(event(attempted=ahead + 1)), None) == Reason.BAD_CLOCK
+
+
+# --- what is set aside: size, depth, text ---
+
+
+@pytest.mark.parametrize("member", ["userId", "courseId", "batchId", "contentId", "attemptId"])
+def test_an_identifier_over_1_kb_fails(member: str) -> None:
+    assert isinstance(decoded({**event(), member: "é" * 512}), Accepted)
+    assert refused({**event(), member: "é" * 512 + "x"}) == (Reason.BAD_ID, f"`{member}` is longer than 1024 bytes")
+
+
+def test_a_question_id_over_1_kb_fails() -> None:
+    assert reason(event(answers=[wire_answer(id="q" * 1025)])) == Reason.BAD_ID
+    assert reason(spliced(event(answers=[wire_answer(id="@")]), b"9" * 1025)) == Reason.BAD_ID
+
+
+def test_an_event_over_8_mib_fails_whatever_it_says() -> None:
+    size = 8 * 1024 * 1024
+    fits = text(event()).ljust(size)
+
+    assert accepted(fits).version == accepted().version
+    assert reason(fits + b" ") == Reason.TOO_LARGE
+    assert refused(b"x" * 50_000_000) == (
+        Reason.TOO_LARGE,
+        "the event has 50,000,000 bytes; at most 8,388,608 are taken",
+    )
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_what_is_nested_too_deeply_fails(opening: bytes, closing: bytes) -> None:
+    def nested(depth: int) -> bytes:
+        return opening * depth + (b"1" if closing == b"}" else b"") + closing * depth
+
+    option = with_answer(params=[{"1": "@"}])
+
+    assert isinstance(decoded(spliced(option, nested(100))), Accepted)
+    for depth in (101, 500, 900, 100_000):
+        assert refused(spliced(option, nested(depth))) == (Reason.BAD_SHAPE, "the event is nested too deeply")
+    assert isinstance(decoded(spliced(event(ignored="@"), nested(300))), Accepted)
+    assert reason(spliced(event(ignored="@"), nested(100_000))) == Reason.BAD_SHAPE
+    assert reason(opening * 100_000) in (Reason.BAD_SHAPE, Reason.NOT_JSON)
+
+
+@pytest.mark.parametrize("raw", [b'"\\ud800"', b'"\\udc00x"', b'"\\ud800\\u0041"', b'"\xed\xa0\x80"', b'"\xff"'])
+def test_text_that_is_no_unicode_fails(raw: bytes) -> None:
+    assert reason(spliced(event(user="@"), raw)) == Reason.NOT_JSON
+    assert reason(spliced(with_answer(params=[{"1": "@"}]), raw)) == Reason.NOT_JSON
+
+
+def test_a_pair_of_surrogates_is_one_character() -> None:
+    assert accepted(spliced(event(user="@"), b'"\\ud83d\\ude00"')).version.key.user_id == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("raw", "batch_id"),
+    [
+        (text(event(batch="b1", attempted=-5)), "b1"),
+        (line(event(batch="b|2 ü", answers=[{}])), "b|2 ü"),
+        (text(event(batch=12)), None),
+        (text(event(batch="")), None),
+        (text(event(batch="b" * 1025)), None),
+        (line({"batchId": None}), None),
+        (b'{"value": null}', None),
+        (b"nonsense", None),
+        (b"\xff", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_the_batch_that_a_failed_event_names_is_read_where_it_names_one(raw: bytes, batch_id: str | None) -> None:
+    assert batch_of(raw) == batch_id

@@ -1,0 +1,248 @@
+"""The balance against the log: distinct events accepted = versions + failed, and whatever is not is named."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assess_core.adapters.files.facts import JsonFacts
+from assess_core.domain.events import decode
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from assess_core.usecases.balance import LogPlace, LogSheet, What
+from assess_core.usecases.folding import Checks, fold
+from tests.balances import NO_FACTS, Drawn, draw, follow, forget, lose
+from tests.factories import ATTEMPTED, RECEIVED, WEEK, accepted, event, line, without
+from tests.loop import put_away
+
+GOOD = [line(event(user=user)) for user in ("u1", "u2", "u3")]
+BAD = [b"nonsense", line(event(batch="b1", attempted=-5))]
+STRICT = Checks(JsonFacts({"c1": frozenset({"other"})}))
+
+
+class Folder:
+    """The log folder of a test."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.path = Path(settings.log)
+        self.path.mkdir(parents=True)
+
+    def append(self, lines: Iterable[bytes], name: str = "events.jsonl") -> Path:
+        with (self.path / name).open("ab") as file:
+            file.writelines(each + b"\n" for each in lines)
+        return self.path / name
+
+
+@pytest.fixture
+def folder(settings: Settings) -> Folder:
+    return Folder(settings)
+
+
+@pytest.fixture
+def folded(stores: Stores, folder: Folder) -> Stores:
+    """Three versions, a recompute, a repeat of the first, and two failed events, all of them folded."""
+    folder.append([*GOOD, line(without(event(), "events", "attemptId")), GOOD[0], *BAD])
+    follow(stores)
+    return stores
+
+
+def log_of(drawn: Drawn) -> LogSheet:
+    assert drawn.sheet.log is not None
+    return drawn.sheet.log
+
+
+def against_log(stores: Stores, *batches: str) -> Drawn:
+    return draw(stores, *batches, against_log=True)
+
+
+def test_distinct_events_accepted_are_versions_and_failed_ones(folded: Stores) -> None:
+    drawn = against_log(folded)
+
+    assert drawn.found.balanced
+    assert log_of(drawn) == LogSheet(accepted=5, older=0, too_many=0, not_stored=0)
+    assert [(sheet.batch_id, sheet.named, sheet.failed, sheet.log) for sheet in drawn.found.sheets] == [
+        ("b1", 3, 1, LogSheet(4, 0, 0, 0)),
+        (None, 0, 1, LogSheet(1, 0, 0, 0)),
+    ]
+
+
+def test_it_stays_so_over_archive_clear_and_replays(folded: Stores, folder: Folder) -> None:
+    put_away(folded)
+    folder.append([*GOOD, *GOOD])
+    follow(folded)
+
+    assert log_of(against_log(folded)) == LogSheet(5, 0, 0, 0)
+
+
+def test_one_batch_is_held_against_its_own_events(folded: Stores, folder: Folder) -> None:
+    folder.append([line(event(batch="b2"))])
+    follow(folded)
+
+    assert log_of(against_log(folded, "b2")) == LogSheet(1, 0, 0, 0)
+    assert [sheet.batch_id for sheet in against_log(folded, "b2").found.sheets] == ["b2"]
+
+
+def test_an_event_that_the_stream_passed_and_nobody_stored_is_named_with_its_line(
+    folded: Stores, folder: Folder, settings: Settings
+) -> None:
+    [row] = folded.hot.get([entry.row_key for entry in folded.hot.learners(["u2"])["u2"].entries])
+    lose(folded.hot, [row])
+    forget(settings.hot_store, "u2")
+    assert draw(folded).found.balanced  # the stores alone do not know that it was ever there
+
+    drawn = against_log(folded)
+
+    [difference] = drawn.differences
+    assert (difference.what, difference.key) == (What.NOT_STORED, row.key)
+    assert difference.place == LogPlace(str(folder.path / "events.jsonl"), 0, 2)
+    assert log_of(drawn) == LogSheet(accepted=5, older=0, too_many=0, not_stored=1)
+    assert not drawn.found.balanced
+
+
+def test_a_bad_event_that_was_not_set_aside_is_named_with_its_line(
+    stores: Stores, folder: Folder, settings: Settings
+) -> None:
+    folder.append([b"nonsense"], "a.jsonl")
+    folder.append(BAD, "b.jsonl")
+    follow(stores)
+    with sqlite3.connect(settings.hot_store.removeprefix("sqlite://").partition("?")[0]) as connection:
+        connection.execute("DELETE FROM failed_events WHERE topic LIKE '%b.jsonl'")
+    connection.close()
+
+    drawn = against_log(stores)
+
+    assert [(each.what, each.place, each.batch_id) for each in drawn.differences] == [
+        (What.NOT_STORED, LogPlace(str(folder.path / "b.jsonl"), 0, 2), "b1"),
+        (What.NOT_STORED, LogPlace(str(folder.path / "b.jsonl"), 0, 1), None),
+    ]
+
+
+def test_what_is_not_read_yet_is_no_alarm(folded: Stores, folder: Folder) -> None:
+    folder.append([line(event(user="u7")), b"more nonsense"])
+    folder.append([line(event(user="u8"))], "later.jsonl")
+
+    drawn = against_log(folded)
+
+    assert drawn.found.balanced
+    assert log_of(drawn) == LogSheet(5, 0, 0, 0)
+
+
+def test_what_is_folded_while_the_stores_are_read_is_no_alarm(folded: Stores, folder: Folder) -> None:
+    class Meanwhile:
+        """A line comes and is folded after the positions were read, another after the maps, one more after the rows."""
+
+        def failed(self) -> Any:
+            folder.append([line(event(user="u7")), b"more nonsense"])
+            follow(folded)
+            return folded.hot.failed()
+
+        def all_learners(self) -> Any:
+            yield from folded.hot.all_learners()
+            folder.append([line(event(user="u8"))])
+            follow(folded)
+
+        def scan(self, slice_: ArchiveSlice) -> Any:
+            found = [list(shard) for shard in folded.hot.scan(slice_)]
+            folder.append([line(event(user="u9")), b"nonsense at last"])
+            follow(folded)
+            return found
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(folded.hot, name)
+
+    drawn = draw(folded._replace(hot=Meanwhile()), against_log=True)
+
+    assert drawn.found.balanced
+    assert log_of(drawn) == LogSheet(8, 0, 0, 0)
+
+
+def test_versions_that_came_from_elsewhere_are_too_many(folded: Stores) -> None:
+    fold([accepted(event(user="u9"), received=RECEIVED + WEEK)], folded.hot, NO_FACTS)
+
+    drawn = against_log(folded)
+
+    assert drawn.named == {(What.TOO_MANY, "b1|2024-W06", "u9")}
+    assert log_of(drawn) == LogSheet(accepted=5, older=0, too_many=1, not_stored=0)
+    assert not drawn.found.balanced
+
+
+def test_versions_received_before_the_log_begins_are_older_than_the_log(folded: Stores, folder: Folder) -> None:
+    folder.append([line(event(user="u4"), RECEIVED + WEEK)], "new.jsonl")
+    follow(folded)
+    (folder.path / "events.jsonl").unlink()
+
+    drawn = against_log(folded)
+
+    assert drawn.found.balanced
+    assert log_of(drawn) == LogSheet(accepted=1, older=5, too_many=0, not_stored=0)
+
+
+def test_everything_is_older_than_a_log_that_holds_nothing(folded: Stores, folder: Folder) -> None:
+    shutil.rmtree(folder.path)
+
+    assert log_of(against_log(folded)) == LogSheet(0, 5, 0, 0)
+
+
+def test_an_event_that_the_facts_refused_is_covered_by_its_failed_event_until_it_is_mended(
+    stores: Stores, folder: Folder
+) -> None:
+    folder.append([GOOD[0]])
+    feed = stores.log.feed(print)
+    for batch in feed.batches():
+        feed.done(batch, fold(map(decode, batch.records), stores.hot, STRICT).rejected)
+    before = against_log(stores)
+    fold([decode(event.record) for event in stores.hot.failed()], stores.hot, NO_FACTS)
+    after = against_log(stores)
+
+    assert (before.sheet.failed, before.sheet.named, log_of(before)) == (1, 0, LogSheet(1, 0, 0, 0))
+    assert (after.sheet.failed, after.sheet.named, log_of(after)) == (0, 1, LogSheet(1, 0, 0, 0))
+
+
+def test_a_failed_event_that_is_mended_while_the_stores_are_read_is_no_alarm(stores: Stores, folder: Folder) -> None:
+    folder.append([GOOD[0]])
+    feed = stores.log.feed(print)
+    for batch in feed.batches():
+        feed.done(batch, fold(map(decode, batch.records), stores.hot, STRICT).rejected)
+
+    class Meanwhile:
+        """The event is taken again after the rows were read."""
+
+        def slices(self) -> list[ArchiveSlice]:
+            before = stores.hot.slices()
+            fold([decode(event.record) for event in stores.hot.failed()], stores.hot, NO_FACTS)
+            return before
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(stores.hot, name)
+
+    assert draw(stores._replace(hot=Meanwhile()), against_log=True).found.balanced
+
+
+def test_a_failed_event_whose_line_reads_otherwise_now_is_too_many_and_the_line_is_not_stored(
+    folded: Stores, folder: Folder
+) -> None:
+    file = folder.path / "events.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"nonsense", b"NONSENSE"))
+
+    drawn = against_log(folded)
+
+    assert [(each.what, each.place) for each in drawn.differences] == [
+        (What.NOT_STORED, LogPlace(str(file), 0, 6)),
+    ]
+    # the failed event has no receipt, so nobody can say that the log holds its time
+    assert log_of(drawn) == LogSheet(accepted=5, older=1, too_many=0, not_stored=1)
+
+
+def test_a_file_that_was_replaced_is_not_taken_for_what_was_read(stores: Stores, folder: Folder) -> None:
+    file = folder.append([line(event(user="u1")), line(event(user="u2"))])
+    follow(stores)
+    file.write_bytes(line(event(user="u3", attempted=ATTEMPTED - 1)) + b"\n")
+
+    drawn = against_log(stores)
+
+    assert {each.what for each in drawn.differences} == {What.TOO_MANY}
+    assert log_of(drawn) == LogSheet(accepted=0, older=0, too_many=2, not_stored=0)

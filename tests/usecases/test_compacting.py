@@ -1,0 +1,204 @@
+"""Compaction: few files for many, each copy once, not a version less, and proved before it is committed."""
+
+from pathlib import Path
+
+import pytest
+
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.manifest import by_slice
+from assess_core.domain.moments import DAY
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.errors import LakeConflict, VerifyFailed
+from assess_core.ports.lake import Pinned
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import SliceStatus, archive, clear, slice_views, verify
+from assess_core.usecases.compacting import Compacted, compact, vacuum, weeks_worth_it
+from tests.factories import ATTEMPTED, RECEIVED, WEEK, version
+from tests.lakes import copies_of, five_versions, held, keep, put, stores_over
+from tests.loop import NOW, everything, put_away, queries
+
+W5 = ArchiveSlice.parse("b1|2024-W05")
+W6 = ArchiveSlice.parse("b1|2024-W06")
+LATER = NOW + DAY
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return stores_over(MemoryHot(), tmp_path)
+
+
+def in_two_files(stores: Stores) -> None:
+    """Week 5 in two appends, of two batches, verified; week 6 in one."""
+    keep(stores.hot, [*five_versions(), version(received=RECEIVED + WEEK)])
+    archive(stores.hot.slices(), stores, NOW)
+    keep(stores.hot, [version(user_id="u9"), version(user_id="u1", batch_id="b2", attempted=ATTEMPTED + 5)])
+    archive(stores.hot.slices(), stores, NOW)
+    verify(stores.hot.slices(), stores, NOW)
+
+
+def test_a_week_of_small_files_becomes_one_file_with_the_same_copies(stores: Stores) -> None:
+    in_two_files(stores)
+    before = held(stores.lake)
+
+    assert weeks_worth_it(stores.lake) == [W5.week]
+    done = compact([W5.week, W6.week], stores.lake, LATER)
+
+    assert done[W5.week]._replace(delta_version=0) == Compacted(2, 1, 7, 7, 0)
+    assert done[W6.week]._replace(delta_version=0) == Compacted(1, 1, 1, 1, 0)
+    assert held(stores.lake) == before
+    assert weeks_worth_it(stores.lake) == []
+    assert compact([W5.week], stores.lake, LATER)[W5.week].delta_version == done[W5.week].delta_version
+
+
+def test_rows_lie_by_batch_and_learner_afterwards(stores: Stores) -> None:
+    in_two_files(stores)
+    compact([W5.week], stores.lake, LATER)
+
+    with stores.union(weeks=[W5.week]) as union:
+        rows = list(union.rows("SELECT batch_id, user_id FROM placed WHERE tier = 'lake' ORDER BY file_row_number"))
+
+    found = [(str(row["batch_id"]), str(row["user_id"])) for row in rows]
+    assert found == sorted(found)
+
+
+def test_a_row_that_was_written_twice_is_folded_and_superseded_versions_stay(stores: Stores) -> None:
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    put(stores.lake, five_versions()[:3])
+    archive([W5], stores, NOW)
+    verify([W5], stores, NOW)
+    digest = by_slice(stores.lake.manifest())[W5].verified
+
+    done = compact(weeks_worth_it(stores.lake), stores.lake, LATER)
+
+    assert done[W5.week]._replace(delta_version=0) == Compacted(2, 1, 8, 5, 0)
+    assert held(stores.lake) == copies_of(five_versions())
+    verified = by_slice(stores.lake.manifest())[W5].verified
+    assert digest is not None
+    assert verified is not None
+    assert (verified.contents.digest, verified.contents.rows) == (digest.contents.digest, 5)
+
+
+def test_copies_of_two_receipts_are_no_repetition(stores: Stores) -> None:
+    early, late = version(received=RECEIVED), version(received=RECEIVED + 1000)
+    put(stores.lake, [early, late])
+    archive([W5], stores, NOW)
+
+    assert weeks_worth_it(stores.lake) == []
+    assert held(stores.lake) == copies_of([early, late])
+
+
+def test_what_was_compacted_is_verified_and_can_be_cleared(stores: Stores) -> None:
+    in_two_files(stores)
+    compact([W5.week], stores.lake, LATER)
+
+    assert {view.status for view in slice_views(stores, LATER, DAY, None)} == {SliceStatus.VERIFIED}
+    assert sum(done.cleared for done in clear(stores.hot.slices(), stores, LATER).values()) == 8
+
+
+def test_no_answer_changes(stores: Stores, tmp_path: Path) -> None:
+    in_two_files(stores)
+    put_away(stores)
+    put(stores.lake, five_versions()[:2])
+    archive([W5], stores, NOW)
+    asked = ["u1", "u2", "u3", "u9"], ["b1", "b2"], ["a1"]
+    before = everything(queries(stores, tmp_path), *asked)
+
+    compact(weeks_worth_it(stores.lake), stores.lake, LATER)
+
+    assert everything(queries(stores, tmp_path), *asked) == before
+
+
+def test_a_week_that_does_not_prove_the_manifest_is_left_as_it_is(stores: Stores) -> None:
+    in_two_files(stores)
+    put(stores.lake, [version(user_id="nobody archived this")])
+    files = stores.lake.pin().files()
+
+    done = compact([W5.week, W6.week], stores.lake, LATER)
+
+    refused = done[W5.week].refused
+    assert refused is not None
+    assert refused.startswith("week 2024-W05 is left as it is: b1|2024-W05: the lake's files differ from the manifest")
+    assert done[W6.week].refused is None
+    assert stores.lake.pin().files() == files
+
+
+def test_rows_that_change_while_they_are_rewritten_are_never_committed(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assess_core.adapters.lake import rewriting
+
+    in_two_files(stores)
+    files = stores.lake.pin().files()
+    monkeypatch.setattr(rewriting, "_COPY", "batch_id, user_id")  # a fold that loses versions
+
+    with pytest.raises(VerifyFailed, match=r"^the rows of b1\|2024-W05 changed while they were rewritten; nothing was"):
+        compact([W5.week], stores.lake, LATER)
+
+    assert stores.lake.pin().files() == files
+
+
+def test_what_is_archived_while_a_week_is_rewritten_goes_in_as_well(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_two_files(stores)
+    late, replace, tries = version(user_id="late"), stores.lake.replace, list[IsoWeek]()
+
+    def replace_too_late(pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
+        tries.append(week)
+        if len(tries) == 1:
+            keep(stores.hot, [late])
+            archive([W5], stores, LATER)
+        return replace(pinned, week, draft)
+
+    before = held(stores.lake)
+    monkeypatch.setattr(stores.lake, "replace", replace_too_late)
+
+    done = compact([W5.week], stores.lake, LATER)
+
+    assert (len(tries), done[W5.week].files, done[W5.week].rows) == (2, 1, 8)
+    assert held(stores.lake) == before + copies_of([late])
+
+
+def test_of_two_compactions_at_once_one_begins_again(stores: Stores) -> None:
+    in_two_files(stores)
+    pinned = stores.lake.pin()
+    before = held(stores.lake)
+    with stores.lake.rewritten(pinned, W5.week) as draft:
+        compact([W5.week], stores.lake, LATER)
+        with pytest.raises(LakeConflict):
+            stores.lake.replace(pinned, W5.week, draft)
+
+    assert held(stores.lake) == before
+
+
+def test_an_archive_that_was_decided_before_a_compaction_decides_again(stores: Stores) -> None:
+    in_two_files(stores)
+    pinned = stores.lake.pin()
+    keep(stores.hot, [version(user_id="new")])
+    with stores.lake.copies(pinned, [W5]) as copies:
+        missing = copies.missing(stores.hot)
+        assert missing is not None
+        compact([W5.week], stores.lake, LATER)
+        with pytest.raises(LakeConflict):
+            stores.lake.append(pinned, [W5], missing.rows)
+
+    archive([W5], stores, LATER)
+
+    assert held(stores.lake)[version(user_id="new").version.content_hash, RECEIVED] == 1
+    assert set(held(stores.lake).values()) == {1}
+
+
+def test_vacuum_deletes_what_left_the_table_long_enough_ago(stores: Stores) -> None:
+    in_two_files(stores)
+    old = {Path(file.url) for file in stores.lake.pin().files([W5.week])}
+    compact([W5.week], stores.lake, LATER)
+
+    assert vacuum(stores.lake, retain=DAY) == []
+    assert len(vacuum(stores.lake, retain=0, dry_run=True)) == 2
+    assert all(path.exists() for path in old)
+
+    assert len(vacuum(stores.lake, retain=0)) == 2
+
+    assert not any(path.exists() for path in old)
+    assert all(done.problem is None for done in verify(stores.hot.slices(), stores, LATER).values())

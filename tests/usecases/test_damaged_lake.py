@@ -1,0 +1,250 @@
+"""A lake whose files were changed behind our back: verify names what is wrong, clear refuses, the other weeks go on."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.manifest import Action, ManifestEntry
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import VerifyFailed
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import SliceStatus, archive, clear, slice_views, verify
+from tests.factories import RECEIVED, WEEK, version
+from tests.lakes import five_versions, keep, stores_over
+from tests.loop import NOW
+
+W5 = ArchiveSlice.parse("b1|2024-W05")
+B2 = ArchiveSlice.parse("b2|2024-W05")
+W6 = ArchiveSlice.parse("b1|2024-W06")
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    """Two slices of one week and one of another, archived."""
+    made = stores_over(MemoryHot(), tmp_path)
+    keep(made.hot, [*five_versions(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
+    archive([W5, B2, W6], made, NOW)
+    return made
+
+
+def the_file(stores: Stores) -> Path:
+    [file] = stores.lake.pin().files([W5.week])
+    return Path(file.url)
+
+
+def rewrite(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, row_group_size=2)
+
+
+def rows_of(path: Path) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read()
+
+
+def problems(stores: Stores) -> dict[ArchiveSlice, str | None]:
+    """What verify says; and that clear refuses just these slices, whether or not they were verified before."""
+    found = {slice_: verified.problem for slice_, verified in verify([W5, B2, W6], stores, NOW).items()}
+    before = stores.hot.counts(found)
+    cleared = clear([W5, B2, W6], stores, NOW)
+    for slice_, problem in found.items():
+        assert (cleared[slice_].refused is None) == (problem is None)
+        assert stores.hot.counts([slice_]) == {slice_: before[slice_] if problem else 0}
+    return found
+
+
+def test_a_file_that_is_gone_is_named_for_each_slice_of_its_week(stores: Stores) -> None:
+    path = the_file(stores)
+    path.unlink()
+
+    found = problems(stores)
+
+    assert found[W5] == f"b1|2024-W05: the lake's file {path} is missing; restore it from a backup"
+    assert found[B2] == f"b2|2024-W05: the lake's file {path} is missing; restore it from a backup"
+    assert found[W6] is None
+
+
+def test_a_file_that_was_cut_is_named(stores: Stores) -> None:
+    path = the_file(stores)
+    path.write_bytes(path.read_bytes()[:-100])
+
+    problem = problems(stores)[W5]
+
+    assert problem is not None
+    assert f"the lake's file {path} cannot be read (" in problem
+
+
+@pytest.mark.parametrize("where", [0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.97, 1.0])
+def test_one_flipped_bit_anywhere_is_noticed(stores: Stores, where: float) -> None:
+    path = the_file(stores)
+    data = bytearray(path.read_bytes())
+    data[int(where * (len(data) - 1))] ^= 0x10
+    path.write_bytes(data)
+
+    found = problems(stores)
+
+    assert found[W5] is not None
+    assert found[W6] is None
+
+
+def test_damage_after_the_verification_is_noticed_by_clear(stores: Stores) -> None:
+    verify([W5], stores, NOW)
+    path = the_file(stores)
+    path.write_bytes(path.read_bytes().replace(b"ARROW:schema", b"ARROW:schemb"))  # of no consequence to a reader
+
+    refused = clear([W5], stores, NOW)[W5].refused
+
+    assert refused == (
+        f"b1|2024-W05: the bytes of {path.name} are not those that were written; restore the file from a backup"
+    )
+    assert stores.hot.counts([W5]) == {W5: 5}
+
+
+def test_a_row_that_was_changed_is_named_by_its_attempt_and_the_file_it_is_in(stores: Stores) -> None:
+    path = the_file(stores)
+    table = rows_of(path)
+    of_u2 = pc.equal(table["user_id"], "u2")
+    column = table.schema.get_field_index("total_score")
+    changed = pc.if_else(of_u2, pc.add(table["total_score"], 1.0), table["total_score"])
+    rewrite(path, table.set_column(column, table.schema.field(column), changed))
+
+    found = problems(stores)
+
+    assert found[W5] == (
+        f"b1|2024-W05: the bytes of {path.name} are not those that were written; "
+        "1 rows do not give their content hash, e.g. of learner 'u2', assessment 'a1', attempt 't2'; "
+        "restore the lake from a backup"
+    )
+
+
+def test_an_answer_that_was_changed_is_noticed(stores: Stores) -> None:
+    path = the_file(stores)
+    table = rows_of(path)
+    rows = table.to_pylist()
+    next(row for row in rows if row["question"])["question"][0]["resvalues"] = [[("1", "another answer")]]
+    rewrite(path, pa.Table.from_pylist(rows, table.schema))
+
+    problem = problems(stores)[W5]
+
+    assert problem is not None
+    assert "1 rows do not give their content hash" in problem
+
+
+def test_a_row_that_claims_to_have_answers_is_noticed(stores: Stores) -> None:
+    path = the_file(stores)
+    table = rows_of(path)
+    column = table.schema.get_field_index("has_answers")
+    all_true = pa.array([True] * table.num_rows)
+    rewrite(path, table.set_column(column, table.schema.field(column), all_true))
+
+    problem = problems(stores)[W5]
+
+    assert problem is not None
+    assert "learner 'u3', assessment 'a1', attempt 't1'" in problem
+
+
+def test_a_row_that_was_removed_is_noticed_in_its_slice(stores: Stores) -> None:
+    path = the_file(stores)
+    table = rows_of(path)
+    rewrite(path, table.filter(pc.not_equal(table["batch_id"], "b2")))
+
+    problem = problems(stores)[B2]
+
+    assert problem is not None
+    assert "versions 0 instead of 1" in problem
+    assert problem.endswith("restore the lake from a backup, or archive it again while the hot store holds its rows")
+
+
+def test_a_receipt_that_was_changed_is_noticed(stores: Stores) -> None:
+    path = the_file(stores)
+    table = rows_of(path)
+    column = table.schema.get_field_index("updated_on")
+    later = pc.add(table["updated_on"], pa.scalar(1_000_000, pa.duration("us")))
+    rewrite(path, table.set_column(column, table.schema.field(column), later))
+
+    problem = problems(stores)[W5]
+
+    assert problem is not None
+    assert "digest" in problem
+
+
+def test_a_file_written_anew_with_the_same_rows_is_not_the_one_that_was_written(stores: Stores) -> None:
+    path = the_file(stores)
+    rewrite(path, rows_of(path))
+
+    problem = problems(stores)[W5]
+
+    assert problem is not None
+    assert f"the bytes of {path.name} are not those that were written" in problem
+
+
+def test_archive_does_not_decide_on_a_lake_that_it_cannot_read(stores: Stores) -> None:
+    path = the_file(stores)
+    path.unlink()
+    keep(stores.hot, [version(user_id="u9")])
+
+    with pytest.raises(VerifyFailed, match="is missing; restore it from a backup"):
+        archive([W5], stores, NOW)
+
+
+def test_a_restored_file_is_proved_again(stores: Stores) -> None:
+    path = the_file(stores)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    assert problems(stores)[W5] is not None
+
+    path.write_bytes(data)
+
+    assert problems(stores) == {W5: None, B2: None, W6: None}
+
+
+def test_a_verification_that_failed_is_in_the_manifest_until_one_succeeds(stores: Stores) -> None:
+    verify([W5], stores, NOW)
+    path = the_file(stores)
+    kept = path.read_bytes()
+    path.unlink()
+    problem = verify([W5], stores, NOW)[W5].problem
+    verify([W5], stores, NOW)
+
+    [view] = [view for view in slice_views(stores, NOW, 0, None) if view.slice == W5]
+    assert (view.status, view.note) == (SliceStatus.WRITTEN, problem)
+    assert [entry.action for entry in entries_of(stores, W5)] == [Action.ARCHIVED, Action.VERIFIED, Action.FAILED]
+
+    path.write_bytes(kept)
+    refused = clear([W5], stores, NOW)[W5].refused
+    assert refused is not None
+    assert refused.startswith("b1|2024-W05: its last verification failed; mend that and verify it again (")
+
+    assert verify([W5], stores, NOW)[W5].problem is None
+    assert clear([W5], stores, NOW)[W5].cleared == 5
+    assert entries_of(stores, W5)[3].action is Action.VERIFIED
+
+
+@pytest.mark.parametrize("column", ["total_score", "cleared", "at", "previous"])
+def test_a_manifest_that_was_changed_is_named_and_nothing_is_cleared_by_it(stores: Stores, column: str) -> None:
+    verify([W5, B2, W6], stores, NOW)
+    path = next(path for path in the_manifest(stores) if 5 in rows_of(path)["week"].to_pylist())
+    table = rows_of(path)
+    of_w5 = pc.and_(pc.equal(table["batch_id"], "b1"), pc.equal(table["week"], 5))
+    other = pa.scalar("f" * 64 if column == "previous" else 1).cast(table[column].type)
+    changed = pc.if_else(of_w5, other, table[column])
+    rewrite(path, table.set_column(table.schema.get_field_index(column), column, changed))
+
+    problem = verify([W5], stores, NOW)[W5].problem
+
+    assert problem is not None
+    assert "the manifest was changed: entry " in problem
+    assert clear([W5], stores, NOW)[W5].refused is not None
+    assert stores.hot.counts([W5]) == {W5: 5}
+
+
+def entries_of(stores: Stores, slice_: ArchiveSlice) -> list[ManifestEntry]:
+    return sorted((entry for entry in stores.lake.manifest() if entry.slice == slice_), key=lambda entry: entry.number)
+
+
+def the_manifest(stores: Stores) -> list[Path]:
+    folder = the_file(stores).parents[3] / "archive_manifest"
+    return sorted(folder.glob("*.parquet"))

@@ -9,7 +9,8 @@ from assess_assets.metadata import Metadata, Row, table
 from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.resources import Lakehouse
-from assess_core.usecases.balance import NUMBERS, Balance, Difference, Sheet, advice, balance, unknown
+from assess_core.ports.ledger import NUMBERS, Difference, Sheet
+from assess_core.usecases.balance import Balance, advice, balance, unknown
 from assess_core.wiring import open_ledger
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization

@@ -7,8 +7,9 @@ import click
 
 from assess_cli.output import Row, emit_json, emit_rows, notify
 from assess_core.errors import Unbalanced
+from assess_core.ports.ledger import NUMBERS, Difference, Sheet, What
 from assess_core.settings import Settings
-from assess_core.usecases.balance import NUMBERS, Balance, Difference, Sheet, What, advice, require_known
+from assess_core.usecases.balance import Balance, advice, require_known
 from assess_core.usecases.balance import balance as draw_up
 from assess_core.wiring import open_ledger, open_stores
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from assess_cli.ingest import facts_options, read_checks
+from assess_cli.ingest import facts_options
 from assess_cli.output import Format, emit_rows, notify, progress
 from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
 from assess_core.domain.events import FailedEvent, Record, decode
@@ -15,7 +15,7 @@ from assess_core.domain.moments import iso
 from assess_core.errors import BadSettings
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Tally, fold
-from assess_core.wiring import open_hot
+from assess_core.wiring import open_checks, open_hot
 
 COLUMNS: Final = ("topic", "partition", "offset", "received_at", "reason", "message")
 
@@ -77,7 +77,7 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
 @click.pass_obj
 def replay(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
     """Fold failed events again, as after new facts or a new release; what is stored now leaves the list."""
-    checks = read_checks(settings, facts, check_question_count)
+    checks = open_checks(settings, facts, check_question_count, notify)
     (hot, _), tally = open_hot(settings), Tally()
     with progress("events") as advance:
         for records in _batches(event.record for event in hot.failed()):

@@ -11,13 +11,12 @@ import click
 
 from assess_cli.output import emit_json, notify, progress
 from assess_core.adapters.files.log_files import find, read_files
-from assess_core.errors import BadSettings, Unbalanced
-from assess_core.ports.facts import NoFacts
+from assess_core.errors import Unbalanced
 from assess_core.settings import Settings
 from assess_core.usecases.balance import balance
 from assess_core.usecases.folding import Checks, Tally
 from assess_core.usecases.repairing import repair as repaired
-from assess_core.wiring import empty_hot, open_facts, open_ledger, open_stores
+from assess_core.wiring import empty_hot, open_checks, open_ledger, open_stores
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -39,34 +38,6 @@ def ingest_options(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON on standard output.")(
         facts_options(command)
     )
-
-
-def counts(tally: Tally) -> dict[str, int]:
-    """What became of a run, for programs."""
-    return {
-        "events": tally.events,
-        "stored": tally.stored,
-        "repeated": tally.repeated,
-        "recomputed": tally.recomputed,
-        "failed": tally.failed,
-        "superseded": tally.superseded,
-    }
-
-
-def sentence(tally: Tally) -> str:
-    """What became of a run, for a person."""
-    return (
-        f"{tally.events} events = {tally.stored} stored ({tally.superseded} superseded) + {tally.repeated} repeated "
-        f"+ {tally.recomputed} recomputed + {tally.failed} failed"
-    )
-
-
-def read_checks(settings: Settings, facts: Path | None, check_question_count: bool) -> Checks:
-    """What these options ask for, over the facts that the settings name. Raises `BadFacts`, `BadSettings`."""
-    known = open_facts(str(facts) if facts else settings.facts, notify)
-    if check_question_count and known is None:
-        raise BadSettings("--check-question-count compares with facts; add --facts FILE")
-    return Checks(known or NoFacts(), check_question_count)
 
 
 @click.command()
@@ -103,7 +74,7 @@ def ingest(
       zcat old.gz | assess ingest - --json
       assess ingest --repair
     """
-    checks = read_checks(settings, facts, check_question_count)
+    checks = open_checks(settings, facts, check_question_count, notify)
     if repair:
         write_again(settings, paths, checks, as_json)
         return
@@ -137,9 +108,9 @@ def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_jso
             advance(done.events)
     left = found.total.missing - rewritten
     if as_json:
-        emit_json({**counts(tally), "rewritten": rewritten, "in_lake": in_lake, "missing": left})
+        emit_json({**tally.counts(), "rewritten": rewritten, "in_lake": in_lake, "missing": left})
     else:
-        notify(f"{sentence(tally)}; {rewritten} {'row' if rewritten == 1 else 'rows'} written again")
+        notify(f"{tally}; {rewritten} {'row' if rewritten == 1 else 'rows'} written again")
     if in_lake:
         notify(f"{in_lake} of these rows went to the lake, for the hot store keeps a newer deletion of them")
     if left > 0:

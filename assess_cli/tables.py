@@ -6,7 +6,7 @@ from assess_cli.output import Format, emit_json, emit_rows, notify
 from assess_core.domain.moments import iso_or_empty
 from assess_core.settings import Settings
 from assess_core.usecases import tables
-from assess_core.usecases.queries import open_queries
+from assess_core.wiring import open_queries
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """Settings -> stores: the only place that chooses an adapter, and it chooses by URL."""
 
+import time
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -8,17 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from assess_core.adapters.files.facts import FactsFile
 from assess_core.errors import BadSettings
-from assess_core.ports.facts import Facts
+from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log, Notify, Positions
 from assess_core.ports.reports import Exhausts, WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings, hidden
+from assess_core.usecases.folding import Checks
+from assess_core.usecases.queries import Queries
 
 if TYPE_CHECKING:
     from assess_core.adapters.lake.locations import Location
-    from assess_core.usecases.balance import Ledger
+    from assess_core.ports.ledger import Ledger
 
 _S3: Final = "s3://"
 
@@ -144,6 +147,22 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
     if "://" in where:
         raise BadSettings(f"ASSESS_FACTS: {hidden(where)!r} holds no facts; write a file or cassandra://HOST/KEYSPACE")
     return FactsFile(Path(where), notify)
+
+
+def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> Checks:
+    """What is checked of an event beyond its own text, by the facts of a file or of the settings.
+
+    Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
+    """
+    known = open_facts(str(facts) if facts else settings.facts, notify)
+    if question_count and known is None:
+        raise BadSettings("--check-question-count compares with facts; add --facts FILE")
+    return Checks(known or NoFacts(), question_count)
+
+
+def open_queries(settings: Settings) -> Queries:
+    """Queries over the stores that the settings name, by this machine's clock. Raises what `open_stores` raises."""
+    return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
 
 
 def _place(name: str, text: str) -> "Location":

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from assess_cli.ingest import counts, facts_options, ingest_options, read_checks, sentence
+from assess_cli.ingest import facts_options, ingest_options
 from assess_cli.output import emit_json, notify, progress
 from assess_core.adapters.files.log_files import find
 from assess_core.errors import AssessError
 from assess_core.ports.log import Feed
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Folded, Tally
-from assess_core.wiring import open_hot, open_log
+from assess_core.wiring import open_checks, open_hot, open_log
 from stream.flow import build_flow
 from stream.pace import Pace
 from stream.runs import Run, ending_on_signals
@@ -39,7 +39,7 @@ def ingest(
 ) -> None:
     """Fold files, folders or standard input from their start; what `assess ingest` becomes."""
     run, tally = Run(), Tally()
-    checks = read_checks(settings, facts, check_question_count)
+    checks = open_checks(settings, facts, check_question_count, notify)
     files = find(paths, notify)
     hot, _ = open_hot(settings)
     with progress("bytes", sum(file.size for file in files) or None) as advance, ending_on_signals(run):
@@ -51,15 +51,15 @@ def ingest(
         try:
             run.run(build_flow(FilesSource(files, run, notify), FoldSink(Target(hot, checks), run, count)))
         except AssessError:
-            notify(f"until then {sentence(tally)}")
+            notify(f"until then {tally}")
             raise
     if run.ending:
-        notify(f"interrupted; until then {sentence(tally)}; ingest again: what is stored is only repeated")
+        notify(f"interrupted; until then {tally}; ingest again: what is stored is only repeated")
         sys.exit(1)
     if as_json:
-        emit_json(counts(tally))
+        emit_json(tally.counts())
     else:
-        notify(sentence(tally))
+        notify(str(tally))
     if tally.failed:
         notify("`assess failed list` shows why events failed; `assess failed replay` takes them again")
 
@@ -70,7 +70,7 @@ def ingest(
 def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
     """Follow the log, `ASSESS_LOG`, until SIGINT or SIGTERM; what `assess up` runs."""
     run, feeds = Run(), list[Feed]()
-    checks = read_checks(settings, facts, check_question_count)
+    checks = open_checks(settings, facts, check_question_count, notify)
     with ending_on_signals(run):
         hot, positions = run.patiently(lambda: open_hot(settings), notify)
         log = open_log(settings, positions)

@@ -13,8 +13,9 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import decode
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.hot_store import HotStore
+from assess_core.ports.ledger import Difference, Sheet, What
 from assess_core.ports.stores import Stores
-from assess_core.usecases.balance import Balance, Difference, Sheet, What, balance
+from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.repairing import repair
 from tests.loop import NOW

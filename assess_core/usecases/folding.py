@@ -77,6 +77,24 @@ class Tally:
         """How many of the stored versions are not the newest of their attempt."""
         return self.stored - sum(version not in self._displaced for version in self._counting)
 
+    def counts(self) -> dict[str, int]:
+        """The numbers of the run by name, for programs."""
+        return {
+            "events": self.events,
+            "stored": self.stored,
+            "repeated": self.repeated,
+            "recomputed": self.recomputed,
+            "failed": self.failed,
+            "superseded": self.superseded,
+        }
+
+    def __str__(self) -> str:
+        """The numbers of the run as a sentence."""
+        return (
+            f"{self.events} events = {self.stored} stored ({self.superseded} superseded) + {self.repeated} repeated "
+            f"+ {self.recomputed} recomputed + {self.failed} failed"
+        )
+
 
 def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
     """Fold a batch as a whole: a read of the learners it touches, a set of writes, a read again for what is derived.

@@ -4,7 +4,6 @@ Scores come from the summaries' maps alone; attempts from where the maps point, 
 answer is the same before, during and after archive and clear. What cannot be read fails by name.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import isfinite
 from typing import Final
@@ -16,11 +15,9 @@ from assess_core.domain.scores import Entry, derive, newest_versions
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
 from assess_core.ports.stores import Stores
-from assess_core.settings import Settings
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.paging import FIRST, check_first, read_cursor
 from assess_core.usecases.views import Attempt, Overview, Page, Score, Scores, WeekCounts
-from assess_core.wiring import open_stores
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _ROW: Final = f"""
@@ -254,11 +251,6 @@ class Queries:
         """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
         if not any(slice_.batch_id == batch_id for slice_ in archiving.known(self._stores)):
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists what there is")
-
-
-def open_queries(settings: Settings) -> Queries:
-    """Over the stores that the settings name, by this machine's clock. Raises what opening them raises."""
-    return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
 
 
 def _attempt(row: _Row, received_at: int) -> Attempt:

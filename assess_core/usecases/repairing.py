@@ -16,10 +16,10 @@ import msgspec
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, decode
 from assess_core.ports.hot_store import HotStore
+from assess_core.ports.ledger import Ledger
 from assess_core.ports.log import LogBatch
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive
-from assess_core.usecases.balance import Ledger
 from assess_core.usecases.folding import Checks, Folded, fold
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.events import decode
+from assess_core.ports.ledger import LogPlace, LogSheet, Sheet, What
 from assess_core.ports.log import Feed
 from assess_core.ports.stores import Stores
-from assess_core.usecases.balance import LogPlace, LogSheet, Sheet, What
 from assess_core.usecases.folding import fold
 from tests.balances import NO_FACTS, draw, forget, lose, resolve
 from tests.factories import event, text

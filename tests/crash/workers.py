@@ -24,7 +24,7 @@ import stream.__main__
 from assess_cli import COMMANDS, main
 from assess_core.errors import AssessError
 from assess_core.settings import Settings
-from assess_core.usecases.queries import open_queries
+from assess_core.wiring import open_queries
 from tests.crash.watch import Link, watch
 from tests.loop import pages
 

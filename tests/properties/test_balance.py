@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.ledger import What
 from assess_core.usecases import archiving
-from assess_core.usecases.balance import What
 from tests.balances import draw, resolve
 from tests.lakes import held
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched

@@ -13,10 +13,11 @@ from assess_core.domain.scores import Entry
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import UnknownBatch
 from assess_core.ports.hot_store import Learner
+from assess_core.ports.ledger import Sheet, What
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import archiving
-from assess_core.usecases.balance import Sheet, What, advice, require_known, unknown
+from assess_core.usecases.balance import advice, require_known, unknown
 from assess_core.usecases.folding import Checks, fold
 from tests.balances import NO_FACTS, draw, forget, lose
 from tests.conftest import Hot

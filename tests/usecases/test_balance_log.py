@@ -11,9 +11,9 @@ import pytest
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.domain.events import decode
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.ledger import LogPlace, LogSheet, What
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.usecases.balance import LogPlace, LogSheet, What
 from assess_core.usecases.folding import Checks, fold
 from tests.balances import NO_FACTS, Drawn, draw, follow, forget, lose
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, accepted, event, line, without

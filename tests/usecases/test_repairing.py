@@ -9,10 +9,11 @@ from assess_core.adapters.cassandra.hot_store import CassandraHot
 from assess_core.adapters.duckdb.ledger import open_ledger
 from assess_core.adapters.files.log_files import find, read_files
 from assess_core.adapters.memory import MemoryHot
+from assess_core.ports.ledger import Sheet
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import archiving
-from assess_core.usecases.balance import Sheet, balance
+from assess_core.usecases.balance import balance
 from assess_core.usecases.repairing import repair
 from tests.balances import NO_FACTS, draw, follow, forget, lose, resolve
 from tests.factories import RECEIVED, WEEK, event, line

@@ -25,7 +25,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile
-from assess_core.usecases.balance import Difference, Logged, LogPlace, LogSheet, Rejected, Sheet, What
+from assess_core.ports.ledger import Difference, Logged, LogPlace, LogSheet, Rejected, Sheet, What
 
 _ROWS: Final = 20_000
 """Rows that are in memory before they are spilled: some 10 MB as Python has them."""

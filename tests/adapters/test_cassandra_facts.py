@@ -144,7 +144,7 @@ def test_the_doctor_counts_the_batches(url: str, change: Callable[[str, int], No
 
 
 @pytest.mark.parametrize(
-    ("columns", "says"),
+    ("columns", "message"),
     [
         (
             "courseid text, batchid text, status text",

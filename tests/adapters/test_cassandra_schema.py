@@ -65,7 +65,7 @@ def test_shards_and_copies_are_fixed_when_the_keyspace_is_made(new: Keyspace) ->
 
 
 @pytest.mark.parametrize(
-    ("copies", "says"),
+    ("copies", "message"),
     [
         ("many", "'many' is neither a number nor like dc1:3"),
         ("0", "neither"),
@@ -104,7 +104,7 @@ def test_what_is_missing_is_named_and_made_by_the_next_apply(new: Keyspace) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ("ALTER TABLE {ks}.positions ADD note text", "table positions has a column note text that is not ours"),
         ("ALTER TABLE {ks}.positions DROP byte", "table positions has no column byte bigint"),
@@ -138,7 +138,7 @@ def test_tables_of_an_older_system_are_left_alone(new: Keyspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [("schema_version", "it was made with schema version 9, not 1"), ("shard_hash", "it was made with shard hash 9")],
 )
 def test_a_keyspace_made_by_other_rules_is_refused_naming_them(new: Keyspace, name: str, message: str) -> None:

@@ -39,7 +39,7 @@ def test_options_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("cassandra:///k", "no host is named"),
         ("cassandra://h1", "'' is not a keyspace"),

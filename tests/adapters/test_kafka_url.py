@@ -35,7 +35,7 @@ def test_what_is_secret_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("kafka://b1:9092", "no broker, or no topic"),
         ("kafka:///t?group=g", "no broker, or no topic"),

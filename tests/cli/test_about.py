@@ -99,7 +99,7 @@ def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: 
 
     assert (found["failed events"]["level"], found["failed events"]["do"]) == ("warn", "assess failed list")
     assert (found["log"]["level"], found["log"]["do"]) == ("warn", "assess up")
-    assert "today.jsonl from line 1" in found["log"]["says"]
+    assert "today.jsonl from line 1" in found["log"]["message"]
     assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
 
 
@@ -118,7 +118,7 @@ def test_the_doctor_says_of_a_slice_that_could_not_be_verified_what_is_wrong_wit
 
     found = findings(result.stdout)["slices"]
     assert (result.exit_code, found["level"]) == (1, "bad")
-    assert found["says"].startswith("1 could not be verified, e.g. b1|2024-W05: the lake's file")
+    assert found["message"].startswith("1 could not be verified, e.g. b1|2024-W05: the lake's file")
     assert found["do"] == "assess verify --closed, once that is mended"
     path.write_bytes(kept)
     assert assess("verify", "--closed").exit_code == 0
@@ -130,7 +130,7 @@ def test_the_doctor_names_the_next_step_of_slices(assess: Assess, settings: Sett
 
     def doctor() -> tuple[str, str | None]:
         found = findings(assess("doctor", "--json").stdout)["slices"]
-        return found["says"], found["do"]
+        return found["message"], found["do"]
 
     fold_one(stores, event(batch="b1"))
     assert doctor() == ("1 closed and not archived, e.g. b1|2024-W05", "assess archive --closed")
@@ -153,7 +153,7 @@ def test_a_setting_that_cannot_be_used_is_bad(assess: Assess, stores: Stores, na
     result = assess("doctor", "--json", env={name: value})
     assert result.exit_code == 1
     [bad] = [found for found in findings(result.stdout).values() if found["level"] == "bad"]
-    assert name in bad["says"]
+    assert name in bad["message"]
 
 
 def test_a_damaged_hot_store_is_bad(assess: Assess, settings: Settings) -> None:
@@ -181,7 +181,7 @@ def test_a_lake_of_somebody_else_is_bad(assess: Assess, settings: Settings, stor
     assert result.exit_code == 1
     found = findings(result.stdout)
     assert found["lake"]["level"] == "bad"
-    assert "was not written by this project" in found["lake"]["says"]
+    assert "was not written by this project" in found["lake"]["message"]
     assert found["hot store"]["level"] == "ok"
 
 
@@ -211,11 +211,11 @@ def test_the_doctor_opens_each_store_once(assess: Assess, stores: Stores, monkey
 def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) -> None:
     found = findings(assess("doctor", "--json").stdout)["facts"]
     assert (found["level"], found.get("do")) == ("ok", None)
-    assert "every course, assessment and batch is accepted" in found["says"]
+    assert "every course, assessment and batch is accepted" in found["message"]
 
 
 @pytest.mark.parametrize(
-    ("text", "level", "says", "do"),
+    ("text", "level", "message", "do"),
     [
         (
             '{"leafNodes": {"c1": ["a1"]}, "questionCounts": {"a1": 3, "a2": 4}, "batches": {"b1": {"courseId": "c1", '
@@ -255,12 +255,12 @@ def test_the_doctor_says_what_a_facts_file_knows(
     found = findings(result.stdout)["facts"]
     assert result.exit_code == 0
     assert (found["level"], found["do"]) == (level, action)
-    assert found["says"].startswith(f"{file}: ")
-    assert found["says"].endswith(message)
+    assert found["message"].startswith(f"{file}: ")
+    assert found["message"].endswith(message)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (None, "cannot be read: No such file or directory; check --facts and ASSESS_FACTS"),
         ('{"batches": []}', 'is not like {"leafNodes"'),
@@ -278,6 +278,6 @@ def test_facts_that_cannot_be_read_are_bad_and_the_rest_is_looked_at(
     found = findings(result.stdout)
     assert result.exit_code == 1
     assert found["facts"]["level"] == "bad"
-    assert str(file) in found["facts"]["says"]
-    assert message in found["facts"]["says"]
+    assert str(file) in found["facts"]["message"]
+    assert message in found["facts"]["message"]
     assert found["slices"]["level"] == "ok"

@@ -74,7 +74,7 @@ def test_a_user_with_the_rights_on_the_tables_alone_is_told_what_the_doctor_need
 
 
 @pytest.mark.parametrize(
-    ("url", "error", "says"),
+    ("url", "error", "message"),
     [
         (
             lambda at: at.hot_store(USER, tls=False),
@@ -145,7 +145,7 @@ def test_over_tls_and_by_login_kafka_keeps_what_is_handed_in(servers: Secured) -
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         (
             lambda at: at.log("SASL_PLAINTEXT"),

@@ -121,7 +121,7 @@ def test_while_cassandra_is_away_what_it_said_before_counts(url: str, monkeypatc
     monkeypatch.setattr(cassandra_facts, "_FRESH", -1.0)
     facts = CassandraFacts(url)
     facts.batch("c1", "b1")
-    monkeypatch.setattr(cassandra_facts, "_connection", Away())
+    monkeypatch.setattr(facts, "_connection", Away())
     assert facts.batch("c1", "b1") is BatchState.ONGOING
     with pytest.raises(StoreUnavailable):
         facts.batch("c1", "b2")

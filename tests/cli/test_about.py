@@ -97,8 +97,8 @@ def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: 
 
     found = findings(assess("doctor", "--json").stdout)
 
-    assert (found["failed events"]["level"], found["failed events"]["do"]) == ("warn", "assess failed list")
-    assert (found["log"]["level"], found["log"]["do"]) == ("warn", "assess up")
+    assert (found["failed events"]["level"], found["failed events"]["action"]) == ("warn", "assess failed list")
+    assert (found["log"]["level"], found["log"]["action"]) == ("warn", "assess up")
     assert "today.jsonl from line 1" in found["log"]["message"]
     assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
 
@@ -119,7 +119,7 @@ def test_the_doctor_says_of_a_slice_that_could_not_be_verified_what_is_wrong_wit
     found = findings(result.stdout)["slices"]
     assert (result.exit_code, found["level"]) == (1, "bad")
     assert found["message"].startswith("1 could not be verified, e.g. b1|2024-W05: the lake's file")
-    assert found["do"] == "assess verify --closed, once that is mended"
+    assert found["action"] == "assess verify --closed, once that is mended"
     path.write_bytes(kept)
     assert assess("verify", "--closed").exit_code == 0
     assert findings(assess("doctor", "--json").stdout)["slices"]["level"] == "ok"
@@ -130,7 +130,7 @@ def test_the_doctor_names_the_next_step_of_slices(assess: Assess, settings: Sett
 
     def doctor() -> tuple[str, str | None]:
         found = findings(assess("doctor", "--json").stdout)["slices"]
-        return found["message"], found["do"]
+        return found["message"], found["action"]
 
     fold_one(stores, event(batch="b1"))
     assert doctor() == ("1 closed and not archived, e.g. b1|2024-W05", "assess archive --closed")
@@ -210,12 +210,12 @@ def test_the_doctor_opens_each_store_once(assess: Assess, stores: Stores, monkey
 
 def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) -> None:
     found = findings(assess("doctor", "--json").stdout)["facts"]
-    assert (found["level"], found.get("do")) == ("ok", None)
+    assert (found["level"], found.get("action")) == ("ok", None)
     assert "every course, assessment and batch is accepted" in found["message"]
 
 
 @pytest.mark.parametrize(
-    ("text", "level", "message", "do"),
+    ("text", "level", "message", "action"),
     [
         (
             '{"leafNodes": {"c1": ["a1"]}, "questionCounts": {"a1": 3, "a2": 4}, "batches": {"b1": {"courseId": "c1", '
@@ -254,7 +254,7 @@ def test_the_doctor_says_what_a_facts_file_knows(
 
     found = findings(result.stdout)["facts"]
     assert result.exit_code == 0
-    assert (found["level"], found["do"]) == (level, action)
+    assert (found["level"], found["action"]) == (level, action)
     assert found["message"].startswith(f"{file}: ")
     assert found["message"].endswith(message)
 

@@ -241,7 +241,7 @@ def test_a_disk_that_stays_full_leaves_no_litter(log: Path, intake: FolderIntake
 WRITER = """
 import sys, time
 from pathlib import Path
-from assess_core.ports import Message
+from assess_core.ports.log import Message
 from assess_core.adapters.files.intake import FolderIntake
 intake = FolderIntake(Path(sys.argv[1]), lambda: time.time_ns() // 1_000_000)
 for n in range(100_000):

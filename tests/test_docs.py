@@ -18,7 +18,7 @@ from assess_cli import COMMANDS, main
 from assess_cli.together import HOST, free_port
 from assess_core import errors
 from assess_core.adapters.sqlite.schema import DEFAULT_SHARDS
-from assess_core.domain.events import Reason
+from assess_core.domain.reasons import Reason
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings

@@ -14,7 +14,8 @@ import pytest
 
 from assess_core.adapters.files.log_files import BATCH_RECORDS, find, read_files, unread
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import FailedEvent, Reason, Record, decode
+from assess_core.domain.events import FailedEvent, Record, RecordKind, decode
+from assess_core.domain.reasons import Reason
 from assess_core.domain.slices import Unread
 from assess_core.errors import BadLog
 from assess_core.ports.log import LogBatch, Position
@@ -30,6 +31,10 @@ def batches(*paths: Path | str) -> list[LogBatch]:
 
 def records(*paths: Path | str) -> list[Record]:
     return [record for batch in batches(*paths) for record in batch.records]
+
+
+def line(path: str, number: int, raw: bytes) -> Record:
+    return Record(path, 0, number, raw, kind=RecordKind.LINE)
 
 
 def raws(*paths: Path | str) -> list[bytes]:
@@ -54,12 +59,15 @@ def put(path: Path, text: bytes) -> Path:
 @pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz", "EVENTS.JSONL"])
 def test_each_line_is_a_record_named_by_path_and_line(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / name, b"one\ntwo\n")
-    assert records(path) == [Record(str(path), 0, 1, b"one"), Record(str(path), 0, 2, b"two")]
+    assert records(path) == [
+        line(str(path), 1, b"one"),
+        line(str(path), 2, b"two"),
+    ]
 
 
 def test_a_json_file_is_one_event_however_many_lines_it_has(tmp_path: Path) -> None:
     path = put(tmp_path / "event.json", b'{\n "a": 1\n}\n')
-    assert records(path) == [Record(str(path), 0, 1, b'{\n "a": 1\n}')]
+    assert records(path) == [line(str(path), 1, b'{\n "a": 1\n}')]
 
 
 def test_an_unfinished_last_line_is_a_line(tmp_path: Path) -> None:
@@ -78,7 +86,10 @@ def test_windows_line_ends_and_a_byte_order_mark_are_no_part_of_an_event(tmp_pat
 
 def test_standard_input_has_an_event_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo")))
-    assert records("-") == [Record("-", 0, 1, b"one"), Record("-", 0, 2, b"two")]
+    assert records("-") == [
+        line("-", 1, b"one"),
+        line("-", 2, b"two"),
+    ]
 
 
 def test_an_event_of_50_mb_is_set_aside_whole(tmp_path: Path) -> None:
@@ -138,7 +149,7 @@ def test_a_folder_without_log_files_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ['a "quoted" name', "new\nline", "..", "एक 😀", "it's", "semi;colon|bar"])
 def test_any_name_of_a_file_is_its_topic(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / f"{name}.jsonl", b"1")
-    assert records(path) == [Record(str(path), 0, 1, b"1")]
+    assert records(path) == [line(str(path), 1, b"1")]
 
 
 def test_a_name_that_is_not_utf_8_is_a_url_that_any_store_can_keep(tmp_path: Path) -> None:

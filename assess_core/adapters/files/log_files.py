@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from assess_core.domain.events import Record
+from assess_core.domain.events import STDIN, Record, RecordKind
 from assess_core.domain.slices import Unread
 from assess_core.errors import BadLog
 from assess_core.ports.log import LogBatch, Notify, Position, Positions
@@ -24,7 +24,6 @@ from assess_core.ports.log import LogBatch, Notify, Position, Positions
 BATCH_RECORDS: Final = 1000  # a batch is one set of writes: 1,000 take some 60 ms, 10,000 are no faster
 BATCH_BYTES: Final = 16 * 1024 * 1024  # with one line more this bounds what is in memory
 LINE_BYTES: Final = 1024 * 1024 * 1024  # a longer line is no event of anybody's: the file is something else
-STDIN: Final = "-"
 START: Final = Position(1, 0)
 
 
@@ -293,7 +292,7 @@ def _batches(lines: Iterable[_Line]) -> Iterator[LogBatch]:
     try:
         for topic, number, raw, end, size in lines:
             if raw:
-                records.append(Record(topic, 0, number, raw))
+                records.append(Record(topic, 0, number, raw, kind=RecordKind.LINE))
                 held += len(raw)
             ends[topic] = end
             taken += size

@@ -13,7 +13,8 @@ from assess_core.adapters.arrow.rows import HOT_SCHEMA
 from assess_core.adapters.sqlite.schema import connect, parse_url, prepare, translated
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptVersion, RowKey, Version
-from assess_core.domain.events import FailedEvent, FailedKey, Reason
+from assess_core.domain.events import FailedEvent, FailedKey
+from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import to_batch
-from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
-from assess_core.domain.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import Learner
 from assess_core.ports.log import Position
@@ -102,8 +102,35 @@ class MemoryHot:
             self._on_write()
             self._mended.add(key)
 
-    def slices(self) -> list[ArchiveSlice]:
-        return sorted(self._slices)
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
+        return sorted(
+            slice_
+            for slice_ in self._slices
+            if (batch_id is None or slice_.batch_id == batch_id) and (weeks is None or slice_.week in weeks)
+        )
+
+    def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        return sorted(slice_ for slice_ in self._slices if after is None or slice_ > after)[:limit]
+
+    def rows_after(
+        self,
+        slices: Collection[ArchiveSlice],
+        after: AttemptKey | None,
+        attempts: int,
+        *,
+        course_id: str | None = None,
+        content_id: str | None = None,
+    ) -> list[AttemptVersion]:
+        rows = [
+            row
+            for (slice_, _), row in self._rows.items()
+            if slice_ in slices
+            and (after is None or row.key > after)
+            and course_id in (None, row.key.course_id)
+            and content_id in (None, row.key.content_id)
+        ]
+        keys = set(sorted({row.key for row in rows})[:attempts])
+        return sorted((row for row in rows if row.key in keys), key=page_order)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         found = Counter(place[0] for place in self._rows)
@@ -153,3 +180,8 @@ class MemoryHot:
     def commit(self, positions: Mapping[str, Position]) -> None:
         self._on_write()
         self._positions.update(positions)
+
+
+def page_order(row: AttemptVersion) -> tuple[AttemptKey, Version, int]:
+    """The order of the rows of a page."""
+    return row.key, row.version, row.received_at

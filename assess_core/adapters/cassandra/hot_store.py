@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import pyarrow as pa
 from cassandra.query import BoundStatement
 
+from assess_core.adapters.arrow.rows import from_batch
 from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
 from assess_core.adapters.cassandra.maps import doubles, entries, times
@@ -16,8 +17,9 @@ from assess_core.adapters.cassandra.session import Connection, Refused, Row
 from assess_core.adapters.cassandra.sorting import in_order
 from assess_core.adapters.cassandra.url import parse_url
 from assess_core.adapters.cassandra.write_times import of_receipt, of_view
+from assess_core.adapters.memory import page_order
 from assess_core.chunks import chunks
-from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
@@ -255,9 +257,39 @@ class CassandraHot:
 
     # --- archive, reports, reads ---
 
-    def slices(self) -> list[ArchiveSlice]:
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
         rows = self._db.execute("SELECT year, week, batch_id FROM {ks}.slices")
-        return sorted(ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows)
+        every = (ArchiveSlice(IsoWeek(year, week), batch) for year, week, batch in rows)
+        return sorted(
+            slice_
+            for slice_ in every
+            if (batch_id is None or slice_.batch_id == batch_id) and (weeks is None or slice_.week in weeks)
+        )
+
+    def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        return [slice_ for slice_ in self.slices() if after is None or slice_ > after][:limit]
+
+    def rows_after(
+        self,
+        slices: Collection[ArchiveSlice],
+        after: AttemptKey | None,
+        attempts: int,
+        *,
+        course_id: str | None = None,
+        content_id: str | None = None,
+    ) -> list[AttemptVersion]:
+        rows = [
+            row
+            for slice_ in slices
+            for shard in self.scan(slice_)
+            for batch in shard
+            for row in from_batch(batch)
+            if (after is None or row.key > after)
+            and course_id in (None, row.key.course_id)
+            and content_id in (None, row.key.content_id)
+        ]
+        keys = set(sorted({row.key for row in rows})[:attempts])
+        return sorted((row for row in rows if row.key in keys), key=page_order)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         return self._scans.counts(slices)

@@ -9,10 +9,11 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from assess_core.adapters.arrow.rows import HOT_SCHEMA
+from assess_core.adapters.arrow.rows import HOT_SCHEMA, from_batch
+from assess_core.adapters.memory import page_order
 from assess_core.adapters.sqlite.schema import connect, parse_url, prepare, translated
 from assess_core.chunks import chunks
-from assess_core.domain.attempts import AttemptVersion, RowKey, Version
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
 from assess_core.domain.events import FailedEvent, FailedKey, Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
@@ -266,9 +267,39 @@ class SqliteHot:
 
     # --- archive, reports, reads ---
 
-    def slices(self) -> list[ArchiveSlice]:
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
         rows = self._read("SELECT year, week, batch_id FROM slices ORDER BY year, week, batch_id")
-        return [ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows]
+        every = (ArchiveSlice(IsoWeek(year, week), batch) for year, week, batch in rows)
+        return [
+            slice_
+            for slice_ in every
+            if (batch_id is None or slice_.batch_id == batch_id) and (weeks is None or slice_.week in weeks)
+        ]
+
+    def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        return [slice_ for slice_ in self.slices() if after is None or slice_ > after][:limit]
+
+    def rows_after(
+        self,
+        slices: Collection[ArchiveSlice],
+        after: AttemptKey | None,
+        attempts: int,
+        *,
+        course_id: str | None = None,
+        content_id: str | None = None,
+    ) -> list[AttemptVersion]:
+        rows = [
+            row
+            for slice_ in slices
+            for shard in self.scan(slice_)
+            for batch in shard
+            for row in from_batch(batch)
+            if (after is None or row.key > after)
+            and course_id in (None, row.key.course_id)
+            and content_id in (None, row.key.content_id)
+        ]
+        keys = set(sorted({row.key for row in rows})[:attempts])
+        return sorted((row for row in rows if row.key in keys), key=page_order)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         return {slice_: self._read(_COUNT, (slice_.batch_id, *slice_.week))[0][0] for slice_ in slices}

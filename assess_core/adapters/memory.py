@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import to_batch
-from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, page_order
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
@@ -30,7 +30,7 @@ class MemoryHot:
         self._summaries: dict[SummaryKey, Summary] = {}
         self._activities: dict[ActivityKey, Activity] = {}
         self._failed: dict[FailedKey, FailedEvent] = {}
-        self._mended: set[FailedKey] = set()
+        self._resolved: set[FailedKey] = set()
         self._positions: dict[str, Position] = {}
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
@@ -87,20 +87,20 @@ class MemoryHot:
 
     def failed(self) -> Iterator[FailedEvent]:
         for key in sorted(self._failed):
-            if key not in self._mended:
+            if key not in self._resolved:
                 yield self._failed[key]
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
         return [
             key
-            for key in sorted(self._failed.keys() - self._mended)
+            for key in sorted(self._failed.keys() - self._resolved)
             if (key.topic, key.partition) == (topic, partition) and first <= key.offset <= last
         ]
 
     def resolve(self, keys: Collection[FailedKey]) -> None:
         for key in keys:
             self._on_write()
-            self._mended.add(key)
+            self._resolved.add(key)
 
     def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
         return sorted(
@@ -180,8 +180,3 @@ class MemoryHot:
     def commit(self, positions: Mapping[str, Position]) -> None:
         self._on_write()
         self._positions.update(positions)
-
-
-def page_order(row: AttemptVersion) -> tuple[AttemptKey, Version, int]:
-    """The order of the rows of a page."""
-    return row.key, row.version, row.received_at

@@ -17,9 +17,8 @@ from assess_core.adapters.cassandra.session import Connection, Refused, Row
 from assess_core.adapters.cassandra.sorting import in_order
 from assess_core.adapters.cassandra.url import parse_url
 from assess_core.adapters.cassandra.write_times import of_receipt, of_view
-from assess_core.adapters.memory import page_order
 from assess_core.chunks import chunks
-from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, page_order
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of

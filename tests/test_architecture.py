@@ -23,11 +23,12 @@ LAYERS = {  # layer of assess_core -> what it may import of assess_core, besides
     "domain": {"errors"},
     "ports": {"domain", "errors"},
     "usecases": {"domain", "ports", "errors", "chunks"},
-    "adapters": {"domain", "ports", "errors", "chunks", "settings"},
+    "adapters": {"domain", "ports", "errors", "chunks", "settings", "retrying"},
     "settings": {"domain", "errors"},
     "wiring": {"domain", "ports", "usecases", "adapters", "settings", "errors"},
     "errors": set(),
     "chunks": set(),
+    "retrying": set(),
 }
 SHELL_LIBRARIES = {"click", "packaging", "rich"}  # of the command line alone
 VALUES = {"msgspec"}  # allowed in every layer: it defines values, it is no driver

@@ -13,7 +13,7 @@ from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log, Notify, Positions
-from assess_core.ports.reports import Exhausts, WeeklyTable
+from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings, hidden
 from assess_core.usecases.folding import Checks
@@ -118,6 +118,20 @@ def open_exhausts(settings: Settings) -> Exhausts:
     from assess_core.adapters.files.exhausts import FolderExhausts
 
     return FolderExhausts(_folder(name, text))
+
+
+def open_output(text: str, format: Format | None) -> ReportOutput:
+    """The output that `--output` names, for a report of this format. Raises `BadSettings`, `ReportFailed`."""
+    from assess_core.adapters.files.outputs import open_output as opened
+
+    return opened(text, format)
+
+
+def format_of(name: str) -> Format | None:
+    """The format that the ending of a file's name asks for; None if it asks for none."""
+    from assess_core.adapters.files.outputs import format_of as found
+
+    return found(name)
 
 
 def open_log(settings: Settings, positions: Positions) -> Log:

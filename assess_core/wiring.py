@@ -20,7 +20,7 @@ from assess_core.usecases.folding import Checks
 from assess_core.usecases.queries import Queries
 
 if TYPE_CHECKING:
-    from assess_core.adapters.lake.locations import Location
+    from assess_core.adapters.duckdb.location import Location
     from assess_core.ports.ledger import Ledger
 
 _S3: Final = "s3://"
@@ -105,6 +105,20 @@ def open_weekly(settings: Settings) -> WeeklyTable:
     from assess_core.adapters.lake.weekly import DeltaWeekly
 
     return DeltaWeekly(_place("ASSESS_LAKE", settings.lake).within("weekly_activity"))
+
+
+def attempt_columns() -> list[tuple[str, str]]:
+    """Name and Arrow type of each column of the lake's `attempts`."""
+    from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+
+    return [(field.name, str(field.type)) for field in LAKE_SCHEMA]
+
+
+def weekly_columns() -> list[tuple[str, str]]:
+    """Name and Arrow type of each column of the table of weekly activity."""
+    from assess_core.adapters.lake.weekly import WEEKLY_SCHEMA
+
+    return [(field.name, str(field.type)) for field in WEEKLY_SCHEMA]
 
 
 def open_exhausts(settings: Settings) -> Exhausts:

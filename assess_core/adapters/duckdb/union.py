@@ -22,6 +22,7 @@ from assess_core.adapters.duckdb.connection import (
     parquet,
     temporary_folder,
 )
+from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
     BATCH_NUMBERS,
@@ -94,7 +95,7 @@ def open_union(
         spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)
-        with connect(pinned.place) as duck:
+        with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
             union.define(_placed(spilled, files, batch_id))
             yield union
@@ -150,7 +151,7 @@ class DuckUnion:
 
     def __init__(self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile]) -> None:
         self.lake_version = pinned.version
-        self._place = pinned.place
+        self._place = location_of(pinned)
         self._duck = duck
         self._files = files
 

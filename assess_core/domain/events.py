@@ -197,7 +197,7 @@ def decode(record: Record) -> Decoded:
     try:
         if len(record.raw) > MAX_EVENT_BYTES:
             raise _BadEvent(
-                Reason.TOO_LARGE, f"the event has {len(record.raw):,} bytes; at most {MAX_EVENT_BYTES:,} are taken"
+                Reason.TOO_LARGE, f"the event has more than {MAX_EVENT_BYTES:,} bytes, the most that is accepted"
             )
         event = _read(record.raw)
         receipt, value = event.receivedAt, event.value

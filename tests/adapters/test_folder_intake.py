@@ -14,7 +14,7 @@ import pytest
 
 from assess_core.adapters.files import intake as folder_intake
 from assess_core.adapters.files.intake import FolderIntake
-from assess_core.adapters.files.log_files import Tail
+from assess_core.adapters.files.tail import Tail
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.log import Message
 from tests.api.writes import logged, receipts

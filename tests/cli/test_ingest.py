@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assess_cli import main
+from assess_core.adapters.files.log_files import ENDINGS
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.samples import sample_events
 from assess_core.errors import AssessError
@@ -175,7 +176,7 @@ def test_an_empty_file_and_an_empty_folder_say_so(settings: Settings, tmp_path: 
     path.write_bytes(b"")
     (tmp_path / "folder").mkdir()
     assert said(settings, "ingest", path, tmp_path / "folder").splitlines() == [
-        f"{str(tmp_path / 'folder')!r} holds no log file (.jsonl, .jsonl.gz or .json): no events in it",
+        f"{str(tmp_path / 'folder')!r} has no log file ({ENDINGS}), so there are no events in it",
         f"{str(path)!r} is empty: no events in it",
         "0 events = 0 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed",
     ]

@@ -1,6 +1,8 @@
 """What only the folder's intake has: files of its own, a disk that fills up, processes that are killed."""
 
 import errno
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,11 @@ def test_the_folder_and_the_file_are_made_with_the_first_message(log: Path, inta
     assert not log.exists()
     intake.take([message()]).result(PATIENCE)
     assert files(log) == [f"api-{RECEIVED}-{os.getpid()}-0.jsonl"]
+
+
+def test_folder_and_file_are_for_their_owner_alone(log: Path, intake: FolderIntake) -> None:
+    intake.take([message()]).result(PATIENCE)
+    assert [path.stat().st_mode & 0o777 for path in (log, *log.iterdir())] == [0o700, 0o600]
 
 
 def test_two_intakes_write_files_of_their_own(log: Path, intake: FolderIntake) -> None:
@@ -126,6 +134,65 @@ def test_many_that_wait_share_one_fsync(log: Path, intake: FolderIntake, monkeyp
     for one in taken:
         one.result(PATIENCE)
     assert len(synced) == 2
+
+
+def test_a_file_that_a_starting_process_looks_at_is_waited_for(
+    log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process locks each file of the folder for some ms, to cut off half lines."""
+    opened = os.open
+
+    def looked_at(path: Path, flags: int, mode: int = 0o777) -> int:
+        fd = opened(path, flags, mode)
+        if flags & os.O_EXCL:
+            other = opened(path, os.O_RDWR)
+            fcntl.flock(other, fcntl.LOCK_EX)
+            threading.Timer(0.2, os.close, [other]).start()
+        return fd
+
+    monkeypatch.setattr(os, "open", looked_at)
+    intake.take([message()]).result(PATIENCE)
+    assert logged(log) == values("x")
+
+
+def test_many_processes_that_start_at_once_all_write(log: Path) -> None:
+    def start(_number: int) -> None:
+        for _ in range(20):
+            intake = FolderIntake(log, lambda: RECEIVED)
+            intake.take([message()]).result(PATIENCE)
+            intake.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(start, range(8)))
+    assert len(logged(log)) == 160
+
+
+@pytest.mark.parametrize("error", [ValueError("embedded null byte"), MemoryError(), RuntimeError("no more threads")])
+def test_any_error_of_the_writer_reaches_its_callers_and_later_events_are_accepted(
+    log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    intake.take([message("0")]).result(PATIENCE)
+
+    def fail(_fd: int) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreUnavailable, match=f"failed \\({type(error).__name__}: .*; send them again"):
+            intake.take([message("1")]).result(PATIENCE)
+    intake.take([message("2")]).result(PATIENCE)
+    assert logged(log)[-1:] == values("2")
+
+
+def test_no_receipt_is_earlier_than_the_name_of_its_file(log: Path) -> None:
+    clock = iter(range(RECEIVED, RECEIVED + 1000, 7))
+    intake = FolderIntake(log, lambda: next(clock), rotate_at=1)
+    for n in range(5):
+        intake.take([message(str(n))]).result(PATIENCE)
+    intake.close()
+    for path in log.iterdir():
+        [receipt] = [json.loads(line)["receivedAt"] for line in path.read_bytes().splitlines()]
+        assert path.name.split("-")[1] == str(receipt)
 
 
 # --- a disk that fails ---

@@ -174,7 +174,8 @@ def test_a_file_that_was_written_as_a_whole_and_changes_is_read_again(
 
 def test_within_a_zipped_file_a_restart_goes_on_at_the_line(log: Path, hot: MemoryHot) -> None:
     (log / "e.jsonl.gz").write_bytes(gzip.compress(b"1\n2\n3\n"))
-    [batch] = in_batches(islice(read_lines(*find([str(log / "e.jsonl.gz")], print), START), 2))
+    [file] = find([str(log / "e.jsonl.gz")], print)
+    [batch] = in_batches(islice(read_lines(file, START), 2))
     hot.commit(batch.ends)
     assert unread(log, hot) == Unread("1 file, e.g. e.jsonl.gz from line 3")
     follower = Follower(log, hot)

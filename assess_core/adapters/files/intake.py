@@ -147,7 +147,7 @@ class _File:
     """A log file of this process, locked as long as it is written to."""
 
     def __init__(self, folder: Path, received_at: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # answers of learners are personal data
         self._path, self._fd = _create(folder, f"{_PREFIX}{received_at}-{os.getpid()}")
         self.size = 0
         self.whole = True
@@ -194,7 +194,7 @@ def _create(folder: Path, name: str) -> tuple[Path, int]:
     while True:
         path = folder / f"{name}-{number}.jsonl"
         try:
-            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             number += 1
 

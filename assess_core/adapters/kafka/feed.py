@@ -188,7 +188,7 @@ class KafkaFeed:
     def _commit(self, wait: float) -> None:
         error = self._commits.send(wait)
         if error is not None:
-            self._say_once(f"positions are not committed yet: {error.str()} ({error.name()}); trying again")
+            self._say_once(f"positions are not committed yet: {error}; trying again")
 
     def _resume(self) -> None:
         if self._paused:

@@ -19,7 +19,7 @@ from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Notify, 
 
 START: Final = Position(1, 0)
 _MOST: Final = MAX_EVENT_BYTES + len(BOM_UTF8) + len(b"\r\n")  # of a line whose event is as large as is allowed
-_SKIP: Final = 1024 * 1024  # how much of the rest of a longer line is in memory at once
+_CHUNK: Final = 1024 * 1024  # how much of the rest of a longer line is in memory at once
 
 
 class Line(NamedTuple):
@@ -131,66 +131,68 @@ def holds(file: LogFile, position: Position) -> bool:
 def _lines(file: LogFile, source: IO[bytes], start: Position, before: Passed, following: bool) -> Iterator[Line]:
     number, byte, _ = start
     while not following or byte < file.size:
-        read = _next_line(source)
-        if read is None or (following and not read.is_finished):
+        raw, rest = _next_line(source)
+        if not raw or (following and not _is_finished(raw, rest)):
             return
-        byte += read.size
-        before.add(read.raw, read.tail, read.size)
-        end = Position(number + 1, byte)
-        yield Line(file.topic, number, _event(read, number), end, read.size, before.proof)
+        before.add(raw)
+        if rest is not None:
+            before.skip(rest.size, rest.tail)
+        size = len(raw) if rest is None else len(raw) + rest.size
+        byte += size
+        yield Line(file.topic, number, _event(raw, number, rest), Position(number + 1, byte), size, before.proof)
         number += 1
 
 
 def _one(file: LogFile, source: IO[bytes], start: Position, proof: bytes) -> Iterator[Line]:
     raw = source.read(_MOST + 1)
-    read = _Read(raw, raw, len(raw), is_finished=True, is_cut=len(raw) > _MOST)
-    yield Line(file.topic, 1, _event(read, 1), Position(2, file.size), file.size, lambda: proof)
+    rest = _Rest(file.size - len(raw), b"") if len(raw) > _MOST else None
+    yield Line(file.topic, 1, _event(raw, 1, rest), Position(2, file.size), file.size, lambda: proof)
 
 
 def _unzipped(file: LogFile, source: IO[bytes], start: Position, proof: bytes) -> Iterator[Line]:
     """Positions within the file have byte 0, because a line in it begins at no byte of the file."""
     number, took = 1, 0
     with gzip.GzipFile(fileobj=source) as text:
-        while read := _next_line(text):
+        while (read := _next_line(text))[0]:
             at = source.tell()
             if number >= start.line:
                 end = Position(number + 1, 0)
-                yield Line(file.topic, number, _event(read, number), end, at - took, lambda: proof)
+                yield Line(file.topic, number, _event(read[0], number, read[1]), end, at - took, lambda: proof)
                 took = at
             number += 1
     yield Line(file.topic, number, b"", Position(number, file.size), max(file.size - took, 0), lambda: proof)
 
 
-class _Read(NamedTuple):
-    """A line as it was read."""
+class _Rest(NamedTuple):
+    """What a line has beyond the bytes that are kept of it."""
 
-    raw: bytes
-    """All of it, or its beginning."""
-    tail: bytes
-    """All of it, or its end."""
     size: int
-    is_finished: bool
-    """Whether it ends with a line end."""
-    is_cut: bool
-    """Whether `raw` is only its beginning."""
+    tail: bytes
+    """How it ends: a window, or all of it."""
 
 
-def _next_line(source: IO[bytes] | gzip.GzipFile) -> _Read | None:
-    """None at the end. Of a line that is too long, at most 9 MiB are in memory."""
+def _next_line(source: IO[bytes] | gzip.GzipFile) -> tuple[bytes, _Rest | None]:
+    """A line with its end, empty at the end of the file; of one that is too long only its beginning, and the rest."""
     raw = source.readline(_MOST + 1)
-    size, tail, is_finished = len(raw), raw, raw.endswith(b"\n")
-    is_cut = size > _MOST and not is_finished
-    while not is_finished and is_cut and (chunk := source.readline(_SKIP)):
+    return raw, _skip(source) if len(raw) > _MOST and not raw.endswith(b"\n") else None
+
+
+def _skip(source: IO[bytes] | gzip.GzipFile) -> _Rest:
+    size, tail = 0, b""
+    while not tail.endswith(b"\n") and (chunk := source.readline(_CHUNK)):
         size += len(chunk)
-        tail = (tail[-WINDOW:] + chunk)[-WINDOW:]
-        is_finished = chunk.endswith(b"\n")
-    return _Read(raw, tail, size, is_finished, is_cut) if raw else None
+        tail = (tail + chunk)[-WINDOW:]
+    return _Rest(size, tail)
 
 
-def _event(read: _Read, number: int) -> bytes:
+def _is_finished(raw: bytes, rest: _Rest | None) -> bool:
+    return (raw if rest is None else rest.tail).endswith(b"\n")
+
+
+def _event(raw: bytes, number: int, rest: _Rest | None) -> bytes:
     """The bytes of a line's event; empty for a blank line."""
-    text = read.raw.removeprefix(BOM_UTF8) if number == 1 else read.raw
-    if read.is_cut:
+    text = raw.removeprefix(BOM_UTF8) if number == 1 else raw
+    if rest is not None:
         return text[: MAX_EVENT_BYTES + 1]
     text = text.rstrip(b"\r\n")
     return b"" if text.isspace() else text

@@ -22,6 +22,8 @@ def unread(log: Path, positions: Positions) -> Unread | None:
 
     An unfinished last line is unread; a folder that does not exist has no lines. Raises `BadLog`.
     """
+    if is_missing(log):
+        return None
     known = positions.positions()  # before the files: a line that is folded in between counts as unread
     waiting = [(file, start) for file in _files(log) if file.size != (start := _go_on(file, known)).byte]
     if not waiting:

@@ -1,9 +1,9 @@
-"""What the same Cassandra does for others: (a) the driver alone with our statements, (b) the ancestor's pattern.
+"""The same Cassandra under other writers: (a) the driver alone with our statements, (b) the ancestor's pattern.
 
-(a) folds the events once and keeps every request that wrote; then sends the very same requests again into empty
-tables, many at a time, with nothing else to do: no reading, no deciding, no encoding.
-(b) does what the ancestor's job does for each event, one after the other and unprepared: look for the attempt, insert
-it with its answers as a list of a type, read all attempts of the learner, write the aggregate.
+(a) folds the events once and records every write request. Then it sends the same requests into empty tables, many at a
+time, without reading, deciding or encoding anything.
+(b) does what the ancestor's job does for each event, one after the other and unprepared: look up the attempt, insert it
+with its answers as a list of a user-defined type, read all attempts of the learner, write the aggregate.
 """
 
 import time
@@ -54,7 +54,7 @@ def sample_batches(events: int) -> list[list[Decoded]]:
 
 
 def empty_store(url: str) -> CassandraHot:
-    """The hot store of a URL, emptied: its keyspace is the benchmark's own."""
+    """The hot store of a URL, emptied: its keyspace belongs to the benchmark."""
     CassandraSchema(url).apply(None, None)
     for table in declared():
         if table != "meta":
@@ -63,7 +63,7 @@ def empty_store(url: str) -> CassandraHot:
 
 
 def bare_driver(url: str, batches: Sequence[Sequence[Decoded]]) -> float:
-    """(a): events a second of the driver that sends what folding these batches wrote, and nothing else."""
+    """(a): events per second of the driver that only sends what folding these batches wrote."""
     hot = empty_store(url)
     with recorded(url) as requests:
         for batch in batches:
@@ -74,7 +74,7 @@ def bare_driver(url: str, batches: Sequence[Sequence[Decoded]]) -> float:
 
 
 def ancestor(url: str, events: int = 500) -> float:
-    """(b): events a second of the ancestor's pattern."""
+    """(b): events per second of the ancestor's pattern."""
     current, keyspace = _session(url), parse_url(url).keyspace
     for statement in _ANCESTOR:
         _run(url, statement)
@@ -90,7 +90,7 @@ def ancestor(url: str, events: int = 500) -> float:
 
 @contextmanager
 def recorded(url: str) -> Iterator[list[Request]]:
-    """Every request that this process makes meanwhile."""
+    """Record every request that this process makes in the block."""
     requests: list[Request] = []
 
     def note(future: ResponseFuture) -> None:
@@ -124,7 +124,7 @@ def _reads(request: Request) -> bool:
 
 
 def _of_event(version: AttemptVersion, current: Session, keyspace: str) -> Iterator[str]:
-    """The four statements of an event; the third is asked first, as its rows make the fourth."""
+    """The four statements of an event; the third runs first, because its rows make the fourth."""
     key = version.key
     of_learner = f"user_id = {_text(key.user_id)} AND course_id = {_text(key.course_id)}"
     of_batch = f"{of_learner} AND batch_id = {_text(key.batch_id)}"

@@ -1,7 +1,7 @@
 """Decode and score sample events through the dataflow: file, source, decode step, a sink that only counts.
 
-Beside it the limit: a plain loop that decodes and scores the lines of the same file, without Bytewax. For orientation
-also msgspec alone, which decodes the lines into typed values and does nothing with them.
+The limit is a plain loop that decodes and scores the lines of the same file without Bytewax. For orientation, msgspec
+alone decodes the lines into typed values and discards them.
 """
 
 import sys
@@ -23,7 +23,7 @@ from stream.runs import Run
 from stream.sources import FilesSource
 from stream.steps import DecodedBatch
 
-_ROUNDS: Final = 3  # ours, limit and msgspec take turns: the machine is not always equally fast
+_ROUNDS: Final = 3  # ours, limit and msgspec take turns, because the speed of the machine varies
 
 
 class Measured(NamedTuple):
@@ -39,7 +39,7 @@ class Measured(NamedTuple):
 
 
 class _Counted(DynamicSink[DecodedBatch]):
-    """Counts what reaches it."""
+    """Counts the records that reach it."""
 
     def __init__(self) -> None:
         self.events = 0

@@ -1,4 +1,4 @@
-"""The whole embedded loop, on real stores, in any order of steps: after each one everything is as the oracle says."""
+"""The whole embedded loop on real stores, with steps in any order: after each step everything equals the oracle."""
 
 import csv
 from functools import partial
@@ -33,7 +33,7 @@ some_lines = logs(3, busy_events, TURN_OF_THE_YEAR)
 
 
 class Loop(RuleBasedStateMachine):
-    """SQLite and Delta in a folder; a log that grows, and all that may happen to it."""
+    """SQLite and Delta in a folder, a growing log, and every possible step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Loop(RuleBasedStateMachine):
 
     @rule()
     def open(self) -> None:
-        """Every process ends, and others begin."""
+        """Close all stores and open them again, as new processes do."""
         path = Path(self.folder.name)
         self.stores = open_stores(path, SqliteHot(f"sqlite:///{path}/hot.sqlite?shards=2"))
 

@@ -85,7 +85,7 @@ class Message(NamedTuple):
 class Intake(Protocol):
     """Where events enter the log."""
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         """Done when the log has all of them for good; raises `Overloaded` at once when too much is waiting.
 
         The future raises `StoreUnavailable` when they are not known to be in the log (some may be).

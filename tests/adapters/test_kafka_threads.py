@@ -59,7 +59,7 @@ def intake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Producer], Kaf
 def test_an_error_of_a_callback_does_not_end_the_acknowledgements(intake: Callable[[Producer], KafkaIntake]) -> None:
     opened = intake(Producer(RuntimeError("a callback failed"), MemoryError()))
     for _ in range(2):
-        opened.take([Message("u1", b"{}")]).result(PATIENCE)
+        opened.append([Message("u1", b"{}")]).result(PATIENCE)
 
 
 def test_a_caller_gets_an_error_even_if_it_cannot_be_put_into_words(
@@ -72,7 +72,7 @@ def test_a_caller_gets_an_error_even_if_it_cannot_be_put_into_words(
     monkeypatch.setattr("assess_core.adapters.kafka.intake.translated", fail)
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match=r"_MSG_TIMED_OUT; ValueError: no words\); send it again"):
-            opened.take([Message("u1", b"{}")]).result(PATIENCE)
+            opened.append([Message("u1", b"{}")]).result(PATIENCE)
 
 
 def test_a_commit_that_fails_in_any_way_is_sent_again() -> None:

@@ -52,7 +52,7 @@ def running(*jobs: Callable[[], object]) -> Iterator[None]:
 
 def write(log: Log, number: int) -> Callable[[], object]:
     intake = log.intake()
-    return lambda: intake.take([Message(f"u{number}", b'{"text":"%d"}' % number)]).result(PATIENCE)
+    return lambda: intake.append([Message(f"u{number}", b'{"text":"%d"}' % number)]).result(PATIENCE)
 
 
 def read(feed: Feed) -> Callable[[], object]:
@@ -174,6 +174,6 @@ def test_a_slice_waits_for_lines_that_were_received_before_its_week_ended(tmp_pa
 
 def test_receipts_of_the_intake_are_understood(tmp_path: Path) -> None:
     intake = FolderIntake(tmp_path, lambda: RECEIVED)
-    intake.take([Message("u1", b"{}")]).result(PATIENCE)
+    intake.append([Message("u1", b"{}")]).result(PATIENCE)
     intake.close()
     assert since(tmp_path) == RECEIVED

@@ -51,7 +51,7 @@ class FolderIntake:
         self._writer = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._writer.start()
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         # a line is a line: between the tokens of JSON a line feed means as much as a space, within text there is none
         lines = [b', "value": %b}\n' % message.value.replace(b"\n", b" ") for message in messages]
         group = _Group(lines, sum(map(len, lines)), Future())

@@ -46,7 +46,7 @@ class KafkaIntake:
         self._acknowledged = threading.Thread(target=self._poll, name="log-acknowledgements", daemon=True)
         self._acknowledged.start()
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         if self._closing.is_set():
             raise StoreUnavailable("the log is being closed; send it again to another server")
         waiting = _Waiting(len(messages), self._failure)

@@ -18,9 +18,10 @@ from cassandra.concurrent import execute_concurrent
 from cassandra.query import BatchStatement, BoundStatement
 
 from assess_core.adapters.cassandra.hot_store import CassandraHot
-from assess_core.adapters.cassandra.schema import CassandraSchema, declared
+from assess_core.adapters.cassandra.schema import CassandraSchema
 from assess_core.adapters.cassandra.session import session
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.tables import declared
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, Record, decode
 from assess_core.domain.samples import sample_events
@@ -75,7 +76,7 @@ def bare_driver(url: str, batches: Sequence[Sequence[Decoded]]) -> float:
 
 def ancestor(url: str, events: int = 500) -> float:
     """(b): events per second of the ancestor's pattern."""
-    current, keyspace = _session(url), parse_url(url).keyspace
+    current, keyspace = _session(url), parse_cassandra_url(url).keyspace
     for statement in _ANCESTOR:
         _run(url, statement)
     for table in ("ancestor_aggregator", "ancestor_activity"):
@@ -112,11 +113,11 @@ def seconds_to_send(url: str, requests: Sequence[Request]) -> float:
 
 
 def _session(url: str) -> Session:
-    return session(parse_url(url).servers)
+    return session(parse_cassandra_url(url).servers)
 
 
 def _run(url: str, statement: str) -> None:
-    _session(url).execute(statement.replace("{ks}", parse_url(url).keyspace), timeout=60)
+    _session(url).execute(statement.replace("{ks}", parse_cassandra_url(url).keyspace), timeout=60)
 
 
 def _reads(request: Request) -> bool:

@@ -17,7 +17,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from assess_core.adapters.cassandra.hot_store import CassandraHot
 from assess_core.adapters.cassandra.session import session
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.domain.events import Accepted, Decoded
 from assess_core.ports.facts import NoFacts
 from assess_core.usecases.folding import Checks, fold
@@ -80,7 +80,7 @@ def parts(url: str, batches: Sequence[Sequence[Decoded]]) -> Parts:
 
 
 def _reads(url: str, hot: CassandraHot) -> tuple[tuple[float, float], tuple[float, float]]:
-    keyspace, current = parse_url(url).keyspace, session(parse_url(url).servers)
+    keyspace, current = parse_cassandra_url(url).keyspace, session(parse_cassandra_url(url).servers)
     slices = hot.slices()
     count = sum(hot.counts(slices).values())
     ours = _rate(count, lambda: [batch.num_rows for one in slices for shard in hot.scan(one) for batch in shard])

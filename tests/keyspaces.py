@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 import pytest
 
 from assess_core.adapters.cassandra.hot_store import CassandraHot
-from assess_core.adapters.cassandra.schema import CassandraSchema, declared
+from assess_core.adapters.cassandra.schema import CassandraSchema
 from assess_core.adapters.cassandra.session import session
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.tables import declared
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.ports.hot_store import Schema
 
 SHARDS: Final = 4
@@ -21,7 +22,7 @@ class Keyspace(NamedTuple):
 
     @property
     def name(self) -> str:
-        return parse_url(self.url).keyspace
+        return parse_cassandra_url(self.url).keyspace
 
     @property
     def schema(self) -> Schema:
@@ -29,7 +30,7 @@ class Keyspace(NamedTuple):
 
     def cql(self, text: str) -> list[tuple[object, ...]]:
         """Run a statement as an operator would; `{ks}` is the keyspace."""
-        place = parse_url(self.url)
+        place = parse_cassandra_url(self.url)
         return list(session(place.servers).execute(text.replace("{ks}", place.keyspace), timeout=60))
 
     def clear(self) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from assess_core.adapters.cassandra.schema import CassandraSchema
 from assess_core.adapters.cassandra.session import session
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from deploy.local import packages, processes
 from deploy.local.addresses import Addresses, addresses_of
 from deploy.local.cassandra import Cassandra
@@ -152,7 +152,7 @@ def _admit_to_cassandra(secured: Secured) -> None:
     """Create two logins: `USER` may read and change the rows of our tables, `guest` may do nothing."""
     first = secured.hot_store("cassandra", "cassandra", secured.certificates.ca)
     CassandraSchema(first).apply("1", 2)
-    operator = session(parse_url(first).servers)
+    operator = session(parse_cassandra_url(first).servers)
     for user in (USER, "guest"):
         operator.execute(f"CREATE ROLE {user} WITH LOGIN = true AND PASSWORD = '{PASSWORD}'")
     for right in ("SELECT", "MODIFY"):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import to_batch
-from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, page_order
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
-from assess_core.domain.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import Learner
 from assess_core.ports.log import Position
@@ -30,7 +30,7 @@ class MemoryHot:
         self._summaries: dict[SummaryKey, Summary] = {}
         self._activities: dict[ActivityKey, Activity] = {}
         self._failed: dict[FailedKey, FailedEvent] = {}
-        self._mended: set[FailedKey] = set()
+        self._resolved: set[FailedKey] = set()
         self._positions: dict[str, Position] = {}
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
@@ -87,23 +87,50 @@ class MemoryHot:
 
     def failed(self) -> Iterator[FailedEvent]:
         for key in sorted(self._failed):
-            if key not in self._mended:
+            if key not in self._resolved:
                 yield self._failed[key]
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
         return [
             key
-            for key in sorted(self._failed.keys() - self._mended)
+            for key in sorted(self._failed.keys() - self._resolved)
             if (key.topic, key.partition) == (topic, partition) and first <= key.offset <= last
         ]
 
     def resolve(self, keys: Collection[FailedKey]) -> None:
         for key in keys:
             self._on_write()
-            self._mended.add(key)
+            self._resolved.add(key)
 
-    def slices(self) -> list[ArchiveSlice]:
-        return sorted(self._slices)
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
+        return sorted(
+            slice_
+            for slice_ in self._slices
+            if (batch_id is None or slice_.batch_id == batch_id) and (weeks is None or slice_.week in weeks)
+        )
+
+    def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        return sorted(slice_ for slice_ in self._slices if after is None or slice_ > after)[:limit]
+
+    def rows_after(
+        self,
+        slices: Collection[ArchiveSlice],
+        after: AttemptKey | None,
+        attempts: int,
+        *,
+        course_id: str | None = None,
+        content_id: str | None = None,
+    ) -> list[AttemptVersion]:
+        rows = [
+            row
+            for (slice_, _), row in self._rows.items()
+            if slice_ in slices
+            and (after is None or row.key > after)
+            and course_id in (None, row.key.course_id)
+            and content_id in (None, row.key.content_id)
+        ]
+        keys = set(sorted({row.key for row in rows})[:attempts])
+        return sorted((row for row in rows if row.key in keys), key=page_order)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         found = Counter(place[0] for place in self._rows)

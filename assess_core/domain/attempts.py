@@ -85,6 +85,11 @@ class RowKey(NamedTuple):
     received_at: int
 
 
+def page_order(row: AttemptVersion) -> tuple[AttemptKey, Version, int]:
+    """The order of rows on a page of a batch: by attempt, version and receipt."""
+    return row.key, row.version, row.received_at
+
+
 def latest_answers(answers: Iterable[Answer]) -> list[Answer]:
     """One answer per question id: the highest `ets`, on a tie the first in the list. Sorted by question id."""
     latest: dict[str, Answer] = {}

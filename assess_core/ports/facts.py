@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from assess_core.ports.findings import Finding, Level
+
+ONGOING: Final = 1
+"""Sunbird's status of a batch that is on-going; 0 is a future batch, 2 a finished one."""
 
 
 class BatchState(Enum):
@@ -49,3 +52,11 @@ class NoFacts:
 
     def examine(self) -> Iterator[Finding]:
         yield Finding(Level.OK, "facts", "ASSESS_FACTS names none: every course, assessment and batch is accepted")
+
+
+def batches_finding(known: int, ongoing: int, action: str) -> Finding:
+    """How many batches are known; a warning with this action if none of them is on-going."""
+    message = f"{known:,} batches, {ongoing:,} of them on-going"
+    if ongoing:
+        return Finding(Level.OK, "facts", message)
+    return Finding(Level.WARN, "facts", f"{message}: the write API stores nothing", action)

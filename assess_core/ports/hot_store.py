@@ -6,10 +6,10 @@ A method raises `StoreUnavailable` when the store does not answer or has no room
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
-from assess_core.domain.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
 
 if TYPE_CHECKING:
@@ -86,8 +86,31 @@ class HotStore(Protocol):
 
     # --- archive, reports, reads ---
 
-    def slices(self) -> list[ArchiveSlice]:
-        """All slices that ever held rows, in their order; a cleared one too."""
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
+        """The slices that ever held rows, in their order: of a batch, of some weeks, of both, or all of them.
+
+        A cleared slice stays in the list. The cost grows with the slices asked for, not with those that exist.
+        """
+        ...
+
+    def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        """A page of the same list: the first `limit` slices above `after` (None: from the beginning)."""
+        ...
+
+    def rows_after(
+        self,
+        slices: Collection[ArchiveSlice],
+        after: AttemptKey | None,
+        attempts: int,
+        *,
+        course_id: str | None = None,
+        content_id: str | None = None,
+    ) -> list[AttemptVersion]:
+        """A page of a batch: all rows of the first `attempts` attempt keys above `after` (None: from the beginning).
+
+        `slices` are of one batch. The rows come in the order of key, version and receipt. Each key is complete: all
+        its versions in these slices are there, and both copies of a version that lies in two of them.
+        """
         ...
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:

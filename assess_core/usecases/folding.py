@@ -114,7 +114,7 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
     _write_derived(hot, after, {Entry.of(row).key for row in plan.rows if row.version.content_hash in plan.new})
     if plan.failed:
         hot.add_failed(plan.failed)
-    _mend(hot, (event.record for event in plan.accepted))
+    _resolve(hot, (event.record for event in plan.accepted))
     counting, displaced = _superseding(plan.new, before, after)
     return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
 
@@ -218,7 +218,7 @@ def _write_derived(hot: HotStore, learners: dict[str, Learner], grown: set[Summa
         hot.put_activities(activities)
 
 
-def _mend(hot: HotStore, accepted: Iterable[Record]) -> None:
+def _resolve(hot: HotStore, accepted: Iterable[Record]) -> None:
     """Mark what was set aside once and is stored now."""
     partitions: dict[tuple[str, int], dict[int, bytes]] = {}
     for record in accepted:

@@ -11,6 +11,7 @@ import pytest
 
 from assess_core.adapters.arrow.rows import from_batch
 from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.cassandra.tables import SCHEMA_VERSION
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Decoded, Reason
 from assess_core.domain.scores import Entry, derive
@@ -338,7 +339,7 @@ def test_the_store_says_which_servers_it_has_and_whether_writes_survive(cassandr
     assert found["hot store"].message.startswith("Cassandra 5.")
     assert "1 nodes in" in found["hot store"].message
     assert "ms" in found["hot store"].message
-    assert "version 1 applied at" in found["schema"].message
+    assert f"version {SCHEMA_VERSION} applied at" in found["schema"].message
     assert found["replication"].level is Level.OK
     assert found["durability"].level in (Level.OK, Level.WARN)
     assert (found["durability"].level is Level.WARN) == (found["durability"].action is not None)

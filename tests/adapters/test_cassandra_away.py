@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from assess_core.adapters.cassandra import session
+from assess_core.adapters.cassandra import connection
 from assess_core.adapters.cassandra.hot_store import CassandraHot
 from assess_core.adapters.cassandra.schema import CassandraSchema
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadSettings, StoreUnavailable
 from assess_core.ports.facts import NoFacts
@@ -27,8 +28,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 @pytest.fixture
 def url(own: Instance, monkeypatch: pytest.MonkeyPatch) -> str:
     """A keyspace at it, for a store that waits seconds for an answer where others wait longer."""
-    monkeypatch.setattr(session, "REQUEST_SECONDS", 2.0)
-    monkeypatch.setattr(session, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(connection, "DEADLINE_SECONDS", 2.0)
     hot_store = own.env["ASSESS_HOT_STORE"].partition("?")[0]
     place = f"{hot_store.rpartition('/')[0]}/away"
     CassandraSchema(place).apply(None, 2)
@@ -52,6 +52,19 @@ def test_a_server_that_hangs_is_named_nothing_is_set_aside_and_the_store_goes_on
     fold_when_it_is_back(hot, "meanwhile")
     assert hot.counts([SLICE]) == {SLICE: 2}
     assert list(hot.failed()) == []
+
+
+def test_a_deadline_bounds_how_long_a_statement_waits_for_a_server_that_hangs(own: Instance, url: str) -> None:
+    short = connection.Connection(parse_cassandra_url(url), 0.5)
+    short.execute("SELECT name, value FROM {ks}.meta")
+    own.pause("cassandra-1")
+    try:
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            short.execute("SELECT name, value FROM {ks}.meta")
+        assert time.monotonic() - started < 1.5
+    finally:
+        own.resume("cassandra-1")
 
 
 def test_a_server_that_dies_loses_nothing_that_was_acknowledged_when_it_syncs_and_is_found_again(

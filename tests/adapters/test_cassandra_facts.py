@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 
 from assess_core.adapters.cassandra import facts as cassandra_facts
+from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.facts import CassandraFacts
-from assess_core.adapters.cassandra.session import Connection
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.errors import BadSettings, StoreUnavailable
 from assess_core.ports.facts import BatchState
 from assess_core.ports.findings import Finding, Level
@@ -25,7 +25,7 @@ def keyspace_with(cassandra_url: str, table: str) -> Iterator[str]:
     """A keyspace with this table alone, for a while."""
     keyspace = f"courses_{uuid4().hex[:8]}"
     found = f"{cassandra_url}/{keyspace}"
-    session = Connection(parse_url(found)).session
+    session = Connection(parse_cassandra_url(found)).session
     session.execute(
         f"CREATE KEYSPACE {keyspace} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}"
     )
@@ -45,8 +45,8 @@ def url(cassandra_url: str) -> Iterator[str]:
 
 
 def fill(url: str) -> None:
-    keyspace = parse_url(url).keyspace
-    session = Connection(parse_url(url)).session
+    keyspace = parse_cassandra_url(url).keyspace
+    session = Connection(parse_cassandra_url(url)).session
     for batch, status in (("b0", 0), ("b1", 1), ("b2", 2)):
         session.execute(
             f"INSERT INTO {keyspace}.course_batch (courseid, batchid, status) VALUES ('c1', %s, %s)", (batch, status)
@@ -57,8 +57,8 @@ def fill(url: str) -> None:
 @pytest.fixture
 def change(url: str) -> Callable[[str, int], None]:
     """Give a batch another status."""
-    keyspace = parse_url(url).keyspace
-    session = Connection(parse_url(url)).session
+    keyspace = parse_cassandra_url(url).keyspace
+    session = Connection(parse_cassandra_url(url)).session
 
     def to(batch: str, status: int) -> None:
         session.execute(
@@ -111,20 +111,97 @@ def test_what_is_remembered_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch
 
 
 class Away:
-    """A connection that nobody answers."""
+    """A connection that fails after some seconds of the clock, and counts its questions."""
 
-    def execute(self, cql: str, values: object) -> None:
-        raise StoreUnavailable("nobody answers; start it")
+    def __init__(self, clock: "Clock", seconds: float = 2.0) -> None:
+        self.asked = 0
+        self._clock, self._seconds = clock, seconds
+
+    def execute(self, *_: object) -> None:
+        self.asked += 1
+        self._clock.now += self._seconds
+        raise StoreUnavailable("Cassandra does not answer; start it")
 
 
-def test_while_cassandra_is_away_what_it_said_before_counts(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cassandra_facts, "_FRESH", -1.0)
-    facts = CassandraFacts(url)
-    facts.batch("c1", "b1")
-    monkeypatch.setattr(facts, "_connection", Away())
-    assert facts.batch("c1", "b1") is BatchState.ONGOING
-    with pytest.raises(StoreUnavailable):
-        facts.batch("c1", "b2")
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Courses:
+    """Facts that knew batch b1 a minute ago, with a clock, while Cassandra is away."""
+
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = Clock()
+        monkeypatch.setattr(cassandra_facts, "time", self.clock)
+        self.facts = CassandraFacts(url)
+        assert self.facts.batch("c1", "b1") is BatchState.ONGOING
+        self._monkeypatch = monkeypatch
+        self.answering = Connection.execute
+        self.away = Away(self.clock)
+        self.answer_with(self.away.execute)
+        self.clock.now += 60
+
+    def answer_with(self, execute: object) -> None:
+        self._monkeypatch.setattr(Connection, "execute", execute)
+
+    def seconds(self, batch: str = "b1") -> float:
+        """How long an answer about a known batch took."""
+        before = self.clock.now
+        assert self.facts.batch("c1", batch) is BatchState.ONGOING
+        return self.clock.now - before
+
+
+@pytest.fixture
+def courses(url: str, monkeypatch: pytest.MonkeyPatch) -> Courses:
+    return Courses(url, monkeypatch)
+
+
+def test_while_cassandra_is_away_the_last_known_state_is_used_and_only_one_request_waits(courses: Courses) -> None:
+    assert courses.seconds() == 2.0
+    assert [courses.seconds() for _ in range(100)] == [0.0] * 100
+    assert courses.away.asked == 1
+
+
+def test_an_unknown_batch_is_refused_at_once_while_cassandra_is_away(courses: Courses) -> None:
+    for _ in range(10):
+        with pytest.raises(StoreUnavailable, match="Cassandra does not answer; start it"):
+            courses.facts.batch("c1", "b2")
+
+    assert courses.away.asked == 1
+
+
+def test_cassandra_is_asked_again_after_a_pause_and_its_answer_counts(courses: Courses) -> None:
+    courses.seconds()
+    courses.clock.now += 5
+    assert courses.seconds() == 2.0
+    assert courses.away.asked == 2
+
+    courses.answer_with(courses.answering)
+    courses.clock.now += 5
+    assert courses.facts.batch("c1", "b2") is BatchState.NOT_ONGOING
+    assert courses.facts.batch("c1", "b0") is BatchState.NOT_ONGOING
+
+
+def test_requests_do_not_wait_beside_the_one_that_asks_again(courses: Courses) -> None:
+    """The question of one request is open: the connection itself asks for the next one."""
+
+    class Nested(Away):
+        def execute(self, *_: object) -> None:
+            nested.append(courses.seconds())
+            super().execute()
+
+    nested: list[float] = []
+    courses.seconds()
+    courses.clock.now += 5
+    courses.answer_with(Nested(courses.clock).execute)
+
+    courses.seconds()
+
+    assert nested == [0.0]
 
 
 def test_the_doctor_counts_the_batches(url: str, change: Callable[[str, int], None]) -> None:

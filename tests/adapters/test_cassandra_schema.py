@@ -6,12 +6,17 @@ from itertools import count
 
 import pytest
 
+from assess_core.adapters.cassandra import tables
 from assess_core.adapters.cassandra.hot_store import CassandraHot
-from assess_core.adapters.cassandra.schema import DEFAULT_SHARDS, CassandraSchema, declared
+from assess_core.adapters.cassandra.schema import DEFAULT_SHARDS, CassandraSchema
+from assess_core.adapters.cassandra.tables import SCHEMA_VERSION, declared
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, BadSettings, NotOurTable
+from assess_core.ports.findings import Finding, Level
 from tests.keyspaces import Keyspace
 
 _numbers = count()
+SLICES = [ArchiveSlice(IsoWeek(2024, week), batch_id) for week, batch_id in ((5, "b1"), (5, "b2"), (6, "b1"))]
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def test_apply_makes_the_keyspace_and_its_tables_and_may_be_repeated(new: Keyspa
 
     said = new.schema.apply(None, None)
 
-    assert said.startswith(f"keyspace {new.name}: schema version 1, {DEFAULT_SHARDS} shards, copies ")
+    assert said.startswith(f"keyspace {new.name}: schema version {SCHEMA_VERSION}, {DEFAULT_SHARDS} shards, copies ")
     assert new.schema.apply(None, None) == said
     assert list(new.schema.check()) == []
     assert CassandraHot(new.url).shards == DEFAULT_SHARDS
@@ -139,7 +144,10 @@ def test_tables_of_an_older_system_are_left_alone(new: Keyspace) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("schema_version", "it was made with schema version 9, not 1"), ("shard_hash", "it was made with shard hash 9")],
+    [
+        ("schema_version", f"it was made with schema version 9, not {SCHEMA_VERSION}"),
+        ("shard_hash", "it was made with shard hash 9"),
+    ],
 )
 def test_a_keyspace_made_by_other_rules_is_refused_naming_them(new: Keyspace, name: str, message: str) -> None:
     new.schema.apply(None, None)
@@ -151,6 +159,83 @@ def test_a_keyspace_made_by_other_rules_is_refused_naming_them(new: Keyspace, na
         CassandraHot(new.url)
 
 
+@pytest.fixture
+def older(new: Keyspace) -> Keyspace:
+    """A keyspace as version 1 of the schema has it, with slices of two batches."""
+    new.schema.apply(None, 4)
+    new.cql("DROP TABLE {ks}.slices_by_batch")
+    new.cql("UPDATE {ks}.meta SET value = '1' WHERE name = 'schema_version'")
+    for slice_ in SLICES:
+        put_by_older_worker(new, slice_)
+    return new
+
+
+def put_by_older_worker(keyspace: Keyspace, slice_: ArchiveSlice) -> None:
+    (year, week), batch_id = slice_
+    keyspace.cql(f"INSERT INTO {{ks}}.slices (year, week, batch_id) VALUES ({year}, {week}, '{batch_id}')")
+
+
+def test_an_older_keyspace_says_what_to_type(older: Keyspace) -> None:
+    with pytest.raises(
+        BadSettings,
+        match=r"no table slices_by_batch; it has schema version 1, and this program needs \d; type `assess schema",
+    ):
+        CassandraHot(older.url)
+
+
+def test_apply_brings_an_older_keyspace_up_to_date_and_lists_its_slices_by_batch(older: Keyspace) -> None:
+    assert f"schema version {SCHEMA_VERSION}, 4 shards" in older.schema.apply(None, None)
+
+    hot = CassandraHot(older.url)
+    assert list(older.schema.check()) == []
+    assert hot.slices(batch_id="b1") == [SLICES[0], SLICES[2]]
+    assert hot.slices(batch_id="b2") == [SLICES[1]]
+
+
+def test_a_slice_that_an_older_worker_writes_later_is_an_alarm_of_the_doctor_until_the_next_apply(
+    older: Keyspace,
+) -> None:
+    def schema_finding() -> Finding:
+        [found] = [finding for finding in CassandraHot(older.url).examine() if finding.what == "schema"]
+        return found
+
+    older.schema.apply(None, None)
+    assert schema_finding().level is Level.OK
+    late = ArchiveSlice(IsoWeek(2024, 9), "b1")
+    put_by_older_worker(older, late)
+
+    found = schema_finding()
+    assert found.level is Level.BAD
+    assert "slices_by_batch lacks 1 of them" in found.message
+    assert found.action == "stop every worker of an older version, then type `assess schema apply`"
+
+    older.schema.apply(None, None)
+    assert schema_finding().level is Level.OK
+    assert late in CassandraHot(older.url).slices(batch_id="b1")
+
+
+def test_a_later_version_may_add_a_column(older: Keyspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = {**tables.versions(), 99: "ALTER TABLE positions ADD IF NOT EXISTS later blob;"}
+    monkeypatch.setattr(tables, "versions", lambda: later)
+
+    assert "there is no column later in positions" in list(older.schema.check())
+    older.schema.apply(None, None)
+
+    assert list(older.schema.check()) == []
+    older.cql("SELECT later FROM {ks}.positions")
+
+
+def test_a_keyspace_of_a_later_version_is_left_as_it_is(new: Keyspace) -> None:
+    new.schema.apply(None, None)
+    new.cql("UPDATE {ks}.meta SET value = '99' WHERE name = 'schema_version'")
+    new.cql("DROP TABLE {ks}.positions")
+
+    with pytest.raises(NotOurTable, match=r"made with schema version 99, not .*; nothing was changed"):
+        new.schema.apply(None, None)
+
+    assert "there is no table positions" in list(new.schema.check())
+
+
 def test_what_is_shown_makes_the_keyspace_when_it_is_typed(new: Keyspace) -> None:
     shown = new.schema.show().replace("DATACENTER", "datacenter1")
     without_comments = "\n".join(line for line in shown.splitlines() if not line.startswith("--"))
@@ -159,6 +244,7 @@ def test_what_is_shown_makes_the_keyspace_when_it_is_typed(new: Keyspace) -> Non
         if words and not words.startswith("USE "):
             for table in declared():
                 words = words.replace(f"EXISTS {table} (", f"EXISTS {{ks}}.{table} (")
+                words = words.replace(f"ALTER TABLE {table} ", f"ALTER TABLE {{ks}}.{table} ")
             new.cql(words.replace("INTO meta", "INTO {ks}.meta"))
 
     assert list(new.schema.check()) == []

@@ -4,19 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.adapters.cassandra.url import CassandraUrl, Servers, parse_url
+from assess_core.adapters.cassandra.url import KeyspacePlace, Servers, parse_cassandra_url
 from assess_core.errors import BadSettings
 
 PLAIN = Servers((("h1", 9042),), None, None, None, False, None, None, None)
 
 
 def test_hosts_ports_and_keyspace_are_read() -> None:
-    assert parse_url("cassandra://h1/sunbird_courses") == CassandraUrl(PLAIN, "sunbird_courses", "LOCAL_QUORUM")
-    assert parse_url("cassandra://h1:9043,h2,[::1]:9044/k").servers.hosts == (("h1", 9043), ("h2", 9042), ("::1", 9044))
+    assert parse_cassandra_url("cassandra://h1/sunbird_courses") == KeyspacePlace(
+        PLAIN, "sunbird_courses", "LOCAL_QUORUM"
+    )
+    assert parse_cassandra_url("cassandra://h1:9043,h2,[::1]:9044/k").servers.hosts == (
+        ("h1", 9043),
+        ("h2", 9042),
+        ("::1", 9044),
+    )
 
 
 def test_user_and_password_are_decoded_and_never_shown() -> None:
-    servers = parse_url("cassandra://us%40er:p%3A%2Fss@h1/k").servers
+    servers = parse_cassandra_url("cassandra://us%40er:p%3A%2Fss@h1/k").servers
 
     assert (servers.user, servers.password) == ("us@er", "p:/ss")
     assert str(servers) == "h1:9042"
@@ -30,10 +36,10 @@ def test_options_are_read(tmp_path: Path) -> None:
         f"&cert={tmp_path}/our%20cert.pem&key={tmp_path}/key.pem"
     )
 
-    place = parse_url(url)
+    place = parse_cassandra_url(url)
 
     files = tmp_path / "ca.pem", tmp_path / "our cert.pem", tmp_path / "key.pem"
-    assert place == CassandraUrl(
+    assert place == KeyspacePlace(
         PLAIN._replace(dc="dc 1", tls=True, ca=files[0], cert=files[1], key=files[2]), "k", "QUORUM"
     )
 
@@ -53,6 +59,10 @@ def test_options_are_read(tmp_path: Path) -> None:
         ("cassandra://h1/k?dc=a&dc=b", "write the option 'dc' once"),
         ("cassandra://h1/k?dc=", "write the option 'dc' once, with a value"),
         ("cassandra://h1/k?consistency=ANY", "consistency 'ANY' is not one of LOCAL_QUORUM"),
+        *(
+            (f"cassandra://h1/k?consistency={level}", f"consistency '{level}' .* a read may miss an acknowledged write")
+            for level in ("ONE", "LOCAL_ONE", "TWO", "THREE")
+        ),
         ("cassandra://h1/k?tls=yes", "tls=yes is neither tls=true nor tls=false"),
         ("cassandra://h1/k?ca=/dev/null", "'ca' has a meaning with tls=true only"),
         ("cassandra://h1/k?tls=true&ca=/nowhere.pem", "ca=/nowhere.pem is not a file"),
@@ -60,14 +70,14 @@ def test_options_are_read(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_used_is_named(url: str, message: str) -> None:
     with pytest.raises(BadSettings, match=f"ASSESS_HOT_STORE: .*{message}"):
-        parse_url(url)
+        parse_cassandra_url(url)
 
 
 def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").touch()
 
     with pytest.raises(BadSettings, match="`cert` and `key` belong together"):
-        parse_url(f"cassandra://h1/k?tls=true&cert={tmp_path}/cert.pem")
+        parse_cassandra_url(f"cassandra://h1/k?tls=true&cert={tmp_path}/cert.pem")
 
 
 def test_a_password_is_in_no_message() -> None:
@@ -77,5 +87,5 @@ def test_a_password_is_in_no_message() -> None:
         *("cassandra://u:a#secret@h1/k", "cassandra://u:a?secret@h1/k"),
     ):
         with pytest.raises(BadSettings, match="ASSESS_HOT_STORE") as raised:
-            parse_url(url)
+            parse_cassandra_url(url)
         assert "secret" not in str(raised.value)

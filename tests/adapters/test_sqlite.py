@@ -17,8 +17,9 @@ import msgspec
 import pytest
 
 from assess_core.adapters.memory import MemoryHot
-from assess_core.adapters.sqlite import schema
+from assess_core.adapters.sqlite import connections
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.adapters.sqlite.url import parse_sqlite_url
 from assess_core.domain.events import Accepted
 from assess_core.domain.scores import Entry
 from assess_core.domain.shards import shard_of
@@ -55,8 +56,8 @@ def test_the_parent_folder_is_made(tmp_path: Path) -> None:
 def test_three_slashes_are_relative_and_four_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    relative = schema.parse_url("sqlite:///home/hot.sqlite")
-    absolute = schema.parse_url("sqlite:////home/hot.sqlite")
+    relative = parse_sqlite_url("sqlite:///home/hot.sqlite")
+    absolute = parse_sqlite_url("sqlite:////home/hot.sqlite")
 
     assert relative == (tmp_path / "home" / "hot.sqlite", None)
     assert absolute == (Path("/home/hot.sqlite"), None)
@@ -172,10 +173,10 @@ def test_processes_that_make_the_store_and_fold_at_once_lose_nothing(path: Path)
     alone = MemoryHot()
     fold(some_events(0, 600), alone, Checks(NoFacts()))
     together = SqliteHot(at(path))
-    assert tables(together) == tables(alone)
+    assert content(together) == content(alone)
 
 
-def tables(hot: SqliteHot | MemoryHot) -> tuple[object, ...]:
+def content(hot: SqliteHot | MemoryHot) -> tuple[object, ...]:
     return (
         [(user_id, sorted(learner.entries), learner.summaries) for user_id, learner in hot.all_learners()],
         list(hot.all_activities()),
@@ -275,6 +276,8 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
 def test_a_store_that_may_not_be_written_says_so_and_can_be_read(folder: Path) -> None:
     ours = SqliteHot(at(folder / "hot.sqlite"))
     ours.add_rows([version()])
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
     with no_right_to_write(folder):
         theirs = SqliteHot(at(folder / "hot.sqlite"))
@@ -291,14 +294,16 @@ def test_a_folder_in_place_of_the_file_is_named(path: Path) -> None:
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = connections.connect
+
     def limited(path: Path) -> sqlite3.Connection:
-        connection = schema.connect(path)
+        connection = connect(path)
         connection.execute("PRAGMA max_page_count = 100")
         return connection
 
     first, second = some_events(0, 20), some_events(20, 1000)
     with monkeypatch.context() as full:
-        full.setattr("assess_core.adapters.sqlite.hot_store.connect", limited)
+        full.setattr(connections, "connect", limited)
         hot = SqliteHot(at(path))
         fold(first, hot, Checks(NoFacts()))
         with pytest.raises(StoreUnavailable, match="there is no room left; free some space and run again; nothing ack"):
@@ -310,7 +315,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(path: Path, monkeypatch
     for batch in (first, second):
         fold(batch, alone, Checks(NoFacts()))
         fold(batch, again, Checks(NoFacts()))
-    assert tables(again) == tables(alone)
+    assert content(again) == content(alone)
 
 
 def test_a_write_that_breaks_off_leaves_nothing_behind_and_the_next_one_works(path: Path) -> None:
@@ -349,7 +354,7 @@ def refused(path: str) -> None:
 
 def test_a_store_that_stays_locked_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hot = SqliteHot(at(path))
-    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 

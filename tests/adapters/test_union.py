@@ -1,7 +1,7 @@
 """The union of both tiers: by key and version, hot first, whatever happens meanwhile."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.adapters.sqlite.hot_store import SqliteHot
-from assess_core.domain.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.lake import Lake
 from tests.factories import ATTEMPTED, WEEK, answer, version
@@ -195,9 +195,9 @@ class WatchedHot(MemoryHot):
         super().__init__(shards=2)
         self._on_read = on_read
 
-    def slices(self) -> list[ArchiveSlice]:
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
         self._on_read()
-        return super().slices()
+        return super().slices(batch_id=batch_id, weeks=weeks)
 
     def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
         return [self._watched(shard) for shard in super().scan(slice_)]

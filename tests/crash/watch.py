@@ -16,7 +16,7 @@ from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderFeed
 from assess_core.adapters.lake import copies, delta
 from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.sqlite import hot_store, schema
+from assess_core.adapters.sqlite import connections
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.ports.log import LogBatch
 from assess_core.usecases import balance
@@ -125,7 +125,6 @@ def _die_after(effects: int) -> None:
         connection.set_trace_callback(count)
         return connection
 
-    connect = schema.connect
-    for module in (hot_store, schema):
-        setattr(module, connect.__name__, traced)
+    connect = connections.connect
+    setattr(connections, connect.__name__, traced)
     sys.addaudithook(hear)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from ruamel.yaml import YAML
 
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.settings import Settings
 
@@ -41,7 +41,7 @@ def check_settings(env: Mapping[str, str]) -> None:
     """Every variable of ours is one that is read, and its value one that is understood."""
     settings = Settings.from_env(env, "/home")
     assert {name for name in env if name.startswith("ASSESS_")} <= set(settings.env())
-    parse_url(settings.hot_store)
+    parse_cassandra_url(settings.hot_store)
     KafkaUrl.parse(settings.log)
     assert settings.lake.startswith("s3://")
     assert settings.exhausts.startswith("s3://")

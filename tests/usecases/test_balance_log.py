@@ -211,8 +211,8 @@ def test_a_failed_event_that_is_mended_while_the_stores_are_read_is_no_alarm(sto
     class Meanwhile:
         """The event is taken again after the rows were read."""
 
-        def slices(self) -> list[ArchiveSlice]:
-            before = stores.hot.slices()
+        def slices(self, **only: Any) -> list[ArchiveSlice]:
+            before = stores.hot.slices(**only)
             fold([decode(event.record) for event in stores.hot.failed()], stores.hot, NO_FACTS)
             return before
 

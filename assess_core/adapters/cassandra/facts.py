@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from assess_core.adapters.cassandra.session import Connection
-from assess_core.adapters.cassandra.url import parse_url
-from assess_core.adapters.files.facts import ONGOING, of_batches
+from assess_core.adapters.cassandra.connection import Connection
+from assess_core.adapters.cassandra.driver import column_types
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
-from assess_core.ports.facts import BatchState
+from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding
 
-_FRESH: Final = 10.0  # seconds: a batch begins or ends at midnight, and is asked for with every request
-_MOST: Final = 100_000  # batches that are remembered: 20 MB
+_FRESH: Final = 10.0  # seconds: batches begin and end at midnight, and every request asks for one
+_DEADLINE: Final = 2.0  # seconds a request waits for Cassandra, retries included; a client waits for it
+_PAUSE: Final = 5.0  # seconds without a question after one that failed
+_MOST: Final = 100_000  # remembered batches: 20 MB
 _STATUS: Final = "SELECT status FROM {ks}.course_batch WHERE courseid = ? AND batchid = ?"
 _EVERY: Final = "SELECT status FROM {ks}.course_batch"
 _TYPES: Final = {"courseid": "text", "batchid": "text", "status": "int"}
@@ -25,31 +27,35 @@ class _Known(NamedTuple):
 
 
 class CassandraFacts:
-    """Facts at `cassandra://...` (see `cassandra_url.parse_url`): of batches alone, and each for some seconds.
+    """Facts at `cassandra://...` (see `parse_cassandra_url`): only of batches, each remembered for some seconds.
 
-    Any thread may ask. While Cassandra is away, what it said before counts; of another batch nothing can be said.
+    Any thread may ask. While Cassandra is away or slow, the last known state of a batch is used; an unknown batch
+    raises `StoreUnavailable`. After a failure Cassandra gets no question for some seconds, so requests do not queue up
+    behind its deadline.
     """
 
     def __init__(self, url: str) -> None:
         """Raises `BadSettings`, `StoreUnavailable`."""
         with _as_facts():
-            self._connection = Connection(parse_url(url))
-            keyspace = self._connection.place.keyspace
+            place = parse_cassandra_url(url)
+            self._patient = Connection(place)
             try:
-                statement = self._connection.prepared(_STATUS).statement
+                statement = self._patient.prepared(_STATUS).statement
             except NotOurTable as error:
                 raise BadSettings(
-                    f"ASSESS_FACTS: keyspace {keyspace!r} has no table course_batch with the key courseid, batchid and "
-                    "a status; name the one of Sunbird's courses"
+                    f"ASSESS_FACTS: keyspace {place.keyspace!r} has no table course_batch with the key courseid, "
+                    "batchid and a status; name the one of Sunbird's courses"
                 ) from error
-        columns = [*statement.column_metadata, *statement.result_metadata]
-        types = {name: type_.cql_parameterized_type().replace("varchar", "text") for *_, name, type_ in columns}
-        if types != _TYPES:  # a status in text would be that of no batch
+        types = column_types(statement)
+        if types != _TYPES:  # a status in text would never equal the number
             raise BadSettings(
-                f"ASSESS_FACTS: course_batch of keyspace {keyspace!r} has {_named(types)}, where Sunbird's has "
+                f"ASSESS_FACTS: course_batch of keyspace {place.keyspace!r} has {_named(types)}, where Sunbird's has "
                 f"{_named(_TYPES)}; name the keyspace of Sunbird's courses"
             )
+        self._connection = Connection(place, _DEADLINE)
         self._known: dict[tuple[str, str], _Known] = {}
+        self._failure: StoreUnavailable | None = None
+        self._no_question_before = 0.0
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
         return None
@@ -62,31 +68,42 @@ class CassandraFacts:
         now = time.monotonic()
         if before is not None and now < before.until:
             return before.state
-        try:
-            state = self._asked(course_id, batch_id)
-        except StoreUnavailable:
-            if before is None:
-                raise
-            state = before.state
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[course_id, batch_id] = _Known(state, time.monotonic() + _FRESH)
-        return state
+        failure = self._failure
+        if failure is None or now >= self._no_question_before:
+            # the next requests do not wait beside this one, should Cassandra still be away
+            self._no_question_before = now + _DEADLINE + _PAUSE
+            try:
+                state = self._ask(course_id, batch_id)
+            except StoreUnavailable as error:
+                self._failure = failure = error
+                self._no_question_before = time.monotonic() + _PAUSE
+            else:
+                self._failure = None
+                self._remember(course_id, batch_id, state)
+                return state
+        if before is None:
+            raise StoreUnavailable(str(failure)) from failure
+        return before.state
 
     def examine(self) -> Iterator[Finding]:
         with _as_facts():
-            statuses = [status for (status,) in self._connection.pages(_EVERY)]
+            statuses = [status for (status,) in self._patient.pages(_EVERY)]
         action = "name the keyspace of Sunbird's courses, or leave ASSESS_FACTS out: every batch is accepted then"
-        found = of_batches(len(statuses), statuses.count(ONGOING), action)
-        place = self._connection.place
+        found = batches_finding(len(statuses), statuses.count(ONGOING), action)
+        place = self._patient.place
         yield found._replace(message=f"course_batch in {place.keyspace} at {place.servers}: {found.message}")
 
-    def _asked(self, course_id: str, batch_id: str) -> BatchState:
+    def _ask(self, course_id: str, batch_id: str) -> BatchState:
         with _as_facts():
             rows = self._connection.execute(_STATUS, (course_id, batch_id))
         if not rows:
             return BatchState.UNKNOWN
         return BatchState.ONGOING if rows[0][0] == ONGOING else BatchState.NOT_ONGOING
+
+    def _remember(self, course_id: str, batch_id: str, state: BatchState) -> None:
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[course_id, batch_id] = _Known(state, time.monotonic() + _FRESH)
 
 
 def _named(types: dict[str, str]) -> str:
@@ -95,7 +112,7 @@ def _named(types: dict[str, str]) -> str:
 
 @contextmanager
 def _as_facts() -> Iterator[None]:
-    """What is wrong with the connection is wrong with this setting, not with the hot store's."""
+    """Errors of the connection name this setting, not the hot store's."""
     try:
         yield
     except BadSettings as error:

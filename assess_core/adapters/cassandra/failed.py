@@ -5,8 +5,8 @@ from typing import Final
 
 from cassandra.query import UNSET_VALUE
 
+from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.requests import within
-from assess_core.adapters.cassandra.session import Connection
 from assess_core.adapters.cassandra.write_times import of_first
 from assess_core.chunks import chunks
 from assess_core.domain.events import FailedEvent, FailedKey, Reason

@@ -6,18 +6,21 @@ from typing import Any, Final, NamedTuple, TypeVar
 import pyarrow as pa
 from cassandra.query import BoundStatement
 
+from assess_core.adapters.cassandra.connection import Connection, Refused, Row
+from assess_core.adapters.cassandra.driver import set_routing_columns
 from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
 from assess_core.adapters.cassandra.maps import doubles, entries, times
+from assess_core.adapters.cassandra.pages import BatchPages
 from assess_core.adapters.cassandra.requests import chunked, grouped, together, within
 from assess_core.adapters.cassandra.scan import LONG_QUESTION, Scans
 from assess_core.adapters.cassandra.schema import require
-from assess_core.adapters.cassandra.session import Connection, Refused, Row
+from assess_core.adapters.cassandra.slices import SliceTables
 from assess_core.adapters.cassandra.sorting import in_order
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.adapters.cassandra.write_times import of_receipt, of_view
 from assess_core.chunks import chunks
-from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
@@ -45,9 +48,6 @@ _GET = f"""SELECT {_ROW_NAME}, total_score, total_max_score, grand_total, questi
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
 _RECEIPTS = f"""SELECT {_ROW_NAME}, to_unix_timestamp(updated_on)
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
-_ADD_SLICE = "INSERT INTO {ks}.slices (year, week, batch_id) VALUES (?, ?, ?)"
-# written at its own size, the largest stays
-_MARK_LARGEST = "UPDATE {ks}.slices USING TIMESTAMP ? SET largest = ? WHERE year = ? AND week = ? AND batch_id = ?"
 
 _SUMMARY_KEY = "user_id, assessment_id, course_id, batch_id"
 _ADD_ENTRY = """UPDATE {ks}.assessment_aggregator_v2 USING TIMESTAMP ? SET attempts[?] = ?
@@ -70,19 +70,19 @@ _Item = TypeVar("_Item")
 
 
 class CassandraHot:
-    """HotStore and Positions at `cassandra://...` (see `cassandra_url.parse_url`).
+    """HotStore and Positions at `cassandra://...` (see `parse_cassandra_url`).
 
     Any thread may call; the stores of a process share their connections. What a method wrote is acknowledged at the
     consistency of the URL when it returns. Raises `BadSettings`, `NotOurTable` and `StoreUnavailable` when made.
     """
 
     def __init__(self, url: str) -> None:
-        self._db = Connection(parse_url(url))
+        self._db = Connection(parse_cassandra_url(url))
         self.shards = require(self._db)
         self._failed = FailedEvents(self._db)
         self._scans = Scans(self._db, self.shards)
-        self._known: set[ArchiveSlice] = set()
-        self._largest: dict[ArchiveSlice, int] = {}
+        self._slices = SliceTables(self._db)
+        self._pages = BatchPages(self._db, self.shards)
 
     # --- what the stream folds ---
 
@@ -109,9 +109,7 @@ class CassandraHot:
         return {activity.key: activity for activity in activities if activity.key in wanted}
 
     def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
-        new = [slice_ for slice_ in slices if slice_ not in self._known]
-        self._db.execute_all([self._db.prepared(_ADD_SLICE).bind((*slice_.week, slice_.batch_id)) for slice_ in new])
-        self._known.update(new)  # none is ever deleted
+        self._slices.add(slices)
 
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         insert = self._db.prepared(_ADD_ROW)
@@ -158,16 +156,13 @@ class CassandraHot:
         return *self._partition(row.slice, row.key.user_id), *_name(row)
 
     def _mark_large(self, rows: Iterable["_BoundRow"]) -> None:
-        """Before a long row is written its slice says so: whoever scans it asks for fewer rows at once."""
+        """Mark the slices of long rows before these are written, so that scans ask for fewer rows at once."""
         largest: dict[ArchiveSlice, int] = {}
         for one in rows:
             if one.size > LONG_QUESTION:
                 slice_ = one.row.slice
                 largest[slice_] = max(largest.get(slice_, 0), 1 << (one.size - 1).bit_length())
-        new = {slice_: size for slice_, size in largest.items() if size > self._largest.get(slice_, 0)}
-        mark = self._db.prepared(_MARK_LARGEST)
-        self._db.execute_all([mark.bind((size, size, *slice_.week, slice_.batch_id)) for slice_, size in new.items()])
-        self._largest |= new
+        self._slices.mark_largest(largest)
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
         add = self._db.prepared(_ADD_ENTRY)
@@ -234,9 +229,7 @@ class CassandraHot:
         # a list is filled up to a power of two with its last id: five statements to prepare, not sixteen
         size = 1 << (len(ids) - 1).bit_length()
         prepared = self._db.prepared(f"{cql}{', '.join('?' * size)})")
-        prepared.statement.routing_key_indexes = list(
-            range(len(first) + 1)
-        )  # the server names the last id, any of them will do
+        set_routing_columns(prepared.statement, len(first) + 1)
         return prepared.bind([*first, *ids, *[ids[-1]] * (size - len(ids))])
 
     # --- failed events ---
@@ -255,9 +248,22 @@ class CassandraHot:
 
     # --- archive, reports, reads ---
 
-    def slices(self) -> list[ArchiveSlice]:
-        rows = self._db.execute("SELECT year, week, batch_id FROM {ks}.slices")
-        return sorted(ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows)
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
+        return self._slices.listed(batch_id, weeks)
+
+    def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        return self._slices.after(after, limit)
+
+    def rows_after(
+        self,
+        slices: Collection[ArchiveSlice],
+        after: AttemptKey | None,
+        attempts: int,
+        *,
+        course_id: str | None = None,
+        content_id: str | None = None,
+    ) -> list[AttemptVersion]:
+        return self._pages.after(slices, after, attempts, course_id, content_id)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         return self._scans.counts(slices)
@@ -326,7 +332,7 @@ class CassandraHot:
 
     def positions(self) -> dict[str, Position]:
         rows = self._db.execute("SELECT topic, line, byte, proof FROM {ks}.positions")
-        return {topic: Position(line, byte, proof) for topic, line, byte, proof in rows}
+        return {topic: Position(line, byte, proof or b"") for topic, line, byte, proof in rows}
 
     def commit(self, positions: Mapping[str, Position]) -> None:
         put = self._db.prepared("INSERT INTO {ks}.positions (topic, line, byte, proof) VALUES (?, ?, ?, ?)")

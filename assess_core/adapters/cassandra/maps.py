@@ -7,9 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
-from cassandra.cqltypes import BytesType, MapType
-from cassandra.protocol import ProtocolHandler, ResultMessage
-
+from assess_core.adapters.cassandra.driver import BytesType, MapType, ProtocolHandler, ResultMessage
 from assess_core.domain.attempts import HASH_BYTES, Version
 from assess_core.domain.scores import Entry, SummaryKey
 

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, BoundStatement, PreparedStatement, Statement
 
+from assess_core.adapters.cassandra.driver import bind_encoded, parameter_types
 from assess_core.chunks import chunks
 
 _Item = TypeVar("_Item")
@@ -28,15 +29,14 @@ class Prepared:
     def __init__(self, statement: PreparedStatement) -> None:
         self.statement = statement
         protocol = statement.protocol_version
-        self._encode = [_encoder(column.type, protocol) for column in statement.column_metadata or ()]
+        self._encode = [_encoder(type_, protocol) for type_ in parameter_types(statement)]
 
     def bind(self, values: Sequence[object]) -> BoundStatement:
         """The statement with these values: times in epoch ms, one that is `UNSET_VALUE` is left as it is."""
-        bound = BoundStatement(self.statement)
-        bound.values = [
+        encoded = [
             value if value is UNSET_VALUE else encode(value) for encode, value in zip(self._encode, values, strict=True)
         ]
-        return bound
+        return bind_encoded(self.statement, encoded)
 
 
 def _encoder(type_: Any, protocol: int) -> Callable[[Any], bytes]:

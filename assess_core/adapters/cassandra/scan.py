@@ -7,8 +7,8 @@ from typing import Final
 import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import HOT_SCHEMA
+from assess_core.adapters.cassandra.connection import Connection, Page, Row
 from assess_core.adapters.cassandra.requests import grouped
-from assess_core.adapters.cassandra.session import Connection, Page, Row
 from assess_core.chunks import chunks
 from assess_core.domain.slices import ArchiveSlice
 

@@ -3,14 +3,23 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from cassandra.pool import Host
-
+from assess_core.adapters.cassandra.connection import Connection
+from assess_core.adapters.cassandra.driver import Host
 from assess_core.adapters.cassandra.maps import texts
-from assess_core.adapters.cassandra.session import Connection
-from assess_core.adapters.cassandra.url import parse_url
+from assess_core.adapters.cassandra.slices import SliceTables
+from assess_core.adapters.cassandra.tables import (
+    SCHEMA_VERSION,
+    Column,
+    Tables,
+    added_columns,
+    declared,
+    in_keyspace,
+    statements,
+    versions,
+)
+from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
@@ -19,69 +28,8 @@ SHARD_HASH: Final = "first 4 bytes of SHA-256"
 DEFAULT_SHARDS: Final = 16
 MAX_SHARDS: Final = 1024
 
-_FILES: Final = Path(__file__).parent / "cql"
-_COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
-_TABLE = re.compile(
-    r"CREATE TABLE IF NOT EXISTS (?P<name>\w+) \((?P<columns>.*)"
-    r"PRIMARY KEY \(\((?P<partition>[^)]*)\)(?P<clustering>[^)]*)\)\s*\)(?P<options>.*)\Z",
-    re.DOTALL,
-)
 _REPLICATION = re.compile(r"[1-9][0-9]?|[^:,]+:[1-9][0-9]?(?:,[^:,]+:[1-9][0-9]?)*")
 _APPLY: Final = "type `assess schema apply`"
-
-
-class Column(NamedTuple):
-    """A column as Cassandra describes it."""
-
-    type: str
-    kind: str
-    """partition_key, clustering or regular."""
-    position: int
-    """In its kind of key; -1 for others."""
-
-    def __str__(self) -> str:
-        return self.type if self.kind == "regular" else f"{self.type} ({self.kind} {self.position})"
-
-
-Tables = Mapping[str, Mapping[str, Column]]
-
-
-def versions() -> dict[int, str]:
-    """The CQL files by their version."""
-    files = sorted(_FILES.glob("*.cql"))
-    return {int(file.name[:4]): file.read_text(encoding="utf-8") for file in files}
-
-
-SCHEMA_VERSION: Final = max(versions())
-
-
-def _statements(text: str) -> Iterator[str]:
-    for statement in _COMMENT.sub("", text).split(";"):
-        if statement.strip():
-            yield statement.strip()
-
-
-def declared() -> Tables:
-    """The tables that the CQL files make."""
-    tables: dict[str, dict[str, Column]] = {}
-    for text in versions().values():
-        for statement in _statements(text):
-            found = _TABLE.match(statement)
-            assert found, f"not a table: {statement}"
-            keys = {
-                kind: [name.strip() for name in found[group].split(",") if name.strip()]
-                for kind, group in (("partition_key", "partition"), ("clustering", "clustering"))
-            }
-            columns = [line.strip().rstrip(",").split(" ", 1) for line in found["columns"].splitlines() if line.strip()]
-            tables[found["name"]] = {name: _column(name, type_, keys) for name, type_ in columns}
-    return tables
-
-
-def _column(name: str, type_: str, keys: Mapping[str, list[str]]) -> Column:
-    for kind, names in keys.items():
-        if name in names:
-            return Column(type_, kind, names.index(name))
-    return Column(type_, "regular", -1)
 
 
 def _stored(db: Connection) -> Tables:
@@ -95,15 +43,26 @@ def _stored(db: Connection) -> Tables:
     return tables
 
 
+def _missing(stored: Tables, wanted: Tables) -> Iterator[str]:
+    """What `assess schema apply` would add, a sentence each."""
+    if tables := [table for table in wanted if table not in stored]:
+        yield f"there is no table {', '.join(tables)}"
+    for table, name in sorted(added_columns()):
+        if table in stored and name not in stored[table]:
+            yield f"there is no column {name} in {table}"
+
+
 def _differences(stored: Tables, wanted: Tables) -> Iterator[str]:
-    """What tables of ours that are there have otherwise, a sentence each."""
+    """How the tables that exist differ from ours, a sentence each; columns that a later version adds may be missing."""
+    added = added_columns()
     for table, columns in wanted.items():
         found = stored.get(table)
         if found is None:
             continue
         for name in sorted(columns.keys() | found.keys()):
             if name not in found:
-                yield f"table {table} has no column {name} {columns[name]}"
+                if (table, name) not in added:
+                    yield f"table {table} has no column {name} {columns[name]}"
             elif name not in columns:
                 yield f"table {table} has a column {name} {found[name]} that is not ours"
             elif found[name] != columns[name]:
@@ -125,10 +84,10 @@ def _meta(db: Connection) -> dict[str, str]:
 
 
 class CassandraSchema:
-    """The tables of a hot store on Cassandra (see `cassandra_url.parse_url`)."""
+    """The tables of a hot store on Cassandra (see `parse_cassandra_url`)."""
 
     def __init__(self, url: str) -> None:
-        self._place = parse_url(url)
+        self._place = parse_cassandra_url(url)
 
     def show(self) -> str:
         """All that `apply` does on a single node, as CQL; the name of its data centre is to be filled in."""
@@ -155,9 +114,7 @@ def check(db: Connection) -> Iterator[str]:
         yield f"there is no keyspace {db.place.keyspace}"
         return
     stored, wanted = _stored(db), declared()
-    missing = [table for table in wanted if table not in stored]
-    if missing:
-        yield f"there is no table {', '.join(missing)}"
+    yield from _missing(stored, wanted)
     different = list(_differences(stored, wanted))
     yield from different
     if "meta" in stored and not any(" meta " in sentence for sentence in different):
@@ -165,14 +122,21 @@ def check(db: Connection) -> Iterator[str]:
 
 
 def _settings_of(meta: Mapping[str, str]) -> Iterator[str]:
-    wanted = {"schema_version": str(SCHEMA_VERSION), "shard_hash": SHARD_HASH}
-    for name, value in wanted.items():
-        if meta.get(name, value) != value:
-            yield f"it was made with {name.replace('_', ' ')} {meta[name]}, not {value}"
-    if absent := [name for name in (*wanted, "shards", "applied_at") if name not in meta]:
+    version = meta.get("schema_version", str(SCHEMA_VERSION))
+    if _is_older(version):
+        yield f"it has schema version {version}, and this program needs {SCHEMA_VERSION}"
+    elif version != str(SCHEMA_VERSION):
+        yield f"it was made with schema version {version}, not {SCHEMA_VERSION}"
+    if meta.get("shard_hash", SHARD_HASH) != SHARD_HASH:
+        yield f"it was made with shard hash {meta['shard_hash']}, not {SHARD_HASH}"
+    if absent := [name for name in ("schema_version", "shard_hash", "shards", "applied_at") if name not in meta]:
         yield f"it was not applied to its end: {', '.join(absent)} is missing in meta"
     elif not meta["shards"].isdecimal() or not 1 <= int(meta["shards"]) <= MAX_SHARDS:
         yield f"it was made with {meta['shards']} shards, which is not a number from 1 to {MAX_SHARDS}"
+
+
+def _is_older(version: str) -> bool:
+    return version.isdecimal() and 1 <= int(version) < SCHEMA_VERSION
 
 
 def require(db: Connection) -> int:
@@ -210,18 +174,28 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
     """
     node = _first_node(db)
     _make_keyspace(db, node, copies)
-    if different := list(_differences(_stored(db), declared())):
+    stored = _stored(db)
+    different = list(_differences(stored, declared()))
+    if not different and "meta" in stored:  # a later program may have changed it in a way that this one cannot know
+        different = [sentence for sentence in _settings_of(_meta(db)) if sentence.startswith("it was made with")]
+    if different:
         raise NotOurTable(
             f"keyspace {db.place.keyspace} at {db.place.servers}: {'; '.join(different)}; nothing was changed: "
             "name another keyspace in ASSESS_HOT_STORE"
         )
-    for text in versions().values():
-        for statement in _statements(text):
-            db.define(statement.replace("IF NOT EXISTS ", f'IF NOT EXISTS "{db.place.keyspace}".', 1), node)
-    # whoever says it first fixes it for all
+    for statement in statements():
+        db.define(in_keyspace(statement, db.place.keyspace), node)
+    slices = SliceTables(db)
+    by_week, by_batch = slices.count()
+    if by_week != by_batch:
+        slices.fill_by_batch()
+    # the first of several that apply at once fixes it for all
     claim = "INSERT INTO {ks}.meta (name, value) VALUES (?, ?) IF NOT EXISTS"
     for name, value in _fixed(shards or DEFAULT_SHARDS).items():
         db.execute(claim, (name, value))
+    if _is_older(version := _meta(db)["schema_version"]):  # last: what this version needs is there now
+        raised = "UPDATE {ks}.meta SET value = ? WHERE name = 'schema_version' IF value = ?"
+        db.execute(raised, (str(SCHEMA_VERSION), version))
     made = require(db)
     if shards is not None and shards != made:
         raise BadSettings(

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from assess_core.errors import BadSettings
 
 PORT: Final = 9042
-CONSISTENCIES: Final = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "LOCAL_ONE", "ONE", "TWO", "THREE", "ALL")
+# a read meets every write that was acknowledged before: scores are computed from such reads
+CONSISTENCIES: Final = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL")
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z", re.ASCII)
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?\Z", re.ASCII)
 _OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key")
@@ -37,7 +38,7 @@ class Servers(NamedTuple):
         return ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
 
 
-class CassandraUrl(NamedTuple):
+class KeyspacePlace(NamedTuple):
     """What an `ASSESS_HOT_STORE` of this kind names."""
 
     servers: Servers
@@ -45,7 +46,7 @@ class CassandraUrl(NamedTuple):
     consistency: str
 
 
-def parse_url(url: str) -> CassandraUrl:
+def parse_cassandra_url(url: str) -> KeyspacePlace:
     """User, password and options are percent-decoded. Raises `BadSettings`, which never shows a password."""
     try:
         parts = urlsplit(url)
@@ -81,10 +82,11 @@ def parse_url(url: str) -> CassandraUrl:
     consistency = options.get("consistency", CONSISTENCIES[0]).upper()
     if consistency not in CONSISTENCIES:
         raise BadSettings(
-            f"ASSESS_HOT_STORE: consistency {consistency!r} is not one of {', '.join(CONSISTENCIES)}; leave it out for "
+            f"ASSESS_HOT_STORE: consistency {consistency!r} is not one of {', '.join(CONSISTENCIES)}: with less than a "
+            "quorum, a read may miss an acknowledged write, and a wrong score would be stored; leave it out for "
             f"{CONSISTENCIES[0]}"
         )
-    return CassandraUrl(servers, keyspace, consistency)
+    return KeyspacePlace(servers, keyspace, consistency)
 
 
 def _host(text: str) -> tuple[str, int]:

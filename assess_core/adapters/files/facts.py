@@ -3,16 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from assess_core.errors import BadFacts
-from assess_core.ports.facts import BatchState
+from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding, Level
-
-ONGOING: Final = 1
-"""The status of a batch that is on-going, as Sunbird has it; 0 is to come, 2 is over."""
 
 
 class FactsBatch(msgspec.Struct, frozen=True, rename="camel"):
@@ -69,21 +65,13 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
             ongoing = sum(batch.status == ONGOING for batch in self.batches.values())
             one = f'{{"BATCH": {{"courseId": "COURSE", "status": {ONGOING}}}}}'
             action = f'name those that are in "batches": {one}, or leave "batches" out'
-            found = of_batches(len(self.batches), ongoing, action)
+            found = batches_finding(len(self.batches), ongoing, action)
             yield found._replace(message=f"{of_each}, {found.message}")
         elif self.leaf_nodes_ or self.question_counts:
             yield Finding(Level.OK, "facts", f"{of_each}; of batches nothing, so every batch is accepted")
         else:
             action = "give it leafNodes, questionCounts or batches, or leave ASSESS_FACTS out"
             yield Finding(Level.WARN, "facts", "nothing is known by it, and everything is accepted", action)
-
-
-def of_batches(known: int, ongoing: int, action: str) -> Finding:
-    """What there is to say of batches; `do` where none of them is on-going."""
-    message = f"{known:,} batches, {ongoing:,} of them on-going"
-    if ongoing:
-        return Finding(Level.OK, "facts", message)
-    return Finding(Level.WARN, "facts", f"{message}: the write API stores nothing", action)
 
 
 class FactsFile:

@@ -1,18 +1,19 @@
 """The hot store in one SQLite file, for several processes at once; memory.py is the specification."""
 
-import sqlite3
-import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import HOT_SCHEMA
-from assess_core.adapters.sqlite.schema import connect, parse_url, prepare, translated
+from assess_core.adapters.sqlite.connections import Connections
+from assess_core.adapters.sqlite.pages import BatchPages
+from assess_core.adapters.sqlite.schema import prepare, readable_by_others
+from assess_core.adapters.sqlite.slices import SliceTable
+from assess_core.adapters.sqlite.url import parse_sqlite_url
 from assess_core.chunks import chunks
-from assess_core.domain.attempts import AttemptVersion, RowKey, Version
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
 from assess_core.domain.events import FailedEvent, FailedKey, Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
@@ -61,7 +62,6 @@ def _earlier(column: str) -> str:
     return f"UPDATE SET {column} = excluded.{column} WHERE excluded.{column} < {column}"
 
 
-_ADD_SLICE = _insert("slices", "year, week, batch_id", "year, week, batch_id", "NOTHING")
 _ADD_ROW = _insert("assessment_aggregator", _ROW, _ROW_KEY, _earlier("updated_on"))
 _ADD_ENTRY = _insert("assessment_aggregator_v2_attempts", _ENTRY, _ENTRY_KEY, _earlier("received_at"))
 _PUT_SUMMARY = _replace("assessment_aggregator_v2", _SUMMARY, _SUMMARY_KEY)
@@ -69,7 +69,7 @@ _PUT_ACTIVITY = _replace("user_activity_agg", _ACTIVITY, _ACTIVITY_KEY)
 _ADD_FAILED = _insert("failed_events", _FAILED, _FAILED_KEY, "NOTHING")
 _ADD_PART = "INSERT INTO failed_events_raw VALUES (?, ?, ?, ?, ?, ?)"
 # marked even where nothing was set aside yet: a worker that comes late must not bring it up again
-_MEND = _insert("failed_events", f"{_FAILED_KEY}, mended", _FAILED_KEY, "UPDATE SET mended = 1")
+_RESOLVE = _insert("failed_events", f"{_FAILED_KEY}, mended", _FAILED_KEY, "UPDATE SET mended = 1")
 _COMMIT = _insert(
     "positions",
     "topic, line, byte, proof",
@@ -86,7 +86,7 @@ _GET = (
     f"FROM assessment_aggregator WHERE {_ONE_ROW}"
 )
 _COUNT = "SELECT count(*) FROM assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ?"
-_UNMENDED = f"""SELECT {_FAILED_KEY} FROM failed_events
+_UNRESOLVED = f"""SELECT {_FAILED_KEY} FROM failed_events
     WHERE topic = ? AND partition = ? AND "offset" BETWEEN ? AND ? AND mended = 0 ORDER BY {_FAILED_KEY}"""
 _PARTS_OF = """SELECT bytes FROM failed_events_raw
     WHERE topic = ? AND partition = ? AND "offset" = ? AND raw_hash = ? ORDER BY part"""
@@ -115,7 +115,7 @@ _decode_updated = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class SqliteHot:
-    """HotStore and Positions at `sqlite:///PATH[?shards=N]` (see `sqlite_schema.parse_url`).
+    """HotStore and Positions at `sqlite:///PATH[?shards=N]` (see `url.parse_sqlite_url`).
 
     Any thread may call; each has a connection of its own. Every call that writes is one transaction (a large delete
     several), on disk when it returns. Raises `BadSettings`, `NotOurTable` and `StoreUnavailable` when made; the
@@ -123,33 +123,16 @@ class SqliteHot:
     """
 
     def __init__(self, url: str) -> None:
-        place = parse_url(url)
-        self.shards = prepare(place)
+        place = parse_sqlite_url(url)
         self._path = place.path
-        self._local = threading.local()
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self._path)
-        return connection
+        self._connections = Connections(place.path)
+        self.shards = prepare(self._connections, place)
+        self._slices = SliceTable(self._connections)
+        self._pages = BatchPages(self._connections, self.shards)
 
     def _read(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with translated(self._path):
-            return self._connection().execute(sql, parameters).fetchall()
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; it waits its turn before it reads, so it never has to begin again."""
-        with translated(self._path):
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with self._connections.use() as connection:
+            return connection.execute(sql, parameters).fetchall()
 
     # --- what the stream folds ---
 
@@ -188,8 +171,7 @@ class SqliteHot:
         return {activity.key: activity for activity in activities if activity.key in wanted}
 
     def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
-        with self._write() as connection:
-            connection.executemany(_ADD_SLICE, [(week.year, week.week, batch_id) for week, batch_id in slices])
+        self._slices.add(slices)
 
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         values = [
@@ -199,7 +181,7 @@ class SqliteHot:
             )
             for row in rows
         ]  # fmt: skip
-        with self._write() as connection:
+        with self._connections.transaction() as connection:
             connection.executemany(_ADD_ROW, sorted(values))
         return {}
 
@@ -216,7 +198,7 @@ class SqliteHot:
             (*key, attempt_id, attempted_on, hash_, has_answers, score, max_score, received_at)
             for key, attempt_id, (attempted_on, has_answers, hash_), score, max_score, received_at in entries
         ]
-        with self._write() as connection:
+        with self._connections.transaction() as connection:
             connection.executemany(_ADD_ENTRY, sorted(values))
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:
@@ -227,7 +209,7 @@ class SqliteHot:
             )
             for summary in summaries
         ]  # fmt: skip
-        with self._write() as connection:
+        with self._connections.transaction() as connection:
             connection.executemany(_PUT_SUMMARY, sorted(values))
 
     def put_activities(self, activities: Sequence[Activity]) -> None:
@@ -239,13 +221,13 @@ class SqliteHot:
             )
             for activity in activities
         ]
-        with self._write() as connection:
+        with self._connections.transaction() as connection:
             connection.executemany(_PUT_ACTIVITY, sorted(values))
 
     # --- failed events ---
 
     def add_failed(self, events: Sequence[FailedEvent]) -> None:
-        with self._write() as connection:
+        with self._connections.transaction() as connection:
             for event in events:
                 key = event.key
                 values = (*key, event.received_at, event.reason.value, event.message)
@@ -263,17 +245,30 @@ class SqliteHot:
                 yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, raw)
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
-        return [FailedKey(*row) for row in self._read(_UNMENDED, (topic, partition, first, last))]
+        return [FailedKey(*row) for row in self._read(_UNRESOLVED, (topic, partition, first, last))]
 
     def resolve(self, keys: Collection[FailedKey]) -> None:
-        with self._write() as connection:
-            connection.executemany(_MEND, [(*key, True) for key in keys])
+        with self._connections.transaction() as connection:
+            connection.executemany(_RESOLVE, [(*key, True) for key in keys])
 
     # --- archive, reports, reads ---
 
-    def slices(self) -> list[ArchiveSlice]:
-        rows = self._read("SELECT year, week, batch_id FROM slices ORDER BY year, week, batch_id")
-        return [ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows]
+    def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
+        return self._slices.listed(batch_id, weeks)
+
+    def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        return self._slices.after(after, limit)
+
+    def rows_after(
+        self,
+        slices: Collection[ArchiveSlice],
+        after: AttemptKey | None,
+        attempts: int,
+        *,
+        course_id: str | None = None,
+        content_id: str | None = None,
+    ) -> list[AttemptVersion]:
+        return self._pages.after(slices, after, attempts, course_id, content_id)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         return {slice_: self._read(_COUNT, (slice_.batch_id, *slice_.week))[0][0] for slice_ in slices}
@@ -286,7 +281,15 @@ class SqliteHot:
                 Level.BAD, "hot store", message, "restore a copy of it, or move it away and ingest the log again"
             )
             return
-        yield Finding(Level.OK, "hot store", f"{self._path}, {self.shards} shards, {len(self.slices())} slices")
+        yield Finding(Level.OK, "hot store", f"{self._path}, {self.shards} shards, {self._slices.count()} slices")
+        if files := readable_by_others(self._path):
+            names = " ".join(map(str, files))
+            yield Finding(
+                Level.WARN,
+                "hot store files",
+                f"other users of this machine can read {', '.join(map(str, files))}, which hold personal data",
+                f"chmod 600 {names}; chmod 700 {self._path.parent}",
+            )
 
     def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
         return [self._shard(slice_, shard) for shard in range(self.shards)]
@@ -302,8 +305,8 @@ class SqliteHot:
     def _some_rows(self, after: Sequence[object]) -> list[tuple[Any, ...]]:
         """The first rows, until there are enough of them, or enough bytes."""
         rows, size = [], 0
-        with translated(self._path):
-            cursor = self._connection().execute(_SCAN, after)
+        with self._connections.use() as connection:
+            cursor = connection.execute(_SCAN, after)
             for row in cursor:
                 rows.append(row)
                 size += len(row[-1])
@@ -320,7 +323,7 @@ class SqliteHot:
         deleted = 0
         for some in chunks(rows, _DELETE_ROWS):
             values = sorted((*self._place(row), row.received_at) for row in some)
-            with self._write() as connection:
+            with self._connections.transaction() as connection:
                 deleted += connection.executemany(_DELETE, values).rowcount
         return deleted
 
@@ -344,7 +347,7 @@ class SqliteHot:
 
     def commit(self, positions: Mapping[str, Position]) -> None:
         values = [(topic, *position) for topic, position in positions.items()]
-        with self._write() as connection:
+        with self._connections.transaction() as connection:
             connection.executemany(_COMMIT, values)
 
 

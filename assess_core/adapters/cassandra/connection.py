@@ -1,0 +1,241 @@
+"""A keyspace of Cassandra, for any thread: statements are prepared once, sent many at once, and retried."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import cassandra
+from cassandra.cluster import Session
+from cassandra.query import Statement
+
+from assess_core.adapters.cassandra.driver import Host
+from assess_core.adapters.cassandra.requests import Prepared
+from assess_core.adapters.cassandra.session import REFUSED, REQUEST_SECONDS, is_full, is_temporary, session, translated
+from assess_core.adapters.cassandra.url import KeyspacePlace
+from assess_core.errors import AssessError
+from assess_core.retrying import retrying
+
+Row = tuple[Any, ...]
+_Result = TypeVar("_Result")
+
+DEADLINE_SECONDS: Final = 15.0  # a node that restarts is back in less; callers have deadlines too
+IN_FLIGHT: Final = 64
+_DEFINE_SECONDS: Final = 60.0  # a change of the schema waits for all nodes
+_FIRST_WAIT: Final = 0.05
+
+
+class Refused(Exception):
+    """The server will never accept a statement. `Connection.execute_all` raises it where its caller asked for it."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class Connection:
+    """A keyspace of a cluster. Every statement must be idempotent, because it may be sent twice.
+
+    Methods raise `StoreUnavailable` when a server stays away until the deadline, and what `translated` says of other
+    errors.
+    """
+
+    def __init__(self, place: KeyspacePlace, deadline_seconds: float | None = None) -> None:
+        """`deadline_seconds`: how long a statement may take, retries included."""
+        self.place = place
+        self._deadline = deadline_seconds if deadline_seconds is not None else DEADLINE_SECONDS
+        self._prepared: dict[tuple[int, str], Prepared] = {}
+
+    @property
+    def session(self) -> Session:
+        """This process's session."""
+        return session(self.place.servers)
+
+    def prepared(self, cql: str) -> Prepared:
+        """The statement, prepared; `{ks}.` stands for the keyspace."""
+        current = self.session
+        found = self._prepared.get((id(current), cql))
+        if found is None:
+            statement = self._retried(lambda: current.prepare(cql.replace("{ks}", f'"{self.place.keyspace}"')))
+            statement.is_idempotent = True
+            statement.consistency_level = cassandra.ConsistencyLevel.name_to_value[self.place.consistency]
+            found = self._prepared[id(current), cql] = Prepared(statement)
+        return found
+
+    def execute(self, cql: str, values: Sequence[object] = ()) -> list[Row]:
+        """All rows of one statement."""
+        [rows] = self.execute_all([self.prepared(cql).bind(values)])
+        return rows
+
+    def execute_all(
+        self, statements: Sequence[Statement], in_flight: int = IN_FLIGHT, *, single: bool = False
+    ) -> list[list[Row]]:
+        """The rows of each statement, in their order. With `single`, raises `Refused` for a refused statement."""
+        results: list[list[Row]] = [[] for _ in statements]
+        left: list[int] = list(range(len(statements)))
+        current = self.session
+
+        def send_the_rest() -> None:
+            round_ = _Round(self._ask, current, statements, results, in_flight)
+            left[:] = round_.run(left)
+            error = round_.error
+            if error is None:
+                return
+            if single and isinstance(error, REFUSED) and not is_full(error):
+                raise Refused(round_.failed, " ".join(str(error).split())) from error
+            raise error
+
+        if statements:
+            self._retried(send_the_rest)
+        return results
+
+    def page(self, statement: Statement, state: bytes | None = None) -> "Page":
+        """A page of a statement's rows: the request is sent now, the answer is awaited later."""
+        current = self.session
+        return Page(lambda: self._ask(current, statement, state), self._retried)
+
+    def pages(self, cql: str) -> Iterator[Row]:
+        """The rows of a statement, a page at a time."""
+        state: bytes | None = None
+        while True:
+            rows, state = self.page(self.prepared(cql).bind(()), state).rows()
+            yield from rows
+            if state is None:
+                return
+
+    def owner(self, *key: str | int) -> Host | None:
+        """The first replica of a partition; None while the driver does not know."""
+        parts = [part.encode() if isinstance(part, str) else part.to_bytes(4) for part in key]
+        if len(parts) > 1:
+            parts = [len(part).to_bytes(2) + part + b"\0" for part in parts]
+        replicas = self.session.cluster.metadata.get_replicas(self.place.keyspace, b"".join(parts))
+        return replicas[0] if replicas else None
+
+    def at(self, node: Host, statement: Statement) -> list[Row]:
+        """All rows of a statement, as one node has them."""
+        return self._retried(lambda: list(self.session.execute(statement, host=node)))
+
+    def define(self, cql: str, node: Host) -> None:
+        """Change the schema at one node, which makes two changes that are sent at once one after the other."""
+        self._retried(lambda: self.session.execute(cql, timeout=_DEFINE_SECONDS, host=node))
+
+    def _ask(self, current: Session, statement: Statement, state: bytes | None) -> "Future[_Rows]":
+        return _ask(current, statement, state, min(self._deadline, REQUEST_SECONDS))
+
+    def _retried(self, call: Callable[[], _Result]) -> _Result:
+        try:
+            return retrying(_is_worth_a_retry, deadline_seconds=self._deadline, first_wait=_FIRST_WAIT)(call)
+        except (Refused, AssessError):  # AssessError: the session could not be made
+            raise
+        except Exception as error:
+            raise translated(error, self.place.servers) from error
+
+
+def _is_worth_a_retry(error: BaseException) -> bool:
+    return not isinstance(error, (Refused, AssessError)) and is_temporary(error)
+
+
+_Rows = tuple[list[Row], bytes | None]
+
+
+def _ask(session: Session, statement: Statement, state: bytes | None, seconds: float) -> "Future[_Rows]":
+    """Send a statement; the answer is a page of its rows and where the next page begins.
+
+    When a replica hangs, the driver asks another one too and calls back for each answer. The first answer wins.
+    """
+    answer: Future[_Rows] = Future()
+    first = threading.Lock()
+    asked = session.execute_async(statement, paging_state=state, timeout=seconds)
+
+    def rows(found: list[Row] | None) -> None:
+        if first.acquire(blocking=False):
+            answer.set_result((found or [], asked.result().paging_state))
+
+    def error(met: Exception) -> None:
+        if first.acquire(blocking=False):
+            answer.set_exception(met)
+
+    asked.add_callbacks(rows, error)
+    return answer
+
+
+class _Round:
+    """One attempt at some statements: a bounded number is in flight; after the first error nothing more is sent."""
+
+    def __init__(
+        self,
+        ask: Callable[[Session, Statement, bytes | None], "Future[_Rows]"],
+        session: Session,
+        statements: Sequence[Statement],
+        results: list[list[Row]],
+        in_flight: int,
+    ) -> None:
+        self._ask = ask
+        self._session = session
+        self._statements = statements
+        self._results = results
+        self._free = threading.Semaphore(in_flight)
+        self._in_flight = in_flight
+        self._done: set[int] = set()
+        self.error: Exception | None = None
+        self.failed = -1
+
+    def run(self, indexes: Iterable[int]) -> list[int]:
+        """Send them and wait for the answers; returns the indexes that are still to do."""
+        indexes = list(indexes)
+        for index in indexes:
+            self._free.acquire()
+            if self.error is not None:
+                self._free.release()
+                break
+            self._results[index] = []
+            self._send(index, None)
+        for _ in range(self._in_flight):
+            self._free.acquire()
+        return [index for index in indexes if index not in self._done]
+
+    def _send(self, index: int, state: bytes | None) -> None:
+        try:
+            answer = self._ask(self._session, self._statements[index], state)
+        except Exception as error:  # noqa: BLE001 no connection to send it on
+            self._failed(error, index)
+        else:
+            answer.add_done_callback(partial(self._page, index))
+
+    def _page(self, index: int, answer: "Future[_Rows]") -> None:
+        """Runs in the driver's thread when rows or an error arrive."""
+        error = answer.exception()
+        if isinstance(error, Exception):
+            self._failed(error, index)
+            return
+        rows, state = answer.result()
+        self._results[index] += rows
+        if state is not None:
+            self._send(index, state)
+            return
+        self._done.add(index)
+        self._free.release()
+
+    def _failed(self, error: Exception, index: int) -> None:
+        if self.error is None:
+            self.error, self.failed = error, index
+        self._free.release()
+
+
+class Page:
+    """One page of a statement's rows."""
+
+    def __init__(self, ask: Callable[[], "Future[_Rows]"], retried: Callable[[Callable[[], _Rows]], _Rows]) -> None:
+        self._ask = ask
+        self._retried = retried
+        self._answer: Future[_Rows] | None = ask()
+
+    def rows(self) -> _Rows:
+        """The rows, and where the next page begins (None after the last one)."""
+
+        def wait() -> _Rows:
+            answer, self._answer = self._answer or self._ask(), None
+            return answer.result()
+
+        return self._retried(wait)

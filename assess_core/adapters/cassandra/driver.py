@@ -1,0 +1,39 @@
+"""Every name of cassandra-driver that its documented API does not promise, in one place.
+
+`tests/adapters/test_cassandra_driver.py` fails when the driver is another version than the one they were tried with.
+"""
+
+from typing import Any, Final
+
+from cassandra.connection import ConnectionShutdown
+from cassandra.cqltypes import BytesType, MapType
+from cassandra.pool import Host
+from cassandra.protocol import ProtocolHandler, ResultMessage
+from cassandra.query import BoundStatement, PreparedStatement
+
+__all__ = ["BytesType", "ConnectionShutdown", "Host", "MapType", "ProtocolHandler", "ResultMessage"]
+
+TRIED_WITH: Final = "3.30.1"
+
+
+def bind_encoded(statement: PreparedStatement, values: list[Any]) -> BoundStatement:
+    """The statement with values that are encoded already."""
+    bound = BoundStatement(statement)
+    bound.values = values
+    return bound
+
+
+def set_routing_columns(statement: PreparedStatement, count: int) -> None:
+    """Route by the first values: for `IN (?, ?)` the server names the last value, and any of them will do."""
+    statement.routing_key_indexes = list(range(count))
+
+
+def parameter_types(statement: PreparedStatement) -> list[Any]:
+    """The types of the statement's parameters."""
+    return [column.type for column in statement.column_metadata or ()]
+
+
+def column_types(statement: PreparedStatement) -> dict[str, str]:
+    """Parameters and columns of a statement by name, with their CQL types."""
+    columns = [*statement.column_metadata, *statement.result_metadata]
+    return {name: type_.cql_parameterized_type().replace("varchar", "text") for *_, name, type_ in columns}

@@ -1,0 +1,145 @@
+"""Connections to the file of the embedded hot store: one for each thread, none across a fork, errors translated."""
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from assess_core.errors import AssessError, NotOurTable, StoreUnavailable
+from assess_core.retrying import retrying
+
+BUSY_SECONDS: Final = 30
+
+
+class _ThreadConnection:
+    """The connection of one thread. The lock is held while a statement or a transaction runs."""
+
+    def __init__(self) -> None:
+        self.in_use = threading.RLock()
+        self.connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+_registry = threading.Lock()
+_all: "weakref.WeakSet[_ThreadConnection]" = weakref.WeakSet()
+_held: list[_ThreadConnection] = []  # by the thread that forks
+
+
+def _close_before_fork() -> None:
+    """Close every connection of this process before it forks; parent and child open new ones at their next call.
+
+    File locks do not survive a fork, but SQLite's record of them does: a child would believe that it holds the locks
+    of its parent, and the parent would delete the write-ahead log while the child uses it.
+    """
+    _registry.acquire()
+    _held[:] = _all
+    for each in _held:
+        each.in_use.acquire()
+        each.close()
+
+
+def _release_after_fork() -> None:
+    for each in _held:
+        each.in_use.release()
+    _held.clear()
+    _registry.release()
+
+
+os.register_at_fork(before=_close_before_fork, after_in_parent=_release_after_fork, after_in_child=_release_after_fork)
+
+
+class Connections:
+    """Connections to one file, for any thread. A thread that ends closes its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+
+    @contextmanager
+    def use(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection. Raises `StoreUnavailable`."""
+        mine: _ThreadConnection | None = getattr(self._local, "mine", None)
+        if mine is None:
+            mine = self._local.mine = _ThreadConnection()
+            with _registry:
+                _all.add(mine)
+        with mine.in_use, translated(self._path):
+            if mine.connection is None:
+                mine.connection = connect(self._path)
+            yield mine.connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. It takes the write lock before it reads, so it never has to start again."""
+        with self.use() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode: a writer says BEGIN IMMEDIATE."""
+    # the thread that forks closes the connections of other threads
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        # WAL mode lets readers work beside a writer. The busy timeout does not cover this switch
+        retrying(_is_busy, deadline_seconds=BUSY_SECONDS, first_wait=0.01)(
+            lambda: connection.execute("PRAGMA journal_mode = WAL")
+        )
+        connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
+        connection.execute("PRAGMA cache_size = -32768")  # 32 MiB
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a fifth less is written than with 4
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raises SQLite's errors as errors of ours that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(error, path) from error
+
+
+_ADVICE: Final = {
+    sqlite3.SQLITE_BUSY: f"another process has kept it locked for {BUSY_SECONDS} s; run again when that is done",
+    sqlite3.SQLITE_LOCKED: f"another process has kept it locked for {BUSY_SECONDS} s; run again when that is done",
+    sqlite3.SQLITE_FULL: "there is no room left; free some space and run again",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; let this user write the file and its folder, then run again",
+    sqlite3.SQLITE_PERM: "it may not be used; let this user write the file and its folder, then run again",
+    sqlite3.SQLITE_READONLY: "it may not be written; let this user write the file and its folder, then run again",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write; check the disk and its free space, then run again",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a copy of it, or move it away and ingest the log again",
+}
+
+
+def _translate(error: sqlite3.Error, path: Path) -> AssessError:
+    code = _code(error)
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotOurTable(f"{str(path)!r} is not a SQLite database; name another file in ASSESS_HOT_STORE")
+    advice = _ADVICE.get(code, "run again, and report this if it comes back")
+    return StoreUnavailable(f"the hot store {str(path)!r} failed ({error}): {advice}; nothing acknowledged is lost")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: sqlite3.Error) -> int:
+    # the primary code is the low byte; errors that Python raises itself carry none
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

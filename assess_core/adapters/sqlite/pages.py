@@ -1,0 +1,70 @@
+"""Pages of a batch: first the attempt keys of the page, then the rows of these keys alone."""
+
+from collections.abc import Collection
+from heapq import merge
+from itertools import groupby, islice
+from typing import Any, Final
+
+from assess_core.adapters.sqlite.connections import Connections
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version, page_order
+from assess_core.domain.slices import ArchiveSlice
+
+_KEY: Final = "user_id, course_id, content_id, attempt_id"
+_PARTITION: Final = "FROM assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND shard = ?"
+_AFTER: Final = f"{_PARTITION} AND ({_KEY}) > (?, ?, ?, ?)"
+# answered from the primary key's index: no row is read
+_KEYS: Final = f"SELECT DISTINCT {_KEY} {_AFTER} {{only}} ORDER BY {_KEY} LIMIT ?"
+_ROWS: Final = f"""SELECT {_KEY}, last_attempted_on, question <> '[]', content_hash, total_score, total_max_score,
+    grand_total, question, updated_on {_AFTER} AND ({_KEY}) <= (?, ?, ?, ?) {{only}}"""
+
+_Key = tuple[str, str, str, str]  # as in the table: the batch is left out
+_Partition = tuple[str, int, int, int]
+
+
+class BatchPages:
+    """Keyset reads of a batch. The cost grows with the page and the number of weeks, not with the rows of the batch."""
+
+    def __init__(self, connections: Connections, shards: int) -> None:
+        self._connections = connections
+        self._shards = shards
+
+    def after(
+        self,
+        slices: Collection[ArchiveSlice],
+        key: AttemptKey | None,
+        attempts: int,
+        course_id: str | None,
+        content_id: str | None,
+    ) -> list[AttemptVersion]:
+        """See `HotStore.rows_after`."""
+        names = {"course_id": course_id, "content_id": content_id}
+        wanted = {column: value for column, value in names.items() if value is not None}
+        only, values = " ".join(f"AND {column} = ?" for column in wanted), tuple(wanted.values())
+        begin: _Key = (key.user_id, key.course_id, key.content_id, key.attempt_id) if key else ("", "", "", "")
+        partitions = [
+            (slice_.batch_id, *slice_.week, shard) for slice_ in sorted(set(slices)) for shard in range(self._shards)
+        ]
+        keys: dict[_Partition, list[_Key]] = {
+            partition: self._read(_KEYS.format(only=only), (*partition, *begin, *values, attempts))
+            for partition in partitions
+        }
+        page = [of_key for of_key, _ in islice(groupby(merge(*keys.values())), attempts)]
+        if not page:
+            return []
+        rows = [
+            _version(partition[0], row)
+            for partition, found in keys.items()
+            if found and found[0] <= page[-1]
+            for row in self._read(_ROWS.format(only=only), (*partition, *begin, *page[-1], *values))
+        ]
+        return sorted(rows, key=page_order)
+
+    def _read(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._connections.use() as connection:
+            return connection.execute(sql, values).fetchall()
+
+
+def _version(batch_id: str, row: tuple[Any, ...]) -> AttemptVersion:
+    user_id, course_id, content_id, attempt_id, attempted_on, has_answers, hash_, *rest = row
+    key = AttemptKey(user_id, course_id, batch_id, content_id, attempt_id)
+    return AttemptVersion(key, Version(attempted_on, bool(has_answers), hash_), *rest)

@@ -1,0 +1,49 @@
+"""Which slices ever held rows: a table by week, then batch, with an index by batch."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from assess_core.adapters.sqlite.connections import Connections
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+
+_ADD: Final = "INSERT INTO slices (year, week, batch_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_SELECT: Final = "SELECT year, week, batch_id FROM slices"
+_ORDER: Final = "ORDER BY year, week, batch_id"
+# INDEXED BY: an error instead of a scan of the whole table, should the index be missing
+_OF_BATCH: Final = f"{_SELECT} INDEXED BY slices_by_batch WHERE batch_id = ? {_ORDER}"
+_OF_WEEK: Final = f"{_SELECT} WHERE year = ? AND week = ? {_ORDER}"
+_ALL: Final = f"{_SELECT} {_ORDER}"
+_AFTER: Final = f"{_SELECT} WHERE (year, week, batch_id) > (?, ?, ?) {_ORDER} LIMIT ?"
+
+
+class SliceTable:
+    """The slices of a store. None is ever deleted."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def add(self, slices: Collection[ArchiveSlice]) -> None:
+        with self._connections.transaction() as connection:
+            connection.executemany(_ADD, [(*week, batch_id) for week, batch_id in slices])
+
+    def listed(self, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> list[ArchiveSlice]:
+        if batch_id is not None:
+            found = self._read(_OF_BATCH, (batch_id,))
+            return found if weeks is None else [slice_ for slice_ in found if slice_.week in weeks]
+        if weeks is not None:
+            return [slice_ for week in sorted(set(weeks)) for slice_ in self._read(_OF_WEEK, week)]
+        return self._read(_ALL, ())
+
+    def after(self, slice_: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+        (year, week), batch_id = slice_ or ArchiveSlice(IsoWeek(0, 0), "")
+        return self._read(_AFTER, (year, week, batch_id, limit))
+
+    def count(self) -> int:
+        with self._connections.use() as connection:
+            [(count,)] = connection.execute("SELECT count(*) FROM slices").fetchall()
+        return int(count)
+
+    def _read(self, sql: str, values: Iterable[object]) -> list[ArchiveSlice]:
+        with self._connections.use() as connection:
+            rows = connection.execute(sql, tuple(values)).fetchall()
+        return [ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows]

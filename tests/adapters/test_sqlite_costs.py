@@ -1,0 +1,77 @@
+"""What reads of the SQLite store cost: counted in steps of SQLite's virtual machine, so the figures never vary."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assess_core.adapters.sqlite import connections
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.slices import ArchiveSlice
+from benchmarks.slices import fill_rows, fill_slices, slice_number
+from tests.factories import RECEIVED, key
+
+MINE = ArchiveSlice.of("mine", RECEIVED)
+
+
+class Counted:
+    """A store that counts the steps of its statements."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps = 0
+        connect = connections.connect
+
+        def counted(path: Path) -> sqlite3.Connection:
+            connection = connect(path)
+            connection.set_progress_handler(self._count, 1)
+            return connection
+
+        monkeypatch.setattr(connections, "connect", counted)
+        self.hot = SqliteHot(f"sqlite:///{path}")
+
+    def _count(self) -> None:
+        self.steps += 1
+
+    def cost(self, read: Callable[[], object]) -> int:
+        before = self.steps
+        assert read()
+        return self.steps - before
+
+
+@pytest.fixture
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    return Counted(tmp_path / "hot.sqlite", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda hot: hot.slices(batch_id="mine"),
+        lambda hot: hot.slices(weeks=[MINE.week]),
+        lambda hot: hot.slices_after(None, 20),
+        lambda hot: hot.slices_after(slice_number(150), 20),
+    ],
+    ids=["of a batch", "of a week", "the first page", "a page in the middle"],
+)
+def test_a_list_of_slices_costs_the_same_however_many_others_there_are(
+    counted: Counted, read: Callable[[SqliteHot], object]
+) -> None:
+    fill_slices(counted.hot, 0, 200)
+    counted.hot.add_slices([MINE])
+    before = counted.cost(lambda: read(counted.hot))
+
+    fill_slices(counted.hot, 200, 20_000)
+
+    assert counted.cost(lambda: read(counted.hot)) <= before
+
+
+def test_a_page_of_a_batch_costs_the_same_however_many_rows_the_batch_has(counted: Counted) -> None:
+    fill_rows(counted.hot, 0, 300)
+    slices = counted.hot.slices(batch_id="b1")
+    middle = key(user_id="0" * 28)
+    before = counted.cost(lambda: counted.hot.rows_after(slices, middle, 20))
+
+    fill_rows(counted.hot, 300, 6000)
+
+    assert counted.cost(lambda: counted.hot.rows_after(slices, middle, 20)) <= 2 * before

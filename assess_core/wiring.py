@@ -1,7 +1,7 @@
 """Settings -> stores: the only place that chooses an adapter, and it chooses by URL."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
-from assess_core.ports.log import Log, Notify, Positions
+from assess_core.ports.log import EventFiles, Log, Notify, Positions
 from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings, hidden
@@ -158,6 +158,13 @@ def open_log(settings: Settings, positions: Positions) -> Log:
     from assess_core.adapters.files.log import FolderLog
 
     return FolderLog(_folder("ASSESS_LOG", settings.log), positions)
+
+
+def open_files(paths: Iterable[str], notify: Notify) -> EventFiles:
+    """Files and folders of events that a person named. Raises `BadLog`."""
+    from assess_core.adapters.files.named_files import NamedFiles
+
+    return NamedFiles(paths, notify)
 
 
 def open_facts(where: str, notify: Notify) -> Facts | None:

@@ -128,7 +128,7 @@ def test_tls_with_a_cassandra_that_does_not_speak_it_is_named(cassandra_url: str
 def test_submitting_works_on_kafka_with_tls_and_login(servers: Secured) -> None:
     log = KafkaLog(servers.log("SASL_SSL", ca=servers.certificates.ca))
     intake = log.intake()
-    intake.take([Message("u1", b"one"), Message("u2", b"two")]).result(30)
+    intake.append([Message("u1", b"one"), Message("u2", b"two")]).result(30)
     intake.close()
 
     feed = log.feed(print)

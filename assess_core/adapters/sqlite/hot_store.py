@@ -71,7 +71,12 @@ _ADD_FAILED = _insert("failed_events", _FAILED, _FAILED_KEY, "NOTHING")
 _ADD_PART = "INSERT INTO failed_events_raw VALUES (?, ?, ?, ?, ?, ?)"
 # marked even where nothing was set aside yet: a worker that comes late must not bring it up again
 _RESOLVE = _insert("failed_events", f"{_FAILED_KEY}, mended", _FAILED_KEY, "UPDATE SET mended = 1")
-_COMMIT = _insert("positions", "topic, line, byte", "topic", "UPDATE SET line = excluded.line, byte = excluded.byte")
+_COMMIT = _insert(
+    "positions",
+    "topic, line, byte, proof",
+    "topic",
+    "UPDATE SET line = excluded.line, byte = excluded.byte, proof = excluded.proof",
+)
 _DELETE = f"DELETE FROM assessment_aggregator WHERE {_ONE_ROW} AND updated_on = ?"
 
 _ENTRIES_OF = f"SELECT {_ENTRY} FROM assessment_aggregator_v2_attempts"
@@ -339,12 +344,10 @@ class SqliteHot:
     # --- positions ---
 
     def positions(self) -> dict[str, Position]:
-        return {
-            topic: Position(line, byte) for topic, line, byte in self._read("SELECT topic, line, byte FROM positions")
-        }
+        return {topic: Position(*rest) for topic, *rest in self._read("SELECT topic, line, byte, proof FROM positions")}
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        values = [(topic, position.line, position.byte) for topic, position in positions.items()]
+        values = [(topic, *position) for topic, position in positions.items()]
         with self._connections.transaction() as connection:
             connection.executemany(_COMMIT, values)
 

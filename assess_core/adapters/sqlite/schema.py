@@ -25,8 +25,11 @@ def prepare(connections: Connections, place: SqlitePlace) -> int:
     Raises `NotOurTable`, `BadSettings` where the store was made with other settings, `StoreUnavailable`.
     """
     _make_private(place.path)
-    with connections.transaction() as connection:
-        return _claim(connection, place)
+    try:
+        with connections.transaction() as connection:
+            return _claim(connection, place)
+    finally:
+        connections.close()  # moves the tables from the write-ahead log into the file
 
 
 def _make_private(path: Path) -> None:

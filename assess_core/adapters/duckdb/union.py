@@ -38,6 +38,7 @@ from assess_core.adapters.duckdb.reports import copy_options, of_course, report_
 from assess_core.domain.attempts import AttemptKey, AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
+from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
 from assess_core.ports.reports import BatchNumbers, Format, Report, WeeklyActivity, WeekNumbers
@@ -104,7 +105,9 @@ def open_union(
 def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:
     for slice_ in hot.slices(batch_id=batch_id, weeks=weeks):
         for shard in hot.scan(slice_):
-            yield from shard
+            for batch in shard:
+                checkpoint()
+                yield batch
 
 
 def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
@@ -226,6 +229,7 @@ class DuckUnion:
         try:
             yield
         except UNREADABLE as error:
+            checkpoint()  # an interrupted query is no unreadable file
             if fault := self._place.fault(error):
                 raise fault from error
             for file in self._files:

@@ -1,1 +1,1 @@
-"""What we reach beside what is possible, in the same run: `python -m benchmarks`."""
+"""Our speed beside the limit of the machine, in the same run: `python -m benchmarks`."""

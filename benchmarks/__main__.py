@@ -1,6 +1,6 @@
 """`python -m benchmarks [SHARE]`: what we reach beside what is possible, on this machine, in this run.
 
-SHARE is the part of the usual sizes to measure (default 1); small ones say little.
+SHARE scales the usual sizes (default 1); small shares say little.
 """
 
 import sys
@@ -14,7 +14,7 @@ from benchmarks import balance, exhaust, ingest_sqlite, stream, write_api
 
 
 class Rates(Protocol):
-    """What a benchmark reached, and its limit."""
+    """The rate that a benchmark reached, and its limit."""
 
     @property
     def ours(self) -> float: ...
@@ -29,7 +29,7 @@ class Benchmark(NamedTuple):
     what: str
     unit: str
     limit: str
-    """What the limit is."""
+    """What the limit measures."""
     run: Callable[[int], Rates]
     size: int
 
@@ -44,7 +44,7 @@ BENCHMARKS: Final = (
 
 
 def main(arguments: Sequence[str], benchmarks: Sequence[Benchmark] = BENCHMARKS) -> None:
-    """Measure all, then print one table."""
+    """Run all benchmarks, then print one table."""
     share = float(arguments[0]) if arguments else 1.0
     measured = [(one, one.run(max(1, round(one.size * share)))) for one in benchmarks]
     table = Table("", "ours", "limit", "ratio", "the limit is", box=None, padding=(0, 2, 0, 0))

@@ -1,12 +1,12 @@
-"""10,000 slices registered, archived, verified and cleared by one backfill, as the UI and `assess backfill` ask for it.
+"""Register, archive, verify and clear 10,000 slices in one backfill, as the UI and `assess backfill` do.
 
     python -m benchmarks.backfill [SLICES [ROWS [cassandra://HOST:PORT/KEYSPACE s3://BUCKET/PREFIX]]]
 
-So many slices (500 batches in 20 weeks) of so many rows each (20) in a SQLite hot store, or in Cassandra, with the lake
-in S3; the keyspace and the prefix are the benchmark's own, what is in the keyspace goes. Dagster as `assess up` runs
-it: its sensor is started, the backfill is asked for over GraphQL, runs wait in the queue and are processes of their
-own. Printed: seconds by phase; of each run those in which it waited for its turn and its process, and in which it
-worked; processor time and memory by process. Every slice must be cleared.
+SLICES (default 10,000: 500 batches in 20 weeks) of ROWS rows each (default 20) are in a SQLite hot store, or in
+Cassandra with the lake in S3. The keyspace and the prefix belong to the benchmark, which empties the keyspace. Dagster
+runs as `assess up` runs it: the benchmark starts its sensor and asks for the backfill over GraphQL; runs wait in the
+queue and are separate processes. It prints the seconds by phase, the waiting and working time of each run, and
+processor time and memory by process. Every slice must be cleared.
 """
 
 import sys
@@ -30,7 +30,7 @@ from benchmarks.dagster_service import Used, Watch, running
 _FIRST: Final = IsoWeek(2024, 5).start
 _WEEKS: Final = 20
 _CHUNK: Final = 5_000
-_LIMIT: Final = 3_600  # seconds until a phase is given up
+_LIMIT: Final = 3_600  # deadline of a phase in seconds
 _RUNS: Final = """
 {runsOrError(limit: 1000) {... on Runs {results {
   status creationTime startTime endTime stepStats {stepKey startTime endTime}
@@ -72,7 +72,7 @@ def _attempts(slices: int, rows: int) -> Iterator[AttemptVersion]:
 
 
 def fill(settings: Settings, slices: int, rows: int) -> None:
-    """Put so many closed slices of so many rows into the hot store."""
+    """Write this many closed slices of this many rows into the hot store."""
     hot, attempts = open_stores(settings).hot, _attempts(slices, rows)
     while chunk := list(islice(attempts, _CHUNK)):
         hot.add_slices({row.slice for row in chunk})

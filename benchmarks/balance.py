@@ -1,7 +1,7 @@
 """The balance of 1,000,000 versions: all in the hot store, then half of them in the lake alone.
 
-Beside it the limit: to count the same entries and rows, read through the same ports, and compare nothing. Each is
-measured in a process of its own, so that its peak memory is its own.
+The limit counts the same entries and rows through the same ports and compares nothing. Each is measured in its own
+process, so that the peak memory is its own.
 """
 
 import multiprocessing
@@ -39,13 +39,13 @@ class Reached(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What it took, and what it counted."""
+    """The cost of a measurement, and its count."""
 
     seconds: float
     cpu: float
-    """Seconds of processor time: where others use the machine too, the fairer figure."""
+    """Processor seconds: the fairer figure on a shared machine."""
     peak: int
-    """Bytes of memory at most, the interpreter's own 100 MB among them."""
+    """Peak memory in bytes, including 100 MB for the interpreter."""
     versions: int
 
 

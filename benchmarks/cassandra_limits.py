@@ -1,9 +1,9 @@
-"""What the same Cassandra does for others: (a) the driver alone with our statements, (b) the ancestor's pattern.
+"""The same Cassandra under other writers: (a) the driver alone with our statements, (b) the ancestor's pattern.
 
-(a) folds the events once and keeps every request that wrote; then sends the very same requests again into empty
-tables, many at a time, with nothing else to do: no reading, no deciding, no encoding.
-(b) does what the ancestor's job does for each event, one after the other and unprepared: look for the attempt, insert
-it with its answers as a list of a type, read all attempts of the learner, write the aggregate.
+(a) folds the events once and records every write request. Then it sends the same requests into empty tables, many at a
+time, without reading, deciding or encoding anything.
+(b) does what the ancestor's job does for each event, one after the other and unprepared: look up the attempt, insert it
+with its answers as a list of a user-defined type, read all attempts of the learner, write the aggregate.
 """
 
 import time
@@ -22,11 +22,11 @@ from assess_core.adapters.cassandra.schema import CassandraSchema
 from assess_core.adapters.cassandra.session import session
 from assess_core.adapters.cassandra.tables import declared
 from assess_core.adapters.cassandra.url import parse_cassandra_url
-from assess_core.adapters.files.log_files import BATCH_RECORDS
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import Accepted, Decoded, Record, decode
+from assess_core.domain.events import Accepted, Decoded, Record, RecordKind, decode
 from assess_core.domain.samples import sample_events
 from assess_core.ports.facts import NoFacts
+from assess_core.ports.log import BATCH_RECORDS
 from assess_core.usecases.folding import Checks, fold
 
 Request: TypeAlias = BoundStatement | BatchStatement
@@ -50,12 +50,12 @@ _ANCESTOR: Final = (
 def sample_batches(events: int) -> list[list[Decoded]]:
     """Sample events, decoded, in the batches that the stream folds."""
     lines = enumerate(sample_events(events), 1)
-    decoded = (decode(Record("sample.jsonl", 0, number, line)) for number, line in lines)
+    decoded = (decode(Record("sample.jsonl", 0, number, line, kind=RecordKind.LINE)) for number, line in lines)
     return list(iter(lambda: list(islice(decoded, BATCH_RECORDS)), []))
 
 
 def empty_store(url: str) -> CassandraHot:
-    """The hot store of a URL, emptied: its keyspace is the benchmark's own."""
+    """The hot store of a URL, emptied: its keyspace belongs to the benchmark."""
     CassandraSchema(url).apply(None, None)
     for table in declared():
         if table != "meta":
@@ -64,7 +64,7 @@ def empty_store(url: str) -> CassandraHot:
 
 
 def bare_driver(url: str, batches: Sequence[Sequence[Decoded]]) -> float:
-    """(a): events a second of the driver that sends what folding these batches wrote, and nothing else."""
+    """(a): events per second of the driver that only sends what folding these batches wrote."""
     hot = empty_store(url)
     with recorded(url) as requests:
         for batch in batches:
@@ -75,7 +75,7 @@ def bare_driver(url: str, batches: Sequence[Sequence[Decoded]]) -> float:
 
 
 def ancestor(url: str, events: int = 500) -> float:
-    """(b): events a second of the ancestor's pattern."""
+    """(b): events per second of the ancestor's pattern."""
     current, keyspace = _session(url), parse_cassandra_url(url).keyspace
     for statement in _ANCESTOR:
         _run(url, statement)
@@ -91,7 +91,7 @@ def ancestor(url: str, events: int = 500) -> float:
 
 @contextmanager
 def recorded(url: str) -> Iterator[list[Request]]:
-    """Every request that this process makes meanwhile."""
+    """Record every request that this process makes in the block."""
     requests: list[Request] = []
 
     def note(future: ResponseFuture) -> None:
@@ -125,7 +125,7 @@ def _reads(request: Request) -> bool:
 
 
 def _of_event(version: AttemptVersion, current: Session, keyspace: str) -> Iterator[str]:
-    """The four statements of an event; the third is asked first, as its rows make the fourth."""
+    """The four statements of an event; the third runs first, because its rows make the fourth."""
     key = version.key
     of_learner = f"user_id = {_text(key.user_id)} AND course_id = {_text(key.course_id)}"
     of_batch = f"{of_learner} AND batch_id = {_text(key.batch_id)}"

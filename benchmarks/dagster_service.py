@@ -1,4 +1,4 @@
-"""Dagster as `assess up` runs it, for a benchmark or a test: on a free port, watched, and gone at the end."""
+"""Dagster as `assess up` runs it, for a benchmark or a test: on a free port, observed, and stopped at the end."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from assess_core.errors import StoreUnavailable
 from assess_core.settings import Settings
 
 _PATIENCE: Final = 180  # seconds
-_SAMPLE: Final = 0.25  # seconds between two looks at the processes
+_SAMPLE: Final = 0.25  # seconds between two samples of the processes
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _LOCATIONS: Final = "{repositoriesOrError {... on RepositoryConnection {nodes {name}}}}"
 _START: Final = "mutation($sensor: SensorSelector!) {startSensor(sensorSelector: $sensor) {__typename}}"
@@ -26,14 +26,14 @@ _OURS: Final = {"repositoryName": "__repository__", "repositoryLocationName": "a
 
 
 class Service(Dagster):
-    """A running Dagster of one's own."""
+    """A running Dagster instance."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
         super().__init__(f"http://{HOST}:{port}")
         self.process = process
 
     def wait(self, what: str, done: Callable[[], bool], patience: float = _PATIENCE) -> None:
-        """Until it is done. Raises `TimeoutError`, `ChildProcessError`."""
+        """Wait until the condition holds. Raises `TimeoutError`, `ChildProcessError`."""
         end = time.monotonic() + patience
         while not done():
             if time.monotonic() > end:
@@ -43,7 +43,7 @@ class Service(Dagster):
             time.sleep(0.5)
 
     def start_sensor(self, name: str) -> None:
-        """As somebody does in the UI."""
+        """Start a sensor, as an operator does in the UI."""
         self.ask(_START, sensor={**_OURS, "sensorName": name})
 
     @property
@@ -57,12 +57,12 @@ class Service(Dagster):
 
 @contextmanager
 def running(settings: Settings, log: Path) -> Iterator[Service]:
-    """Dagster's web server and daemon over these stores; what they say goes to `log`."""
+    """Dagster's web server and daemon over these stores; their output goes to `log`."""
     folder, port = install_dagster_home(settings.home), free_port(0)
     env = with_dagster({**os.environ, **settings.env()}, folder)
     command = [sys.executable, "-P", "-m", "dagster", "dev", "-h", HOST, "-p", str(port)]
     with log.open("ab") as said:
-        # a session of its own: what it leaves behind, however it ended, is found by that
+        # its own session: processes that it leaves behind are found by the session id
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=said, stderr=said, start_new_session=True)
     service = Service(process, port)
     try:
@@ -79,7 +79,7 @@ def running(settings: Settings, log: Path) -> Iterator[Service]:
 
 
 def kill_session(session: int) -> None:
-    """Kill -9 every process of a session of ours."""
+    """Send SIGKILL to every process of a session of ours."""
     for process in descendants(session):
         try:
             if os.getsid(process) == session:
@@ -89,7 +89,7 @@ def kill_session(session: int) -> None:
 
 
 def descendants(session: int) -> list[int]:
-    """The processes of a session, which outlives the one that began it."""
+    """The processes of a session, which outlives the process that began it."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -101,24 +101,24 @@ def descendants(session: int) -> list[int]:
 
 
 class Used(NamedTuple):
-    """What one process took."""
+    """The cost of one process."""
 
     command: str
     peak: int
-    """Bytes of memory at most, shared pages too."""
+    """Peak memory in bytes, including shared pages."""
     seconds: float
-    """Of processor time."""
+    """Processor time in seconds."""
 
 
 class Watch:
-    """Watches the processes of a session, while it is entered."""
+    """Samples the processes of a session inside the block."""
 
     def __init__(self, session: int) -> None:
         self._session = session
         self._stop = Event()
         self._thread = Thread(target=self._watch, daemon=True)
         self.used: dict[int, Used] = {}
-        """By process id; one that lived shorter than a quarter of a second may be missing."""
+        """By process id; a process that lived less than a quarter of a second may be missing."""
 
     def __enter__(self) -> "Watch":
         self._thread.start()

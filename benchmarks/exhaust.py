@@ -1,8 +1,8 @@
 """The response exhaust of 1,000,000 answers (100,000 attempts of 10), from the hot store, half and half, from the lake.
 
-Beside it the limit: DuckDB's COPY of the very rows of the report, exploded and sorted already, in memory. Each is
-measured in a process of its own, so that its peak memory is its own; ours waits for the disk (fsync), the limit does
-not. The bytes of all four are compared.
+The limit is DuckDB's COPY of the report's own rows, already unnested and sorted, from memory. Each is measured in its
+own process, so that the peak memory is its own. Ours waits for the disk (fsync), the limit does not. The bytes of all
+four are compared.
 """
 
 import hashlib
@@ -21,34 +21,35 @@ from typing import Final, NamedTuple
 from assess_core.adapters.duckdb.connection import connect, literal
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, make_version
 from assess_core.domain.slices import WEEK, ArchiveSlice, IsoWeek
+from assess_core.ports.reports import Report
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_stores
 
 _ANSWERS: Final = 10  # of an attempt
 BATCH: Final = "0130929928739635202"
-"""The batch that is reported."""
+"""The batch of the report."""
 _FIRST: Final = IsoWeek(2024, 5).start
 _WEEKS: Final = 4
 _CHUNK: Final = 2_000
 
 
 class Reached(NamedTuple):
-    """Rows a second; ours is the slowest of the three."""
+    """Rows per second; ours is the slowest of the three."""
 
     ours: float
     limit: float
 
 
 class Measured(NamedTuple):
-    """What a way of writing the report took."""
+    """The cost of one way to write the report."""
 
     seconds: float
     cpu: float
-    """Seconds of processor time: where others use the machine too, the fairer figure."""
+    """Processor seconds: the fairer figure on a shared machine."""
     peak: int
-    """Bytes of memory at most, the interpreter's own 100 MB among them."""
+    """Peak memory in bytes, including 100 MB for the interpreter."""
     digest: str
 
 
@@ -79,7 +80,7 @@ def _attempts(count: int) -> Iterator[AttemptVersion]:
 
 
 def fill(home: Path, count: int) -> None:
-    """So many attempts in the hot store below a home folder."""
+    """Write this many attempts into the hot store below a home folder."""
     hot, attempts = open_stores(Settings.from_env({}, str(home))).hot, _attempts(count)
     hot.add_slices([ArchiveSlice.of(BATCH, _FIRST + week * WEEK) for week in range(_WEEKS)])
     while chunk := list(islice(attempts, _CHUNK)):
@@ -106,7 +107,7 @@ def _limit(home: Path) -> Measured:
     numbers = ("Question Duration", "Question Score", "Question Max Score")
     typed = ", ".join(f'"{name}"::DOUBLE AS "{name}"' for name in numbers)
     with connect() as duck:
-        # held whole: what spills to a disk is no limit
+        # completely in memory: a table that spills to disk is no limit
         duck.execute("SET memory_limit = '4GB'")
         duck.execute(
             f"CREATE TABLE exploded AS SELECT * REPLACE ({typed}) FROM read_csv({literal(str(report))}, header = true, "
@@ -130,7 +131,7 @@ def _timed(write: Callable[[], Path]) -> Measured:
 
 
 def _alone(measure: Callable[[Path], Measured], home: Path) -> Measured:
-    # an executor: a Pool waits for ever when its process dies
+    # an executor, because a Pool waits for ever when its process dies
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
         return alone.submit(measure, home).result()
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.ingest_cassandra cassandra://HOST:PORT/KEYSPACE [EVENTS]
 
-The keyspace is the benchmark's own: what is in it goes. Then each part of the store beside the driver alone: rows
-written, rows read as a slice, learners read one by one.
+The keyspace belongs to the benchmark, which empties it. Afterwards each part of the store is measured beside the driver
+alone: rows written, rows read as a slice, learners read one by one.
 """
 
 import gc
@@ -39,12 +39,12 @@ class Measured(NamedTuple):
 
     ours: float
     limit: float
-    """Of the driver that only writes."""
+    """The driver that only writes."""
     ancestor: float
 
 
 class Parts(NamedTuple):
-    """Rows or learners a second: ours, and the driver's."""
+    """Rows or learners per second: ours and the driver's."""
 
     written: tuple[float, float]
     read: tuple[float, float]
@@ -112,7 +112,7 @@ def main(url: str, events: int = 10_000) -> Measured:
     batches = sample_batches(events)
     gc.collect()
     gc.freeze()
-    _fold(url, batches[:2])  # the server compiles what it runs often
+    _fold(url, batches[:2])  # warm-up: the server compiles code that runs often
     turns = [(_fold(url, batches), bare_driver(url, batches), ancestor(url)) for _ in range(_ROUNDS)]
     found = Measured(*(median(rates) for rates in zip(*turns, strict=True)))
     print(

@@ -1,9 +1,9 @@
 """Folding events into the embedded hot store, beside plain sqlite3 upserts of the same rows.
 
-Ours is everything that folding a batch does: reading the learners it touches, deciding, writing slices, rows, map
-entries, summaries and activities, each in a transaction that is on disk when it returns. The limit is `executemany` of
-the same attempt rows alone, ready made, into the same table with the same settings, a transaction a batch. Decoding is
-outside of both. They take turns on fresh files in one process; medians count.
+Ours does everything that folding a batch does: it reads the learners of the batch, decides, and writes slices, rows,
+map entries, summaries and activities, each in a transaction that is on disk when it returns. The limit is `executemany`
+of the same prepared attempt rows alone, into the same table with the same settings, one transaction per batch. Decoding
+is not measured. Both take turns on fresh files in one process; the figures are medians.
 """
 
 import gc
@@ -17,12 +17,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from assess_core.adapters.files.log_files import BATCH_RECORDS
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.events import Accepted, Decoded, Record, decode
 from assess_core.domain.samples import sample_events
 from assess_core.domain.shards import shard_of
 from assess_core.ports.facts import NoFacts
+from assess_core.ports.log import BATCH_RECORDS
 from assess_core.usecases.folding import Checks, fold
 
 _ROUNDS: Final = 5
@@ -94,7 +94,7 @@ def main(events: int = 50_000) -> Measured:
         shards = SqliteHot(f"sqlite:///{folder}/hot.sqlite").shards
     rows = [_rows(batch, shards) for batch in batches]
     gc.collect()
-    gc.freeze()  # a log is not kept in memory: the collector would go through all of it again and again
+    gc.freeze()  # keep the garbage collector from traversing the decoded log again and again
     turns = [
         (_seconds(lambda hot, path: _ours(batches, hot, path)), _seconds(lambda hot, path: _limit(rows, hot, path)))
         for _ in range(_ROUNDS)

@@ -2,8 +2,8 @@
 
     eval "$(deploy/local/servers up s3)" && python -m benchmarks.lake_s3 [ATTEMPTS]
 
-The lake lies below ASSESS_LAKE, in a prefix of its own that stays there. Each round is measured in processes of their
-own, so that its peak memory is its own; the bytes of the reports are compared.
+The lake is below ASSESS_LAKE, in a new prefix that stays there. Each round is measured in its own processes, so that
+the peak memory is its own. The bytes of the reports are compared.
 """
 
 import multiprocessing
@@ -20,10 +20,11 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from assess_core.domain.slices import WEEK, IsoWeek
+from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_stores
 from benchmarks.exhaust import BATCH, fill
 
@@ -36,9 +37,9 @@ class Took(NamedTuple):
     step: str
     seconds: float
     cpu: float
-    """Seconds of processor time of ours: where others use the machine too, the fairer figure."""
+    """Our processor seconds: the fairer figure on a shared machine."""
     peak: int
-    """Bytes of memory at most in its process."""
+    """Peak memory of its process in bytes."""
     digest: str = ""
 
 

@@ -1,7 +1,7 @@
 """Decode and score sample events through the dataflow: file, source, decode step, a sink that only counts.
 
-Beside it the limit: a plain loop that decodes and scores the lines of the same file, without Bytewax. For orientation
-also msgspec alone, which decodes the lines into typed values and does nothing with them.
+The limit is a plain loop that decodes and scores the lines of the same file without Bytewax. For orientation, msgspec
+alone decodes the lines into typed values and discards them.
 """
 
 import sys
@@ -15,15 +15,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from assess_core.adapters.files.log_files import find
-from assess_core.domain.events import Record, decode
+from assess_core.adapters.files.named_files import NamedFiles
+from assess_core.domain.events import Record, RecordKind, decode
 from assess_core.domain.samples import sample_events
 from stream.flow import build_flow
 from stream.runs import Run
 from stream.sources import FilesSource
 from stream.steps import DecodedBatch
 
-_ROUNDS: Final = 3  # ours, limit and msgspec take turns: the machine is not always equally fast
+_ROUNDS: Final = 3  # ours, limit and msgspec take turns, because the speed of the machine varies
 
 
 class Measured(NamedTuple):
@@ -39,7 +39,7 @@ class Measured(NamedTuple):
 
 
 class _Counted(DynamicSink[DecodedBatch]):
-    """Counts what reaches it."""
+    """Counts the records that reach it."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -58,7 +58,7 @@ class _Counter(StatelessSinkPartition[DecodedBatch]):
 
 def _ours(path: Path) -> int:
     run, counted = Run(), _Counted()
-    run.run(build_flow(FilesSource(find([str(path)], print), run, print), counted))
+    run.run(build_flow(FilesSource(NamedFiles([str(path)], print), run), counted))
     return counted.events
 
 
@@ -67,7 +67,7 @@ def _limit(path: Path) -> int:
     with path.open("rb") as file:
         for line in file:
             count += 1
-            decode(Record(topic, 0, count, line))
+            decode(Record(topic, 0, count, line, kind=RecordKind.LINE))
     return count
 
 

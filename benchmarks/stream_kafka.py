@@ -2,8 +2,8 @@
 
     python -m benchmarks.stream_kafka BROKERS cassandra://HOST:PORT/KEYSPACE [EVENTS]
 
-The keyspace is the benchmark's own: what is in it goes; topics are made anew. Before it the ceiling: records taken,
-decoded and committed, and stored nowhere. A process is measured from its first commit on, so that its start does not
+The keyspace belongs to the benchmark, which empties it and creates new topics. The ceiling is a process that reads,
+decodes and commits records and stores nothing. A process is measured from its first commit, so that its start does not
 count.
 """
 
@@ -25,9 +25,9 @@ from assess_core.domain.events import decode
 from assess_core.domain.samples import sample_events
 from benchmarks.cassandra_limits import ancestor, bare_driver, empty_store, sample_batches
 
-_ROUNDS: Final = 3  # all take turns: the machine is not always equally fast
+_ROUNDS: Final = 3  # all take turns, because the speed of the machine varies
 _PARTITIONS: Final = 4
-_LOOK: Final = 0.05  # seconds between two looks at the positions, each of some ms
+_LOOK: Final = 0.05  # seconds between two reads of the positions, which take some ms each
 _PATIENCE: Final = 600.0
 
 
@@ -56,7 +56,7 @@ def _topic(brokers: str, events: int) -> str:
         future.result(_PATIENCE)
     producer = Producer({"bootstrap.servers": brokers, "acks": "all", "linger.ms": 50})
     for number, line in enumerate(sample_events(events)):
-        # a learner's events would go to one partition; which, is of no matter here
+        # a learner's events belong in one partition; which one does not matter here
         producer.produce(name, line.rstrip(b"\n"), partition=number % _PARTITIONS)
         producer.poll(0)
         if len(producer) > 50_000:
@@ -101,7 +101,7 @@ def _streamed(log: str, hot: str, processes: int, events: int) -> float:
     empty_store(hot)
     positions = KafkaLog(log)
     with _streams(log, hot, processes):
-        # two share the topic once each has committed something of its partitions
+        # two processes share the topic once each has committed
         while sum(bool(each.committed) for each in positions.lag()) < _PARTITIONS:
             time.sleep(_LOOK)
         first, started = _folded(positions), time.perf_counter()

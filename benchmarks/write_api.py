@@ -1,7 +1,7 @@
-"""Requests a second of the write API, each acknowledged: clients that keep their connections, one attempt a request.
+"""Acknowledged requests per second of the write API: clients keep their connections and send one attempt per request.
 
-Beside it the limit: the same messages put into the same log with nothing around it, as many at a time. For orientation
-also the API whose log acknowledges at once: what HTTP, JSON and validation take.
+The limit puts the same messages into the same log directly, as many at a time. For orientation, the API with a log that
+acknowledges at once shows the cost of HTTP, JSON and validation.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from assess_core.ports.log import Intake, Message
 from assess_core.settings import Settings
 from assess_core.wiring import open_hot, open_log, open_stores
 
-_ROUNDS: Final = 3  # ours, limit and HTTP alone take turns: the machine is not always equally fast
+_ROUNDS: Final = 3  # ours, limit and HTTP alone take turns, because the speed of the machine varies
 _CONNECTIONS: Final = 64
 _IDS: Final = ("userId", "courseId", "batchId", "contentId", "attemptId")
 
@@ -64,11 +64,11 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-# --- the same number at a time, whoever takes them ---
+# --- the same number at a time for every target ---
 
 
 async def _all(take: Sequence[Callable[[int], Awaitable[None]]], count: int) -> float:
-    """Messages a second of as many takers as there are, each busy until all messages are taken."""
+    """Messages per second of these workers, which are all busy until every message is done."""
     numbers = iter(range(count))
 
     async def busy(one: Callable[[int], Awaitable[None]]) -> None:
@@ -82,7 +82,7 @@ async def _all(take: Sequence[Callable[[int], Awaitable[None]]], count: int) -> 
 
 async def _bare(intake: Intake, messages: Sequence[Message]) -> float:
     async def take(number: int) -> None:
-        await asyncio.wrap_future(intake.take([messages[number]]))
+        await asyncio.wrap_future(intake.append([messages[number]]))
 
     return await _all([take] * _CONNECTIONS, len(messages))
 
@@ -119,7 +119,7 @@ def _request(message: Message) -> bytes:
 
 @contextmanager
 def _server(*command: str, settings: Settings) -> Iterator[int]:
-    """The port of an API that runs as a process of its own."""
+    """The port of an API that runs as its own process."""
     env = {**os.environ, **settings.env()}
     with subprocess.Popen([sys.executable, *command], env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -130,19 +130,19 @@ def _server(*command: str, settings: Settings) -> Iterator[int]:
 
 
 class _Nowhere:
-    """A log that has everything at once."""
+    """A log that acknowledges at once."""
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         done: Future[None] = Future()
         done.set_result(None)
         return done
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
 
 def serve_without_log() -> None:
-    """The API over a log that keeps nothing, until it is killed."""
+    """Serve the API over a log that stores nothing, until it is killed."""
     from assess_core.usecases.queries import Queries
     from graphql_api.app import create_app
 

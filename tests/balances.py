@@ -1,4 +1,4 @@
-"""The balance of stores in a few words, and damage that somebody does behind our back."""
+"""Short functions that draw up a balance, and functions that damage a store without its knowledge."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from assess_core.adapters.duckdb.ledger import open_ledger
-from assess_core.adapters.files.log_files import find, read_files
+from assess_core.adapters.files.log_files import find
+from assess_core.adapters.files.log_lines import read_files
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import decode
@@ -31,7 +32,7 @@ class Drawn(NamedTuple):
 
     @property
     def sheet(self) -> Sheet:
-        """Of all batches together."""
+        """The sheet of all batches together."""
         return self.found.total
 
     @property
@@ -43,7 +44,7 @@ class Drawn(NamedTuple):
 def draw(
     stores: Stores, *batches: str, against_log: bool = False, wait: Callable[[float], None] = lambda seconds: None
 ) -> Drawn:
-    """Draw up a balance; its rows add up, whatever is wrong."""
+    """Draw up a balance and check that its rows add up."""
     with open_ledger(batches) as ledger:
         found = balance(stores, ledger, against_log=against_log, wait=wait)
         differences = list(ledger.differences())
@@ -58,7 +59,7 @@ def draw(
 
 
 def resolve(stores: Stores, *files: Path) -> tuple[int, int]:
-    """Repair from files, or from the log; how many rows were written again, and how many of them in the lake."""
+    """Repair from files or from the log; return the rewritten rows, and how many of them went to the lake."""
     with open_ledger() as ledger:
         balance(stores, ledger, wait=lambda seconds: None)
         read = read_files(find(map(str, files), print), print)
@@ -68,9 +69,9 @@ def resolve(stores: Stores, *files: Path) -> tuple[int, int]:
 
 
 def follow(stores: Stores) -> None:
-    """Fold what the log has, as the stream does, until nothing more is in it."""
+    """Fold the log as the stream does, until it is empty."""
     feed = stores.log.feed(print)
-    for _ in range(3):  # a whole file is taken at the second look
+    for _ in range(3):  # a whole file is read when two looks found it unchanged
         for batch in feed.batches():
             folded = fold(map(decode, batch.records), stores.hot, NO_FACTS)
             feed.done(batch, folded.rejected)
@@ -78,12 +79,12 @@ def follow(stores: Stores) -> None:
 
 
 def lose(hot: HotStore, rows: Sequence[AttemptVersion]) -> None:
-    """Delete rows of the hot store behind our back."""
+    """Delete rows of the hot store as an outsider would."""
     assert hot.delete([row.row_key for row in rows]) == len(rows)
 
 
 def forget(url: str, user_id: str) -> None:
-    """Delete the map of a learner behind our back (SQLite)."""
+    """Delete the map of a learner as an outsider would (SQLite)."""
     with sqlite3.connect(urlsplit(url).path) as connection:
         connection.execute("DELETE FROM assessment_aggregator_v2_attempts WHERE user_id = ?", [user_id])
     connection.close()

@@ -1,4 +1,4 @@
-"""What tests share: where things are, and stores that hold nothing yet."""
+"""Fixtures that all tests share: paths, settings and empty stores."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ SUNBIRD = Path(__file__).parents[2] / "shared" / "fixtures" / "sunbird"
 
 
 class Hot(HotStore, Positions, Protocol):
-    """A hot store that keeps the positions of the log too, as the embedded ones do."""
+    """A hot store that also keeps the positions of the log, as all our hot stores do."""
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def sunbird() -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The defaults, below a home folder of this test's own; but a hot store of 3 shards, so that shards matter."""
+    """The defaults below a temporary home folder, but with 3 shards, so that shards matter."""
     home = tmp_path / "home"
     return Settings.from_env({"ASSESS_HOT_STORE": f"sqlite:///{home / 'hot.sqlite'}?shards=3"}, str(home))
 
@@ -48,7 +48,7 @@ def stores(settings: Settings) -> Stores:
 
 @pytest.fixture(params=["memory", "sqlite", "cassandra"])
 def hot(request: pytest.FixtureRequest, tmp_path: Path) -> Hot:
-    """An empty hot store with 4 shards, of every kind that there is."""
+    """An empty hot store with 4 shards, once for every adapter."""
     if request.param == "memory":
         return MemoryHot(shards=4)
     if request.param == "cassandra":

@@ -1,12 +1,13 @@
-"""Small values with sensible defaults; a test overrides by name what it is about."""
+"""Small values with sensible defaults; a test overrides by name only what it is about."""
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, make_version
-from assess_core.domain.events import Accepted, Decoded, FailedEvent, Reason, Record, decode
+from assess_core.domain.events import Accepted, Decoded, FailedEvent, Record, RecordKind, decode
 from assess_core.domain.moments import DAY
+from assess_core.domain.reasons import Reason
 
 MONDAY: Final = 1_706_486_400_000
 """2024-01-29T00:00:00Z: the first moment of 2024-W05."""
@@ -17,7 +18,7 @@ RECEIVED: Final = ATTEMPTED + 60_000
 WEEK: Final = 7 * DAY
 
 
-# --- values of the core ---
+# --- values of the domain ---
 
 
 def answer(id: str = "q1", score: float = 1.0, max_score: float = 2.0, assess_ts: int | None = ATTEMPTED) -> Answer:
@@ -39,7 +40,7 @@ def answer(id: str = "q1", score: float = 1.0, max_score: float = 2.0, assess_ts
 def key(
     user_id: str = "u1", course_id: str = "c1", batch_id: str = "b1", content_id: str = "a1", attempt_id: str = "t1"
 ) -> AttemptKey:
-    """Which attempt."""
+    """An attempt key."""
     return AttemptKey(user_id, course_id, batch_id, content_id, attempt_id)
 
 
@@ -67,7 +68,7 @@ def failed_event(
     received_at: int | None = None,
     message: str = "the event is not JSON",
 ) -> FailedEvent:
-    """An event that was set aside."""
+    """A failed event."""
     return FailedEvent(topic, partition, offset, received_at, Reason.NOT_JSON, message, raw)
 
 
@@ -126,12 +127,12 @@ def event(
 
 
 def without(message: Mapping[str, object], *names: str) -> dict[str, object]:
-    """The message less some of its members."""
+    """The message without some of its members."""
     return {name: value for name, value in message.items() if name not in names}
 
 
 def text(message: object) -> bytes:
-    """A message as the bytes of a line."""
+    """The bytes of a message."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -147,18 +148,19 @@ def record(
     topic: str = "events.jsonl",
     partition: int = 0,
 ) -> Record:
-    """A record of a log; `message` is an event, or bytes as they stand there."""
+    """A record of a log; `message` is an event or raw bytes. Without a receipt it is a line of a file."""
     raw = message if isinstance(message, bytes) else text(event() if message is None else message)
-    return Record(topic, partition, offset, raw, received)
+    kind = RecordKind.LINE if received is None else RecordKind.EVENT
+    return Record(topic, partition, offset, raw, received, kind)
 
 
 def decoded(message: object = None, offset: int = 1, received: int | None = RECEIVED) -> Decoded:
-    """What a record says."""
+    """The decoded record."""
     return decode(record(message, offset, received))
 
 
 def accepted(message: object = None, offset: int = 1, received: int | None = RECEIVED) -> Accepted:
-    """What a record that must be good says."""
+    """The decoded record, which must be a version."""
     result = decoded(message, offset, received)
     assert isinstance(result, Accepted), result
     return result

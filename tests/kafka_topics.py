@@ -1,4 +1,4 @@
-"""Topics of a test's own, and what is in them."""
+"""Topics for one test, and what they contain."""
 
 import time
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ PATIENCE: Final = 30.0
 
 
 class Stored(NamedTuple):
-    """A record as the topic has it."""
+    """A record of a topic."""
 
     partition: int
     at: int
@@ -25,10 +25,10 @@ class Stored(NamedTuple):
 
 
 def create_topic(brokers: str, name: str, partitions: int = 4, **config: str) -> None:
-    """A topic whose records carry the broker's time; `config` with `_` for `.`."""
+    """A topic whose records carry the broker's time; `config` uses `_` for `.`."""
     settings = {"message.timestamp.type": "LogAppendTime"} | {key.replace("_", "."): v for key, v in config.items()}
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
-    admin = AdminClient({"bootstrap.servers": brokers})  # it must outlive its answer
+    admin = AdminClient({"bootstrap.servers": brokers})  # the client must outlive the future
     admin.create_topics([topic], request_timeout=PATIENCE)[name].result(PATIENCE)
 
 
@@ -58,7 +58,7 @@ def records(brokers: str, topic: str) -> list[Stored]:
 
 
 def produce(brokers: str, topic: str, values: Iterable[bytes | None], partition: int = -1) -> None:
-    """Have values in a topic, in their order in each partition; spread by their number where no partition is named."""
+    """Send values to a topic, in order within each partition; without a partition they are spread."""
     producer = Producer({"bootstrap.servers": brokers, "acks": "all", "enable.idempotence": True, "log_level": 0})
     for number, value in enumerate(values):
         while True:
@@ -72,7 +72,7 @@ def produce(brokers: str, topic: str, values: Iterable[bytes | None], partition:
 
 
 def _end(consumer: Consumer, where: TopicPartition) -> int:
-    """The offset after the last record; a topic that was made just now may have no leader yet."""
+    """The offset after the last record; waits, because a new topic may have no leader yet."""
     for _ in range(100):
         try:
             return int(consumer.get_watermark_offsets(where, timeout=PATIENCE)[1])
@@ -82,7 +82,7 @@ def _end(consumer: Consumer, where: TopicPartition) -> int:
 
 
 class Topic(NamedTuple):
-    """A topic of a test's own, its topic of failed events beside it."""
+    """A topic for one test, with a topic for failed events."""
 
     brokers: str
     name: str
@@ -101,7 +101,7 @@ class Topic(NamedTuple):
         return AdminClient({"bootstrap.servers": self.brokers})
 
     def commit(self, partition: int, offset: int) -> None:
-        """Have the group go on from there, as an operator does who resets it."""
+        """Reset the offsets of the group, as an operator does."""
         where = TopicPartition(self.name, partition, offset)
         asked = ConsumerGroupTopicPartitions(f"g-{self.name}", [where])
         admin = self.admin()
@@ -109,7 +109,7 @@ class Topic(NamedTuple):
         future.result(PATIENCE)
 
     def delete_before(self, partition: int, offset: int) -> None:
-        """What retention does."""
+        """Delete the first records, as retention does."""
         where = TopicPartition(self.name, partition, offset)
         admin = self.admin()
         [future] = admin.delete_records([where]).values()
@@ -117,7 +117,7 @@ class Topic(NamedTuple):
 
 
 def take(feed: Feed, count: int) -> list[LogBatch]:
-    """Batches until so many records came; none of them done."""
+    """Read batches until they hold this many records, without committing any."""
     taken: list[LogBatch] = []
     until = time.monotonic() + PATIENCE
     while sum(len(batch.records) for batch in taken) < count:

@@ -1,4 +1,4 @@
-"""Keyspaces of a real Cassandra that hold nothing yet."""
+"""Empty keyspaces on a real Cassandra."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ SHARDS: Final = 4
 
 
 class Keyspace(NamedTuple):
-    """One with our tables in it."""
+    """A new keyspace with our tables."""
 
     url: str
 
@@ -34,9 +34,9 @@ class Keyspace(NamedTuple):
         return list(session(place.servers).execute(text.replace("{ks}", place.keyspace), timeout=60))
 
     def clear(self) -> None:
-        """Leave nothing in it: neither rows nor the marks of deleted ones."""
+        """Remove everything: rows and tombstones."""
         for table in declared():
-            # a table without rows may hold tombstones; TRUNCATE takes 25 ms, so those that never have any are spared
+            # an empty table may still hold tombstones; TRUNCATE takes 25 ms, so tables that never have any are skipped
             if table != "meta" and (
                 table == "assessment_aggregator" or self.cql(f"SELECT * FROM {{ks}}.{table} LIMIT 1")
             ):
@@ -45,7 +45,7 @@ class Keyspace(NamedTuple):
 
 @pytest.fixture(scope="session")
 def keyspace_of_this_run(cassandra_url: str, worker_id: str) -> Keyspace:
-    """A keyspace of this worker's own: to make one takes seconds."""
+    """One keyspace per test worker, because creating one takes seconds."""
     made = Keyspace(f"{cassandra_url}/test_{worker_id}")
     made.schema.apply(None, SHARDS)
     return made

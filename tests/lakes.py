@@ -1,4 +1,4 @@
-"""How versions get into the stores, and from one tier to the other, without a stream or an archive run."""
+"""Put versions into the stores, and move them between tiers, without a stream or an archive run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
+from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderLog
@@ -36,22 +37,22 @@ NASTY: Final = (
     "é😀 ",
     "b" * 1024,
 )
-"""Ids that a store, a file name or a statement may stumble over."""
+"""Ids that may break a store, a file name or a statement."""
 
 
 def stores_over(hot: Hot, folder: Path) -> Stores:
-    """All stores, over a given hot store and a lake in a folder."""
+    """All stores, with the given hot store and a lake in a folder."""
     lake, exhausts = DeltaLake(Folder(folder / "lake")), FolderExhausts(folder / "exhausts")
     return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), exhausts)
 
 
 def reports(stores: Stores) -> Path:
-    """The folder that reports are written to."""
+    """The folder for reports."""
     return Path(stores.exhausts.path(""))
 
 
 def put(lake: Lake, versions: Iterable[AttemptVersion]) -> None:
-    """Append versions to a lake as they are, in one commit, whether it has them or not."""
+    """Append versions to a lake in one commit, even if it has them already."""
     rows = list(versions)
     with connect() as duck:
         duck.register("hot", pa.Table.from_batches([to_batch(rows)]))
@@ -60,29 +61,29 @@ def put(lake: Lake, versions: Iterable[AttemptVersion]) -> None:
 
 
 def keep(hot: HotStore, versions: Iterable[AttemptVersion]) -> None:
-    """Put versions into a hot store as rows alone."""
+    """Write versions into a hot store as rows only, without map entries."""
     rows = list(versions)
     hot.add_slices({row.slice for row in rows})
     hot.add_rows(rows)
 
 
 def move(hot: HotStore, lake: Lake, versions: Iterable[AttemptVersion]) -> None:
-    """Archive and clear in one go: append versions to the lake, then delete these very rows from the hot store."""
+    """Archive and clear at once: append versions to the lake, then delete exactly these rows from the hot store."""
     rows = list(versions)
     put(lake, rows)
     hot.delete([row.row_key for row in rows])
 
 
 def held(lake: Lake) -> Counter[tuple[bytes, int]]:
-    """Every copy in the lake's files by content hash and receipt, and how often it was written."""
+    """How often each copy, by content hash and receipt, is in the lake's files."""
     pinned = lake.pin()
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         rows = duck.execute(f"SELECT content_hash, epoch_ms(updated_on) FROM {parquet(pinned.files())}").fetchall()
     return Counter(rows)
 
 
 def copies_of(versions: Iterable[AttemptVersion]) -> Counter[tuple[bytes, int]]:
-    """What `held` says of a lake that has these versions, each once."""
+    """The result of `held` for a lake with each of these versions once."""
     return Counter({(row.version.content_hash, row.received_at) for row in versions})
 
 

@@ -1,4 +1,4 @@
-"""The loop in a few words: fold events, put slices away, ask what can be asked."""
+"""The loop in short functions: fold events, archive slices, ask every question."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,11 +17,11 @@ from assess_core.usecases.views import Attempt
 from tests.factories import RECEIVED, WEEK, decoded
 
 NOW: Final = RECEIVED + 52 * WEEK
-"""When every slice of the tests is closed."""
+"""A moment at which every slice of the tests is closed."""
 
 
 def queries(stores: Stores, tmp_path: Path, now: int = NOW) -> Queries:
-    """The read side over these stores, and a log that holds nothing."""
+    """Queries over these stores and an empty log."""
     return Queries(stores, DAY, lambda: now)
 
 
@@ -32,7 +32,7 @@ def take(stores: Stores, *messages: object, received: int | None = RECEIVED) -> 
 
 
 def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> int:
-    """Archive, verify and clear (all slices, when none are named); returns how many rows left the hot store."""
+    """Archive, verify and clear slices (all of them by default); returns the number of cleared rows."""
     chosen = stores.hot.slices() if slices is None else list(slices)
     archiving.archive(chosen, stores, NOW)
     archiving.verify(chosen, stores, NOW)
@@ -40,7 +40,7 @@ def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> in
 
 
 def pages(ask: Queries, first: int, **asked: Any) -> list[list[Attempt]]:
-    """All pages of a question, each begun where the one before ended."""
+    """All pages of a question; each begins where the previous one ended."""
     found: list[list[Attempt]] = []
     after = None
     for _ in range(100):

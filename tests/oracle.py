@@ -1,17 +1,17 @@
-"""What the tables must be, said a second time: dictionaries and loops, and not one line of the product.
+"""The expected tables, computed a second time with dictionaries and loops, without a line of the product.
 
 `tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns four dictionaries and a set
 (all times are epoch milliseconds):
 
-    attempts   (learner, course, batch, assessment, attempt id) -> its versions, oldest first, the last one counts
+    attempts   (learner, course, batch, assessment, attempt id) -> its versions, oldest first; the last one counts
     summaries  (learner, assessment, course, batch)             -> best, last, lowest, average score ...
     activity   (learner, course, batch)                         -> the row of `user_activity_agg`
-    slices     (batch, ISO year, ISO week)                      -> how many versions were received first in it
+    slices     (batch, ISO year, ISO week)                      -> number of versions first received in it
     failed     {(topic, offset, line)}
 
-It knows nothing of order: what it says is the same for every permutation and repetition of a log, which is the point.
-Limits: numbers of 0.0001 up to 1e16, and text without control characters but `\\n`, `\\r` and `\\t`: others
-are written in the content hash in a way that `json.dumps` does not have.
+It does not depend on order: the result is the same for every permutation and repetition of a log.
+Limits: numbers of 0.0001 up to 1e16, and text without control characters but `\\n`, `\\r` and `\\t`: the
+content hash writes others in a way that `json.dumps` cannot.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ YEAR_2000, YEAR_2100, DAY = 946684800000, 4102444800000, 24 * 60 * 60 * 1000
 
 
 class Bad(Exception):
-    """This event must be set aside."""
+    """This event must fail."""
 
 
 def tables(log: Any, facts: Dict | None = None, check_question_count: bool = False) -> Dict:
@@ -42,7 +42,7 @@ def tables(log: Any, facts: Dict | None = None, check_question_count: bool = Fal
         key, version = submission
         versions = found.setdefault(key, {})
         known = versions.setdefault(version["content_hash"], version)
-        if version["received_at"] < known["received_at"]:  # of several receipts the earliest counts
+        if version["received_at"] < known["received_at"]:  # the earliest receipt counts
             versions[version["content_hash"]] = version
     attempts = {key: sorted(versions.values(), key=age) for key, versions in found.items()}
     slices: Dict = {}
@@ -166,7 +166,7 @@ def number(value: Any) -> float:
     except (ValueError, OverflowError):
         raise Bad from None
     need(abs(result) < float("inf"))
-    return result + 0.0  # there is one zero
+    return result + 0.0  # -0.0 becomes 0.0
 
 
 def clock(value: Any, earliest: int) -> int:
@@ -184,7 +184,7 @@ def clock(value: Any, earliest: int) -> int:
 
 
 def texts(entry: Dict) -> Dict:
-    """Values that are not text are kept as JSON text, without members that are null."""
+    """Values that are not text become JSON text, without null members."""
     return {key: v if isinstance(v := entry[key], str) else compact(without_nulls(v)) for key in sorted(entry)}
 
 
@@ -203,7 +203,7 @@ def two_decimals(value: float) -> str:
     return text[:-1] if text.endswith("0") else text
 
 
-# ---------------------------------------------------------------- what is derived
+# ---------------------------------------------------------------- derived data
 
 
 def summarise(attempts: Dict) -> Dict:
@@ -215,7 +215,7 @@ def summarise(attempts: Dict) -> Dict:
     for key, found in grouped.items():
         newest = [(attempt_id, versions[-1]) for attempt_id, versions in found]
         best = newest[0][1]
-        for _, version in newest:  # ordered by attempt id: on a tie the smallest stays
+        for _, version in newest:  # ordered by attempt id, so the smallest wins a tie
             if version["total_score"] > best["total_score"]:
                 best = version
         last = sorted((version for _, version in newest), key=age)[-1]

@@ -1,4 +1,4 @@
-"""Places for a lake, of every kind that there is, and what lies at one, file by file."""
+"""Locations for a lake, one of every kind, and access to the files in them."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -6,18 +6,19 @@ from uuid import uuid4
 
 import pytest
 
-from assess_core.adapters.lake.locations import Folder, Location
+from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.s3.bucket import Bucket
 from tests.servers import S3
 
 
 class Store(NamedTuple):
-    """What is stored at a place, whoever wrote it."""
+    """The files at a location."""
 
     place: Location
 
     def names(self) -> list[str]:
-        """Every file, by its name inside the place."""
+        """Every file, by its name within the location."""
         if isinstance(self.place, Folder):
             root = self.place.path
             return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
@@ -32,7 +33,7 @@ class Store(NamedTuple):
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        """As somebody else would, or a disk that loses bits."""
+        """Change a file, as another program or a failing disk would."""
         if isinstance(self.place, Folder):
             (self.place.path / name).parent.mkdir(parents=True, exist_ok=True)
             (self.place.path / name).write_bytes(content)
@@ -70,7 +71,7 @@ def at(url: str) -> Location:
 
 
 def in_s3(s3: S3, monkeypatch: pytest.MonkeyPatch, **changed: str) -> str:
-    """An s3:// URL of a test's own, and the environment that leads there; what is `changed` comes on top."""
+    """An s3:// URL for one test, and the environment for it with the variables in `changed`."""
     for name, value in {**s3.env, "AWS_EC2_METADATA_DISABLED": "true", **changed}.items():
         monkeypatch.setenv(name, value)
     return f"{s3.root}/test-{uuid4().hex}"
@@ -78,7 +79,7 @@ def in_s3(s3: S3, monkeypatch: pytest.MonkeyPatch, **changed: str) -> str:
 
 @pytest.fixture(params=["folder", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Location:
-    """A place that holds nothing yet, of every kind that there is."""
+    """An empty location, once for every kind."""
     if request.param == "folder":
         return Folder(tmp_path / "lake")
     return at(in_s3(request.getfixturevalue("s3"), monkeypatch))

@@ -1,4 +1,4 @@
-"""The way to an S3 server, on which things happen: a proxy on loopback that hands on what it is not told to spoil."""
+"""A proxy on loopback in front of an S3 server that can make requests fail."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,28 +9,28 @@ from threading import Lock, Thread
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-_OWN: Final = {"connection", "content-length", "transfer-encoding"}  # headers that a proxy writes
+_OWN: Final = {"connection", "content-length", "transfer-encoding"}  # headers that the proxy sets itself
 
 
 class Asked(NamedTuple):
-    """A request as it came."""
+    """A request that the proxy received."""
 
     method: str
     path: str
 
 
 class Fault(NamedTuple):
-    """What happens to a request instead of being answered."""
+    """A fault for a request."""
 
     status: int
     code: str
     is_taken: bool = False
-    """Whether the server gets the request all the same, and only its answer is lost."""
+    """Whether the server still gets the request and only its answer is lost."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
 class Way:
-    """Clients that ask `endpoint` get to the server."""
+    """Clients that use `endpoint` reach the server."""
 
     def __init__(self, server: str) -> None:
         self.asked: list[Asked] = []
@@ -43,7 +43,7 @@ class Way:
 
     @contextmanager
     def open(self) -> Iterator["Way"]:
-        """Hand on until the block ends."""
+        """Forward requests until the block ends."""
         thread = Thread(target=self._proxy.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -54,18 +54,18 @@ class Way:
             thread.join()
 
     def spoil(self, fault: Fault, method: str, path: str, times: int = 1_000_000) -> None:
-        """This happens to the next requests of a method to a path like this (both regular expressions)."""
+        """Apply this fault to the next requests whose method and path match (both regular expressions)."""
         methods, paths = re.compile(method), re.compile(path)
         self._faults.append(
             (fault, lambda asked: bool(methods.fullmatch(asked.method) and paths.search(asked.path)), [None] * times)
         )
 
     def resolve(self) -> None:
-        """Nothing happens any more."""
+        """Remove all faults."""
         self._faults.clear()
 
     def count(self, method: str, path: str = "") -> int:
-        """How many such requests came."""
+        """The number of matching requests."""
         return sum(asked.method == method and bool(re.search(path, asked.path)) for asked in self.asked)
 
     def _fault(self, asked: Asked) -> Fault | None:
@@ -106,7 +106,7 @@ class Way:
                 if self.command != "HEAD":
                     self.wfile.write(content)
 
-            # the names that http.server calls
+            # names that http.server requires
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
 
         return Handler
@@ -114,7 +114,7 @@ class Way:
     def _ask(
         self, method: str, path: str, headers: list[tuple[str, str]], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        # the host in the headers stays that of the proxy: it was signed
+        # keep the proxy's host header: it is part of the signature
         connection = HTTPConnection(self._target.hostname or "", self._target.port)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -129,6 +129,6 @@ class Way:
 
 @contextmanager
 def way_to(server: str) -> Iterator[Way]:
-    """A way to an S3 server, until the block ends."""
+    """A proxy in front of an S3 server, until the block ends."""
     with Way(server).open() as way:
         yield way

@@ -1,4 +1,4 @@
-"""Servers that speak TLS and ask who comes: those of `deploy/local/servers`, with some settings more."""
+"""Servers with TLS and logins: those of `deploy/local/servers` with additional settings."""
 
 import os
 import ssl
@@ -41,7 +41,7 @@ client_encryption_options:
   keystore_password: {password}
   store_type: PKCS12
 """
-# who has no certificate of ours is let in at the first address alone: the tool, and who makes users
+# the first address needs no client certificate: the tool and the setup of users use it
 _KAFKA: Final = """
 listeners=PLAINTEXT://{plain},CONTROLLER://{controller},SASL_SSL://{secured}
 advertised.listeners=PLAINTEXT://{plain},SASL_SSL://{secured}
@@ -55,16 +55,16 @@ ssl.keystore.type=PKCS12
 
 
 class Certificates(NamedTuple):
-    """What a server shows, and who signed it."""
+    """A server certificate and the certificate of its signer."""
 
     keystore: Path
     ca: Path
     other: Path
-    """A signer whom nobody asked."""
+    """An unrelated signer."""
 
 
 def certificates(folder: Path, *hosts: str) -> Certificates:
-    """A signer and a certificate of theirs for these addresses, made by the JDK."""
+    """A signer, and a certificate for these addresses that it signed; made by the JDK's keytool."""
     keytool = Path(packages.java()).with_name("keytool")
 
     def run(store: str, words: str, *more: str) -> None:
@@ -79,12 +79,12 @@ def certificates(folder: Path, *hosts: str) -> Certificates:
     ca, other = signer("server.p12", "ca.pem"), signer("other.p12", "other.pem")
     names = "san=" + ",".join(f"ip:{host}" for host in hosts)
     run("server.p12", "-genkeypair -alias server -keyalg EC -dname CN=server -signer ca -validity 2 -ext", names)
-    run("server.p12", "-delete -alias ca")  # a server shows any key that it finds
+    run("server.p12", "-delete -alias ca")  # a server may present any key that it finds
     return Certificates(folder / "server.p12", ca, other)
 
 
 def tls_of(made: Certificates) -> ssl.SSLContext:
-    """For a server in Python that shows this certificate."""
+    """The TLS context of a Python server with this certificate."""
     held = pkcs12.load_pkcs12(made.keystore.read_bytes(), _STORE_PASSWORD.encode())
     assert held.key is not None
     assert held.cert is not None
@@ -97,22 +97,22 @@ def tls_of(made: Certificates) -> ssl.SSLContext:
 
 
 class Secured(NamedTuple):
-    """Where they are, and what belongs to a login."""
+    """The addresses of the servers, and what a login needs."""
 
     cassandra: Server
     kafka: Server
     broker: str
-    """Where Kafka speaks TLS."""
+    """Kafka's TLS address."""
     certificates: Certificates
 
     def hot_store(self, user: str | None, password: str = PASSWORD, ca: Path | None = None, tls: bool = True) -> str:
-        """`ASSESS_HOT_STORE` for somebody who has this."""
+        """`ASSESS_HOT_STORE` for a client with these options."""
         login = f"{user}:{quote(password, safe='')}@" if user else ""
         options = f"?tls=true{f'&ca={ca}' if ca else ''}" if tls else ""
         return f"cassandra://{login}{self.cassandra.address}/{KEYSPACE}{options}"
 
     def log(self, protocol: str, password: str = PASSWORD, ca: Path | None = None) -> str:
-        """`ASSESS_LOG` for somebody who has this."""
+        """`ASSESS_LOG` for a client with these options."""
         login = f"&sasl.mechanism=SCRAM-SHA-512&sasl.username={USER}&sasl.password={quote(password, safe='')}"
         signer = f"&ssl.ca.location={ca}" if ca else ""
         return f"kafka://{self.broker}/{TOPIC}?group=secured&security.protocol={protocol}{login}{signer}"
@@ -120,10 +120,10 @@ class Secured(NamedTuple):
 
 @contextmanager
 def secured_servers(folder: Path) -> Iterator[Secured]:
-    """A node with our tables and a broker with our topics, and their users."""
+    """A node with our tables, a broker with our topics, and users on both."""
     with _own(folder) as own:
         at = own.addresses
-        broker = at.at("s3", 2)  # the port of another server: a broker takes no two listeners on one
+        broker = at.at("s3", 2)  # the port of another server: a broker accepts only one listener per port
         made = certificates(folder, at.host(), at.host(2))
         store = {"keystore": made.keystore, "password": _STORE_PASSWORD}
         listeners = {"plain": at.at("kafka"), "controller": at.at("controller"), "secured": broker}
@@ -140,7 +140,7 @@ def secured_servers(folder: Path) -> Iterator[Secured]:
 
 
 def _admit_to_kafka(kafka: Kafka, secured: Secured) -> None:
-    """Let `USER` in by `PASSWORD`."""
+    """Create the login `USER` with `PASSWORD`."""
     kafka.settle()
     admin = AdminClient({"bootstrap.servers": secured.kafka.address})
     scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
@@ -149,7 +149,7 @@ def _admit_to_kafka(kafka: Kafka, secured: Secured) -> None:
 
 
 def _admit_to_cassandra(secured: Secured) -> None:
-    """`USER` may read and change the rows of our tables, `guest` nothing; both come by `PASSWORD`."""
+    """Create two logins: `USER` may read and change the rows of our tables, `guest` may do nothing."""
     first = secured.hot_store("cassandra", "cassandra", secured.certificates.ca)
     CassandraSchema(first).apply("1", 2)
     operator = session(parse_cassandra_url(first).servers)
@@ -160,7 +160,7 @@ def _admit_to_cassandra(secured: Secured) -> None:
 
 
 class _Own(NamedTuple):
-    """An instance of the tool's, and what runs in it."""
+    """A server instance and its processes."""
 
     folder: Path
     addresses: Addresses
@@ -168,7 +168,7 @@ class _Own(NamedTuple):
     processes: "list[subprocess.Popen[bytes]]"
 
     def launch(self, kind: Kind, file: str, settings: str) -> None:
-        """Start the server as the tool does, with these settings after those of the tool."""
+        """Start the server as the tool does, with additional settings."""
         kind.fetch()
         [server] = kind.servers()
         server.home.mkdir()
@@ -178,7 +178,7 @@ class _Own(NamedTuple):
         self.processes.append(self.ended.enter_context(processes.launch(server.home, command)))
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Until it is so, while all of them run."""
+        """Wait until the condition holds, while all servers run."""
         until = time.monotonic() + _PATIENCE
         while not ready():
             assert all(process.poll() is None for process in self.processes), f"the logs in {self.folder} say why"
@@ -188,7 +188,7 @@ class _Own(NamedTuple):
 
 @contextmanager
 def _own(folder: Path) -> Iterator[_Own]:
-    """An instance that ends with what is done here, or with this process."""
+    """An instance that ends with the block or with this process."""
     watcher = folder / "watcher"
     watcher.mkdir(parents=True)
     watch = [sys.executable, str(TOOL), "watch", "--data", str(folder), str(os.getpid()), f"{watcher}/"]

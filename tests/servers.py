@@ -1,7 +1,7 @@
-"""Real servers for tests: one instance for the whole run, and instances of a test's own that may be killed.
+"""Real servers for tests: one instance for the whole run, and private instances that a test may kill.
 
-The instance of the run starts when a test asks first, for all workers of xdist at once, and ends with the run, however
-that ends. A server that cannot start here skips the tests that need it, by name; with CI=true it fails them.
+The shared instance starts when the first test asks for it, serves all xdist workers, and ends with the run, however
+the run ends. A server that cannot start here skips the tests that need it, by name; with CI=true it fails them.
 """
 
 import os
@@ -29,27 +29,27 @@ _PATIENCE: Final = 900.0  # seconds; the first start of all fetches 260 MB
 
 
 class NotUp(Exception):
-    """The tool could not do it; the message is what it said last."""
+    """The tool failed; the message is its last output."""
 
 
 class S3(NamedTuple):
     """The object store of the run."""
 
     root: str
-    """`s3://BUCKET`: take a prefix of your own below it."""
+    """`s3://BUCKET`; each test uses its own prefix."""
     env: Mapping[str, str]
-    """`AWS_...`, for the environment of a process."""
+    """`AWS_...` variables for a process."""
 
 
 class Instance:
-    """Servers in a folder of their own, that end with a process; `env` is what the tool exports for `assess`."""
+    """Servers in one folder that end with the process `parent`; `env` holds the variables that the tool exports."""
 
     def __init__(self, folder: Path, parent: int) -> None:
         self.folder, self.parent = folder.resolve(), parent
         self.env: dict[str, str] = {}
 
     def up(self, *names: str, nodes: int | None = None) -> None:
-        """Start what does not run: of the servers that are named, or else of those that were started here before.
+        """Start the named servers that do not run; without names, those that were started here before.
 
         Raises `NotUp`.
         """
@@ -58,34 +58,36 @@ class Instance:
         self.env = exports(self.tool("up", *names, *options))
 
     def down(self) -> None:
-        """Stop all of them; data and addresses stay."""
+        """Stop all servers; data and addresses stay."""
         self.tool("down")
 
     def tool(self, command: str, *arguments: str) -> str:
-        """Standard output of a command of the tool at this instance. Raises `NotUp`."""
-        # the instance before what follows: nodetool takes all that stands behind its own options
+        """Run a command of the tool; returns its standard output. Raises `NotUp`."""
+        # the instance options come first: nodetool takes everything after its own options
         words = [sys.executable, str(TOOL), command, "--data", str(self.folder), *arguments]
         done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
         if done.returncode:
-            raise NotUp(re.split(r"^servers: ", done.stderr, flags=re.MULTILINE)[-1].strip())  # after the progress
+            raise NotUp(
+                re.split(r"^servers: ", done.stderr, flags=re.MULTILINE)[-1].strip()
+            )  # without the progress lines
         return done.stdout
 
     def nodetool(self, *words: str, node: int = 1) -> str:
-        """What nodetool prints of a node. Raises `NotUp`."""
+        """The output of nodetool for a node. Raises `NotUp`."""
         return self.tool("nodetool", "--node", str(node), *words)
 
     def running(self, *names: str) -> list[str]:
-        """Those of the servers that run."""
+        """The named servers that run."""
         return [name for name in names if running(self.folder / name) is not None]
 
     def pid(self, name: str) -> int:
-        """The process of a server that runs: `cassandra-1`, `kafka`, `s3`."""
+        """The process id of a running server: `cassandra-1`, `kafka`, `s3`."""
         pid = running(self.folder / name)
         assert pid is not None, f"{name} does not run in {self.folder}"
         return pid
 
     def kill(self, name: str) -> None:
-        """kill -9, and wait until it is gone."""
+        """Send SIGKILL and wait until the process is gone."""
         process = os.pidfd_open(self.pid(name))
         try:
             signal.pidfd_send_signal(process, signal.SIGKILL)
@@ -94,11 +96,11 @@ class Instance:
             os.close(process)
 
     def pause(self, name: str) -> None:
-        """It is there and answers nothing any more."""
+        """Stop the process (SIGSTOP): its ports stay open, but it does not answer."""
         os.kill(self.pid(name), signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
-        """It goes on where it was."""
+        """Continue a paused process."""
         os.kill(self.pid(name), signal.SIGCONT)
 
     def _known(self) -> Iterator[str]:
@@ -106,7 +108,7 @@ class Instance:
 
 
 def exports(printed: str) -> dict[str, str]:
-    """The variables that a shell would have after it evaluated these lines."""
+    """The variables that these `export` lines set."""
     words = [shlex.split(line) for line in printed.splitlines()]
     assert all(len(line) == 2 and line[0] == "export" for line in words), printed
     return {name: value for name, _, value in (line[1].partition("=") for line in words)}
@@ -114,7 +116,7 @@ def exports(printed: str) -> dict[str, str]:
 
 @contextmanager
 def instance(folder: Path, *names: str, nodes: int | None = None) -> Iterator[Instance]:
-    """Servers of a test's own, of which it may kill what it likes; they end with it, or with this process."""
+    """Servers for one test, which may kill them; they end with the block or with this process."""
     own = Instance(folder, os.getpid())
     try:
         up_or_skip(own, *names, nodes=nodes)
@@ -125,7 +127,7 @@ def instance(folder: Path, *names: str, nodes: int | None = None) -> Iterator[In
 
 
 def up_or_skip(wanted: Instance, *names: str, nodes: int | None = None) -> None:
-    """Start servers, or skip the test: with CI=true, fail it."""
+    """Start servers. If that fails, skip the test; with CI=true, fail it."""
     try:
         wanted.up(*names, nodes=nodes)
         return
@@ -135,14 +137,14 @@ def up_or_skip(wanted: Instance, *names: str, nodes: int | None = None) -> None:
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """A test needs what cannot be here: it is skipped, and with CI=true it fails."""
+    """Skip a test whose requirements are missing; with CI=true, fail it."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason.partition("\n")[0])
 
 
 def _drop_data(folder: Path) -> None:
-    """Keep what the servers said; their data take 40 MB and more each."""
+    """Delete the data (40 MB and more per server) but keep the logs."""
     for data in folder.glob("*/data"):
         shutil.rmtree(data)
 
@@ -151,7 +153,7 @@ def _drop_data(folder: Path) -> None:
 
 
 class Run:
-    """The instance that all workers share; a plugin of pytest, in the workers and in the process that controls them."""
+    """The shared instance; a pytest plugin in the workers and in the process that controls them."""
 
     def __init__(self, config: pytest.Config) -> None:
         given = getattr(config, "workerinput", None)
@@ -167,7 +169,7 @@ class Run:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Stop the servers; of a run that failed, what they said is kept."""
+        """Stop the servers; keep their logs if the run failed."""
         folder = self.instance.folder
         if self.controls and folder.is_dir():
             self.instance.down()
@@ -176,7 +178,7 @@ class Run:
                 shutil.rmtree(folder)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """A line for each reason to skip, whatever the number of tests that it skips."""
+        """Print one line per reason to skip, with the number of tests."""
         skipped = [report.longrepr for report in terminalreporter.getreports("skipped")]
         for reason, tests in Counter(text for _, _, text in skipped).items():
             terminalreporter.write_line(f"{reason.removeprefix('Skipped: ')} ({tests} skipped)")
@@ -184,7 +186,7 @@ class Run:
             terminalreporter.write_line(f"what the servers said is in {self.instance.folder}/*/log")
 
     def env(self, name: str) -> Mapping[str, str]:
-        """What a server of the run exports; started when it is asked for first."""
+        """The variables of a server, which is started at the first request."""
         up_or_skip(self.instance, name)
         return self.instance.env
 
@@ -195,7 +197,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def servers_of_this_run(pytestconfig: pytest.Config) -> Run:
-    """The instance that all tests share; ask for the servers themselves by the fixtures below."""
+    """The shared instance; tests use the fixtures below for single servers."""
     run = pytestconfig.pluginmanager.get_plugin("servers of this run")
     assert isinstance(run, Run)
     return run
@@ -203,20 +205,20 @@ def servers_of_this_run(pytestconfig: pytest.Config) -> Run:
 
 @pytest.fixture(scope="session")
 def cassandra_url(servers_of_this_run: Run) -> str:
-    """`cassandra://127.a.b.1:9042`, one node; append a keyspace of your own."""
+    """`cassandra://127.a.b.1:9042`, one node; append a keyspace."""
     parts = urlsplit(servers_of_this_run.env("cassandra")["ASSESS_HOT_STORE"])
     return f"{parts.scheme}://{parts.netloc}"
 
 
 @pytest.fixture(scope="session")
 def kafka_brokers(servers_of_this_run: Run) -> str:
-    """`127.a.b.1:9092`; make topics of your own."""
+    """`127.a.b.1:9092`; each test creates its own topics."""
     return urlsplit(servers_of_this_run.env("kafka")["ASSESS_LOG"]).netloc
 
 
 @pytest.fixture(scope="session")
 def s3(servers_of_this_run: Run) -> S3:
-    """A bucket, and what leads to it."""
+    """A bucket and its variables."""
     env = servers_of_this_run.env("s3")
     root = "s3://" + urlsplit(env["ASSESS_LAKE"]).netloc
     return S3(root, {name: value for name, value in env.items() if name.startswith("AWS_")})

@@ -22,7 +22,7 @@ _TOKEN: Final = re.compile(r"\s*(?:'((?:[^']|'')*)'|([\w.+-]+(?:\([\w()]*\))?)|(
 
 
 def live_rows(cql: Path, now: int = NOW) -> list[AttemptVersion]:
-    """The attempt rows that a CQL file inserts; a key that is inserted again is the same row."""
+    """The attempt rows that a CQL file inserts; a repeated key is the same row."""
     rows = {}
     for line in cql.read_text(encoding="utf-8").splitlines():
         if found := _INSERT.match(line):
@@ -48,7 +48,7 @@ def _cell(text: str) -> str | None:
 
 
 def _version(row: Mapping[str, Any], in_week: int | None) -> AttemptVersion:
-    """A row without a clock gets version time 0; without `updated_on` its file's week, else that of its clock."""
+    """Without a clock: version time 0. Without `updated_on`: the week of the file, else of the clock."""
     key = AttemptKey(*(row[name] for name in ("user_id", "course_id", "batch_id", "content_id", "attempt_id")))
     attempted_on = _moment(row.get("last_attempted_on")) or 0
     received_at = _moment(row.get("updated_on"))

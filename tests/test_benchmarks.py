@@ -1,4 +1,4 @@
-"""The benchmarks run, at a tiny size; what they say then means nothing."""
+"""The benchmarks run at a tiny size; their figures mean nothing there."""
 
 import pytest
 

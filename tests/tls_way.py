@@ -1,4 +1,4 @@
-"""TLS before a server that speaks none: it ends here, and every byte is handed on."""
+"""A TLS proxy in front of a server without TLS: it terminates TLS and forwards every byte."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 @contextmanager
 def tls_before(server: str, context: SSLContext) -> Iterator[str]:
-    """`https://127.0.0.1:PORT`, behind which a server at `http://...` answers until the block ends."""
+    """`https://127.0.0.1:PORT`, which forwards to a server at `http://...` until the block ends."""
     target = urlsplit(server)
     ports: SimpleQueue[int] = SimpleQueue()
     loop, ended = asyncio.new_event_loop(), asyncio.Event()
 
     async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         its_reader, its_writer = await asyncio.open_connection(target.hostname, target.port)
-        with suppress(asyncio.CancelledError):  # a connection that a client keeps, at the end
+        with suppress(asyncio.CancelledError):  # a connection that a client keeps open
             await asyncio.gather(_copy(reader, its_writer), _copy(its_reader, writer))
         for each in (writer, its_writer):
             each.transport.abort()
@@ -42,7 +42,7 @@ def tls_before(server: str, context: SSLContext) -> Iterator[str]:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):  # one side is gone: so is the other then
+    with suppress(OSError):  # one side closed, so close the other
         while some := await reader.read(65536):
             writer.write(some)
             await writer.drain()

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import Accepted, Decoded, FailedEvent, Reason, Recompute, Record, failed, raw_hash
+from assess_core.domain.events import Accepted, Decoded, FailedEvent, Recompute, Record, failed, raw_hash
+from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import (
     Activity,
     ActivityKey,

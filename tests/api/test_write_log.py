@@ -156,7 +156,7 @@ class Held:
         self.waiting: list[Future[None]] = []
         self.taken = threading.Semaphore(0)
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         self.waiting.append(Future())
         self.waiting[-1].set_running_or_notify_cancel()
         self.taken.release()

@@ -103,6 +103,19 @@ def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: 
     assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
 
 
+def test_the_doctor_warns_of_names_in_the_log_folder_that_are_not_read(assess: Assess, settings: Settings) -> None:
+    fold_one(open_stores(settings), event())
+    log = Path(settings.log)
+    log.mkdir()
+    for name in ("events.jsonl.bak", ".events.jsonl.tmp"):
+        (log / name).write_bytes(line(event()) + b"\n")
+
+    found = findings(assess("doctor", "--json").stdout)
+
+    assert (found["log"]["level"], found["log files"]["level"]) == ("ok", "warn")
+    assert found["log files"]["message"].endswith(": 'events.jsonl.bak'")
+
+
 def test_the_doctor_says_of_a_slice_that_could_not_be_verified_what_is_wrong_with_it(
     assess: Assess, settings: Settings
 ) -> None:

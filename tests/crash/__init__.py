@@ -1,1 +1,1 @@
-"""Crash runs: processes of the product on one log, killed again and again; nothing may be lost, and no answer wrong."""
+"""Crash runs: processes work on one log and are killed; nothing may be lost, and no answer may be wrong."""

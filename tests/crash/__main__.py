@@ -1,6 +1,6 @@
-"""`python -m tests.crash --seed 7` is one crash run, `--seeds 100` that many from there on.
+"""`python -m tests.crash --seed 7` does one crash run, `--seeds 100` does a hundred, starting with that seed.
 
-A seed that fails prints what happened in it, what is wrong, where its folder is, and how to run it again.
+A failing seed prints its story, the first difference, its folder, and the command to run it again.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from tests.crash.stores import empty, servers
 from tests.crash.workers import Hangs
 
 _EVERY: Final = 20
-"""Seeds after which it is said how far things are."""
+"""Seeds between two progress lines."""
 
 
 def main() -> int:
-    """The exit code: 1 where a seed failed."""
+    """Returns the exit code: 1 if a seed failed."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.crash", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 class _Totals:
-    """What happened in all runs."""
+    """Totals over all runs."""
 
     def __init__(self) -> None:
         self.seeds = self.failed = 0
@@ -50,7 +50,7 @@ class _Totals:
         self._begun = time.monotonic()
 
     def add(self, counts: Counts | None) -> None:
-        """Count a run; None: it failed."""
+        """Add a run; None stands for a failed one."""
         self.seeds += 1
         self.failed += counts is None
         self._counts = Counts(*map(sum, zip(self._counts, counts or Counts(0, 0, 0, 0), strict=True)))
@@ -65,7 +65,7 @@ class _Totals:
 
 
 def _run(seed: int, env: Mapping[str, str], story: bool, again: str) -> Counts | None:
-    """What happened in a run; None where it failed."""
+    """Do one run; returns None if it failed."""
     folder = Path(tempfile.mkdtemp(prefix=f"assess-crash-{seed}-"))
     run = CrashRun(seed, folder, env)
     empty(env)

@@ -1,4 +1,4 @@
-"""One crash run: from a seed a log and what happens to it, until everything is put away and is as the oracle says."""
+"""One crash run: a seed gives a log and its events; at the end everything is archived and equals the oracle."""
 
 import json
 import random
@@ -16,48 +16,48 @@ from tests.crash.workers import Worker
 
 _MOVES: Final = 32
 _TOGETHER: Final = 3
-"""Workers that are alive at a time."""
+"""Workers alive at the same time."""
 _EFFECTS: Final = 8
-"""Statements and files for each call of a store that changes something."""
+"""Statements and file changes per modifying call of a store."""
 _WORK: Final = 0.025
-"""Seconds of a processor for each."""
+"""Processor seconds for each."""
 _PATIENCE: Final = 120.0
 _STEPS: Final = ("archive", "verify", "clear")
-# what no command may ever say here, where nobody but the product touches its files
+# messages that no command may print here, because only the product touches its files
 _LOSS: Final = ("Traceback", "panicked", "restore the", "neither in the hot store nor in the lake", "report this")
 
 
 class Started(NamedTuple):
-    """A worker, what it does, and what had been acknowledged when it began."""
+    """A worker, its task, and what was acknowledged before it began."""
 
     worker: Worker
     task: Task
     least: frozenset[Line]
     dies_at: int | None
-    """The write before which it is killed, from 1."""
+    """The number of the write before which it is killed, from 1."""
 
 
 class Counts(NamedTuple):
-    """What happened in a run."""
+    """Counts of a run."""
 
     workers: int
     killed: int
     clears: int
-    """Workers that were to clear, killed ones too."""
+    """Workers with a clear task, including killed ones."""
     reads: int
-    """Tables and reports that were compared."""
+    """The number of compared tables and reports."""
 
 
 class CrashRun:
-    """A seed's run in a folder of its own; `env` names the servers, if any.
+    """The run of one seed, in its own folder; `env` names the servers, if any.
 
-    With workers that take turns a seed does the same each time; the others' order, and the moment at which the clock
-    kills one, are the machine's. Raises `Wrong`, `workers.Hangs`.
+    If the workers take turns, a seed always repeats exactly. Otherwise the machine decides the order and the moment of
+    kills by time. Raises `Wrong`, `workers.Hangs`.
     """
 
     def __init__(self, seed: int, folder: Path, env: Mapping[str, str]) -> None:
         self.story: list[str] = []
-        """What happened, a line each, for whoever reads a failure."""
+        """The story of the run, one line per event, printed after a failure."""
         self._chance = random.Random(seed)
         self._folder = folder.resolve()
         self._home = self._folder / "home"
@@ -72,7 +72,7 @@ class CrashRun:
         self._handed_in: list[Line] = []
         self._in_log = 0
         self._read_until = 0
-        """The line of the log up to which positions were committed."""
+        """The line up to which positions of the log are committed."""
         self._folded: set[Line] = set()
         self._alive: list[Started] = []
         self._ended: list[Started] = []
@@ -80,9 +80,11 @@ class CrashRun:
         self._wrote_together = False
 
     def run(self) -> Counts:
-        """The whole run."""
+        """Do the whole run."""
         try:
-            if self._chance.random() < 0.5:  # what comes from here on meets a week that is verified and not cleared yet
+            if (
+                self._chance.random() < 0.5
+            ):  # lines that arrive from here on meet a week that is verified but not cleared
                 self._do(self._import())
                 self._do(tasks.housekeeping("archive and verify", _STEPS[:2]))
             if self._chance.random() < 0.6:
@@ -100,7 +102,7 @@ class CrashRun:
     # --- what may happen ---
 
     def _by_turns(self) -> None:
-        """One worker goes on at a time, from boundary to boundary; others stand still, zombies until they go on."""
+        """Workers take turns from boundary to boundary; the others wait, and are zombie writers when they continue."""
         for _ in range(_MOVES):
             kind = self._chance.choices(("start", "go", "hand in"), (4, 5, 1))[0]
             if kind == "hand in":
@@ -108,7 +110,7 @@ class CrashRun:
             elif (kind == "start" or not self._alive) and len(self._alive) < _TOGETHER:
                 self._start(self._task(), turns=True)
             elif self._alive:
-                # some steps, or most of a command while the others stand still
+                # some steps, or most of a command, while the others wait
                 self._go(self._chance.choice(self._alive), self._chance.randint(1, self._chance.choice((8, 120))))
         self._chance.shuffle(self._alive)
         for started in list(self._alive):
@@ -118,7 +120,7 @@ class CrashRun:
                 self._go(started, 1000)
 
     def _at_once(self) -> None:
-        """Workers run together, as fast as they can; some die at an effect of their own, some when it is time."""
+        """Workers run at once; some kill themselves at an effect, some are killed after a time."""
         for _ in range(3):
             deaths: list[tuple[Started, float]] = []
             for _ in range(self._chance.randint(2, _TOGETHER)):
@@ -139,7 +141,7 @@ class CrashRun:
                     self._wait(started)
 
     def _died(self, started: Started, at: float) -> bool:
-        """Kill a worker when it has worked for so many seconds; one that follows the log may never have."""
+        """Kill a worker after this many processor seconds; a worker that follows an empty log may never reach them."""
         worker = started.worker
         worker.hear(0)
         if not worker.ended and worker.worked() < at:
@@ -148,7 +150,7 @@ class CrashRun:
         return True
 
     def _number(self, most: int) -> int:
-        """One up to `most`; small ones more often, for what is short has no others."""
+        """A number from 1 to `most`; small numbers more often, because short commands have no others."""
         return self._chance.choice((int(most ** self._chance.random()), self._chance.randint(1, most)))
 
     def _task(self) -> Task:
@@ -180,7 +182,7 @@ class CrashRun:
         return tasks.ingest([self._chance.choice(sorted({line.topic for line in self._handed_in}))], self._handed_in)
 
     def _step(self, step: str) -> Callable[[], Task]:
-        """A step for all slices, or for some of those that the stores know."""
+        """A step for all slices, or for some known slices."""
 
         def make() -> Task:
             known = Bounds(self._folded, self._folded).most["slices"]
@@ -188,7 +190,7 @@ class CrashRun:
             if not names or self._chance.random() < 0.5:
                 return tasks.housekeeping(step, [step])
             some = self._chance.sample(names, self._chance.randint(1, len(names)))
-            # a line of which nobody heard may have brought a version of a later receipt into an earlier slice
+            # an unacknowledged line may have moved a version with a later receipt into an earlier slice
             return tasks.housekeeping(step, [step], some, must=self._folded.issuperset(self._handed_in))
 
         return make
@@ -205,7 +207,7 @@ class CrashRun:
     # --- the log ---
 
     def _hand_in(self) -> None:
-        """The next lines come into the log."""
+        """Append the next lines to the log."""
         if self._to_come:
             self._write(self._log, self._next_lines(), self._in_log + 1)
             self._in_log = sum(line.topic == str(self._log) for line in self._handed_in)
@@ -254,7 +256,7 @@ class CrashRun:
         self._look(started)
 
     def _stop(self, started: Started) -> None:
-        """Ask it to end, as Ctrl-C does, or kill it."""
+        """Interrupt the worker, as Ctrl-C does, or kill it."""
         how = signal.SIGTERM if self._chance.random() < 0.5 else signal.SIGKILL
         self.story.append(f"stop {started.worker.number} by {how.name}")
         started.worker.kill(how)
@@ -265,7 +267,7 @@ class CrashRun:
         self._look(started)
 
     def _do(self, task: Task, env: Mapping[str, str] | None = None) -> Worker:
-        """Have a task done, without deaths."""
+        """Run a task without kills."""
         started = self._start(task, env=env)
         self._wait(started)
         if started.worker.code != 0:
@@ -273,7 +275,7 @@ class CrashRun:
         return started.worker
 
     def _hear(self) -> None:
-        """Take what was acknowledged until now."""
+        """Update what is acknowledged so far."""
         for worker in (started.worker for started in self._alive):
             worker.hear(0)
             for topic, line in worker.acknowledged.items():
@@ -305,7 +307,7 @@ class CrashRun:
     # --- the end ---
 
     def _put_everything_away(self) -> None:
-        """Once without deaths: everything is folded, put away and compared, and nothing is left."""
+        """Run everything once without kills: fold, archive, verify, clear and compare; nothing may be left."""
         self.story.append("the end: no more deaths")
         while self._to_come:
             self._hand_in()
@@ -336,14 +338,14 @@ class CrashRun:
         self._wait(tail)
 
     def _is_read(self) -> bool:
-        """As the product says: of what was acknowledged a zombie may have set the position back."""
+        """Ask the product whether the log is read: a zombie writer may have moved the position back."""
         doctor = self._start(tasks.doctor())
         self._wait(doctor)
         findings = map(json.loads, doctor.worker.printed()[0].splitlines())
         return any(finding["what"] == "log" and finding["level"] == "ok" for finding in findings)
 
     def _compare_reports(self) -> None:
-        """The bytes of a report of each batch, beside those of a twin that folded the lines once and never archived."""
+        """Compare the reports of each batch with those of an installation that folded once and never archived."""
         reports = [tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS))) for batch in self._batches()]
         files = sorted({line.topic for line in self._handed_in})
         ours = tasks.together("reports", reports)

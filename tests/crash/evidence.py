@@ -1,4 +1,4 @@
-"""What lies on the disk after a run, read without the product: what the manifest promises, and what nobody explains."""
+"""The files after a run, read without the product: they must match the manifest, and each must be explained."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ _COMMIT: Final = re.compile(r"\d{20}(\.checkpoint(\.\d+\.\d+)?)?\.(json|parquet|
 
 
 class Explained(NamedTuple):
-    """Files that the deaths of a run explain."""
+    """Files that the kills of a run explain."""
 
     lake: bool
-    """A writer of the lake was killed, or two wrote at once: the loser's files stay until a vacuum."""
+    """Whether a lake writer was killed, or two wrote at once: then the loser's files remain until a vacuum."""
     exhausts: int
-    """Writers of reports that were killed: each may have left its temporary file."""
+    """The number of killed report writers: each may have left a temporary file."""
 
 
 def check(home: Path, bounds: Bounds, explained: Explained) -> None:
-    """Raises `Wrong` where the lake is not what manifest and oracle say, or a file is there that nothing explains."""
+    """Raises `Wrong` if the lake differs from manifest or oracle, or if a file is unexplained."""
     attempts = _Table(home / "lake" / "attempts")
     manifest = _Table(home / "lake" / "archive_manifest")
     for entry in manifest.rows(manifest.newest):
@@ -46,7 +46,7 @@ def check(home: Path, bounds: Bounds, explained: Explained) -> None:
 
 
 class _Table:
-    """A Delta table as its log and files say it is."""
+    """A Delta table, read from its log and files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class _Table:
         return max(self.versions, default=-1)
 
     def rows(self, version: int) -> Iterator[Row]:
-        """Of a version all rows, with `received` in epoch ms; raises `FileNotFoundError`."""
+        """All rows of a table version, with `received` in epoch ms. Raises `FileNotFoundError`."""
         for name in sorted(self.versions.get(version, ())):
             if name not in self._read:
                 with pq.ParquetFile(self.folder / name) as file:
@@ -81,12 +81,12 @@ def _timed(row: Row) -> Row:
 
 
 def _check_entry(entry: Row, attempts: _Table) -> None:
-    """What an entry says of the files is what the files of its version hold."""
+    """Check that a manifest entry matches the files of its version."""
     place = (entry["batch_id"], (entry["year"], entry["week"]))
     try:
         rows = [row for row in attempts.rows(entry["delta_version"]) if (row["batch_id"], row["week"]) == place]
     except FileNotFoundError:
-        return  # vacuumed since: of a version that nobody may read any more
+        return  # the version was vacuumed since
     copies = {(row["content_hash"].hex(), row["received"]): row for row in rows}
     digest = sum(int(hashlib.sha256(f"{hash_}@{at}".encode()).hexdigest(), 16) for hash_, at in copies) % _PRIME
     found: dict[str, Any] = {

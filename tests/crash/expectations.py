@@ -1,7 +1,7 @@
-"""What may be read while lines are on their way: at least what was acknowledged, at most what was handed in.
+"""What a read may return while lines are in flight: at least what was acknowledged, at most what was submitted.
 
-Everything is said by the oracle, which knows neither processes nor tiers. Where all lines are acknowledged, the two
-bounds are one, and only one answer is right.
+Both bounds come from the oracle, which knows neither processes nor tiers. If all lines are acknowledged, the bounds are
+equal and only one answer is right.
 """
 
 import csv
@@ -22,7 +22,7 @@ _OF_RESPONSE: Final = ("User UUID", "Collection Id", "Batch Id", "QuestionSet Id
 
 
 class Line(NamedTuple):
-    """One line of a log, where it stands."""
+    """One line of a log with its position."""
 
     topic: str
     offset: int
@@ -30,11 +30,11 @@ class Line(NamedTuple):
 
 
 class Wrong(Exception):
-    """An answer that no moment explains; the message says which, and what would be right."""
+    """An answer that is wrong at every moment; the message has the answer and the right one."""
 
 
 class Bounds:
-    """What the oracle says of the lines that must be there, and of those that may."""
+    """The oracle's tables for the lines that must be visible, and for those that may be."""
 
     def __init__(self, least: Collection[Line], most: Collection[Line]) -> None:
         self.lines = sorted({*least, *most})
@@ -44,11 +44,11 @@ class Bounds:
 
     @cached_property
     def printed(self) -> dict[str, list[Row]]:
-        """All tables as they are printed, when nothing is on its way."""
+        """The expected tables when no line is in flight."""
         return printed(self.most)
 
     def versions(self, key: tuple[str, ...]) -> list[Row]:
-        """The versions of an attempt of which each may be the newest now, oldest first."""
+        """The versions of an attempt that may be the newest now, oldest first."""
         known = self.most["attempts"].get(key, [])
         must = self.least["attempts"].get(key)
         if must is None:
@@ -57,24 +57,24 @@ class Bounds:
         return list(known[hashes.index(must[-1]["content_hash"]) :])
 
     def receipts(self, key: tuple[str, ...], hash_: str) -> tuple[str, str]:
-        """The earliest and the latest receipt that a version may be shown with."""
+        """The earliest and the latest receipt that may be shown for a version."""
         earliest = _version(self.most, key, hash_)["received_at"]
         known = _version(self.least, key, hash_)
         return iso(earliest), iso(known["received_at"]) if known else "9999"
 
     def receipts_between(self, key: tuple[str, ...], hash_: str, shown: int) -> list[int]:
-        """The receipt that is shown, where it may be."""
+        """The shown receipt, if it is allowed."""
         earliest, latest = self.receipts(key, hash_)
         return [shown] if earliest <= iso(shown) <= latest else []
 
     def missing(self, table: str, found: Collection[tuple[str, ...]]) -> None:
-        """Raise `Wrong` where an attempt, summary or activity that must be there is not."""
+        """Raise `Wrong` if a required attempt, summary or activity is missing."""
         if absent := sorted(self.least[table].keys() - set(found)):
             raise Wrong(f"{table} of {absent[0]} were acknowledged and are not there")
 
 
 def check_table(name: str, rows: list[Row], bounds: Bounds) -> None:
-    """Raises `Wrong` for a table, as `assess table NAME` prints it, that no moment explains."""
+    """Raises `Wrong` for an output of `assess table NAME` that is wrong at every moment."""
     if bounds.is_exact:
         found = known_columns({"failed": rows})["failed"] if name == "failed" else rows
         _same(f"table {name}", found, bounds.printed[name])
@@ -108,7 +108,7 @@ def _check_attempt(row: Row, bounds: Bounds) -> None:
 
 
 def _check_map(row: Row, bounds: Bounds) -> None:
-    """Of a summary its map: what is derived may lag behind it for a moment."""
+    """Compare the map of a summary; its derived columns may lag behind for a moment."""
     user, assessment, course, batch = (row[name] for name in ("user_id", "assessment_id", "course_id", "batch_id"))
     named = {(entry["attempt_id"], entry["content_hash"]) for entry in row["attempts"]}
     may, must = (
@@ -138,7 +138,7 @@ def _check_failed(rows: list[Row], bounds: Bounds) -> None:
 
 
 def check_learner(user: str, rows: list[list[Any]], bounds: Bounds) -> None:
-    """Raises `Wrong` for a learner's attempts, each `[key, clock, total, ids of questions, receipt]`, never so."""
+    """Raises `Wrong` for attempts (`[key, clock, total, question ids, receipt]`) that are wrong at every moment."""
     keys = [tuple(row[0]) for row in rows]
     for key, at, total, questions, received in rows:
         of_attempt = tuple(key)
@@ -155,7 +155,7 @@ def check_learner(user: str, rows: list[list[Any]], bounds: Bounds) -> None:
 
 
 def check_balance(sheets: list[Row], bounds: Bounds) -> None:
-    """Raises `Wrong` for a balance sheet that misses a version, or counts too few or too many."""
+    """Raises `Wrong` for a balance sheet with missing versions or impossible counts."""
     named = {sheet["batch"]: sheet["named"] for sheet in sheets}
     least, most = (
         Counter(key[2] for key, versions in tables["attempts"].items() for _ in versions)
@@ -173,7 +173,7 @@ def check_balance(sheets: list[Row], bounds: Bounds) -> None:
 
 
 def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:
-    """Raises `Wrong` for a score exhaust that no moment explains."""
+    """Raises `Wrong` for a score exhaust that is wrong at every moment."""
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     for row in rows:
         key = _key(row)
@@ -193,7 +193,7 @@ def _scores(version: Row) -> tuple[str, str, str]:
 
 
 def check_response_exhaust(text: str, batch: str, bounds: Bounds) -> None:
-    """Raises `Wrong` for a response exhaust that no moment explains: also for a mixture of two versions."""
+    """Raises `Wrong` for a response exhaust that is wrong at every moment, or mixes two versions."""
     rows = csv.DictReader(io.StringIO(text, newline=""))
     keys = []
     for key, answers in groupby(rows, _response_key):

@@ -1,4 +1,4 @@
-"""A log from a seed: small alphabets, so that versions, attempts, receipts and clocks collide all the time."""
+"""A log from a seed, with small alphabets, so that versions, attempts, receipts and clocks collide often."""
 
 import random
 from typing import Any, Final
@@ -13,19 +13,19 @@ SUNDAY: Final = 1_735_470_000_000
 CLOCKS: Final = (SUNDAY - 3 * DAY, SUNDAY - 2 * DAY)
 _MONDAY: Final = 1_735_516_800_000  # 2024-12-30T00:00:00Z, the first moment of 2025-W01
 _WEEKS: Final = ((SUNDAY, _MONDAY - 1), (_MONDAY - 1, _MONDAY, _MONDAY + 2 * DAY))
-"""Receipts that a log draws from: of one week, or of two, where putting away takes twice as long."""
+"""The receipts that a log draws from: one week, or two, for which housekeeping takes twice as long."""
 _ONE_MORE_OFTEN: Final = (3, 1)
-"""So that a third of the events are of one attempt: it has several versions, some archived and some not yet."""
+"""A third of the events belong to one attempt: it has several versions, some archived and some not."""
 _SCORES: Final = (0, 1, 1.33, "0.5", None, 0.1)
 _BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u1"', b'{"receivedAt": 1, "value": {}}')
 
 
 def make_lines(chance: random.Random) -> list[bytes]:
-    """The lines of a log, in the order in which they come.
+    """The lines of a log, in their order of arrival.
 
-    Most are one of a few events, received once or several times, also in another week and also after others; some of
-    those differ in answers alone, so that versions of one attempt have equal clocks. Some are bad, some ask to
-    recompute.
+    Most lines are one of a few events, received once or several times, in one or two weeks, in any order. Some of these
+    events differ only in their answers, so that versions of one attempt have equal clocks. Some lines are bad, some are
+    requests to recompute.
     """
     receipts = chance.choices(_WEEKS, (2, 1))[0]
     events = [_event(chance) for _ in range(chance.randint(3, 7))]

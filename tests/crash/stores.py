@@ -1,4 +1,4 @@
-"""On which stores the runs are."""
+"""The stores that a run uses."""
 
 import os
 import tempfile
@@ -17,7 +17,7 @@ KEYSPACE: Final = "crash"
 
 @contextmanager
 def servers(stores: Literal["embedded", "cassandra"]) -> Iterator[Mapping[str, str]]:
-    """The variables that name the servers; of Cassandra a node of its own, unless ASSESS_HOT_STORE names one.
+    """The variables for the servers; a Cassandra node is started unless ASSESS_HOT_STORE names one.
 
     The keyspace is emptied before each run.
     """
@@ -38,6 +38,6 @@ def _prepared(url: str) -> Mapping[str, str]:
 
 
 def empty(env: Mapping[str, str]) -> None:
-    """Leave nothing of the run before."""
+    """Remove everything of the previous run."""
     if url := env.get("ASSESS_HOT_STORE"):
         in_a_child(Keyspace(url).clear)

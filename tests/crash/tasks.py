@@ -1,4 +1,4 @@
-"""What a worker may be told to do: commands of the product, and how to judge what they printed."""
+"""The tasks of workers: commands of the product, and the checks of their output."""
 
 import json
 import signal
@@ -18,27 +18,27 @@ from tests.crash.expectations import (
 )
 
 LATER: Final = ("--closed", "--as-of", "2099-01-01")
-"""Every slice that there is, once the log is read."""
+"""All slices, once the log is read."""
 TABLES: Final = ("attempts", "summaries", "activity", "failed")
 REPORTS: Final = {"score": check_score_exhaust, "response": check_response_exhaust}
-_REFUSED: Final = 4  # an exit code: a slice is not closed, or there is something to do for it first
+_REFUSED: Final = 4  # an exit code: a slice is not closed, or another step must come first
 _UNKNOWN: Final = 3
 _JSON: Final = ("--format", "jsonl")
 
 
 class Task(NamedTuple):
-    """What a worker is to do."""
+    """A task for a worker."""
 
     name: str
     commands: Sequence[tuple[str, ...]]
     writes: int
-    """About how many calls of it change something: it may die before each."""
+    """The approximate number of modifying calls; the worker may be killed before each."""
     takes: Collection[Line] = ()
-    """Lines that are folded when it ends well."""
+    """The lines that are folded after a successful end."""
     fine: Collection[int] = (0,)
-    """The exit codes that say nothing bad."""
+    """The exit codes of a success."""
     checks: Sequence[Callable[[str, Bounds], None]] = ()
-    """Look at what its commands printed; raise `Wrong`."""
+    """Checks the output of the commands; raises `Wrong`."""
 
     @property
     def writes_lake(self) -> bool:
@@ -46,7 +46,7 @@ class Task(NamedTuple):
 
 
 def together(name: str, tasks: Sequence[Task]) -> Task:
-    """Several reads in one process, one after the other."""
+    """Several reads, one after the other, in one process."""
     commands = [words for task in tasks for words in task.commands]
     return Task(name, commands, 1, checks=[check for task in tasks for check in task.checks])
 
@@ -57,18 +57,18 @@ def ingest(topics: Sequence[str], lines: Collection[Line]) -> Task:
 
 
 def tail() -> Task:
-    """Follow the log until a signal comes, which may be before it is prepared for it."""
+    """Follow the log until a signal, which may arrive before the handler is installed."""
     return Task("tail", [("stream", "tail")], 12, fine=(0, -signal.SIGTERM))
 
 
 def housekeeping(name: str, steps: Sequence[str], slices: Sequence[str] = LATER, must: bool = True) -> Task:
-    """One step or several, one after the other; `must`: the slices are known to be there."""
+    """One or several steps; `must`: the slices are known to exist."""
     fine = (0, _REFUSED) if must else (0, _REFUSED, _UNKNOWN)
     return Task(name, [("assess", step, *slices) for step in steps], 4 * len(steps), fine=fine)
 
 
 def compact(*options: str) -> Task:
-    """Fewer and larger files; a week that does not prove the manifest is left as it is."""
+    """Compact files; a week whose files do not match the manifest stays unchanged."""
     return Task("compact", [("assess", "compact", *options)], 3, fine=(0, _REFUSED))
 
 
@@ -91,7 +91,7 @@ def attempts(user: str) -> Task:
 
 
 def balance() -> Task:
-    """Draw up the balance sheet; a writer that was killed may have left rows that no summary names yet."""
+    """Draw up the balance sheet; a killed writer may have left rows that no map names yet."""
 
     def check(text: str, bounds: Bounds) -> None:
         check_balance(json.loads(text)["batches"], bounds)
@@ -100,7 +100,7 @@ def balance() -> Task:
 
 
 def doctor() -> Task:
-    """Ask how things are; a verification that failed because an archive was killed is bad until the next one."""
+    """Run doctor; a verification that failed because an archive was killed stays bad until the next one."""
     return Task("doctor", [("assess", "doctor", "--json")], 1, fine=(0, 1))
 
 
@@ -108,7 +108,7 @@ def exhaust(batch: str, report: str, must: bool = True) -> Task:
     """Write a report; `must`: the batch is known to have attempts."""
 
     def check(path: str, bounds: Bounds) -> None:
-        if path:  # else the batch is not known
+        if path:  # otherwise the batch is unknown
             with Path(path.strip()).open(encoding="utf-8", newline="") as file:
                 REPORTS[report](file.read(), batch, bounds)
 
@@ -117,7 +117,7 @@ def exhaust(batch: str, report: str, must: bool = True) -> Task:
 
 
 def hot() -> Task:
-    """See that the hot store holds no row."""
+    """Check that the hot store has no row."""
 
     def check(text: str, _: Bounds) -> None:
         if text:
@@ -127,13 +127,13 @@ def hot() -> Task:
 
 
 def slices() -> Task:
-    """See that every slice is cleared."""
+    """Check that every slice is cleared."""
     return Task("slices", [("assess", "table", "slices", *_JSON)], 1, checks=[_check_slices])
 
 
 def _check_slices(text: str, bounds: Bounds) -> None:
     rows = _rows(text)
-    # a writer that died between a slice and its first row leaves the name of a slice that is empty for ever
+    # a writer that was killed between a slice and its first row leaves an empty slice for ever
     if bad := [
         row for row in rows if row["hot_rows"] or (row["status"] != "cleared" and _place(row) in bounds.most["slices"])
     ]:

@@ -1,4 +1,4 @@
-"""A fixed set of crash runs; `make crash N=1000` runs more of them."""
+"""A fixed set of crash runs; `make crash N=1000` does more."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ SEEDS = 12 if IN_CI else 2
 
 
 def crash(first: int, seeds: int, folder: Path, *options: str, **variables: str) -> None:
-    """Run seeds in a process of their own: what forks must have no threads."""
+    """Run seeds in their own process, because the forking process must have no threads."""
     words = [sys.executable, "-m", "tests.crash", "--seed", str(first), "--seeds", str(seeds), *options]
     env = {**os.environ, "TMPDIR": str(folder), **variables}
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1800, check=False)

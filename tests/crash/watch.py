@@ -1,4 +1,4 @@
-"""What happens at the boundaries of a worker's effects: it waits for its turn, or it dies. Runs in the worker."""
+"""The boundaries around a worker's effects, at which it waits for its turn or dies. Runs in the worker."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from assess_core.adapters.cassandra.hot_store import CassandraHot
-from assess_core.adapters.files import log_files
+from assess_core.adapters.files import log_lines
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderFeed
 from assess_core.adapters.lake import copies, delta
@@ -26,32 +26,32 @@ WRITES: Final = (
     *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "mend", "delete"),
     *("commit", "append", "record", "replace", "vacuum", "written_whole"),
 )
-"""Calls that change something: a death before a read is a death after the write before it."""
+"""Modifying calls; a death before a read equals a death after the previous write."""
 ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
-    (log_files, "BATCH_RECORDS", 3),
+    (log_lines, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
     (balance, "_LOOKS", (0.0,)),
     (delta, "_COMPACTION", 8),
     (delta, "_CHECKPOINT", "5"),
     (sources, "POLL", sources.POLL / 25),
 )
-"""What is made small, so that a few rows take several batches, deletes, checkpoints; and nobody waits for a clock."""
+"""Sizes that are made small, so that a few rows take several batches, deletes and checkpoints; and pauses of zero."""
 
 
 class Link(NamedTuple):
-    """A worker's ends of the pipes to the driver; what is written and read is a line, or a byte."""
+    """The worker's ends of the pipes to the driver; messages are lines or single bytes."""
 
     said: int
     turns: int | None
-    """None: it never waits."""
+    """None: the worker never waits."""
 
     def notify(self, text: str) -> None:
         os.write(self.said, text.encode() + b"\n")
 
 
 def watch(link: Link, effects: int | None) -> None:
-    """Tell the driver of every boundary and wait there; after so many effects (None: never), die of kill -9."""
+    """Report every boundary to the driver and wait there; die by SIGKILL after this many effects (None: never)."""
     for module, name, value in SMALL:
         assert hasattr(module, name), f"{module.__name__} has no {name} any more"
         setattr(module, name, value)
@@ -73,7 +73,7 @@ def watch(link: Link, effects: int | None) -> None:
 
 
 def _watched(method: Callable[..., Any], boundary: Callable[..., None]) -> Callable[..., Any]:
-    """The method with a boundary before and after it, or before each item of what it yields."""
+    """The method, with a boundary before and after it, or before each yielded item."""
 
     @wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -96,7 +96,7 @@ def _each(items: Iterator[Any], boundary: Callable[..., None]) -> Iterator[Any]:
 
 
 def _acknowledge(link: Link) -> None:
-    """Tell the driver how far a file was folded, once its position is stored."""
+    """Report a file's position to the driver after it was stored."""
     done = FolderFeed.done
 
     def acknowledged(feed: FolderFeed, batch: LogBatch, failed: Any) -> None:
@@ -107,7 +107,7 @@ def _acknowledge(link: Link) -> None:
 
 
 def _die_after(effects: int) -> None:
-    """Effects are statements of SQLite that change something, COMMIT among them, and files changed from Python."""
+    """Effects are modifying SQLite statements, including COMMIT, and file changes made in Python."""
     left = effects
 
     def count(statement: str = "") -> None:

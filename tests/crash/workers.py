@@ -1,7 +1,7 @@
-"""Workers: processes that run a command of the product, forked from one that has imported everything.
+"""Workers: processes that run commands of the product, forked from a process that has imported everything.
 
-So a command costs its own milliseconds, not a second of imports. The process that forks must never use DuckDB, Delta or
-a driver of a server itself: threads do not come along into a child.
+A command then costs milliseconds instead of a second of imports. The forking process must never use DuckDB, Delta or a
+server's driver itself, because a child does not inherit threads.
 """
 
 import ctypes
@@ -33,27 +33,27 @@ _LATE: Final = (
     *("rich._emoji_codes", "dateutil.relativedelta", "zoneinfo"),
     *sorted({f"assess_cli.{module}" for module, _ in COMMANDS.values()}),
 )
-"""What commands import when they are called."""
+"""Modules that commands import when they are called."""
 
 for _module in _LATE:
     import_module(_module)
-gc.freeze()  # a child's collector would touch, and so copy, every page
+gc.freeze()  # a garbage collection in a child would touch, and thus copy, every page
 
 PATIENCE: Final = 180.0
-"""Seconds without a word from a worker after which it hangs."""
+"""Seconds without a message after which a worker counts as hanging."""
 _PARENT_DIED: Final = 1  # PR_SET_PDEATHSIG
 _END: Final = "\x1e\n"
 """Printed after each command."""
 _OURS: Final = 70
-"""What a worker exits with when an exception escaped: of the product no command does."""
+"""The exit code after an uncaught exception; no command of the product may raise one."""
 
 
 class Hangs(Exception):
-    """A worker says nothing any more."""
+    """A worker stopped sending messages."""
 
 
 class Worker:
-    """A process that runs commands one after the other, until one of them fails."""
+    """A process that runs commands one after the other until one fails."""
 
     def __init__(
         self, number: int, name: str, commands: Sequence[Sequence[str]], folder: Path, env: Mapping[str, str],
@@ -65,10 +65,10 @@ class Worker:
         self.temporary = folder / f"{number:02}-{name}.tmp"
         self.temporary.mkdir(parents=True)
         self.boundaries = self.writes = 0
-        """Where it waited, and how often before it changed something."""
+        """The boundaries at which it waited, and the number of modifying ones."""
         self.acknowledged: dict[str, int] = {}
         self.code: int | None = None
-        """How it ended, as `waitpid` says: negative for a signal; None while it runs."""
+        """The exit code as `waitpid` returns it, negative for a signal; None while it runs."""
         said, turn = os.pipe(), os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -94,7 +94,7 @@ class Worker:
         return self._said
 
     def hear(self, patience: float = PATIENCE) -> bool:
-        """Take what it says until it waits at a boundary or has ended; whether it did so in time."""
+        """Read messages until the worker waits at a boundary or has ended; returns whether it did in time."""
         until = time.monotonic() + patience
         while not self.ended:
             while b"\n" in self._unread:
@@ -114,7 +114,7 @@ class Worker:
         return True
 
     def go(self, boundaries: int, write: int | None = None) -> None:
-        """Let a worker that waits go on for some boundaries, to its end, or to this write. Raises `Hangs`."""
+        """Let a waiting worker continue for some boundaries, to its end, or to the given write. Raises `Hangs`."""
         for _ in range(boundaries):
             if self.ended or self.writes == write:
                 return
@@ -126,21 +126,21 @@ class Worker:
             self._next(b"0")
 
     def _next(self, turn: bytes) -> None:
-        with suppress(BrokenPipeError):  # a signal ended it, or it takes no turns and has just ended
+        with suppress(BrokenPipeError):  # a signal ended it, or it does not take turns and has just ended
             os.write(self._turn, turn)
         if not self.hear():
             raise Hangs(f"{self} says nothing for {PATIENCE:g} s")
 
     def worked(self) -> float:
-        """Seconds of a processor that it used; 0 once it has ended."""
-        return 0.0 if self.ended else time.clock_gettime(~self.pid << 3 | 2)  # the clock of another process
+        """Processor seconds used; 0 once it has ended."""
+        return 0.0 if self.ended else time.clock_gettime(~self.pid << 3 | 2)  # the processor clock of another process
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal; of kill -9, wait until it is gone."""
+        """Send a signal; after SIGKILL, wait until the process is gone."""
         if not self.ended:
             os.kill(self.pid, number)
         if number == signal.SIGKILL:
-            while not self.ended:  # what it said before it died counts
+            while not self.ended:  # messages sent before its death count
                 self.hear()
 
     def _reap(self) -> None:
@@ -150,11 +150,11 @@ class Worker:
         os.close(self._turn)
 
     def printed(self) -> list[str]:
-        """What its commands printed, each for itself; the last one may not have come to its end."""
+        """The output of each command; the last may be incomplete."""
         return self.out.read_text("utf-8").split(_END)[: len(self.commands)]
 
     def said(self) -> str:
-        """What it said to a person."""
+        """Its standard error."""
         return self.err.read_text("utf-8", "replace") if self.err.exists() else ""
 
     def __str__(self) -> str:
@@ -184,7 +184,7 @@ class Worker:
 
 
 def _run(words: Sequence[str]) -> int:
-    """The exit code of a command, run as its own process would run it."""
+    """Run a command as its own process would; returns the exit code."""
     program = _PROGRAMS[words[0]]
     sys.argv = list(words)
     try:
@@ -197,7 +197,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _attempts() -> None:
-    """A learner's attempts, page by page, as the API reads them: from the map to the tier that has the row."""
+    """A learner's attempts, page by page, as the API reads them."""
     ask = open_queries(Settings.from_env(os.environ))
     try:
         for attempt in (attempt for page in pages(ask, 2, user_id=sys.argv[1]) for attempt in page):
@@ -217,7 +217,7 @@ _PROGRAMS: Final[Mapping[str, Callable[[], object]]] = {
 
 
 def in_a_child(work: Callable[[], object]) -> None:
-    """Do what needs drivers in a process of its own. Raises `Hangs` where it fails."""
+    """Run work that needs drivers in a separate process. Raises `Hangs` if it fails."""
     pid = os.fork()
     if pid == 0:
         try:

@@ -76,14 +76,14 @@ def test_no_service_has_more_rights_than_it_needs(name: str) -> None:
 
 
 @each_service
-def test_only_this_machine_reaches_what_has_no_login(name: str) -> None:
+def test_services_without_login_are_reachable_only_from_this_machine(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert "inside" in SERVICES[name]["networks"]
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONCE))
-def test_what_runs_on_is_limited_started_again_and_asked_whether_it_is_well(name: str) -> None:
+def test_long_running_services_have_limits_restarts_and_health_checks(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert service["deploy"]["resources"]["limits"]["memory"]
@@ -91,12 +91,12 @@ def test_what_runs_on_is_limited_started_again_and_asked_whether_it_is_well(name
 
 
 @pytest.mark.parametrize("name", ["api", "dagster-code"])
-def test_what_spills_goes_to_the_disk_and_not_into_the_memory_that_it_spares(name: str) -> None:
+def test_spilled_rows_go_to_the_disk_and_not_to_memory(name: str) -> None:
     assert (SERVICES[name]["tmpfs"], SERVICES[name]["volumes"]) == ([], [f"{name.partition('-')[0]}:/tmp"])
 
 
 @each_service
-def test_what_is_waited_for_can_come(name: str) -> None:
+def test_every_awaited_service_can_become_ready(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
         wanted = {"service_healthy": "healthcheck" in SERVICES[other], "service_completed_successfully": other in ONCE}
         assert wanted[how["condition"]], f"{name} waits for {other}"
@@ -123,7 +123,7 @@ def test_the_topics_that_are_made_are_those_that_the_stream_asks_for() -> None:
 # --- the image ---
 
 
-def test_the_image_copies_what_there_is_and_all_that_is_ours() -> None:
+def test_the_image_copies_existing_paths_and_all_our_packages() -> None:
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     copied = [word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for word in line.split()]
     assert all((ROOT / path).exists() for path in copied)
@@ -133,7 +133,7 @@ def test_the_image_copies_what_there_is_and_all_that_is_ours() -> None:
     assert all(any(Path(path).is_relative_to(folder) for folder in kept) for path in copied)
 
 
-def test_the_image_runs_as_nobody_in_particular_on_a_python_that_is_named() -> None:
+def test_the_image_runs_without_root_on_a_fixed_python() -> None:
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.12.12-slim-bookworm"}
     assert re.search(r"^USER 10001", text, re.MULTILINE)
@@ -159,7 +159,9 @@ def test_dagster_s_storage_is_one_that_it_can_open(
     monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "127.0.0.1")
     file = (DEPLOY / "dagster" / "dagster.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"env: (\w+)", file)) <= env.keys()
-    (tmp_path / "dagster.yaml").write_text(file.replace("port: 5432", "port: 9"), encoding="utf-8")  # nobody is there
+    (tmp_path / "dagster.yaml").write_text(
+        file.replace("port: 5432", "port: 9"), encoding="utf-8"
+    )  # no server listens there
     with pytest.raises(Exception, match="too many retries for DB connection"):
         dg.DagsterInstance.from_config(str(tmp_path))
     assert "(psycopg2.OperationalError) connection to server" in caplog.text

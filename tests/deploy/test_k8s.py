@@ -41,7 +41,7 @@ each_workload = pytest.mark.parametrize("name", WORKLOADS)
 
 
 def pod(name: str) -> dict[str, Any]:
-    """What a workload says of its pods."""
+    """The pod template of a workload."""
     spec: dict[str, Any] = WORKLOADS[name]["spec"]["template"]["spec"]
     return spec
 
@@ -130,7 +130,7 @@ def test_a_workload_is_found_by_its_own_labels(name: str) -> None:
         assert budget["selector"]["matchLabels"].items() <= labels
 
 
-def test_the_api_gets_requests_when_it_is_well_and_is_not_killed_for_a_store_that_is_away() -> None:
+def test_the_api_gets_requests_when_it_is_ready_and_is_not_restarted_for_an_unreachable_store() -> None:
     api = container("Deployment/assess-api")
     assert api["readinessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
     assert "httpGet" not in api["livenessProbe"] | api["startupProbe"]
@@ -138,7 +138,7 @@ def test_the_api_gets_requests_when_it_is_well_and_is_not_killed_for_a_store_tha
     assert api["ports"] == [{"name": "http", "containerPort": int(port)}]
 
 
-def test_each_process_of_the_stream_is_a_member_of_its_own_name() -> None:
+def test_each_stream_process_has_a_stable_member_name() -> None:
     url = KafkaUrl.parse(environment("StatefulSet/assess-stream")["ASSESS_LOG"])
     assert (url.topic, url.group, url.member) == ("assess", "assess", "assess-stream-0")
 
@@ -172,7 +172,7 @@ def test_runs_are_jobs_whose_launcher_knows_every_word_of_its_configuration() ->
     assert config["resources"]["limits"]["memory"]
 
 
-def test_what_runs_print_goes_to_the_bucket() -> None:
+def test_the_output_of_runs_goes_to_the_bucket() -> None:
     manager = VALUES["computeLogManager"]
     assert manager["type"] == "S3ComputeLogManager"
     config = snake(manager["config"]["s3ComputeLogManager"])
@@ -192,7 +192,7 @@ def test_runs_read_the_same_stores_as_all_the_rest_and_have_memory_of_their_own(
     check_command(["dagster", "api", "grpc", *location["dagsterApiGrpcArgs"]])
 
 
-def test_runs_have_no_more_rights_than_what_starts_them() -> None:
+def test_runs_have_no_more_rights_than_their_launcher() -> None:
     (location,) = VALUES["dagster-user-deployments"]["deployments"]
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
     assert launcher["securityContext"] == location["securityContext"]

@@ -141,7 +141,7 @@ def test_what_was_left_out_is_added_later(tmp_path: Path) -> None:
         assert own.env == before | {"ASSESS_LOG": own.env["ASSESS_LOG"]}
 
 
-def test_what_was_acknowledged_and_where_outlives_kill_9(one: Instance) -> None:
+def test_acknowledged_data_and_addresses_survive_kill_9(one: Instance) -> None:
     write(one.env, "kept")
     before = one.env
     for name in ALL:
@@ -154,7 +154,7 @@ def test_what_was_acknowledged_and_where_outlives_kill_9(one: Instance) -> None:
     assert all("kept" in texts for texts in read(one.env))
 
 
-def test_data_and_addresses_outlive_down(light: Instance) -> None:
+def test_data_and_addresses_survive_down(light: Instance) -> None:
     before = light.env
     bucket(before).put_object(Bucket="assess", Key="kept", Body=b"1")
     light.down()
@@ -164,7 +164,7 @@ def test_data_and_addresses_outlive_down(light: Instance) -> None:
     assert bucket(before).get_object(Bucket="assess", Key="kept")["Body"].read() == b"1"
 
 
-def test_how_many_nodes_there_are_is_settled_once(one: Instance) -> None:
+def test_the_number_of_nodes_is_fixed_at_the_first_start(one: Instance) -> None:
     with pytest.raises(NotUp, match="has 1 nodes for good; give --data a folder of its own for 3"):
         one.up("cassandra", nodes=3)
 
@@ -212,7 +212,7 @@ def test_a_server_that_does_not_start_shows_its_log_and_leaves_the_others_alone(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_told_to_stop_while_it_starts_servers_it_stops_them(tmp_path: Path, number: int) -> None:
+def test_interrupted_while_it_starts_servers_it_stops_them(tmp_path: Path, number: int) -> None:
     own = Instance(tmp_path / "own", os.getpid())
     command = [sys.executable, str(TOOL), "up", "cassandra", "--data", str(own.folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -252,7 +252,7 @@ def test_down_twice_is_down(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, f"servers: nothing runs in {own.folder}\n")
 
 
-def test_a_process_that_got_a_server_s_pid_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_that_reused_a_servers_pid_is_left_alone(tmp_path: Path) -> None:
     with instance(tmp_path / "own", "s3") as own, subprocess.Popen(["sleep", "60"]) as other:
         own.kill("s3")
         (own.folder / "s3" / "pid").write_text(f"{other.pid}\n", encoding="ascii")
@@ -298,7 +298,7 @@ def test_nodetool_asks_a_node(one: Instance) -> None:
 # --- the cache ---
 
 
-def test_what_two_want_at_once_is_fetched_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_concurrent_starts_fetch_a_program_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     fetched: list[Path] = []
 
@@ -319,7 +319,7 @@ def test_what_two_want_at_once_is_fetched_once_and_whole(tmp_path: Path, monkeyp
     assert sorted(path.name for path in (tmp_path / "assessment-lakehouse").iterdir()) == ["thing-1", "thing-1.lock"]
 
 
-def test_what_could_not_be_fetched_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def fetch(folder: Path) -> None:

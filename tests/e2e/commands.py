@@ -1,4 +1,4 @@
-"""The command line as its own process, with a home folder of its own, and what it prints in the oracle's words."""
+"""The command line as a process with its own home folder, and its output in the oracle's format."""
 
 import json
 import os
@@ -23,13 +23,13 @@ for words in json.loads(sys.argv[1]):
         sys.exit(code)
 """
 LATER: Final = ("--closed", "--as-of", "2099-01-01")
-"""Every slice that there is."""
+"""All slices."""
 
 
 class Commands:
-    """`assess` at a home folder; every command is a process of its own, run in `folder`.
+    """`assess` with a home folder; every command is its own process, run in `folder`.
 
-    `servers` are the variables that name servers; without them everything is embedded.
+    `servers` are the variables for servers; without them everything is embedded.
     """
 
     def __init__(self, folder: Path, servers: Mapping[str, str] | None = None) -> None:
@@ -40,7 +40,7 @@ class Commands:
 
     @property
     def settings(self) -> Settings:
-        """What the commands work with."""
+        """The environment of the commands."""
         return Settings.from_env(self.env, str(self.home))
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
@@ -52,7 +52,7 @@ class Commands:
         return _output(self.start(*arguments), " ".join(arguments))
 
     def run_all(self, commands: Sequence[Sequence[str]]) -> str:
-        """The same of several, one after the other in one process: its start takes longer than most of them."""
+        """The output of several commands, run in one process, because its start takes longer than most of them."""
         words = json.dumps([["--home", str(self.home), *command] for command in commands])
         return _output(self._popen([sys.executable, "-c", _ONE_AFTER_THE_OTHER, words]), words)
 
@@ -69,7 +69,7 @@ class Commands:
         return [json.loads(row) for row in self.run("table", name, "--format", "jsonl", *options).splitlines()]
 
     def put_away(self) -> list[list[dict[str, Any]]]:
-        """Archive, verify and clear all that there is; what each said of the slices."""
+        """Archive, verify and clear all slices; returns what each command printed about them."""
         return [self.json(command, *LATER) for command in ("archive", "verify", "clear")]
 
     def reports(self, batches: Sequence[str]) -> dict[tuple[str, str], bytes]:
@@ -112,7 +112,7 @@ def iso(at: int) -> str:
 
 
 def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The oracle's tables as `assess table` must print them, but for the columns that the oracle does not know."""
+    """The oracle's tables as `assess table` must print them, without columns that the oracle does not know."""
     attempts = [
         {
             **dict(zip(("user_id", "course_id", "batch_id", "content_id", "attempt_id"), key, strict=True)),
@@ -173,7 +173,7 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def known_columns(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Printed tables less what the oracle does not know: why an event failed, in words."""
+    """Printed tables without the messages of failed events, which the oracle does not know."""
     words = ("reason", "message", "received_at")
     failed = [{name: row[name] for name in row if name not in words} for row in tables["failed"]]
     return tables | {"failed": failed}

@@ -1,4 +1,4 @@
-"""What the loop on servers needs besides the loop: topics, a sender, a follower, and the log as it was received."""
+"""Helpers for the loop on servers: topics, a client, a stream process, and the log as received."""
 
 import json
 import os
@@ -20,8 +20,8 @@ from assess_core.wiring import open_stores
 from tests.e2e.commands import Commands
 
 PARTITIONS: Final = 4
-PATIENCE: Final = 120.0  # seconds; what is waited for takes some of them
-_REQUEST: Final = 5  # assessments that a client sends at once
+PATIENCE: Final = 120.0  # seconds; usually a few are enough
+_REQUEST: Final = 5  # assessments per request
 
 
 class Received(NamedTuple):
@@ -34,7 +34,7 @@ class Received(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """As a line of an embedded log, with its receipt."""
+        """The record as a line of an embedded log, with its receipt."""
         return b'{"receivedAt":%d,"value":%b}' % (self.at, self.value)
 
 
@@ -48,7 +48,7 @@ def create_topics(brokers: str, *names: str) -> None:
 
 
 def sample_items(events: int, seed: int = 0) -> list[dict[str, Any]]:
-    """The sample events that a client of Sunbird could send, each once as it stands in the log."""
+    """The sample events that a Sunbird client could send, each once, as in the log."""
     lines = [line for line in sample_events(events, seed) if not line.startswith(b"{nonsense")]
     items = []
     for line in lines:
@@ -89,7 +89,7 @@ def api(assess: Commands) -> Iterator[httpx.Client]:
 
 
 def send(client: httpx.Client, items: Sequence[dict[str, Any]]) -> None:
-    """Send items as an app does, some at once; each must be acknowledged."""
+    """Send items as an app does, several per request; each must be acknowledged."""
     for start in range(0, len(items), _REQUEST):
         some = items[start : start + _REQUEST]
         body = {"request": {"userId": some[0]["userId"], "assessments": some}}
@@ -143,7 +143,7 @@ def following(assess: Commands, log: str | None = None) -> Iterator["subprocess.
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    """Look again and again until it is so."""
+    """Poll until the condition holds."""
     until = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < until, "it did not become true"
@@ -152,7 +152,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 @contextmanager
 def environment(assess: Commands) -> Iterator[None]:
-    """What the AWS libraries read, in this process too."""
+    """Set the AWS variables in this process too."""
     kept = dict(os.environ)
     os.environ |= {name: value for name, value in assess.env.items() if name.startswith("AWS_")}
     try:
@@ -163,7 +163,7 @@ def environment(assess: Commands) -> Iterator[None]:
 
 
 def wait_until_read(assess: Commands, log: str | None = None) -> None:
-    """Until the stream has folded all that is in the log."""
+    """Wait until the stream has folded the whole log."""
     settings = assess.settings if log is None else assess.settings._replace(log=log)
     with environment(assess):
         stores = open_stores(settings)

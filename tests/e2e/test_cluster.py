@@ -1,4 +1,4 @@
-"""Three Cassandra nodes, every row on each: the loop runs on while one of them is dead, and nobody notices."""
+"""Three Cassandra nodes with every row on each: the loop continues while one of them is dead, and no client notices."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def test_a_node_dies_under_the_loop_and_comes_back_and_nothing_is_lost_or_double
     topic = f"cluster_{uuid4().hex[:12]}"
     create_topics(kafka_brokers, topic, f"{topic}.failed")
     values = [json.dumps(item).encode() for item in sample_items(3000, seed=11)]
-    thirds = [values[part::3] for part in range(3)]  # every third: later parts submit attempts of the first again
+    thirds = [values[part::3] for part in range(3)]  # every third, so that later parts repeat attempts of the first
     with instance(tmp_path / "nodes", "cassandra", nodes=3) as cluster:
         servers = {**cluster.env, "ASSESS_LOG": f"kafka://{kafka_brokers}/{topic}?group={topic}"}
         (tmp_path / "assess").mkdir()
@@ -37,7 +37,7 @@ def test_a_node_dies_under_the_loop_and_comes_back_and_nothing_is_lost_or_double
             produce(kafka_brokers, topic, thirds[2])
             cluster.up()
             wait_until_read(assess)
-            cluster.kill("cassandra-3")  # what one node missed, the others have
+            cluster.kill("cassandra-3")  # the other nodes have what one missed
             assess.put_away()
 
         log, tables = received(kafka_brokers, topic), assess.tables()

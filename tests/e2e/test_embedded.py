@@ -1,4 +1,4 @@
-"""The whole loop through the real command line, each command a process of its own, compared with the oracle."""
+"""The whole loop through the real command line, each command as its own process, compared with the oracle."""
 
 import json
 import sqlite3
@@ -21,7 +21,7 @@ def assess(tmp_path: Path) -> Commands:
 
 
 def sampled(assess: Commands, events: int) -> Log:
-    """Sample events in `events.jsonl`, and its lines as the oracle takes them."""
+    """Sample events in `events.jsonl`, and its lines for the oracle."""
     assess.run("sample-events", "--events", str(events), "--seed", "3", "--output", "events.jsonl")
     lines = (assess.folder / "events.jsonl").read_bytes().splitlines()
     return [("events.jsonl", number, line) for number, line in enumerate(lines, 1)]
@@ -63,7 +63,7 @@ def test_ingest_killed_in_the_middle_and_run_again_loses_and_doubles_nothing(ass
     log = sampled(assess, 3000)
     wanted = oracle.tables(log)
     versions = sum(map(len, wanted["attempts"].values()))
-    SqliteHot(f"sqlite:///{assess.home / 'hot.sqlite'}")  # there is a file to watch before the first process starts
+    SqliteHot(f"sqlite:///{assess.home / 'hot.sqlite'}")  # the file must exist before the first process starts
 
     stored = [0]
     for _ in range(2):
@@ -76,14 +76,14 @@ def test_ingest_killed_in_the_middle_and_run_again_loses_and_doubles_nothing(ass
 
 
 def killed_while_writing(assess: Commands, stored: int) -> int:
-    """Kill an ingest between two of its writes, as soon as more rows than these are stored; how many there are then."""
+    """Kill an ingest between two writes, as soon as more than this many rows are stored; returns their number."""
     deadline = time.monotonic() + 60
     with (
         closing(sqlite3.connect(assess.home / "hot.sqlite", timeout=60, isolation_level=None)) as lock,
         assess.start("ingest", "events.jsonl") as process,
     ):
         while True:
-            lock.execute("BEGIN IMMEDIATE")  # from here on the process cannot write
+            lock.execute("BEGIN IMMEDIATE")  # the process cannot write from here on
             [(rows,)] = lock.execute("SELECT count(*) FROM assessment_aggregator")
             if rows > stored or time.monotonic() > deadline:
                 process.kill()

@@ -1,4 +1,4 @@
-"""Servers that go away and come back: the stream waits, goes on, and loses nothing; nothing fails that is not bad."""
+"""Servers that go away and come back: the stream waits, continues and loses nothing; no good event fails."""
 
 import json
 import time
@@ -18,7 +18,7 @@ AWAY = 30.0  # seconds
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Instance]:
-    """Cassandra and Kafka of this test alone, so that they may be killed."""
+    """Cassandra and Kafka for this test alone, which may kill them."""
     with instance(tmp_path / "servers", "cassandra", "kafka") as own:
         yield own
 

@@ -1,4 +1,4 @@
-"""Servers with TLS and passwords: what leads in, and what is said to whoever is kept out."""
+"""Servers with TLS and passwords: the right settings work, and wrong settings are named."""
 
 import logging
 import subprocess
@@ -38,7 +38,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture(autouse=True)
 def no_log_names_a_password(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever a driver writes, at any level."""
+    """The log output of a driver, at any level."""
     caplog.set_level(logging.DEBUG)
     yield
     assert not [record.getMessage() for record in caplog.records if _names_a_password(record.getMessage())]
@@ -51,7 +51,7 @@ def _names_a_password(text: str) -> bool:
 # --- Cassandra ---
 
 
-def test_over_tls_and_by_login_cassandra_keeps_what_is_folded(servers: Secured) -> None:
+def test_folding_works_on_cassandra_with_tls_and_login(servers: Secured) -> None:
     hot = CassandraHot(servers.hot_store(USER, ca=servers.certificates.ca))
 
     folded = fold([accepted(event(user="u1", attempt="t1"))], hot, Checks(NoFacts()))
@@ -62,7 +62,7 @@ def test_over_tls_and_by_login_cassandra_keeps_what_is_folded(servers: Secured) 
     assert sum(batch.num_rows for shard in hot.scan(slice_) for batch in shard) == 1
 
 
-def test_a_user_with_the_rights_on_the_tables_alone_is_told_what_the_doctor_needs_besides(servers: Secured) -> None:
+def test_doctor_names_the_rights_that_it_needs_besides_those_on_the_tables(servers: Secured) -> None:
     hot = CassandraHot(servers.hot_store(USER, ca=servers.certificates.ca))
 
     found = {finding.what: finding for finding in hot.examine()}
@@ -109,7 +109,7 @@ def test_a_user_with_the_rights_on_the_tables_alone_is_told_what_the_doctor_need
     ],
     ids=["no TLS", "no signer", "another signer", "no login", "wrong password", "no rights"],
 )
-def test_whoever_cassandra_keeps_out_is_told_what_to_set(
+def test_a_client_that_cassandra_rejects_is_told_what_to_set(
     servers: Secured, url: Callable[[Secured], str], error: type[AssessError], message: str
 ) -> None:
     with pytest.raises(error, match=message) as raised:
@@ -125,10 +125,10 @@ def test_tls_with_a_cassandra_that_does_not_speak_it_is_named(cassandra_url: str
 # --- Kafka ---
 
 
-def test_over_tls_and_by_login_kafka_keeps_what_is_handed_in(servers: Secured) -> None:
+def test_submitting_works_on_kafka_with_tls_and_login(servers: Secured) -> None:
     log = KafkaLog(servers.log("SASL_SSL", ca=servers.certificates.ca))
     intake = log.intake()
-    intake.take([Message("u1", b"one"), Message("u2", b"two")]).result(30)
+    intake.append([Message("u1", b"one"), Message("u2", b"two")]).result(30)
     intake.close()
 
     feed = log.feed(print)
@@ -162,7 +162,7 @@ def test_over_tls_and_by_login_kafka_keeps_what_is_handed_in(servers: Secured) -
     ],
     ids=["no TLS", "another signer", "wrong password"],
 )
-def test_whoever_kafka_keeps_out_is_told_what_to_set(
+def test_a_client_that_kafka_rejects_is_told_what_to_set(
     servers: Secured, url: Callable[[Secured], str], message: str
 ) -> None:
     with pytest.raises(AssessError, match=message) as raised:
@@ -173,7 +173,7 @@ def test_whoever_kafka_keeps_out_is_told_what_to_set(
 # --- S3 ---
 
 
-def test_over_tls_a_bucket_holds_the_lake_and_reports_stay_as_they_were(s3: S3, tmp_path: Path) -> None:
+def test_reports_stay_the_same_with_a_lake_in_a_bucket_over_tls(s3: S3, tmp_path: Path) -> None:
     made = certificates(tmp_path, "127.0.0.1")
     with tls_before(s3.env["AWS_ENDPOINT_URL"], tls_of(made)) as endpoint:
         root, signer = f"{s3.root}/{uuid4().hex}", str(made.ca)
@@ -191,13 +191,11 @@ def test_over_tls_a_bucket_holds_the_lake_and_reports_stay_as_they_were(s3: S3, 
         assert assess.reports(batches) == before
 
 
-def test_a_bucket_whose_signer_is_not_known_is_named_by_each_of_those_who_ask_it(
-    servers: Secured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_library_names_a_bucket_with_an_unknown_signer(servers: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     env = {
-        "AWS_ENDPOINT_URL": f"https://{servers.broker}",  # what comes before the certificate is the same everywhere
+        "AWS_ENDPOINT_URL": f"https://{servers.broker}",  # the text before the certificate is the same everywhere
         "AWS_ACCESS_KEY_ID": USER,
         "AWS_SECRET_ACCESS_KEY": PASSWORD,
         "AWS_MAX_ATTEMPTS": "1",

@@ -1,4 +1,4 @@
-"""The whole loop on Cassandra, Kafka and S3: what it shows equals the oracle's tables, and an embedded twin's files."""
+"""The whole loop on Cassandra, Kafka and S3: tables equal the oracle's, files equal the embedded ones."""
 
 import json
 import signal
@@ -33,18 +33,18 @@ def topic_of(assess: Commands) -> tuple[str, str]:
 
 
 def wanted_of(log: list[Received]) -> dict[str, Any]:
-    """The oracle's tables of a topic; where its failed events stand is said by `failed_of`."""
+    """The oracle's tables of a topic; `failed_of` gives the positions of its failed events."""
     return oracle.tables([("events.jsonl", number, record.line) for number, record in enumerate(log, 1)])
 
 
 def failed_of(log: list[Received], wanted: dict[str, Any]) -> list[tuple[int, int, str]]:
-    """Partition, offset and value of the records that the oracle sets aside."""
+    """Partition, offset and value of the records that fail according to the oracle."""
     failed = sorted(log[number - 1] for _, number, _ in wanted["failed"])
     return [(record.partition, record.offset, record.value.decode()) for record in failed]
 
 
 def failed_in(tables: dict[str, Any]) -> list[tuple[int, int, str]]:
-    """The same of what is printed."""
+    """The same for printed failed events."""
     return [(row["partition"], row["offset"], row["raw"]) for row in tables["failed"]]
 
 
@@ -96,7 +96,7 @@ def test_from_http_requests_to_reports_and_every_byte_as_embedded(on_servers: Co
 
 
 def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """The tables but for failed events, row by row: the first difference is what one wants to see."""
+    """Compare the tables without failed events row by row, so that the first difference is shown."""
     for name in ("attempts", "summaries", "activity"):
         for row, wanted_row in zip(found[name], wanted[name], strict=False):
             assert row == wanted_row, name
@@ -120,7 +120,7 @@ def test_two_streams_on_four_partitions_killed_in_turn_leave_the_oracles_tables(
         wait_until(lambda: more_than(0))
         first.kill()
         produce(brokers, topic, values[3000:])
-        time.sleep(3)  # the other is taking over: the group notices after six seconds
+        time.sleep(3)  # the group notices after six seconds that the other takes over
         second.kill()
         stored = rows()
         with following(assess) as third, following(assess) as fourth:

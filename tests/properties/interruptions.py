@@ -1,4 +1,4 @@
-"""Stores that stop a test at every boundary: to crash there, or to let somebody else go first."""
+"""Stores with a boundary around every effect, at which a test crashes or lets other work go first."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 
 Store = TypeVar("Store")
 NEVER: Final = 1 << 60
-"""More boundaries than any test has."""
+"""More boundaries than any test reaches."""
 
 
 class Crash(Exception):
@@ -15,7 +15,7 @@ class Crash(Exception):
 
 
 class Fuse:
-    """Raises `Crash` when its calls are used up, and ever after: what is dead writes nothing more."""
+    """Raises `Crash` after a number of calls, and at every later call: a dead process writes nothing more."""
 
     def __init__(self, calls: int = NEVER) -> None:
         self.left = calls
@@ -29,7 +29,7 @@ class Fuse:
 
 
 class At:
-    """Does something else at one of its calls, counted from 0."""
+    """Runs other work at one of its calls, counted from 0."""
 
     def __init__(self, call: int, something: Callable[[], object]) -> None:
         self._call = call
@@ -42,13 +42,13 @@ class At:
 
 
 def until_crash(work: Callable[[], object]) -> None:
-    """Do the work until its fuse blows, or to its end."""
+    """Run the work to the crash or to its end."""
     with suppress(Crash):
         work()
 
 
 class _Watched:
-    """Calls `boundary` before and after every call of a store, and before every item of what it yields."""
+    """Calls `boundary` before and after every call of a store, and before every yielded item."""
 
     def __init__(self, store: object, boundary: Callable[[], None]) -> None:
         self._store = store
@@ -81,10 +81,10 @@ def watched(store: Store, boundary: Callable[[], None]) -> Store:
 
 
 class Turns:
-    """Lets several pieces of work run one at a time, changing over only where they call `boundary`.
+    """Runs several pieces of work, one at a time, and switches only at calls of `boundary`.
 
-    `schedule` says who goes next and for how many boundaries; when it is used up, they finish one after the other.
-    So two writers interleave as a drawn schedule wants, the same way each time.
+    `schedule` says which work continues and for how many boundaries; after its end they finish one after the other.
+    Two writers thus interleave as the drawn schedule says, the same way each time.
     """
 
     def __init__(self, schedule: Sequence[tuple[int, int]]) -> None:
@@ -96,7 +96,7 @@ class Turns:
         self._local = threading.local()
 
     def boundary(self) -> None:
-        """Called by the work: maybe somebody else goes first. Outside of the work it does nothing."""
+        """Called by the work: other work may go first. Outside of the work it does nothing."""
         me: int | None = getattr(self._local, "me", None)
         if me is None:
             return

@@ -1,4 +1,4 @@
-"""Both tiers in a folder, put away and looked at."""
+"""Both tiers in a folder: archive, verify, clear and compare."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -16,16 +16,17 @@ from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import UnknownBatch
+from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving
-from assess_core.usecases.exhaust import Format, Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.loop import everything, queries
 from tests.properties.interruptions import watched
 from tests.properties.strategies import BATCHES, DAY, LEARNERS, RECEIPTS, Facts, Line
 from tests.properties.tables import expected, tables
 
 NOW: Final = max(RECEIPTS) + 52 * 7 * DAY
-"""When every slice is closed."""
+"""A moment at which every slice is closed."""
 
 _COPIES: Final = """
 SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on) AS attempted_on, has_answers,
@@ -35,7 +36,7 @@ SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attem
 
 
 def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Stores:
-    """A Delta lake below the folder, beside a hot store in memory, or this one."""
+    """A Delta lake below the folder, with a hot store in memory or the given one."""
     lake, hot, exhausts = DeltaLake(Folder(folder / "lake")), hot or MemoryHot(2), FolderExhausts(folder / "exhausts")
     return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), exhausts)
 
@@ -47,7 +48,7 @@ def watched_stores(stores: Stores, boundary: Callable[[], None]) -> Stores:
 
 
 def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> None:
-    """Archive, verify and clear (all slices, when none are named), as three commands would."""
+    """Archive, verify and clear slices (all by default), as three commands would."""
     chosen = sorted(stores.hot.slices()) if slices is None else list(slices)
     archiving.archive(chosen, stores, NOW)
     problems = [verified.problem for verified in archiving.verify(chosen, stores, NOW).values()]
@@ -56,9 +57,9 @@ def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> No
 
 
 def read(stores: Stores) -> tuple[list[AttemptVersion], list[AttemptVersion], dict[Any, tuple[str, int, int]]]:
-    """From one union: the copies of the hot store, those of the lake, and what it takes for the newest versions
+    """From one union: the copies in the hot store, those in the lake, and the newest versions
     (content hash, receipt, number of versions)."""
-    with stores.union() as union:
+    with open_union(stores.hot, stores.lake) as union:
         hot, lake = (
             [_version(row) for row in union.rows(f"{_COPIES} FROM copies WHERE tier = $tier", {"tier": tier})]
             for tier in ("hot", "lake")
@@ -78,7 +79,7 @@ def _version(row: dict[str, Any]) -> AttemptVersion:
 
 
 def assert_right(stores: Stores, log: Sequence[Line], facts: Facts | None = None) -> None:
-    """All tables are the oracle's, wherever the rows are."""
+    """All tables equal the oracle's, in whichever tier the rows are."""
     wanted = expected(log, facts)
     hot, lake, newest = read(stores)
     assert tables(stores.hot, hot + lake) == wanted
@@ -86,7 +87,7 @@ def assert_right(stores: Stores, log: Sequence[Line], facts: Facts | None = None
 
 
 def newest_of(wanted: dict[str, Any]) -> dict[Any, tuple[str, int, int]]:
-    """What a union must take for the newest versions."""
+    """The newest versions that a union must find."""
     return {
         key: (versions[-1]["content_hash"], versions[-1]["received_at"], len(versions))
         for key, versions in wanted["attempts"].items()

@@ -1,8 +1,7 @@
-"""Random logs from small alphabets, so that what is rare among real events happens in every other example.
+"""Random logs from small alphabets, so that rare cases of real logs occur in every other example.
 
-Two or three learners, batches, assessments and attempt ids collide all the time; clocks tie and go backwards; one
-content is received in several weeks, also on both sides of a turn of the year; some lines are bad, and some ask to
-recompute.
+Two or three learners, batches, assessments and attempt ids collide often. Clocks tie and go backwards. One version is
+received in several weeks, also on both sides of a new year. Some lines are bad, and some are requests to recompute.
 """
 
 import json
@@ -29,22 +28,22 @@ RECEIPTS = [
     1_736_200_000_000,  # 2025-01-06, 2025-W02
 ]
 TURN_OF_THE_YEAR = RECEIPTS[1:4]
-"""Two weeks: what is put away costs some 0.2 s a week."""
+"""Two weeks; archive, verify and clear cost about 0.2 s per week."""
 CLOCKS = [SUNDAY_2024_W52 - 3 * DAY, SUNDAY_2024_W52 - 2 * DAY, SUNDAY_2024_W52 - 2 * DAY + 1, SUNDAY_2024_W52]
-WRITTEN_CLOCKS = [*CLOCKS, str(CLOCKS[1]), "2024-12-27T11:00:00Z", float(CLOCKS[0])]  # three spellings of known ones
-AHEAD = RECEIPTS[3]  # more than a day ahead of the first receipts, fine with the last
+WRITTEN_CLOCKS = [*CLOCKS, str(CLOCKS[1]), "2024-12-27T11:00:00Z", float(CLOCKS[0])]  # three spellings of known clocks
+AHEAD = RECEIPTS[3]  # more than a day ahead of the first receipts, but not of the last
 
 BATCHES = ["b1", "b|2 '/../ü"]
 LEARNERS = ["u1", "u2", "ü'\"3\n"]
 
 
 def examples(n: int) -> settings:
-    """How often to try: `n` times, forty times that under HYPOTHESIS_PROFILE=thorough (see conftest.py)."""
+    """Run `n` examples, forty times as many under HYPOTHESIS_PROFILE=thorough (see conftest.py)."""
     return settings(max_examples=n * (40 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 1))
 
 
 class Line(NamedTuple):
-    """One line of the log, where it stands."""
+    """One line of the log with its position."""
 
     topic: str
     offset: int
@@ -52,7 +51,7 @@ class Line(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Facts as their file has them, and whether questions are counted."""
+    """Facts as in their file, and whether questions are counted."""
 
     content: dict[str, Any]
     question_count: bool
@@ -113,7 +112,7 @@ def logs(
     events: st.SearchStrategy[dict[str, object]] = good_events,
     receipts: Sequence[int] = RECEIPTS,
 ) -> list[Line]:
-    """A log: mostly good events, many of them more than once and under other receipts."""
+    """A log: mostly good events, many repeated and with different receipts."""
     different = draw(st.lists(events, min_size=1, max_size=max_size))
     received = st.sampled_from([*receipts, None])
     submissions = st.builds(
@@ -121,7 +120,7 @@ def logs(
     )
     requests = st.builds(line, recomputes, st.sampled_from(receipts))
     usual = st.one_of(*[submissions] * 6, requests, bad_lines)
-    # each different event at least once, so that shrinking does not pay for what nobody reads
+    # each different event at least once, so that shrinking wastes no time on unused events
     raws = [draw(st.builds(line, st.just(message), st.sampled_from(receipts))) for message in different]
     raws += draw(st.lists(usual, max_size=max_size))
     return [Line(TOPIC, number, raw) for number, raw in enumerate(draw(st.permutations(raws)), 1)]
@@ -141,9 +140,9 @@ crowded_events = st.builds(
 
 
 def crowded_logs(max_size: int = 4, receipts: Sequence[int] = RECEIPTS) -> st.SearchStrategy[list[Line]]:
-    """Logs of one learner in one batch: what two writers fold is nearly always about the same rows.
+    """Logs of one learner in one batch, so that two writers nearly always touch the same rows.
 
-    Half of them are one event alone, received again and again, also within a week.
+    Half of them repeat a single event, also within a week.
     """
     retries = st.builds(
         lambda message, received: [Line(TOPIC, n, line(message, at)) for n, at in enumerate(received, 1)],
@@ -160,12 +159,12 @@ busy_events = st.builds(
     attempted=st.sampled_from(CLOCKS[:2]),
     answers=st.lists(answers, min_size=1, max_size=2),
 )
-"""Of four attempts, so that most have several versions, many with the same clock."""
+"""Events of four attempts, so that most attempts have several versions, many with equal clocks."""
 
 
 @st.composite
 def continuations(draw: st.DrawFn, log: Sequence[Line], receipts: Sequence[int] = RECEIPTS) -> list[Line]:
-    """Lines that come after a log: some of its own, received a little or a day earlier or later, and new ones."""
+    """Lines that follow a log: some of its own lines with earlier or later receipts, and new ones."""
     raws = [line.raw for line in draw(logs(3, busy_events, receipts))]
     for old in draw(st.lists(st.sampled_from(log), max_size=4)) if log else []:
         with suppress(ValueError, TypeError, KeyError):
@@ -198,12 +197,12 @@ wild_events = st.builds(
     attempted=st.sampled_from(CLOCKS),
     answers=st.lists(wild_answers, min_size=1, max_size=3),
 )
-"""With texts and numbers that are hard to keep; the oracle does not take them."""
+"""Events with texts and numbers that are hard to store; the oracle does not support them."""
 
 
 @st.composite
 def deliveries(draw: st.DrawFn, log: Sequence[Line], everything: bool = True, max_cuts: int = 4) -> list[list[Line]]:
-    """The lines of a log in some order, some of them more than once, in batches; `everything`: each at least once."""
+    """The lines of a log in random order, some repeated, in batches; `everything`: each at least once."""
     order = list(draw(st.permutations(log))) if everything else []
     order += draw(st.lists(st.sampled_from(log), max_size=6)) if log else []
     order = list(draw(st.permutations(order)))
@@ -214,7 +213,7 @@ def deliveries(draw: st.DrawFn, log: Sequence[Line], everything: bool = True, ma
 
 @st.composite
 def shared(draw: st.DrawFn, log: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """The lines of a log among two writers; some go to both."""
+    """The lines of a log, divided between two writers; some go to both."""
     whose = draw(st.lists(st.sampled_from([(0,), (1,), (0, 1)]), min_size=len(log), max_size=len(log)))
     first, second = ([line for line, to in zip(log, whose, strict=True) if who in to] for who in (0, 1))
     return first, second
@@ -236,4 +235,4 @@ facts = st.one_of(
 )
 
 schedules = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), max_size=12)
-"""Of two pieces of work, who goes next, and for how many boundaries (`interruptions.Turns`)."""
+"""Which of two pieces of work continues, and for how many boundaries (`interruptions.Turns`)."""

@@ -1,4 +1,4 @@
-"""What the product's tables say, in the oracle's words, so that the two can be compared with `==`."""
+"""The product's tables in the oracle's format, so that both can be compared with `==`."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import msgspec
 from assess_core.adapters.arrow.rows import from_batch
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import Record, decode
+from assess_core.domain.events import Record, RecordKind, decode
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.hot_store import HotStore
 from assess_core.usecases.folding import Checks, Tally, fold
@@ -29,12 +29,12 @@ def checks(facts: Facts | None) -> Checks:
 
 
 def expected(log: Sequence[Line], facts: Facts | None = None) -> dict[str, Any]:
-    """What the oracle says."""
+    """The oracle's tables."""
     return oracle.tables(log, *(facts or ()))
 
 
 def records(lines: Iterable[Line]) -> list[Record]:
-    return [Record(line.topic, 0, line.offset, line.raw) for line in lines]
+    return [Record(line.topic, 0, line.offset, line.raw, kind=RecordKind.LINE) for line in lines]
 
 
 def fold_all(batches: Iterable[Iterable[Line]], hot: HotStore, facts: Facts | None = None) -> Tally:
@@ -46,14 +46,14 @@ def fold_all(batches: Iterable[Iterable[Line]], hot: HotStore, facts: Facts | No
 
 
 def rows(hot: HotStore) -> list[AttemptVersion]:
-    """Every copy that the hot store holds."""
+    """Every copy in the hot store."""
     return [
         row for slice_ in hot.slices() for shard in hot.scan(slice_) for batch in shard for row in from_batch(batch)
     ]
 
 
 def versions(copies: Iterable[AttemptVersion]) -> dict[Any, list[dict[str, Any]]]:
-    """Copies of versions as the oracle's `attempts`: of two copies the earlier receipt."""
+    """Copies in the format of the oracle's `attempts`, with the earlier of two receipts."""
     distinct: dict[Any, AttemptVersion] = {}
     for row in sorted(copies, key=lambda row: -row.received_at):
         distinct[row.key, row.version] = row
@@ -74,9 +74,9 @@ def versions(copies: Iterable[AttemptVersion]) -> dict[Any, list[dict[str, Any]]
 
 
 def tables(hot: HotStore, copies: Iterable[AttemptVersion] | None = None) -> dict[str, Any]:
-    """All tables; attempts from these copies (of both tiers), or from what the hot store alone holds.
+    """All tables; the attempts come from the given copies (of both tiers) or from the hot store alone.
 
-    The map of every summary is compared with the attempts on the way: it must name all of them, and no other.
+    The map of every summary is also compared with the attempts: it must name exactly these.
     """
     attempts = versions(rows(hot) if copies is None else copies)
     summaries: dict[Any, dict[str, Any]] = {}

@@ -44,7 +44,7 @@ from tests.properties.tables import expected, fold_all, rows, versions
 
 weeks = logs(5, busy_events, TURN_OF_THE_YEAR)
 EFFECTS = 100
-"""About as many boundaries as it has to put two weeks away."""
+"""The approximate number of boundaries of archive, verify and clear for two weeks."""
 
 
 @contextmanager

@@ -34,7 +34,7 @@ weeks = logs(5, busy_events, TURN_OF_THE_YEAR)
 
 
 class Balanced(RuleBasedStateMachine):
-    """A hot store in memory and a Delta lake; what is accepted is counted by the oracle."""
+    """A hot store in memory and a Delta lake; the oracle counts the accepted events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def test_a_balance_beside_stream_archive_and_clear_never_misses_a_version(
 
         def look() -> None:
             drawn = draw(together)
-            # a writer that stands still between row and entry is called that, and nothing else is
+            # only a writer that waits between row and entry is reported as that
             assert {difference.what for difference in drawn.differences} <= {What.UNNAMED}
             assert others == "stream" or drawn.found.balanced
 
@@ -131,9 +131,7 @@ def test_a_balance_beside_stream_archive_and_clear_never_misses_a_version(
 
 @examples(10)
 @given(st.data(), weeks)
-def test_whatever_rows_are_lost_are_named_and_mended_and_nothing_else_is_written(
-    data: st.DataObject, log: list[Line]
-) -> None:
+def test_lost_rows_are_named_and_repaired_and_nothing_else_is_written(data: st.DataObject, log: list[Line]) -> None:
     with TemporaryDirectory(prefix="assess-balance-") as folder:
         stores = open_stores(Path(folder))
         fold_all([log], stores.hot)

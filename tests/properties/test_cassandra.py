@@ -27,7 +27,7 @@ def empty(keyspace: Keyspace) -> CassandraHot:
 
 @examples(6)
 @given(data=st.data(), log=logs(), facts=facts)
-def test_crash_after_crash_is_mended_when_the_log_repeats(
+def test_crash_after_crash_is_completed_when_the_log_repeats(
     keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line], facts: Facts | None
 ) -> None:
     hot = empty(keyspace_of_this_run)

@@ -1,4 +1,4 @@
-"""The whole embedded loop, on real stores, in any order of steps: after each one everything is as the oracle says."""
+"""The whole embedded loop on real stores, with steps in any order: after each step everything equals the oracle."""
 
 import csv
 from functools import partial
@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.reports import Report
 from assess_core.usecases import archiving
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched
 from tests.properties.lakehouse import NOW, assert_right, open_stores, put_away, watched_stores
 from tests.properties.strategies import (
@@ -33,7 +34,7 @@ some_lines = logs(3, busy_events, TURN_OF_THE_YEAR)
 
 
 class Loop(RuleBasedStateMachine):
-    """SQLite and Delta in a folder; a log that grows, and all that may happen to it."""
+    """SQLite and Delta in a folder, a growing log, and every possible step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class Loop(RuleBasedStateMachine):
 
     @rule()
     def open(self) -> None:
-        """Every process ends, and others begin."""
+        """Close all stores and open them again, as new processes do."""
         path = Path(self.folder.name)
         self.stores = open_stores(path, SqliteHot(f"sqlite:///{path}/hot.sqlite?shards=2"))
 

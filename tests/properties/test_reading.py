@@ -1,4 +1,4 @@
-"""Rule 4, all of it: whatever the moment at which rows go from the hot store to the lake, a reader has them once."""
+"""Rule 4: at whatever moment rows move from the hot store to the lake, a reader sees them exactly once."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,8 +8,9 @@ from typing import Final
 import pytest
 
 from assess_core.adapters.memory import MemoryHot
+from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, line
 from tests.lakes import move
 from tests.loop import pages, queries
@@ -56,12 +57,12 @@ def filled(folder: Path) -> Stores:
 
 
 def move_all(stores: Stores) -> None:
-    """Archive and clear in one go."""
+    """Archive and clear at once."""
     move(stores.hot, stores.lake, rows(stores.hot))
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
-def test_rows_that_are_put_away_at_any_moment_of_a_read_are_in_it_once(reader: Reader, tmp_path: Path) -> None:
+def test_rows_that_move_to_the_lake_during_a_read_are_read_once(reader: Reader, tmp_path: Path) -> None:
     boundaries = Fuse()
     answer = reader(watched_stores(filled(tmp_path / "undisturbed"), boundaries))
 

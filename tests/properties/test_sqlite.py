@@ -22,7 +22,7 @@ def sqlite(shards: int) -> Iterator[SqliteHot]:
 
 @examples(50)
 @given(st.data(), logs(), st.integers(1, 4), facts)
-def test_crash_after_crash_is_mended_when_the_log_repeats(
+def test_crash_after_crash_is_completed_when_the_log_repeats(
     data: st.DataObject, log: list[Line], shards: int, facts: Facts | None
 ) -> None:
     with sqlite(shards) as hot:

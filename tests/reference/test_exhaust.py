@@ -12,14 +12,15 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import clock
+from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.lakes import keep, put, stores_over
 from tests.sunbird import archived_rows, live_rows
 
 COURSE = "do_1130928636168192001667"
 UNKNOWN_NAMES = ("Collection Name", "Batch Name", "QuestionSet Title")
-ZONE = "+0000"  # of the peer's session; its cells do not say so
+ZONE = "+0000"  # the peer's session used this time zone; its cells do not show it
 
 Row = dict[str, str]
 
@@ -48,7 +49,7 @@ def ours(stores: Stores, course_id: str | None = COURSE) -> list[Row]:
 
 
 def as_the_peer_writes(row: Row) -> Row:
-    """Our row with the peer's losses: no JSON any more, no names, a moment to compare."""
+    """Our row, reduced to what the peer's file can show."""
     mangled = dict(row)
     for column in ("Question Options", "Question Response"):
         mangled[column] = row[column].replace("\\n", "").replace("\\", "").replace('"', "'") or "null"
@@ -57,7 +58,7 @@ def as_the_peer_writes(row: Row) -> Row:
 
 
 def as_we_can_know(row: Row) -> Row:
-    """The peer's row without the names that come from services, its time as a moment."""
+    """The peer's row without names from services, with its time parsed."""
     at = row["Attempted On"]
     return row | dict.fromkeys(UNKNOWN_NAMES, "") | {"Attempted On": str(clock(at + ZONE)) if at else ""}
 

@@ -1,4 +1,4 @@
-"""The oracle is judged too: what it says of the reference events is what their original job wrote."""
+"""The oracle is tested too: its tables of the reference events equal what the original job wrote."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_the_oracle_says_what_the_reference_job_wrote(sunbird: Path) -> None:
 
 
 def _plain(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer with its decimal as a number, and texts that are JSON themselves read: spaces there mean nothing."""
+    """An answer with its decimal as a number and nested JSON texts parsed, because spaces in them do not matter."""
     lists = {name: [_read(entry) for entry in answer[name]] for name in ("params", "resvalues")}
     return {**answer, **lists, "duration": float(answer["duration"])}
 

@@ -1,4 +1,4 @@
-"""Sunbird's own events, folded: rows, aggregates and failures must be those that the original job wrote."""
+"""Sunbird's own events, folded: rows, aggregates and failures must equal those of the original job."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,8 @@ import pytest
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import FailedEvent, Reason, Record, decode
+from assess_core.domain.events import FailedEvent, Record, decode
+from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import newest_versions
 from assess_core.ports.facts import NoFacts
 from assess_core.usecases.folding import Checks, Folded, fold
@@ -42,7 +43,7 @@ def golden(stream: Path, scenario: str) -> dict[str, Any]:
 
 
 def redis_facts(stream: Path, answered: Mapping[str, int] | None = None) -> JsonFacts:
-    """Leaf nodes and question counts as Redis held them, and what a content service answered beside."""
+    """Leaf nodes and question counts from Redis and from a content service."""
     redis = json.loads((stream / "redis.json").read_bytes())
     leaf_nodes = {key.split(":")[0]: frozenset(ids) for key, ids in redis["leafnodes_redis_db10"].items()}
     counts = {id_: json.loads(content)["totalQuestions"] for id_, content in redis["content_cache_redis_db5"].items()}
@@ -59,12 +60,12 @@ def folded(hot: Hot, raw: bytes, checks: Checks, offset: int = 1) -> Folded:
 
 
 def run(hot: Hot, stream: Path, names: Iterable[str], checks: Checks) -> list[int]:
-    """Fold the events of these names; how many of each were set aside."""
+    """Fold the named events; returns how many of each failed."""
     return [folded(hot, _raw(stream, name), checks, offset).failed for offset, name in enumerate(names, 1)]
 
 
 def assert_as_golden(hot: Hot, expected: Mapping[str, Any]) -> None:
-    """Rows and aggregates: numbers within 1e-9, texts exactly, JSON texts by what they say."""
+    """Compare rows and aggregates: numbers within 1e-9, texts exactly, JSON texts by value."""
     entries = [entry for _, learner in hot.all_learners() for entry in newest_versions(learner.entries)]
     rows = sorted((_row(row) for row in hot.get([entry.row_key for entry in entries])), key=_row_order)
     for row in expected["assessment_aggregator"]:
@@ -76,7 +77,7 @@ def assert_as_golden(hot: Hot, expected: Mapping[str, Any]) -> None:
             "activity_id": found.key.course_id,
             "activity_type": found.key.activity_type,
             "agg_details": found.agg_details,
-            "agg_last_updated": dict.fromkeys(found.agg_last_updated, "<now>"),  # ours say `assessmentTs`
+            "agg_last_updated": dict.fromkeys(found.agg_last_updated, "<now>"),  # ours hold `assessmentTs`
             "aggregates": found.aggregates,
             "context_id": found.key.context_id,
             "user_id": found.key.user_id,
@@ -95,7 +96,7 @@ def _row(row: AttemptVersion) -> dict[str, Any]:
         "total_score": row.total_score,
         "total_max_score": row.total_max_score,
         "grand_total": row.grand_total,
-        "created_on": "<now>",  # ours is when the log received it
+        "created_on": "<now>",  # ours is the receipt
         "updated_on": "<now>",
         "question": json.loads(row.question),
     }
@@ -110,7 +111,7 @@ def _activity_order(row: Mapping[str, Any]) -> list[str]:
 
 
 def _said(value: Any) -> Any:
-    """What a value says: the original writes a nested 1 as 1.0 and `=` as an escape within JSON texts."""
+    """A value for comparison: the original writes a nested 1 as 1.0, and escapes `=` within JSON texts."""
     if isinstance(value, dict):
         return {name: _said(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -121,7 +122,7 @@ def _said(value: Any) -> Any:
 
 
 def _close(value: Any) -> Any:
-    """As `pytest.approx`, at any depth: the original adds doubles in the order of hashes."""
+    """Like `pytest.approx`, at any depth, because the original adds doubles in hash order."""
     if isinstance(value, dict):
         return {name: _close(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -168,7 +169,10 @@ def test_the_nine_events_in_other_orders_batches_and_repetitions_give_the_same(s
 def test_with_the_question_count_check_on_the_same_events_fail(hot: Hot, stream: Path, answered: int | None) -> None:
     expected = golden(stream, f"force-validate-api-totalquestions-{answered or 'none'}")
     names = [step["name"] for step in expected["steps"]]
-    asked = ("do_11307972307046400011917", "do_1131998128479272961991")  # not in the cache: the service was asked
+    asked = (
+        "do_11307972307046400011917",
+        "do_1131998128479272961991",
+    )  # not in the cache, so the original asked the service
     facts = redis_facts(stream, dict.fromkeys(asked, answered) if answered else {})
 
     rejected = run(hot, stream, names, Checks(facts, question_count=True))
@@ -190,7 +194,7 @@ def test_a_request_to_recompute_changes_nothing_that_was_right(hot: Hot, stream:
 
 
 SAMZA: Final = [
-    # the older job's test data are these events but for a few words: another course, another clock, another app
+    # the older job's test data differ from these events only in course, clock and app
     ("samza-batch-assess-event", "BATCH_ASSESS_EVENT", "do_2128415652377067521125", "do_2128415652377067521127"),
     ("samza-batch-assess-older-event", "BATCH_ASSESS_FAIL_EVENT", '"ets":1567687351000', '"ets":1567073236195'),
     ("samza-batch-duplicate-question-event", "BATCH_DUPLICATE_QUESTION_EVENT", "", ""),

@@ -9,7 +9,8 @@ from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.requests import within
 from assess_core.adapters.cassandra.write_times import of_first
 from assess_core.chunks import chunks
-from assess_core.domain.events import FailedEvent, FailedKey, Reason
+from assess_core.domain.events import FailedEvent, FailedKey
+from assess_core.domain.reasons import Reason
 
 _PART: Final = 10_000  # offsets in one partition: a few MB, however many of them fail
 _PIECE: Final = 1024 * 1024  # bytes of an event in one row

@@ -332,11 +332,11 @@ class CassandraHot:
     # --- positions ---
 
     def positions(self) -> dict[str, Position]:
-        rows = self._db.execute("SELECT topic, line, byte FROM {ks}.positions")
-        return {topic: Position(line, byte) for topic, line, byte in rows}
+        rows = self._db.execute("SELECT topic, line, byte, proof FROM {ks}.positions")
+        return {topic: Position(line, byte, proof or b"") for topic, line, byte, proof in rows}
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        put = self._db.prepared("INSERT INTO {ks}.positions (topic, line, byte) VALUES (?, ?, ?)")
+        put = self._db.prepared("INSERT INTO {ks}.positions (topic, line, byte, proof) VALUES (?, ?, ?, ?)")
         self._db.execute_all([put.bind((topic, *position)) for topic, position in positions.items()])
 
 

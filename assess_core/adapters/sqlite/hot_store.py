@@ -14,7 +14,8 @@ from assess_core.adapters.sqlite.slices import SliceTable
 from assess_core.adapters.sqlite.url import parse_sqlite_url
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
-from assess_core.domain.events import FailedEvent, FailedKey, Reason
+from assess_core.domain.events import FailedEvent, FailedKey
+from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -70,7 +71,12 @@ _ADD_FAILED = _insert("failed_events", _FAILED, _FAILED_KEY, "NOTHING")
 _ADD_PART = "INSERT INTO failed_events_raw VALUES (?, ?, ?, ?, ?, ?)"
 # marked even if the failed event is not stored yet: a late worker must not make it unresolved again
 _RESOLVE = _insert("failed_events", f"{_FAILED_KEY}, mended", _FAILED_KEY, "UPDATE SET mended = 1")
-_COMMIT = _insert("positions", "topic, line, byte", "topic", "UPDATE SET line = excluded.line, byte = excluded.byte")
+_COMMIT = _insert(
+    "positions",
+    "topic, line, byte, proof",
+    "topic",
+    "UPDATE SET line = excluded.line, byte = excluded.byte, proof = excluded.proof",
+)
 _DELETE = f"DELETE FROM assessment_aggregator WHERE {_ONE_ROW} AND updated_on = ?"
 
 _ENTRIES_OF = f"SELECT {_ENTRY} FROM assessment_aggregator_v2_attempts"
@@ -338,11 +344,11 @@ class SqliteHot:
 
     def positions(self) -> dict[str, Position]:
         return {
-            topic: Position(line, byte) for topic, line, byte in self._select("SELECT topic, line, byte FROM positions")
+            topic: Position(*rest) for topic, *rest in self._select("SELECT topic, line, byte, proof FROM positions")
         }
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        values = [(topic, position.line, position.byte) for topic, position in positions.items()]
+        values = [(topic, *position) for topic, position in positions.items()]
         with self._connections.transaction() as connection:
             connection.executemany(_COMMIT, values)
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,9 +33,9 @@ def open_stores(settings: Settings) -> Stores:
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
     """Stores that were opened one by one, and the union of the first and the third."""
-    from assess_core.adapters.duckdb.union import open_union
+    from assess_core.adapters.duckdb.unions import DuckUnions
 
-    return Stores(hot, log, lake, partial(open_union, hot, lake), exhausts)
+    return Stores(hot, log, lake, DuckUnions(hot, lake), exhausts)
 
 
 def open_hot(settings: Settings) -> tuple[HotStore, Positions]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
 from assess_core.adapters.duckdb.location import location_of
-from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderLog
 from assess_core.adapters.lake.delta import DeltaLake
@@ -43,7 +42,7 @@ NASTY: Final = (
 def stores_over(hot: Hot, folder: Path) -> Stores:
     """All stores, with the given hot store and a lake in a folder."""
     lake, exhausts = DeltaLake(Folder(folder / "lake")), FolderExhausts(folder / "exhausts")
-    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), exhausts)
+    return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
 
 
 def reports(stores: Stores) -> Path:

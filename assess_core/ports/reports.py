@@ -98,12 +98,6 @@ class Union(Protocol):
         """The copies of a learner's versions with these content hashes."""
         ...
 
-    def attempts(
-        self, *, after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
-    ) -> list[AttemptVersion]:
-        """The newest versions of the first `limit` attempts above `after`, in the order of their keys."""
-        ...
-
     def all_attempts(self) -> Iterator[AttemptVersion]:
         """The newest version of each attempt, by batch, learner, course, assessment and attempt id."""
         ...
@@ -130,13 +124,29 @@ class ReportOutput(Protocol):
         ...
 
 
+class AttemptRange(NamedTuple):
+    """The first `limit` attempts of a batch above `after`, of one course or assessment if it is named."""
+
+    after: AttemptKey | None
+    limit: int
+    course_id: str | None = None
+    content_id: str | None = None
+
+
 class Unions(Protocol):
     """Opens unions of some of the slices."""
 
     def __call__(
         self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
     ) -> AbstractContextManager[Union]:
-        """The slices of a batch, or of some weeks, or of both; all of them when nothing is asked."""
+        """The slices of a batch, or of some weeks, or of both; all slices by default."""
+        ...
+
+    def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
+        """The newest versions of these attempts, in the order of their keys.
+
+        The cost grows with the page, not with the batch. Raises what a union raises.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 import csv
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.duckdb.union import DuckUnion
+from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, make_version
+from assess_core.domain.slices import IsoWeek
 from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import Format, Report, Union
+from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
@@ -303,14 +305,21 @@ def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) 
     # 9,000 attempts: more than a vector of DuckDB (2,048) and than a group of the lake's files (8,192)
     half_cleared(stores, [version(user_id=f"u{number}", attempt_id=f"t{number % 3}") for number in range(9_000)])
 
-    def with_threads(threads: int) -> Stores:
+    class Threaded(DuckUnions):
+        def __init__(self, threads: int) -> None:
+            super().__init__(stores.hot, stores.lake)
+            self._threads = threads
+
         @contextmanager
-        def union(*, batch_id: str | None = None, weeks: object = None) -> Iterator[Union]:
-            with open_union(stores.hot, stores.lake, batch_id=batch_id) as union:
-                list(union.rows(f"SET threads = {threads}"))
+        def __call__(
+            self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+        ) -> Iterator[DuckUnion]:
+            with super().__call__(batch_id=batch_id, weeks=weeks) as union:
+                list(union.rows(f"SET threads = {self._threads}"))
                 yield union
 
-        return stores._replace(union=union)
+    def with_threads(threads: int) -> Stores:
+        return stores._replace(union=Threaded(threads))
 
     assert all_reports(with_threads(1)) == all_reports(with_threads(8))
 

@@ -12,14 +12,14 @@ from assess_core.ports.reports import WeeklyActivity
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
-_ROW: Final = f"""
+ROW: Final = f"""
 SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, has_answers, content_hash, total_score,
        total_max_score, grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
 """
-VERSIONS_OF: Final = f"{_ROW} FROM copies WHERE user_id = $user_id AND list_contains($hashes, content_hash)"
-ALL_ATTEMPTS: Final = f"{_ROW} FROM newest ORDER BY {_BY_BATCH}"
+VERSIONS_OF: Final = f"{ROW} FROM copies WHERE user_id = $user_id AND list_contains($hashes, content_hash)"
+ALL_ATTEMPTS: Final = f"{ROW} FROM newest ORDER BY {_BY_BATCH}"
 COPIES: Final = (
-    f"{_ROW} FROM copies WHERE tier = $tier ORDER BY {_BY_BATCH}, last_attempted_on, content_hash, updated_on"
+    f"{ROW} FROM copies WHERE tier = $tier ORDER BY {_BY_BATCH}, last_attempted_on, content_hash, updated_on"
 )
 # scores are added in the order of the keys: a sum of floats depends on the order, and this answer must not
 BATCH_NUMBERS: Final = f"""
@@ -57,22 +57,8 @@ ORDER BY year, week, batch_id
 """
 
 
-def page_of_attempts(
-    after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
-) -> tuple[str, dict[str, object]]:
-    """The SQL of a page of the newest versions, and its parameters."""
-    named = {"course_id": course_id, "content_id": content_id}
-    parameters: dict[str, object] = {name: value for name, value in named.items() if value is not None}
-    conditions = [f"{name} = ${name}" for name in parameters]
-    if after is not None:
-        conditions.append(f"({_KEY}) > ({', '.join(f'$after_{name}' for name in after._fields)})")
-        parameters |= {f"after_{name}": value for name, value in after._asdict().items()}
-    clause = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{_ROW} FROM newest {clause} ORDER BY {_KEY} LIMIT {limit}", parameters
-
-
 class _Row(msgspec.Struct):
-    """A row of `_ROW`."""
+    """A row of `ROW`."""
 
     user_id: str
     course_id: str

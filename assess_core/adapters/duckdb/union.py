@@ -30,12 +30,11 @@ from assess_core.adapters.duckdb.questions import (
     VERSIONS_OF,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
-    page_of_attempts,
     to_activity,
     to_version,
 )
 from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
-from assess_core.domain.attempts import AttemptKey, AttemptVersion
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
@@ -200,11 +199,6 @@ class DuckUnion:
 
     def versions_of(self, user_id: str, hashes: Collection[bytes]) -> list[AttemptVersion]:
         return [to_version(row) for row in self.rows(VERSIONS_OF, {"user_id": user_id, "hashes": list(hashes)})]
-
-    def attempts(
-        self, *, after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
-    ) -> list[AttemptVersion]:
-        return [to_version(row) for row in self.rows(*page_of_attempts(after, limit, course_id, content_id))]
 
     def all_attempts(self) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(ALL_ATTEMPTS))

@@ -129,5 +129,5 @@ def test_closing_waits_for_what_was_taken_and_takes_no_more(way: Way) -> None:
 
     assert all(one.done() for one in taken)
     assert len(way.read()) == 50
-    with pytest.raises(StoreUnavailable, match="is being closed"):
+    with pytest.raises(StoreUnavailable, match="is shutting down"):
         way.intake.append(messages("late"))

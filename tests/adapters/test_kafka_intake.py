@@ -66,9 +66,9 @@ def test_what_the_topic_never_takes_is_the_clients_fault(kafka_brokers: str) -> 
     topic = f"intake-{uuid4()}"
     create_topic(kafka_brokers, topic, max_message_bytes="1000")
     intake = intake_of(kafka_brokers, topic)
-    with pytest.raises(BadRequest, match="larger than the topic takes"):
+    with pytest.raises(BadRequest, match="larger than the topic accepts"):
         intake.append([Message("u1", b"x" * 2000)]).result(PATIENCE)
-    with pytest.raises(BadRequest, match="larger than the topic takes"):
+    with pytest.raises(BadRequest, match="larger than the topic accepts"):
         intake.append([Message("u1", b"x" * 3 * 1024 * 1024)]).result(PATIENCE)
     intake.append([Message("u1", b"small")]).result(PATIENCE)
     intake.close()

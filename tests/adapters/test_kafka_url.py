@@ -37,18 +37,18 @@ def test_what_is_secret_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("kafka://b1:9092", "no broker, or no topic"),
-        ("kafka:///t?group=g", "no broker, or no topic"),
-        ("kafka://b1/?group=g", "no broker, or no topic"),
+        ("kafka://b1:9092", "the broker or the topic is missing"),
+        ("kafka:///t?group=g", "the broker or the topic is missing"),
+        ("kafka://b1/?group=g", "the broker or the topic is missing"),
         ("kafka://b1/t", "the consumer group is missing"),
         ("kafka://b1/t?group=", "the consumer group is missing"),
-        ("kafka://b1/a/b?group=g", "'a/b' is no topic"),
-        ("kafka://b1/t?group=g&failed=x%20y", "'x y' is no topic"),
-        ("kafka://b1/t?group=g&failed=t", "to the topic they came from"),
+        ("kafka://b1/a/b?group=g", "'a/b' is not a topic name"),
+        ("kafka://b1/t?group=g&failed=x%20y", "'x y' is not a topic name"),
+        ("kafka://b1/t?group=g&failed=t", "to their own topic"),
         ("kafka://u:hunter2@b1/t?group=g", "sasl.username"),
         ("kafka://b1/t?group=g&sasl.password=a&hunter2", "an option has no value; write NAME=VALUE, and for & in a"),
-        ("kafka://b1/t?group=g&auto.offset.reset=latest", "'auto.offset.reset' is no option"),
-        ("kafka://b1/t?group=g&enable.auto.commit=true", "'enable.auto.commit' is no option"),
+        ("kafka://b1/t?group=g&auto.offset.reset=latest", "'auto.offset.reset' is not an option"),
+        ("kafka://b1/t?group=g&enable.auto.commit=true", "'enable.auto.commit' is not an option"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(url: str, message: str) -> None:

@@ -105,7 +105,7 @@ def test_a_file_that_somebody_deleted_is_not_written_to_any_more(log: Path, inta
 def test_a_folder_that_is_no_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file")
     intake = FolderIntake(tmp_path / "log", lambda: RECEIVED)
-    with pytest.raises(StoreUnavailable, match=r"log' does not take lines \(.*\): free space"):
+    with pytest.raises(StoreUnavailable, match=r"log' cannot be written to \(.*\): free space"):
         intake.append([message()]).result(PATIENCE)
     (tmp_path / "log").unlink()
     intake.append([message()]).result(PATIENCE)

@@ -92,9 +92,7 @@ class KafkaIntake:
 
 
 def _overloaded() -> Overloaded:
-    return Overloaded(
-        "the queue in front of Kafka is full, and no event of this request was accepted; send it again in some seconds"
-    )
+    return Overloaded("the queue in front of Kafka is full; send the request again in some seconds")
 
 
 class _Unacknowledged:

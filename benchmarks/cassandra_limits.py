@@ -23,7 +23,7 @@ from assess_core.adapters.cassandra.session import session
 from assess_core.adapters.cassandra.tables import declared
 from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import Accepted, Decoded, Record, decode
+from assess_core.domain.events import Accepted, Decoded, Record, RecordKind, decode
 from assess_core.domain.samples import sample_events
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.log import BATCH_RECORDS
@@ -50,7 +50,7 @@ _ANCESTOR: Final = (
 def sample_batches(events: int) -> list[list[Decoded]]:
     """Sample events, decoded, in the batches that the stream folds."""
     lines = enumerate(sample_events(events), 1)
-    decoded = (decode(Record("sample.jsonl", 0, number, line)) for number, line in lines)
+    decoded = (decode(Record("sample.jsonl", 0, number, line, kind=RecordKind.LINE)) for number, line in lines)
     return list(iter(lambda: list(islice(decoded, BATCH_RECORDS)), []))
 
 

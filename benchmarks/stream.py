@@ -16,7 +16,7 @@ import msgspec
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from assess_core.adapters.files.named_files import NamedFiles
-from assess_core.domain.events import Record, decode
+from assess_core.domain.events import Record, RecordKind, decode
 from assess_core.domain.samples import sample_events
 from stream.flow import build_flow
 from stream.runs import Run
@@ -67,7 +67,7 @@ def _limit(path: Path) -> int:
     with path.open("rb") as file:
         for line in file:
             count += 1
-            decode(Record(topic, 0, count, line))
+            decode(Record(topic, 0, count, line, kind=RecordKind.LINE))
     return count
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from assess_core.domain import moments
 from graphql_api.assessments import (
+    DETAILS,
     Assessment,
     Field,
     Outcome,
@@ -19,13 +20,15 @@ from graphql_api.assessments import (
     Verdict,
     detail,
     elements,
+    forwarded,
     is_null,
+    is_own_key,
     is_text,
     members,
     messages,
     refusals,
     text,
-    verdict,
+    verdict_of,
 )
 
 _EMPTY: Final = "Field cannot be empty"
@@ -45,27 +48,17 @@ class _Members(msgspec.Struct, omit_defaults=True):
     assessmentTs: Field = msgspec.UNSET  # noqa: N815
     assessments: Field = msgspec.UNSET
     events: Field = msgspec.UNSET
+    receivedAt: Field = msgspec.UNSET  # noqa: N815
+    value: Field = msgspec.UNSET
 
 
-class _Answer(msgspec.Struct):
+class _AnswerMembers(msgspec.Struct):
     ets: Field = msgspec.UNSET
     events: Field = msgspec.UNSET
 
 
-class _Written(msgspec.Struct):
-    """A message as Sunbird's jobs read it."""
-
-    assessmentTs: msgspec.Raw | int  # noqa: N815
-    batchId: str  # noqa: N815
-    courseId: str  # noqa: N815
-    userId: str  # noqa: N815
-    attemptId: str  # noqa: N815
-    contentId: str  # noqa: N815
-    events: msgspec.Raw
-
-
 _read_members: Final = msgspec.json.Decoder(_Members)
-_read_answer: Final = msgspec.json.Decoder(_Answer)
+_read_answer: Final = msgspec.json.Decoder(_AnswerMembers)
 _read_clock: Final = msgspec.json.Decoder(int | float | str)
 _IDS: Final = {
     "userId": ("userId",),
@@ -121,15 +114,9 @@ def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, whe
     if wrong or submitted is None:
         raise _wrong(wrong, where)
     whole = own.events is answers and not is_null(own.assessmentTs) and all(text(getattr(own, id_)) for id_ in _IDS)
-    value = bytes(raw) if whole else msgspec.json.encode(_Written(submitted, events=answers, **ids))
-    return Assessment(
-        user_id=ids["userId"],
-        course_id=ids["courseId"],
-        batch_id=ids["batchId"],
-        content_id=ids["contentId"],
-        attempt_id=ids["attemptId"],
-        value=value,
-    )
+    # `receivedAt` and `value` are names of our log's own lines: a message never carries a client's
+    whole = whole and own.receivedAt is msgspec.UNSET and own.value is msgspec.UNSET
+    return Assessment.of(ids, bytes(raw) if whole else forwarded(ids, submitted, answers))
 
 
 def _wrong(fields: dict[str, str], where: str) -> Refused:
@@ -160,16 +147,18 @@ def _newest(answers: msgspec.Raw) -> int | None:
 
 def decide(update: AssessUpdate, states: States, request_id: str) -> Outcome:
     """Sort a request out by its batches. Raises what `states` raises."""
-    found = [verdict(one.course_id, one.batch_id, states) for one in update.assessments]
+    found = [verdict_of(one, states) for one in update.assessments]
     taken = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
     result: dict[str, Any] = {}
     for one in taken:
+        if is_own_key(one.content_id):
+            continue
         if update.listed:
             result.setdefault(one.content_id, []).append("Score Captured Successfully")
         else:
             result[one.content_id] = "Score Updated"
     result |= refusals(zip((one.batch_id for one in update.assessments), found, strict=True))
-    result["details"] = [
+    result[DETAILS] = [
         detail("attemptId", one.attempt_id, said) for one, said in zip(update.assessments, found, strict=True)
     ]
     return Outcome(messages(update.assessments, found, request_id), result)

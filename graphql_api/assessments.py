@@ -3,12 +3,13 @@
 A message of the log is an assessment's bytes as they stand in the request: nothing is decoded that is not looked at.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from assess_core.domain.json_text import REPLACEMENT
 from assess_core.ports.facts import BatchState
 from assess_core.ports.log import Message
 
@@ -32,6 +33,7 @@ class Verdict(StrEnum):
     UNKNOWN_BATCH = "BATCH_NOT_EXISTS"
     BATCH_OVER = "NOT_A_ON_GOING_BATCH"
     NOT_KEPT = "NOT_KEPT"
+    BAD_ID = "INVALID_ID"
 
 
 REASONS: Final = {
@@ -39,6 +41,7 @@ REASONS: Final = {
     Verdict.UNKNOWN_BATCH: "no such batch is known for this course; nothing was stored",
     Verdict.BATCH_OVER: "the batch is not on-going; nothing was stored",
     Verdict.NOT_KEPT: "this service keeps no progress of contents; nothing was stored",
+    Verdict.BAD_ID: "an id contains U+FFFD or half of a surrogate pair, which is no character; nothing was stored",
 }
 
 _VERDICTS: Final = {
@@ -47,6 +50,10 @@ _VERDICTS: Final = {
     BatchState.NOT_ONGOING: Verdict.BATCH_OVER,
     BatchState.UNKNOWN: Verdict.UNKNOWN_BATCH,
 }
+
+DETAILS: Final = "details"
+_OWN_KEYS: Final = {DETAILS, Verdict.UNKNOWN_BATCH.value, Verdict.BATCH_OVER.value}
+"""Keys of a result with a meaning of their own. A batch or content with such a name is reported in `details` alone."""
 
 States = Callable[[str, str], BatchState | None]
 """`Facts.batch`: course and batch -> whether it is on-going; None where nothing is known of batches."""
@@ -62,6 +69,30 @@ class Assessment(NamedTuple):
     attempt_id: str
     value: bytes
 
+    @classmethod
+    def of(cls, ids: Mapping[str, str], value: bytes) -> "Assessment":
+        """An assessment whose ids have the names of the wire."""
+        names = ("userId", "courseId", "batchId", "contentId", "attemptId")
+        user_id, course_id, batch_id, content_id, attempt_id = (ids[name] for name in names)
+        return cls(user_id, course_id, batch_id, content_id, attempt_id, value)
+
+
+class _Forwarded(msgspec.Struct):
+    """A message with the checked members alone, as Sunbird's jobs read it."""
+
+    assessmentTs: msgspec.Raw | int  # noqa: N815 the wire's names
+    batchId: str  # noqa: N815
+    courseId: str  # noqa: N815
+    userId: str  # noqa: N815
+    attemptId: str  # noqa: N815
+    contentId: str  # noqa: N815
+    events: msgspec.Raw
+
+
+def forwarded(ids: Mapping[str, str], assessment_ts: msgspec.Raw | int, events: msgspec.Raw) -> bytes:
+    """The bytes of a message that is put together from checked members."""
+    return msgspec.json.encode(_Forwarded(assessment_ts, events=events, **ids))
+
 
 class Outcome(NamedTuple):
     """What goes into the log, and what is answered once it is there."""
@@ -71,8 +102,24 @@ class Outcome(NamedTuple):
 
 
 def verdict(course_id: str, batch_id: str, states: States) -> Verdict:
-    """What becomes of what belongs to a batch."""
+    """What becomes of an element that belongs to a batch."""
     return _VERDICTS[states(course_id, batch_id)]
+
+
+def verdict_of(one: Assessment, states: States) -> Verdict:
+    """What becomes of an assessment. Raises what `states` raises."""
+    ids = (one.user_id, one.course_id, one.batch_id, one.content_id, one.attempt_id)
+    return verdict(one.course_id, one.batch_id, states) if all(map(is_whole, ids)) else Verdict.BAD_ID
+
+
+def is_whole(id_: str) -> bool:
+    """Whether an id consists of characters; in a request's texts, half of a surrogate pair became U+FFFD."""
+    return REPLACEMENT not in id_
+
+
+def is_own_key(id_: str) -> bool:
+    """Whether an id is a key of a result that has a meaning of its own."""
+    return id_ in _OWN_KEYS
 
 
 def messages(assessments: Sequence[Assessment], verdicts: Iterable[Verdict], request_id: str) -> list[Message]:

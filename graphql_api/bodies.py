@@ -5,6 +5,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from assess_core.domain.json_text import is_too_deep, replace_half_surrogates
+
 MOST_BYTES: Final = 1024 * 1024  # what Sunbird's gateway lets through
 
 T = TypeVar("T")
@@ -18,21 +20,26 @@ class BadBody(Exception):
         self.status = status
 
 
-async def read_json(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
-    """The body as JSON. Raises `BadBody`: 413 where it is too long, 400 where it is not JSON of this shape."""
-    body = await _read(request)
+async def read_json(request: Request, decoder: msgspec.json.Decoder[T], *, with_texts: bool = False) -> T:
+    """The body as JSON. Raises `BadBody`: 413 if it is too long, 400 if it is not JSON of this shape.
+
+    `with_texts`: the body contains texts of learners, in which half of a surrogate pair becomes U+FFFD.
+    """
+    body = await _read_bytes(request)
+    if is_too_deep(body):
+        raise BadBody(400, "the body is nested too deeply")
+    if with_texts:
+        body = replace_half_surrogates(body)
     try:
-        body.decode()  # a member that stays bytes is looked at by nobody else
+        body.decode()  # members that stay bytes are not checked by the decoder
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise BadBody(400, f"the body does not have the expected shape: {error}") from None
-    except RecursionError:
-        raise BadBody(400, "the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadBody(400, f"the body is not JSON: {error}") from None
 
 
-async def _read(request: Request) -> bytes:
+async def _read_bytes(request: Request) -> bytes:
     body = bytearray()
     try:
         async for chunk in request.stream():

@@ -11,6 +11,8 @@ import msgspec
 
 from assess_core.ports.log import Message
 from graphql_api.assessments import (
+    DETAILS,
+    REASONS,
     Assessment,
     Field,
     Outcome,
@@ -19,13 +21,17 @@ from graphql_api.assessments import (
     Verdict,
     detail,
     elements,
+    forwarded,
     is_null,
+    is_own_key,
     is_text,
+    is_whole,
     members,
     messages,
     refusals,
     text,
     verdict,
+    verdict_of,
 )
 
 _COURSE: Final = ("COURSE_ID_REQUIRED_ERROR", "Please provide course id.")
@@ -69,6 +75,8 @@ class _Item(msgspec.Struct):
     userId: Field = msgspec.UNSET  # noqa: N815
     attemptId: Field = msgspec.UNSET  # noqa: N815
     events: Field = msgspec.UNSET
+    receivedAt: Field = msgspec.UNSET  # noqa: N815
+    value: Field = msgspec.UNSET
 
 
 _read_request: Final = msgspec.json.Decoder(_Request)
@@ -124,21 +132,19 @@ def _content(raw: msgspec.Raw, number: int) -> Content:
 def _assessment(raw: msgspec.Raw, number: int) -> Assessment:
     item = members(raw, _read_item, f"assessments[{number}]")
     _require(item.assessmentTs is not msgspec.UNSET, _ATTEMPTED)
-    found = Assessment(
-        user_id=text(item.userId),
-        course_id=text(item.courseId),
-        batch_id=text(item.batchId),
-        content_id=text(item.contentId),
-        attempt_id=text(item.attemptId),
-        value=bytes(raw),
-    )
-    _require(found.course_id, _COURSE)
-    _require(found.content_id, _CONTENT)
-    _require(found.batch_id, _BATCH)
-    _require(found.user_id, _USER)
-    _require(found.attempt_id, _ATTEMPT)
+    ids = {name: text(getattr(item, name)) for name in ("userId", "courseId", "batchId", "contentId", "attemptId")}
+    _require(ids["courseId"], _COURSE)
+    _require(ids["contentId"], _CONTENT)
+    _require(ids["batchId"], _BATCH)
+    _require(ids["userId"], _USER)
+    _require(ids["attemptId"], _ATTEMPT)
     _require(item.events is not msgspec.UNSET, _EVENTS)
-    return found
+    assert isinstance(item.assessmentTs, msgspec.Raw)
+    assert isinstance(item.events, msgspec.Raw)
+    # `receivedAt` and `value` are names of our log's own lines: a message never carries a client's
+    is_checked = item.receivedAt is msgspec.UNSET and item.value is msgspec.UNSET
+    value = bytes(raw) if is_checked else forwarded(ids, item.assessmentTs, item.events)
+    return Assessment.of(ids, value)
 
 
 def _enrolment(request: _Request) -> Enrolment:
@@ -148,6 +154,7 @@ def _enrolment(request: _Request) -> Enrolment:
     _require(batch_id, _BATCH)
     user_id = text(request.userId)
     _require(user_id, _USER)
+    _require(all(map(is_whole, (course_id, batch_id, user_id))), ("CLIENT_ERROR", REASONS[Verdict.BAD_ID] or ""))
     return Enrolment(user_id, course_id, batch_id)
 
 
@@ -172,15 +179,16 @@ def decide(update: StateUpdate, states: States, request_id: str, now: int) -> Ou
     """Sort a request out by its batches. Raises `Refused`, and what `states` raises."""
     if update.enrolment is not None:
         return _synchronise(update.enrolment, states, request_id, now)
-    found = [verdict(one.course_id, one.batch_id, states) for one in update.assessments]
+    found = [verdict_of(one, states) for one in update.assessments]
     taken = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
     completed = {Content(one.course_id, one.batch_id, one.content_id) for one in taken}
     of_contents = [_of_content(one, completed, states) for one in update.contents]
     result: dict[str, Any] = dict.fromkeys((one.batch_id for one in taken), Verdict.SUCCESS)
-    result |= dict.fromkeys((one.content_id for one in taken), Verdict.SUCCESS)  # to submit it is to complete it
+    result |= dict.fromkeys((one.content_id for one in taken), Verdict.SUCCESS)  # submitting it completes it
+    result = {id_: said for id_, said in result.items() if not is_own_key(id_)}
     batches = [*(one.batch_id for one in update.assessments), *(one.batch_id for one in update.contents)]
     result |= refusals(zip(batches, [*found, *of_contents], strict=True))
-    result["details"] = [
+    result[DETAILS] = [
         *(detail("attemptId", one.attempt_id, said) for one, said in zip(update.assessments, found, strict=True)),
         *(detail("contentId", one.content_id, said) for one, said in zip(update.contents, of_contents, strict=True)),
     ]

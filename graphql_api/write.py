@@ -36,7 +36,7 @@ class StateUpdate(HTTPEndpoint):
         message_id = _message_id(request)
         answer = partial(learning, request.url.path, message_id)
         try:
-            update = state_update.parse((await _read(request)).request)
+            update = state_update.parse((await _read_body(request)).request)
             decide = partial(state_update.decide, update, request_id=message_id, now=time.time_ns() // 1_000_000)
             result = await _store(request, decide)
         except BadBody as error:
@@ -65,7 +65,7 @@ class AssessUpdate(HTTPEndpoint):
         """The assessments go into the log; 4xx and 503 in the same envelope, never a 500 for what a client sent."""
         message_id = _message_id(request)
         try:
-            body = await _read(request)
+            body = await _read_body(request)
             if "x-msgid" not in request.headers:
                 message_id = body.message_id or message_id
             update = assess_update.parse(body.request)
@@ -97,10 +97,10 @@ def _message_id(request: Request) -> str:
     return request.headers.get("x-msgid") or str(uuid4())
 
 
-async def _read(request: Request) -> Body:
+async def _read_body(request: Request) -> Body:
     if not is_json(request):
         raise BadBody(415, "send the request as application/json")
-    return await read_json(request, read_body)
+    return await read_json(request, read_body, with_texts=True)
 
 
 async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, object]:

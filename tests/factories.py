@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, make_version
-from assess_core.domain.events import Accepted, Decoded, FailedEvent, Reason, Record, decode
+from assess_core.domain.events import Accepted, Decoded, FailedEvent, Record, RecordKind, decode
 from assess_core.domain.moments import DAY
+from assess_core.domain.reasons import Reason
 
 MONDAY: Final = 1_706_486_400_000
 """2024-01-29T00:00:00Z: the first moment of 2024-W05."""
@@ -147,9 +148,10 @@ def record(
     topic: str = "events.jsonl",
     partition: int = 0,
 ) -> Record:
-    """A record of a log; `message` is an event or raw bytes."""
+    """A record of a log; `message` is an event or raw bytes. Without a receipt it is a line of a file."""
     raw = message if isinstance(message, bytes) else text(event() if message is None else message)
-    return Record(topic, partition, offset, raw, received)
+    kind = RecordKind.LINE if received is None else RecordKind.EVENT
+    return Record(topic, partition, offset, raw, received, kind)
 
 
 def decoded(message: object = None, offset: int = 1, received: int | None = RECEIVED) -> Decoded:

@@ -7,32 +7,30 @@ decoding never raises, whatever the bytes are.
 import hashlib
 import math
 import re
-from enum import StrEnum
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from enum import Enum
+from typing import Final, NamedTuple
 
 import msgspec
 
 from assess_core.domain import moments
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, make_version
+from assess_core.domain.json_text import is_too_deep
+from assess_core.domain.reasons import BadEvent, Reason
+from assess_core.domain.wire import Clock, WireAnswer, WireEvent, read_event
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024  # a Cassandra mutation is refused at 13 MB
 MAX_ID_BYTES: Final = 1024  # a Cassandra key is refused at 64 kB; an id of the platform has 36 characters
-MAX_DEPTH: Final = 100  # of a stored value; where Python gives up depends on who calls, and a replay must not
+STDIN: Final = "-"  # the topic of lines from standard input
 AHEAD_TOLERANCE: Final = moments.DAY  # how far a client's clock may run ahead of the log's
 
 
-class Reason(StrEnum):
-    """Why an event was set aside; the code is stable, the message beside it is for people."""
+class RecordKind(Enum):
+    """What a record may be. Where it comes from says so, and never its content: clients write the content."""
 
-    NOT_JSON = "not_json"
-    BAD_SHAPE = "bad_shape"
-    BAD_NUMBER = "bad_number"
-    BAD_CLOCK = "bad_clock"
-    BAD_ID = "bad_id"
-    TOO_LARGE = "too_large"
-    NOT_A_LEAF_NODE = "not_a_leaf_node"
-    TOO_MANY_QUESTIONS = "too_many_questions"
-    REFUSED_BY_STORE = "refused_by_store"
+    EVENT = "event"
+    """An event, and nothing around it: a record of Kafka."""
+    LINE = "line"
+    """A line of our folder log, or of a file for `ingest`: an event, or `{"receivedAt": ..., "value": EVENT}`."""
 
 
 class Record(NamedTuple):
@@ -45,7 +43,8 @@ class Record(NamedTuple):
     """Kafka's offset, or a file's line, from 1."""
     raw: bytes
     received_at: int | None = None
-    """The log's own time of receipt (epoch ms), where the log keeps one outside the record."""
+    """The log's own time of receipt (epoch ms), if the log keeps one outside the record."""
+    kind: RecordKind = RecordKind.EVENT
 
 
 class Accepted(NamedTuple):
@@ -92,8 +91,10 @@ class FailedEvent(msgspec.Struct, frozen=True):
 
     @property
     def record(self) -> Record:
-        """The record it came from, for a replay."""
-        return Record(self.topic, self.partition, self.offset, self.raw, self.received_at)
+        """The record it came from, for a replay; its receipt is read again from a line that carries one."""
+        # a topic of Kafka has a name of letters, digits, `.`, `_` and `-`; the topic of a file is its path
+        kind = RecordKind.LINE if "/" in self.topic or self.topic == STDIN else RecordKind.EVENT
+        return Record(self.topic, self.partition, self.offset, self.raw, self.received_at, kind)
 
 
 Decoded = Accepted | Recompute | FailedEvent
@@ -109,81 +110,28 @@ def failed(record: Record, reason: Reason, message: str) -> FailedEvent:
     return FailedEvent(record.topic, record.partition, record.offset, record.received_at, reason, message, record.raw)
 
 
-# What the wire must look like; keys not named here are ignored, `eid` is not checked. JSON has no cycles to collect.
-_Clock = int | float | str
-_Number = float | str | None
+_decode_clock = msgspec.json.Decoder(Clock).decode
+_MAX_NUMBER_TEXT: Final = 64  # characters: a float's shortest text has 24, Sunbird's players send at most 17
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
 
 
-_Value = TypeVar("_Value")
-"""What the maps of options and responses hold: text, as players send it, or anything."""
-
-
-class _Item(msgspec.Struct, Generic[_Value], gc=False):
-    params: list[dict[str, _Value]]
-    id: str | int | float | None = None
-    maxscore: _Number = None
-    type: str | None = None
-    title: str | None = None
-    desc: str | None = None
-
-
-class _Data(msgspec.Struct, Generic[_Value], gc=False):
-    item: _Item[_Value]
-    resvalues: list[dict[str, _Value]]
-    score: _Number = None
-    duration: _Number = None
-
-
-class _Answer(msgspec.Struct, Generic[_Value], gc=False):
-    ets: _Clock | None
-    edata: _Data[_Value]
-
-
-class _Event(msgspec.Struct, Generic[_Value], gc=False):
-    """One event; or, where both `receivedAt` and `value` are there, a line that carries its receipt."""
-
-    userId: str = ""  # noqa: N815 the wire's names
-    courseId: str = ""  # noqa: N815
-    batchId: str = ""  # noqa: N815
-    contentId: str = ""  # noqa: N815
-    attemptId: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
-    assessmentTs: _Clock | None = None  # noqa: N815
-    events: list[_Answer[_Value]] | None = None
-    receivedAt: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
-    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_decode_texts = msgspec.json.Decoder(_Event[str]).decode
-_decode_any = msgspec.json.Decoder(_Event[Any]).decode
-_decode_clock = msgspec.json.Decoder(_Clock).decode
-_encode = msgspec.json.Encoder().encode
-_TOO_DEEP: Final = "the event is nested too deeply"
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
-
-
-class _BadEvent(Exception):
-    """Leaves `decode` as a FailedEvent."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-class _Batch(msgspec.Struct):
+class _NamesBatch(msgspec.Struct):
     batchId: str | None = None  # noqa: N815 the wire's name
     value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_decode_batch = msgspec.json.Decoder(_Batch).decode
+_decode_batch = msgspec.json.Decoder(_NamesBatch).decode
 
 
-def batch_of(raw: bytes) -> str | None:
-    """The batch that an event names, however wrong the rest of it is; None where it names none that could be one."""
+def batch_of(record: Record) -> str | None:
+    """The batch that an event names, however wrong the rest of it is; None if it names none that could be one."""
+    if is_too_deep(record.raw):
+        return None
     try:
-        event = _decode_batch(raw)
-        if event.batchId is None and event.value is not msgspec.UNSET:
+        event = _decode_batch(record.raw)
+        if record.kind is RecordKind.LINE and event.batchId is None and event.value is not msgspec.UNSET:
             event = _decode_batch(event.value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     batch_id = event.batchId
     return batch_id if batch_id and len(batch_id.encode()) <= MAX_ID_BYTES else None
@@ -196,21 +144,23 @@ def decode(record: Record) -> Decoded:
         received_at = None  # a time that no table could show is not kept with what failed either
     try:
         if len(record.raw) > MAX_EVENT_BYTES:
-            raise _BadEvent(
+            raise BadEvent(
                 Reason.TOO_LARGE, f"the event has more than {MAX_EVENT_BYTES:,} bytes, the most that is accepted"
             )
-        event = _read(record.raw)
-        receipt, value = event.receivedAt, event.value
-        if receipt is not msgspec.UNSET and value is not msgspec.UNSET:
-            if record.received_at is None:
-                received_at = _receipt(_decode_clock(receipt))
-                event = _read(value)
-            elif _says(receipt, record.received_at):  # a line that failed, taken again
-                event = _read(value)
-        if received_at is None and record.received_at is not None:
+        if is_too_deep(record.raw):
+            raise BadEvent(Reason.BAD_SHAPE, "the event is nested too deeply")
+        event = read_event(record.raw)
+        if (
+            record.kind is RecordKind.LINE
+            and event.receivedAt is not msgspec.UNSET
+            and event.value is not msgspec.UNSET
+        ):
+            received_at = _receipt(_decode_clock(event.receivedAt))
+            event = read_event(event.value)
+        elif record.received_at is not None:
             received_at = _receipt(record.received_at)
         return _parse(record, event, received_at)
-    except _BadEvent as error:
+    except BadEvent as error:
         reason, message = error.reason, str(error)
     except msgspec.ValidationError as error:
         # msgspec says so of any number that no float, or no integer of 4,300 digits, can hold
@@ -218,30 +168,29 @@ def decode(record: Record) -> Decoded:
         message = f"the event does not have the expected shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason, message = Reason.NOT_JSON, f"the event is not JSON: {error}"
-    except RecursionError:
-        reason, message = Reason.BAD_SHAPE, _TOO_DEEP
     return failed(record._replace(received_at=received_at), reason, message)
 
 
-def _parse(record: Record, event: _Event[str], received_at: int | None) -> Accepted | Recompute:
+def _parse(record: Record, event: WireEvent, received_at: int | None) -> Accepted | Recompute:
     user_id, course_id, batch_id = (_id(event, name) for name in ("userId", "courseId", "batchId"))
     if not event.events:
-        if event.assessmentTs is not None:
+        if event.assessmentTs is not None and event.assessmentTs is not msgspec.UNSET:
             _clock(event.assessmentTs, "assessmentTs", moments.EARLIEST)
         return Recompute(record, user_id, course_id, batch_id)
     if event.attemptId is msgspec.UNSET:
-        raise _BadEvent(Reason.BAD_SHAPE, "the event does not have the expected shape: `attemptId` is missing")
+        raise BadEvent(Reason.BAD_SHAPE, "the event does not have the expected shape: `attemptId` is missing")
     attempt_id = _bounded(event.attemptId, "attemptId")
     key = AttemptKey(user_id, course_id, batch_id, _id(event, "contentId"), attempt_id)
-    if event.assessmentTs is None:
-        raise _BadEvent(Reason.BAD_SHAPE, "the event does not have the expected shape: `assessmentTs` is missing")
+    if event.assessmentTs is None or event.assessmentTs is msgspec.UNSET:
+        what = "null" if event.assessmentTs is None else "missing"
+        raise BadEvent(Reason.BAD_SHAPE, f"the event does not have the expected shape: `assessmentTs` is {what}")
     attempted_on = _clock(event.assessmentTs, "assessmentTs", moments.EARLIEST)
     answers = [_answer(answer) for answer in event.events]
     newest = max(attempted_on, *(answer.assess_ts or 0 for answer in answers))
     if received_at is None:
         received_at = newest  # a bare event: the log does not say, so the event's own newest clock does
     elif newest > received_at + AHEAD_TOLERANCE:
-        raise _BadEvent(
+        raise BadEvent(
             Reason.BAD_CLOCK,
             f"a clock of the event, {moments.iso(newest)}, is more than a day ahead of its receipt, "
             f"{moments.iso(received_at)}",
@@ -249,23 +198,11 @@ def _parse(record: Record, event: _Event[str], received_at: int | None) -> Accep
     latest = latest_answers(answers)
     version = make_version(key, attempted_on, latest, received_at)
     if not (math.isfinite(version.total_score) and math.isfinite(version.total_max_score)):
-        raise _BadEvent(Reason.BAD_NUMBER, "the total of the event's scores is outside floating point")
+        raise BadEvent(Reason.BAD_NUMBER, "the total of the event's scores is outside floating point")
     return Accepted(record._replace(received_at=received_at), version, len(latest))
 
 
-def _read(raw: bytes | msgspec.Raw) -> _Event[str]:
-    # nearly every event has text alone in its maps; looking at each value here would double the time of `decode`
-    try:
-        return _decode_texts(raw)
-    except msgspec.ValidationError:
-        event = _decode_any(raw)
-    for answer in event.events or ():
-        answer.edata.resvalues = [_texts(entry) for entry in answer.edata.resvalues]
-        answer.edata.item.params = [_texts(entry) for entry in answer.edata.item.params]
-    return event
-
-
-def _answer(answer: _Answer[str]) -> Answer:
+def _answer(answer: WireAnswer) -> Answer:
     data, item = answer.edata, answer.edata.item
     return Answer(
         _question_id(item.id),
@@ -281,17 +218,17 @@ def _answer(answer: _Answer[str]) -> Answer:
     )
 
 
-def _id(event: _Event[str], name: str) -> str:
+def _id(event: WireEvent, name: str) -> str:
     value: str = getattr(event, name)
     if not value:
-        raise _BadEvent(Reason.BAD_ID, f"`{name}` is missing or empty")
+        raise BadEvent(Reason.BAD_ID, f"`{name}` is missing or empty")
     return _bounded(value, name)
 
 
 def _bounded(value: str, name: str) -> str:
     # a character has at most 4 bytes: encode only what may be too long
     if len(value) * 4 > MAX_ID_BYTES and len(value.encode()) > MAX_ID_BYTES:
-        raise _BadEvent(Reason.BAD_ID, f"`{name}` is longer than {MAX_ID_BYTES} bytes")
+        raise BadEvent(Reason.BAD_ID, f"`{name}` is longer than {MAX_ID_BYTES} bytes")
     return value
 
 
@@ -305,11 +242,11 @@ def _number(value: float | str | None, name: str) -> float:
     if value is None:
         return 0.0
     if isinstance(value, str):
-        if not _NUMBER.match(value):
-            raise _BadEvent(Reason.BAD_NUMBER, f"`{name}` is text that is not a number: {value[:40]!r}")
+        if len(value) > _MAX_NUMBER_TEXT or not _NUMBER.match(value):
+            raise BadEvent(Reason.BAD_NUMBER, f"`{name}` is text that is not a number: {value[:40]!r}")
         value = float(value)
     if not math.isfinite(value):
-        raise _BadEvent(Reason.BAD_NUMBER, f"`{name}` is outside floating point")
+        raise BadEvent(Reason.BAD_NUMBER, f"`{name}` is outside floating point")
     return value + 0.0  # -0.0 becomes 0.0: they are equal and must hash alike
 
 
@@ -317,18 +254,10 @@ def _clock(value: int | float | str, name: str, earliest: int) -> int:
     try:
         at = moments.clock(value)
     except (ValueError, OverflowError) as error:
-        raise _BadEvent(Reason.BAD_CLOCK, f"`{name}`: {error}") from None
+        raise BadEvent(Reason.BAD_CLOCK, f"`{name}`: {error}") from None
     if not earliest <= at < moments.LATEST:
-        raise _BadEvent(Reason.BAD_CLOCK, f"`{name}`: {at} is outside the years {2000 if earliest else 1970} to 2100")
+        raise BadEvent(Reason.BAD_CLOCK, f"`{name}`: {at} is outside the years {2000 if earliest else 1970} to 2100")
     return at
-
-
-def _says(text: msgspec.Raw, at: int) -> bool:
-    """Whether a line carries this receipt. Where the log itself says when, a client's word for it counts nothing."""
-    try:
-        return moments.clock(_decode_clock(text)) == at
-    except (ValueError, OverflowError, msgspec.MsgspecError):
-        return False
 
 
 def _receipt(value: int | float | str) -> int:
@@ -338,22 +267,3 @@ def _receipt(value: int | float | str) -> int:
 def _in_order(entry: dict[str, str]) -> dict[str, str]:
     """Two spellings of one map are one version."""
     return {key: entry[key] for key in sorted(entry)}
-
-
-def _texts(entry: dict[str, Any]) -> dict[str, str]:
-    """Values that are not text become JSON text, members that are null left out (as the reference data has them)."""
-    return {key: value if isinstance(value, str) else _json_text(value) for key, value in entry.items()}
-
-
-def _json_text(value: object) -> str:
-    return _encode(_without_nulls(value, MAX_DEPTH)).decode()
-
-
-def _without_nulls(value: object, depth: int) -> object:
-    if not isinstance(value, dict | list):
-        return value
-    if depth == 0:
-        raise _BadEvent(Reason.BAD_SHAPE, _TOO_DEEP)
-    if isinstance(value, dict):
-        return {key: _without_nulls(member, depth - 1) for key, member in value.items() if member is not None}
-    return [_without_nulls(member, depth - 1) for member in value]

@@ -12,7 +12,6 @@ from assess_core.ports.findings import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from assess_core.adapters.lake.locations import Location
     from assess_core.ports.hot_store import HotStore
 
 
@@ -30,6 +29,15 @@ class LakeFile(NamedTuple):
     bytes: int
 
 
+class Place(Protocol):
+    """Where the files of a lake are."""
+
+    @property
+    def url(self) -> str:
+        """An absolute path or an s3:// URL, without a slash at its end."""
+        ...
+
+
 class Pinned(Protocol):
     """The lake's `attempts` at one version: what was read once can be read again."""
 
@@ -39,8 +47,8 @@ class Pinned(Protocol):
         ...
 
     @property
-    def place(self) -> "Location":
-        """Where the files lie, and how DuckDB gets there."""
+    def place(self) -> Place:
+        """Where the files are."""
         ...
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:

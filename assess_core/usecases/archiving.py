@@ -89,7 +89,8 @@ def slice_views(
 ) -> list[SliceView]:
     """All slices (of a batch), in their order; `now` and `grace` in ms; `unread` is what nobody folded yet."""
     records = by_slice(stores.lake.manifest())
-    known = {slice_ for slice_ in (*stores.hot.slices(), *records) if batch_id is None or slice_.batch_id == batch_id}
+    archived = (slice_ for slice_ in records if batch_id in (None, slice_.batch_id))
+    known = {*stores.hot.slices(batch_id=batch_id), *archived}
     return [
         view(slice_, hot_rows, records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread))
         for slice_, hot_rows in stores.hot.counts(sorted(known)).items()
@@ -110,9 +111,10 @@ def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread:
         raise SliceOpen(f"{named}{more}")
 
 
-def known(stores: Stores) -> list[ArchiveSlice]:
-    """Every slice that the hot store or the manifest knows, in their order."""
-    return sorted({*stores.hot.slices(), *by_slice(stores.lake.manifest())})
+def known(stores: Stores, batch_id: str | None = None) -> list[ArchiveSlice]:
+    """The slices (of a batch) that the hot store or the manifest knows, in their order."""
+    archived = (slice_ for slice_ in by_slice(stores.lake.manifest()) if batch_id in (None, slice_.batch_id))
+    return sorted({*stores.hot.slices(batch_id=batch_id), *archived})
 
 
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:

@@ -83,7 +83,7 @@ def balance(
 
 
 def _set_aside(event: FailedEvent) -> Rejected:
-    return Rejected(event.key, batch_of(event.raw), event.received_at)
+    return Rejected(event.key, batch_of(event.record), event.received_at)
 
 
 def _look_again(hot: HotStore, ledger: Ledger, seconds: float, wait: Callable[[float], None]) -> bool:
@@ -142,7 +142,7 @@ def _logged(part: Part, retained: Retained) -> Iterator[Logged]:
                 version = row.key, row.version.content_hash
                 yield Logged(place, folded, row.key.batch_id, row.received_at, version)
             elif not isinstance(event, Recompute):
-                yield Logged(place, folded, batch_of(record.raw), event.received_at, None)
+                yield Logged(place, folded, batch_of(record), event.received_at, None)
 
 
 def unknown(found: Balance, stores: Stores) -> list[str]:

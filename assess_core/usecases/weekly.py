@@ -5,10 +5,9 @@ archive and clear change none of them, and neither does a second receipt in a la
 """
 
 from collections.abc import Collection
-from math import isfinite
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple
 
-from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.slices import IsoWeek
 from assess_core.ports.reports import WeeklyActivity, WeeklyTable
 from assess_core.ports.stores import Stores
 
@@ -20,26 +19,6 @@ class Refreshed(NamedTuple):
     bytes: int
 
 
-_ACTIVITY: Final = """
-SELECT year, week, batch_id, count(*) AS attempts, count(DISTINCT user_id) AS learners,
-       sum(total_score ORDER BY content_hash) AS total,  -- in one order, so that the sum is the same each time
-       sum(total_score / in_week ORDER BY content_hash) AS spread
-FROM (
-    SELECT *, count(*) OVER (PARTITION BY year, week, batch_id) AS in_week
-    FROM (
-        SELECT year, week, batch_id, user_id, total_score, content_hash
-        FROM versions
-        WHERE list_contains($weeks, year * 100 + week)
-        QUALIFY row_number() OVER (
-            PARTITION BY year, week, user_id, course_id, batch_id, content_id, attempt_id
-            ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC) = 1
-    )
-)
-GROUP BY year, week, batch_id
-ORDER BY year, week, batch_id
-"""
-
-
 def weekly_activity(stores: Stores, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
     """The activity of these weeks, by week, then batch; a week without attempts has no row."""
     last = max(weeks, default=IsoWeek(0, 0))
@@ -49,16 +28,7 @@ def weekly_activity(stores: Stores, weeks: Collection[IsoWeek]) -> list[WeeklyAc
     if not read:
         return []
     with stores.union(weeks=read) as union:
-        rows = union.rows(_ACTIVITY, {"weeks": [week.year * 100 + week.week for week in weeks]})
-        return [_activity(row) for row in rows]
-
-
-def _activity(row: dict[str, object]) -> WeeklyActivity:
-    year, week, attempts, learners = (cast(int, row[name]) for name in ("year", "week", "attempts", "learners"))
-    total, spread = cast(float, row["total"]), cast(float, row["spread"])
-    # scores are finite, their sum need not be
-    mean = total / attempts if isfinite(total) else spread
-    return WeeklyActivity(ArchiveSlice(IsoWeek(year, week), str(row["batch_id"])), attempts, learners, mean)
+        return union.weekly_activity(weeks)
 
 
 def refresh(stores: Stores, table: WeeklyTable, weeks: Collection[IsoWeek]) -> Refreshed:

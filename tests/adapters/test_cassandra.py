@@ -13,7 +13,8 @@ from assess_core.adapters.arrow.rows import from_batch
 from assess_core.adapters.cassandra.hot_store import CassandraHot
 from assess_core.adapters.cassandra.tables import SCHEMA_VERSION
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import Decoded, Reason
+from assess_core.domain.events import Decoded
+from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import Entry, derive
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice

@@ -9,7 +9,8 @@ from confluent_kafka import Producer
 
 from assess_core.adapters.kafka.lag import Lag
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import Accepted, FailedEvent, Reason, decode
+from assess_core.domain.events import Accepted, FailedEvent, decode
+from assess_core.domain.reasons import Reason
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.findings import Finding, Level

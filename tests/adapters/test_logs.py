@@ -16,7 +16,8 @@ from assess_core.adapters.files.log_files import ENDINGS, find
 from assess_core.adapters.files.log_lines import read_files
 from assess_core.adapters.files.unread import unread
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import MAX_EVENT_BYTES, FailedEvent, Reason, Record, decode
+from assess_core.domain.events import MAX_EVENT_BYTES, FailedEvent, Record, RecordKind, decode
+from assess_core.domain.reasons import Reason
 from assess_core.domain.slices import Unread
 from assess_core.errors import BadLog
 from assess_core.ports.log import BATCH_RECORDS, LogBatch
@@ -28,12 +29,15 @@ from tests.logs import batches, ends, ignore, put, raws, records, refusal
 @pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz", "EVENTS.JSONL"])
 def test_each_line_is_a_record_named_by_path_and_line(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / name, b"one\ntwo\n")
-    assert records(path) == [Record(str(path), 0, 1, b"one"), Record(str(path), 0, 2, b"two")]
+    assert records(path) == [
+        Record(str(path), 0, 1, b"one", kind=RecordKind.LINE),
+        Record(str(path), 0, 2, b"two", kind=RecordKind.LINE),
+    ]
 
 
 def test_a_json_file_is_one_event_however_many_lines_it_has(tmp_path: Path) -> None:
     path = put(tmp_path / "event.json", b'{\n "a": 1\n}\n')
-    assert records(path) == [Record(str(path), 0, 1, b'{\n "a": 1\n}')]
+    assert records(path) == [Record(str(path), 0, 1, b'{\n "a": 1\n}', kind=RecordKind.LINE)]
 
 
 def test_an_unfinished_last_line_is_a_line(tmp_path: Path) -> None:
@@ -52,7 +56,10 @@ def test_windows_line_ends_and_a_byte_order_mark_are_no_part_of_an_event(tmp_pat
 
 def test_standard_input_has_an_event_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo")))
-    assert records("-") == [Record("-", 0, 1, b"one"), Record("-", 0, 2, b"two")]
+    assert records("-") == [
+        Record("-", 0, 1, b"one", kind=RecordKind.LINE),
+        Record("-", 0, 2, b"two", kind=RecordKind.LINE),
+    ]
 
 
 @pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz"])
@@ -68,7 +75,7 @@ def test_of_a_line_that_is_too_long_only_as_much_as_decode_refuses_is_kept(
     assert isinstance(failed, FailedEvent)
     assert failed.reason == Reason.TOO_LARGE
     assert len(failed.raw) == MAX_EVENT_BYTES + 1
-    assert after == Record(str(path), 0, long.offset + 1, b"2")
+    assert after == Record(str(path), 0, long.offset + 1, b"2", kind=RecordKind.LINE)
     assert sum(batch.size for batch in batches(path)) == path.stat().st_size
 
 

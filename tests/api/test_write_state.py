@@ -347,7 +347,6 @@ def test_nobody_is_enrolled_in_a_batch_that_is_unknown(known: Http, log: Path) -
         (b"[]", "the body does not have the expected shape"),
         (b'"text"', "the body does not have the expected shape"),
         (b'{"request": {"assessments": [{"userId": "\xff"}]}}', "the body is not JSON"),
-        (b'{"request": {"assessments": [{"userId": "\\ud800"}]}}', "the body is not JSON"),
         (b'{"request": {"assessments": [{"userId": "a\nb"}]}}', "the body is not JSON"),
         (b'{"request": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "the body is nested too deeply"),
         (b"{}", "`request` must be an object"),

@@ -240,7 +240,7 @@ def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) ->
         (
             '{"questionCounts": {"a1": 3}}',
             "ok",
-            "leaf nodes of 0 courses, questions of 1 assessments; of batches nothing, so every batch is accepted",
+            "leaf nodes of 0 courses, questions of 1 assessments; nothing about batches, so every batch is accepted",
             None,
         ),
         (
@@ -252,7 +252,7 @@ def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) ->
         (
             '{"leaf_nodes": {"c1": ["a1"]}}',
             "warn",
-            "nothing is known by it, and everything is accepted",
+            "the file is empty, so everything is accepted",
             "give it leafNodes, questionCounts or batches, or leave ASSESS_FACTS out",
         ),
     ],

@@ -8,8 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assess_core.domain.attempts import Answer
-from assess_core.domain.events import Accepted, FailedEvent, Reason, Recompute, Record, decode, failed, raw_hash
+from assess_core.domain.events import (
+    Accepted,
+    FailedEvent,
+    Recompute,
+    Record,
+    RecordKind,
+    batch_of,
+    decode,
+    failed,
+    raw_hash,
+)
 from assess_core.domain.moments import DAY, iso
+from assess_core.domain.reasons import Reason
 from tests.domain.test_events_refused import reason, refused, with_answer
 from tests.factories import (
     ATTEMPTED,
@@ -196,7 +207,7 @@ def test_a_receipt_that_is_no_clock_fails(receipt: object) -> None:
     assert reason(text({"receivedAt": receipt, "value": event()}), None) == Reason.BAD_CLOCK
 
 
-def test_where_the_log_says_when_an_event_came_no_word_of_its_sender_counts() -> None:
+def test_a_receipt_that_a_client_writes_into_its_event_is_ignored() -> None:
     forged = {**event(), "receivedAt": RECEIVED - WEEK, "value": event(attempt="forged")}
 
     taken = decode(Record("topic", 3, 17, text(forged), RECEIVED))
@@ -210,10 +221,30 @@ def test_where_the_log_says_when_an_event_came_no_word_of_its_sender_counts() ->
         assert alone.reason is Reason.BAD_ID
 
 
+@pytest.mark.parametrize("received", [RECEIVED, None])
+def test_a_record_of_kafka_is_never_unwrapped(received: int | None) -> None:
+    forged = text({"receivedAt": RECEIVED, "value": event(user="victim")})
+
+    found = decode(Record("topic", 3, 17, forged, received))
+
+    assert isinstance(found, FailedEvent)
+    assert decode(found.record) == found
+    assert batch_of(found.record) is None
+
+
+def test_a_line_is_unwrapped_once() -> None:
+    inner = {**event(user="me"), "receivedAt": RECEIVED, "value": event(user="victim")}
+
+    found = decode(Record("/log/a.jsonl", 0, 1, line(inner), kind=RecordKind.LINE))
+
+    assert isinstance(found, Accepted)
+    assert found.version.key.user_id == "me"
+
+
 @pytest.mark.parametrize("receipt", [RECEIVED, str(RECEIVED), iso(RECEIVED)])
 def test_a_line_with_its_receipt_that_failed_is_the_same_line_when_it_is_taken_again(receipt: object) -> None:
     line = text({"receivedAt": receipt, "value": event()})
-    first = decode(Record("events.jsonl", 0, 1, line))
+    first = decode(Record("/log/events.jsonl", 0, 1, line, kind=RecordKind.LINE))
     assert isinstance(first, Accepted)
 
     again = decode(failed(first.record, Reason.NOT_A_LEAF_NODE, "").record)

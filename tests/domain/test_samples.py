@@ -8,7 +8,8 @@ from itertools import islice
 import pytest
 
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import Accepted, Decoded, FailedEvent, Reason, Recompute, Record, decode
+from assess_core.domain.events import Accepted, Decoded, FailedEvent, Recompute, Record, RecordKind, decode
+from assess_core.domain.reasons import Reason
 from assess_core.domain.samples import sample_events
 from assess_core.domain.slices import IsoWeek
 from assess_core.ports.facts import NoFacts
@@ -17,7 +18,10 @@ from assess_core.usecases.folding import Checks, Tally, fold
 
 def decoded(events: int, seed: int = 0) -> list[Decoded]:
     lines = sample_events(events, seed)
-    return [decode(Record("sample", 0, number, line.rstrip(b"\n"))) for number, line in enumerate(lines, 1)]
+    return [
+        decode(Record("sample", 0, number, line.rstrip(b"\n"), kind=RecordKind.LINE))
+        for number, line in enumerate(lines, 1)
+    ]
 
 
 def accepted(events: int, seed: int = 0) -> list[Accepted]:
@@ -94,7 +98,9 @@ def test_there_are_several_of_everything_and_five_to_ten_answers() -> None:
 def test_learners_and_batches_grow_with_the_number_of_events() -> None:
     keys = [
         event.version.key
-        for event in (decode(Record("s", 0, 1, line)) for line in islice(sample_events(100_000), 3000))
+        for event in (
+            decode(Record("s", 0, 1, line, kind=RecordKind.LINE)) for line in islice(sample_events(100_000), 3000)
+        )
         if isinstance(event, Accepted)
     ]
     assert len({key.batch_id for key in keys}) == 20

@@ -79,17 +79,17 @@ def test_doctor_names_the_rights_that_it_needs_besides_those_on_the_tables(serve
         (
             lambda at: at.hot_store(USER, tls=False),
             StoreUnavailable,
-            "breaks connections off .*; where it takes TLS alone, add tls=true to ASSESS_HOT_STORE",
+            "closes connections .*; if it requires TLS, add tls=true to ASSESS_HOT_STORE",
         ),
         (
             lambda at: at.hot_store(USER),
             BadSettings,
-            "ASSESS_HOT_STORE: TLS with .* failed .*; name who signed its certificate with ca=FILE",
+            "ASSESS_HOT_STORE: TLS with .* failed .*; name the certificate authority with ca=FILE",
         ),
         (
             lambda at: at.hot_store(USER, ca=at.certificates.other),
             BadSettings,
-            "ASSESS_HOT_STORE: TLS with .* failed .*; name who signed its certificate with ca=FILE",
+            "ASSESS_HOT_STORE: TLS with .* failed .*; name the certificate authority with ca=FILE",
         ),
         (
             lambda at: at.hot_store(None, ca=at.certificates.ca),

@@ -8,7 +8,7 @@ import msgspec
 from assess_core.adapters.arrow.rows import from_batch
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import Record, decode
+from assess_core.domain.events import Record, RecordKind, decode
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.hot_store import HotStore
 from assess_core.usecases.folding import Checks, Tally, fold
@@ -34,7 +34,7 @@ def expected(log: Sequence[Line], facts: Facts | None = None) -> dict[str, Any]:
 
 
 def records(lines: Iterable[Line]) -> list[Record]:
-    return [Record(line.topic, 0, line.offset, line.raw) for line in lines]
+    return [Record(line.topic, 0, line.offset, line.raw, kind=RecordKind.LINE) for line in lines]
 
 
 def fold_all(batches: Iterable[Iterable[Line]], hot: HotStore, facts: Facts | None = None) -> Tally:

@@ -11,7 +11,8 @@ import pytest
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import FailedEvent, Reason, Record, decode
+from assess_core.domain.events import FailedEvent, Record, decode
+from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import newest_versions
 from assess_core.ports.facts import NoFacts
 from assess_core.usecases.folding import Checks, Folded, fold

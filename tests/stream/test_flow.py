@@ -15,7 +15,8 @@ from assess_core.adapters.files.log_files import find
 from assess_core.adapters.files.log_lines import read_files
 from assess_core.adapters.files.named_files import NamedFiles
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import Accepted, FailedEvent, Reason, Record, decode
+from assess_core.domain.events import Accepted, FailedEvent, Record, decode
+from assess_core.domain.reasons import Reason
 from assess_core.domain.samples import sample_events
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadLog, StoreUnavailable

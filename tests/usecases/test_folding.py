@@ -7,7 +7,8 @@ import pytest
 from assess_core.adapters.arrow.rows import from_batch
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import Accepted, Decoded, Reason, decode
+from assess_core.domain.events import Accepted, Decoded, decode
+from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import ActivityKey, SummaryKey, derive
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.facts import NoFacts

@@ -8,7 +8,7 @@ from typing import Final
 
 import duckdb
 
-from assess_core.adapters.lake.locations import Location
+from assess_core.adapters.duckdb.location import Location
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.lake import LakeFile
 

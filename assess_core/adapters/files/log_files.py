@@ -13,10 +13,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from assess_core.domain.events import STDIN
 from assess_core.errors import BadLog
 from assess_core.ports.log import Notify
 
-STDIN: Final = "-"
 ENDINGS: Final = ".jsonl, .ndjson or .json, also .jsonl.gz or .jsonl.1"
 _NAME = re.compile(r"\.(?:(?P<lines>jsonl|ndjson)(?:[.-][0-9]{1,20})?(?P<gz>\.gz)?|json)\Z", re.ASCII | re.IGNORECASE)
 

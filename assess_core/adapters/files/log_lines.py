@@ -11,9 +11,9 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Final, NamedTuple
 
-from assess_core.adapters.files.log_files import STDIN, Kind, LogFile, unreadable
+from assess_core.adapters.files.log_files import Kind, LogFile, unreadable
 from assess_core.adapters.files.proofs import WINDOW, Passed, passed
-from assess_core.domain.events import MAX_EVENT_BYTES, Record
+from assess_core.domain.events import MAX_EVENT_BYTES, STDIN, Record, RecordKind
 from assess_core.errors import BadLog
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Notify, Position
 
@@ -64,7 +64,7 @@ def in_batches(lines: Iterable[Line]) -> Iterator[LogBatch]:
     try:
         for line in lines:
             if line.raw:
-                records.append(Record(line.topic, 0, line.number, line.raw))
+                records.append(Record(line.topic, 0, line.number, line.raw, kind=RecordKind.LINE))
                 held += len(line.raw)
             ends[line.topic] = line
             took += line.size

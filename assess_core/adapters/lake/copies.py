@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from assess_core.adapters.arrow.hot_rows import in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, parquet, urls
-from assess_core.adapters.lake.locations import Location
+from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Contents, digest_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -94,7 +94,7 @@ def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: boo
     """
     asked = sorted(set(slices))
     files = pinned.files({slice_.week for slice_ in asked})
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         wanted = pa.table(
             {
                 "slice": pa.array(range(len(asked)), pa.int32()),
@@ -104,8 +104,8 @@ def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: boo
             }
         )
         duck.register("wanted", wanted)
-        _read(duck, pinned.place, files, proved)
-        yield DuckCopies(duck, pinned.place, asked, files)
+        _read(duck, location_of(pinned), files, proved)
+        yield DuckCopies(duck, location_of(pinned), asked, files)
 
 
 def _read(duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], proved: bool) -> None:

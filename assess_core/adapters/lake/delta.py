@@ -18,8 +18,8 @@ from deltalake.exceptions import (
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.connection import first_line
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.copies import DuckCopies, open_copies
-from assess_core.adapters.lake.locations import Location
 from assess_core.adapters.lake.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, to_table
 from assess_core.adapters.lake.rewriting import Draft, repeated, rewritten, slices_in
 from assess_core.domain.manifest import ManifestEntry, chained

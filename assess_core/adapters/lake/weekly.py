@@ -8,7 +8,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from assess_core.adapters.lake.locations import Location
+from assess_core.adapters.duckdb.location import Location
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 from assess_core.ports.reports import WeeklyActivity

@@ -1,0 +1,26 @@
+"""Why an event fails."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an event failed; the code is stable, the message beside it is for people."""
+
+    NOT_JSON = "not_json"
+    BAD_SHAPE = "bad_shape"
+    BAD_NUMBER = "bad_number"
+    BAD_CLOCK = "bad_clock"
+    BAD_ID = "bad_id"
+    BAD_UNICODE = "bad_unicode"
+    TOO_LARGE = "too_large"
+    NOT_A_LEAF_NODE = "not_a_leaf_node"
+    TOO_MANY_QUESTIONS = "too_many_questions"
+    REFUSED_BY_STORE = "refused_by_store"
+
+
+class BadEvent(Exception):
+    """An event that cannot be accepted; `decode` turns it into a failed event."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

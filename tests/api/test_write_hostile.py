@@ -1,0 +1,88 @@
+"""Hostile writes: they reach no other learner, no key of ours, no limit of the decoder, and no other attempt."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assess_core.domain.events import Accepted, Record, RecordKind, decode
+from assess_core.domain.json_text import MAX_DEPTH
+from assess_core.settings import Settings
+from tests.api.client import Http
+from tests.api.writes import STATE, VIEW, asked, content, item, logged
+from tests.factories import RECEIVED, event, text
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def log(settings: Settings) -> Path:
+    """The folder that the API's log is in."""
+    return Path(settings.log)
+
+
+def submit(http: Http, path: str, body: object) -> Any:
+    """The body of the response to a request, which may contain bytes that no encoder writes."""
+    send = http.patch if path == STATE else http.post
+    response = send(path, content=body if isinstance(body, bytes) else text(body), headers=JSON)
+    return {"status": response.status_code, **response.json()}
+
+
+@pytest.mark.parametrize("path", [STATE, VIEW])
+def test_a_client_cannot_write_a_line_of_our_log(http: Http, log: Path, path: str) -> None:
+    forged = item(userId="me", receivedAt=RECEIVED, value=event(user="victim"))
+
+    assert submit(http, path, asked(assessments=[forged]))["status"] == 200
+
+    [value] = logged(log)
+    assert not {"receivedAt", "value"} & json.loads(value).keys()
+    found = decode(
+        Record("/log/a.jsonl", 0, 1, b'{"receivedAt":%d,"value":%b}' % (RECEIVED, value), kind=RecordKind.LINE)
+    )
+    assert isinstance(found, Accepted)
+    assert (found.version.key.user_id, found.version.received_at) == ("me", RECEIVED)
+
+
+@pytest.mark.parametrize("path", [STATE, VIEW])
+def test_half_of_a_surrogate_pair_in_a_text_costs_nothing(http: Http, log: Path, path: str) -> None:
+    broken = item(attemptId="broken", note="@")
+    body = text(asked(assessments=[item(), broken])).replace(b'"@"', rb'"well done \ud83d"')
+
+    found = submit(http, path, body)
+
+    assert (found["status"], [line["status"] for line in found["result"]["details"]]) == (200, ["SUCCESS"] * 2)
+    assert [json.loads(value)["attemptId"] for value in logged(log)] == ["abcd", "broken"]
+    assert json.loads(logged(log)[1])["note"] == "well done \ufffd"
+
+
+@pytest.mark.parametrize("path", [STATE, VIEW])
+@pytest.mark.parametrize("name", ["userId", "courseId", "batchId", "contentId", "attemptId"])
+def test_half_of_a_surrogate_pair_in_an_id_costs_this_attempt_alone(
+    http: Http, log: Path, path: str, name: str
+) -> None:
+    body = text(asked(assessments=[item(**{name: "@"}), item(attemptId="good")])).replace(b'"@"', rb'"x\ud83d"')
+
+    found = submit(http, path, body)
+
+    assert [line["status"] for line in found["result"]["details"]] == ["INVALID_ID", "SUCCESS"]
+    assert "surrogate" in found["result"]["details"][0]["reason"]
+    assert [json.loads(value)["attemptId"] for value in logged(log)] == ["good"]
+
+
+@pytest.mark.parametrize("name", ["details", "BATCH_NOT_EXISTS", "NOT_A_ON_GOING_BATCH"])
+def test_a_batch_with_the_name_of_a_key_of_ours_is_reported_in_details_alone(http: Http, name: str) -> None:
+    found = submit(http, STATE, asked(assessments=[item(batchId=name, contentId=name)], contents=[content()]))
+    viewed = submit(http, VIEW, asked(assessments=[item(batchId=name, contentId=name)]))
+
+    assert found["result"].keys() == viewed["result"].keys() == {"details"}
+    assert [line["status"] for line in found["result"]["details"]] == ["SUCCESS", "NOT_KEPT"]
+
+
+@pytest.mark.parametrize("path", [STATE, VIEW])
+def test_a_body_that_is_nested_too_deeply_is_refused_whoever_calls(http: Http, log: Path, path: str) -> None:
+    around = 4  # the body, `request`, `assessments`, and an assessment
+    for depth, status in ((MAX_DEPTH - around, 200), (MAX_DEPTH - around + 1, 400), (100_000, 400)):
+        body = text(asked(assessments=[item(deep="@")])).replace(b'"@"', b"[" * depth + b"]" * depth)
+        assert submit(http, path, body)["status"] == status
+    assert len(logged(log)) == 1

@@ -9,7 +9,7 @@ import pytest
 from assess_core.adapters.files.log_files import ENDINGS
 from assess_core.adapters.files.unread import unread
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import Record
+from assess_core.domain.events import Record, RecordKind
 from assess_core.domain.slices import Unread
 from tests.logs import heard, put, raws, records, refusal
 
@@ -88,7 +88,7 @@ def test_a_folder_without_log_files_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ['a "quoted" name', "new\nline", "..", "एक 😀", "it's", "semi;colon|bar"])
 def test_any_name_of_a_file_is_its_topic(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / f"{name}.jsonl", b"1")
-    assert records(path) == [Record(str(path), 0, 1, b"1")]
+    assert records(path) == [Record(str(path), 0, 1, b"1", kind=RecordKind.LINE)]
 
 
 def test_a_name_that_is_not_utf_8_is_a_url_that_any_store_can_keep(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_a_cut_gzip_file_gives_its_whole_lines_and_then_fails_by_name(tmp_path: 
     assert 10 < len(given) < 40
     assert given == lines[: len(given)]
     assert why.startswith(f"{str(path)!r} is damaged after line {len(given)} (")
-    assert why.endswith("replace it by the complete file and read it again, what is stored already is only repeated")
+    assert why.endswith("replace it by the complete file and read it again, stored events are only repeated")
 
 
 def test_a_damaged_gzip_file_fails_by_name(tmp_path: Path) -> None:

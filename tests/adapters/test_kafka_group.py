@@ -60,7 +60,7 @@ def test_two_members_with_one_name_are_reported(topic: Topic, follow: Callable[.
     topic.produce(b"1")
     take(one, 1)
     take(follow("&group.instance.id=stream-0"), 1)
-    with pytest.raises(BadSettings, match=r"group\.instance\.id: give each one its own"):
+    with pytest.raises(BadSettings, match=r"group\.instance\.id: give each process its own"):
         take(one, 1)
 
 

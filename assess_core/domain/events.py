@@ -37,7 +37,7 @@ class Record(NamedTuple):
     """One record of the log, as it stands there."""
 
     topic: str
-    """Kafka's topic, or a file's path as given."""
+    """Kafka's topic, or a file's absolute path."""
     partition: int
     offset: int
     """Kafka's offset, or a file's line, from 1."""

@@ -78,7 +78,9 @@ def of_slices(
         for slice_, figures in numbers.items()
     }
     for slice_, why in problems.items():
-        shown_of[str(slice_)]["problem"] = dg.MetadataValue.text(unnamed(str(slice_), why))
+        # a slice with a problem may have no figures: it was cleared, and its rows in the lake are gone
+        shown = shown_of.setdefault(str(slice_), {"dagster/partition_row_count": dg.MetadataValue.int(0)})
+        shown["problem"] = dg.MetadataValue.text(unnamed(str(slice_), why))
     if shown_of:  # Dagster keeps each slice's metadata twice: 10,000 pictures are 80 MB
         shown_of[max(shown_of, key=ArchiveSlice.parse)] |= _of_run(numbers, title, size, seconds)
     return shown_of

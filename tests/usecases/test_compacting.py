@@ -177,7 +177,7 @@ def test_an_archive_that_was_decided_before_a_compaction_decides_again(stores: S
     pinned = stores.lake.pin()
     keep(stores.hot, [version(user_id="new")])
     with stores.lake.copies(pinned, [W5]) as copies:
-        missing = copies.missing(stores.hot)
+        missing = copies.missing([stores.hot.scan(W5)])
         assert missing is not None
         compact([W5.week], stores.lake, LATER)
         with pytest.raises(LakeConflict):

@@ -17,14 +17,13 @@ import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, first_line, literal, parquet
-from assess_core.adapters.lake import locations
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey
 from assess_core.domain.scores import Entry
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Lake, LakeFile
+from assess_core.ports.lake import FileAccess, Lake, LakeFile
 from assess_core.ports.ledger import Difference, Logged, LogPlace, LogSheet, Rejected, Sheet, What
 
 _ROWS: Final = 20_000
@@ -168,7 +167,7 @@ class DuckLedger:
         self._duck.execute(_MARKS)
 
     def _probe(
-        self, place: locations.Location, files: Sequence[LakeFile], error: Exception
+        self, place: FileAccess, files: Sequence[LakeFile], error: Exception
     ) -> tuple[list[LakeFile], list[str]]:
         """The files that can be read, and a sentence for each that cannot."""
         if fault := place.fault(error):

@@ -11,11 +11,6 @@ from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars,
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.archiving import SliceStatus, SliceView
 
-_NEXT: Final = {
-    SliceStatus.PLANNED: "closed: archived_attempts is next",
-    SliceStatus.WRITTEN: "archived, not verified: archived_attempts once more",
-    SliceStatus.VERIFIED: "verified: cleared_attempts is next",
-}
 NOTHING: Final = cast(dg.DagsterType, dg.Nothing)
 """What an asset of ours hands on to Dagster, so that no IO manager is ever called (typed as `None` over there)."""
 
@@ -120,5 +115,4 @@ def of_views(views: Sequence[SliceView], *, seconds: float) -> Metadata:
 
 def why_not(view: SliceView) -> Row:
     """Why a slice is not cleared yet, as a row."""
-    why = view.why_open or view.note or _NEXT.get(view.status, "")
-    return {"slice": str(view.slice), "status": view.status.value, "rows": view.hot_rows, "why": why}
+    return {"slice": str(view.slice), "status": view.status.value, "rows": view.hot_rows, "why": view.why}

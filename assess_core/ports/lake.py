@@ -153,6 +153,10 @@ class Lake(Protocol):
         """
         ...
 
+    def recorded(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
+        """The slices with entries above `after` up to and with `until` (None: no bound), in their order."""
+        ...
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         """Append manifest entries in one commit."""
         ...

@@ -9,6 +9,14 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
 
 
+class Received(NamedTuple):
+    """A version, and the week in which it was received."""
+
+    user_id: str
+    content_hash: bytes
+    week: IsoWeek
+
+
 class Union(Protocol):
     """Hot store ∪ lake, held still: what a report, a page or an answer is read from.
 
@@ -26,6 +34,14 @@ class Union(Protocol):
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, object]]:
         """The rows of a query, fetched in batches."""
+        ...
+
+    def received(self, weeks: Collection[IsoWeek]) -> "Iterator[Received]":
+        """The versions of these weeks, ordered by learner; each with the week of its earliest copy here."""
+        ...
+
+    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> "list[WeeklyActivity]":
+        """The activity of these weeks, by week, then batch, without the versions of these content hashes."""
         ...
 
     def copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object] | None = None) -> int:

@@ -1,16 +1,21 @@
 """Use case: weekly activity, what each batch did in each ISO week.
 
-The numbers are a pure function of the versions that were first received in the week, wherever their copies are now:
-archive and clear change none of them, and neither does a second receipt in a later week.
+The numbers are a pure function of the versions that were first received in the week. Archive, clear and a second
+receipt in a later week change none of them.
 """
 
-from collections.abc import Collection
-from math import isfinite
-from typing import Final, NamedTuple, cast
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
+from typing import Final, NamedTuple
 
-from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.ports.reports import WeeklyActivity, WeeklyTable
+from assess_core.chunks import chunks
+from assess_core.domain.slices import IsoWeek
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.reports import Received, WeeklyActivity, WeeklyTable
 from assess_core.ports.stores import Stores
+
+_LEARNERS: Final = 500  # whose maps are read at a time
 
 
 class Refreshed(NamedTuple):
@@ -20,49 +25,41 @@ class Refreshed(NamedTuple):
     bytes: int
 
 
-_ACTIVITY: Final = """
-SELECT year, week, batch_id, count(*) AS attempts, count(DISTINCT user_id) AS learners,
-       sum(total_score ORDER BY content_hash) AS total,  -- in one order, so that the sum is the same each time
-       sum(total_score / in_week ORDER BY content_hash) AS spread
-FROM (
-    SELECT *, count(*) OVER (PARTITION BY year, week, batch_id) AS in_week
-    FROM (
-        SELECT year, week, batch_id, user_id, total_score, content_hash
-        FROM versions
-        WHERE list_contains($weeks, year * 100 + week)
-        QUALIFY row_number() OVER (
-            PARTITION BY year, week, user_id, course_id, batch_id, content_id, attempt_id
-            ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC) = 1
-    )
-)
-GROUP BY year, week, batch_id
-ORDER BY year, week, batch_id
-"""
-
-
 def weekly_activity(stores: Stores, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
-    """The activity of these weeks, by week, then batch; a week without attempts has no row."""
-    last = max(weeks, default=IsoWeek(0, 0))
-    known = {slice_.week for slice_ in stores.hot.slices()} | {file.week for file in stores.lake.pin().files()}
-    # earlier weeks too: a version that was first received there does not count again
-    read = sorted(week for week in known if week <= last)
-    if not read:
+    """The activity of these weeks, by week, then batch; a week without attempts has no row.
+
+    Reads the rows of these weeks and the maps of their learners. Earlier weeks are not read, however many there are.
+    """
+    asked = set(weeks)
+    if not asked:
         return []
-    with stores.union(weeks=read) as union:
-        rows = union.rows(_ACTIVITY, {"weeks": [week.year * 100 + week.week for week in weeks]})
-        return [_activity(row) for row in rows]
+    with stores.union(weeks=asked) as union:
+        return union.weekly_activity(asked, _received_earlier(union.received(asked), stores.hot))
 
 
-def _activity(row: dict[str, object]) -> WeeklyActivity:
-    year, week, attempts, learners = (cast(int, row[name]) for name in ("year", "week", "attempts", "learners"))
-    total, spread = cast(float, row["total"]), cast(float, row["spread"])
-    # scores are finite, their sum need not be
-    mean = total / attempts if isfinite(total) else spread
-    return WeeklyActivity(ArchiveSlice(IsoWeek(year, week), str(row["batch_id"])), attempts, learners, mean)
+def _received_earlier(received: Iterable[Received], hot: HotStore) -> set[bytes]:
+    """The content hashes of those versions whose first receipt, by the learner's map, was in an earlier week."""
+    earlier: set[bytes] = set()
+    for some in chunks(_by_learner(received), _LEARNERS):
+        learners = hot.learners([user_id for user_id, _ in some])
+        for user_id, weeks in some:
+            if learner := learners.get(user_id):
+                earlier |= {
+                    entry.version.content_hash
+                    for entry in learner.entries
+                    if (week := weeks.get(entry.version.content_hash)) and IsoWeek.of(entry.received_at) < week
+                }
+    return earlier
+
+
+def _by_learner(received: Iterable[Received]) -> Iterator[tuple[str, dict[bytes, IsoWeek]]]:
+    """Each learner with the weeks of the versions, by content hash."""
+    for user_id, versions in groupby(received, attrgetter("user_id")):
+        yield user_id, {version.content_hash: version.week for version in versions}
 
 
 def refresh(stores: Stores, table: WeeklyTable, weeks: Collection[IsoWeek]) -> Refreshed:
-    """Compute these weeks again and replace them, and them alone, in the table.
+    """Compute these weeks again and replace them in the table; other weeks stay.
 
     Raises what the stores raise.
     """

@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA
+from assess_core.adapters.duckdb import weekly
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, literal, parquet
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
+from assess_core.ports.reports import Received, WeeklyActivity
 
 _ROWS: Final = 1000
 """Rows that a query hands on at a time."""
@@ -138,6 +140,13 @@ class DuckUnion:
             while batch := duck.fetchmany(_ROWS):
                 for row in batch:
                     yield dict(zip(names, row, strict=True))
+
+    def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
+        return map(weekly.to_received, self.rows(weekly.RECEIVED, {"weeks": weekly.parameter(weeks)}))
+
+    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
+        parameters = {"weeks": weekly.parameter(weeks), "without": list(without)}
+        return list(map(weekly.to_activity, self.rows(weekly.ACTIVITY, parameters)))
 
     def copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object] | None = None) -> int:
         # DuckDB's own temporary file would stay behind when it fails

@@ -87,6 +87,9 @@ class DeltaLake:
     ) -> list[ManifestEntry]:
         return self._manifest.read(slices, batch_id)
 
+    def recorded(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
+        return self._manifest.slices(after, until)
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         if entries:
             self._manifest.append(entries)

@@ -39,6 +39,7 @@ MANIFEST_SCHEMA: Final = pa.schema(
 """A row of `archive_manifest`: the fields of `manifest.ManifestEntry`."""
 
 _SLICE: Final = ["batch_id", "year", "week"]
+_FIRST, _LAST = IsoWeek(0, 1), IsoWeek(9999, 53)
 
 
 def to_table(entries: Sequence[ManifestEntry]) -> pa.Table:
@@ -79,56 +80,95 @@ def read_ends(place: Location, names: Sequence[str], slices: Collection[ArchiveS
     return ends
 
 
-class _Wanted(NamedTuple):
-    """Which rows are read; None where the column does not matter."""
+def read_slices(
+    place: Location, names: Sequence[str], after: ArchiveSlice | None, until: ArchiveSlice | None
+) -> list[ArchiveSlice]:
+    """The slices with entries above `after` up to `until`, in their order. Raises `OSError` as `read_entries`."""
+    weeks = (after.week if after else _FIRST, until.week if until else _LAST)
+    found: set[ArchiveSlice] = set()
+    for table in _tables(place, names, _Wanted(weeks, None, None), _SLICE):
+        rows = table.group_by(_SLICE).aggregate([])
+        keys = zip(*(rows[name].to_pylist() for name in _SLICE), strict=True)
+        found |= {ArchiveSlice(IsoWeek(year, week), batch_id) for batch_id, year, week in keys}
+    return sorted(
+        slice_ for slice_ in found if (after is None or slice_ > after) and (until is None or slice_ <= until)
+    )
 
+
+class _Wanted(NamedTuple):
+    """Which rows are read."""
+
+    weeks: tuple[IsoWeek, IsoWeek]
+    """The first and the last week: row groups of other weeks are skipped."""
     batch_ids: pa.Array | None
+    """None: of any batch."""
     slices: Collection[ArchiveSlice] | None
+    """None: any slice of those weeks and batches."""
 
     @classmethod
-    def of(cls, slices: Collection[ArchiveSlice] | None, batch_id: str | None) -> "_Wanted | None":
-        """None when every row is wanted."""
-        if slices is None and batch_id is None:
-            return None
-        batches = {batch_id} if slices is None else {slice_.batch_id for slice_ in slices}
-        return cls(pa.array(sorted(filter(None, batches)), pa.string()), None if slices is None else set(slices))
+    def of(cls, slices: Collection[ArchiveSlice] | None, batch_id: str | None) -> "_Wanted":
+        """The rows of these slices, of a batch, or all."""
+        if slices is None:
+            return cls((_FIRST, _LAST), None if batch_id is None else pa.array([batch_id], pa.string()), None)
+        weeks = [slice_.week for slice_ in slices]
+        batch_ids = sorted({slice_.batch_id for slice_ in slices})
+        return cls((min(weeks), max(weeks)), pa.array(batch_ids, pa.string()), set(slices))
 
-    def mask(self, rows: pa.Table) -> list[bool]:
-        """Which of these rows are wanted; `rows` has the columns of a slice."""
-        of_batches = pc.is_in(rows["batch_id"], value_set=self.batch_ids)
-        if self.slices is None or not pc.any(of_batches).as_py():
-            return list(of_batches.to_pylist())
-        keys = zip(*(rows[name].to_pylist() for name in _SLICE), of_batches.to_pylist(), strict=True)
+    def groups(self, file: pq.ParquetFile) -> list[int]:
+        """The row groups that may hold wanted rows, by the file's statistics."""
+        columns = [file.schema_arrow.get_field_index(name) for name in ("year", "week")]
         return [
-            of_batch and ArchiveSlice(IsoWeek(year, week), batch_id) in self.slices
-            for batch_id, year, week, of_batch in keys
+            number
+            for number in range(file.metadata.num_row_groups)
+            if self._overlaps(file.metadata.row_group(number), *columns)
         ]
+
+    def _overlaps(self, group: pq.RowGroupMetaData, year: int, week: int) -> bool:
+        years, weeks = group.column(year).statistics, group.column(week).statistics
+        if years is None or weeks is None or not (years.has_min_max and weeks.has_min_max):
+            return True
+        # weeks are bounded by their column only within one year
+        is_one_year = years.min == years.max
+        first = IsoWeek(years.min, weeks.min if is_one_year else _FIRST.week)
+        last = IsoWeek(years.max, weeks.max if is_one_year else _LAST.week)
+        return first <= self.weeks[1] and last >= self.weeks[0]
+
+    def mask(self, rows: pa.Table) -> pa.Array:
+        """Which of these rows are wanted; `rows` has the columns of a slice."""
+        of_batches = pc.is_in(rows["batch_id"], value_set=self.batch_ids).combine_chunks()
+        if self.slices is None or not of_batches.true_count:
+            return of_batches
+        keys = zip(*(rows[name].to_pylist() for name in _SLICE), of_batches.to_pylist(), strict=True)
+        return pa.array(
+            [
+                of_batch and ArchiveSlice(IsoWeek(year, week), batch_id) in self.slices
+                for batch_id, year, week, of_batch in keys
+            ],
+            pa.bool_(),
+        )
 
 
 def _tables(
-    place: Location, names: Sequence[str], wanted: _Wanted | None, columns: list[str] | None = None
+    place: Location, names: Sequence[str], wanted: _Wanted, columns: list[str] | None = None
 ) -> Iterator[pa.Table]:
     for name, source in zip(names, place.sources(names), strict=True):
         try:
             with pq.ParquetFile(source) as file:
-                yield file.read(columns) if wanted is None else _filtered(file, wanted, columns)
+                yield from _wanted_rows(file, wanted, columns)
         except pa.ArrowException as error:
             raise OSError(f"{place.url}/{name} is damaged ({error})") from error
 
 
-def _filtered(file: pq.ParquetFile, wanted: _Wanted, columns: list[str] | None) -> pa.Table:
-    """The wanted rows of a file. First the columns of the slice are read, then the row groups that have such rows."""
-    mask = wanted.mask(file.read(_SLICE))
-    groups: list[int] = []
-    kept: list[bool] = []
-    start = 0
-    for group in range(file.metadata.num_row_groups):
-        end = start + file.metadata.row_group(group).num_rows
-        if any(mask[start:end]):
-            groups.append(group)
-            kept += mask[start:end]
-        start = end
-    return file.read_row_groups(groups, columns).filter(pa.array(kept, pa.bool_()))
+def _wanted_rows(file: pq.ParquetFile, wanted: _Wanted, columns: list[str] | None) -> Iterator[pa.Table]:
+    """The wanted rows of a file. Row groups without one are skipped: by statistics, then by the columns of a slice."""
+    groups = wanted.groups(file)
+    if wanted.batch_ids is None:
+        yield file.read_row_groups(groups, columns)
+        return
+    for group in groups:
+        mask = wanted.mask(file.read_row_group(group, _SLICE))
+        if mask.true_count:
+            yield file.read_row_group(group, columns).filter(mask)
 
 
 def _entry(

@@ -7,7 +7,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from assess_core.adapters.lake.locations import Location
-from assess_core.adapters.lake.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, to_table
+from assess_core.adapters.lake.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, read_slices, to_table
 from assess_core.adapters.lake.tables import OurTable, compact, names, translated
 from assess_core.domain.manifest import ManifestEntry, chained
 from assess_core.domain.slices import ArchiveSlice
@@ -31,6 +31,12 @@ class ManifestTable:
             if table is None or (slices is not None and not slices):
                 return []
             return read_entries(self.table.place, names(table), slices, batch_id)
+
+    def slices(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
+        """The slices with entries above `after` up to `until`, in their order."""
+        with translated(self.table.place):
+            table = self.table.open()
+            return [] if table is None else read_slices(self.table.place, names(table), after, until)
 
     def append(self, entries: Sequence[ManifestEntry]) -> None:
         """Append entries in one commit."""

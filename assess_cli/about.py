@@ -14,6 +14,7 @@ import click
 from packaging.requirements import Requirement
 
 from assess_cli.output import emit_json, emit_rows, notify
+from assess_core.domain.slice_status import SliceStatus, Step
 from assess_core.errors import AssessError
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.findings import Finding, Level
@@ -23,7 +24,7 @@ from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings, hidden
-from assess_core.usecases.archiving import SliceStatus, slice_views
+from assess_core.usecases.archiving import slice_views
 from assess_core.wiring import open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
 
 DISTRIBUTION: Final = "assessment-lakehouse"
@@ -233,15 +234,14 @@ def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
         message = f"{len(damaged):,} could not be verified, e.g. {damaged[0].note}"
         yield Finding(Level.BAD, "slices", message, "assess verify --closed, once that is mended")
     waiting = {
-        # a slice that holds no row was announced by a writer that came no further
         ("closed and not archived", "assess archive --closed"): [
-            view for view in views if view.status is SliceStatus.PLANNED and view.hot_rows
+            view for view in views if Step.ARCHIVE in view.next_steps and view.status is SliceStatus.PLANNED
         ],
         ("archived and not verified", "assess verify --closed"): [
-            view for view in views if view.status is SliceStatus.WRITTEN and not view.has_failed
+            view for view in views if Step.VERIFY in view.next_steps and not view.has_failed
         ],
         ("archived, and got rows since", "assess archive --closed, then verify and clear"): [
-            view for view in views if view.status is SliceStatus.VERIFIED and view.note
+            view for view in views if Step.ARCHIVE in view.next_steps and view.status is SliceStatus.VERIFIED
         ],
         ("where a clear began and has not ended", "assess clear --closed"): [
             view for view in views if view.status is SliceStatus.CLEARING

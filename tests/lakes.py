@@ -9,16 +9,17 @@ import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
-from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderLog
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import archive
 from tests.conftest import Hot
 from tests.factories import RECEIVED, answer, version
 
@@ -76,7 +77,7 @@ def move(hot: HotStore, lake: Lake, versions: Iterable[AttemptVersion]) -> None:
 def held(lake: Lake) -> Counter[tuple[bytes, int]]:
     """How often each copy, by content hash and receipt, is in the lake's files."""
     pinned = lake.pin()
-    with connect(location_of(pinned)) as duck:
+    with connect(pinned.place) as duck:
         rows = duck.execute(f"SELECT content_hash, epoch_ms(updated_on) FROM {parquet(pinned.files())}").fetchall()
     return Counter(rows)
 
@@ -95,3 +96,10 @@ def five_versions() -> list[AttemptVersion]:
         version(user_id="u3", answers=[]),
         version(user_id="u3", attempt_id="t3"),
     ]
+
+
+def put_manifest_only(stores: Stores, row: AttemptVersion) -> None:
+    """Archive a row from a hot store that is lost afterwards: only the lake and its manifest know the slice."""
+    lost = MemoryHot()
+    keep(lost, [row])
+    archive([row.slice], stores._replace(hot=lost), row.received_at)

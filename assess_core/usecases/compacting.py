@@ -5,19 +5,20 @@ replace them must be the same copies, to the digest. Old files stay until `vacuu
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import count
 from typing import Final, NamedTuple
 
 from assess_core.domain.manifest import SliceRecord
+from assess_core.domain.moments import duration_text
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import LakeConflict, VerifyFailed
+from assess_core.errors import BadSettings, VerifyFailed
 from assess_core.ports.lake import FILE_BYTES, Lake, LakeFile, Pinned
+from assess_core.retrying import retrying
 from assess_core.usecases.archiving import Advance, no_progress, verify_alone
-from assess_core.usecases.proving import Manifest, prove
+from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Manifest, is_conflict, prove
 
-RETAIN: Final = 7 * 24 * 3_600_000
+_HOUR: Final = 3_600_000
+RETAIN: Final = 7 * 24 * _HOUR
 """How long a file that is no longer part of the table stays at least (ms): longer than any report takes to read it."""
-_TRIES: Final = 5
 _SMALL: Final = FILE_BYTES // 4  # what a rewrite leaves is larger, but for its last file: so it ends by itself
 
 
@@ -67,21 +68,17 @@ def compact(
     `VerifyFailed` for a file that cannot be read, `LakeConflict` when others keep changing the week.
     """
     done: dict[IsoWeek, Compacted] = {}
+    again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
     for week in sorted(set(weeks)):
-        for tries in count(1):
-            try:
-                done[week] = _compact(week, lake, now)
-                break
-            except LakeConflict:
-                if tries == _TRIES:
-                    raise  # until then: what somebody appended meanwhile goes in as well
+        done[week] = again(_compact, week, lake, now)
         advance()
     return done
 
 
 def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
-    pinned, manifest = lake.pin(), Manifest.read(lake)
+    pinned = lake.pin()
     files, slices = pinned.files([week]), lake.slices(pinned, week)
+    manifest = Manifest.read(lake, slices)
     rows = sum(file.rows for file in files)
     if not _worth(week, lake, pinned, manifest.records):
         return Compacted(len(files), len(files), rows, rows, pinned.version)
@@ -105,9 +102,20 @@ def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
     return Compacted(len(files), len(new), rows, sum(file.rows for file in new), version)
 
 
-def vacuum(lake: Lake, retain: int = RETAIN, dry_run: bool = False) -> list[str]:
-    """Delete files that left the table more than `retain` (ms) ago; returns their names.
+def whole_hours(retain: int) -> int:
+    """`retain` (ms) in hours, the unit in which Delta counts. Raises `BadSettings` when hours cannot express it."""
+    hours, rest = divmod(retain, _HOUR)
+    if rest:
+        raise BadSettings(
+            f"--retain: Delta counts in whole hours, and {duration_text(retain)} is not; write {hours + 1}h to keep "
+            f"files that long"
+        )
+    return hours
 
-    A version that a report, a verify or a clear has pinned since is whole for as long.
+
+def vacuum(lake: Lake, retain: int = RETAIN, dry_run: bool = False) -> list[str]:
+    """Delete files that left a table of the lake more than `retain` (ms) ago; returns their names.
+
+    For that long, a version that a report, a verify or a clear has pinned stays complete. Raises `BadSettings`.
     """
-    return lake.vacuum(retain, dry_run)
+    return lake.vacuum(whole_hours(retain), dry_run)

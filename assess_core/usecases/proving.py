@@ -1,10 +1,11 @@
 """What archive, verify and clear share: to hold the lake's files against the manifest, and to write what came out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -20,20 +21,30 @@ from assess_core.domain.manifest import (
     problem,
 )
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.errors import VerifyFailed
+from assess_core.errors import LakeConflict, VerifyFailed
 from assess_core.ports.lake import Copies, Lake
+
+DEADLINE: Final = 60.0
+"""Seconds in which a change of the lake is tried again after conflicts. Each conflict means that another process has
+committed, so that all of them together make progress."""
+FIRST_WAIT: Final = 0.02
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another process has committed first: read again and decide again."""
+    return isinstance(error, LakeConflict)
 
 
 class Manifest(NamedTuple):
-    """What the manifest says of slices, and of which it cannot be believed."""
+    """The manifest's records of slices, and the slices whose chain of entries is broken."""
 
     records: dict[ArchiveSlice, SliceRecord]
     broken: dict[ArchiveSlice, str]
 
     @classmethod
-    def read(cls, lake: Lake) -> "Manifest":
-        """As it is now."""
-        entries = lake.manifest()
+    def read(cls, lake: Lake, slices: Collection[ArchiveSlice] | None = None) -> "Manifest":
+        """The manifest of these slices (None: of all) as it is now."""
+        entries = lake.manifest(slices)
         return cls(by_slice(entries), broken(entries))
 
 
@@ -48,9 +59,10 @@ class Found(NamedTuple):
 
 def prove(group: Iterable[ArchiveSlice], manifest: Manifest, copies: Copies) -> Found:
     """Hold what the files hold against the manifest; `copies` were opened `proved`."""
-    contents, files, damaged = copies.contents(), copies.files(), copies.damaged()
+    slices = list(group)
+    contents, files, damaged = copies.contents(), copies.files(slices), copies.damaged()
     problems: dict[ArchiveSlice, str] = {}
-    for slice_ in group:
+    for slice_ in slices:
         record = manifest.records.get(slice_, SliceRecord())
         rows = damaged.get(slice_)
         why = f"{altered(record, files[slice_])}{rows}; restore the lake from a backup" if rows else None
@@ -85,8 +97,8 @@ def outcomes(
 
 
 def entry_matches(entry: ManifestEntry | None, contents: Contents, files: Mapping[str, str] | None = None) -> bool:
-    """Whether an entry says this already."""
-    return entry is not None and entry.contents == contents and (files is None or entry.files == files)
+    """Whether an entry already says this."""
+    return entry is not None and entry.contents.same_rows(contents) and (files is None or entry.files == files)
 
 
 def entry(
@@ -103,6 +115,7 @@ def entry(
     return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left, files or {})
 
 
+@cache
 def _code() -> str:
     """Which version of this project writes an entry."""
     try:

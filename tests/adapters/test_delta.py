@@ -15,9 +15,8 @@ from deltalake import DeltaTable
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, QUESTION, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
-from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.lake.locations import Folder, Location
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.manifest import Action, Contents, ManifestEntry, broken, by_slice
@@ -123,7 +122,7 @@ def test_what_was_decided_on_a_lake_that_has_changed_since_is_refused(lake: Delt
     first, second = lake.pin(), lake.pin()
     lake.append(first, [W5], reader(version()))
 
-    with pytest.raises(LakeConflict, match="somebody else committed"):
+    with pytest.raises(LakeConflict, match="another process committed"):
         lake.append(second, [W5, B2], reader(version(), version(batch_id="b2")))
 
     assert held(lake) == copies_of([version(user_id="u0"), version()])

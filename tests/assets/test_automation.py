@@ -7,7 +7,7 @@ import pytest
 from dagster._core.definitions.repository_definition import RepositoryDefinition
 from dagster._core.test_utils import freeze_time
 
-from assess_assets.automation import archive_closed_weeks, clear_verified_weeks, needs_archive, needs_clear
+from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.definitions import defs
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.slice_status import SliceStatus, SliceView
@@ -103,7 +103,7 @@ def test_what_a_slice_needs_follows_from_how_far_it_has_come(
 ) -> None:
     view = SliceView(ArchiveSlice.parse(SLICE), status, hot_rows, 5, None, None, None, None, note, False)
 
-    found = {name for name, needs_it in (("archive", needs_archive), ("clear", needs_clear)) if needs_it(view)}
+    found = {name for name, needs_it in (("archive", view.needs_archive), ("clear", view.needs_clear)) if needs_it}
 
     assert found == expected
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA
+from assess_core.adapters.duckdb import weekly
 from assess_core.adapters.duckdb.connection import (
     UNREADABLE,
     connect,
@@ -22,15 +23,12 @@ from assess_core.adapters.duckdb.connection import (
     parquet,
     temporary_folder,
 )
-from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
     BATCH_NUMBERS,
     COPIES,
     VERSIONS_OF,
     WEEK_NUMBERS,
-    WEEKLY_ACTIVITY,
-    to_activity,
     to_version,
 )
 from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
@@ -40,7 +38,7 @@ from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
-from assess_core.ports.reports import BatchNumbers, Format, Report, WeeklyActivity, WeekNumbers
+from assess_core.ports.reports import BatchNumbers, Format, Received, Report, WeeklyActivity, WeekNumbers
 
 _ROWS: Final = 1000
 """Rows that a query hands on at a time."""
@@ -95,7 +93,7 @@ def open_union(
         spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)
-        with connect(location_of(pinned)) as duck:
+        with connect(pinned.place) as duck:
             union = DuckUnion(duck, pinned, files)
             union.define(_placed(spilled, files, batch_id))
             yield union
@@ -153,7 +151,7 @@ class DuckUnion:
 
     def __init__(self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile]) -> None:
         self.lake_version = pinned.version
-        self._place = location_of(pinned)
+        self._place = pinned.place
         self._duck = duck
         self._files = files
 
@@ -206,9 +204,12 @@ class DuckUnion:
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(COPIES, {"tier": tier}))
 
-    def weekly_activity(self, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
-        asked = {"weeks": [week.year * 100 + week.week for week in weeks]}
-        return [to_activity(row) for row in self.rows(WEEKLY_ACTIVITY, asked)]
+    def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
+        return map(weekly.to_received, self.rows(weekly.RECEIVED, {"weeks": weekly.parameter(weeks)}))
+
+    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
+        parameters = {"weeks": weekly.parameter(weeks), "without": list(without)}
+        return list(map(weekly.to_activity, self.rows(weekly.ACTIVITY, parameters)))
 
     def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
         # DuckDB's own temporary file would stay behind when it fails

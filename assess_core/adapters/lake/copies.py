@@ -15,13 +15,11 @@ import pyarrow.compute as pc
 from assess_core.adapters.arrow.hot_rows import in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, parquet, urls
-from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Contents, digest_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, StoreUnavailable, VerifyFailed
-from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Compared, LakeFile, Missing, Pinned
+from assess_core.ports.lake import Compared, FileAccess, LakeFile, Missing, Pinned, Shards
 
 _DELETED: Final = 500
 """Rows that clear deletes at a time."""
@@ -94,7 +92,7 @@ def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: boo
     """
     asked = sorted(set(slices))
     files = pinned.files({slice_.week for slice_ in asked})
-    with connect(location_of(pinned)) as duck:
+    with connect(pinned.place) as duck:
         wanted = pa.table(
             {
                 "slice": pa.array(range(len(asked)), pa.int32()),
@@ -104,11 +102,11 @@ def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: boo
             }
         )
         duck.register("wanted", wanted)
-        _read(duck, location_of(pinned), files, proved)
-        yield DuckCopies(duck, location_of(pinned), asked, files)
+        _read(duck, pinned.place, files, proved)
+        yield DuckCopies(duck, pinned.place, asked, files)
 
 
-def _read(duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], proved: bool) -> None:
+def _read(duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[LakeFile], proved: bool) -> None:
     sound = _SOUND if proved else "true"
     try:
         duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
@@ -117,13 +115,13 @@ def _read(duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[Lake
 
 
 def unreadable(
-    duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], error: Exception
+    duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[LakeFile], error: Exception
 ) -> AssessError:
     """What it means that DuckDB could not read these files: the way there, or the first that is missing or damaged."""
     return place.fault(error) or next(filter(None, (_probed(duck, place, file) for file in files)), _unavailable(error))
 
 
-def _probed(duck: duckdb.DuckDBPyConnection, place: Location, file: LakeFile) -> AssessError | None:
+def _probed(duck: duckdb.DuckDBPyConnection, place: FileAccess, file: LakeFile) -> AssessError | None:
     error = failure_of(duck, file)
     if error is None:
         return None
@@ -144,7 +142,7 @@ class DuckCopies:
     def __init__(
         self,
         duck: duckdb.DuckDBPyConnection,
-        place: Location,
+        place: FileAccess,
         slices: Sequence[ArchiveSlice],
         files: Sequence[LakeFile],
     ) -> None:
@@ -167,22 +165,24 @@ class DuckCopies:
             for slice_, rows, key in self._query(_DAMAGED)
         }
 
-    def files(self) -> dict[ArchiveSlice, dict[str, str]]:
-        holding = self._query("SELECT DISTINCT slice, file_index FROM copies ORDER BY ALL")
+    def files(self, slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, dict[str, str]]:
+        wanted = set(slices)
+        found = self._query("SELECT DISTINCT slice, file_index FROM copies ORDER BY ALL")
+        holding = [(self._slices[slice_], number) for slice_, number in found if self._slices[slice_] in wanted]
         numbers = sorted({number for _, number in holding})
         hashes = {number: self._hash(self._files[number]) for number in numbers}
-        files: dict[ArchiveSlice, dict[str, str]] = {slice_: {} for slice_ in self._slices}
+        files: dict[ArchiveSlice, dict[str, str]] = {slice_: {} for slice_ in slices}
         for slice_, number in holding:
-            files[self._slices[slice_]][PurePosixPath(self._files[number].url).name] = hashes[number]
+            files[slice_][PurePosixPath(self._files[number].url).name] = hashes[number]
         return files
 
     def _hash(self, file: LakeFile) -> str:
         [(hash_,)] = self._query(f"SELECT sha256(content) FROM read_blob({urls([file])})")
         return str(hash_)
 
-    def missing(self, hot: HotStore) -> Missing | None:
+    def missing(self, shards: Shards) -> Missing | None:
         appended: dict[ArchiveSlice, int] = {}
-        batches = self._missing(hot, appended)
+        batches = self._missing(shards, appended)
         first = next(batches, None)
         if first is None:
             return None
@@ -193,8 +193,8 @@ class DuckCopies:
 
         return Missing(pa.RecordBatchReader.from_batches(LAKE_SCHEMA, rows()), appended)
 
-    def _missing(self, hot: HotStore, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
-        for chunk in in_order(hot, self._slices):
+    def _missing(self, shards: Shards, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
+        for chunk in in_order(shards):
             rows = chunk.filter(self._is_missing(chunk))
             for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
                 slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])
@@ -208,10 +208,10 @@ class DuckCopies:
         held = self._with_hot(keys, _HELD)["place"]
         return pc.invert(pc.is_in(places, value_set=held))
 
-    def compare(self, hot: HotStore) -> Compared:
+    def compare(self, shards: Shards) -> Compared:
         # read to the end first, then joined once: a join for each chunk would take the square of the rows
         self._with_hot(HOT_SCHEMA.empty_table(), f"CREATE OR REPLACE TABLE read AS {_HOT}")
-        for chunk in in_order(hot, self._slices):
+        for chunk in in_order(shards):
             self._with_hot(chunk.drop_columns(["question"]), f"INSERT INTO read {_HOT}")
         held: dict[ArchiveSlice, int] = {}
         left: dict[ArchiveSlice, int] = {}

@@ -133,11 +133,11 @@ def messages(assessments: Sequence[Assessment], verdicts: Iterable[Verdict], req
 
 def refusals(found: Iterable[tuple[str, Verdict]]) -> dict[str, list[str]]:
     """`BATCH_NOT_EXISTS` and `NOT_A_ON_GOING_BATCH` of a result: batch ids in the order of the request."""
-    refused: dict[str, list[str]] = {}
+    refused: dict[str, dict[str, None]] = {}
     for batch_id, one in found:
-        if one in (Verdict.UNKNOWN_BATCH, Verdict.BATCH_OVER) and batch_id not in refused.setdefault(one, []):
-            refused[one].append(batch_id)
-    return {name: refused[name] for name in sorted(refused)}
+        if one in (Verdict.UNKNOWN_BATCH, Verdict.BATCH_OVER):
+            refused.setdefault(one, {})[batch_id] = None  # a request may name 10,000 batches: no search in a list
+    return {name: list(refused[name]) for name in sorted(refused)}
 
 
 def detail(name: str, id_: str, found: Verdict) -> dict[str, str | None]:

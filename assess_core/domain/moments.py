@@ -12,7 +12,8 @@ DAY: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}\Z", re.ASCII)
-_DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)?\Z", re.ASCII)
+_MAX_CLOCK_TEXT: Final = 64  # characters: ISO 8601 with microseconds and a zone has 32
+_DURATION = re.compile(r"(\d{1,15})\s*(ms|s|m|h|d|w)?\Z", re.ASCII)
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY, "w": 7 * DAY, None: 1000}
 
 
@@ -57,8 +58,8 @@ def _written(text: str) -> int:
     if _INTEGER.match(stripped):
         return int(stripped)
     try:
-        if stripped.isdecimal():
-            raise ValueError  # Python would take 20 digits for a date, any character and a time
+        if len(stripped) > _MAX_CLOCK_TEXT or stripped.isdecimal():
+            raise ValueError  # Python would read 20 digits as a date, a separator and a time
         read = datetime.fromisoformat(stripped)
         return millis(read if read.tzinfo else read.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
@@ -83,8 +84,11 @@ def parse_duration(text: str, what: str) -> int:
     """`90s`, `15m`, `24h`, `1d` (bare numbers are seconds), as milliseconds. Raises `BadTime`."""
     found = _DURATION.match(text.strip())
     if not found:
-        raise BadTime(f"{what}: {text!r} is not a duration; write it like 24h, 90m or 1d")
-    return int(found[1]) * _UNITS[found[2]]
+        raise BadTime(f"{what}: {text[:40]!r} is not a duration; write it like 24h, 90m or 1d")
+    duration = int(found[1]) * _UNITS[found[2]]
+    if duration > LATEST - EARLIEST:
+        raise BadTime(f"{what}: {text!r} is longer than 100 years; write a shorter one, like 24h or 30d")
+    return duration
 
 
 def duration_text(ms: int) -> str:

@@ -30,7 +30,8 @@ _HANG_AFTER: Final = 60.0  # seconds beyond the end after which the process prin
 
 _TOKENS: Final = (
     b'"', b"\\", b"[", b"]", b"{", b"}", b":", b",", b"\x00", b"\xff", b"\xed\xa0\x80", b"null", b"true", b"-",
-    b"1e999", b"9" * 5000, b'"' + b"1" * 2000 + b'x"', rb'"\ud83d"', rb"\ud83d\ude00", rb"\udc00", b'"receivedAt":1,"value":{}',
+    b"1e999", b"9" * 5000, b'"' + b"1" * 2000 + b'x"',
+    rb'"\ud83d"', rb"\ud83d\ude00", rb"\udc00", b'"receivedAt":1,"value":{}',
     b"[" * (MAX_DEPTH + 1), b"[" * 150 + b"]" * 150, b'{"a":' * 120 + b"1" + b"}" * 120,
 )  # fmt: skip
 _VALUES: Final[tuple[Any, ...]] = (

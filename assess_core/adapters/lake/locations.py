@@ -1,4 +1,4 @@
-"""Where a lake's tables lie: the few things in which a folder and a bucket differ."""
+"""Locations of a lake's tables: the operations in which a folder and a bucket differ."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,53 +16,53 @@ _REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
 
 
 class Location(Protocol):
-    """A folder, or a prefix of a bucket; there need not be anything in it yet."""
+    """A folder or a prefix of a bucket. It need not exist yet."""
 
     @property
     def url(self) -> str:
-        """What DuckDB and deltalake call it: an absolute path or an s3:// URL, without a slash at its end."""
+        """The name for DuckDB and deltalake: an absolute path or an s3:// URL, without a trailing slash."""
         ...
 
     @property
     def name(self) -> str:
-        """The last part of it."""
+        """The last part of the URL."""
         ...
 
     @property
     def advice(self) -> str:
-        """What to look at when it cannot be written, as the end of a sentence."""
+        """What to check when it cannot be written, as the end of a sentence."""
         ...
 
     def within(self, name: str) -> "Location":
-        """The place of this name inside."""
+        """The location of this name inside."""
         ...
 
     def options(self) -> dict[str, str] | None:
-        """What deltalake must know to get there, credentials that are valid now among it; None: nothing."""
+        """The storage options for deltalake, with credentials that are valid now; None when it needs none."""
         ...
 
     def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
-        """Let a connection of DuckDB read what lies there, with credentials that are valid now."""
+        """Let a DuckDB connection read the files, with credentials that are valid now."""
         ...
 
     def names(self) -> set[str]:
-        """The first parts of the names of what lies inside (up to a thousand); raises `OSError`."""
+        """The names of the files and folders directly inside (up to a thousand). Raises `OSError`."""
         ...
 
     def sources(self, names: Sequence[str]) -> "Iterator[str | pa.Buffer]":
-        """What pyarrow can read these files inside from, one after the other; raises `OSError`."""
+        """Sources from which pyarrow reads these files, in this order. Raises `OSError`."""
         ...
 
     def is_missing(self, url: str, error: Exception) -> bool:
-        """Whether DuckDB could not read a file because it is not there."""
+        """Whether DuckDB could not read a file because it does not exist."""
         ...
 
     def fault(self, error: BaseException) -> AssessError | None:
-        """What an error of a driver says of the way there; None when it says nothing: the error is about a file."""
+        """The error of ours for a driver's error about the connection; None when the error is about a file."""
         ...
 
     def examine(self, what: str) -> Iterator[Finding]:
-        """How the place is, for `doctor`; one that needs no server is as it is."""
+        """The state of the location, for `doctor`; nothing for a folder."""
         ...
 
 
@@ -91,7 +91,7 @@ class Folder(NamedTuple):
 
     @property
     def advice(self) -> str:
-        return "see that the folder can be written and has room"
+        return "check that the folder can be written and that the disk has room"
 
     def within(self, name: str) -> "Folder":
         return Folder(self.path / name)

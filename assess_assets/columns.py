@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from typing import Final
 
 import dagster as dg
-import pyarrow as pa
 
-from assess_core.adapters.arrow.rows import LAKE_SCHEMA
-from assess_core.adapters.lake.weekly import WEEKLY_SCHEMA
+from assess_core.wiring import attempt_columns, weekly_columns
 
 SCHEMA: Final = "dagster/column_schema"
 
-_SAYS: Final = {
+_DESCRIPTIONS: Final = {
     "year": "ISO year of updated_on",
     "week": "ISO week of updated_on",
     "content_id": "the assessment",
@@ -22,11 +20,9 @@ _SAYS: Final = {
 }
 
 
-def schema_of(schema: pa.Schema) -> dg.TableSchema:
-    """Columns of a table, with their Arrow types."""
-    return dg.TableSchema(
-        [dg.TableColumn(field.name, str(field.type), description=_SAYS.get(field.name)) for field in schema]
-    )
+def schema_of(columns: Iterable[tuple[str, str]]) -> dg.TableSchema:
+    """Columns of a table, given by name and type."""
+    return dg.TableSchema([dg.TableColumn(name, type_, description=_DESCRIPTIONS.get(name)) for name, type_ in columns])
 
 
 def schema_of_text(names: Iterable[str]) -> dg.TableSchema:
@@ -34,5 +30,5 @@ def schema_of_text(names: Iterable[str]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, "string") for name in names])
 
 
-ATTEMPTS: Final = {SCHEMA: schema_of(LAKE_SCHEMA)}
-WEEKLY: Final = {SCHEMA: schema_of(WEEKLY_SCHEMA)}
+ATTEMPTS: Final = {SCHEMA: schema_of(attempt_columns())}
+WEEKLY: Final = {SCHEMA: schema_of(weekly_columns())}

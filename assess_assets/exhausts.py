@@ -12,7 +12,8 @@ from assess_assets.partitions import batches, everything
 from assess_assets.reports import Look, Marks, look_into
 from assess_assets.resources import Lakehouse, Opened
 from assess_core.errors import ReportFailed, UnknownBatch
-from assess_core.usecases.exhaust import Exhaust, Report, write_exhaust
+from assess_core.ports.reports import Report
+from assess_core.usecases.exhaust import Exhaust, write_exhaust
 
 # a run costs 15 s to start, a report of an ordinary batch well below a second
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=50)

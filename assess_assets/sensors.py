@@ -41,6 +41,7 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
         back = {slice_ for slice_, rows in opened.stores.hot.counts(looked_at).items() if rows}
         ready = closed([slice_ for slice_ in known if slice_ not in over or slice_ in back], opened.now, grace, unread)
         waiting = [(slice_, why) for slice_ in known if (why := why_open(slice_, opened.now, grace, unread))]
+        ignored = opened.stores.log.ignored()
     there, there_too = (context.instance.get_dynamic_partitions(str(each.name)) for each in (archive_slices, batches))
     slices = to_register(map(str, ready), there, MOST_A_TICK)
     reports = to_register(sorted({slice_.batch_id for slice_ in known}), there_too, MOST_A_TICK)
@@ -49,6 +50,9 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
             # not as a request of the tick: of each of its keys Dagster asks by itself whether it is there, 5 ms each
             context.instance.add_dynamic_partitions(str(partitions.name), keys)
     said = f"registered {len(slices)} slices and {len(reports)} batches{_waiting(waiting)}"
+    if ignored:
+        context.log.warning(ignored)
+        said += f"; {ignored}"
     return dg.SensorResult(skip_reason=said, cursor=str(cursor))
 
 

@@ -100,6 +100,8 @@ def slices(settings: Settings, /, **arguments: Any) -> None:
     _emit(rows, asked.as_json, _VIEW)
     if not rows:
         _say_none(asked.only_closed, bool(asked.slices))
+    if ignored := asked.stores.log.ignored():
+        notify(f"warning: {ignored}")
 
 
 def _row(view: archiving.SliceView) -> Row:

@@ -18,10 +18,11 @@ from rich.table import Table
 
 from assess_core.domain.scores import Entry
 from assess_core.errors import BadSettings
+from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import tables
-from assess_core.usecases.exhaust import Format, Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_stores
 

@@ -1,14 +1,12 @@
 """`assess exhaust`: write a batch's report."""
 
-from pathlib import Path
-
 import click
 
 from assess_cli.output import emit_json, notify
+from assess_core.ports.reports import Format, Report
 from assess_core.settings import Settings
 from assess_core.usecases import exhaust as reports
-from assess_core.usecases.exhaust import Format, Report
-from assess_core.wiring import open_stores
+from assess_core.wiring import format_of, open_output, open_stores
 
 
 @click.command()
@@ -21,9 +19,17 @@ from assess_core.wiring import open_stores
     help="A row per answer, or per attempt.",
 )
 @click.option(
-    "--format", "format_", type=click.Choice([format_.value for format_ in Format]), default="csv", show_default=True
+    "--format",
+    "format_",
+    type=click.Choice([format_.value for format_ in Format]),
+    help="What the file is; by default what the ending of --output says, else csv.",
 )
-@click.option("--output", type=click.Path(path_type=Path), help="The file to write; else one below ASSESS_EXHAUSTS.")
+@click.option(
+    "--output", metavar="PATH", help="The file or pipe to write, - for standard output; else one below ASSESS_EXHAUSTS."
+)
+@click.option(
+    "--spreadsheet", is_flag=True, help="CSV for Excel and others: byte order mark, no live formulas, ids stay text."
+)
 @click.option("--json", "as_json", is_flag=True, help="What was written, as JSON.")
 @click.pass_obj
 def exhaust(
@@ -31,27 +37,41 @@ def exhaust(
     batch: str,
     course: str | None,
     report: str,
-    format_: str,
-    output: Path | None,
+    format_: str | None,
+    output: str | None,
+    spreadsheet: bool,
     as_json: bool,
 ) -> None:
     """Write a report of BATCH over hot store and lake: the same bytes before and after archive and clear.
 
-    Standard output gets the path of the file, or its s3:// URL, standard error what is in it. The file appears whole or
-    not at all.
+    The file appears whole or not at all. Its path, or its s3:// URL, goes to standard output, and a summary to standard
+    error. A new file is readable by you alone; an existing one keeps its mode; a link is followed; a pipe or a device
+    gets the bytes.
 
     \b
     Examples:
       assess exhaust 0130929928739635202 --report response
       assess exhaust 0130929928739635202 --report score --format parquet --output scores.parquet
+      assess exhaust 0130929928739635202 --report score --spreadsheet --output for-excel.csv
+      assess exhaust 0130929928739635202 --report score --output - | gzip > scores.csv.gz
       assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
     """
-    written = reports.write_exhaust(open_stores(settings), batch, Report(report), Format(format_), course, output)
-    if as_json:
+    asked = Format(format_) if format_ else None
+    if asked is None and output is not None:
+        asked = format_of(output)
+    chosen = asked or Format.CSV
+    if spreadsheet and chosen is not Format.CSV:
+        raise click.UsageError("--spreadsheet is for CSV; leave it out, or write --format csv")
+    target = None if output is None else open_output(output, chosen)
+    written = reports.write_exhaust(
+        open_stores(settings), batch, Report(report), chosen, course, target, spreadsheet=spreadsheet
+    )
+    if as_json and output != "-":
         emit_json(written._asdict())
         return
     if not written.attempts:
         of_course = "" if course is None else f" at course {course!r}"
         notify(f"batch {batch!r} has no attempts{of_course}: the report is a header alone")
     notify(f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes, {written.seconds:.1f} s")
-    click.echo(written.path)
+    if output != "-":
+        click.echo(written.path)

@@ -1,5 +1,6 @@
 """`assess failed`: the events that were set aside."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,10 +10,10 @@ import click
 
 from assess_cli.ingest import facts_options
 from assess_cli.output import Format, emit_rows, notify, progress
-from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
 from assess_core.domain.events import FailedEvent, Record, decode
 from assess_core.domain.moments import iso
 from assess_core.errors import BadSettings
+from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Tally, fold
 from assess_core.wiring import open_checks, open_hot
@@ -59,11 +60,13 @@ def _row(event: FailedEvent) -> dict[str, object]:
 def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
     """Write an event's bytes to standard output, as they stood in the log: TOPIC is a file's path, OFFSET its line.
 
+    A relative path is looked up as the absolute one, under which the event failed.
+
     Where the file changed meanwhile, several events may have failed there; each is written, a line end between them.
     """
-    found = 0
+    found, topics = 0, {topic, os.path.realpath(topic)}
     for event in open_hot(settings)[0].failed():
-        if (event.topic, event.partition, event.offset) == (topic, partition, offset):
+        if event.topic in topics and (event.partition, event.offset) == (partition, offset):
             sys.stdout.buffer.write(b"\n" + event.raw if found else event.raw)
             notify(f"{event.reason.value}: {event.message}")
             found += 1

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from assess_cli.output import emit_json, notify, progress
-from assess_core.adapters.files.log_files import find, read_files
 from assess_core.errors import Unbalanced
 from assess_core.settings import Settings
 from assess_core.usecases.balance import balance
 from assess_core.usecases.folding import Checks, Tally
 from assess_core.usecases.repairing import repair as repaired
-from assess_core.wiring import empty_hot, open_checks, open_ledger, open_stores
+from assess_core.wiring import empty_hot, open_checks, open_files, open_ledger, open_stores
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -94,13 +93,13 @@ def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_jso
     """Take files, or the whole log, again, and write rows that are in neither tier. Raises `Unbalanced`."""
     stores, tally = open_stores(settings), Tally()
     rewritten = in_lake = 0
-    files = find(paths, notify)
+    files = open_files(paths, notify)
     with open_ledger() as ledger, progress("events") as advance:
         found = balance(stores, ledger)
         for problem in found.unreadable:
             notify(problem)
         log = (batch for part in stores.log.retained().parts for batch in part.batches)
-        batches = read_files(files, notify) if paths else log
+        batches = files.batches() if paths else log
         for done in repaired(batches, stores, ledger, checks, time.time_ns() // 1_000_000, empty_hot):
             tally.add(done.folded)
             rewritten += done.rewritten

@@ -1,7 +1,7 @@
 """Settings -> stores: the only place that chooses an adapter, and it chooses by URL."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,15 @@ from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
-from assess_core.ports.log import Log, Notify, Positions
-from assess_core.ports.reports import Exhausts, WeeklyTable
+from assess_core.ports.log import EventFiles, Log, Notify, Positions
+from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings, hidden
 from assess_core.usecases.folding import Checks
 from assess_core.usecases.queries import Queries
 
 if TYPE_CHECKING:
-    from assess_core.adapters.lake.locations import Location
+    from assess_core.adapters.duckdb.location import Location
     from assess_core.ports.ledger import Ledger
 
 _S3: Final = "s3://"
@@ -107,6 +107,20 @@ def open_weekly(settings: Settings) -> WeeklyTable:
     return DeltaWeekly(_place("ASSESS_LAKE", settings.lake).within("weekly_activity"))
 
 
+def attempt_columns() -> list[tuple[str, str]]:
+    """Name and Arrow type of each column of the lake's `attempts`."""
+    from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+
+    return [(field.name, str(field.type)) for field in LAKE_SCHEMA]
+
+
+def weekly_columns() -> list[tuple[str, str]]:
+    """Name and Arrow type of each column of the table of weekly activity."""
+    from assess_core.adapters.lake.weekly import WEEKLY_SCHEMA
+
+    return [(field.name, str(field.type)) for field in WEEKLY_SCHEMA]
+
+
 def open_exhausts(settings: Settings) -> Exhausts:
     """Where reports are written to. Raises `BadSettings`."""
     name, text = "ASSESS_EXHAUSTS", settings.exhausts
@@ -120,6 +134,20 @@ def open_exhausts(settings: Settings) -> Exhausts:
     return FolderExhausts(_folder(name, text))
 
 
+def open_output(text: str, format: Format | None) -> ReportOutput:
+    """The output that `--output` names, for a report of this format. Raises `BadSettings`, `ReportFailed`."""
+    from assess_core.adapters.files.outputs import open_output as opened
+
+    return opened(text, format)
+
+
+def format_of(name: str) -> Format | None:
+    """The format that the ending of a file's name asks for; None if it asks for none."""
+    from assess_core.adapters.files.outputs import format_of as found
+
+    return found(name)
+
+
 def open_log(settings: Settings, positions: Positions) -> Log:
     """The log that the stream follows; `positions` of the hot store, for a folder. Raises `BadSettings`."""
     if settings.log.startswith("kafka://"):
@@ -130,6 +158,13 @@ def open_log(settings: Settings, positions: Positions) -> Log:
     from assess_core.adapters.files.log import FolderLog
 
     return FolderLog(_folder("ASSESS_LOG", settings.log), positions)
+
+
+def open_files(paths: Iterable[str], notify: Notify) -> EventFiles:
+    """Files and folders of events that a person named. Raises `BadLog`."""
+    from assess_core.adapters.files.named_files import NamedFiles
+
+    return NamedFiles(paths, notify)
 
 
 def open_facts(where: str, notify: Notify) -> Facts | None:

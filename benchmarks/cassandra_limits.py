@@ -22,11 +22,11 @@ from assess_core.adapters.cassandra.schema import CassandraSchema
 from assess_core.adapters.cassandra.session import session
 from assess_core.adapters.cassandra.tables import declared
 from assess_core.adapters.cassandra.url import parse_cassandra_url
-from assess_core.adapters.files.log_files import BATCH_RECORDS
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, Record, RecordKind, decode
 from assess_core.domain.samples import sample_events
 from assess_core.ports.facts import NoFacts
+from assess_core.ports.log import BATCH_RECORDS
 from assess_core.usecases.folding import Checks, fold
 
 Request: TypeAlias = BoundStatement | BatchStatement

@@ -17,12 +17,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from assess_core.adapters.files.log_files import BATCH_RECORDS
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.events import Accepted, Decoded, Record, decode
 from assess_core.domain.samples import sample_events
 from assess_core.domain.shards import shard_of
 from assess_core.ports.facts import NoFacts
+from assess_core.ports.log import BATCH_RECORDS
 from assess_core.usecases.folding import Checks, fold
 
 _ROUNDS: Final = 5

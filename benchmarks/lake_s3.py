@@ -20,10 +20,11 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from assess_core.domain.slices import WEEK, IsoWeek
+from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_stores
 from benchmarks.exhaust import BATCH, fill
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from assess_core.adapters.files.log_files import find
+from assess_core.adapters.files.named_files import NamedFiles
 from assess_core.domain.events import Record, RecordKind, decode
 from assess_core.domain.samples import sample_events
 from stream.flow import build_flow
@@ -58,7 +58,7 @@ class _Counter(StatelessSinkPartition[DecodedBatch]):
 
 def _ours(path: Path) -> int:
     run, counted = Run(), _Counted()
-    run.run(build_flow(FilesSource(find([str(path)], print), run, print), counted))
+    run.run(build_flow(FilesSource(NamedFiles([str(path)], print), run), counted))
     return counted.events
 
 

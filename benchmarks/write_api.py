@@ -82,7 +82,7 @@ async def _all(take: Sequence[Callable[[int], Awaitable[None]]], count: int) -> 
 
 async def _bare(intake: Intake, messages: Sequence[Message]) -> float:
     async def take(number: int) -> None:
-        await asyncio.wrap_future(intake.take([messages[number]]))
+        await asyncio.wrap_future(intake.append([messages[number]]))
 
     return await _all([take] * _CONNECTIONS, len(messages))
 
@@ -132,7 +132,7 @@ def _server(*command: str, settings: Settings) -> Iterator[int]:
 class _Nowhere:
     """A log that acknowledges at once."""
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         done: Future[None] = Future()
         done.set_result(None)
         return done

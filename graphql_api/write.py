@@ -114,7 +114,7 @@ async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, obje
     if outcome.messages:
         try:
             async with asyncio.timeout(PATIENCE):
-                await asyncio.wrap_future(writes.intake.take(outcome.messages))
+                await asyncio.wrap_future(writes.intake.append(outcome.messages))
         except TimeoutError:
             raise StoreUnavailable("the log does not answer; send the request again") from None
     return outcome.result

@@ -2,25 +2,26 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from assess_cli.ingest import facts_options, ingest_options
-from assess_cli.output import emit_json, notify, progress
-from assess_core.adapters.files.log_files import find
 from assess_core.errors import AssessError
 from assess_core.ports.log import Feed
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Folded, Tally
-from assess_core.wiring import open_checks, open_hot, open_log
+from assess_core.wiring import open_checks, open_files, open_hot, open_log
 from stream.flow import build_flow
 from stream.pace import Pace
 from stream.runs import Run, ending_on_signals
 from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
 from stream.steps import DecodedBatch
+from stream.terminal import emit_json, notify, progress
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @click.group()
@@ -30,53 +31,60 @@ def commands(ctx: click.Context) -> None:
     ctx.obj = Settings.from_env(os.environ)
 
 
+def facts_options(command: _Command) -> _Command:
+    """The options of `assess ingest` about facts; its help explains them."""
+    command = click.option("--check-question-count", is_flag=True)(command)
+    return click.option("--facts", type=click.Path(path_type=Path))(command)
+
+
 @commands.command()
-@ingest_options
+@click.option("--json", "as_json", is_flag=True)
+@facts_options
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.pass_obj
 def ingest(
     settings: Settings, paths: Sequence[str], facts: Path | None, check_question_count: bool, as_json: bool
 ) -> None:
-    """Fold files, folders or standard input from their start; what `assess ingest` becomes."""
+    """Fold files, folders or standard input from their start. `assess ingest` runs this."""
     run, tally = Run(), Tally()
     checks = open_checks(settings, facts, check_question_count, notify)
-    files = find(paths, notify)
+    files = open_files(paths, notify)
     hot, _ = open_hot(settings)
-    with progress("bytes", sum(file.size for file in files) or None) as advance, ending_on_signals(run):
+    with progress("bytes", files.size or None) as advance, ending_on_signals(run):
 
         def count(batch: DecodedBatch, folded: Folded) -> None:
             tally.add(folded)
-            advance(batch.taken.batch.size)
+            advance(batch.batch.size)
 
         try:
-            run.run(build_flow(FilesSource(files, run, notify), FoldSink(Target(hot, checks), run, count)))
+            run.run(build_flow(FilesSource(files, run), FoldSink(Target(hot, checks), run, count)))
         except AssessError:
             notify(f"until then {tally}")
             raise
     if run.ending:
-        notify(f"interrupted; until then {tally}; ingest again: what is stored is only repeated")
+        notify(f"interrupted; until then {tally}; run it again: events that are stored are only repeated")
         sys.exit(1)
     if as_json:
         emit_json(tally.counts())
     else:
         notify(str(tally))
     if tally.failed:
-        notify("`assess failed list` shows why events failed; `assess failed replay` takes them again")
+        notify("`assess failed list` shows why events failed; `assess failed replay` tries them again")
 
 
 @commands.command()
 @facts_options
 @click.pass_obj
 def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
-    """Follow the log, `ASSESS_LOG`, until SIGINT or SIGTERM; what `assess up` runs."""
+    """Follow the log, `ASSESS_LOG`, until SIGINT or SIGTERM. `assess up` runs this."""
     run, feeds = Run(), list[Feed]()
     checks = open_checks(settings, facts, check_question_count, notify)
     with ending_on_signals(run):
-        hot, positions = run.patiently(lambda: open_hot(settings), notify)
+        hot, positions = run.call_until_available(lambda: open_hot(settings), notify)
         log = open_log(settings, positions)
 
         def follow(worker: int, workers: int) -> Feed:
-            feeds.append(run.patiently(lambda: log.feed(notify, worker, workers), notify))
+            feeds.append(run.call_until_available(lambda: log.feed(notify, worker, workers), notify))
             return feeds[-1]
 
         try:
@@ -89,11 +97,11 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
 
 
 def _silent(text: str) -> None:
-    """For when nobody looks."""
+    """Without a terminal there is no report of the pace."""
 
 
 def main() -> None:
-    """Run a command; an error of ours is a sentence on standard error and its exit code."""
+    """Run a command. An `AssessError` prints a sentence on standard error and sets the exit code."""
     try:
         commands()
     except AssessError as error:

@@ -5,14 +5,14 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from stream.steps import DecodedBatch, Taken, decode_batch
+from stream.steps import DecodedBatch, Delivery, decode_batch
 
 
-def build_flow(source: Source[Taken], sink: Sink[DecodedBatch]) -> Dataflow:
+def build_flow(source: Source[Delivery], sink: Sink[DecodedBatch]) -> Dataflow:
     """Batches of records in; attempts, scores and failed events into the store, positions committed after them.
 
-    One item is one batch, and no keyed operator stands in between: it would send records to other workers, and
-    positions would run ahead of writes.
+    One item is one batch. There is no keyed operator in between, because it would send records to other workers, and
+    positions would be committed before their records are stored.
     """
     flow = Dataflow("assess")
     batches = op.input("log", flow, source)

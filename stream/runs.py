@@ -1,4 +1,4 @@
-"""A run of the flow in this process: how it begins, and the ways in which it ends."""
+"""A run of the flow in this process: how it starts, and how it ends."""
 
 import signal
 import time
@@ -12,8 +12,9 @@ from bytewax.run import cli_main
 
 from assess_core.errors import AssessError, StoreUnavailable
 from assess_core.ports.log import Notify
+from assess_core.retrying import retrying
 
-_FIRST_WAIT: Final = 0.5  # seconds; doubled up to the longest
+_FIRST_WAIT: Final = 0.5  # seconds
 _LONGEST_WAIT: Final = 30.0
 
 _Result = TypeVar("_Result")
@@ -22,10 +23,10 @@ _run: Callable[[Dataflow], None] = cli_main
 
 
 class Run:
-    """Ends when the log ends, when it is asked to, or at the first error of ours; source and sink share it.
+    """Ends at the end of the log, on request, or at the first `AssessError`; source and sink share it.
 
-    An exception that leaves a source or a sink makes Bytewax's engine panic, with its own stack trace on standard
-    error. So errors of ours end the flow in order instead, and are raised when it has ended.
+    An exception that leaves a source or a sink makes Bytewax panic and print its own stack trace. So an `AssessError`
+    ends the flow in order and is raised after that.
     """
 
     def __init__(self) -> None:
@@ -34,16 +35,16 @@ class Run:
 
     @property
     def ending(self) -> bool:
-        """Whether the source is to give nothing more."""
+        """Whether the source must give nothing more."""
         return self._ending
 
     @property
     def failed(self) -> bool:
-        """Whether the sink is to fold nothing more: positions must not run over a batch that was not folded."""
+        """Whether the sink must fold nothing more: no position may be committed after a batch that was not folded."""
         return self._error is not None
 
     def end(self) -> None:
-        """Finish the batch at hand, commit it, and end."""
+        """Finish and commit the current batch, then end."""
         self._ending = True
 
     def fail(self, error: AssessError) -> None:
@@ -51,30 +52,37 @@ class Run:
         self._error = self._error or error
         self._ending = True
 
-    def patiently(
+    def call_until_available(
         self, call: Callable[[], _Result], notify: Notify, meanwhile: Callable[[], None] = lambda: None
     ) -> _Result:
-        """Call until the store answers, waiting longer each time. Raises `StoreUnavailable` only when told to end.
+        """Call until the store answers. Raises `StoreUnavailable` only if the run is told to end while it waits.
 
-        `meanwhile` is called about ten times a second as long as it waits.
+        `meanwhile` is called about ten times a second during a wait.
         """
-        wait = _FIRST_WAIT
-        while True:
-            try:
-                return call()
-            except StoreUnavailable as error:
-                notify(f"{error}; trying again in {wait:g} s")
-                self._sleep(wait, meanwhile)
-                if self._ending:
-                    raise
-                wait = min(wait * 2, _LONGEST_WAIT)
+        errors: list[BaseException] = []
 
-    def _sleep(self, seconds: float, meanwhile: Callable[[], None]) -> None:
-        # no threading.Event: a signal handler that sets one while this thread is about to wait for it blocks forever
-        until = time.monotonic() + seconds
-        while not self._ending and time.monotonic() < until:
-            meanwhile()
-            time.sleep(0.1)
+        def tell(error: BaseException, seconds: float) -> None:
+            errors[:] = [error]
+            notify(f"{error}; trying again in {seconds:.1f} s")
+
+        def wait(seconds: float) -> None:
+            # not a threading.Event: a signal handler that sets one while this thread begins to wait blocks forever
+            until = time.monotonic() + seconds
+            while not self._ending and time.monotonic() < until:
+                meanwhile()
+                time.sleep(0.1)
+            if self._ending:
+                raise errors[0]
+
+        policy = retrying(
+            lambda error: isinstance(error, StoreUnavailable),
+            deadline_seconds=None,
+            first_wait=_FIRST_WAIT,
+            longest_wait=_LONGEST_WAIT,
+            notify=tell,
+            sleep=wait,
+        )
+        return policy(call)
 
     def run(self, flow: Dataflow) -> None:
         """Run a flow to its end, in this thread. Raises the `AssessError` that ended it."""
@@ -85,7 +93,7 @@ class Run:
 
 @contextmanager
 def ending_on_signals(run: Run) -> Iterator[None]:
-    """SIGINT and SIGTERM end the run in order; the same signal again ends the process at once, which loses nothing."""
+    """SIGINT and SIGTERM end the run in order. The same signal again kills the process at once, and nothing is lost."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Where batches go: folded into the hot store as a whole, and only then their positions."""
+"""Where batches go: into the hot store as a whole, and only then their positions are committed."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -21,27 +21,27 @@ class Target(NamedTuple):
     hot: HotStore
     checks: Checks
     waiting: Notify | None = None
-    """Hears that a store is away and is waited for; None: that ends the run."""
+    """Told that a store is away, which is then waited for; None: a store that is away ends the run."""
 
     def fold(self, batch: DecodedBatch, run: Run) -> Folded:
-        """Have the batch in the store, then its positions. Raises `AssessError`."""
-        taken, feed = batch.taken.batch, batch.taken.feed
+        """Write the batch into the store, then commit its positions. Raises `AssessError`."""
+        feed = batch.feed
         meanwhile = _nothing if feed is None else feed.heartbeat
-        folded = self._patiently(lambda: fold(batch.events, self.hot, self.checks), run, meanwhile)
+        folded = self._call(lambda: fold(batch.events, self.hot, self.checks), run, meanwhile)
         if feed is not None:
-            self._patiently(lambda: feed.done(taken, folded.rejected), run, meanwhile)
+            self._call(lambda: feed.done(batch.batch, folded.rejected), run, meanwhile)
         return folded
 
-    def _patiently(self, call: Callable[[], _Result], run: Run, meanwhile: Callable[[], None]) -> _Result:
-        return call() if self.waiting is None else run.patiently(call, self.waiting, meanwhile)
+    def _call(self, call: Callable[[], _Result], run: Run, meanwhile: Callable[[], None]) -> _Result:
+        return call() if self.waiting is None else run.call_until_available(call, self.waiting, meanwhile)
 
 
 def _nothing() -> None:
-    """What is to be done for no feed."""
+    """The heartbeat of files, which have no group to stay in."""
 
 
 class FoldSink(DynamicSink[DecodedBatch]):
-    """Folds each batch and says what became of it; at the first error of ours the run ends."""
+    """Folds each batch and calls `done` with the result; the first `AssessError` ends the run."""
 
     def __init__(self, target: Target, run: Run, done: Callable[[DecodedBatch, Folded], None]) -> None:
         self._target, self._run, self._done = target, run, done
@@ -57,7 +57,7 @@ class _Fold(StatelessSinkPartition[DecodedBatch]):
     def write_batch(self, items: list[DecodedBatch]) -> None:
         for batch in items:
             if self._run.failed:
-                return  # positions must not run over a batch that was not folded
+                return  # no position may be committed after a batch that was not folded
             try:
                 folded = self._target.fold(batch, self._run)
             except AssessError as error:

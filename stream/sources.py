@@ -1,42 +1,41 @@
-"""Where batches come from: files from their start, or a folder that is followed."""
+"""Where batches come from: files, read from their start, or the log, which is followed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 
-from assess_core.adapters.files.log_files import LogFile, read_files
 from assess_core.errors import AssessError
-from assess_core.ports.log import Feed, LogBatch, Notify
+from assess_core.ports.log import EventFiles, Feed, LogBatch
 from stream.runs import Run
-from stream.steps import Taken
+from stream.steps import Delivery
 
 POLL: Final = timedelta(seconds=0.25)  # from look to look, at a log that waits by itself at once; 1,000 files take 8 ms
 
 
-class FilesSource(DynamicSource[Taken]):
+class FilesSource(DynamicSource[Delivery]):
     """The events of some files, each file read by one of the workers; ends after them."""
 
-    def __init__(self, files: Sequence[LogFile], run: Run, notify: Notify) -> None:
-        self._files, self._run, self._say = files, run, notify
+    def __init__(self, files: EventFiles, run: Run) -> None:
+        self._files, self._run = files, run
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Taken]:
-        return _Files(read_files(self._files[worker_index::worker_count], self._say), self._run)
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Delivery]:
+        return _Files(self._files.batches(worker_index, worker_count), self._run)
 
 
-class _Files(StatelessSourcePartition[Taken]):
+class _Files(StatelessSourcePartition[Delivery]):
     def __init__(self, batches: Iterator[LogBatch], run: Run) -> None:
         self._batches, self._run = batches, run
 
-    def next_batch(self) -> list[Taken]:
+    def next_batch(self) -> list[Delivery]:
         batch = _next(self._batches, self._run)
         if batch is None:
             raise StopIteration
-        return [Taken(batch)]
+        return [Delivery(batch)]
 
 
-class TailSource(DynamicSource[Taken]):
+class TailSource(DynamicSource[Delivery]):
     """What is in the log and what comes into it, until the run is to end.
 
     `follow(worker, workers)` opens a feed; it is called in the run, so that what it raises ends that in order.
@@ -45,18 +44,18 @@ class TailSource(DynamicSource[Taken]):
     def __init__(self, follow: Callable[[int, int], Feed], run: Run) -> None:
         self._follow, self._run = follow, run
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Taken]:
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> StatelessSourcePartition[Delivery]:
         return _Tail(lambda: self._follow(worker_index, worker_count), self._run)
 
 
-class _Tail(StatelessSourcePartition[Taken]):
+class _Tail(StatelessSourcePartition[Delivery]):
     def __init__(self, follow: Callable[[], Feed], run: Run) -> None:
         self._follow, self._run = follow, run
         self._feed: Feed | None = None
         self._batches: Iterator[LogBatch] | None = None
         self._looked = datetime.now(UTC)
 
-    def next_batch(self) -> list[Taken]:
+    def next_batch(self) -> list[Delivery]:
         if self._batches is None:
             self._looked = datetime.now(UTC)
             self._batches = self._look()
@@ -66,7 +65,7 @@ class _Tail(StatelessSourcePartition[Taken]):
         if batch is None:
             self._batches = None
             return []
-        return [Taken(batch, self._feed)]
+        return [Delivery(batch, self._feed)]
 
     def next_awake(self) -> datetime | None:
         return self._looked + POLL if self._batches is None else None

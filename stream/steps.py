@@ -6,20 +6,21 @@ from assess_core.domain.events import Decoded, decode
 from assess_core.ports.log import Feed, LogBatch
 
 
-class Taken(NamedTuple):
-    """A batch, and the feed that gave it and hears when it is done; None: the log is read from its start each time."""
+class Delivery(NamedTuple):
+    """A batch, and the feed that gave it and is told when it is done; None: files that are read from their start."""
 
     batch: LogBatch
     feed: Feed | None = None
 
 
 class DecodedBatch(NamedTuple):
-    """A batch of the log, its records read."""
+    """A batch whose records are decoded."""
 
     events: list[Decoded]
-    taken: Taken
+    batch: LogBatch
+    feed: Feed | None = None
 
 
-def decode_batch(taken: Taken) -> DecodedBatch:
-    """Read every record; what cannot be understood is a failed event, never an exception."""
-    return DecodedBatch([decode(record) for record in taken.batch.records], taken)
+def decode_batch(delivery: Delivery) -> DecodedBatch:
+    """Decode every record; one that cannot be understood is a failed event, never an exception."""
+    return DecodedBatch([decode(record) for record in delivery.batch.records], *delivery)

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from assess_core.adapters.duckdb.ledger import open_ledger
-from assess_core.adapters.files.log_files import find, read_files
+from assess_core.adapters.files.log_files import find
+from assess_core.adapters.files.log_lines import read_files
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import decode

@@ -20,11 +20,13 @@ from assess_core import errors
 from assess_core.adapters.sqlite.schema import DEFAULT_SHARDS
 from assess_core.domain.reasons import Reason
 from assess_core.ports.facts import NoFacts
+from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import tables
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.folding import Checks, fold
+from assess_core.wiring import open_output
 from tests.cli.test_together import within
 from tests.factories import decoded
 
@@ -97,7 +99,10 @@ def test_every_table_has_its_line_with_its_columns(name: tables.Name) -> None:
 
 def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Path) -> None:
     fold([decoded()], stores.hot, Checks(NoFacts()))
-    files = {report: Path(write_exhaust(stores, "b1", report, output=tmp_path / report).path) for report in Report}
+    files = {
+        report: Path(write_exhaust(stores, "b1", report, output=open_output(str(tmp_path / report), None)).path)
+        for report in Report
+    }
     header = {report: file.read_text(encoding="utf-8").partition("\n")[0].split(",") for report, file in files.items()}
     pairs = [row for row in rows(FORMATS) if len(row) == 4 and row[0] != "column" and "---" not in row[0]]
     assert header[Report.RESPONSE] == [row[0] for row in pairs] + [row[2] for row in pairs]

@@ -1,4 +1,4 @@
-"""The hot store as plain dictionaries: the specification of the port, and the test double."""
+"""The hot store as plain dictionaries: the reference for other adapters, and a test double."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _BATCH_ROWS = 1000
 
 
 class MemoryHot:
-    """`on_write` is called before each single write of a row or a cell: a test may raise there, or let others run."""
+    """`on_write` is called before each write of a row or a cell; a test may raise in it or run another writer."""
 
     def __init__(self, shards: int = 4, on_write: Callable[[], None] = lambda: None) -> None:
         self.shards = shards

@@ -145,7 +145,7 @@ def decode(record: Record) -> Decoded:
     try:
         if len(record.raw) > MAX_EVENT_BYTES:
             raise BadEvent(
-                Reason.TOO_LARGE, f"the event has {len(record.raw):,} bytes; at most {MAX_EVENT_BYTES:,} are taken"
+                Reason.TOO_LARGE, f"the event has more than {MAX_EVENT_BYTES:,} bytes, the most that is accepted"
             )
         if is_too_deep(record.raw):
             raise BadEvent(Reason.BAD_SHAPE, "the event is nested too deeply")

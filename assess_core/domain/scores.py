@@ -1,7 +1,7 @@
-"""Scores of a learner: pure functions of the set of versions that the summary's map names.
+"""Scores of a learner: pure functions of the set of versions in the maps of the learner's summaries.
 
-The map (`attempts` of `assessment_aggregator_v2`) is the only input. What is derived here never depends on a receipt,
-on the order of arrival, or on whether the attempt rows are still in the hot store.
+The map (`attempts` of `assessment_aggregator_v2`) is the only input. Scores never depend on a receipt, on the order of
+arrival, or on whether the attempt rows are still in the hot store.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from assess_core.domain.slices import ArchiveSlice
 
 
 class SummaryKey(NamedTuple):
-    """Whose scores at what: the primary key of `assessment_aggregator_v2`."""
+    """A learner at an assessment: the primary key of `assessment_aggregator_v2`."""
 
     user_id: str
     assessment_id: str
@@ -27,7 +27,7 @@ class SummaryKey(NamedTuple):
 
 
 class ActivityKey(NamedTuple):
-    """A learner in a batch of a course: the primary key of `user_activity_agg`, less what is constant in it."""
+    """A learner in a batch of a course: the primary key of `user_activity_agg` without its constant part."""
 
     user_id: str
     course_id: str
@@ -43,7 +43,7 @@ class ActivityKey(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One entry of a summary's map: a version that was accepted, and where its row was put."""
+    """One entry of a summary's map: an accepted version and the place of its row."""
 
     key: SummaryKey
     attempt_id: str
@@ -81,7 +81,7 @@ class Summary(msgspec.Struct, frozen=True):
     updated_on: int
     """`assessmentTs` of the newest version (epoch ms), never a receipt."""
     versions: int
-    """From how many versions it was computed: a view from fewer never replaces one from more."""
+    """The number of versions it was computed from. A view from fewer never replaces one from more."""
 
 
 class Activity(msgspec.Struct, frozen=True):
@@ -90,9 +90,9 @@ class Activity(msgspec.Struct, frozen=True):
     key: ActivityKey
     aggregates: dict[str, float]
     agg_details: list[str]
-    """An attempt each, as JSON text, ordered by content, then attempt id."""
+    """One JSON text per attempt, ordered by content, then attempt id."""
     agg_last_updated: dict[str, int]
-    """Per key of `aggregates`, `assessmentTs` of the content's newest version (epoch ms)."""
+    """For each key of `aggregates`: `assessmentTs` of the content's newest version (epoch ms)."""
     versions: int
 
 
@@ -114,8 +114,9 @@ def _course_order(entry: Entry) -> tuple[str, str, str, str]:
 def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
     """Best, last, lowest and average score.
 
-    `attempts`: the newest version of each attempt of this key, by attempt id (at least one); `versions`: how many
-    versions the key has in all. Best is the highest score, on a tie the smallest attempt id; last the highest version.
+    `attempts`: the newest version of each attempt of this key, ordered by attempt id, at least one. `versions`: the
+    number of all versions of the key. Best is the highest score, on a tie the smallest attempt id. Last is the highest
+    version.
     """
     best = min(attempts, key=_best_first)
     last = max(attempts, key=attrgetter("version"))
@@ -135,7 +136,7 @@ def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
 
 def _mean(scores: list[float]) -> float:
     mean = total(scores) / len(scores)
-    # scores are finite, their sum need not be: two scores of 1e308 have a mean
+    # each score is finite, but the sum may not be: two scores of 1e308 still have a mean
     return mean if isfinite(mean) else total(score / len(scores) for score in scores)
 
 
@@ -144,14 +145,14 @@ def _best_first(attempt: Entry) -> tuple[float, str]:
 
 
 class Derived(NamedTuple):
-    """All that is derived for one learner."""
+    """Everything that is derived for one learner."""
 
     summaries: dict[SummaryKey, Summary]
     activities: dict[ActivityKey, Activity]
 
 
 def derive(entries: Iterable[Entry]) -> Derived:
-    """What `assessment_aggregator_v2` and `user_activity_agg` must say of one learner, from the learner's whole map."""
+    """The rows of `assessment_aggregator_v2` and `user_activity_agg` for one learner, from all entries of the maps."""
     entries = list(entries)
     versions: dict[SummaryKey, int] = {}
     for entry in entries:
@@ -205,7 +206,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _detail(attempt: Entry) -> str:
-    """Sunbird's text for an attempt, its time as `MMM dd, yyyy, h:mm:ss a` in UTC (no locale of this machine)."""
+    """Sunbird's text for an attempt. Its time is `MMM dd, yyyy, h:mm:ss a` in UTC, whatever the locale."""
     day, rest = divmod(attempt.version.last_attempted_on, DAY)
     minutes, seconds = divmod(rest // 1000, 60)
     hours, minutes = divmod(minutes, 60)
@@ -214,7 +215,7 @@ def _detail(attempt: Entry) -> str:
     return _encode(detail).decode()
 
 
-@cache  # at most 36,525 days from 2000 to 2100; with strftime, details took half of all that folding computes
+@cache  # at most 36,525 days from 2000 to 2100; strftime took half of the time that folding computes
 def _date(day: int) -> str:
     at = moment(day * DAY)
     return f"{_MONTHS[at.month - 1]} {at.day:02d}, {at.year:04d}"

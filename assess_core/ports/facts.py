@@ -1,4 +1,4 @@
-"""What the core asks about courses, assessments and batches."""
+"""Facts about courses, assessments and batches, as the core asks for them."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -11,7 +11,7 @@ ONGOING: Final = 1
 
 
 class BatchState(Enum):
-    """What is known of a batch of a course."""
+    """The known state of a batch of a course."""
 
     ONGOING = "on-going"
     NOT_ONGOING = "not on-going"
@@ -19,27 +19,27 @@ class BatchState(Enum):
 
 
 class Facts(Protocol):
-    """A port: the stream asks of courses and assessments, for a version that is new; the write API asks of batches."""
+    """The stream asks about courses and assessments for each new version; the write API asks about batches."""
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
-        """The assessments and contents of a course; None when the course is not known."""
+        """The assessments and contents of a course; None if the course is unknown."""
         ...
 
     def question_count(self, assessment_id: str) -> int | None:
-        """How many questions the assessment has; None when that is not known."""
+        """The number of questions of an assessment; None if it is unknown."""
         ...
 
     def batch(self, course_id: str, batch_id: str) -> BatchState | None:
-        """Whether the batch is on-going; None when nothing is known of any batch. Raises `StoreUnavailable`."""
+        """The state of a batch; None if this source knows nothing about batches. Raises `StoreUnavailable`."""
         ...
 
     def examine(self) -> Iterator[Finding]:
-        """What there is, for `assess doctor`; may read all of it. Raises `StoreUnavailable`."""
+        """The state of the source, for `assess doctor`. May read all of it. Raises `StoreUnavailable`."""
         ...
 
 
 class NoFacts:
-    """Nothing is known: every course, assessment and batch is accepted."""
+    """Knows nothing, so every course, assessment and batch is accepted."""
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
         return None
@@ -51,7 +51,7 @@ class NoFacts:
         return None
 
     def examine(self) -> Iterator[Finding]:
-        yield Finding(Level.OK, "facts", "ASSESS_FACTS names none: every course, assessment and batch is accepted")
+        yield Finding(Level.OK, "facts", "ASSESS_FACTS is not set: every course, assessment and batch is accepted")
 
 
 def batches_finding(known: int, ongoing: int, action: str) -> Finding:

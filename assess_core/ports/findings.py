@@ -1,11 +1,11 @@
-"""What a store says of itself when somebody asks how it is: `assess doctor` prints it."""
+"""Findings about the state of a store or a source; `assess doctor` prints them."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Level(StrEnum):
-    """Whether a finding needs anybody."""
+    """Whether a finding needs action."""
 
     OK = "ok"
     WARN = "warn"
@@ -13,10 +13,10 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     what: str
     message: str
     action: str | None = None
-    """What to type or change; None where nothing is to be done."""
+    """What to type or change; None if nothing needs to be done."""

@@ -1,6 +1,6 @@
-"""What the core asks of the hot store: no transaction over several rows, bounded reads.
+"""The hot store as the core needs it: bounded reads, and no transactions over several rows.
 
-A method raises `StoreUnavailable` when the store does not answer or has no room; empty means empty.
+A method raises `StoreUnavailable` when the store does not answer or is full. It never returns an empty result instead.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,68 +20,68 @@ class Learner(NamedTuple):
     """A learner's partition of `assessment_aggregator_v2`."""
 
     entries: list[Entry]
-    """The maps of all its rows."""
+    """All entries of its maps."""
     summaries: dict[SummaryKey, Summary]
-    """The derived columns as they are stored, for Sunbird's readers; a crash may leave them behind the maps."""
+    """The derived columns as stored, for Sunbird's readers. After a crash they may be older than the maps."""
 
 
 class HotStore(Protocol):
-    """Where attempts land first: Cassandra, or a SQLite file. Every write may be repeated without harm."""
+    """Where attempts arrive: Cassandra or a SQLite file. Every write may be repeated without harm."""
 
     @property
     def shards(self) -> int:
-        """In how many parts a slice is stored; fixed when the store is made."""
+        """The number of parts in which a slice is stored; fixed when the store is made."""
         ...
 
-    # --- what the stream folds, in the order in which it must write ---
+    # --- folding; the stream must write in this order ---
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
-        """The whole partitions of these learners; one that has none is left out."""
+        """The whole partitions of these learners, without those that have none."""
         ...
 
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
-        """The stored rows of `user_activity_agg`; what is not there is left out."""
+        """The stored rows of `user_activity_agg`, without those that do not exist."""
         ...
 
     def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
-        """Say that these slices hold rows; before their first row is written."""
+        """Register slices. Call this before writing their first row."""
         ...
 
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
-        """Write versions, each in the slice of its receipt; of two receipts in one slice the earlier stays.
+        """Write versions, each into the slice of its receipt. If a slice gets two receipts, the earlier one wins.
 
-        Returns, by content hash, those that the store can never take, and what it said of each.
+        Returns the versions that the store will never accept: content hash and the error of the store.
         """
         ...
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
-        """Write map entries, each by its own cell; of two receipts of one version the earlier stays."""
+        """Write map entries, each into its own cell. If a version has two receipts, the earlier one wins."""
         ...
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:
-        """Write derived columns; a view from fewer versions never replaces one from more."""
+        """Write derived columns. A view computed from fewer versions never replaces one from more."""
         ...
 
     def put_activities(self, activities: Sequence[Activity]) -> None:
-        """Write rows of `user_activity_agg`; a view from fewer versions never replaces one from more."""
+        """Write rows of `user_activity_agg`. A view computed from fewer versions never replaces one from more."""
         ...
 
     # --- failed events ---
 
     def add_failed(self, events: Sequence[FailedEvent]) -> None:
-        """Set events aside; one that is there already, mended or not, stays as it is."""
+        """Store failed events. An event that is stored already, resolved or not, stays as it is."""
         ...
 
     def failed(self) -> Iterator[FailedEvent]:
-        """The failed events that are not mended, by topic, partition and offset."""
+        """The unresolved failed events, ordered by topic, partition and offset."""
         ...
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
-        """The keys of failed events between two offsets (inclusive) that are not mended."""
+        """The keys of unresolved failed events between two offsets (inclusive)."""
         ...
 
     def resolve(self, keys: Collection[FailedKey]) -> None:
-        """Mark failed events as stored after all."""
+        """Mark failed events as resolved: a replay stored them."""
         ...
 
     # --- archive, reports, reads ---
@@ -114,52 +114,52 @@ class HotStore(Protocol):
         ...
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
-        """How many rows each of the slices holds now."""
+        """The number of rows that each slice holds now."""
         ...
 
     def examine(self) -> Iterator[Finding]:
-        """How the store is, as it says itself. May read all of it: for `doctor`."""
+        """The state of the store, for `assess doctor`. May read all of it."""
         ...
 
     def scan(self, slice_: ArchiveSlice) -> "list[Iterator[pa.RecordBatch]]":
-        """The rows of a slice, shard by shard: of each, ordered by learner, in batches of bounded size.
+        """The rows of a slice: one iterator per shard, ordered by learner, in batches of bounded size.
 
-        Shape: `stores.rows.HOT_SCHEMA` (`question` is JSON text). They are read from now on: what was acknowledged
-        before is there, unless it was deleted since.
+        Shape: `arrow.rows.HOT_SCHEMA` (`question` is JSON text). Every row that was acknowledged before this call is
+        included, unless it is deleted while the slice is read.
         """
         ...
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
-        """The rows with these keys and versions in these slices, whatever their receipt; missing ones are left out."""
+        """The rows with these keys, versions and slices, whatever their receipt, without those that do not exist."""
         ...
 
     def delete(self, rows: Sequence[RowKey]) -> int:
-        """Delete exactly these copies (key, version and receipt); returns how many were there."""
+        """Delete exactly these copies (key, version and receipt); returns how many existed."""
         ...
 
     def all_learners(self) -> Iterator[tuple[str, Learner]]:
-        """Every learner's partition, by learner id: for `table` and audits, never while a client waits."""
+        """Every learner's partition, ordered by learner id. For `table` and audits, never while a client waits."""
         ...
 
     def all_activities(self) -> Iterator[Activity]:
-        """Every row of `user_activity_agg`, by key: for `table` and audits."""
+        """Every row of `user_activity_agg`, ordered by key. For `table` and audits."""
         ...
 
 
 class Schema(Protocol):
-    """The tables of a hot store, before anybody opens it. Methods raise `BadSettings` and `StoreUnavailable`."""
+    """The tables of a hot store. Methods raise `BadSettings` and `StoreUnavailable`."""
 
     def show(self) -> str:
-        """The statements that make them."""
+        """The statements that create the tables."""
         ...
 
     def apply(self, replication: str | None, shards: int | None) -> str:
-        """Make what is missing; returns what there is now. May be repeated, and run by several at once.
+        """Create what is missing; returns a sentence about what exists now. May be repeated and run concurrently.
 
-        Raises `NotOurTable` where a table of another shape is in the way; then nothing was changed.
+        Raises `NotOurTable` if an existing table has another shape; nothing was changed then.
         """
         ...
 
     def check(self) -> Iterator[str]:
-        """What differs from what the store needs, a sentence each; nothing when all is right."""
+        """The differences from what the store needs, one sentence each."""
         ...

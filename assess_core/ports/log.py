@@ -1,7 +1,7 @@
 """What the core asks of a log of events: a folder of files, or a Kafka topic."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from assess_core.domain.events import FailedEvent, Record
 from assess_core.domain.slices import Unread
@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
+BATCH_RECORDS: Final = 1000  # a batch is one set of writes: 1,000 take some 60 ms, 10,000 are no faster
+BATCH_BYTES: Final = 16 * 1024 * 1024  # with one more record this bounds what is in memory
+
 Notify = Callable[[str], None]
-"""Tells a person what goes on."""
+"""Progress messages for the terminal."""
 
 
 class Position(NamedTuple):
@@ -20,6 +23,8 @@ class Position(NamedTuple):
 
     line: int
     byte: int
+    proof: bytes = b""
+    """A digest that only the same file gives; empty: not known, so the file is read from its start."""
 
 
 class Positions(Protocol):
@@ -80,7 +85,7 @@ class Message(NamedTuple):
 class Intake(Protocol):
     """Where events enter the log."""
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         """Done when the log has all of them for good; raises `Overloaded` at once when too much is waiting.
 
         The future raises `StoreUnavailable` when they are not known to be in the log (some may be).
@@ -110,11 +115,31 @@ class Retained(NamedTuple):
     """One is read after the other. Raises `BadLog`, `StoreUnavailable`."""
 
 
+class EventFiles(Protocol):
+    """Files of events that a person named, read from their start."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes they have; 0 if that is not known, as for standard input."""
+        ...
+
+    def batches(self, worker: int = 0, workers: int = 1) -> Iterator[LogBatch]:
+        """The events of a worker's share of the files. An unfinished last line counts as a line.
+
+        Raises `BadLog` naming the file that cannot be read, after everything before it was given.
+        """
+        ...
+
+
 class Log(Protocol):
     """Where events are until they are folded: a folder of files, or a Kafka topic."""
 
     def unread(self) -> Unread | None:
         """What nobody folded yet; None when that is nothing. Raises `BadLog`, `StoreUnavailable`."""
+        ...
+
+    def ignored(self) -> str | None:
+        """What lies in the log and is never read, as a sentence; None if there is nothing. Raises `BadLog`."""
         ...
 
     def feed(self, notify: Notify, worker: int = 0, workers: int = 1) -> Feed:

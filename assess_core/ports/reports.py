@@ -1,12 +1,52 @@
 """What reports, pages and answers are read from, and where report files are written to."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import msgspec
+
+from assess_core.domain.attempts import AttemptKey, AttemptVersion
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
+
+
+class Report(StrEnum):
+    """What a report has a row for: an answer, or an attempt."""
+
+    RESPONSE = "response"
+    SCORE = "score"
+
+
+class Format(StrEnum):
+    """What a report file is."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+class BatchNumbers(msgspec.Struct):
+    """A batch in numbers. A sum of scores may be beyond floating point; `sum_of_parts` is the mean, summed in parts."""
+
+    attempts: int
+    learners: int
+    assessments: int
+    sum_of_scores: float | None
+    sum_of_parts: float | None
+    versions: int
+    first_received: int | None
+    last_received: int | None
+
+
+class WeekNumbers(msgspec.Struct):
+    """An ISO week in numbers: attempts whose newest version was received in it, and versions received first in it."""
+
+    year: int
+    week: int
+    attempts: int
+    versions: int
 
 
 class Received(NamedTuple):
@@ -17,14 +57,22 @@ class Received(NamedTuple):
     week: IsoWeek
 
 
+class WeeklyActivity(NamedTuple):
+    """What a batch did in a week."""
+
+    slice: ArchiveSlice
+    attempts: int
+    """Attempts of which a version was first received in the week."""
+    learners: int
+    mean_score: float
+    """Mean of `total_score` over those attempts, each by its newest version within the week."""
+
+
 class Union(Protocol):
     """Hot store ∪ lake, held still: what a report, a page or an answer is read from.
 
-    The hot store was read first and to its end, then the lake was pinned (design section 3, rule 4). SQL sees the views
-
-        copies    every row of both tiers: the columns of `stores.rows.LAKE_SCHEMA`, and `tier` ('hot' or 'lake')
-        versions  one row per distinct version, of its copies the one with the earliest receipt
-        newest    the newest version of each attempt key, and `versions`, how many distinct versions the attempt has
+    The hot store was read first and completely, then the lake was pinned (rule 4). If a file of the lake cannot be
+    read, methods raise `ReportFailed` and name it.
     """
 
     @property
@@ -32,20 +80,65 @@ class Union(Protocol):
         """The Delta version that was pinned; -1 where there was no table."""
         ...
 
-    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, object]]:
-        """The rows of a query, fetched in batches."""
+    def is_empty(self) -> bool:
+        """Whether neither tier has a row of what was asked for."""
         ...
 
-    def received(self, weeks: Collection[IsoWeek]) -> "Iterator[Received]":
+    def count_attempts(self, course_id: str | None) -> int:
+        """The number of attempts, of one course if it is named."""
+        ...
+
+    def write_report(
+        self, report: Report, format: Format, target: Path, course_id: str | None, spreadsheet: bool
+    ) -> int:
+        """Write a report to a file; returns the number of rows. `spreadsheet`: see `usecases.exhaust.write_exhaust`."""
+        ...
+
+    def batch_numbers(self) -> BatchNumbers:
+        """The numbers of all attempts."""
+        ...
+
+    def week_numbers(self) -> list[WeekNumbers]:
+        """The numbers of each ISO week, in order."""
+        ...
+
+    def versions_of(self, user_id: str, hashes: Collection[bytes]) -> list[AttemptVersion]:
+        """The copies of a learner's versions with these content hashes."""
+        ...
+
+    def attempts(
+        self, *, after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
+    ) -> list[AttemptVersion]:
+        """The newest versions of the first `limit` attempts above `after`, in the order of their keys."""
+        ...
+
+    def all_attempts(self) -> Iterator[AttemptVersion]:
+        """The newest version of each attempt, by batch, learner, course, assessment and attempt id."""
+        ...
+
+    def copies(self, tier: str) -> Iterator[AttemptVersion]:
+        """Every copy in a tier (`hot` or `lake`), in the same order, then by version and receipt."""
+        ...
+
+    def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
         """The versions of these weeks, ordered by learner; each with the week of its earliest copy here."""
         ...
 
-    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> "list[WeeklyActivity]":
+    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
         """The activity of these weeks, by week, then batch, without the versions of these content hashes."""
         ...
 
-    def copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object] | None = None) -> int:
-        """Write a query's rows to a file by `COPY ... (options)`; returns how many."""
+
+class ReportOutput(Protocol):
+    """The place of one report that a person named."""
+
+    @property
+    def path(self) -> str:
+        """What a person calls it."""
+        ...
+
+    def write(self) -> AbstractContextManager[Path]:
+        """A local temporary file; at the end of the block its bytes are in their place. Raises as `Exhausts`."""
         ...
 
 
@@ -76,17 +169,6 @@ class Exhausts(Protocol):
     def examine(self) -> Iterator[Finding]:
         """How the place is: for `doctor`."""
         ...
-
-
-class WeeklyActivity(NamedTuple):
-    """What a batch did in a week."""
-
-    slice: ArchiveSlice
-    attempts: int
-    """Attempts of which a version was first received in the week."""
-    learners: int
-    mean_score: float
-    """Mean of `total_score` over those attempts, each by its newest version within the week."""
 
 
 class WeeklyTable(Protocol):

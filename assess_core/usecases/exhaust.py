@@ -10,30 +10,14 @@ text. Rows are in the order of learner, course, question set, attempt and questi
 import hashlib
 import time
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from assess_core.adapters.files.atomic_write import atomic_write
 from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import Union
+from assess_core.ports.reports import Format, Report, ReportOutput, Union
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
-
-
-class Report(StrEnum):
-    """What a report has a row for: an answer, or an attempt."""
-
-    RESPONSE = "response"
-    SCORE = "score"
-
-
-class Format(StrEnum):
-    """What a report file is."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 class Exhaust(NamedTuple):
@@ -49,46 +33,6 @@ class Exhaust(NamedTuple):
     """The Delta version of `attempts` that it was read from; -1 where there is no table."""
 
 
-# The peer's 18 columns in its declared order. The names of course, batch and question set are unknown here: empty.
-# Duration is rounded half away from zero, as Spark does; `+ 0.0` makes -0.0 a plain zero.
-_RESPONSE: Final = """
-SELECT
-    course_id AS "Collection Id",
-    NULL::VARCHAR AS "Collection Name",
-    'BatchId_' || batch_id AS "Batch Id",
-    NULL::VARCHAR AS "Batch Name",
-    user_id AS "User UUID",
-    content_id AS "QuestionSet Id",
-    NULL::VARCHAR AS "QuestionSet Title",
-    attempt_id AS "Attempt Id",
-    attempted_on AS "Attempted On",
-    answer.id AS "Question Id",
-    answer.type AS "Question Type",
-    answer.title AS "Question Title",
-    answer.description AS "Question Description",
-    round(answer.duration) + 0.0 AS "Question Duration",
-    answer.score AS "Question Score",
-    answer.max_score AS "Question Max Score",
-    to_json(answer.params)::VARCHAR AS "Question Options",
-    to_json(answer.resvalues)::VARCHAR AS "Question Response"
-FROM (
-    SELECT *, {last_attempted_on} AS attempted_on,
-        unnest(CASE WHEN has_answers THEN question ELSE [NULL] END) AS answer
-    FROM newest WHERE {of_course}
-)
-ORDER BY user_id, course_id, content_id, attempt_id, answer.id
-"""
-
-_SCORE: Final = """
-SELECT
-    batch_id, course_id, user_id, content_id, attempt_id, grand_total, total_score, total_max_score,
-    {last_attempted_on} AS last_attempted_on, {updated_on} AS updated_on, len(question) AS answers, versions
-FROM newest WHERE {of_course}
-ORDER BY user_id, course_id, content_id, attempt_id
-"""
-
-_SQL: Final = {Report.RESPONSE: _RESPONSE, Report.SCORE: _SCORE}
-_OPTIONS: Final = {Format.CSV: "FORMAT csv, HEADER", Format.PARQUET: "FORMAT parquet, COMPRESSION zstd"}
 _NAME_BYTES: Final = 255  # what file systems take
 
 
@@ -98,10 +42,14 @@ def write_exhaust(
     report: Report,
     format: Format = Format.CSV,
     course_id: str | None = None,
-    output: Path | None = None,
+    output: ReportOutput | None = None,
+    *,
+    spreadsheet: bool = False,
     look: Callable[[Path], None] | None = None,
 ) -> Exhaust:
     """Write a batch's report, or that of one of its courses, to `output` or to its place among the exhausts.
+
+    `spreadsheet`: a CSV that a spreadsheet program opens without damage (docs/formats.md).
 
     The file appears whole or not at all; `look` is called with a local copy of it just before it appears. A batch that
     has no attempts gives a header alone. Raises `UnknownBatch`, `ReportFailed`, `StoreUnavailable`.
@@ -112,15 +60,15 @@ def write_exhaust(
             raise UnknownBatch(f"no store knows {id_!r}, which is not UTF-8; `assess slices` lists what is known")
     name = f"{report}-exhaust/{file_name(batch_id, course_id, format)}"
     with stores.union(batch_id=batch_id) as union:
-        attempts = _attempts(union, course_id)
+        attempts = union.count_attempts(course_id)
         if not attempts and not _is_known(stores, union, batch_id):
             raise UnknownBatch(f"no store knows batch {batch_id!r}; `assess slices` lists those that are known")
-        with atomic_write(output) if output else stores.exhausts.atomic_write(name) as temporary:
-            rows = union.copy(_sql(report, format, course_id), temporary, _OPTIONS[format], _parameters(course_id))
+        with output.write() if output else stores.exhausts.atomic_write(name) as temporary:
+            rows = union.write_report(report, format, temporary, course_id, spreadsheet)
             size = temporary.stat().st_size
             if look is not None:
                 look(temporary)
-    path = str(output) if output else stores.exhausts.path(name)
+    path = output.path if output else stores.exhausts.path(name)
     return Exhaust(path, rows, attempts, size, time.perf_counter() - started, union.lake_version)
 
 
@@ -152,33 +100,5 @@ def _encoded(id_: str) -> str:
     return "%2E" + text[1:] if text.startswith(".") else text
 
 
-def _attempts(union: Union, course_id: str | None) -> int:
-    sql = f"SELECT count(*) AS attempts FROM newest WHERE {_of_course(course_id)}"
-    (row,) = union.rows(sql, _parameters(course_id))
-    return cast(int, row["attempts"])
-
-
 def _is_known(stores: Stores, union: Union, batch_id: str) -> bool:
-    return any(slice_.batch_id == batch_id for slice_ in known(stores)) or any(
-        union.rows("SELECT 1 AS known FROM copies LIMIT 1")
-    )
-
-
-def _sql(report: Report, format: Format, course_id: str | None) -> str:
-    """Moments as text for CSV; version time 1970-01-01 stands for "no clock" and is shown as empty."""
-    shown = {column: f"nullif({column}, to_timestamp(0))" for column in ("last_attempted_on", "updated_on")}
-    if format is Format.CSV:
-        shown = {column: _text(moment) for column, moment in shown.items()}
-    return _SQL[report].format(of_course=_of_course(course_id), **shown)
-
-
-def _text(moment: str) -> str:
-    return f"strftime(make_timestamp(epoch_us({moment})), '%Y-%m-%dT%H:%M:%S.%gZ')"
-
-
-def _of_course(course_id: str | None) -> str:
-    return "true" if course_id is None else "course_id = $course_id"
-
-
-def _parameters(course_id: str | None) -> dict[str, object]:
-    return {} if course_id is None else {"course_id": course_id}
+    return bool(known(stores, batch_id)) or not union.is_empty()

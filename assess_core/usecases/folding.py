@@ -1,8 +1,8 @@
 """Use case: fold a batch of decoded events into the hot store.
 
-Order of writes: slices, rows, map entries, then what is derived, then failed events. Whatever a map names exists; a
-crash between any two writes is mended when the log repeats the batch, and no reader can see it as wrong.
-A row that the store can never take makes its event a failed one.
+Order of writes: slices, rows, map entries, derived columns, failed events. So every map entry has its row. After a
+crash between two writes the log repeats the batch, which completes it. Until then no reader sees anything wrong. If the
+store will never accept a row, its event becomes a failed event.
 """
 
 from array import array
@@ -27,24 +27,24 @@ from assess_core.ports.hot_store import HotStore, Learner
 
 
 class Checks(NamedTuple):
-    """What is asked of an event beyond its own text."""
+    """Checks of an event against facts."""
 
     facts: Facts
     question_count: bool = False
-    """Whether more distinct questions than the assessment has make an event fail."""
+    """Whether an event fails if it has more distinct questions than the assessment."""
 
 
 class Folded(NamedTuple):
-    """What became of a batch: every record is counted once, in one of the first four."""
+    """The result of a batch: each record is counted once, in one of the first four fields."""
 
     stored: int
     repeated: int
     recomputed: int
     rejected: list[FailedEvent]
     counting: list[int]
-    """The stored versions that are the newest of their attempt now (8 bytes of their hash each)."""
+    """The stored versions that are now the newest of their attempt (8 bytes of each hash)."""
     displaced: set[int]
-    """The versions that were the newest before, and are not now."""
+    """The versions that were the newest of their attempt before, and no longer are."""
 
     @property
     def failed(self) -> int:
@@ -52,11 +52,11 @@ class Folded(NamedTuple):
 
 
 class Tally:
-    """What became of a run: events = stored + repeated + recomputed + failed; some of the stored are superseded."""
+    """The result of a run: events = stored + repeated + recomputed + failed. Some stored versions are superseded."""
 
     def __init__(self) -> None:
         self.stored = self.repeated = self.recomputed = self.failed = 0
-        # 8 bytes a stored version: 0.3 % of the 2-3 kB that an event has
+        # 8 bytes per stored version: 0.3 % of an event's 2-3 kB
         self._counting = array("Q")
         self._displaced: set[int] = set()
 
@@ -98,9 +98,9 @@ class Tally:
 
 
 def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
-    """Fold a batch as a whole: a read of the learners it touches, a set of writes, a read again for what is derived.
+    """Fold a batch as a whole: read its learners, write, then read them again to derive their scores.
 
-    Raises `StoreUnavailable`; then nothing is known of the batch, and folding it again is right.
+    Raises `StoreUnavailable`. The batch may then be partly written; fold it again.
     """
     decoded = list(batch)
     users = {_user_id(event) for event in decoded if not isinstance(event, FailedEvent)}
@@ -110,7 +110,7 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
         hot.add_slices({row.slice for row in plan.rows})
         plan = _without(plan, hot.add_rows(plan.rows))
         hot.add_entries([Entry.of(row) for row in plan.rows])
-    # a learner of repeats alone was read after those were written: what a replay reads, it reads once
+    # learners with only repeated events were not changed, so their first read is still current
     after = before | hot.learners({row.key.user_id for row in plan.rows}) if plan.rows else before
     _write_derived(hot, after, {Entry.of(row).key for row in plan.rows if row.version.content_hash in plan.new})
     if plan.failed:
@@ -122,7 +122,7 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
 
 class _Plan(NamedTuple):
     rows: list[AttemptVersion]
-    """What is to be written: new versions, and known ones with an earlier receipt."""
+    """The rows to write: new versions, and known ones with an earlier receipt."""
     new: set[bytes]
     accepted: list[Accepted | Recompute]
     failed: list[FailedEvent]
@@ -135,7 +135,7 @@ def _user_id(event: Accepted | Recompute) -> str:
 
 
 def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Checks) -> _Plan:
-    """Which rows to write, from the batch and what the maps name; a content hash covers the key, so it is a version."""
+    """Decide which rows to write, from the batch and the maps. A content hash covers the key, so it names a version."""
     receipts = {
         entry.version.content_hash: entry.received_at for learner in before.values() for entry in learner.entries
     }
@@ -165,7 +165,7 @@ def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Chec
 
 
 def _without(plan: _Plan, refused: Mapping[bytes, str]) -> _Plan:
-    """The plan less the rows that the store can never take: events of a version that no map names yet have failed."""
+    """The plan without rows that the store refused. Their events fail, unless a map already names the version."""
     if not refused:
         return plan
     unstored = plan.new & refused.keys()
@@ -181,7 +181,7 @@ def _without(plan: _Plan, refused: Mapping[bytes, str]) -> _Plan:
         new=plan.new - unstored,
         accepted=accepted,
         failed=[*plan.failed, *rejected],
-        repeated=plan.repeated - (len(rejected) - len(unstored)),  # of the events of a version the first was new
+        repeated=plan.repeated - (len(rejected) - len(unstored)),  # the first event of each version was new
     )
 
 
@@ -200,9 +200,9 @@ def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
 
 
 def _write_derived(hot: HotStore, learners: dict[str, Learner], grown: set[SummaryKey]) -> None:
-    """Write what is derived where it differs from what is stored: for repeats too, so that a replay mends a crash.
+    """Write derived columns that differ from the stored ones, for repeats too, so that a replay repairs a crash.
 
-    `grown`: the maps that got a version, so what was derived from them before differs at least in how many there are.
+    `grown`: the maps that got a version. What was derived from them before has fewer versions, so it always differs.
     """
     summaries: list[Summary] = []
     expected: dict[ActivityKey, Activity] = {}
@@ -220,7 +220,7 @@ def _write_derived(hot: HotStore, learners: dict[str, Learner], grown: set[Summa
 
 
 def _resolve(hot: HotStore, accepted: Iterable[Record]) -> None:
-    """Mark what was set aside once and is stored now."""
+    """Mark failed events as resolved if their record is stored now."""
     partitions: dict[tuple[str, int], dict[int, bytes]] = {}
     for record in accepted:
         partitions.setdefault((record.topic, record.partition), {})[record.offset] = record.raw
@@ -232,7 +232,7 @@ def _resolve(hot: HotStore, accepted: Iterable[Record]) -> None:
 
 
 def _superseding(new: set[bytes], before: dict[str, Learner], after: dict[str, Learner]) -> tuple[list[int], set[int]]:
-    """Of the stored versions those that count now, and those that counted before and do not now."""
+    """The new versions that count now, and the versions that counted before and no longer do."""
     if not new:
         return [], set()
     counted = {_hash(entry) for learner in before.values() for entry in newest_versions(learner.entries)}

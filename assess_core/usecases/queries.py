@@ -6,80 +6,18 @@ answer is the same before, during and after archive and clear. What cannot be re
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import isfinite
-from typing import Final
 
 import msgspec
 
-from assess_core.domain.attempts import Answer, AttemptKey
+from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
 from assess_core.domain.scores import Entry, derive, newest_versions
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
+from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.paging import FIRST, check_first, read_cursor
 from assess_core.usecases.views import Attempt, Overview, Page, Score, Scores, WeekCounts
-
-_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
-_ROW: Final = f"""
-SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, content_hash, total_score, total_max_score,
-       grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
-"""
-# scores are added in the order of the keys: a sum of floats depends on the order, and this answer must not
-_OVERVIEW: Final = f"""
-SELECT attempts, learners, assessments, sum_of_scores, sum_of_parts, versions, first_received, last_received
-FROM (SELECT count(*) AS attempts, count(DISTINCT user_id) AS learners, count(DISTINCT content_id) AS assessments,
-             sum(total_score ORDER BY {_KEY}) AS sum_of_scores,
-             sum(total_score / of ORDER BY {_KEY}) AS sum_of_parts
-      FROM newest, (SELECT count(*) AS of FROM newest)),
-     (SELECT count(*) AS versions, epoch_ms(min(updated_on)) AS first_received,
-             epoch_ms(max(updated_on)) AS last_received FROM versions)
-"""
-_WEEKS: Final = """
-SELECT year, week, sum(attempts)::BIGINT AS attempts, sum(versions)::BIGINT AS versions
-FROM (SELECT year, week, count(*) AS attempts, 0 AS versions FROM newest GROUP BY year, week
-      UNION ALL SELECT year, week, 0, count(*) FROM versions GROUP BY year, week)
-GROUP BY year, week ORDER BY year, week
-"""
-
-
-class _Row(msgspec.Struct):
-    """A row of `_ROW`; a row of the hot store read by its key has the same parts."""
-
-    user_id: str
-    course_id: str
-    batch_id: str
-    content_id: str
-    attempt_id: str
-    last_attempted_on: int
-    content_hash: bytes
-    total_score: float
-    total_max_score: float
-    grand_total: str
-    question: str
-    received_at: int
-
-
-class _Numbers(msgspec.Struct):
-    """The row of `_OVERVIEW`."""
-
-    attempts: int
-    learners: int
-    assessments: int
-    sum_of_scores: float | None
-    sum_of_parts: float | None
-    versions: int
-    first_received: int | None
-    last_received: int | None
-
-
-class _Week(msgspec.Struct):
-    """A row of `_WEEKS`."""
-
-    year: int
-    week: int
-    attempts: int
-    versions: int
-
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
 
@@ -131,15 +69,14 @@ class Queries:
         if user_id:
             return self._page_of_learner(self._entries(user_id, course_id, batch_id, assessment_id), first, last)
         if batch_id:
-            return self._page_of_batch(batch_id, {"course_id": course_id, "content_id": assessment_id}, first, last)
+            return self._page_of_batch(batch_id, course_id, assessment_id, first, last)
         raise BadRequest("attempts of whom? name a userId, a batchId or both")
 
     def batch(self, batch_id: str) -> Overview:
         """A batch in numbers. Raises `UnknownBatch`."""
         batch_id = _required("batchId", batch_id)
         with self._stores.union(batch_id=batch_id) as union:
-            [numbers] = [msgspec.convert(row, _Numbers) for row in union.rows(_OVERVIEW)]
-            weeks = [msgspec.convert(row, _Week) for row in union.rows(_WEEKS)]
+            numbers, weeks = union.batch_numbers(), union.week_numbers()
         if not numbers.versions:
             self._require_known(batch_id)
         return Overview(
@@ -189,59 +126,40 @@ class Queries:
         keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))
         after = [entry for key, entry in keyed if last is None or key > last]
         page = after[:first]
-        rows = self._rows(page)
+        versions = self._versions(page)
         # the map's receipt is the earliest one, whichever copy was read
-        attempts = (_attempt(rows[entry.version.content_hash], entry.received_at) for entry in page)
+        attempts = (_attempt(versions[entry.version.content_hash], entry.received_at) for entry in page)
         return Page(tuple(attempts), has_next=len(after) > first, has_previous=len(after) < len(keyed))
 
-    def _rows(self, entries: Sequence[Entry]) -> dict[bytes, _Row]:
-        """The rows that a learner's entries point to, by content hash: first from the hot store, then from the lake."""
-        found = self._stores.hot.get([entry.row_key for entry in entries])
-        rows = {
-            row.version.content_hash: _Row(
-                *row.key,
-                row.version.last_attempted_on,
-                row.version.content_hash,
-                row.total_score,
-                row.total_max_score,
-                row.grand_total,
-                row.question,
-                row.received_at,
-            )
-            for row in found
-        }
+    def _versions(self, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
+        """The versions that a learner's entries name, by content hash: first from the hot store, then from the lake."""
+        found = {row.version.content_hash: row for row in self._stores.hot.get([entry.row_key for entry in entries])}
         absent: dict[str, list[Entry]] = {}
         for entry in entries:
-            if entry.version.content_hash not in rows:
+            if entry.version.content_hash not in found:
                 absent.setdefault(entry.key.batch_id, []).append(entry)
         for batch_id, missing in absent.items():
-            rows |= self._archived_rows(batch_id, missing)
+            found |= self._archived_versions(batch_id, missing)
         for entry in entries:
-            if entry.version.content_hash not in rows:
+            if entry.version.content_hash not in found:
                 raise VersionMissing(
                     f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
                     "nor in the lake; restore the lake's files, or the hot store, from a backup"
                 )
-        return rows
+        return found
 
-    def _archived_rows(self, batch_id: str, entries: Sequence[Entry]) -> dict[bytes, _Row]:
-        sql = f"{_ROW} FROM copies WHERE user_id = $user_id AND list_contains($hashes, content_hash)"
+    def _archived_versions(self, batch_id: str, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
         hashes = [entry.version.content_hash for entry in entries]
         weeks = {entry.row_key.slice.week for entry in entries}
         with self._stores.union(batch_id=batch_id, weeks=weeks) as union:
-            found = union.rows(sql, {"user_id": entries[0].key.user_id, "hashes": hashes})
-            return {row.content_hash: row for row in (msgspec.convert(one, _Row) for one in found)}
+            found = union.versions_of(entries[0].key.user_id, hashes)
+        return {version.version.content_hash: version for version in found}
 
-    def _page_of_batch(self, batch_id: str, where: dict[str, str | None], first: int, last: AttemptKey | None) -> Page:
-        parameters: dict[str, object] = {name: value for name, value in where.items() if value is not None}
-        conditions = [f"{name} = ${name}" for name in parameters]
-        if last is not None:
-            conditions.append(f"({_KEY}) > ({', '.join(f'$last_{name}' for name in last._fields)})")
-            parameters |= {f"last_{name}": value for name, value in last._asdict().items()}
-        clause = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"{_ROW} FROM newest {clause} ORDER BY {_KEY} LIMIT {first + 1}"
+    def _page_of_batch(
+        self, batch_id: str, course_id: str | None, content_id: str | None, first: int, last: AttemptKey | None
+    ) -> Page:
         with self._stores.union(batch_id=batch_id) as union:
-            rows = [msgspec.convert(row, _Row) for row in union.rows(sql, parameters)]
+            rows = union.attempts(after=last, limit=first + 1, course_id=course_id, content_id=content_id)
         if not rows:
             self._require_known(batch_id)
         attempts = tuple(_attempt(row, row.received_at) for row in rows[:first])
@@ -249,19 +167,19 @@ class Queries:
 
     def _require_known(self, batch_id: str) -> None:
         """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
-        if not any(slice_.batch_id == batch_id for slice_ in archiving.known(self._stores)):
+        if not archiving.known(self._stores, batch_id):
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists what there is")
 
 
-def _attempt(row: _Row, received_at: int) -> Attempt:
+def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
     return Attempt(
-        key=AttemptKey(row.user_id, row.course_id, row.batch_id, row.content_id, row.attempt_id),
-        last_attempted_on=row.last_attempted_on,
-        total_score=row.total_score,
-        total_max_score=row.total_max_score,
-        grand_total=row.grand_total,
+        key=version.key,
+        last_attempted_on=version.version.last_attempted_on,
+        total_score=version.total_score,
+        total_max_score=version.total_max_score,
+        grand_total=version.grand_total,
         updated_on=received_at,
-        answers=_answers(row.question),
+        answers=_answers(version.question),
     )
 
 
@@ -284,7 +202,7 @@ def _text(name: str, value: str) -> str:
     return value
 
 
-def _mean(numbers: _Numbers) -> float | None:
+def _mean(numbers: BatchNumbers) -> float | None:
     """The mean of the scores; where their sum is beyond floating point, the sum of their parts."""
     if numbers.sum_of_scores is None or isfinite(numbers.sum_of_scores):
         return None if numbers.sum_of_scores is None else numbers.sum_of_scores / numbers.attempts

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from assess_core.domain.attempts import Answer
+from assess_core.domain.attempts import Answer, AttemptVersion
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.moments import iso, iso_or_empty
 from assess_core.domain.scores import Activity, Entry, Summary, SummaryKey
@@ -38,7 +38,6 @@ class Tier(StrEnum):
     ALL = "all"
 
 
-_KEY: Final = "batch_id, user_id, course_id, content_id, attempt_id"
 _ATTEMPTS: Final = (
     *("batch_id", "year", "week", "user_id", "course_id", "content_id", "attempt_id"),
     *("last_attempted_on", "content_hash", "total_score", "total_max_score", "grand_total"),
@@ -68,15 +67,6 @@ COLUMNS: Final = {
 }
 """The columns of each table, in their order."""
 
-_SELECT: Final = """
-SELECT batch_id, year, week, user_id, course_id, content_id, attempt_id,
-       epoch_ms(last_attempted_on) AS last_attempted_on, lower(hex(content_hash)) AS content_hash,
-       total_score, total_max_score, grand_total, epoch_ms(updated_on) AS updated_on, text_of(question) AS question
-"""
-_COUNTING: Final = f"{_SELECT} FROM newest ORDER BY {_KEY}"
-_COPIES: Final = (
-    f"{_SELECT} FROM copies WHERE tier = $tier ORDER BY {_KEY}, last_attempted_on, content_hash, updated_on"
-)
 
 _answers = msgspec.json.Decoder(list[Answer]).decode
 
@@ -122,41 +112,34 @@ def slice_row(view: "SliceView") -> Row:
     }
 
 
-class _Stored(msgspec.Struct):
-    """A row of `_SELECT`."""
-
-    batch_id: str
-    year: int
-    week: int
-    user_id: str
-    course_id: str
-    content_id: str
-    attempt_id: str
-    last_attempted_on: int
-    content_hash: str
-    total_score: float
-    total_max_score: float
-    grand_total: str
-    updated_on: int
-    question: str
-
-
 def _attempt_rows(stores: Stores, batch_id: str | None, tier: Tier) -> Iterator[Row]:
-    sql, parameters = (_COUNTING, {}) if tier is Tier.ALL else (_COPIES, {"tier": str(tier)})
     with stores.union(batch_id=batch_id) as union:
-        for found in union.rows(sql, parameters):
-            row = msgspec.convert(found, _Stored)
-            received = iso(row.updated_on)
-            yield {
-                **msgspec.structs.asdict(row),
-                "last_attempted_on": iso_or_empty(row.last_attempted_on),
-                "created_on": received,
-                "updated_on": received,
-                "question": [
-                    {**msgspec.structs.asdict(answer), "assess_ts": _time(answer.assess_ts)}
-                    for answer in _answers(row.question)
-                ],
-            }
+        for version in union.all_attempts() if tier is Tier.ALL else union.copies(tier.value):
+            yield _attempt_row(version)
+
+
+def _attempt_row(version: AttemptVersion) -> Row:
+    received, (year, week) = iso(version.received_at), version.slice.week
+    return {
+        "batch_id": version.key.batch_id,
+        "year": year,
+        "week": week,
+        "user_id": version.key.user_id,
+        "course_id": version.key.course_id,
+        "content_id": version.key.content_id,
+        "attempt_id": version.key.attempt_id,
+        "last_attempted_on": iso_or_empty(version.version.last_attempted_on),
+        "content_hash": version.version.content_hash.hex(),
+        "total_score": version.total_score,
+        "total_max_score": version.total_max_score,
+        "grand_total": version.grand_total,
+        "created_on": received,
+        "updated_on": received,
+        "question": [
+            {**msgspec.structs.asdict(answer), "assess_ts": _time(answer.assess_ts)}
+            for answer in _answers(version.question)
+        ],
+    }
 
 
 def _summary_rows(learner: Learner, batch_id: str | None) -> Iterator[Row]:

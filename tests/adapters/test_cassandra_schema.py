@@ -215,14 +215,14 @@ def test_a_slice_that_an_older_worker_writes_later_is_an_alarm_of_the_doctor_unt
 
 
 def test_a_later_version_may_add_a_column(older: Keyspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    later = {**tables.versions(), 99: "ALTER TABLE positions ADD IF NOT EXISTS proof blob;"}
+    later = {**tables.versions(), 99: "ALTER TABLE positions ADD IF NOT EXISTS later blob;"}
     monkeypatch.setattr(tables, "versions", lambda: later)
 
-    assert "there is no column proof in positions" in list(older.schema.check())
+    assert "there is no column later in positions" in list(older.schema.check())
     older.schema.apply(None, None)
 
     assert list(older.schema.check()) == []
-    older.cql("SELECT proof FROM {ks}.positions")
+    older.cql("SELECT later FROM {ks}.positions")
 
 
 def test_a_keyspace_of_a_later_version_is_left_as_it_is(new: Keyspace) -> None:
@@ -244,6 +244,7 @@ def test_what_is_shown_makes_the_keyspace_when_it_is_typed(new: Keyspace) -> Non
         if words and not words.startswith("USE "):
             for table in declared():
                 words = words.replace(f"EXISTS {table} (", f"EXISTS {{ks}}.{table} (")
+                words = words.replace(f"ALTER TABLE {table} ", f"ALTER TABLE {{ks}}.{table} ")
             new.cql(words.replace("INTO meta", "INTO {ks}.meta"))
 
     assert list(new.schema.check()) == []

@@ -64,7 +64,7 @@ def test_options_are_read(tmp_path: Path) -> None:
             for level in ("ONE", "LOCAL_ONE", "TWO", "THREE")
         ),
         ("cassandra://h1/k?tls=yes", "tls=yes is neither tls=true nor tls=false"),
-        ("cassandra://h1/k?ca=/dev/null", "'ca' has a meaning with tls=true only"),
+        ("cassandra://h1/k?ca=/dev/null", "'ca' only has a meaning with tls=true"),
         ("cassandra://h1/k?tls=true&ca=/nowhere.pem", "ca=/nowhere.pem is not a file"),
     ],
 )

@@ -1,6 +1,5 @@
 """Where reports are written: each id has a file of its own, which appears whole or not at all."""
 
-import os
 import random
 import resource
 from collections.abc import Iterator
@@ -12,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assess_core.adapters.memory import MemoryHot
-from assess_core.errors import AssessError, ReportFailed, StoreUnavailable
+from assess_core.errors import AssessError, StoreUnavailable
+from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
-from assess_core.usecases.exhaust import Format, Report, file_name, write_exhaust
+from assess_core.usecases.exhaust import file_name, write_exhaust
+from assess_core.wiring import open_output
 from tests.factories import version
 from tests.lakes import NASTY, keep, put, reports, stores_over
 
@@ -51,40 +52,6 @@ def test_a_batch_with_any_id_has_its_report_among_the_exhausts(batch_id: str, st
     assert list((reports(stores) / "score-exhaust").iterdir()) == [Path(written.path)]
 
 
-def test_a_report_goes_where_it_is_asked_to(stores: Stores, tmp_path: Path) -> None:
-    keep(stores.hot, [version()])
-    output = tmp_path / "new folder" / "it's *[a]? report.csv"
-
-    written = write_exhaust(stores, "b1", Report.SCORE, output=output)
-
-    assert (written.path, written.rows) == (str(output), 1)
-    assert output.stat().st_mode & 0o777 == 0o666 & ~_umask()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def test_a_report_cannot_take_the_place_of_a_folder(stores: Stores, tmp_path: Path) -> None:
-    keep(stores.hot, [version()])
-    (tmp_path / "folder").mkdir()
-
-    with pytest.raises(ReportFailed, match=r"folder: Is a directory; name a file"):
-        write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "folder")
-
-    assert list((tmp_path / "folder").iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made_is_named(stores: Stores, tmp_path: Path) -> None:
-    keep(stores.hot, [version()])
-    (tmp_path / "file").touch()
-
-    with pytest.raises(ReportFailed, match=r"file/report\.csv: (Not a directory|File exists); name a file"):
-        write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "file" / "report.csv")
-
-
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
     """As if the disk were full: no file of this process grows beyond."""
@@ -107,7 +74,7 @@ def test_a_full_disk_fails_the_report_and_leaves_the_former_one(
     output.write_text("the former report")
 
     with pytest.raises(StoreUnavailable, match="room"), files_of_at_most(40_000):
-        write_exhaust(stores, "b1", Report.RESPONSE, format_, output=output)
+        write_exhaust(stores, "b1", Report.RESPONSE, format_, output=open_output(str(output), None))
 
     assert output.read_text() == "the former report"
     assert list(output.parent.iterdir()) == [output]

@@ -101,7 +101,7 @@ def test_while_the_file_cannot_be_read_the_old_facts_count(path: Path) -> None:
     path.unlink()
     assert known.batch("c1", "b1") is BatchState.ONGOING
     assert len(said) == 2
-    assert all(one.endswith("until then the facts that it held before count") for one in said)
+    assert all(one.endswith("until then the previous facts are used") for one in said)
     path.write_text('{"batches": {}}')
     assert known.batch("c1", "b1") is BatchState.UNKNOWN
 

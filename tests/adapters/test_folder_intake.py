@@ -1,6 +1,8 @@
 """What only the folder's intake has: files of its own, a disk that fills up, processes that are killed."""
 
 import errno
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -8,13 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from assess_core.adapters.files import intake as folder_intake
 from assess_core.adapters.files.intake import FolderIntake
-from assess_core.adapters.files.log_files import Tail
+from assess_core.adapters.files.tail import Tail
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.log import Message
 from tests.api.writes import logged, receipts
@@ -49,15 +52,20 @@ def files(log: Path) -> list[str]:
 
 def test_the_folder_and_the_file_are_made_with_the_first_message(log: Path, intake: FolderIntake) -> None:
     assert not log.exists()
-    intake.take([message()]).result(PATIENCE)
+    intake.append([message()]).result(PATIENCE)
     assert files(log) == [f"api-{RECEIVED}-{os.getpid()}-0.jsonl"]
+
+
+def test_folder_and_file_are_for_their_owner_alone(log: Path, intake: FolderIntake) -> None:
+    intake.append([message()]).result(PATIENCE)
+    assert [path.stat().st_mode & 0o777 for path in (log, *log.iterdir())] == [0o700, 0o600]
 
 
 def test_two_intakes_write_files_of_their_own(log: Path, intake: FolderIntake) -> None:
     other = FolderIntake(log, lambda: RECEIVED)
     for n in range(3):
-        intake.take([message(f"a{n}")]).result(PATIENCE)
-        other.take([message(f"b{n}")]).result(PATIENCE)
+        intake.append([message(f"a{n}")]).result(PATIENCE)
+        other.append([message(f"b{n}")]).result(PATIENCE)
     other.close()
 
     assert len(files(log)) == 2
@@ -68,7 +76,7 @@ def test_a_clock_that_goes_back_moves_no_receipt_back(log: Path) -> None:
     clock = iter([RECEIVED + 5, RECEIVED, RECEIVED + 3, RECEIVED + 9, RECEIVED + 9])
     intake = FolderIntake(log, lambda: next(clock, RECEIVED))
     for n in range(4):
-        intake.take([message(str(n))]).result(PATIENCE)
+        intake.append([message(str(n))]).result(PATIENCE)
     intake.close()
 
     received = [at for at, _ in receipts(log)]
@@ -79,7 +87,7 @@ def test_a_clock_that_goes_back_moves_no_receipt_back(log: Path) -> None:
 def test_a_file_that_is_large_is_left_to_its_readers(log: Path) -> None:
     intake = FolderIntake(log, lambda: RECEIVED, rotate_at=200)
     for n in range(10):
-        intake.take([message(f"{n:050d}")]).result(PATIENCE)
+        intake.append([message(f"{n:050d}")]).result(PATIENCE)
     intake.close()
 
     assert len(files(log)) == 5
@@ -87,10 +95,10 @@ def test_a_file_that_is_large_is_left_to_its_readers(log: Path) -> None:
 
 
 def test_a_file_that_somebody_deleted_is_not_written_to_any_more(log: Path, intake: FolderIntake) -> None:
-    intake.take([message("before")]).result(PATIENCE)
+    intake.append([message("before")]).result(PATIENCE)
     for file in log.iterdir():
         file.unlink()
-    intake.take([message("after")]).result(PATIENCE)
+    intake.append([message("after")]).result(PATIENCE)
     assert logged(log) == values("after")
 
 
@@ -98,9 +106,9 @@ def test_a_folder_that_is_no_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file")
     intake = FolderIntake(tmp_path / "log", lambda: RECEIVED)
     with pytest.raises(StoreUnavailable, match=r"log' does not take lines \(.*\): free space"):
-        intake.take([message()]).result(PATIENCE)
+        intake.append([message()]).result(PATIENCE)
     (tmp_path / "log").unlink()
-    intake.take([message()]).result(PATIENCE)
+    intake.append([message()]).result(PATIENCE)
     intake.close()
     assert logged(tmp_path / "log") == values("x")
 
@@ -115,17 +123,76 @@ def test_many_that_wait_share_one_fsync(log: Path, intake: FolderIntake, monkeyp
         fdatasync(fd)
 
     monkeypatch.setattr(os, "fdatasync", slow)
-    taken = [intake.take([message("first")])]
+    taken = [intake.append([message("first")])]
     for _ in range(PATIENCE * 1000):
         if synced:
             break
         time.sleep(0.001)
-    taken += [intake.take([message(str(n))]) for n in range(100)]
+    taken += [intake.append([message(str(n))]) for n in range(100)]
     assert not any(one.done() for one in taken)  # not before the disk has it
     go_on.set()
     for one in taken:
         one.result(PATIENCE)
     assert len(synced) == 2
+
+
+def test_a_file_that_a_starting_process_looks_at_is_waited_for(
+    log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process locks each file of the folder for some ms, to cut off half lines."""
+    opened = os.open
+
+    def looked_at(path: Path, flags: int, mode: int = 0o777) -> int:
+        fd = opened(path, flags, mode)
+        if flags & os.O_EXCL:
+            other = opened(path, os.O_RDWR)
+            fcntl.flock(other, fcntl.LOCK_EX)
+            threading.Timer(0.2, os.close, [other]).start()
+        return fd
+
+    monkeypatch.setattr(os, "open", looked_at)
+    intake.append([message()]).result(PATIENCE)
+    assert logged(log) == values("x")
+
+
+def test_many_processes_that_start_at_once_all_write(log: Path) -> None:
+    def start(_number: int) -> None:
+        for _ in range(20):
+            intake = FolderIntake(log, lambda: RECEIVED)
+            intake.append([message()]).result(PATIENCE)
+            intake.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(start, range(8)))
+    assert len(logged(log)) == 160
+
+
+@pytest.mark.parametrize("error", [ValueError("embedded null byte"), MemoryError(), RuntimeError("no more threads")])
+def test_any_error_of_the_writer_reaches_its_callers_and_later_events_are_accepted(
+    log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    intake.append([message("0")]).result(PATIENCE)
+
+    def fail(_fd: int) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreUnavailable, match=f"failed \\({type(error).__name__}: .*; send them again"):
+            intake.append([message("1")]).result(PATIENCE)
+    intake.append([message("2")]).result(PATIENCE)
+    assert logged(log)[-1:] == values("2")
+
+
+def test_no_receipt_is_earlier_than_the_name_of_its_file(log: Path) -> None:
+    clock = iter(range(RECEIVED, RECEIVED + 1000, 7))
+    intake = FolderIntake(log, lambda: next(clock), rotate_at=1)
+    for n in range(5):
+        intake.append([message(str(n))]).result(PATIENCE)
+    intake.close()
+    for path in log.iterdir():
+        [receipt] = [json.loads(line)["receivedAt"] for line in path.read_bytes().splitlines()]
+        assert path.name.split("-")[1] == str(receipt)
 
 
 # --- a disk that fails ---
@@ -166,15 +233,15 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 def test_a_disk_that_is_full_leaves_whole_lines_and_takes_more_when_there_is_room(
     log: Path, intake: FolderIntake, disk: Disk, room: int
 ) -> None:
-    intake.take([message("0")]).result(PATIENCE)
+    intake.append([message("0")]).result(PATIENCE)
     size = (log / files(log)[0]).stat().st_size
     disk.room = room
     with pytest.raises(StoreUnavailable, match="No space left on device"):
-        intake.take([message("1"), message("2"), message("3")]).result(PATIENCE)
+        intake.append([message("1"), message("2"), message("3")]).result(PATIENCE)
     assert logged(log) == values(*map(str, range(1 + room // size)))  # each is whole: `logged` says so
 
     disk.room = None
-    intake.take([message("4")]).result(PATIENCE)
+    intake.append([message("4")]).result(PATIENCE)
     assert logged(log)[-1:] == values("4")
     assert len(files(log)) == 1
 
@@ -182,13 +249,13 @@ def test_a_disk_that_is_full_leaves_whole_lines_and_takes_more_when_there_is_roo
 def test_what_a_reader_has_seen_is_never_taken_back(log: Path, intake: FolderIntake, disk: Disk) -> None:
     """Else a position would stand in the middle of other lines, and what lies before it would be lost."""
     tail = Tail(log, {}, print)
-    intake.take([message("0")]).result(PATIENCE)
+    intake.append([message("0")]).result(PATIENCE)
     disk.room = 130  # two lines and a part of the third
     with pytest.raises(StoreUnavailable):
-        intake.take([message("1"), message("2"), message("3")]).result(PATIENCE)
+        intake.append([message("1"), message("2"), message("3")]).result(PATIENCE)
     seen = [record.raw for batch in tail.batches() for record in batch.records]
     disk.room = None
-    intake.take([message("longer than the others"), message("5")]).result(PATIENCE)
+    intake.append([message("longer than the others"), message("5")]).result(PATIENCE)
     seen += [record.raw for batch in tail.batches() for record in batch.records]
 
     assert len(seen) == len(set(seen)) == len(logged(log))
@@ -200,27 +267,27 @@ def test_half_a_line_that_cannot_be_cut_off_at_once_is_cut_off_later(
     def fail(_fd: int, _size: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    intake.take([message("0")]).result(PATIENCE)
+    intake.append([message("0")]).result(PATIENCE)
     with monkeypatch.context() as broken:
         broken.setattr(os, "ftruncate", fail)
         disk.room = 70
         with pytest.raises(StoreUnavailable, match="Input/output error"):
-            intake.take([message("1"), message("2")]).result(PATIENCE)
+            intake.append([message("1"), message("2")]).result(PATIENCE)
     (torn,) = log.iterdir()
     assert not torn.read_bytes().endswith(b"\n")
     disk.room = None
-    intake.take([message("3")]).result(PATIENCE)
+    intake.append([message("3")]).result(PATIENCE)
 
     assert logged(log) == values("0", "1", "3")
 
 
 def test_after_a_failed_fsync_another_file_is_begun(log: Path, intake: FolderIntake, disk: Disk) -> None:
-    intake.take([message("0")]).result(PATIENCE)
+    intake.append([message("0")]).result(PATIENCE)
     disk.sync = False
     with pytest.raises(StoreUnavailable, match="Input/output error"):
-        intake.take([message("1")]).result(PATIENCE)
+        intake.append([message("1")]).result(PATIENCE)
     disk.sync = True
-    intake.take([message("2")]).result(PATIENCE)
+    intake.append([message("2")]).result(PATIENCE)
 
     assert len(files(log)) == 2
     assert logged(log)[-1:] == values("2")
@@ -230,7 +297,7 @@ def test_a_disk_that_stays_full_leaves_no_litter(log: Path, intake: FolderIntake
     disk.room = 0
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
-            intake.take([message()]).result(PATIENCE)
+            intake.append([message()]).result(PATIENCE)
     assert len(files(log)) == 1
     intake.close()
     assert files(log) == []
@@ -245,7 +312,7 @@ from assess_core.ports.log import Message
 from assess_core.adapters.files.intake import FolderIntake
 intake = FolderIntake(Path(sys.argv[1]), lambda: time.time_ns() // 1_000_000)
 for n in range(100_000):
-    intake.take([Message("u", b'{"text":"%d"}' % n)]).result()
+    intake.append([Message("u", b'{"text":"%d"}' % n)]).result()
     print(n, flush=True)
 """
 
@@ -277,7 +344,7 @@ def test_half_a_line_of_a_process_that_was_killed_is_cut_off(log: Path, half: by
 
 
 def test_the_line_that_a_process_is_writing_is_not_cut_off(log: Path, intake: FolderIntake) -> None:
-    intake.take([message("0")]).result(PATIENCE)
+    intake.append([message("0")]).result(PATIENCE)
     (file,) = log.iterdir()
     with file.open("ab") as writing:
         writing.write(b'{"receivedAt": 1, "va')

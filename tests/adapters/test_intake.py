@@ -51,13 +51,13 @@ def messages(*texts: str, user: str = "u1") -> list[Message]:
 
 def test_what_is_acknowledged_is_in_the_log_unchanged_and_in_order(way: Way) -> None:
     sent = messages("a", "é\U0001f600", "\\n", *map(str, range(50)))
-    way.intake.take(sent).result(PATIENCE)
+    way.intake.append(sent).result(PATIENCE)
 
     assert [value for _, value in way.read()] == [message.value for message in sent]
 
 
 def test_each_call_is_acknowledged_for_itself(way: Way) -> None:
-    taken = [way.intake.take(messages(str(n))) for n in range(100)]
+    taken = [way.intake.append(messages(str(n))) for n in range(100)]
     for one in taken:
         one.result(PATIENCE)
     assert len(way.read()) == 100
@@ -65,30 +65,30 @@ def test_each_call_is_acknowledged_for_itself(way: Way) -> None:
 
 def test_a_learners_messages_keep_their_order(way: Way) -> None:
     for n in range(20):
-        way.intake.take(messages(str(n)))
-    way.intake.take(messages("last")).result(PATIENCE)
+        way.intake.append(messages(str(n)))
+    way.intake.append(messages("last")).result(PATIENCE)
     assert [json.loads(value)["text"] for _, value in way.read()] == [*map(str, range(20)), "last"]
 
 
 def test_what_was_taken_cannot_be_taken_back(way: Way) -> None:
     """Whoever waits no longer gives its future up; those who acknowledge must not break on it."""
-    taken = [way.intake.take(messages(str(n))) for n in range(20)]
+    taken = [way.intake.append(messages(str(n))) for n in range(20)]
     assert not any(one.cancel() for one in taken)
     for one in taken:
         one.result(PATIENCE)
-    way.intake.take(messages("after")).result(PATIENCE)
+    way.intake.append(messages("after")).result(PATIENCE)
     assert len(way.read()) == 21
 
 
 def test_nothing_is_acknowledged_at_once(way: Way) -> None:
-    way.intake.take([]).result(PATIENCE)
+    way.intake.append([]).result(PATIENCE)
     assert way.read() == []
 
 
 def test_receipts_are_of_now_and_do_not_go_back(way: Way) -> None:
     before = time.time_ns() // 1_000_000
     for n in range(10):
-        way.intake.take(messages(str(n))).result(PATIENCE)
+        way.intake.append(messages(str(n))).result(PATIENCE)
     received = [at for at, _ in way.read()]
     assert received == sorted(received)
     assert EARLIEST < before - 5_000 < received[0] <= received[-1] < before + 60_000
@@ -97,7 +97,7 @@ def test_receipts_are_of_now_and_do_not_go_back(way: Way) -> None:
 def test_several_threads_may_use_it(way: Way) -> None:
     def send(thread: int) -> None:
         for n in range(50):
-            way.intake.take(messages(f"{thread}-{n}", user=f"u{thread}")).result(PATIENCE)
+            way.intake.append(messages(f"{thread}-{n}", user=f"u{thread}")).result(PATIENCE)
 
     threads = [threading.Thread(target=send, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -113,21 +113,21 @@ def test_too_much_at_once_is_refused_and_what_was_taken_is_kept(way: Way) -> Non
 
     def flood() -> None:
         for _ in range(200):
-            taken.append(way.intake.take(large))  # noqa: PERF401 what came before the refusal counts
+            taken.append(way.intake.append(large))  # noqa: PERF401 what came before the refusal counts
 
     with pytest.raises(Overloaded, match="send them again in some seconds"):
         flood()
     for one in taken:
         one.result(PATIENCE)
     assert len(way.read()) >= len(taken) * len(large)
-    way.intake.take(messages("after")).result(PATIENCE)
+    way.intake.append(messages("after")).result(PATIENCE)
 
 
 def test_closing_waits_for_what_was_taken_and_takes_no_more(way: Way) -> None:
-    taken = [way.intake.take(messages(str(n))) for n in range(50)]
+    taken = [way.intake.append(messages(str(n))) for n in range(50)]
     way.intake.close()
 
     assert all(one.done() for one in taken)
     assert len(way.read()) == 50
     with pytest.raises(StoreUnavailable, match="is being closed"):
-        way.intake.take(messages("late"))
+        way.intake.append(messages("late"))

@@ -40,7 +40,7 @@ def test_records_are_keyed_by_learner_and_say_where_they_come_from(
 ) -> None:
     before = time.time_ns() // 1_000_000
     users = [f"u{n % 10}é" for n in range(40)]
-    intake.take([Message(user, b'{ "n": 1.0 }', "request-1") for user in users]).result(PATIENCE)
+    intake.append([Message(user, b'{ "n": 1.0 }', "request-1") for user in users]).result(PATIENCE)
 
     found = records(kafka_brokers, topic)
     assert sorted(record.key or b"" for record in found) == sorted(user.encode() for user in users)
@@ -57,7 +57,7 @@ def test_the_largest_body_is_taken_where_the_topic_takes_it(kafka_brokers: str) 
     topic = f"intake-{uuid4()}"
     create_topic(kafka_brokers, topic, max_message_bytes=str(2 * 1024 * 1024))
     intake = intake_of(kafka_brokers, topic)
-    intake.take([Message("u1", b"x" * 1024 * 1024)]).result(PATIENCE)
+    intake.append([Message("u1", b"x" * 1024 * 1024)]).result(PATIENCE)
     intake.close()
     assert [len(record.value) for record in records(kafka_brokers, topic)] == [1024 * 1024]
 
@@ -67,10 +67,10 @@ def test_what_the_topic_never_takes_is_the_clients_fault(kafka_brokers: str) -> 
     create_topic(kafka_brokers, topic, max_message_bytes="1000")
     intake = intake_of(kafka_brokers, topic)
     with pytest.raises(BadRequest, match="larger than the topic takes"):
-        intake.take([Message("u1", b"x" * 2000)]).result(PATIENCE)
+        intake.append([Message("u1", b"x" * 2000)]).result(PATIENCE)
     with pytest.raises(BadRequest, match="larger than the topic takes"):
-        intake.take([Message("u1", b"x" * 3 * 1024 * 1024)]).result(PATIENCE)
-    intake.take([Message("u1", b"small")]).result(PATIENCE)
+        intake.append([Message("u1", b"x" * 3 * 1024 * 1024)]).result(PATIENCE)
+    intake.append([Message("u1", b"small")]).result(PATIENCE)
     intake.close()
     assert [record.value for record in records(kafka_brokers, topic)] == [b"small"]
 
@@ -80,12 +80,12 @@ def test_a_topic_that_is_not_there_is_named_soon(kafka_brokers: str) -> None:
     intake = intake_of(kafka_brokers, topic)
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match="has no such topic"):
-        intake.take([Message("u1", b"{}")]).result(PATIENCE)
+        intake.append([Message("u1", b"{}")]).result(PATIENCE)
     assert time.monotonic() - started < 15
     create_topic(kafka_brokers, topic)
     for _ in range(10):
         try:
-            intake.take([Message("u1", b"{}")]).result(PATIENCE)
+            intake.append([Message("u1", b"{}")]).result(PATIENCE)
             break
         except StoreUnavailable:
             time.sleep(1)
@@ -103,7 +103,7 @@ def test_without_a_broker_it_is_unavailable_soon() -> None:
     intake = intake_of("127.0.0.1:1", "t")
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
-        intake.take([Message("u1", b"{}")]).result(PATIENCE)
+        intake.append([Message("u1", b"{}")]).result(PATIENCE)
     assert time.monotonic() - started < 15
     intake.close()
 
@@ -119,20 +119,20 @@ def test_a_broker_that_stops_answering_is_unavailable_soon_and_what_it_had_is_ke
     topic = f"intake-{uuid4()}"
     create_topic(brokers, topic)
     intake = intake_of(brokers, topic)
-    intake.take([Message("u1", b"before")]).result(PATIENCE)
+    intake.append([Message("u1", b"before")]).result(PATIENCE)
 
     own.pause("kafka")
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        intake.take([Message("u1", b"while")]).result(PATIENCE)
+        intake.append([Message("u1", b"while")]).result(PATIENCE)
     assert time.monotonic() - started < 15
     own.resume("kafka")
-    intake.take([Message("u1", b"after")]).result(PATIENCE)
+    intake.append([Message("u1", b"after")]).result(PATIENCE)
 
     # acks=all on one broker: what was acknowledged is with the kernel, and a killed broker finds it again
     own.kill("kafka")
     own.up()
     found = [record.value for record in records(brokers, topic)]
     assert [value for value in found if value != b"while"] == [b"before", b"after"]
-    intake.take([Message("u1", b"again")]).result(PATIENCE)
+    intake.append([Message("u1", b"again")]).result(PATIENCE)
     intake.close()

@@ -9,9 +9,8 @@ from uuid import uuid4
 import pytest
 
 from assess_core.adapters.files.log import FolderLog
-from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
 from assess_core.adapters.memory import MemoryHot
-from assess_core.ports.log import Feed, Log, LogBatch
+from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, Feed, Log, LogBatch
 
 PATIENCE = 30.0  # seconds; a group's first member waits one
 

@@ -1,57 +1,27 @@
 """What a log is: files, folders and standard input, read from the start."""
 
-import gzip
 import io
 import os
 import sys
 import tempfile
+import tracemalloc
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from assess_core.adapters.files.log_files import BATCH_RECORDS, find, read_files, unread
+from assess_core.adapters.files.log_files import ENDINGS, find
+from assess_core.adapters.files.log_lines import read_files
+from assess_core.adapters.files.unread import unread
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import FailedEvent, Record, RecordKind, decode
+from assess_core.domain.events import MAX_EVENT_BYTES, FailedEvent, Record, RecordKind, decode
 from assess_core.domain.reasons import Reason
 from assess_core.domain.slices import Unread
 from assess_core.errors import BadLog
-from assess_core.ports.log import LogBatch, Position
-
-
-def ignore(said: str) -> None:
-    """For tests that are not about what is said."""
-
-
-def batches(*paths: Path | str) -> list[LogBatch]:
-    return list(read_files(find(map(str, paths), ignore), ignore))
-
-
-def records(*paths: Path | str) -> list[Record]:
-    return [record for batch in batches(*paths) for record in batch.records]
-
-
-def line(path: str, number: int, raw: bytes) -> Record:
-    return Record(path, 0, number, raw, kind=RecordKind.LINE)
-
-
-def raws(*paths: Path | str) -> list[bytes]:
-    return [record.raw for record in records(*paths)]
-
-
-def heard(*paths: Path | str) -> list[str]:
-    """What is said while these paths are read."""
-    said: list[str] = []
-    list(read_files(find(map(str, paths), said.append), said.append))
-    return said
-
-
-def put(path: Path, text: bytes) -> Path:
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
-    return path
-
+from assess_core.ports.log import BATCH_RECORDS, LogBatch
+from tests.logs import batches, ends, ignore, put, raws, records, refusal
 
 # --- what is an event ---
 
@@ -60,14 +30,14 @@ def put(path: Path, text: bytes) -> Path:
 def test_each_line_is_a_record_named_by_path_and_line(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / name, b"one\ntwo\n")
     assert records(path) == [
-        line(str(path), 1, b"one"),
-        line(str(path), 2, b"two"),
+        Record(str(path), 0, 1, b"one", kind=RecordKind.LINE),
+        Record(str(path), 0, 2, b"two", kind=RecordKind.LINE),
     ]
 
 
 def test_a_json_file_is_one_event_however_many_lines_it_has(tmp_path: Path) -> None:
     path = put(tmp_path / "event.json", b'{\n "a": 1\n}\n')
-    assert records(path) == [line(str(path), 1, b'{\n "a": 1\n}')]
+    assert records(path) == [Record(str(path), 0, 1, b'{\n "a": 1\n}', kind=RecordKind.LINE)]
 
 
 def test_an_unfinished_last_line_is_a_line(tmp_path: Path) -> None:
@@ -87,80 +57,49 @@ def test_windows_line_ends_and_a_byte_order_mark_are_no_part_of_an_event(tmp_pat
 def test_standard_input_has_an_event_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo")))
     assert records("-") == [
-        line("-", 1, b"one"),
-        line("-", 2, b"two"),
+        Record("-", 0, 1, b"one", kind=RecordKind.LINE),
+        Record("-", 0, 2, b"two", kind=RecordKind.LINE),
     ]
 
 
-def test_an_event_of_50_mb_is_set_aside_whole(tmp_path: Path) -> None:
-    large = b'{"userId":"' + b"x" * 50_000_000 + b'"}'
-    (small, before), (after,) = (batch.records for batch in batches(put(tmp_path / "e.jsonl", b"1\n" + large + b"\n2")))
-    failed = decode(before)
+@pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz"])
+@pytest.mark.parametrize("first", [b"", b"0\n"])
+@pytest.mark.parametrize("filler", [b"x", b" ", b"\r", BOM_UTF8])
+def test_of_a_line_that_is_too_long_only_as_much_as_decode_refuses_is_kept(
+    tmp_path: Path, name: str, first: bytes, filler: bytes
+) -> None:
+    large = BOM_UTF8 + b'{"userId":"u"}' + filler * (50_000_000 // len(filler))
+    path = put(tmp_path / name, first + large + b"\n2\n")
+    *_, long, after = records(path)
+    failed = decode(long)
     assert isinstance(failed, FailedEvent)
-    assert (failed.reason, failed.raw == large) == (Reason.TOO_LARGE, True)
-    assert (small.raw, after.raw) == (b"1", b"2")
+    assert failed.reason == Reason.TOO_LARGE
+    assert len(failed.raw) == MAX_EVENT_BYTES + 1
+    assert after == Record(str(path), 0, long.offset + 1, b"2", kind=RecordKind.LINE)
+    assert sum(batch.size for batch in batches(path)) == path.stat().st_size
 
 
-# --- folders ---
+def test_a_line_as_long_as_an_event_may_be_is_given_whole(tmp_path: Path) -> None:
+    largest = b"x" * MAX_EVENT_BYTES
+    assert raws(put(tmp_path / "e.jsonl", BOM_UTF8 + largest + b"\r\n2")) == [largest, b"2"]
+    assert raws(put(tmp_path / "e.json", BOM_UTF8 + largest + b"\r\n")) == [largest]
 
 
-def test_a_folder_is_its_log_files_in_the_order_of_their_names(tmp_path: Path) -> None:
-    put(tmp_path / "b.jsonl", b"2")
-    put(tmp_path / "a.jsonl.gz", b"1")
-    put(tmp_path / "c.json", b"3")
-    assert raws(tmp_path) == [b"1", b"2", b"3"]
+def test_a_json_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+    [record] = records(put(tmp_path / "e.json", b"1" + b"\n" * 50_000_000))
+    assert len(record.raw) == MAX_EVENT_BYTES + 1
 
 
-def test_a_folder_is_named_as_given_in_the_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "log").mkdir()
-    put(tmp_path / "log" / "a.jsonl", b"1")
-    assert [record.topic for record in records("log", "./log/", "log/a.jsonl")] == [
-        "log/a.jsonl",
-        "./log/a.jsonl",
-        "log/a.jsonl",
-    ]
-
-
-def test_what_is_no_log_file_is_passed_over_with_a_sentence(tmp_path: Path) -> None:
-    put(tmp_path / "a.jsonl", b"1")
-    put(tmp_path / "notes.txt", b"x")
-    put(tmp_path / ".hidden.jsonl", b"x")
-    (tmp_path / "older.jsonl").mkdir()
-    os.symlink("nowhere", tmp_path / "z.jsonl")
-    [sentence] = heard(tmp_path)
-    assert sentence == (
-        f"passed over in {str(tmp_path)!r}, being no log files (.jsonl, .jsonl.gz or .json): '.hidden.jsonl' and 3 more"
-    )
-    assert raws(tmp_path) == [b"1"]
-
-
-@pytest.mark.parametrize("text", [b"", b"\n\n", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("name", ["e.jsonl", "e.json", "e.jsonl.gz"])
-def test_a_file_without_events_says_so(tmp_path: Path, name: str, text: bytes) -> None:
-    path = put(tmp_path / name, text)
-    assert heard(path) == [f"{str(path)!r} is empty: no events in it"]
-
-
-def test_a_folder_without_log_files_says_so(tmp_path: Path) -> None:
-    assert heard(tmp_path) == [f"{str(tmp_path)!r} holds no log file (.jsonl, .jsonl.gz or .json): no events in it"]
-
-
-@pytest.mark.parametrize("name", ['a "quoted" name', "new\nline", "..", "एक 😀", "it's", "semi;colon|bar"])
-def test_any_name_of_a_file_is_its_topic(tmp_path: Path, name: str) -> None:
-    path = put(tmp_path / f"{name}.jsonl", b"1")
-    assert records(path) == [line(str(path), 1, b"1")]
-
-
-def test_a_name_that_is_not_utf_8_is_a_url_that_any_store_can_keep(tmp_path: Path) -> None:
-    path = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
-    with open(path, "wb") as file:
-        file.write(b"1")
-    [record] = records(tmp_path)
-    assert record.topic == f"file://{tmp_path}/caf%E9.jsonl"
-    assert unquote_to_bytes(record.topic.removeprefix("file://")) == path
-    hot = MemoryHot()
-    assert unread(tmp_path, hot) == Unread("1 file, e.g. caf%E9.jsonl from line 1")
+def test_a_line_of_any_length_takes_a_bounded_amount_of_memory(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    with path.open("wb") as file:
+        file.truncate(400_000_000)  # zeros without a line end
+    tracemalloc.start()
+    try:
+        assert len(records(path)) == 1
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_EVENT_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 # --- batches ---
@@ -169,8 +108,8 @@ def test_a_name_that_is_not_utf_8_is_a_url_that_any_store_can_keep(tmp_path: Pat
 def test_batches_are_bounded_by_records_and_end_where_the_next_begins(tmp_path: Path) -> None:
     path = put(tmp_path / "e.jsonl", b"1234\n" * (BATCH_RECORDS + 1))
     first, second = batches(path)
-    assert (len(first.records), first.ends) == (BATCH_RECORDS, {str(path): Position(BATCH_RECORDS + 1, 5000)})
-    assert (len(second.records), second.ends) == (1, {str(path): Position(BATCH_RECORDS + 2, 5005)})
+    assert (len(first.records), ends(first)) == (BATCH_RECORDS, {str(path): (BATCH_RECORDS + 1, 5000)})
+    assert (len(second.records), ends(second)) == (1, {str(path): (BATCH_RECORDS + 2, 5005)})
     assert (first.size, second.size) == (5000, 5)
 
 
@@ -183,7 +122,7 @@ def test_small_files_share_a_batch(tmp_path: Path) -> None:
     for n in range(3):
         put(tmp_path / f"{n}.json", b"{}")
     [batch] = batches(tmp_path)
-    assert batch.ends == {str(tmp_path / f"{n}.json"): Position(2, 2) for n in range(3)}
+    assert ends(batch) == {str(tmp_path / f"{n}.json"): (2, 2) for n in range(3)}
 
 
 @pytest.mark.parametrize("name", ["e.jsonl", "e.json", "e.jsonl.gz"])
@@ -195,12 +134,6 @@ def test_the_bytes_that_batches_took_add_up_to_the_file(tmp_path: Path, name: st
 # --- what cannot be read ---
 
 
-def refusal(*paths: Path | str) -> str:
-    with pytest.raises(BadLog) as error:
-        batches(*paths)
-    return str(error.value)
-
-
 def test_a_missing_path_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", b"1")
     with pytest.raises(BadLog, match=r"missing' cannot be read: No such file or directory; check its name"):
@@ -210,8 +143,7 @@ def test_a_missing_path_is_refused_before_anything_is_read(tmp_path: Path) -> No
 def test_a_file_that_is_not_named_like_a_log_is_refused(tmp_path: Path) -> None:
     path = put(tmp_path / "events.csv", b"1")
     assert refusal(path) == (
-        f"{str(path)!r} is no log file (.jsonl, .jsonl.gz or .json); "
-        "rename it, or give it on standard input: assess ingest - < FILE"
+        f"{str(path)!r} is not a log file ({ENDINGS}); rename it, or give it on standard input: assess ingest - < FILE"
     )
 
 
@@ -293,7 +225,7 @@ def test_a_cut_gzip_file_gives_its_whole_lines_and_then_fails_by_name(tmp_path: 
     assert 10 < len(given) < 40
     assert given == lines[: len(given)]
     assert why.startswith(f"{str(path)!r} is damaged after line {len(given)} (")
-    assert why.endswith("put the whole file in its place and read it again, what is stored already is only repeated")
+    assert why.endswith("replace it by the complete file and read it again, what is stored already is only repeated")
 
 
 def test_a_damaged_gzip_file_fails_by_name(tmp_path: Path) -> None:
@@ -322,7 +254,9 @@ def test_unread_files_are_counted_and_the_first_is_named_with_its_line(tmp_path:
     hot = MemoryHot()
     for name in ("a.jsonl", "b.jsonl.gz", "c.json", "empty.jsonl"):
         put(tmp_path / name, b"" if name == "empty.jsonl" else b"1\n2\n")
-    hot.commit({str(tmp_path / "a.jsonl"): Position(2, 2)})
+    [first] = batches(put(tmp_path / "a.jsonl", b"1\n"))
+    hot.commit(first.ends)
+    put(tmp_path / "a.jsonl", b"1\n2\n")
     assert unread(tmp_path, hot) == Unread("3 files, e.g. a.jsonl from line 2")
     for batch in batches(tmp_path):
         hot.commit(batch.ends)
@@ -332,11 +266,12 @@ def test_unread_files_are_counted_and_the_first_is_named_with_its_line(tmp_path:
 def test_an_unfinished_last_line_a_shrunk_file_and_a_file_that_grew_are_unread(tmp_path: Path) -> None:
     hot = MemoryHot()
     path = put(tmp_path / "a.jsonl", b"1\n2\n")
-    hot.commit({str(path): Position(3, 4)})
+    for batch in batches(path):
+        hot.commit(batch.ends)
     assert unread(tmp_path, hot) is None
-    for text in (b"1\n2\n3", b"1\n", b"1\n2\n3\n"):
+    for text, line in ((b"1\n2\n3", 3), (b"1\n", 1), (b"1\n2\n3\n", 3), (b"3\n4\n", 1), (b"3\n4\n5\n", 1)):
         put(path, text)
-        assert unread(tmp_path, hot) == Unread("1 file, e.g. a.jsonl from line 3")
+        assert unread(tmp_path, hot) == Unread(f"1 file, e.g. a.jsonl from line {line}")
 
 
 def test_a_folder_that_cannot_be_read_may_hold_anything(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
 from assess_core.ports.findings import Level
-from assess_core.ports.reports import WeeklyActivity
+from assess_core.ports.reports import Report, WeeklyActivity
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
-from assess_core.usecases.exhaust import Report, write_exhaust
-from assess_core.wiring import open_stores, open_weekly
+from assess_core.usecases.exhaust import write_exhaust
+from assess_core.wiring import open_output, open_stores, open_weekly
 from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import copies_of, five_versions, held, keep, put
 from tests.loop import NOW, put_away
@@ -185,7 +185,7 @@ def test_a_store_that_is_killed_is_unavailable_and_all_goes_on_when_it_is_back(
         stores = open_stores(settings)
         keep(stores.hot, five_versions())
         archive([W5], stores, NOW)
-        expected = write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "before.csv")
+        expected = write_exhaust(stores, "b1", Report.SCORE, output=open_output(str(tmp_path / "before.csv"), None))
 
         own.kill("s3")
         for use in USES:
@@ -194,7 +194,7 @@ def test_a_store_that_is_killed_is_unavailable_and_all_goes_on_when_it_is_back(
         own.up()
 
         assert put_away(stores) == 5
-        after = write_exhaust(stores, "b1", Report.SCORE, output=tmp_path / "after.csv")
+        after = write_exhaust(stores, "b1", Report.SCORE, output=open_output(str(tmp_path / "after.csv"), None))
         assert Path(after.path).read_bytes() == Path(expected.path).read_bytes()
 
         own.pause("s3")

@@ -8,10 +8,11 @@ import pytest
 
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed
+from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
-from assess_core.usecases.exhaust import Format, Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.weekly import refresh
 from assess_core.wiring import open_stores, open_weekly
 from tests.factories import MONDAY, RECEIVED, WEEK, event, version, wire_answer

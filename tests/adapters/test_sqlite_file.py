@@ -77,14 +77,20 @@ def test_an_update_that_breaks_off_leaves_the_older_store_as_it_was(
 
 def test_a_later_version_may_add_a_column(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     last = tables.SCHEMA_VERSION + 1
-    monkeypatch.setitem(tables.VERSIONS, last, ("ALTER TABLE positions ADD COLUMN proof BLOB",))
+    monkeypatch.setitem(tables.VERSIONS, last, ("ALTER TABLE positions ADD COLUMN later BLOB",))
     monkeypatch.setattr(schema, "SCHEMA_VERSION", last)
     SqliteHot(at(older)).commit({"a.jsonl": Position(1, 2)})
 
     SqliteHot(at(older.with_name("new.sqlite")))
 
-    assert execute(older, "SELECT * FROM positions") == [("a.jsonl", 1, 2, None)]
+    assert execute(older, "SELECT * FROM positions") == [("a.jsonl", 1, 2, b"", None)]
     assert SqliteHot(at(older)).positions() == {"a.jsonl": Position(1, 2)}  # opened again: its shape is right
+
+
+def test_a_position_of_an_older_version_has_no_proof(older: Path) -> None:
+    execute(older, "INSERT INTO positions VALUES ('a.jsonl', 1, 2)")
+
+    assert SqliteHot(at(older)).positions() == {"a.jsonl": Position(1, 2, b"")}
 
 
 def test_an_older_store_with_a_table_of_another_shape_is_refused_and_left_as_it_was(older: Path) -> None:

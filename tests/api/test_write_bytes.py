@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from assess_core.adapters.files.log_files import BATCH_BYTES, find, read_files
+from assess_core.adapters.files.log_files import find
+from assess_core.adapters.files.log_lines import read_files
 from assess_core.domain.events import Accepted, decode
+from assess_core.ports.log import BATCH_BYTES
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from graphql_api.app import create_app

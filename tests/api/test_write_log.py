@@ -156,7 +156,7 @@ class Held:
         self.waiting: list[Future[None]] = []
         self.taken = threading.Semaphore(0)
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         self.waiting.append(Future())
         self.waiting[-1].set_running_or_notify_cancel()
         self.taken.release()
@@ -209,7 +209,7 @@ def test_facts_that_change_are_seen_by_a_server_that_runs(tmp_path: Path) -> Non
         facts.write_text("{")
         assert send(http, item()).json()["result"]["0123"] == "SUCCESS"
         assert process.stderr is not None
-        assert "until then the facts that it held before count" in process.stderr.readline()
+        assert "until then the previous facts are used" in process.stderr.readline()
     assert logged(tmp_path / "log") == [text(item())] * 2
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from assess_assets import definitions
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.ports.reports import Report
+from assess_core.usecases.exhaust import write_exhaust
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event
 

@@ -69,6 +69,14 @@ def test_no_slice_is_registered_while_the_log_has_unread_lines(dagster: Dagster)
     assert "unread events" in str(result.skip_reason)
 
 
+def test_names_in_the_log_folder_that_are_not_read_are_in_the_tick(dagster: Dagster) -> None:
+    log = Path(dagster.settings.log)
+    log.mkdir(parents=True)
+    (log / "events.jsonl.bak").write_bytes(line(event()) + b"\n")
+
+    assert "not read in" in str(dagster.tick().skip_reason)
+
+
 def test_a_slice_that_only_the_lake_knows_is_registered(dagster: Dagster) -> None:
     dagster.ingest([event()])
     slice_ = ArchiveSlice.parse("b1|2024-W05")

@@ -103,6 +103,19 @@ def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: 
     assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
 
 
+def test_the_doctor_warns_of_names_in_the_log_folder_that_are_not_read(assess: Assess, settings: Settings) -> None:
+    fold_one(open_stores(settings), event())
+    log = Path(settings.log)
+    log.mkdir()
+    for name in ("events.jsonl.bak", ".events.jsonl.tmp"):
+        (log / name).write_bytes(line(event()) + b"\n")
+
+    found = findings(assess("doctor", "--json").stdout)
+
+    assert (found["log"]["level"], found["log files"]["level"]) == ("ok", "warn")
+    assert found["log files"]["message"].endswith(": 'events.jsonl.bak'")
+
+
 def test_the_doctor_says_of_a_slice_that_could_not_be_verified_what_is_wrong_with_it(
     assess: Assess, settings: Settings
 ) -> None:
@@ -227,7 +240,7 @@ def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) ->
         (
             '{"questionCounts": {"a1": 3}}',
             "ok",
-            "leaf nodes of 0 courses, questions of 1 assessments; of batches nothing, so every batch is accepted",
+            "leaf nodes of 0 courses, questions of 1 assessments; nothing about batches, so every batch is accepted",
             None,
         ),
         (
@@ -239,7 +252,7 @@ def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) ->
         (
             '{"leaf_nodes": {"c1": ["a1"]}}',
             "warn",
-            "nothing is known by it, and everything is accepted",
+            "the file is empty, so everything is accepted",
             "give it leafNodes, questionCounts or batches, or leave ASSESS_FACTS out",
         ),
     ],

@@ -150,6 +150,20 @@ def test_unread_lines_of_the_log_keep_every_slice_open(assess: Assess, two_slice
     assert objects(assess("archive", "--closed", "--json")) == []
 
 
+def test_slices_warn_of_names_in_the_log_folder_that_are_not_read(
+    assess: Assess, two_slices: Stores, settings: Settings
+) -> None:
+    log = Path(settings.log)
+    log.mkdir(parents=True)
+    (log / "events.jsonl.bak").write_bytes(line(event()) + b"\n")
+
+    result = assess("slices")
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: not read in ")
+    assert "'events.jsonl.bak'" in result.stderr
+
+
 def test_nothing_to_do_is_said(assess: Assess, stores: Stores) -> None:
     assert assess("slices").stderr == "there are no slices yet; `assess ingest` comes first\n"
     for command in ("archive", "verify", "clear"):

@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assess_cli import main
+from assess_core.adapters.files.log_files import ENDINGS
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.events import MAX_EVENT_BYTES
 from assess_core.domain.samples import sample_events
 from assess_core.errors import AssessError
 from assess_core.settings import Settings
@@ -93,7 +95,7 @@ def test_the_nine_reference_events_end_as_they_should(settings: Settings, sunbir
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.decode().splitlines() == [
         "9 events = 8 stored (2 superseded) + 0 repeated + 0 recomputed + 1 failed",
-        "`assess failed list` shows why events failed; `assess failed replay` takes them again",
+        "`assess failed list` shows why events failed; `assess failed replay` tries them again",
     ]
 
 
@@ -131,14 +133,22 @@ def test_standard_input_is_a_log_with_an_event_a_line(settings: Settings) -> Non
     assert (failed.topic, failed.offset, failed.raw) == ("-", 5, b'{"cut')
 
 
-def test_paths_stay_as_given_wherever_the_command_runs(settings: Settings, tmp_path: Path) -> None:
+def test_paths_are_those_of_the_folder_where_the_command_runs(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     (tmp_path / "stream.py").write_text("raise SystemExit('this is somebody else')")
     put(tmp_path / "log" / "-e.jsonl", b"nonsense")
     put(tmp_path / "-f.jsonl", b"nonsense")
     done = assess(settings, "ingest", "log", "--", "-f.jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert [failed.topic for failed in SqliteHot(settings.hot_store).failed()] == ["-f.jsonl", "log/-e.jsonl"]
+    assert [failed.topic for failed in SqliteHot(settings.hot_store).failed()] == [
+        str(tmp_path / "-f.jsonl"),
+        str(tmp_path / "log" / "-e.jsonl"),
+    ]
+    again = assess(settings, "ingest", "./log/-e.jsonl", "./-f.jsonl", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(list(SqliteHot(settings.hot_store).failed())) == 2  # however the paths are written
+    shown = assess(settings, "failed", "show", "log/-e.jsonl", "0", "1", cwd=tmp_path)
+    assert shown.stdout == b"nonsense"
 
 
 def test_several_processes_at_once_leave_the_tables_of_one(settings: Settings, tmp_path: Path) -> None:
@@ -160,7 +170,7 @@ def test_what_cannot_be_understood_is_set_aside_and_said(settings: Settings, tmp
     path = put(tmp_path / 'a "b"\n😀.jsonl', b"nonsense", wrong, text(event()), cut)
     assert said(settings, "ingest", path).splitlines() == [
         "4 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 3 failed",
-        "`assess failed list` shows why events failed; `assess failed replay` takes them again",
+        "`assess failed list` shows why events failed; `assess failed replay` tries them again",
     ]
     failed = list(SqliteHot(settings.hot_store).failed())
     assert [(each.topic, each.offset, each.raw) for each in failed] == [
@@ -175,7 +185,7 @@ def test_an_empty_file_and_an_empty_folder_say_so(settings: Settings, tmp_path: 
     path.write_bytes(b"")
     (tmp_path / "folder").mkdir()
     assert said(settings, "ingest", path, tmp_path / "folder").splitlines() == [
-        f"{str(tmp_path / 'folder')!r} holds no log file (.jsonl, .jsonl.gz or .json): no events in it",
+        f"{str(tmp_path / 'folder')!r} has no log file ({ENDINGS}), so there are no events in it",
         f"{str(path)!r} is empty: no events in it",
         "0 events = 0 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed",
     ]
@@ -211,11 +221,11 @@ def test_a_full_disk_is_a_sentence_and_ingesting_again_loses_nothing(settings: S
     assert counts(settings, path)[0] == 300
 
 
-def test_an_event_of_50_mb_is_set_aside_whole(settings: Settings, tmp_path: Path) -> None:
+def test_an_event_of_50_mb_fails_and_its_beginning_is_kept(settings: Settings, tmp_path: Path) -> None:
     large = text(event(user="x" * 50_000_000))
     path = put(tmp_path / "events.jsonl", text(event()), large, text(event(attempt="t2")))
     assert counts(settings, path) == (3, 2, 0, 0, 1, 0)
-    assert run(settings, "failed", "show", path, "0", "2").stdout_bytes == large
+    assert run(settings, "failed", "show", path, "0", "2").stdout_bytes == large[: MAX_EVENT_BYTES + 1]
 
 
 def test_facts_that_cannot_be_read_stop_it(settings: Settings, tmp_path: Path) -> None:
@@ -254,7 +264,7 @@ def test_an_interruption_ends_it_in_order_and_says_how_far_it_was(settings: Sett
         _, error = process.communicate(b"one line more wakes it\n", timeout=PATIENCE)
     assert process.returncode == 1
     assert error.decode().startswith("interrupted; until then 1000 events = 940 stored")
-    assert error.decode().endswith("; ingest again: what is stored is only repeated\n")
+    assert error.decode().endswith("; run it again: events that are stored are only repeated\n")
 
 
 # --- failed events ---

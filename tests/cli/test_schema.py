@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from assess_cli import main
+from assess_core.adapters.sqlite.tables import SCHEMA_VERSION
 from tests.keyspaces import SHARDS, Keyspace
 
 
@@ -33,7 +34,11 @@ def test_what_is_shown_makes_the_tables_of_a_file(monkeypatch: pytest.MonkeyPatc
 def test_a_file_gets_its_tables_and_is_compared(monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     url = f"sqlite:///{file}"
 
-    assert schema(monkeypatch, url, "apply", "--shards", "3") == (0, "", f"{file}: schema version 1, 3 shards\n")
+    assert schema(monkeypatch, url, "apply", "--shards", "3") == (
+        0,
+        "",
+        f"{file}: schema version {SCHEMA_VERSION}, 3 shards\n",
+    )
     assert schema(monkeypatch, url, "check")[0] == 0
     code, said, _ = schema(monkeypatch, f"{url}?shards=4", "check")
     assert code == 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from assess_core.adapters.cassandra.hot_store import CassandraHot
-from assess_core.adapters.files import log_files
+from assess_core.adapters.files import log_lines
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderFeed
 from assess_core.adapters.lake import copies, manifest_table, tables
@@ -29,7 +29,7 @@ WRITES: Final = (
 """Modifying calls; a death before a read equals a death after the previous write."""
 ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
-    (log_files, "BATCH_RECORDS", 3),
+    (log_lines, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
     (balance, "_LOOKS", (0.0,)),
     (manifest_table, "_COMPACTION", 8),

@@ -79,17 +79,17 @@ def test_doctor_names_the_rights_that_it_needs_besides_those_on_the_tables(serve
         (
             lambda at: at.hot_store(USER, tls=False),
             StoreUnavailable,
-            "breaks connections off .*; where it takes TLS alone, add tls=true to ASSESS_HOT_STORE",
+            "closes connections .*; if it requires TLS, add tls=true to ASSESS_HOT_STORE",
         ),
         (
             lambda at: at.hot_store(USER),
             BadSettings,
-            "ASSESS_HOT_STORE: TLS with .* failed .*; name who signed its certificate with ca=FILE",
+            "ASSESS_HOT_STORE: TLS with .* failed .*; name the certificate authority with ca=FILE",
         ),
         (
             lambda at: at.hot_store(USER, ca=at.certificates.other),
             BadSettings,
-            "ASSESS_HOT_STORE: TLS with .* failed .*; name who signed its certificate with ca=FILE",
+            "ASSESS_HOT_STORE: TLS with .* failed .*; name the certificate authority with ca=FILE",
         ),
         (
             lambda at: at.hot_store(None, ca=at.certificates.ca),
@@ -128,7 +128,7 @@ def test_tls_with_a_cassandra_that_does_not_speak_it_is_named(cassandra_url: str
 def test_submitting_works_on_kafka_with_tls_and_login(servers: Secured) -> None:
     log = KafkaLog(servers.log("SASL_SSL", ca=servers.certificates.ca))
     intake = log.intake()
-    intake.take([Message("u1", b"one"), Message("u2", b"two")]).result(30)
+    intake.append([Message("u1", b"one"), Message("u2", b"two")]).result(30)
     intake.close()
 
     feed = log.feed(print)

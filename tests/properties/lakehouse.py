@@ -16,9 +16,10 @@ from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import UnknownBatch
+from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving
-from assess_core.usecases.exhaust import Format, Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.loop import everything, queries
 from tests.properties.interruptions import watched
 from tests.properties.strategies import BATCHES, DAY, LEARNERS, RECEIPTS, Facts, Line
@@ -58,7 +59,7 @@ def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> No
 def read(stores: Stores) -> tuple[list[AttemptVersion], list[AttemptVersion], dict[Any, tuple[str, int, int]]]:
     """From one union: the copies in the hot store, those in the lake, and the newest versions
     (content hash, receipt, number of versions)."""
-    with stores.union() as union:
+    with open_union(stores.hot, stores.lake) as union:
         hot, lake = (
             [_version(row) for row in union.rows(f"{_COPIES} FROM copies WHERE tier = $tier", {"tier": tier})]
             for tier in ("hot", "lake")

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.reports import Report
 from assess_core.usecases import archiving
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched
 from tests.properties.lakehouse import NOW, assert_right, open_stores, put_away, watched_stores
 from tests.properties.strategies import (

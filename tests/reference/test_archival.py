@@ -12,9 +12,10 @@ from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.moments import DAY
 from assess_core.domain.slices import IsoWeek
+from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, verify
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.factories import WEEK
 from tests.lakes import keep, stores_over
 from tests.sunbird import archived_rows, live_rows

@@ -12,8 +12,9 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import clock
+from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
-from assess_core.usecases.exhaust import Report, write_exhaust
+from assess_core.usecases.exhaust import write_exhaust
 from tests.lakes import keep, put, stores_over
 from tests.sunbird import archived_rows, live_rows
 

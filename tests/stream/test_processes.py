@@ -8,7 +8,9 @@ from random import Random
 
 import pytest
 
-from assess_core.adapters.files.log_files import find, read_files, unread
+from assess_core.adapters.files.log_files import find
+from assess_core.adapters.files.log_lines import read_files
+from assess_core.adapters.files.unread import unread
 from assess_core.adapters.memory import MemoryHot
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.events import decode

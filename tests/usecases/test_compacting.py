@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.adapters.memory import MemoryHot
@@ -57,7 +58,7 @@ def test_rows_lie_by_batch_and_learner_afterwards(stores: Stores) -> None:
     in_two_files(stores)
     compact([W5.week], stores.lake, LATER)
 
-    with stores.union(weeks=[W5.week]) as union:
+    with open_union(stores.hot, stores.lake, weeks=[W5.week]) as union:
         rows = list(union.rows("SELECT batch_id, user_id FROM placed WHERE tier = 'lake' ORDER BY file_row_number"))
 
     found = [(str(row["batch_id"]), str(row["user_id"])) for row in rows]

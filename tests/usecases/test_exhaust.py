@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, make_version
 from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import Union
+from assess_core.ports.reports import Format, Report, Union
 from assess_core.ports.stores import Stores
-from assess_core.usecases.exhaust import Exhaust, Format, Report, write_exhaust
+from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
 from tests.lakes import NASTY, keep, move, put, reports, stores_over
 
@@ -301,12 +302,11 @@ def test_a_report_has_the_same_bytes_wherever_its_rows_are(
 def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) -> None:
     # 9,000 attempts: more than a vector of DuckDB (2,048) and than a group of the lake's files (8,192)
     half_cleared(stores, [version(user_id=f"u{number}", attempt_id=f"t{number % 3}") for number in range(9_000)])
-    opened = stores.union
 
     def with_threads(threads: int) -> Stores:
         @contextmanager
         def union(*, batch_id: str | None = None, weeks: object = None) -> Iterator[Union]:
-            with opened(batch_id=batch_id) as union:
+            with open_union(stores.hot, stores.lake, batch_id=batch_id) as union:
                 list(union.rows(f"SET threads = {threads}"))
                 yield union
 

@@ -7,7 +7,8 @@ import pytest
 
 from assess_core.adapters.cassandra.hot_store import CassandraHot
 from assess_core.adapters.duckdb.ledger import open_ledger
-from assess_core.adapters.files.log_files import find, read_files
+from assess_core.adapters.files.log_files import find
+from assess_core.adapters.files.log_lines import read_files
 from assess_core.adapters.memory import MemoryHot
 from assess_core.ports.ledger import Sheet
 from assess_core.ports.stores import Stores

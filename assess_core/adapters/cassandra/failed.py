@@ -1,4 +1,4 @@
-"""Failed events in Cassandra: in parts of the log, so that what is asked of some offsets is a bounded read."""
+"""Failed events in Cassandra, partitioned by ranges of offsets, so that a question about some offsets is bounded."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
@@ -12,10 +12,10 @@ from assess_core.chunks import chunks
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.reasons import Reason
 
-_PART: Final = 10_000  # offsets a partition holds: at most some MB, however many of them fail
-_PIECE: Final = 1024 * 1024  # what an event's bytes are cut into
+_PART: Final = 10_000  # offsets in one partition: a few MB, however many of them fail
+_PIECE: Final = 1024 * 1024  # bytes of an event in one row
 _TOGETHER: Final = 16 * _PIECE
-_EVENTS: Final = 16  # whose bytes are read at once, 8 MiB each at the most
+_EVENTS: Final = 16  # events whose bytes are read at once, at most 8 MiB each
 
 _KEY = "topic, partition, part, offset, raw_hash"
 _ADD_PART = "INSERT INTO {ks}.failed_parts (topic, partition, part) VALUES (?, ?, ?)"
@@ -23,11 +23,11 @@ _PARTS = "SELECT part FROM {ks}.failed_parts WHERE topic = ? AND partition = ? A
 _ADD_PIECE = """INSERT INTO {ks}.failed_events_raw (topic, partition, offset, raw_hash, piece, bytes)
     VALUES (?, ?, ?, ?, ?, ?)"""
 _PIECES = "SELECT bytes FROM {ks}.failed_events_raw WHERE topic = ? AND partition = ? AND offset = ? AND raw_hash = ?"
-# the first writer's words stay, whoever comes later
+# the first writer wins
 _ADD = f"""INSERT INTO {{ks}}.failed_events ({_KEY}, received_at, reason, message)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
-# marked even where nothing was set aside yet: a worker that comes late must not bring it up again
-_MEND = f"INSERT INTO {{ks}}.failed_events ({_KEY}, mended) VALUES (?, ?, ?, ?, ?, true)"
+# marked even if the failed event is not stored yet: a late worker must not make it unresolved again
+_RESOLVE = f"INSERT INTO {{ks}}.failed_events ({_KEY}, mended) VALUES (?, ?, ?, ?, ?, true)"
 _OF_PART = """SELECT topic, partition, offset, raw_hash, to_unix_timestamp(received_at), reason, message, mended
     FROM {ks}.failed_events WHERE topic = ? AND partition = ? AND part = ?"""
 _BETWEEN = """SELECT topic, partition, offset, raw_hash, reason, mended FROM {ks}.failed_events
@@ -41,7 +41,7 @@ class FailedEvents:
         self._db = db
 
     def add(self, events: Sequence[FailedEvent]) -> None:
-        """Set events aside: their bytes, which part they are in, and then what is listed."""
+        """Store failed events: first their bytes and partitions, then the rows that list them."""
         db = self._db
         add_piece = db.prepared(_ADD_PIECE)
         pieces = (
@@ -68,7 +68,7 @@ class FailedEvents:
         )
 
     def all(self) -> Iterator[FailedEvent]:
-        """Those that are not mended, in their order."""
+        """The unresolved failed events, in their order."""
         parts = sorted(self._db.execute("SELECT topic, partition, part FROM {ks}.failed_parts"))
         pieces = self._db.prepared(_PIECES)
         for part in parts:
@@ -82,15 +82,15 @@ class FailedEvents:
                     yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, whole)
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
-        """The keys of those between two offsets that are not mended."""
+        """The keys of unresolved failed events between two offsets."""
         parts = self._db.execute(_PARTS, (topic, partition, first // _PART, last // _PART))
         between = self._db.prepared(_BETWEEN)
         found = self._db.execute_all([between.bind((topic, partition, part, first, last)) for (part,) in parts])
         return [FailedKey(*row[:4]) for rows in found for row in rows if row[4] is not None and not row[5]]
 
     def resolve(self, keys: Collection[FailedKey]) -> None:
-        """Take them off the list."""
-        resolve = self._db.prepared(_MEND)
+        """Mark failed events as resolved."""
+        resolve = self._db.prepared(_RESOLVE)
         self._db.execute_all([resolve.bind((*_part(key), key.offset, key.raw_hash)) for key in keys])
 
 

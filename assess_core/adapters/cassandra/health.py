@@ -1,4 +1,4 @@
-"""What a Cassandra hot store says of itself, for `assess doctor`."""
+"""The state of a Cassandra hot store, for `assess doctor`."""
 
 import time
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ _SETTINGS: Final = "SELECT value FROM system_views.settings WHERE name = ?"
 
 
 def examine(db: Connection, shards: int) -> Iterator[Finding]:
-    """Servers, schema, replication, and whether what was acknowledged would survive."""
+    """Findings about servers, schema, replication and the durability of acknowledged writes."""
     hosts = sorted(db.session.cluster.metadata.all_hosts(), key=lambda host: str(host.endpoint))
     yield _servers(db, hosts)
     yield _schema(db, shards)
     if away := [str(host.endpoint) for host in hosts if not host.is_up]:
         yield Finding(
-            Level.WARN, "hot store nodes", f"{', '.join(away)} is away", "start it; nodetool status shows more"
+            Level.WARN, "hot store nodes", f"{', '.join(away)} is down", "start it; nodetool status shows more"
         )
     copies = replication(db) or {}
     yield _copies(db, copies)
@@ -44,7 +44,7 @@ def _servers(db: Connection, hosts: list[Host]) -> Finding:
 
 
 def _latency(db: Connection) -> float:
-    """The shortest of some reads by key, in ms: what the way there and back takes."""
+    """The round trip in ms: the shortest of some reads by key."""
     taken = []
     for _ in range(_READS):
         started = time.perf_counter()
@@ -81,17 +81,17 @@ def _durability(db: Connection, hosts: list[Host], copies: dict[str, int]) -> It
     try:
         setting = db.prepared(_SETTINGS).bind(("commitlog_sync",))
         found = [(host, db.at(host, setting)) for host in hosts]
-    except BadSettings as error:  # all else was read: it is this table that the user may not read
-        message = f"whether a write is on the disk when it is acknowledged cannot be seen: {error}"
+    except BadSettings as error:  # other reads worked, so the user may not read this table
+        message = f"the setting commitlog_sync cannot be read: {error}"
         yield Finding(
             Level.WARN, "durability", message, f"GRANT SELECT ON system_views.settings TO {db.place.servers.user}"
         )
         return
     periodic = [str(host.endpoint) for host, rows in found if rows and rows[0][0] == "periodic"]
     if not periodic:
-        yield Finding(Level.OK, "durability", "a write is on the disk when it is acknowledged")
+        yield Finding(Level.OK, "durability", "acknowledged writes are on disk")
     elif max(copies.values(), default=1) > 1:
-        message = "a write is in the memory of several nodes when it is acknowledged, and on their disks within seconds"
+        message = "acknowledged writes are in the memory of several nodes, and on their disks within seconds"
         yield Finding(Level.OK, "durability", message)
     else:
         yield Finding(

@@ -1,4 +1,4 @@
-"""The hot store in a keyspace of Cassandra; memory.py is the specification, cql/ has the tables."""
+"""The hot store in a keyspace of Cassandra. memory.py is the reference, cql/ has the tables."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -31,9 +31,9 @@ from assess_core.ports.log import Position
 
 _BATCH_ROWS: Final = 20
 _BATCH_BYTES: Final = 64 * 1024
-_IDS: Final = 16  # learners in one IN: all on one replica, which asks the others about each
+_IDS: Final = 16  # learners in one IN, all on one replica, which asks the other replicas about each
 _PAGE: Final = 512
-_IN_FLIGHT_BYTES: Final = 16 * 1024 * 1024  # rows of 8 MiB must not come 64 at once
+_IN_FLIGHT_BYTES: Final = 16 * 1024 * 1024  # 64 rows of 8 MiB must not be in flight at once
 
 _PLACE = "batch_id, year, week, shard"
 _ROW_KEY = "user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
@@ -72,8 +72,9 @@ _Item = TypeVar("_Item")
 class CassandraHot:
     """HotStore and Positions at `cassandra://...` (see `parse_cassandra_url`).
 
-    Any thread may call; the stores of a process share their connections. What a method wrote is acknowledged at the
-    consistency of the URL when it returns. Raises `BadSettings`, `NotOurTable` and `StoreUnavailable` when made.
+    Any thread may use it; the stores of a process share their connections. When a method returns, its writes are
+    acknowledged at the consistency of the URL. The constructor raises `BadSettings`, `NotOurTable` and
+    `StoreUnavailable`.
     """
 
     def __init__(self, url: str) -> None:
@@ -84,7 +85,7 @@ class CassandraHot:
         self._slices = SliceTables(self._db)
         self._pages = BatchPages(self._db, self.shards)
 
-    # --- what the stream folds ---
+    # --- folding ---
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         groups = self._by_owner(user_ids, lambda user_id: (user_id,))
@@ -92,7 +93,7 @@ class CassandraHot:
         found: dict[str, Learner] = {}
         for rows in self._db.execute_all(asked):
             for row in rows:
-                if row[4] is not None:  # a summary that no map entry stands behind is not read
+                if row[4] is not None:  # a summary without map entries is ignored
                     _read_learner(row, found)
         return found
 
@@ -115,7 +116,7 @@ class CassandraHot:
         insert = self._db.prepared(_ADD_ROW)
         bound = [_BoundRow(row, insert.bind(self._values(row))) for row in rows]
         self._mark_large(bound)
-        partitions = grouped(bound, lambda one: tuple(one.statement.values[:4]))  # a batch is of one partition
+        partitions = grouped(bound, lambda one: tuple(one.statement.values[:4]))  # each batch is for one partition
         batches = [
             batch
             for partition in partitions.values()
@@ -131,7 +132,7 @@ class CassandraHot:
         return refused
 
     def _one_by_one(self, rows: Sequence["_BoundRow"]) -> dict[bytes, str]:
-        """Which of the rows the server can never take, and what it said: where it is not the schema that is wrong."""
+        """The rows that the server will never accept, with its messages. Raises if the schema is the reason."""
         refused: dict[bytes, str] = {}
         for row, statement in rows:
             try:
@@ -222,11 +223,11 @@ class CassandraHot:
         self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
 
     def _by_owner(self, items: Iterable[_Item], key: Callable[[_Item], tuple[str | int, ...]]) -> list[list[_Item]]:
-        """Items by the first replica of their partition: what goes together in one request stays on that node."""
+        """Items by the first replica of their partition, so that each request is for one node."""
         return list(grouped(items, lambda item: self._db.owner(*key(item))).values())
 
     def _in(self, cql: str, first: Sequence[str], ids: Sequence[str]) -> BoundStatement:
-        # a list is filled up to a power of two with its last id: five statements to prepare, not sixteen
+        # a list is padded to a power of two with its last id: five statements are prepared, not sixteen
         size = 1 << (len(ids) - 1).bit_length()
         prepared = self._db.prepared(f"{cql}{', '.join('?' * size)})")
         set_routing_columns(prepared.statement, len(first) + 1)
@@ -288,7 +289,7 @@ class CassandraHot:
             wanted = {
                 self._place(row): row.received_at for row in some if stored.get(self._place(row)) == (row.received_at,)
             }
-            # what got an earlier receipt meanwhile has a later write time, and stays
+            # a row that got an earlier receipt meanwhile has a later write time, so it stays
             bound = [
                 (place[:4], delete.bind((of_receipt(received_at), *place))) for place, received_at in wanted.items()
             ]
@@ -300,7 +301,7 @@ class CassandraHot:
         return deleted
 
     def _named(self, cql: str, rows: Iterable[RowKey]) -> dict[tuple[Any, ...], Row]:
-        """What is stored at the keys of these rows: what follows the key in `cql`, by primary key."""
+        """The stored columns that follow the key in `cql`, by primary key."""
         select = self._db.prepared(cql)
         partitions = grouped(rows, lambda row: self._partition(row.slice, row.key.user_id))
         asked = [
@@ -331,11 +332,11 @@ class CassandraHot:
     # --- positions ---
 
     def positions(self) -> dict[str, Position]:
-        rows = self._db.execute("SELECT topic, line, byte FROM {ks}.positions")
-        return {topic: Position(line, byte) for topic, line, byte in rows}
+        rows = self._db.execute("SELECT topic, line, byte, proof FROM {ks}.positions")
+        return {topic: Position(line, byte, proof or b"") for topic, line, byte, proof in rows}
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        put = self._db.prepared("INSERT INTO {ks}.positions (topic, line, byte) VALUES (?, ?, ?)")
+        put = self._db.prepared("INSERT INTO {ks}.positions (topic, line, byte, proof) VALUES (?, ?, ?, ?)")
         self._db.execute_all([put.bind((topic, *position)) for topic, position in positions.items()])
 
 
@@ -354,7 +355,7 @@ class _BoundRow(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of `question`, encoded already."""
+        """Bytes of the encoded `question`."""
         return len(self.statement.values[-2])
 
 

@@ -1,4 +1,4 @@
-"""What is sent to Cassandra in one request: values in its own encoding, and statements put together."""
+"""Requests to Cassandra: values in its own encoding, and statements combined into batches."""
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ _ENCODE: Final[dict[str, Callable[[Any], bytes]]] = {
 
 
 class Prepared:
-    """A prepared statement, with its values encoded here: 8 us for the 17 of a row, in the driver 40."""
+    """A prepared statement. It encodes the 17 values of a row in 8 us; the driver takes 40 us."""
 
     def __init__(self, statement: PreparedStatement) -> None:
         self.statement = statement
@@ -32,7 +32,7 @@ class Prepared:
         self._encode = [_encoder(type_, protocol) for type_ in parameter_types(statement)]
 
     def bind(self, values: Sequence[object]) -> BoundStatement:
-        """The statement with these values: times in epoch ms, one that is `UNSET_VALUE` is left as it is."""
+        """The statement with these values. Times are epoch ms; `UNSET_VALUE` leaves a column as it is."""
         encoded = [
             value if value is UNSET_VALUE else encode(value) for encode, value in zip(self._encode, values, strict=True)
         ]
@@ -48,7 +48,7 @@ def _encoder(type_: Any, protocol: int) -> Callable[[Any], bytes]:
 
 
 def together(statements: Sequence[BoundStatement]) -> Statement:
-    """Statements for one node in one request; each of them takes effect by itself."""
+    """Statements for one node as one request. It is not atomic."""
     if len(statements) == 1:
         return statements[0]
     batch = BatchStatement(BatchType.UNLOGGED, consistency_level=statements[0].consistency_level)
@@ -58,7 +58,7 @@ def together(statements: Sequence[BoundStatement]) -> Statement:
 
 
 def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
-    """Items by their key, in the order in which they came."""
+    """Items by their key, in their original order."""
     groups: dict[_Key, list[_Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -66,12 +66,12 @@ def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, 
 
 
 def chunked(groups: Iterable[Iterable[_Item]], size: int) -> list[list[_Item]]:
-    """The items of each group in lists of so many."""
+    """The items of each group in lists of at most `size`."""
     return [some for group in groups for some in chunks(group, size)]
 
 
 def within(items: Iterable[_Item], size: Callable[[_Item], int], most: int) -> Iterator[list[_Item]]:
-    """Items in lists of at most so many bytes; one that is larger comes alone."""
+    """Items in lists of at most `most` bytes; a larger item is alone in its list."""
     some: list[_Item] = []
     held = 0
     for item in items:

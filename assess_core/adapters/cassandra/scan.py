@@ -1,4 +1,4 @@
-"""Reading slices from Cassandra: shard by shard as Arrow, a page in hand and the next one on its way."""
+"""Scans of slices in Cassandra: shard by shard as Arrow; the next page is requested before this one is used."""
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,12 +12,12 @@ from assess_core.adapters.cassandra.requests import grouped
 from assess_core.chunks import chunks
 from assess_core.domain.slices import ArchiveSlice
 
-LONG_QUESTION: Final = 16 * 1024  # bytes; longer ones are marked in `slices` before they are written
-_PAGE_BYTES: Final = 16 * 1024 * 1024  # of the longest rows there may be; two pages of a shard are in memory
+LONG_QUESTION: Final = 16 * 1024  # bytes; a longer question is marked in `slices` before it is written
+_PAGE_BYTES: Final = 16 * 1024 * 1024  # of the longest possible rows; two pages of a shard are in memory
 _PAGE_ROWS: Final = 1000
-_AHEAD: Final = 16  # shards whose first page is asked for before anybody waits for it
-_SOME_ROWS: Final = 200  # that a count takes instead of counting each shard
-_COUNTED: Final = 256  # slices at once; in memory are the rows that were taken of them
+_AHEAD: Final = 16  # shards whose first page is requested before it is needed
+_SOME_ROWS: Final = 200  # up to so many rows are read to count a slice; above, each shard is counted
+_COUNTED: Final = 256  # slices counted at once; their rows are in memory
 
 _LARGEST = "SELECT largest FROM {ks}.slices WHERE year = ? AND week = ? AND batch_id = ?"
 _COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
@@ -31,10 +31,11 @@ _TIMES: Final = pa.timestamp("ms", "UTC")
 
 
 class Scans:
-    """Reads slices; several may be read at once.
+    """Reads slices; several scans may run at once.
 
-    Most slices are small: 20 rows in 16 shards. So a slice is asked for whole first, and shard by shard only where it
-    does not fit a page: one request and one conversion to Arrow instead of sixteen, 2 ms of processor time for 12.
+    Most slices are small, e.g. 20 rows in 16 shards. So the first request is for the whole slice, and only a slice that
+    does not fit into a page is read shard by shard: 2 ms of processor time instead of 12, because there is one request
+    and one conversion to Arrow instead of sixteen.
     """
 
     def __init__(self, db: Connection, shards: int) -> None:
@@ -43,7 +44,7 @@ class Scans:
         self._ahead: weakref.WeakSet[Page] = weakref.WeakSet()
 
     def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
-        """The rows of each shard in batches of `HOT_SCHEMA`; the first pages are asked for when this returns."""
+        """The rows of each shard in batches of `HOT_SCHEMA`. When this returns, the first pages are requested."""
         rows = min(_PAGE_ROWS, max(1, _PAGE_BYTES // max(LONG_QUESTION, self._largest_of(slice_))))
         found, state = self._page(_SLICE, slice_, self._shards, rows, None).rows()
         if state is None:
@@ -51,7 +52,7 @@ class Scans:
         return [self._scan(slice_, shard, rows) for shard in self._shards]
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
-        """How many rows each slice has, many asked at once; to count those of a large one reads them all."""
+        """The number of rows of each slice, many slices at once. To count a large slice reads all its rows."""
         some = self._db.prepared(_SOME)
         found: dict[ArchiveSlice, int] = {}
         for asked in chunks(slices, _COUNTED):
@@ -66,7 +67,7 @@ class Scans:
         return sum(int(rows) for ((rows,),) in self._db.execute_all(of_shard))
 
     def _of_each(self, slice_: ArchiveSlice, rows: Sequence[Row]) -> list[list[pa.RecordBatch]]:
-        """The rows of `_SLICE` by shard: each in its order, converted together."""
+        """The rows of `_SLICE` by shard, each in its order. One conversion serves all shards."""
         if not rows:
             return [[] for _ in self._shards]
         shards = grouped(rows, lambda row: int(row[-1]))
@@ -81,12 +82,12 @@ class Scans:
         first = None
         if len(self._ahead) < _AHEAD:
             first = self._page(_SHARD, slice_, shard, rows, None)
-            self._ahead.add(first)  # for as long as somebody may still read it
+            self._ahead.add(first)  # until the iterator drops it
         return self._pages(slice_, shard, rows, first)
 
     def _pages(self, slice_: ArchiveSlice, shard: int, rows: int, first: Page | None) -> Iterator[pa.RecordBatch]:
         page: Page | None = first or self._page(_SHARD, slice_, shard, rows, None)
-        first = None  # read ahead no more
+        first = None  # drops the page from `_ahead`
         while page is not None:
             found, state = page.rows()
             page = self._page(_SHARD, slice_, shard, rows, state) if state else None
@@ -100,7 +101,7 @@ class Scans:
         return self._db.page(statement, state)
 
     def _largest_of(self, slice_: ArchiveSlice) -> int:
-        """Bytes of the longest `question` of a slice, where one is long."""
+        """Bytes of the longest `question` of a slice; 0 if none is long."""
         rows = self._db.execute(_LARGEST, (*slice_.week, slice_.batch_id))
         return int(rows[0][0] or 0) if rows else 0
 

@@ -1,4 +1,4 @@
-"""The tables of the hot store on Cassandra: the CQL files in `cql/`, applied once, and compared ever after."""
+"""The schema of the hot store on Cassandra: applied, brought up to date, and checked before each use."""
 
 import re
 import time
@@ -23,8 +23,9 @@ from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
-# A partition of 10-50 MB has 4,000 to 20,000 attempts: 16 shards take 320,000 attempts of a batch a week, and, cleared,
-# up to 1.6 million before a read meets more tombstones than a node allows (100,000). An empty shard costs 0.2 ms a scan
+# A partition of 10-50 MB has 4,000 to 20,000 attempts, so 16 shards hold 320,000 attempts of a batch in a week. Up to
+# 1.6 million may be cleared before a read meets more tombstones than a node allows (100,000). An empty shard costs a
+# scan 0.2 ms
 DEFAULT_SHARDS: Final = 16
 MAX_SHARDS: Final = 1024
 
@@ -44,7 +45,7 @@ def _stored(db: Connection) -> Tables:
 
 
 def _missing(stored: Tables, wanted: Tables) -> Iterator[str]:
-    """What `assess schema apply` would add, a sentence each."""
+    """What `assess schema apply` would add, one sentence each."""
     if tables := [table for table in wanted if table not in stored]:
         yield f"there is no table {', '.join(tables)}"
     for table, name in sorted(added_columns()):
@@ -53,7 +54,7 @@ def _missing(stored: Tables, wanted: Tables) -> Iterator[str]:
 
 
 def _differences(stored: Tables, wanted: Tables) -> Iterator[str]:
-    """How the tables that exist differ from ours, a sentence each; columns that a later version adds may be missing."""
+    """The differences of existing tables, one sentence each. Columns that a later version adds may be missing."""
     added = added_columns()
     for table, columns in wanted.items():
         found = stored.get(table)
@@ -70,7 +71,7 @@ def _differences(stored: Tables, wanted: Tables) -> Iterator[str]:
 
 
 def replication(db: Connection) -> dict[str, int] | None:
-    """How many copies each data centre has of the keyspace (SimpleStrategy: under ''); None when there is none."""
+    """The replication factor of each data centre (SimpleStrategy: under ''); None if there is no keyspace."""
     rows = db.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (db.place.keyspace,))
     if not rows:
         return None
@@ -90,7 +91,7 @@ class CassandraSchema:
         self._place = parse_cassandra_url(url)
 
     def show(self) -> str:
-        """All that `apply` does on a single node, as CQL; the name of its data centre is to be filled in."""
+        """What `apply` does on a single node, as CQL. Replace DATACENTER by the name of the data centre."""
         make = _create_keyspace(self._place.keyspace, {self._place.servers.dc or "DATACENTER": 1})
         meta = [
             f"INSERT INTO meta (name, value) VALUES ('{name}', '{value}') IF NOT EXISTS;"
@@ -100,16 +101,16 @@ class CassandraSchema:
         return "\n".join([f"{make};", f'USE "{self._place.keyspace}";', "", *files, "", *meta])
 
     def apply(self, replication: str | None, shards: int | None) -> str:
-        """Make keyspace and tables where they are missing: see `apply`."""
+        """See `apply`."""
         return apply(Connection(self._place), replication, shards)
 
     def check(self) -> Iterator[str]:
-        """What keeps the store from using the keyspace as it is."""
+        """See `check`."""
         return check(Connection(self._place))
 
 
 def check(db: Connection) -> Iterator[str]:
-    """What keeps the store from using the keyspace as it is, a sentence each; nothing when all is right."""
+    """The reasons why the store cannot use the keyspace, one sentence each."""
     if replication(db) is None:
         yield f"there is no keyspace {db.place.keyspace}"
         return
@@ -130,7 +131,7 @@ def _settings_of(meta: Mapping[str, str]) -> Iterator[str]:
     if meta.get("shard_hash", SHARD_HASH) != SHARD_HASH:
         yield f"it was made with shard hash {meta['shard_hash']}, not {SHARD_HASH}"
     if absent := [name for name in ("schema_version", "shard_hash", "shards", "applied_at") if name not in meta]:
-        yield f"it was not applied to its end: {', '.join(absent)} is missing in meta"
+        yield f"`apply` did not finish: {', '.join(absent)} is missing in meta"
     elif not meta["shards"].isdecimal() or not 1 <= int(meta["shards"]) <= MAX_SHARDS:
         yield f"it was made with {meta['shards']} shards, which is not a number from 1 to {MAX_SHARDS}"
 
@@ -140,9 +141,9 @@ def _is_older(version: str) -> bool:
 
 
 def require(db: Connection) -> int:
-    """The number of shards of a keyspace that is as it must be.
+    """The number of shards of a keyspace that the store can use.
 
-    Raises `BadSettings` where something is missing or was fixed otherwise, `NotOurTable` where a table is another.
+    Raises `BadSettings` if something is missing or a fixed setting differs, `NotOurTable` if a table differs.
     """
     different = list(check(db))
     if not different:
@@ -167,10 +168,10 @@ def _fixed(shards: int) -> dict[str, str]:
 
 
 def apply(db: Connection, copies: str | None, shards: int | None) -> str:
-    """Make the keyspace and the tables where they are missing; returns what there is now, as a sentence.
+    """Create the keyspace and its tables, or bring them up to date; returns a sentence about what exists now.
 
-    `copies`: how many, in every data centre or by name (`dc1:3,dc2:2`); `shards` is fixed from the first time on.
-    May be repeated, and run by several at once. Raises `BadSettings`, `NotOurTable`, `StoreUnavailable`.
+    `copies`: the replication factor of every data centre, or by name (`dc1:3,dc2:2`). `shards` never changes after the
+    first time. May be repeated and run concurrently. Raises `BadSettings`, `NotOurTable`, `StoreUnavailable`.
     """
     node = _first_node(db)
     _make_keyspace(db, node, copies)
@@ -189,7 +190,7 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
     by_week, by_batch = slices.count()
     if by_week != by_batch:
         slices.fill_by_batch()
-    # the first of several that apply at once fixes it for all
+    # if several processes apply at once, the first one decides
     claim = "INSERT INTO {ks}.meta (name, value) VALUES (?, ?) IF NOT EXISTS"
     for name, value in _fixed(shards or DEFAULT_SHARDS).items():
         db.execute(claim, (name, value))
@@ -208,7 +209,7 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
 
 
 def _first_node(db: Connection) -> Host:
-    """The node that changes the schema: whoever applies it, from wherever, asks the same one."""
+    """The node that changes the schema: the same one for every process, so that their changes do not conflict."""
     up = [host for host in db.session.cluster.metadata.all_hosts() if host.is_up]
     if not up:
         raise StoreUnavailable(f"no node of Cassandra at {db.place.servers} is up; start it, and run again")

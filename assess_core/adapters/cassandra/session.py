@@ -28,7 +28,7 @@ from assess_core.adapters.cassandra.maps import RawMaps
 from assess_core.adapters.cassandra.url import Servers
 from assess_core.errors import AssessError, BadSettings, NotOurTable, StoreUnavailable
 
-REQUEST_SECONDS: Final = 10.0  # above the server's own timeouts (write 2 s, read 5 s by default): it knows more
+REQUEST_SECONDS: Final = 10.0  # above the server's own timeouts (write 2 s, read 5 s by default): its errors say more
 _SPECULATE_SECONDS: Final = (
     1.0  # a node that hangs is not waited for where another can answer; all we send is idempotent
 )
@@ -38,7 +38,7 @@ _lock = threading.Lock()
 
 
 def _forget() -> None:
-    """In a child after fork: the sessions' threads and sockets are the parent's."""
+    """Drops the sessions in a child after a fork: their threads and sockets belong to the parent."""
     global _lock  # noqa: PLW0603 it may have been held when the parent forked
     _sessions.clear()
     _lock = threading.Lock()
@@ -48,7 +48,7 @@ os.register_at_fork(after_in_child=_forget)
 
 
 def session(servers: Servers) -> Session:
-    """The session of this process; it stays until the process ends. Raises `BadSettings`, `StoreUnavailable`."""
+    """The session of this process, until it ends. Raises `BadSettings`, `StoreUnavailable`."""
     with _lock:
         found = _sessions.get(servers)
         if found is None:
@@ -71,9 +71,9 @@ def _connect(servers: Servers) -> Session:
             auth_provider=login,
             ssl_context=context,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-            protocol_version=cassandra.ProtocolVersion.V5,  # or the driver tries two of another product first
+            protocol_version=cassandra.ProtocolVersion.V5,  # or the driver first tries two of another product
             reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0, max_attempts=None),
-            # without it a request of more than 4 kB that is waited for takes 40 ms longer
+            # without it, waiting for a request of more than 4 kB takes 40 ms longer
             sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
     except cassandra.UnresolvableContactPoints as error:
@@ -88,10 +88,10 @@ def _connect(servers: Servers) -> Session:
                 f"ASSESS_HOT_STORE: dc={servers.dc} is not a data centre of {servers}; it has {', '.join(centres)}"
             ) from error
         if not servers.tls and isinstance(first := _first(error), _BROKEN_OFF):
-            # who takes TLS alone says nothing to others; but one that starts or stops does so too
+            # a server that requires TLS closes other connections without a message; so does one that starts or stops
             raise StoreUnavailable(
-                f"Cassandra at {servers} breaks connections off ({type(first).__name__}: {first}); where it takes TLS "
-                "alone, add tls=true to ASSESS_HOT_STORE; else look at its log, and run again"
+                f"Cassandra at {servers} closes connections ({type(first).__name__}: {first}); if it requires TLS, add "
+                "tls=true to ASSESS_HOT_STORE; otherwise look at its log, and run again"
             ) from error
         raise translated(error, servers) from error
     made.client_protocol_handler = RawMaps
@@ -115,17 +115,17 @@ REFUSED: Final = (cassandra.InvalidRequest, cassandra.ConfigurationException)
 
 
 def translated(error: Exception, servers: Servers) -> AssessError:
-    """What the driver says, as an error of ours that says what to do."""
+    """The driver's error as an error of ours that says what to do."""
     first = _first(error)
     message = " ".join(str(first).split())
     if isinstance(first, cassandra.AuthenticationFailed):
         action = "write USER:PASSWORD@ before the hosts" if servers.user is None else "correct user and password"
         return BadSettings(f"ASSESS_HOT_STORE: {servers} refused the login ({message}); {action}")
-    # the driver makes an error of its own of what it met first; a connection that breaks off may be a restart
+    # the driver wraps the first TLS error; without one, a closed connection may be a restart
     if "[SSL: " in message and "CERTIFICATE" in message:
         return BadSettings(
-            f"ASSESS_HOT_STORE: TLS with {servers} failed ({message}); name who signed its certificate with ca=FILE, "
-            "and where it asks for ours, cert=FILE and key=FILE"
+            f"ASSESS_HOT_STORE: TLS with {servers} failed ({message}); name the certificate authority with "
+            "ca=FILE, and if it requires a client certificate, cert=FILE and key=FILE"
         )
     if "[SSL: " in message and "WRONG_VERSION" in message:
         return BadSettings(f"ASSESS_HOT_STORE: {servers} does not speak TLS ({message}); leave tls=true and `ca` out")
@@ -144,8 +144,8 @@ def translated(error: Exception, servers: Servers) -> AssessError:
 
 
 def _first(error: Exception) -> Exception:
-    """Of an error that hides those of the hosts, the first of these."""
-    # by host, or before the first connection a mere list of hosts
+    """The first error of a host, if `error` hides those of the hosts."""
+    # errors by host; before the first connection only a list of hosts
     causes = (
         list(error.errors.values()) if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) else []
     )
@@ -153,7 +153,7 @@ def _first(error: Exception) -> Exception:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether the same statement may succeed later: a server was away, slow, overloaded or full."""
+    """Whether the same statement may succeed later: a server was down, slow, overloaded or full."""
     lasting = (cassandra.AuthenticationFailed, cassandra.Unauthorized, cassandra.UnresolvableContactPoints)
     if not isinstance(error, Exception) or isinstance(error, lasting):
         return False
@@ -162,5 +162,5 @@ def is_temporary(error: BaseException) -> bool:
 
 def is_full(error: Exception) -> bool:
     """Whether a server has no room for writes."""
-    # a guardrail against full disks refuses as it refuses a statement that is wrong
+    # the guardrail against full disks uses the same error as for an invalid statement
     return "disk_usage" in str(error) or "disk usage" in str(error)

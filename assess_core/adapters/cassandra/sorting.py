@@ -1,4 +1,4 @@
-"""Keys in their own order, however many there are: Cassandra gives partitions in the order of their hashes."""
+"""An external sort of keys: Cassandra returns partitions in the order of their hashes."""
 
 import heapq
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 def in_order(keys: Iterable[tuple[Any, ...]], run: int = _RUN) -> Iterator[tuple[Any, ...]]:
-    """The keys (of text) sorted; runs of them wait in temporary files, but for the last."""
+    """The keys (tuples of text), sorted. All runs but the last wait in temporary files."""
     rest = iter(keys)
     with ExitStack() as open_files:
         runs: list[Iterator[tuple[Any, ...]]] = []
@@ -24,10 +24,10 @@ def in_order(keys: Iterable[tuple[Any, ...]], run: int = _RUN) -> Iterator[tuple
             file = open_files.enter_context(TemporaryFile())
             file.writelines(_encode(key) + b"\n" for key in some)
             file.seek(0)
-            runs.append(_read(file))
+            runs.append(_read_run(file))
         yield from heapq.merge(*runs, some)
 
 
-def _read(file: IO[bytes]) -> Iterator[tuple[Any, ...]]:
+def _read_run(file: IO[bytes]) -> Iterator[tuple[Any, ...]]:
     for line in file:
         yield tuple(_decode(line))

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from assess_core.errors import BadSettings
 
 PORT: Final = 9042
-# a read meets every write that was acknowledged before: scores are computed from such reads
+# scores are computed from reads, so each read must see every write that was acknowledged before
 CONSISTENCIES: Final = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL")
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z", re.ASCII)
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?\Z", re.ASCII)
@@ -18,19 +18,19 @@ _ENCODE: Final = "percent-encode what is neither letter nor digit in user and pa
 
 
 class Servers(NamedTuple):
-    """Which cluster, and as whom: stores of one process that agree in this share their connections."""
+    """A cluster and a login. Stores of one process with equal servers share their connections."""
 
     hosts: tuple[tuple[str, int], ...]
-    """Name or address, and port; any of them leads to the others."""
+    """Name or address, and port. Any reachable host is enough to find the others."""
     user: str | None
     password: str | None
     dc: str | None
-    """The data centre to use; None takes that of the first host."""
+    """The data centre to use; None means that of the first host."""
     tls: bool
     ca: Path | None
-    """Who signs the servers' certificates; None trusts whom this machine trusts."""
+    """The certificate authority of the servers; None means those that this machine trusts."""
     cert: Path | None
-    """Our own certificate, where the servers ask for one, and its key."""
+    """The client certificate, if the servers require one, and its key."""
     key: Path | None
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Servers(NamedTuple):
 
 
 class KeyspacePlace(NamedTuple):
-    """What an `ASSESS_HOT_STORE` of this kind names."""
+    """The keyspace that an `ASSESS_HOT_STORE` of this kind names."""
 
     servers: Servers
     keyspace: str
@@ -50,10 +50,10 @@ def parse_cassandra_url(url: str) -> KeyspacePlace:
     """User, password and options are percent-decoded. Raises `BadSettings`, which never shows a password."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # its message holds what may be a password
+    except ValueError:  # its message may contain the password
         raise BadSettings(f"ASSESS_HOT_STORE: this is no URL; {_ENCODE}") from None
-    if "@" in parts.path:  # a user or a password has ended the hosts; what is here must not be shown
-        raise BadSettings(f"ASSESS_HOT_STORE: an @ stands behind the hosts; {_ENCODE}")
+    if "@" in parts.path:  # a user or a password contains a /, so this part may be secret
+        raise BadSettings(f"ASSESS_HOT_STORE: there is an @ after the hosts; {_ENCODE}")
     login, at, hosts = parts.netloc.rpartition("@")
     if parts.scheme != "cassandra" or not hosts:
         raise BadSettings(f"ASSESS_HOT_STORE: no host is named; {_EXAMPLE}")
@@ -113,7 +113,7 @@ def _tls(options: dict[str, str]) -> bool:
     if tls not in ("true", "false"):
         raise BadSettings(f"ASSESS_HOT_STORE: tls={tls} is neither tls=true nor tls=false")
     if tls == "false" and (asked := [name for name in ("ca", "cert", "key") if name in options]):
-        raise BadSettings(f"ASSESS_HOT_STORE: {asked[0]!r} has a meaning with tls=true only; add it")
+        raise BadSettings(f"ASSESS_HOT_STORE: {asked[0]!r} only has a meaning with tls=true; add it")
     return tls == "true"
 
 

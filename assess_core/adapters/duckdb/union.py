@@ -3,25 +3,51 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, cast
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA
-from assess_core.adapters.duckdb import weekly
-from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, literal, parquet
+from assess_core.adapters.duckdb.connection import (
+    UNREADABLE,
+    connect,
+    cursor,
+    failure_of,
+    first_line,
+    literal,
+    parquet,
+    temporary_folder,
+)
+from assess_core.adapters.duckdb.location import location_of
+from assess_core.adapters.duckdb.questions import (
+    ALL_ATTEMPTS,
+    BATCH_NUMBERS,
+    COPIES,
+    RECEIVED,
+    VERSIONS_OF,
+    WEEK_NUMBERS,
+    WEEKLY_ACTIVITY,
+    page_of_attempts,
+    to_activity,
+    to_received,
+    to_version,
+)
+from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
+from assess_core.domain.attempts import AttemptKey, AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
-from assess_core.ports.reports import Received, WeeklyActivity
+from assess_core.ports.reports import BatchNumbers, Format, Received, Report, WeeklyActivity, WeekNumbers
 
 _ROWS: Final = 1000
 """Rows that a query hands on at a time."""
+_VERSIONS: Final = {"duckdb": duckdb.__version__}
+"""The versions that the bytes of a Parquet report depend on."""
 _GROUP_BYTES: Final = 32 * 1024 * 1024
 """Hot rows that are held in memory before they are spilled; DuckDB reads one such group per thread."""
 
@@ -65,23 +91,22 @@ def open_union(
     With `weeks`, a version that was received twice is seen by the copies of those weeks alone. Raises `ReportFailed`
     where a file of the lake cannot be read, `StoreUnavailable` where a store does not answer or there is no room.
     """
-    with TemporaryDirectory(prefix="assess-union-") as folder:
+    with temporary_folder("assess-union-") as folder:
         # the order is rule 4: what a clear takes from the hot store from here on was in the lake before. So is the
         # list of slices, which only grows: what is not in it yet is newer than this union
         spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)
-        with connect(pinned.place) as duck:
+        with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
             union.define(_placed(spilled, files, batch_id))
             yield union
 
 
 def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:
-    for slice_ in hot.slices():
-        if (batch_id is None or slice_.batch_id == batch_id) and (weeks is None or slice_.week in weeks):
-            for shard in hot.scan(slice_):
-                yield from shard
+    for slice_ in hot.slices(batch_id=batch_id, weeks=weeks):
+        for shard in hot.scan(slice_):
+            yield from shard
 
 
 def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
@@ -118,12 +143,17 @@ def _placed(spilled: Path | None, files: Sequence[LakeFile], batch_id: str | Non
         FROM read_parquet({literal(str(spilled))}) UNION ALL BY NAME {lake}"""
 
 
+def _named(**parameters: object) -> dict[str, object]:
+    """The parameters that a statement names: those that are given."""
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
 class DuckUnion:
     """A `ports.Union` over one DuckDB connection; queries may overlap, each has a cursor of its own."""
 
     def __init__(self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile]) -> None:
         self.lake_version = pinned.version
-        self._place = pinned.place
+        self._place = location_of(pinned)
         self._duck = duck
         self._files = files
 
@@ -133,6 +163,11 @@ class DuckUnion:
             self._duck.execute(f"CREATE VIEW placed AS {placed}")
             self._duck.execute(_VIEWS)
 
+    # SQL sees three views:
+    #     copies    every row of both tiers, with `tier` ('hot' or 'lake')
+    #     versions  one row per distinct version, from the copy with the earliest receipt
+    #     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
+
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, object]]:
         with self._named_errors(), cursor(self._duck) as duck:
             duck.execute(sql, dict(parameters or {}))
@@ -141,18 +176,54 @@ class DuckUnion:
                 for row in batch:
                     yield dict(zip(names, row, strict=True))
 
+    def is_empty(self) -> bool:
+        return not any(self.rows("SELECT 1 AS found FROM copies LIMIT 1"))
+
+    def count_attempts(self, course_id: str | None) -> int:
+        sql = f"SELECT count(*) AS attempts FROM newest WHERE {of_course(course_id)}"
+        [row] = self.rows(sql, _named(course_id=course_id))
+        return cast(int, row["attempts"])
+
+    def write_report(
+        self, report: Report, format: Format, target: Path, course_id: str | None, spreadsheet: bool
+    ) -> int:
+        sql = report_sql(report, format, course_id, spreadsheet)
+        return self._copy(sql, target, copy_options(format, _VERSIONS), _named(course_id=course_id))
+
+    def batch_numbers(self) -> BatchNumbers:
+        [row] = self.rows(BATCH_NUMBERS)
+        return msgspec.convert(row, BatchNumbers)
+
+    def week_numbers(self) -> list[WeekNumbers]:
+        return [msgspec.convert(row, WeekNumbers) for row in self.rows(WEEK_NUMBERS)]
+
+    def versions_of(self, user_id: str, hashes: Collection[bytes]) -> list[AttemptVersion]:
+        return [to_version(row) for row in self.rows(VERSIONS_OF, {"user_id": user_id, "hashes": list(hashes)})]
+
+    def attempts(
+        self, *, after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
+    ) -> list[AttemptVersion]:
+        return [to_version(row) for row in self.rows(*page_of_attempts(after, limit, course_id, content_id))]
+
+    def all_attempts(self) -> Iterator[AttemptVersion]:
+        return map(to_version, self.rows(ALL_ATTEMPTS))
+
+    def copies(self, tier: str) -> Iterator[AttemptVersion]:
+        return map(to_version, self.rows(COPIES, {"tier": tier}))
+
     def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
-        return map(weekly.to_received, self.rows(weekly.RECEIVED, {"weeks": weekly.parameter(weeks)}))
+        asked = {"weeks": [week.year * 100 + week.week for week in weeks]}
+        return map(to_received, self.rows(RECEIVED, asked))
 
     def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
-        parameters = {"weeks": weekly.parameter(weeks), "without": list(without)}
-        return list(map(weekly.to_activity, self.rows(weekly.ACTIVITY, parameters)))
+        asked = {"weeks": [week.year * 100 + week.week for week in weeks], "without": list(without)}
+        return [to_activity(row) for row in self.rows(WEEKLY_ACTIVITY, asked)]
 
-    def copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object] | None = None) -> int:
+    def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
         # DuckDB's own temporary file would stay behind when it fails
         statement = f"COPY ({sql}) TO {literal(str(target))} ({options}, USE_TMP_FILE false)"
         with self._named_errors(), cursor(self._duck) as duck:
-            written = duck.execute(statement, dict(parameters or {})).fetchone()
+            written = duck.execute(statement, dict(parameters)).fetchone()
         return int(written[0]) if written else 0
 
     @contextmanager

@@ -1,8 +1,9 @@
-"""A file that appears whole or not at all."""
+"""An atomic write: a file appears whole or not at all."""
 
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,30 +12,40 @@ from typing import Final
 from assess_core.errors import ReportFailed, StoreUnavailable
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+PRIVATE: Final = 0o600
+"""The mode of a new report: it holds personal data."""
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its place when it is whole and on the disk; else it goes.
+def atomic_write(path: Path, mode: int | None = None) -> Iterator[Path]:
+    """A temporary file beside `path`, which replaces it once it is complete and on disk; it is deleted on failure.
 
-    Raises `StoreUnavailable` where there is no room, `ReportFailed` where nothing can be written.
+    The file gets `mode`, or 0600. Raises `StoreUnavailable` without room, `ReportFailed` if it cannot be written.
     """
     temporary = path.with_name(f".exhaust-{secrets.token_hex(8)}.tmp")
-    try:
+    with translated(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.touch(exist_ok=False)
+            temporary.touch(PRIVATE, exist_ok=False)
             yield temporary
+            if mode is not None:
+                temporary.chmod(stat.S_IMODE(mode))
             _sync(temporary)
             temporary.replace(path)
             _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """An error of the operating system as one of ours that names the file and says what to do."""
+    try:
+        yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            message = f"no room for {path} ({error.strerror}); free some and run it again, nothing was left behind"
+            message = f"no room for {path} ({error.strerror}); free some and run it again, no partial file was left"
             raise StoreUnavailable(message) from error
         reason = error.strerror or str(error)
         raise ReportFailed(f"cannot write {path}: {reason}; name a file in a folder that you may write to") from error

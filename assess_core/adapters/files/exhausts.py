@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from assess_core.adapters.files.atomic_write import atomic_write
+from assess_core.adapters.files.atomic_write import atomic_write, translated
 from assess_core.ports.findings import Finding, Level
+
+_PRIVATE_FOLDER: Final = 0o700
 
 
 class FolderExhausts:
@@ -18,8 +21,13 @@ class FolderExhausts:
     def path(self, name: str) -> str:
         return str(self._folder / name)
 
-    def atomic_write(self, name: str) -> AbstractContextManager[Path]:
-        return atomic_write(self._folder / name)
+    @contextmanager
+    def atomic_write(self, name: str) -> Iterator[Path]:
+        path = self._folder / name
+        with translated(path):
+            path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            yield temporary
 
     def examine(self) -> Iterator[Finding]:
         folder = self._folder

@@ -1,4 +1,4 @@
-"""What is known of courses, assessments and batches: from a JSON file, or nothing at all."""
+"""Facts about courses, assessments and batches, from a JSON file."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from assess_core.ports.findings import Finding, Level
 
 
 class FactsBatch(msgspec.Struct, frozen=True, rename="camel"):
-    """A batch as the facts file has it."""
+    """A batch in the facts file."""
 
     course_id: str
     status: int
@@ -21,7 +21,7 @@ class FactsBatch(msgspec.Struct, frozen=True, rename="camel"):
 class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
     """`{"leafNodes": {course: [ids]}, "questionCounts": {assessment: n}, "batches": {id: {"courseId", "status"}}}`.
 
-    Each part may be missing: nothing is known of it then.
+    Each part may be missing; then nothing is known about it.
     """
 
     leaf_nodes_: dict[str, frozenset[str]] = msgspec.field(default_factory=dict, name="leafNodes")
@@ -45,7 +45,7 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
             ) from error
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
-        return self.leaf_nodes_.get(course_id) or None  # an empty list says nothing, as in the reference job
+        return self.leaf_nodes_.get(course_id) or None  # an empty list means unknown, as in the reference job
 
     def question_count(self, assessment_id: str) -> int | None:
         return self.question_counts.get(assessment_id)
@@ -68,19 +68,19 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
             found = batches_finding(len(self.batches), ongoing, action)
             yield found._replace(message=f"{of_each}, {found.message}")
         elif self.leaf_nodes_ or self.question_counts:
-            yield Finding(Level.OK, "facts", f"{of_each}; of batches nothing, so every batch is accepted")
+            yield Finding(Level.OK, "facts", f"{of_each}; nothing about batches, so every batch is accepted")
         else:
             action = "give it leafNodes, questionCounts or batches, or leave ASSESS_FACTS out"
-            yield Finding(Level.WARN, "facts", "nothing is known by it, and everything is accepted", action)
+            yield Finding(Level.WARN, "facts", "the file is empty, so everything is accepted", action)
 
 
 class FactsFile:
-    """The facts of a JSON file, read again when the file changed; while it cannot be read, what it said before."""
+    """The facts of a JSON file. It is read again when it changes; while it cannot be read, the last facts are used."""
 
     def __init__(self, path: Path, notify: Callable[[str], None]) -> None:
         """Raises `BadFacts`."""
         self._path = path
-        self._say = notify
+        self._notify = notify
         self._seen = _identity(path)
         self._facts = JsonFacts.read(path)
 
@@ -104,12 +104,12 @@ class FactsFile:
             try:
                 self._facts = JsonFacts.read(self._path)
             except BadFacts as error:
-                self._say(f"{error}; until then the facts that it held before count")
+                self._notify(f"{error}; until then the previous facts are used")
         return self._facts
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Another file, or another content, has another; None where there is no file."""
+    """A value that changes with the file and its content; None if there is no file."""
     try:
         found = os.stat(path)
     except OSError:

@@ -10,17 +10,20 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from assess_core.errors import Overloaded, StoreUnavailable
 from assess_core.ports.log import Message
+from assess_core.retrying import retrying
 
 MOST_WAITING: Final = 32 * 1024 * 1024
 """Bytes that may wait for the disk; what comes beyond is refused at once."""
 ROTATE_AT: Final = 64 * 1024 * 1024  # a file that was folded can be taken away; one that is written to cannot
 _PREFIX: Final = "api-"
 _CHUNK: Final = 64 * 1024
+_LOCKED_SECONDS: Final = 5.0
 
 
 class _Group(NamedTuple):
@@ -48,7 +51,7 @@ class FolderIntake:
         self._writer = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._writer.start()
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         # a line is a line: between the tokens of JSON a line feed means as much as a space, within text there is none
         lines = [b', "value": %b}\n' % message.value.replace(b"\n", b" ") for message in messages]
         group = _Group(lines, sum(map(len, lines)), Future())
@@ -71,20 +74,33 @@ class FolderIntake:
 
     def _run(self) -> None:
         while groups := self._next():
-            try:
-                self._write(groups)
-            except OSError as error:
-                failure = (
-                    f"the log folder {str(self._folder)!r} does not take lines ({error.strerror or error}): free space "
-                    "or check its permissions, then send them again"
-                )
-                for group in groups:
-                    group.done.set_exception(StoreUnavailable(failure))
-            else:
-                for group in groups:
+            failure = self._failure(groups)
+            for group in groups:
+                if failure is None:
                     group.done.set_result(None)
+                else:
+                    group.done.set_exception(failure)
         if self._file is not None:
             self._file.close()
+
+    def _failure(self, groups: Sequence[_Group]) -> StoreUnavailable | None:
+        """Write the lines; why they are not known to be in the log, if they are not."""
+        try:
+            self._write(groups)
+        except OSError as error:
+            failure = StoreUnavailable(
+                f"the log folder {str(self._folder)!r} does not take lines ({error.strerror or error}): free space "
+                "or check its permissions, then send them again"
+            )
+        except Exception as error:  # noqa: BLE001 without this thread no event would be accepted any more
+            self._abandon()
+            failure = StoreUnavailable(
+                f"writing to the log folder {str(self._folder)!r} failed ({type(error).__name__}: {error}); send them "
+                "again, and restart the server if it fails again"
+            )
+        else:
+            return None
+        return failure
 
     def _next(self) -> list[_Group]:
         """All that waits; empty when the end has come."""
@@ -112,8 +128,15 @@ class FolderIntake:
     def _current(self) -> "_File":
         if self._file is None:
             _mend(self._folder)
-            self._file = _File(self._folder, self._now())
+            # no line of the file has an earlier receipt than its name: `unread` relies on this
+            self._file = _File(self._folder, self._received_at)
         return self._file
+
+    def _abandon(self) -> None:
+        """Begin another file: what was written to this one is not known."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._leave(self._file)
 
     def _leave(self, file: "_File") -> None:
         self._file = None
@@ -123,14 +146,14 @@ class FolderIntake:
 class _File:
     """A log file of this process, locked as long as it is written to."""
 
-    def __init__(self, folder: Path, now: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._fd = _create(folder, f"{_PREFIX}{now}-{os.getpid()}")
+    def __init__(self, folder: Path, received_at: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # answers of learners are personal data
+        self._path, self._fd = _create(folder, f"{_PREFIX}{received_at}-{os.getpid()}")
         self.size = 0
         self.whole = True
         """Whether what stands in it ends with a line end and is as safe as it was said to be."""
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._fd)
             _sync_folder(folder)
         except OSError:
             self.close()
@@ -171,9 +194,20 @@ def _create(folder: Path, name: str) -> tuple[Path, int]:
     while True:
         path = folder / f"{name}-{number}.jsonl"
         try:
-            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             number += 1
+
+
+def _lock(fd: int) -> None:
+    """Raises `OSError`. Another process that starts may lock the file for some ms, to look at its last line."""
+    retrying(_is_locked, deadline_seconds=_LOCKED_SECONDS, first_wait=0.001, longest_wait=0.05)(
+        fcntl.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB
+    )
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, BlockingIOError)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assess_core.adapters.files.intake import FolderIntake
-from assess_core.adapters.files.log_files import Tail, folded, read_log, unread
+from assess_core.adapters.files.log_files import ignored_text, in_folder, is_missing
+from assess_core.adapters.files.tail import Tail
+from assess_core.adapters.files.unread import folded, read_log, unread
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.slices import Unread
 from assess_core.ports.findings import Finding, Level
@@ -26,12 +28,19 @@ class FolderLog:
         return FolderFeed(Tail(self._folder, self._positions.positions(), notify, worker, workers), self._positions)
 
     def retained(self) -> Retained:
-        # whether somebody has taken old files away, nobody can say
+        # old files may have been removed: the folder does not say
         part = Part(cut=True, batches=read_log(self._folder))
         return Retained(folded(self._folder, self._positions), iter([part]))
 
     def intake(self) -> FolderIntake:
         return FolderIntake(self._folder, lambda: time.time_ns() // 1_000_000)
+
+    def ignored(self) -> str | None:
+        if is_missing(self._folder):
+            return None
+        # a hidden name is a file that a tool is still writing
+        names = [name for name in in_folder(str(self._folder)).ignored if not name.startswith(".")]
+        return ignored_text(str(self._folder), names) if names else None
 
     def examine(self) -> Iterator[Finding]:
         waiting = self.unread()
@@ -39,6 +48,8 @@ class FolderLog:
             yield Finding(Level.WARN, "log", f"{self._folder} has unread lines: {waiting.what}", "assess up")
         else:
             yield Finding(Level.OK, "log", f"{self._folder} has no unread lines")
+        if ignored := self.ignored():
+            yield Finding(Level.WARN, "log files", ignored, "rename them, or move them to another folder")
 
 
 class FolderFeed:

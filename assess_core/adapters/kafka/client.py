@@ -1,7 +1,6 @@
 """What all clients of Kafka share: how a cluster is asked, and what its errors mean to a person."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
@@ -13,6 +12,7 @@ from confluent_kafka.admin import AdminClient, TopicMetadata
 
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
+from assess_core.retrying import retrying
 
 TIMEOUT: Final = 5.0  # seconds for one question; a broker near by answers in some ms
 MISSING: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
@@ -191,20 +191,20 @@ class Cluster:
         return make(Consumer, self._url.client(settings), self._url)
 
     def _again(self, ask: Callable[[], _Result]) -> _Result:
-        until = time.monotonic() + TIMEOUT
-        while True:
-            try:
-                return ask()
-            except KafkaException as error:
-                if error.args[0].name() not in _SOON or time.monotonic() > until:
-                    raise self._translated(error.args[0]) from error
-                time.sleep(0.05)
-            except WaitedTooLong as error:
-                raise StoreUnavailable(f"Kafka at {self._url.brokers} does not answer; start it") from error
+        try:
+            return retrying(_has_no_coordinator_yet, deadline_seconds=TIMEOUT)(ask)
+        except KafkaException as error:
+            raise self._translated(error.args[0]) from error
+        except WaitedTooLong as error:
+            raise StoreUnavailable(f"Kafka at {self._url.brokers} does not answer; start it") from error
 
     def _translated(self, error: KafkaError) -> AssessError:
         self.admin.poll(0)  # calls `heard`
         return translated(error, self._url, self._heard.take())
+
+
+def _has_no_coordinator_yet(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].name() in _SOON
 
 
 def _positions(member: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:

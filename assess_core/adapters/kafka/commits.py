@@ -1,16 +1,17 @@
-"""Positions on their way to the consumer group, from a thread: librdkafka's call hangs for as long as a broker does."""
+"""Commits positions of the consumer group in a thread, because librdkafka's call hangs for as long as a broker does."""
 
 from collections.abc import Callable, Collection
 from threading import Thread
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 
 class Aside:
-    """A call in a thread that nobody has to wait for."""
+    """A call in a thread of its own."""
 
     def __init__(self, call: Callable[[], object]) -> None:
-        self.error: KafkaError | None = None
+        self.error: str | None = None
+        """Why the call failed; None while it runs, and after it succeeded."""
         self._call = call
         self._thread = Thread(target=self._run, name="kafka-aside", daemon=True)
         self._thread.start()
@@ -24,13 +25,15 @@ class Aside:
         try:
             self._call()
         except KafkaException as error:
-            self.error = error.args[0]
+            self.error = f"{error.args[0].str()} ({error.args[0].name()})"
+        except Exception as error:  # noqa: BLE001 a call that failed in any way did not commit
+            self.error = f"{type(error).__name__}: {error}"
 
 
 class Commits:
-    """One commit at a time, the newest position of each partition; what failed is sent again.
+    """One commit at a time, with the newest position of each partition. A failed commit is sent again.
 
-    Two at once could arrive in the other order and leave the group behind what was folded.
+    Two commits at once could arrive in the wrong order, and the group would be behind what was folded.
     """
 
     def __init__(self, consumer: Consumer) -> None:
@@ -44,13 +47,13 @@ class Commits:
         self._due[position.partition] = position
 
     def forget(self, partitions: Collection[int]) -> None:
-        """Others commit from here on."""
+        """Other members commit these partitions from now on."""
         for partition in partitions:
             self._due.pop(partition, None)
             self._sent.pop(partition, None)
 
-    def send(self, wait: float) -> KafkaError | None:
-        """Send what is due, and wait so many seconds for the answer; why it was not taken, if it was not."""
+    def send(self, wait: float) -> str | None:
+        """Send what is due and wait up to so many seconds for the answer. Returns why a commit failed, or None."""
         if self._sending is None and self._due:
             self._sent, self._due = self._due, {}
             offsets = list(self._sent.values())

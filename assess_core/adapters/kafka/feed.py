@@ -11,14 +11,13 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
 from assess_core.adapters.kafka.client import APPEND_TIME, MISSING, Cluster, Heard, alter_command, make, translated
 from assess_core.adapters.kafka.commits import Aside, Commits
 from assess_core.adapters.kafka.failed import FailedTopic
 from assess_core.adapters.kafka.records import CHUNK, to_record
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.domain.events import FailedEvent, Record
-from assess_core.ports.log import LogBatch, Notify
+from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Notify
 
 _LOOK: Final = 0.25  # seconds that a look waits for the first record; a signal is heard after it
 _MORE: Final = 0.005  # and for more behind it
@@ -189,7 +188,7 @@ class KafkaFeed:
     def _commit(self, wait: float) -> None:
         error = self._commits.send(wait)
         if error is not None:
-            self._say_once(f"positions are not committed yet: {error.str()} ({error.name()}); trying again")
+            self._say_once(f"positions are not committed yet: {error}; trying again")
 
     def _resume(self) -> None:
         if self._paused:

@@ -46,7 +46,7 @@ class KafkaIntake:
         self._acknowledged = threading.Thread(target=self._poll, name="log-acknowledgements", daemon=True)
         self._acknowledged.start()
 
-    def take(self, messages: Sequence[Message]) -> "Future[None]":
+    def append(self, messages: Sequence[Message]) -> "Future[None]":
         if self._closing.is_set():
             raise StoreUnavailable("the log is being closed; send it again to another server")
         waiting = _Waiting(len(messages), self._failure)
@@ -76,7 +76,10 @@ class KafkaIntake:
 
     def _poll(self) -> None:
         while not self._closing.is_set():
-            self._producer.poll(0.1)
+            try:
+                self._producer.poll(0.1)
+            except Exception:  # noqa: BLE001 a callback failed: without this thread no record would be acknowledged
+                self._closing.wait(0.1)
 
     def _failure(self, error: KafkaError) -> AssessError:
         if error.name() == "MSG_SIZE_TOO_LARGE":
@@ -110,4 +113,12 @@ class _Waiting:
         if last and self._failed is None:
             self.done.set_result(None)
         elif last and self._failed is not None:
-            self.done.set_exception(self._failure(self._failed))
+            self.done.set_exception(self._error(self._failed))
+
+    def _error(self, failed: KafkaError) -> Exception:
+        try:
+            return self._failure(failed)
+        except Exception as error:  # noqa: BLE001 the caller waits for an answer, whatever it is
+            return StoreUnavailable(
+                f"Kafka did not store an event ({failed.name()}; {type(error).__name__}: {error}); send it again"
+            )

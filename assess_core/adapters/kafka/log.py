@@ -35,6 +35,10 @@ class KafkaLog:
             min(received) if len(received) == len(firsts) else None,
         )
 
+    def ignored(self) -> str | None:
+        """Nothing: every record of the topic is read."""
+        return None
+
     def lag(self) -> list[Lag]:
         """How far the group has come, by partition. Raises `StoreUnavailable`, `BadSettings`."""
         return lag(self._cluster, self._url)

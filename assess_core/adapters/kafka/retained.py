@@ -6,14 +6,13 @@ from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
-from assess_core.adapters.files.log_files import BATCH_BYTES, BATCH_RECORDS
 from assess_core.adapters.kafka.client import Heard, make
 from assess_core.adapters.kafka.lag import Lag
 from assess_core.adapters.kafka.records import CHUNK, to_record
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.domain.events import Record
 from assess_core.errors import StoreUnavailable
-from assess_core.ports.log import LogBatch, Part, Retained
+from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Part, Retained
 
 _LOOK: Final = 0.1  # seconds
 _SILENCE: Final = 10.0  # seconds without an answer

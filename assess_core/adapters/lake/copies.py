@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 from assess_core.adapters.arrow.hot_rows import in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, parquet, urls
+from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Contents, digest_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, StoreUnavailable, VerifyFailed
-from assess_core.ports.lake import Compared, FileAccess, LakeFile, Missing, Pinned, Shards
+from assess_core.ports.lake import Compared, LakeFile, Missing, Pinned, Shards
 
 _DELETED: Final = 500
 """How many rows clear deletes at a time."""
@@ -92,7 +93,7 @@ def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: boo
     """
     asked = sorted(set(slices))
     files = pinned.files({slice_.week for slice_ in asked})
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         wanted = pa.table(
             {
                 "slice": pa.array(range(len(asked)), pa.int32()),
@@ -102,11 +103,11 @@ def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: boo
             }
         )
         duck.register("wanted", wanted)
-        _read(duck, pinned.place, files, proved)
-        yield DuckCopies(duck, pinned.place, asked, files)
+        _read(duck, location_of(pinned), files, proved)
+        yield DuckCopies(duck, location_of(pinned), asked, files)
 
 
-def _read(duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[LakeFile], proved: bool) -> None:
+def _read(duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], proved: bool) -> None:
     sound = _SOUND if proved else "true"
     try:
         duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
@@ -115,13 +116,13 @@ def _read(duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[La
 
 
 def unreadable(
-    duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[LakeFile], error: Exception
+    duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], error: Exception
 ) -> AssessError:
     """The error of ours when DuckDB could not read these files: a connection error, or the first damaged file."""
     return place.fault(error) or next(filter(None, (_probed(duck, place, file) for file in files)), _unavailable(error))
 
 
-def _probed(duck: duckdb.DuckDBPyConnection, place: FileAccess, file: LakeFile) -> AssessError | None:
+def _probed(duck: duckdb.DuckDBPyConnection, place: Location, file: LakeFile) -> AssessError | None:
     error = failure_of(duck, file)
     if error is None:
         return None
@@ -142,7 +143,7 @@ class DuckCopies:
     def __init__(
         self,
         duck: duckdb.DuckDBPyConnection,
-        place: FileAccess,
+        place: Location,
         slices: Sequence[ArchiveSlice],
         files: Sequence[LakeFile],
     ) -> None:

@@ -9,8 +9,8 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.copies import DuckCopies, open_copies
-from assess_core.adapters.lake.locations import Location
 from assess_core.adapters.lake.manifest_table import ManifestTable
 from assess_core.adapters.lake.rewriting import Draft, repeated, rewritten, slices_in
 from assess_core.adapters.lake.tables import OurTable, translated

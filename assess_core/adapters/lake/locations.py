@@ -1,69 +1,17 @@
-"""Locations of a lake's tables: the operations in which a folder and a bucket differ."""
+"""A folder of this machine as the location of a lake's tables."""
 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import duckdb
-import pyarrow as pa
 
-from assess_core.errors import AssessError, BadSettings
+from assess_core.errors import BadSettings
 from assess_core.ports.findings import Finding
 
 # deltalake 1.6.6 finds no table (or panics) below a folder with one of these in its name
 _REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
-
-
-class Location(Protocol):
-    """A folder or a prefix of a bucket. It need not exist yet."""
-
-    @property
-    def url(self) -> str:
-        """The name for DuckDB and deltalake: an absolute path or an s3:// URL, without a trailing slash."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """The last part of the URL."""
-        ...
-
-    @property
-    def advice(self) -> str:
-        """What to check when it cannot be written, as the end of a sentence."""
-        ...
-
-    def within(self, name: str) -> "Location":
-        """The location of this name inside."""
-        ...
-
-    def options(self) -> dict[str, str] | None:
-        """The storage options for deltalake, with credentials that are valid now; None when it needs none."""
-        ...
-
-    def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
-        """Let a DuckDB connection read the files, with credentials that are valid now."""
-        ...
-
-    def names(self) -> set[str]:
-        """The names of the files and folders directly inside (up to a thousand). Raises `OSError`."""
-        ...
-
-    def sources(self, names: Sequence[str]) -> "Iterator[str | pa.Buffer]":
-        """Sources from which pyarrow reads these files, in this order. Raises `OSError`."""
-        ...
-
-    def is_missing(self, url: str, error: Exception) -> bool:
-        """Whether DuckDB could not read a file because it does not exist."""
-        ...
-
-    def fault(self, error: BaseException) -> AssessError | None:
-        """The error of ours for a driver's error about the connection; None when the error is about a file."""
-        ...
-
-    def examine(self, what: str) -> Iterator[Finding]:
-        """The state of the location, for `doctor`; nothing for a folder."""
-        ...
 
 
 class Folder(NamedTuple):
@@ -91,7 +39,7 @@ class Folder(NamedTuple):
 
     @property
     def advice(self) -> str:
-        return "check that the folder can be written and that the disk has room"
+        return "see that the folder can be written and has room"
 
     def within(self, name: str) -> "Folder":
         return Folder(self.path / name)

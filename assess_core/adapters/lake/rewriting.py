@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, literal, parquet, temporary_folder
+from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.lake.copies import unreadable
 from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -87,8 +88,8 @@ def _count(path: Path) -> int:
 def _week(pinned: Pinned, week: IsoWeek) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
     """A connection, and the rows of the week as a table expression."""
     files = pinned.files([week])
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         try:
             yield duck, parquet(files, place=True)
         except UNREADABLE as error:
-            raise unreadable(duck, pinned.place, files, error) from error
+            raise unreadable(duck, location_of(pinned), files, error) from error

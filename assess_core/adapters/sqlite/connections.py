@@ -76,6 +76,13 @@ class Connections:
                 mine.connection = connect(self._path)
             yield mine.connection
 
+    def close(self) -> None:
+        """Close this thread's connection; the next call opens another."""
+        mine: _ThreadConnection | None = getattr(self._local, "mine", None)
+        if mine is not None:
+            with mine.in_use:
+                mine.close()
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One transaction. It takes the write lock before it reads, so it never has to start again."""

@@ -1,4 +1,4 @@
-"""The hot store in one SQLite file, for several processes at once; memory.py is the specification."""
+"""The hot store in one SQLite file, for several processes at once. memory.py is the reference."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -23,12 +23,12 @@ from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import Learner
 from assess_core.ports.log import Position
 
-_CHUNK: Final = 512  # ids in one IN (...): a power of two, as short lists are filled up to one
+_CHUNK: Final = 512  # ids in one IN (...): a power of two, because shorter lists are padded to one
 _SCAN_ROWS: Final = 2000
-_SCAN_BYTES: Final = 32 * 1024 * 1024  # an event may have 8 MiB: rows alone do not bound a batch
-_DELETE_ROWS: Final = 5000  # per transaction, so that a writer waits milliseconds, not the whole clear
+_SCAN_BYTES: Final = 32 * 1024 * 1024  # an event may have 8 MiB, so a number of rows does not bound a batch
+_DELETE_ROWS: Final = 5000  # in one transaction: other writers wait milliseconds, not for the whole clear
 _PAGE: Final = 500
-_PART: Final = 1024 * 1024  # what a failed event's bytes are cut into
+_PART: Final = 1024 * 1024  # bytes of a failed event in one row
 
 _ROW_KEY = "batch_id, year, week, shard, user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
 _ROW = f"{_ROW_KEY}, total_score, total_max_score, grand_total, updated_on, question"
@@ -52,14 +52,14 @@ def _insert(table: str, columns: str, key: str, then: str) -> str:
 
 
 def _replace(table: str, columns: str, key: str) -> str:
-    """A view from fewer versions never replaces one from more."""
+    """An upsert of derived columns: a view from fewer versions never replaces one from more."""
     derived = [column for column in columns.split(", ") if column not in key.split(", ")]
     assignments = ", ".join(f"{column} = excluded.{column}" for column in derived)
     return _insert(table, columns, key, f"UPDATE SET {assignments} WHERE excluded.versions >= versions")
 
 
 def _earlier(column: str) -> str:
-    """A version never changes: of a row or an entry that is there, only the receipt may."""
+    """An update of the receipt alone, if it is earlier: the rest of a version never changes."""
     return f"UPDATE SET {column} = excluded.{column} WHERE excluded.{column} < {column}"
 
 
@@ -69,9 +69,14 @@ _PUT_SUMMARY = _replace("assessment_aggregator_v2", _SUMMARY, _SUMMARY_KEY)
 _PUT_ACTIVITY = _replace("user_activity_agg", _ACTIVITY, _ACTIVITY_KEY)
 _ADD_FAILED = _insert("failed_events", _FAILED, _FAILED_KEY, "NOTHING")
 _ADD_PART = "INSERT INTO failed_events_raw VALUES (?, ?, ?, ?, ?, ?)"
-# marked even where nothing was set aside yet: a worker that comes late must not bring it up again
+# marked even if the failed event is not stored yet: a late worker must not make it unresolved again
 _RESOLVE = _insert("failed_events", f"{_FAILED_KEY}, mended", _FAILED_KEY, "UPDATE SET mended = 1")
-_COMMIT = _insert("positions", "topic, line, byte", "topic", "UPDATE SET line = excluded.line, byte = excluded.byte")
+_COMMIT = _insert(
+    "positions",
+    "topic, line, byte, proof",
+    "topic",
+    "UPDATE SET line = excluded.line, byte = excluded.byte, proof = excluded.proof",
+)
 _DELETE = f"DELETE FROM assessment_aggregator WHERE {_ONE_ROW} AND updated_on = ?"
 
 _ENTRIES_OF = f"SELECT {_ENTRY} FROM assessment_aggregator_v2_attempts"
@@ -87,8 +92,8 @@ _UNRESOLVED = f"""SELECT {_FAILED_KEY} FROM failed_events
 _PARTS_OF = """SELECT bytes FROM failed_events_raw
     WHERE topic = ? AND partition = ? AND "offset" = ? AND raw_hash = ? ORDER BY part"""
 
-# Pages: each a statement of its own that begins after the last key of the page before. A cursor that stays open while
-# somebody works with its rows would keep the WAL from being checkpointed for as long.
+# Each page is a separate statement that starts after the last key of the previous page. An open cursor would prevent
+# checkpoints of the WAL while the caller works with its rows.
 _SCAN_KEY = "user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
 _SCAN = f"""
     SELECT batch_id, year, week, user_id, course_id, content_id, attempt_id, last_attempted_on, question <> '[]',
@@ -113,9 +118,9 @@ _decode_updated = msgspec.json.Decoder(dict[str, int]).decode
 class SqliteHot:
     """HotStore and Positions at `sqlite:///PATH[?shards=N]` (see `url.parse_sqlite_url`).
 
-    Any thread may call; each has a connection of its own. Every call that writes is one transaction (a large delete
-    several), on disk when it returns. Raises `BadSettings`, `NotOurTable` and `StoreUnavailable` when made; the
-    methods raise `StoreUnavailable`.
+    Any thread may use it; each thread has its own connection. Every call that writes is one transaction (a large
+    delete is several), and the data is on disk when the call returns. The constructor raises `BadSettings`,
+    `NotOurTable` and `StoreUnavailable`; the methods raise `StoreUnavailable`.
     """
 
     def __init__(self, url: str) -> None:
@@ -126,11 +131,11 @@ class SqliteHot:
         self._slices = SliceTable(self._connections)
         self._pages = BatchPages(self._connections, self.shards)
 
-    def _read(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def _select(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._connections.use() as connection:
             return connection.execute(sql, parameters).fetchall()
 
-    # --- what the stream folds ---
+    # --- folding ---
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         found: dict[str, Learner] = {}
@@ -142,7 +147,7 @@ class SqliteHot:
     def _read_entries(self, ids: Sequence[str], found: dict[str, Learner]) -> None:
         key, entries = SummaryKey("", "", "", ""), list[Entry]()
         for row in self._of_users(_ENTRIES_OF, ids):
-            if row[:4] != key:  # rows of a key come together, so keys are made once
+            if row[:4] != key:  # rows of a key are adjacent, so each key is made once
                 key = SummaryKey(*row[:4])
                 entries = found.setdefault(row[0], Learner([], {})).entries
             version = Version(row[5], bool(row[7]), row[6])
@@ -155,10 +160,10 @@ class SqliteHot:
                 found[row[0]].summaries[key] = Summary(key, *row[4:])
 
     def _of_users(self, select: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        # a list is filled up to a power of two with its last id: ten statements to prepare, not one for each length
+        # a list is padded to a power of two with its last id: ten statements are prepared, not one for each length
         size = 1 << (len(ids) - 1).bit_length()
         marks = ", ".join("?" * size)
-        return self._read(f"{select} WHERE user_id IN ({marks})", [*ids, *[ids[-1]] * (size - len(ids))])
+        return self._select(f"{select} WHERE user_id IN ({marks})", [*ids, *[ids[-1]] * (size - len(ids))])
 
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
         wanted, users = set(keys), {key.user_id for key in keys}
@@ -234,14 +239,14 @@ class SqliteHot:
 
     def failed(self) -> Iterator[FailedEvent]:
         last: tuple[object, ...] = ("", -1, -1, b"")
-        while page := self._read(_FAILED_AFTER, last):
+        while page := self._select(_FAILED_AFTER, last):
             for topic, partition, offset, raw_hash, received_at, reason, message in page:
                 last = (topic, partition, offset, raw_hash)
-                raw = b"".join(part for (part,) in self._read(_PARTS_OF, last))
+                raw = b"".join(part for (part,) in self._select(_PARTS_OF, last))
                 yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, raw)
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
-        return [FailedKey(*row) for row in self._read(_UNRESOLVED, (topic, partition, first, last))]
+        return [FailedKey(*row) for row in self._select(_UNRESOLVED, (topic, partition, first, last))]
 
     def resolve(self, keys: Collection[FailedKey]) -> None:
         with self._connections.transaction() as connection:
@@ -267,10 +272,10 @@ class SqliteHot:
         return self._pages.after(slices, after, attempts, course_id, content_id)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
-        return {slice_: self._read(_COUNT, (slice_.batch_id, *slice_.week))[0][0] for slice_ in slices}
+        return {slice_: self._select(_COUNT, (slice_.batch_id, *slice_.week))[0][0] for slice_ in slices}
 
     def examine(self) -> Iterator[Finding]:
-        found = [str(row[0]) for row in self._read("PRAGMA quick_check(3)")]
+        found = [str(row[0]) for row in self._select("PRAGMA quick_check(3)")]
         if found != ["ok"]:
             message = f"{self._path} is damaged: {'; '.join(found)}"
             yield Finding(
@@ -293,13 +298,12 @@ class SqliteHot:
     def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
         (year, week), batch_id = slice_
         last: tuple[object, ...] = ("", "", "", "", -1, b"")
-        # a statement for each batch: a cursor left open would keep the WAL from ever being checkpointed
         while rows := self._some_rows((batch_id, year, week, shard, *last)):
             yield _batch(rows)
             last = (*rows[-1][3:8], rows[-1][9])
 
     def _some_rows(self, after: Sequence[object]) -> list[tuple[Any, ...]]:
-        """The first rows, until there are enough of them, or enough bytes."""
+        """The next rows, up to a number of rows or of bytes."""
         rows, size = [], 0
         with self._connections.use() as connection:
             cursor = connection.execute(_SCAN, after)
@@ -312,7 +316,7 @@ class SqliteHot:
         return rows
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
-        found = ((row, values) for row in rows for values in self._read(_GET, self._place(row)))
+        found = ((row, values) for row in rows for values in self._select(_GET, self._place(row)))
         return [AttemptVersion(row.key, row.version, *values) for row, values in found]
 
     def delete(self, rows: Sequence[RowKey]) -> int:
@@ -325,26 +329,25 @@ class SqliteHot:
 
     def all_learners(self) -> Iterator[tuple[str, Learner]]:
         last = ""
-        while page := [user_id for (user_id,) in self._read(_USERS_AFTER, (last,))]:
+        while page := [user_id for (user_id,) in self._select(_USERS_AFTER, (last,))]:
             learners = self.learners(page)
             yield from ((user_id, learners[user_id]) for user_id in page)
             last = page[-1]
 
     def all_activities(self) -> Iterator[Activity]:
         last: tuple[object, ...] = ("", "", "", "")
-        while page := self._read(_ACTIVITIES_AFTER, last):
+        while page := self._select(_ACTIVITIES_AFTER, last):
             yield from map(_activity, page)
             last = page[-1][:4]
 
     # --- positions ---
 
     def positions(self) -> dict[str, Position]:
-        return {
-            topic: Position(line, byte) for topic, line, byte in self._read("SELECT topic, line, byte FROM positions")
-        }
+        rows = self._select("SELECT topic, line, byte, proof FROM positions")
+        return {topic: Position(*rest) for topic, *rest in rows}
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        values = [(topic, position.line, position.byte) for topic, position in positions.items()]
+        values = [(topic, *position) for topic, position in positions.items()]
         with self._connections.transaction() as connection:
             connection.executemany(_COMMIT, values)
 

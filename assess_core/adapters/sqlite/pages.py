@@ -45,7 +45,7 @@ class BatchPages:
             (slice_.batch_id, *slice_.week, shard) for slice_ in sorted(set(slices)) for shard in range(self._shards)
         ]
         keys: dict[_Partition, list[_Key]] = {
-            partition: self._read(_KEYS.format(only=only), (*partition, *begin, *values, attempts))
+            partition: self._select(_KEYS.format(only=only), (*partition, *begin, *values, attempts))
             for partition in partitions
         }
         page = [of_key for of_key, _ in islice(groupby(merge(*keys.values())), attempts)]
@@ -55,11 +55,11 @@ class BatchPages:
             _version(partition[0], row)
             for partition, found in keys.items()
             if found and found[0] <= page[-1]
-            for row in self._read(_ROWS.format(only=only), (*partition, *begin, *page[-1], *values))
+            for row in self._select(_ROWS.format(only=only), (*partition, *begin, *page[-1], *values))
         ]
         return sorted(rows, key=page_order)
 
-    def _read(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    def _select(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._connections.use() as connection:
             return connection.execute(sql, values).fetchall()
 

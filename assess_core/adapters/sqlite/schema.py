@@ -20,20 +20,24 @@ DEFAULT_SHARDS: Final = 1
 
 
 def prepare(connections: Connections, place: SqlitePlace) -> int:
-    """Make the file and its folder, or bring an older file up to date; returns the number of shards.
+    """Create the file and its folder, or bring an older file up to date; returns the number of shards.
 
     Raises `NotOurTable`, `BadSettings` where the store was made with other settings, `StoreUnavailable`.
     """
     _make_private(place.path)
-    with connections.transaction() as connection:
-        return _claim(connection, place)
+    try:
+        with connections.transaction() as connection:
+            return _claim(connection, place)
+    finally:
+        connections.close()  # moves the tables from the write-ahead log into the file
 
 
 def _make_private(path: Path) -> None:
-    """Make the file and missing folders for this user alone, whatever the umask; leave existing ones as they are.
+    """Create the file and missing folders for this user alone, whatever the umask. Existing ones stay as they are.
 
     SQLite gives the files beside it (-wal and -shm) the mode of the file.
     """
+    path = path.resolve()
     try:
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             folder.mkdir(exist_ok=True)
@@ -60,17 +64,17 @@ def readable_by_others(path: Path) -> list[Path]:
 
 
 class SqliteSchema:
-    """The tables of an embedded hot store: the file gets them when it is first opened, or here."""
+    """The tables of an embedded hot store. They are created when the file is first opened, or here."""
 
     def __init__(self, url: str) -> None:
         self._place = parse_sqlite_url(url)
 
     def show(self) -> str:
-        """The statements that make them."""
+        """The statements that create the tables."""
         return "\n".join(f"{sql};" for statements in VERSIONS.values() for sql in statements)
 
     def apply(self, replication: str | None, shards: int | None) -> str:
-        """Make the file where it is missing, or bring it up to date."""
+        """Create a missing file, or bring an older one up to date."""
         if replication is not None:
             raise BadSettings("--replication: a SQLite file has no copies; leave it out")
         place = self._place._replace(shards=shards or self._place.shards)
@@ -78,7 +82,7 @@ class SqliteSchema:
         return f"{place.path}: schema version {SCHEMA_VERSION}, {made} shards"
 
     def check(self) -> Iterator[str]:
-        """What differs; a missing file is made when it is first opened."""
+        """The differences. A missing file is none: it is created when it is first opened."""
         if self._place.path.exists():
             try:
                 prepare(Connections(self._place.path), self._place)
@@ -87,7 +91,7 @@ class SqliteSchema:
 
 
 def _claim(connection: sqlite3.Connection, place: SqlitePlace) -> int:
-    """Check that the file is ours, and give it what its version lacks."""
+    """Check that the file is ours, and add what its version lacks."""
     found = _shapes(connection)
     if not found:
         _upgrade(connection, 0)
@@ -124,7 +128,7 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _fix(connection: sqlite3.Connection, shards: int) -> int:
-    """Note the settings that a store keeps for good."""
+    """Store the settings that never change."""
     meta = {
         "shards": str(shards),
         "shard_hash": SHARD_HASH,

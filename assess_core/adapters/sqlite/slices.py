@@ -28,22 +28,22 @@ class SliceTable:
 
     def listed(self, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> list[ArchiveSlice]:
         if batch_id is not None:
-            found = self._read(_OF_BATCH, (batch_id,))
+            found = self._select(_OF_BATCH, (batch_id,))
             return found if weeks is None else [slice_ for slice_ in found if slice_.week in weeks]
         if weeks is not None:
-            return [slice_ for week in sorted(set(weeks)) for slice_ in self._read(_OF_WEEK, week)]
-        return self._read(_ALL, ())
+            return [slice_ for week in sorted(set(weeks)) for slice_ in self._select(_OF_WEEK, week)]
+        return self._select(_ALL, ())
 
     def after(self, slice_: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
         (year, week), batch_id = slice_ or ArchiveSlice(IsoWeek(0, 0), "")
-        return self._read(_AFTER, (year, week, batch_id, limit))
+        return self._select(_AFTER, (year, week, batch_id, limit))
 
     def count(self) -> int:
         with self._connections.use() as connection:
             [(count,)] = connection.execute("SELECT count(*) FROM slices").fetchall()
         return int(count)
 
-    def _read(self, sql: str, values: Iterable[object]) -> list[ArchiveSlice]:
+    def _select(self, sql: str, values: Iterable[object]) -> list[ArchiveSlice]:
         with self._connections.use() as connection:
             rows = connection.execute(sql, tuple(values)).fetchall()
         return [ArchiveSlice(IsoWeek(year, week), batch_id) for year, week, batch_id in rows]

@@ -53,6 +53,8 @@ VERSIONS: Final[dict[int, tuple[str, ...]]] = {
     ),
     # which weeks a batch has: without it, every page and report of a batch read all slices of all batches
     2: ("CREATE INDEX slices_by_batch ON slices (batch_id, year, week)",),
+    # what proves that a log file is the one that was read; empty: not known
+    3: ("ALTER TABLE positions ADD COLUMN proof BLOB NOT NULL DEFAULT x''",),
 }
 """What each version of the schema adds. Append a version to change a table; never edit one that was released.
 

@@ -1,0 +1,198 @@
+"""The lines of log files as batches of records.
+
+A record's topic is its file's real path, its partition 0, its offset the line, from 1. Blank lines are not events. Of a
+line that is longer than an event may be, the record has only as much as `decode` needs to refuse it.
+"""
+
+import gzip
+import sys
+import zlib
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Final, NamedTuple
+
+from assess_core.adapters.files.log_files import Kind, LogFile, unreadable
+from assess_core.adapters.files.proofs import WINDOW, Passed, passed
+from assess_core.domain.events import MAX_EVENT_BYTES, STDIN, Record, RecordKind
+from assess_core.errors import BadLog
+from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Notify, Position
+
+START: Final = Position(1, 0)
+_MOST: Final = MAX_EVENT_BYTES + len(BOM_UTF8) + len(b"\r\n")  # of a line whose event is as large as is allowed
+_CHUNK: Final = 1024 * 1024  # how much of the rest of a longer line is in memory at once
+
+
+class Line(NamedTuple):
+    """A line of a log file, or no more than a new position in it (with an empty `raw`)."""
+
+    topic: str
+    number: int
+    raw: bytes
+    end: Position
+    """Where the file goes on, without its proof."""
+    size: int
+    """How many bytes of the file it took."""
+    proof: Callable[[], bytes]
+    """The proof of `end`, until the next line is read."""
+
+
+def read_files(files: Iterable[LogFile], notify: Notify) -> Iterator[LogBatch]:
+    """The files' events from the start; an unfinished last line is a line. `notify` is told of files without an event.
+
+    Raises `BadLog` naming what cannot be read, after everything before it was given.
+    """
+    return in_batches(line for file in files for line in _read_file(file, notify))
+
+
+def _read_file(file: LogFile, notify: Notify) -> Iterator[Line]:
+    empty = True
+    for line in read_lines(file, START):
+        empty = empty and not line.raw
+        yield line
+    if empty:
+        notify(
+            f"{file.path!r} is empty: no events in it" if file.path != STDIN else "standard input is empty: no events"
+        )
+
+
+def in_batches(lines: Iterable[Line]) -> Iterator[LogBatch]:
+    """Batches bounded by records and bytes; what was read before a file failed is given before the failure."""
+    records: list[Record] = []
+    ends: dict[str, Line] = {}
+    took = held = 0
+    failure: BadLog | None = None
+    try:
+        for line in lines:
+            if line.raw:
+                records.append(Record(line.topic, 0, line.number, line.raw, kind=RecordKind.LINE))
+                held += len(line.raw)
+            ends[line.topic] = line
+            took += line.size
+            if len(records) >= BATCH_RECORDS or held >= BATCH_BYTES:
+                yield LogBatch(records, _positions(ends), took)
+                records, ends, took, held = [], {}, 0, 0
+    except BadLog as error:
+        failure = error
+    if ends:
+        yield LogBatch(records, _positions(ends), took)
+    if failure is not None:
+        raise failure
+
+
+def _positions(ends: dict[str, Line]) -> dict[str, Position]:
+    return {topic: line.end._replace(proof=line.proof()) for topic, line in ends.items()}
+
+
+def read_lines(file: LogFile, start: Position, following: bool = False) -> Iterator[Line]:
+    """The lines of a file from a position; from its start, after a line that says so, if the proof does not hold.
+
+    `following` leaves an unfinished last line, and what was appended after the file was found. Raises `BadLog`.
+    """
+    number = start.line
+    try:
+        if file.path == STDIN:
+            yield from _lines(file, sys.stdin.buffer, START, Passed(), following)
+            return
+        with open(file.path, "rb") as source:
+            before = passed(source.fileno(), start.byte if file.kind is Kind.LINES else file.size)
+            if start != START and before.proof() != start.proof:
+                yield Line(file.topic, 0, b"", START, 0, lambda: b"")  # committed even if the file has no line yet
+                start, number = START, START.line
+                before = passed(source.fileno(), 0 if file.kind is Kind.LINES else file.size)
+            if file.kind is Kind.LINES:
+                source.seek(start.byte)
+                yield from _lines(file, source, start, before, following)
+            elif start.byte != file.size or not file.size:
+                read = _one if file.kind is Kind.ONE else _unzipped
+                for line in read(file, source, start, before.proof()):
+                    number = line.end.line
+                    yield line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadLog(
+            f"{file.path!r} is damaged after line {number - 1} ({error}); the lines before that were read: "
+            "replace it by the complete file and read it again, what is stored already is only repeated"
+        ) from error
+    except OSError as error:
+        raise unreadable(file.path, error) from error
+
+
+def holds(file: LogFile, position: Position) -> bool:
+    """Whether a file still has before the position what was read of it. Raises `BadLog`."""
+    byte = position.byte if file.kind is Kind.LINES else file.size
+    if byte > file.size or (byte and not position.proof):
+        return False
+    try:
+        with open(file.path, "rb") as source:
+            return passed(source.fileno(), byte).proof() == position.proof
+    except OSError as error:
+        raise unreadable(file.path, error) from error
+
+
+def _lines(file: LogFile, source: IO[bytes], start: Position, before: Passed, following: bool) -> Iterator[Line]:
+    number, byte, _ = start
+    while not following or byte < file.size:
+        raw, rest = _next_line(source)
+        if not raw or (following and not _is_finished(raw, rest)):
+            return
+        before.add(raw)
+        if rest is not None:
+            before.skip(rest.size, rest.tail)
+        size = len(raw) if rest is None else len(raw) + rest.size
+        byte += size
+        yield Line(file.topic, number, _event(raw, number, rest), Position(number + 1, byte), size, before.proof)
+        number += 1
+
+
+def _one(file: LogFile, source: IO[bytes], start: Position, proof: bytes) -> Iterator[Line]:
+    raw = source.read(_MOST + 1)
+    rest = _Rest(file.size - len(raw), b"") if len(raw) > _MOST else None
+    yield Line(file.topic, 1, _event(raw, 1, rest), Position(2, file.size), file.size, lambda: proof)
+
+
+def _unzipped(file: LogFile, source: IO[bytes], start: Position, proof: bytes) -> Iterator[Line]:
+    """Positions within the file have byte 0, because a line in it begins at no byte of the file."""
+    number, took = 1, 0
+    with gzip.GzipFile(fileobj=source) as text:
+        while (read := _next_line(text))[0]:
+            at = source.tell()
+            if number >= start.line:
+                end = Position(number + 1, 0)
+                yield Line(file.topic, number, _event(read[0], number, read[1]), end, at - took, lambda: proof)
+                took = at
+            number += 1
+    yield Line(file.topic, number, b"", Position(number, file.size), max(file.size - took, 0), lambda: proof)
+
+
+class _Rest(NamedTuple):
+    """What a line has beyond the bytes that are kept of it."""
+
+    size: int
+    tail: bytes
+    """How it ends: a window, or all of it."""
+
+
+def _next_line(source: IO[bytes] | gzip.GzipFile) -> tuple[bytes, _Rest | None]:
+    """A line with its end, empty at the end of the file; of one that is too long only its beginning, and the rest."""
+    raw = source.readline(_MOST + 1)
+    return raw, _skip(source) if len(raw) > _MOST and not raw.endswith(b"\n") else None
+
+
+def _skip(source: IO[bytes] | gzip.GzipFile) -> _Rest:
+    size, tail = 0, b""
+    while not tail.endswith(b"\n") and (chunk := source.readline(_CHUNK)):
+        size += len(chunk)
+        tail = (tail + chunk)[-WINDOW:]
+    return _Rest(size, tail)
+
+
+def _is_finished(raw: bytes, rest: _Rest | None) -> bool:
+    return (raw if rest is None else rest.tail).endswith(b"\n")
+
+
+def _event(raw: bytes, number: int, rest: _Rest | None) -> bytes:
+    """The bytes of a line's event; empty for a blank line."""
+    text = raw.removeprefix(BOM_UTF8) if number == 1 else raw
+    if rest is not None:
+        return text[: MAX_EVENT_BYTES + 1]
+    text = text.rstrip(b"\r\n")
+    return b"" if text.isspace() else text

@@ -1,0 +1,112 @@
+"""Where a single report goes that a person asked for by name: a file, a pipe, a device, or standard output."""
+
+import errno
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Final
+
+from assess_core.adapters.files.atomic_write import atomic_write, translated
+from assess_core.errors import BadSettings, ReportFailed
+from assess_core.ports.reports import Format
+
+STDOUT: Final = "-"
+_READER_SECONDS: Final = 10.0
+"""How long a report waits for a program that opens its pipe."""
+
+
+def open_output(text: str, format_: Format | None) -> "FileOutput | StreamOutput":
+    """The output that `--output` names. Raises `BadSettings`, `ReportFailed`."""
+    if "://" in text:
+        raise BadSettings(
+            f"--output: {text!r} is a URL, and only a file, a pipe or - can be written; "
+            "for a bucket set ASSESS_EXHAUSTS to s3://BUCKET/PREFIX and leave --output out"
+        )
+    if text == STDOUT:
+        return StreamOutput("standard output", None)
+    _require_ending(text, format_)
+    path = Path(os.path.realpath(text))  # a link stays a link: what it leads to is written
+    with translated(Path(text)):
+        mode = _mode_of(path)
+    if mode is None and not path.parent.is_dir():
+        raise ReportFailed(f"--output: the folder {str(path.parent)!r} does not exist; make it, or name another one")
+    if mode is not None and stat.S_ISDIR(mode):
+        raise ReportFailed(f"--output: {text!r} is a folder; name a file in it")
+    return FileOutput(path, mode) if mode is None or stat.S_ISREG(mode) else StreamOutput(text, path)
+
+
+def format_of(text: str) -> Format | None:
+    """The format that the ending of a name asks for; None if it asks for none."""
+    ending = Path(text).suffix.lower().removeprefix(".")
+    return next((format_ for format_ in Format if format_.value == ending), None)
+
+
+def _require_ending(text: str, format_: Format | None) -> None:
+    named = format_of(text)
+    if named is not None and format_ is not None and named is not format_:
+        raise BadSettings(f"--output: {text!r} ends in .{named} and --format is {format_}; change one of them")
+
+
+def _mode_of(path: Path) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+class FileOutput:
+    """A regular file: it appears whole or not at all, and keeps the mode that it had; a new one is 0600."""
+
+    def __init__(self, path: Path, mode: int | None) -> None:
+        self.path = str(path)
+        self._mode = mode
+
+    def write(self) -> AbstractContextManager[Path]:
+        """A temporary file, which replaces the file at the end of the block."""
+        return atomic_write(Path(self.path), self._mode)
+
+
+class StreamOutput:
+    """A pipe, a device or standard output: the finished report is copied into it."""
+
+    def __init__(self, path: str, special: Path | None) -> None:
+        self.path = path
+        self._special = special
+
+    @contextmanager
+    def write(self) -> Iterator[Path]:
+        """A temporary file, which is copied at the end of the block."""
+        with translated(Path(self.path)), NamedTemporaryFile(prefix="assess-exhaust-") as temporary:
+            yield Path(temporary.name)
+            with open(temporary.name, "rb") as report, self._opened() as target:
+                shutil.copyfileobj(report, target)
+                target.flush()
+
+    def _opened(self) -> AbstractContextManager[IO[bytes]]:
+        if self._special is None:
+            return nullcontext(sys.stdout.buffer)
+        descriptor = _open_for_writing(self._special)
+        os.set_blocking(descriptor, True)
+        return open(descriptor, "wb")
+
+
+def _open_for_writing(path: Path) -> int:
+    """A descriptor; a pipe that no program reads is waited for, and then named instead of waiting for ever."""
+    deadline = time.monotonic() + _READER_SECONDS
+    while True:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > deadline:
+                raise ReportFailed(
+                    f"--output: no program read the pipe {str(path)!r} for {_READER_SECONDS:.0f} s; start one first"
+                ) from error
+            time.sleep(0.05)

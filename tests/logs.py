@@ -1,0 +1,50 @@
+"""Log files for tests, and what is read of them."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from assess_core.adapters.files.log_files import find
+from assess_core.adapters.files.log_lines import read_files
+from assess_core.domain.events import Record
+from assess_core.errors import BadLog
+from assess_core.ports.log import LogBatch
+
+
+def ignore(said: str) -> None:
+    """For tests that are not about what is said."""
+
+
+def batches(*paths: Path | str) -> list[LogBatch]:
+    return list(read_files(find(map(str, paths), ignore), ignore))
+
+
+def records(*paths: Path | str) -> list[Record]:
+    return [record for batch in batches(*paths) for record in batch.records]
+
+
+def raws(*paths: Path | str) -> list[bytes]:
+    return [record.raw for record in records(*paths)]
+
+
+def ends(batch: LogBatch) -> dict[str, tuple[int, int]]:
+    return {topic: (position.line, position.byte) for topic, position in batch.ends.items()}
+
+
+def heard(*paths: Path | str) -> list[str]:
+    """What is said while these paths are read."""
+    said: list[str] = []
+    list(read_files(find(map(str, paths), said.append), said.append))
+    return said
+
+
+def put(path: Path, text: bytes) -> Path:
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def refusal(*paths: Path | str) -> str:
+    with pytest.raises(BadLog) as error:
+        batches(*paths)
+    return str(error.value)

@@ -1,0 +1,65 @@
+"""A report for a spreadsheet program: readable in every script, no live formula, no id that becomes a number."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from assess_core.ports.reports import Format, Report
+from assess_core.ports.stores import Stores
+from assess_core.usecases.exhaust import write_exhaust
+from tests.factories import answer, version
+from tests.lakes import keep
+
+BATCH = "0130929928739635202"
+
+
+def rows(stores: Stores, report: Report, *, spreadsheet: bool) -> list[dict[str, str]]:
+    """The rows of a report; a byte order mark is a part of the first name."""
+    written = write_exhaust(stores, BATCH, report, Format.CSV, spreadsheet=spreadsheet)
+    return list(csv.DictReader(Path(written.path).read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.mark.parametrize("report", list(Report))
+def test_only_the_report_for_spreadsheets_begins_with_a_byte_order_mark(stores: Stores, report: Report) -> None:
+    keep(stores.hot, [version(batch_id=BATCH)])
+    for spreadsheet in (True, False):
+        written = write_exhaust(stores, BATCH, report, spreadsheet=spreadsheet)
+        assert Path(written.path).read_bytes().startswith(b"\xef\xbb\xbf") is spreadsheet
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "0123", "0130929928739635202"])
+def test_a_text_that_a_spreadsheet_would_run_or_change_begins_with_an_apostrophe(stores: Stores, text: str) -> None:
+    keep(stores.hot, [version(batch_id=BATCH, answers=[structs.replace(answer(), title=text)])])
+
+    [safe] = rows(stores, Report.RESPONSE, spreadsheet=True)
+    [plain] = rows(stores, Report.RESPONSE, spreadsheet=False)
+
+    assert (safe["Question Title"], plain["Question Title"]) == (f"'{text}", text)
+
+
+@pytest.mark.parametrize("text", ["Dispur", "भारत", "2/3 + 1/3 = ?", "12345", "a=b", ""])
+def test_other_texts_stay_as_they_are(stores: Stores, text: str) -> None:
+    keep(stores.hot, [version(batch_id=BATCH, answers=[structs.replace(answer(), title=text)])])
+
+    [safe] = rows(stores, Report.RESPONSE, spreadsheet=True)
+
+    assert safe["Question Title"] == text
+
+
+def test_the_rows_are_those_of_the_plain_report_in_the_same_order(stores: Stores) -> None:
+    keep(stores.hot, [version(batch_id=BATCH, user_id=f"u{n * 7919 % 5000}") for n in range(5000)])
+
+    for report, name in ((Report.RESPONSE, "User UUID"), (Report.SCORE, "user_id")):
+        safe, plain = (rows(stores, report, spreadsheet=spreadsheet) for spreadsheet in (True, False))
+        assert [row[name] for row in safe] == [row[name] for row in plain]
+
+
+def test_a_batch_id_of_digits_stays_text_and_numbers_stay_numbers(stores: Stores) -> None:
+    keep(stores.hot, [version(batch_id=BATCH)])
+
+    [row] = rows(stores, Report.SCORE, spreadsheet=True)
+
+    assert row["\ufeffbatch_id"] == f"'{BATCH}"
+    float(row["total_score"])

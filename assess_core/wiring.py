@@ -19,7 +19,7 @@ from assess_core.usecases.folding import Checks
 from assess_core.usecases.queries import Queries
 
 if TYPE_CHECKING:
-    from assess_core.adapters.lake.locations import Location
+    from assess_core.adapters.duckdb.location import Location
     from assess_core.ports.ledger import Ledger
 
 _S3: Final = "s3://"

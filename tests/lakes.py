@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
+from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderLog
@@ -77,7 +78,7 @@ def move(hot: HotStore, lake: Lake, versions: Iterable[AttemptVersion]) -> None:
 def held(lake: Lake) -> Counter[tuple[bytes, int]]:
     """How often each copy, by content hash and receipt, is in the lake's files."""
     pinned = lake.pin()
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         rows = duck.execute(f"SELECT content_hash, epoch_ms(updated_on) FROM {parquet(pinned.files())}").fetchall()
     return Counter(rows)
 

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from assess_core.adapters.lake.locations import Folder, Location
+from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.s3.bucket import Bucket
 from tests.servers import S3
 

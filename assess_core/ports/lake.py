@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import Contents, ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import AssessError
 from assess_core.ports.findings import Finding
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 
@@ -32,19 +30,12 @@ class LakeFile(NamedTuple):
     bytes: int
 
 
-class FileAccess(Protocol):
-    """How DuckDB reaches the files of a folder or a bucket."""
+class Place(Protocol):
+    """Where the files of a lake are."""
 
-    def attach(self, duck: "duckdb.DuckDBPyConnection") -> None:
-        """Let a connection read the files, with credentials that are valid now."""
-        ...
-
-    def is_missing(self, url: str, error: Exception) -> bool:
-        """Whether DuckDB could not read a file because it does not exist."""
-        ...
-
-    def fault(self, error: BaseException) -> AssessError | None:
-        """The error of ours for a driver's error about the connection; None when the error is about a file."""
+    @property
+    def url(self) -> str:
+        """An absolute path or an s3:// URL, without a slash at its end."""
         ...
 
 
@@ -57,8 +48,8 @@ class Pinned(Protocol):
         ...
 
     @property
-    def place(self) -> FileAccess:
-        """How DuckDB reaches the files."""
+    def place(self) -> Place:
+        """Where the files are."""
         ...
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:

@@ -1,6 +1,6 @@
 """Use cases: archive, verify and clear slices (design section 5). Each may be repeated, run twice at once, or killed.
 
-What is known of a slice is computed from the stores and the manifest, never kept anywhere else.
+A slice's state is computed from the stores and the manifest and is stored nowhere.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,22 +72,22 @@ class Verified(NamedTuple):
     """What the files hold now."""
     delta_version: int
     unarchived: int | None
-    """Hot rows that the files do not hold: archive again. None where the hot store was not asked."""
+    """Hot rows that the files do not hold: archive again. None when the hot store was not read."""
 
 
 class Cleared(NamedTuple):
     """A slice after clear."""
 
     cleared: int
-    """Rows deleted from the hot store; with `dry_run` those that would be."""
+    """Rows deleted from the hot store; with `dry_run`, rows that would be deleted."""
     left: int
-    """Rows that stay, for the lake does not hold them: archive again."""
+    """Rows that stay because the lake does not hold them: archive again."""
     refused: str | None = None
     """A sentence that says why nothing was deleted."""
 
 
 def no_progress(amount: int = 1, /) -> None:
-    """For those who do not look."""
+    """Ignores the progress."""
 
 
 # --- which slices there are, and how far they have come ---
@@ -118,7 +118,7 @@ def views_of(
 
 
 def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> list[ArchiveSlice]:
-    """Those of the slices that are closed, in their order."""
+    """The closed ones among these slices, in their order."""
     return [slice_ for slice_ in sorted(set(slices)) if why_open(slice_, now, grace, unread) is None]
 
 
@@ -229,8 +229,9 @@ def verify(
 ) -> dict[ArchiveSlice, Verified]:
     """Read the lake's files back and compare them with the newest archived entry of the manifest.
 
-    A bad slice has a `problem`, the others go on. A copy that was written twice is no problem (`contents.rows` is more
-    than `versions`). A slice that was never archived and has no rows is left out. Raises `StoreUnavailable`.
+    A damaged slice gets a `problem`, and the others go on. A copy that was written twice is no problem: `contents.rows`
+    is then larger than `versions`. A slice that was never archived and has no rows is left out. Raises
+    `StoreUnavailable`.
     """
     return _verify(slices, stores.lake, stores.hot, now, advance)
 
@@ -238,7 +239,7 @@ def verify(
 def verify_alone(
     slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Verified]:
-    """As `verify`, from the lake's files and the manifest alone, while the hot store is away."""
+    """As `verify`, from the lake's files and the manifest alone, while the hot store is unavailable."""
     return _verify(slices, lake, None, now, advance)
 
 
@@ -255,7 +256,7 @@ def _verify(
             with lake.copies(pinned, group, proved=True) as copies:
                 found = prove(group, manifest, copies)
                 left = copies.compare(map(hot.scan, group)).left if hot else {}
-        except VerifyFailed as error:  # of a file that cannot be read nobody knows which slices it holds
+        except VerifyFailed as error:  # the slices in an unreadable file are unknown
             found = unreadable(group, error)
         in_lake = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
         held = hot.counts(slice_ for slice_ in group if slice_ not in in_lake) if hot else {}
@@ -286,9 +287,9 @@ def clear(
 ) -> dict[ArchiveSlice, Cleared]:
     """Delete from the hot store exactly those rows of verified slices that are read back from the lake right now.
 
-    The files are read whole once more, and must hold what was verified, to the digest: so it does not matter which
-    Delta version they belong to, and a compaction since then does no harm. Row by row, by full key and receipt.
-    A slice that is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
+    All files of a slice are read once more, and their digest must be the verified one. So the Delta version does not
+    matter, and a compaction in between does no harm. Rows are deleted one by one, by full key and receipt. A slice that
+    is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
     """
     chosen = sorted(set(slices))
     manifest = Manifest.read(stores.lake, chosen)
@@ -312,7 +313,7 @@ def _not_verified(record: SliceRecord | None) -> str:
     if record is None or record.archived is None:
         return "it was not archived; archive and verify it first"
     if record.has_failed:
-        return f"its last verification failed; mend that and verify it again ({record.failure})"
+        return f"its last verification failed; repair the files and verify it again ({record.failure})"
     return "what was archived last is not verified; verify it first"
 
 

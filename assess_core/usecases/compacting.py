@@ -1,7 +1,7 @@
-"""Use case: compact weeks of the lake. Few files for many, each copy once, and not a version less.
+"""Use case: compact weeks of the lake: fewer files, each copy once, no version lost.
 
-What is written is proved before it is committed: the rows to be replaced must prove the manifest, and those that
-replace them must be the same copies, to the digest. Old files stay until `vacuum`.
+The draft is proved before it is committed: the old rows must agree with the manifest, and the new rows must have the
+same digest. Old files stay until `vacuum`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,8 +18,8 @@ from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Manifest, is_conf
 
 _HOUR: Final = 3_600_000
 RETAIN: Final = 7 * 24 * _HOUR
-"""How long a file that is no longer part of the table stays at least (ms): longer than any report takes to read it."""
-_SMALL: Final = FILE_BYTES // 4  # what a rewrite leaves is larger, but for its last file: so it ends by itself
+"""How long (ms) a file stays after it left the table: longer than any report reads."""
+_SMALL: Final = FILE_BYTES // 4  # all files of a rewritten week but the last are larger, so it is not rewritten again
 
 
 class Compacted(NamedTuple):
@@ -31,7 +31,7 @@ class Compacted(NamedTuple):
     rows: int
     delta_version: int
     refused: str | None = None
-    """A sentence that says why the week was left as it is."""
+    """Why the week was not rewritten, as a sentence."""
 
 
 def weeks_worth_it(lake: Lake) -> list[IsoWeek]:
@@ -46,12 +46,12 @@ def _worth(week: IsoWeek, lake: Lake, pinned: Pinned, records: Mapping[ArchiveSl
 
 
 def has_small(files: Sequence[LakeFile]) -> bool:
-    """Whether files could be one: the last of a week is as small as it is."""
+    """Whether several files could become one. The last file of a week may be small."""
     return sum(file.bytes < _SMALL for file in files) > 1
 
 
 def may_repeat(week: IsoWeek, records: Mapping[ArchiveSlice, SliceRecord]) -> bool:
-    """Whether a slice of the week has more rows than versions: copies of several receipts, or one written twice."""
+    """Whether a slice of the week has more rows than versions: two receipts, or a copy written twice."""
     return any(
         record.archived is not None and record.archived.contents.rows > record.archived.contents.versions
         for slice_, record in records.items()
@@ -62,10 +62,11 @@ def may_repeat(week: IsoWeek, records: Mapping[ArchiveSlice, SliceRecord]) -> bo
 def compact(
     weeks: Collection[IsoWeek], lake: Lake, now: int, advance: Advance = no_progress
 ) -> dict[IsoWeek, Compacted]:
-    """Rewrite these weeks, a commit for each, and verify them again. May be repeated, and killed at any moment.
+    """Rewrite these weeks, one commit each, and verify them again. May be repeated, and killed at any moment.
 
-    A week whose files do not prove the manifest is refused by name, the others go on. Raises `StoreUnavailable`,
-    `VerifyFailed` for a file that cannot be read, `LakeConflict` when others keep changing the week.
+    A week whose files do not agree with the manifest is refused by name, and the others go on. Raises
+    `StoreUnavailable`, `VerifyFailed` for a file that cannot be read, `LakeConflict` if other processes keep changing
+    the week.
     """
     done: dict[IsoWeek, Compacted] = {}
     again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)

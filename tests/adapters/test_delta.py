@@ -15,8 +15,9 @@ from deltalake import DeltaTable
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, QUESTION, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Folder, Location
+from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.manifest import Action, Contents, ManifestEntry, broken, by_slice

@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Folder, Location
+from assess_core.adapters.lake.locations import Folder
 from assess_core.errors import NotOurTable, StoreUnavailable
 from tests.adapters.test_delta import entry, reader
 from tests.factories import version

@@ -10,8 +10,9 @@ from typing import Final
 
 import pytest
 
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Folder, Location
+from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.errors import LakeConflict
 from assess_core.usecases.archiving import archive, verify

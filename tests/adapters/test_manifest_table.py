@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import WriterProperties
 
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake import tables
 from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Folder, Location
+from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.manifest import Action, Contents, ManifestEntry, broken
 from assess_core.domain.slices import WEEK, ArchiveSlice, IsoWeek
 from tests.loop import NOW

@@ -173,7 +173,7 @@ def test_a_dagster_that_was_away_at_the_time_asks_when_it_is_back(
 def test_a_store_that_is_away_at_the_time_is_asked_again(
     dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_: SqliteHot) -> list[ArchiveSlice]:
+    def away(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise StoreUnavailable("the hot store is away")
 
     _, cursor = look(dagster, repository, 1, 59)
@@ -189,7 +189,7 @@ def test_a_store_that_is_away_at_the_time_is_asked_again(
 def test_between_two_times_no_store_is_asked(
     dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def asked(_: SqliteHot) -> list[ArchiveSlice]:
+    def asked(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise AssertionError("it was asked")
 
     _, cursor = look(dagster, repository, 2, 30)

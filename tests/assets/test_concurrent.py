@@ -11,8 +11,8 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Location
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import LakeConflict
 from assess_core.ports.lake import Pinned

@@ -8,9 +8,10 @@ from typing import Final
 
 import duckdb
 
+from assess_core.adapters.duckdb.location import Location
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.cancelling import interruptible
-from assess_core.ports.lake import FileAccess, LakeFile
+from assess_core.ports.lake import LakeFile
 
 _PATTERN: Final = re.compile(r"([*?\[])")
 _MAPS: Final = "MAP(VARCHAR, VARCHAR)[]"
@@ -71,7 +72,7 @@ def temporary_folder(prefix: str) -> TemporaryDirectory[str]:
 
 
 @contextmanager
-def connect(place: FileAccess | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing.
 
     It reads what lies at `place`, and local files. Raises `StoreUnavailable` when there is no room for that folder, and

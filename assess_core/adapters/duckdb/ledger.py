@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, first_line, literal, parquet
+from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey
 from assess_core.domain.scores import Entry
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import FileAccess, Lake, LakeFile
+from assess_core.ports.lake import Lake, LakeFile
 from assess_core.ports.ledger import Difference, Logged, LogPlace, LogSheet, Rejected, Sheet, What
 
 _ROWS: Final = 20_000
@@ -138,12 +139,12 @@ class DuckLedger:
             self._duck.execute(
                 "CREATE TABLE asked AS SELECT unnest($ids::VARCHAR[]) AS batch_id", {"ids": list(self._asked)}
             )
-            pinned.place.attach(self._duck)
+            location_of(pinned).attach(self._duck)
         readable, unreadable = pinned.files(), list[str]()
         try:
             self._mark(readable)
         except UNREADABLE as error:
-            readable, unreadable = self._probe(pinned.place, readable, error)
+            readable, unreadable = self._probe(location_of(pinned), readable, error)
             with self._no_room():
                 self._mark(readable)
         return unreadable
@@ -166,9 +167,7 @@ class DuckLedger:
                 UNION ALL {tiers}, 'lake' AS source FROM {parquet(files)} {of_batches})""")
         self._duck.execute(_MARKS)
 
-    def _probe(
-        self, place: FileAccess, files: Sequence[LakeFile], error: Exception
-    ) -> tuple[list[LakeFile], list[str]]:
+    def _probe(self, place: Location, files: Sequence[LakeFile], error: Exception) -> tuple[list[LakeFile], list[str]]:
         """The files that can be read, and a sentence for each that cannot."""
         if fault := place.fault(error):
             raise fault from error  # that S3 is away says nothing of its files

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Final
 
 from assess_core.adapters.duckdb.connection import connect, parquet
+from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
 from assess_core.adapters.duckdb.union import DuckUnion
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, page_order
@@ -33,7 +34,7 @@ def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> 
     pinned = lake.pin()
     if not (files := pinned.files()):
         return _newest(hot_rows)[: asked.limit]
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         batch = _LakeBatch(DuckUnion(duck, pinned, files), f"FROM {parquet(files)}", batch_id, asked)
         lake_rows = batch.rows(until=_last_learner(hot_rows, asked.limit))
     return _newest([*hot_rows, *lake_rows])[: asked.limit]

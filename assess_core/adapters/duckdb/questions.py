@@ -1,11 +1,14 @@
 """The SQL of the questions that use cases ask a union, and the rows of the answers."""
 
 from collections.abc import Mapping
-from typing import Final
+from math import isfinite
+from typing import Any, Final, cast
 
 import msgspec
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.ports.reports import Received, WeeklyActivity
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
@@ -33,6 +36,29 @@ SELECT year, week, sum(attempts)::BIGINT AS attempts, sum(versions)::BIGINT AS v
 FROM (SELECT year, week, count(*) AS attempts, 0 AS versions FROM newest GROUP BY year, week
       UNION ALL SELECT year, week, 0, count(*) FROM versions GROUP BY year, week)
 GROUP BY year, week ORDER BY year, week
+"""
+RECEIVED: Final = """
+SELECT user_id, content_hash, year, week FROM versions
+WHERE list_contains($weeks, year * 100 + week)
+ORDER BY user_id
+"""
+WEEKLY_ACTIVITY: Final = """
+SELECT year, week, batch_id, count(*) AS attempts, count(DISTINCT user_id) AS learners,
+       sum(total_score ORDER BY content_hash) AS total,  -- in one order, so that the sum is the same each time
+       sum(total_score / in_week ORDER BY content_hash) AS spread
+FROM (
+    SELECT *, count(*) OVER (PARTITION BY year, week, batch_id) AS in_week
+    FROM (
+        SELECT year, week, batch_id, user_id, total_score, content_hash
+        FROM versions ANTI JOIN (SELECT unnest($without::BLOB[]) AS content_hash) USING (content_hash)
+        WHERE list_contains($weeks, year * 100 + week)
+        QUALIFY row_number() OVER (
+            PARTITION BY year, week, user_id, course_id, batch_id, content_id, attempt_id
+            ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC) = 1
+    )
+)
+GROUP BY year, week, batch_id
+ORDER BY year, week, batch_id
 """
 
 
@@ -66,3 +92,17 @@ def to_version(found: Mapping[str, object]) -> AttemptVersion:
         row.question,
         row.received_at,
     )
+
+
+def to_received(row: Mapping[str, Any]) -> Received:
+    """A row of `RECEIVED`."""
+    return Received(row["user_id"], row["content_hash"], IsoWeek(row["year"], row["week"]))
+
+
+def to_activity(row: Mapping[str, object]) -> WeeklyActivity:
+    """A row of `WEEKLY_ACTIVITY`."""
+    year, week, attempts, learners = (cast(int, row[name]) for name in ("year", "week", "attempts", "learners"))
+    total, spread = cast(float, row["total"]), cast(float, row["spread"])
+    # scores are finite, but their sum need not be
+    mean = total / attempts if isfinite(total) else spread
+    return WeeklyActivity(ArchiveSlice(IsoWeek(year, week), str(row["batch_id"])), attempts, learners, mean)

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA
-from assess_core.adapters.duckdb import weekly
 from assess_core.adapters.duckdb.connection import (
     UNREADABLE,
     connect,
@@ -23,12 +22,17 @@ from assess_core.adapters.duckdb.connection import (
     parquet,
     temporary_folder,
 )
+from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
     BATCH_NUMBERS,
     COPIES,
+    RECEIVED,
     VERSIONS_OF,
     WEEK_NUMBERS,
+    WEEKLY_ACTIVITY,
+    to_activity,
+    to_received,
     to_version,
 )
 from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
@@ -93,7 +97,7 @@ def open_union(
         spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)
-        with connect(pinned.place) as duck:
+        with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
             union.define(_placed(spilled, files, batch_id))
             yield union
@@ -146,12 +150,17 @@ def _named(**parameters: object) -> dict[str, object]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
+def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
+    """ISO weeks as the numbers that SQL compares: 202405."""
+    return [week.year * 100 + week.week for week in weeks]
+
+
 class DuckUnion:
     """A `ports.Union` over one DuckDB connection; queries may overlap, each has a cursor of its own."""
 
     def __init__(self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile]) -> None:
         self.lake_version = pinned.version
-        self._place = pinned.place
+        self._place = location_of(pinned)
         self._duck = duck
         self._files = files
 
@@ -205,11 +214,11 @@ class DuckUnion:
         return map(to_version, self.rows(COPIES, {"tier": tier}))
 
     def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
-        return map(weekly.to_received, self.rows(weekly.RECEIVED, {"weeks": weekly.parameter(weeks)}))
+        return map(to_received, self.rows(RECEIVED, {"weeks": _numbers(weeks)}))
 
     def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
-        parameters = {"weeks": weekly.parameter(weeks), "without": list(without)}
-        return list(map(weekly.to_activity, self.rows(weekly.ACTIVITY, parameters)))
+        parameters = {"weeks": _numbers(weeks), "without": list(without)}
+        return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters)))
 
     def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
         # DuckDB's own temporary file would stay behind when it fails

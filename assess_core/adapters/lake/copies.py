@@ -1,4 +1,4 @@
-"""What the lake's files hold of some slices, read into DuckDB once; archive, verify and clear compare with it."""
+"""The lake's copies of some slices, read into DuckDB once. Archive, verify and clear compare hot rows with them."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +15,15 @@ import pyarrow.compute as pc
 from assess_core.adapters.arrow.hot_rows import in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, parquet, urls
+from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Contents, digest_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, StoreUnavailable, VerifyFailed
-from assess_core.ports.lake import Compared, FileAccess, LakeFile, Missing, Pinned, Shards
+from assess_core.ports.lake import Compared, LakeFile, Missing, Pinned, Shards
 
 _DELETED: Final = 500
-"""Rows that clear deletes at a time."""
+"""How many rows clear deletes at a time."""
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
@@ -36,7 +37,7 @@ SELECT slice, {_KEY}, content_hash, updated_on, total_score, file_index, coalesc
 FROM {{files}} JOIN wanted USING (batch_id) WHERE updated_on >= first AND updated_on < past
 """
 
-# A copy that was written twice counts once. 256 bits are added as four numbers of 64, exactly
+# A copy that was written twice counts once. DuckDB adds the 256-bit hashes as four exact sums of 64-bit numbers
 _CONTENTS: Final = f"""
 WITH once AS (
     SELECT slice, {_KEY}, content_hash, epoch_ms(updated_on) AS received_at, total_score, count(*) AS written
@@ -56,7 +57,7 @@ SELECT slice, count(*), min(struct_pack({_KEY})) FROM copies WHERE NOT sound GRO
 
 _SAME: Final = "hot.content_hash = copies.content_hash AND hot.updated_on = copies.updated_on"
 
-# an inner join, for it puts the few hot rows of a chunk into its hash table, whatever the number of copies
+# an inner join builds its hash table from the few hot rows of a chunk, not from the many copies
 _HELD: Final = f"SELECT DISTINCT place FROM copies JOIN hot ON {_SAME}"
 
 _NESTED: Final = f"""
@@ -86,13 +87,13 @@ ORDER BY date_trunc('week', make_timestamp(epoch_us(updated_on))), batch_id
 
 @contextmanager
 def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False) -> Iterator["DuckCopies"]:
-    """What the pinned files hold of these slices; `proved` computes every row's content hash again from its columns.
+    """Read what the pinned files hold of these slices; `proved` computes every row's content hash from its columns.
 
     Raises `VerifyFailed` naming the first file that is missing or cannot be read, `StoreUnavailable`.
     """
     asked = sorted(set(slices))
     files = pinned.files({slice_.week for slice_ in asked})
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         wanted = pa.table(
             {
                 "slice": pa.array(range(len(asked)), pa.int32()),
@@ -102,11 +103,11 @@ def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: boo
             }
         )
         duck.register("wanted", wanted)
-        _read(duck, pinned.place, files, proved)
-        yield DuckCopies(duck, pinned.place, asked, files)
+        _read(duck, location_of(pinned), files, proved)
+        yield DuckCopies(duck, location_of(pinned), asked, files)
 
 
-def _read(duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[LakeFile], proved: bool) -> None:
+def _read(duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], proved: bool) -> None:
     sound = _SOUND if proved else "true"
     try:
         duck.execute(f"CREATE TABLE copies AS {_COPIES.format(sound=sound, files=parquet(files, place=True))}")
@@ -115,13 +116,13 @@ def _read(duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[La
 
 
 def unreadable(
-    duck: duckdb.DuckDBPyConnection, place: FileAccess, files: Sequence[LakeFile], error: Exception
+    duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], error: Exception
 ) -> AssessError:
-    """What it means that DuckDB could not read these files: the way there, or the first that is missing or damaged."""
+    """The error of ours when DuckDB could not read these files: a connection error, or the first damaged file."""
     return place.fault(error) or next(filter(None, (_probed(duck, place, file) for file in files)), _unavailable(error))
 
 
-def _probed(duck: duckdb.DuckDBPyConnection, place: FileAccess, file: LakeFile) -> AssessError | None:
+def _probed(duck: duckdb.DuckDBPyConnection, place: Location, file: LakeFile) -> AssessError | None:
     error = failure_of(duck, file)
     if error is None:
         return None
@@ -132,17 +133,17 @@ def _probed(duck: duckdb.DuckDBPyConnection, place: FileAccess, file: LakeFile) 
 def _unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
         f"the lake's files could not be compared: {first_line(error)}; "
-        "see that there is memory and room for temporary files, then run it again"
+        "free memory or disk space for temporary files, then run it again"
     )
 
 
 class DuckCopies:
-    """A `ports.Copies` over one DuckDB connection."""
+    """The port `Copies` over one DuckDB connection."""
 
     def __init__(
         self,
         duck: duckdb.DuckDBPyConnection,
-        place: FileAccess,
+        place: Location,
         slices: Sequence[ArchiveSlice],
         files: Sequence[LakeFile],
     ) -> None:
@@ -209,7 +210,7 @@ class DuckCopies:
         return pc.invert(pc.is_in(places, value_set=held))
 
     def compare(self, shards: Shards) -> Compared:
-        # read to the end first, then joined once: a join for each chunk would take the square of the rows
+        # read to the end, then join once: one join per chunk would take quadratic time
         self._with_hot(HOT_SCHEMA.empty_table(), f"CREATE OR REPLACE TABLE read AS {_HOT}")
         for chunk in in_order(shards):
             self._with_hot(chunk.drop_columns(["question"]), f"INSERT INTO read {_HOT}")
@@ -228,14 +229,14 @@ class DuckCopies:
                 yield from (list(group) for _, group in groupby(keys, itemgetter(0)))
 
     def _with_hot(self, hot: pa.Table, sql: str) -> pa.Table:
-        """The result of a query over these hot rows."""
+        """Run a query over these hot rows."""
         self._duck.register("hot", hot)
         try:
             return self._duck.execute(sql).to_arrow_table()
         except duckdb.Error as error:
             raise _unavailable(error) from error
         finally:
-            self._duck.unregister("hot")  # else every chunk stays in memory until the connection closes
+            self._duck.unregister("hot")  # otherwise every chunk stays in memory until the connection closes
 
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         try:

@@ -1,4 +1,4 @@
-"""The lake: Delta tables `attempts` and `archive_manifest`, in a folder or a bucket."""
+"""The port `Lake`: Delta tables in a folder or a bucket."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -9,8 +9,8 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.copies import DuckCopies, open_copies
-from assess_core.adapters.lake.locations import Location
 from assess_core.adapters.lake.manifest_table import ManifestTable
 from assess_core.adapters.lake.rewriting import Draft, repeated, rewritten, slices_in
 from assess_core.adapters.lake.tables import OurTable, translated
@@ -20,12 +20,12 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, LakeFile, Pinned
 
-# DuckDB skips groups by batch and learner, and reads several at once
+# DuckDB skips row groups by batch and learner, and reads several in parallel
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
 
 
 class _Pinned:
-    """A `ports.Pinned`: one DeltaTable object, from which what to append is read and through which it is written."""
+    """The port `Pinned`: one DeltaTable object. Reads decide what to append, and the same object appends it."""
 
     def __init__(self, table: DeltaTable | None, place: Location) -> None:
         self.table = table
@@ -46,16 +46,13 @@ class _Pinned:
         names = ("path", "partition.year", "partition.week", "num_records", "size_bytes")
         files: dict[IsoWeek, list[LakeFile]] = {}
         for path, year, week, rows, size in zip(*(actions[name].to_pylist() for name in names), strict=True):
-            url = f"{self.place.url}/{unquote(path)}"  # the log quotes paths as URLs do
+            url = f"{self.place.url}/{unquote(path)}"  # the log URL-quotes paths
             files.setdefault(IsoWeek(year, week), []).append(LakeFile(url, IsoWeek(year, week), rows, size))
         return {week: sorted(found) for week, found in files.items()}
 
 
 class DeltaLake:
-    """A `ports.Lake` at a place; there are no tables until the first write.
-
-    Any thread may call.
-    """
+    """The port `Lake`. The first write creates the tables. Thread-safe."""
 
     def __init__(self, place: Location) -> None:
         self._place = place
@@ -71,8 +68,8 @@ class DeltaLake:
         table = pinned.table if isinstance(pinned, _Pinned) else self.pin(pinned.version).table
         with translated(self._attempts.place):
             if table is None:
-                # what was decided on an empty lake is written against the first version of the table, which is empty:
-                # whoever appended since then is noticed
+                # the decision was made on an empty lake, so write against the table's first version, which is empty:
+                # Delta then reports a conflict with every later append
                 table = self._attempts.create()
             _append(table, rows, slices)
             return int(table.version())
@@ -116,7 +113,7 @@ class DeltaLake:
                 predicate=f"year = {week.year} AND week = {week.week}",
                 target_file_size=FILE_BYTES,
                 writer_properties=_WRITER,
-                # one name for all weeks: of two compactions at once one begins again
+                # one name for all weeks: if two compactions run at once, the second one starts again
                 commit_properties=CommitProperties(app_transactions=[Transaction("compaction", table.version() + 1)]),
             )
             table.create_checkpoint()
@@ -150,11 +147,11 @@ def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[Ar
         try:
             yield from rows
         except BaseException as error:
-            failures.append(error)  # deltalake would make a text of it
+            failures.append(error)  # deltalake would turn it into a text
             raise
 
-    # Delta refuses a commit when another one since `table` was read names one of its transactions, whatever the
-    # number; looking up each slice's last number takes 1.5 ms in a log that knows 10,000, the table's own grows as well
+    # Delta refuses a commit if one made after `table` was read has the same transaction name, whatever its number.
+    # The table's version serves as number: looking up a slice's last number takes 1.5 ms in a log with 10,000 slices
     number = table.version() + 1
     transactions = [Transaction(str(slice_), number) for slice_ in sorted(set(slices))]
     try:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from assess_core.adapters.lake.locations import Location
+from assess_core.adapters.duckdb.location import Location
 from assess_core.domain.manifest import UNCHAINED, Action, Contents, Link, ManifestEntry
 from assess_core.domain.moments import millis
 from assess_core.domain.slices import ArchiveSlice, IsoWeek

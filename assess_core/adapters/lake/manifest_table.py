@@ -6,7 +6,7 @@ from typing import Final
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from assess_core.adapters.lake.locations import Location
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, read_slices, to_table
 from assess_core.adapters.lake.tables import OurTable, compact, names, translated
 from assess_core.domain.manifest import ManifestEntry, chained

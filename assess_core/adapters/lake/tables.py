@@ -16,7 +16,7 @@ from deltalake.exceptions import (
 )
 
 from assess_core.adapters.duckdb.connection import first_line
-from assess_core.adapters.lake.locations import Location
+from assess_core.adapters.duckdb.location import Location
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 
 _CHECKPOINT: Final = "20"  # commits; without checkpoints, opening a table replays every commit since the first

@@ -7,7 +7,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
-from assess_core.adapters.lake.locations import Location
+from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.tables import compact, translated, vacuum
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import NotOurTable

@@ -58,8 +58,11 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
 
 def open_lake(settings: Settings) -> Lake:
     """The lake alone: all that a proof of it needs, whatever state the hot store is in. Raises `BadSettings`."""
+    from assess_core.adapters.duckdb.memory import BUDGET
     from assess_core.adapters.lake.delta import DeltaLake
 
+    if settings.memory is not None:
+        BUDGET.resize(settings.memory)
     return DeltaLake(_place("ASSESS_LAKE", settings.lake))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.events import decode
-from assess_core.ports.ledger import LogPlace, LogSheet, Sheet, What
+from assess_core.ports.ledger import Fault, LogOffset, LogSheet, Sheet
 from assess_core.ports.log import Feed
 from assess_core.ports.stores import Stores
 from assess_core.usecases.folding import fold
@@ -48,10 +48,10 @@ def test_a_topic_is_compared_with_the_stores_and_repairs_them(
     forget(url, "u2")
     uneven = draw(stores, against_log=True)
     assert uneven.named == {
-        (What.MISSING, str(lost.slice), "u4"),
-        (What.NOT_STORED, str(lost.slice), "u2"),
+        (Fault.MISSING, str(lost.slice), "u4"),
+        (Fault.NOT_STORED, str(lost.slice), "u2"),
     }
-    assert [each.place for each in uneven.differences if each.place] == [LogPlace(topic.name, 0, 1)]
+    assert [each.place for each in uneven.differences if each.place] == [LogOffset(topic.name, 0, 1)]
 
     assert resolve(stores) == (1, 0)
     assert draw(stores, against_log=True).found.balanced

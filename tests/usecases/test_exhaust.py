@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -169,6 +170,15 @@ def test_cells_are_the_bytes_that_learners_sent(tier: str, stores: Stores) -> No
         assert {row[name] for name in (*in_text, *of_answer)} == {text}
         assert json.loads(row["Question Response"]) == [{text: text}]
         assert json.loads(row["Question Options"]) == [{"1": text}]
+
+
+def test_a_parquet_report_names_the_version_that_its_bytes_depend_on(stores: Stores) -> None:
+    keep(stores.hot, [version()])
+
+    for report in Report:
+        written = write_exhaust(stores, "b1", report, Format.PARQUET)
+        metadata = pq.read_metadata(written.path).metadata
+        assert metadata[b"duckdb"] == duckdb.__version__.encode()
 
 
 def test_parquet_keeps_types_and_names(stores: Stores) -> None:

@@ -20,7 +20,6 @@ from assess_core.adapters.duckdb.connection import (
     first_line,
     literal,
     parquet,
-    temporary_folder,
 )
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
@@ -36,6 +35,7 @@ from assess_core.adapters.duckdb.questions import (
     to_version,
 )
 from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
+from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
-from assess_core.adapters.duckdb.connection import UNREADABLE, connect, literal, parquet, temporary_folder
+from assess_core.adapters.duckdb.connection import UNREADABLE, connect, literal, parquet
 from assess_core.adapters.duckdb.location import location_of
+from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.adapters.lake.copies import unreadable
 from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.slices import ArchiveSlice, IsoWeek

@@ -12,7 +12,7 @@ DAY: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}\Z", re.ASCII)
-_DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)?\Z", re.ASCII)
+_DURATION = re.compile(r"(\d{1,18})\s*(ms|s|m|h|d|w)?\Z", re.ASCII)
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY, "w": 7 * DAY, None: 1000}
 
 
@@ -84,7 +84,10 @@ def parse_duration(text: str, what: str) -> int:
     found = _DURATION.match(text.strip())
     if not found:
         raise BadTime(f"{what}: {text!r} is not a duration; write it like 24h, 90m or 1d")
-    return int(found[1]) * _UNITS[found[2]]
+    duration = int(found[1]) * _UNITS[found[2]]
+    if duration > LATEST - EARLIEST:
+        raise BadTime(f"{what}: {text!r} is longer than 100 years; write it like 24h, 90m or 1d")
+    return duration
 
 
 def duration_text(ms: int) -> str:

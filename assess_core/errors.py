@@ -11,6 +11,7 @@
       SliceNotVerified   a clear was asked for a slice that no verification covers
       VerifyFailed       the files of the lake do not say what the manifest says
       UnknownBatch       no store knows the batch
+      UnknownLearner     no summary of this learner at this assessment
       NotOurTable        a table at a path of ours was written by something else
       LakeConflict       somebody else committed first; read again and decide again
       VersionMissing     a version that a map names is in neither tier
@@ -95,6 +96,12 @@ class VerifyFailed(AssessError):
 
 class UnknownBatch(AssessError):
     """No store knows the batch."""
+
+    exit_code, status = 3, 404
+
+
+class UnknownLearner(AssessError):
+    """The learner has no attempt at the assessment; the message names both."""
 
     exit_code, status = 3, 404
 

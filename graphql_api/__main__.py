@@ -10,6 +10,7 @@ import click
 import uvicorn
 
 from assess_core.errors import AssessError, BadSettings
+from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_facts, open_stores
@@ -23,6 +24,7 @@ from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
 @click.pass_context
 def main(ctx: click.Context, host: str, port: int) -> None:
     """Serve GraphQL, GraphiQL, the read API and the write API until SIGINT or SIGTERM."""
+    keep_files_private()
     try:
         settings = Settings.from_env(os.environ)
         stores = open_stores(settings)

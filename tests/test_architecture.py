@@ -23,10 +23,11 @@ LAYERS = {  # layer of assess_core -> what it may import of assess_core, besides
     "domain": {"errors"},
     "ports": {"domain", "errors"},
     "usecases": {"domain", "ports", "errors", "chunks", "retrying"},
-    "adapters": {"domain", "ports", "errors", "chunks", "settings", "retrying"},
+    "adapters": {"domain", "ports", "errors", "chunks", "settings", "privacy", "retrying"},
     "settings": {"domain", "errors"},
-    "wiring": {"domain", "ports", "usecases", "adapters", "settings", "errors"},
+    "wiring": {"domain", "ports", "usecases", "adapters", "settings", "privacy", "errors"},
     "errors": set(),
+    "privacy": set(),
     "chunks": set(),
     "retrying": set(),
 }

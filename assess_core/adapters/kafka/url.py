@@ -6,12 +6,12 @@ from typing import Final, NamedTuple, Self
 from urllib.parse import unquote
 
 from assess_core.errors import BadSettings
+from assess_core.privacy import is_secret
 
 FORM: Final = "kafka://BROKER:PORT[,BROKER:PORT...]/TOPIC?group=NAME"
 _SCHEME: Final = "kafka://"
 _TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
 _PASSED = re.compile(r"security\.protocol\Z|sasl\.|ssl\.|https\.ca\.")
-_SECRET = re.compile(r"password|secret|\.pem\Z|oauthbearer\.config")
 
 
 class KafkaUrl(NamedTuple):
@@ -80,7 +80,7 @@ class KafkaUrl(NamedTuple):
         return text
 
     def _secrets(self) -> Iterable[str]:
-        return [value for name, value in self.security.items() if value and _SECRET.search(name)]
+        return [value for name, value in self.security.items() if value and is_secret(name)]
 
 
 def _options(query: str) -> Iterable[tuple[str, str]]:

@@ -43,6 +43,7 @@ def test_what_is_secret_is_not_shown() -> None:
         ("kafka://b1/t", "the consumer group is missing"),
         ("kafka://b1/t?group=", "the consumer group is missing"),
         ("kafka://b1/a/b?group=g", "'a/b' is no topic"),
+        ("kafka://b1/-?group=g", "'-' is no topic"),
         ("kafka://b1/t?group=g&failed=x%20y", "'x y' is no topic"),
         ("kafka://b1/t?group=g&failed=t", "to the topic they came from"),
         ("kafka://u:hunter2@b1/t?group=g", "sasl.username"),

@@ -9,7 +9,7 @@ from assess_core.errors import BadSettings
 
 FORM: Final = "kafka://BROKER:PORT[,BROKER:PORT...]/TOPIC?group=NAME"
 _SCHEME: Final = "kafka://"
-_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
+_TOPIC = re.compile(r"(?!(?:\.{1,2}|-)\Z)[a-zA-Z0-9._-]{1,249}\Z")  # `-` is the topic of standard input
 _PASSED = re.compile(r"security\.protocol\Z|sasl\.|ssl\.|https\.ca\.")
 _SECRET = re.compile(r"password|secret|\.pem\Z|oauthbearer\.config")
 

@@ -53,7 +53,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
 
 
 def _quick_threads(settings: Settings) -> int:
-    """One for SQLite: its reads take 0.4 ms, and threads would only contend for the interpreter (decision 31)."""
+    """One for SQLite: its reads take 0.4 ms, and threads would only contend for the interpreter (decision 33)."""
     return 1 if settings.hot_store.startswith("sqlite:") else 8
 
 

@@ -43,6 +43,7 @@ def test_secrets_are_not_shown() -> None:
         ("kafka://b1/t", "the consumer group is missing"),
         ("kafka://b1/t?group=", "the consumer group is missing"),
         ("kafka://b1/a/b?group=g", "'a/b' is not a topic name"),
+        ("kafka://b1/-?group=g", "'-' is not a topic name"),
         ("kafka://b1/t?group=g&failed=x%20y", "'x y' is not a topic name"),
         ("kafka://b1/t?group=g&failed=t", "to their own topic"),
         ("kafka://u:hunter2@b1/t?group=g", "sasl.username"),

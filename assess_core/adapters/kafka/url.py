@@ -10,7 +10,7 @@ from assess_core.privacy import is_secret
 
 FORM: Final = "kafka://BROKER:PORT[,BROKER:PORT...]/TOPIC?group=NAME"
 _SCHEME: Final = "kafka://"
-_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
+_TOPIC = re.compile(r"(?!(?:\.{1,2}|-)\Z)[a-zA-Z0-9._-]{1,249}\Z")  # `-` is the topic of standard input
 _PASSED = re.compile(r"security\.protocol\Z|sasl\.|ssl\.|https\.ca\.")
 
 

@@ -11,6 +11,8 @@ from graphql import (
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    StringValueNode,
+    ValueNode,
     VariableNode,
 )
 
@@ -18,11 +20,17 @@ from assess_core.usecases.paging import FIRST, MOST
 
 MOST_UNITS: Final = 100
 """Units of a query. A unit is about a millisecond of a core for a learner, and ten for a batch."""
+MOST_VALUES: Final = 10_000
+"""Fields of an answer, where each attempt of a page counts. Aliases at every level multiply them."""
 
 _UNITS: Final = {"score": 5, "scores": 5, "batch": 10, "slices": 10}
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """Attempts of a page that cost a unit."""
+
+
+class TooManyValues(Exception):
+    """An answer would have more than `MOST_VALUES` fields."""
 
 
 class Cost(NamedTuple):
@@ -34,19 +42,32 @@ class Cost(NamedTuple):
 
 
 def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
-    """The cost of an operation of a valid document. Fields with one response key are executed once, and cost once."""
+    """The cost of an operation of a valid document. Fields with one response key are executed once, and cost once.
+
+    Raises `TooManyValues`, after at most `MOST_VALUES` steps: it runs on the thread of the event loop.
+    """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    left = MOST_VALUES
 
-    def of(sets: list[SelectionSetNode]) -> Cost:
-        found = [of_fields(fields) for fields in _by_response_key(sets, fragments).values()]
-        return Cost(sum(cost.units for cost in found), any(cost.reads_many_rows for cost in found))
+    def of(sets: list[SelectionSetNode], times: int, asks: bool) -> Cost:
+        """`asks`: the fields of these sets may ask the stores; the fields of an answer do not."""
+        nonlocal left
+        units, reads_many_rows = 0, False
+        for fields in _by_response_key(sets, fragments).values():
+            left -= times
+            if left < 0:
+                raise TooManyValues
+            node, page = fields[0], times
+            own = _of_field(node, variables) if asks else Cost(0, False)
+            if asks and node.name.value == "attempts":
+                page *= _first(node, variables)
+            inside = [field.selection_set for field in fields if field.selection_set]
+            inner = of(inside, page, asks and node.name.value == "batch")
+            units += own.units + inner.units
+            reads_many_rows = reads_many_rows or own.reads_many_rows or inner.reads_many_rows
+        return Cost(units, reads_many_rows)
 
-    def of_fields(fields: list[FieldNode]) -> Cost:
-        own = _of_field(fields[0], variables)
-        inner = of([field.selection_set for field in fields if field.selection_set])
-        return Cost(own.units + inner.units, own.reads_many_rows or inner.reads_many_rows)
-
-    return of([operation.selection_set])
+    return of([operation.selection_set], 1, asks=True)
 
 
 def _by_response_key(
@@ -72,9 +93,21 @@ def _by_response_key(
 def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
     name = node.name.value
     if name == "attempts":
-        learner_alone = any(argument.name.value == "userId" for argument in node.arguments)
-        return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not learner_alone)
+        return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not _names_a_learner(node, variables))
     return Cost(_UNITS.get(name, 0), name in ("batch", "slices"))
+
+
+def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:
+    """Whether `userId` has a value; null, or a variable without one, asks for all learners of a batch."""
+    for argument in node.arguments:
+        if argument.name.value == "userId":
+            value = argument.value
+            return bool(variables.get(value.name.value)) if isinstance(value, VariableNode) else _has_text(value)
+    return False
+
+
+def _has_text(value: ValueNode) -> bool:
+    return isinstance(value, StringValueNode | IntValueNode) and value.value != ""
 
 
 def _first(node: FieldNode, variables: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ from graphql import (
 
 from assess_core.errors import AssessError
 from assess_core.usecases.queries import Queries
-from graphql_api.cost import MOST_UNITS, cost_of
+from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
 from graphql_api.reading import Reads
 from graphql_api.schema import schema
 
@@ -71,7 +71,13 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
     if chosen is None:
         message = f"the query has no operation named {operation!r}" if operation else "name one of the operations"
         return _refusal(message, "BAD_REQUEST")
-    cost = cost_of(document, chosen, variables or {})
+    try:
+        cost = cost_of(document, chosen, variables or {})
+    except TooManyValues:
+        return _refusal(
+            f"the answer has more than {MOST_VALUES:,} fields, counting each attempt; ask for fewer fields or attempts",
+            "TOO_EXPENSIVE",
+        )
     if cost.units > MOST_UNITS:
         return _refusal(
             f"the query costs {cost.units} units and {MOST_UNITS} are allowed (docs/api.md); ask in several queries",

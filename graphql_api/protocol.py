@@ -45,6 +45,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
+        if not self._in_head and self._is_idle():
+            self._begin_head()  # empty lines between requests: uvicorn stops its idle timer, the parser sees no request
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
@@ -74,6 +76,9 @@ class LimitedProtocol(HttpToolsProtocol):
         """A request has ended."""
         if not self.transport.is_closing():
             super().on_message_complete()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete and not self.cycle.more_body
 
     def _begin_head(self) -> None:
         self._head_bytes, self._in_head = 0, True

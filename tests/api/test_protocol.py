@@ -86,6 +86,16 @@ def test_a_client_that_never_ends_its_headers_is_cut_off(port: int, monkeypatch:
     assert time.monotonic() - started < 15
 
 
+def test_an_empty_line_after_an_answer_does_not_keep_a_connection_open(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+
+    started = time.monotonic()
+    assert b"200 OK" in talk(port, GET + b"\r\n", b"\r\n", pause=0.3)
+    assert time.monotonic() - started < 4  # uvicorn's own limit for an idle connection is 5 s
+
+
 def test_several_requests_on_one_connection_are_each_measured_alone(port: int) -> None:
     large = GET + b"x: " + b"y" * (MOST_HEAD_BYTES // 2) + b"\r\n"
 

@@ -11,6 +11,9 @@ from assess_assets.resources import Lakehouse
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 from assess_assets.watch import archived_in_time, hot_attempts, slice_keys, watch_daily, watch_job
 from assess_assets.weekly import weekly_activity
+from assess_core.privacy import keep_files_private
+
+keep_files_private()  # here, because every process in which Dagster runs our code loads this file
 
 defs = dg.Definitions(
     assets=[

@@ -1,4 +1,4 @@
-"""The command line: `assess`. Each command is in the module that its name leads to, loaded when it is called."""
+"""The command line: `assess`. A command's module is imported when the command is called."""
 
 import os
 import sys
@@ -9,34 +9,35 @@ from typing import Final
 import click
 
 from assess_core.errors import AssessError
+from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 
 COMMANDS: Final = {
     "ingest": ("ingest", "Fold events into the hot store."),
-    "failed": ("failed", "List, show and replay events that were set aside."),
+    "failed": ("failed", "List, show and replay failed events."),
     "table": ("tables", "Print a table of the stores."),
     "score": ("tables", "Print the score that a learner reads."),
-    "slices": ("archive", "List slices: how far each has come."),
+    "slices": ("archive", "List slices and their state."),
     "archive": ("archive", "Copy closed slices to the lake."),
-    "verify": ("archive", "Read them back and prove the manifest."),
-    "clear": ("archive", "Delete from the hot store what was verified."),
+    "verify": ("archive", "Read archived slices back and prove the manifest."),
+    "clear": ("archive", "Delete verified slices from the hot store."),
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
-    "compact": ("compact", "Make few files of many in the lake."),
+    "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
-    "sample-events": ("samples", "Make a log to play with."),
+    "sample-events": ("samples", "Write sample events."),
     "demo": ("demo", "Run the whole loop on sample events."),
     "api": ("serve", "Serve GraphQL, GraphiQL, the read and the write API."),
     "up": ("serve", "Run stream, Dagster and API together."),
     "backfill": ("serve", "Ask Dagster to archive, verify and clear many slices."),
-    "schema": ("schema", "Show, make or check the tables of the hot store."),
-    "settings": ("about", "Print the settings that are in force."),
-    "doctor": ("about", "Check everything, and say what to type."),
+    "schema": ("schema", "Show, create or check the tables of the hot store."),
+    "settings": ("about", "Print the settings and where they come from."),
+    "doctor": ("about", "Check everything and say what to do."),
 }
-"""Command -> the module it is in, and what the list of commands says of it."""
+"""Command -> its module, and its line in the list of commands."""
 
 
 class _Commands(click.Group):
-    """Loads a command's module when it is asked for: `--help` of one command does not import DuckDB."""
+    """Imports only the module of the command that is called: `--help` must not import DuckDB."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -49,7 +50,7 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the commands without loading one."""
+        """Lists the commands without importing one."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
@@ -60,20 +61,25 @@ class _Commands(click.Group):
             click.echo(f"assess: {error}", err=True)
             ctx.exit(error.exit_code)
         except BrokenPipeError:
-            # whoever read our output (`| head`) has had enough; Python must not complain when it flushes
+            # the reader of our output (`| head`) closed it; Python must not complain when it flushes
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except OSError as error:
+            where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
+            click.echo(f"assess: {where}{error.strerror or error}; check the path and who may use it", err=True)
+            ctx.exit(1)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=click.Path(path_type=Path), help="Folder of all that is embedded.")
+@click.option("--home", type=click.Path(path_type=Path), help="The folder of everything embedded.")
 @click.version_option(package_name="assessment-lakehouse")
 @click.pass_context
 def main(ctx: click.Context, home: Path | None) -> None:
     """Assessment attempts: events in, scores out, finished weeks archived, reports that never change.
 
     \b
-    Exit codes: 0 done, 1 failed, 2 wrong use, 3 unknown batch, 4 refused, 5 a store is away: try again later.
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 unknown batch, slice or learner, 4 refused,
+    5 a store does not answer: try again later.
     Results go to standard output, everything else to standard error.
 
     \b
@@ -83,4 +89,5 @@ def main(ctx: click.Context, home: Path | None) -> None:
       assess archive --closed && assess verify --closed && assess clear --closed
       assess exhaust BATCH --report response       the report that a mentor downloads
     """
+    keep_files_private()
     ctx.obj = Settings.from_env(os.environ, str(home) if home else None)

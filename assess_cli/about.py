@@ -1,7 +1,9 @@
-"""`assess settings` and `assess doctor`: what is in force, and whether it works."""
+"""`assess settings` and `assess doctor`: the settings in force, and whether everything works."""
 
 import os
+import shlex
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,8 @@ import click
 from packaging.requirements import Requirement
 
 from assess_cli.output import emit_json, emit_rows, notify
+from assess_cli.switches import read_switches
+from assess_core.domain.slice_status import SliceStatus, Step
 from assess_core.errors import AssessError
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.findings import Finding, Level
@@ -22,20 +26,22 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
-from assess_core.settings import Settings, hidden
-from assess_core.usecases.archiving import SliceStatus, slice_views
+from assess_core.privacy import hidden
+from assess_core.settings import Settings, unknown_variables
+from assess_core.usecases.archiving import slice_views
 from assess_core.wiring import open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
 
 DISTRIBUTION: Final = "assessment-lakehouse"
-_LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction want room twice
-_NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone may take that before it is checkpointed
+_LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction need that twice
+_NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone may be as large before its checkpoint
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @click.command("settings")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a setting, a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each setting, one per line.")
 @click.pass_context
 def settings(ctx: click.Context, as_json: bool) -> None:
-    """Print every setting that is in force, and where it comes from.
+    """Print every setting, its value and where the value comes from; secrets are shown as ***.
 
     \b
     Examples:
@@ -49,6 +55,15 @@ def settings(ctx: click.Context, as_json: bool) -> None:
         for name, value in in_force.env().items()
     )
     emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")
+    for sentence, action in _unknown(os.environ):
+        notify(f"warning: {sentence}; {action}")
+
+
+def _unknown(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """For each variable that looks like a setting and is none: a sentence, and what to do."""
+    for name, meant in unknown_variables(env).items():
+        action = f"did you mean {meant}?" if meant else "`assess settings` lists all settings; unset it"
+        yield f"{name} is not a setting and has no effect", action
 
 
 def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:
@@ -58,10 +73,12 @@ def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, a line each, on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each finding, one per line.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check the home folder, the stores, the log and the packages; exit code 1 when something is bad.
+    """Check settings, home folder, stores, log, packages and Dagster; exit code 1 if something is bad.
+
+    It changes nothing. Each finding that needs something says what to do.
 
     \b
     Examples:
@@ -69,7 +86,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
       assess doctor --json | grep -v '"ok"'
     """
     findings = []
-    for finding in examine(ctx.obj, time.time_ns() // 1_000_000):
+    for finding in examine(ctx.obj, os.environ, time.time_ns() // 1_000_000):
         findings.append(finding)
         if as_json:
             emit_json(finding._asdict())
@@ -87,30 +104,53 @@ def _line(finding: Finding) -> str:
     return f"{line}\n{'':<22}-> {finding.action}" if finding.action else line
 
 
-def examine(settings: Settings, now: int) -> Iterator[Finding]:
-    """Everything that the doctor looks at, one after the other; `now` in epoch ms. Never raises an `AssessError`."""
+def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Finding]:
+    """All findings, one check after the other; `now` in epoch ms. Never raises an `AssessError`, makes no file."""
     yield _python()
     yield _packages()
-    yield _writable("home folder", settings.home)
+    for sentence, action in _unknown(env):
+        yield Finding(Level.WARN, "settings", sentence, action)
+    yield from _home(settings.home)
     yield _space(settings.home)
-    if not settings.home.exists() and settings.hot_store.startswith("sqlite:"):
-        return  # to open the store would make it
     stores = _Opened(settings)
-    looked_at: dict[str, Callable[[], _Examined]] = {
+    checks: dict[str, Callable[[], _Examined]] = {
         "hot store": lambda: stores.hot,
         "lake": lambda: stores.lake,
         "log": lambda: stores.log,
         "exhausts": lambda: stores.exhausts,
     }
+    hot_file = _missing_hot_file(settings)
+    if hot_file is not None:
+        yield _no_hot_file(hot_file)
+        del checks["hot store"]  # to open it would make it
+        if "://" not in settings.log:
+            del checks["log"]  # its positions are in that file
+            yield _writable("log", Path(settings.log))
     bad = False
-    for what, store in looked_at.items():
+    for what, store in checks.items():
         for finding in _guarded(what, partial(_examine, store)):
             bad = bad or finding.level is Level.BAD
             yield finding
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
-    if not bad:
+    if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
+    yield from _guarded("Dagster", lambda: _switches(settings.home, env))
+
+
+def _no_hot_file(file: Path) -> Finding:
+    found = _writable("hot store", file.parent)
+    if found.level is Level.BAD:
+        return found
+    action = "assess ingest EVENTS, or assess demo; if there should be data, check --home and ASSESS_HOT_STORE"
+    return Finding(Level.WARN, "hot store", f"{file} does not exist yet; the first event makes it", action)
+
+
+def _missing_hot_file(settings: Settings) -> Path | None:
+    """The file of an embedded hot store that does not exist yet."""
+    scheme, _, rest = settings.hot_store.partition(":///")
+    file = Path(rest.partition("?")[0])
+    return file if scheme == "sqlite" and not file.exists() else None
 
 
 class _Examined(Protocol):
@@ -122,7 +162,7 @@ def _examine(opened: Callable[[], _Examined]) -> Iterator[Finding]:
 
 
 class _Opened:
-    """The stores, each opened when it is asked for first, and once: to connect may take seconds."""
+    """The stores; each is opened once, at its first use: to connect may take seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -150,7 +190,7 @@ class _Opened:
     def together(self) -> Stores:
         return stores_of(self.hot, self.log, self.lake, self.exhausts)
 
-    # what a log asks for that is a folder; one on Kafka has its own
+    # a log in a folder keeps its positions in the hot store; Kafka has its own
     def positions(self) -> dict[str, Position]:
         return self._hot[1].positions()
 
@@ -159,7 +199,7 @@ class _Opened:
 
 
 def _guarded(what: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What is found, store by store: that one is away says nothing of the others."""
+    """The findings of one check; an error becomes a finding, so that the next check runs."""
     try:
         yield from findings()
     except AssessError as error:
@@ -178,7 +218,7 @@ def _packages() -> Finding:
         wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
     except PackageNotFoundError:
         return Finding(
-            Level.WARN, "packages", f"{DISTRIBUTION} is not installed, so its needs are unknown", "make setup"
+            Level.WARN, "packages", f"{DISTRIBUTION} is not installed, so its requirements are unknown", "make setup"
         )
     wrong = []
     for requirement in wanted:
@@ -192,8 +232,8 @@ def _packages() -> Finding:
         if not requirement.specifier.contains(found, prereleases=True):
             wrong.append(f"{requirement.name} is {found}, not {requirement.specifier}")
     if wrong:
-        return Finding(Level.BAD, "packages", "; ".join(wrong), "make setup, or pip install the versions named")
-    return Finding(Level.OK, "packages", f"{DISTRIBUTION} {version(DISTRIBUTION)} and what it needs")
+        return Finding(Level.BAD, "packages", "; ".join(wrong), "make setup, or install these versions with pip")
+    return Finding(Level.OK, "packages", f"{DISTRIBUTION} {version(DISTRIBUTION)} and its requirements")
 
 
 def _space(home: Path) -> Finding:
@@ -206,12 +246,30 @@ def _space(home: Path) -> Finding:
     return Finding(Level.OK, "free space", message)
 
 
+def _home(home: Path) -> Iterator[Finding]:
+    found = _writable("home folder", home)
+    if found.level is Level.OK and not home.exists():
+        message = f"{home} does not exist, so nothing is stored there"
+        yield Finding(Level.WARN, "home folder", message, "assess demo makes one; or name yours with --home")
+    else:
+        yield found
+    # folders that this version makes are private; these were made by others, or by an older version
+    open_ones = [path for path in (home, home / "log", home / "lake", home / "exhausts") if _is_open(path)]
+    if open_ones:
+        message = f"other users of this machine may read {', '.join(map(str, open_ones))}; it holds personal data"
+        yield Finding(Level.WARN, "privacy", message, f"chmod -R go= {shlex.quote(str(home))}")
+
+
+def _is_open(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & _OTHERS)
+
+
 def _writable(what: str, folder: Path) -> Finding:
     place = _nearest(folder)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return Finding(Level.BAD, what, f"{folder} cannot be written", f"let this user write {place}")
     if place != folder:
-        return Finding(Level.OK, what, f"{folder} is not there yet; the first command that writes to it makes it")
+        return Finding(Level.OK, what, f"{folder} does not exist yet; the first command that writes to it makes it")
     return Finding(Level.OK, what, str(folder))
 
 
@@ -222,7 +280,7 @@ def _nearest(folder: Path) -> Path:
 def _failed(hot: HotStore) -> Iterator[Finding]:
     waiting = sum(1 for _ in hot.failed())
     if waiting:
-        yield Finding(Level.WARN, "failed events", f"{waiting:,} wait to be mended", "assess failed list")
+        yield Finding(Level.WARN, "failed events", f"{waiting:,} are not resolved", "assess failed list")
     else:
         yield Finding(Level.OK, "failed events", "none")
 
@@ -231,19 +289,19 @@ def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
     views = slice_views(stores, now, settings.grace, stores.log.unread())
     if damaged := [view for view in views if view.has_failed]:
         message = f"{len(damaged):,} could not be verified, e.g. {damaged[0].note}"
-        yield Finding(Level.BAD, "slices", message, "assess verify --closed, once that is mended")
+        yield Finding(Level.BAD, "slices", message, "restore the lake's files, then assess verify --closed")
     waiting = {
-        # a slice that holds no row was announced by a writer that came no further
+        # a slice without rows was announced by a writer that ended before its first row
         ("closed and not archived", "assess archive --closed"): [
-            view for view in views if view.status is SliceStatus.PLANNED and view.hot_rows
+            view for view in views if Step.ARCHIVE in view.next_steps and view.status is SliceStatus.PLANNED
         ],
         ("archived and not verified", "assess verify --closed"): [
-            view for view in views if view.status is SliceStatus.WRITTEN and not view.has_failed
+            view for view in views if Step.VERIFY in view.next_steps and not view.has_failed
         ],
-        ("archived, and got rows since", "assess archive --closed, then verify and clear"): [
-            view for view in views if view.status is SliceStatus.VERIFIED and view.note
+        ("archived, and received rows since", "assess archive --closed, then verify and clear"): [
+            view for view in views if Step.ARCHIVE in view.next_steps and view.status is SliceStatus.VERIFIED
         ],
-        ("where a clear began and has not ended", "assess clear --closed"): [
+        ("with a clear that did not end", "assess clear --closed"): [
             view for view in views if view.status is SliceStatus.CLEARING
         ],
     }
@@ -251,4 +309,17 @@ def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
         if found:
             yield Finding(Level.WARN, "slices", f"{len(found):,} {what}, e.g. {found[0].slice}", action)
     if not damaged and not any(waiting.values()):
-        yield Finding(Level.OK, "slices", f"{len(views):,}, none waits for anybody")
+        yield Finding(Level.OK, "slices", f"{len(views):,}, none needs anything now")
+
+
+def _switches(home: Path, env: Mapping[str, str]) -> Iterator[Finding]:
+    folder = Path(env.get("DAGSTER_HOME") or home / "dagster")
+    if not folder.is_dir():
+        yield Finding(Level.OK, "Dagster", f"{folder} does not exist; `assess up` makes it and starts Dagster")
+        return
+    off = [switch for switch in read_switches({**env, "DAGSTER_HOME": str(folder)}) if not switch.on]
+    for switch in off:
+        action = "turn it on: assess up, then the page Automation of Dagster"
+        yield Finding(Level.WARN, "Dagster", f"the {switch.kind} {switch.name} is off: {switch.does}", action)
+    if not off:
+        yield Finding(Level.OK, "Dagster", "all schedules and sensors are on")

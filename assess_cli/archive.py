@@ -1,4 +1,4 @@
-"""`assess slices`, `archive`, `verify` and `clear`: finished weeks on their way from the hot store to the lake."""
+"""`assess slices`, `archive`, `verify` and `clear`: closed slices move from the hot store to the lake."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,13 +22,13 @@ _VIEW: Final = (
 
 
 class _Asked(NamedTuple):
-    """Which slices a command is about, and where they are."""
+    """The slices that a command works on, and their stores."""
 
     stores: Stores
     slices: list[ArchiveSlice]
     only_closed: bool
     now: int
-    """When the manifest says that it was done (epoch ms): the clock, whatever `--as-of` says."""
+    """The time that the manifest gets (epoch ms): the clock, never `--as-of`."""
     as_of: int
     grace: int
     unread: Unread | None
@@ -38,11 +38,9 @@ class _Asked(NamedTuple):
 def _about_slices(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments that the four commands share."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="A JSON list of an object a slice, on standard output."),
-        click.option("--as-of", metavar="TIME", help="Take this for now when asking what is closed: 2025-01-06."),
-        click.option(
-            "--closed", "only_closed", is_flag=True, help="All slices that are closed; of those named, if any."
-        ),
+        click.option("--json", "as_json", is_flag=True, help="A JSON list with an object for each slice."),
+        click.option("--as-of", metavar="TIME", help="Which slices are closed at this time, like 2025-01-06."),
+        click.option("--closed", "only_closed", is_flag=True, help="All closed slices, or the closed ones of SLICE..."),
         click.argument("slices", nargs=-1, metavar="[SLICE]..."),
     ):
         command = option(command)
@@ -64,18 +62,28 @@ def _asked(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: 
 
 
 def _some(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
-    """As `_asked`, for commands that change something: they take no silence for "all"."""
+    """As `_asked`, for commands that change something: without arguments they must not change all slices."""
     if not slices and not only_closed:
-        raise click.UsageError("name slices like 'BATCH|2024-W05' (with quotes), or say --closed")
+        raise click.UsageError("name slices like 'BATCH|2024-W05' (with quotes), or write --closed")
     return _asked(settings, slices, only_closed, as_of, as_json)
 
 
-def _emit(rows: Sequence[Row], as_json: bool, columns: Sequence[str]) -> None:
-    """All that is known as JSON; to a person what fits on a line."""
+_with_rows = click.option("--rows", "each", is_flag=True, help="Print a row for each slice, not only the totals.")
+
+
+def _emit(rows: Sequence[Row], as_json: bool, each: bool, totals: Sequence[str]) -> None:
+    """All fields of every slice as JSON; for a person the sums of `totals`, and on request a row for each slice."""
     if as_json:
         emit_json(rows)
     elif rows:
-        emit_rows(columns, rows, "table")
+        emit_rows(("slices", *totals), [{"slices": len(rows), **{name: _sum(rows, name) for name in totals}}], "table")
+        if each:
+            emit_rows(("slice", *totals), rows, "table")
+
+
+def _sum(rows: Sequence[Row], name: str) -> float:
+    values = [value for row in rows if isinstance(value := row[name], int | float)]
+    return sum(values)
 
 
 @click.command()
@@ -97,9 +105,12 @@ def slices(settings: Settings, /, **arguments: Any) -> None:
     views = archiving.slice_views(asked.stores, asked.as_of, asked.grace, asked.unread)
     chosen = set(asked.slices)
     rows = [_row(view) for view in views if view.slice in chosen]
-    _emit(rows, asked.as_json, _VIEW)
+    if asked.as_json:
+        emit_json(rows)
+    elif rows:
+        emit_rows(_VIEW, rows, "table")
     if not rows:
-        _say_none(asked.only_closed, bool(asked.slices))
+        _notify_none(asked.only_closed, bool(asked.slices))
     if ignored := asked.stores.log.ignored():
         notify(f"warning: {ignored}")
 
@@ -124,9 +135,10 @@ def _row(view: archiving.SliceView) -> Row:
 
 
 @click.command()
+@_with_rows
 @_about_slices
 @click.pass_obj
-def archive(settings: Settings, /, **arguments: Any) -> None:
+def archive(settings: Settings, /, each: bool, **arguments: Any) -> None:
     """Copy closed slices to the lake: what it does not hold yet is appended, nothing is changed or deleted.
 
     A slice that is still open is refused. To repeat it does no harm.
@@ -151,18 +163,19 @@ def archive(settings: Settings, /, **arguments: Any) -> None:
         }
         for slice_, archived in done.items()
     ]
-    _emit(rows, asked.as_json, ("slice", "appended", "rows", "versions", "attempts", "total_score", "delta_version"))
+    _emit(rows, asked.as_json, each, ("appended", "rows", "versions", "attempts", "total_score"))
     appended = sum(archived.appended for archived in done.values())
     if done:
         notify(f"{_slices(done)} archived, {appended} rows appended; `assess verify` is next")
     else:
-        _say_none(asked.only_closed, bool(asked.slices))
+        _notify_none(asked.only_closed, bool(asked.slices))
 
 
 @click.command()
+@_with_rows
 @_about_slices
 @click.pass_obj
-def verify(settings: Settings, /, **arguments: Any) -> None:
+def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
     """Read the lake's files back and prove the manifest from them: every row, every content hash.
 
     Exit code 4 when a slice has a problem; the others are verified all the same. While the hot store is away the files
@@ -185,9 +198,7 @@ def verify(settings: Settings, /, **arguments: Any) -> None:
         }
         for slice_, verified in done.items()
     ]
-    _emit(
-        rows, arguments["as_json"], ("slice", "verified", "rows", "versions", "attempts", "total_score", "unarchived")
-    )
+    _emit(rows, arguments["as_json"], each, ("verified", "rows", "versions", "attempts", "total_score", "unarchived"))
     for slice_, verified in done.items():
         if twice := verified.contents.rows - verified.contents.versions:
             notify(f"{slice_}: {twice} rows were written more than once; each version counts once")
@@ -203,7 +214,7 @@ def verify(settings: Settings, /, **arguments: Any) -> None:
     if done:
         notify(f"{_slices(done)} verified; `assess clear` is next")
     else:
-        _say_none(arguments["only_closed"], bool(arguments["slices"]))
+        _notify_none(arguments["only_closed"], bool(arguments["slices"]))
 
 
 def _verified(
@@ -225,9 +236,10 @@ def _verified(
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print what would be deleted, and delete nothing.")
+@_with_rows
 @_about_slices
 @click.pass_obj
-def clear(settings: Settings, /, dry_run: bool, **arguments: Any) -> None:
+def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) -> None:
     """Delete from the hot store exactly the rows that were verified in the lake.
 
     What the lake does not hold stays and is counted under `left`. Exit code 4 when a slice is refused because it is not
@@ -242,7 +254,7 @@ def clear(settings: Settings, /, dry_run: bool, **arguments: Any) -> None:
     with progress("clear", len(asked.slices)) as advance:
         done = archiving.clear(asked.slices, asked.stores, asked.now, dry_run, advance)
     rows = [{"slice": str(slice_), **cleared._asdict(), "dry_run": dry_run} for slice_, cleared in done.items()]
-    _emit(rows, asked.as_json, ("slice", "cleared", "left"))
+    _emit(rows, asked.as_json, each, ("cleared", "left"))
     for slice_, cleared in done.items():
         if cleared.left and not cleared.refused:
             notify(f"{slice_}: {cleared.left} rows stay, for the lake does not hold them; archive it again")
@@ -252,7 +264,7 @@ def clear(settings: Settings, /, dry_run: bool, **arguments: Any) -> None:
     if refusals:
         raise SliceNotVerified(f"{len(refusals)} of {_slices(done)} were not cleared; verify them first")
     if not done:
-        _say_none(asked.only_closed, bool(asked.slices))
+        _notify_none(asked.only_closed, bool(asked.slices))
         return
     deleted = sum(cleared.cleared for cleared in done.values())
     notify(f"{_slices(done)}: {deleted} rows " + ("would be deleted" if dry_run else "deleted from the hot store"))
@@ -262,7 +274,7 @@ def _slices(done: dict[ArchiveSlice, Any]) -> str:
     return f"{len(done)} slice" + ("" if len(done) == 1 else "s")
 
 
-def _say_none(only_closed: bool, any_asked: bool) -> None:
+def _notify_none(only_closed: bool, any_asked: bool) -> None:
     if only_closed:
         notify("no slice with rows is closed; `assess slices` says what each one waits for")
     else:

@@ -1,4 +1,4 @@
-"""How results are printed: data on standard output, everything said to a person on standard error."""
+"""How results are printed: data on standard output, messages on standard error."""
 
 import csv
 import sys
@@ -20,34 +20,46 @@ Row = Mapping[str, object]
 
 _TABLE_ROWS: Final = 500
 _WIDEST: Final = 1_000_000
+_DECIMALS: Final = 6
+_EXACT: Final = 1e9  # above it, a double of 15 digits has no 6 decimals
 
 
 def notify(text: str) -> None:
-    """Tell a person."""
+    """Print a message on standard error."""
     click.echo(text, err=True)
 
 
 def emit_json(value: object) -> None:
-    """One JSON value on a line of standard output."""
+    """Print a JSON value on a line of standard output."""
     click.echo(_json(value))
 
 
-def emit_rows(columns: Sequence[str], rows: Iterable[Row], format_: Format) -> None:
-    """Rows on standard output, as they come; in CSV and table, what is no text is JSON text and null is empty.
+def emit_rows(columns: Sequence[str], rows: Iterable[Row], format_: Format) -> int:
+    """Print rows on standard output while they are read; returns how many.
 
-    On a terminal that is too narrow for a table, each row is printed as a record, its long values cut.
+    CSV and tables show null as nothing, and other values that are not text as JSON; tables also round numbers. If a
+    terminal is too narrow for the table, each row is printed as a record with its long values cut.
     """
-    if format_ == "jsonl":
+    printed = 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal printed
         for row in rows:
+            printed += 1
+            yield row
+
+    if format_ == "jsonl":
+        for row in counted():
             click.echo(_json({column: row[column] for column in columns}))
     elif format_ == "csv":
-        _emit_csv(columns, rows, sys.stdout)
+        _emit_csv(columns, counted(), sys.stdout)
     else:
-        _emit_tables(columns, rows)
+        _emit_tables(columns, counted())
+    return printed
 
 
 def _emit_tables(columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """A table for every so many rows, so that memory stays bounded; the header alone where there are none."""
+    """One table for every 500 rows, so that memory stays bounded; without rows, the header alone."""
     terminal = Console()
     room = terminal.width if terminal.is_terminal else _WIDEST
     console = Console(width=_WIDEST, highlight=False)
@@ -56,7 +68,7 @@ def _emit_tables(columns: Sequence[str], rows: Iterable[Row]) -> None:
         page = list(islice(remaining, _TABLE_ROWS))
         if not page and number:
             return
-        cells = [[_printable(_cell(row[column])) for column in columns] for row in page]
+        cells = [[_printable(_rounded(row[column])) for column in columns] for row in page]
         table = Table(*(Column(column, no_wrap=True) for column in columns))
         for row in cells:
             table.add_row(*(Text(cell) for cell in row))
@@ -88,8 +100,15 @@ def _cell(value: object) -> str:
     return value if isinstance(value, str) else _json(value)
 
 
+def _rounded(value: object) -> str:
+    """As `_cell`, but 190.66 for 190.6599999999999: a sum of decimals, as a person writes it."""
+    if isinstance(value, float) and abs(value) < _EXACT:
+        return f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
+    return _cell(value)
+
+
 def _printable(text: str) -> str:
-    """Control characters as escapes: a name with a newline or an escape sequence must not steer a terminal."""
+    """Control characters as escapes: an escape sequence in a name must not control the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 
 

@@ -1,4 +1,4 @@
-"""`assess api` and `assess up`: the servers, as processes of their own."""
+"""`assess api`, `assess up` and `assess backfill`: the servers and what asks them, as processes of their own."""
 
 import json
 import os
@@ -6,26 +6,45 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
 
 import assess_cli
+from assess_cli.dagster_lines import DagsterLines
+from assess_cli.folders import cannot_write, make_folder
 from assess_cli.output import notify
+from assess_cli.switches import COMMAND, advice
 from assess_cli.together import HOST, Part, free_port, run_together
-from assess_core.settings import Settings, hidden
+from assess_core.privacy import hidden
+from assess_core.settings import Settings
 
-_CHECKOUT: Final = '".assess/dagster'  # what our dagster.yaml calls its folder: right where `dagster dev` is started
+_CHECKOUT: Final = '".assess/dagster'  # the folder in our dagster.yaml, for `dagster dev` in a checkout
+_PORT: Final = click.IntRange(1, 65535)
+
+
+def _http_url(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """The value of an option that takes the URL of a server. Raises `BadParameter`."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
+    except ValueError:  # the port is no number or above 65535, or half an IPv6 address
+        usable = False
+    if not usable:
+        raise click.BadParameter(f"{value!r} is not the URL of a server; write it like http://{HOST}:3000")
+    return value
 
 
 @click.command()
-@click.option("--host", default=HOST, show_default=True, help="Where to listen; 0.0.0.0 is every interface.")
-@click.option("--port", default=8000, show_default=True, help="The port to listen on.")
-@click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Which batches there are.")
+@click.option("--host", default=HOST, show_default=True, help="The address to listen on; 0.0.0.0 is every interface.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with known batches.")
 @click.pass_obj
 def api(settings: Settings, host: str, port: int, facts: Path | None) -> None:
     """Serve GraphQL (with GraphiQL), the read API and the write API over HTTP.
 
-    What clients submit goes into the log (ASSESS_LOG). There is no login: whoever reaches the port may write.
+    Submitted attempts go into the log (ASSESS_LOG); a stream must fold them, such as the one of `assess up`. There is
+    no login: everybody who reaches the port may write.
 
     \b
     Examples:
@@ -37,14 +56,15 @@ def api(settings: Settings, host: str, port: int, facts: Path | None) -> None:
 
 
 @click.command()
-@click.option("--api-port", default=8000, show_default=True, help="The API's port; a free one where it is taken.")
-@click.option("--dagster-port", default=3000, show_default=True, help="Dagster's port; a free one where it is taken.")
+@click.option("--api-port", type=_PORT, default=8000, show_default=True, help="Port of the API, or a free one.")
+@click.option("--dagster-port", type=_PORT, default=3000, show_default=True, help="Port of Dagster, or a free one.")
 @click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Facts for stream and API.")
+@click.option("--verbose", is_flag=True, help="Print every line of Dagster, not only warnings, errors and ended runs.")
 @click.pass_context
-def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None) -> None:
+def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None, verbose: bool) -> None:
     """Run stream, Dagster and API together; one Ctrl-C stops them all.
 
-    The stream tails the log folder (ASSESS_LOG): what is appended to its .jsonl files is folded within a second.
+    The stream tails the log folder (ASSESS_LOG): a line that is appended to its .jsonl files is folded within a second.
 
     \b
     Examples:
@@ -53,44 +73,55 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None)
     """
     settings = _with(ctx.obj, facts)
     if "://" not in settings.log:
-        Path(settings.log).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(settings.log), "ASSESS_LOG")
     dagster = install_dagster_home(settings.home)
     api_port, dagster_port = _port("API", api_port), _port("Dagster", dagster_port)
     parts = [
         Part("stream", [*_module("stream"), "tail"]),
-        # in DAGSTER_HOME: it warns where the folder that it runs in, a checkout say, has another dagster.yaml
-        Part("dagster", [*_module("dagster"), "dev", "-h", HOST, "-p", str(dagster_port)], dagster_port, dagster),
+        Part(
+            "dagster",
+            [*_module("dagster"), "dev", "-h", HOST, "-p", str(dagster_port)],
+            dagster_port,
+            dagster,  # elsewhere Dagster warns of the dagster.yaml of a checkout
+            None if verbose else DagsterLines(),
+        ),
         Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
     ]
     notify(f"assess: the stream follows {hidden(settings.log)}")
-    notify(f"assess: Dagster will be at http://{HOST}:{dagster_port}; what runs by itself does so once you start it")
+    notify(f"assess: Dagster will be at http://{HOST}:{dagster_port}")
     notify(f"assess: the API will be at http://{HOST}:{api_port}/graphiql")
     env = {**os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
-    ctx.exit(run_together(parts, with_dagster(env, dagster), notify))
+    env = with_dagster(env, dagster, warnings=verbose)
+
+    switches = Part("dagster", COMMAND, shown=lambda line: advice(line, f"http://{HOST}:{dagster_port}"))
+    ctx.exit(run_together(parts, env, notify, switches))
 
 
-def with_dagster(env: Mapping[str, str], home: Path) -> dict[str, str]:
-    """An environment in which Dagster keeps its books in that folder, as fast as it can."""
+def with_dagster(env: Mapping[str, str], home: Path, *, warnings: bool = False) -> dict[str, str]:
+    """An environment in which Dagster keeps its records in that folder, as fast as it can."""
     fixed = {
-        # Dagster tells at each start what of it is beta, 40 lines; whoever develops with it sets PYTHONWARNINGS
-        "PYTHONWARNINGS": "ignore",
         "DAGSTER_EVENT_BATCH_SIZE": "500",
-        # at 2 ms a slice (Cassandra) a look at 24,000 ends at the minute that Dagster gives it by itself
+        # with Cassandra (2 ms a slice), a tick over 24,000 slices takes a minute: Dagster's default limit
         "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600",
     }
+    if not warnings:
+        fixed["PYTHONWARNINGS"] = "ignore"  # Dagster names its beta features at each start, in 40 lines
     return {**fixed, **env, "DAGSTER_HOME": str(home)}
 
 
 @click.command()
-@click.option("--dagster", default=f"http://{HOST}:3000", show_default=True, help="Where Dagster answers.")
-@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 where a slice failed.")
+@click.option(
+    "--dagster", callback=_http_url, default=f"http://{HOST}:3000", show_default=True, help="The address of Dagster."
+)
+@click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 if a slice failed.")
 @click.argument("first", required=False)
 @click.argument("last", required=False)
 @click.pass_obj
 def backfill(settings: Settings, dagster: str, wait: bool, first: str | None, last: str | None) -> None:
     """Ask a running Dagster to archive, verify and clear slices: one backfill, in runs of many slices each.
 
-    All registered slices that need it; or those from FIRST to LAST, by week, then batch, or FIRST alone.
+    Without arguments, all registered slices that need it; otherwise those from FIRST to LAST, ordered by week, then
+    batch, or FIRST alone.
 
     \b
     Examples:
@@ -98,7 +129,8 @@ def backfill(settings: Settings, dagster: str, wait: bool, first: str | None, la
       assess backfill 'BATCH|2024-W05' --dagster http://127.0.0.1:3001 --wait
     """
     asked = ["--dagster", dagster, *(["--wait"] if wait else []), "--", *filter(None, (first, last))]
-    os.execve(sys.executable, [*_module("assess_assets"), *asked], {**os.environ, **settings.env()})
+    env = {"PYTHONWARNINGS": "ignore", **os.environ, **settings.env()}  # without Dagster's 8 lines on beta features
+    os.execve(sys.executable, [*_module("assess_assets"), *asked], env)
 
 
 def _with(settings: Settings, facts: Path | None) -> Settings:
@@ -106,20 +138,26 @@ def _with(settings: Settings, facts: Path | None) -> Settings:
 
 
 def install_dagster_home(home: Path) -> Path:
-    """The folder for DAGSTER_HOME: Dagster reads its dagster.yaml there and nowhere else, so ours is copied to it."""
+    """Make the folder for DAGSTER_HOME with a copy of our dagster.yaml: Dagster reads it only there.
+
+    Raises `BadSettings`, `StoreUnavailable`.
+    """
     folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "ASSESS_HOME")
     package = Path(assess_cli.__file__).parent
-    # in an installed package the build put them inside, in a checkout they stand beside it
+    # in an installed package the files are inside the package, in a checkout beside it
     source = package if (package / "dagster.yaml").is_file() else package.parent
     for name in ("dagster.yaml", "workspace.yaml"):
         text = (source / name).read_text(encoding="utf-8")
-        (folder / name).write_text(text.replace(_CHECKOUT, json.dumps(str(folder))[:-1]), encoding="utf-8")
+        try:
+            (folder / name).write_text(text.replace(_CHECKOUT, json.dumps(str(folder))[:-1]), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(folder / name, "ASSESS_HOME", error) from error
     return folder
 
 
 def _module(name: str) -> list[str]:
-    # -P: a file `stream.py` in the folder where somebody keeps events is not ours
+    # -P: a file `stream.py` in the current folder is not ours
     return [sys.executable, "-P", "-m", name]
 
 

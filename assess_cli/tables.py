@@ -4,6 +4,7 @@ import click
 
 from assess_cli.output import Format, emit_json, emit_rows, notify
 from assess_core.domain.moments import iso_or_empty
+from assess_core.errors import UnknownLearner
 from assess_core.settings import Settings
 from assess_core.usecases import tables
 from assess_core.wiring import open_queries
@@ -17,14 +18,15 @@ from assess_core.wiring import open_queries
     type=click.Choice([tier.value for tier in tables.Tier]),
     default=tables.Tier.ALL.value,
     show_default=True,
-    help="attempts: the rows that the hot store or the lake holds, or of both the newest version of each attempt.",
+    help="For attempts: the rows of one tier, or the newest version of each attempt over both.",
 )
 @click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
 @click.pass_obj
 def table(settings: Settings, name: str, batch: str | None, tier: str, format_: Format) -> None:
     """Print a table: attempts, summaries, activity, failed or slices.
 
-    Columns are named as in the stores; times are ISO 8601 in UTC. Rows are sorted, and printed as they are read.
+    Columns have the names of the stores; times are ISO 8601 in UTC. Rows are sorted and are printed while they are
+    read. A batch that no store knows gives exit code 3. --format table rounds numbers; csv and jsonl are exact.
 
     \b
     Examples:
@@ -32,8 +34,13 @@ def table(settings: Settings, name: str, batch: str | None, tier: str, format_: 
       assess table attempts --tier lake --format jsonl | head
       assess table summaries --format jsonl
     """
-    rows = open_queries(settings).table(tables.Name(name), batch, tables.Tier(tier))
-    emit_rows(tables.COLUMNS[tables.Name(name)], rows, format_)
+    queries = open_queries(settings)
+    printed = emit_rows(
+        tables.COLUMNS[tables.Name(name)], queries.table(tables.Name(name), batch, tables.Tier(tier)), format_
+    )
+    if batch and not printed:
+        queries.require_known(batch)
+        notify(f"batch {batch!r} has no rows in this table")
 
 
 @click.command()
@@ -46,7 +53,7 @@ def table(settings: Settings, name: str, batch: str | None, tier: str, format_: 
 def score(settings: Settings, user: str, assessment: str, course: str | None, batch: str | None, as_json: bool) -> None:
     """Print the score of a learner at an assessment: the best, last, lowest and average of all attempts.
 
-    Where several courses or batches match, the best is first.
+    If several courses or batches match, the best score is first. If none matches, the exit code is 3.
 
     \b
     Examples:
@@ -56,8 +63,12 @@ def score(settings: Settings, user: str, assessment: str, course: str | None, ba
     scores = open_queries(settings).score(user, assessment, course, batch)
     if as_json:
         emit_json(scores.result)
-    elif scores.found:
+    if not scores.found:
+        where = "".join(f" in {name} {id_!r}" for name, id_ in (("course", course), ("batch", batch)) if id_)
+        raise UnknownLearner(
+            f"learner {user!r} has no attempt at assessment {assessment!r}{where}; check the ids: "
+            "`assess table summaries` lists them"
+        )
+    if not as_json:
         rows = [{**found.result, "updated_on": iso_or_empty(found.updated_on)} for found in scores.found]
         emit_rows(list(rows[0]), rows, "table")
-    else:
-        notify(f"{user} has no attempt at {assessment} there")

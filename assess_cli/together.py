@@ -1,4 +1,4 @@
-"""Processes that live and die together: one signal stops all of them, and so does the end of any one."""
+"""Processes that run together: one signal stops all of them, and so does the end of any one."""
 
 import ctypes
 import os
@@ -14,8 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
 
-_TICK: Final = 0.2  # seconds between two looks at the processes
-_PATIENCE: Final = 15.0  # seconds that a process has to stop; Dagster takes 2-3 of them
+from assess_core.errors import BadSettings
+
+_TICK: Final = 0.2  # seconds between two polls of the processes
+_GRACE: Final = 15.0  # seconds that a process has to stop; Dagster takes 2-3 of them
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 HOST: Final = "127.0.0.1"
 
@@ -26,21 +28,23 @@ class Part(NamedTuple):
     name: str
     command: Sequence[str]
     port: int | None = None
-    """Where it answers on the loopback interface once it is up."""
+    """The port of the loopback interface where it answers once it is up."""
     folder: Path | None = None
-    """Where it runs; None is where we do."""
+    """Its working directory; None is ours."""
+    shown: Callable[[str], str | None] | None = None
+    """Changes or drops (None) a line of its output; without it every line is shown."""
 
 
 class _Running:
-    """A started part: its lines go to `say` with its name before them."""
+    """A started part: its lines go to `notify` with its name before them."""
 
     def __init__(self, part: Part, env: Mapping[str, str], notify: Callable[[str], None], width: int) -> None:
         self.part = part
-        self._say = notify
+        self._notify = notify
         self._prefix = f"{part.name:<{width}} | "
-        self._cut = b""  # the beginning of a line that is not over
+        self._rest = b""  # the beginning of a line whose end has not arrived
         parent = os.getpid()
-        # its own session, so that Ctrl-C on a terminal reaches us alone and we stop them in order
+        # its own session: Ctrl-C on a terminal reaches us alone, and we stop the parts in order
         self.process = subprocess.Popen(
             part.command,
             env=env,
@@ -56,20 +60,24 @@ class _Running:
         os.set_blocking(self.output.fileno(), False)
 
     def forward(self) -> bool:
-        """Pass on what it said; False at its end."""
+        """Show the lines that have arrived; False at the end of the output."""
         try:
             chunk = os.read(self.output.fileno(), 65536)
         except BlockingIOError:
             return True
-        *lines, self._cut = (self._cut + chunk).split(b"\n")
-        if not chunk and self._cut:
-            lines, self._cut = [self._cut], b""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if not chunk and self._rest:
+            lines, self._rest = [self._rest], b""
         for line in lines:
-            self._say(self._prefix + line.decode(errors="replace").rstrip("\r"))
+            text: str | None = line.decode(errors="replace").rstrip("\r")
+            if self.part.shown is not None:
+                text = self.part.shown(text or "")
+            if text is not None:
+                self._notify(self._prefix + text)
         return bool(chunk)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process, or with SIGKILL to all that it started too."""
+        """Send a signal to the process; SIGKILL also goes to its children."""
         try:
             if number == signal.SIGKILL:
                 os.killpg(self.process.pid, number)
@@ -79,20 +87,26 @@ class _Running:
             pass
 
 
-def run_together(parts: Sequence[Part], env: Mapping[str, str], notify: Callable[[str], None]) -> int:
-    """Start the parts, pass their lines on, and stop all in reverse order on SIGINT, SIGTERM or when one ends.
+def run_together(
+    parts: Sequence[Part], env: Mapping[str, str], notify: Callable[[str], None], last: Part | None = None
+) -> int:
+    """Start the parts, show their lines, and stop all in reverse order on SIGINT, SIGTERM or when one ends.
 
-    Returns the exit code: 0 when a signal asked for the end, else that of the part that ended (1 where it has none).
-    They do not outlive us either when we are killed (Linux). A second signal kills what is still there.
+    `last` starts when all ports answer, and may end. Returns the exit code: 0 after a signal, otherwise that of the
+    part that ended (1 if it has none). A second signal kills the parts. On Linux they also stop if we are killed.
     """
     width = max(len(part.name) for part in parts)
     with _signals() as asked, selectors.DefaultSelector() as selector:
         running: list[_Running] = []
+
+        def start(part: Part) -> None:
+            running.append(_Running(part, env, notify, width))
+            selector.register(running[-1].output, selectors.EVENT_READ, running[-1])
+
         try:
             for part in parts:
-                running.append(_Running(part, env, notify, width))
-                selector.register(running[-1].output, selectors.EVENT_READ, running[-1])
-            return _watch(running, selector, asked, notify)
+                start(part)
+            return _watch(running, selector, asked, notify, None if last is None else lambda: start(last))
         finally:
             for one in reversed(running):
                 _stop(one, selector, asked)
@@ -101,10 +115,10 @@ def run_together(parts: Sequence[Part], env: Mapping[str, str], notify: Callable
 
 
 def free_port(wanted: int) -> int:
-    """This port where nobody listens there, else any free one."""
+    """This port if it is free, otherwise any free one. Raises `BadSettings`."""
     for port in (wanted, 0):
         with socket.socket() as probe:
-            # as servers do: a port whose last connections are still closing is free
+            # as servers do: a port whose last connections are closing counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
@@ -112,25 +126,30 @@ def free_port(wanted: int) -> int:
                 continue
             bound: int = probe.getsockname()[1]
             return bound
-    raise OSError(f"no port of {HOST} is free; close what holds them")
+    raise BadSettings(f"no port of {HOST} is free; stop programs that listen there")
 
 
 def _watch(
-    running: list[_Running], selector: selectors.BaseSelector, asked: list[int], notify: Callable[[str], None]
+    running: Sequence[_Running],
+    selector: selectors.BaseSelector,
+    asked: list[int],
+    notify: Callable[[str], None],
+    start_last: Callable[[], None] | None,
 ) -> int:
-    waiting = [one.part.port for one in running if one.part.port is not None]
+    required = list(running)
+    waiting = [one.part.port for one in required if one.part.port is not None]
     while not asked:
         _forward(selector)
-        for one in running:
+        for one in required:
             if (code := one.process.poll()) is not None:
-                notify(
-                    f"assess: {one.part.name} ended by itself ({_how(code)}; see its lines above); stopping the rest"
-                )
+                notify(f"assess: {one.part.name} ended ({_how(code)}; see its lines above); stopping the others")
                 return code if code > 0 else 1
         if waiting:
             waiting = [port for port in waiting if not _answers(port)]
             if not waiting:
                 notify("assess: everything is up; Ctrl-C stops it")
+                if start_last is not None:
+                    start_last()
     notify("assess: stopping")
     return 0
 
@@ -143,10 +162,10 @@ def _forward(selector: selectors.BaseSelector) -> None:
 
 def _stop(one: _Running, selector: selectors.BaseSelector, asked: list[int]) -> None:
     one.signal(signal.SIGINT)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _GRACE
     while one.process.poll() is None and time.monotonic() < deadline and len(asked) < 2:
         _forward(selector)
-    one.signal(signal.SIGKILL)  # what it started and did not stop itself, too
+    one.signal(signal.SIGKILL)  # also its children, if it left some
     one.process.wait()
     _forward(selector)
 
@@ -162,7 +181,7 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collects the signals that ask for the end, in place of what they do otherwise."""
+    """Collects SIGINT and SIGTERM instead of ending the process."""
     asked: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -177,7 +196,7 @@ def _signals() -> Iterator[list[int]]:
 
 
 def _die_with(parent: int) -> None:
-    """In the child: be told to stop when the parent ends, however it ends."""
+    """In the child: get SIGTERM when the parent ends, also when it is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:

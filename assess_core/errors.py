@@ -11,12 +11,14 @@
       SliceNotVerified   a clear was asked for a slice that no verification covers
       VerifyFailed       the files of the lake do not say what the manifest says
       UnknownBatch       no store knows the batch
+      UnknownLearner     no summary of this learner at this assessment
       NotOurTable        a table at a path of ours was written by something else
       LakeConflict       somebody else committed first; read again and decide again
       VersionMissing     a version that a map names is in neither tier
       Unbalanced         versions, summaries and log do not say the same
       ReportFailed       a report could not be written whole; nothing was left behind
       StoreUnavailable   a store did not answer or has no room; trying again later may help
+      DeadlineExceeded   an answer took too long and was given up; ask for less, or later
       Overloaded         too much is waiting to be written; trying again in some seconds helps
 
 A bad *event* is no exception: it is a `FailedEvent`, a value with a reason (see events.py).
@@ -98,6 +100,12 @@ class UnknownBatch(AssessError):
     exit_code, status = 3, 404
 
 
+class UnknownLearner(AssessError):
+    """The learner has no attempt at the assessment; the message names both."""
+
+    exit_code, status = 3, 404
+
+
 class NotOurTable(AssessError):
     """A table at a path of ours was written by something else."""
 
@@ -130,6 +138,12 @@ class ReportFailed(AssessError):
 
 class StoreUnavailable(AssessError):
     """A store did not answer or has no room; trying again later may help."""
+
+    exit_code, status, retryable = 5, 503, True
+
+
+class DeadlineExceeded(AssessError):
+    """An answer took too long and was given up; a smaller question, or trying again later, may help."""
 
     exit_code, status, retryable = 5, 503, True
 

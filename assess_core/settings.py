@@ -1,7 +1,7 @@
-"""Settings: read once from a mapping, by whoever starts; nothing else reads the environment."""
+"""Settings: read once from a mapping when a process starts; nothing else reads the environment."""
 
-import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -9,16 +9,15 @@ from assess_core.domain.moments import duration_text, parse_duration
 from assess_core.domain.sizes import parse_size
 
 _SQLITE: Final = "sqlite:///"
-# a password may hold anything, an @ too; Kafka's comes as an option, and its options may hold an @
-_PASSWORD: Final = re.compile(r"(\A(?!kafka:)\w+://[^/:]*:).*@|(\Akafka://[^/@:]*:)[^/]*@")
-_OPTION: Final = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*")
+_PREFIX: Final = "ASSESS_"
+_SIMILAR: Final = 0.5  # GRACE_PERIOD is 0.59 like GRACE
 
 
 class Settings(NamedTuple):
-    """Where everything is. The defaults need no server; all that is embedded lies below the home folder."""
+    """Where everything is. The defaults need no server; everything embedded is below the home folder."""
 
     home: Path
-    """`ASSESS_HOME`, or `--home`: the folder below which everything embedded lies (default `.assess`)."""
+    """`ASSESS_HOME`, or `--home`: the folder of everything embedded (default `.assess`)."""
     hot_store: str
     """`ASSESS_HOT_STORE`: where attempts land first, `sqlite:///PATH` (default `sqlite:///HOME/hot.sqlite`)."""
     lake: str
@@ -30,17 +29,17 @@ class Settings(NamedTuple):
     grace: int
     """`ASSESS_GRACE`: how long after its end a week stays open, in ms (default `1d`)."""
     facts: str
-    """`ASSESS_FACTS`: a file of what is known of courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
-    Sunbird's batches (default: nothing is known)."""
+    """`ASSESS_FACTS`: a file with facts about courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
+    Sunbird's batches (default: no facts)."""
     memory: int | None = None
     """`ASSESS_MEMORY`: how much memory reports and reads of a process may use together, e.g. `2GB` (default: half of
     the machine's, or of the control group's limit)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
-        """The settings that an environment asks for; an empty variable counts as not set. Raises `BadTime`.
+        """The settings of an environment; an empty variable counts as not set. Raises `BadTime`.
 
-        Paths are relative to the folder in which this is called, and absolute from here on.
+        Relative paths start at the current folder and are absolute from here on.
         """
         root = Path(home or env.get("ASSESS_HOME") or ".assess").absolute()
         grace = env.get("ASSESS_GRACE") or "1d"
@@ -56,7 +55,7 @@ class Settings(NamedTuple):
         )
 
     def env(self) -> dict[str, str]:
-        """The variables that give these settings again: how `up` hands them to the processes it starts."""
+        """The variables that give these settings again: `up` passes them to the processes that it starts."""
         return {
             "ASSESS_HOME": str(self.home),
             "ASSESS_HOT_STORE": self.hot_store,
@@ -69,13 +68,18 @@ class Settings(NamedTuple):
         }
 
 
-def hidden(url: str) -> str:
-    """A URL as it may be shown: without its password, or options that hold one."""
-    return _OPTION.sub(r"\1***", _PASSWORD.sub(r"\1\2***@", url))
+def unknown_variables(env: Mapping[str, str]) -> dict[str, str | None]:
+    """The variables that look like settings and are none, each with the setting that was probably meant."""
+    known = [name.removeprefix(_PREFIX) for name in Settings.from_env({}).env()]
+    unknown = sorted(
+        name for name in env if name.upper().startswith(_PREFIX) and name.removeprefix(_PREFIX) not in known
+    )
+    found = {name: get_close_matches(name.upper().removeprefix(_PREFIX), known, 1, _SIMILAR) for name in unknown}
+    return {name: f"{_PREFIX}{meant[0]}" if meant else None for name, meant in found.items()}
 
 
 def _absolute(text: str) -> str:
-    """A path, or the path in a `sqlite:///` URL, from the current folder; other URLs as they are."""
+    """A path, or the path in a `sqlite:///` URL, made absolute; other URLs unchanged."""
     scheme = _SQLITE if text.startswith(_SQLITE) else ""
     path = text.removeprefix(scheme)
     return text if "://" in path or not path else f"{scheme}{Path(path).absolute()}"

@@ -14,7 +14,8 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
 from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTable
 from assess_core.ports.stores import Stores
-from assess_core.settings import Settings, hidden
+from assess_core.privacy import hidden
+from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks
 from assess_core.usecases.queries import Queries
 

@@ -10,6 +10,7 @@ import click
 
 from assess_core.errors import AssessError
 from assess_core.ports.log import Feed
+from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Folded, Tally
 from assess_core.wiring import open_checks, open_files, open_hot, open_log
@@ -102,6 +103,7 @@ def _silent(text: str) -> None:
 
 def main() -> None:
     """Run a command. An `AssessError` prints a sentence on standard error and sets the exit code."""
+    keep_files_private()
     try:
         commands()
     except AssessError as error:

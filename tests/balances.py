@@ -54,7 +54,7 @@ def draw(
             accepted, older, too_many, not_stored = sheet.log
             assert accepted + older + too_many == sheet.named + sheet.unnamed + sheet.failed + not_stored
     wrong = found.total.wrong
-    assert {what: sum(each.what is what for each in differences) for what in Fault} == wrong
+    assert {fault: sum(each.what is fault for each in differences) for fault in Fault} == wrong
     return Drawn(found, differences)
 
 

@@ -15,10 +15,12 @@ from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderLog
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import archive
 from tests.conftest import Hot
 from tests.factories import RECEIVED, answer, version
 
@@ -95,3 +97,10 @@ def five_versions() -> list[AttemptVersion]:
         version(user_id="u3", answers=[]),
         version(user_id="u3", attempt_id="t3"),
     ]
+
+
+def put_manifest_only(stores: Stores, row: AttemptVersion) -> None:
+    """Archive a row from a hot store that is lost afterwards: only the lake and its manifest know the slice."""
+    lost = MemoryHot()
+    keep(lost, [row])
+    archive([row.slice], stores._replace(hot=lost), row.received_at)

@@ -22,11 +22,12 @@ ALL_CODE = [
 LAYERS = {  # layer of assess_core -> what it may import of assess_core, besides itself
     "domain": {"errors"},
     "ports": {"domain", "errors"},
-    "usecases": {"domain", "ports", "errors", "chunks"},
-    "adapters": {"domain", "ports", "errors", "chunks", "settings", "retrying"},
+    "usecases": {"domain", "ports", "errors", "chunks", "retrying"},
+    "adapters": {"domain", "ports", "errors", "chunks", "settings", "privacy", "retrying"},
     "settings": {"domain", "errors"},
-    "wiring": {"domain", "ports", "usecases", "adapters", "settings", "errors"},
+    "wiring": {"domain", "ports", "usecases", "adapters", "settings", "privacy", "errors"},
     "errors": set(),
+    "privacy": set(),
     "chunks": set(),
     "retrying": set(),
 }

@@ -6,7 +6,8 @@ import pytest
 
 from assess_core.domain.moments import DAY
 from assess_core.errors import BadTime
-from assess_core.settings import Settings, hidden
+from assess_core.privacy import hidden, is_secret
+from assess_core.settings import Settings, unknown_variables
 
 
 def test_everything_lies_below_the_home_folder_unless_it_is_said_otherwise() -> None:
@@ -59,9 +60,26 @@ def test_settings_come_back_from_the_variables_that_they_give(monkeypatch: pytes
     assert Settings.from_env(settings.env()) == settings
 
 
-def test_a_grace_that_is_no_duration_is_refused_by_name() -> None:
-    with pytest.raises(BadTime, match=r"ASSESS_GRACE: 'soon' is not a duration; write it like 24h"):
-        Settings.from_env({"ASSESS_GRACE": "soon"})
+@pytest.mark.parametrize("text", ["soon", "-1d", "1.5h", "9" * 19, "9" * 5000])
+def test_a_grace_that_is_no_duration_is_refused_by_name(text: str) -> None:
+    with pytest.raises(BadTime, match=r"ASSESS_GRACE: '.*' is not a duration; write it like 24h"):
+        Settings.from_env({"ASSESS_GRACE": text})
+
+
+@pytest.mark.parametrize("text", ["5219w", "36526d", "999999999999999999d"])
+def test_a_grace_longer_than_100_years_is_refused_by_name(text: str) -> None:
+    with pytest.raises(BadTime, match=r"ASSESS_GRACE: '\w+' is longer than 100 years; write it like 24h"):
+        Settings.from_env({"ASSESS_GRACE": text})
+
+
+def test_a_variable_that_is_no_setting_is_named_with_the_setting_that_was_meant() -> None:
+    env = {"ASSESS_GRACE_PERIOD": "2d", "ASSESS_HOTSTORE": "", "assess_lake": "x", "ASSESS_ZZZ": "1", "ASSESS_LOG": "l"}
+    assert unknown_variables(env | {"ASSESSMENT": "another program's"}) == {
+        "ASSESS_GRACE_PERIOD": "ASSESS_GRACE",
+        "ASSESS_HOTSTORE": "ASSESS_HOT_STORE",
+        "ASSESS_ZZZ": None,
+        "assess_lake": "ASSESS_LAKE",
+    }
 
 
 @pytest.mark.parametrize(
@@ -78,7 +96,34 @@ def test_a_grace_that_is_no_duration_is_refused_by_name() -> None:
             "kafka://b1:9092/t?sasl.username=a@b&sasl.password=***&group=g",
         ),
         ("sqlite:////srv/a@b/hot.sqlite", "sqlite:////srv/a@b/hot.sqlite"),
+        ("kafka://b/t?group=g&ssl.key.pem=----hunter2", "kafka://b/t?group=g&ssl.key.pem=***"),
+        ("kafka://b/t?sasl.oauthbearer.config=x%3Dhunter2&group=g", "kafka://b/t?sasl.oauthbearer.config=***&group=g"),
+        ("kafka://b/t?SASL%2EPassWord=hunter2", "kafka://b/t?SASL%2EPassWord=***"),
+        ("kafka://b/t?sasl.password=a&hunter2", "kafka://b/t?sasl.password=***&***"),
+        ("/srv/what?password=none", "/srv/what?password=none"),
     ],
 )
 def test_a_password_is_not_shown_whatever_it_holds(url: str, shown: str) -> None:
     assert hidden(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("option", "secret"),
+    [
+        ("sasl.password", True),
+        ("ssl.key.pem", True),
+        ("ssl.key.password", True),
+        ("ssl.keystore.password", True),
+        ("sasl.oauthbearer.config", True),
+        ("sasl.oauthbearer.client.secret", True),
+        ("sasl.oauthbearer.assertion.private.key.passphrase", True),
+        ("sasl.oauthbearer.assertion.private.key.pem", True),
+        ("sasl.kerberos.kinit.cmd", True),
+        ("sasl.oauthbearer.token.endpoint.url", False),
+        ("sasl.username", False),
+        ("ssl.ca.location", False),
+        ("group", False),
+    ],
+)
+def test_librdkafka_s_options_that_hold_secrets_are_known(option: str, secret: bool) -> None:
+    assert is_secret(option) is secret

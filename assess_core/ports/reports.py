@@ -60,6 +60,14 @@ class WeeklyActivity(NamedTuple):
     """Mean of `total_score` over those attempts, each by its newest version within the week."""
 
 
+class Received(NamedTuple):
+    """A version, and the week in which it was received."""
+
+    user_id: str
+    content_hash: bytes
+    week: IsoWeek
+
+
 class Union(Protocol):
     """Hot store ∪ lake, held still: what a report, a page or an answer is read from.
 
@@ -106,8 +114,12 @@ class Union(Protocol):
         """Every copy in a tier (`hot` or `lake`), in the same order, then by version and receipt."""
         ...
 
-    def weekly_activity(self, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
-        """The activity of these weeks, by week, then batch."""
+    def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
+        """The versions of these weeks, ordered by learner; each with the week of its earliest copy here."""
+        ...
+
+    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
+        """The activity of these weeks, by week, then batch, without the versions of these content hashes."""
         ...
 
 

@@ -78,7 +78,7 @@ class Queries:
         with self._stores.union(batch_id=batch_id) as union:
             numbers, weeks = union.batch_numbers(), union.week_numbers()
         if not numbers.versions:
-            self._require_known(batch_id)
+            self.require_known(batch_id)
         return Overview(
             batch_id=batch_id,
             attempts=numbers.attempts,
@@ -160,11 +160,11 @@ class Queries:
     ) -> Page:
         rows = self._stores.union.page(batch_id, AttemptRange(last, first + 1, course_id, content_id))
         if not rows:
-            self._require_known(batch_id)
+            self.require_known(batch_id)
         attempts = tuple(_attempt(row, row.received_at) for row in rows[:first])
         return Page(attempts, has_next=len(rows) > first, has_previous=last is not None)
 
-    def _require_known(self, batch_id: str) -> None:
+    def require_known(self, batch_id: str) -> None:
         """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
         if not archiving.known(self._stores, batch_id):
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists what there is")

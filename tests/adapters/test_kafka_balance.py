@@ -1,4 +1,4 @@
-"""The balance against a topic: what it holds, what retention took, and what is taken from it again."""
+"""The balance of the stores against a topic, after retention deleted records, and a repair from it."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.properties.tables import rows
 
 
 def fold_all(feed: Feed, stores: Stores, records: int) -> None:
-    """Fold until so many records were."""
+    """Fold until so many records are folded."""
     until, folded = time.monotonic() + PATIENCE, 0
     while folded < records:
         assert time.monotonic() < until, f"{folded} of {records} came"
@@ -27,7 +27,7 @@ def fold_all(feed: Feed, stores: Stores, records: int) -> None:
             folded += len(batch.records)
 
 
-def test_a_topic_is_held_against_the_stores_and_mends_them(
+def test_a_topic_is_compared_with_the_stores_and_repairs_them(
     topic: Topic, follow: Callable[..., Feed], tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'hot.sqlite'}"

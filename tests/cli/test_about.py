@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from assess_cli import about
+from assess_cli.serve import install_dagster_home
 from assess_core import wiring
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
@@ -83,11 +84,61 @@ def test_a_healthy_home_has_nothing_bad(assess: Assess, stores: Stores) -> None:
     assert {found["level"] for found in findings(result.stdout).values()} <= {"ok", "warn"}
 
 
-def test_the_doctor_makes_nothing(assess: Assess, settings: Settings) -> None:
+def test_the_doctor_makes_nothing_and_says_that_nothing_is_there(assess: Assess, settings: Settings) -> None:
     result = assess("doctor")
+
     assert result.exit_code == 0
-    assert "not there yet" in result.stdout
+    assert f"warn  home folder     {settings.home} does not exist, so nothing is stored there" in result.stdout
+    assert "hot.sqlite does not exist yet" in result.stdout
+    assert "all is well" not in result.stderr
     assert not settings.home.exists()
+
+
+def test_the_doctor_asks_kafka_though_there_is_no_home_folder(assess: Assess, settings: Settings) -> None:
+    result = assess("doctor", "--json", env={"ASSESS_LOG": "kafka://127.0.0.1:1/assess?group=g"})
+
+    found = findings(result.stdout)
+    assert (result.exit_code, found["log"]["level"], found["lake"]["level"]) == (1, "bad", "ok")
+    assert "127.0.0.1:1" in found["log"]["message"]
+    assert not settings.home.exists()
+
+
+def test_settings_and_the_doctor_name_a_variable_that_is_no_setting(assess: Assess, stores: Stores) -> None:
+    misspelt = {"ASSESS_GRACE_PERIOD": "2d", "ASSESS_ZZZ": "1"}
+
+    shown, checked = assess("settings", env=misspelt), assess("doctor", env=misspelt)
+
+    assert shown.stderr.splitlines() == [
+        "warning: ASSESS_GRACE_PERIOD is not a setting and has no effect; did you mean ASSESS_GRACE?",
+        "warning: ASSESS_ZZZ is not a setting and has no effect; `assess settings` lists all settings; unset it",
+    ]
+    assert "warn  settings        ASSESS_GRACE_PERIOD is not a setting and has no effect\n" in checked.stdout
+    assert "-> did you mean ASSESS_GRACE?" in checked.stdout
+
+
+def test_the_doctor_warns_of_a_home_that_other_users_may_read(
+    assess: Assess, stores: Stores, settings: Settings
+) -> None:
+    assert "privacy" not in findings(assess("doctor", "--json").stdout)
+    settings.home.chmod(0o755)
+
+    found = findings(assess("doctor", "--json").stdout)["privacy"]
+
+    assert (found["level"], found["action"]) == ("warn", f"chmod -R go= {settings.home}")
+    assert str(settings.home) in found["message"]
+
+
+def test_the_doctor_names_the_switches_of_dagster_that_are_off(
+    assess: Assess, stores: Stores, settings: Settings
+) -> None:
+    assert findings(assess("doctor", "--json").stdout)["Dagster"]["level"] == "ok"
+    install_dagster_home(settings.home)
+
+    lines = assess("doctor", "--json").stdout.splitlines()
+
+    off = [found["message"] for found in map(json.loads, lines) if found["what"] == "Dagster"]
+    assert any(text.startswith("the sensor clear_verified_weeks is off: ") and "deletes" in text for text in off)
+    assert any(text.startswith("the schedule watch_daily is off: ") for text in off)
 
 
 def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: Settings) -> None:
@@ -133,7 +184,7 @@ def test_the_doctor_says_of_a_slice_that_could_not_be_verified_what_is_wrong_wit
     found = findings(result.stdout)["slices"]
     assert (result.exit_code, found["level"]) == (1, "bad")
     assert found["message"].startswith("1 could not be verified, e.g. b1|2024-W05: the lake's file")
-    assert found["action"] == "assess verify --closed, once that is mended"
+    assert found["action"] == "restore the lake's files, then assess verify --closed"
     path.write_bytes(kept)
     assert assess("verify", "--closed").exit_code == 0
     assert findings(assess("doctor", "--json").stdout)["slices"]["level"] == "ok"
@@ -152,10 +203,10 @@ def test_the_doctor_names_the_next_step_of_slices(assess: Assess, settings: Sett
     assert doctor() == ("1 archived and not verified, e.g. b1|2024-W05", "assess verify --closed")
     verify(stores.hot.slices(), stores, LATER)
     clear(stores.hot.slices(), stores, LATER)
-    assert doctor() == ("1, none waits for anybody", None)
+    assert doctor() == ("1, none needs anything now", None)
     fold_one(stores, event(batch="b1", attempt="t2"))
     assert doctor() == (
-        "1 archived, and got rows since, e.g. b1|2024-W05",
+        "1 archived, and received rows since, e.g. b1|2024-W05",
         "assess archive --closed, then verify and clear",
     )
 

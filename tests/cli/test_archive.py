@@ -46,6 +46,20 @@ def test_the_three_commands_put_closed_slices_away(assess: Assess, two_slices: S
     assert [row["status"] for row in objects(assess("slices", "--json"))] == ["cleared", "cleared"]
 
 
+@pytest.mark.parametrize(("command", "total"), [("archive", "6"), ("verify", "2"), ("clear", "6")])
+def test_totals_are_printed_and_a_row_for_each_slice_on_request(
+    assess: Assess, two_slices: Stores, command: str, total: str
+) -> None:
+    for earlier in ("archive", "verify", "clear")[: ("archive", "verify", "clear").index(command)]:
+        assess(earlier, "--closed")
+
+    totals, rows = assess(command, "--closed").stdout, assess(command, "--closed", "--rows").stdout
+
+    assert totals.splitlines()[3].replace("│", " ").split()[:2] == ["2", total]
+    assert W5 not in totals
+    assert {W5, W6} <= set(rows.replace("│", " ").split())
+
+
 def test_json_has_an_object_for_each_slice(assess: Assess, two_slices: Stores) -> None:
     [archived] = objects(assess("archive", W5, "--json"))
     [verified] = objects(assess("verify", W5, "--json"))
@@ -103,11 +117,11 @@ def test_only_closed_slices_are_archived_as_of_a_moment(assess: Assess, two_slic
 
 
 @pytest.mark.parametrize("command", ["archive", "verify", "clear"])
-def test_silence_is_not_taken_for_all_slices(assess: Assess, command: str) -> None:
+def test_a_command_without_slices_does_not_change_all_of_them(assess: Assess, command: str) -> None:
     result = assess(command)
 
     assert result.exit_code == 2
-    assert "name slices like 'BATCH|2024-W05' (with quotes), or say --closed" in result.stderr
+    assert "name slices like 'BATCH|2024-W05' (with quotes), or write --closed" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["slices", "archive", "verify", "clear"])
@@ -116,7 +130,7 @@ def test_silence_is_not_taken_for_all_slices(assess: Assess, command: str) -> No
     [
         (["2024-W05"], 2, "assess: '2024-W05' does not name a slice; write it like 'BATCH|2024-W05'"),
         (["b1|2024-W54"], 2, "assess: '2024-W54' does not name an ISO week; write it like 2024-W05"),
-        (["b9|2024-W05"], 3, "assess: no store knows 'b9|2024-W05'; `assess slices` lists the slices that there are"),
+        (["b9|2024-W05"], 3, "assess: no store knows 'b9|2024-W05'; `assess slices` lists all slices"),
         ([W5, "--as-of", "soon"], 2, "assess: --as-of: 'soon' is neither epoch milliseconds nor ISO 8601; write it"),
     ],
 )

@@ -81,7 +81,12 @@ def test_a_tier_a_batch_and_a_format_go_together(stores: Stores, assess: Assess)
     assert users() == users("--tier", "all") == users("--tier", "lake") == 2
     assert users("--tier", "hot") == 0
     assert users("--tier", "lake", "--batch", "b2") == 1
-    assert users("--batch", "b9") == 0
+    unknown = assess("table", "attempts", "--batch", "b9")
+    assert (unknown.exit_code, unknown.stderr) == (
+        3, "assess: no store knows the batch 'b9'; `assess slices` lists what there is\n"
+    )  # fmt: skip
+    nothing = assess("table", "attempts", "--batch", "b2", "--tier", "hot", "--format", "jsonl")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "batch 'b2' has no rows in this table\n")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +112,8 @@ def test_a_score_is_the_result_of_the_read_api(stores: Stores, assess: Assess) -
     one = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--batch", "b2", "--json").stdout)
     assert (one["bestScore"], "assessments" in one) == (3, False)
     none = assess("score", "--user", "u1", "--assessment", "a1", "--course", "c9", "--json")
-    assert (none.exit_code, none.stdout) == (0, "{}\n")
+    assert (none.exit_code, none.stdout) == (3, "{}\n")
+    assert "learner 'u1' has no attempt at assessment 'a1' in course 'c9'" in none.stderr
 
 
 def test_a_score_is_shown_to_a_person(stores: Stores, assess: Assess) -> None:
@@ -115,8 +121,19 @@ def test_a_score_is_shown_to_a_person(stores: Stores, assess: Assess) -> None:
 
     assert iso(ATTEMPTED) in assess("score", "--user", "u1", "--assessment", "a1").stdout
     none = assess("score", "--user", "u2", "--assessment", "a1")
-    assert (none.exit_code, none.stdout) == (0, "")
-    assert "u2" in none.stderr
+    assert (none.exit_code, none.stdout) == (3, "")
+    assert none.stderr == (
+        "assess: learner 'u2' has no attempt at assessment 'a1'; check the ids: `assess table summaries` lists them\n"
+    )
+
+
+def test_a_table_rounds_sums_of_decimals_and_the_other_formats_are_exact(stores: Stores, assess: Assess) -> None:
+    take(stores, event(answers=[wire_answer(f"q{n}", score=0.1, maxscore=1) for n in range(3)]))
+
+    assert 0.1 + 0.1 + 0.1 != 0.3
+    assert "0.30000000000000004" not in (table := assess("table", "attempts").stdout)
+    assert "│ 0.3 " in table
+    assert "0.30000000000000004" in assess("table", "attempts", "--format", "csv").stdout
 
 
 def test_a_score_of_nobody_is_wrong_use(assess: Assess) -> None:

@@ -85,7 +85,7 @@ def test_when_a_part_ends_all_end_and_a_sentence_says_which(code: int, expected:
         assert process.wait(timeout=10) == expected
         said = lines.read()
     assert "stream | no room left\n" in said
-    assert f"assess: stream ended by itself (exit code {code}; see its lines above); stopping the rest\n" in said
+    assert f"assess: stream ended (exit code {code}; see its lines above); stopping the others\n" in said
 
 
 def test_what_a_part_started_does_not_outlive_it() -> None:

@@ -10,6 +10,7 @@ import duckdb
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.duckdb.memory import BUDGET
 from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.ports.cancelling import interruptible
 from assess_core.ports.lake import LakeFile
 
 _PATTERN: Final = re.compile(r"([*?\[])")
@@ -89,7 +90,7 @@ def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection
 @contextmanager
 def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the same database, so that a query does not end the one that is read from."""
-    with connection.cursor() as another:
+    with connection.cursor() as another, interruptible(another.interrupt):
         another.execute(_QUIET)
         yield another
 

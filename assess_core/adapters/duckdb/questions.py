@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.ports.reports import WeeklyActivity
+from assess_core.ports.reports import Received, WeeklyActivity
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
@@ -37,6 +37,11 @@ FROM (SELECT year, week, count(*) AS attempts, 0 AS versions FROM newest GROUP B
       UNION ALL SELECT year, week, 0, count(*) FROM versions GROUP BY year, week)
 GROUP BY year, week ORDER BY year, week
 """
+RECEIVED: Final = """
+SELECT user_id, content_hash, year, week FROM versions
+WHERE list_contains($weeks, year * 100 + week)
+ORDER BY user_id
+"""
 WEEKLY_ACTIVITY: Final = """
 SELECT year, week, batch_id, count(*) AS attempts, count(DISTINCT user_id) AS learners,
        sum(total_score ORDER BY content_hash) AS total,  -- in one order, so that the sum is the same each time
@@ -45,7 +50,7 @@ FROM (
     SELECT *, count(*) OVER (PARTITION BY year, week, batch_id) AS in_week
     FROM (
         SELECT year, week, batch_id, user_id, total_score, content_hash
-        FROM versions
+        FROM versions ANTI JOIN (SELECT unnest($without::BLOB[]) AS content_hash) USING (content_hash)
         WHERE list_contains($weeks, year * 100 + week)
         QUALIFY row_number() OVER (
             PARTITION BY year, week, user_id, course_id, batch_id, content_id, attempt_id
@@ -87,6 +92,11 @@ def to_version(found: Mapping[str, object]) -> AttemptVersion:
         row.question,
         row.received_at,
     )
+
+
+def to_received(row: Mapping[str, Any]) -> Received:
+    """A row of `RECEIVED`."""
+    return Received(row["user_id"], row["content_hash"], IsoWeek(row["year"], row["week"]))
 
 
 def to_activity(row: Mapping[str, object]) -> WeeklyActivity:

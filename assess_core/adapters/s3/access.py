@@ -18,7 +18,7 @@ from botocore.session import Session, get_session
 
 from assess_core.adapters.duckdb.connection import literal
 from assess_core.errors import AssessError, BadSettings, LakeConflict, StoreUnavailable
-from assess_core.settings import hidden
+from assess_core.privacy import hidden
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials

@@ -1,0 +1,25 @@
+"""Folders that a command makes: for this user alone, and a sentence if that is not possible."""
+
+import errno
+from pathlib import Path
+from typing import Final
+
+from assess_core.errors import AssessError, BadSettings, StoreUnavailable
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+def make_folder(folder: Path, setting: str) -> None:
+    """Make a folder and its parents; one that exists stays as it is. Raises `BadSettings`, `StoreUnavailable`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, setting, error) from error
+
+
+def cannot_write(path: Path, setting: str, error: OSError) -> AssessError:
+    """The error for a file or folder that cannot be written."""
+    why = f"{setting}: {str(path)!r} cannot be written: {error.strerror}"
+    if error.errno in _FULL:
+        return StoreUnavailable(f"{why}; free some space, then run it again")
+    return BadSettings(f"{why}; name another one, or let this user write it")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
-from assess_assets.automation import SLICES_IN_PASSING, needs_archive, needs_clear
+from assess_assets.automation import SLICES_IN_PASSING
 from assess_assets.backfill import Dagster
 from assess_assets.registration import Range, ranges
 from assess_assets.resources import Lakehouse
@@ -69,7 +69,7 @@ def needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
     """The ranges that hold all registered slices which need to be archived, verified or cleared."""
     with lakehouse.open(retries=0) as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
-    wanted = {str(view.slice) for view in views if needs_archive(view) or needs_clear(view)}
+    wanted = {str(view.slice) for view in views if view.needs_archive or view.needs_clear}
     return ranges(registered, wanted, gap=SLICES_IN_PASSING)
 
 

@@ -8,22 +8,10 @@ import dagster as dg
 from assess_assets.partitions import archive_slices
 from assess_assets.registration import ranges
 from assess_assets.resources import Lakehouse
-from assess_core.usecases.archiving import SliceStatus, SliceView, slice_views
+from assess_core.usecases.archiving import SliceView, slice_views
 
 SLICES_IN_PASSING = 300  # that need nothing cost 47 ms each: as much as another run, 15 s
 _LOOK: Final = 60  # seconds between two looks at the clock; each lists all keys: 0.4 s for 25,000, 1.5 s for 100,000
-
-
-def needs_archive(view: SliceView) -> bool:
-    """Whether the lake does not hold all of a closed slice yet, or nobody has read it back."""
-    if view.status is SliceStatus.PLANNED:
-        return view.hot_rows > 0
-    return view.status is SliceStatus.WRITTEN or (view.status is SliceStatus.VERIFIED and view.note is not None)
-
-
-def needs_clear(view: SliceView) -> bool:
-    """Whether a slice was read back and is in the hot store still."""
-    return view.status in (SliceStatus.VERIFIED, SliceStatus.CLEARING)
 
 
 class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
@@ -68,8 +56,8 @@ def weekly(hour: int, slices: SlicesThat) -> dg.AutomationCondition[dg.AssetKey]
     return dg.AutomationCondition.cron_tick_passed(f"0 {hour} * * 2", "UTC") & slices
 
 
-to_archive = weekly(2, SlicesThat("closed and not verified", needs_archive, Lakehouse()))
-to_clear = weekly(4, SlicesThat("verified and not cleared", needs_clear, Lakehouse()))
+to_archive = weekly(2, SlicesThat("closed and not verified", lambda view: view.needs_archive, Lakehouse()))
+to_clear = weekly(4, SlicesThat("verified and not cleared", lambda view: view.needs_clear, Lakehouse()))
 
 # `use_user_code_server`: Dagster's daemon knows its own conditions only, ours are evaluated where our code is
 archive_closed_weeks = dg.AutomationConditionSensorDefinition(

@@ -28,6 +28,7 @@ def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
         if refused:
             said = f"{len(refused)} of {len(done)} weeks were left as they are, the others are done:\n"
             raise dg.Failure(said + "\n".join(refused), allow_retries=False)
+        lake.compact_small_tables()
         deleted = vacuum(lake)
         gone = {str(week): float(found.files_before - found.files) for week, found in done.items()}
         files = {str(week): float(found.files) for week, found in done.items()}

@@ -11,11 +11,6 @@ from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars,
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.archiving import SliceStatus, SliceView
 
-_NEXT: Final = {
-    SliceStatus.PLANNED: "closed: archived_attempts is next",
-    SliceStatus.WRITTEN: "archived, not verified: archived_attempts once more",
-    SliceStatus.VERIFIED: "verified: cleared_attempts is next",
-}
 NOTHING: Final = cast(dg.DagsterType, dg.Nothing)
 """What an asset of ours hands on to Dagster, so that no IO manager is ever called (typed as `None` over there)."""
 
@@ -78,7 +73,9 @@ def of_slices(
         for slice_, figures in numbers.items()
     }
     for slice_, why in problems.items():
-        shown_of[str(slice_)]["problem"] = dg.MetadataValue.text(unnamed(str(slice_), why))
+        # a slice with a problem may have no figures: it was cleared, and its rows in the lake are gone
+        shown = shown_of.setdefault(str(slice_), {"dagster/partition_row_count": dg.MetadataValue.int(0)})
+        shown["problem"] = dg.MetadataValue.text(unnamed(str(slice_), why))
     if shown_of:  # Dagster keeps each slice's metadata twice: 10,000 pictures are 80 MB
         shown_of[max(shown_of, key=ArchiveSlice.parse)] |= _of_run(numbers, title, size, seconds)
     return shown_of
@@ -118,5 +115,4 @@ def of_views(views: Sequence[SliceView], *, seconds: float) -> Metadata:
 
 def why_not(view: SliceView) -> Row:
     """Why a slice is not cleared yet, as a row."""
-    why = view.why_open or view.note or _NEXT.get(view.status, "")
-    return {"slice": str(view.slice), "status": view.status.value, "rows": view.hot_rows, "why": why}
+    return {"slice": str(view.slice), "status": view.status.value, "rows": view.hot_rows, "why": view.why}

@@ -5,7 +5,6 @@ from typing import Final
 
 import dagster as dg
 
-from assess_assets.automation import needs_archive
 from assess_assets.metadata import PREVIEW_ROWS, table
 from assess_assets.outcomes import of_views, why_not
 from assess_assets.partitions import archive_slices
@@ -48,7 +47,7 @@ def archived_in_time(lakehouse: Lakehouse) -> dg.AssetCheckResult:
 
 def overdue(views: Sequence[SliceView], ended: int) -> list[SliceView]:
     """The slices that still need to be archived or verified, and whose week ended at that moment or before."""
-    return [view for view in views if needs_archive(view) and view.slice.week.end <= ended]
+    return [view for view in views if view.needs_archive and view.slice.week.end <= ended]
 
 
 def _in_time(late: Sequence[SliceView], much: Sequence[SliceView]) -> dg.AssetCheckResult:

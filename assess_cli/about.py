@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 from assess_cli.output import emit_json, emit_rows, notify
 from assess_cli.switches import read_switches
+from assess_core.domain.slice_status import SliceStatus, Step
 from assess_core.errors import AssessError
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.findings import Finding, Level
@@ -27,7 +28,7 @@ from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
 from assess_core.privacy import hidden
 from assess_core.settings import Settings, unknown_variables
-from assess_core.usecases.archiving import SliceStatus, slice_views
+from assess_core.usecases.archiving import slice_views
 from assess_core.wiring import open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
 
 DISTRIBUTION: Final = "assessment-lakehouse"
@@ -292,13 +293,13 @@ def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
     waiting = {
         # a slice without rows was announced by a writer that ended before its first row
         ("closed and not archived", "assess archive --closed"): [
-            view for view in views if view.status is SliceStatus.PLANNED and view.hot_rows
+            view for view in views if Step.ARCHIVE in view.next_steps and view.status is SliceStatus.PLANNED
         ],
         ("archived and not verified", "assess verify --closed"): [
-            view for view in views if view.status is SliceStatus.WRITTEN and not view.has_failed
+            view for view in views if Step.VERIFY in view.next_steps and not view.has_failed
         ],
         ("archived, and received rows since", "assess archive --closed, then verify and clear"): [
-            view for view in views if view.status is SliceStatus.VERIFIED and view.note
+            view for view in views if Step.ARCHIVE in view.next_steps and view.status is SliceStatus.VERIFIED
         ],
         ("with a clear that did not end", "assess clear --closed"): [
             view for view in views if view.status is SliceStatus.CLEARING

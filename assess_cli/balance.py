@@ -7,7 +7,7 @@ import click
 
 from assess_cli.output import Row, emit_json, emit_rows, notify
 from assess_core.errors import Unbalanced
-from assess_core.ports.ledger import NUMBERS, Difference, Sheet, What
+from assess_core.ports.ledger import NUMBERS, Difference, Fault, Sheet
 from assess_core.settings import Settings
 from assess_core.usecases.balance import Balance, advice, require_known
 from assess_core.usecases.balance import balance as draw_up
@@ -61,7 +61,7 @@ def _print(found: Balance, differences: Iterable[Difference]) -> None:
         return
     total = [{**_numbers(found.total), "batch": "(all)"}] if len(rows) > 1 else []
     emit_rows(tuple(rows[0]), [*rows, *total], "table")
-    counts = dict.fromkeys(What, 0)
+    counts = dict.fromkeys(Fault, 0)
     for difference in differences:
         counts[difference.what] += 1
         notify(_sentence(difference))
@@ -92,10 +92,10 @@ def _row(difference: Difference) -> Row:
 
 
 _MEANS: Final = {
-    What.MISSING: "named, in neither tier",
-    What.UNNAMED: "written, not yet named",
-    What.NOT_STORED: "in the log, neither stored nor set aside",
-    What.TOO_MANY: "not in the log",
+    Fault.MISSING: "named, in neither tier",
+    Fault.UNNAMED: "written, not yet named",
+    Fault.NOT_STORED: "in the log, neither stored nor set aside",
+    Fault.TOO_MANY: "not in the log",
 }
 
 

@@ -40,7 +40,9 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
       assess compact 2024-W05 2024-W06 --json
       assess compact --vacuum --retain 14d
     """
-    lake, kept = open_lake(settings), parse_duration(retain, "--retain")
+    kept = parse_duration(retain, "--retain")
+    compacting.whole_hours(kept)  # refuse it before weeks are rewritten
+    lake = open_lake(settings)
     chosen = sorted(map(IsoWeek.parse, weeks)) or compacting.weeks_worth_it(lake)
     if dry_run:
         deleted = compacting.vacuum(lake, kept, dry_run=True) if vacuum else []
@@ -51,6 +53,7 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
         return
     with progress("weeks", len(chosen)) as advance:
         done = compacting.compact(chosen, lake, time.time_ns() // 1_000_000, advance)
+    lake.compact_small_tables()
     deleted = compacting.vacuum(lake, kept) if vacuum else []
     rows = [{"week": str(week), **compacted._asdict()} for week, compacted in done.items()]
     if as_json:

@@ -18,6 +18,7 @@
       Unbalanced         versions, summaries and log do not say the same
       ReportFailed       a report could not be written whole; nothing was left behind
       StoreUnavailable   a store did not answer or has no room; trying again later may help
+      DeadlineExceeded   an answer took too long and was given up; ask for less, or later
       Overloaded         too much is waiting to be written; trying again in some seconds helps
 
 A bad *event* is no exception: it is a `FailedEvent`, a value with a reason (see events.py).
@@ -137,6 +138,12 @@ class ReportFailed(AssessError):
 
 class StoreUnavailable(AssessError):
     """A store did not answer or has no room; trying again later may help."""
+
+    exit_code, status, retryable = 5, 503, True
+
+
+class DeadlineExceeded(AssessError):
+    """An answer took too long and was given up; a smaller question, or trying again later, may help."""
 
     exit_code, status, retryable = 5, 503, True
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from assess_core.domain.moments import duration_text, parse_duration
+from assess_core.domain.sizes import parse_size
 
 _SQLITE: Final = "sqlite:///"
 _PREFIX: Final = "ASSESS_"
@@ -30,6 +31,9 @@ class Settings(NamedTuple):
     facts: str
     """`ASSESS_FACTS`: a file with facts about courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
     Sunbird's batches (default: no facts)."""
+    memory: int | None = None
+    """`ASSESS_MEMORY`: how much memory reports and reads of a process may use together, e.g. `2GB` (default: half of
+    the machine's, or of the control group's limit)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -47,6 +51,7 @@ class Settings(NamedTuple):
             log=_absolute(env.get("ASSESS_LOG") or str(root / "log")),
             grace=parse_duration(grace, "ASSESS_GRACE"),
             facts=_absolute(env.get("ASSESS_FACTS") or ""),
+            memory=parse_size(env.get("ASSESS_MEMORY") or "", "ASSESS_MEMORY"),
         )
 
     def env(self) -> dict[str, str]:
@@ -59,6 +64,7 @@ class Settings(NamedTuple):
             "ASSESS_LOG": self.log,
             "ASSESS_GRACE": duration_text(self.grace),
             "ASSESS_FACTS": self.facts,
+            "ASSESS_MEMORY": "" if self.memory is None else f"{self.memory}B",
         }
 
 

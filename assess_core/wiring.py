@@ -3,7 +3,6 @@
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,9 +34,9 @@ def open_stores(settings: Settings) -> Stores:
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
     """Stores that were opened one by one, and the union of the first and the third."""
-    from assess_core.adapters.duckdb.union import open_union
+    from assess_core.adapters.duckdb.unions import DuckUnions
 
-    return Stores(hot, log, lake, partial(open_union, hot, lake), exhausts)
+    return Stores(hot, log, lake, DuckUnions(hot, lake), exhausts)
 
 
 def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
@@ -60,8 +59,11 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
 
 def open_lake(settings: Settings) -> Lake:
     """The lake alone: all that a proof of it needs, whatever state the hot store is in. Raises `BadSettings`."""
+    from assess_core.adapters.duckdb.memory import BUDGET
     from assess_core.adapters.lake.delta import DeltaLake
 
+    if settings.memory is not None:
+        BUDGET.resize(settings.memory)
     return DeltaLake(_place("ASSESS_LAKE", settings.lake))
 
 

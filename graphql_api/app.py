@@ -1,39 +1,44 @@
 """The ASGI app: GraphQL, GraphiQL, read and write API, health. Asks one `Queries`; writes into the log alone."""
 
-import logging
+from functools import partial
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from assess_core.errors import AssessError
+from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.usecases.queries import Queries
 from graphql_api import graphiql
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
-from graphql_api.envelopes import RETRY_AFTER
-from graphql_api.execution import Executed, execute
+from graphql_api.envelopes import RETRY_AFTER, code_of, learning
+from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.rest import AssessRead
-from graphql_api.workers import THREADS, ask
+from graphql_api.workers import Lanes, ask_long, ask_quick, is_ready
 from graphql_api.write import AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
-    "/v1/user/content/state and /health"
+    "/v1/user/content/state, /health and /ready"
 )
-_log = logging.getLogger(__name__)
+_FACTS_THREADS: Final = 8  # they wait for a table of facts
 
 
-def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> Starlette:
-    """All of `_PATHS`. `facts` say which batches are known and on-going; None: every batch is accepted."""
+def create_app(queries: Queries, intake: Intake, facts: Facts | None = None, quick_threads: int = 8) -> Starlette:
+    """All of `_PATHS`. `facts` say which batches are known and on-going; None: every batch is accepted.
+
+    `quick_threads`: how many threads read by key, see `Lanes`.
+    """
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
@@ -42,13 +47,14 @@ def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> 
         Route("/v1/content/state/update", StateUpdate),
         Route("/v1/user/content/state", StateUpdate),
         Route("/health", _health),
+        Route("/ready", _ready),
         *graphiql.routes(),
     ]
-    handlers = {404: _not_found, 500: _internal_error}
+    handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
     app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)], exception_handlers=handlers)
     app.state.queries = queries
-    app.state.threads = CapacityLimiter(THREADS)
-    app.state.writes = Writes(intake, facts, CapacityLimiter(THREADS))
+    app.state.lanes = Lanes(quick_threads)
+    app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
     return app
 
 
@@ -95,10 +101,15 @@ class GraphQL(HTTPEndpoint):
 
 
 async def _execute(request: Request, asked: _Asked) -> Response:
-    def answer(queries: Queries) -> Executed:
-        return execute(queries, asked.query, asked.variables, asked.operationName or None)
-
-    status, body = await ask(request, answer)
+    planned = plan(asked.query, asked.variables, asked.operationName or None)
+    if isinstance(planned, Executed):
+        status, body = planned
+    else:
+        ask = ask_long if planned.reads_many_rows else ask_quick
+        try:
+            status, body = await ask(request, partial(execute, planned=planned))
+        except DeadlineExceeded as error:
+            status, body = error.status, failure(error)
     return Response(to_json(body), status, media_type="application/json")
 
 
@@ -107,18 +118,36 @@ def _refused(status: int, message: str, headers: dict[str, str] | None = None) -
     return Response(to_json(body), status, headers, "application/json")
 
 
-async def _health(request: Request) -> Response:
+async def _health(_request: Request) -> Response:
+    """Liveness: this process answers. It asks no store, so a store that is away does not restart the process."""
+    return Response(to_json({"status": "ok"}), media_type="application/json")
+
+
+async def _ready(request: Request) -> Response:
+    """Readiness: the hot store answers, so requests may be sent here."""
     try:
-        await ask(request, Queries.ready)
+        await is_ready(request)
     except AssessError as error:
         return Response(to_json({"status": "unavailable", "message": str(error)}), 503, RETRY_AFTER, "application/json")
     return Response(to_json({"status": "ok"}), media_type="application/json")
 
 
 async def _not_found(request: Request, _error: Exception) -> Response:
-    return Response(f"there is no {request.url.path}; there are {_PATHS}\n", 404, media_type="text/plain")
+    return _envelope(request, 404, f"there is no {request.url.path}; there are {_PATHS}")
 
 
-async def _internal_error(_request: Request, _error: Exception) -> Response:
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    allowed = (error.headers or {}).get("Allow", "GET") if isinstance(error, HTTPException) else "GET"
+    message = f"{request.method} is not allowed; use {allowed}"
+    return _envelope(request, 405, message, {"allow": allowed})
+
+
+async def _internal_error(request: Request, _error: Exception) -> Response:
     """Starlette has logged the error; the client learns nothing of it."""
-    return Response("an internal error; the log of the server has it\n", 500, media_type="text/plain")
+    return _envelope(request, 500, "an internal error; the log of the server has it")
+
+
+def _envelope(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    """A failure that no endpoint answers, in the envelope of Sunbird's services."""
+    message_id = request.headers.get("x-msgid") or str(uuid4())
+    return learning(request.url.path, message_id, status, (code_of(status), message), headers=headers)

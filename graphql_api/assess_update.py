@@ -1,8 +1,8 @@
-"""What `POST /v2/view/assess/update` is asked, and what it answers.
+"""Requests and responses of `POST /v2/view/assess/update`.
 
 A request is one assessment with its answers, or a list of assessments that each have `events`. Course and batch are
-`courseId` and `batchId`, else `collectionId` and `contextId`. What an assessment of a list does not say, the request
-around it says.
+`courseId` and `batchId`, else `collectionId` and `contextId`. If an assessment of a list has no such
+member, the request's member is used.
 """
 
 from typing import Any, Final, NamedTuple
@@ -36,7 +36,7 @@ _NO_TEXT: Final = "Field must be text"
 
 
 class _Members(msgspec.Struct, omit_defaults=True):
-    """Of a request, and of an assessment in a list."""
+    """The members of a request, and of an assessment in a list."""
 
     userId: Field = msgspec.UNSET  # noqa: N815 the wire's names
     courseId: Field = msgspec.UNSET  # noqa: N815
@@ -67,7 +67,7 @@ _IDS: Final = {
     "contentId": ("contentId",),
     "attemptId": ("attemptId",),
 }
-"""What an id is called: the first name that says something counts."""
+"""The names of each id on the wire. The first one that is not empty wins."""
 
 
 class AssessUpdate(NamedTuple):
@@ -75,11 +75,11 @@ class AssessUpdate(NamedTuple):
 
     assessments: list[Assessment]
     listed: bool
-    """Whether they came as a list."""
+    """Whether the request contains a list of assessments."""
 
 
 def parse(asked: Field) -> AssessUpdate:
-    """Validate the `request` of a body. Raises `Refused` with all that is wrong, field by field."""
+    """Validate the `request` of a body. Raises `Refused` with every wrong field."""
     request = members(asked, _read_members, "request")
     name = "events" if is_null(request.assessments) else "assessments"
     submitted = getattr(request, name)
@@ -103,10 +103,10 @@ def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, whe
     assert isinstance(answers, msgspec.Raw)
     ids, wrong = {}, {}
     for id_, names in _IDS.items():
-        said = [field for members in (own, around) for name in names if not is_null(field := getattr(members, name))]
-        ids[id_] = next(filter(None, map(text, said)), "")
+        sent = [field for members in (own, around) for name in names if not is_null(field := getattr(members, name))]
+        ids[id_] = next(filter(None, map(text, sent)), "")
         if not ids[id_]:
-            wrong[id_] = _EMPTY if all(map(is_text, said)) else _NO_TEXT
+            wrong[id_] = _EMPTY if all(map(is_text, sent)) else _NO_TEXT
     attempted = next((ts for ts in (own.assessmentTs, around.assessmentTs) if not is_null(ts)), None)
     submitted = attempted if isinstance(attempted, msgspec.Raw) else _newest(answers)
     if submitted is None:
@@ -114,13 +114,13 @@ def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, whe
     if wrong or submitted is None:
         raise _wrong(wrong, where)
     whole = own.events is answers and not is_null(own.assessmentTs) and all(text(getattr(own, id_)) for id_ in _IDS)
-    # `receivedAt` and `value` are names of our log's own lines: a message never carries a client's
+    # `receivedAt` and `value` are members of our log's lines: drop them if a client sends them
     whole = whole and own.receivedAt is msgspec.UNSET and own.value is msgspec.UNSET
     return Assessment.of(ids, bytes(raw) if whole else forwarded(ids, submitted, answers))
 
 
 def _wrong(fields: dict[str, str], where: str) -> Refused:
-    """The message says where; the fields have the names that clients know, whichever assessment it is."""
+    """The message contains the place of each field; the fields have the names that clients know."""
     message = "; ".join(f"{where}.{name}: {why}" for name, why in fields.items())
     return Refused("CLIENT_ERROR", message, {f"request.{name}": why for name, why in fields.items()})
 
@@ -133,7 +133,7 @@ def _has_events(raw: msgspec.Raw) -> bool:
 
 
 def _newest(answers: msgspec.Raw) -> int | None:
-    """When the last answer was given: the same however often it is sent. None where no answer has a clock."""
+    """The newest clock of the answers, which is the same for each retry. None if no answer has a clock."""
     found = []
     for one in elements(answers, "events"):
         try:
@@ -141,16 +141,16 @@ def _newest(answers: msgspec.Raw) -> int | None:
             if isinstance(ets, msgspec.Raw):
                 found.append(moments.clock(_read_clock.decode(ets)))
         except (msgspec.ValidationError, ValueError, OverflowError):
-            continue  # the stream says what is wrong with it
+            continue  # the stream rejects the event and gives the reason
     return max(found, default=None)
 
 
 def decide(update: AssessUpdate, states: States, request_id: str) -> Outcome:
-    """Sort a request out by its batches. Raises what `states` raises."""
+    """Decide each assessment by its batch. Raises the errors of `states`."""
     found = [verdict_of(one, states) for one in update.assessments]
-    taken = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
+    accepted = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
     result: dict[str, Any] = {}
-    for one in taken:
+    for one in accepted:
         if is_own_key(one.content_id):
             continue
         if update.listed:

@@ -1,6 +1,6 @@
-"""Assessments that a client submits: what both write APIs have in common. Pure rules over the body's own bytes.
+"""The rules that both write APIs share, as pure functions over the bytes of a body.
 
-A message of the log is an assessment's bytes as they stand in the request: nothing is decoded that is not looked at.
+A message of the log contains an assessment's bytes unchanged. Only the members that a rule checks are decoded.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 
 class Refused(Exception):
-    """A request that is not taken, nothing of it: the client must send another one."""
+    """A request that is refused as a whole: the client must correct it."""
 
     def __init__(self, code: str, message: str, fields: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.fields = fields or {}
-        """What is wrong, field by field."""
+        """The error of each wrong field."""
 
 
 class Verdict(StrEnum):
-    """What becomes of an assessment or a content, in Sunbird's words where it has any."""
+    """The status of an assessment or a content, with Sunbird's words where they exist."""
 
     SUCCESS = "SUCCESS"
     UNKNOWN_BATCH = "BATCH_NOT_EXISTS"
@@ -53,10 +53,10 @@ _VERDICTS: Final = {
 
 DETAILS: Final = "details"
 _OWN_KEYS: Final = {DETAILS, Verdict.UNKNOWN_BATCH.value, Verdict.BATCH_OVER.value}
-"""Keys of a result with a meaning of their own. A batch or content with such a name is reported in `details` alone."""
+"""Keys of a result with a fixed meaning. A batch or content with such a name appears in `details` only."""
 
 States = Callable[[str, str], BatchState | None]
-"""`Facts.batch`: course and batch -> whether it is on-going; None where nothing is known of batches."""
+"""`Facts.batch`: course and batch -> the state of the batch; None if there are no facts."""
 
 
 class Assessment(NamedTuple):
@@ -90,24 +90,24 @@ class _Forwarded(msgspec.Struct):
 
 
 def forwarded(ids: Mapping[str, str], assessment_ts: msgspec.Raw | int, events: msgspec.Raw) -> bytes:
-    """The bytes of a message that is put together from checked members."""
+    """The bytes of a message that contains the checked members only."""
     return msgspec.json.encode(_Forwarded(assessment_ts, events=events, **ids))
 
 
 class Outcome(NamedTuple):
-    """What goes into the log, and what is answered once it is there."""
+    """The messages for the log, and the result for the client after they are stored."""
 
     messages: list[Message]
     result: dict[str, Any]
 
 
 def verdict(course_id: str, batch_id: str, states: States) -> Verdict:
-    """What becomes of an element that belongs to a batch."""
+    """The status of an element, decided by its batch."""
     return _VERDICTS[states(course_id, batch_id)]
 
 
 def verdict_of(one: Assessment, states: States) -> Verdict:
-    """What becomes of an assessment. Raises what `states` raises."""
+    """The status of an assessment. Raises the errors of `states`."""
     ids = (one.user_id, one.course_id, one.batch_id, one.content_id, one.attempt_id)
     return verdict(one.course_id, one.batch_id, states) if all(map(is_whole, ids)) else Verdict.BAD_ID
 
@@ -118,12 +118,12 @@ def is_whole(id_: str) -> bool:
 
 
 def is_own_key(id_: str) -> bool:
-    """Whether an id is a key of a result that has a meaning of its own."""
+    """Whether an id equals a key of a result with a fixed meaning."""
     return id_ in _OWN_KEYS
 
 
 def messages(assessments: Sequence[Assessment], verdicts: Iterable[Verdict], request_id: str) -> list[Message]:
-    """What goes into the log: the assessments whose batch is on-going, in their order."""
+    """The messages for the log: the accepted assessments, in the order of the request."""
     return [
         Message(one.user_id, one.value, request_id)
         for one, found in zip(assessments, verdicts, strict=True)
@@ -133,11 +133,11 @@ def messages(assessments: Sequence[Assessment], verdicts: Iterable[Verdict], req
 
 def refusals(found: Iterable[tuple[str, Verdict]]) -> dict[str, list[str]]:
     """`BATCH_NOT_EXISTS` and `NOT_A_ON_GOING_BATCH` of a result: batch ids in the order of the request."""
-    refused: dict[str, list[str]] = {}
+    refused: dict[str, dict[str, None]] = {}
     for batch_id, one in found:
-        if one in (Verdict.UNKNOWN_BATCH, Verdict.BATCH_OVER) and batch_id not in refused.setdefault(one, []):
-            refused[one].append(batch_id)
-    return {name: refused[name] for name in sorted(refused)}
+        if one in (Verdict.UNKNOWN_BATCH, Verdict.BATCH_OVER):
+            refused.setdefault(one, {})[batch_id] = None  # a request may name 10,000 batches: no search in a list
+    return {name: list(refused[name]) for name in sorted(refused)}
 
 
 def detail(name: str, id_: str, found: Verdict) -> dict[str, str | None]:
@@ -145,20 +145,20 @@ def detail(name: str, id_: str, found: Verdict) -> dict[str, str | None]:
     return {name: id_, "status": found, "reason": REASONS[found]}
 
 
-# --- the bytes of a request, looked at as little as possible ---
+# --- the bytes of a request: only what is checked is decoded ---
 
 Field = msgspec.Raw | msgspec.UnsetType
 
 
 class Body(msgspec.Struct):
-    """What both APIs are sent."""
+    """A body of both APIs."""
 
     request: Field = msgspec.UNSET
     params: Field = msgspec.UNSET
 
     @property
     def message_id(self) -> str | None:
-        """`params.msgid`, where it is text."""
+        """`params.msgid`, if it is text."""
         try:
             return text(members(self.params, _params, "params").msgid) or None
         except Refused:
@@ -186,7 +186,7 @@ def is_text(field: Field) -> bool:
 
 
 def text(field: Field) -> str:
-    """An id; empty where it is missing, blank, or no text: a number or an object names nobody."""
+    """An id; empty if it is missing, blank or not text."""
     if not is_text(field) or field is msgspec.UNSET:
         return ""
     found = _text.decode(field)
@@ -194,7 +194,7 @@ def text(field: Field) -> str:
 
 
 def elements(field: Field, name: str) -> list[msgspec.Raw]:
-    """The elements of a list; none where it is missing or null. Raises `Refused` for what is no list."""
+    """The elements of a list; none if it is missing or null. Raises `Refused` if it is not a list."""
     if field is msgspec.UNSET or is_null(field):
         return []
     try:
@@ -204,7 +204,7 @@ def elements(field: Field, name: str) -> list[msgspec.Raw]:
 
 
 def members(field: Field, decoder: msgspec.json.Decoder[T], name: str) -> T:
-    """The members of an object that are looked at. Raises `Refused` for what is no object."""
+    """The members of an object that are checked. Raises `Refused` if it is not an object."""
     try:
         if field is not msgspec.UNSET:
             return decoder.decode(field)

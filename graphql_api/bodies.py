@@ -2,11 +2,13 @@
 
 from typing import Any, Final, TypeVar
 
+import anyio
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from assess_core.domain.json_text import is_too_deep, replace_half_surrogates
 
+BODY_SECONDS: Final = 20.0
 MOST_BYTES: Final = 1024 * 1024  # what Sunbird's gateway lets through
 
 T = TypeVar("T")
@@ -42,10 +44,13 @@ async def read_json(request: Request, decoder: msgspec.json.Decoder[T], *, with_
 async def _read_bytes(request: Request) -> bytes:
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                raise BadBody(413, f"the body has more than {MOST_BYTES:,} bytes")
+        with anyio.fail_after(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise BadBody(413, f"the body has more than {MOST_BYTES:,} bytes")
+    except TimeoutError:
+        raise BadBody(408, f"the body did not arrive in {BODY_SECONDS:.0f} s") from None
     except ClientDisconnect:
         raise BadBody(400, "the body broke off") from None
     return bytes(body)

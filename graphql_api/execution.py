@@ -21,6 +21,7 @@ from graphql import (
 
 from assess_core.errors import AssessError
 from assess_core.usecases.queries import Queries
+from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
 from graphql_api.reading import Reads
 from graphql_api.schema import schema
 
@@ -34,29 +35,65 @@ _log = logging.getLogger(__name__)
 
 
 class Executed(NamedTuple):
-    """What HTTP says."""
+    """The status and the body of a response."""
 
     status: int
     body: dict[str, Any]
 
 
-class Checked(NamedTuple):
-    """A query that may be executed, or why not."""
+class Planned(NamedTuple):
+    """A query that may be executed."""
 
-    document: DocumentNode | None
-    errors: list[dict[str, Any]]
+    document: DocumentNode
+    operation: str | None
+    variables: dict[str, Any] | None
+    reads_many_rows: bool
+    """Whether it asks for a batch or for slices, and not for a learner alone."""
 
 
-def execute(queries: Queries, text: str, variables: dict[str, Any] | None, operation: str | None) -> Executed:
-    """Answer a query. Never raises: what goes wrong is among `errors`, each with a code and no stack trace."""
-    checked = check(text)
-    if checked.document is None:
-        return Executed(400, {"errors": checked.errors})
-    if get_operation_ast(checked.document, operation) is None:
+class _Refused(Exception):
+    """A text that is no query for us; `errors` as the client sees them. Exceptions are not cached."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> Planned | Executed:
+    """Check a query and count its cost before anything is read; returns the answer if it may not be executed."""
+    if len(text) > MOST_LENGTH:
+        return _refusal(f"the query is longer than {MOST_LENGTH:,} characters", "GRAPHQL_PARSE_FAILED")
+    try:
+        document = check(text)
+    except _Refused as error:
+        return Executed(400, {"errors": error.errors})
+    chosen = get_operation_ast(document, operation)
+    if chosen is None:
         message = f"the query has no operation named {operation!r}" if operation else "name one of the operations"
-        return Executed(400, {"errors": [_error(message, "BAD_REQUEST")]})
+        return _refusal(message, "BAD_REQUEST")
+    try:
+        cost = cost_of(document, chosen, variables or {})
+    except TooManyValues:
+        return _refusal(
+            f"the answer has more than {MOST_VALUES:,} fields, counting each attempt; ask for fewer fields or attempts",
+            "TOO_EXPENSIVE",
+        )
+    if cost.units > MOST_UNITS:
+        return _refusal(
+            f"the query costs {cost.units} units and {MOST_UNITS} are allowed (docs/api.md); ask in several queries",
+            "TOO_EXPENSIVE",
+        )
+    return Planned(document, operation, variables, cost.reads_many_rows)
+
+
+def execute(queries: Queries, planned: Planned) -> Executed:
+    """Answer a query. Never raises: what fails is among `errors`, with a code and no stack trace."""
     result = execute_sync(
-        schema, checked.document, context_value=Reads(queries), variable_values=variables, operation_name=operation
+        schema,
+        planned.document,
+        context_value=Reads(queries),
+        variable_values=planned.variables,
+        operation_name=planned.operation,
     )
     if not result.errors:
         return Executed(200, {"data": result.data})
@@ -66,23 +103,33 @@ def execute(queries: Queries, text: str, variables: dict[str, Any] | None, opera
     return Executed(200, body | {"data": result.data})
 
 
+def failure(error: AssessError) -> dict[str, Any]:
+    """The body of an answer that failed as a whole."""
+    return {"errors": [{"message": str(error), "extensions": {"code": _code(error), "retryable": error.retryable}}]}
+
+
 @lru_cache(maxsize=_CACHED)
-def check(text: str) -> Checked:
-    """Parse and validate a query, once for each text."""
+def check(text: str) -> DocumentNode:
+    """Parse and validate a query, once for each good text of at most `MOST_LENGTH` characters. Raises `_Refused`."""
     try:
         document = parse(text, max_lexical_tokens=MOST_TOKENS, max_source_length=MOST_LENGTH)
     except GraphQLError as error:
-        return Checked(None, [_shown(error, "GRAPHQL_PARSE_FAILED")])
+        raise _Refused([_shown(error, "GRAPHQL_PARSE_FAILED")]) from None
     errors = validate(schema, document, max_errors=10)
     if errors:
-        return Checked(None, [_shown(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
+        raise _Refused([_shown(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
     if _depth(document) > MOST_DEPTH:
-        return Checked(None, [_error(f"the query is nested deeper than {MOST_DEPTH} fields", "TOO_DEEP")])
-    return Checked(document, [])
+        raise _Refused([_error(f"the query is nested deeper than {MOST_DEPTH} fields", "TOO_DEEP")])
+    return document
+
+
+def _refusal(message: str, code: str) -> Executed:
+    return Executed(400, {"errors": [_error(message, code)]})
 
 
 def _depth(document: DocumentNode) -> int:
-    """How deep fields are nested; each fragment is looked at once (spread twice it would double at every level).
+    """How deep fields are nested. By hand, because graphene's validator visits a fragment once per spread: a chain of
+    fragments that are each spread twice takes it time exponential in the length. Here each fragment is visited once.
 
     For a valid document: its fragments are known, and none contains itself. Introspection has a limit of its own.
     """

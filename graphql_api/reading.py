@@ -1,49 +1,37 @@
-"""What a request may still read: every field that asks a store takes from one budget."""
+"""The questions of one request; fields of one batch share its answers."""
 
-from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from assess_core.errors import BadRequest
 from assess_core.usecases.archiving import SliceView
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.views import Overview, Page, Scores
 
 Info = GraphQLResolveInfo
 
-MOST_READS: Final = 20
-"""Aliases repeat a field as often as a query likes; a page of a large batch is some 100 ms of a core."""
-
 
 class Reads:
-    """The questions of one request. Raises `BadRequest` when it has asked too many."""
+    """The questions of one request; its cost was counted before (`cost.py`)."""
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
-        self._left = MOST_READS
 
     def scores(self, **asked: Any) -> Scores:
         """As `Queries.score`."""
-        return self._ask().score(**asked)
+        return self._queries.score(**asked)
 
     def attempts(self, **asked: Any) -> Page:
         """As `Queries.attempts`."""
-        return self._ask().attempts(**asked)
+        return self._queries.attempts(**asked)
 
     def batch(self, batch_id: str) -> Overview:
         """As `Queries.batch`."""
-        return self._ask().batch(batch_id)
+        return self._queries.batch(batch_id)
 
     def slices(self, batch_id: str | None) -> list[SliceView]:
         """As `Queries.slices`."""
-        return self._ask().slices(batch_id)
-
-    def _ask(self) -> Queries:
-        self._left -= 1
-        if self._left < 0:
-            raise BadRequest(f"the query reads the stores more than {MOST_READS} times; ask in several queries")
-        return self._queries
+        return self._queries.slices(batch_id)
 
 
 class BatchReads:
@@ -52,11 +40,15 @@ class BatchReads:
     def __init__(self, reads: Reads, batch_id: str) -> None:
         self.batch_id = batch_id
         self._reads = reads
+        self._overview: Overview | None = None
 
-    @cached_property
+    @property
     def overview(self) -> Overview:
-        """Its numbers. Raises `UnknownBatch`."""
-        return self._reads.batch(self.batch_id)
+        """Its numbers, read once. Raises `UnknownBatch`."""
+        # no cached_property: before Python 3.12 it has one lock for all batches of the process
+        if self._overview is None:
+            self._overview = self._reads.batch(self.batch_id)
+        return self._overview
 
     def attempts(self, **asked: Any) -> Page:
         """A page of its attempts. Raises `UnknownBatch`."""

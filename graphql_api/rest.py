@@ -13,7 +13,7 @@ from starlette.responses import Response
 from assess_core.errors import AssessError
 from graphql_api.bodies import BadBody, read_json
 from graphql_api.envelopes import retry_after, viewing
-from graphql_api.workers import ask
+from graphql_api.workers import ask_quick
 
 _REQUIRED: Final = ("userId", "assessmentId")
 _OPTIONAL: Final = ("courseId", "batchId")
@@ -34,7 +34,7 @@ class AssessRead(HTTPEndpoint):
             asked, wrong = _asked(body.get("request"))
             if wrong:
                 return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
-            scores = await ask(request, lambda queries: queries.score(*asked))
+            scores = await ask_quick(request, lambda queries: queries.score(*asked))
         except BadBody as error:
             return _envelope(message_id, error.status, str(error))
         except AssessError as error:

@@ -1,6 +1,7 @@
-"""What `PATCH /v1/content/state/update` is asked, and what it answers: the rules of Sunbird's service, in its order.
+"""Requests and responses of `PATCH /v1/content/state/update`: the rules of Sunbird's service, in its order.
 
-The first check that fails is the answer. `contents` are checked and not kept: this service knows attempts, no progress.
+The first check that fails gives the response. `contents` are checked but not stored: this service stores attempts, not
+progress.
 """
 
 import re
@@ -93,7 +94,7 @@ class Content(NamedTuple):
 
 
 class Enrolment(NamedTuple):
-    """Whose scores in which course and batch are to be computed again: a request with neither list."""
+    """A request with neither list: compute the scores of this learner in this course and batch again."""
 
     user_id: str
     course_id: str
@@ -123,7 +124,7 @@ def _content(raw: msgspec.Raw, number: int) -> Content:
         _require(is_null(moment) or _is_moment(text(moment)), _DATE)
     course_id = text(content.courseId) or text(content.collectionId)
     _require(course_id, _COURSE)
-    # an empty content id is one to Sunbird's service, which only asks that there is one
+    # Sunbird's service accepts an empty content id; it only refuses a missing one
     _require(is_text(content.contentId), _CONTENT)
     _require(not is_null(content.status), _STATUS)
     return Content(course_id, text(content.batchId), text(content.contentId))
@@ -141,7 +142,7 @@ def _assessment(raw: msgspec.Raw, number: int) -> Assessment:
     _require(item.events is not msgspec.UNSET, _EVENTS)
     assert isinstance(item.assessmentTs, msgspec.Raw)
     assert isinstance(item.events, msgspec.Raw)
-    # `receivedAt` and `value` are names of our log's own lines: a message never carries a client's
+    # `receivedAt` and `value` are members of our log's lines: drop them if a client sends them
     is_checked = item.receivedAt is msgspec.UNSET and item.value is msgspec.UNSET
     value = bytes(raw) if is_checked else forwarded(ids, item.assessmentTs, item.events)
     return Assessment.of(ids, value)
@@ -164,7 +165,7 @@ def _require(good: object, refusal: tuple[str, str]) -> None:
 
 
 def _is_moment(written: str) -> bool:
-    """Whether it is like `2020-11-23 12:58:35:179+0000`, and there is such a day and time."""
+    """Whether the text looks like `2020-11-23 12:58:35:179+0000`, and this day and time exist."""
     found = _MOMENT.match(written)
     if not found:
         return False
@@ -176,15 +177,17 @@ def _is_moment(written: str) -> bool:
 
 
 def decide(update: StateUpdate, states: States, request_id: str, now: int) -> Outcome:
-    """Sort a request out by its batches. Raises `Refused`, and what `states` raises."""
+    """Decide each element by its batch. Raises `Refused`, and the errors of `states`."""
     if update.enrolment is not None:
         return _synchronise(update.enrolment, states, request_id, now)
     found = [verdict_of(one, states) for one in update.assessments]
-    taken = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
-    completed = {Content(one.course_id, one.batch_id, one.content_id) for one in taken}
+    accepted = [one for one, said in zip(update.assessments, found, strict=True) if said is Verdict.SUCCESS]
+    completed = {Content(one.course_id, one.batch_id, one.content_id) for one in accepted}
     of_contents = [_of_content(one, completed, states) for one in update.contents]
-    result: dict[str, Any] = dict.fromkeys((one.batch_id for one in taken), Verdict.SUCCESS)
-    result |= dict.fromkeys((one.content_id for one in taken), Verdict.SUCCESS)  # submitting it completes it
+    result: dict[str, Any] = dict.fromkeys((one.batch_id for one in accepted), Verdict.SUCCESS)
+    result |= dict.fromkeys(
+        (one.content_id for one in accepted), Verdict.SUCCESS
+    )  # a submitted assessment is a completed content
     result = {id_: said for id_, said in result.items() if not is_own_key(id_)}
     batches = [*(one.batch_id for one in update.assessments), *(one.batch_id for one in update.contents)]
     result |= refusals(zip(batches, [*found, *of_contents], strict=True))
@@ -196,7 +199,7 @@ def decide(update: StateUpdate, states: States, request_id: str, now: int) -> Ou
 
 
 def _of_content(content: Content, completed: set[Content], states: States) -> Verdict:
-    """Contents without a batch are passed over by Sunbird's service too."""
+    """Sunbird's service ignores contents without a batch too."""
     if content in completed:
         return Verdict.SUCCESS
     found = verdict(content.course_id, content.batch_id, states) if content.batch_id else Verdict.NOT_KEPT

@@ -1,23 +1,92 @@
-"""Where questions are asked: on threads, so that a store that is slow blocks nobody else."""
+"""The threads that ask the stores, in lanes: no kind of question waits for another kind.
+
+* *quick*: a learner's scores and attempts. A read by key.
+* *long*: batches and slices. They read many rows, so they have a deadline, and end when the client goes away.
+* *ready*: whether the stores answer.
+
+Liveness (`/health`) uses no lane: it asks no store.
+"""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import anyio
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
+from assess_core.errors import DeadlineExceeded
+from assess_core.ports.cancelling import Cancellation, cancellable
 from assess_core.usecases.queries import Queries
 
-THREADS: Final = 8
-"""Each may hold a batch's keys in memory; more threads than cores help only while a store is waited for."""
+LONG_THREADS: Final = 2
+"""Long questions at the same time: each may use all cores and hold a batch's keys in memory."""
+DEADLINE: Final = 15.0
+"""Seconds for a long question, waiting included; clients wait 30."""
+READY_DEADLINE: Final = 5.0
+_POLL: Final = 0.2  # seconds between two looks whether the client is still there
+
+_LATE: Final = f"the answer took more than {DEADLINE:.0f} s and was given up; ask for less, or again when less is asked"
+_GONE: Final = "the client went away before the answer"
 
 T = TypeVar("T")
 
 
-async def ask(request: Request, question: Callable[[Queries], T]) -> T:
-    """The answer of the app's `Queries`."""
-    state = request.app.state
-    queries: Queries = state.queries
-    limiter: CapacityLimiter = state.threads
-    return await run_sync(question, queries, limiter=limiter)
+class Lanes:
+    """The lanes of an app. `quick_threads`: 1 for a store in this machine, more if threads wait for a server."""
+
+    def __init__(self, quick_threads: int) -> None:
+        self.quick = CapacityLimiter(quick_threads)
+        self.long = CapacityLimiter(LONG_THREADS)
+        self.ready = CapacityLimiter(1)
+
+
+async def ask_quick(request: Request, question: Callable[[Queries], T]) -> T:
+    """The answer to a read by key."""
+    lanes: Lanes = request.app.state.lanes
+    return await run_sync(question, request.app.state.queries, limiter=lanes.quick)
+
+
+async def ask_long(request: Request, question: Callable[[Queries], T]) -> T:
+    """The answer to a question that may read many rows. Raises `DeadlineExceeded`."""
+    lanes: Lanes = request.app.state.lanes
+    cancellation = Cancellation()
+
+    def work() -> T:
+        with cancellable(cancellation):
+            return question(request.app.state.queries)
+
+    answers: list[T] = []
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            with anyio.move_on_after(DEADLINE):
+                while not await request.is_disconnected():
+                    await anyio.sleep(_POLL)
+                cancellation.cancel(_GONE)
+            if cancellation.reason is None:
+                cancellation.cancel(_LATE)
+            group.cancel_scope.cancel()  # ends the wait for a thread; a thread that works ends by itself
+
+        group.start_soon(watch)
+        try:
+            answers.append(await run_sync(work, limiter=lanes.long))
+        except Exception as error:  # noqa: BLE001 a task group would wrap it; it is raised below
+            failures.append(error)
+        group.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise DeadlineExceeded(cancellation.reason or _LATE)
+    return answers[0]
+
+
+async def is_ready(request: Request) -> None:
+    """Raises `StoreUnavailable` or `DeadlineExceeded` if the hot store does not answer in time."""
+    lanes: Lanes = request.app.state.lanes
+    try:
+        with anyio.fail_after(READY_DEADLINE):
+            await run_sync(Queries.ready, request.app.state.queries, limiter=lanes.ready, abandon_on_cancel=True)
+    except TimeoutError:
+        raise DeadlineExceeded(f"the hot store did not answer in {READY_DEADLINE:.0f} s; type: assess doctor") from None

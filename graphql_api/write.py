@@ -1,4 +1,4 @@
-"""The write API: what clients submit goes into the log, and is acknowledged once it is there for good."""
+"""The write API: appends the attempts of clients to the log, and acknowledges them when the log has stored them."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from graphql_api.bodies import BadBody, is_json, read_json
 from graphql_api.envelopes import CLIENT_ERROR, SERVER_ERROR, learning, retry_after, viewing
 
 PATIENCE: Final = 20.0
-"""Seconds in which the log must have taken a request; clients wait 30."""
+"""Seconds until the log must have stored a request; clients wait 30."""
 
 _viewing: Final = partial(viewing, "api.view.assess.update")
 _log = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ class StateUpdate(HTTPEndpoint):
         return answer(result=result)
 
     async def options(self, _request: Request) -> Response:
-        """As Sunbird's service has it: no page of another site is let in by this."""
+        """Like Sunbird's service. It sends no CORS headers, so pages of other sites stay refused."""
         return Response(headers={"allow": "PATCH, OPTIONS"})
 
     async def method_not_allowed(self, request: Request) -> Response:
-        """Anything else."""
+        """Any other method."""
         error = (CLIENT_ERROR, f"{request.method} is not allowed; use PATCH")
         return learning(request.url.path, _message_id(request), 405, error, headers={"allow": "PATCH, OPTIONS"})
 
@@ -85,7 +85,7 @@ class AssessUpdate(HTTPEndpoint):
 
 
 class Writes:
-    """What the write API works with: the way into the log, and what is known of batches (None: nothing)."""
+    """The resources of the write API: the intake of the log, and the facts about batches (None: no facts)."""
 
     def __init__(self, intake: Intake, facts: Facts | None, threads: CapacityLimiter) -> None:
         self.intake = intake
@@ -104,12 +104,12 @@ async def _read_body(request: Request) -> Body:
 
 
 async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, object]:
-    """The result, once the log has the messages. Raises `Refused`, `Overloaded`, `StoreUnavailable`."""
+    """Append the messages to the log, then return the result. Raises `Refused`, `Overloaded`, `StoreUnavailable`."""
     writes: Writes = request.app.state.writes
     if writes.facts is None:
         outcome = decide(_nothing_known)
     else:
-        # a table may have to be asked
+        # facts may need a query, which must not block the event loop
         outcome = await run_sync(decide, writes.facts.batch, limiter=writes.threads)
     if outcome.messages:
         try:
@@ -121,11 +121,11 @@ async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, obje
 
 
 def _nothing_known(_course_id: str, _batch_id: str) -> None:
-    """Every batch is accepted."""
+    """Without facts, every batch is accepted."""
 
 
 def _told(error: AssessError) -> str:
-    """What a client is told: of our servers nothing, which the log of this one names."""
+    """The message for a client. Details of our servers go to this server's log only."""
     if error.status < 500:
         return str(error)
     _log.warning("%s", error)

@@ -1,4 +1,4 @@
-"""A line now and then of how fast events are folded, for somebody who looks at a terminal."""
+"""Reports on the terminal how fast events are folded."""
 
 import time
 from collections.abc import Callable
@@ -12,21 +12,23 @@ _EVERY: Final = 10.0  # seconds
 
 
 class Pace:
-    """Counts what was folded; says it at most every ten seconds, and nothing while nothing comes."""
+    """Counts folded events and reports the pace at most every ten seconds, and only when events arrive."""
 
     def __init__(self, notify: Notify, now: Callable[[], float] = time.monotonic) -> None:
-        self._say, self._now = notify, now
+        self._notify, self._now = notify, now
         self._since = now()
         self._events = self._failed = 0
 
     def __call__(self, batch: DecodedBatch, folded: Folded) -> None:
-        """A batch is folded."""
+        """A batch was folded."""
         self._events += len(batch.events)
         self._failed += folded.failed
         seconds = self._now() - self._since
         if seconds < _EVERY:
             return
         failed = f", {self._failed:,} of them failed" if self._failed else ""
-        self._say(f"{self._events:,} events folded in {seconds:.0f} s, {self._events / seconds:,.0f} a second{failed}")
+        self._notify(
+            f"{self._events:,} events folded in {seconds:.0f} s, {self._events / seconds:,.0f} a second{failed}"
+        )
         self._since = self._now()
         self._events = self._failed = 0

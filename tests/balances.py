@@ -14,7 +14,7 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import decode
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.ledger import Difference, Sheet, What
+from assess_core.ports.ledger import Difference, Fault, Sheet
 from assess_core.ports.stores import Stores
 from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.folding import Checks, fold
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
         return self.found.total
 
     @property
-    def named(self) -> set[tuple[What, str, str]]:
+    def named(self) -> set[tuple[Fault, str, str]]:
         """What is wrong, with slice and learner."""
         return {(each.what, str(each.slice), each.key.user_id if each.key else "") for each in self.differences}
 
@@ -54,7 +54,7 @@ def draw(
             accepted, older, too_many, not_stored = sheet.log
             assert accepted + older + too_many == sheet.named + sheet.unnamed + sheet.failed + not_stored
     wrong = found.total.wrong
-    assert {what: sum(each.what is what for each in differences) for what in What} == wrong
+    assert {fault: sum(each.what is fault for each in differences) for fault in Fault} == wrong
     return Drawn(found, differences)
 
 

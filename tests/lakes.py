@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,15 +10,17 @@ import pyarrow as pa
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
 from assess_core.adapters.duckdb.location import location_of
-from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderLog
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import archive
 from tests.conftest import Hot
 from tests.factories import RECEIVED, answer, version
 
@@ -43,7 +44,7 @@ NASTY: Final = (
 def stores_over(hot: Hot, folder: Path) -> Stores:
     """All stores, with the given hot store and a lake in a folder."""
     lake, exhausts = DeltaLake(Folder(folder / "lake")), FolderExhausts(folder / "exhausts")
-    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), exhausts)
+    return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
 
 
 def reports(stores: Stores) -> Path:
@@ -96,3 +97,10 @@ def five_versions() -> list[AttemptVersion]:
         version(user_id="u3", answers=[]),
         version(user_id="u3", attempt_id="t3"),
     ]
+
+
+def put_manifest_only(stores: Stores, row: AttemptVersion) -> None:
+    """Archive a row from a hot store that is lost afterwards: only the lake and its manifest know the slice."""
+    lost = MemoryHot()
+    keep(lost, [row])
+    archive([row.slice], stores._replace(hot=lost), row.received_at)

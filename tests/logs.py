@@ -13,7 +13,7 @@ from assess_core.ports.log import LogBatch
 
 
 def ignore(said: str) -> None:
-    """For tests that are not about what is said."""
+    """For tests that do not check messages."""
 
 
 def batches(*paths: Path | str) -> list[LogBatch]:
@@ -33,7 +33,7 @@ def ends(batch: LogBatch) -> dict[str, tuple[int, int]]:
 
 
 def heard(*paths: Path | str) -> list[str]:
-    """What is said while these paths are read."""
+    """The messages while these paths are read."""
     said: list[str] = []
     list(read_files(find(map(str, paths), said.append), said.append))
     return said

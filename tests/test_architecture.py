@@ -22,7 +22,7 @@ ALL_CODE = [
 LAYERS = {  # layer of assess_core -> what it may import of assess_core, besides itself
     "domain": {"errors"},
     "ports": {"domain", "errors"},
-    "usecases": {"domain", "ports", "errors", "chunks"},
+    "usecases": {"domain", "ports", "errors", "chunks", "retrying"},
     "adapters": {"domain", "ports", "errors", "chunks", "settings", "privacy", "retrying"},
     "settings": {"domain", "errors"},
     "wiring": {"domain", "ports", "usecases", "adapters", "settings", "privacy", "errors"},

@@ -100,7 +100,7 @@ def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Pat
     header = {report: file.read_text(encoding="utf-8").partition("\n")[0].split(",") for report, file in files.items()}
     pairs = [row for row in rows(FORMATS) if len(row) == 4 and row[0] != "column" and "---" not in row[0]]
     assert header[Report.RESPONSE] == [row[0] for row in pairs] + [row[2] for row in pairs]
-    score = text(FORMATS).partition("A row per attempt: ")[2].partition(".")[0].replace("\n", " ")
+    score = text(FORMATS).partition("One row per attempt: ")[2].partition(".")[0].replace("\n", " ")
     assert header[Report.SCORE] == re.sub(r" \([^)]*\)", "", score).split(", ")
 
 

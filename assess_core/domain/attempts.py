@@ -17,7 +17,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """The response to one question. Fields are the stored columns, in stored order (`question` of the stores).
 
     `assess_ts` in epoch ms; `duration` in seconds as the player counts them; options (`params`) and responses
-    (`resvalues`) are lists of small maps whose values are text: what was not text on the wire is JSON text.
+    (`resvalues`) are lists of small maps whose values are text: other values are stored as JSON text.
     """
 
     id: str

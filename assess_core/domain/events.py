@@ -25,19 +25,19 @@ AHEAD_TOLERANCE: Final = moments.DAY  # how far a client's clock may run ahead o
 
 
 class RecordKind(Enum):
-    """What a record may be. Where it comes from says so, and never its content: clients write the content."""
+    """What a record may contain. The source of a record decides this, not its content, which clients write."""
 
     EVENT = "event"
-    """An event, and nothing around it: a record of Kafka."""
+    """A bare event: a record of Kafka."""
     LINE = "line"
     """A line of our folder log, or of a file for `ingest`: an event, or `{"receivedAt": ..., "value": EVENT}`."""
 
 
 class Record(NamedTuple):
-    """One record of the log, as it stands there."""
+    """One record of the log, unchanged."""
 
     topic: str
-    """Kafka's topic, or a file's path as given."""
+    """Kafka's topic, or a file's absolute path."""
     partition: int
     offset: int
     """Kafka's offset, or a file's line, from 1."""
@@ -57,7 +57,7 @@ class Accepted(NamedTuple):
 
 
 class Recompute(NamedTuple):
-    """An event without answers: what is derived for this learner, course and batch is to be written again."""
+    """An event without answers: a request to write the derived data of this learner, course and batch again."""
 
     record: Record
     user_id: str
@@ -66,7 +66,7 @@ class Recompute(NamedTuple):
 
 
 class FailedKey(NamedTuple):
-    """What makes a failed event the same failed event: where it stands in the log, and what stands there."""
+    """The identity of a failed event: its place in the log, and its bytes."""
 
     topic: str
     partition: int
@@ -75,7 +75,7 @@ class FailedKey(NamedTuple):
 
 
 class FailedEvent(msgspec.Struct, frozen=True):
-    """An event set aside whole, to be mended and replayed."""
+    """A rejected event, kept whole so that it can be fixed and replayed."""
 
     topic: str
     partition: int
@@ -91,8 +91,8 @@ class FailedEvent(msgspec.Struct, frozen=True):
 
     @property
     def record(self) -> Record:
-        """The record it came from, for a replay; its receipt is read again from a line that carries one."""
-        # a topic of Kafka has a name of letters, digits, `.`, `_` and `-`; the topic of a file is its path
+        """The original record, for a replay. If the line carries a receipt, the replay reads it again."""
+        # Kafka's topic names cannot contain `/`; the topic of a file is its absolute path
         kind = RecordKind.LINE if "/" in self.topic or self.topic == STDIN else RecordKind.EVENT
         return Record(self.topic, self.partition, self.offset, self.raw, self.received_at, kind)
 
@@ -106,7 +106,7 @@ def raw_hash(raw: bytes) -> bytes:
 
 
 def failed(record: Record, reason: Reason, message: str) -> FailedEvent:
-    """Set a record aside."""
+    """Reject a record."""
     return FailedEvent(record.topic, record.partition, record.offset, record.received_at, reason, message, record.raw)
 
 
@@ -124,7 +124,7 @@ _decode_batch = msgspec.json.Decoder(_NamesBatch).decode
 
 
 def batch_of(record: Record) -> str | None:
-    """The batch that an event names, however wrong the rest of it is; None if it names none that could be one."""
+    """The batch id of an event, even if the rest of the event is wrong; None if it has no valid one."""
     if is_too_deep(record.raw):
         return None
     try:
@@ -138,10 +138,10 @@ def batch_of(record: Record) -> str | None:
 
 
 def decode(record: Record) -> Decoded:
-    """What a record of the log says. Total: any bytes give a value, never an exception."""
+    """Decode a record of the log. Any bytes give a value; it never raises."""
     received_at = record.received_at
     if received_at is not None and not moments.EARLIEST <= received_at < moments.LATEST:
-        received_at = None  # a time that no table could show is not kept with what failed either
+        received_at = None  # no table can show such a time, so a failed event does not keep it
     try:
         if len(record.raw) > MAX_EVENT_BYTES:
             raise BadEvent(
@@ -163,7 +163,7 @@ def decode(record: Record) -> Decoded:
     except BadEvent as error:
         reason, message = error.reason, str(error)
     except msgspec.ValidationError as error:
-        # msgspec says so of any number that no float, or no integer of 4,300 digits, can hold
+        # msgspec's words for a number that no float can hold, or an integer of more than 4,300 digits
         reason = Reason.BAD_NUMBER if "out of range" in str(error) else Reason.BAD_SHAPE
         message = f"the event does not have the expected shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -188,7 +188,7 @@ def _parse(record: Record, event: WireEvent, received_at: int | None) -> Accepte
     answers = [_answer(answer) for answer in event.events]
     newest = max(attempted_on, *(answer.assess_ts or 0 for answer in answers))
     if received_at is None:
-        received_at = newest  # a bare event: the log does not say, so the event's own newest clock does
+        received_at = newest  # the log has no time for a bare event: use the event's newest clock
     elif newest > received_at + AHEAD_TOLERANCE:
         raise BadEvent(
             Reason.BAD_CLOCK,
@@ -226,7 +226,7 @@ def _id(event: WireEvent, name: str) -> str:
 
 
 def _bounded(value: str, name: str) -> str:
-    # a character has at most 4 bytes: encode only what may be too long
+    # a character has at most 4 bytes: encode only a text that may be too long
     if len(value) * 4 > MAX_ID_BYTES and len(value.encode()) > MAX_ID_BYTES:
         raise BadEvent(Reason.BAD_ID, f"`{name}` is longer than {MAX_ID_BYTES} bytes")
     return value
@@ -265,5 +265,5 @@ def _receipt(value: int | float | str) -> int:
 
 
 def _in_order(entry: dict[str, str]) -> dict[str, str]:
-    """Two spellings of one map are one version."""
+    """Sort the members by name: maps that differ only in their order are the same version."""
     return {key: entry[key] for key in sorted(entry)}

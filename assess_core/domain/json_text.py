@@ -1,4 +1,4 @@
-"""What must be known of JSON text before it is decoded: its depth, and halves of surrogate pairs.
+"""Checks of JSON text before it is decoded: its depth, and halves of surrogate pairs.
 
 Both functions take time linear in the size of the text, whatever it contains.
 """
@@ -39,9 +39,9 @@ def is_too_deep(text: bytes) -> bool:
 
 
 def replace_half_surrogates(text: bytes) -> bytes:
-    r"""The text with U+FFFD in the place of every `\ud83d` that is no half of a pair; its length stays the same.
+    r"""The text with U+FFFD instead of each `\ud83d` that is not part of a pair; the length stays the same.
 
-    JSON's grammar allows such escapes (RFC 8259, section 8.2), but they stand for no character and no store keeps them.
+    JSON's grammar allows such escapes (RFC 8259, section 8.2), but they are no characters, and the stores refuse them.
     """
     if b"\\ud" not in text and b"\\uD" not in text:
         return text

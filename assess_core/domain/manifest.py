@@ -1,7 +1,7 @@
 """The archive manifest: what was written to the lake, verified there, and cleared from the hot store.
 
-Entries are only ever appended, and each carries the hash of the slice's entry before it: one that was changed, taken
-out or put in between breaks the chain. What is *known* of a slice is computed from them, never stored.
+Entries are only appended, and each has the hash of the slice's previous entry: an entry that was changed, removed or
+inserted breaks the chain. A slice's state is computed from its entries and is never stored.
 """
 
 import hashlib
@@ -21,40 +21,48 @@ class Action(StrEnum):
     ARCHIVED = "archived"
     VERIFIED = "verified"
     FAILED = "failed"
-    """It was read back, and the files did not prove the manifest."""
+    """It was read back, and the files did not agree with the manifest."""
     CLEARING = "clearing"
-    """Written before the first row is deleted: a clear that was killed shows."""
+    """Written before the first row is deleted, so that a killed clear is visible."""
     CLEARED = "cleared"
 
 
 class Contents(NamedTuple):
-    """What the lake's files hold of a slice, measured from the files themselves."""
+    """Contents of a slice, measured from the lake's files."""
 
     rows: int
-    """Rows, a version that was written twice counted twice."""
+    """Number of rows; a copy that was written twice counts twice."""
     versions: int
     attempts: int
     total_score: float
-    """Sum of `total_score` over the distinct copies, added in the order of their hashes: the same each time.
+    """Sum of `total_score` over the distinct copies, added in the order of their hashes. For information only.
 
-    0 where it is outside floating point: infinities add up to what equals nothing.
+    0 if the sum is infinite.
     """
     digest: str
-    """Order-free: a sum of SHA-256 over the distinct copies, modulo a prime (64 hex digits, docs/content-hash.md)."""
+    """Sum of SHA-256 over the distinct copies, modulo a prime (64 hex digits, docs/content-hash.md); order-free."""
 
     def same_copies(self, other: "Contents") -> bool:
-        """Whether both are of the same copies; how often each was written does not matter."""
-        return self[1:] == other[1:]
+        """Whether both are of the same copies, by counts and digest, which are exact.
+
+        The digest covers every content hash, and the hash covers the score, so the sum decides nothing. A sum of
+        floats may differ in its last bit between two releases of DuckDB. How often a copy was written does not matter.
+        """
+        return (self.versions, self.attempts, self.digest) == (other.versions, other.attempts, other.digest)
+
+    def same_rows(self, other: "Contents") -> bool:
+        """Whether both are of the same copies, each written equally often."""
+        return self.rows == other.rows and self.same_copies(other)
 
 
 NOTHING: Final = Contents(0, 0, 0, 0.0, "0" * 64)
-"""What the lake holds of a slice that it does not know."""
+"""Contents of a slice without rows in the lake."""
 
 _PRIME: Final = 2**256 - 189
 
 
 def digest_of(limbs: Iterable[int]) -> str:
-    """The digest from the sums of four limbs of 64 bits each, the highest first."""
+    """The digest from the four sums of 64-bit limbs, the highest first."""
     total = 0
     for limb in limbs:
         total = (total << 64) + limb
@@ -62,48 +70,48 @@ def digest_of(limbs: Iterable[int]) -> str:
 
 
 class ManifestEntry(msgspec.Struct, frozen=True):
-    """One thing that was done to one slice."""
+    """One action on one slice."""
 
     slice: ArchiveSlice
     action: Action
     delta_version: int
-    """The version of the lake's `attempts` that `contents` was read from."""
+    """The version of the lake's `attempts` from which `contents` was read."""
     contents: Contents
     at: int
     """When (epoch ms)."""
     code: str
-    """Which version of this project did it."""
+    """The version of this project."""
     cleared: int = 0
     """Rows deleted from the hot store (cleared entries only)."""
     left: int = 0
-    """Rows of the slice that stayed in the hot store: the lake does not hold them yet, archive again."""
+    """Rows that stayed in the hot store because the lake does not hold them: archive again."""
     files: dict[str, str] = {}
     """The files that hold rows of the slice, by name, each with the SHA-256 of its bytes (64 hex digits)."""
     problem: str | None = None
-    """What a verification that failed found, as a sentence."""
+    """What a failed verification found, as a sentence."""
     number: int = 0
-    """The slice's first entry is 1, its next 2; 0 while an entry is not recorded."""
+    """Position in the slice's chain, from 1; 0 while the entry is not recorded."""
     previous: str = ""
-    """The hash of the slice's entry before it; `UNCHAINED.hash` for the first."""
+    """The hash of the slice's previous entry; `UNCHAINED.hash` for the first."""
     hash: str = ""
     """SHA-256 over `entry_text` (64 hex digits)."""
 
 
 class Link(NamedTuple):
-    """Where a slice's chain ends: what the next entry is tied to."""
+    """The end of a slice's chain, to which the next entry is linked."""
 
     number: int
     hash: str
 
 
 UNCHAINED: Final = Link(0, "0" * 64)
-"""Where a chain begins."""
+"""The end of an empty chain."""
 
 
 def entry_text(entry: ManifestEntry) -> str:
-    """The text under an entry's hash: a JSON array without spaces, files sorted by name (docs/trust.md).
+    """The text that is hashed: a JSON array without spaces, files sorted by name (docs/trust.md).
 
-    `total_score` is the 16 hex digits of its IEEE 754 double: no two languages write every number alike.
+    `total_score` is written as the 16 hex digits of its IEEE 754 double, because languages format floats differently.
     """
     contents = (*entry.contents[:3], struct.pack(">d", entry.contents.total_score).hex(), entry.contents.digest)
     values = (
@@ -120,7 +128,7 @@ def entry_hash(entry: ManifestEntry) -> str:
 
 
 def chained(entries: Iterable[ManifestEntry], ends: Mapping[ArchiveSlice, Link]) -> list[ManifestEntry]:
-    """These entries in their order, each tied to its slice's entry before; `ends` is where the chains end now."""
+    """Link each entry to its slice's previous entry, in this order; `ends` are the current ends of the chains."""
     links = dict(ends)
     tied = []
     for entry in entries:
@@ -132,7 +140,7 @@ def chained(entries: Iterable[ManifestEntry], ends: Mapping[ArchiveSlice, Link])
 
 
 def broken(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, str]:
-    """The slices whose chain of entries does not hold, each with a sentence."""
+    """The slices whose chain of entries is broken, each with a sentence."""
     ends: dict[ArchiveSlice, Link] = {}
     problems: dict[ArchiveSlice, str] = {}
     for entry in sorted(entries, key=lambda entry: (entry.slice, entry.number)):
@@ -159,7 +167,7 @@ class SliceRecord(NamedTuple):
 
     @property
     def is_verified(self) -> bool:
-        """Whether what was archived last has been verified since, at that Delta version or a later one."""
+        """Whether the newest archive was verified, at its Delta version or a later one."""
         return (
             self.archived is not None
             and self.verified is not None
@@ -174,12 +182,12 @@ class SliceRecord(NamedTuple):
 
     @property
     def failure(self) -> str | None:
-        """What the newest verification found; None where it did not fail."""
+        """What the newest verification found; None when it did not fail."""
         return self.failed.problem if self.failed and self.has_failed else None
 
     @property
     def is_clearing(self) -> bool:
-        """Whether a clear began and nothing was said since: it is under way, or was killed."""
+        """Whether the newest entry is the start of a clear: it is running, or it was killed."""
         others = (self.archived, self.verified, self.failed, self.cleared)
         return self.clearing is not None and all(_number(self.clearing) > _number(entry) for entry in others)
 
@@ -189,7 +197,7 @@ def _number(entry: ManifestEntry | None) -> int:
 
 
 def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord]:
-    """The newest entry of each kind per slice: highest Delta version, then latest."""
+    """The newest entry of each kind per slice: the highest Delta version, then the highest number."""
     records: dict[ArchiveSlice, SliceRecord] = {}
     for entry in sorted(entries, key=lambda entry: (entry.delta_version, entry.number)):
         record = records.get(entry.slice, SliceRecord())
@@ -198,11 +206,11 @@ def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord
 
 
 def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> str | None:
-    """What is wrong with what the lake's files hold of a slice now, and what to do; None when they prove the manifest.
+    """How the lake's files differ from the manifest, and what to do; None when they agree.
 
-    `files` as in `ManifestEntry`. A file that the manifest does not name (compaction writes new ones) is proved by its
-    rows alone; one that it names must not have changed by a byte, for readers trust statistics too, and no row shows
-    that those are right.
+    `files` as in `ManifestEntry`. A file that the manifest does not name, such as a compacted one, is checked by its
+    rows alone. A file that it names must have the same bytes, because readers also use the statistics in a file, and
+    no row shows whether these are right.
     """
     if record.archived is None:
         return "no manifest entry says that it was archived; archive it first"
@@ -214,12 +222,12 @@ def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> s
 
 
 def altered(record: SliceRecord, files: Mapping[str, str]) -> str:
-    """Which files have other bytes now than the manifest says, as the beginning of a sentence; empty where none has."""
+    """The files whose bytes are not those of the manifest, as the beginning of a sentence; empty when there is none."""
     written = {
         name: digest for entry in (record.archived, record.verified) if entry for name, digest in entry.files.items()
     }
     names = sorted(name for name in files.keys() & written.keys() if files[name] != written[name])
-    return f"the bytes of {', '.join(names)} are not those that were written; " if names else ""
+    return f"the bytes of {', '.join(names)} have changed since they were written; " if names else ""
 
 
 def _differing(said: Contents, found: Contents) -> str:

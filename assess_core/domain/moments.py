@@ -1,4 +1,4 @@
-"""Moments are epoch milliseconds in UTC (`int`) everywhere inside; here they are read and written, once."""
+"""Moments: parsed and formatted here only. All other code uses epoch milliseconds in UTC (`int`)."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,37 +12,38 @@ DAY: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}\Z", re.ASCII)
-_DURATION = re.compile(r"(\d{1,18})\s*(ms|s|m|h|d|w)?\Z", re.ASCII)
+_MAX_CLOCK_TEXT: Final = 64  # characters: ISO 8601 with microseconds and a zone has 32
+_DURATION = re.compile(r"(\d{1,15})\s*(ms|s|m|h|d|w)?\Z", re.ASCII)
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY, "w": 7 * DAY, None: 1000}
 
 
 def millis(moment: datetime) -> int:
-    """Epoch milliseconds of an aware moment; what is below a millisecond is dropped."""
+    """Epoch milliseconds of a datetime with a zone. Microseconds are cut off."""
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def moment(at: int) -> datetime:
-    """The aware UTC moment of epoch milliseconds."""
+    """The datetime in UTC of epoch milliseconds."""
     return EPOCH + timedelta(milliseconds=at)
 
 
 def iso(at: int) -> str:
-    """`2024-12-30T23:59:59.999Z`: how every table, report and answer shows a moment."""
+    """`2024-12-30T23:59:59.999Z`: the format of moments in tables, reports and responses."""
     return moment(at).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
 
 
 def iso_or_empty(at: int) -> str | None:
-    """As `iso`; version time 1970-01-01 stands for "no clock" and is shown as empty (design section 5)."""
+    """Like `iso`, but None for 1970-01-01, which means "no clock"."""
     return iso(at) if at else None
 
 
 def clock(value: int | float | str) -> int:
-    """A clock of the wire: an integer, numeric text or ISO 8601 text (UTC where it names no zone), as epoch ms.
+    """Parse a clock of an event: an integer, numeric text or ISO 8601 text (UTC if it has no zone), as epoch ms.
 
-    Raises `ValueError` with a sentence for negative, fractional or unreadable clocks; ranges are the caller's rule.
+    Raises `ValueError` with a message for negative, fractional or unreadable clocks. The caller checks the range.
     """
     if isinstance(value, str):
-        value = _written(value)
+        value = _parse_clock_text(value)
     if isinstance(value, float):
         if not value.is_integer():
             raise ValueError(f"{value!r} is a fractional clock")
@@ -52,13 +53,13 @@ def clock(value: int | float | str) -> int:
     return value
 
 
-def _written(text: str) -> int:
+def _parse_clock_text(text: str) -> int:
     stripped = text.strip()
     if _INTEGER.match(stripped):
         return int(stripped)
     try:
-        if stripped.isdecimal():
-            raise ValueError  # Python would take 20 digits for a date, any character and a time
+        if len(stripped) > _MAX_CLOCK_TEXT or stripped.isdecimal():
+            raise ValueError  # Python would read 20 digits as a date, a separator and a time
         read = datetime.fromisoformat(stripped)
         return millis(read if read.tzinfo else read.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
@@ -66,7 +67,7 @@ def _written(text: str) -> int:
 
 
 def parse_moment(text: str, what: str = "--as-of") -> int:
-    """A moment that a person typed: ISO 8601 (a date is its midnight in UTC) or epoch milliseconds, 2000 to 2100.
+    """Parse a moment of 2000 to 2100 from the command line: ISO 8601 (a date is midnight in UTC) or epoch milliseconds.
 
     Raises `BadTime`.
     """
@@ -80,17 +81,17 @@ def parse_moment(text: str, what: str = "--as-of") -> int:
 
 
 def parse_duration(text: str, what: str) -> int:
-    """`90s`, `15m`, `24h`, `1d` (bare numbers are seconds), as milliseconds. Raises `BadTime`."""
+    """Parse `90s`, `15m`, `24h` or `1d` (a bare number is seconds) into milliseconds. Raises `BadTime`."""
     found = _DURATION.match(text.strip())
     if not found:
-        raise BadTime(f"{what}: {text!r} is not a duration; write it like 24h, 90m or 1d")
+        raise BadTime(f"{what}: {text[:40]!r} is not a duration; write it like 24h, 90m or 1d")
     duration = int(found[1]) * _UNITS[found[2]]
     if duration > LATEST - EARLIEST:
-        raise BadTime(f"{what}: {text!r} is longer than 100 years; write it like 24h, 90m or 1d")
+        raise BadTime(f"{what}: {text!r} is longer than 100 years; write a shorter one, like 24h or 30d")
     return duration
 
 
 def duration_text(ms: int) -> str:
-    """The inverse of `parse_duration`, in the largest unit that leaves nothing over: `1d`."""
+    """The inverse of `parse_duration`, in the largest unit that divides the duration: `1d`."""
     unit = next(unit for unit in ("d", "h", "m", "s", "ms") if ms % _UNITS[unit] == 0)
     return f"{ms // _UNITS[unit]}{unit}"

@@ -1,4 +1,4 @@
-"""Sample events of any size: what a log of four weeks around a turn of the year looks like, the same for a seed."""
+"""Sample events: a log of four weeks around the turn of a year. The same seed gives the same events."""
 
 import json
 from collections import deque
@@ -15,8 +15,8 @@ SPAN: Final = 4 * WEEK  # 2024-W51, 2024-W52, 2025-W01 (which begins on 30 Decem
 MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
 
-_CYCLE: Final = 50  # of so many lines one is of each special kind, the others are fresh attempts
-_RECENT: Final = 200  # retries and submissions made again are of one of so many attempts before them
+_CYCLE: Final = 50  # lines; each cycle has one line of each special kind, the others are new attempts
+_RECENT: Final = 200  # attempts; retries and repeated submissions choose one of these
 _EVENTS_A_LEARNER: Final = 12
 _EVENTS_A_BATCH: Final = 5000
 _QUESTIONS: Final = (
@@ -31,7 +31,7 @@ _QUESTIONS: Final = (
     ("¿Qué significa 'aula'?", ("classroom", "howl", "hall", "owl")),
     ("Name three parts of a plant", ("root, stem, leaf", "root, stem", "leaf", "stone")),
 )
-_PARTIAL: Final = 9  # the last question has a score for each choice: sums that are no whole numbers
+_PARTIAL: Final = 9  # the last question gives partial scores, so that sums are not whole numbers
 _PARTIAL_SCORES: Final = (1, 0.67, 0.33, 0)
 _COURSES: Final = ("do_31309287232935526411138", "do_31309287232935526411139", "do_31309287232935526411140")
 _ASSESSMENTS: Final = 2  # of each course
@@ -40,7 +40,7 @@ _Item = TypeVar("_Item")
 
 
 class _Attempt(NamedTuple):
-    """What a later line may send again."""
+    """An attempt that a later line may send again."""
 
     learner: int
     assessment: int
@@ -52,11 +52,11 @@ class _Attempt(NamedTuple):
 
 
 def sample_events(events: int, seed: int = 0) -> Iterator[bytes]:
-    """So many lines of a log, each with its line end, in the order of receipt.
+    """The lines of a log with this number of events, each with its line end, in the order of receipt.
 
-    Most carry their receipt (`{"receivedAt": ..., "value": {...}}`), some are bare. Of 50 lines one each is a client's
-    retry (the same event, another receipt), an attempt submitted again with newer answers, one submitted with an older
-    clock, one received days late, a request to recompute, and one that cannot be understood. Memory is constant.
+    Most lines carry their receipt (`{"receivedAt": ..., "value": {...}}`), some are bare events. Each 50 lines contain
+    one retry (the same event, another receipt), one attempt with newer answers, one with an older clock, one that is
+    received days late, one request to recompute, and one bad event. Memory is constant.
     """
     return _Sampler(events, seed).lines()
 
@@ -64,7 +64,7 @@ def sample_events(events: int, seed: int = 0) -> Iterator[bytes]:
 class _Sampler:
     def __init__(self, events: int, seed: int) -> None:
         self._events, self._seed = events, seed
-        # of Random only `random` is promised to give the same numbers in every version of Python
+        # only Random.random gives the same numbers in every version of Python
         self._random = Random(seed).random
         self._learners = max(10, events // _EVENTS_A_LEARNER)
         self._batches = max(2 * len(_COURSES), events // _EVENTS_A_BATCH)
@@ -137,7 +137,7 @@ class _Sampler:
         return kinds[n // _CYCLE % len(kinds)]
 
     def _submit(self, n: int, received: int, attempted: int, first: _Attempt | None = None, bare: bool = False) -> str:
-        """A learner's answers; those of an attempt that was submitted before, or of one more."""
+        """A line with a learner's answers, for a new attempt or for one that was submitted before."""
         learner = first.learner if first else self._below(self._learners)
         assessment = first.assessment if first else self._below(_ASSESSMENTS)
         attempt_id = first.attempt_id if first else self._id("attempt", n)
@@ -179,7 +179,7 @@ def _with_receipt(received: int, value: str) -> str:
 
 
 def _answer_texts(assessment: str) -> list[list[str]]:
-    """Per question and choice, what an answer says beside its clock."""
+    """The text of an answer without its clock, for each question and choice."""
     return [
         [_answer_text(f"{assessment}_q{question}", question, choice) for choice in range(len(choices))]
         for question, (_, choices) in enumerate(_QUESTIONS)

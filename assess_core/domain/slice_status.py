@@ -1,4 +1,4 @@
-"""How far a slice has come: a pure function of what the stores and the manifest say, never kept anywhere."""
+"""How far a slice has come and what it needs next: pure functions of the stores' answers and the manifest."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.slices import ArchiveSlice
 
-_EMPTY: Final = "no row ever came: a stream was killed before its first; nothing is to be done"
+_EMPTY: Final = "it has no rows: a stream was killed before it wrote the first one; there is nothing to do"
 
 
 class SliceStatus(StrEnum):
@@ -14,34 +14,83 @@ class SliceStatus(StrEnum):
 
     OPEN = "open"
     PLANNED = "planned"
-    """Closed; nothing of it was archived yet."""
+    """Closed, and nothing of it was archived yet."""
     WRITTEN = "written"
     VERIFIED = "verified"
     CLEARING = "clearing"
-    """A clear began and has not ended: it is under way, or was killed and has to be run again."""
+    """A clear began and has not ended: it is running, or it was killed and must be run again."""
     CLEARED = "cleared"
 
 
+class Step(StrEnum):
+    """What is to be done with a slice."""
+
+    ARCHIVE = "archive"
+    VERIFY = "verify"
+    CLEAR = "clear"
+
+
+_REASONS: Final = {
+    SliceStatus.PLANNED: "closed, and not archived yet",
+    SliceStatus.WRITTEN: "archived, and not verified yet",
+    SliceStatus.VERIFIED: "verified, and not cleared yet",
+}
+
+
 class SliceView(NamedTuple):
-    """What is known of a slice; times in epoch ms, None where it did not happen."""
+    """A slice's state; times in epoch ms, None where it did not happen."""
 
     slice: ArchiveSlice
     status: SliceStatus
     hot_rows: int
     lake_rows: int
-    """As the manifest says, not counted now."""
+    """From the manifest, not counted now."""
     archived_at: int | None
     verified_at: int | None
     cleared_at: int | None
     why_open: str | None
     note: str | None
-    """What a verification that failed found, or what to do about rows that came since."""
+    """What a failed verification found, or what to do about rows that came later."""
     has_failed: bool
     """Whether its newest verification failed."""
 
+    @property
+    def next_steps(self) -> tuple[Step, ...]:
+        """What the slice needs next, in this order; empty while it is open and once it is cleared.
+
+        A verified slice with a note got rows after it was archived. They may be in the lake or not: an archive finds
+        out, and a clear deletes those that are.
+        """
+        match self.status:
+            case SliceStatus.PLANNED:
+                return (Step.ARCHIVE,) if self.hot_rows else ()
+            case SliceStatus.WRITTEN:
+                return (Step.VERIFY,)
+            case SliceStatus.VERIFIED:
+                return (Step.ARCHIVE, Step.CLEAR) if self.note else (Step.CLEAR,)
+            case SliceStatus.CLEARING:
+                return (Step.CLEAR,)
+            case SliceStatus.OPEN | SliceStatus.CLEARED:
+                return ()
+
+    @property
+    def needs_archive(self) -> bool:
+        """Whether the lake does not hold all of a closed slice yet, or it was not read back."""
+        return not {Step.ARCHIVE, Step.VERIFY}.isdisjoint(self.next_steps)
+
+    @property
+    def needs_clear(self) -> bool:
+        """Whether a slice was read back and still has rows in the hot store."""
+        return Step.CLEAR in self.next_steps
+
+    @property
+    def why(self) -> str:
+        """Why the slice is not cleared yet; empty when nothing is to be done."""
+        return self.why_open or self.note or _REASONS.get(self.status, "")
+
 
 def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | None) -> SliceView:
-    """What a slice's hot rows, its entries in the manifest and `why_open` say of it together."""
+    """A slice's state from its hot rows, its manifest entries and the answer of `why_open`."""
     done = (record.archived, record.verified, record.cleared)
     archived_at, verified_at, cleared_at = (entry.at if entry else None for entry in done)
     return SliceView(
@@ -74,7 +123,7 @@ def _note(hot_rows: int, record: SliceRecord, open_: str | None) -> str | None:
     if record.has_failed:
         return record.failure
     if record.is_clearing:
-        return "a clear began and has not ended: if none is running, clear again"
+        return "a clear began and has not ended; if none is running, clear it again"
     if record.archived is None:
         return None if hot_rows or open_ else _EMPTY
     if not hot_rows:

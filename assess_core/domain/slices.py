@@ -87,18 +87,18 @@ class ArchiveSlice(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """Events of the log that nobody folded yet."""
+    """Events of the log that are not folded yet."""
 
     what: str
-    """Which, as a phrase: `3 files, e.g. events.jsonl from line 17`."""
+    """Which events, as a phrase: `3 files, e.g. events.jsonl from line 17`."""
     since: int | None = None
-    """When the earliest of them was received (epoch ms); None where the log does not say: they may be of any week."""
+    """The earliest receipt that they may have (epoch ms); None if the log does not say, so they may be of any week."""
 
 
 def why_open(slice_: ArchiveSlice, now: int, grace: int, unread: Unread | None) -> str | None:
     """Why a slice is not closed yet, as a sentence; None when it is closed.
 
-    `now` and `grace` in ms; a slice waits for what is `unread` and may have been received before its week ended.
+    `now` and `grace` in ms. A slice waits for `unread` events if they may have been received before its week ended.
     """
     closes = slice_.week.end + grace
     if now < closes:

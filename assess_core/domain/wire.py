@@ -106,18 +106,18 @@ _ODD: Final = "value"
 def read_event(raw: bytes | msgspec.Raw) -> WireEvent:
     """The event that a text contains; the text must not be too deep. Raises `BadEvent`, `msgspec.DecodeError`."""
     try:
-        return _read(raw)
+        return _decode_any_shape(raw)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
         whole = replace_half_surrogates(bytes(raw))
         if whole == raw:
             raise
-        return _with_whole_ids(_read(whole))
+        return _with_whole_ids(_decode_any_shape(whole))
 
 
-def _read(raw: bytes | msgspec.Raw) -> WireEvent:
-    # nearly every event has the usual shape; to look at each value here would double the time of decoding
+def _decode_any_shape(raw: bytes | msgspec.Raw) -> WireEvent:
+    # nearly every event has the usual shape; a check of each value would double the time of decoding
     try:
         return _decode_event(raw)
     except msgspec.ValidationError:
@@ -139,7 +139,7 @@ def _require_whole(name: str, value: object) -> None:
 
 
 def _usual(event: _LooseEvent) -> WireEvent:
-    """The same event with text in every place that holds text."""
+    """The same event with text wherever `WireEvent` has text."""
     answers = None if event.events is None else [_usual_answer(answer) for answer in event.events]
     return WireEvent(
         event.userId,

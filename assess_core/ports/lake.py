@@ -1,6 +1,6 @@
-"""What the core asks of the lake; like all ports, narrower than any adapter (see ports.py)."""
+"""What the core needs from the lake. A method raises `StoreUnavailable` when the lake does not answer."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -12,11 +12,12 @@ from assess_core.ports.findings import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from assess_core.ports.hot_store import HotStore
-
 
 FILE_BYTES: Final = 32 * 1024 * 1024
-"""How large a file should be: some 100,000 attempts with answers; reading a batch of it takes 60 ms."""
+"""Target size of a file: about 100,000 attempts with answers. Reading one batch of such a file takes 60 ms."""
+
+Shards = Iterable["Sequence[Iterator[pa.RecordBatch]]"]
+"""The hot rows of some slices: for each slice, in order, what `HotStore.scan` returns."""
 
 
 class LakeFile(NamedTuple):
@@ -39,7 +40,7 @@ class Place(Protocol):
 
 
 class Pinned(Protocol):
-    """The lake's `attempts` at one version: what was read once can be read again."""
+    """The lake's `attempts` at one version: every read returns the same rows."""
 
     @property
     def version(self) -> int:
@@ -52,62 +53,65 @@ class Pinned(Protocol):
         ...
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
-        """The files of these weeks (of all, when None), in a stable order."""
+        """The files of these weeks (None: of all), in a stable order."""
         ...
 
 
 class Missing(NamedTuple):
-    """The rows of the hot store that the lake's files do not hold."""
+    """The hot rows that the lake's files do not hold."""
 
     rows: "pa.RecordBatchReader"
-    """Shape `stores.rows.LAKE_SCHEMA`; read from the hot store as this is read."""
+    """Shape `arrow.rows.LAKE_SCHEMA`. The hot rows are read while this is read."""
     counts: Mapping[ArchiveSlice, int]
-    """How many there are of each slice: right once `rows` was read to its end."""
+    """How many rows of each slice; complete once `rows` was read to its end."""
 
 
 class Compared(NamedTuple):
-    """The hot rows of slices, beside what the lake's files hold."""
+    """The hot rows of slices, compared with the lake's files."""
 
     held: Mapping[ArchiveSlice, int]
-    """How many of a slice's rows the files hold, receipt included; a slice without hot rows is left out."""
+    """How many of a slice's rows the files hold, receipt included. A slice without hot rows has no entry."""
     left: Mapping[ArchiveSlice, int]
-    """How many they do not hold."""
+    """How many rows they do not hold."""
     keys: Iterator[list[RowKey]]
-    """The keys of those that they hold, in chunks, each of one slice."""
+    """The keys of the rows that they hold, in chunks, each of one slice."""
 
 
 class Copies(Protocol):
-    """What the files of a pinned lake hold of some slices: read once, then held still.
+    """What the files of a pinned lake hold of some slices, read once.
 
-    Two rows of one version and one receipt are one copy. Raises `StoreUnavailable` when there is no room to compare.
+    Two rows with the same version and receipt are one copy. Raises `StoreUnavailable` when there is no room to compare.
     """
 
     def contents(self) -> dict[ArchiveSlice, Contents]:
-        """Of every slice that was asked for, measured from the files."""
+        """The contents of every slice that was asked for, measured from the files."""
         ...
 
     def damaged(self) -> dict[ArchiveSlice, str]:
-        """The slices with rows whose columns do not give their content hash, each with what is wrong.
+        """The slices with rows whose columns do not give their content hash, each with a sentence.
 
-        Empty unless the copies were opened `proved`.
+        Always empty when the copies were opened without `proved`.
         """
         ...
 
-    def files(self) -> dict[ArchiveSlice, dict[str, str]]:
-        """The files that hold rows of a slice, by name, each with the SHA-256 of its bytes (hex)."""
+    def files(self, slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, dict[str, str]]:
+        """The files with rows of each of these slices, by name, each with the SHA-256 of its bytes (hex).
+
+        Reads every byte of those files.
+        """
         ...
 
-    def missing(self, hot: "HotStore") -> Missing | None:
-        """The hot rows of these slices that the files do not hold; None when they hold them all."""
+    def missing(self, shards: Shards) -> Missing | None:
+        """Which hot rows of the slices the files do not hold; None when they hold all of them."""
         ...
 
-    def compare(self, hot: "HotStore") -> Compared:
-        """Read the hot rows of these slices to their end and look each up among the copies."""
+    def compare(self, shards: Shards) -> Compared:
+        """Read the hot rows of the slices to their end and look each up among the copies."""
         ...
 
 
 class Lake(Protocol):
-    """Attempts for good: Delta tables `attempts` and `archive_manifest` at a path or s3://."""
+    """Delta tables `attempts`, `archive_manifest` and `weekly_activity`, in a folder or a bucket."""
 
     def pin(self, version: int | None = None) -> Pinned:
         """The newest version, or a given one. Raises `NotOurTable`."""
@@ -116,23 +120,32 @@ class Lake(Protocol):
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: "pa.RecordBatchReader") -> int:
         """Append versions of these slices in one commit; returns the new Delta version.
 
-        `rows` has the shape `stores.rows.LAKE_SCHEMA`. What to append was decided by reading `pinned`; if any of the
-        slices got another commit since, nothing is written and `LakeConflict` is raised: pin, read, decide again.
+        `rows` has the shape `arrow.rows.LAKE_SCHEMA` and was decided from `pinned`. If another commit has written any
+        of the slices since, nothing is written and `LakeConflict` is raised: pin, read and decide again.
         """
         ...
 
     def copies(
         self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
     ) -> AbstractContextManager[Copies]:
-        """Read what the pinned files hold of these slices: of one week, or memory grows with the weeks.
+        """Read what the pinned files hold of these slices. Memory grows with the weeks, so ask for one week.
 
         `proved` reads every column and computes every content hash again. Raises `VerifyFailed` naming the first file
         that is missing or cannot be read.
         """
         ...
 
-    def manifest(self) -> list[ManifestEntry]:
-        """All entries of `archive_manifest`, oldest first."""
+    def manifest(
+        self, slices: Collection[ArchiveSlice] | None = None, *, batch_id: str | None = None
+    ) -> list[ManifestEntry]:
+        """The entries of `archive_manifest`, oldest first: of these slices, of a batch, or all of them.
+
+        Files and row groups that cannot hold what is asked for are skipped.
+        """
+        ...
+
+    def recorded(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
+        """The slices with entries above `after` up to and with `until` (None: no bound), in their order."""
         ...
 
     def record(self, entries: Sequence[ManifestEntry]) -> None:
@@ -140,28 +153,35 @@ class Lake(Protocol):
         ...
 
     def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
-        """The slices of which the pinned files of a week hold rows. Raises as `copies`."""
+        """The slices with rows in the pinned files of a week. Raises what `copies` raises."""
         ...
 
     def repeated(self, pinned: Pinned, week: IsoWeek) -> int:
-        """How many rows of the pinned files of a week are written somewhere else too, version and receipt alike."""
+        """How many rows of a week are second copies: the same version and receipt is in the pinned files already."""
         ...
 
     def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Pinned]:
-        """The rows of a week, each copy once, by batch, then learner, in files that are no part of the lake yet."""
+        """A draft of a week: each copy once, by batch, then learner, in files that do not belong to the lake yet."""
         ...
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
-        """Put a draft of a week in the place of its pinned files, in one commit; returns the new Delta version.
+        """Replace the pinned files of a week by a draft, in one commit; returns the new Delta version.
 
-        Raises `LakeConflict` when somebody else changed the week since: pin and write it anew.
+        Raises `LakeConflict` when another commit has changed the week since: pin and rewrite it again.
         """
         ...
 
-    def vacuum(self, retain: int, dry_run: bool) -> list[str]:
-        """Delete files that left the table more than `retain` ms ago, or only name them."""
+    def compact_small_tables(self) -> int:
+        """Rewrite `archive_manifest` and `weekly_activity` into few files; returns how many files they have fewer."""
+        ...
+
+    def vacuum(self, retain_hours: int, dry_run: bool) -> list[str]:
+        """Delete files that left any of the three tables more than `retain_hours` ago; returns `TABLE/FILE` names.
+
+        With `dry_run` nothing is deleted.
+        """
         ...
 
     def examine(self) -> Iterator[Finding]:
-        """How the lake is: for `doctor`."""
+        """The state of the lake, for `doctor`."""
         ...

@@ -12,7 +12,7 @@ from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 
 
-class What(StrEnum):
+class Fault(StrEnum):
     """What is wrong with a version or an event."""
 
     MISSING = "missing"
@@ -25,7 +25,7 @@ class What(StrEnum):
     """It is stored or set aside, and the log, which still holds that time, never had it."""
 
 
-class LogPlace(NamedTuple):
+class LogOffset(NamedTuple):
     """Where a record stands in a log."""
 
     topic: str
@@ -36,14 +36,14 @@ class LogPlace(NamedTuple):
 class Difference(NamedTuple):
     """One version or event that stands on one side alone."""
 
-    what: What
+    what: Fault
     slice: ArchiveSlice | None
     """By the earliest receipt that is known; None for an event that is no version."""
     key: AttemptKey | None
     content_hash: bytes | None
     tiers: tuple[str, ...]
     """Where it is: `hot`, `lake`."""
-    place: LogPlace | None
+    place: LogOffset | None
     """Where it stands in the log, as far as that is known."""
     batch_id: str | None
     """None where a failed event names no batch."""
@@ -80,14 +80,14 @@ class Sheet(NamedTuple):
     log: LogSheet | None = None
 
     @property
-    def wrong(self) -> dict[What, int]:
+    def wrong(self) -> dict[Fault, int]:
         """How many versions and events stand on one side alone."""
         log = self.log or LogSheet(0, 0, 0, 0)
         return {
-            What.MISSING: self.missing,
-            What.UNNAMED: self.unnamed,
-            What.NOT_STORED: log.not_stored,
-            What.TOO_MANY: log.too_many,
+            Fault.MISSING: self.missing,
+            Fault.UNNAMED: self.unnamed,
+            Fault.NOT_STORED: log.not_stored,
+            Fault.TOO_MANY: log.too_many,
         }
 
     @property

@@ -19,7 +19,7 @@ Notify = Callable[[str], None]
 
 
 class Position(NamedTuple):
-    """How far a log file was folded: the next line (from 1) and the byte where it begins."""
+    """How far a log file was folded: the next line (from 1) and the byte where it starts."""
 
     line: int
     byte: int
@@ -28,10 +28,10 @@ class Position(NamedTuple):
 
 
 class Positions(Protocol):
-    """Where the positions of an embedded log are kept: in the hot store's own database, after the rows."""
+    """Where the positions of a log folder are stored: in the hot store, after the rows."""
 
     def positions(self) -> dict[str, Position]:
-        """By topic (a file's absolute path)."""
+        """By topic (a file's real path)."""
         ...
 
     def commit(self, positions: Mapping[str, Position]) -> None:
@@ -40,35 +40,35 @@ class Positions(Protocol):
 
 
 class LogBatch(NamedTuple):
-    """Records of the log in their order: what is folded as a whole."""
+    """Records of the log in order, which are folded as a whole."""
 
     records: list[Record]
     ends: dict[str, Position]
-    """By file, where the log goes on after them; also over blank lines, so there may be no record at all."""
+    """By file, where the log continues after them. Blank lines move it too, so a batch may have no record."""
     size: int
-    """How many bytes of the log it took."""
+    """How many bytes of the log it covers."""
 
 
 class Feed(Protocol):
-    """A worker's share of the log, followed: every record is given again until its batch is done."""
+    """A worker's share of the log, which it follows. A record is given again until its batch is done."""
 
     def batches(self) -> Iterator[LogBatch]:
-        """What is there now; ends when all of it was given. Raises `BadLog`, `StoreUnavailable`."""
+        """All batches that are there now. Raises `BadLog`, `StoreUnavailable`."""
         ...
 
     def done(self, batch: LogBatch, failed: Sequence[FailedEvent]) -> None:
-        """The batch is in the hot store, `failed` among its events: the log goes on after it from now on.
+        """The batch is in the hot store and `failed` are its failed events; the log continues after it.
 
-        Raises `StoreUnavailable`; to call it again is right.
+        Raises `StoreUnavailable`; then it is safe to call it again.
         """
         ...
 
     def heartbeat(self) -> None:
-        """Called now and then while a batch waits for a store: this process lives, and keeps its share."""
+        """Keeps the group membership alive while a batch waits for a store."""
         ...
 
     def close(self) -> None:
-        """Leave the share to others."""
+        """Give the share up to other members."""
         ...
 
 
@@ -77,23 +77,23 @@ class Message(NamedTuple):
 
     user_id: str
     value: bytes
-    """As the client sent it: one JSON object."""
+    """One JSON object, as the client sent it."""
     request_id: str = ""
-    """Of the request that brought it, for whoever follows it through the log."""
+    """The id of its request, to trace it through the log."""
 
 
 class Intake(Protocol):
     """Where events enter the log."""
 
     def append(self, messages: Sequence[Message]) -> "Future[None]":
-        """Done when the log has all of them for good; raises `Overloaded` at once when too much is waiting.
+        """A future that is done when the log has stored all of them. Raises `Overloaded` at once if the queue is full.
 
-        The future raises `StoreUnavailable` when they are not known to be in the log (some may be).
+        The future raises `StoreUnavailable` if they are not known to be in the log; some of them may be.
         """
         ...
 
     def close(self) -> None:
-        """Wait for what was taken, then stop."""
+        """Wait until the accepted messages are stored, then stop."""
         ...
 
 
@@ -101,18 +101,18 @@ class Part(NamedTuple):
     """A part of a log: a partition of a topic, or a folder of files."""
 
     cut: bool
-    """Whether records that came before the first one may have been removed."""
+    """Whether records before the first one may have been removed."""
     batches: Iterator[LogBatch]
-    """From its start to its end, as it is when this is read."""
+    """From its start to its end at the time of reading."""
 
 
 class Retained(NamedTuple):
-    """What a log still holds."""
+    """All that a log still has."""
 
     folded: Mapping[tuple[str, int], int]
-    """By topic and partition, the offset that was next when this was asked: what is before it was folded."""
+    """By topic and partition, the next offset to fold at the time of the call."""
     parts: Iterator[Part]
-    """One is read after the other. Raises `BadLog`, `StoreUnavailable`."""
+    """To be read one after the other. Raises `BadLog`, `StoreUnavailable`."""
 
 
 class EventFiles(Protocol):
@@ -132,31 +132,31 @@ class EventFiles(Protocol):
 
 
 class Log(Protocol):
-    """Where events are until they are folded: a folder of files, or a Kafka topic."""
+    """Where events wait to be folded: a folder of files, or a Kafka topic."""
 
     def unread(self) -> Unread | None:
-        """What nobody folded yet; None when that is nothing. Raises `BadLog`, `StoreUnavailable`."""
+        """The events that are not folded yet; None if there are none. Raises `BadLog`, `StoreUnavailable`."""
         ...
 
     def ignored(self) -> str | None:
-        """What lies in the log and is never read, as a sentence; None if there is nothing. Raises `BadLog`."""
+        """Which files of the log are never read, as a sentence; None if there are none. Raises `BadLog`."""
         ...
 
     def feed(self, notify: Notify, worker: int = 0, workers: int = 1) -> Feed:
-        """The share of a worker of this process."""
+        """A worker's share of the log."""
         ...
 
     def retained(self) -> Retained:
-        """All that is still there, for an audit: read beside the stream, whose positions stay as they are.
+        """All that is still there, for an audit; the stream and its positions are not affected.
 
-        The positions are read now, the records when they are asked for. Raises `BadLog`, `StoreUnavailable`.
+        The positions are read now, the records only when they are iterated. Raises `BadLog`, `StoreUnavailable`.
         """
         ...
 
     def intake(self) -> Intake:
-        """A way into the log, for this process. Raises `StoreUnavailable`."""
+        """A way for this process to append to the log. Raises `StoreUnavailable`."""
         ...
 
     def examine(self) -> Iterator[Finding]:
-        """How the log is: for `doctor`."""
+        """What `assess doctor` reports about the log."""
         ...

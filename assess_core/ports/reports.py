@@ -60,6 +60,14 @@ class WeeklyActivity(NamedTuple):
     """Mean of `total_score` over those attempts, each by its newest version within the week."""
 
 
+class Received(NamedTuple):
+    """A version, and the week in which it was received."""
+
+    user_id: str
+    content_hash: bytes
+    week: IsoWeek
+
+
 class Union(Protocol):
     """Hot store ∪ lake, held still: what a report, a page or an answer is read from.
 
@@ -98,12 +106,6 @@ class Union(Protocol):
         """The copies of a learner's versions with these content hashes."""
         ...
 
-    def attempts(
-        self, *, after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
-    ) -> list[AttemptVersion]:
-        """The newest versions of the first `limit` attempts above `after`, in the order of their keys."""
-        ...
-
     def all_attempts(self) -> Iterator[AttemptVersion]:
         """The newest version of each attempt, by batch, learner, course, assessment and attempt id."""
         ...
@@ -112,8 +114,12 @@ class Union(Protocol):
         """Every copy in a tier (`hot` or `lake`), in the same order, then by version and receipt."""
         ...
 
-    def weekly_activity(self, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
-        """The activity of these weeks, by week, then batch."""
+    def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
+        """The versions of these weeks, ordered by learner; each with the week of its earliest copy here."""
+        ...
+
+    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
+        """The activity of these weeks, by week, then batch, without the versions of these content hashes."""
         ...
 
 
@@ -130,13 +136,29 @@ class ReportOutput(Protocol):
         ...
 
 
+class AttemptRange(NamedTuple):
+    """The first `limit` attempts of a batch above `after`, of one course or assessment if it is named."""
+
+    after: AttemptKey | None
+    limit: int
+    course_id: str | None = None
+    content_id: str | None = None
+
+
 class Unions(Protocol):
     """Opens unions of some of the slices."""
 
     def __call__(
         self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
     ) -> AbstractContextManager[Union]:
-        """The slices of a batch, or of some weeks, or of both; all of them when nothing is asked."""
+        """The slices of a batch, or of some weeks, or of both; all slices by default."""
+        ...
+
+    def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
+        """The newest versions of these attempts, in the order of their keys.
+
+        The cost grows with the page, not with the batch. Raises what a union raises.
+        """
         ...
 
 

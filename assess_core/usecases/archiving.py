@@ -1,21 +1,32 @@
 """Use cases: archive, verify and clear slices (design section 5). Each may be repeated, run twice at once, or killed.
 
-What is known of a slice is computed from the stores and the manifest, never kept anywhere else.
+A slice's state is computed from the stores and the manifest and is stored nowhere.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Action, Contents, SliceRecord, by_slice
 from assess_core.domain.slice_status import SliceStatus, SliceView, view
 from assess_core.domain.slices import ArchiveSlice, Unread, why_open
-from assess_core.errors import LakeConflict, SliceOpen, UnknownBatch, VerifyFailed
+from assess_core.errors import SliceOpen, UnknownBatch, VerifyFailed
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Lake
+from assess_core.ports.lake import Copies, Lake
 from assess_core.ports.stores import Stores
-from assess_core.usecases.proving import Manifest, by_week, entry, entry_matches, outcomes, prove, unreadable
+from assess_core.retrying import retrying
+from assess_core.usecases.proving import (
+    DEADLINE,
+    FIRST_WAIT,
+    Manifest,
+    by_week,
+    entry,
+    entry_matches,
+    is_conflict,
+    outcomes,
+    prove,
+    unreadable,
+)
 
 __all__ = [
     "Archived",
@@ -34,8 +45,6 @@ __all__ = [
     "verify_alone",
 ]
 
-_TRIES: Final = 20
-"""How often an archiver decides again: each time somebody else has committed, so all together they get on."""
 _NAMED: Final = 5
 """How many slices a sentence names."""
 
@@ -63,22 +72,22 @@ class Verified(NamedTuple):
     """What the files hold now."""
     delta_version: int
     unarchived: int | None
-    """Hot rows that the files do not hold: archive again. None where the hot store was not asked."""
+    """Hot rows that the files do not hold: archive again. None when the hot store was not read."""
 
 
 class Cleared(NamedTuple):
     """A slice after clear."""
 
     cleared: int
-    """Rows deleted from the hot store; with `dry_run` those that would be."""
+    """Rows deleted from the hot store; with `dry_run`, rows that would be deleted."""
     left: int
-    """Rows that stay, for the lake does not hold them: archive again."""
+    """Rows that stay because the lake does not hold them: archive again."""
     refused: str | None = None
     """A sentence that says why nothing was deleted."""
 
 
 def no_progress(amount: int = 1, /) -> None:
-    """For those who do not look."""
+    """Ignores the progress."""
 
 
 # --- which slices there are, and how far they have come ---
@@ -87,18 +96,29 @@ def no_progress(amount: int = 1, /) -> None:
 def slice_views(
     stores: Stores, now: int, grace: int, unread: Unread | None, batch_id: str | None = None
 ) -> list[SliceView]:
-    """All slices (of a batch), in their order; `now` and `grace` in ms; `unread` is what nobody folded yet."""
-    records = by_slice(stores.lake.manifest())
-    archived = (slice_ for slice_ in records if batch_id in (None, slice_.batch_id))
-    known = {*stores.hot.slices(batch_id=batch_id), *archived}
+    """All slices (of a batch), in their order; `now` and `grace` in ms; `unread`: events that are not folded yet."""
+    records = by_slice(stores.lake.manifest(batch_id=batch_id))
+    slices = sorted({*stores.hot.slices(batch_id=batch_id), *records})
+    return views_of(slices, records, stores, now, grace, unread)
+
+
+def views_of(
+    slices: Sequence[ArchiveSlice],
+    records: Mapping[ArchiveSlice, SliceRecord],
+    stores: Stores,
+    now: int,
+    grace: int,
+    unread: Unread | None,
+) -> list[SliceView]:
+    """These slices, in the order given; counts the hot rows of these alone."""
     return [
         view(slice_, hot_rows, records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread))
-        for slice_, hot_rows in stores.hot.counts(sorted(known)).items()
+        for slice_, hot_rows in stores.hot.counts(slices).items()
     ]
 
 
 def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> list[ArchiveSlice]:
-    """Those of the slices that are closed, in their order."""
+    """The closed ones among these slices, in their order."""
     return [slice_ for slice_ in sorted(set(slices)) if why_open(slice_, now, grace, unread) is None]
 
 
@@ -119,10 +139,12 @@ def known(stores: Stores, batch_id: str | None = None) -> list[ArchiveSlice]:
 
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
     """Raises `UnknownBatch` naming the slices that neither the hot store nor the manifest knows."""
-    unknown = sorted(set(slices).difference(known(stores)))
+    asked = set(slices)
+    unknown = asked.difference(stores.hot.slices(weeks={slice_.week for slice_ in asked}))
+    unknown -= by_slice(stores.lake.manifest(unknown)).keys()
     if unknown:
-        named = ", ".join(repr(str(slice_)) for slice_ in unknown[:_NAMED])
-        raise UnknownBatch(f"no store knows {named}; `assess slices` lists the slices that there are")
+        named = ", ".join(repr(str(slice_)) for slice_ in sorted(unknown)[:_NAMED])
+        raise UnknownBatch(f"no store knows {named}; `assess slices` lists all slices")
 
 
 # --- archive ---
@@ -131,49 +153,72 @@ def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
 def archive(
     slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Archived]:
-    """Append the copies that the lake does not hold, a commit for each ISO week, and say in the manifest what it holds.
+    """Append the copies that the lake does not hold, one commit per ISO week, and record in the manifest what it holds.
 
-    A slice of which neither the hot store nor the lake has a row is left out. Whether slices are closed is the caller's
-    question (`require_closed`). Raises `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and
-    `LakeConflict` when others keep committing the same slices.
+    A slice without a row in either tier is left out. The caller decides whether slices are closed (`require_closed`).
+    Raises `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and `LakeConflict` when others keep
+    committing the same slices.
     """
-    records = by_slice(stores.lake.manifest())
+    chosen = sorted(set(slices))
+    records = by_slice(stores.lake.manifest(chosen))
     done: dict[ArchiveSlice, Archived] = {}
-    for group in by_week(slices):
-        appended = _append_missing(group, stores.hot, stores.lake)
-        # whether or not anything was appended: a crash may have come between an append and its entry
-        pinned = stores.lake.pin()
-        with stores.lake.copies(pinned, group) as copies:
-            contents, files = copies.contents(), copies.files()
+    for group in by_week(chosen):
+        again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
+        appended, measured = again(_append_missing, group, stores, records)
+        pinned_at, contents, files = measured or _measure(group, stores.lake, records)
         held = [slice_ for slice_ in group if contents[slice_] != NOTHING]
-        done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned.version) for slice_ in held}
+        done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned_at) for slice_ in held}
+        # also when nothing was appended: an archiver may have been killed between its append and its entry
         stores.lake.record(
             [
-                entry(slice_, Action.ARCHIVED, pinned.version, contents[slice_], now, files=files[slice_])
-                for slice_ in held
-                if not entry_matches(records.get(slice_, SliceRecord()).archived, contents[slice_])
+                entry(slice_, Action.ARCHIVED, pinned_at, contents[slice_], now, files=files_of)
+                for slice_, files_of in files.items()
             ]
         )
         advance(len(group))
     return done
 
 
-def _append_missing(group: Sequence[ArchiveSlice], hot: HotStore, lake: Lake) -> Mapping[ArchiveSlice, int]:
-    """How many copies were appended of each slice."""
-    for tries in count(1):
-        pinned = lake.pin()
-        with lake.copies(pinned, group) as copies:
-            missing = copies.missing(hot)
-            if missing is None:
-                break
-            try:
-                lake.append(pinned, group, missing.rows)
-            except LakeConflict:
-                if tries == _TRIES:
-                    raise  # until then: read both again and decide again
-            else:
-                return missing.counts
-    return {}
+class _Measured(NamedTuple):
+    """What the lake holds of slices."""
+
+    delta_version: int
+    contents: Mapping[ArchiveSlice, Contents]
+    files: Mapping[ArchiveSlice, dict[str, str]]
+    """The files of those slices alone whose contents the manifest does not say yet: hashing them reads every byte."""
+
+
+def _append_missing(
+    group: Sequence[ArchiveSlice], stores: Stores, records: Mapping[ArchiveSlice, SliceRecord]
+) -> tuple[Mapping[ArchiveSlice, int], _Measured | None]:
+    """How many copies were appended of each slice; what the lake holds where nothing had to be appended."""
+    pinned = stores.lake.pin()
+    with stores.lake.copies(pinned, group) as copies:
+        missing = copies.missing(map(stores.hot.scan, group))
+        if missing is None:
+            return {}, _measured(group, pinned.version, copies, records)
+        stores.lake.append(pinned, group, missing.rows)
+        return missing.counts, None
+
+
+def _measure(group: Sequence[ArchiveSlice], lake: Lake, records: Mapping[ArchiveSlice, SliceRecord]) -> _Measured:
+    """Read back what the lake holds after an append."""
+    pinned = lake.pin()
+    with lake.copies(pinned, group) as copies:
+        return _measured(group, pinned.version, copies, records)
+
+
+def _measured(
+    group: Sequence[ArchiveSlice], delta_version: int, copies: Copies, records: Mapping[ArchiveSlice, SliceRecord]
+) -> _Measured:
+    contents = copies.contents()
+    new = [
+        slice_
+        for slice_ in group
+        if contents[slice_] != NOTHING
+        and not entry_matches(records.get(slice_, SliceRecord()).archived, contents[slice_])
+    ]
+    return _Measured(delta_version, contents, copies.files(new) if new else {})
 
 
 # --- verify ---
@@ -184,8 +229,9 @@ def verify(
 ) -> dict[ArchiveSlice, Verified]:
     """Read the lake's files back and compare them with the newest archived entry of the manifest.
 
-    A bad slice has a `problem`, the others go on. A copy that was written twice is no problem (`contents.rows` is more
-    than `versions`). A slice that was never archived and has no rows is left out. Raises `StoreUnavailable`.
+    A damaged slice gets a `problem`, and the others go on. A copy that was written twice is no problem: `contents.rows`
+    is then larger than `versions`. A slice that was never archived and has no rows is left out. Raises
+    `StoreUnavailable`.
     """
     return _verify(slices, stores.lake, stores.hot, now, advance)
 
@@ -193,23 +239,24 @@ def verify(
 def verify_alone(
     slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Verified]:
-    """As `verify`, from the lake's files and the manifest alone, while the hot store is away."""
+    """As `verify`, from the lake's files and the manifest alone, while the hot store is unavailable."""
     return _verify(slices, lake, None, now, advance)
 
 
 def _verify(
     slices: Iterable[ArchiveSlice], lake: Lake, hot: HotStore | None, now: int, advance: Advance
 ) -> dict[ArchiveSlice, Verified]:
-    manifest = Manifest.read(lake)
+    chosen = sorted(set(slices))
+    manifest = Manifest.read(lake, chosen)
     done: dict[ArchiveSlice, Verified] = {}
-    for group in by_week(slices):
+    for group in by_week(chosen):
         pinned = lake.pin()
         left: Mapping[ArchiveSlice, int] = {}
         try:
             with lake.copies(pinned, group, proved=True) as copies:
                 found = prove(group, manifest, copies)
-                left = copies.compare(hot).left if hot else {}
-        except VerifyFailed as error:  # of a file that cannot be read nobody knows which slices it holds
+                left = copies.compare(map(hot.scan, group)).left if hot else {}
+        except VerifyFailed as error:  # the slices in an unreadable file are unknown
             found = unreadable(group, error)
         in_lake = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
         held = hot.counts(slice_ for slice_ in group if slice_ not in in_lake) if hot else {}
@@ -240,13 +287,14 @@ def clear(
 ) -> dict[ArchiveSlice, Cleared]:
     """Delete from the hot store exactly those rows of verified slices that are read back from the lake right now.
 
-    The files are read whole once more, and must hold what was verified, to the digest: so it does not matter which
-    Delta version they belong to, and a compaction since then does no harm. Row by row, by full key and receipt.
-    A slice that is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
+    All files of a slice are read once more, and their digest must be the verified one. So the Delta version does not
+    matter, and a compaction in between does no harm. Rows are deleted one by one, by full key and receipt. A slice that
+    is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
     """
-    manifest = Manifest.read(stores.lake)
+    chosen = sorted(set(slices))
+    manifest = Manifest.read(stores.lake, chosen)
     done: dict[ArchiveSlice, Cleared] = {}
-    for group in by_week(slices):
+    for group in by_week(chosen):
         records = {slice_: manifest.records.get(slice_) for slice_ in group}
         verified = [slice_ for slice_, record in records.items() if record and record.is_verified]
         held = stores.hot.counts(slice_ for slice_ in group if slice_ not in verified)
@@ -265,7 +313,7 @@ def _not_verified(record: SliceRecord | None) -> str:
     if record is None or record.archived is None:
         return "it was not archived; archive and verify it first"
     if record.has_failed:
-        return f"its last verification failed; mend that and verify it again ({record.failure})"
+        return f"its last verification failed; repair the files and verify it again ({record.failure})"
     return "what was archived last is not verified; verify it first"
 
 
@@ -275,7 +323,7 @@ def _clear_verified(
     pinned = stores.lake.pin()
     try:
         with stores.lake.copies(pinned, slices, proved=True) as copies:
-            found, compared = prove(slices, manifest, copies), copies.compare(stores.hot)
+            found, compared = prove(slices, manifest, copies), copies.compare(map(stores.hot.scan, slices))
             good = {slice_: None for slice_ in slices if slice_ not in found.problems}
             begun = [slice_ for slice_ in good if compared.held.get(slice_) or manifest.records[slice_].is_clearing]
             deleted = compared.held

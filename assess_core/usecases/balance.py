@@ -22,7 +22,7 @@ from assess_core.chunks import chunks
 from assess_core.domain.events import Accepted, FailedEvent, FailedKey, Recompute, batch_of, decode, raw_hash
 from assess_core.errors import UnknownBatch
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.ledger import NUMBERS, Ledger, Logged, LogSheet, Rejected, Sheet, What
+from assess_core.ports.ledger import NUMBERS, Fault, Ledger, Logged, LogSheet, Rejected, Sheet
 from assess_core.ports.log import Part, Retained
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
@@ -162,19 +162,19 @@ def require_known(found: Balance, stores: Stores) -> None:
 
 
 _ADVICE: Final = {
-    What.MISSING: "named by a summary and in neither tier: restore the hot store, or the lake's files, from a backup, "
+    Fault.MISSING: "named by a summary and in neither tier: restore the hot store, or the lake's files, from a backup, "
     "or write again what the log holds: assess ingest --repair",
-    What.UNNAMED: "written, not yet named: a writer was killed between row and entry, or is at it; nothing is lost, "
+    Fault.UNNAMED: "written, not yet named: a writer was killed between row and entry, or is at it; nothing is lost, "
     "and all is named when the log is read again: assess ingest --repair",
-    What.NOT_STORED: "passed by the stream, neither stored nor set aside: take the log again: assess ingest --repair",
-    What.TOO_MANY: "not in the log, although it holds that time: ingested from elsewhere, or files of the log were "
+    Fault.NOT_STORED: "passed by the stream, neither stored nor set aside: take the log again: assess ingest --repair",
+    Fault.TOO_MANY: "not in the log, although it holds that time: ingested from elsewhere, or files of the log were "
     "changed; nothing is lost",
 }
 
 
 def advice(found: Sheet) -> list[str]:
     """A sentence for each way in which a batch, or a total, does not balance: what it means, what to type."""
-    nouns = {What.NOT_STORED: "event", What.TOO_MANY: "version or failed event"}
+    nouns = {Fault.NOT_STORED: "event", Fault.TOO_MANY: "version or failed event"}
     return [
         f"{number:,} {nouns.get(what, 'version')}{'' if number == 1 else 's'} {_ADVICE[what]}"
         for what, number in found.wrong.items()

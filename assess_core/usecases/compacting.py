@@ -1,24 +1,25 @@
-"""Use case: compact weeks of the lake. Few files for many, each copy once, and not a version less.
+"""Use case: compact weeks of the lake: fewer files, each copy once, no version lost.
 
-What is written is proved before it is committed: the rows to be replaced must prove the manifest, and those that
-replace them must be the same copies, to the digest. Old files stay until `vacuum`.
+The draft is proved before it is committed: the old rows must agree with the manifest, and the new rows must have the
+same digest. Old files stay until `vacuum`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import count
 from typing import Final, NamedTuple
 
 from assess_core.domain.manifest import SliceRecord
+from assess_core.domain.moments import duration_text
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import LakeConflict, VerifyFailed
+from assess_core.errors import BadSettings, VerifyFailed
 from assess_core.ports.lake import FILE_BYTES, Lake, LakeFile, Pinned
+from assess_core.retrying import retrying
 from assess_core.usecases.archiving import Advance, no_progress, verify_alone
-from assess_core.usecases.proving import Manifest, prove
+from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Manifest, is_conflict, prove
 
-RETAIN: Final = 7 * 24 * 3_600_000
-"""How long a file that is no longer part of the table stays at least (ms): longer than any report takes to read it."""
-_TRIES: Final = 5
-_SMALL: Final = FILE_BYTES // 4  # what a rewrite leaves is larger, but for its last file: so it ends by itself
+_HOUR: Final = 3_600_000
+RETAIN: Final = 7 * 24 * _HOUR
+"""How long (ms) a file stays after it left the table: longer than any report reads."""
+_SMALL: Final = FILE_BYTES // 4  # all files of a rewritten week but the last are larger, so it is not rewritten again
 
 
 class Compacted(NamedTuple):
@@ -30,7 +31,7 @@ class Compacted(NamedTuple):
     rows: int
     delta_version: int
     refused: str | None = None
-    """A sentence that says why the week was left as it is."""
+    """Why the week was not rewritten, as a sentence."""
 
 
 def weeks_worth_it(lake: Lake) -> list[IsoWeek]:
@@ -45,12 +46,12 @@ def _worth(week: IsoWeek, lake: Lake, pinned: Pinned, records: Mapping[ArchiveSl
 
 
 def has_small(files: Sequence[LakeFile]) -> bool:
-    """Whether files could be one: the last of a week is as small as it is."""
+    """Whether several files could become one. The last file of a week may be small."""
     return sum(file.bytes < _SMALL for file in files) > 1
 
 
 def may_repeat(week: IsoWeek, records: Mapping[ArchiveSlice, SliceRecord]) -> bool:
-    """Whether a slice of the week has more rows than versions: copies of several receipts, or one written twice."""
+    """Whether a slice of the week has more rows than versions: two receipts, or a copy written twice."""
     return any(
         record.archived is not None and record.archived.contents.rows > record.archived.contents.versions
         for slice_, record in records.items()
@@ -61,27 +62,24 @@ def may_repeat(week: IsoWeek, records: Mapping[ArchiveSlice, SliceRecord]) -> bo
 def compact(
     weeks: Collection[IsoWeek], lake: Lake, now: int, advance: Advance = no_progress
 ) -> dict[IsoWeek, Compacted]:
-    """Rewrite these weeks, a commit for each, and verify them again. May be repeated, and killed at any moment.
+    """Rewrite these weeks, one commit each, and verify them again. May be repeated, and killed at any moment.
 
-    A week whose files do not prove the manifest is refused by name, the others go on. Raises `StoreUnavailable`,
-    `VerifyFailed` for a file that cannot be read, `LakeConflict` when others keep changing the week.
+    A week whose files do not agree with the manifest is refused by name, and the others go on. Raises
+    `StoreUnavailable`, `VerifyFailed` for a file that cannot be read, `LakeConflict` if other processes keep changing
+    the week.
     """
     done: dict[IsoWeek, Compacted] = {}
+    again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
     for week in sorted(set(weeks)):
-        for tries in count(1):
-            try:
-                done[week] = _compact(week, lake, now)
-                break
-            except LakeConflict:
-                if tries == _TRIES:
-                    raise  # until then: what somebody appended meanwhile goes in as well
+        done[week] = again(_compact, week, lake, now)
         advance()
     return done
 
 
 def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
-    pinned, manifest = lake.pin(), Manifest.read(lake)
+    pinned = lake.pin()
     files, slices = pinned.files([week]), lake.slices(pinned, week)
+    manifest = Manifest.read(lake, slices)
     rows = sum(file.rows for file in files)
     if not _worth(week, lake, pinned, manifest.records):
         return Compacted(len(files), len(files), rows, rows, pinned.version)
@@ -105,9 +103,20 @@ def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
     return Compacted(len(files), len(new), rows, sum(file.rows for file in new), version)
 
 
-def vacuum(lake: Lake, retain: int = RETAIN, dry_run: bool = False) -> list[str]:
-    """Delete files that left the table more than `retain` (ms) ago; returns their names.
+def whole_hours(retain: int) -> int:
+    """`retain` (ms) in hours, the unit in which Delta counts. Raises `BadSettings` when hours cannot express it."""
+    hours, rest = divmod(retain, _HOUR)
+    if rest:
+        raise BadSettings(
+            f"--retain: Delta counts in whole hours, and {duration_text(retain)} is not; write {hours + 1}h to keep "
+            f"files that long"
+        )
+    return hours
 
-    A version that a report, a verify or a clear has pinned since is whole for as long.
+
+def vacuum(lake: Lake, retain: int = RETAIN, dry_run: bool = False) -> list[str]:
+    """Delete files that left a table of the lake more than `retain` (ms) ago; returns their names.
+
+    For that long, a version that a report, a verify or a clear has pinned stays complete. Raises `BadSettings`.
     """
-    return lake.vacuum(retain, dry_run)
+    return lake.vacuum(whole_hours(retain), dry_run)

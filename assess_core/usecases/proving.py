@@ -1,10 +1,11 @@
-"""What archive, verify and clear share: to hold the lake's files against the manifest, and to write what came out."""
+"""What archive, verify and clear share: compare the lake's files with the manifest, and record the result."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -20,37 +21,48 @@ from assess_core.domain.manifest import (
     problem,
 )
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.errors import VerifyFailed
+from assess_core.errors import LakeConflict, VerifyFailed
 from assess_core.ports.lake import Copies, Lake
+
+DEADLINE: Final = 3600.0
+"""Seconds in which a change of the lake is retried after conflicts. Each conflict means that another process has
+committed, so all of them together make progress; and one attempt at a large week takes minutes."""
+FIRST_WAIT: Final = 0.02
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another process has committed first: read again and decide again."""
+    return isinstance(error, LakeConflict)
 
 
 class Manifest(NamedTuple):
-    """What the manifest says of slices, and of which it cannot be believed."""
+    """The manifest's records of slices, and the slices whose chain of entries is broken."""
 
     records: dict[ArchiveSlice, SliceRecord]
     broken: dict[ArchiveSlice, str]
 
     @classmethod
-    def read(cls, lake: Lake) -> "Manifest":
-        """As it is now."""
-        entries = lake.manifest()
+    def read(cls, lake: Lake, slices: Collection[ArchiveSlice] | None = None) -> "Manifest":
+        """The manifest of these slices (None: of all) as it is now."""
+        entries = lake.manifest(slices)
         return cls(by_slice(entries), broken(entries))
 
 
 class Found(NamedTuple):
-    """What was read back of some slices."""
+    """The result of reading slices back."""
 
     contents: dict[ArchiveSlice, Contents]
     files: dict[ArchiveSlice, dict[str, str]]
     problems: dict[ArchiveSlice, str]
-    """A sentence for each slice with which something is wrong."""
+    """A sentence for each slice that has a problem."""
 
 
 def prove(group: Iterable[ArchiveSlice], manifest: Manifest, copies: Copies) -> Found:
-    """Hold what the files hold against the manifest; `copies` were opened `proved`."""
-    contents, files, damaged = copies.contents(), copies.files(), copies.damaged()
+    """Compare the contents of the files with the manifest. `copies` must be opened `proved`."""
+    slices = list(group)
+    contents, files, damaged = copies.contents(), copies.files(slices), copies.damaged()
     problems: dict[ArchiveSlice, str] = {}
-    for slice_ in group:
+    for slice_ in slices:
         record = manifest.records.get(slice_, SliceRecord())
         rows = damaged.get(slice_)
         why = f"{altered(record, files[slice_])}{rows}; restore the lake from a backup" if rows else None
@@ -61,7 +73,7 @@ def prove(group: Iterable[ArchiveSlice], manifest: Manifest, copies: Copies) -> 
 
 
 def unreadable(group: Iterable[ArchiveSlice], error: VerifyFailed) -> Found:
-    """What is known of slices when one of their files cannot be read."""
+    """The result for slices when one of their files cannot be read."""
     slices = list(group)
     problems = {slice_: f"{slice_}: {error}" for slice_ in slices}
     return Found(dict.fromkeys(slices, NOTHING), {slice_: {} for slice_ in slices}, problems)
@@ -70,11 +82,11 @@ def unreadable(group: Iterable[ArchiveSlice], error: VerifyFailed) -> Found:
 def outcomes(
     group: Iterable[ArchiveSlice], manifest: Manifest, found: Found, delta_version: int, now: int
 ) -> Iterator[ManifestEntry]:
-    """What the manifest does not say yet of slices that were read back."""
+    """The entries that the manifest lacks about slices that were read back."""
     for slice_ in group:
         record, why = manifest.records.get(slice_), found.problems.get(slice_)
         if record is None:
-            continue  # nobody has archived it
+            continue  # it was never archived
         contents, files = found.contents[slice_], found.files[slice_]
         verified = entry(slice_, Action.VERIFIED, delta_version, contents, now, files=files)
         if why is None:
@@ -85,8 +97,8 @@ def outcomes(
 
 
 def entry_matches(entry: ManifestEntry | None, contents: Contents, files: Mapping[str, str] | None = None) -> bool:
-    """Whether an entry says this already."""
-    return entry is not None and entry.contents == contents and (files is None or entry.files == files)
+    """Whether an entry already says this."""
+    return entry is not None and entry.contents.same_rows(contents) and (files is None or entry.files == files)
 
 
 def entry(
@@ -99,12 +111,13 @@ def entry(
     left: int = 0,
     files: dict[str, str] | None = None,
 ) -> ManifestEntry:
-    """An entry that this code writes now."""
+    """A new entry, not chained yet."""
     return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left, files or {})
 
 
+@cache
 def _code() -> str:
-    """Which version of this project writes an entry."""
+    """The version of this project, which each entry names."""
     try:
         return version("assessment-lakehouse")
     except PackageNotFoundError:
@@ -112,5 +125,5 @@ def _code() -> str:
 
 
 def by_week(slices: Iterable[ArchiveSlice]) -> Iterator[list[ArchiveSlice]]:
-    """A week's slices are in the same files and go in one commit."""
+    """The slices in groups of one week: they lie in the same files and go into one commit."""
     return (list(group) for _, group in groupby(sorted(set(slices)), attrgetter("week")))

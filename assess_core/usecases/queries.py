@@ -13,7 +13,7 @@ from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
 from assess_core.domain.scores import Entry, derive, newest_versions
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
-from assess_core.ports.reports import BatchNumbers
+from assess_core.ports.reports import AttemptRange, BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.paging import FIRST, check_first, read_cursor
@@ -158,8 +158,7 @@ class Queries:
     def _page_of_batch(
         self, batch_id: str, course_id: str | None, content_id: str | None, first: int, last: AttemptKey | None
     ) -> Page:
-        with self._stores.union(batch_id=batch_id) as union:
-            rows = union.attempts(after=last, limit=first + 1, course_id=course_id, content_id=content_id)
+        rows = self._stores.union.page(batch_id, AttemptRange(last, first + 1, course_id, content_id))
         if not rows:
             self.require_known(batch_id)
         attempts = tuple(_attempt(row, row.received_at) for row in rows[:first])

@@ -1,4 +1,4 @@
-"""What only the Cassandra store has: write times, marks of deleted rows, a server that refuses, pages of large rows."""
+"""Properties of the Cassandra store alone: write times, tombstones, refused statements, pages of large rows."""
 
 import os
 import signal
@@ -109,7 +109,9 @@ def test_a_replay_from_the_start_after_a_clear_brings_nothing_back(cassandra_hot
 # --- zombies, and marks of deleted rows ---
 
 
-def test_a_zombie_that_decided_before_the_clear_brings_nothing_back(cassandra_hot: CassandraHot) -> None:
+def test_a_worker_that_decided_before_the_clear_and_writes_after_it_brings_nothing_back(
+    cassandra_hot: CassandraHot,
+) -> None:
     zombie = version()
     folded(cassandra_hot, accepted())
     cleared(cassandra_hot)
@@ -123,20 +125,20 @@ def test_a_zombie_that_decided_before_the_clear_brings_nothing_back(cassandra_ho
 
 @pytest.fixture
 def purged(keyspace: Keyspace, servers_of_this_run: Run) -> Iterator[Keyspace]:
-    """A keyspace that forgets at once what was deleted, as others do after a day."""
+    """A keyspace that may purge tombstones at once; others wait a day."""
     keyspace.cql("ALTER TABLE {ks}.assessment_aggregator WITH gc_grace_seconds = 0")
     yield keyspace
     keyspace.cql("ALTER TABLE {ks}.assessment_aggregator WITH gc_grace_seconds = 86400")
 
 
 def purge(keyspace: Keyspace, run: Run) -> None:
-    """Marks of deleted rows go."""
-    time.sleep(1.1)  # they are as old as gc_grace allows, in whole seconds
+    """Purge tombstones."""
+    time.sleep(1.1)  # gc_grace counts whole seconds
     run.instance.nodetool("flush", keyspace.name, "assessment_aggregator")
     run.instance.nodetool("compact", keyspace.name, "assessment_aggregator")
 
 
-def test_after_the_marks_of_deletion_were_purged_a_replay_still_brings_nothing_back(
+def test_a_replay_brings_nothing_back_even_after_tombstones_were_purged(
     purged: Keyspace, servers_of_this_run: Run
 ) -> None:
     hot = CassandraHot(purged.url)
@@ -154,7 +156,7 @@ def test_after_the_marks_of_deletion_were_purged_a_replay_still_brings_nothing_b
     assert derived_is_right(hot)
 
 
-def test_a_view_that_two_writers_mixed_is_mended_by_the_next_repeat(
+def test_a_view_that_two_writers_mixed_is_corrected_by_the_next_repeat(
     cassandra_hot: CassandraHot, keyspace: Keyspace
 ) -> None:
     folded(cassandra_hot, accepted())
@@ -195,7 +197,7 @@ def test_a_learner_that_an_operator_deletes_is_gone(cassandra_hot: CassandraHot,
 
 
 def too_large(offset: int) -> Decoded:
-    """An event of 8 MB whose answers, with the names of all their members, are more than a server takes."""
+    """An event of 8 MB whose answers, stored with all member names, exceed what a server accepts."""
     short = {"edata": {"item": {"params": []}, "resvalues": []}, "ets": ATTEMPTED}
     answers = [msgspec.json.decode(msgspec.json.encode(short)) for _ in range(100_000)]
     for number, one in enumerate(answers):
@@ -203,7 +205,7 @@ def too_large(offset: int) -> Decoded:
     return accepted(event(attempt="large", answers=answers), offset=offset)
 
 
-def test_a_row_that_the_server_can_never_take_is_a_failed_event_and_the_others_are_stored(
+def test_a_row_that_the_server_will_never_accept_is_a_failed_event_and_the_others_are_stored(
     cassandra_hot: CassandraHot,
 ) -> None:
     small = [accepted(event(attempt=f"t{number}"), offset=number) for number in (1, 2, 3)]
@@ -221,7 +223,7 @@ def test_a_row_that_the_server_can_never_take_is_a_failed_event_and_the_others_a
     assert len(list(cassandra_hot.failed())) == 1
 
 
-def test_a_table_that_is_gone_is_named_and_no_event_is_set_aside_for_it(cassandra_url: str, worker_id: str) -> None:
+def test_a_missing_table_is_named_and_makes_no_event_fail(cassandra_url: str, worker_id: str) -> None:
     own = Keyspace(f"{cassandra_url}/dropped_{worker_id}")
     own.schema.apply(None, 4)
     hot = CassandraHot(own.url)
@@ -271,7 +273,7 @@ def test_a_slice_is_read_whole_whether_or_not_it_fits_a_page(cassandra_hot: Cass
     assert cassandra_hot.counts([SLICE]) == {SLICE: rows}
 
 
-def test_a_small_slice_takes_one_look(cassandra_hot: CassandraHot, cassandra_url: str) -> None:
+def test_a_small_slice_is_read_with_one_request(cassandra_hot: CassandraHot, cassandra_url: str) -> None:
     folded(cassandra_hot, *(accepted(event(user=f"u{number}"), offset=number) for number in range(20)))
 
     with recorded(f"{cassandra_url}/any") as requests:
@@ -280,7 +282,7 @@ def test_a_small_slice_takes_one_look(cassandra_hot: CassandraHot, cassandra_url
     assert len(requests) == 3  # how long its rows are, all of them, how many
 
 
-def test_many_slices_are_counted_together_a_large_one_among_them(cassandra_hot: CassandraHot) -> None:
+def test_many_slices_are_counted_at_once_including_a_large_one(cassandra_hot: CassandraHot) -> None:
     small = [version(batch_id=f"b{number}") for number in range(2, 300)]
     large = [version(user_id=f"u{number}") for number in range(250)]
     none = ArchiveSlice.of("b300", RECEIVED)
@@ -314,7 +316,7 @@ def test_threads_share_a_store(cassandra_hot: CassandraHot) -> None:
     assert all(derived_is_right(cassandra_hot, f"u{number}") for number in range(8))
 
 
-def test_a_child_of_fork_uses_connections_of_its_own(cassandra_hot: CassandraHot) -> None:
+def test_a_forked_child_opens_its_own_connections(cassandra_hot: CassandraHot) -> None:
     folded(cassandra_hot, accepted())
     child = os.fork()
     if not child:
@@ -334,7 +336,7 @@ def test_a_child_of_fork_uses_connections_of_its_own(cassandra_hot: CassandraHot
 # --- what it says of itself ---
 
 
-def test_the_store_says_which_servers_it_has_and_whether_writes_survive(cassandra_hot: CassandraHot) -> None:
+def test_the_doctor_reports_servers_and_whether_acknowledged_writes_survive(cassandra_hot: CassandraHot) -> None:
     found = {finding.what: finding for finding in cassandra_hot.examine()}
 
     assert found["hot store"].message.startswith("Cassandra 5.")

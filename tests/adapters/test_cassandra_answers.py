@@ -1,4 +1,4 @@
-"""Cassandra is asked again where a node hangs; then one request may have two answers."""
+"""When a node hangs, the driver asks another one too; then one request may have two answers."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ USERS = [f"u{n}" for n in range(200)]
 
 @pytest.fixture
 def every_request_is_answered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by the driver, when a replica that was asked besides answers too: it calls back for each answer."""
+    """Like the driver when both replicas answer: it calls back for each answer."""
     once = ResponseFuture.add_callbacks
 
     def twice(future: ResponseFuture, *callbacks: Any) -> None:

@@ -1,4 +1,4 @@
-"""A Cassandra that hangs, dies, comes back, or asks who is there: with servers of these tests' own."""
+"""A Cassandra that hangs, is killed or restarts. These tests start their own servers."""
 
 import time
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 @pytest.fixture
 def url(own: Instance, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A keyspace at it, for a store that waits seconds for an answer where others wait longer."""
+    """A keyspace on this server, for a store with a deadline of two seconds."""
     monkeypatch.setattr(connection, "DEADLINE_SECONDS", 2.0)
     hot_store = own.env["ASSESS_HOT_STORE"].partition("?")[0]
     place = f"{hot_store.rpartition('/')[0]}/away"
@@ -35,7 +35,7 @@ def url(own: Instance, monkeypatch: pytest.MonkeyPatch) -> str:
     return place
 
 
-def test_a_server_that_hangs_is_named_nothing_is_set_aside_and_the_store_goes_on_when_it_does(
+def test_a_server_that_hangs_is_named_and_no_event_fails_and_the_store_works_when_it_resumes(
     own: Instance, url: str
 ) -> None:
     hot = CassandraHot(url)
@@ -67,7 +67,7 @@ def test_a_deadline_bounds_how_long_a_statement_waits_for_a_server_that_hangs(ow
         own.resume("cassandra-1")
 
 
-def test_a_server_that_dies_loses_nothing_that_was_acknowledged_when_it_syncs_and_is_found_again(
+def test_a_killed_server_that_syncs_loses_nothing_acknowledged_and_is_found_after_its_restart(
     own: Instance, url: str
 ) -> None:
     hot = CassandraHot(url)
@@ -85,7 +85,7 @@ def test_a_server_that_dies_loses_nothing_that_was_acknowledged_when_it_syncs_an
     assert hot.counts([SLICE]) == {SLICE: before + 1}
 
 
-def test_a_store_that_is_opened_while_its_server_is_away_says_so() -> None:
+def test_opening_a_store_while_its_server_is_down_is_an_error_that_says_so() -> None:
     with pytest.raises(StoreUnavailable, match=r"Cassandra at 127.255.255.254:9 did not answer as it should"):
         CassandraHot("cassandra://127.255.255.254:9/k")
 
@@ -96,7 +96,7 @@ def test_a_name_without_an_address_is_a_setting_to_correct() -> None:
 
 
 def fold_when_it_is_back(hot: CassandraHot, attempt: str) -> None:
-    """As the stream does: the same batch again, until the store takes it."""
+    """Like the stream: repeat the same batch until the store accepts it."""
     until = time.monotonic() + 60
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Which batches are on-going, from a table as Sunbird has it."""
+"""States of batches, from a table like Sunbird's."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ TABLE = """CREATE TABLE {ks}.course_batch (courseid text, batchid text, createdb
 
 @contextmanager
 def keyspace_with(cassandra_url: str, table: str) -> Iterator[str]:
-    """A keyspace with this table alone, for a while."""
+    """A temporary keyspace with only this table."""
     keyspace = f"courses_{uuid4().hex[:8]}"
     found = f"{cassandra_url}/{keyspace}"
     session = Connection(parse_cassandra_url(found)).session
@@ -56,7 +56,7 @@ def fill(url: str) -> None:
 
 @pytest.fixture
 def change(url: str) -> Callable[[str, int], None]:
-    """Give a batch another status."""
+    """Changes the status of a batch."""
     keyspace = parse_cassandra_url(url).keyspace
     session = Connection(parse_cassandra_url(url)).session
 
@@ -83,7 +83,7 @@ def test_a_batch_is_on_going_with_status_1_alone(url: str) -> None:
     assert (facts.leaf_nodes("c1"), facts.question_count("a1")) == (None, None)
 
 
-def test_a_batch_is_asked_for_again_after_some_seconds(
+def test_the_state_of_a_batch_is_read_again_after_some_seconds(
     url: str, change: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = CassandraFacts(url)
@@ -98,7 +98,7 @@ def test_a_batch_is_asked_for_again_after_some_seconds(
     assert stale.batch("c1", "b1") is BatchState.ONGOING
 
 
-def test_what_is_remembered_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_batches_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cassandra_facts, "_MOST", 3)
     facts = CassandraFacts(url)
     for _ in range(2):
@@ -187,7 +187,7 @@ def test_cassandra_is_asked_again_after_a_pause_and_its_answer_counts(courses: C
 
 
 def test_requests_do_not_wait_beside_the_one_that_asks_again(courses: Courses) -> None:
-    """The question of one request is open: the connection itself asks for the next one."""
+    """While the question of one request is open, the connection itself makes the next request."""
 
     class Nested(Away):
         def execute(self, *_: object) -> None:
@@ -245,7 +245,7 @@ def test_a_keyspace_without_the_table_is_named(cassandra_url: str) -> None:
         CassandraFacts(f"{cassandra_url}/nothing_here")
 
 
-def test_a_url_that_is_wrong_is_told_of_the_right_setting() -> None:
+def test_the_error_for_a_wrong_url_names_the_right_setting() -> None:
     for url in ("cassandra:///k", "cassandra://h/K!", "cassandra://h/k?x=1"):
         with pytest.raises(BadSettings, match=r"\AASSESS_FACTS: ") as refused:
             CassandraFacts(url)

@@ -1,4 +1,4 @@
-"""The tables on Cassandra: made once, by several at once, compared ever after; what differs is named."""
+"""The schema on Cassandra: applied concurrently, brought up to date, checked; differences are named."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SLICES = [ArchiveSlice(IsoWeek(2024, week), batch_id) for week, batch_id in ((5,
 
 @pytest.fixture
 def new(cassandra_url: str, worker_id: str) -> Iterator[Keyspace]:
-    """The name of a keyspace that is not there."""
+    """A keyspace that does not exist yet."""
     keyspace = Keyspace(f"{cassandra_url}/schema_{worker_id}_{next(_numbers)}")
     yield keyspace
     keyspace.cql("DROP KEYSPACE IF EXISTS {ks}")
@@ -38,7 +38,7 @@ def test_apply_makes_the_keyspace_and_its_tables_and_may_be_repeated(new: Keyspa
     assert CassandraHot(new.url).shards == DEFAULT_SHARDS
 
 
-def test_two_that_apply_at_once_make_one_schema(new: Keyspace) -> None:
+def test_concurrent_applies_make_one_schema(new: Keyspace) -> None:
     said: list[str] = []
 
     def apply() -> None:
@@ -77,24 +77,24 @@ def test_shards_and_copies_are_fixed_when_the_keyspace_is_made(new: Keyspace) ->
         ("nowhere:3", "'nowhere' is not a data c"),
     ],
 )
-def test_copies_that_mean_nothing_are_refused(new: Keyspace, copies: str, message: str) -> None:
+def test_an_invalid_replication_is_refused(new: Keyspace, copies: str, message: str) -> None:
     with pytest.raises(BadSettings, match=f"--replication: .*{message}"):
         new.schema.apply(copies, None)
 
     assert list(new.schema.check()) == [f"there is no keyspace {new.name}"]
 
 
-def test_a_keyspace_that_is_not_there_says_what_to_type(new: Keyspace) -> None:
+def test_the_error_for_a_missing_keyspace_says_what_to_type(new: Keyspace) -> None:
     with pytest.raises(BadSettings, match=f"there is no keyspace {new.name}; type `assess schema apply`"):
         CassandraHot(new.url)
 
 
-def test_a_data_centre_that_is_not_there_is_named(new: Keyspace) -> None:
+def test_a_missing_data_centre_is_named(new: Keyspace) -> None:
     with pytest.raises(BadSettings, match=r"dc=mars is not a data centre of .*; it has "):
         CassandraHot(f"{new.url}?dc=mars")
 
 
-def test_what_is_missing_is_named_and_made_by_the_next_apply(new: Keyspace) -> None:
+def test_missing_parts_are_named_and_created_by_the_next_apply(new: Keyspace) -> None:
     new.schema.apply(None, 4)
     new.cql("DROP TABLE {ks}.failed_parts")
     new.cql("DELETE FROM {ks}.meta WHERE name = 'applied_at'")
@@ -149,7 +149,9 @@ def test_tables_of_an_older_system_are_left_alone(new: Keyspace) -> None:
         ("shard_hash", "it was made with shard hash 9"),
     ],
 )
-def test_a_keyspace_made_by_other_rules_is_refused_naming_them(new: Keyspace, name: str, message: str) -> None:
+def test_a_keyspace_with_other_fixed_settings_is_refused_and_the_difference_named(
+    new: Keyspace, name: str, message: str
+) -> None:
     new.schema.apply(None, None)
     new.cql(f"UPDATE {{ks}}.meta SET value = '9' WHERE name = '{name}'")
 
@@ -175,7 +177,7 @@ def put_by_older_worker(keyspace: Keyspace, slice_: ArchiveSlice) -> None:
     keyspace.cql(f"INSERT INTO {{ks}}.slices (year, week, batch_id) VALUES ({year}, {week}, '{batch_id}')")
 
 
-def test_an_older_keyspace_says_what_to_type(older: Keyspace) -> None:
+def test_the_error_for_an_older_keyspace_says_what_to_type(older: Keyspace) -> None:
     with pytest.raises(
         BadSettings,
         match=r"no table slices_by_batch; it has schema version 1, and this program needs \d; type `assess schema",
@@ -192,7 +194,7 @@ def test_apply_brings_an_older_keyspace_up_to_date_and_lists_its_slices_by_batch
     assert hot.slices(batch_id="b2") == [SLICES[1]]
 
 
-def test_a_slice_that_an_older_worker_writes_later_is_an_alarm_of_the_doctor_until_the_next_apply(
+def test_the_doctor_reports_a_slice_that_an_older_worker_writes_after_the_upgrade_until_the_next_apply(
     older: Keyspace,
 ) -> None:
     def schema_finding() -> Finding:
@@ -236,7 +238,7 @@ def test_a_keyspace_of_a_later_version_is_left_as_it_is(new: Keyspace) -> None:
     assert "there is no table positions" in list(new.schema.check())
 
 
-def test_what_is_shown_makes_the_keyspace_when_it_is_typed(new: Keyspace) -> None:
+def test_the_shown_statements_create_the_keyspace(new: Keyspace) -> None:
     shown = new.schema.show().replace("DATACENTER", "datacenter1")
     without_comments = "\n".join(line for line in shown.splitlines() if not line.startswith("--"))
     for statement in without_comments.split(";"):

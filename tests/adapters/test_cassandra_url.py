@@ -1,4 +1,4 @@
-"""How a Cassandra hot store is named."""
+"""URLs of Cassandra hot stores."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def test_options_are_read(tmp_path: Path) -> None:
         ("cassandra://h1/k?tls=true&ca=/nowhere.pem", "ca=/nowhere.pem is not a file"),
     ],
 )
-def test_what_cannot_be_used_is_named(url: str, message: str) -> None:
+def test_an_invalid_url_is_named(url: str, message: str) -> None:
     with pytest.raises(BadSettings, match=f"ASSESS_HOT_STORE: .*{message}"):
         parse_cassandra_url(url)
 

@@ -123,7 +123,7 @@ def test_what_was_decided_on_a_lake_that_has_changed_since_is_refused(lake: Delt
     first, second = lake.pin(), lake.pin()
     lake.append(first, [W5], reader(version()))
 
-    with pytest.raises(LakeConflict, match="somebody else committed"):
+    with pytest.raises(LakeConflict, match="another process committed"):
         lake.append(second, [W5, B2], reader(version(), version(batch_id="b2")))
 
     assert held(lake) == copies_of([version(user_id="u0"), version()])

@@ -1,4 +1,4 @@
-"""What is known of courses, assessments and batches."""
+"""Facts about courses, assessments and batches from a file."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_leaf_nodes_and_question_counts_are_read_from_a_file(path: Path) -> None
     assert read.question_count("a1") == 10
 
 
-def test_what_the_file_does_not_name_is_not_known(path: Path) -> None:
+def test_what_the_file_does_not_name_is_unknown(path: Path) -> None:
     for read in (facts(path, '{"leafNodes": {"c1": []}, "other": 1}'), facts(path, "{}"), NoFacts()):
         assert read.leaf_nodes("c1") is None
         assert read.question_count("a1") is None
@@ -69,7 +69,7 @@ def test_a_batch_is_on_going_with_status_1_alone(path: Path) -> None:
     assert read.batch("c2", "b1") is BatchState.UNKNOWN  # of another course
 
 
-def test_where_no_batch_is_known_nothing_is_said_of_any(path: Path) -> None:
+def test_a_file_without_batches_knows_the_state_of_none(path: Path) -> None:
     for read in (facts(path, '{"leafNodes": {"c1": ["a1"]}}'), facts(path, '{"batches": null}'), NoFacts()):
         assert read.batch("c1", "b1") is None
     assert facts(path, '{"batches": {}}').batch("c1", "b1") is BatchState.UNKNOWN
@@ -92,7 +92,7 @@ def test_a_file_that_changed_is_read_again(path: Path) -> None:
     assert said == []
 
 
-def test_while_the_file_cannot_be_read_the_old_facts_count(path: Path) -> None:
+def test_the_previous_facts_are_used_while_the_file_cannot_be_read(path: Path) -> None:
     said: list[str] = []
     path.write_text('{"batches": {"b1": {"courseId": "c1", "status": 1}}}')
     known = FactsFile(path, said.append)
@@ -106,6 +106,6 @@ def test_while_the_file_cannot_be_read_the_old_facts_count(path: Path) -> None:
     assert known.batch("c1", "b1") is BatchState.UNKNOWN
 
 
-def test_a_facts_file_must_be_there_at_the_start(path: Path) -> None:
+def test_a_facts_file_must_exist_at_the_start(path: Path) -> None:
     with pytest.raises(BadFacts, match="cannot be read"):
         FactsFile(path, print)

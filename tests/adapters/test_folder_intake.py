@@ -1,4 +1,4 @@
-"""What only the folder's intake has: files of its own, a disk that fills up, processes that are killed."""
+"""What is special about the folder's intake: its own files, a disk that fills up, processes that are killed."""
 
 import errno
 import fcntl
@@ -50,7 +50,7 @@ def files(log: Path) -> list[str]:
     return sorted(path.name for path in log.iterdir())
 
 
-def test_the_folder_and_the_file_are_made_with_the_first_message(log: Path, intake: FolderIntake) -> None:
+def test_the_first_message_creates_the_folder_and_the_file(log: Path, intake: FolderIntake) -> None:
     assert not log.exists()
     intake.append([message()]).result(PATIENCE)
     assert files(log) == [f"api-{RECEIVED}-{os.getpid()}-0.jsonl"]
@@ -72,7 +72,7 @@ def test_two_intakes_write_files_of_their_own(log: Path, intake: FolderIntake) -
     assert logged(log) == values("a0", "a1", "a2", "b0", "b1", "b2")
 
 
-def test_a_clock_that_goes_back_moves_no_receipt_back(log: Path) -> None:
+def test_receipts_do_not_go_back_when_the_clock_does(log: Path) -> None:
     clock = iter([RECEIVED + 5, RECEIVED, RECEIVED + 3, RECEIVED + 9, RECEIVED + 9])
     intake = FolderIntake(log, lambda: next(clock, RECEIVED))
     for n in range(4):
@@ -84,7 +84,7 @@ def test_a_clock_that_goes_back_moves_no_receipt_back(log: Path) -> None:
     assert received[0] == RECEIVED + 5
 
 
-def test_a_file_that_is_large_is_left_to_its_readers(log: Path) -> None:
+def test_a_large_file_is_closed_and_another_one_started(log: Path) -> None:
     intake = FolderIntake(log, lambda: RECEIVED, rotate_at=200)
     for n in range(10):
         intake.append([message(f"{n:050d}")]).result(PATIENCE)
@@ -94,7 +94,7 @@ def test_a_file_that_is_large_is_left_to_its_readers(log: Path) -> None:
     assert sorted(logged(log)) == values(*(f"{n:050d}" for n in range(10)))
 
 
-def test_a_file_that_somebody_deleted_is_not_written_to_any_more(log: Path, intake: FolderIntake) -> None:
+def test_a_deleted_file_is_not_written_to_any_more(log: Path, intake: FolderIntake) -> None:
     intake.append([message("before")]).result(PATIENCE)
     for file in log.iterdir():
         file.unlink()
@@ -102,10 +102,10 @@ def test_a_file_that_somebody_deleted_is_not_written_to_any_more(log: Path, inta
     assert logged(log) == values("after")
 
 
-def test_a_folder_that_is_no_folder_is_a_sentence(tmp_path: Path) -> None:
+def test_a_log_path_that_is_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file")
     intake = FolderIntake(tmp_path / "log", lambda: RECEIVED)
-    with pytest.raises(StoreUnavailable, match=r"log' does not take lines \(.*\): free space"):
+    with pytest.raises(StoreUnavailable, match=r"log' cannot be written to \(.*\): free space"):
         intake.append([message()]).result(PATIENCE)
     (tmp_path / "log").unlink()
     intake.append([message()]).result(PATIENCE)
@@ -113,7 +113,7 @@ def test_a_folder_that_is_no_folder_is_a_sentence(tmp_path: Path) -> None:
     assert logged(tmp_path / "log") == values("x")
 
 
-def test_many_that_wait_share_one_fsync(log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_calls_share_one_fsync(log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, synced = threading.Event(), []
     fdatasync = os.fdatasync
 
@@ -136,7 +136,7 @@ def test_many_that_wait_share_one_fsync(log: Path, intake: FolderIntake, monkeyp
     assert len(synced) == 2
 
 
-def test_a_file_that_a_starting_process_looks_at_is_waited_for(
+def test_the_writer_waits_for_a_starting_process_that_holds_the_lock_of_its_file(
     log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process locks each file of the folder for some ms, to cut off half lines."""
@@ -199,7 +199,7 @@ def test_no_receipt_is_earlier_than_the_name_of_its_file(log: Path) -> None:
 
 
 class Disk:
-    """Writes `room` more bytes, then has no space left; or fails when it is to make sure."""
+    """Writes `room` more bytes, then has no space left; or fails on fsync."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room: int | None = None
@@ -230,7 +230,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.mark.parametrize("room", [0, 1, 10, 54, 55, 56, 80, 109, 110, 120])
-def test_a_disk_that_is_full_leaves_whole_lines_and_takes_more_when_there_is_room(
+def test_a_full_disk_leaves_whole_lines_and_writing_continues_when_there_is_space(
     log: Path, intake: FolderIntake, disk: Disk, room: int
 ) -> None:
     intake.append([message("0")]).result(PATIENCE)
@@ -246,8 +246,8 @@ def test_a_disk_that_is_full_leaves_whole_lines_and_takes_more_when_there_is_roo
     assert len(files(log)) == 1
 
 
-def test_what_a_reader_has_seen_is_never_taken_back(log: Path, intake: FolderIntake, disk: Disk) -> None:
-    """Else a position would stand in the middle of other lines, and what lies before it would be lost."""
+def test_a_line_that_a_reader_has_seen_is_never_removed(log: Path, intake: FolderIntake, disk: Disk) -> None:
+    """Otherwise a position could be in the middle of a new line, and the lines before it would be lost."""
     tail = Tail(log, {}, print)
     intake.append([message("0")]).result(PATIENCE)
     disk.room = 130  # two lines and a part of the third
@@ -281,7 +281,7 @@ def test_half_a_line_that_cannot_be_cut_off_at_once_is_cut_off_later(
     assert logged(log) == values("0", "1", "3")
 
 
-def test_after_a_failed_fsync_another_file_is_begun(log: Path, intake: FolderIntake, disk: Disk) -> None:
+def test_another_file_is_started_after_a_failed_fsync(log: Path, intake: FolderIntake, disk: Disk) -> None:
     intake.append([message("0")]).result(PATIENCE)
     disk.sync = False
     with pytest.raises(StoreUnavailable, match="Input/output error"):
@@ -293,7 +293,7 @@ def test_after_a_failed_fsync_another_file_is_begun(log: Path, intake: FolderInt
     assert logged(log)[-1:] == values("2")
 
 
-def test_a_disk_that_stays_full_leaves_no_litter(log: Path, intake: FolderIntake, disk: Disk) -> None:
+def test_a_disk_that_stays_full_leaves_no_empty_files(log: Path, intake: FolderIntake, disk: Disk) -> None:
     disk.room = 0
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
@@ -317,7 +317,7 @@ for n in range(100_000):
 """
 
 
-def test_what_was_acknowledged_survives_a_kill(log: Path) -> None:
+def test_acknowledged_messages_survive_a_kill(log: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, str(log)], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         for _ in range(50):
@@ -340,7 +340,7 @@ def test_half_a_line_of_a_process_that_was_killed_is_cut_off(log: Path, half: by
 
     assert (log / "api-1-1-0.jsonl").read_bytes() == whole
     assert (log / "api-1-2-0.jsonl").read_bytes() == b""
-    assert (log / "other.jsonl").read_bytes() == whole + half  # somebody else's
+    assert (log / "other.jsonl").read_bytes() == whole + half  # another program's file
 
 
 def test_the_line_that_a_process_is_writing_is_not_cut_off(log: Path, intake: FolderIntake) -> None:
@@ -352,7 +352,7 @@ def test_the_line_that_a_process_is_writing_is_not_cut_off(log: Path, intake: Fo
     assert file.read_bytes().endswith(b'"va')
 
 
-def test_the_end_of_lines_is_found_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_line_end_is_found_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_intake, "_CHUNK", 4)
     for text in (b"", b"\n", b"a", b"abcdefgh", b"a\nbcdefgh", b"abc\nd", b"abcd\n", b"abcde\nfghi\n"):
         (tmp_path / "api-1-1-0.jsonl").write_bytes(text)

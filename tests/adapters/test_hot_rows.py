@@ -1,4 +1,4 @@
-"""Hot rows for the lake: the shards of a slice put together, by learner."""
+"""Hot rows for the lake: the shards of a slice are merged by learner."""
 
 import pytest
 
@@ -22,7 +22,10 @@ def test_shards_of_any_size_come_by_learner_and_nothing_is_left_out(part: int, m
     hot.add_rows(rows)
 
     found = [
-        row for table in hot_rows.in_order(hot, [SLICE]) for batch in table.to_batches() for row in from_batch(batch)
+        row
+        for table in hot_rows.in_order([hot.scan(SLICE)])
+        for batch in table.to_batches()
+        for row in from_batch(batch)
     ]
 
     assert [row.key.user_id for row in found] == sorted(row.key.user_id for row in rows)

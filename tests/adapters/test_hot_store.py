@@ -1,4 +1,4 @@
-"""One contract for every hot store; the memory store is the specification. A new kind is one more param of `hot`."""
+"""The contract of every hot store. The memory store is the reference. A new kind is one more param of `hot`."""
 
 from itertools import permutations
 
@@ -25,7 +25,7 @@ def rows_of(hot: Hot, slice_: ArchiveSlice = SLICE) -> list[AttemptVersion]:
 
 
 def put(hot: Hot, *rows: AttemptVersion) -> None:
-    """Write versions in the order that a fold has."""
+    """Write versions in the order of a fold."""
     hot.add_slices({row.slice for row in rows})
     hot.add_rows(rows)
     hot.add_entries([Entry.of(row) for row in rows])
@@ -119,14 +119,14 @@ def test_versions_with_equal_clocks_and_other_answers_are_entries_and_rows_of_th
 
 
 @pytest.mark.parametrize("order", list(permutations([0, 1000, 2 * WEEK])))
-def test_of_several_receipts_of_a_version_the_earliest_stays_in_the_map(hot: Hot, order: tuple[int, ...]) -> None:
+def test_the_map_keeps_the_earliest_of_several_receipts_of_a_version(hot: Hot, order: tuple[int, ...]) -> None:
     for late in order:
         hot.add_entries([Entry.of(received(version(), RECEIVED + late))])
 
     assert hot.learners(["u1"])["u1"].entries == [Entry.of(received(version(), RECEIVED))]
 
 
-def test_receipts_of_one_call_are_taken_as_those_of_several(hot: Hot) -> None:
+def test_receipts_of_one_call_are_treated_like_receipts_of_several_calls(hot: Hot) -> None:
     entries = [Entry.of(received(version(), RECEIVED + late)) for late in (5, 3, 4)]
 
     hot.add_entries(entries)
@@ -150,7 +150,7 @@ def test_a_summary_from_as_many_versions_is_written_again(hot: Hot) -> None:
     assert hot.learners(["u1"])["u1"].summaries == {SUMMARY: summary(versions=2, best=5.0)}
 
 
-def test_a_summary_that_no_map_entry_stands_behind_is_not_read(hot: Hot) -> None:
+def test_a_summary_without_map_entries_is_ignored(hot: Hot) -> None:
     hot.put_summaries([summary(versions=1)])
 
     assert hot.learners(["u1"]) == {}
@@ -225,7 +225,7 @@ def test_receipts_of_a_version_in_two_weeks_are_two_copies(hot: Hot) -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations([0, 1000, DAY])))
-def test_of_several_receipts_in_one_slice_the_earliest_row_stays(hot: Hot, order: tuple[int, ...]) -> None:
+def test_a_slice_keeps_the_row_with_the_earliest_of_several_receipts(hot: Hot, order: tuple[int, ...]) -> None:
     for late in order:
         put(hot, received(version(), RECEIVED + late))
 
@@ -358,7 +358,7 @@ def test_only_the_copies_that_are_named_are_deleted(hot: Hot) -> None:
     assert len(hot.learners(["u1"])["u1"].entries) == 3
 
 
-def test_a_copy_that_got_an_earlier_receipt_meanwhile_is_not_deleted(hot: Hot) -> None:
+def test_a_copy_that_received_an_earlier_receipt_in_the_meantime_is_not_deleted(hot: Hot) -> None:
     verified = received(version(), RECEIVED + 1000)
     put(hot, verified)
     put(hot, version())

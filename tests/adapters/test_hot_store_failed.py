@@ -24,7 +24,7 @@ def test_failed_events_come_back_whole_by_topic_partition_and_offset(hot: Hot) -
     assert failed_of(hot) == sorted(events, key=lambda event: event.key)
 
 
-def test_an_event_that_is_set_aside_again_stays_as_it_is(hot: Hot) -> None:
+def test_a_failed_event_that_is_added_again_stays_as_it_is(hot: Hot) -> None:
     hot.add_failed([failed_event(message="first")])
     hot.add_failed([failed_event(message="second")])
 
@@ -38,7 +38,7 @@ def test_other_bytes_at_the_same_offset_are_another_failed_event(hot: Hot) -> No
     assert failed_of(hot) == sorted(events, key=lambda event: event.key)
 
 
-def test_a_mended_event_is_not_shown_and_not_brought_up_again(hot: Hot) -> None:
+def test_a_resolved_event_is_not_listed_and_stays_resolved_when_it_is_added_again(hot: Hot) -> None:
     event, other = failed_event(offset=1), failed_event(offset=2)
     hot.add_failed([event, other])
 
@@ -49,7 +49,7 @@ def test_a_mended_event_is_not_shown_and_not_brought_up_again(hot: Hot) -> None:
     assert hot.unresolved("events.jsonl", 0, 1, 2) == [other.key]
 
 
-def test_an_event_that_is_mended_before_a_late_worker_sets_it_aside_stays_mended(hot: Hot) -> None:
+def test_an_event_that_is_resolved_before_a_late_worker_adds_it_stays_resolved(hot: Hot) -> None:
     hot.resolve([failed_event().key])
     hot.add_failed([failed_event()])
 
@@ -57,7 +57,7 @@ def test_an_event_that_is_mended_before_a_late_worker_sets_it_aside_stays_mended
     assert hot.unresolved("events.jsonl", 0, 0, 9) == []
 
 
-def test_unmended_events_are_asked_by_topic_partition_and_offsets_inclusive(hot: Hot) -> None:
+def test_unresolved_events_are_found_by_topic_partition_and_inclusive_offsets(hot: Hot) -> None:
     events = [failed_event(offset=offset) for offset in (1, 2, 3, 10)]
     hot.add_failed([*events, failed_event("other.jsonl", 2), failed_event(offset=2, partition=1)])
 
@@ -71,7 +71,7 @@ def test_many_failed_events_are_read_in_order(hot: Hot) -> None:
     assert [event.offset for event in hot.failed()] == list(range(1, 1203))
 
 
-def test_positions_are_kept_by_topic_and_the_last_one_counts(hot: Hot) -> None:
+def test_each_topic_keeps_its_last_position(hot: Hot) -> None:
     hot.commit({"/log/a.jsonl": Position(2, 17), ODD: Position(1, 0)})
     hot.commit({"/log/a.jsonl": Position(3, 40)})
 

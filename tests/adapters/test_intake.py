@@ -1,4 +1,4 @@
-"""What every way into the log owes: a folder's, and a topic's."""
+"""The contract of every intake: into a folder, and into a topic."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ PATIENCE = 60  # seconds; a broker's first answer takes one
 
 
 class Way(NamedTuple):
-    """A way into a log of its own, and what that log has: receipt and value, in the order of a learner's messages."""
+    """An intake with its own log, and a reader of that log: receipt and value, in the order of a learner's messages."""
 
     intake: Intake
     read: Callable[[], list[tuple[int, bytes]]]
@@ -29,7 +29,7 @@ class Way(NamedTuple):
 
 @pytest.fixture(params=["folder", "kafka"])
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
-    """An empty log of every kind that there is."""
+    """An empty log of every kind."""
     if request.param == "folder":
         intake: Intake = FolderIntake(tmp_path / "log", lambda: time.time_ns() // 1_000_000)
         yield Way(intake, lambda: receipts(tmp_path / "log"))
@@ -49,14 +49,14 @@ def messages(*texts: str, user: str = "u1") -> list[Message]:
     return [Message(user, json.dumps({"text": text}).encode(), "request-1") for text in texts]
 
 
-def test_what_is_acknowledged_is_in_the_log_unchanged_and_in_order(way: Way) -> None:
+def test_acknowledged_messages_are_in_the_log_unchanged_and_in_order(way: Way) -> None:
     sent = messages("a", "é\U0001f600", "\\n", *map(str, range(50)))
     way.intake.append(sent).result(PATIENCE)
 
     assert [value for _, value in way.read()] == [message.value for message in sent]
 
 
-def test_each_call_is_acknowledged_for_itself(way: Way) -> None:
+def test_each_call_is_acknowledged_separately(way: Way) -> None:
     taken = [way.intake.append(messages(str(n))) for n in range(100)]
     for one in taken:
         one.result(PATIENCE)
@@ -70,8 +70,8 @@ def test_a_learners_messages_keep_their_order(way: Way) -> None:
     assert [json.loads(value)["text"] for _, value in way.read()] == [*map(str, range(20)), "last"]
 
 
-def test_what_was_taken_cannot_be_taken_back(way: Way) -> None:
-    """Whoever waits no longer gives its future up; those who acknowledge must not break on it."""
+def test_an_accepted_message_cannot_be_cancelled(way: Way) -> None:
+    """A caller that stops waiting cancels its future; the acknowledging thread must not fail because of it."""
     taken = [way.intake.append(messages(str(n))) for n in range(20)]
     assert not any(one.cancel() for one in taken)
     for one in taken:
@@ -80,12 +80,12 @@ def test_what_was_taken_cannot_be_taken_back(way: Way) -> None:
     assert len(way.read()) == 21
 
 
-def test_nothing_is_acknowledged_at_once(way: Way) -> None:
+def test_an_empty_call_is_acknowledged_at_once(way: Way) -> None:
     way.intake.append([]).result(PATIENCE)
     assert way.read() == []
 
 
-def test_receipts_are_of_now_and_do_not_go_back(way: Way) -> None:
+def test_receipts_have_the_current_time_and_never_decrease(way: Way) -> None:
     before = time.time_ns() // 1_000_000
     for n in range(10):
         way.intake.append(messages(str(n))).result(PATIENCE)
@@ -107,7 +107,7 @@ def test_several_threads_may_use_it(way: Way) -> None:
     assert {json.loads(value)["text"] for _, value in way.read()} == {f"{t}-{n}" for t in range(4) for n in range(50)}
 
 
-def test_too_much_at_once_is_refused_and_what_was_taken_is_kept(way: Way) -> None:
+def test_a_full_queue_refuses_more_and_keeps_what_it_accepted(way: Way) -> None:
     large = [Message("u1", json.dumps({"n": n, "text": "x" * 4000}).encode()) for n in range(200)]
     taken: list[Future[None]] = []
 
@@ -115,7 +115,7 @@ def test_too_much_at_once_is_refused_and_what_was_taken_is_kept(way: Way) -> Non
         for _ in range(200):
             taken.append(way.intake.append(large))  # noqa: PERF401 what came before the refusal counts
 
-    with pytest.raises(Overloaded, match="send them again in some seconds"):
+    with pytest.raises(Overloaded, match="again in some seconds"):
         flood()
     for one in taken:
         one.result(PATIENCE)
@@ -123,11 +123,11 @@ def test_too_much_at_once_is_refused_and_what_was_taken_is_kept(way: Way) -> Non
     way.intake.append(messages("after")).result(PATIENCE)
 
 
-def test_closing_waits_for_what_was_taken_and_takes_no_more(way: Way) -> None:
+def test_closing_waits_for_accepted_messages_and_refuses_more(way: Way) -> None:
     taken = [way.intake.append(messages(str(n))) for n in range(50)]
     way.intake.close()
 
     assert all(one.done() for one in taken)
     assert len(way.read()) == 50
-    with pytest.raises(StoreUnavailable, match="is being closed"):
+    with pytest.raises(StoreUnavailable, match="is shutting down"):
         way.intake.append(messages("late"))

@@ -1,4 +1,4 @@
-"""The log on Kafka, where it differs from a folder: clocks, missing values, failed events, retention, an audit."""
+"""Where the log on Kafka differs from a folder: clocks, missing values, failed events, retention, an audit."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from tests.kafka_topics import PATIENCE, Topic, create_topic, records, take
 
 
 def fold_and_finish(feed: Feed, count: int, hot: MemoryHot) -> list[FailedEvent]:
-    """What the stream does with so many records; what failed among them."""
+    """Fold so many records as the stream does; returns the events that failed."""
     rejected: list[FailedEvent] = []
     for batch in take(feed, count):
         folded = fold(map(decode, batch.records), hot, Checks(NoFacts()))
@@ -103,7 +103,7 @@ def test_without_a_failed_topic_the_batch_waits_and_its_position_too(
     assert b"nonsense" in [each.value for each in records(topic.brokers, failed)]
 
 
-def test_a_failed_event_too_large_for_its_topic_is_said_and_holds_nothing_up(
+def test_a_failed_event_too_large_for_its_topic_is_reported_and_blocks_nothing(
     topic: Topic, follow: Callable[..., Feed], said: list[str]
 ) -> None:
     small = f"{topic.name}.small"
@@ -117,7 +117,7 @@ def test_a_failed_event_too_large_for_its_topic_is_said_and_holds_nothing_up(
 # --- a topic with its senders' clocks ---
 
 
-def test_without_append_time_the_events_own_clock_counts_and_that_is_said_once(
+def test_without_append_time_the_events_own_clock_is_used_and_that_is_reported_once(
     kafka_brokers: str, said: list[str]
 ) -> None:
     topic = Topic(kafka_brokers, f"created-{uuid4()}")
@@ -141,7 +141,7 @@ def test_without_append_time_the_events_own_clock_counts_and_that_is_said_once(
 # --- what is unread ---
 
 
-def test_lag_is_told_by_partition(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_lag_is_reported_by_partition(topic: Topic, follow: Callable[..., Feed]) -> None:
     topic.produce(*[b"1"] * 5, partition=1)
     topic.produce(*[b"2"] * 3, partition=2)
     feed = follow()
@@ -165,7 +165,7 @@ def test_since_is_the_earliest_of_all_partitions(topic: Topic) -> None:
     assert unread.what == f"2 partitions of {topic.name}, e.g. partition 0 from offset 0, 2 records in all"
 
 
-def test_a_partition_in_which_nothing_ever_came_is_past_every_moment(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_an_empty_partition_holds_back_no_slice(topic: Topic, follow: Callable[..., Feed]) -> None:
     topic.produce(b"1", partition=1)
     feed = follow()
     [batch] = take(feed, 1)
@@ -189,7 +189,7 @@ def test_offsets_without_a_record_are_not_unread(topic: Topic, follow: Callable[
 # --- retention, topics made anew ---
 
 
-def test_what_retention_took_is_said_and_the_rest_is_folded(
+def test_records_deleted_by_retention_are_reported_and_the_rest_is_folded(
     topic: Topic, follow: Callable[..., Feed], said: list[str]
 ) -> None:
     topic.produce(*[b"%d" % number for number in range(10)], partition=0)
@@ -204,10 +204,10 @@ def test_what_retention_took_is_said_and_the_rest_is_folded(
     ]
     batches = take(follow(), 4)
     assert [record.offset for batch in batches for record in batch.records] == [6, 7, 8, 9]
-    assert any("does not hold offset 2" in each and "retention.ms" in each for each in said)
+    assert any("does not have offset 2" in each and "retention.ms" in each for each in said)
 
 
-def test_a_position_beyond_the_end_is_of_another_topic_so_all_is_read_again(
+def test_after_a_topic_is_recreated_all_of_it_is_read(
     topic: Topic, follow: Callable[..., Feed], said: list[str]
 ) -> None:
     topic.produce(b"1", b"2", partition=0)
@@ -216,13 +216,13 @@ def test_a_position_beyond_the_end_is_of_another_topic_so_all_is_read_again(
     assert unread is not None
     assert "partition 0 from offset 0, 2 records in all" in unread.what
     assert len([record for batch in take(follow(), 2) for record in batch.records]) == 2
-    assert any("does not hold offset 1000" in each for each in said)
+    assert any("does not have offset 1000" in each for each in said)
 
 
 # --- an audit ---
 
 
-def test_all_that_is_retained_is_read_beside_the_stream(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_retained_records_are_read_independently_of_the_stream(topic: Topic, follow: Callable[..., Feed]) -> None:
     for partition in range(3):
         topic.produce(*[b"%d" % number for number in range(1500)], partition=partition)
     topic.delete_before(1, 100)

@@ -1,4 +1,4 @@
-"""The balance against a topic: what it holds, what retention took, and what is taken from it again."""
+"""The balance of the stores against a topic, after retention deleted records, and a repair from it."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.events import decode
-from assess_core.ports.ledger import LogPlace, LogSheet, Sheet, What
+from assess_core.ports.ledger import Fault, LogOffset, LogSheet, Sheet
 from assess_core.ports.log import Feed
 from assess_core.ports.stores import Stores
 from assess_core.usecases.folding import fold
@@ -18,7 +18,7 @@ from tests.properties.tables import rows
 
 
 def fold_all(feed: Feed, stores: Stores, records: int) -> None:
-    """Fold until so many records were."""
+    """Fold until so many records are folded."""
     until, folded = time.monotonic() + PATIENCE, 0
     while folded < records:
         assert time.monotonic() < until, f"{folded} of {records} came"
@@ -27,7 +27,7 @@ def fold_all(feed: Feed, stores: Stores, records: int) -> None:
             folded += len(batch.records)
 
 
-def test_a_topic_is_held_against_the_stores_and_mends_them(
+def test_a_topic_is_compared_with_the_stores_and_repairs_them(
     topic: Topic, follow: Callable[..., Feed], tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'hot.sqlite'}"
@@ -48,10 +48,10 @@ def test_a_topic_is_held_against_the_stores_and_mends_them(
     forget(url, "u2")
     uneven = draw(stores, against_log=True)
     assert uneven.named == {
-        (What.MISSING, str(lost.slice), "u4"),
-        (What.NOT_STORED, str(lost.slice), "u2"),
+        (Fault.MISSING, str(lost.slice), "u4"),
+        (Fault.NOT_STORED, str(lost.slice), "u2"),
     }
-    assert [each.place for each in uneven.differences if each.place] == [LogPlace(topic.name, 0, 1)]
+    assert [each.place for each in uneven.differences if each.place] == [LogOffset(topic.name, 0, 1)]
 
     assert resolve(stores) == (1, 0)
     assert draw(stores, against_log=True).found.balanced

@@ -1,4 +1,4 @@
-"""A group's coordinator that goes away while it is asked: on a new broker, or when the broker that was it is gone."""
+"""A group's coordinator that is not available: on a new broker, or because its broker was stopped."""
 
 import multiprocessing
 import time
@@ -18,7 +18,7 @@ _ANSWERED = 20
 
 
 def ask_while_the_coordinator_goes(url: str) -> None:
-    """In a process of its own: librdkafka used to end it."""
+    """Run in a process of its own, because librdkafka used to kill it."""
     log = KafkaLog(url)
     log.lag()
     admin = AdminClient({"bootstrap.servers": KafkaUrl.parse(url).brokers})
@@ -30,7 +30,7 @@ def ask_while_the_coordinator_goes(url: str) -> None:
             time.sleep(0.01)
 
 
-def test_a_broker_that_is_not_the_coordinator_any_more_is_asked_again(tmp_path: Path) -> None:
+def test_the_question_is_repeated_while_the_coordinator_moves(tmp_path: Path) -> None:
     with instance(tmp_path / "servers", "kafka") as own:
         asking = multiprocessing.get_context("spawn").Process(
             target=ask_while_the_coordinator_goes, args=(own.env["ASSESS_LOG"],)
@@ -40,7 +40,7 @@ def test_a_broker_that_is_not_the_coordinator_any_more_is_asked_again(tmp_path: 
     assert asking.exitcode == 0, "it ended by a signal" if (asking.exitcode or 0) < 0 else "it raised"
 
 
-def test_whoever_waited_for_a_coordinator_in_vain_is_told_to_try_again() -> None:
+def test_a_missing_coordinator_is_an_error_that_says_to_try_again() -> None:
     said = translated(KafkaError(KafkaError.NOT_COORDINATOR), KafkaUrl.parse("kafka://b1:9092/assess?group=g"))
 
     assert isinstance(said, StoreUnavailable)

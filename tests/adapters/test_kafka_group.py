@@ -1,4 +1,4 @@
-"""A consumer group of several, and what is said of a cluster that is not as it should be."""
+"""A consumer group with several members, and findings about a cluster that is misconfigured."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ def found(findings: Iterable[Finding], what: str) -> Finding:
 # --- a group of several ---
 
 
-def test_a_position_of_a_partition_that_went_to_another_is_not_committed(
+def test_positions_of_partitions_that_moved_to_another_member_are_not_committed(
     topic: Topic, follow: Callable[..., Feed]
 ) -> None:
     for partition in range(4):
@@ -41,7 +41,9 @@ def test_a_position_of_a_partition_that_went_to_another_is_not_committed(
     assert {each.partition for each in topic.log.lag() if each.committed is None} == theirs
 
 
-def test_one_that_leaves_gives_its_partitions_to_the_others_at_once(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_a_member_that_leaves_gives_its_partitions_to_the_others_at_once(
+    topic: Topic, follow: Callable[..., Feed]
+) -> None:
     one = follow()
     topic.produce(b"1")
     take(one, 1)
@@ -53,16 +55,16 @@ def test_one_that_leaves_gives_its_partitions_to_the_others_at_once(topic: Topic
     two.close()
 
 
-def test_two_with_one_name_are_told_so(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_two_members_with_one_name_are_reported(topic: Topic, follow: Callable[..., Feed]) -> None:
     one = follow("&group.instance.id=stream-0")
     topic.produce(b"1")
     take(one, 1)
     take(follow("&group.instance.id=stream-0"), 1)
-    with pytest.raises(BadSettings, match=r"group\.instance\.id: give each one its own"):
+    with pytest.raises(BadSettings, match=r"group\.instance\.id: give each process its own"):
         take(one, 1)
 
 
-def test_a_member_with_a_name_is_back_at_once(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_a_member_with_a_name_rejoins_at_once(topic: Topic, follow: Callable[..., Feed]) -> None:
     topic.produce(b"1", b"2")
     one = follow("&group.instance.id=stream-0")
     take(one, 2)
@@ -75,7 +77,7 @@ def test_a_member_with_a_name_is_back_at_once(topic: Topic, follow: Callable[...
 # --- settings ---
 
 
-def test_a_topic_that_is_not_there_is_named_with_what_to_type(kafka_brokers: str) -> None:
+def test_a_missing_topic_is_reported_with_the_command_that_creates_it(kafka_brokers: str) -> None:
     log = KafkaLog(f"kafka://{kafka_brokers}/nowhere?group=g")
     command = "kafka-topics.sh .* --create --topic nowhere .*LogAppendTime"
     with pytest.raises(BadSettings, match=command):
@@ -85,7 +87,7 @@ def test_a_topic_that_is_not_there_is_named_with_what_to_type(kafka_brokers: str
     assert found(log.examine(), "topic").level is Level.BAD
 
 
-def test_a_failed_topic_that_is_not_there_is_a_finding(kafka_brokers: str) -> None:
+def test_a_missing_failed_topic_is_a_finding(kafka_brokers: str) -> None:
     name = f"alone-{uuid4()}"
     create_topic(kafka_brokers, name)
     finding = found(KafkaLog(f"kafka://{kafka_brokers}/{name}?group=g").examine(), "failed topic")
@@ -96,13 +98,13 @@ def test_a_failed_topic_that_is_not_there_is_a_finding(kafka_brokers: str) -> No
     )
 
 
-def test_one_replica_is_named_as_what_a_power_cut_may_take(topic: Topic) -> None:
+def test_a_single_replica_is_reported_as_a_risk(topic: Topic) -> None:
     finding = found(topic.log.examine(), "topic")
     assert finding.level is Level.WARN
     assert "replication 1" in finding.message
 
 
-def test_a_compacted_topic_and_a_short_retention_are_named(kafka_brokers: str) -> None:
+def test_a_compacted_topic_and_a_short_retention_are_reported(kafka_brokers: str) -> None:
     name = f"short-{uuid4()}"
     create_topic(kafka_brokers, name, cleanup_policy="compact,delete", retention_ms="3600000")
     findings = [
@@ -113,7 +115,7 @@ def test_a_compacted_topic_and_a_short_retention_are_named(kafka_brokers: str) -
     assert "keeps records for 1h" in findings[1].message
 
 
-def test_a_broker_that_is_not_there_is_unavailable_within_seconds() -> None:
+def test_a_missing_broker_is_unavailable_within_seconds() -> None:
     log = KafkaLog("kafka://127.0.0.1:1/t?group=g")
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"Kafka at 127\.0\.0\.1:1 does not answer: .*refused"):
@@ -123,12 +125,12 @@ def test_a_broker_that_is_not_there_is_unavailable_within_seconds() -> None:
     assert finding.level is Level.BAD
 
 
-def test_an_option_that_the_client_does_not_take_is_named() -> None:
+def test_an_option_that_the_client_refuses_is_named() -> None:
     with pytest.raises(BadSettings, match=r"sasl\.no\.such\.thing"):
         KafkaLog("kafka://127.0.0.1:1/t?group=g&sasl.no.such.thing=1").unread()
 
 
-def test_a_password_that_is_not_taken_is_not_printed(topic: Topic) -> None:
+def test_a_rejected_password_is_not_printed(topic: Topic) -> None:
     options = "&security.protocol=SASL_PLAINTEXT&sasl.mechanism=PLAIN&sasl.username=u&sasl.password=hunter2"
     with pytest.raises((BadSettings, StoreUnavailable)) as refused:
         KafkaLog(topic.url(options)).unread()

@@ -1,4 +1,4 @@
-"""What only Kafka's intake has: keys, headers, topics that do not take a record, a broker that stops answering."""
+"""What is special about Kafka's intake: keys, headers, topics that refuse a record, a broker that stops answering."""
 
 import time
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def intake(kafka_brokers: str, topic: str) -> Iterator[KafkaIntake]:
     found.close()
 
 
-def test_records_are_keyed_by_learner_and_say_where_they_come_from(
+def test_records_are_keyed_by_learner_and_carry_their_origin_in_headers(
     intake: KafkaIntake, kafka_brokers: str, topic: str
 ) -> None:
     before = time.time_ns() // 1_000_000
@@ -53,7 +53,7 @@ def test_records_are_keyed_by_learner_and_say_where_they_come_from(
         assert record.headers == {"schema_version": b"1", "request_id": b"request-1"}
 
 
-def test_the_largest_body_is_taken_where_the_topic_takes_it(kafka_brokers: str) -> None:
+def test_the_largest_body_is_accepted_if_the_topic_accepts_it(kafka_brokers: str) -> None:
     topic = f"intake-{uuid4()}"
     create_topic(kafka_brokers, topic, max_message_bytes=str(2 * 1024 * 1024))
     intake = intake_of(kafka_brokers, topic)
@@ -62,20 +62,20 @@ def test_the_largest_body_is_taken_where_the_topic_takes_it(kafka_brokers: str) 
     assert [len(record.value) for record in records(kafka_brokers, topic)] == [1024 * 1024]
 
 
-def test_what_the_topic_never_takes_is_the_clients_fault(kafka_brokers: str) -> None:
+def test_a_record_too_large_for_the_topic_is_a_client_error(kafka_brokers: str) -> None:
     topic = f"intake-{uuid4()}"
     create_topic(kafka_brokers, topic, max_message_bytes="1000")
     intake = intake_of(kafka_brokers, topic)
-    with pytest.raises(BadRequest, match="larger than the topic takes"):
+    with pytest.raises(BadRequest, match="larger than the topic accepts"):
         intake.append([Message("u1", b"x" * 2000)]).result(PATIENCE)
-    with pytest.raises(BadRequest, match="larger than the topic takes"):
+    with pytest.raises(BadRequest, match="larger than the topic accepts"):
         intake.append([Message("u1", b"x" * 3 * 1024 * 1024)]).result(PATIENCE)
     intake.append([Message("u1", b"small")]).result(PATIENCE)
     intake.close()
     assert [record.value for record in records(kafka_brokers, topic)] == [b"small"]
 
 
-def test_a_topic_that_is_not_there_is_named_soon(kafka_brokers: str) -> None:
+def test_a_missing_topic_is_reported_soon(kafka_brokers: str) -> None:
     topic = f"intake-{uuid4()}"
     intake = intake_of(kafka_brokers, topic)
     started = time.monotonic()
@@ -93,13 +93,13 @@ def test_a_topic_that_is_not_there_is_named_soon(kafka_brokers: str) -> None:
     assert [record.value for record in records(kafka_brokers, topic)] == [b"{}"]
 
 
-def test_options_that_do_not_fit_are_refused(kafka_brokers: str) -> None:
+def test_options_that_librdkafka_does_not_know_are_refused(kafka_brokers: str) -> None:
     url = KafkaUrl.parse(f"kafka://{kafka_brokers}/t?group=g&ssl.nonsense=1")
     with pytest.raises(BadSettings):
         KafkaIntake(url)
 
 
-def test_without_a_broker_it_is_unavailable_soon() -> None:
+def test_without_a_broker_the_intake_is_unavailable_soon() -> None:
     intake = intake_of("127.0.0.1:1", "t")
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
@@ -114,7 +114,7 @@ def own(tmp_path: Path) -> Iterator[Instance]:
         yield found
 
 
-def test_a_broker_that_stops_answering_is_unavailable_soon_and_what_it_had_is_kept(own: Instance) -> None:
+def test_a_broker_that_stops_answering_is_unavailable_soon_and_keeps_what_it_acknowledged(own: Instance) -> None:
     brokers = own.env["ASSESS_LOG"].split("/")[2]
     topic = f"intake-{uuid4()}"
     create_topic(brokers, topic)

@@ -1,4 +1,4 @@
-"""What threads of Kafka's clients do about errors that librdkafka does not know: nothing ends in silence."""
+"""Threads around Kafka's clients report every error, also those that do not come from librdkafka."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ NOWHERE = "kafka://127.0.0.1:1/topic?group=g"
 
 
 class Producer:
-    """Acknowledges records when it is polled; `failures` are raised by polls before that."""
+    """Acknowledges records when it is polled, after raising each of the `failures`."""
 
     def __init__(self, *failures: Exception, error: KafkaError | None = None) -> None:
         self._failures, self._error = list(failures), error
@@ -62,7 +62,7 @@ def test_an_error_of_a_callback_does_not_end_the_acknowledgements(intake: Callab
         opened.append([Message("u1", b"{}")]).result(PATIENCE)
 
 
-def test_a_caller_gets_an_error_even_if_it_cannot_be_put_into_words(
+def test_a_caller_gets_an_error_even_if_translating_it_fails(
     intake: Callable[[Producer], KafkaIntake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
@@ -91,7 +91,7 @@ def test_a_commit_that_fails_in_any_way_is_sent_again() -> None:
     assert [[(each.partition, each.offset) for each in offsets] for offsets in committed] == [[(3, 17)]]
 
 
-def test_a_call_aside_is_not_waited_for_longer_than_asked() -> None:
+def test_a_call_in_a_thread_is_waited_for_no_longer_than_asked() -> None:
     go_on = threading.Event()
     aside = Aside(lambda: go_on.wait(PATIENCE))
     assert not aside.is_over(0.01)

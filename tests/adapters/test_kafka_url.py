@@ -1,4 +1,4 @@
-"""What may stand in ASSESS_LOG for Kafka."""
+"""Which Kafka URLs ASSESS_LOG accepts."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import BadSettings
 
 
-def test_brokers_topic_and_group_are_what_is_needed() -> None:
+def test_brokers_topic_and_group_are_required() -> None:
     url = KafkaUrl.parse("kafka://b1:9092,b2:9093/assess.events?group=stream")
     assert (url.brokers, url.topic, url.group) == ("b1:9092,b2:9093", "assess.events", "stream")
     assert (url.failed, url.member, dict(url.security)) == ("assess.events.failed", None, {})
 
 
-def test_security_goes_to_the_client_as_it_is_given() -> None:
+def test_security_options_are_passed_to_the_client_unchanged() -> None:
     url = KafkaUrl.parse(
         "kafka://b1/t?group=g&security.protocol=SASL_SSL&sasl.mechanism=SCRAM-SHA-512&sasl.username=u"
         "&sasl.password=a%26b%3D+%25&ssl.ca.location=/etc/ca.pem"
@@ -29,7 +29,7 @@ def test_the_failed_topic_and_the_members_name_are_options() -> None:
     assert (url.failed, url.member) == ("poison", "stream-0")
 
 
-def test_what_is_secret_is_not_shown() -> None:
+def test_secrets_are_not_shown() -> None:
     url = KafkaUrl.parse("kafka://b1/t?group=g&sasl.username=u&sasl.password=hunter2&ssl.key.password=hunter22")
     assert url.without_secrets("no hunter2, no hunter22, but u") == "no ***, no ***, but u"
 
@@ -37,21 +37,22 @@ def test_what_is_secret_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("kafka://b1:9092", "no broker, or no topic"),
-        ("kafka:///t?group=g", "no broker, or no topic"),
-        ("kafka://b1/?group=g", "no broker, or no topic"),
+        ("kafka://b1:9092", "the broker or the topic is missing"),
+        ("kafka:///t?group=g", "the broker or the topic is missing"),
+        ("kafka://b1/?group=g", "the broker or the topic is missing"),
         ("kafka://b1/t", "the consumer group is missing"),
         ("kafka://b1/t?group=", "the consumer group is missing"),
-        ("kafka://b1/a/b?group=g", "'a/b' is no topic"),
-        ("kafka://b1/t?group=g&failed=x%20y", "'x y' is no topic"),
-        ("kafka://b1/t?group=g&failed=t", "to the topic they came from"),
+        ("kafka://b1/a/b?group=g", "'a/b' is not a topic name"),
+        ("kafka://b1/-?group=g", "'-' is not a topic name"),
+        ("kafka://b1/t?group=g&failed=x%20y", "'x y' is not a topic name"),
+        ("kafka://b1/t?group=g&failed=t", "to their own topic"),
         ("kafka://u:hunter2@b1/t?group=g", "sasl.username"),
         ("kafka://b1/t?group=g&sasl.password=a&hunter2", "an option has no value; write NAME=VALUE, and for & in a"),
-        ("kafka://b1/t?group=g&auto.offset.reset=latest", "'auto.offset.reset' is no option"),
-        ("kafka://b1/t?group=g&enable.auto.commit=true", "'enable.auto.commit' is no option"),
+        ("kafka://b1/t?group=g&auto.offset.reset=latest", "'auto.offset.reset' is not an option"),
+        ("kafka://b1/t?group=g&enable.auto.commit=true", "'enable.auto.commit' is not an option"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(url: str, message: str) -> None:
+def test_options_that_cannot_be_used_are_refused_by_name(url: str, message: str) -> None:
     with pytest.raises(BadSettings, match=message) as refused:
         KafkaUrl.parse(url)
     assert "ASSESS_LOG" in str(refused.value)

@@ -1,4 +1,4 @@
-"""What every log owes the stream: a folder of files, and a Kafka topic."""
+"""The contract of every log: a folder of files, and a Kafka topic."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ class Way(NamedTuple):
 
 @pytest.fixture(params=["folder", "kafka"])
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
-    """A log of every kind that there is."""
+    """A log of every kind."""
     if request.param == "folder":
         (tmp_path / "log").mkdir()
 
@@ -46,7 +46,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
 
 @pytest.fixture
 def feeds(way: Way) -> Iterator[Callable[[], Feed]]:
-    """Opens feeds, which are closed at the end."""
+    """Opens feeds; they are closed after the test."""
     opened: list[Feed] = []
 
     def feed() -> Feed:
@@ -63,7 +63,7 @@ def lines(count: int, prefix: str = "") -> list[bytes]:
 
 
 def take(feed: Feed, records: int, *, done: bool = True) -> list[LogBatch]:
-    """Batches until so many records came."""
+    """Batches until so many records arrived."""
     taken: list[LogBatch] = []
     until = time.monotonic() + PATIENCE
     while sum(len(batch.records) for batch in taken) < records:
@@ -79,7 +79,9 @@ def values(batches: Iterable[LogBatch]) -> list[bytes]:
     return [record.raw for batch in batches for record in batch.records]
 
 
-def test_what_is_appended_is_given_once_and_in_the_order_of_its_partition(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_appended_records_are_given_once_and_in_the_order_of_their_partition(
+    way: Way, feeds: Callable[[], Feed]
+) -> None:
     way.append(lines(2500))
     feed = feeds()
     taken = take(feed, 2500)
@@ -101,7 +103,7 @@ def test_batches_are_bounded_by_records_and_by_bytes(way: Way, feeds: Callable[[
     assert len(taken) > 2
 
 
-def test_what_comes_later_is_given_to_a_feed_that_follows(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_a_feed_gives_records_that_arrive_later(way: Way, feeds: Callable[[], Feed]) -> None:
     feed = feeds()
     assert [*feed.batches()] == []
     way.append(lines(10, "a"))
@@ -110,7 +112,7 @@ def test_what_comes_later_is_given_to_a_feed_that_follows(way: Way, feeds: Calla
     assert sorted(values(take(feed, 10))) == lines(10, "b")
 
 
-def test_a_batch_that_is_not_done_is_given_again_to_the_next(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_a_batch_that_is_not_done_is_given_again_to_the_next_feed(way: Way, feeds: Callable[[], Feed]) -> None:
     way.append(lines(BATCH_RECORDS + 500))
     first = feeds()
     batch, *more = take(first, BATCH_RECORDS + 500, done=False)
@@ -121,7 +123,7 @@ def test_a_batch_that_is_not_done_is_given_again_to_the_next(way: Way, feeds: Ca
     assert sorted(values(rest)) == sorted(values(more))
 
 
-def test_what_is_done_stays_done(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_batches_that_are_done_are_not_given_to_the_next_feed(way: Way, feeds: Callable[[], Feed]) -> None:
     way.append(lines(100))
     first = feeds()
     take(first, 100)
@@ -130,7 +132,7 @@ def test_what_is_done_stays_done(way: Way, feeds: Callable[[], Feed]) -> None:
     assert values(take(feeds(), 1)) == lines(1, "later")
 
 
-def test_nothing_is_given_twice_because_a_batch_waited(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_no_record_is_given_twice_because_a_batch_waited(way: Way, feeds: Callable[[], Feed]) -> None:
     way.append(lines(BATCH_RECORDS + 700))
     feed = feeds()
     taken: list[LogBatch] = []
@@ -148,7 +150,7 @@ def test_an_empty_log_has_nothing_unread(way: Way) -> None:
     assert way.log.unread() is None
 
 
-def test_what_is_not_done_is_unread_and_since_when(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_records_that_are_not_done_are_unread_and_the_log_says_since_when(way: Way, feeds: Callable[[], Feed]) -> None:
     before = time.time_ns() // 1_000_000
     way.append(lines(100))
     after = time.time_ns() // 1_000_000
@@ -168,7 +170,7 @@ def test_what_is_not_done_is_unread_and_since_when(way: Way, feeds: Callable[[],
     assert way.log.unread() is None
 
 
-def test_unread_is_what_came_after_what_was_done(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_only_records_after_the_last_done_batch_are_unread(way: Way, feeds: Callable[[], Feed]) -> None:
     way.append(lines(40))
     take(feeds(), 40)
     time.sleep(0.01)

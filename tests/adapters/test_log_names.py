@@ -9,7 +9,7 @@ import pytest
 from assess_core.adapters.files.log_files import ENDINGS
 from assess_core.adapters.files.unread import unread
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.events import Record
+from assess_core.domain.events import Record, RecordKind
 from assess_core.domain.slices import Unread
 from tests.logs import heard, put, raws, records, refusal
 
@@ -61,7 +61,7 @@ def test_other_names_are_not_read(tmp_path: Path, name: str) -> None:
     refusal(tmp_path / name)
 
 
-def test_what_is_no_log_file_is_passed_over_with_a_sentence(tmp_path: Path) -> None:
+def test_names_that_are_not_read_are_reported_in_one_sentence(tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", b"1")
     put(tmp_path / "notes.txt", b"x")
     put(tmp_path / ".hidden.jsonl", b"x")
@@ -76,19 +76,19 @@ def test_what_is_no_log_file_is_passed_over_with_a_sentence(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", [b"", b"\n\n", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("name", ["e.jsonl", "e.json", "e.jsonl.gz"])
-def test_a_file_without_events_says_so(tmp_path: Path, name: str, text: bytes) -> None:
+def test_a_file_without_events_is_reported(tmp_path: Path, name: str, text: bytes) -> None:
     path = put(tmp_path / name, text)
     assert heard(path) == [f"{str(path)!r} is empty: no events in it"]
 
 
-def test_a_folder_without_log_files_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_log_files_is_reported(tmp_path: Path) -> None:
     assert heard(tmp_path) == [f"{str(tmp_path)!r} has no log file ({ENDINGS}), so there are no events in it"]
 
 
 @pytest.mark.parametrize("name", ['a "quoted" name', "new\nline", "..", "एक 😀", "it's", "semi;colon|bar"])
 def test_any_name_of_a_file_is_its_topic(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / f"{name}.jsonl", b"1")
-    assert records(path) == [Record(str(path), 0, 1, b"1")]
+    assert records(path) == [Record(str(path), 0, 1, b"1", kind=RecordKind.LINE)]
 
 
 def test_a_name_that_is_not_utf_8_is_a_url_that_any_store_can_keep(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a log is: files, folders and standard input, read from the start."""
+"""Log files and standard input, read from the start."""
 
 import io
 import os
@@ -49,12 +49,12 @@ def test_blank_lines_are_no_events_but_count_as_lines(tmp_path: Path) -> None:
     assert [(record.offset, record.raw) for record in records(path)] == [(3, b"one"), (6, b"two")]
 
 
-def test_windows_line_ends_and_a_byte_order_mark_are_no_part_of_an_event(tmp_path: Path) -> None:
+def test_windows_line_ends_and_a_byte_order_mark_are_not_part_of_an_event(tmp_path: Path) -> None:
     assert raws(put(tmp_path / "events.jsonl", b"\xef\xbb\xbfone\r\ntwo\r\n")) == [b"one", b"two"]
     assert raws(put(tmp_path / "event.json", b"\xef\xbb\xbf{}\r\n")) == [b"{}"]
 
 
-def test_standard_input_has_an_event_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_has_one_event_per_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo")))
     assert records("-") == [
         Record("-", 0, 1, b"one", kind=RecordKind.LINE),
@@ -65,7 +65,7 @@ def test_standard_input_has_an_event_a_line(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz"])
 @pytest.mark.parametrize("first", [b"", b"0\n"])
 @pytest.mark.parametrize("filler", [b"x", b" ", b"\r", BOM_UTF8])
-def test_of_a_line_that_is_too_long_only_as_much_as_decode_refuses_is_kept(
+def test_a_line_that_is_too_long_fails_and_only_its_beginning_is_kept(
     tmp_path: Path, name: str, first: bytes, filler: bytes
 ) -> None:
     large = BOM_UTF8 + b'{"userId":"u"}' + filler * (50_000_000 // len(filler))
@@ -79,7 +79,7 @@ def test_of_a_line_that_is_too_long_only_as_much_as_decode_refuses_is_kept(
     assert sum(batch.size for batch in batches(path)) == path.stat().st_size
 
 
-def test_a_line_as_long_as_an_event_may_be_is_given_whole(tmp_path: Path) -> None:
+def test_a_line_with_the_largest_event_is_read_whole(tmp_path: Path) -> None:
     largest = b"x" * MAX_EVENT_BYTES
     assert raws(put(tmp_path / "e.jsonl", BOM_UTF8 + largest + b"\r\n2")) == [largest, b"2"]
     assert raws(put(tmp_path / "e.json", BOM_UTF8 + largest + b"\r\n")) == [largest]
@@ -126,7 +126,7 @@ def test_small_files_share_a_batch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["e.jsonl", "e.json", "e.jsonl.gz"])
-def test_the_bytes_that_batches_took_add_up_to_the_file(tmp_path: Path, name: str) -> None:
+def test_the_sizes_of_the_batches_add_up_to_the_file(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / name, b'{"some": "text"}\n' * 2500)
     assert sum(batch.size for batch in batches(path)) == path.stat().st_size
 
@@ -155,7 +155,7 @@ def test_a_link_to_itself_is_refused_by_name(tmp_path: Path) -> None:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that anybody may enter; pytest's own are closed to all but their owner."""
+    """A folder that every user may enter; pytest's own folders are private."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -163,7 +163,7 @@ def public() -> Iterator[Path]:
 
 @contextmanager
 def as_anybody() -> Iterator[None]:
-    """Without the rights of root, who may read everything."""
+    """As a user who is not root, because root may read everything."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -186,7 +186,7 @@ def test_a_folder_without_permission_is_refused_by_name(public: Path) -> None:
                     unread(folder, MemoryHot())
 
 
-def test_a_file_without_permission_is_refused_by_name_after_what_came_before(public: Path) -> None:
+def test_a_file_without_permission_fails_by_name_after_the_files_before_it(public: Path) -> None:
     put(public / "a.jsonl", b"1").chmod(0o644)
     put(public / "b.jsonl", b"2").chmod(0o000)
     with as_anybody():
@@ -207,7 +207,7 @@ def given_before_the_failure(path: Path) -> tuple[list[bytes], str]:
     return given, str(error.value)
 
 
-def test_a_file_that_goes_before_its_turn_fails_by_name_after_what_came_before(tmp_path: Path) -> None:
+def test_a_file_that_is_deleted_before_its_turn_fails_by_name_after_the_files_before_it(tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", b"1")
     files = find([str(tmp_path), str(put(tmp_path / "b.jsonl", b"2"))], ignore)
     (tmp_path / "b.jsonl").unlink()
@@ -225,7 +225,7 @@ def test_a_cut_gzip_file_gives_its_whole_lines_and_then_fails_by_name(tmp_path: 
     assert 10 < len(given) < 40
     assert given == lines[: len(given)]
     assert why.startswith(f"{str(path)!r} is damaged after line {len(given)} (")
-    assert why.endswith("replace it by the complete file and read it again, what is stored already is only repeated")
+    assert why.endswith("replace it by the complete file and read it again, stored events are only repeated")
 
 
 def test_a_damaged_gzip_file_fails_by_name(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_damaged_gzip_file_fails_by_name(tmp_path: Path) -> None:
     assert "e.jsonl.gz' is damaged after line " in given_before_the_failure(path)[1]
 
 
-def test_a_file_that_only_says_that_it_is_gzip_fails_by_name(tmp_path: Path) -> None:
+def test_a_file_that_is_named_gzip_and_is_not_fails_by_name(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl.gz"
     path.write_bytes(b'{"not": "zipped"}\n')
     assert given_before_the_failure(path) == ([], refusal(path))
@@ -274,6 +274,6 @@ def test_an_unfinished_last_line_a_shrunk_file_and_a_file_that_grew_are_unread(t
         assert unread(tmp_path, hot) == Unread(f"1 file, e.g. a.jsonl from line {line}")
 
 
-def test_a_folder_that_cannot_be_read_may_hold_anything(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_an_error_not_an_empty_log(tmp_path: Path) -> None:
     with pytest.raises(BadLog, match="cannot be read: Not a directory"):
         unread(put(tmp_path / "file", b""), MemoryHot())

@@ -1,4 +1,4 @@
-"""What only the SQLite store has: a file, several processes, settings that were fixed when it was made."""
+"""Properties of the SQLite store alone: a file, several processes, settings that never change."""
 
 import os
 import resource
@@ -63,7 +63,7 @@ def test_three_slashes_are_relative_and_four_absolute(tmp_path: Path, monkeypatc
     assert absolute == (Path("/home/hot.sqlite"), None)
 
 
-def test_a_path_is_taken_as_it_stands(tmp_path: Path) -> None:
+def test_a_path_is_not_percent_decoded(tmp_path: Path) -> None:
     odd = tmp_path / "50%20off, why? 'é' \U0001f600#1" / "hot.sqlite"
 
     SqliteHot(at(odd, "?shards=2"))
@@ -102,7 +102,9 @@ def test_the_number_of_shards_is_fixed_when_the_store_is_made(path: Path) -> Non
 
 
 @pytest.mark.parametrize(("name", "what"), [("schema_version", "schema version"), ("shard_hash", "hash of shards")])
-def test_a_store_made_by_other_rules_is_refused_naming_the_difference(path: Path, name: str, what: str) -> None:
+def test_a_store_with_other_fixed_settings_is_refused_and_the_difference_named(
+    path: Path, name: str, what: str
+) -> None:
     SqliteHot(at(path))
     execute(path, f"UPDATE meta SET value = 'another' WHERE name = '{name}'")
 
@@ -155,7 +157,7 @@ def some_events(first: int, last: int) -> list[Accepted]:
 
 
 def fold_some(path: str, first: int, last: int) -> None:
-    """What a process of its own does: fold by the hundred."""
+    """The work of a separate process: fold by the hundred."""
     hot = SqliteHot(at(Path(path)))
     for start in range(first, last, 100):
         fold(some_events(start, start + 100), hot, Checks(NoFacts()))
@@ -196,7 +198,7 @@ def test_threads_share_a_store(path: Path) -> None:
     assert hot.counts([SLICE]) == {SLICE: 400}
 
 
-def test_a_scan_may_go_on_in_another_thread(path: Path) -> None:
+def test_another_thread_may_continue_a_scan(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_rows([version(user_id="u1", attempt_id=f"t{number}") for number in range(2500)])
     batches = hot.scan(SLICE)[shard_of("u1", hot.shards)]
@@ -210,7 +212,7 @@ def test_a_scan_may_go_on_in_another_thread(path: Path) -> None:
     assert sum(rest) == 500
 
 
-def test_a_scan_that_waits_does_not_keep_the_log_of_writes_from_being_folded_in(path: Path) -> None:
+def test_a_paused_scan_does_not_block_checkpoints_of_the_write_ahead_log(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_rows([version(user_id="u1", attempt_id=f"t{number}") for number in range(2500)])
     batches = hot.scan(SLICE)[shard_of("u1", hot.shards)]
@@ -239,7 +241,7 @@ def test_a_batch_of_large_rows_is_bounded_by_bytes(path: Path) -> None:
 
 @contextmanager
 def no_right_to_write(folder: Path) -> Iterator[None]:
-    """Nobody may write below the folder; root, who may always, becomes somebody else."""
+    """The folder and its files are read-only. Root becomes another user, because root may always write."""
     paths = [folder, *folder.iterdir()]
     modes = [path.stat().st_mode for path in paths]
     for path, mode in zip(paths, modes, strict=True):
@@ -257,7 +259,7 @@ def no_right_to_write(folder: Path) -> Iterator[None]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every user may look into, which those of `tmp_path` are not."""
+    """A folder that every user may list; those of `tmp_path` are private."""
     with TemporaryDirectory() as made:
         Path(made).chmod(0o755)
         yield Path(made)
@@ -318,7 +320,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(path: Path, monkeypatch
     assert content(again) == content(alone)
 
 
-def test_a_write_that_breaks_off_leaves_nothing_behind_and_the_next_one_works(path: Path) -> None:
+def test_an_interrupted_write_is_rolled_back_and_the_next_one_works(path: Path) -> None:
     hot = SqliteHot(at(path))
 
     with pytest.raises(OverflowError):
@@ -330,7 +332,7 @@ def test_a_write_that_breaks_off_leaves_nothing_behind_and_the_next_one_works(pa
 
 
 def test_a_disk_that_refuses_to_write_says_what_to_do(path: Path) -> None:
-    """In a process of its own, that may not make files of more than 300 kB."""
+    """Runs in a separate process with a limit of 300 kB per file."""
     process = subprocess.run(
         [sys.executable, "-c", f"from tests.adapters.test_sqlite import refused; refused({str(path)!r})"],
         cwd=REPOSITORY,

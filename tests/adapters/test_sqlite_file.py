@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -67,7 +68,7 @@ def test_an_update_that_breaks_off_leaves_the_older_store_as_it_was(
 ) -> None:
     shape = execute(older, "SELECT name, sql FROM sqlite_master")
     with monkeypatch.context() as patched:
-        patched.setitem(tables.VERSIONS, tables.SCHEMA_VERSION, (*tables.VERSIONS[2], "no SQL"))
+        patched.setitem(tables.VERSIONS, tables.SCHEMA_VERSION, (*tables.VERSIONS[tables.SCHEMA_VERSION], "no SQL"))
         with pytest.raises(StoreUnavailable):
             SqliteHot(at(older))
 
@@ -152,9 +153,10 @@ def test_files_and_folders_that_exist_keep_their_mode_and_the_doctor_says_who_ca
 
 
 def run_in_fork(work: Callable[[], object]) -> int:
-    """The exit code of a child that does this work: 0 unless it raises."""
+    """The exit code of a child that does this work: 0 unless it raises or hangs."""
     child = os.fork()
     if child == 0:
+        signal.alarm(20)
         code = 1
         try:
             work()
@@ -212,6 +214,7 @@ def test_the_parents_end_does_not_take_the_write_ahead_log_from_the_child(path: 
 
     child = os.fork()
     if child == 0:
+        signal.alarm(20)
         try:
             hot.add_rows([version(user_id="child")])
             os.write(theirs[1], b".")

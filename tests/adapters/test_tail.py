@@ -21,12 +21,12 @@ class Follower:
     """A tail whose batches are committed at once, as the stream commits them."""
 
     def __init__(self, folder: Path, hot: MemoryHot) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self._hot = hot
-        self._tail = Tail(folder, hot.positions(), self.said.append)
+        self._tail = Tail(folder, hot.positions(), self.messages.append)
 
     def look(self) -> list[bytes]:
-        """What one look gives."""
+        """The records of one look."""
         return [record.raw for batch in self._tail.batches() for record in self._commit(batch).records]
 
     def _commit(self, batch: LogBatch) -> LogBatch:
@@ -55,7 +55,7 @@ def append(path: Path, text: bytes) -> None:
         file.write(text)
 
 
-def test_a_look_gives_what_came_since_the_last_one(log: Path, follower: Follower) -> None:
+def test_a_look_returns_the_lines_appended_since_the_last_one(log: Path, follower: Follower) -> None:
     append(log / "a.jsonl", b"1\n2\n")
     assert follower.look() == [b"1", b"2"]
     assert follower.look() == []
@@ -87,7 +87,7 @@ def test_an_unfinished_last_line_waits_until_it_is_finished(log: Path, hot: Memo
     assert unread(log, hot) is None
 
 
-def test_a_restart_goes_on_where_positions_were_committed(log: Path, hot: MemoryHot, follower: Follower) -> None:
+def test_a_restart_continues_at_the_committed_positions(log: Path, hot: MemoryHot, follower: Follower) -> None:
     append(log / "a.jsonl", b"1\n2\n3")
     assert follower.look() == [b"1", b"2"]
     append(log / "a.jsonl", b"\n4\n")
@@ -102,10 +102,10 @@ def test_blank_lines_at_the_end_are_read_too(log: Path, hot: MemoryHot, follower
     assert unread(log, hot) is None
 
 
-def test_a_folder_that_does_not_exist_yet_is_waited_for(tmp_path: Path, hot: MemoryHot) -> None:
+def test_the_tail_waits_for_a_folder_that_does_not_exist_yet(tmp_path: Path, hot: MemoryHot) -> None:
     follower = Follower(tmp_path / "later", hot)
     assert follower.look() == follower.look() == []
-    assert follower.said == [f"waiting for the folder {str(tmp_path / 'later')!r} (ASSESS_LOG)"]
+    assert follower.messages == [f"waiting for the folder {str(tmp_path / 'later')!r} (ASSESS_LOG)"]
     (tmp_path / "later").mkdir()
     append(tmp_path / "later" / "a.jsonl", b"1\n")
     assert follower.look() == [b"1"]
@@ -132,7 +132,7 @@ def test_a_file_that_was_replaced_by_a_larger_one_is_read_from_the_start(log: Pa
     assert follower.look() == [b"3", b"4", b"5"]
 
 
-def test_a_file_that_was_replaced_while_nobody_looked_is_read_from_the_start(
+def test_a_file_that_was_replaced_between_two_runs_is_read_from_the_start(
     log: Path, hot: MemoryHot, follower: Follower
 ) -> None:
     append(log / "a.jsonl", b"1\n2\n")
@@ -142,7 +142,7 @@ def test_a_file_that_was_replaced_while_nobody_looked_is_read_from_the_start(
 
 
 @pytest.mark.parametrize("name", ["e.json", "e.jsonl.gz"])
-def test_a_file_that_is_written_as_a_whole_is_taken_when_it_holds_still(
+def test_a_file_that_is_written_as_a_whole_is_read_when_it_no_longer_changes(
     log: Path, hot: MemoryHot, follower: Follower, name: str
 ) -> None:
     whole = gzip.compress(b'{"a":1}') if name.endswith(".gz") else b'{"a":1}'
@@ -172,7 +172,7 @@ def test_a_file_that_was_written_as_a_whole_and_changes_is_read_again(
     assert follower.look() == [b"[2,3]"]
 
 
-def test_within_a_zipped_file_a_restart_goes_on_at_the_line(log: Path, hot: MemoryHot) -> None:
+def test_a_restart_continues_within_a_gzip_file(log: Path, hot: MemoryHot) -> None:
     (log / "e.jsonl.gz").write_bytes(gzip.compress(b"1\n2\n3\n"))
     [file] = find([str(log / "e.jsonl.gz")], print)
     [batch] = in_batches(islice(read_lines(file, START), 2))
@@ -184,7 +184,7 @@ def test_within_a_zipped_file_a_restart_goes_on_at_the_line(log: Path, hot: Memo
     assert unread(log, hot) is None
 
 
-def test_a_damaged_file_is_named_once_stays_unread_and_does_not_stop_the_others(
+def test_a_damaged_file_is_reported_once_stays_unread_and_does_not_stop_the_others(
     log: Path, hot: MemoryHot, follower: Follower
 ) -> None:
     lines = b"".join(os.urandom(40).hex().encode() + b"\n" for _ in range(1000))
@@ -194,7 +194,7 @@ def test_a_damaged_file_is_named_once_stays_unread_and_does_not_stop_the_others(
     taken = follower.look()
     append(log / "b.jsonl", b"2\n")
     assert follower.look() == [b"2"]
-    [said] = follower.said
+    [said] = follower.messages
     assert f"a.jsonl.gz' is damaged after line {len(taken)} (" in said
     assert said.endswith("; until then its lines count as unread")
     assert unread(log, hot) == Unread(f"1 file, e.g. a.jsonl.gz from line {len(taken) + 1}")
@@ -219,11 +219,11 @@ def test_a_damaged_file_is_not_read_again_until_it_changes(log: Path, hot: Memor
     assert follower.look() == [b"1"]
 
 
-def test_what_is_passed_over_is_said_once(log: Path, follower: Follower) -> None:
+def test_names_that_are_not_read_are_reported_once(log: Path, follower: Follower) -> None:
     append(log / "notes.txt", b"1")
     follower.look()
     follower.look()
-    assert len(follower.said) == 1
+    assert len(follower.messages) == 1
 
 
 def test_a_folder_that_cannot_be_read_ends_the_tail(tmp_path: Path, hot: MemoryHot) -> None:
@@ -232,7 +232,7 @@ def test_a_folder_that_cannot_be_read_ends_the_tail(tmp_path: Path, hot: MemoryH
         Follower(tmp_path / "log", hot).look()
 
 
-def test_workers_share_the_files_and_leave_none_out(log: Path) -> None:
+def test_workers_share_the_files_and_skip_none(log: Path) -> None:
     for n in range(20):
         append(log / f"{n}.jsonl", f"{n}\n".encode())
     tails = [Tail(log, {}, print, worker, 3) for worker in range(3)]

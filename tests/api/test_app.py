@@ -71,15 +71,28 @@ def test_a_browser_that_brings_no_query_gets_graphiql(http: Http) -> None:
         assert (answer.status_code, answer.headers["location"]) == (307, "/graphiql")
 
 
-def test_health_is_asked_of_the_store(http: Http) -> None:
-    assert http.get("/health").json() == {"status": "ok"}
+def test_health_and_readiness_of_a_good_installation_are_ok(http: Http) -> None:
+    for path in ("/health", "/ready"):
+        assert (http.get(path).status_code, http.get(path).json()) == (200, {"status": "ok"})
 
 
-def test_a_path_that_is_not_there_says_what_is(http: Http) -> None:
-    answer = http.get("/v1/nothing")
+def test_a_path_that_is_not_there_says_in_the_envelope_what_is(http: Http) -> None:
+    answer = http.get("/v1/nothing", headers={"x-msgid": "m1"})
 
     assert answer.status_code == 404
-    assert "/v2/view/assess/read" in answer.text
+    body = answer.json()
+    assert (body["id"], body["ver"], body["responseCode"]) == ("api.nothing", "v1", "CLIENT_ERROR")
+    assert (body["params"]["msgid"], body["params"]["err"]) == ("m1", "CLIENT_ERROR")
+    assert "/v2/view/assess/read" in body["params"]["errmsg"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/graphiql"])
+def test_a_method_that_is_not_allowed_is_named_in_the_envelope(http: Http, path: str) -> None:
+    answer = http.request("DELETE", path)
+
+    assert answer.status_code == 405
+    assert answer.json()["params"]["errmsg"].startswith("DELETE is not allowed; use ")
+    assert answer.headers["allow"]
 
 
 class Broken:
@@ -122,7 +135,7 @@ class Slow:
         return self._stores.hot.learners(user_ids)
 
 
-def test_a_slow_answer_blocks_no_other(stores: Stores, tmp_path: Path) -> None:
+def test_a_slow_answer_blocks_no_other_and_no_liveness(stores: Stores, tmp_path: Path) -> None:
     slow = Slow(stores)
     hot: Any = slow
     take(stores, event())

@@ -12,7 +12,7 @@ from assess_core.domain.scores import Entry
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
 from graphql_api import execution
-from graphql_api.reading import MOST_READS
+from graphql_api.execution import check
 from tests.api.client import Http
 from tests.factories import ATTEMPTED, RECEIVED, event, version, wire_answer
 from tests.loop import put_away, take
@@ -255,13 +255,42 @@ def test_variables_that_do_not_fit_are_refused(http: Http) -> None:
     assert errors(http, query, 400, first="many")[0]["extensions"]["code"] == "BAD_REQUEST"
 
 
-def test_a_query_reads_the_stores_so_often_and_no_more(stores: Stores, http: Http) -> None:
+@pytest.mark.parametrize(
+    "field",
+    [
+        's{n}: score(userId: "u1", assessmentId: "a1") { bestScore }',
+        'b{n}: batch(batchId: "b1") { attemptsCount }',
+        'p{n}: attempts(batchId: "b1", first: 100) { edges { cursor } }',
+        "s{n}: slices { id }",
+    ],
+)
+def test_a_query_that_costs_too_much_is_refused_before_anything_is_read(http: Http, field: str) -> None:
+    def asked(count: int) -> str:
+        return "{ " + " ".join(field.replace("{n}", str(n)) for n in range(count)) + " }"
+
+    [found] = errors(http, asked(21), 400)
+
+    assert found["extensions"]["code"] == "TOO_EXPENSIVE"
+    assert "ask in several queries" in found["message"]
+    response = http.post("/graphql", json={"query": asked(1)})
+    assert response.status_code == 200
+
+
+def test_a_page_whose_length_is_a_variable_costs_what_is_asked_for(stores: Stores, http: Http) -> None:
     take(stores, event())
-    aliases = " ".join(f's{n}: score(userId: "u1", assessmentId: "a1") {{ bestScore }}' for n in range(MOST_READS + 1))
+    aliases = " ".join(f'p{n}: attempts(batchId: "b1", first: $n) {{ edges {{ cursor }} }}' for n in range(10))
+    for first, status in ((1, 200), (100, 400)):
+        body = {"query": f"query Q($n: Int) {{ {aliases} }}", "variables": {"n": first}}
+        assert http.post("/graphql", json=body).status_code == status
 
-    found = errors(http, f"{{ {aliases} }}", 200)
 
-    assert [error["path"] for error in found] == [[f"s{MOST_READS}"]]
+def test_only_good_queries_of_a_bounded_length_are_remembered(http: Http) -> None:
+    check.cache_clear()
+    for text in ("{ nonsense }", "{ unclosed", "{ slices { id } } " + "#" * 30_000):
+        assert http.post("/graphql", json={"query": text}).status_code == 400
+    assert check.cache_info().currsize == 0
+    assert http.post("/graphql", json={"query": "{ slices { id } }"}).status_code == 200
+    assert check.cache_info().currsize == 1
 
 
 def test_fragments_that_double_at_every_level_are_checked_at_once(http: Http) -> None:

@@ -1,6 +1,7 @@
 """Hostile writes: they reach no other learner, no key of ours, no limit of the decoder, and no other attempt."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from assess_core.domain.events import Accepted, Record, RecordKind, decode
 from assess_core.domain.json_text import MAX_DEPTH
 from assess_core.settings import Settings
+from graphql_api.assessments import Verdict, refusals
 from tests.api.client import Http
 from tests.api.writes import STATE, VIEW, asked, content, item, logged
 from tests.factories import RECEIVED, event, text
@@ -86,3 +88,14 @@ def test_a_body_that_is_nested_too_deeply_is_refused_whoever_calls(http: Http, l
         body = text(asked(assessments=[item(deep="@")])).replace(b'"@"', b"[" * depth + b"]" * depth)
         assert submit(http, path, body)["status"] == status
     assert len(logged(log)) == 1
+
+
+def test_time_to_answer_is_linear_in_the_number_of_unknown_batches() -> None:
+    def seconds_a_batch(batches: int) -> float:
+        found = [(f"batch {n}", Verdict.UNKNOWN_BATCH) for n in range(batches)]
+        start = time.thread_time()
+        assert len(refusals(found)["BATCH_NOT_EXISTS"]) == batches
+        return (time.thread_time() - start) / batches
+
+    few, many = (min(seconds_a_batch(batches) for _ in range(5)) for batches in (500, 16_000))
+    assert many < 8 * few  # a search in a list makes it 30 times as long

@@ -7,7 +7,7 @@ import pytest
 from dagster._core.definitions.repository_definition import RepositoryDefinition
 from dagster._core.test_utils import freeze_time
 
-from assess_assets.automation import archive_closed_weeks, clear_verified_weeks, needs_archive, needs_clear
+from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.definitions import defs
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.slice_status import SliceStatus, SliceView
@@ -103,7 +103,7 @@ def test_what_a_slice_needs_follows_from_how_far_it_has_come(
 ) -> None:
     view = SliceView(ArchiveSlice.parse(SLICE), status, hot_rows, 5, None, None, None, None, note, False)
 
-    found = {name for name, needs_it in (("archive", needs_archive), ("clear", needs_clear)) if needs_it(view)}
+    found = {name for name, needs_it in (("archive", view.needs_archive), ("clear", view.needs_clear)) if needs_it}
 
     assert found == expected
 
@@ -173,7 +173,7 @@ def test_a_dagster_that_was_away_at_the_time_asks_when_it_is_back(
 def test_a_store_that_is_away_at_the_time_is_asked_again(
     dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_: SqliteHot) -> list[ArchiveSlice]:
+    def away(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise StoreUnavailable("the hot store is away")
 
     _, cursor = look(dagster, repository, 1, 59)
@@ -189,7 +189,7 @@ def test_a_store_that_is_away_at_the_time_is_asked_again(
 def test_between_two_times_no_store_is_asked(
     dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def asked(_: SqliteHot) -> list[ArchiveSlice]:
+    def asked(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise AssertionError("it was asked")
 
     _, cursor = look(dagster, repository, 2, 30)

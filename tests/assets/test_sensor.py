@@ -121,7 +121,7 @@ def test_an_observation_says_what_waits_and_for_what(dagster: Dagster) -> None:
     assert metadata["waiting"].value == 2
     rows = [record.data for record in metadata["oldest that wait"].records]
     assert [row["slice"] for row in rows] == ["b1|2024-W05", "b2|2024-W06"]
-    assert rows[0]["why"] == "closed: archived_attempts is next"
+    assert rows[0]["why"] == "closed, and not archived yet"
     assert str(rows[1]["why"]).startswith("week 2024-W06 closes at 2024-02-13")
 
 

@@ -42,6 +42,7 @@ def test_settings_say_where_each_value_comes_from(assess: Assess, settings: Sett
         "ASSESS_LOG": (f"{settings.home}/log", "default"),
         "ASSESS_GRACE": ("36h", "environment"),
         "ASSESS_FACTS": ("", "default"),
+        "ASSESS_MEMORY": ("", "default"),
     }
 
 

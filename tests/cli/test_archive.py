@@ -130,7 +130,7 @@ def test_a_command_without_slices_does_not_change_all_of_them(assess: Assess, co
     [
         (["2024-W05"], 2, "assess: '2024-W05' does not name a slice; write it like 'BATCH|2024-W05'"),
         (["b1|2024-W54"], 2, "assess: '2024-W54' does not name an ISO week; write it like 2024-W05"),
-        (["b9|2024-W05"], 3, "assess: no store knows 'b9|2024-W05'; `assess slices` lists the slices that there are"),
+        (["b9|2024-W05"], 3, "assess: no store knows 'b9|2024-W05'; `assess slices` lists all slices"),
         ([W5, "--as-of", "soon"], 2, "assess: --as-of: 'soon' is neither epoch milliseconds nor ISO 8601; write it"),
     ],
 )

@@ -25,7 +25,8 @@ def test_weeks_of_small_files_are_rewritten_and_what_is_old_enough_is_deleted(as
     assert dry == {"weeks": ["2024-W05"], "deleted": [], "dry_run": True}
     [week] = json.loads(done.stdout)["weeks"]
     assert (week["week"], week["files_before"], week["files"], week["rows"]) == ("2024-W05", 2, 1, 6)
-    assert len(json.loads(done.stdout)["deleted"]) == 2
+    deleted = [name.partition("/")[0] for name in json.loads(done.stdout)["deleted"]]
+    assert deleted == ["attempts"] * 2 + ["archive_manifest"] * 3
     assert (again.stdout, again.stderr) == ("", "0 weeks compacted, 0 files fewer; 0 files deleted\n")
     assert assess("verify", "--closed").exit_code == 0
 
@@ -39,3 +40,16 @@ def test_a_week_that_does_not_prove_the_manifest_is_named(assess: Assess, stores
     assert result.exit_code == 4
     assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
     assert result.stderr.endswith("assess: 1 of 1 weeks were left as they are; mend them first\n")
+
+
+def test_a_retention_that_cannot_be_kept_exactly_is_refused_before_anything_is_rewritten(
+    assess: Assess, stores: Stores
+) -> None:
+    archived_twice(assess, stores)
+    files = stores.lake.pin().files()
+
+    result = assess("compact", "--vacuum", "--retain", "30m")
+
+    assert result.exit_code == 2
+    assert "--retain: Delta counts in whole hours, and 30m is not; write 1h" in result.stderr
+    assert stores.lake.pin().files() == files

@@ -14,7 +14,7 @@ from assess_core.adapters.cassandra.hot_store import CassandraHot
 from assess_core.adapters.files import log_lines
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderFeed
-from assess_core.adapters.lake import copies, delta
+from assess_core.adapters.lake import copies, manifest_table, tables
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.sqlite import connections
 from assess_core.adapters.sqlite.hot_store import SqliteHot
@@ -23,8 +23,8 @@ from assess_core.usecases import balance
 from stream import sources
 
 WRITES: Final = (
-    *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "mend", "delete"),
-    *("commit", "append", "record", "replace", "vacuum", "written_whole"),
+    *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "resolve", "delete"),
+    *("commit", "append", "record", "replace", "vacuum", "compact_small_tables", "atomic_write"),
 )
 """Modifying calls; a death before a read equals a death after the previous write."""
 ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
@@ -32,8 +32,8 @@ SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
     (log_lines, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
     (balance, "_LOOKS", (0.0,)),
-    (delta, "_COMPACTION", 8),
-    (delta, "_CHECKPOINT", "5"),
+    (manifest_table, "_COMPACTION", 8),
+    (tables, "_CHECKPOINT", "5"),
     (sources, "POLL", sources.POLL / 25),
 )
 """Sizes that are made small, so that a few rows take several batches, deletes and checkpoints; and pauses of zero."""

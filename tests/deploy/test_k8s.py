@@ -132,8 +132,9 @@ def test_a_workload_is_found_by_its_own_labels(name: str) -> None:
 
 def test_the_api_gets_requests_when_it_is_ready_and_is_not_restarted_for_an_unreachable_store() -> None:
     api = container("Deployment/assess-api")
-    assert api["readinessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
-    assert "httpGet" not in api["livenessProbe"] | api["startupProbe"]
+    assert api["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
+    assert api["livenessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
+    assert "httpGet" not in api["startupProbe"]
     port = api["command"][api["command"].index("--port") + 1]
     assert api["ports"] == [{"name": "http", "containerPort": int(port)}]
 

@@ -13,7 +13,7 @@ from tests.factories import ATTEMPTED, RECEIVED, accepted, decoded, event, line,
 
 
 def refused(message: object, received: int | None = RECEIVED) -> tuple[Reason, str]:
-    """Why a message fails; the failed event must hold all of it."""
+    """The reason and message of a failed event, which must contain the whole message."""
     result = decoded(message, received=received)
     assert isinstance(result, FailedEvent), result
     assert result.raw == (message if isinstance(message, bytes) else text(message))
@@ -34,22 +34,22 @@ def with_answer(**members: object) -> dict[str, object]:
 
 
 def spliced(place: object, raw: bytes) -> bytes:
-    """A message in whose text `"@"` is replaced by bytes that no encoder writes."""
+    """The text of a message with raw bytes instead of `"@"`, for JSON that no encoder writes."""
     return text(place).replace(b'"@"', raw)
 
 
-# --- what is set aside: shape ---
+# --- rejected: shape ---
 
 NOT_JSON = [b"", b"  ", b"nonsense", b"{", b'{"userId":"u1"', b"\xff\xfe", text(event())[:-20], text(event()) * 2]
 
 
 @pytest.mark.parametrize("raw", NOT_JSON)
-def test_what_is_not_json_is_set_aside(raw: bytes) -> None:
+def test_text_that_is_not_json_is_rejected(raw: bytes) -> None:
     assert reason(raw) == Reason.NOT_JSON
 
 
 @pytest.mark.parametrize("raw", [b"null", b"1", b"[]", b'"text"', line("text"), line(None), line([event()])])
-def test_json_that_is_not_an_event_is_set_aside(raw: bytes) -> None:
+def test_json_that_is_not_an_event_is_rejected(raw: bytes) -> None:
     assert reason(raw, None) == Reason.BAD_SHAPE
 
 
@@ -147,7 +147,7 @@ def test_a_clock_may_run_a_day_ahead_of_its_receipt_and_no_further() -> None:
     assert reason(line(event(attempted=ahead + 1)), None) == Reason.BAD_CLOCK
 
 
-# --- what is set aside: size, depth, text ---
+# --- rejected: size, depth, text ---
 
 
 @pytest.mark.parametrize("member", ["userId", "courseId", "batchId", "contentId", "attemptId"])
@@ -161,7 +161,7 @@ def test_a_question_id_over_1_kb_fails() -> None:
     assert reason(spliced(event(answers=[wire_answer(id="@")]), b"9" * 1025)) == Reason.BAD_ID
 
 
-def test_an_event_over_8_mib_fails_whatever_it_says() -> None:
+def test_an_event_over_8_mib_fails_whatever_it_contains() -> None:
     size = 8 * 1024 * 1024
     fits = text(event()).ljust(size)
 
@@ -174,7 +174,7 @@ def test_an_event_over_8_mib_fails_whatever_it_says() -> None:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_what_is_nested_too_deeply_fails(opening: bytes, closing: bytes) -> None:
+def test_an_event_that_is_nested_too_deeply_fails(opening: bytes, closing: bytes) -> None:
     def nested(depth: int) -> bytes:
         return opening * depth + (b"1" if closing == b"}" else b"") + closing * depth
 
@@ -259,5 +259,5 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
         (b"[" * 100_000, None),
     ],
 )
-def test_the_batch_that_a_failed_event_names_is_read_where_it_names_one(raw: bytes, batch_id: str | None) -> None:
+def test_the_batch_of_a_failed_event_is_read_if_it_has_one(raw: bytes, batch_id: str | None) -> None:
     assert batch_of(record(raw, received=None)) == batch_id

@@ -4,6 +4,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,10 +18,12 @@ from assess_core.domain.manifest import (
     Contents,
     Link,
     ManifestEntry,
+    SliceRecord,
     broken,
     by_slice,
     chained,
     entry_text,
+    problem,
 )
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 
@@ -137,3 +140,25 @@ def test_what_was_read_from_the_highest_version_counts_whoever_wrote_it_down_las
 
     assert by_slice(entries)[W5].archived == entries[0]
     assert NOTHING.versions == 0
+
+
+def test_a_sum_of_floats_does_not_decide_whether_copies_are_the_same() -> None:
+    rounded = CONTENTS._replace(total_score=4.500000000000001)
+
+    assert CONTENTS.same_copies(rounded)
+    assert CONTENTS.same_rows(rounded)
+    assert problem(SliceRecord(archived=said()), rounded, {}) is None
+
+
+@pytest.mark.parametrize(
+    "other", [{"versions": 2}, {"attempts": 3}, {"digest": "cd" * 32}], ids=["versions", "attempts", "digest"]
+)
+def test_counts_and_digest_decide_whether_copies_are_the_same(other: dict[str, Any]) -> None:
+    assert not CONTENTS.same_copies(CONTENTS._replace(**other))
+
+
+def test_a_copy_that_was_written_twice_is_the_same_copy_but_another_row() -> None:
+    twice = CONTENTS._replace(rows=4)
+
+    assert CONTENTS.same_copies(twice)
+    assert not CONTENTS.same_rows(twice)

@@ -1,6 +1,8 @@
 """The shapes that players send: odd options, responses and texts are kept as JSON text, and the event is scored."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ SCORED = (1.0, 2.0)
 
 
 def stored(message: object) -> dict[str, Any]:
-    """The one answer of an accepted event, as it is stored; the event must have its score."""
+    """The stored answer of an event with one answer; the event must be accepted and scored."""
     version = accepted(message).version
     assert (version.total_score, version.total_max_score) == SCORED
     answer: dict[str, Any] = json.loads(version.question)[0]
@@ -63,3 +65,12 @@ def test_a_number_within_an_option_that_no_float_holds_is_kept_as_it_was_written
     assert stored(spliced(with_answer(params=[{"1": "@"}]), number))["params"] == [{"1": number.decode()}]
     deep = stored(spliced(with_answer(params=[{"1": {"deep": "@"}}]), number))["params"]
     assert deep == [{"1": '{"deep":' + number.decode() + "}"}]
+
+
+def test_every_shape_in_the_table_of_the_docs_is_stored_as_it_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    table = page[page.index("| what the player sends ") :].split("\n\n", 1)[0]
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)`.* \| (?:`([^`]+)`|as it is) \|$", table, re.MULTILINE)
+    assert len(rows) == len(table.splitlines()) - 2
+    for sent, kept in rows:
+        assert stored(with_answer(resvalues=json.loads(sent)))["resvalues"] == json.loads(kept or sent)

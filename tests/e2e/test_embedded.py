@@ -23,8 +23,9 @@ def assess(tmp_path: Path) -> Commands:
 def sampled(assess: Commands, events: int) -> Log:
     """Sample events in `events.jsonl`, and its lines for the oracle."""
     assess.run("sample-events", "--events", str(events), "--seed", "3", "--output", "events.jsonl")
-    lines = (assess.folder / "events.jsonl").read_bytes().splitlines()
-    return [("events.jsonl", number, line) for number, line in enumerate(lines, 1)]
+    path = assess.folder / "events.jsonl"
+    lines = path.read_bytes().splitlines()
+    return [(str(path), number, line) for number, line in enumerate(lines, 1)]
 
 
 def test_events_in_scores_out_weeks_put_away_replayed_and_every_answer_stays(assess: Commands) -> None:
@@ -98,7 +99,7 @@ def test_events_of_sunbird_go_through_the_whole_loop(assess: Commands, sunbird: 
     redis = json.loads((sunbird / "stream" / "redis.json").read_bytes())
     facts = {"leafNodes": {key.split(":")[0]: ids for key, ids in redis["leafnodes_redis_db10"].items()}}
     (assess.folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-    log = [(str(path), 1, path.read_bytes()) for path in sorted(events.iterdir())]
+    log = [(str(path.resolve()), 1, path.read_bytes()) for path in sorted(events.iterdir())]
     wanted = oracle.tables(log, facts)
     batch = min(key[2] for key in wanted["attempts"])
 

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderLog
 from assess_core.adapters.lake.delta import DeltaLake
@@ -38,13 +38,13 @@ SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attem
 def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Stores:
     """A Delta lake below the folder, with a hot store in memory or the given one."""
     lake, hot, exhausts = DeltaLake(Folder(folder / "lake")), hot or MemoryHot(2), FolderExhausts(folder / "exhausts")
-    return Stores(hot, FolderLog(folder / "log", hot), lake, partial(open_union, hot, lake), exhausts)
+    return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
 
 
 def watched_stores(stores: Stores, boundary: Callable[[], None]) -> Stores:
     """The same stores, with a boundary around every effect on both tiers."""
     hot, lake = watched(stores.hot, boundary), watched(stores.lake, boundary)
-    return Stores(hot, stores.log, lake, partial(open_union, hot, lake), stores.exhausts)
+    return Stores(hot, stores.log, lake, DuckUnions(hot, lake), stores.exhausts)
 
 
 def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> None:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.ports.ledger import What
+from assess_core.ports.ledger import Fault
 from assess_core.usecases import archiving
 from tests.balances import draw, resolve
 from tests.lakes import held
@@ -84,7 +84,7 @@ class Balanced(RuleBasedStateMachine):
         until_crash(
             partial(fold_all, [self.append(lines)], watched(self.stores.hot, Fuse(dies_after))),
         )
-        assert {difference.what for difference in draw(self.stores).differences} <= {What.UNNAMED}
+        assert {difference.what for difference in draw(self.stores).differences} <= {Fault.UNNAMED}
         fold_all(data.draw(deliveries(self.log)), self.stores.hot)
 
     @invariant()
@@ -122,7 +122,7 @@ def test_a_balance_beside_stream_archive_and_clear_never_misses_a_version(
         def look() -> None:
             drawn = draw(together)
             # only a writer that waits between row and entry is reported as that
-            assert {difference.what for difference in drawn.differences} <= {What.UNNAMED}
+            assert {difference.what for difference in drawn.differences} <= {Fault.UNNAMED}
             assert others == "stream" or drawn.found.balanced
 
         assert turns.run(look, work) == [None, None]

@@ -1,4 +1,4 @@
-"""Rule 1 on a real Cassandra, with fewer examples: before each its keyspace is emptied, which takes 0.1 s."""
+"""Rule 1 on a real Cassandra. There are fewer examples, because emptying the keyspace before each takes 0.1 s."""
 
 from collections.abc import Iterator
 from functools import partial

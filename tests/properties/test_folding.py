@@ -83,7 +83,7 @@ def test_crash_after_crash_is_completed_when_the_log_repeats(
 
 
 def assert_no_reader_sees_a_wrong_thing(hot: HotStore, log: Sequence[Line], facts: Facts | None) -> None:
-    """After a crash something may be missing, but everything that a map names exists and is right."""
+    """After a crash rows may be missing, but every row that a map names exists and is right."""
     wanted = expected(log, facts)
     for _, learner in hot.all_learners():
         for entry in learner.entries:
@@ -132,7 +132,7 @@ def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
 
 @examples(80)
 @given(st.data(), crowded_logs(), schedules, st.integers(0, 60))
-def test_of_two_writers_one_dies_and_the_replay_completes_its_writes(
+def test_when_one_of_two_writers_dies_the_replay_completes_its_writes(
     data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]], dies_after: int
 ) -> None:
     turns = Turns(schedule)
@@ -151,7 +151,7 @@ def test_of_two_writers_one_dies_and_the_replay_completes_its_writes(
 
 @examples(80)
 @given(st.data(), logs(max_size=5), facts, st.permutations([True, True, False]))
-def test_facts_that_come_and_go_fail_no_stored_event_and_what_they_refused_is_resolved(
+def test_changing_facts_fail_no_stored_event_and_what_they_refused_is_resolved_later(
     data: st.DataObject, log: list[Line], facts: Facts | None, known: list[bool]
 ) -> None:
     hot = MemoryHot()

@@ -2,12 +2,11 @@
 
 import csv
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
@@ -94,7 +93,7 @@ def test_learners_of_another_course_add_a_row_each(reference: Stores) -> None:
 
 def test_live_rows_alone_are_the_peers_live_rows(sunbird: Path, reference: Stores, tmp_path: Path) -> None:
     no_lake = DeltaLake(Folder(tmp_path / "no lake"))
-    live_only = reference._replace(lake=no_lake, union=partial(open_union, reference.hot, no_lake))
+    live_only = reference._replace(lake=no_lake, union=DuckUnions(reference.hot, no_lake))
     peer = [as_we_can_know(row) for row in read(sunbird / "exhaust" / "expected" / "live_only_batch-001.csv")]
 
     rows = [as_the_peer_writes(row) for row in ours(live_only)]

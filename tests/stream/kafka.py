@@ -1,4 +1,4 @@
-"""A Kafka topic that processes of the stream follow, and what the oracle says of the records in it."""
+"""A Kafka topic that processes of the stream follow, and the tables that the oracle expects."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ PARTITIONS: Final = 4
 
 
 def sample_values(events: int, seed: int = 0) -> list[bytes]:
-    """Sample events as a client sends them, without receipts: those the broker gives."""
+    """Sample events as a client sends them, without receipts, because the broker adds those."""
     return [_bare(line.rstrip(b"\n")) for line in sample_events(events, seed)]
 
 
@@ -36,7 +36,7 @@ def _in_turn(values: list[bytes]) -> list[list[bytes]]:
 
 
 def expected(topic: Topic) -> dict[str, Any]:
-    """What the tables must be after every record of the topic, whoever folded it and how often."""
+    """The tables after every record of the topic is folded, by any process and however often."""
     lines = [
         (topic.name, stored.offset, _with_receipt(stored.at, stored.value), stored.value)
         for stored in records(topic.brokers, topic.name)
@@ -47,7 +47,7 @@ def expected(topic: Topic) -> dict[str, Any]:
 
 
 def _with_receipt(at: int, value: bytes) -> bytes:
-    """As a line of an embedded log; what is no JSON stays what it is."""
+    """The record as a line of an embedded log; invalid JSON is left unchanged."""
     try:
         json.loads(value)
     except ValueError:

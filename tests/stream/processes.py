@@ -15,7 +15,7 @@ PATIENCE = 90.0  # seconds; what is waited for takes some tenths of one, and mor
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Where a process of ours finds everything, and nothing else of ours."""
+    """The environment of a process: the settings, and no other variable of ours."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
     return {**inherited, **settings.env()}
 
@@ -26,7 +26,7 @@ def assess(
     cwd: Path | None = None,
     given: bytes = b"",
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `assess` to its end."""
+    """Run `assess` and wait until it ends."""
     command: Sequence[str | bytes | Path] = [sys.executable, "-m", "assess_cli", *arguments]
     return subprocess.run(
         command, cwd=cwd, input=given, env=environment(settings), capture_output=True, timeout=PATIENCE, check=False
@@ -47,14 +47,14 @@ def tailing(settings: Settings, *options: str) -> Iterator[subprocess.Popen[byte
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, str]:
-    """Ask a process to end; how it exited, and what it said."""
+    """Ask a process to end; returns its exit code and its output."""
     process.send_signal(number)
     _, said = process.communicate(timeout=PATIENCE)
     return process.returncode, said.decode()
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    """Look again and again until it is so."""
+    """Check repeatedly until it is true."""
     until = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < until, "it did not become true"

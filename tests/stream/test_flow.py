@@ -36,7 +36,7 @@ UNCHECKED = Checks(NoFacts())
 
 
 class Away:
-    """Positions whose store is away at some of the calls."""
+    """Positions whose store is away for some of the calls."""
 
     def __init__(self, positions: Positions, away: Iterable[bool]) -> None:
         self._positions, self._away = positions, iter(away)
@@ -98,7 +98,7 @@ def ends(hot: MemoryHot) -> dict[str, tuple[int, int]]:
 # --- wiring ---
 
 
-def test_a_batch_of_records_becomes_a_batch_of_what_they_say() -> None:
+def test_a_batch_of_records_becomes_a_batch_of_decoded_events() -> None:
     batch = LogBatch([record(), record(b"nonsense", offset=2)], {"events.jsonl": Position(3, 90)}, 90)
     out: list[DecodedBatch] = []
     Run().run(build_flow(TestingSource([Delivery(batch)]), TestingSink(out)))
@@ -110,7 +110,7 @@ def test_a_batch_of_records_becomes_a_batch_of_what_they_say() -> None:
     assert (decoded.batch, decoded.feed) == (batch, None)
 
 
-def test_what_flows_is_one_item_a_batch() -> None:
+def test_each_batch_is_one_item_of_the_flow() -> None:
     batches = [Delivery(LogBatch([record(offset=n)], {}, 1)) for n in range(1, 30)]
     out: list[DecodedBatch] = []
     Run().run(build_flow(TestingSource(batches), TestingSink(out)))
@@ -160,7 +160,7 @@ def test_workers_share_the_files(tmp_path: Path) -> None:
 # --- positions and crashes ---
 
 
-def test_ingest_keeps_no_position(tmp_path: Path) -> None:
+def test_ingest_stores_no_position(tmp_path: Path) -> None:
     hot = MemoryHot()
     path = sample_log(tmp_path / "log", 50)
     first, again = ingest([path], hot), ingest([path], hot)
@@ -189,7 +189,7 @@ def test_a_crash_between_write_and_commit_repeats_one_batch_and_changes_nothing(
     assert tables(hot) == tables(whole)
 
 
-def test_nothing_is_folded_after_a_batch_that_could_not_be(tmp_path: Path) -> None:
+def test_nothing_is_folded_after_a_batch_that_failed(tmp_path: Path) -> None:
     hot = MemoryHot()
     path = sample_log(tmp_path / "log", 3 * BATCH_RECORDS)
     with pytest.raises(StoreUnavailable, match="the store is away"):
@@ -198,7 +198,7 @@ def test_nothing_is_folded_after_a_batch_that_could_not_be(tmp_path: Path) -> No
     assert max(event.offset for event in hot.failed()) < BATCH_RECORDS
 
 
-def test_of_batches_that_come_together_none_is_folded_after_one_that_could_not_be() -> None:
+def test_nothing_is_folded_after_a_batch_that_failed_also_if_both_came_together() -> None:
     hot, run = MemoryHot(), Run()
     feed = FolderLog(Path("log"), Away(hot, [True])).feed(print)
     batches = [Delivery(LogBatch([record(offset=n)], {"log": Position(n + 1, 0)}, 1), feed) for n in (1, 2)]
@@ -209,7 +209,7 @@ def test_of_batches_that_come_together_none_is_folded_after_one_that_could_not_b
     assert hot.positions() == {}
 
 
-def test_a_store_that_is_away_is_waited_for_and_no_event_fails_for_it(tmp_path: Path) -> None:
+def test_the_stream_waits_for_a_store_that_is_away_and_no_event_fails(tmp_path: Path) -> None:
     hot, whole, waiting = MemoryHot(), MemoryHot(), list[str]()
     path = sample_log(tmp_path / "log", 100)
     follow(path.parent, hot, Away(hot, [True]), until=1, waiting=waiting)
@@ -220,11 +220,11 @@ def test_a_store_that_is_away_is_waited_for_and_no_event_fails_for_it(tmp_path: 
 
 
 class Patient:
-    """A feed of one batch whose `done` finds its topic away at first, and which counts how often it was kept."""
+    """A feed of one batch. Its topic may be away when `done` is called; it counts its heartbeats."""
 
     def __init__(self, batch: LogBatch, away: Iterable[bool] = ()) -> None:
         self._batches, self._away = [batch], iter(away)
-        self.kept, self.failed = 0, list[FailedEvent]()
+        self.heartbeats, self.failed = 0, list[FailedEvent]()
 
     def batches(self) -> Iterator[LogBatch]:
         while self._batches:
@@ -236,7 +236,7 @@ class Patient:
         self.failed += failed
 
     def heartbeat(self) -> None:
-        self.kept += 1
+        self.heartbeats += 1
 
     def close(self) -> None:
         return
@@ -253,7 +253,7 @@ def follow_one(feed: Patient, target: Target) -> list[Folded]:
     return folded
 
 
-def test_a_feed_is_kept_while_its_batch_waits_for_a_store() -> None:
+def test_the_feeds_heartbeat_continues_while_its_batch_waits_for_a_store() -> None:
     away, waiting = [True], list[str]()
 
     class Hot(MemoryHot):
@@ -265,17 +265,17 @@ def test_a_feed_is_kept_while_its_batch_waits_for_a_store() -> None:
     feed = Patient(LogBatch([record(), record(b"nonsense", offset=2)], {}, 1))
     [folded] = follow_one(feed, Target(Hot(), UNCHECKED, waiting.append))
     assert [text.partition(" in ")[0] for text in waiting] == ["the store is away; trying again"]
-    assert 2 <= feed.kept <= 6
+    assert 2 <= feed.heartbeats <= 6
     assert (folded.stored, [event.offset for event in feed.failed]) == (1, [2])
 
 
-def test_what_is_folded_is_not_folded_again_because_its_end_is_not_taken() -> None:
+def test_a_batch_is_not_folded_again_because_its_commit_failed() -> None:
     hot, waiting = MemoryHot(), list[str]()
     feed = Patient(LogBatch([record()], {}, 1), away=[True])
     [folded] = follow_one(feed, Target(hot, UNCHECKED, waiting.append))
     assert [text.partition(" in ")[0] for text in waiting] == ["the topic of failed events is away; trying again"]
     assert (folded.stored, folded.repeated) == (1, 0)
-    assert feed.kept
+    assert feed.heartbeats
 
 
 def test_a_log_that_cannot_be_followed_ends_the_run_in_order(capfd: pytest.CaptureFixture[str]) -> None:
@@ -289,7 +289,7 @@ def test_a_log_that_cannot_be_followed_ends_the_run_in_order(capfd: pytest.Captu
     assert capfd.readouterr().err == ""
 
 
-def test_pace_is_told_every_ten_seconds_and_not_while_nothing_comes() -> None:
+def test_the_pace_is_reported_every_ten_seconds_and_only_while_events_arrive() -> None:
     said, clock = list[str](), iter([0.0, 4.0, 11.0, 11.0, 12.0, 31.0, 31.0])
     pace = Pace(said.append, lambda: next(clock))
     batch = DecodedBatch([decode(record())] * 50, LogBatch([], {}, 0))
@@ -298,7 +298,7 @@ def test_pace_is_told_every_ten_seconds_and_not_while_nothing_comes() -> None:
     assert said == ["100 events folded in 11 s, 9 a second", "100 events folded in 20 s, 5 a second"]
 
 
-def test_what_was_read_before_a_file_failed_is_folded(tmp_path: Path) -> None:
+def test_events_before_a_damaged_file_are_folded(tmp_path: Path) -> None:
     hot = MemoryHot()
     path = sample_log(tmp_path / "log", 60)
     (path.parent / "events.jsonl.gz").write_bytes(b"no gzip")
@@ -307,7 +307,7 @@ def test_what_was_read_before_a_file_failed_is_folded(tmp_path: Path) -> None:
     assert hot.slices()
 
 
-def test_an_error_of_ours_ends_the_flow_without_the_engine_noticing(
+def test_an_error_of_ours_ends_the_flow_without_a_panic_of_the_engine(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = sample_log(tmp_path / "log", 10)

@@ -39,7 +39,7 @@ def folded(topic: Topic) -> Callable[[], bool]:
     return lambda: log.unread() is None
 
 
-def test_what_is_in_the_topic_is_in_the_tables(settings: Settings, topic: Topic) -> None:
+def test_every_record_of_the_topic_is_in_the_tables(settings: Settings, topic: Topic) -> None:
     hot = SqliteHot(settings.hot_store)
     fill(topic, sample_values(600))
     with tailing(following(settings, topic)) as process:
@@ -50,8 +50,8 @@ def test_what_is_in_the_topic_is_in_the_tables(settings: Settings, topic: Topic)
     assert sorted(published) == sorted(event.raw for event in hot.failed())
 
 
-def test_processes_that_are_killed_leave_the_tables_of_one_that_is_not(settings: Settings, topic: Topic) -> None:
-    """Two share four partitions; one is killed in the middle, and the other while it takes over."""
+def test_killed_processes_leave_the_same_tables_as_one_that_was_not_killed(settings: Settings, topic: Topic) -> None:
+    """Two processes share four partitions; one is killed in the middle, and the other while it takes over."""
     hot = SqliteHot(settings.hot_store)
     follow = following(settings, topic)
     log = topic.log
@@ -84,7 +84,7 @@ def unread(topic: Topic) -> int:
     return sum(each.records for each in topic.log.lag())
 
 
-def test_a_topic_that_is_not_there_ends_it_with_a_sentence(settings: Settings, kafka_brokers: str) -> None:
+def test_a_missing_topic_ends_the_stream_with_a_sentence(settings: Settings, kafka_brokers: str) -> None:
     log = f"kafka://{kafka_brokers}/nowhere?group=g"
     with tailing(settings._replace(log=log)) as process:
         _, said = process.communicate(timeout=PATIENCE)
@@ -96,12 +96,12 @@ def test_a_topic_that_is_not_there_ends_it_with_a_sentence(settings: Settings, k
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Instance]:
-    """A broker of this test's own, to be treated badly."""
+    """A broker for this test alone, which may be stopped and killed."""
     with instance(tmp_path / "servers", "kafka") as servers:
         yield servers
 
 
-def test_a_broker_that_hangs_and_one_that_dies_cost_nothing_but_time(settings: Settings, own: Instance) -> None:
+def test_a_hanging_broker_and_a_dead_one_lose_no_event(settings: Settings, own: Instance) -> None:
     hot = SqliteHot(settings.hot_store)
     topic = make_topic(own.env["ASSESS_LOG"].split("/")[2])
     fill(topic, sample_values(300, seed=1))
@@ -123,7 +123,7 @@ def test_a_broker_that_hangs_and_one_that_dies_cost_nothing_but_time(settings: S
     assert tables(hot) == expected(topic)
 
 
-def test_a_broker_that_does_not_answer_does_not_keep_it_from_ending(settings: Settings, own: Instance) -> None:
+def test_the_stream_can_be_stopped_while_the_broker_hangs(settings: Settings, own: Instance) -> None:
     topic = make_topic(own.env["ASSESS_LOG"].split("/")[2])
     fill(topic, sample_values(100))
     with tailing(following(settings, topic)) as process:

@@ -47,7 +47,7 @@ def append(path: Path, lines: list[bytes]) -> None:
 
 
 class Writing:
-    """Whether rows were written since this was made."""
+    """Whether rows were written since this object was created."""
 
     def __init__(self, hot: SqliteHot) -> None:
         self._hot, self._before = hot, self._rows(hot)
@@ -80,14 +80,14 @@ def test_kills_at_any_moment_change_nothing(settings: Settings, log: Path, hot: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(settings: Settings, log: Path, hot: SqliteHot, number: int) -> None:
+def test_a_signal_ends_the_stream_in_order(settings: Settings, log: Path, hot: SqliteHot, number: int) -> None:
     append(log / "a.jsonl", list(sample_events(20)))
     with tailing(settings) as process:
         wait_until(lambda: unread(log, hot) is None)
         assert stop(process, number) == (0, "")
 
 
-def test_it_waits_for_a_folder_that_is_not_there_yet(settings: Settings, hot: SqliteHot) -> None:
+def test_the_stream_waits_for_a_folder_that_does_not_exist_yet(settings: Settings, hot: SqliteHot) -> None:
     log = Path(settings.log)
     with tailing(settings) as process:
         time.sleep(0.1)
@@ -99,7 +99,7 @@ def test_it_waits_for_a_folder_that_is_not_there_yet(settings: Settings, hot: Sq
     assert said in ("", f"waiting for the folder {settings.log!r} (ASSESS_LOG)\n")
 
 
-def test_two_at_once_leave_the_tables_of_one(settings: Settings, log: Path, hot: SqliteHot) -> None:
+def test_two_streams_at_once_leave_the_tables_of_one(settings: Settings, log: Path, hot: SqliteHot) -> None:
     with tailing(settings) as one, tailing(settings) as two:
         for n in range(4):
             append(log / f"{n}.jsonl", list(sample_events(300, seed=n)))
@@ -108,13 +108,13 @@ def test_two_at_once_leave_the_tables_of_one(settings: Settings, log: Path, hot:
     assert tables(hot) == tables(of_an_uninterrupted_run(log))
 
 
-def test_a_setting_that_is_wrong_ends_it_with_a_sentence(settings: Settings) -> None:
+def test_a_wrong_setting_ends_the_stream_with_a_sentence(settings: Settings) -> None:
     with tailing(settings._replace(log="ftp://somewhere")) as process:
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (2, b"assess: ASSESS_LOG: 'ftp://somewhere' is not a path; write a folder\n")
 
 
-def test_a_log_that_is_no_folder_ends_it_with_a_sentence(settings: Settings) -> None:
+def test_a_log_that_is_not_a_folder_ends_the_stream_with_a_sentence(settings: Settings) -> None:
     Path(settings.log).parent.mkdir()
     Path(settings.log).write_bytes(b"")
     with tailing(settings) as process:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from assess_core.adapters.lake.copies import DuckCopies
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
@@ -79,6 +81,21 @@ def test_archive_deletes_nothing_from_the_hot_store(stores: Stores) -> None:
     archive([W5], stores, NOW)
 
     assert stores.hot.counts([W5]) == {W5: 5}
+
+
+def test_archive_repeated_reads_the_copies_once_and_hashes_no_file(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    opened = Mock(wraps=stores.lake.copies)
+    monkeypatch.setattr(stores.lake, "copies", opened)
+    monkeypatch.setattr(DuckCopies, "files", lambda *_: pytest.fail("it reads every byte of the files"))
+
+    done = archive([W5], stores, LATER)
+
+    assert (done[W5].appended, done[W5].contents.rows) == (0, 5)
+    assert opened.call_count == 1
 
 
 def test_archive_repeated_appends_nothing_and_says_nothing_new(stores: Stores) -> None:
@@ -296,11 +313,13 @@ def test_rows_that_come_into_a_cleared_slice_ask_for_another_round(stores: Store
     assert (the_view(stores).status, the_view(stores).note) == (SliceStatus.CLEARED, None)
 
 
-def test_a_slice_that_was_announced_and_got_no_row_says_that_nothing_is_to_be_done(stores: Stores) -> None:
+def test_a_slice_without_rows_says_that_there_is_nothing_to_do(stores: Stores) -> None:
     stores.hot.add_slices([W5])
 
     assert the_view(stores, now=RECEIVED).note is None  # its first row may be on its way
-    assert the_view(stores).note == "no row ever came: a stream was killed before its first; nothing is to be done"
+    assert the_view(stores).note == (
+        "it has no rows: a stream was killed before it wrote the first one; there is nothing to do"
+    )
 
 
 def test_slices_of_one_batch_can_be_asked_for(stores: Stores) -> None:

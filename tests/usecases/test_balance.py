@@ -13,7 +13,7 @@ from assess_core.domain.scores import Entry
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import UnknownBatch
 from assess_core.ports.hot_store import Learner
-from assess_core.ports.ledger import Sheet, What
+from assess_core.ports.ledger import Fault, Sheet
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import archiving
@@ -158,7 +158,7 @@ def test_a_row_that_was_deleted_behind_our_back_is_named_with_slice_and_learner(
     drawn = draw(anywhere)
 
     [missing] = drawn.differences
-    assert (missing.what, missing.slice, missing.key) == (What.MISSING, lost.slice, lost.key)
+    assert (missing.what, missing.slice, missing.key) == (Fault.MISSING, lost.slice, lost.key)
     assert missing.content_hash == lost.version.content_hash
     assert not drawn.found.balanced
     assert drawn.found.sheets[0] == Sheet("b1", named=3, hot_only=2, missing=1)
@@ -208,7 +208,7 @@ def test_a_file_that_was_taken_out_of_the_table_is_missed_as_well(four: Stores, 
     put_away(four)
     DeltaTable(f"{settings.lake}/attempts").delete("batch_id = 'b2'")
 
-    assert draw(four).named == {(What.MISSING, "b2|2024-W05", "u3")}
+    assert draw(four).named == {(Fault.MISSING, "b2|2024-W05", "u3")}
 
 
 def test_a_map_that_lost_its_entries_leaves_versions_without_a_name(four: Stores, settings: Settings) -> None:
@@ -218,7 +218,7 @@ def test_a_map_that_lost_its_entries_leaves_versions_without_a_name(four: Stores
 
     drawn = draw(four)
 
-    assert drawn.named == {(What.UNNAMED, "b1|2024-W05", "u1"), (What.UNNAMED, "b2|2024-W05", "u3")}
+    assert drawn.named == {(Fault.UNNAMED, "b1|2024-W05", "u1"), (Fault.UNNAMED, "b2|2024-W05", "u3")}
     assert {(each.key.user_id, each.tiers) for each in drawn.differences if each.key} == {
         ("u1", ("hot",)),
         ("u3", ("lake",)),
@@ -233,7 +233,7 @@ def test_damage_on_both_sides_does_not_even_out(four: Stores) -> None:
 
     drawn = draw(four, "b1")
 
-    assert drawn.named == {(What.MISSING, "b1|2024-W05", "u2"), (What.UNNAMED, "b1|2024-W05", "u8")}
+    assert drawn.named == {(Fault.MISSING, "b1|2024-W05", "u2"), (Fault.UNNAMED, "b1|2024-W05", "u8")}
     assert drawn.sheet == Sheet(None, named=3, hot_only=2, missing=1, unnamed=1)
 
 
@@ -242,7 +242,7 @@ def test_a_row_under_another_learner_s_name_is_not_taken_for_the_one_that_is_nam
     lose(four.hot, [row])
     keep(four.hot, [msgspec.structs.replace(row, key=row.key._replace(user_id="u7"))])
 
-    assert draw(four, "b1").named == {(What.MISSING, "b1|2024-W05", "u2"), (What.UNNAMED, "b1|2024-W05", "u7")}
+    assert draw(four, "b1").named == {(Fault.MISSING, "b1|2024-W05", "u2"), (Fault.UNNAMED, "b1|2024-W05", "u7")}
 
 
 def test_every_kind_of_damage_has_a_sentence_that_says_what_to_type() -> None:
@@ -266,7 +266,7 @@ def test_a_stream_that_was_killed_between_row_and_entry_left_what_is_not_yet_nam
 
     drawn = draw(stores)
     assert drawn.sheet == Sheet(None, unnamed=4)
-    assert {each.what for each in drawn.differences} == {What.UNNAMED}
+    assert {each.what for each in drawn.differences} == {Fault.UNNAMED}
 
     take(stores, *MESSAGES)
     assert draw(stores).found.balanced

@@ -11,7 +11,7 @@ import pytest
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.domain.events import decode
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.ports.ledger import LogPlace, LogSheet, What
+from assess_core.ports.ledger import Fault, LogOffset, LogSheet
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks, fold
@@ -97,8 +97,8 @@ def test_an_event_that_the_stream_passed_and_nobody_stored_is_named_with_its_lin
     drawn = against_log(folded)
 
     [difference] = drawn.differences
-    assert (difference.what, difference.key) == (What.NOT_STORED, row.key)
-    assert difference.place == LogPlace(str(folder.path / "events.jsonl"), 0, 2)
+    assert (difference.what, difference.key) == (Fault.NOT_STORED, row.key)
+    assert difference.place == LogOffset(str(folder.path / "events.jsonl"), 0, 2)
     assert log_of(drawn) == LogSheet(accepted=5, older=0, too_many=0, not_stored=1)
     assert not drawn.found.balanced
 
@@ -116,8 +116,8 @@ def test_a_bad_event_that_was_not_set_aside_is_named_with_its_line(
     drawn = against_log(stores)
 
     assert [(each.what, each.place, each.batch_id) for each in drawn.differences] == [
-        (What.NOT_STORED, LogPlace(str(folder.path / "b.jsonl"), 0, 2), "b1"),
-        (What.NOT_STORED, LogPlace(str(folder.path / "b.jsonl"), 0, 1), None),
+        (Fault.NOT_STORED, LogOffset(str(folder.path / "b.jsonl"), 0, 2), "b1"),
+        (Fault.NOT_STORED, LogOffset(str(folder.path / "b.jsonl"), 0, 1), None),
     ]
 
 
@@ -165,7 +165,7 @@ def test_versions_that_came_from_elsewhere_are_too_many(folded: Stores) -> None:
 
     drawn = against_log(folded)
 
-    assert drawn.named == {(What.TOO_MANY, "b1|2024-W06", "u9")}
+    assert drawn.named == {(Fault.TOO_MANY, "b1|2024-W06", "u9")}
     assert log_of(drawn) == LogSheet(accepted=5, older=0, too_many=1, not_stored=0)
     assert not drawn.found.balanced
 
@@ -237,5 +237,5 @@ def test_a_file_that_was_replaced_is_not_taken_for_what_was_read(stores: Stores,
 
     drawn = against_log(stores)
 
-    assert {each.what for each in drawn.differences} == {What.TOO_MANY}
+    assert {each.what for each in drawn.differences} == {Fault.TOO_MANY}
     assert log_of(drawn) == LogSheet(accepted=0, older=0, too_many=2, not_stored=0)

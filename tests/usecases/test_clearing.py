@@ -174,7 +174,7 @@ def test_a_clear_that_was_killed_shows_until_it_is_run_again(stores: Stores, mon
 
     [view] = slice_views(stores, NOW, DAY, None)
     assert (view.status, view.hot_rows) == (SliceStatus.CLEARING, 5)
-    assert view.note == "a clear began and has not ended: if none is running, clear again"
+    assert view.note == "a clear began and has not ended; if none is running, clear it again"
 
     assert clear([W5], stores, NOW)[W5] == Cleared(5, 0)
     assert [view.status for view in slice_views(stores, NOW, DAY, None)] == [SliceStatus.CLEARED]

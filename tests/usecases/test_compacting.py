@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 
 from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.manifest import by_slice
-from assess_core.domain.moments import DAY
+from assess_core.domain.moments import DAY, parse_duration
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import LakeConflict, VerifyFailed
+from assess_core.errors import BadSettings, LakeConflict, VerifyFailed
 from assess_core.ports.lake import Pinned
+from assess_core.ports.reports import WeeklyActivity
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import SliceStatus, archive, clear, slice_views, verify
 from assess_core.usecases.compacting import Compacted, compact, vacuum, weeks_worth_it
@@ -178,7 +181,7 @@ def test_an_archive_that_was_decided_before_a_compaction_decides_again(stores: S
     pinned = stores.lake.pin()
     keep(stores.hot, [version(user_id="new")])
     with stores.lake.copies(pinned, [W5]) as copies:
-        missing = copies.missing(stores.hot)
+        missing = copies.missing([stores.hot.scan(W5)])
         assert missing is not None
         compact([W5.week], stores.lake, LATER)
         with pytest.raises(LakeConflict):
@@ -203,3 +206,33 @@ def test_vacuum_deletes_what_left_the_table_long_enough_ago(stores: Stores) -> N
 
     assert not any(path.exists() for path in old)
     assert all(done.problem is None for done in verify(stores.hot.slices(), stores, LATER).values())
+
+
+@pytest.mark.parametrize("retain", ["30m", "90m", "1s"])
+def test_a_retention_that_hours_cannot_express_is_refused(stores: Stores, retain: str) -> None:
+    in_two_files(stores)
+    old = {Path(file.url) for file in stores.lake.pin().files([W5.week])}
+    compact([W5.week], stores.lake, LATER)
+
+    with pytest.raises(BadSettings, match=r"^--retain: Delta counts in whole hours, and .* is not; write [12]h to "):
+        vacuum(stores.lake, parse_duration(retain, "--retain"))
+
+    assert all(path.exists() for path in old)
+
+
+def test_manifest_and_weekly_table_are_compacted_and_vacuumed_too(stores: Stores, tmp_path: Path) -> None:
+    for number in range(4):
+        keep(stores.hot, [version(user_id=f"u{number}")])
+        archive([W5], stores, NOW + number)
+    before = stores.lake.manifest()
+    weekly = DeltaWeekly(Folder(tmp_path / "lake" / "weekly_activity"))
+    for attempts in range(2):
+        weekly.replace([W5.week], [WeeklyActivity(W5, attempts, 1, 1.0)])
+
+    fewer = stores.lake.compact_small_tables()
+    deleted = vacuum(stores.lake, retain=0)
+
+    assert fewer == 3
+    assert sorted(name.split("/")[0] for name in deleted) == ["archive_manifest"] * 4 + ["weekly_activity"]
+    assert stores.lake.manifest() == before
+    assert weekly.rows() == [WeeklyActivity(W5, 1, 1, 1.0)]

@@ -98,7 +98,7 @@ def test_damage_after_the_verification_is_noticed_by_clear(stores: Stores) -> No
     refused = clear([W5], stores, NOW)[W5].refused
 
     assert refused == (
-        f"b1|2024-W05: the bytes of {path.name} are not those that were written; restore the file from a backup"
+        f"b1|2024-W05: the bytes of {path.name} have changed since they were written; restore the file from a backup"
     )
     assert stores.hot.counts([W5]) == {W5: 5}
 
@@ -114,7 +114,7 @@ def test_a_row_that_was_changed_is_named_by_its_attempt_and_the_file_it_is_in(st
     found = problems(stores)
 
     assert found[W5] == (
-        f"b1|2024-W05: the bytes of {path.name} are not those that were written; "
+        f"b1|2024-W05: the bytes of {path.name} have changed since they were written; "
         "1 rows do not give their content hash, e.g. of learner 'u2', assessment 'a1', attempt 't2'; "
         "restore the lake from a backup"
     )
@@ -178,7 +178,7 @@ def test_a_file_written_anew_with_the_same_rows_is_not_the_one_that_was_written(
     problem = problems(stores)[W5]
 
     assert problem is not None
-    assert f"the bytes of {path.name} are not those that were written" in problem
+    assert f"the bytes of {path.name} have changed since they were written" in problem
 
 
 def test_archive_does_not_decide_on_a_lake_that_it_cannot_read(stores: Stores) -> None:

@@ -3,19 +3,22 @@
 import csv
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.duckdb.union import DuckUnion
+from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, make_version
+from assess_core.domain.slices import IsoWeek
 from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import Format, Report, Union
+from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
@@ -169,6 +172,15 @@ def test_cells_are_the_bytes_that_learners_sent(tier: str, stores: Stores) -> No
         assert json.loads(row["Question Options"]) == [{"1": text}]
 
 
+def test_a_parquet_report_names_the_version_that_its_bytes_depend_on(stores: Stores) -> None:
+    keep(stores.hot, [version()])
+
+    for report in Report:
+        written = write_exhaust(stores, "b1", report, Format.PARQUET)
+        metadata = pq.read_metadata(written.path).metadata
+        assert metadata[b"duckdb"] == duckdb.__version__.encode()
+
+
 def test_parquet_keeps_types_and_names(stores: Stores) -> None:
     keep(stores.hot, [version(), version(attempt_id="t2", attempted=0, answers=[], received=ATTEMPTED)])
 
@@ -303,14 +315,21 @@ def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) 
     # 9,000 attempts: more than a vector of DuckDB (2,048) and than a group of the lake's files (8,192)
     half_cleared(stores, [version(user_id=f"u{number}", attempt_id=f"t{number % 3}") for number in range(9_000)])
 
-    def with_threads(threads: int) -> Stores:
+    class Threaded(DuckUnions):
+        def __init__(self, threads: int) -> None:
+            super().__init__(stores.hot, stores.lake)
+            self._threads = threads
+
         @contextmanager
-        def union(*, batch_id: str | None = None, weeks: object = None) -> Iterator[Union]:
-            with open_union(stores.hot, stores.lake, batch_id=batch_id) as union:
-                list(union.rows(f"SET threads = {threads}"))
+        def __call__(
+            self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+        ) -> Iterator[DuckUnion]:
+            with super().__call__(batch_id=batch_id, weeks=weeks) as union:
+                list(union.rows(f"SET threads = {self._threads}"))
                 yield union
 
-        return stores._replace(union=union)
+    def with_threads(threads: int) -> Stores:
+        return stores._replace(union=Threaded(threads))
 
     assert all_reports(with_threads(1)) == all_reports(with_threads(8))
 

@@ -37,7 +37,7 @@ def scored(attempt: str, score: float, at: int = ATTEMPTED, offset: int = 1, use
 
 
 def again(event: Accepted, received: int) -> Accepted:
-    """The same event, received another time."""
+    """The same event with another receipt."""
     return accepted(line({}, received).replace(b"{}", event.record.raw), 99, None)
 
 
@@ -46,7 +46,7 @@ def slices_of(hot: HotStore) -> dict[str, int]:
 
 
 def is_whole(hot: HotStore) -> bool:
-    """Whether every map entry has its row and what is derived is what the maps say."""
+    """Whether every map entry has its row and the derived columns follow from the maps."""
     entries = [entry for _, learner in hot.all_learners() for entry in learner.entries]
     derived = derive(entries)
     stored = {key: summary for _, learner in hot.all_learners() for key, summary in learner.summaries.items()}
@@ -58,7 +58,7 @@ def is_whole(hot: HotStore) -> bool:
 
 
 def tables(hot: HotStore) -> tuple[object, ...]:
-    """All that readers see."""
+    """Everything that readers can see."""
     rows = [
         row for slice_ in hot.slices() for shard in hot.scan(slice_) for batch in shard
         for row in from_batch(batch)
@@ -83,7 +83,7 @@ def test_a_new_event_is_stored_as_row_entry_summary_and_activity(hot: Hot) -> No
     assert hot.activities([ActivityKey("u1", "c1", "b1")])[ActivityKey("u1", "c1", "b1")].aggregates["score:a1"] == 1.0
 
 
-def test_nothing_becomes_of_an_empty_batch(hot: Hot) -> None:
+def test_an_empty_batch_changes_nothing(hot: Hot) -> None:
     assert folded(hot) == (0, 0, 0, [], [], set())
 
 
@@ -109,7 +109,7 @@ def test_a_reused_attempt_id_loses_nothing(hot: Hot) -> None:
     assert hot.learners(["u1"])["u1"].summaries[SUMMARY].last_attempted_score == 1.0
 
 
-def test_a_failed_event_is_set_aside_and_the_rest_of_its_batch_stored(hot: Hot) -> None:
+def test_a_failed_event_is_kept_and_the_rest_of_its_batch_is_stored(hot: Hot) -> None:
     bad = decoded(b"nonsense", offset=7)
 
     folded(hot, bad, accepted())
@@ -149,7 +149,7 @@ def test_an_earlier_receipt_writes_its_row_in_its_own_slice_and_lowers_the_entry
 
 
 @pytest.mark.parametrize("order", list(permutations([0, 1000, 2 * WEEK])))
-def test_of_several_receipts_in_one_batch_the_earliest_counts(hot: Hot, order: tuple[int, ...]) -> None:
+def test_the_earliest_of_several_receipts_in_one_batch_wins(hot: Hot, order: tuple[int, ...]) -> None:
     assert counts(folded(hot, *(again(accepted(), RECEIVED + late) for late in order))) == (1, 2, 0, 0)
 
     assert hot.learners(["u1"])["u1"].entries[0].received_at == RECEIVED
@@ -191,11 +191,11 @@ def test_an_assessment_that_is_no_leaf_node_of_a_known_course_fails(hot: Hot) ->
     assert rejected.message == "assessment 'a2' is not among the leaf nodes of course 'c1'"
 
 
-def test_a_course_that_is_not_known_is_accepted(hot: Hot) -> None:
+def test_an_unknown_course_is_accepted(hot: Hot) -> None:
     assert counts(folded(hot, accepted(event(course="c2", content="a2")), checks=Checks(FACTS))) == (1, 0, 0, 0)
 
 
-def test_more_questions_than_the_assessment_has_fail_where_that_is_checked(hot: Hot) -> None:
+def test_an_event_with_more_questions_than_the_assessment_fails_if_this_is_checked(hot: Hot) -> None:
     two = accepted(event(answers=[wire_answer("q1"), wire_answer("q2"), wire_answer("q2")]))
 
     assert counts(folded(hot, two, checks=Checks(FACTS, question_count=True))) == (0, 0, 0, 1)
@@ -205,14 +205,14 @@ def test_more_questions_than_the_assessment_has_fail_where_that_is_checked(hot: 
     assert counts(folded(hot, two, checks=Checks(FACTS))) == (1, 0, 0, 0)
 
 
-def test_as_many_questions_as_the_assessment_has_pass_and_one_that_is_not_known_too(hot: Hot) -> None:
+def test_an_event_with_as_many_questions_or_of_an_unknown_assessment_passes(hot: Hot) -> None:
     one = accepted(event(answers=[wire_answer("q1"), wire_answer("q1")]))
     unknown = accepted(event(course="c2", content="a2", answers=[wire_answer("q1"), wire_answer("q2")]))
 
     assert counts(folded(hot, one, unknown, checks=Checks(FACTS, question_count=True))) == (2, 0, 0, 0)
 
 
-def test_the_leaf_nodes_are_asked_before_the_questions_are_counted(hot: Hot) -> None:
+def test_leaf_nodes_are_checked_before_the_number_of_questions(hot: Hot) -> None:
     both = accepted(event(content="a2", answers=[wire_answer("q1"), wire_answer("q2")]))
 
     folded(hot, both, checks=Checks(JsonFacts({"c1": frozenset({"a1"})}, {"a2": 1}), question_count=True))
@@ -231,7 +231,7 @@ def test_facts_that_change_later_make_no_stored_event_fail(hot: Hot) -> None:
 # --- recompute, and what a crash leaves behind ---
 
 
-def test_a_request_to_recompute_writes_what_is_derived_again_and_no_version(hot: Hot) -> None:
+def test_a_request_to_recompute_writes_derived_columns_again_and_no_version(hot: Hot) -> None:
     folded(hot, scored("t1", 1), scored("t2", 2))
     right = tables(hot)
     summary = hot.learners(["u1"])["u1"].summaries[SUMMARY]
@@ -245,7 +245,7 @@ def test_a_request_to_recompute_writes_what_is_derived_again_and_no_version(hot:
     assert tables(hot) == right
 
 
-def test_a_request_to_recompute_for_somebody_who_has_nothing_writes_nothing(hot: Hot) -> None:
+def test_a_request_to_recompute_for_a_learner_without_attempts_writes_nothing(hot: Hot) -> None:
     before = tables(hot)
 
     assert counts(folded(hot, decoded(event(answers=[])))) == (0, 0, 1, 0)
@@ -253,11 +253,11 @@ def test_a_request_to_recompute_for_somebody_who_has_nothing_writes_nothing(hot:
 
 
 class Crash(Exception):
-    """The process is killed here."""
+    """Stands for the process being killed."""
 
 
 class Writes:
-    """Lets so many writes through."""
+    """A hook that kills the process after this many writes."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -278,7 +278,7 @@ def events_of_a_day() -> list[Decoded]:
     ]
 
 
-def test_a_crash_between_any_two_writes_is_mended_by_the_replay_and_never_seen_as_wrong() -> None:
+def test_a_crash_between_any_two_writes_is_repaired_by_the_replay_and_readers_never_see_wrong_data() -> None:
     enough, whole = Writes(1000), MemoryHot()
     folded(MemoryHot(on_write=enough), *events_of_a_day())
     folded(whole, *events_of_a_day())
@@ -300,7 +300,7 @@ def test_a_crash_between_any_two_writes_is_mended_by_the_replay_and_never_seen_a
 
 
 class Recorded(MemoryHot):
-    """Says in which order it was written to."""
+    """A store that records the order of its writes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -312,7 +312,7 @@ class Recorded(MemoryHot):
         return super().__getattribute__(name)
 
 
-def test_slices_are_written_before_rows_rows_before_entries_and_entries_before_what_is_derived() -> None:
+def test_slices_are_written_before_rows_rows_before_entries_and_entries_before_derived_columns() -> None:
     hot = Recorded()
     folded(hot, decoded(b"nonsense"), accepted())
 
@@ -329,10 +329,10 @@ def test_a_repeat_writes_nothing_at_all() -> None:
     assert hot.calls == []
 
 
-# --- mended events ---
+# --- resolved events ---
 
 
-def test_an_event_that_failed_and_is_stored_later_is_mended_and_counts_once(hot: Hot) -> None:
+def test_a_failed_event_that_is_stored_later_is_resolved_and_counted_once(hot: Hot) -> None:
     first = accepted(event(content="a2"), offset=5)
     folded(hot, first, decoded(b"nonsense", offset=6), checks=Checks(FACTS))
 
@@ -341,7 +341,7 @@ def test_an_event_that_failed_and_is_stored_later_is_mended_and_counts_once(hot:
     assert [failed.offset for failed in hot.failed()] == [6]
 
 
-def test_another_event_at_the_same_offset_mends_nothing(hot: Hot) -> None:
+def test_another_event_at_the_same_offset_resolves_nothing(hot: Hot) -> None:
     bad = decoded(b"nonsense", offset=5)
     folded(hot, bad)
 
@@ -350,7 +350,7 @@ def test_another_event_at_the_same_offset_mends_nothing(hot: Hot) -> None:
     assert list(hot.failed()) == [bad]
 
 
-def test_a_replay_of_a_failed_events_own_record_mends_it(hot: Hot) -> None:
+def test_a_replay_of_a_failed_events_own_record_resolves_it(hot: Hot) -> None:
     folded(hot, accepted(event(content="a2"), received=None), checks=Checks(FACTS))
     [rejected] = hot.failed()
 
@@ -377,7 +377,7 @@ def test_events_are_stored_repeated_recomputed_and_failed_and_some_of_the_stored
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_how_many_are_superseded_does_not_depend_on_the_order(order: tuple[int, ...]) -> None:
+def test_the_number_of_superseded_versions_does_not_depend_on_the_order(order: tuple[int, ...]) -> None:
     events = [scored("t1", 1, ATTEMPTED + at) for at in range(3)] + [scored("t2", 1)]
     hot, tally = MemoryHot(), Tally()
 
@@ -387,7 +387,7 @@ def test_how_many_are_superseded_does_not_depend_on_the_order(order: tuple[int, 
     assert (tally.stored, tally.superseded) == (4, 2)
 
 
-def test_versions_of_an_earlier_run_are_not_counted_as_superseded_of_this_one(hot: Hot) -> None:
+def test_versions_of_an_earlier_run_do_not_count_as_superseded_in_this_one(hot: Hot) -> None:
     folded(hot, scored("t1", 1))
     tally = Tally()
 

@@ -1,5 +1,6 @@
-"""Weekly activity: the numbers, and the table they are kept in."""
+"""Weekly activity: the numbers, and the table that stores them."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pytest
 from deltalake import write_deltalake
 
 from assess_core.domain.attempts import AttemptVersion, total
+from assess_core.domain.scores import Entry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import NotOurTable
 from assess_core.ports.reports import WeeklyActivity
@@ -16,6 +18,7 @@ from assess_core.usecases.weekly import refresh, weekly_activity
 from assess_core.wiring import open_weekly
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, answer, version
 from tests.lakes import keep, move
+from tests.loop import put_away
 
 W05, W06 = IsoWeek(2024, 5), IsoWeek(2024, 6)
 
@@ -26,6 +29,17 @@ def scored(score: float, user_id: str = "u1", attempt_id: str = "t1", batch_id: 
 
 def activity(week: IsoWeek, attempts: int, learners: int, mean: float, batch: str = "b1") -> WeeklyActivity:
     return WeeklyActivity(ArchiveSlice(week, batch), attempts, learners, mean)
+
+
+def remember(stores: Stores, versions: Iterable[AttemptVersion]) -> None:
+    """Write map entries."""
+    stores.hot.add_entries([Entry.of(each) for each in versions])
+
+
+def fold_twice(stores: Stores) -> None:
+    """A version with two copies: received in week 5, and again in week 6."""
+    remember(stores, [version()])
+    keep(stores.hot, [version(), version(received=RECEIVED + WEEK)])
 
 
 def test_attempts_and_learners_are_counted_for_each_batch(stores: Stores) -> None:
@@ -52,10 +66,42 @@ def test_an_attempt_counts_by_its_newest_version_within_the_week(stores: Stores)
 
 
 def test_a_second_receipt_in_a_later_week_counts_once_in_the_first(stores: Stores) -> None:
-    keep(stores.hot, [version(), version(received=RECEIVED + WEEK)])
+    fold_twice(stores)
 
     assert weekly_activity(stores, [W06]) == []
     assert weekly_activity(stores, [W05]) == [activity(W05, 1, 1, 1.0)]
+
+
+def test_a_second_receipt_counts_only_once_also_when_both_copies_were_archived(stores: Stores) -> None:
+    fold_twice(stores)
+    put_away(stores)
+
+    assert weekly_activity(stores, [W06]) == []
+    assert weekly_activity(stores, [W05, W06]) == [activity(W05, 1, 1, 1.0)]
+
+
+def test_an_older_version_counts_for_the_week_in_which_the_newer_one_came_again(stores: Stores) -> None:
+    older, newer = version(answers=[answer(score=1.0)]), version(answers=[answer(score=2.0)], attempted=ATTEMPTED + 1)
+    again = version(answers=[answer(score=2.0)], attempted=ATTEMPTED + 1, received=RECEIVED + WEEK)
+    other = version(answers=[answer(score=5.0)], attempted=ATTEMPTED - 1, received=RECEIVED + WEEK)
+    remember(stores, [older, newer])
+    keep(stores.hot, [older, newer, again, other])
+
+    assert weekly_activity(stores, [W06]) == [activity(W06, 1, 1, 5.0)]
+
+
+def test_earlier_weeks_are_not_read(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(stores.hot, [version(), version(attempted=ATTEMPTED + WEEK)])
+    scan, read = stores.hot.scan, list[ArchiveSlice]()
+
+    def counted(slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        read.append(slice_)
+        return scan(slice_)
+
+    monkeypatch.setattr(stores.hot, "scan", counted)
+
+    assert weekly_activity(stores, [W06]) == [activity(W06, 1, 1, 1.0)]
+    assert {slice_.week for slice_ in read} == {W06}
 
 
 def test_the_numbers_are_the_same_when_some_or_all_is_in_the_lake(stores: Stores) -> None:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import duckdb
 
 from assess_core.adapters.duckdb.location import Location
-from assess_core.errors import StoreUnavailable
+from assess_core.adapters.duckdb.memory import BUDGET
+from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.ports.cancelling import interruptible
 from assess_core.ports.lake import LakeFile
 
 _PATTERN: Final = re.compile(r"([*?\[])")
@@ -60,27 +61,17 @@ def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | N
     return None
 
 
-def temporary_folder(prefix: str) -> TemporaryDirectory[str]:
-    """A folder that goes when it is left. Raises `StoreUnavailable` when there is no room for it."""
-    try:
-        return TemporaryDirectory(prefix=prefix)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"there is no room for temporary files ({error.strerror}); free some, or set TMPDIR to another folder"
-        ) from error
-
-
 @contextmanager
 def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection of its own, in UTC, that spills to a folder which goes when it closes. Downloads nothing.
+    """A new connection in UTC with a share of the memory budget; it downloads nothing.
 
-    It reads what lies at `place`, and local files. Raises `StoreUnavailable` when there is no room for that folder, and
-    what the place raises.
+    It reads the files at `place`, and local files. It spills to a folder that is deleted when it closes. Raises
+    `StoreUnavailable` if there is no room for that folder or no memory, and what the place raises.
     """
-    with temporary_folder("assess-duckdb-") as spill:
+    with temporary_folder("assess-duckdb-") as spill, BUDGET.share() as memory:
         config: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": spill,
-            "memory_limit": "1GB",  # a report of a million answers takes as long as with 16 GB; more spills
+            "memory_limit": f"{memory}B",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }
@@ -99,7 +90,7 @@ def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection
 @contextmanager
 def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the same database, so that a query does not end the one that is read from."""
-    with connection.cursor() as another:
+    with connection.cursor() as another, interruptible(another.interrupt):
         another.execute(_QUIET)
         yield another
 

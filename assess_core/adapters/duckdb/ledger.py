@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import duckdb
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, first_line, literal, parquet
 from assess_core.adapters.duckdb.location import Location, location_of
+from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey
 from assess_core.domain.scores import Entry
@@ -25,7 +25,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile
-from assess_core.ports.ledger import Difference, Logged, LogPlace, LogSheet, Rejected, Sheet, What
+from assess_core.ports.ledger import Difference, Fault, Logged, LogOffset, LogSheet, Rejected, Sheet
 
 _ROWS: Final = 20_000
 """Rows that are in memory before they are spilled: some 10 MB as Python has them."""
@@ -107,7 +107,7 @@ WHERE received_at >= {{begins}} ORDER BY batch_id, place
 @contextmanager
 def open_ledger(batch_ids: Collection[str] = ()) -> Iterator["DuckLedger"]:
     """A `balance.Ledger` of these batches, of all when none are named. Raises `StoreUnavailable`."""
-    with TemporaryDirectory(prefix="assess-ledger-") as folder, connect() as duck:
+    with temporary_folder("assess-ledger-") as folder, connect() as duck:
         yield DuckLedger(duck, Path(folder), frozenset(batch_ids))
 
 
@@ -240,18 +240,20 @@ class DuckLedger:
 
     def differences(self, first: int | None = None) -> Iterator[Difference]:
         limit = "" if first is None else f" LIMIT {first}"
-        for what, where in ((What.MISSING, "named AND NOT hot AND NOT lake"), (What.UNNAMED, "NOT named")):
+        for what, where in ((Fault.MISSING, "named AND NOT hot AND NOT lake"), (Fault.UNNAMED, "NOT named")):
             yield from map(_difference(what), self._rows(_DETAILS.format(where=where, order="v.batch_id,") + limit))
         if self._begins is None:
             return
         for batch_id, at, user, course, batch, content, attempt, hash_, place in self._rows(_NOT_STORED + limit):
             key = AttemptKey(user, course, batch, content, attempt) if hash_ else None
             slice_ = ArchiveSlice.of(batch_id, at) if hash_ else None
-            yield Difference(What.NOT_STORED, slice_, key, hash_, (), LogPlace(*place.values()), batch_id)
+            yield Difference(Fault.NOT_STORED, slice_, key, hash_, (), LogOffset(*place.values()), batch_id)
         late = _NOT_IN_LOG.format(begins=self._begins)
-        yield from map(_difference(What.TOO_MANY), self._rows(_DETAILS.format(where=late, order="v.batch_id,") + limit))
+        yield from map(
+            _difference(Fault.TOO_MANY), self._rows(_DETAILS.format(where=late, order="v.batch_id,") + limit)
+        )
         for batch_id, place in self._rows(_ASIDE_TOO_MANY.format(begins=self._begins) + limit):
-            yield Difference(What.TOO_MANY, None, None, None, (), LogPlace(*place.values()), batch_id)
+            yield Difference(Fault.TOO_MANY, None, None, None, (), LogOffset(*place.values()), batch_id)
 
     def take_missing(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
         sql = """UPDATE versions SET hot = true WHERE named AND NOT hot AND NOT lake
@@ -281,16 +283,17 @@ class DuckLedger:
 
     def _write(self, side: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> None:
         target = self._folder / f"{side}-{next(self._numbers)}.parquet"
-        writer = pq.ParquetWriter(target, schema, compression="lz4") if schema else None
+        writer: pq.ParquetWriter | None = None
         try:
+            if schema is not None:
+                writer = pq.ParquetWriter(target, schema, compression="lz4")
             for group in gathered(batches, rows=_ROWS):
                 writer = writer or pq.ParquetWriter(target, group.schema, compression="lz4")
                 writer.write_table(group)
-        except OSError as error:
-            raise _no_room(error) from error
-        finally:
             if writer is not None:
                 writer.close()
+        except OSError as error:
+            raise _no_room(error) from error
 
     def _rows(self, sql: str, parameters: dict[str, object] | None = None) -> Iterator[tuple[Any, ...]]:
         with self._no_room(), cursor(self._duck) as duck:
@@ -319,7 +322,7 @@ def _record(logged: Logged) -> tuple[object, ...]:
     return *logged.place, logged.folded, True, hash_, logged.received_at, *key
 
 
-def _difference(what: What) -> Callable[[tuple[Any, ...]], Difference]:
+def _difference(what: Fault) -> Callable[[tuple[Any, ...]], Difference]:
     def of(row: tuple[Any, ...]) -> Difference:
         batch_id, received_at, user, course, batch, content, attempt, hash_, hot, lake = row
         tiers = tuple(name for name, there in (("hot", hot), ("lake", lake)) if there)

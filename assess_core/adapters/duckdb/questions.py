@@ -2,24 +2,24 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.ports.reports import WeeklyActivity
+from assess_core.ports.reports import Received, WeeklyActivity
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
-_ROW: Final = f"""
+ROW: Final = f"""
 SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, has_answers, content_hash, total_score,
        total_max_score, grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
 """
-VERSIONS_OF: Final = f"{_ROW} FROM copies WHERE user_id = $user_id AND list_contains($hashes, content_hash)"
-ALL_ATTEMPTS: Final = f"{_ROW} FROM newest ORDER BY {_BY_BATCH}"
+VERSIONS_OF: Final = f"{ROW} FROM copies WHERE user_id = $user_id AND list_contains($hashes, content_hash)"
+ALL_ATTEMPTS: Final = f"{ROW} FROM newest ORDER BY {_BY_BATCH}"
 COPIES: Final = (
-    f"{_ROW} FROM copies WHERE tier = $tier ORDER BY {_BY_BATCH}, last_attempted_on, content_hash, updated_on"
+    f"{ROW} FROM copies WHERE tier = $tier ORDER BY {_BY_BATCH}, last_attempted_on, content_hash, updated_on"
 )
 # scores are added in the order of the keys: a sum of floats depends on the order, and this answer must not
 BATCH_NUMBERS: Final = f"""
@@ -37,6 +37,11 @@ FROM (SELECT year, week, count(*) AS attempts, 0 AS versions FROM newest GROUP B
       UNION ALL SELECT year, week, 0, count(*) FROM versions GROUP BY year, week)
 GROUP BY year, week ORDER BY year, week
 """
+RECEIVED: Final = """
+SELECT user_id, content_hash, year, week FROM versions
+WHERE list_contains($weeks, year * 100 + week)
+ORDER BY user_id
+"""
 WEEKLY_ACTIVITY: Final = """
 SELECT year, week, batch_id, count(*) AS attempts, count(DISTINCT user_id) AS learners,
        sum(total_score ORDER BY content_hash) AS total,  -- in one order, so that the sum is the same each time
@@ -45,7 +50,7 @@ FROM (
     SELECT *, count(*) OVER (PARTITION BY year, week, batch_id) AS in_week
     FROM (
         SELECT year, week, batch_id, user_id, total_score, content_hash
-        FROM versions
+        FROM versions ANTI JOIN (SELECT unnest($without::BLOB[]) AS content_hash) USING (content_hash)
         WHERE list_contains($weeks, year * 100 + week)
         QUALIFY row_number() OVER (
             PARTITION BY year, week, user_id, course_id, batch_id, content_id, attempt_id
@@ -57,22 +62,8 @@ ORDER BY year, week, batch_id
 """
 
 
-def page_of_attempts(
-    after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
-) -> tuple[str, dict[str, object]]:
-    """The SQL of a page of the newest versions, and its parameters."""
-    named = {"course_id": course_id, "content_id": content_id}
-    parameters: dict[str, object] = {name: value for name, value in named.items() if value is not None}
-    conditions = [f"{name} = ${name}" for name in parameters]
-    if after is not None:
-        conditions.append(f"({_KEY}) > ({', '.join(f'$after_{name}' for name in after._fields)})")
-        parameters |= {f"after_{name}": value for name, value in after._asdict().items()}
-    clause = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{_ROW} FROM newest {clause} ORDER BY {_KEY} LIMIT {limit}", parameters
-
-
 class _Row(msgspec.Struct):
-    """A row of `_ROW`."""
+    """A row of `ROW`."""
 
     user_id: str
     course_id: str
@@ -101,6 +92,11 @@ def to_version(found: Mapping[str, object]) -> AttemptVersion:
         row.question,
         row.received_at,
     )
+
+
+def to_received(row: Mapping[str, Any]) -> Received:
+    """A row of `RECEIVED`."""
+    return Received(row["user_id"], row["content_hash"], IsoWeek(row["year"], row["week"]))
 
 
 def to_activity(row: Mapping[str, object]) -> WeeklyActivity:

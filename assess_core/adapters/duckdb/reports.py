@@ -45,8 +45,9 @@ ORDER BY user_id, course_id, content_id, attempt_id
 _SQL: Final = {Report.RESPONSE: _RESPONSE, Report.SCORE: _SCORE}
 _OPTIONS: Final = {Format.CSV: "FORMAT csv, HEADER", Format.PARQUET: "FORMAT parquet, COMPRESSION zstd"}
 
-# What a spreadsheet program runs as a formula, or changes: digits that it rounds (more than 15) or whose zeros it drops
-_UNSAFE: Final = r"^(\s*[=+@\t\r-]|0[0-9]+$|[0-9]{12,}$)"
+# Texts that a spreadsheet program runs as a formula or changes. It shows 12 digits as 1.2E+11, rounds more than 15,
+# drops zeros at the beginning, and reads 12e5 as a number
+_UNSAFE: Final = r"^(\s*[=+@\t\r-]|0[0-9]+$|[0-9]{12,}$|[0-9]+[eE][0-9]+$)"
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 

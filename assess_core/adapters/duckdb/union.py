@@ -20,27 +20,29 @@ from assess_core.adapters.duckdb.connection import (
     first_line,
     literal,
     parquet,
-    temporary_folder,
 )
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
     BATCH_NUMBERS,
     COPIES,
+    RECEIVED,
     VERSIONS_OF,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
-    page_of_attempts,
     to_activity,
+    to_received,
     to_version,
 )
 from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
-from assess_core.domain.attempts import AttemptKey, AttemptVersion
+from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
+from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
-from assess_core.ports.reports import BatchNumbers, Format, Report, WeeklyActivity, WeekNumbers
+from assess_core.ports.reports import BatchNumbers, Format, Received, Report, WeeklyActivity, WeekNumbers
 
 _ROWS: Final = 1000
 """Rows that a query hands on at a time."""
@@ -104,7 +106,9 @@ def open_union(
 def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:
     for slice_ in hot.slices(batch_id=batch_id, weeks=weeks):
         for shard in hot.scan(slice_):
-            yield from shard
+            for batch in shard:
+                checkpoint()
+                yield batch
 
 
 def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
@@ -144,6 +148,11 @@ def _placed(spilled: Path | None, files: Sequence[LakeFile], batch_id: str | Non
 def _named(**parameters: object) -> dict[str, object]:
     """The parameters that a statement names: those that are given."""
     return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
+    """ISO weeks as the numbers that SQL compares: 202405."""
+    return [week.year * 100 + week.week for week in weeks]
 
 
 class DuckUnion:
@@ -198,20 +207,18 @@ class DuckUnion:
     def versions_of(self, user_id: str, hashes: Collection[bytes]) -> list[AttemptVersion]:
         return [to_version(row) for row in self.rows(VERSIONS_OF, {"user_id": user_id, "hashes": list(hashes)})]
 
-    def attempts(
-        self, *, after: AttemptKey | None, limit: int, course_id: str | None, content_id: str | None
-    ) -> list[AttemptVersion]:
-        return [to_version(row) for row in self.rows(*page_of_attempts(after, limit, course_id, content_id))]
-
     def all_attempts(self) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(ALL_ATTEMPTS))
 
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(COPIES, {"tier": tier}))
 
-    def weekly_activity(self, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
-        asked = {"weeks": [week.year * 100 + week.week for week in weeks]}
-        return [to_activity(row) for row in self.rows(WEEKLY_ACTIVITY, asked)]
+    def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
+        return map(to_received, self.rows(RECEIVED, {"weeks": _numbers(weeks)}))
+
+    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
+        parameters = {"weeks": _numbers(weeks), "without": list(without)}
+        return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters)))
 
     def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
         # DuckDB's own temporary file would stay behind when it fails
@@ -226,6 +233,7 @@ class DuckUnion:
         try:
             yield
         except UNREADABLE as error:
+            checkpoint()  # an interrupted query is no unreadable file
             if fault := self._place.fault(error):
                 raise fault from error
             for file in self._files:

@@ -1,8 +1,8 @@
-"""The way into the log folder: lines appended by one thread, one fsync for all that waits.
+"""The way into the log folder: one thread appends lines, with one fsync for all that are waiting.
 
-Each process writes files of its own, `api-MOMENT-PROCESS-NUMBER.jsonl`, which nobody else appends to. A line is
-acknowledged after it, its file and its folder's entry are on the disk. What a kill left behind without its line end was
-never acknowledged; the next process cuts it off, for no slice closes while a line is unfinished.
+Each process writes its own files, `api-MOMENT-PROCESS-NUMBER.jsonl`, and no other process appends to them. A line is
+acknowledged when it, its file and the folder's entry are on the disk. A killed process may leave a line without an end,
+which was never acknowledged. The next process cuts it off, because an unfinished line would stay unread for ever.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ from assess_core.ports.log import Message
 from assess_core.retrying import retrying
 
 MOST_WAITING: Final = 32 * 1024 * 1024
-"""Bytes that may wait for the disk; what comes beyond is refused at once."""
-ROTATE_AT: Final = 64 * 1024 * 1024  # a file that was folded can be taken away; one that is written to cannot
+"""Bytes that may wait for the disk; more are refused at once."""
+ROTATE_AT: Final = 64 * 1024 * 1024  # a folded file may be deleted, but not while it is written to
 _PREFIX: Final = "api-"
 _CHUNK: Final = 64 * 1024
 _LOCKED_SECONDS: Final = 5.0
@@ -35,7 +35,7 @@ class _Group(NamedTuple):
 
 
 class FolderIntake:
-    """A `ports.Intake` into a folder of JSON lines. `now` gives epoch ms; receipts never go back within a process."""
+    """A `ports.Intake` into a folder of JSON lines. `now` gives epoch ms; receipts of a process never decrease."""
 
     def __init__(self, folder: Path, now: Callable[[], int], rotate_at: int = ROTATE_AT) -> None:
         self._folder = folder
@@ -47,20 +47,23 @@ class FolderIntake:
         self._waiting_bytes = 0
         self._wake = threading.Condition()
         self._closing = False
-        _mend(folder)
+        _cut_unfinished_lines(folder)
         self._writer = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._writer.start()
 
     def append(self, messages: Sequence[Message]) -> "Future[None]":
-        # a line is a line: between the tokens of JSON a line feed means as much as a space, within text there is none
+        # one line per event: a line feed between JSON tokens means the same as a space, and there is none within text
         lines = [b', "value": %b}\n' % message.value.replace(b"\n", b" ") for message in messages]
         group = _Group(lines, sum(map(len, lines)), Future())
-        group.done.set_running_or_notify_cancel()  # what was taken cannot be taken back
+        group.done.set_running_or_notify_cancel()  # an accepted message cannot be cancelled
         with self._wake:
             if self._closing:
-                raise StoreUnavailable("the log is being closed; send it again to another server")
+                raise StoreUnavailable("this server is shutting down; send it again to another server")
             if self._waiting_bytes + group.size > MOST_WAITING:
-                raise Overloaded("too many events wait for the disk of the log; send them again in some seconds")
+                raise Overloaded(
+                    "the queue in front of the log is full, and no event of this request was accepted; "
+                    "send it again in some seconds"
+                )
             self._waiting.append(group)
             self._waiting_bytes += group.size
             self._wake.notify()
@@ -89,7 +92,7 @@ class FolderIntake:
             self._write(groups)
         except OSError as error:
             failure = StoreUnavailable(
-                f"the log folder {str(self._folder)!r} does not take lines ({error.strerror or error}): free space "
+                f"the log folder {str(self._folder)!r} cannot be written to ({error.strerror or error}): free space "
                 "or check its permissions, then send them again"
             )
         except Exception as error:  # noqa: BLE001 without this thread no event would be accepted any more
@@ -103,7 +106,7 @@ class FolderIntake:
         return failure
 
     def _next(self) -> list[_Group]:
-        """All that waits; empty when the end has come."""
+        """All waiting groups; empty when the intake is closed."""
         with self._wake:
             self._wake.wait_for(lambda: self._waiting or self._closing)
             groups, self._waiting, self._waiting_bytes = self._waiting, [], 0
@@ -116,7 +119,7 @@ class FolderIntake:
         file = self._current()
         try:
             while not file.append(text):
-                self._leave(file)  # somebody deleted it while it was written to: its lines are gone
+                self._leave(file)  # the file was deleted while it was written to: its lines are gone
                 file = self._current()
         except OSError:
             if not file.whole:
@@ -127,7 +130,7 @@ class FolderIntake:
 
     def _current(self) -> "_File":
         if self._file is None:
-            _mend(self._folder)
+            _cut_unfinished_lines(self._folder)
             # no line of the file has an earlier receipt than its name: `unread` relies on this
             self._file = _File(self._folder, self._received_at)
         return self._file
@@ -144,14 +147,14 @@ class FolderIntake:
 
 
 class _File:
-    """A log file of this process, locked as long as it is written to."""
+    """A log file of this process, locked while it is written to."""
 
     def __init__(self, folder: Path, received_at: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # answers of learners are personal data
         self._path, self._fd = _create(folder, f"{_PREFIX}{received_at}-{os.getpid()}")
         self.size = 0
         self.whole = True
-        """Whether what stands in it ends with a line end and is as safe as it was said to be."""
+        """Whether it ends with a line end, and all acknowledged lines are on the disk."""
         try:
             _lock(self._fd)
             _sync_folder(folder)
@@ -160,9 +163,9 @@ class _File:
             raise
 
     def append(self, text: bytes) -> bool:
-        """Write lines and wait for the disk; False when the file is nowhere any more.
+        """Write lines and wait for the disk; False if the file was deleted.
 
-        Raises `OSError`. Whole lines stay then, for a reader may have seen them; half a line is cut off.
+        Raises `OSError`. Then whole lines stay, because a reader may have seen them; half a line is cut off.
         """
         written = 0
         try:
@@ -176,14 +179,14 @@ class _File:
             self.size += lines
             self.whole = True
             raise
-        self.whole = False  # after a failed fsync nobody knows what is on the disk
+        self.whole = False  # after a failed fsync it is not known what is on the disk
         os.fdatasync(self._fd)
         self.size += written
         self.whole = True
         return os.fstat(self._fd).st_nlink > 0
 
     def close(self) -> None:
-        """Leave the file to its readers; one in which nothing was acknowledged goes away."""
+        """Stop writing; a file without an acknowledged line is deleted."""
         if not self.size:
             self._path.unlink(missing_ok=True)
         os.close(self._fd)
@@ -218,23 +221,25 @@ def _sync_folder(folder: Path) -> None:
         os.close(found)
 
 
-def _mend(folder: Path) -> None:
-    """Cut off the unfinished last lines of processes that are no more."""
+def _cut_unfinished_lines(folder: Path) -> None:
+    """Cut off the unfinished last lines of processes that have ended."""
     for path in folder.glob(f"{_PREFIX}*.jsonl"):
         try:
             with path.open("r+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a process that still writes to it has it locked
+                fcntl.flock(
+                    file, fcntl.LOCK_EX | fcntl.LOCK_NB
+                )  # a process that still writes to the file holds its lock
                 size = file.seek(0, os.SEEK_END)
                 whole = _whole_lines(file.fileno(), size)
                 if whole < size:
                     file.truncate(whole)
                     os.fsync(file)
         except OSError:
-            continue  # locked, gone, or not ours to write: `assess doctor` names a line that stays unfinished
+            continue  # locked, deleted or not writable: `assess doctor` names a line that stays unfinished
 
 
 def _whole_lines(fd: int, size: int) -> int:
-    """Where the last line end is: how many bytes of a file are whole lines."""
+    """How many bytes of a file are whole lines."""
     end = size
     while end:
         start = max(0, end - _CHUNK)

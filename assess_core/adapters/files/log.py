@@ -1,4 +1,4 @@
-"""The embedded log: a folder of files, its positions in the hot store's own database."""
+"""The embedded log: a folder of files, with its positions in the hot store."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class FolderLog:
 
 
 class FolderFeed:
-    """A `ports.Feed` of files; what failed stays in the hot store alone."""
+    """A `ports.Feed` of files; failed events are only in the hot store."""
 
     def __init__(self, tail: Tail, positions: Positions) -> None:
         self._tail = tail

@@ -1,7 +1,7 @@
 """The lines of log files as batches of records.
 
-A record's topic is its file's real path, its partition 0, its offset the line, from 1. Blank lines are not events. Of a
-line that is longer than an event may be, the record has only as much as `decode` needs to refuse it.
+A record's topic is its file's absolute path, its partition 0, its offset the line, from 1. Blank lines are not events.
+If a line is longer than an event may be, its record has only as much of it as `decode` needs to refuse it.
 """
 
 import gzip
@@ -18,20 +18,20 @@ from assess_core.errors import BadLog
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Notify, Position
 
 START: Final = Position(1, 0)
-_MOST: Final = MAX_EVENT_BYTES + len(BOM_UTF8) + len(b"\r\n")  # of a line whose event is as large as is allowed
-_CHUNK: Final = 1024 * 1024  # how much of the rest of a longer line is in memory at once
+_MOST: Final = MAX_EVENT_BYTES + len(BOM_UTF8) + len(b"\r\n")  # bytes of a line with the largest event
+_CHUNK: Final = 1024 * 1024  # the rest of a longer line is skipped in chunks of this size
 
 
 class Line(NamedTuple):
-    """A line of a log file, or no more than a new position in it (with an empty `raw`)."""
+    """A line of a log file; with an empty `raw` it is only a new position in the file."""
 
     topic: str
     number: int
     raw: bytes
     end: Position
-    """Where the file goes on, without its proof."""
+    """Where the file continues, without the proof."""
     size: int
-    """How many bytes of the file it took."""
+    """How many bytes of the file it covers."""
     proof: Callable[[], bytes]
     """The proof of `end`, until the next line is read."""
 
@@ -56,7 +56,7 @@ def _read_file(file: LogFile, notify: Notify) -> Iterator[Line]:
 
 
 def in_batches(lines: Iterable[Line]) -> Iterator[LogBatch]:
-    """Batches bounded by records and bytes; what was read before a file failed is given before the failure."""
+    """Batches bounded by records and bytes; records that were read before a file failed are given before the error."""
     records: list[Record] = []
     ends: dict[str, Line] = {}
     took = held = 0
@@ -110,14 +110,14 @@ def read_lines(file: LogFile, start: Position, following: bool = False) -> Itera
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadLog(
             f"{file.path!r} is damaged after line {number - 1} ({error}); the lines before that were read: "
-            "replace it by the complete file and read it again, what is stored already is only repeated"
+            "replace it by the complete file and read it again, stored events are only repeated"
         ) from error
     except OSError as error:
         raise unreadable(file.path, error) from error
 
 
 def holds(file: LogFile, position: Position) -> bool:
-    """Whether a file still has before the position what was read of it. Raises `BadLog`."""
+    """Whether the bytes before the position are those that were read. Raises `BadLog`."""
     byte = position.byte if file.kind is Kind.LINES else file.size
     if byte > file.size or (byte and not position.proof):
         return False

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
+from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.errors import BadSettings, ReportFailed
 from assess_core.ports.reports import Format
 
@@ -82,9 +82,11 @@ class StreamOutput:
     @contextmanager
     def write(self) -> Iterator[Path]:
         """A temporary file, which is copied at the end of the block."""
-        with translated(Path(self.path)), NamedTemporaryFile(prefix="assess-exhaust-") as temporary:
-            yield Path(temporary.name)
-            with open(temporary.name, "rb") as report, self._opened() as target:
+        with temporary_folder("assess-exhaust-") as folder, translated(Path(self.path)):
+            report_file = Path(folder) / "report"
+            report_file.touch()
+            yield report_file
+            with report_file.open("rb") as report, self._opened() as target:
                 shutil.copyfileobj(report, target)
                 target.flush()
 

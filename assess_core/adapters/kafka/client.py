@@ -1,4 +1,4 @@
-"""What all clients of Kafka share: how a cluster is asked, and what its errors mean to a person."""
+"""What all Kafka clients share: questions to a cluster, and error messages for people."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
 from assess_core.retrying import retrying
 
-TIMEOUT: Final = 5.0  # seconds for one question; a broker near by answers in some ms
+TIMEOUT: Final = 5.0  # seconds for one question; a broker in the same network answers in some ms
 MISSING: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
-"""What says that a topic is not there."""
+"""Errors that say that a topic does not exist."""
 _REFUSED: Final = frozenset(
     {
         "_AUTHENTICATION",
@@ -34,19 +34,19 @@ _REFUSED: Final = frozenset(
         "_FENCED",
     }
 )
-"""Waiting does not help: somebody must change a setting, here or at the broker."""
+"""Waiting does not help: a setting must be changed, here or at the broker."""
 APPEND_TIME: Final = "message.timestamp.type=LogAppendTime"
-"""What a topic needs, so that the broker says when a record was received."""
+"""The setting of a topic that makes the broker record when it received a record."""
 _SOON: Final = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
-"""What a broker says that takes over the groups of another, or gets its first one."""
-_DO: Final = {
+"""Errors of a broker that is still taking over a group."""
+_ACTIONS: Final = {
     "_AUTHENTICATION": "correct sasl.mechanism, sasl.username and sasl.password",
     "SASL_AUTHENTICATION_FAILED": "correct sasl.mechanism, sasl.username and sasl.password",
-    "_SSL": "name who signed the broker's certificate in ssl.ca.location",
-    "FENCED_INSTANCE_ID": "another process has the same group.instance.id: give each one its own",
-    "_FENCED": "another process has the same group.instance.id: give each one its own",
+    "_SSL": "name the CA that signed the broker's certificate in ssl.ca.location",
+    "FENCED_INSTANCE_ID": "another process has the same group.instance.id: give each process its own",
+    "_FENCED": "another process has the same group.instance.id: give each process its own",
     "GROUP_AUTHORIZATION_FAILED": "allow the user to read the group",
-    "TOPIC_AUTHORIZATION_FAILED": "allow the user to read the topic, and to write the one of failed events",
+    "TOPIC_AUTHORIZATION_FAILED": "allow the user to read the topic, and to write the topic of failed events",
     "INCONSISTENT_GROUP_PROTOCOL": "the group is used by other programs: name another one in group=",
 }
 
@@ -56,7 +56,7 @@ _Key = TypeVar("_Key")
 
 
 class Heard:
-    """What a client's error callback said: a failed call says only that it waited too long, this says why."""
+    """Collects the errors of a client's error callback: a failed call only says that it timed out, these say why."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -67,14 +67,14 @@ class Heard:
             self._errors = [*self._errors[-9:], error]
 
     def take(self) -> list[KafkaError]:
-        """What came since the last call."""
+        """The errors since the last call."""
         with self._lock:
             errors, self._errors = self._errors, []
         return errors
 
 
 def make(client: Callable[[dict[str, Any]], _Client], settings: dict[str, object], url: KafkaUrl) -> _Client:
-    """A client of librdkafka. Raises `BadSettings` for options that it does not take."""
+    """A client of librdkafka. Raises `BadSettings` for options that it refuses."""
     try:
         return client(settings)
     except KafkaException as error:
@@ -82,7 +82,7 @@ def make(client: Callable[[dict[str, Any]], _Client], settings: dict[str, object
 
 
 def create_command(url: KafkaUrl, topic: str, brokers: int) -> str:
-    """What to type to have a topic on so many brokers."""
+    """The command that creates a topic, for a cluster of so many brokers."""
     partitions, append = (1, "") if topic == url.failed else (4, f" --config {APPEND_TIME}")
     replicas = " --config min.insync.replicas=2" if brokers > 2 else ""
     return (
@@ -92,21 +92,21 @@ def create_command(url: KafkaUrl, topic: str, brokers: int) -> str:
 
 
 def alter_command(url: KafkaUrl, topic: str, config: str) -> str:
-    """What to type to give a topic another configuration."""
+    """The command that changes the configuration of a topic."""
     where = f"--bootstrap-server {url.brokers} --entity-type topics --entity-name {topic}"
     return f"kafka-configs.sh {where} --alter --add-config {config}"
 
 
 def kind(error: KafkaError) -> str:
-    """The name of an error; of a fatal one, which has one name for all, what it is about."""
+    """The name of an error. All fatal errors have one name, so a fenced client is found by its text."""
     return "_FENCED" if error.name() == "_FATAL" and "fenced" in error.str() else error.name()
 
 
 def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = ()) -> AssessError:
-    """What an error of the client means, in our words; `heard` beside it may say why."""
+    """An error of the client as one of ours; `heard` are errors of its callback, which may say why."""
     refused = next((each for each in (error, *heard) if kind(each) in _REFUSED), None)
     if refused is not None:
-        action = _DO.get(kind(refused), "correct ASSESS_LOG")
+        action = _ACTIONS.get(kind(refused), "correct ASSESS_LOG")
         return BadSettings(f"ASSESS_LOG: {url.without_secrets(refused.str())} ({kind(refused)}); {action}")
     if error.name() in MISSING:
         return BadSettings(f"ASSESS_LOG: Kafka at {url.brokers} has no such topic; type: assess doctor")
@@ -118,15 +118,15 @@ def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = (
         return StoreUnavailable(f"Kafka's client gave up: {url.without_secrets(error.str())}; start the process again")
     causes = [each.str() for each in heard if not each.name().startswith("_ALL_BROKERS")]
     text = url.without_secrets(causes[-1] if causes else error.str())
-    # a connection that is refused says so; a broker that takes TLS or a login alone breaks it off and says nothing
+    # a refused connection gives a reason; a broker that expects TLS or a login closes it without one
     action = (
-        "start it" if causes else "start it, or correct security.protocol in ASSESS_LOG where it wants TLS or a login"
+        "start it" if causes else "start it, or correct security.protocol in ASSESS_LOG if it expects TLS or a login"
     )
     return StoreUnavailable(f"Kafka at {url.brokers} does not answer: {text} ({error.name()}); {action}")
 
 
 class Cluster:
-    """Asks a cluster; may be shared by threads. Every question ends after some seconds in `StoreUnavailable`."""
+    """Asks a cluster; threads may share it. Without an answer it raises `StoreUnavailable` after some seconds."""
 
     def __init__(self, url: KafkaUrl) -> None:
         self._url = url
@@ -135,7 +135,7 @@ class Cluster:
         self.admin = make(AdminClient, url.client({"error_cb": self._heard}), url)
 
     def topic(self, name: str) -> TopicMetadata | None:
-        """A topic and its partitions; None when it is not there."""
+        """A topic and its partitions; None if it does not exist."""
         self._heard.take()
         try:
             metadata = self.admin.list_topics(name, timeout=TIMEOUT)
@@ -150,31 +150,31 @@ class Cluster:
         raise self._translated(topic.error)
 
     def partitions(self) -> list[int]:
-        """The partitions of the log's topic. Raises `BadSettings` when there is no such topic."""
+        """The partitions of the log's topic. Raises `BadSettings` if the topic does not exist."""
         topic = self.topic(self._url.topic)
         if topic is None:
             raise self.missing(self._url.topic)
         return sorted(topic.partitions)
 
     def missing(self, topic: str) -> BadSettings:
-        """The topic is not there."""
+        """The error for a topic that does not exist."""
         return BadSettings(
             f"ASSESS_LOG: Kafka at {self._url.brokers} has no topic {topic!r}; {self.create_command(topic)}"
         )
 
     def create_command(self, topic: str) -> str:
-        """What to type to have a topic."""
+        """The command that creates a topic."""
         return create_command(self._url, topic, self.brokers)
 
     def results(self, ask: "Callable[[AdminClient], Mapping[_Key, Future[_Result]]]") -> dict[_Key, _Result]:
-        """What a question was answered with; asked again while a broker is about to take something over."""
+        """The answers to a question, which is repeated while a broker takes over a group."""
         return self._again(lambda: {key: future.result(TIMEOUT + 1) for key, future in ask(self.admin).items()})
 
     def committed(self, partitions: Sequence[int]) -> dict[int, int]:
-        """The offsets that the group goes on from, by partition; one that it never committed is left out.
+        """The offsets at which the group continues, by partition; partitions it never committed are left out.
 
-        Not asked of the admin client: where a broker answers it that it is not (or not yet) the group's coordinator,
-        librdkafka 2.16 ends the process with a SIGSEGV.
+        The admin client is not used: if a broker answers it that it is not (or not yet) the group's coordinator,
+        librdkafka 2.16 kills the process with a SIGSEGV.
         """
         asked = [TopicPartition(self._url.topic, partition) for partition in partitions]
         found = self._again(lambda: _positions(self._member, asked))
@@ -182,7 +182,7 @@ class Cluster:
 
     @cached_property
     def _member(self) -> Consumer:
-        """Knows the group and never joins it."""
+        """A client that reads the group's offsets and never joins it."""
         settings: dict[str, object] = {
             "group.id": self._url.group,
             "enable.auto.commit": False,
@@ -208,7 +208,7 @@ def _has_no_coordinator_yet(error: BaseException) -> bool:
 
 
 def _positions(member: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
-    """What a group committed. Raises `KafkaException` for the first partition that the broker says an error of."""
+    """The committed offsets. Raises `KafkaException` for the first partition with an error."""
     try:
         found = member.committed(asked, timeout=TIMEOUT)
     finally:

@@ -1,4 +1,4 @@
-"""The topic that failed events go to as well: whole, with what was wrong in the headers."""
+"""The topic of failed events: each is written there whole, with the reason in its headers."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,28 +11,28 @@ from assess_core.domain.events import FailedEvent
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.log import Notify
 
-_DELIVERED_WITHIN: Final = 10.0  # seconds; then the batch is done again, from the start of its `done`
+_DELIVERED_WITHIN: Final = 10.0  # seconds; after that `done` is called again for the whole batch
 _PRODUCER: Final[dict[str, object]] = {
     "acks": "all",
     "enable.idempotence": True,
     "delivery.timeout.ms": int(_DELIVERED_WITHIN * 1000),
-    "message.max.bytes": 1_000_000_000,  # the broker decides what is too large
-    "topic.metadata.propagation.max.ms": 2000,  # a topic that is not there is said after this, not after 30 s
+    "message.max.bytes": 1_000_000_000,  # the broker decides which records are too large
+    "topic.metadata.propagation.max.ms": 2000,  # a missing topic is reported after 2 s, not after 30 s
 }
 
 
 class FailedTopic:
-    """Writes failed events to a topic. One may be written twice (see docs/formats.md), none is left out in silence."""
+    """Writes failed events to a topic. An event may be there twice (see docs/formats.md), but is never dropped."""
 
     def __init__(self, url: KafkaUrl, cluster: Cluster, notify: Notify) -> None:
         self._url = url
         self._cluster = cluster
-        self._say = notify
+        self._notify = notify
         self._heard = Heard()
-        self._producer: Producer | None = None  # events rarely fail: connected when the first one does
+        self._producer: Producer | None = None  # events rarely fail, so the first failure connects
 
     def publish(self, events: Sequence[FailedEvent]) -> None:
-        """Have them in the topic. Raises `StoreUnavailable` when they are not known to be there."""
+        """Write them to the topic. Raises `StoreUnavailable` if the topic did not acknowledge all of them."""
         if not events:
             return
         errors: list[KafkaError] = []
@@ -41,7 +41,7 @@ class FailedTopic:
             if error is None:
                 return
             if error.name() == "MSG_SIZE_TOO_LARGE":
-                self._say(self._too_large(message))
+                self._notify(self._too_large(message))
             else:
                 errors.append(error)
 
@@ -54,7 +54,7 @@ class FailedTopic:
             raise self._unavailable([error.args[0]]) from error
 
     def close(self) -> None:
-        """Nothing waits here: `publish` returns when all is there."""
+        """Nothing is pending: `publish` returns only when everything is acknowledged."""
         self._producer = None
 
     def _produce(self, event: FailedEvent, delivered: Callable[[KafkaError | None, Message], None]) -> None:
@@ -69,7 +69,7 @@ class FailedTopic:
         while True:
             try:
                 producer.produce(self._url.failed, event.raw, headers=headers, on_delivery=delivered)
-            except BufferError:  # as many wait as the client holds
+            except BufferError:  # the client's queue is full
                 producer.poll(0.1)
             else:
                 return
@@ -80,10 +80,10 @@ class FailedTopic:
         return self._producer
 
     def _unavailable(self, errors: Sequence[KafkaError]) -> StoreUnavailable:
-        # what still waits in this client is published by the next one; a client that had a fatal error is of no use
+        # a client after a fatal error is useless; `publish` is called again and sends all events with a new one
         self._producer = None
         if any(error.name() in MISSING for error in errors):
-            return StoreUnavailable(f"failed events have no topic: {self._cluster.missing(self._url.failed)}")
+            return StoreUnavailable(f"failed events cannot be published: {self._cluster.missing(self._url.failed)}")
         heard = [error.str() for error in (*errors, *self._heard.take())]
         why = self._url.without_secrets(heard[-1] if heard else "no answer")
         return StoreUnavailable(f"failed events cannot be written to the topic {self._url.failed!r}: {why}")
@@ -91,5 +91,5 @@ class FailedTopic:
     def _too_large(self, message: Message) -> str:
         return (
             f"a failed event of {len(message.value() or b''):,} bytes is too large for the topic {self._url.failed!r}; "
-            "it is in the hot store alone (assess failed list): raise max.message.bytes of the topic"
+            "it is only in the hot store (assess failed list); raise max.message.bytes of the topic"
         )

@@ -1,4 +1,4 @@
-"""A consumer of the group: batches of records, and their positions once they are in the hot store."""
+"""A member of the consumer group: gives batches of records, and commits their positions once they are stored."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -19,19 +19,19 @@ from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.domain.events import FailedEvent, Record
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Notify
 
-_LOOK: Final = 0.25  # seconds that a look waits for the first record; a signal is heard after it
-_MORE: Final = 0.005  # and for more behind it
+_LOOK: Final = 0.25  # seconds to wait for the first record; signals are handled after it
+_MORE: Final = 0.005  # seconds to wait for more records
 _ANSWER: Final = 5.0  # seconds to wait for a commit, and for leaving the group
 _CONSUMER: Final[dict[str, object]] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    "auto.offset.reset": "error",  # the beginning is gone to by us, and not without a word
-    "partition.assignment.strategy": "cooperative-sticky",  # others read on while one joins
-    "session.timeout.ms": 6000,  # after a kill -9 others take over after this
+    "auto.offset.reset": "error",  # `_begin` goes to the beginning, after a message
+    "partition.assignment.strategy": "cooperative-sticky",  # members continue to read while another one joins
+    "session.timeout.ms": 6000,  # how long after a kill -9 others take over
     "heartbeat.interval.ms": 1000,
-    "fetch.queue.backoff.ms": 5,  # with 1000, its default, a backlog is read at a quarter of the speed
+    "fetch.queue.backoff.ms": 5,  # the default of 1000 reads a backlog at a quarter of the speed
     "queued.max.messages.kbytes": 32 * 1024,
-    "socket.timeout.ms": 10_000,  # a request to a broker that hangs is given up after this
+    "socket.timeout.ms": 10_000,  # when a request to a hanging broker fails
     "allow.auto.create.topics": False,
 }
 
@@ -39,26 +39,26 @@ _CONSUMER: Final[dict[str, object]] = {
 class KafkaFeed:
     """A `ports.Feed` of the partitions that the group gives to this process.
 
-    A position is committed after its batch is in the hot store, and only of partitions that are ours still: a
-    rebalance, a kill or a lost commit means that records are given again, never that one is passed over.
+    A position is committed after its batch is in the hot store, and only for partitions that this process still owns.
+    After a rebalance, a kill or a lost commit, records are delivered again, but none is skipped.
     """
 
     def __init__(self, url: KafkaUrl, cluster: Cluster, notify: Notify, worker: int = 0) -> None:
         self._url = url
         self._cluster = cluster
-        self._say = notify
+        self._notify = notify
         self._heard = Heard()
         member = {} if url.member is None else {"group.instance.id": url.member + (f"-{worker}" if worker else "")}
         settings = url.client({**_CONSUMER, **member, "group.id": url.group, "error_cb": self._heard})
         self._consumer = make(Consumer, settings, url)
         self._failed = FailedTopic(url, cluster, notify)
         self._commits = Commits(self._consumer)
-        self._epochs: dict[int, int | None] = {}  # of the leader that gave the last record: a log cut short shows
-        self._held: list[Message] = []  # came while the batch before waited for a store
+        self._epochs: dict[int, int | None] = {}  # leader epoch of the last record, to detect a truncated log
+        self._held: list[Message] = []  # arrived while the previous batch waited for a store
         self._paused = False
-        self._beginning: set[int] = set()  # partitions that are to be read from there
-        self._said: set[str] = set()  # since the last record
-        self._clocks_said = False
+        self._beginning: set[int] = set()  # partitions to be read from their beginning
+        self._notified: set[str] = set()  # since the last record
+        self._clocks_notified = False
         self._consumer.subscribe([url.topic], on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def batches(self) -> Iterator[LogBatch]:
@@ -68,7 +68,7 @@ class KafkaFeed:
             wait = 0.0
 
     def done(self, batch: LogBatch, failed: Sequence[FailedEvent]) -> None:
-        """Raises `StoreUnavailable` while the topic of failed events does not take them; nothing is committed then."""
+        """Raises `StoreUnavailable` if the topic of failed events is away; then nothing is committed."""
         self._failed.publish(failed)
         mine = {each.partition for each in self._consumer.assignment()}
         for record in batch.records:
@@ -80,18 +80,18 @@ class KafkaFeed:
         self._commit(_ANSWER)
 
     def heartbeat(self) -> None:
-        """Without this a process that waits would hold up every change of the group, and be put out after 5 minutes."""
+        """Without polls a process blocks every change of the group, and is removed from it after 5 minutes."""
         assigned = self._consumer.assignment()
         if assigned:
             self._consumer.pause(assigned)
         self._paused = True
         message = self._consumer.poll(0)
-        if message is not None:  # of a partition that came just now
+        if message is not None:  # of a newly assigned partition
             self._held.append(message)
 
     def close(self) -> None:
         self._commit(_ANSWER)
-        # without an answer the group notices in 6 s that this process has gone
+        # if there is no answer, the group notices after 6 s that this process has left
         Aside(self._consumer.close).is_over(_ANSWER)
         self._failed.close()
 
@@ -99,7 +99,7 @@ class KafkaFeed:
 
     def _next(self, wait: float) -> LogBatch | None:
         self._resume()
-        self._commit(0)  # what could not be committed when its batch was done
+        self._commit(0)  # what failed to commit when its batch was done
         records: list[Record] = []
         size, asked = 0, 1
         messages, self._held = self._held or self._consumer.consume(1, wait), []
@@ -118,51 +118,51 @@ class KafkaFeed:
         self._begin()
         if not records:
             return None
-        self._said.clear()
+        self._notified.clear()
         return LogBatch(records, {}, size)
 
     def _record(self, message: Message) -> Record | None:
-        """None for what is no record, but news of the consumer."""
+        """None for a message that is an event of the consumer, not a record."""
         error, partition, offset = message.error(), message.partition(), message.offset()
         if error is not None or partition is None or offset is None:
             if error is not None:
                 self._hear(error, partition, offset)
             return None
         record = to_record(message)
-        if record is not None and record.received_at is None and not self._clocks_said:
-            self._clocks_said = True
-            self._say(
-                f"the records of {self._url.topic} have their senders' clocks, so the newest clock of an event counts "
+        if record is not None and record.received_at is None and not self._clocks_notified:
+            self._clocks_notified = True
+            self._notify(
+                f"the records of {self._url.topic} have their senders' clocks, so the newest clock of an event is used "
                 f"as its receipt; {alter_command(self._url, self._url.topic, APPEND_TIME)}"
             )
         self._epochs[partition] = message.leader_epoch()
         return record
 
-    # --- news ---
+    # --- events of the consumer ---
 
     def _hear(self, error: KafkaError, partition: int | None = None, offset: int | None = None) -> None:
-        """Raises what nobody here can wait for."""
+        """Reports an event of the consumer; raises the errors that waiting does not resolve."""
         if error.name() == "_AUTO_OFFSET_RESET" and partition is not None:
             self._to_begin(partition, offset)
         elif error.name() == "_FATAL" or error.name().endswith("AUTHORIZATION_FAILED"):
             raise translated(error, self._url)
         elif error.name() in MISSING:
-            self._say_once(f"{self._cluster.missing(self._url.topic)}; waiting for it")
+            self._notify_once(f"{self._cluster.missing(self._url.topic)}; waiting for it")
         else:
-            self._say_once(f"Kafka: {self._url.without_secrets(error.str())} ({error.name()}); going on")
+            self._notify_once(f"Kafka: {self._url.without_secrets(error.str())} ({error.name()}); continuing")
 
     def _to_begin(self, partition: int, offset: int | None) -> None:
-        """A partition is to be read from its beginning; `offset` is where it was to go on, None: it was never read."""
+        """Note that a partition must be read from its beginning; `offset` is its lost position, None if it had none."""
         if offset is not None and offset >= 0:
-            self._say(
-                f"partition {partition} of {self._url.topic} does not hold offset {offset}, where it was to go on: "
-                "what stood there was deleted before it was folded (see retention.ms), or the topic was made anew; "
-                "going on from its beginning"
+            self._notify(
+                f"partition {partition} of {self._url.topic} does not have offset {offset}, the next one to be folded: "
+                "its records were deleted before they were folded (see retention.ms), or the topic was recreated; "
+                "continuing from the beginning of the partition"
             )
         self._beginning.add(partition)
 
     def _begin(self) -> None:
-        """Go to the beginnings, of all partitions at once: one after the other takes a second each."""
+        """Go to the beginnings of all partitions at once, because one after the other takes a second each."""
         mine = self._beginning & {each.partition for each in self._consumer.assignment()}
         self._beginning.clear()
         if mine:
@@ -176,19 +176,19 @@ class KafkaFeed:
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._on_revoke(consumer, partitions)
         names = ", ".join(str(each.partition) for each in partitions)
-        self._say(f"partitions {names} were given to others; what was not committed of them is repeated")
+        self._notify(f"partitions {names} were assigned to others; their uncommitted records are repeated")
 
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._say(text)
+    def _notify_once(self, text: str) -> None:
+        if text not in self._notified:
+            self._notified.add(text)
+            self._notify(text)
 
     # --- positions ---
 
     def _commit(self, wait: float) -> None:
         error = self._commits.send(wait)
         if error is not None:
-            self._say_once(f"positions are not committed yet: {error}; trying again")
+            self._notify_once(f"positions are not committed yet: {error}; trying again")
 
     def _resume(self) -> None:
         if self._paused:

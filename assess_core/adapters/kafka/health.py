@@ -1,4 +1,4 @@
-"""What `assess doctor` says of Kafka: brokers, topics, whose clock stamps the records, the group and how far it is."""
+"""What `assess doctor` checks in Kafka: brokers, topics, whose clock stamps the records, and the group's lag."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -16,12 +16,12 @@ from assess_core.ports.findings import Finding, Level
 
 _STAMP: Final = "message.timestamp.type"
 _LARGEST: Final = "max.message.bytes"
-_HEADERS: Final = 4096  # what the reason, its message and the place add to a record
-_KEEP: Final = 7 * DAY  # a stream that is away for a long weekend and its repair must find everything
+_HEADERS: Final = 4096  # bytes that the reason, its message and the place add to a record
+_MIN_RETENTION: Final = 7 * DAY  # covers an outage over a long weekend and its repair
 
 
 def examine(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
-    """Findings, in the order in which they matter; ends after the first that leaves nothing to look at."""
+    """Findings, the most important first; stops if the topic does not exist."""
     try:
         yield _brokers(cluster, url)
         topic = cluster.topic(url.topic)
@@ -47,7 +47,7 @@ def _brokers(cluster: Cluster, url: KafkaUrl) -> Finding:
         Level.OK,
         "Kafka",
         f"{len(described.nodes)} brokers ({nodes}) of cluster {described.cluster_id} answer in {took:.0f} ms; "
-        f"librdkafka {libversion()[0]} (a broker does not tell its version)",
+        f"librdkafka {libversion()[0]} (brokers do not report their version)",
     )
 
 
@@ -63,8 +63,8 @@ def _stamps(config: Mapping[str, str], url: KafkaUrl) -> Finding:
     return Finding(
         Level.BAD,
         "timestamps",
-        f"the records of {url.topic} have their senders' clocks ({config.get(_STAMP)}): when an event was received is "
-        "not known, its own clock gives its week, and no slice closes while any record is unread",
+        f"the records of {url.topic} have their senders' clocks ({config.get(_STAMP)}), so receipts are unknown: an "
+        "event's own clock gives its week, and no slice closes while any record is unread",
         alter_command(url, url.topic, APPEND_TIME),
     )
 
@@ -74,33 +74,35 @@ def _kept(config: Mapping[str, str], url: KafkaUrl) -> Iterator[Finding]:
         yield Finding(
             Level.BAD,
             "retention",
-            f"{url.topic} is compacted: of a learner's events only the last one is kept",
+            f"{url.topic} is compacted: only the last event of each learner is kept",
             alter_command(url, url.topic, "cleanup.policy=delete"),
         )
     kept = int(config.get("retention.ms", "-1"))
-    message = f"{url.topic} keeps records {'for ever' if kept < 0 else f'for {duration_text(kept)}'}"
-    if 0 <= kept < _KEEP:
-        action = alter_command(url, url.topic, f"retention.ms={_KEEP}")
-        yield Finding(Level.WARN, "retention", f"{message}: a stream that is away for longer loses events", action)
+    message = f"{url.topic} keeps records {'forever' if kept < 0 else f'for {duration_text(kept)}'}"
+    if 0 <= kept < _MIN_RETENTION:
+        action = alter_command(url, url.topic, f"retention.ms={_MIN_RETENTION}")
+        yield Finding(Level.WARN, "retention", f"{message}: a stream that is down for longer loses events", action)
     else:
         yield Finding(Level.OK, "retention", message)
 
 
 def _survival(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) -> Finding:
-    """Whether what was acknowledged is there after a broker is gone."""
+    """Whether acknowledged records survive the loss of a broker."""
     partitions = topic.partitions.values()
     replicas = min(len(each.replicas) for each in partitions)
     behind = [each.id for each in partitions if len(each.isrs) < len(each.replicas)]
     needed = int(config.get("min.insync.replicas", "1"))
     message = f"{len(topic.partitions)} partitions of {url.topic}, replication {replicas}, min.insync.replicas {needed}"
     if behind:
-        return Finding(Level.WARN, "topic", f"{message}; partitions {behind} have replicas that are behind or away")
+        return Finding(Level.WARN, "topic", f"{message}; partitions {behind} have replicas that are out of sync")
     if replicas == 1:
-        lost = "what is acknowledged outlives a broker that is killed, not one that loses its power or its disk"
+        lost = "acknowledged records survive a killed broker, but not a power failure or a lost disk"
         return Finding(Level.WARN, "topic", f"{message}: {lost}", "on a cluster, reassign it to 3 replicas")
     if needed == 1:
         action = alter_command(url, url.topic, "min.insync.replicas=2")
-        return Finding(Level.WARN, "topic", f"{message}: one broker alone may acknowledge, and be lost", action)
+        return Finding(
+            Level.WARN, "topic", f"{message}: one broker alone may acknowledge a record and then be lost", action
+        )
     return Finding(Level.OK, "topic", message)
 
 
@@ -108,16 +110,16 @@ def _failed_topic(cluster: Cluster, config: Mapping[str, str], url: KafkaUrl) ->
     if cluster.topic(url.failed) is None:
         message = f"there is no topic {url.failed!r}: the first failed event stops the stream"
         return Finding(Level.BAD, "failed topic", message, cluster.create_command(url.failed))
-    largest, taken = (int(each.get(_LARGEST, "0")) for each in (config, _config(cluster, url.failed)))
-    if taken < largest + _HEADERS:
+    largest, accepted = (int(each.get(_LARGEST, "0")) for each in (config, _config(cluster, url.failed)))
+    if accepted < largest + _HEADERS:
         return Finding(
             Level.WARN,
             "failed topic",
-            f"{url.failed} takes records of {taken:,} bytes, {url.topic} of {largest:,}: a larger failed event is in "
-            "the hot store alone",
+            f"{url.failed} accepts records of {accepted:,} bytes, {url.topic} of {largest:,}: a larger failed event is "
+            "only in the hot store",
             alter_command(url, url.failed, f"{_LARGEST}={largest + _HEADERS}"),
         )
-    return Finding(Level.OK, "failed topic", f"{url.failed} is there")
+    return Finding(Level.OK, "failed topic", f"{url.failed} exists")
 
 
 def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
@@ -127,7 +129,7 @@ def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
     partitions = lag(cluster, url)
     message = f"{members} members in group {url.group}; {_lag_text(partitions)}"
     if any(each.records for each in partitions) and not members:
-        yield Finding(Level.WARN, "group", f"{message}; nobody folds them", "python -m stream tail")
+        yield Finding(Level.WARN, "group", f"{message}; no process folds them", "python -m stream tail")
     else:
         yield Finding(Level.OK, "group", message)
     for each in partitions:
@@ -137,7 +139,7 @@ def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
                 "group",
                 f"partition {each.partition} of {url.topic}: {each.lost:,} records from offset {each.committed} were "
                 "deleted before they were folded",
-                "ask the senders for them, and raise retention.ms",
+                "ask the senders to send them again, and raise retention.ms",
             )
 
 

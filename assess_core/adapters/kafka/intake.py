@@ -15,30 +15,30 @@ from assess_core.errors import AssessError, BadRequest, Overloaded, StoreUnavail
 from assess_core.ports.log import Message
 
 SCHEMA_VERSION: Final = b"1"
-"""Of a message: an item of `assessments` as `PATCH /v1/content/state/update` takes it."""
-MOST_WAITING: Final = 10_000  # records; at 2-3 kB each some 25 MB, and a second of what a broker takes
+"""Version of the message format: an item of `assessments` as `PATCH /v1/content/state/update` accepts it."""
+MOST_WAITING: Final = 10_000  # records; at 2-3 kB each about 25 MB, which a broker stores in a second
 _MOST_KILOBYTES: Final = 64 * 1024
-_DELIVERY: Final = 10_000  # ms until a record counts as not stored: clients wait 30 s, and should hear of it before
-_LARGEST: Final = 2 * 1024 * 1024  # a body has at most half of it; what the topic takes is the broker's to say
+_DELIVERY: Final = 10_000  # ms until a record counts as not stored; clients wait 30 s and should get an answer before
+_LARGEST: Final = 2 * 1024 * 1024  # twice the largest body; the broker decides what the topic accepts
 
 
 class KafkaIntake:
-    """A `ports.Intake` into a topic; a learner's records go to one partition, which keeps their order."""
+    """A `ports.Intake` into a topic. A learner's records go to one partition, which keeps their order."""
 
     def __init__(self, url: KafkaUrl) -> None:
-        """Raises `BadSettings` for options that Kafka's client does not take."""
+        """Raises `BadSettings` for options that Kafka's client refuses."""
         self._url = url
         self._heard = Heard()
         settings = {
             "acks": "all",
             "enable.idempotence": True,
-            "linger.ms": 0,  # 5 ms by default, as long as a whole acknowledgement takes
+            "linger.ms": 0,  # the default of 5 ms is as long as an acknowledgement takes
             "delivery.timeout.ms": _DELIVERY,
-            "topic.metadata.propagation.max.ms": 5000,  # a topic that is not there is not waited for
+            "topic.metadata.propagation.max.ms": 5000,  # ms to wait for a topic that does not exist
             "queue.buffering.max.messages": MOST_WAITING,
             "queue.buffering.max.kbytes": _MOST_KILOBYTES,
             "message.max.bytes": _LARGEST,
-            "partitioner": "murmur2_random",  # as other clients of Kafka choose it
+            "partitioner": "murmur2_random",  # the partitioner of other Kafka clients
             "error_cb": self._heard,
         }
         self._producer: Producer = make(Producer, url.client(settings), url)
@@ -48,8 +48,8 @@ class KafkaIntake:
 
     def append(self, messages: Sequence[Message]) -> "Future[None]":
         if self._closing.is_set():
-            raise StoreUnavailable("the log is being closed; send it again to another server")
-        waiting = _Waiting(len(messages), self._failure)
+            raise StoreUnavailable("this server is shutting down; send it again to another server")
+        waiting = _Unacknowledged(len(messages), self._failure)
         received_at = b"%d" % (time.time_ns() // 1_000_000)
         if len(self._producer) + len(messages) > MOST_WAITING:
             raise _overloaded()
@@ -61,12 +61,16 @@ class KafkaIntake:
             ]
             try:
                 self._producer.produce(
-                    self._url.topic, message.value, message.user_id.encode(), headers=headers, on_delivery=waiting.heard
+                    self._url.topic,
+                    message.value,
+                    message.user_id.encode(),
+                    headers=headers,
+                    on_delivery=waiting.acknowledge,
                 )
             except BufferError:
                 raise _overloaded() from None
             except KafkaException as error:
-                waiting.heard(error.args[0], None)
+                waiting.acknowledge(error.args[0], None)
         return waiting.done
 
     def close(self) -> None:
@@ -83,29 +87,29 @@ class KafkaIntake:
 
     def _failure(self, error: KafkaError) -> AssessError:
         if error.name() == "MSG_SIZE_TOO_LARGE":
-            return BadRequest("an assessment is larger than the topic takes; send fewer answers in one")
+            return BadRequest("an assessment is larger than the topic accepts; send fewer answers in one assessment")
         return StoreUnavailable(str(translated(error, self._url, self._heard.take())))
 
 
 def _overloaded() -> Overloaded:
-    return Overloaded("too many events wait for Kafka; send them again in some seconds")
+    return Overloaded("the queue in front of Kafka is full; send the request again in some seconds")
 
 
-class _Waiting:
-    """The records of one call of which something is not heard yet."""
+class _Unacknowledged:
+    """The records of one call that are not acknowledged yet."""
 
     def __init__(self, records: int, failure: Callable[[KafkaError], AssessError]) -> None:
         self.done: Future[None] = Future()
-        self.done.set_running_or_notify_cancel()  # what was taken cannot be taken back
+        self.done.set_running_or_notify_cancel()  # an accepted message cannot be cancelled
         self._left = records
         self._failure = failure
         self._failed: KafkaError | None = None
-        self._lock = threading.Lock()  # what the client refuses at once is heard on another thread
+        self._lock = threading.Lock()  # a record that the client refuses at once is reported on another thread
         if not records:
             self.done.set_result(None)
 
-    def heard(self, error: KafkaError | None, _record: KafkaMessage | None) -> None:
-        """A record is stored, or not known to be."""
+    def acknowledge(self, error: KafkaError | None, _record: KafkaMessage | None) -> None:
+        """A record was stored (no error), or it is not known to be stored."""
         with self._lock:
             self._left -= 1
             self._failed = self._failed or error

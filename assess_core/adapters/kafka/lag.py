@@ -1,4 +1,4 @@
-"""How far a consumer group has come, and when the first record was received that it has not folded."""
+"""How far a consumer group is behind, and when its first unread record was received."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ _READER: Final[dict[str, object]] = {
     "enable.auto.commit": False,
     "auto.offset.reset": "earliest",
     "enable.partition.eof": True,
-    "max.partition.fetch.bytes": 1,  # the first batch comes whole whatever this is, the second does not
+    "max.partition.fetch.bytes": 1,  # the first batch is always sent whole; this prevents a second one
     "fetch.queue.backoff.ms": 5,
     "fetch.wait.max.ms": 10,
     "allow.auto.create.topics": False,
@@ -30,24 +30,24 @@ _READER: Final[dict[str, object]] = {
 
 
 class Lag(NamedTuple):
-    """A partition, as the consumer group left it."""
+    """A partition, and how far the consumer group has read it."""
 
     partition: int
     start: int
-    """The first offset that the topic still holds."""
+    """The first offset that the topic still has."""
     end: int
-    """The offset that the next record gets."""
+    """The offset of the next record that will be written."""
     committed: int | None
-    """The offset that the group goes on from; None when it never committed one."""
+    """The offset at which the group continues; None if it never committed one."""
 
     @property
     def next(self) -> int:
-        """What is folded next: from the start where what was to be next is not there."""
+        """The next offset to fold; the start of the partition if the committed offset no longer exists."""
         return self.committed if self.committed is not None and self.start <= self.committed <= self.end else self.start
 
     @property
     def records(self) -> int:
-        """How many offsets are to be folded; some may hold no record."""
+        """How many offsets are unread; some may have no record."""
         return self.end - self.next
 
     @property
@@ -57,18 +57,18 @@ class Lag(NamedTuple):
 
 
 class First(NamedTuple):
-    """The first record of a partition that is not folded."""
+    """The first unread record of a partition."""
 
     partition: int
     offset: int
     received_at: int | None
-    """By the broker's clock (epoch ms); None where the topic has the senders' clocks."""
+    """By the broker's clock (epoch ms); None if the topic has the senders' clocks."""
 
 
 def lag(cluster: Cluster, url: KafkaUrl) -> list[Lag]:
-    """By partition. Raises `StoreUnavailable`, and `BadSettings` when there is no such topic; takes some ms."""
+    """By partition. Raises `StoreUnavailable`, and `BadSettings` if there is no such topic; takes some ms."""
     partitions = cluster.partitions()
-    # positions first, ends last: a record folded in between counts as unread, never the other way round
+    # positions first, ends last: a record that is folded in between counts as unread, not as folded
     committed = cluster.committed(partitions)
     starts = _offsets(cluster, url.topic, partitions, OffsetSpec.earliest())
     ends = _offsets(cluster, url.topic, partitions, OffsetSpec.latest())
@@ -82,7 +82,7 @@ def _offsets(cluster: Cluster, topic: str, partitions: Sequence[int], spec: Offs
 
 
 class Reader:
-    """Reads single records; may be shared by threads, which then wait for one another."""
+    """Reads single records; threads may share it, and wait for each other."""
 
     def __init__(self, url: KafkaUrl) -> None:
         self._url = url
@@ -92,9 +92,9 @@ class Reader:
         self._lock = threading.Lock()
 
     def first(self, waiting: Sequence[Lag]) -> list[First]:
-        """The first record that is to be folded of each partition; one whose offsets hold none is left out.
+        """The first unread record of each partition; partitions without one are left out.
 
-        Offsets without a record are those of transactions, and of what compaction took away.
+        Offsets without a record belong to transactions, or to records that compaction removed.
         """
         if not waiting:
             return []
@@ -114,7 +114,7 @@ class Reader:
             if time.monotonic() > until:
                 heard = [each.str() for each in self._heard.take()]
                 why = self._url.without_secrets(heard[-1] if heard else "no answer")
-                raise StoreUnavailable(f"Kafka at {self._url.brokers} gives no records: {why}; start it")
+                raise StoreUnavailable(f"Kafka at {self._url.brokers} delivers no records: {why}; start it")
             for message in self._consumer.consume(len(partitions), 0.01):
                 partition = message.partition()
                 if partition is not None and partition not in found and self._is_answer(message):
@@ -122,7 +122,7 @@ class Reader:
         return [each for each in found.values() if each is not None]
 
     def _is_answer(self, message: Message) -> bool:
-        """Whether it is a record, or the end of its partition; other news is waited over."""
+        """Whether it is a record, or the end of its partition; other messages are errors, which are collected."""
         error = message.error()
         if error is None or error.name() == "_PARTITION_EOF":
             return True

@@ -1,4 +1,4 @@
-"""The log as a Kafka topic: partitions shared by a consumer group, whose committed positions say what was folded."""
+"""The log as a Kafka topic. A consumer group shares its partitions; the committed positions say what is folded."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,13 +15,13 @@ from assess_core.ports.log import Feed, Intake, Notify, Retained
 
 
 class KafkaLog:
-    """A `ports.Log` on Kafka. Raises `BadSettings` for a URL that cannot be read; connects when first asked."""
+    """A `ports.Log` on Kafka. Raises `BadSettings` for a URL that cannot be read; connects on the first question."""
 
     def __init__(self, url: str) -> None:
         self._url = KafkaUrl.parse(url)
 
     def unread(self) -> Unread | None:
-        """Takes some ms; `since` is None where the topic has its senders' clocks, for those are in no order."""
+        """Takes some ms. `since` is None if the topic has its senders' clocks, because those are in no order."""
         behind = {each.partition: each for each in self.lag() if each.records}
         firsts = sorted(self._reader.first(list(behind.values())))
         if not firsts:
@@ -40,11 +40,11 @@ class KafkaLog:
         return None
 
     def lag(self) -> list[Lag]:
-        """How far the group has come, by partition. Raises `StoreUnavailable`, `BadSettings`."""
+        """How far the group is behind, by partition. Raises `StoreUnavailable`, `BadSettings`."""
         return lag(self._cluster, self._url)
 
     def feed(self, notify: Notify, worker: int = 0, workers: int = 1) -> Feed:
-        """A member of the consumer group. Raises `BadSettings` when there is no such topic, `StoreUnavailable`."""
+        """A new member of the group. Raises `StoreUnavailable`, and `BadSettings` if the topic does not exist."""
         self._cluster.partitions()
         if self._cluster.topic(self._url.failed) is None:
             notify(f"{self._cluster.missing(self._url.failed)}; without it the first failed event stops the stream")

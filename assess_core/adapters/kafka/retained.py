@@ -1,4 +1,4 @@
-"""All that a topic still holds, read beside the stream."""
+"""All records that a topic still has, read independently of the stream."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ _READER: Final[dict[str, object]] = {
 
 
 def retained(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Retained:
-    """The positions now, and the partitions up to their ends when they are read; nothing is committed.
+    """The positions as they are now, and the partitions up to their ends when they are read; nothing is committed.
 
-    Between the two whoever compares reads the stores: what the stream stores meanwhile must be in what is read here.
+    The caller reads the stores in between, so everything that the stream stores meanwhile is among these records.
     """
     return Retained({(url.topic, each.partition): each.next for each in lag()}, _parts(url, lag))
 
@@ -62,13 +62,13 @@ def _batches(consumer: Consumer, end: int, url: KafkaUrl, heard: Heard) -> Itera
                 answered = time.monotonic()
             elif time.monotonic() - answered > _SILENCE:
                 why = url.without_secrets(next((each.str() for each in heard.take()), "no answer"))
-                raise StoreUnavailable(f"Kafka at {url.brokers} gives no records: {why}; start it")
+                raise StoreUnavailable(f"Kafka at {url.brokers} delivers no records: {why}; start it")
             for message in messages:
                 record, error = to_record(message), message.error()
                 if record is not None and record.offset < end:
                     records.append(record)
                     size += len(record.raw)
-                # the last offsets may hold no record: a transaction's end, or what compaction took away
+                # the last offsets may have no record: the end of a transaction, or a record that compaction removed
                 is_last = record is not None and record.offset >= end - 1
                 ended = ended or is_last or (error is not None and error.name() == "_PARTITION_EOF")
         if records:

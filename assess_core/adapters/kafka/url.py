@@ -1,4 +1,4 @@
-"""`kafka://BROKER[:PORT][,BROKER...]/TOPIC?group=NAME[&OPTION=VALUE...]` -> what a client of Kafka needs."""
+"""`kafka://BROKER[:PORT][,BROKER...]/TOPIC?group=NAME[&OPTION=VALUE...]` -> the settings of a Kafka client."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,35 +10,35 @@ from assess_core.privacy import is_secret
 
 FORM: Final = "kafka://BROKER:PORT[,BROKER:PORT...]/TOPIC?group=NAME"
 _SCHEME: Final = "kafka://"
-_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
+_TOPIC = re.compile(r"(?!(?:\.{1,2}|-)\Z)[a-zA-Z0-9._-]{1,249}\Z")  # `-` is the topic of standard input
 _PASSED = re.compile(r"security\.protocol\Z|sasl\.|ssl\.|https\.ca\.")
 
 
 class KafkaUrl(NamedTuple):
-    """Which topic of which cluster, and as which consumer group it is read."""
+    """A topic of a cluster, and the consumer group that reads it."""
 
     brokers: str
-    """As librdkafka takes them: `host:port,host:port`."""
+    """In librdkafka's form: `host:port,host:port`."""
     topic: str
     group: str
     failed: str
-    """The topic that failed events go to as well (`failed=`, default `TOPIC.failed`)."""
+    """The topic of failed events (`failed=`, default `TOPIC.failed`)."""
     member: str | None
-    """`group.instance.id`: a name that a process of the group keeps over a restart; each process has its own."""
+    """`group.instance.id`: a name that a process keeps across restarts; each process has its own."""
     security: Mapping[str, str]
-    """librdkafka's own options for TLS and SASL, as they were given."""
+    """librdkafka's options for TLS and SASL, as given."""
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL; what stands between `/`, `?`, `&` and `=` is percent-decoded. Raises `BadSettings`."""
+        """Parse a URL; the parts between `/`, `?`, `&` and `=` are percent-decoded. Raises `BadSettings`."""
         where, _, query = url.removeprefix(_SCHEME).partition("?")
         brokers, _, topic = where.partition("/")
         topic = unquote(topic)
         if not url.startswith(_SCHEME) or not brokers or not topic:
-            raise BadSettings(f"ASSESS_LOG: no broker, or no topic, is named; write {FORM}")
+            raise BadSettings(f"ASSESS_LOG: the broker or the topic is missing; write {FORM}")
         if "@" in brokers:
             raise BadSettings(
-                "ASSESS_LOG: a password before the broker is not taken; write sasl.username=...&sasl.password=..."
+                "ASSESS_LOG: a password before the broker is not supported; write sasl.username=...&sasl.password=..."
             )
         options = dict(_options(query))
         group, failed = options.pop("group", ""), options.pop("failed", f"{topic}.failed")
@@ -47,15 +47,17 @@ class KafkaUrl(NamedTuple):
             raise BadSettings(f"ASSESS_LOG: the consumer group is missing; write {FORM}")
         for name in (topic, failed):
             if not _TOPIC.match(name):
-                raise BadSettings(f"ASSESS_LOG: {name!r} is no topic: a topic has letters, digits, '.', '_' and '-'")
+                raise BadSettings(
+                    f"ASSESS_LOG: {name!r} is not a topic name: it may have letters, digits, '.', '_' and '-'"
+                )
         if failed == topic:
             raise BadSettings(
-                "ASSESS_LOG: failed events would go to the topic they came from; write another in failed="
+                "ASSESS_LOG: failed events would be written to their own topic; name another one in failed="
             )
         for name in options:
             if not _PASSED.match(name):
                 raise BadSettings(
-                    f"ASSESS_LOG: {name!r} is no option; there are group, failed, group.instance.id, "
+                    f"ASSESS_LOG: {name!r} is not an option; the options are group, failed, group.instance.id, "
                     "security.protocol, and librdkafka's own sasl.* and ssl.*"
                 )
         return cls(brokers, topic, group, failed, member, options)
@@ -65,14 +67,14 @@ class KafkaUrl(NamedTuple):
         return {
             "bootstrap.servers": self.brokers,
             **self.security,
-            # what fails is raised or said by us; librdkafka would write to standard error by itself
+            # we report errors ourselves; librdkafka would write to standard error
             "log_level": 0,
-            "reconnect.backoff.max.ms": 1000,  # not 10 s: a broker that is back is noticed
+            "reconnect.backoff.max.ms": 1000,  # not 10 s, so that a restarted broker is noticed soon
             **settings,
         }
 
     def without_secrets(self, text: str) -> str:
-        """A message of the client as it may be shown."""
+        """A message of the client without passwords and keys."""
         for secret in sorted(self._secrets(), key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
@@ -84,6 +86,6 @@ class KafkaUrl(NamedTuple):
 def _options(query: str) -> Iterable[tuple[str, str]]:
     for part in filter(None, query.split("&")):
         name, given, value = part.partition("=")
-        if not given:  # it may be the end of a password
+        if not given:  # do not print it: it may be the end of a password
             raise BadSettings("ASSESS_LOG: an option has no value; write NAME=VALUE, and for & in a value %26")
         yield unquote(name), unquote(value)

@@ -1,4 +1,4 @@
-"""What the lake's files hold of some slices, read into DuckDB once; archive, verify and clear compare with it."""
+"""The lake's copies of some slices, read into DuckDB once. Archive, verify and clear compare hot rows with them."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,11 +20,10 @@ from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Contents, digest_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, StoreUnavailable, VerifyFailed
-from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Compared, LakeFile, Missing, Pinned
+from assess_core.ports.lake import Compared, LakeFile, Missing, Pinned, Shards
 
 _DELETED: Final = 500
-"""Rows that clear deletes at a time."""
+"""How many rows clear deletes at a time."""
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
@@ -38,7 +37,7 @@ SELECT slice, {_KEY}, content_hash, updated_on, total_score, file_index, coalesc
 FROM {{files}} JOIN wanted USING (batch_id) WHERE updated_on >= first AND updated_on < past
 """
 
-# A copy that was written twice counts once. 256 bits are added as four numbers of 64, exactly
+# A copy that was written twice counts once. DuckDB adds the 256-bit hashes as four exact sums of 64-bit numbers
 _CONTENTS: Final = f"""
 WITH once AS (
     SELECT slice, {_KEY}, content_hash, epoch_ms(updated_on) AS received_at, total_score, count(*) AS written
@@ -58,7 +57,7 @@ SELECT slice, count(*), min(struct_pack({_KEY})) FROM copies WHERE NOT sound GRO
 
 _SAME: Final = "hot.content_hash = copies.content_hash AND hot.updated_on = copies.updated_on"
 
-# an inner join, for it puts the few hot rows of a chunk into its hash table, whatever the number of copies
+# an inner join builds its hash table from the few hot rows of a chunk, not from the many copies
 _HELD: Final = f"SELECT DISTINCT place FROM copies JOIN hot ON {_SAME}"
 
 _NESTED: Final = f"""
@@ -88,7 +87,7 @@ ORDER BY date_trunc('week', make_timestamp(epoch_us(updated_on))), batch_id
 
 @contextmanager
 def open_copies(pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False) -> Iterator["DuckCopies"]:
-    """What the pinned files hold of these slices; `proved` computes every row's content hash again from its columns.
+    """Read what the pinned files hold of these slices; `proved` computes every row's content hash from its columns.
 
     Raises `VerifyFailed` naming the first file that is missing or cannot be read, `StoreUnavailable`.
     """
@@ -119,7 +118,7 @@ def _read(duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[Lake
 def unreadable(
     duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], error: Exception
 ) -> AssessError:
-    """What it means that DuckDB could not read these files: the way there, or the first that is missing or damaged."""
+    """The error of ours when DuckDB could not read these files: a connection error, or the first damaged file."""
     return place.fault(error) or next(filter(None, (_probed(duck, place, file) for file in files)), _unavailable(error))
 
 
@@ -134,12 +133,12 @@ def _probed(duck: duckdb.DuckDBPyConnection, place: Location, file: LakeFile) ->
 def _unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
         f"the lake's files could not be compared: {first_line(error)}; "
-        "see that there is memory and room for temporary files, then run it again"
+        "free memory or disk space for temporary files, then run it again"
     )
 
 
 class DuckCopies:
-    """A `ports.Copies` over one DuckDB connection."""
+    """The port `Copies` over one DuckDB connection."""
 
     def __init__(
         self,
@@ -167,22 +166,24 @@ class DuckCopies:
             for slice_, rows, key in self._query(_DAMAGED)
         }
 
-    def files(self) -> dict[ArchiveSlice, dict[str, str]]:
-        holding = self._query("SELECT DISTINCT slice, file_index FROM copies ORDER BY ALL")
+    def files(self, slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, dict[str, str]]:
+        wanted = set(slices)
+        found = self._query("SELECT DISTINCT slice, file_index FROM copies ORDER BY ALL")
+        holding = [(self._slices[slice_], number) for slice_, number in found if self._slices[slice_] in wanted]
         numbers = sorted({number for _, number in holding})
         hashes = {number: self._hash(self._files[number]) for number in numbers}
-        files: dict[ArchiveSlice, dict[str, str]] = {slice_: {} for slice_ in self._slices}
+        files: dict[ArchiveSlice, dict[str, str]] = {slice_: {} for slice_ in slices}
         for slice_, number in holding:
-            files[self._slices[slice_]][PurePosixPath(self._files[number].url).name] = hashes[number]
+            files[slice_][PurePosixPath(self._files[number].url).name] = hashes[number]
         return files
 
     def _hash(self, file: LakeFile) -> str:
         [(hash_,)] = self._query(f"SELECT sha256(content) FROM read_blob({urls([file])})")
         return str(hash_)
 
-    def missing(self, hot: HotStore) -> Missing | None:
+    def missing(self, shards: Shards) -> Missing | None:
         appended: dict[ArchiveSlice, int] = {}
-        batches = self._missing(hot, appended)
+        batches = self._missing(shards, appended)
         first = next(batches, None)
         if first is None:
             return None
@@ -193,8 +194,8 @@ class DuckCopies:
 
         return Missing(pa.RecordBatchReader.from_batches(LAKE_SCHEMA, rows()), appended)
 
-    def _missing(self, hot: HotStore, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
-        for chunk in in_order(hot, self._slices):
+    def _missing(self, shards: Shards, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
+        for chunk in in_order(shards):
             rows = chunk.filter(self._is_missing(chunk))
             for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
                 slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])
@@ -208,10 +209,10 @@ class DuckCopies:
         held = self._with_hot(keys, _HELD)["place"]
         return pc.invert(pc.is_in(places, value_set=held))
 
-    def compare(self, hot: HotStore) -> Compared:
-        # read to the end first, then joined once: a join for each chunk would take the square of the rows
+    def compare(self, shards: Shards) -> Compared:
+        # read to the end, then join once: one join per chunk would take quadratic time
         self._with_hot(HOT_SCHEMA.empty_table(), f"CREATE OR REPLACE TABLE read AS {_HOT}")
-        for chunk in in_order(hot, self._slices):
+        for chunk in in_order(shards):
             self._with_hot(chunk.drop_columns(["question"]), f"INSERT INTO read {_HOT}")
         held: dict[ArchiveSlice, int] = {}
         left: dict[ArchiveSlice, int] = {}
@@ -228,14 +229,14 @@ class DuckCopies:
                 yield from (list(group) for _, group in groupby(keys, itemgetter(0)))
 
     def _with_hot(self, hot: pa.Table, sql: str) -> pa.Table:
-        """The result of a query over these hot rows."""
+        """Run a query over these hot rows."""
         self._duck.register("hot", hot)
         try:
             return self._duck.execute(sql).to_arrow_table()
         except duckdb.Error as error:
             raise _unavailable(error) from error
         finally:
-            self._duck.unregister("hot")  # else every chunk stays in memory until the connection closes
+            self._duck.unregister("hot")  # otherwise every chunk stays in memory until the connection closes
 
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         try:

@@ -1,9 +1,8 @@
 """Entries of the archive manifest as rows of a table."""
 
 from collections.abc import Collection, Iterator, Sequence
-from functools import reduce
-from operator import or_
-from typing import Any, Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +38,9 @@ MANIFEST_SCHEMA: Final = pa.schema(
 )
 """A row of `archive_manifest`: the fields of `manifest.ManifestEntry`."""
 
+_SLICE: Final = ["batch_id", "year", "week"]
+_FIRST, _LAST = IsoWeek(0, 1), IsoWeek(9999, 53)
+
 
 def to_table(entries: Sequence[ManifestEntry]) -> pa.Table:
     """Entries as a table of `MANIFEST_SCHEMA`."""
@@ -54,50 +56,130 @@ def _values(entry: ManifestEntry) -> tuple[object, ...]:
     return (*place, *entry.contents, *done, entry.number, entry.previous, entry.hash)
 
 
-def read_entries(place: Location, names: Sequence[str]) -> list[ManifestEntry]:
-    """The entries of the manifest's files at a place, oldest first. Raises `OSError` where a file cannot be read."""
-    entries = [_entry(row) for table in _tables(place, names) for row in table.to_pylist()]
+def read_entries(
+    place: Location, names: Sequence[str], slices: Collection[ArchiveSlice] | None = None, batch_id: str | None = None
+) -> list[ManifestEntry]:
+    """Entries of the manifest's files at a place, oldest first: of these slices, of a batch, or all.
+
+    Raises `OSError` where a file cannot be read.
+    """
+    entries: list[ManifestEntry] = []
+    for table in _tables(place, names, _Wanted.of(slices, batch_id)):
+        entries += map(_entry, *(column.to_pylist() for column in table.columns))
     return sorted(entries, key=lambda entry: (entry.at, entry.slice, entry.number))
 
 
-def read_ends(place: Location, names: Sequence[str], weeks: Collection[IsoWeek]) -> dict[ArchiveSlice, Link]:
-    """Where the chains of these weeks' slices end. Raises `OSError` where a file cannot be read."""
+def read_ends(place: Location, names: Sequence[str], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, Link]:
+    """Where the chains of these slices end. Raises `OSError` where a file cannot be read."""
     ends: dict[ArchiveSlice, Link] = {}
-    for table in _tables(place, names, ["batch_id", "year", "week", "number", "hash"]):
-        of_weeks = [(pc.field("year") == week.year) & (pc.field("week") == week.week) for week in weeks]
-        for batch_id, year, week, number, hash_ in _values_of(table.filter(reduce(or_, of_weeks))):
+    for table in _tables(place, names, _Wanted.of(slices, None), [*_SLICE, "number", "hash"]):
+        for batch_id, year, week, number, hash_ in zip(*(column.to_pylist() for column in table.columns), strict=True):
             slice_ = ArchiveSlice(IsoWeek(year, week), batch_id)
             if number > ends.get(slice_, UNCHAINED).number:
                 ends[slice_] = Link(number, hash_)
     return ends
 
 
-def _values_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+def read_slices(
+    place: Location, names: Sequence[str], after: ArchiveSlice | None, until: ArchiveSlice | None
+) -> list[ArchiveSlice]:
+    """The slices with entries above `after` up to `until`, in their order. Raises `OSError` as `read_entries`."""
+    weeks = (after.week if after else _FIRST, until.week if until else _LAST)
+    found: set[ArchiveSlice] = set()
+    for table in _tables(place, names, _Wanted(weeks, None, None), _SLICE):
+        rows = table.group_by(_SLICE).aggregate([])
+        keys = zip(*(rows[name].to_pylist() for name in _SLICE), strict=True)
+        found |= {ArchiveSlice(IsoWeek(year, week), batch_id) for batch_id, year, week in keys}
+    return sorted(
+        slice_ for slice_ in found if (after is None or slice_ > after) and (until is None or slice_ <= until)
+    )
 
 
-def _tables(place: Location, names: Sequence[str], columns: list[str] | None = None) -> Iterator[pa.Table]:
+class _Wanted(NamedTuple):
+    """Which rows are read."""
+
+    weeks: tuple[IsoWeek, IsoWeek]
+    """The first and the last week: row groups of other weeks are skipped."""
+    batch_ids: pa.Array | None
+    """None: of any batch."""
+    slices: Collection[ArchiveSlice] | None
+    """None: any slice of those weeks and batches."""
+
+    @classmethod
+    def of(cls, slices: Collection[ArchiveSlice] | None, batch_id: str | None) -> "_Wanted":
+        """The rows of these slices, of a batch, or all."""
+        if slices is None:
+            return cls((_FIRST, _LAST), None if batch_id is None else pa.array([batch_id], pa.string()), None)
+        weeks = [slice_.week for slice_ in slices]
+        batch_ids = sorted({slice_.batch_id for slice_ in slices})
+        return cls((min(weeks), max(weeks)), pa.array(batch_ids, pa.string()), set(slices))
+
+    def groups(self, file: pq.ParquetFile) -> list[int]:
+        """The row groups that may hold wanted rows, by the file's statistics."""
+        columns = [file.schema_arrow.get_field_index(name) for name in ("year", "week")]
+        return [
+            number
+            for number in range(file.metadata.num_row_groups)
+            if self._overlaps(file.metadata.row_group(number), *columns)
+        ]
+
+    def _overlaps(self, group: pq.RowGroupMetaData, year: int, week: int) -> bool:
+        years, weeks = group.column(year).statistics, group.column(week).statistics
+        if years is None or weeks is None or not (years.has_min_max and weeks.has_min_max):
+            return True
+        # weeks are bounded by their column only within one year
+        is_one_year = years.min == years.max
+        first = IsoWeek(years.min, weeks.min if is_one_year else _FIRST.week)
+        last = IsoWeek(years.max, weeks.max if is_one_year else _LAST.week)
+        return first <= self.weeks[1] and last >= self.weeks[0]
+
+    def mask(self, rows: pa.Table) -> pa.Array:
+        """Which of these rows are wanted; `rows` has the columns of a slice."""
+        of_batches = pc.is_in(rows["batch_id"], value_set=self.batch_ids).combine_chunks()
+        if self.slices is None or not of_batches.true_count:
+            return of_batches
+        keys = zip(*(rows[name].to_pylist() for name in _SLICE), of_batches.to_pylist(), strict=True)
+        return pa.array(
+            [
+                of_batch and ArchiveSlice(IsoWeek(year, week), batch_id) in self.slices
+                for batch_id, year, week, of_batch in keys
+            ],
+            pa.bool_(),
+        )
+
+
+def _tables(
+    place: Location, names: Sequence[str], wanted: _Wanted, columns: list[str] | None = None
+) -> Iterator[pa.Table]:
     for name, source in zip(names, place.sources(names), strict=True):
         try:
             with pq.ParquetFile(source) as file:
-                yield file.read(columns)
+                yield from _wanted_rows(file, wanted, columns)
         except pa.ArrowException as error:
             raise OSError(f"{place.url}/{name} is damaged ({error})") from error
 
 
-def _entry(row: dict[str, Any]) -> ManifestEntry:
+def _wanted_rows(file: pq.ParquetFile, wanted: _Wanted, columns: list[str] | None) -> Iterator[pa.Table]:
+    """The wanted rows of a file. Row groups without one are skipped: by statistics, then by the columns of a slice."""
+    groups = wanted.groups(file)
+    if wanted.batch_ids is None:
+        yield file.read_row_groups(groups, columns)
+        return
+    for group in groups:
+        mask = wanted.mask(file.read_row_group(group, _SLICE))
+        if mask.true_count:
+            yield file.read_row_group(group, columns).filter(mask)
+
+
+def _entry(
+    batch_id: str, year: int, week: int, action: str, delta_version: int, rows: int, versions: int, attempts: int,
+    total_score: float, digest: str, at: datetime, code: str, cleared: int, left: int, files: list[tuple[str, str]],
+    problem: str | None, number: int, previous: str, hash_: str,
+) -> ManifestEntry:  # fmt: skip
+    """An entry from a row of `MANIFEST_SCHEMA`."""
+    contents = Contents(rows, versions, attempts, total_score, digest)
+    slice_, done = ArchiveSlice(IsoWeek(year, week), batch_id), Action(action)
     return ManifestEntry(
-        ArchiveSlice(IsoWeek(row["year"], row["week"]), row["batch_id"]),
-        Action(row["action"]),
-        row["delta_version"],
-        Contents(*(row[name] for name in Contents._fields)),
-        millis(row["at"]),
-        row["code"],
-        row["cleared"],
-        row["left"],
-        dict(row["files"]),
-        row["problem"],
-        row["number"],
-        row["previous"],
-        row["hash"],
-    )
+        slice_, done, delta_version, contents, millis(at), code, cleared, left, dict(files), problem, number, previous,
+        hash_,
+    )  # fmt: skip

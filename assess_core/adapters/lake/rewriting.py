@@ -1,4 +1,4 @@
-"""A week of the lake, written anew: each copy once, by batch, then learner, in a file beside the lake."""
+"""Rewrite a week of the lake into a temporary file: each copy once, ordered by batch, then learner."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
-from assess_core.adapters.duckdb.connection import UNREADABLE, connect, literal, parquet, temporary_folder
+from assess_core.adapters.duckdb.connection import UNREADABLE, connect, literal, parquet
 from assess_core.adapters.duckdb.location import location_of
+from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.adapters.lake.copies import unreadable
 from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -21,11 +22,11 @@ _COPY: Final = "batch_id, user_id, content_hash, updated_on"
 _ORDER: Final = "batch_id, user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash, updated_on"
 _COLUMNS: Final = ", ".join(LAKE_SCHEMA.names)
 _ROWS: Final = 8192
-"""In a group of the draft, and handed on at a time."""
+"""Rows in a row group of the draft, and in a batch that is read from it."""
 
 
 class Draft(NamedTuple):
-    """A `lake.Pinned` of one week that is no part of the lake."""
+    """The port `Pinned` for a rewritten week that does not belong to the lake yet."""
 
     version: int
     place: Folder
@@ -61,11 +62,11 @@ def repeated(pinned: Pinned, week: IsoWeek) -> int:
 
 @contextmanager
 def rewritten(pinned: Pinned, week: IsoWeek) -> Iterator[Draft]:
-    """See `lake.Lake.rewritten`; the file goes when the block ends."""
+    """See `lake.Lake.rewritten`. The file is deleted when the block ends."""
     with temporary_folder("assess-compact-") as folder:
         target = Path(folder) / "draft.parquet"
         with _week(pinned, week) as (duck, rows):
-            # the winners among narrow rows first: to carry `question` through a window takes four times as long
+            # pick the rows by their narrow columns: a window over rows with `question` takes four times as long
             duck.execute(
                 f"""COPY (
                     SELECT {_COLUMNS} FROM {rows} WHERE (file_index, file_row_number) IN (

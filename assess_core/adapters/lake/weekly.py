@@ -1,16 +1,16 @@
 """Weekly activity in a Delta table beside the lake's `attempts`."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 
 from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.lake.tables import compact, translated, vacuum
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.errors import NotOurTable
 from assess_core.ports.reports import WeeklyActivity
 
 WEEKLY_SCHEMA: Final = pa.schema(
@@ -27,15 +27,15 @@ _PARTITIONS: Final = ["year", "week"]
 
 
 class DeltaWeekly:
-    """A `weekly.WeeklyTable` at a place; there is no table until the first write."""
+    """The port `WeeklyTable` in a folder or bucket. The first write creates the table."""
 
     def __init__(self, place: Location) -> None:
         self._place = place
 
     def replace(self, weeks: Collection[IsoWeek], rows: Sequence[WeeklyActivity]) -> int:
         if not weeks:
-            return 0  # an empty predicate would replace everything
-        with self._translated():
+            return 0  # an empty predicate would replace all rows
+        with translated(self._place):
             options = self._place.options()
             table = self._table(options)
             write_deltalake(
@@ -53,7 +53,7 @@ class DeltaWeekly:
         )
 
     def rows(self) -> list[WeeklyActivity]:
-        with self._translated():
+        with translated(self._place):
             table = self._table(self._place.options())
             found = table.to_pyarrow_table().to_pylist() if table else []
         return sorted(map(_from_row, found))
@@ -66,21 +66,22 @@ class DeltaWeekly:
         names = {field.name for field in table.schema().fields}
         if names != set(WEEKLY_SCHEMA.names) or table.metadata().partition_columns != _PARTITIONS:
             raise NotOurTable(
-                f"the table at {self._place.url} was written by something else: its columns are {sorted(names)}; "
+                f"the table at {self._place.url} was not written by this project: its columns are {sorted(names)}; "
                 "move it away, or set ASSESS_LAKE to another folder"
             )
         return table
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except CommitFailedError as error:
-            raise LakeConflict(f"somebody else wrote {self._place.url} at the same time; run it again") from error
-        except (DeltaError, OSError) as error:
-            raise self._place.fault(error) or StoreUnavailable(
-                f"the table at {self._place.url} did not answer: {error}; {self._place.advice}, then run it again"
-            ) from error
+    def compact(self) -> int:
+        """Rewrite small files into few; returns how many files the table has fewer."""
+        with translated(self._place):
+            table = self._table(self._place.options())
+            return compact(table) if table else 0
+
+    def vacuum(self, retain_hours: int, dry_run: bool) -> list[str]:
+        """Delete files that left the table more than `retain_hours` ago; returns `TABLE/FILE` names."""
+        with translated(self._place):
+            table = self._table(self._place.options())
+            return vacuum(table, self._place, retain_hours, dry_run) if table else []
 
 
 def _to_row(row: WeeklyActivity) -> dict[str, object]:

@@ -343,8 +343,9 @@ class SqliteHot:
     # --- positions ---
 
     def positions(self) -> dict[str, Position]:
-        rows = self._select("SELECT topic, line, byte, proof FROM positions")
-        return {topic: Position(*rest) for topic, *rest in rows}
+        return {
+            topic: Position(*rest) for topic, *rest in self._select("SELECT topic, line, byte, proof FROM positions")
+        }
 
     def commit(self, positions: Mapping[str, Position]) -> None:
         values = [(topic, *position) for topic, position in positions.items()]

@@ -51,7 +51,7 @@ VERSIONS: Final[dict[int, tuple[str, ...]]] = {
             topic TEXT PRIMARY KEY, line INTEGER NOT NULL, byte INTEGER NOT NULL
         ) WITHOUT ROWID""",
     ),
-    # which weeks a batch has: without it, every page and report of a batch read all slices of all batches
+    # the weeks of a batch; without it, each page and report of a batch reads all slices of all batches
     2: ("CREATE INDEX slices_by_batch ON slices (batch_id, year, week)",),
     # what proves that a log file is the one that was read; empty: not known
     3: ("ALTER TABLE positions ADD COLUMN proof BLOB NOT NULL DEFAULT x''",),

@@ -1,0 +1,28 @@
+"""Unions of a hot store and a lake: the adapter of `ports.Unions`."""
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+
+from assess_core.adapters.duckdb.pages import read_page
+from assess_core.adapters.duckdb.union import DuckUnion, open_union
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.slices import IsoWeek
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake
+from assess_core.ports.reports import AttemptRange
+
+
+class DuckUnions:
+    """A `ports.Unions`; any thread may call it."""
+
+    def __init__(self, hot: HotStore, lake: Lake) -> None:
+        self._hot = hot
+        self._lake = lake
+
+    def __call__(
+        self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+    ) -> AbstractContextManager[DuckUnion]:
+        return open_union(self._hot, self._lake, batch_id=batch_id, weeks=weeks)
+
+    def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
+        return read_page(self._hot, self._lake, batch_id, asked)

@@ -1,0 +1,51 @@
+"""Use case: a page of slices. Its cost grows with the page, not with the slices that exist."""
+
+from heapq import merge
+from itertools import groupby, islice
+from typing import NamedTuple
+
+from assess_core.domain.manifest import by_slice
+from assess_core.domain.slice_status import SliceView
+from assess_core.domain.slices import ArchiveSlice, Unread
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import views_of
+
+
+class SlicePage(NamedTuple):
+    """Some slices, in their order."""
+
+    views: list[SliceView]
+    has_next: bool
+
+
+def slice_page(
+    stores: Stores,
+    now: int,
+    grace: int,
+    unread: Unread | None,
+    *,
+    batch_id: str | None = None,
+    after: ArchiveSlice | None = None,
+    first: int,
+) -> SlicePage:
+    """The `first` slices above `after` (None: from the beginning) that the hot store or the manifest knows.
+
+    Only the rows of these slices are counted, and only their manifest entries are read.
+    """
+    found = _of_batch(stores, batch_id, after) if batch_id is not None else _of_all(stores, after, first + 1)
+    page = found[:first]
+    records = by_slice(stores.lake.manifest(page))
+    return SlicePage(views_of(page, records, stores, now, grace, unread), len(found) > first)
+
+
+def _of_batch(stores: Stores, batch_id: str, after: ArchiveSlice | None) -> list[ArchiveSlice]:
+    known = {*stores.hot.slices(batch_id=batch_id), *by_slice(stores.lake.manifest(batch_id=batch_id))}
+    return sorted(slice_ for slice_ in known if after is None or slice_ > after)
+
+
+def _of_all(stores: Stores, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+    hot = stores.hot.slices_after(after, limit)
+    # the hot store keeps cleared slices, so the manifest adds only slices of a hot store that was made anew
+    until = hot[-1] if len(hot) == limit else None
+    both = merge(hot, stores.lake.recorded(after, until))
+    return list(islice((slice_ for slice_, _ in groupby(both)), limit))

@@ -1,0 +1,123 @@
+"""What a GraphQL query costs, counted before anything is read: aliases repeat a field as often as a query likes."""
+
+from typing import Any, Final, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    StringValueNode,
+    ValueNode,
+    VariableNode,
+)
+
+from assess_core.usecases.paging import FIRST, MOST
+
+MOST_UNITS: Final = 100
+"""Units of a query. A unit is about a millisecond of a core for a learner, and ten for a batch."""
+MOST_VALUES: Final = 10_000
+"""Fields of an answer, where each attempt of a page counts. Aliases at every level multiply them."""
+
+_UNITS: Final = {"score": 5, "scores": 5, "batch": 10, "slices": 10}
+_ATTEMPTS: Final = 5
+_PER_ATTEMPT: Final = 4
+"""Attempts of a page that cost a unit."""
+
+
+class TooManyValues(Exception):
+    """An answer would have more than `MOST_VALUES` fields."""
+
+
+class Cost(NamedTuple):
+    """The cost of an operation."""
+
+    units: int
+    reads_many_rows: bool
+    """Whether it asks for a batch or for slices, and not for a learner alone."""
+
+
+def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
+    """The cost of an operation of a valid document. Fields with one response key are executed once, and cost once.
+
+    Raises `TooManyValues`, after at most `MOST_VALUES` steps: it runs on the thread of the event loop.
+    """
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    left = MOST_VALUES
+
+    def of(sets: list[SelectionSetNode], times: int, asks: bool) -> Cost:
+        """`asks`: the fields of these sets may ask the stores; the fields of an answer do not."""
+        nonlocal left
+        units, reads_many_rows = 0, False
+        for fields in _by_response_key(sets, fragments).values():
+            left -= times
+            if left < 0:
+                raise TooManyValues
+            node, page = fields[0], times
+            own = _of_field(node, variables) if asks else Cost(0, False)
+            if asks and node.name.value == "attempts":
+                page *= _first(node, variables)
+            inside = [field.selection_set for field in fields if field.selection_set]
+            inner = of(inside, page, asks and node.name.value == "batch")
+            units += own.units + inner.units
+            reads_many_rows = reads_many_rows or own.reads_many_rows or inner.reads_many_rows
+        return Cost(units, reads_many_rows)
+
+    return of([operation.selection_set], 1, asks=True)
+
+
+def _by_response_key(
+    sets: list[SelectionSetNode], fragments: dict[str, FragmentDefinitionNode]
+) -> dict[str, list[FieldNode]]:
+    """The fields of selection sets by response key; each fragment is visited once, as in the GraphQL specification."""
+    fields: dict[str, list[FieldNode]] = {}
+    visited: set[str] = set()
+    waiting = list(sets)
+    while waiting:
+        for node in waiting.pop().selections:
+            if isinstance(node, FieldNode):
+                fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
+            elif isinstance(node, FragmentSpreadNode):
+                if node.name.value not in visited:
+                    visited.add(node.name.value)
+                    waiting.append(fragments[node.name.value].selection_set)
+            elif isinstance(node, InlineFragmentNode):
+                waiting.append(node.selection_set)
+    return fields
+
+
+def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
+    name = node.name.value
+    if name == "attempts":
+        return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not _names_a_learner(node, variables))
+    return Cost(_UNITS.get(name, 0), name in ("batch", "slices"))
+
+
+def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:
+    """Whether `userId` has a value; null, or a variable without one, asks for all learners of a batch."""
+    for argument in node.arguments:
+        if argument.name.value == "userId":
+            value = argument.value
+            return bool(variables.get(value.name.value)) if isinstance(value, VariableNode) else _has_text(value)
+    return False
+
+
+def _has_text(value: ValueNode) -> bool:
+    return isinstance(value, StringValueNode | IntValueNode) and value.value != ""
+
+
+def _first(node: FieldNode, variables: dict[str, Any]) -> int:
+    """The length of the page that is asked for, as far as it is a number within the limits."""
+    for argument in node.arguments:
+        if argument.name.value == "first":
+            value = argument.value
+            if isinstance(value, VariableNode):
+                given = variables.get(value.name.value, MOST)
+                return min(max(given, 1), MOST) if isinstance(given, int) else MOST
+            if isinstance(value, IntValueNode):
+                return min(max(int(value.value[:9]), 1), MOST)
+    return FIRST

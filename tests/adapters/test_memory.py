@@ -1,0 +1,81 @@
+"""The memory of DuckDB: all connections of a process share one budget."""
+
+import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from assess_core.adapters.duckdb.connection import connect
+from assess_core.adapters.duckdb.memory import LEAST, MOST, MemoryBudget, available_memory
+from assess_core.errors import StoreUnavailable
+
+
+@pytest.mark.parametrize("total", [100_000_000, 1_000_000_000, 4_000_000_000, 64_000_000_000])
+def test_open_connections_never_get_more_than_the_budget_together(total: int) -> None:
+    budget = MemoryBudget(total)
+    shares: list[int] = []
+    with ExitStack() as opened:
+        with suppress(StoreUnavailable):
+            while len(shares) < 1000:
+                shares.append(opened.enter_context(budget.share(wait=0)))
+        with pytest.raises(StoreUnavailable, match="raise ASSESS_MEMORY"):
+            opened.enter_context(budget.share(wait=0))
+    assert sum(shares) <= total
+    assert all(LEAST <= share <= MOST for share in shares)
+
+
+def test_a_budget_below_the_least_still_opens_one_connection() -> None:
+    budget = MemoryBudget(10_000_000)
+    with budget.share() as share:
+        assert share == 10_000_000
+        with pytest.raises(StoreUnavailable), budget.share(wait=0):
+            pass
+
+
+def test_a_connection_waits_until_another_one_closes() -> None:
+    budget = MemoryBudget(LEAST)
+    with ExitStack() as first:
+        first.enter_context(budget.share())
+        closing = threading.Timer(0.1, first.pop_all().close)
+        closing.start()
+        with budget.share(wait=20) as share:
+            assert share == LEAST
+        closing.join()
+
+
+def test_a_connection_that_closes_returns_its_share() -> None:
+    budget = MemoryBudget(MOST)
+    for _ in range(100):
+        with budget.share(wait=0) as share:
+            assert share == MOST // 2
+
+
+def test_a_connection_of_duckdb_has_the_limit_of_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(512 * 1024 * 1024))
+    with connect() as first, connect() as second:
+        limits = [duck.execute("SELECT current_setting('memory_limit')").fetchall() for duck in (first, second)]
+    assert limits == [[("256.0 MiB",)], [("128.0 MiB",)]]
+
+
+# --- the default ---
+
+
+@pytest.mark.parametrize(
+    "file", ["sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/a/memory.max"]
+)
+def test_the_limit_of_a_control_group_is_what_the_process_may_have(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text("300000000\n")
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/a/b\n")
+
+    assert available_memory(tmp_path) == 300_000_000
+
+
+def test_without_a_limit_the_process_may_have_the_memory_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/memory.max").write_text("max\n")
+
+    assert available_memory(tmp_path) == psutil.virtual_memory().total

@@ -1,0 +1,69 @@
+"""The cost of a query is counted before anything is read, in bounded time."""
+
+import time
+from typing import Any
+
+import pytest
+
+from graphql_api.execution import Executed, Planned, plan
+
+PAGE = "edges { cursor node { attemptId totalScore answers { questionId score maxScore } } }"
+
+
+def refused(query: str) -> Any:
+    found = plan(query, None, None)
+    assert isinstance(found, Executed)
+    return found.body["errors"][0]
+
+
+def repeated(field: str, times: int = 20) -> str:
+    return " ".join(f"a{number}: {field}" for number in range(times))
+
+
+def test_aliases_at_every_level_are_refused_in_bounded_time() -> None:
+    query = f"""
+        {{ attempts(userId: "u1", first: 1) {{ ...Connection }} }}
+        fragment Connection on AttemptConnection {{ {repeated("edges { ...Edge }")} }}
+        fragment Edge on AttemptEdge {{ {repeated("node { ...Node }")} }}
+        fragment Node on Attempt {{ {repeated("answers { ...Response }")} }}
+        fragment Response on Answer {{ {repeated("title")} }}"""
+
+    started = time.monotonic()
+    error = refused(query)
+    assert time.monotonic() - started < 1
+
+    assert error["extensions"]["code"] == "TOO_EXPENSIVE"
+    assert "ask for fewer fields or attempts" in error["message"]
+
+
+def test_a_page_of_a_hundred_attempts_with_all_answers_is_allowed() -> None:
+    assert isinstance(plan(f'{{ batch(batchId: "b1") {{ attempts(first: 100) {{ {PAGE} }} }} }}', None, None), Planned)
+
+
+def test_only_fields_that_ask_the_stores_cost_units() -> None:
+    scores = repeated("score", 30)
+    query = f'{{ attempts(userId: "u1", first: 1) {{ edges {{ node {{ answers {{ {scores} }} }} }} }} }}'
+
+    assert isinstance(plan(query, None, None), Planned)
+
+
+@pytest.mark.parametrize(
+    ("learner", "variables", "many"),
+    [
+        ('"u1"', None, False),
+        ("$u", {"u": "u1"}, False),
+        ("$u", {"u": None}, True),
+        ("$u", {}, True),
+        ("null", None, True),
+        ('""', None, True),
+    ],
+)
+def test_attempts_without_the_name_of_a_learner_run_in_the_lane_of_batches(
+    learner: str, variables: dict[str, Any] | None, many: bool
+) -> None:
+    query = f'query Q($u: ID) {{ attempts(userId: {learner}, batchId: "b1") {{ edges {{ cursor }} }} }}'
+
+    found = plan(query if "$u" in learner else query.replace("($u: ID)", ""), variables, None)
+
+    assert isinstance(found, Planned)
+    assert found.reads_many_rows is many

@@ -1,0 +1,125 @@
+"""Lanes: a long question has a deadline and a lane of its own, and ends when its client is gone."""
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from assess_core.adapters.duckdb.connection import connect, cursor
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import DeadlineExceeded
+from assess_core.ports.cancelling import Cancellation, cancellable
+from assess_core.ports.stores import Stores
+from graphql_api import workers
+from graphql_api.app import create_app
+from tests.api.client import Http, client
+from tests.factories import event
+from tests.loop import queries, take
+
+BATCH = '{ batch(batchId: "b1") { attemptsCount } }'
+LEARNER = '{ score(userId: "u1", assessmentId: "a1") { bestScore } }'
+
+
+class Slow:
+    """A hot store that scans until it is told to stop, a batch of rows every 10 ms."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.scanning, self.ended = threading.Semaphore(0), threading.Semaphore(0)
+        self.stop = threading.Event()
+        self._hot = stores.hot
+
+    def scan(self, slice_: ArchiveSlice) -> list[Iterator[Any]]:
+        def batches() -> Iterator[Any]:
+            self.scanning.release()
+            try:
+                while not self.stop.wait(0.01):
+                    yield from (batch for shard in self._hot.scan(slice_) for batch in shard)
+            finally:
+                self.ended.release()
+
+        return [batches()]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hot, name)
+
+
+@pytest.fixture
+def slow(stores: Stores) -> Iterator[Slow]:
+    take(stores, event())
+    store = Slow(stores)
+    yield store
+    store.stop.set()
+
+
+@pytest.fixture
+def http(stores: Stores, slow: Slow, tmp_path: Path) -> Iterator[Http]:
+    from assess_core.wiring import stores_of
+
+    hot: Any = slow
+    opened = stores_of(hot, stores.log, stores.lake, stores.exhausts)
+    with client(create_app(queries(opened, tmp_path), stores.log.intake())) as found:
+        yield found
+
+
+def post(http: Http, query: str) -> Any:
+    return http.post("/graphql", json={"query": query})
+
+
+def test_a_long_question_is_given_up_at_its_deadline_and_stops_working(
+    http: Http, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "DEADLINE", 0.5)
+
+    answer = post(http, BATCH)
+
+    [error] = answer.json()["errors"]
+    assert error["extensions"] == {"code": "DEADLINE_EXCEEDED", "retryable": True}
+    assert "ask for less" in error["message"]
+    gc.collect()  # the error holds the frames of the question
+    assert slow.ended.acquire(timeout=10)
+
+
+def test_reads_by_key_and_liveness_do_not_wait_for_long_questions(http: Http, slow: Slow) -> None:
+    busy = [threading.Thread(target=post, args=(http, BATCH)) for _ in range(workers.LONG_THREADS + 2)]
+    for thread in busy:
+        thread.start()
+    for _ in range(workers.LONG_THREADS):
+        assert slow.scanning.acquire(timeout=10)
+
+    started = time.monotonic()
+    assert post(http, LEARNER).json()["data"]["score"]
+    assert http.get("/health").status_code == http.get("/ready").status_code == 200
+    assert time.monotonic() - started < 5
+
+    slow.stop.set()
+    for thread in busy:
+        thread.join(30)
+
+
+def test_a_query_of_duckdb_is_interrupted_when_its_question_is_given_up() -> None:
+    cancellation = Cancellation()
+    threading.Timer(0.3, cancellation.cancel, ("given up",)).start()
+    endless = "SELECT count(*) FROM range(10_000_000_000) AS a(x), range(10_000_000_000) AS b(y) WHERE x * y = 7"
+
+    started = time.monotonic()
+    with (
+        cancellable(cancellation),
+        connect() as duck,
+        pytest.raises(duckdb.InterruptException),
+        cursor(duck) as c,
+    ):
+        c.execute(endless).fetchall()
+    assert time.monotonic() - started < 20
+
+
+def test_a_question_that_was_given_up_before_it_began_reads_nothing() -> None:
+    cancellation = Cancellation()
+    cancellation.cancel("given up")
+
+    with cancellable(cancellation), pytest.raises(DeadlineExceeded, match="given up"), connect() as duck:
+        cursor(duck).__enter__()

@@ -1,0 +1,104 @@
+"""Limits of a connection: the size of a head, the time for it, and what follows on the same connection."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from graphql_api import protocol
+from graphql_api.protocol import MOST_HEAD_BYTES, LimitedProtocol
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n"
+
+
+async def _answer(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server with the limits, on a free port."""
+    app = Starlette(routes=[Route("/", _answer, methods=["GET", "POST"])])
+    config = uvicorn.Config(app, log_level="critical", http=LimitedProtocol, ws="none", lifespan="off")
+    server, listening = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join(20)
+
+
+def talk(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
+    """Send parts; returns what the server sends until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+        except (BrokenPipeError, ConnectionResetError):
+            return received if "received" in locals() else b""
+        return received
+
+
+def test_a_request_of_the_usual_size_is_answered(port: int) -> None:
+    body = b"x" * 300_000
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+
+    assert talk(port, head + body).endswith(b"300000")
+
+
+def test_headers_of_many_megabytes_are_refused_before_they_have_all_arrived(port: int) -> None:
+    header = b"x: " + b"y" * 8000 + b"\r\n"
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(GET)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 80_000_000:
+                sent += connection.send(header)
+    assert sent < 20_000_000  # what the kernel buffers, and no more
+
+
+@pytest.mark.parametrize("header", [b"x: " + b"y" * (MOST_HEAD_BYTES + 1), b"\r\n".join([b"x: y"] * 20_000)])
+def test_headers_over_the_limit_are_431(port: int, header: bytes) -> None:
+    assert talk(port, GET + header + b"\r\n\r\n")[:12] in (b"HTTP/1.1 431", b"")
+
+
+def test_a_client_that_never_ends_its_headers_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+
+    started = time.monotonic()
+    assert talk(port, GET) == b""
+    assert talk(port) == b""
+    assert time.monotonic() - started < 15
+
+
+def test_an_empty_line_after_an_answer_does_not_keep_a_connection_open(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+
+    started = time.monotonic()
+    assert b"200 OK" in talk(port, GET + b"\r\n", b"\r\n", pause=0.3)
+    assert time.monotonic() - started < 4  # uvicorn's own limit for an idle connection is 5 s
+
+
+def test_several_requests_on_one_connection_are_each_measured_alone(port: int) -> None:
+    large = GET + b"x: " + b"y" * (MOST_HEAD_BYTES // 2) + b"\r\n"
+
+    answer = talk(port, (large + b"\r\n") * 3, large + b"connection: close\r\n\r\n")
+
+    assert answer.count(b"HTTP/1.1 200") == 4

@@ -1,0 +1,52 @@
+"""What a slice needs next, by how far it has come."""
+
+import pytest
+
+from assess_core.domain.manifest import Action, Contents, ManifestEntry, SliceRecord, by_slice, chained
+from assess_core.domain.slice_status import SliceStatus, SliceView, Step, view
+from assess_core.domain.slices import ArchiveSlice
+
+W5 = ArchiveSlice.parse("b1|2024-W05")
+ARCHIVED, VERIFIED, FAILED, CLEARING, CLEARED = Action
+
+
+def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceView:
+    """A slice with three archived rows, with these hot rows and manifest entries."""
+    contents = Contents(3, 3, 3, 1.0, "ab" * 32)
+    entries = [ManifestEntry(W5, action, 1, contents, 1, "0.1.0", problem="damaged") for action in actions]
+    return view(W5, hot_rows, by_slice(chained(entries, {})).get(W5, SliceRecord()), open_)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "steps", "why"),
+    [
+        (state(3, open_="its week is not over"), SliceStatus.OPEN, (), "its week is not over"),
+        (state(3), SliceStatus.PLANNED, (Step.ARCHIVE,), "closed, and not archived yet"),
+        (state(0), SliceStatus.PLANNED, (), "it has no rows: a stream was killed"),
+        (state(3, ARCHIVED), SliceStatus.WRITTEN, (Step.VERIFY,), "archived, and not verified yet"),
+        (state(3, ARCHIVED, FAILED), SliceStatus.WRITTEN, (Step.VERIFY,), "damaged"),
+        (state(3, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.CLEAR,), "verified, and not cleared yet"),
+        (state(4, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.ARCHIVE, Step.CLEAR), "at least 1 of the hot rows"),
+        (state(2, ARCHIVED, VERIFIED, CLEARING), SliceStatus.CLEARING, (Step.CLEAR,), "a clear began"),
+        (state(0, ARCHIVED, VERIFIED, CLEARING, CLEARED), SliceStatus.CLEARED, (), ""),
+        (
+            state(1, ARCHIVED, VERIFIED, CLEARING, CLEARED),
+            SliceStatus.VERIFIED,
+            (Step.ARCHIVE, Step.CLEAR),
+            "1 rows are in the hot store since it was cleared",
+        ),
+    ],
+)
+def test_a_slice_needs_what_its_status_says(
+    found: SliceView, status: SliceStatus, steps: tuple[Step, ...], why: str
+) -> None:
+    assert (found.status, found.next_steps) == (status, steps)
+    assert found.why.startswith(why)
+    assert bool(found.why) == bool(why)
+
+
+def test_a_slice_that_needs_a_step_is_archived_or_cleared() -> None:
+    assert (state(3).needs_archive, state(3).needs_clear) == (True, False)
+    assert (state(3, ARCHIVED).needs_archive, state(3, ARCHIVED).needs_clear) == (True, False)
+    assert (state(3, ARCHIVED, VERIFIED).needs_archive, state(3, ARCHIVED, VERIFIED).needs_clear) == (False, True)
+    assert (state(4, ARCHIVED, VERIFIED).needs_archive, state(4, ARCHIVED, VERIFIED).needs_clear) == (True, True)

@@ -6,6 +6,7 @@ from graphql import GraphQLResolveInfo
 
 from assess_core.usecases.archiving import SliceView
 from assess_core.usecases.queries import Queries
+from assess_core.usecases.slice_pages import SlicePage
 from assess_core.usecases.views import Overview, Page, Scores
 
 Info = GraphQLResolveInfo
@@ -29,7 +30,11 @@ class Reads:
         """As `Queries.batch`."""
         return self._queries.batch(batch_id)
 
-    def slices(self, batch_id: str | None) -> list[SliceView]:
+    def slice_page(self, batch_id: str | None, **asked: Any) -> SlicePage:
+        """As `Queries.slice_page`."""
+        return self._queries.slice_page(batch_id, **asked)
+
+    def slices(self, batch_id: str) -> list[SliceView]:
         """As `Queries.slices`."""
         return self._queries.slices(batch_id)
 

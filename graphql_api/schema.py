@@ -1,6 +1,5 @@
 """What GraphQL may be asked."""
 
-from itertools import islice
 from typing import Any, Final
 
 import graphene
@@ -80,12 +79,15 @@ class Query(graphene.ObjectType):
     ) -> list[SliceView]:
         check_first(first)
         last = ArchiveSlice.parse(after) if after else None
-        found = (
-            view
-            for view in reads(info).slices(batch_id)
-            if (status is None or view.status is status) and (last is None or view.slice > last)
-        )
-        return list(islice(found, first))
+        found: list[SliceView] = []
+        while len(found) < first:
+            # a page of one status may take several pages of all
+            page = reads(info).slice_page(batch_id, after=last, first=first if status is None else MOST)
+            found += [view for view in page.views if status is None or view.status is status]
+            if not page.has_next:
+                break
+            last = page.views[-1].slice
+        return found[:first]
 
 
 schema: Final = graphene.Schema(query=Query).graphql_schema

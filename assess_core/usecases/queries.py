@@ -11,12 +11,13 @@ import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
 from assess_core.domain.scores import Entry, derive, newest_versions
-from assess_core.domain.slices import IsoWeek
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
 from assess_core.ports.reports import AttemptRange, BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
-from assess_core.usecases.paging import FIRST, check_first, read_cursor
+from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
+from assess_core.usecases.slice_pages import SlicePage, slice_page
 from assess_core.usecases.views import Attempt, Overview, Page, Score, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
@@ -95,6 +96,15 @@ class Queries:
         """The slices, of one batch where named, and their status now."""
         unread = self._stores.log.unread()
         return archiving.slice_views(self._stores, self._now(), self._grace, unread, batch_id or None)
+
+    def slice_page(
+        self, batch_id: str | None = None, *, after: ArchiveSlice | None = None, first: int = MOST
+    ) -> SlicePage:
+        """The `first` slices above `after`, of one batch if it is named; the cost does not grow with the others."""
+        check_first(first)
+        stores, unread = self._stores, self._stores.log.unread()
+        batch_id = _optional("batchId", batch_id)
+        return slice_page(stores, self._now(), self._grace, unread, batch_id=batch_id, after=after, first=first)
 
     def table(
         self, name: tables.Name, batch_id: str | None = None, tier: tables.Tier = tables.Tier.ALL

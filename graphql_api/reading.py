@@ -4,9 +4,9 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from assess_core.usecases.archiving import SliceView
+from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.queries import Queries
-from assess_core.usecases.slice_pages import SlicePage
 from assess_core.usecases.views import Overview, Page, Scores
 
 Info = GraphQLResolveInfo
@@ -30,11 +30,13 @@ class Reads:
         """As `Queries.batch`."""
         return self._queries.batch(batch_id)
 
-    def slice_page(self, batch_id: str | None, **asked: Any) -> SlicePage:
+    def slice_page(
+        self, *, batch_id: str | None, status: SliceStatus | None, first: int, after: ArchiveSlice | None
+    ) -> list[SliceView]:
         """As `Queries.slice_page`."""
-        return self._queries.slice_page(batch_id, **asked)
+        return self._queries.slice_page(batch_id=batch_id, status=status, first=first, after=after)
 
-    def slices(self, batch_id: str) -> list[SliceView]:
+    def slices(self, batch_id: str | None) -> list[SliceView]:
         """As `Queries.slices`."""
         return self._queries.slices(batch_id)
 

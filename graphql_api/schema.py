@@ -7,7 +7,7 @@ import graphene
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.archiving import SliceStatus as Status
 from assess_core.usecases.archiving import SliceView
-from assess_core.usecases.paging import FIRST, MOST, check_first
+from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
 from graphql_api.reading import BatchReads, Info, reads
@@ -77,17 +77,8 @@ class Query(graphene.ObjectType):
         status: Status | None = None,
         after: str | None = None,
     ) -> list[SliceView]:
-        check_first(first)
         last = ArchiveSlice.parse(after) if after else None
-        found: list[SliceView] = []
-        while len(found) < first:
-            # a page of one status may take several pages of all
-            page = reads(info).slice_page(batch_id, after=last, first=first if status is None else MOST)
-            found += [view for view in page.views if status is None or view.status is status]
-            if not page.has_next:
-                break
-            last = page.views[-1].slice
-        return found[:first]
+        return reads(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
 
 
 schema: Final = graphene.Schema(query=Query).graphql_schema

@@ -94,7 +94,7 @@ def _row(difference: Difference) -> Row:
 _MEANS: Final = {
     Fault.MISSING: "named, in neither tier",
     Fault.UNNAMED: "written, not yet named",
-    Fault.NOT_STORED: "in the log, neither stored nor set aside",
+    Fault.NOT_STORED: "in the log, neither stored nor failed",
     Fault.TOO_MANY: "not in the log",
 }
 

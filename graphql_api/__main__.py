@@ -65,12 +65,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not host:  # the system takes it for every interface
+        raise BadSettings("--host is empty; write an address, 0.0.0.0 for every interface")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        why = error.strerror.partition(" (")[0] if error.strerror else str(error)
-        raise BadSettings(f"--host {host} --port {port}: {why}; choose others") from error
+    except (OSError, TypeError, UnicodeError) as error:  # a host name is no Unicode, or a label of it is too long
+        why = getattr(error, "strerror", None) or "not the name of a host"
+        raise BadSettings(f"--host {host} --port {port}: {why.partition(' (')[0]}; choose others") from error
 
 
 if __name__ == "__main__":

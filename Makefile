@@ -15,6 +15,9 @@ N := 100
 SEED := 1
 STORES := embedded
 UV := uv==0.13.9
+# uv installs ten times faster than pip and shows its progress; pip needs its bar, which it shows on a terminal only
+FAST = $(shell uv --version 2>/dev/null)
+INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install --disable-pip-version-check --progress-bar on)
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
@@ -27,10 +30,12 @@ setup: $(SETUP) ## Make .venv with the locked packages (Python 3.11 or 3.12; PYT
 
 $(SETUP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "setup: about $$(grep -c '^[a-z].*==' requirements.lock) packages into .venv, with $(if $(FAST),uv: some seconds,pip: one to two minutes)"
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
+	@echo "setup: done. In every new shell, type:  . .venv/bin/activate"
 
 demo: $(SETUP) ## Run the whole loop on sample events and show that no answer changes.
 	$(BIN)/assess demo
@@ -46,20 +51,20 @@ check: $(SETUP) ## Lint, check the formatting and check the types.
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 
-format: $(SETUP) ## Format the code and mend what the linter can mend.
+format: $(SETUP) ## Format the code and apply the safe fixes of the linter.
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
 
 up: $(SETUP) ## Run stream, Dagster and API together; Ctrl-C stops them.
 	$(BIN)/assess up
 
-bench: $(SETUP) ## Print what we reach beside what is possible.
+bench: $(SETUP) ## Measure the product beside what this machine can do.
 	$(BIN)/python -m benchmarks
 
 docs: $(SETUP) ## Check the docs: links, commands, and a line for every setting, command and error.
 	$(BIN)/pytest tests/test_docs.py
 
-lock: $(SETUP) ## Resolve the locks again; pins stay unless pyproject.toml asks otherwise (UPGRADE=1: newest).
+lock: $(SETUP) ## Resolve the lock files again; versions stay unless pyproject.toml changed (UPGRADE=1: newest).
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/pip install --quiet --disable-pip-version-check $(UV)
 	$(COMPILE) --extra dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
@@ -68,6 +73,6 @@ lock: $(SETUP) ## Resolve the locks again; pins stay unless pyproject.toml asks 
 wheel: $(SETUP) ## Build the wheel into dist/.
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
-clean: ## Remove what the targets made: .venv, caches, dist (never .assess, your data).
+clean: ## Remove .venv, caches and dist (never .assess: your data).
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

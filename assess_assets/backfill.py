@@ -3,6 +3,7 @@
 `dagster job backfill` would start a run for each slice, `dagster asset materialize` cannot cut a range into runs.
 """
 
+import http.client
 import json
 import urllib.request
 from collections.abc import Sequence
@@ -66,9 +67,11 @@ class Dagster:
         try:
             with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
                 answer = json.load(response)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)  # what urllib wraps
             raise StoreUnavailable(
-                f"Dagster at {self.url} did not answer ({error}); `assess up` runs it and says where"
+                f"Dagster at {self.url} did not answer ({getattr(reason, 'strerror', None) or reason}); "
+                "`assess up` runs it and prints its address"
             ) from error
         if "errors" in answer:
             raise self._refused(answer["errors"][0]["message"])

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import dagster as dg
 
-from assess_assets.metadata import Metadata, Row
+from assess_assets.metadata import Metadata, Row, table
 from assess_core.domain.manifest import ManifestEntry, SliceRecord
 from assess_core.domain.moments import iso
 from assess_core.domain.slice_status import SliceView
@@ -28,8 +28,8 @@ class SlicePage:
             "why": view.why,
             "digest": record.archived.contents.digest if record.archived else "",
             "manifest hash": _newest(record).hash,
-            "files": "\n".join(sorted(_files(record))),
         }
+        self._files = sorted(_files(record).items())
         self._times = {
             "archived at": view.archived_at,
             "verified at": view.verified_at,
@@ -42,13 +42,15 @@ class SlicePage:
             **{name: dg.MetadataValue.text(text) for name, text in self._texts.items() if text},
             **{name: dg.MetadataValue.timestamp(at / 1000) for name, at in self._times.items() if at is not None},
             "hot rows": dg.MetadataValue.int(self._view.hot_rows),
+            "files": table([{"file": name, "sha256": digest} for name, digest in self._files]),
             **links(self._view.slice),
         }
 
     def row(self) -> Row:
         """For the table of the check, under the same names."""
         times = {name: at and iso(at) for name, at in self._times.items()}
-        return {"slice": str(self._view.slice), **self._texts, **times, "hot rows": self._view.hot_rows}
+        files = ", ".join(name for name, _ in self._files)
+        return {"slice": str(self._view.slice), **self._texts, **times, "hot rows": self._view.hot_rows, "files": files}
 
 
 def read_pages(
@@ -79,5 +81,5 @@ def _newest(record: SliceRecord) -> ManifestEntry:
     return max((entry for entry in record if entry), key=lambda entry: entry.number)
 
 
-def _files(record: SliceRecord) -> Collection[str]:
+def _files(record: SliceRecord) -> Mapping[str, str]:
     return next((entry.files for entry in (record.verified, record.archived) if entry and entry.files), {})

@@ -29,7 +29,7 @@ from assess_core.ports.stores import Stores
 from assess_core.privacy import hidden
 from assess_core.settings import Settings, unknown_variables
 from assess_core.usecases.archiving import slice_views
-from assess_core.wiring import open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
+from assess_core.wiring import hot_schema, open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
 
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction need that twice
@@ -111,7 +111,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     for sentence, action in _unknown(env):
         yield Finding(Level.WARN, "settings", sentence, action)
     yield from _home(settings.home)
-    yield _space(settings.home)
+    yield from _spaces(settings)
     stores = _Opened(settings)
     checks: dict[str, Callable[[], _Examined]] = {
         "hot store": lambda: stores.hot,
@@ -121,7 +121,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     }
     hot_file = _missing_hot_file(settings)
     if hot_file is not None:
-        yield _no_hot_file(hot_file)
+        yield from _guarded("hot store", lambda: _no_hot_file(settings, hot_file))
         del checks["hot store"]  # to open it would make it
         if "://" not in settings.log:
             del checks["log"]  # its positions are in that file
@@ -138,19 +138,25 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     yield from _guarded("Dagster", lambda: _switches(settings.home, env))
 
 
-def _no_hot_file(file: Path) -> Finding:
-    found = _writable("hot store", file.parent)
-    if found.level is Level.BAD:
-        return found
+def _no_hot_file(settings: Settings, file: Path) -> Iterator[Finding]:
+    hot_schema(settings)  # reads the options of the URL
     action = "assess ingest EVENTS, or assess demo; if there should be data, check --home and ASSESS_HOT_STORE"
-    return Finding(Level.WARN, "hot store", f"{file} does not exist yet; the first event makes it", action)
+    found = _writable("hot store", file.parent)
+    if found.level is Level.OK:
+        found = Finding(Level.WARN, "hot store", f"{file} does not exist yet; the first event makes it", action)
+    yield found
 
 
 def _missing_hot_file(settings: Settings) -> Path | None:
     """The file of an embedded hot store that does not exist yet."""
+    file = _hot_file(settings)
+    return file if settings.hot_store.startswith("sqlite:") and not file.exists() else None
+
+
+def _hot_file(settings: Settings) -> Path:
+    """The file of an embedded hot store; any path below the home folder for another store."""
     scheme, _, rest = settings.hot_store.partition(":///")
-    file = Path(rest.partition("?")[0])
-    return file if scheme == "sqlite" and not file.exists() else None
+    return Path(rest.partition("?")[0]) if scheme == "sqlite" else settings.home / "hot.sqlite"
 
 
 class _Examined(Protocol):
@@ -236,11 +242,31 @@ def _packages() -> Finding:
     return Finding(Level.OK, "packages", f"{DISTRIBUTION} {version(DISTRIBUTION)} and its requirements")
 
 
-def _space(home: Path) -> Finding:
-    free = shutil.disk_usage(_nearest(home)).free
-    message = f"{free / 1024**3:.1f} GiB free"
+def _spaces(settings: Settings) -> Iterator[Finding]:
+    """The free space of each file system that holds something of ours, and folders that cannot be written."""
+    folders = {
+        "ASSESS_HOME": settings.home,
+        "ASSESS_HOT_STORE": _hot_file(settings).parent,
+        **{
+            f"ASSESS_{name.upper()}": Path(place)
+            for name, place in (("lake", settings.lake), ("log", settings.log), ("exhausts", settings.exhausts))
+            if "://" not in place
+        },
+    }
+    seen = set[int]()
+    for setting, folder in folders.items():
+        place = _nearest(folder)
+        if not place.is_dir():
+            yield Finding(Level.BAD, "folders", f"{setting}: {folder} cannot be made, because {place} is a file")
+        elif place.stat().st_dev not in seen:
+            seen.add(place.stat().st_dev)
+            yield _space(setting, folder, shutil.disk_usage(place).free)
+
+
+def _space(setting: str, folder: Path, free: int) -> Finding:
+    message = f"{free / 1024**3:.1f} GiB free for {folder}"
     if free < _NONE:
-        return Finding(Level.BAD, "free space", message, "free some space, or name another folder with --home")
+        return Finding(Level.BAD, "free space", message, f"free some space, or name another folder in {setting}")
     if free < _LITTLE:
         return Finding(Level.WARN, "free space", message, "free some space before the next archive")
     return Finding(Level.OK, "free space", message)

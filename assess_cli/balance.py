@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from assess_cli.output import Row, emit_json, emit_rows, notify
-from assess_core.errors import Unbalanced
+from assess_core.errors import Unbalanced, UnknownBatch
 from assess_core.ports.ledger import NUMBERS, Difference, Fault, Sheet
 from assess_core.settings import Settings
 from assess_core.usecases.balance import Balance, advice, require_known
@@ -34,6 +34,8 @@ def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_js
       assess balance 0130929928739635202 --json
       assess balance --log
     """
+    if odd := [batch for batch in batches if batch.encode(errors="replace").decode() != batch]:
+        raise UnknownBatch(f"no store knows {odd[0]!r}, which is not UTF-8; `assess slices` lists the batches")
     stores = open_stores(settings)
     with open_ledger(batches) as ledger:
         found = draw_up(stores, ledger, against_log=against_log)
@@ -94,7 +96,7 @@ def _row(difference: Difference) -> Row:
 _MEANS: Final = {
     Fault.MISSING: "named, in neither tier",
     Fault.UNNAMED: "written, not yet named",
-    Fault.NOT_STORED: "in the log, neither stored nor set aside",
+    Fault.NOT_STORED: "in the log, neither stored nor failed",
     Fault.TOO_MANY: "not in the log",
 }
 

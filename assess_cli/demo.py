@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from assess_cli.folders import cannot_write, make_folder
 from assess_core.domain.scores import Entry
 from assess_core.errors import BadSettings
 from assess_core.ports.reports import Format, Report
@@ -27,7 +29,7 @@ from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_stores
 
 EVENTS: Final = 5000
-_PAGED: Final = 10  # learners whose pages are read: one takes 0.1 s once its rows are in the lake
+_PAGED: Final = 10  # learners whose pages are read: each takes 0.1 s once the rows are in the lake
 _MARK: Final = "made-by-assess-demo"
 _encode = msgspec.json.Encoder().encode
 
@@ -40,7 +42,7 @@ class Tiers(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """Everything of one kind that somebody can ask for: how many, and one fingerprint of all of it."""
+    """All answers of one kind: how many, and one fingerprint of all of them."""
 
     values: int
     sha256: str
@@ -49,10 +51,10 @@ class Shown(NamedTuple):
 @click.command()
 @click.pass_obj
 def demo(settings: Settings) -> None:
-    """Run the whole loop on sample events in a folder of its own, HOME/demo, which is made anew each time.
+    """Run the whole loop on sample events in HOME/demo, which is deleted and made again each time.
 
-    Events in, scores out, finished weeks archived, verified and cleared, everything replayed; and after each step
-    every answer again: scores, pages, tables and reports, to the byte. Exit code 1 if one of them changed.
+    The demo folds events, archives, verifies and clears the closed weeks, and folds all events again. After each step
+    it reads every answer: scores, pages, tables and reports. Exit code 1 if a byte of them changed.
 
     \b
     Examples:
@@ -63,7 +65,7 @@ def demo(settings: Settings) -> None:
 
 
 def run(home: Path, events: int) -> None:
-    """The demo in a folder of its own. Raises `ClickException` when an answer changed, `BadSettings`."""
+    """Run the demo in this folder. Raises `ClickException` if an answer changed, `BadSettings`."""
     started = time.monotonic()
     demo = _Demo(home)
     demo.begin_anew()
@@ -78,7 +80,7 @@ def run(home: Path, events: int) -> None:
     if not before == after == replayed:
         raise click.ClickException("an answer changed; keep the folder and report it")
     if tiers[-1] != tiers[-2] or tiers[-1].hot:
-        raise click.ClickException("rows are where they must not be; keep the folder and report it")
+        raise click.ClickException("rows are in the wrong tier; keep the folder and report it")
     demo.invite(stores, time.monotonic() - started)
 
 
@@ -86,43 +88,46 @@ class _Demo:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._events = home / "events.jsonl"
-        # the settings of this very folder, whatever the environment names: a demo touches nothing else
+        # the environment is ignored: a demo must not touch other stores
         self.settings = Settings.from_env({}, str(home))
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
         self._console = Console(highlight=False, emoji=False)
 
     def begin_anew(self) -> None:
-        if self._home.exists():
+        if os.path.lexists(self._home):
             if not (self._home / _MARK).exists():
                 raise BadSettings(f"{self._home} is not a demo's folder; name another home with --home")
-            shutil.rmtree(self._home)
-        self._home.mkdir(parents=True)
+            try:
+                shutil.rmtree(self._home)
+            except OSError as error:
+                raise cannot_write(self._home, "--home", error) from error
+        make_folder(self._home, "--home")
         (self._home / _MARK).touch()
 
     def fold_events(self, events: int, stores: Stores) -> None:
-        self._step(f"{events:,} events around a turn of the year; retries, late and bad ones among them")
+        self._step(f"{events:,} events around a turn of the year, with retries, late and bad ones")
         self._assess("sample-events", "--events", str(events), "--output", str(self._events))
         self._step("The stream decodes and scores them, and folds them into the hot store")
         self._assess("ingest", str(self._events))
         reasons = Counter(event.reason.value for event in stores.hot.failed())
-        self._print(("set aside because", "events"), reasons.most_common())
+        self._print(("failed because of", "events"), reasons.most_common())
         weeks: dict[str, list[int]] = {}
         for slice_, rows in stores.hot.counts(stores.hot.slices()).items():
             weeks.setdefault(str(slice_.week), []).append(rows)
         self._print(("received in", "slices", "versions"), [(week, len(n), sum(n)) for week, n in weeks.items()])
 
     def archive_verify_clear(self, stores: Stores, tiers: list[Tiers]) -> None:
-        self._step("The weeks are over: archive them, read them back, clear them from the hot store")
+        self._step("The weeks are closed: archive them, verify them, clear them from the hot store")
         for command in ("archive", "verify", "clear"):
             self._assess(command, "--closed")
             tiers.append(_tiers(stores))
         self._show_tiers(tiers)
         self._step("The rows left the hot store; the learner with the best score still reads it")
-        best = max((entry for _, learner in stores.hot.all_learners() for entry in learner.entries), key=_score)
+        best = _best(stores)
         self._assess("score", "--user", best.key.user_id, "--assessment", best.key.assessment_id, "--json")
 
     def fold_again(self, stores: Stores, tiers: list[Tiers]) -> None:
-        self._step("The log comes again, from its start; nothing that was cleared comes back")
+        self._step("The same log again, from its start; nothing that was cleared comes back")
         self._assess("ingest", str(self._events))
         tiers.append(_tiers(stores))
         self._show_tiers(tiers)
@@ -139,11 +144,14 @@ class _Demo:
     def invite(self, stores: Stores, seconds: float) -> None:
         self._step(f"All the same, in {seconds:.0f} s. Look around:")
         batch = stores.hot.slices()[0].batch_id
-        for command in ("slices", "table attempts | head", f"exhaust {batch} --report score", "up"):
-            self._console.print(f"  assess --home {self._shown(self._home)} {command}", soft_wrap=True)
+        best = _best(stores)
+        score = f"score --user {best.key.user_id} --assessment {best.key.assessment_id}"
+        for command in ("slices", "table attempts | head", score, f"exhaust {batch} --report score", "up"):
+            line = f"  {program()} --home {shlex.quote(self._shown(self._home))} {command}"
+            self._console.print(line, soft_wrap=True, markup=False)
 
     def answers(self, stores: Stores) -> dict[str, Shown]:
-        """All that a learner, a mentor or an app can ask for."""
+        """Every answer that a learner, a mentor or an app can ask for."""
         queries = Queries(stores, self.settings.grace, lambda: 0)
         batches = sorted({slice_.batch_id for slice_ in stores.hot.slices()})
         maps = list(stores.hot.all_learners())
@@ -165,7 +173,7 @@ class _Demo:
         self._console.print(f"\n{title}", style="bold")
 
     def _assess(self, *arguments: str) -> None:
-        """A command as a person would type it; what it says to a person and, where it is short, what it prints."""
+        """Run a command as a person types it; print its messages, and its output if that is short."""
         shown = " ".join(self._shown(Path(argument)) for argument in arguments)
         self._console.print(f"  $ assess --home {self._shown(self._home)} {shown}", style="dim", soft_wrap=True)
         command = [sys.executable, "-P", "-m", "assess_cli", "--home", str(self._home), *arguments]
@@ -193,8 +201,19 @@ class _Demo:
         self._console.print(table)
 
 
-def _score(entry: Entry) -> float:
-    return entry.score
+def program() -> str:
+    """How this program is typed in this shell: `assess`, or its path if the shell does not find it."""
+    script = Path(sys.executable).parent / "assess"
+    if not script.exists():
+        return f"{shlex.quote(sys.executable)} -m assess_cli"
+    if (found := shutil.which("assess")) and Path(found).absolute() == script:
+        return "assess"
+    return shlex.quote(str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script))
+
+
+def _best(stores: Stores) -> Entry:
+    entries = (entry for _, learner in stores.hot.all_learners() for entry in learner.entries)
+    return max(entries, key=lambda entry: entry.score)
 
 
 def _sha256(file: Path) -> str:

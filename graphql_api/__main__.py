@@ -42,7 +42,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         # uvicorn stops by itself, then raises the signal again for whoever was there before: a stop is no failure
         signal.signal(stop, lambda _number, _frame: None)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, _quick_threads(settings))
+    app = create_app(queries, intake, facts)
     config = uvicorn.Config(
         app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS
     )
@@ -50,11 +50,6 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         intake.close()
-
-
-def _quick_threads(settings: Settings) -> int:
-    """One for SQLite: its reads take 0.4 ms, and threads would only contend for the interpreter (decision 33)."""
-    return 1 if settings.hot_store.startswith("sqlite:") else 8
 
 
 def _say(text: str) -> None:
@@ -70,12 +65,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not host:  # the system takes it for every interface
+        raise BadSettings("--host is empty; write an address, 0.0.0.0 for every interface")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        why = error.strerror.partition(" (")[0] if error.strerror else str(error)
-        raise BadSettings(f"--host {host} --port {port}: {why}; choose others") from error
+    except (OSError, TypeError, UnicodeError) as error:  # a host name is no Unicode, or a label of it is too long
+        why = getattr(error, "strerror", None) or "not the name of a host"
+        raise BadSettings(f"--host {host} --port {port}: {why.partition(' (')[0]}; choose others") from error
 
 
 if __name__ == "__main__":

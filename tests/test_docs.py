@@ -2,20 +2,15 @@
 
 import inspect
 import json
-import os
 import re
 import shlex
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from assess_cli import COMMANDS, main
-from assess_cli.together import HOST, free_port
 from assess_core import errors
 from assess_core.adapters.sqlite.schema import DEFAULT_SHARDS
 from assess_core.domain.reasons import Reason
@@ -27,7 +22,6 @@ from assess_core.usecases import tables
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_output
-from tests.cli.test_together import within
 from tests.factories import decoded
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +104,14 @@ def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Pat
     assert header[Report.SCORE] == re.sub(r" \([^)]*\)", "", score).split(", ")
 
 
+def test_the_sample_event_of_the_formats_is_a_scored_attempt(stores: Stores) -> None:
+    sample = json.loads(text(FORMATS).partition("```json\n")[2].partition("```")[0])
+    fold([decoded(sample["value"], received=sample["receivedAt"])], stores.hot, Checks(NoFacts()))
+    [(_, learner)] = stores.hot.all_learners()
+    [entry] = learner.entries
+    assert (entry.score, entry.max_score, entry.version.has_answers) == (2, 2, True)
+
+
 def test_decisions_are_numbered() -> None:
     for n, page in enumerate(sorted((ROOT / "docs" / "decisions").glob("*.md")), start=1):
         assert page.name.startswith(f"{n:04d}-"), page.name
@@ -161,6 +163,7 @@ def mentioned() -> list[str]:
     """Every `assess ...` that a page or a help text tells somebody to type."""
     spans = [span for page in DOCS for span in re.findall(r"`(assess [^`]+)`", text(page).replace("\n", " "))]
     shown = [line for page in DOCS for line in re.findall(r"^\$ (.+)$", text(page), re.MULTILINE)]
+    shown += re.findall(r"^assess .+$", text(ROOT / "README.md"), re.MULTILINE)  # tests/test_readme.py runs them
     return sorted({*spans, *shown, *help_examples()})
 
 
@@ -195,57 +198,3 @@ def test_every_call_that_is_told_is_understood(line: str) -> None:
             assert found is not None, f"{told[1]} is no command of {told[0]}"
         known = {option for parameter in (found.params if found else []) for option in parameter.opts} | {"--help"}
         assert {word for word in told if word.startswith("--")} <= known
-
-
-# --- the commands of the README run, in their order ---
-
-
-def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
-    assess = tmp_path / "bin" / "assess"
-    assess.parent.mkdir()
-    assess.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m assess_cli "$@"\n', encoding="utf-8")
-    assess.chmod(0o755)
-    port = free_port(0)
-    servers: list[subprocess.Popen[bytes]] = []
-    env = {"PATH": f"{assess.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-
-    def run(line: str) -> str:
-        done = subprocess.run(
-            ["bash", "-euc", line], check=False, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, f"$ {line}\n{done.stderr}"
-        return done.stdout
-
-    lines = re.findall(r"^\$ (.+)$", text(ROOT / "README.md"), re.MULTILINE)
-    assert "assess up" in lines  # tests/cli/test_serve.py runs it
-    try:
-        for line in lines:
-            if line == "assess api":
-                servers.append(subprocess.Popen([assess, "api", "--port", str(port)], cwd=tmp_path, env=env))
-                assert within(30, lambda: _answers(port))
-            elif line.startswith("curl "):
-                answer = run(filled_in(line, run).replace("127.0.0.1:8000", f"{HOST}:{port}"))
-                found = json.loads(answer)
-                assert found["responseCode"] == "OK"
-                assert found["result"].get("attemptsCount", 1) >= 1
-            elif line != "assess up":
-                run(filled_in(line, run))
-    finally:
-        for server in servers:
-            server.terminate()
-            server.wait()
-    assert (tmp_path / "scores.parquet").is_file()
-
-
-def filled_in(line: str, run: Callable[[str], str]) -> str:
-    """The line with a batch, a learner and an assessment that there are."""
-    if not re.search(r"\b(BATCH|LEARNER|ASSESSMENT)\b", line):
-        return line
-    one = json.loads(run("assess table summaries --format jsonl").partition("\n")[0])
-    names = {"BATCH": one["batch_id"], "LEARNER": one["user_id"], "ASSESSMENT": one["assessment_id"]}
-    return re.sub(r"\b(BATCH|LEARNER|ASSESSMENT)\b", lambda found: str(names[found[1]]), line)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0

@@ -66,9 +66,9 @@ def test_a_grace_that_is_no_duration_is_refused_by_name(text: str) -> None:
         Settings.from_env({"ASSESS_GRACE": text})
 
 
-@pytest.mark.parametrize("text", ["5219w", "36526d", "999999999999999999d"])
+@pytest.mark.parametrize("text", ["5219w", "36526d", "999999999999999d"])
 def test_a_grace_longer_than_100_years_is_refused_by_name(text: str) -> None:
-    with pytest.raises(BadTime, match=r"ASSESS_GRACE: '\w+' is longer than 100 years; write it like 24h"):
+    with pytest.raises(BadTime, match=r"ASSESS_GRACE: '\w+' is longer than 100 years; write a shorter one"):
         Settings.from_env({"ASSESS_GRACE": text})
 
 

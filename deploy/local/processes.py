@@ -1,4 +1,7 @@
-"""Daemons with a folder each: their pid in `pid`, what they say in `log`."""
+"""Daemons with a folder each: their pid is in `pid`, their output in `log`.
+
+It uses the standard library alone: `deploy/local/servers` runs on any Python 3.11, before `make setup`.
+"""
 
 import os
 import select
@@ -11,12 +14,12 @@ from typing import Final
 from deploy.local.errors import CannotServe
 
 TAIL: Final = 30
-"""So many lines of a log tell why a server died."""
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")  # not AWS_...: SeaweedFS would take them for its own
+"""The number of last lines of a log that show why a server ended."""
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")  # not AWS_...: SeaweedFS would use them
 
 
 def launch(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """Start a daemon in a session of its own; its command must name its folder, by which `running` knows it again."""
+    """Start a daemon in its own session; its command must contain its folder, which `running` looks for."""
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -32,10 +35,10 @@ def launch(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 
 def running(home: Path) -> int | None:
-    """The pid of a folder's daemon; None when it ended, though another process may have its pid by now."""
+    """The pid of a folder's daemon; None if it ended, also if another process has its pid now."""
     try:
         pid = int((home / "pid").read_text(encoding="ascii"))
-        # a zombie that nobody reaps has no command line
+        # a zombie has no command line
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
@@ -43,7 +46,7 @@ def running(home: Path) -> int | None:
 
 
 def stop(home: Path, patience: float) -> bool:
-    """End a folder's daemon, by force after so many seconds; False when none ran."""
+    """End a folder's daemon, by force after so many seconds; False if none ran."""
     pid = running(home)
     if pid is None:
         return False
@@ -52,11 +55,11 @@ def stop(home: Path, patience: float) -> bool:
     except ProcessLookupError:
         return False
     try:
-        if running(home) != pid:  # it ended before we had hold of it, and the pid is another's
+        if running(home) != pid:  # it ended before the pidfd was open, and another process has its pid
             return False
         for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, None)):
             signal.pidfd_send_signal(process, number)
-            signal.pidfd_send_signal(process, signal.SIGCONT)  # one that is stopped hears nothing else
+            signal.pidfd_send_signal(process, signal.SIGCONT)  # a stopped process does not see another signal
             if select.select([process], [], [], seconds)[0]:
                 break
     except ProcessLookupError:
@@ -67,7 +70,7 @@ def stop(home: Path, patience: float) -> bool:
 
 
 def wait_for_end(pid: int) -> None:
-    """Wait until a process that is not ours ends."""
+    """Wait until a process ends that is not our child."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -79,17 +82,17 @@ def wait_for_end(pid: int) -> None:
 
 
 def tail(home: Path) -> str:
-    """The last lines that a daemon said."""
+    """The last lines of a daemon's output."""
     try:
         with (home / "log").open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 300 * TAIL))
             return "\n".join(log.read().decode("utf-8", "replace").splitlines()[-TAIL:])
     except FileNotFoundError:
-        return "(it said nothing)"
+        return "(no output)"
 
 
 def memory(pid: int) -> int:
-    """Resident memory in bytes; 0 when it ended."""
+    """Resident memory in bytes; 0 if the process ended."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError):
@@ -98,7 +101,7 @@ def memory(pid: int) -> int:
 
 
 def run(command: Sequence[str], what: str) -> None:
-    """Run a program to its end, and say what it said when it fails. Raises `CannotServe`."""
+    """Run a program to its end. Raises `CannotServe` with the end of its output if it fails."""
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )

@@ -121,7 +121,7 @@ def test_an_event_that_was_lost_is_named_with_file_and_line(
     result = assess("balance", "--log")
 
     assert result.exit_code == 1
-    assert f"in the log, neither stored nor set aside: an event of no batch, at {log} 0 5" in result.stderr
+    assert f"in the log, neither stored nor failed: an event of no batch, at {log} 0 5" in result.stderr
 
 
 def test_an_unknown_batch_is_said_so(assess: Assess, folded: Stores) -> None:

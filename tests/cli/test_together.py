@@ -1,6 +1,5 @@
-"""Processes that live and die together, shown with small ones of our own."""
+"""Processes that run together and end together, tested with small ones of our own."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+import psutil
 import pytest
 
 from assess_cli.together import HOST, free_port
@@ -27,6 +27,14 @@ import os, sys
 from assess_cli.together import Part, run_together
 parts = [Part(name, [sys.executable, "-c", code]) for name, code in zip(sys.argv[1::2], sys.argv[2::2])]
 sys.exit(run_together(parts, os.environ, lambda line: print(line, flush=True)))
+"""
+LAST = """
+import os, sys
+from assess_cli.together import Part, run_together
+python = [sys.executable, "-c"]
+server = Part("api", [*python, sys.argv[1]], int(sys.argv[2]), shown=lambda line: None if "noise" in line else line)
+last = Part("last", [*python, "print('on'); print('off')"], shown=lambda line: f"is {line}" if line == "off" else None)
+sys.exit(run_together([server], os.environ, lambda line: print(line, flush=True), last))
 """
 
 
@@ -55,11 +63,9 @@ def pids(lines: IO[str], count: int) -> dict[str, int]:
 
 def is_running(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # a zombie has ended
+    except psutil.NoSuchProcess:
         return False
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-        return stat.read().rpartition(")")[2].split()[0] != "Z"  # ended, but nobody asked how
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
@@ -86,6 +92,23 @@ def test_when_a_part_ends_all_end_and_a_sentence_says_which(code: int, expected:
         said = lines.read()
     assert "stream | no room left\n" in said
     assert f"assess: stream ended (exit code {code}; see its lines above); stopping the others\n" in said
+
+
+def test_a_last_part_starts_when_all_ports_answer_and_may_end_and_lines_may_be_dropped() -> None:
+    port = free_port(0)
+    code = (
+        f"import socket, time; server = socket.create_server(('127.0.0.1', {port}))\n"
+        "print('noise'); print('a word', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", LAST, code, str(port)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline().strip() for _ in range(3)]
+        assert sorted(said) == ["api  | a word", "assess: everything is up; Ctrl-C stops it", "last | is off"]
+        time.sleep(0.5)  # longer than a poll: the end of the last part is no reason to stop
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+        assert process.stdout.read() == "assess: stopping\n"
 
 
 def test_what_a_part_started_does_not_outlive_it() -> None:

@@ -1,0 +1,233 @@
+"""Every option, argument and setting with values that cannot work: a sentence, a documented code, no traceback."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+import pytest
+from click.testing import Result
+
+from assess_cli import COMMANDS, main
+from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from tests.cli.conftest import Assess
+from tests.factories import event
+from tests.loop import take
+
+NOT_TEXT: Final = "\udcff"  # how Python reads an argument that is not UTF-8
+NO_URL: Final = ("foo", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://[::1", "ftp://127.0.0.1", "http://")
+NO_PORT: Final = ("70000", "-1", "x")
+NO_FILE: Final = ("/no/such/file", "/proc")
+NO_MOMENT: Final = ("soon", "1999-12-31", "9" * 30, "9" * 5000, NOT_TEXT)
+NO_SLICE: Final = ("2024-W05", "b9|2024-W54", "b9|2024-W05", NOT_TEXT, f"{NOT_TEXT}|2024-W05")
+
+WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
+    "": {"--home": ("/proc/h", "/dev/null/h", "/proc/self/mem/h")},
+    "ingest": {"--facts": NO_FILE, "paths": ("/no/such.jsonl", "/etc/passwd", "/proc/h", NOT_TEXT)},
+    "failed list": {"--format": ("xml",)},
+    "failed show": {"topic": ("nothing", NOT_TEXT), "partition": ("x", "9" * 30), "offset": ("x", "-1")},
+    "failed replay": {"--facts": NO_FILE},
+    "table": {"name": ("nothing",), "--batch": (NOT_TEXT, "b9"), "--tier": ("cold",), "--format": ("xml",)},
+    "score": {
+        "--user": ("", NOT_TEXT, "u9"),
+        "--assessment": ("", NOT_TEXT, "a9"),
+        "--course": (NOT_TEXT, "c9"),
+        "--batch": (NOT_TEXT, "b9"),
+    },
+    "slices": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "archive": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "verify": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "clear": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "balance": {"batches": ("b9", NOT_TEXT)},
+    "compact": {"weeks": ("foo", "2024-W54", NOT_TEXT), "--retain": ("soon", "9" * 15 + "d", "-1d", NOT_TEXT)},
+    "exhaust": {
+        "batch": ("b9", NOT_TEXT),
+        "--course": (NOT_TEXT,),
+        "--report": ("x",),
+        "--format": ("xml",),
+        "--output": ("/no/such/dir/x.csv", "ftp://host/x.csv", "/", ".", "", "/proc/x.csv"),
+    },
+    "sample-events": {"--events": ("-1", "x"), "--seed": ("x",), "--output": ("/no/such/x", "/", "/proc/x")},
+    "demo": {},
+    "api": {"--host": ("nope.invalid", "", "1.2.3.4", NOT_TEXT), "--port": NO_PORT, "--facts": NO_FILE},
+    "up": {"--api-port": (*NO_PORT, "0"), "--dagster-port": (*NO_PORT, "0"), "--facts": NO_FILE},
+    "backfill": {"--dagster": (*NO_URL, "http://127.0.0.1:1"), "first": (NOT_TEXT,), "last": (NOT_TEXT,)},
+    "schema show": {},
+    "schema apply": {"--replication": ("x", "dc1:3"), "--shards": ("0", "2000", "x")},
+    "schema check": {},
+    "settings": {},
+    "doctor": {},
+}
+"""Command -> option or argument -> values that cannot work."""
+GIVEN: Final[dict[str, dict[str, str]]] = {
+    "ingest": {"paths": "/no/such.jsonl"},
+    "failed show": {"topic": "nothing", "partition": "0", "offset": "1"},
+    "table": {"name": "attempts"},
+    "score": {"--user": "u1", "--assessment": "a1"},
+    "exhaust": {"batch": "b1", "--report": "score"},
+    "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
+}
+"""What else a command needs, and what is right of it."""
+
+
+class Leaf(NamedTuple):
+    """A command that does something, with its words."""
+
+    words: str
+    command: click.Command
+
+
+def leaves() -> Iterator[Leaf]:
+    yield Leaf("", main)
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from (Leaf(f"{name} {inner}", found) for inner, found in command.commands.items())
+        else:
+            yield Leaf(name, command)
+
+
+def takes_a_value(parameter: click.Parameter) -> bool:
+    return not (isinstance(parameter, click.Option) and (parameter.is_flag or parameter.name == "version"))
+
+
+def spelling(parameter: click.Parameter) -> str:
+    return max(parameter.opts, key=len) if isinstance(parameter, click.Option) else str(parameter.name)
+
+
+def test_every_option_and_argument_has_values_here_that_cannot_work() -> None:
+    there = {leaf.words: {spelling(each) for each in leaf.command.params if takes_a_value(each)} for leaf in leaves()}
+    assert {words: set(wrong) for words, wrong in WRONG.items()} == there
+
+
+def as_text(value: str) -> str:
+    return f"{value[:20]!a}"
+
+
+@pytest.fixture
+def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assess:
+    """`assess` on a store with one attempt; a command that becomes another process becomes it."""
+
+    def become(program: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
+        try:
+            done = subprocess.run(command, check=False, env=env, capture_output=True, timeout=60)
+        except ValueError as error:  # a surrogate that no argument of a process can hold
+            pytest.fail(str(error))
+        click.echo(done.stdout, nl=False)
+        click.echo(done.stderr, err=True, nl=False)
+        sys.exit(done.returncode)
+
+    take(stores, event())
+    monkeypatch.setattr(os, "execv", become)
+    monkeypatch.setattr(os, "execve", become)
+    monkeypatch.chdir(tmp_path)
+    return assess
+
+
+def check(result: Result, *, codes: Sequence[int] = (2, 3, 4, 5)) -> None:
+    assert "Traceback" not in result.stderr, result.stderr
+    assert result.exit_code in codes, (result.exit_code, result.output)
+    *_, sentence = [line for line in result.stderr.splitlines() if not line.startswith("Error: ") or line]
+    assert re.match(r"assess: |Error: |usage|\d+ bad", sentence), result.stderr
+    assert not re.search(r"Usage: python|Errno|<class|Error\(", result.stderr), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "value"),
+    [
+        (words, option, value)
+        for words, of in WRONG.items()
+        for option, values in of.items()
+        for value in values
+        if words
+    ],
+    ids=as_text,
+)
+def test_a_value_that_cannot_work_is_answered_by_a_sentence(run: Assess, words: str, option: str, value: str) -> None:
+    given = {**GIVEN.get(words, {}), option: value}
+    options = [word for name, text in given.items() if name.startswith("-") for word in (name, text)]
+    # `--`: a value may begin with a hyphen
+    result = run(*words.split(), *options, "--", *(text for name, text in given.items() if not name.startswith("-")))
+    check(result, codes=(1, 2, 3) if option == "--output" else (2, 3, 4, 5))  # 1: the report cannot be written there
+
+
+@pytest.mark.parametrize("home", WRONG[""]["--home"])
+@pytest.mark.parametrize(
+    "command",
+    ["slices", "demo", "up", "ingest events.jsonl", "archive --closed", "doctor", "exhaust b1 --report score", "api",
+     "table attempts", "balance", "schema apply", "failed list", "score --user u1 --assessment a1"],
+)  # fmt: skip
+def test_a_home_that_cannot_be_made_is_answered_by_a_sentence(
+    run: Assess, tmp_path: Path, command: str, home: str
+) -> None:
+    (tmp_path / "events.jsonl").write_bytes(b"{}\n")
+    check(run(*command.split(), home=Path(home)), codes=(1,) if command == "doctor" else (2, 5))
+
+
+SETTINGS: Final[dict[str, Sequence[str]]] = {
+    "ASSESS_HOME": ("/proc/h", "/dev/null/h"),
+    "ASSESS_HOT_STORE": (
+        "nonsense", "mysql://host/db", "sqlite:///", "sqlite:////proc/h/hot.sqlite", "sqlite:////tmp", "cassandra://",
+        "cassandra://host:99999/ks", "cassandra://[::1/ks", "sqlite:///x?shards=0", "sqlite:///x?nope=1",
+    ),
+    "ASSESS_LAKE": ("ftp://host/lake", "/proc/h/lake", "/dev/null/lake", "s3://", "s3://b/\x01"),
+    "ASSESS_EXHAUSTS": ("ftp://host/x", "/proc/h/x", "/dev/null/x", "s3://"),
+    "ASSESS_LOG": ("/proc/nolog", "/dev/null/log", "kafka://", "kafka://b:9092", "kafka://b/t", "kafka://b/t?group",
+                   "ftp://host/log"),
+    "ASSESS_GRACE": ("soon", "-1d", "9" * 15 + "d", "9" * 5000),
+    "ASSESS_FACTS": ("/no/such/file", "ftp://host/facts", "cassandra://"),
+    "ASSESS_MEMORY": ("lots", "-1", "0", "9" * 5000 + "GB"),
+}  # fmt: skip
+"""Setting -> values that cannot work."""
+EACH: Final = [(name, value) for name, values in SETTINGS.items() for value in values]
+
+
+def test_every_setting_has_values_here_that_cannot_work(settings: Settings) -> None:
+    assert list(SETTINGS) == list(settings.env())
+
+
+@pytest.mark.parametrize(("name", "value"), EACH, ids=as_text)
+def test_the_doctor_names_a_setting_that_cannot_work(run: Assess, name: str, value: str) -> None:
+    result = run("doctor", home=None, env={"ASSESS_HOME": str(Path("home").absolute()), name: value})
+
+    check(result, codes=(1, 2))
+    assert name in result.output or value.rpartition("//")[2] in result.output, result.output
+
+
+@pytest.mark.parametrize(("name", "value"), EACH, ids=as_text)
+@pytest.mark.parametrize("command", ["slices", "archive --closed", "exhaust b1 --report score", "failed replay"])
+def test_a_setting_that_cannot_work_is_answered_by_a_sentence_where_it_is_used(
+    run: Assess, settings: Settings, command: str, name: str, value: str
+) -> None:
+    result = run(*command.split(), home=None, env={"ASSESS_HOME": str(settings.home), name: value})
+
+    if result.exit_code or "assess: " in result.stderr:
+        check(result, codes=(1, 2, 3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ASSESS_LOG", "/proc/nolog"), ("ASSESS_LOG", "/dev/null/log"), ("ASSESS_HOME", "/proc/h"),
+     ("ASSESS_GRACE", "soon"), ("ASSESS_MEMORY", "lots")],
+)  # fmt: skip
+def test_up_starts_nothing_with_a_setting_that_cannot_work(run: Assess, name: str, value: str) -> None:
+    check(run("up", home=None, env={"ASSESS_HOME": str(Path("home").absolute()), name: value}), codes=(2,))
+
+
+def test_a_folder_that_was_deleted_is_answered_by_a_sentence(
+    run: Assess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    try:
+        check(run("slices", home=None), codes=(1,))
+    finally:
+        os.chdir(tmp_path)

@@ -1,0 +1,54 @@
+"""`make setup`: locked packages with their hashes, with uv or without it, and it says what it does."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A PATH with the few programs that the target needs, and no uv."""
+    for name in ("bash", "sh", "grep", "sed", "touch", "python3", "make"):
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / name).symlink_to(found)
+    return tmp_path
+
+
+def setup_commands(tools: Path) -> str:
+    """What `make setup` would run."""
+    env = {"PATH": str(tools), "HOME": os.environ["HOME"]}
+    command = ["make", "-n", "-B", "setup", "PYTHON=python3"]
+    return subprocess.run(command, check=True, cwd=ROOT, env=env, capture_output=True, text=True).stdout
+
+
+def test_without_uv_pip_installs_the_locked_packages(tools: Path) -> None:
+    commands = setup_commands(tools)
+    assert ".venv/bin/pip install --disable-pip-version-check" in commands
+    assert "--require-hashes -r requirements.lock" in commands
+    assert "--quiet" not in commands
+
+
+def test_with_uv_the_same_packages_are_installed_by_it(tools: Path) -> None:
+    (tools / "uv").write_text("#!/bin/sh\necho uv 0.13.9\n")
+    (tools / "uv").chmod(0o755)
+    commands = setup_commands(tools)
+    assert "uv pip install --python .venv/bin/python --require-hashes -r requirements.lock" in commands
+    assert "bin/pip install" not in commands
+
+
+def test_a_uv_that_does_not_run_is_no_uv(tools: Path) -> None:
+    (tools / "uv").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "uv").chmod(0o755)
+    assert ".venv/bin/pip install" in setup_commands(tools)
+
+
+def test_it_says_what_it_does_and_what_to_type_next(tools: Path) -> None:
+    commands = setup_commands(tools)
+    assert "packages into .venv" in commands
+    assert ". .venv/bin/activate" in commands

@@ -26,9 +26,9 @@ in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
 class ClearConfig(dg.Config):
     """The launch config of `cleared_attempts`."""
 
-    dry_run: bool = Field(
-        default=False,
-        description="This step deletes rows from the hot store. With true it deletes nothing: an observation of each "
+    delete_hot_rows: bool = Field(
+        default=True,
+        description="This step deletes rows from the hot store. With false it deletes nothing: an observation of each "
         "slice says how many rows it would delete.",
     )
 
@@ -86,7 +86,7 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
     kinds={"duckdb"},
     pool="lake",
     dagster_type=NOTHING,
-    output_required=False,  # a dry run materializes nothing
+    output_required=False,  # without `delete_hot_rows`, nothing is materialized
 )
 def cleared_attempts(
     context: dg.AssetExecutionContext, config: ClearConfig, lakehouse: Lakehouse
@@ -94,13 +94,13 @@ def cleared_attempts(
     """**Deletes rows from the hot store**: exactly the versions of verified slices that it reads back from the lake.
 
     All verified slices of the run are cleared. If some are not verified, the run then fails and names them. With
-    `dry_run: true` in the launchpad nothing is deleted.
+    `delete_hot_rows: false` in the launchpad, it deletes nothing and says how many rows it would delete.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
         stores, now = opened.stores, opened.now
         require_known(slices, stores)
-        if config.dry_run:
+        if not config.delete_hot_rows:
             yield from _observe(context, clear(slices, stores, now, dry_run=True))
             return
         cleared = clear(slices, stores, now)

@@ -286,10 +286,12 @@ def test_a_link_to_a_slice_survives_every_batch_id() -> None:
     assert parse_qs(urlsplit(link).query) == {"view": ["partitions"], "partition": ["b&x=1#/ ஆ|2024-W05"]}
 
 
-def test_a_dry_run_of_clear_says_what_it_would_delete_and_deletes_nothing(dagster: Dagster, slices: list[str]) -> None:
+def test_clear_without_delete_hot_rows_says_what_it_would_delete_and_deletes_nothing(
+    dagster: Dagster, slices: list[str]
+) -> None:
     dagster.materialize("archived_attempts", slices[0])
 
-    result = dagster.materialize("cleared_attempts", slices[0], slices[1], cleared_attempts={"dry_run": True})
+    result = dagster.materialize("cleared_attempts", slices[0], slices[1], cleared_attempts={"delete_hot_rows": False})
 
     assert result.success
     assert result.get_asset_materialization_events() == []
@@ -304,7 +306,7 @@ def test_a_dry_run_of_clear_says_what_it_would_delete_and_deletes_nothing(dagste
 
 def test_cleared_attempts_says_that_it_deletes_hot_rows_where_it_is_read_and_where_it_is_started() -> None:
     description = definitions.defs.resolve_asset_graph().get(dg.AssetKey("cleared_attempts")).description
-    launch = ClearConfig.model_fields["dry_run"].description
+    launch = ClearConfig.model_fields["delete_hot_rows"].description
 
     assert str(description).startswith("**Deletes rows from the hot store**")
     assert str(launch).startswith("This step deletes rows from the hot store.")

@@ -6,7 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, table
+from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, table
 from assess_assets.outcomes import unnamed
 from assess_assets.slice_page import SlicePage, links
 from assess_core.domain.manifest import SliceRecord
@@ -47,10 +47,11 @@ def verification_result(
         "failed": dg.MetadataValue.int(len(failed)),
         "failed before": dg.MetadataValue.int(len(before)),
         "unarchived": dg.MetadataValue.int(sum(found.unarchived or 0 for found in verified.values())),
-        **(next(iter(pages.values())).metadata() if len(pages) == 1 else _of_several(pages)),
+        **(next(iter(pages.values())).metadata() if len(pages) == 1 else links()),
     }
     problems = failed | before
     if not problems:
+        metadata["first slices"] = table([page.row() for page in islice(pages.values(), PREVIEW_ROWS)])
         return dg.AssetCheckResult(passed=True, check_name=verification.name, metadata=metadata)
     weeks = sorted({slice_.week for slice_ in problems})
     older = f"; {len(before)} that an older run found damaged are not repaired" if before else ""
@@ -73,10 +74,6 @@ def verification_result(
             ),
         },
     )
-
-
-def _of_several(pages: Mapping[ArchiveSlice, SlicePage]) -> Metadata:
-    return {**links(), "first slices": table([page.row() for page in islice(pages.values(), PREVIEW_ROWS)])}
 
 
 def _damaged_files(problems: Mapping[ArchiveSlice, str], lake: Lake) -> list[str]:

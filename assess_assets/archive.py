@@ -7,9 +7,12 @@ import dagster as dg
 from assess_assets.automation import to_archive, to_clear
 from assess_assets.checks import verification, verification_result
 from assess_assets.columns import ATTEMPTS
-from assess_assets.outcomes import NOTHING, conclude, of_slices
+from assess_assets.metadata import Metadata
+from assess_assets.outcomes import NOTHING, conclude, of_slices, state_of
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
-from assess_assets.resources import Lakehouse
+from assess_assets.resources import Lakehouse, Opened
+from assess_core.domain.manifest import by_slice
+from assess_core.domain.slice_status import view
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.ports.lake import Lake
@@ -53,8 +56,9 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
             slice_: {"rows": found.contents.rows, "appended": found.appended} for slice_, found in archived.items()
         }
         problems = {slice_: found.problem for slice_, found in verified.items() if found.problem}
+        states = of_states(slices, opened)
         size, title = lake_bytes(stores.lake, slices), "rows in the lake, by week"
-        done = of_slices(numbers, title, size=size, seconds=opened.seconds, problems=problems)
+        done = of_slices(numbers, title, size=size, seconds=opened.seconds, problems=problems, states=states)
         yield from conclude(context, done, {})
 
 
@@ -70,9 +74,10 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
     dagster_type=NOTHING,
 )
 def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
-    """Verified attempts, deleted from the hot store: exactly the versions that were read back from the lake.
+    """DELETES ROWS of the hot store: exactly those that were verified and are read back from the lake right now.
 
-    Every verified slice of the run is cleared; where some are not verified, the run fails after that and names them.
+    No answer changes, because reads and reports also read the lake. Every verified slice of the run is cleared. If some
+    are not verified, the run then fails and names them.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
@@ -85,8 +90,20 @@ def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) ->
             if not found.refused
         }
         size = lake_bytes(opened.stores.lake, slices)
-        done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds)
+        states = of_states(slices, opened)
+        done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds, states=states)
         yield from conclude(context, done, refused)
+
+
+def of_states(slices: list[ArchiveSlice], opened: Opened) -> dict[ArchiveSlice, Metadata]:
+    """The state of each slice after the step, with the same names for archive and clear."""
+    records = by_slice(opened.stores.lake.manifest(slices))
+    rows = opened.stores.hot.counts(slices)
+    return {
+        slice_: state_of(view(slice_, rows[slice_], records[slice_], None), records[slice_])
+        for slice_ in slices
+        if slice_ in records
+    }
 
 
 def lake_bytes(lake: Lake, slices: list[ArchiveSlice]) -> int:

@@ -70,7 +70,7 @@ archive_closed_weeks = dg.AutomationConditionSensorDefinition(
 clear_verified_weeks = dg.AutomationConditionSensorDefinition(
     "clear_verified_weeks",
     target=dg.AssetSelection.assets("cleared_attempts"),
-    description="Clears every verified slice; Tuesdays at 04:00 UTC. It deletes hot rows.",
+    description="Clears every verified slice on Tuesdays at 04:00 UTC. It DELETES ROWS of the hot store.",
     minimum_interval_seconds=_LOOK,
     use_user_code_server=True,
 )

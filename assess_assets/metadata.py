@@ -11,6 +11,7 @@ PREVIEW_ROWS: Final = 10
 SENTENCES: Final = 2000  # characters of a cell that says what is wrong and, at its end, what to do
 _CELL: Final = 120  # characters of a cell: the options of a question have hundreds
 _COLOURS: Final = ("#2f6f8f", "#e0a030")
+MOST_LABELS: Final = 11  # a picture of scores has ten bins, each with its label
 _PALETTE: Final = 16  # a picture is stored with each materialization: 1.5 kB as 16 colours, 5 kB as they come
 
 Metadata = dict[str, dg.MetadataValue]
@@ -64,7 +65,7 @@ def bars(title: str, series: Bars) -> dg.MetadataValue:
         tops = [heights.get(label, 0.0) for label in labels]
         axes.bar(range(len(labels)), tops, bottom=bottom, color=colour, width=0.8, label=name)
         bottom = [below + top for below, top in zip(bottom, tops, strict=True)]
-    step = len(labels) // 8 + 1
+    step = len(labels) // MOST_LABELS + 1
     axes.set_xticks(range(0, len(labels), step), labels[::step])
     axes.set_title(title, fontsize=9, loc="left")
     axes.tick_params(labelsize=7)

@@ -8,6 +8,7 @@ from typing import Final, cast
 import dagster as dg
 
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars, table
+from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.archiving import SliceStatus, SliceView
 
@@ -60,15 +61,18 @@ def of_slices(
     size: int,
     seconds: float,
     problems: Mapping[ArchiveSlice, str] = MappingProxyType({}),
+    states: Mapping[ArchiveSlice, Metadata] = MappingProxyType({}),
 ) -> dict[str, Metadata]:
     """What the slices of one run show: each its own figures, the last one also the table and picture of the whole run.
 
-    `numbers`: slice -> its figures, `rows` among them; `size` in bytes; `problems`: of those slices that have one.
+    `numbers`: slice -> its figures, `rows` among them; `size` in bytes; `problems`: of those slices that have one;
+    `states`: what `state_of` returns for a slice.
     """
     shown_of: dict[str, Metadata] = {
         str(slice_): {
             "dagster/partition_row_count": dg.MetadataValue.int(figures["rows"]),
             **{name: dg.MetadataValue.int(figure) for name, figure in figures.items()},
+            **states.get(slice_, {}),
         }
         for slice_, figures in numbers.items()
     }
@@ -79,6 +83,25 @@ def of_slices(
     if shown_of:  # Dagster keeps each slice's metadata twice: 10,000 pictures are 80 MB
         shown_of[max(shown_of, key=ArchiveSlice.parse)] |= _of_run(numbers, title, size, seconds)
     return shown_of
+
+
+def state_of(view: SliceView, record: SliceRecord) -> Metadata:
+    """The state of a slice as its page shows it: the same names after archive and after clear."""
+    shown: Metadata = {"state": dg.MetadataValue.text(view.status.value)}
+    times = {"archived at": view.archived_at, "verified at": view.verified_at, "cleared at": view.cleared_at}
+    shown |= {name: dg.MetadataValue.timestamp(at / 1000) for name, at in times.items() if at is not None}
+    if record.archived is not None:
+        shown["digest"] = dg.MetadataValue.text(record.archived.contents.digest)
+    if newest := max((entry for entry in record if entry is not None), key=lambda entry: entry.number, default=None):
+        shown["manifest hash"] = dg.MetadataValue.text(
+            newest.hash.hex() if isinstance(newest.hash, bytes) else newest.hash
+        )
+    proved = record.verified or record.archived
+    files = proved.files if proved else {}
+    shown["files"] = table([{"file": name, "sha256": digest} for name, digest in sorted(files.items())])
+    shown["archived and verified"] = dg.MetadataValue.asset(dg.AssetKey("archived_attempts"))
+    shown["cleared"] = dg.MetadataValue.asset(dg.AssetKey("cleared_attempts"))
+    return shown
 
 
 def _of_run(numbers: Mapping[ArchiveSlice, Mapping[str, int]], title: str, size: int, seconds: float) -> Metadata:

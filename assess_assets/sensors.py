@@ -1,6 +1,6 @@
-"""Partitions come from what the stores hold: registered when they close, given up when they are long over.
+"""Partitions follow the stores: slices are registered when they close, and retired half a year after they were cleared.
 
-Both sensors are off until somebody starts them.
+Registering is on by default, because it deletes nothing. Retiring keys is off until an operator starts it.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,8 @@ _UNFINISHED = dg.RunsFilter(statuses=[status for status in dg.DagsterRunStatus i
 @dg.sensor(
     minimum_interval_seconds=60,
     owners=["team:assessment"],
-    description="Makes partitions of slices that have closed, and of batches. Its ticks say what waits, and for what.",
+    default_status=dg.DefaultSensorStatus.RUNNING,  # registering deletes nothing
+    description="Registers closed slices and batches as partitions. Its ticks say which slices wait, and for what.",
 )
 def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
     """Registers slices that are closed, by week, then batch, and batches; at most 5,000 of each a tick.

@@ -42,7 +42,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         # uvicorn stops by itself, then raises the signal again for whoever was there before: a stop is no failure
         signal.signal(stop, lambda _number, _frame: None)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, _quick_threads(settings))
+    app = create_app(queries, intake, facts)
     config = uvicorn.Config(
         app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS
     )
@@ -50,11 +50,6 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         intake.close()
-
-
-def _quick_threads(settings: Settings) -> int:
-    """One for SQLite: its reads take 0.4 ms, and threads would only contend for the interpreter (decision 33)."""
-    return 1 if settings.hot_store.startswith("sqlite:") else 8
 
 
 def _say(text: str) -> None:

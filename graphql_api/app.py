@@ -34,11 +34,8 @@ _PATHS: Final = (
 _FACTS_THREADS: Final = 8  # they wait for a table of facts
 
 
-def create_app(queries: Queries, intake: Intake, facts: Facts | None = None, quick_threads: int = 8) -> Starlette:
-    """All of `_PATHS`. `facts` say which batches are known and on-going; None: every batch is accepted.
-
-    `quick_threads`: how many threads read by key, see `Lanes`.
-    """
+def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> Starlette:
+    """All of `_PATHS`. `facts` say which batches are known and on-going; None: every batch is accepted."""
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
@@ -53,7 +50,7 @@ def create_app(queries: Queries, intake: Intake, facts: Facts | None = None, qui
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
     app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)], exception_handlers=handlers)
     app.state.queries = queries
-    app.state.lanes = Lanes(quick_threads)
+    app.state.lanes = Lanes()
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
     return app
 

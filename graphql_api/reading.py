@@ -4,7 +4,8 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from assess_core.usecases.archiving import SliceView
+from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.views import Overview, Page, Scores
 
@@ -28,6 +29,12 @@ class Reads:
     def batch(self, batch_id: str) -> Overview:
         """As `Queries.batch`."""
         return self._queries.batch(batch_id)
+
+    def slice_page(
+        self, *, batch_id: str | None, status: SliceStatus | None, first: int, after: ArchiveSlice | None
+    ) -> list[SliceView]:
+        """As `Queries.slice_page`."""
+        return self._queries.slice_page(batch_id=batch_id, status=status, first=first, after=after)
 
     def slices(self, batch_id: str | None) -> list[SliceView]:
         """As `Queries.slices`."""

@@ -1,6 +1,5 @@
 """What GraphQL may be asked."""
 
-from itertools import islice
 from typing import Any, Final
 
 import graphene
@@ -8,7 +7,7 @@ import graphene
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.archiving import SliceStatus as Status
 from assess_core.usecases.archiving import SliceView
-from assess_core.usecases.paging import FIRST, MOST, check_first
+from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
 from graphql_api.reading import BatchReads, Info, reads
@@ -78,14 +77,8 @@ class Query(graphene.ObjectType):
         status: Status | None = None,
         after: str | None = None,
     ) -> list[SliceView]:
-        check_first(first)
         last = ArchiveSlice.parse(after) if after else None
-        found = (
-            view
-            for view in reads(info).slices(batch_id)
-            if (status is None or view.status is status) and (last is None or view.slice > last)
-        )
-        return list(islice(found, first))
+        return reads(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
 
 
 schema: Final = graphene.Schema(query=Query).graphql_schema

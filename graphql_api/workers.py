@@ -19,6 +19,8 @@ from assess_core.errors import DeadlineExceeded
 from assess_core.ports.cancelling import Cancellation, cancellable
 from assess_core.usecases.queries import Queries
 
+QUICK_THREADS: Final = 8
+"""Reads by key at the same time: they wait for Cassandra, or for the lake if the attempt was cleared."""
 LONG_THREADS: Final = 2
 """Long questions at the same time: each may use all cores and hold a batch's keys in memory."""
 DEADLINE: Final = 15.0
@@ -33,10 +35,10 @@ T = TypeVar("T")
 
 
 class Lanes:
-    """The lanes of an app. `quick_threads`: 1 for a store in this machine, more if threads wait for a server."""
+    """The lanes of an app."""
 
-    def __init__(self, quick_threads: int) -> None:
-        self.quick = CapacityLimiter(quick_threads)
+    def __init__(self) -> None:
+        self.quick = CapacityLimiter(QUICK_THREADS)
         self.long = CapacityLimiter(LONG_THREADS)
         self.ready = CapacityLimiter(1)
 

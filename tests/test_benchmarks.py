@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import reads
 from benchmarks.__main__ import BENCHMARKS, main
 
 
@@ -11,3 +12,11 @@ def test_every_benchmark_gives_a_rate_beside_its_limit(capsys: pytest.CaptureFix
     for benchmark in BENCHMARKS:
         assert f"{benchmark.what} " in said
         assert benchmark.limit in said
+
+
+def test_the_benchmark_of_reads_prints_a_line_for_each_size(capsys: pytest.CaptureFixture[str]) -> None:
+    reads.main(["0.001"])
+
+    said = capsys.readouterr().out
+    assert said.count("(1.0x)") >= 6
+    assert len([line for line in said.splitlines() if "x)" in line]) == len(reads.SLICES) + len(reads.ATTEMPTS)

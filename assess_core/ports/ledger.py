@@ -1,4 +1,4 @@
-"""What the balance sheet asks of the place where its sets of keys are kept."""
+"""The ledger: sets of keys from summaries, tiers and log, which the balance sheet compares."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -20,13 +20,13 @@ class Fault(StrEnum):
     UNNAMED = "unnamed"
     """It is in a tier, and no summary names it: written, not yet named."""
     NOT_STORED = "not_stored"
-    """The log's position has passed it, and it is neither a version nor a failed event."""
+    """The stream has consumed it, but it is neither a version nor a failed event."""
     TOO_MANY = "too_many"
-    """It is stored or set aside, and the log, which still holds that time, never had it."""
+    """It is stored or failed, but the log, which still covers its time, does not contain it."""
 
 
 class LogOffset(NamedTuple):
-    """Where a record stands in a log."""
+    """The position of a record in a log."""
 
     topic: str
     partition: int
@@ -34,26 +34,26 @@ class LogOffset(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One version or event that stands on one side alone."""
+    """One version or event that only one side has."""
 
     what: Fault
     slice: ArchiveSlice | None
-    """By the earliest receipt that is known; None for an event that is no version."""
+    """The slice of the earliest known receipt; None if the event is not a version."""
     key: AttemptKey | None
     content_hash: bytes | None
     tiers: tuple[str, ...]
-    """Where it is: `hot`, `lake`."""
+    """The tiers that hold it: `hot`, `lake`."""
     place: LogOffset | None
-    """Where it stands in the log, as far as that is known."""
+    """Its position in the log, if known."""
     batch_id: str | None
-    """None where a failed event names no batch."""
+    """None if a failed event names no batch."""
 
 
 class LogSheet(NamedTuple):
-    """A batch beside the log: accepted + older + too_many = named + unnamed + failed + not_stored."""
+    """A batch compared with the log: accepted + older + too_many = named + unnamed + failed + not_stored."""
 
     accepted: int
-    """Distinct events that the log holds and its position has passed: versions, and failed ones."""
+    """Distinct events of the log that the stream has consumed: versions and failed events."""
     older: int
     """Versions and failed events received before the log begins."""
     too_many: int
@@ -70,18 +70,18 @@ class Sheet(NamedTuple):
     hot_only: int = 0
     lake_only: int = 0
     both: int = 0
-    """Of the named ones: in the hot store alone, in the lake alone, in both."""
+    """Named versions that are only in the hot store, only in the lake, or in both."""
     missing: int = 0
-    """Named, and in neither."""
+    """Named versions that neither tier holds."""
     unnamed: int = 0
-    """In a tier, and not named."""
+    """Versions that a tier holds and no summary names."""
     failed: int = 0
-    """Failed events that are not mended."""
+    """Unresolved failed events."""
     log: LogSheet | None = None
 
     @property
     def wrong(self) -> dict[Fault, int]:
-        """How many versions and events stand on one side alone."""
+        """The number of versions and events for each kind of fault."""
         log = self.log or LogSheet(0, 0, 0, 0)
         return {
             Fault.MISSING: self.missing,
@@ -92,7 +92,7 @@ class Sheet(NamedTuple):
 
     @property
     def balanced(self) -> bool:
-        """Whether nothing does."""
+        """Whether there are no faults."""
         return not any(self.wrong.values())
 
 
@@ -100,7 +100,7 @@ NUMBERS: Final = ("named", "hot_only", "lake_only", "both", "missing", "unnamed"
 
 
 class Logged(NamedTuple):
-    """A record of the log, as the ledger keeps it."""
+    """A record of the log."""
 
     place: FailedKey
     folded: bool
@@ -108,11 +108,11 @@ class Logged(NamedTuple):
     batch_id: str | None
     received_at: int | None
     version: tuple[AttemptKey, bytes] | None
-    """None for one that cannot be understood."""
+    """None if the record is not a valid event."""
 
 
 class Rejected(NamedTuple):
-    """A failed event, as the ledger keeps it."""
+    """A failed event."""
 
     place: FailedKey
     batch_id: str | None
@@ -120,18 +120,18 @@ class Rejected(NamedTuple):
 
 
 class Ledger(Protocol):
-    """Sets of keys of some batches, on disk where they are large. Methods raise `StoreUnavailable` without room."""
+    """Sets of keys of some batches; large sets are on disk. Methods raise `StoreUnavailable` if there is no room."""
 
     def rejected(self, events: Iterable[Rejected]) -> None:
-        """The failed events."""
+        """Add failed events."""
         ...
 
     def name(self, entries: Iterable[Entry]) -> None:
-        """What the maps name."""
+        """Add the versions that the maps name."""
         ...
 
     def store(self, hot: HotStore, lake: Lake) -> list[str]:
-        """What the tiers hold, hot store first; returns a sentence for each file of the lake that cannot be read."""
+        """Add the versions in the tiers, hot store first; returns a sentence for each unreadable file of the lake."""
         ...
 
     def unnamed(self) -> Iterator[tuple[AttemptKey, bytes]]:
@@ -139,28 +139,28 @@ class Ledger(Protocol):
         ...
 
     def name_late(self, versions: Sequence[tuple[AttemptKey, bytes]]) -> None:
-        """Some of `unnamed` are named by now."""
+        """Mark versions of `unnamed` that a map names by now."""
         ...
 
     def log(self, records: Iterable[Logged]) -> None:
-        """A part of the log."""
+        """Add records of the log."""
         ...
 
     def close_log(self, begins: int | None) -> None:
-        """That was all of it; it may have lost what was received before `begins` (epoch ms; None: nothing)."""
+        """End the log. It may have lost events received before `begins` (epoch ms; None: it lost none)."""
         ...
 
     def sheets(self) -> list[Sheet]:
-        """By batch id; what names no batch comes last."""
+        """The sheets, ordered by batch id; the sheet without a batch comes last."""
         ...
 
     def differences(self, first: int | None = None) -> Iterator[Difference]:
-        """By kind, batch, learner; at most `first` of each kind."""
+        """The differences, ordered by kind, batch and learner; at most `first` of each kind."""
         ...
 
     def take_missing(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
-        """Of these content hashes those of missing versions, each with the receipt that the map names (epoch ms).
+        """Return the missing versions among these content hashes, each with its receipt from the map (epoch ms).
 
-        Each is given once: whoever takes it writes it.
+        Each version is returned once, and the caller must write it.
         """
         ...

@@ -1,4 +1,4 @@
-"""What reports, pages and answers are read from, and where report files are written to."""
+"""The union that reports, pages and answers are read from, and the outputs that reports are written to."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,21 +14,21 @@ from assess_core.ports.findings import Finding
 
 
 class Report(StrEnum):
-    """What a report has a row for: an answer, or an attempt."""
+    """The kinds of reports: one row per answer, or one row per attempt."""
 
     RESPONSE = "response"
     SCORE = "score"
 
 
 class Format(StrEnum):
-    """What a report file is."""
+    """The format of a report file."""
 
     CSV = "csv"
     PARQUET = "parquet"
 
 
 class BatchNumbers(msgspec.Struct):
-    """A batch in numbers. A sum of scores may be beyond floating point; `sum_of_parts` is the mean, summed in parts."""
+    """The numbers of a batch. `sum_of_scores` may overflow; `sum_of_parts` is the mean, computed without that sum."""
 
     attempts: int
     learners: int
@@ -41,7 +41,7 @@ class BatchNumbers(msgspec.Struct):
 
 
 class WeekNumbers(msgspec.Struct):
-    """An ISO week in numbers: attempts whose newest version was received in it, and versions received first in it."""
+    """The numbers of an ISO week: attempts whose newest version, and versions whose first receipt, belong to it."""
 
     year: int
     week: int
@@ -50,11 +50,11 @@ class WeekNumbers(msgspec.Struct):
 
 
 class WeeklyActivity(NamedTuple):
-    """What a batch did in a week."""
+    """The activity of a batch in a week."""
 
     slice: ArchiveSlice
     attempts: int
-    """Attempts of which a version was first received in the week."""
+    """Attempts with a version that was first received in the week."""
     learners: int
     mean_score: float
     """Mean of `total_score` over those attempts, each by its newest version within the week."""
@@ -69,7 +69,7 @@ class Received(NamedTuple):
 
 
 class Union(Protocol):
-    """Hot store ∪ lake, held still: what a report, a page or an answer is read from.
+    """A snapshot of hot store ∪ lake, from which reports, pages and answers are read.
 
     The hot store was read first and completely, then the lake was pinned (rule 4). If a file of the lake cannot be
     read, methods raise `ReportFailed` and name it.
@@ -77,11 +77,11 @@ class Union(Protocol):
 
     @property
     def lake_version(self) -> int:
-        """The Delta version that was pinned; -1 where there was no table."""
+        """The pinned Delta version; -1 if there is no table."""
         ...
 
     def is_empty(self) -> bool:
-        """Whether neither tier has a row of what was asked for."""
+        """Whether neither tier has a row of these slices."""
         ...
 
     def count_attempts(self, course_id: str | None) -> int:
@@ -124,15 +124,15 @@ class Union(Protocol):
 
 
 class ReportOutput(Protocol):
-    """The place of one report that a person named."""
+    """The output that a user named for one report."""
 
     @property
     def path(self) -> str:
-        """What a person calls it."""
+        """Its name in messages."""
         ...
 
     def write(self) -> AbstractContextManager[Path]:
-        """A local temporary file; at the end of the block its bytes are in their place. Raises as `Exhausts`."""
+        """A local temporary file; at the end of the block its bytes are written to the output. Raises as `Exhausts`."""
         ...
 
 
@@ -163,21 +163,21 @@ class Unions(Protocol):
 
 
 class Exhausts(Protocol):
-    """Where reports are written to: a folder, or a prefix of a bucket. Names are relative, with `/` between parts."""
+    """The folder, or the prefix of a bucket, for reports. Names are relative, with `/` between parts."""
 
     def path(self, name: str) -> str:
-        """What a person calls the report of this name: an absolute path, or an s3:// URL."""
+        """The absolute path, or the s3:// URL, of the report of this name."""
         ...
 
     def atomic_write(self, name: str) -> AbstractContextManager[Path]:
-        """A local temporary file; at the end of the block it becomes the report, and where the block fails it goes.
+        """A local temporary file, which becomes the report at the end of the block. It is deleted if the block fails.
 
         The report appears whole or not at all. Raises `StoreUnavailable`, `ReportFailed`.
         """
         ...
 
     def examine(self) -> Iterator[Finding]:
-        """How the place is: for `doctor`."""
+        """The state of the folder or bucket, for `assess doctor`."""
         ...
 
 

@@ -1,17 +1,17 @@
-"""Use case: the balance sheet (design section 3, rule 7). Everything accepted is stored or set aside, and can be named.
+"""Use case: the balance sheet (rule 7). Every accepted event is stored or failed, and every difference is named.
 
 Per batch: versions that the summaries name = versions in hot store and lake, none missing on either side; and failed
-events. Against the log, while it is retained: distinct events accepted = versions + failed. All of it is derived from
-keys, so replays and repeats leave it as it is.
+events. While the log is retained: distinct accepted events = versions + failed events. Everything is counted by key, so
+replays and repeats change nothing.
 
-The order of reads is what keeps a running stream, archive or clear from making a false alarm:
+This order of reads prevents false alarms while a stream, archive or clear is running:
 
-    positions of the log    what is before them was folded, so it is in what is read from here on
-    failed events           one that is mended from here on is in the tiers that are read next, or stands here
-    maps                    to their end: whatever a map names exists from then on
-    hot store, then lake    what a clear takes from the one was in the other before (rule 4)
-    maps, once more         of learners with rows that no map named: a writer may have been between row and entry
-    the log                 to its end: whatever is stored by now is in it
+    positions of the log    events before them are stored, so the following reads see them
+    failed events           one that is resolved after this read is in the tiers, which are read next
+    maps                    to their end: every version that a map names exists
+    hot store, then lake    rows that a clear deletes are in the lake already (rule 4)
+    maps, once more         for learners with unnamed rows: a writer may have been between row and entry
+    the log                 to its end: it contains every stored event
 """
 
 import time
@@ -104,13 +104,13 @@ def _look_again(hot: HotStore, ledger: Ledger, seconds: float, wait: Callable[[f
 
 
 def _read(retained: Retained, ledger: Ledger) -> int | None:
-    """Give the log to the ledger; when it begins, None where it never lost anything."""
+    """Give the log to the ledger; returns when the log begins, or None if it never lost records."""
     begins: int | None = None
     for part in retained.parts:
         earliest = _Earliest()
         ledger.log(earliest.of(_logged(part, retained)))
         if part.cut:
-            # of a part that lost records and holds none nobody can say when it begins
+            # if a part lost records and holds none, its beginning is unknown
             begins = max(begins or 0, earliest.at if earliest.at is not None else _NEVER)
     return begins
 
@@ -163,17 +163,17 @@ def require_known(found: Balance, stores: Stores) -> None:
 
 _ADVICE: Final = {
     Fault.MISSING: "named by a summary and in neither tier: restore the hot store, or the lake's files, from a backup, "
-    "or write again what the log holds: assess ingest --repair",
-    Fault.UNNAMED: "written, not yet named: a writer was killed between row and entry, or is at it; nothing is lost, "
-    "and all is named when the log is read again: assess ingest --repair",
-    Fault.NOT_STORED: "passed by the stream, neither stored nor set aside: take the log again: assess ingest --repair",
-    Fault.TOO_MANY: "not in the log, although it holds that time: ingested from elsewhere, or files of the log were "
-    "changed; nothing is lost",
+    "or write the rows again from the log: assess ingest --repair",
+    Fault.UNNAMED: "written, not yet named: a writer was killed between row and entry, or is still writing; "
+    "nothing is lost, and reading the log again adds the entries: assess ingest --repair",
+    Fault.NOT_STORED: "consumed by the stream, neither stored nor failed: ingest the log again: assess ingest --repair",
+    Fault.TOO_MANY: "not in the log, although the log covers that time: ingested from elsewhere, or files of the log "
+    "were changed; nothing is lost",
 }
 
 
 def advice(found: Sheet) -> list[str]:
-    """A sentence for each way in which a batch, or a total, does not balance: what it means, what to type."""
+    """A sentence for each kind of fault in a batch or a total: what it means and what to type."""
     nouns = {Fault.NOT_STORED: "event", Fault.TOO_MANY: "version or failed event"}
     return [
         f"{number:,} {nouns.get(what, 'version')}{'' if number == 1 else 's'} {_ADVICE[what]}"

@@ -1,10 +1,9 @@
 """Use case: write a report file for a batch. Same input, same bytes, whichever tier the rows come from.
 
-One format in both tiers. CSV: RFC 4180 with `\\n` line ends, UTF-8; moments are ISO 8601 in UTC with milliseconds
-(`2024-12-30T23:59:59.999Z`); numbers are the shortest text that reads back, `.0` on whole ones; null is nothing between
-two commas, an empty text is `""`. Parquet: moments and numbers keep their types, null is null. Cells are the bytes that
-learners sent, also where they begin with `=` or `@`: whoever opens a report in a spreadsheet imports its columns as
-text. Rows are in the order of learner, course, question set, attempt and question id, by the bytes of UTF-8.
+CSV: RFC 4180 with `\\n` line ends, UTF-8. Moments are ISO 8601 in UTC with milliseconds (`2024-12-30T23:59:59.999Z`).
+Numbers are the shortest text that reads back, `.0` on whole ones. Null is empty, an empty text is `""`. Cells hold the
+bytes that learners sent, unless the report is for a spreadsheet program. Parquet: moments and numbers keep their types.
+Rows are ordered by learner, course, question set, attempt and question id, compared as UTF-8 bytes.
 """
 
 import hashlib
@@ -30,10 +29,10 @@ class Exhaust(NamedTuple):
     bytes: int
     seconds: float
     lake_version: int
-    """The Delta version of `attempts` that it was read from; -1 where there is no table."""
+    """The Delta version of `attempts` that was read; -1 if there is no table."""
 
 
-_NAME_BYTES: Final = 255  # what file systems take
+_NAME_BYTES: Final = 255  # the limit of file systems
 
 
 def write_exhaust(
@@ -56,13 +55,13 @@ def write_exhaust(
     """
     started = time.perf_counter()
     for id_ in (batch_id, course_id or ""):
-        if not _is_text(id_):  # what a shell hands on where bytes are no text
+        if not _is_text(id_):  # a shell passes invalid UTF-8 as surrogates
             raise UnknownBatch(f"no store knows {id_!r}, which is not UTF-8; `assess slices` lists what is known")
     name = f"{report}-exhaust/{file_name(batch_id, course_id, format)}"
     with stores.union(batch_id=batch_id) as union:
         attempts = union.count_attempts(course_id)
         if not attempts and not _is_known(stores, union, batch_id):
-            raise UnknownBatch(f"no store knows batch {batch_id!r}; `assess slices` lists those that are known")
+            raise UnknownBatch(f"no store knows batch {batch_id!r}; `assess slices` lists the known ones")
         with output.write() if output else stores.exhausts.atomic_write(name) as temporary:
             rows = union.write_report(report, format, temporary, course_id, spreadsheet)
             size = temporary.stat().st_size
@@ -75,8 +74,8 @@ def write_exhaust(
 def file_name(batch_id: str, course_id: str | None, format: Format) -> str:
     """A name of at most 255 bytes that no other batch, course or format has.
 
-    Ids are percent-encoded (a leading dot too); `@` stands before the course, `+` before the hash of what is too long:
-    neither is left by the encoding.
+    Ids are percent-encoded, including a leading dot. `@` separates the course, and `+` the hash that replaces the end
+    of a long name. Percent-encoding leaves neither character in an id.
     """
     ids = [batch_id] if course_id is None else [batch_id, course_id]
     name = "@".join(_encoded(id_) for id_ in ids)

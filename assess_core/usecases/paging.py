@@ -1,4 +1,4 @@
-"""Pages of attempts: how long one may be, and the text that says where the next begins."""
+"""Pages of attempts: their size, and the cursor at which the next page begins."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
@@ -9,13 +9,13 @@ from assess_core.domain.attempts import AttemptKey
 from assess_core.errors import BadRequest
 
 FIRST: Final = 20
-"""How many attempts a page has when nobody says."""
+"""The default number of attempts on a page."""
 MOST: Final = 100
-"""How many it may have: with 10 kB an attempt that is 1 MB."""
+"""The largest number: 1 MB with 10 kB per attempt."""
 
 
 def check_first(first: int) -> None:
-    """Raises `BadRequest` for a page that is too long or has nothing."""
+    """Raises `BadRequest` if a page of this size cannot be asked for."""
     if not 1 <= first <= MOST:
         raise BadRequest(
             f"first: {first} is not between 1 and {MOST}; ask for a page of that, and the next by its cursor"
@@ -23,12 +23,12 @@ def check_first(first: int) -> None:
 
 
 def cursor(key: AttemptKey) -> str:
-    """Where the page after this attempt begins. Opaque to clients; the inverse of `read_cursor`."""
+    """The cursor of the page after this attempt. Opaque to clients; the inverse of `read_cursor`."""
     return urlsafe_b64encode(msgspec.msgpack.encode(key)).decode().rstrip("=")
 
 
 def read_cursor(text: str) -> AttemptKey:
-    """The attempt after which a page begins (it need not exist any more). Raises `BadRequest`."""
+    """The attempt after which a page begins; it need not exist. Raises `BadRequest`."""
     try:
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         key = msgspec.msgpack.decode(raw, type=AttemptKey)

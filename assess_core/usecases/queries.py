@@ -11,12 +11,15 @@ import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
 from assess_core.domain.scores import Entry, derive, newest_versions
-from assess_core.domain.slices import IsoWeek
+from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
+from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.reports import AttemptRange, BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
-from assess_core.usecases.paging import FIRST, check_first, read_cursor
+from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
+from assess_core.usecases.slice_pages import slice_page
 from assess_core.usecases.views import Attempt, Overview, Page, Score, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
@@ -91,8 +94,31 @@ class Queries:
             weeks=tuple(WeekCounts(IsoWeek(row.year, row.week), row.attempts, row.versions) for row in weeks),
         )
 
-    def slices(self, batch_id: str | None = None) -> list[archiving.SliceView]:
-        """The slices, of one batch where named, and their status now."""
+    def slice_page(
+        self,
+        *,
+        batch_id: str | None = None,
+        status: SliceStatus | None = None,
+        first: int = MOST,
+        after: ArchiveSlice | None = None,
+    ) -> list[SliceView]:
+        """The first slices above `after`, with their status now; of one batch or in one status, if it is named.
+
+        The cost grows with `first`, and with the slices in other statuses that lie between.
+        """
+        check_first(first)
+        batch_id, now, unread = _optional("batchId", batch_id), self._now(), self._stores.log.unread()
+        found: list[SliceView] = []
+        while True:
+            page = slice_page(self._stores, now, self._grace, unread, batch_id=batch_id, after=after, first=first)
+            found += [view for view in page.views if status in (None, view.status)]
+            if len(found) >= first or not page.has_next:
+                return found[:first]
+            checkpoint()
+            after = page.views[-1].slice
+
+    def slices(self, batch_id: str | None = None) -> list[SliceView]:
+        """All slices, or those of a batch, with their status now."""
         unread = self._stores.log.unread()
         return archiving.slice_views(self._stores, self._now(), self._grace, unread, batch_id or None)
 

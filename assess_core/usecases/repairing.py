@@ -1,11 +1,11 @@
-"""Use case: take events again, and write the rows that the maps name and neither tier holds.
+"""Use case: read events again and write the rows that the maps name and neither tier holds.
 
-To fold decides by the map: what it names is a repeat, and is not written. So a row that somebody deleted behind our
-back stays away however often its event is replayed. Here the balance is drawn up first, and says which versions are in
-neither tier: theirs are the only rows that are written besides. What clear deleted is in the lake, not among them.
+Folding decides by the map: a version that the map names is a repeat and is not written. So if a row was deleted outside
+of this project, a replay never brings it back. A repair first draws up the balance, which names the versions that are
+in neither tier, and writes their rows too. Rows that a clear deleted are in the lake, so they are not among them.
 
-They go to the hot store, as if they were never gone. Cassandra keeps a deletion for days, and hides below it whatever
-has an older receipt; such rows go to the lake, where archive would have brought them.
+The rows go to the hot store. Cassandra keeps a deletion for days, and hides rows with an older receipt behind it. Such
+rows go to the lake.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,15 +24,15 @@ from assess_core.usecases.folding import Checks, Folded, fold
 
 
 class Repaired(NamedTuple):
-    """What became of a batch of events."""
+    """The result for a batch of events."""
 
     events: int
     folded: Folded
-    """As for any batch: events that are neither stored nor set aside are by now, as are rows without an entry."""
+    """As for any batch. Events that were neither stored nor failed, and rows without an entry, are now complete."""
     rewritten: int
-    """Rows that were written again, at the receipt that the map names."""
+    """Rows that were written again, with the receipt from the map."""
     in_lake: int
-    """Those of them that went to the lake."""
+    """The number of these rows that went to the lake."""
 
 
 def repair(
@@ -43,11 +43,11 @@ def repair(
     now: int,
     empty: Callable[[], HotStore],
 ) -> Iterator[Repaired]:
-    """Take batches of the log again; `ledger` is one over all batches that `balance` has filled.
+    """Read batches of the log again; `ledger` covers all batches and was filled by `balance`.
 
-    `now` in epoch ms, for the manifest; `empty` makes a hot store in memory, from which rows are archived that the real
-    one does not take back. May be repeated, and run beside a stream, archive or clear. Raises `StoreUnavailable`,
-    `BadLog`, and what `archive` raises.
+    `now` in epoch ms, for the manifest. `empty` makes a hot store in memory, from which hidden rows are archived. May
+    be repeated, and run beside a stream, archive or clear. Raises `StoreUnavailable`, `BadLog`, and what `archive`
+    raises.
     """
     for batch in batches:
         decoded = [decode(record) for record in batch.records]
@@ -61,14 +61,14 @@ def repair(
 
 
 def _lost(decoded: Iterable[Decoded], ledger: Ledger) -> list[AttemptVersion]:
-    """The versions among these events that are in neither tier, each as it was received first."""
+    """The versions among these events that neither tier holds, each with its first receipt."""
     versions = {each.version.version.content_hash: each.version for each in decoded if isinstance(each, Accepted)}
     receipts = ledger.take_missing(list(versions))
     return [msgspec.structs.replace(versions[hash_], received_at=at) for hash_, at in receipts.items()]
 
 
 def _hidden(rows: Sequence[AttemptVersion], hot: HotStore) -> list[AttemptVersion]:
-    """Write rows; returns those that the store does not show after that: it has a newer deletion of them."""
+    """Write rows; returns those that a newer deletion hides in the store."""
     _write(rows, hot)
     shown = {row.version.content_hash for row in hot.get([row.row_key for row in rows])}
     return [row for row in rows if row.version.content_hash not in shown]

@@ -76,7 +76,7 @@ def check(name: Name, batch_id: str | None, tier: Tier) -> None:
     if tier is Tier.LAKE and name is not Name.ATTEMPTS:
         raise BadRequest(f"only attempts are in the lake, the table {name} is not; leave --tier out")
     if batch_id is not None and name is Name.FAILED:
-        raise BadRequest("a failed event was not understood, so nobody knows its batch; leave --batch out")
+        raise BadRequest("the batch of a failed event is unknown; leave --batch out")
 
 
 def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:

@@ -19,7 +19,7 @@ class Score(NamedTuple):
     """The maximum of the best attempt."""
     last_attempted_score: float
     updated_on: int
-    """`assessmentTs` of the newest version (epoch ms); 0 stands for no clock."""
+    """`assessmentTs` of the newest version (epoch ms); 0 means no clock."""
     min_score: float
     average_score: float
     attempts_count: int
@@ -84,7 +84,7 @@ class Attempt(NamedTuple):
 
     key: AttemptKey
     last_attempted_on: int
-    """`assessmentTs` (epoch ms); 0 stands for no clock."""
+    """`assessmentTs` (epoch ms); 0 means no clock."""
     total_score: float
     total_max_score: float
     grand_total: str

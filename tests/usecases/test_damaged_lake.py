@@ -216,7 +216,7 @@ def test_a_verification_that_failed_is_in_the_manifest_until_one_succeeds(stores
     path.write_bytes(kept)
     refused = clear([W5], stores, NOW)[W5].refused
     assert refused is not None
-    assert refused.startswith("b1|2024-W05: its last verification failed; mend that and verify it again (")
+    assert refused.startswith("b1|2024-W05: its last verification failed; repair the files and verify it again (")
 
     assert verify([W5], stores, NOW)[W5].problem is None
     assert clear([W5], stores, NOW)[W5].cleared == 5

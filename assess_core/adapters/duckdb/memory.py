@@ -10,12 +10,15 @@ from typing import Final
 import psutil
 
 from assess_core.errors import StoreUnavailable
+from assess_core.ports.cancelling import checkpoint
 
 MOST: Final = 1_000_000_000
 """What one connection gets at most: a report of a million answers takes as long as with 16 GB; more spills to disk."""
 LEAST: Final = 64_000_000
 """What a query needs: DuckDB fails with less."""
 _WAIT_SECONDS: Final = 30.0
+_CHECK_SECONDS: Final = 0.5
+"""How often a waiting read checks whether its client went away."""
 
 
 class MemoryBudget:
@@ -56,7 +59,9 @@ class MemoryBudget:
                     share = min(MOST, max(least, free // 2))
                     self._used += share
                     return share
-                if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
+                checkpoint()
+                self._changed.wait(min(_CHECK_SECONDS, max(0.0, deadline - time.monotonic())))
+                if time.monotonic() >= deadline and self._total - self._used < least:
                     raise StoreUnavailable(
                         f"other reports and reads used all {self._total // 1_000_000:,} MB of memory for {wait:.0f} s; "
                         "try again later, or raise ASSESS_MEMORY"

@@ -52,7 +52,7 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def report_sql(report: Report, format: Format, course_id: str | None, spreadsheet: bool) -> str:
-    """The rows of a report. Version time 1970-01-01 stands for "no clock" and is shown as empty."""
+    """The rows of a report. Version time 1970-01-01 means "no clock" and is shown as empty."""
     shown = {column: f"nullif({column}, to_timestamp(0))" for column in ("last_attempted_on", "updated_on")}
     if format is Format.CSV:
         shown = {column: _text(moment) for column, moment in shown.items()}

@@ -183,7 +183,7 @@ def test_nothing_to_do_is_said(assess: Assess, stores: Stores) -> None:
     for command in ("archive", "verify", "clear"):
         result = assess(command, "--closed")
         assert (result.exit_code, result.stdout) == (0, "")
-        assert result.stderr == "no slice with rows is closed; `assess slices` says what each one waits for\n"
+        assert result.stderr == "no slice with rows is closed; `assess slices` says why each one is open\n"
 
 
 def test_problems_are_said_slice_by_slice_and_the_others_go_on(assess: Assess, two_slices: Stores) -> None:
@@ -196,7 +196,7 @@ def test_problems_are_said_slice_by_slice_and_the_others_go_on(assess: Assess, t
 
     assert verified.exit_code == cleared.exit_code == 4
     assert f"{W5}: the lake's file {file.url} is missing; restore it from a backup\n" in verified.stderr
-    assert verified.stderr.endswith("assess: 1 of 2 slices could not be verified; nothing of those will be cleared\n")
+    assert verified.stderr.endswith("assess: 1 of 2 slices could not be verified; nothing of them will be cleared\n")
     assert [row["verified"] for row in objects(verified)] == [False, True]
     assert cleared.stderr.endswith("assess: 1 of 2 slices were not cleared; verify them first\n")
     assert [row["cleared"] for row in objects(cleared)] == [0, 1]
@@ -207,7 +207,7 @@ def test_what_stays_in_the_hot_store_is_said(assess: Assess, two_slices: Stores)
     keep(two_slices.hot, [version(user_id="u9")])
 
     assert f"{W5}: 1 rows of the hot store are not in the lake; archive it again\n" in assess("verify", W5).stderr
-    assert f"{W5}: 1 rows stay, for the lake does not hold them; archive it again\n" in assess("clear", W5).stderr
+    assert f"{W5}: 1 rows stay because the lake does not hold them; archive it again\n" in assess("clear", W5).stderr
 
 
 def test_to_repeat_a_command_changes_nothing(assess: Assess, two_slices: Stores) -> None:

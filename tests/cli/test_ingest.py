@@ -286,7 +286,7 @@ def test_a_failed_event_is_shown_byte_by_byte(settings: Settings, tmp_path: Path
     done = run(settings, "failed", "show", path, "0", "2")
     assert (done.exit_code, done.stdout_bytes) == (0, raw)
     assert refused(settings, "failed", "show", "other", "0", "2") == (
-        "no failed event stands at 'other' 0 2; see `assess failed list`\n"
+        "there is no failed event at 'other' 0 2; see `assess failed list`\n"
     )
 
 
@@ -295,9 +295,9 @@ def test_failed_events_that_new_facts_accept_leave_the_list(settings: Settings, 
     facts.write_text('{"leafNodes": {"c1": ["other"]}}')
     path = put(tmp_path / "events.jsonl", text(event()), b"nonsense", text(without(event(), "userId")))
     assert counts(settings, path, "--facts", facts) == (3, 0, 0, 0, 3, 0)
-    assert said(settings, "failed", "replay", "--facts", facts) == "0 mended, 3 still failed\n"
+    assert said(settings, "failed", "replay", "--facts", facts) == "0 resolved, 3 still failed\n"
     facts.write_text('{"leafNodes": {"c1": ["other", "a1"]}}')
-    assert said(settings, "failed", "replay", "--facts", facts) == "1 mended, 2 still failed\n"
+    assert said(settings, "failed", "replay", "--facts", facts) == "1 resolved, 2 still failed\n"
     assert len(run(settings, "failed", "list", "--format", "jsonl").stdout.splitlines()) == 2
     assert counts(settings, path) == (3, 0, 1, 0, 2, 0)
 

@@ -67,7 +67,7 @@ def chosen(registered: Sequence[str], first: str, last: str | None) -> list[Rang
 
 def needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
     """The ranges that hold all registered slices which need to be archived, verified or cleared."""
-    with lakehouse.open(retries=0) as opened:
+    with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
     wanted = {str(view.slice) for view in views if view.needs_archive or view.needs_clear}
     return ranges(registered, wanted, gap=SLICES_IN_PASSING)

@@ -1,31 +1,43 @@
-"""Attempts of finished weeks: in the lake for good, then cleared from the hot store."""
+"""Attempts of finished weeks: archived to the lake, then cleared from the hot store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
+from pydantic import Field
 
 from assess_assets.automation import to_archive, to_clear
 from assess_assets.checks import verification, verification_result
 from assess_assets.columns import ATTEMPTS
 from assess_assets.metadata import Metadata
-from assess_assets.outcomes import NOTHING, conclude, of_slices, state_of
+from assess_assets.outcomes import NOTHING, conclude, of_slices, unnamed
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
-from assess_assets.resources import Lakehouse, Opened
+from assess_assets.resources import RETRY, Lakehouse
+from assess_assets.slice_page import read_pages
 from assess_core.domain.manifest import by_slice
-from assess_core.domain.slice_status import view
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.ports.lake import Lake
-from assess_core.usecases.archiving import archive, clear, require_closed, require_known, verify
+from assess_core.usecases.archiving import Cleared, archive, clear, require_closed, require_known, verify
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
+
+
+class ClearConfig(dg.Config):
+    """The launch config of `cleared_attempts`."""
+
+    dry_run: bool = Field(
+        default=False,
+        description="This step deletes rows from the hot store. With true it deletes nothing: an observation of each "
+        "slice says how many rows it would delete.",
+    )
 
 
 @dg.asset(
     partitions_def=archive_slices,
     deps=["hot_attempts"],
     backfill_policy=in_few_runs,
+    retry_policy=RETRY,
     automation_condition=to_archive,
     check_specs=[verification],
     group_name="attempts",
@@ -36,29 +48,30 @@ in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
     dagster_type=NOTHING,
 )
 def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
-    """Attempts of closed slices, in the lake for good: what is not there yet is appended, then all is read back.
+    """Attempts of closed slices, stored in the lake. Appends the versions that the lake does not hold, then verifies.
 
-    A slice that is still open is refused with the reason. Materializing again does no harm and adds nothing.
+    Deletes nothing. An open slice is refused with the reason. To materialize a slice again is safe and adds nothing.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
-        stores, now = opened.stores, opened.now
+        stores, now, grace = opened.stores, opened.now, opened.settings.grace
         require_known(slices, stores)
-        require_closed(slices, now, opened.settings.grace, opened.unread)
+        require_closed(slices, now, grace, opened.unread)
         try:
             archived = archive(slices, stores, now)
-        except VerifyFailed:  # a damaged file: the check names all slices that it concerns
-            yield verification_result(verify(slices, stores, now), stores.lake)
+        except VerifyFailed:  # a file is damaged: verify finds every slice that it concerns
+            verified, records = verify(slices, stores, now), by_slice(stores.lake.manifest())
+            yield verification_result(verified, records, read_pages(slices, records, stores, now, grace), stores.lake)
             raise
-        verified = verify(slices, stores, now)
-        yield verification_result(verified, stores.lake)
+        verified, records = verify(slices, stores, now), by_slice(stores.lake.manifest())
+        pages = read_pages(slices, records, stores, now, grace)
+        yield verification_result(verified, records, pages, stores.lake)
         numbers = {
             slice_: {"rows": found.contents.rows, "appended": found.appended} for slice_, found in archived.items()
         }
         problems = {slice_: found.problem for slice_, found in verified.items() if found.problem}
-        states = of_states(slices, opened)
         size, title = lake_bytes(stores.lake, slices), "rows in the lake, by week"
-        done = of_slices(numbers, title, size=size, seconds=opened.seconds, problems=problems, states=states)
+        done = of_slices(numbers, title, size=size, seconds=opened.seconds, problems=problems, pages=pages)
         yield from conclude(context, done, {})
 
 
@@ -66,46 +79,56 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
     partitions_def=archive_slices,
     deps=[archived_attempts],
     backfill_policy=in_few_runs,
+    retry_policy=RETRY,
     automation_condition=to_clear,
     group_name="attempts",
     owners=["team:assessment"],
     kinds={"duckdb"},
     pool="lake",
     dagster_type=NOTHING,
+    output_required=False,  # a dry run materializes nothing
 )
-def cleared_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
-    """DELETES ROWS of the hot store: exactly those that were verified and are read back from the lake right now.
+def cleared_attempts(
+    context: dg.AssetExecutionContext, config: ClearConfig, lakehouse: Lakehouse
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.Output[None]]:
+    """**Deletes rows from the hot store**: exactly the versions of verified slices that it reads back from the lake.
 
-    No answer changes, because reads and reports also read the lake. Every verified slice of the run is cleared. If some
-    are not verified, the run then fails and names them.
+    All verified slices of the run are cleared. If some are not verified, the run then fails and names them. With
+    `dry_run: true` in the launchpad nothing is deleted.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
-        require_known(slices, opened.stores)
-        cleared = clear(slices, opened.stores, opened.now)
+        stores, now = opened.stores, opened.now
+        require_known(slices, stores)
+        if config.dry_run:
+            yield from _observe(context, clear(slices, stores, now, dry_run=True))
+            return
+        cleared = clear(slices, stores, now)
         refused = {str(slice_): found.refused for slice_, found in cleared.items() if found.refused}
         numbers = {
             slice_: {"rows": found.cleared, "left": found.left}
             for slice_, found in cleared.items()
             if not found.refused
         }
-        size = lake_bytes(opened.stores.lake, slices)
-        states = of_states(slices, opened)
-        done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds, states=states)
+        pages = read_pages(list(numbers), by_slice(stores.lake.manifest(numbers)), stores, now, opened.settings.grace)
+        size = lake_bytes(stores.lake, slices)
+        done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds, pages=pages)
         yield from conclude(context, done, refused)
+        yield dg.Output(None)
 
 
-def of_states(slices: list[ArchiveSlice], opened: Opened) -> dict[ArchiveSlice, Metadata]:
-    """The state of each slice after the step, with the same names for archive and clear."""
-    records = by_slice(opened.stores.lake.manifest(slices))
-    rows = opened.stores.hot.counts(slices)
-    return {
-        slice_: state_of(view(slice_, rows[slice_], records[slice_], None), records[slice_])
-        for slice_ in slices
-        if slice_ in records
-    }
+def _observe(context: dg.AssetExecutionContext, found: Mapping[ArchiveSlice, Cleared]) -> Iterator[dg.AssetObservation]:
+    """What a clear would do to each slice, as observations: a materialization would say that it was done."""
+    for slice_, would in found.items():
+        metadata: Metadata = {
+            "would be deleted": dg.MetadataValue.int(would.cleared),
+            "left": dg.MetadataValue.int(would.left),
+        }
+        if would.refused:
+            metadata["problem"] = dg.MetadataValue.text(unnamed(str(slice_), would.refused))
+        yield dg.AssetObservation(context.asset_key, partition=str(slice_), metadata=metadata)
 
 
 def lake_bytes(lake: Lake, slices: list[ArchiveSlice]) -> int:
-    """The size of the lake's files that hold these slices."""
+    """The size of the lake's files of the weeks of these slices."""
     return sum(file.bytes for file in lake.pin().files({slice_.week for slice_ in slices}))

@@ -45,7 +45,7 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
         return dg.AutomationResult(context, view.get_subset_from_partition_keys(context.key, archive_slices, keys))
 
     def _wanted(self, registered: Sequence[str]) -> set[str]:
-        with self._lakehouse.open(retries=0) as opened:
+        with self._lakehouse.open() as opened:
             views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
         wanted = {str(view.slice) for view in views if self._needs_it(view)}
         return {key for each in ranges(registered, wanted, gap=SLICES_IN_PASSING) for key in each.keys(registered)}

@@ -8,7 +8,7 @@ from assess_assets.archive import archived_attempts
 from assess_assets.metadata import Metadata, Row, table
 from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
-from assess_assets.resources import Lakehouse
+from assess_assets.resources import RETRY, Lakehouse
 from assess_core.ports.ledger import NUMBERS, Difference, Sheet
 from assess_core.usecases.balance import Balance, advice, balance, unknown
 from assess_core.wiring import open_ledger
@@ -28,6 +28,7 @@ balanced = dg.AssetCheckSpec(
     partitions_def=batches,
     deps=["hot_attempts", dg.AssetDep(archived_attempts, partition_mapping=everything)],
     backfill_policy=dg.BackfillPolicy.single_run(),  # the maps are read once, however many batches are asked for
+    retry_policy=RETRY,
     check_specs=[balanced],
     group_name="attempts",
     owners=["team:assessment"],

@@ -5,7 +5,7 @@ import dagster as dg
 from assess_assets.archive import archived_attempts
 from assess_assets.metadata import PREVIEW_ROWS, bars, table
 from assess_assets.partitions import everything
-from assess_assets.resources import Lakehouse
+from assess_assets.resources import RETRY, Lakehouse
 from assess_core.usecases.compacting import compact, vacuum, weeks_worth_it
 
 
@@ -14,6 +14,7 @@ from assess_core.usecases.compacting import compact, vacuum, weeks_worth_it
     group_name="attempts",
     owners=["team:assessment"],
     kinds={"deltalake"},
+    retry_policy=RETRY,
     pool="lake",
 )
 def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:

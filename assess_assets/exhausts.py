@@ -10,7 +10,7 @@ from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.reports import Look, Marks, look_into
-from assess_assets.resources import Lakehouse, Opened
+from assess_assets.resources import RETRY, Lakehouse, Opened
 from assess_core.errors import ReportFailed, UnknownBatch
 from assess_core.ports.reports import Report
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
@@ -29,6 +29,7 @@ score_marks = Marks("total_score", "total_max_score", "attempts by share of the 
     partitions_def=batches,
     deps=of_both_tiers,
     backfill_policy=in_few_runs,
+    retry_policy=RETRY,
     group_name="exhausts",
     owners=["team:assessment"],
     kinds={"csv", "duckdb"},
@@ -44,6 +45,7 @@ def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) ->
     partitions_def=batches,
     deps=of_both_tiers,
     backfill_policy=in_few_runs,
+    retry_policy=RETRY,
     group_name="exhausts",
     owners=["team:assessment"],
     kinds={"csv", "duckdb"},

@@ -11,8 +11,8 @@ PREVIEW_ROWS: Final = 10
 SENTENCES: Final = 2000  # characters of a cell that says what is wrong and, at its end, what to do
 _CELL: Final = 120  # characters of a cell: the options of a question have hundreds
 _COLOURS: Final = ("#2f6f8f", "#e0a030")
-MOST_LABELS: Final = 11  # a picture of scores has ten bins, each with its label
-_PALETTE: Final = 16  # a picture is stored with each materialization: 1.5 kB as 16 colours, 5 kB as they come
+_PALETTE: Final = 16  # colours; Dagster stores the picture with each materialization: 1.5 kB instead of 5 kB
+_LABELS: Final = 12  # labels that fit under a picture; the ten bins of a report's marks are all labelled
 
 Metadata = dict[str, dg.MetadataValue]
 Row = Mapping[str, object]
@@ -51,6 +51,11 @@ def _cell(value: object, most: int) -> str | int | float | bool:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def labelled(bars: int) -> range:
+    """Which bars of a picture get a label: all of them, or every second, third and so on if there are many."""
+    return range(0, bars, -(-bars // _LABELS) or 1)
+
+
 def bars(title: str, series: Bars) -> dg.MetadataValue:
     """A bar chart, the series stacked, labels in the order given, as a picture inside Markdown."""
     # matplotlib takes a second to load and writes a font cache: not when definitions are loaded
@@ -65,8 +70,8 @@ def bars(title: str, series: Bars) -> dg.MetadataValue:
         tops = [heights.get(label, 0.0) for label in labels]
         axes.bar(range(len(labels)), tops, bottom=bottom, color=colour, width=0.8, label=name)
         bottom = [below + top for below, top in zip(bottom, tops, strict=True)]
-    step = len(labels) // MOST_LABELS + 1
-    axes.set_xticks(range(0, len(labels), step), labels[::step])
+    places = labelled(len(labels))
+    axes.set_xticks(places, [labels[place] for place in places])
     axes.set_title(title, fontsize=9, loc="left")
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""How a run over several partitions ends: what was done is on record even where some were refused."""
+"""The end of a run over several partitions: the partitions that are done are recorded even if others were refused."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,51 +7,42 @@ from typing import Final, cast
 
 import dagster as dg
 
+from assess_assets.dagster_internals import add_partition_metadata
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars, table
-from assess_core.domain.manifest import SliceRecord
+from assess_assets.slice_page import SlicePage
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.archiving import SliceStatus, SliceView
 
 NOTHING: Final = cast(dg.DagsterType, dg.Nothing)
-"""What an asset of ours hands on to Dagster, so that no IO manager is ever called (typed as `None` over there)."""
+"""The output type of our assets, so that Dagster calls no IO manager. Dagster types it as `None`."""
 
 
 def conclude(
     context: dg.AssetExecutionContext, done: Mapping[str, Metadata], refused: Mapping[str, str]
 ) -> Iterator[dg.AssetMaterialization]:
-    """Give each partition its metadata; where some were refused, record the others, then fail and name the refused.
+    """Give each partition its metadata. If some were refused, record the others, then fail and name the refused ones.
 
-    Partition key -> metadata, partition key -> reason. Raises `dg.Failure`, which no policy repeats.
+    `done`: partition key -> metadata; `refused`: partition key -> reason. Raises `dg.Failure`, which is not retried.
     """
     if not refused:
-        _show(context, done)
+        add_partition_metadata(context, done)
         return
     for key, metadata in done.items():
-        # a step that fails records nothing but what it yielded before
+        # Dagster records of a failed step only what the step yielded before
         yield dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
     reasons = {key: unnamed(key, reason) for key, reason in sorted(refused.items())}
-    said = "\n".join(f"{key}: {reason}" for key, reason in reasons.items())
+    sentences = "\n".join(f"{key}: {reason}" for key, reason in reasons.items())
     rows = [{"partition": key, "reason": reason} for key, reason in reasons.items()]
     raise dg.Failure(
-        f"{len(refused)} of {len(refused) + len(done)} were refused, the others are done:\n{said}",
+        f"{len(refused)} of {len(refused) + len(done)} were refused, the others are done:\n{sentences}",
         metadata={"refused": table(rows, SENTENCES)},
         allow_retries=False,
     )
 
 
 def unnamed(key: str, reason: str) -> str:
-    """A reason without the name of what it is about, where that stands before it anyway."""
+    """A reason without the name of its partition, for a place that already shows the name."""
     return reason.replace(f"{key}: ", "")
-
-
-def _show(context: dg.AssetExecutionContext, done: Mapping[str, Metadata]) -> None:
-    step = context.get_step_execution_context()
-    for key, metadata in done.items():
-        # add_asset_metadata, which is the public way, lists all registered partitions at each call: a third of the
-        # time of a run over 1,000 slices, and the square of their number
-        step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(  # noqa: SLF001
-            asset_key=context.asset_key, partition_key=key, metadata=metadata
-        )
 
 
 def of_slices(
@@ -61,47 +52,29 @@ def of_slices(
     size: int,
     seconds: float,
     problems: Mapping[ArchiveSlice, str] = MappingProxyType({}),
-    states: Mapping[ArchiveSlice, Metadata] = MappingProxyType({}),
+    pages: Mapping[ArchiveSlice, SlicePage] = MappingProxyType({}),
 ) -> dict[str, Metadata]:
-    """What the slices of one run show: each its own figures, the last one also the table and picture of the whole run.
+    """The metadata of the slices of one run. The last slice also gets the table and the picture of the whole run.
 
-    `numbers`: slice -> its figures, `rows` among them; `size` in bytes; `problems`: of those slices that have one;
-    `states`: what `state_of` returns for a slice.
+    `numbers`: slice -> its figures, including `rows`; `size` in bytes; `problems`: only of slices that have one.
     """
     shown_of: dict[str, Metadata] = {
         str(slice_): {
             "dagster/partition_row_count": dg.MetadataValue.int(figures["rows"]),
             **{name: dg.MetadataValue.int(figure) for name, figure in figures.items()},
-            **states.get(slice_, {}),
         }
         for slice_, figures in numbers.items()
     }
     for slice_, why in problems.items():
-        # a slice with a problem may have no figures: it was cleared, and its rows in the lake are gone
+        # a slice with a problem has no figures if it was cleared and its rows in the lake are gone
         shown = shown_of.setdefault(str(slice_), {"dagster/partition_row_count": dg.MetadataValue.int(0)})
         shown["problem"] = dg.MetadataValue.text(unnamed(str(slice_), why))
-    if shown_of:  # Dagster keeps each slice's metadata twice: 10,000 pictures are 80 MB
+    for slice_, page in pages.items():
+        if str(slice_) in shown_of:
+            shown_of[str(slice_)] |= page.metadata()
+    if shown_of:  # only one slice gets the picture: Dagster stores metadata twice, so 10,000 pictures would be 80 MB
         shown_of[max(shown_of, key=ArchiveSlice.parse)] |= _of_run(numbers, title, size, seconds)
     return shown_of
-
-
-def state_of(view: SliceView, record: SliceRecord) -> Metadata:
-    """The state of a slice as its page shows it: the same names after archive and after clear."""
-    shown: Metadata = {"state": dg.MetadataValue.text(view.status.value)}
-    times = {"archived at": view.archived_at, "verified at": view.verified_at, "cleared at": view.cleared_at}
-    shown |= {name: dg.MetadataValue.timestamp(at / 1000) for name, at in times.items() if at is not None}
-    if record.archived is not None:
-        shown["digest"] = dg.MetadataValue.text(record.archived.contents.digest)
-    if newest := max((entry for entry in record if entry is not None), key=lambda entry: entry.number, default=None):
-        shown["manifest hash"] = dg.MetadataValue.text(
-            newest.hash.hex() if isinstance(newest.hash, bytes) else newest.hash
-        )
-    proved = record.verified or record.archived
-    files = proved.files if proved else {}
-    shown["files"] = table([{"file": name, "sha256": digest} for name, digest in sorted(files.items())])
-    shown["archived and verified"] = dg.MetadataValue.asset(dg.AssetKey("archived_attempts"))
-    shown["cleared"] = dg.MetadataValue.asset(dg.AssetKey("cleared_attempts"))
-    return shown
 
 
 def _of_run(numbers: Mapping[ArchiveSlice, Mapping[str, int]], title: str, size: int, seconds: float) -> Metadata:
@@ -120,7 +93,7 @@ def _of_run(numbers: Mapping[ArchiveSlice, Mapping[str, int]], title: str, size:
 
 
 def of_views(views: Sequence[SliceView], *, seconds: float) -> Metadata:
-    """What an observation of the hot store shows: rows of both tiers by week, and which slices wait for what."""
+    """The metadata of an observation of the hot store: rows of both tiers by week, and the slices that wait."""
     hot, lake = Counter[str](), Counter[str]()
     for view in views:
         hot[str(view.slice.week)] += view.hot_rows

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
 
 
-RETRIES: Final = 3
+RETRY: Final = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.LINEAR, jitter=dg.Jitter.PLUS_MINUS)
+"""For every step that opens the stores: waits of about 20, 40 and 60 seconds. SQLite is free again, and Cassandra has
+restarted, within these two minutes. With jitter, the steps of several runs do not return at the same moment.
+"""
 
 
 class Opened(NamedTuple):
-    """The stores of one run or tick, and when it is."""
+    """The stores of one step or tick, and its time."""
 
     settings: Settings
     stores: Stores
@@ -33,7 +36,7 @@ class Opened(NamedTuple):
 
     @property
     def unread(self) -> Unread | None:
-        """Which events of the log nobody folded yet."""
+        """The events of the log that are not folded yet."""
         return self.stores.log.unread()
 
     @property
@@ -42,44 +45,46 @@ class Opened(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long ago it was opened."""
+        """Seconds since the stores were opened."""
         return time.monotonic() - self.started
 
 
 class Lakehouse(dg.ConfigurableResource[None]):
-    """Opens what the environment names (ASSESS_HOME and its like) when it is asked, and not before."""
+    """Opens the stores that the environment names (ASSESS_HOME and the others), when a step or tick asks for them."""
 
     home: str = ""
-    """The home folder; where empty, ASSESS_HOME names it, else it is `.assess`."""
-
-    wait: float = 20.0
-    """Seconds until a step is tried again after an error that may pass: a store that restarts needs that long."""
+    """The home folder. If empty, ASSESS_HOME names it; the default is `.assess`."""
 
     def now(self) -> int:
         """Epoch ms."""
         return time.time_ns() // 1_000_000
 
     def s3(self) -> "S3Resource":
-        """What dagster-aws offers for S3, for assets of one's own that read reports: the AWS chain finds the rest."""
-        from dagster_aws.s3 import S3Resource  # an extra, and half a second
+        """The S3 resource of dagster-aws, for your own assets that read reports. AWS's default chain configures it."""
+        from dagster_aws.s3 import S3Resource  # an optional dependency that takes half a second to import
 
-        return S3Resource(region_name=os.environ.get("AWS_REGION"))  # which boto3 does not look at
+        return S3Resource(region_name=os.environ.get("AWS_REGION"))  # boto3 does not read AWS_REGION
 
     @contextmanager
-    def open(self, retries: int = RETRIES) -> Iterator[Opened]:
-        """The stores; what goes wrong with them inside the block becomes what Dagster understands.
+    def open(self) -> Iterator[Opened]:
+        """Open the stores, and translate errors inside the block for Dagster.
 
-        After an error that may pass the step is tried again up to `retries` times (0: it fails as it is, for whoever
-        comes again by itself, as a sensor); any other is a `dg.Failure` that nothing repeats. An error that is not one
-        of ours is a defect: a step has no retry policy, so it is not repeated either.
+        A temporary error is raised unchanged: the step's `RETRY` repeats it, and the next tick of a sensor asks again.
+        Any other error becomes a `dg.Failure` that no retry policy repeats.
         """
         started = time.monotonic()
         try:
             settings = Settings.from_env(os.environ, self.home)
             yield Opened(settings, open_stores(settings), self.now(), started)
+        except dg.Failure:
+            raise
         except AssessError as error:
-            if error.retryable and retries:
-                raise dg.RetryRequested(retries, self.wait) from error
             if error.retryable:
                 raise
             raise dg.Failure(str(error), allow_retries=False) from error
+        except Exception as error:
+            raise dg.Failure(
+                f"This is a defect of the lakehouse: {type(error).__name__}: {error}. Report it with the stack trace "
+                "of this step.",
+                allow_retries=False,
+            ) from error

@@ -24,8 +24,8 @@ _UNFINISHED = dg.RunsFilter(statuses=[status for status in dg.DagsterRunStatus i
 
 @dg.sensor(
     minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,  # it deletes nothing, and without it nothing can be selected
     owners=["team:assessment"],
-    default_status=dg.DefaultSensorStatus.RUNNING,  # registering deletes nothing
     description="Registers closed slices and batches as partitions. Its ticks say which slices wait, and for what.",
 )
 def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
@@ -33,7 +33,7 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
 
     The tick says which slices wait, and for what.
     """
-    with lakehouse.open(retries=0) as opened:
+    with lakehouse.open() as opened:
         unread, grace = opened.unread, opened.settings.grace
         records = by_slice(opened.stores.lake.manifest())
         known = sorted({*opened.stores.hot.slices(), *records})
@@ -78,7 +78,7 @@ def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakeho
     if busy := _busy(context.instance):
         return dg.SensorResult(skip_reason=f"{busy} under way: no key is taken away meanwhile")
     registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
-    with lakehouse.open(retries=0) as opened:
+    with lakehouse.open() as opened:
         records = by_slice(opened.stores.lake.manifest())
         there = set(registered)
         old = sorted(slice_ for slice_ in _over(records, opened.now) if str(slice_) in there)[:MOST_A_TICK]

@@ -9,7 +9,7 @@ from assess_assets.metadata import PREVIEW_ROWS, table
 from assess_assets.outcomes import of_views, why_not
 from assess_assets.partitions import archive_slices
 from assess_assets.registration import Budget, budget
-from assess_assets.resources import Lakehouse
+from assess_assets.resources import RETRY, Lakehouse
 from assess_core.domain.moments import DAY
 from assess_core.usecases.archiving import SliceView, slice_views
 
@@ -36,7 +36,11 @@ def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
         return dg.ObserveResult(asset_key="hot_attempts", metadata=of_views(views, seconds=opened.seconds))
 
 
-@dg.asset_check(asset="hot_attempts", description="Closed slices are archived and verified soon after they close.")
+@dg.asset_check(
+    asset="hot_attempts",
+    description="Closed slices are archived and verified soon after they close.",
+    retry_policy=RETRY,
+)
 def archived_in_time(lakehouse: Lakehouse) -> dg.AssetCheckResult:
     """Fails where a slice is closed and not verified: a warning after a day, an error after eight."""
     with lakehouse.open() as opened:
@@ -83,6 +87,7 @@ def _keys_result(keys: int, found: Budget) -> dg.AssetCheckResult:
 watch_job = dg.define_asset_job(
     "watch_job",
     dg.AssetSelection.assets("hot_attempts"),
+    op_retry_policy=RETRY,  # an observable source asset takes no policy of its own
     description="Counts the rows of both tiers by week, and asks whether slices are late and keys too many.",
 )
 

@@ -9,7 +9,7 @@ from assess_assets.archive import archived_attempts
 from assess_assets.columns import WEEKLY
 from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.partitions import everything, iso_weeks, week_of
-from assess_assets.resources import Lakehouse
+from assess_assets.resources import RETRY, Lakehouse
 from assess_core.domain.slices import IsoWeek
 from assess_core.usecases.weekly import Refreshed, refresh
 
@@ -18,6 +18,7 @@ from assess_core.usecases.weekly import Refreshed, refresh
     partitions_def=iso_weeks,
     deps=["hot_attempts", dg.AssetDep(archived_attempts, partition_mapping=everything)],
     backfill_policy=dg.BackfillPolicy.single_run(),  # all weeks are read in one pass and replaced in one commit
+    retry_policy=RETRY,
     group_name="analytics",
     owners=["team:assessment"],
     metadata=WEEKLY,

@@ -1,7 +1,6 @@
 """A Dagster instance of a test's own, over stores of its own."""
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.test_utils import create_run_for_test
 
+from assess_assets.definitions import defs
+from assess_assets.resources import Lakehouse
+from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 from assess_core.domain.events import decode
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
@@ -19,17 +20,15 @@ from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_stores
 from tests.factories import MONDAY, WEEK, record
 
-with warnings.catch_warnings():
-    # what Dagster says of its own interfaces, by class; anything else that loading us brings up is an error
-    for notice in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
-        warnings.simplefilter("ignore", notice)
-    from assess_assets.definitions import defs
-    from assess_assets.resources import Lakehouse
-    from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
-
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
 TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # when, by `Clock`, it is
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def begin_a_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """A run that has started and not ended."""
+    job = dg.GraphDefinition("nothing").to_job()
+    return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
 
 
 class Clock:
@@ -79,7 +78,7 @@ class Dagster:
 
     def begin_a_run(self) -> None:
         """A run that has started and not ended."""
-        create_run_for_test(self.instance, status=dg.DagsterRunStatus.STARTED)
+        begin_a_run(self.instance)
 
     @staticmethod
     def asset_key(asset: str) -> dg.AssetKey:
@@ -98,11 +97,19 @@ class Dagster:
         """The registered partitions, in their order."""
         return self.instance.get_dynamic_partitions(partitions)
 
-    def materialize(self, asset: str, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
-        """Materialize one partition, or all from `first` to `last` in one run."""
+    def materialize(
+        self, asset: str, first: str, last: str | None = None, **config: dict[str, Any]
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize one partition, or all from `first` to `last` in one run; `config` by asset, as in a launchpad."""
         keys = {"partition_key": first} if last is None else {"tags": {FIRST: first, LAST: last}}
         return dg.materialize(
-            ASSETS, selection=[asset], instance=self.instance, resources=self.resources, raise_on_error=False, **keys
+            ASSETS,
+            selection=[asset],
+            instance=self.instance,
+            resources=self.resources,
+            raise_on_error=False,
+            run_config={"ops": {name: {"config": values} for name, values in config.items()}},
+            **keys,
         )
 
     def observe(self, asset: str) -> Mapping[str, Any]:

@@ -1,7 +1,10 @@
 """Archive, verify and clear from Dagster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
 import pyarrow as pa
@@ -9,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from assess_assets import definitions
+from assess_assets.archive import ClearConfig
+from assess_assets.slice_page import links
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.reports import Report
 from assess_core.usecases.exhaust import write_exhaust
@@ -179,7 +184,7 @@ def test_of_several_files_of_a_week_the_damaged_one_is_named(dagster: Dagster, s
     assert whole.is_file()
 
 
-def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_mended(
+def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_repaired(
     dagster: Dagster, slices: list[str]
 ) -> None:
     dagster.materialize("archived_attempts", slices[0], slices[-1])
@@ -195,7 +200,7 @@ def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_mended(
     assert not of_another.passed
     assert (of_another.metadata["failed"].value, of_another.metadata["failed before"].value) == (0, 1)
     assert str(of_another.description).startswith(
-        f"0 of 1 slices failed; 1 that an older run found damaged are not mended, e.g. {slices[0]}: "
+        f"0 of 1 slices failed; 1 that an older run found damaged are not repaired, e.g. {slices[0]}: "
     )
     assert of_another.metadata["files to restore"].value == str(damaged)
     assert resolved.passed
@@ -210,6 +215,91 @@ def test_a_slice_that_failed_says_so_on_its_own_page(dagster: Dagster, slices: l
     shown = {event.partition: event.materialization.metadata for event in result.get_asset_materialization_events()}
     assert [slice_ for slice_ in slices if "problem" in shown[slice_]] == slices[:5]
     assert str(shown[slices[0]]["problem"].value).startswith("the bytes of part-")
+
+
+def shown(result: dg.ExecuteInProcessResult, slice_: str) -> Mapping[str, Any]:
+    """The metadata of a slice's materialization; its page shows the newest one."""
+    [found] = [event for event in result.get_asset_materialization_events() if event.partition == slice_]
+    metadata = found.materialization.metadata
+    return {
+        name: value.records if isinstance(value, dg.TableMetadataValue) else value.value
+        for name, value in metadata.items()
+    }
+
+
+def test_the_page_of_a_slice_shows_its_state_and_its_manifest_and_links_the_three_steps(
+    dagster: Dagster, slices: list[str]
+) -> None:
+    slice_ = ArchiveSlice.parse(slices[0])
+    archived = shown(dagster.materialize("archived_attempts", slices[0], slices[-1]), slices[0])
+    verified = dagster.stores.lake.manifest([slice_])[-1]
+    cleared = shown(dagster.materialize("cleared_attempts", slices[0], slices[-1]), slices[0])
+    file = file_of(dagster, slices[0])
+    newest = dagster.stores.lake.manifest([slice_])[-1]
+
+    assert (archived["state"], archived["next step"], archived["hot rows"]) == ("verified", "clear", 1)
+    assert (cleared["state"], cleared["next step"], cleared["hot rows"]) == ("cleared", "none", 0)
+    assert "cleared at" not in archived
+    assert cleared["cleared at"] == newest.at / 1000
+    assert archived["manifest hash"] == verified.hash
+    assert cleared["manifest hash"] == newest.hash
+    links = {
+        "archive": "/assets/archived_attempts?view=partitions&partition=b0%7C2024-W05",
+        "verify": "/assets/archived_attempts?view=checks&checkDetail=verification",
+        "clear": "/assets/cleared_attempts?view=partitions&partition=b0%7C2024-W05",
+    }
+    for page in (archived, cleared):
+        assert page["verified at"] == verified.at / 1000
+        assert page["digest"] == verified.contents.digest
+        assert [record.data for record in page["files"]] == [
+            {"file": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}
+        ]
+        assert {name: page[name] for name in links} == links
+
+
+def test_the_check_shows_of_each_slice_what_its_page_shows(dagster: Dagster, slices: list[str]) -> None:
+    result = dagster.materialize("archived_attempts", slices[0])
+
+    [check] = result.get_asset_check_evaluations()
+    page = shown(result, slices[0])
+    manifest = check.metadata["manifest"]
+    assert isinstance(manifest, dg.TableMetadataValue)
+    [row] = [record.data for record in manifest.records]
+    same = ("state", "next step", "digest", "manifest hash")
+    assert {name: row[name] for name in same} == {name: page[name] for name in same}
+    assert row["files"] == file_of(dagster, slices[0]).name
+    assert str(row["verified at"]).startswith("20")
+    assert all(check.metadata[link].value == page[link] for link in ("archive", "verify", "clear"))
+
+
+def test_a_link_to_a_slice_survives_every_batch_id() -> None:
+    link = str(links(ArchiveSlice.parse("b&x=1#/ ஆ|2024-W05"))["clear"].value)
+
+    assert parse_qs(urlsplit(link).query) == {"view": ["partitions"], "partition": ["b&x=1#/ ஆ|2024-W05"]}
+
+
+def test_a_dry_run_of_clear_says_what_it_would_delete_and_deletes_nothing(dagster: Dagster, slices: list[str]) -> None:
+    dagster.materialize("archived_attempts", slices[0])
+
+    result = dagster.materialize("cleared_attempts", slices[0], slices[1], cleared_attempts={"dry_run": True})
+
+    assert result.success
+    assert result.get_asset_materialization_events() == []
+    seen = {
+        event.partition: event.asset_observation_data.asset_observation.metadata
+        for event in result.get_asset_observation_events()
+    }
+    assert seen[slices[0]]["would be deleted"].value == 1
+    assert "archive and verify it first" in str(seen[slices[1]]["problem"].value)
+    assert hot_rows(dagster)[slices[0]] == 1
+
+
+def test_cleared_attempts_says_that_it_deletes_hot_rows_where_it_is_read_and_where_it_is_started() -> None:
+    description = definitions.defs.resolve_asset_graph().get(dg.AssetKey("cleared_attempts")).description
+    launch = ClearConfig.model_fields["dry_run"].description
+
+    assert str(description).startswith("**Deletes rows from the hot store**")
+    assert str(launch).startswith("This step deletes rows from the hot store.")
 
 
 def test_hot_attempts_are_observed_by_week_and_status(dagster: Dagster, slices: list[str]) -> None:

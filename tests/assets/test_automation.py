@@ -4,8 +4,6 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.repository_definition import RepositoryDefinition
-from dagster._core.test_utils import freeze_time
 
 from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.definitions import defs
@@ -15,6 +13,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
 from assess_core.usecases.archiving import archive, clear, verify
 from tests.assets.conftest import TUESDAY, Dagster
+from tests.assets.dagster_internals import freeze_time
 from tests.factories import MONDAY, WEEK, event
 
 SLICE = "b1|2024-W05"
@@ -112,7 +111,7 @@ def test_what_a_slice_needs_follows_from_how_far_it_has_come(
 
 
 @pytest.fixture
-def repository(dagster: Dagster) -> RepositoryDefinition:
+def repository(dagster: Dagster) -> dg.RepositoryDefinition:
     """All that Dagster loads, over a slice that needs to be archived."""
     dagster.ingest([event()])
     dagster.tick()
@@ -120,11 +119,15 @@ def repository(dagster: Dagster) -> RepositoryDefinition:
 
 
 def look(
-    dagster: Dagster, repository: RepositoryDefinition, hour: int, minute: int, cursor: str | None = None, day: int = 0
+    dagster: Dagster,
+    repository: dg.RepositoryDefinition,
+    hour: int,
+    minute: int,
+    cursor: str | None = None,
 ) -> tuple[list[list[str]], str | None]:
-    """What `archive_closed_weeks` asks for on a Tuesday (or days later): the slices of each request, and its cursor."""
+    """What `archive_closed_weeks` asks for on a Tuesday (or later): the slices of each request, and its cursor."""
     with (
-        freeze_time(TUESDAY + timedelta(days=day, hours=hour, minutes=minute, seconds=30)),
+        freeze_time(TUESDAY + timedelta(hours=hour, minutes=minute, seconds=30)),
         dg.build_sensor_context(dagster.instance, cursor=cursor, repository_def=repository) as context,
     ):
         tick = archive_closed_weeks.evaluate_tick(context)
@@ -141,7 +144,7 @@ def slices_of(request: dg.RunRequest) -> list[str]:
     )
 
 
-def test_a_switch_asks_once_a_week(dagster: Dagster, repository: RepositoryDefinition) -> None:
+def test_a_switch_asks_once_a_week(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
     first, cursor = look(dagster, repository, 1, 59)
     second, cursor = look(dagster, repository, 2, 0, cursor)
     rest = []
@@ -154,7 +157,7 @@ def test_a_switch_asks_once_a_week(dagster: Dagster, repository: RepositoryDefin
 
 
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.keys`:DeprecationWarning")  # that Dagster itself calls
-def test_many_slices_are_asked_for_as_one_backfill(dagster: Dagster, repository: RepositoryDefinition) -> None:
+def test_many_slices_are_asked_for_as_one_backfill(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
     dagster.ingest([event(batch=f"b{n}") for n in range(5)])
     dagster.tick()
     _, cursor = look(dagster, repository, 1, 59)
@@ -163,7 +166,7 @@ def test_many_slices_are_asked_for_as_one_backfill(dagster: Dagster, repository:
 
 
 def test_a_dagster_that_was_away_at_the_time_asks_when_it_is_back(
-    dagster: Dagster, repository: RepositoryDefinition
+    dagster: Dagster, repository: dg.RepositoryDefinition
 ) -> None:
     _, cursor = look(dagster, repository, 1, 59)
 
@@ -171,7 +174,7 @@ def test_a_dagster_that_was_away_at_the_time_asks_when_it_is_back(
 
 
 def test_a_store_that_is_away_at_the_time_is_asked_again(
-    dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
+    dagster: Dagster, repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise StoreUnavailable("the hot store is away")
@@ -187,7 +190,7 @@ def test_a_store_that_is_away_at_the_time_is_asked_again(
 
 
 def test_between_two_times_no_store_is_asked(
-    dagster: Dagster, repository: RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
+    dagster: Dagster, repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asked(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise AssertionError("it was asked")

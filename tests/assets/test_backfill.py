@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from benchmarks.dagster_service import Service, kill_session, running
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event
 
+ROOT = Path(__file__).parents[2]
 SLICES = 40
 REGISTERED = ["b1|2024-W05", "b2|2024-W05", "b1|2024-W06"]
 RUNS = "{runsOrError(limit: 50) {... on Runs {results {runId status tags {key value}}}}}"
@@ -88,6 +91,18 @@ def test_without_dagster_it_says_where_to_get_one() -> None:
 
     assert main(["--dagster", "http://127.0.0.1:9"], said.append) == StoreUnavailable.exit_code
     assert "`assess up` runs it" in said[0]
+
+
+def test_it_prints_its_own_line_and_no_warning_of_dagster(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "assess_assets", "--dagster", "http://127.0.0.1:9"]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == StoreUnavailable.exit_code
+    assert done.stdout == ""
+    assert done.stderr.startswith("assess: Dagster at http://127.0.0.1:9 did not answer")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.fixture

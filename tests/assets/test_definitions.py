@@ -10,23 +10,21 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.events import EngineEventData
-from dagster._core.test_utils import create_run_for_test
 
 from assess_assets import definitions
 from assess_assets.event_log import BatchedEventLog
-from assess_assets.resources import Lakehouse
-from assess_assets.run_launcher import lives
+from assess_assets.resources import RETRY, Lakehouse
+from assess_assets.run_launcher import is_alive
+from assess_assets.watch import watch_job
 from assess_core.errors import SliceOpen, StoreUnavailable
-from tests.assets.conftest import ASSETS, FIRST, LAST
+from tests.assets.conftest import ASSETS, FIRST, LAST, begin_a_run
+from tests.assets.dagster_internals import EngineEventData
 
 ROOT = Path(__file__).parents[2]
 
 LOAD = """
-import os, socket, sys, warnings
-import dagster as dg
-for notice in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
-    warnings.simplefilter("ignore", notice)
+import os, socket, sys
+import dagster
 
 def forbid(event, args):
     writes = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")
@@ -85,7 +83,7 @@ def test_only_registering_runs_until_an_operator_starts_the_rest() -> None:
     assert len(automation) == 5
     running = {each.name for each in automation if each.default_status.value == "RUNNING"}
     assert running == {"register_slices_and_batches"}  # it deletes nothing
-    assert all(each.description for each in automation)  # in the UI a switch has nothing else to say what it does
+    assert all(each.description for each in automation)  # the UI shows nothing else about a switch
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_what_of() -> None:
@@ -165,42 +163,54 @@ def test_no_asset_hands_anything_to_an_io_manager(asset: dg.AssetsDefinition) ->
     assert all(types[name].is_nothing for name in outputs)
 
 
-def test_an_error_that_may_pass_is_tried_again_and_no_other_is(tmp_path: Path) -> None:
+def test_a_temporary_error_stays_as_it_is_and_every_other_forbids_a_retry(tmp_path: Path) -> None:
     lakehouse = Lakehouse(home=str(tmp_path))
 
-    with pytest.raises(dg.RetryRequested) as again, lakehouse.open():
+    with pytest.raises(StoreUnavailable), lakehouse.open():
         raise StoreUnavailable("the disk is full; free some room")
     with pytest.raises(dg.Failure, match="it is open") as refused, lakehouse.open():
         raise SliceOpen("it is open")
-    with pytest.raises(KeyError), lakehouse.open():
-        raise KeyError("a defect")
+    with pytest.raises(dg.Failure, match="defect of the lakehouse: KeyError: 'a member'") as defect, lakehouse.open():
+        raise KeyError("a member")
 
-    assert again.value.max_retries == 3
     assert refused.value.allow_retries is False
-
-
-def test_a_tick_that_fails_is_left_to_the_next_one(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable), Lakehouse(home=str(tmp_path)).open(retries=0):
-        raise StoreUnavailable("the disk is full; free some room")
+    assert defect.value.allow_retries is False
 
 
 @pytest.mark.parametrize(
-    ("error", "tries"), [(StoreUnavailable("away"), 4), (SliceOpen("open"), 1), (KeyError("a defect"), 1)], ids=repr
+    ("error", "attempts"), [(StoreUnavailable("away"), 4), (SliceOpen("open"), 1), (KeyError("a defect"), 1)], ids=repr
 )
-def test_a_step_runs_again_only_where_that_can_help(tmp_path: Path, error: Exception, tries: int) -> None:
+def test_a_step_is_retried_only_after_a_temporary_error(tmp_path: Path, error: Exception, attempts: int) -> None:
     tried = []
 
-    @dg.asset
+    @dg.asset(retry_policy=dg.RetryPolicy(RETRY.max_retries, delay=0))
     def failing(lakehouse: Lakehouse) -> None:
         with lakehouse.open():
             tried.append(error)
             raise error
 
-    lakehouse = Lakehouse(home=str(tmp_path), wait=0)
+    lakehouse = Lakehouse(home=str(tmp_path))
     result = dg.materialize([failing], resources={"lakehouse": lakehouse}, raise_on_error=False)
 
     assert not result.success
-    assert len(tried) == tries
+    assert len(tried) == attempts
+
+
+def test_every_step_that_opens_the_stores_retries_with_jitter() -> None:
+    defs = definitions.defs
+    jobs = [defs.resolve_job_def("watch_job"), defs.resolve_implicit_global_asset_job_def()]
+
+    policies = {
+        node.name: node.retry_policy or node.definition.retry_policy
+        for job in jobs
+        for node in job.graph.nodes
+        if isinstance(node.definition, dg.OpDefinition)
+    }
+
+    # slice_keys opens no store; Dagster has no policy for an observation, except through its job
+    assert {name for name, policy in policies.items() if policy != RETRY} == {"hot_attempts", "hot_attempts_slice_keys"}
+    assert watch_job.op_retry_policy == RETRY
+    assert RETRY.jitter is not None
 
 
 @pytest.fixture
@@ -249,16 +259,16 @@ def test_a_process_is_told_from_another_of_its_number() -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
 
-    assert lives(os.getpid(), time.time())
-    assert not lives(os.getpid(), time.time() - 10 * 365 * 86_400)  # that was another one
-    assert not lives(ended.pid, time.time())
+    assert is_alive(os.getpid(), time.time())
+    assert not is_alive(os.getpid(), time.time() - 10 * 365 * 86_400)  # that was another one
+    assert not is_alive(ended.pid, time.time())
 
 
 def test_a_process_that_ended_and_that_nobody_has_waited_for_is_gone() -> None:
     ended = subprocess.Popen(["true"])
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
 
-    assert not lives(ended.pid, time.time())
+    assert not is_alive(ended.pid, time.time())
     ended.wait()
 
 
@@ -267,7 +277,7 @@ def test_a_run_is_gone_when_the_process_that_it_named_is(kept: dg.DagsterInstanc
     ended.wait()
     health = []
     for process in (None, os.getpid(), ended.pid):
-        run = create_run_for_test(kept, status=dg.DagsterRunStatus.STARTED)
+        run = begin_a_run(kept)
         if process is not None:
             kept.report_engine_event("it began", run, EngineEventData({"pid": dg.MetadataValue.text(str(process))}))
         health.append(kept.run_launcher.check_run_worker_health(run).status.value)

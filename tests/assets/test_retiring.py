@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from assess_assets import sensors
 from assess_assets.registration import KEPT, budget, is_over, to_retire, turn
@@ -11,6 +10,7 @@ from assess_core.domain.moments import DAY
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice
 from tests.assets.conftest import Dagster
+from tests.assets.dagster_internals import BulkActionStatus, PartitionBackfill
 from tests.factories import MONDAY, WEEK, event
 
 SLICE = ArchiveSlice.parse("b1|2024-W05")

@@ -18,10 +18,11 @@ from assess_core.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 OURS: Final = "assessment-lakehouse"
+_ENTRY_POINT: Final = "from importlib.metadata import entry_points as e; [x] = e(name={!r}); x.load()()"
 _MODULES: Final = {
     "assess": ["-m", "assess_cli"],
     "dagster": ["-m", "dagster"],
-    "dagster-daemon": ["-c", "from dagster._daemon.cli import main; main()"],
+    "dagster-daemon": ["-c", _ENTRY_POINT.format("dagster-daemon")],
     "dagster-webserver": ["-m", "dagster_webserver"],
 }
 

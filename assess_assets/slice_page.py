@@ -1,0 +1,85 @@
+"""The page of a slice in Dagster: the same entries and links after archive, verify and clear."""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+import dagster as dg
+
+from assess_assets.metadata import Metadata, Row, table
+from assess_core.domain.manifest import ManifestEntry, SliceRecord
+from assess_core.domain.moments import iso
+from assess_core.domain.slice_status import SliceView
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import views_of
+
+CHECK_URL: Final = "/assets/archived_attempts?" + urlencode({"view": "checks", "checkDetail": "verification"})
+
+
+class SlicePage:
+    """The state of a slice and what its manifest says of it."""
+
+    def __init__(self, view: SliceView, record: SliceRecord) -> None:
+        self._view = view
+        self._texts = {
+            "state": view.status.value,
+            "next step": ", ".join(view.next_steps) or "none",
+            "why": view.why,
+            "digest": record.archived.contents.digest if record.archived else "",
+            "manifest hash": _newest(record).hash,
+        }
+        self._files = sorted(_files(record).items())
+        self._times = {
+            "archived at": view.archived_at,
+            "verified at": view.verified_at,
+            "cleared at": view.cleared_at,
+        }
+
+    def metadata(self) -> Metadata:
+        """For the materialization of the slice. What did not happen yet is left out."""
+        return {
+            **{name: dg.MetadataValue.text(text) for name, text in self._texts.items() if text},
+            **{name: dg.MetadataValue.timestamp(at / 1000) for name, at in self._times.items() if at is not None},
+            "hot rows": dg.MetadataValue.int(self._view.hot_rows),
+            "files": table([{"file": name, "sha256": digest} for name, digest in self._files]),
+            **links(self._view.slice),
+        }
+
+    def row(self) -> Row:
+        """For the table of the check, under the same names."""
+        times = {name: at and iso(at) for name, at in self._times.items()}
+        files = ", ".join(name for name, _ in self._files)
+        return {"slice": str(self._view.slice), **self._texts, **times, "hot rows": self._view.hot_rows, "files": files}
+
+
+def read_pages(
+    slices: Collection[ArchiveSlice], records: Mapping[ArchiveSlice, SliceRecord], stores: Stores, now: int, grace: int
+) -> dict[ArchiveSlice, SlicePage]:
+    """The pages of these slices; a slice without a manifest entry has none. Counts the hot rows of each."""
+    recorded = [slice_ for slice_ in slices if slice_ in records]
+    # unread events are not asked for again: the archive of this slice has just waited for them, or did long ago
+    views = views_of(recorded, records, stores, now, grace, unread=None)
+    return {view.slice: SlicePage(view, records[view.slice]) for view in views}
+
+
+def links(slice_: ArchiveSlice | None = None) -> Metadata:
+    """Where archive, verify and clear of a slice are shown in the UI; without a slice, of all slices."""
+    return {
+        "archive": dg.MetadataValue.url(_partition_url("archived_attempts", slice_)),
+        "verify": dg.MetadataValue.url(CHECK_URL),
+        "clear": dg.MetadataValue.url(_partition_url("cleared_attempts", slice_)),
+    }
+
+
+def _partition_url(asset: str, slice_: ArchiveSlice | None) -> str:
+    chosen = {"partition": str(slice_)} if slice_ else {}
+    return f"/assets/{asset}?" + urlencode({"view": "partitions", **chosen})
+
+
+def _newest(record: SliceRecord) -> ManifestEntry:
+    return max((entry for entry in record if entry), key=lambda entry: entry.number)
+
+
+def _files(record: SliceRecord) -> Mapping[str, str]:
+    return next((entry.files for entry in (record.verified, record.archived) if entry and entry.files), {})

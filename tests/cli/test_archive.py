@@ -34,7 +34,7 @@ def objects(result: Result) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_three_commands_put_closed_slices_away(assess: Assess, two_slices: Stores) -> None:
+def test_the_three_commands_archive_verify_and_clear_closed_slices(assess: Assess, two_slices: Stores) -> None:
     archived = assess("archive", "--closed")
     verified = assess("verify", "--closed")
     cleared = assess("clear", "--closed")
@@ -134,7 +134,7 @@ def test_a_command_without_slices_does_not_change_all_of_them(assess: Assess, co
         ([W5, "--as-of", "soon"], 2, "assess: --as-of: 'soon' is neither epoch milliseconds nor ISO 8601; write it"),
     ],
 )
-def test_a_slice_that_cannot_be_meant_is_said(
+def test_a_slice_that_cannot_be_meant_is_refused_by_name(
     assess: Assess, two_slices: Stores, command: str, asked: list[str], code: int, sentence: str
 ) -> None:
     result = assess(command, *asked)
@@ -178,7 +178,7 @@ def test_slices_warn_of_names_in_the_log_folder_that_are_not_read(
     assert "'events.jsonl.bak'" in result.stderr
 
 
-def test_nothing_to_do_is_said(assess: Assess, stores: Stores) -> None:
+def test_a_command_with_nothing_to_do_prints_so(assess: Assess, stores: Stores) -> None:
     assert assess("slices").stderr == "there are no slices yet; `assess ingest` comes first\n"
     for command in ("archive", "verify", "clear"):
         result = assess(command, "--closed")
@@ -186,7 +186,7 @@ def test_nothing_to_do_is_said(assess: Assess, stores: Stores) -> None:
         assert result.stderr == "no slice with rows is closed; `assess slices` says why each one is open\n"
 
 
-def test_problems_are_said_slice_by_slice_and_the_others_go_on(assess: Assess, two_slices: Stores) -> None:
+def test_problems_are_printed_for_each_slice_and_the_others_are_verified(assess: Assess, two_slices: Stores) -> None:
     assess("archive", "--closed")
     [file, _] = two_slices.lake.pin().files()
     Path(file.url).unlink()
@@ -202,7 +202,7 @@ def test_problems_are_said_slice_by_slice_and_the_others_go_on(assess: Assess, t
     assert [row["cleared"] for row in objects(cleared)] == [0, 1]
 
 
-def test_what_stays_in_the_hot_store_is_said(assess: Assess, two_slices: Stores) -> None:
+def test_rows_that_stay_in_the_hot_store_are_counted(assess: Assess, two_slices: Stores) -> None:
     assess("archive", W5)
     keep(two_slices.hot, [version(user_id="u9")])
 

@@ -124,14 +124,14 @@ def test_an_event_that_was_lost_is_named_with_file_and_line(
     assert f"in the log, neither stored nor failed: an event of no batch, at {log} 0 5" in result.stderr
 
 
-def test_an_unknown_batch_is_said_so(assess: Assess, folded: Stores) -> None:
+def test_an_unknown_batch_gives_exit_code_3(assess: Assess, folded: Stores) -> None:
     result = assess("balance", "b9")
 
     assert result.exit_code == 3
     assert "no store knows 'b9'" in result.stderr
 
 
-def test_where_there_is_nothing_nothing_is_wrong(assess: Assess) -> None:
+def test_without_events_the_balance_is_right(assess: Assess) -> None:
     result = assess("balance")
 
     assert (result.exit_code, result.stdout) == (0, "")

@@ -165,7 +165,7 @@ def test_several_processes_at_once_leave_the_tables_of_one(settings: Settings, t
 # --- bad input: a clear sentence and nothing lost ---
 
 
-def test_what_cannot_be_understood_is_set_aside_and_said(settings: Settings, tmp_path: Path) -> None:
+def test_events_that_cannot_be_read_are_counted_as_failed(settings: Settings, tmp_path: Path) -> None:
     cut, wrong = text(event())[:100], text(event(user=5))
     path = put(tmp_path / 'a "b"\n😀.jsonl', b"nonsense", wrong, text(event()), cut)
     assert said(settings, "ingest", path).splitlines() == [
@@ -254,7 +254,7 @@ def test_a_kill_of_the_command_is_a_kill_of_the_job(settings: Settings) -> None:
         process.kill()
         assert process.wait(PATIENCE) == -signal.SIGKILL
         assert process.stdin
-        with pytest.raises(BrokenPipeError):  # nobody is left who would read it
+        with pytest.raises(BrokenPipeError):  # the reader has ended
             os.write(process.stdin.fileno(), b"\n")
 
 

@@ -137,7 +137,7 @@ def test_no_part_outlives_a_kill() -> None:
         assert within(5, lambda: not any(is_running(pid) for pid in started.values()))
 
 
-def test_a_port_that_is_taken_gives_way_to_a_free_one() -> None:
+def test_a_free_port_is_used_if_the_wanted_one_is_taken() -> None:
     with socket.socket() as holder:
         holder.bind((HOST, 0))
         holder.listen()

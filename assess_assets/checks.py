@@ -6,7 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, table
+from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, table
 from assess_assets.outcomes import unnamed
 from assess_assets.slice_page import SlicePage, links
 from assess_core.domain.manifest import SliceRecord
@@ -47,8 +47,7 @@ def verification_result(
         "failed": dg.MetadataValue.int(len(failed)),
         "failed before": dg.MetadataValue.int(len(before)),
         "unarchived": dg.MetadataValue.int(sum(found.unarchived or 0 for found in verified.values())),
-        **links(next(iter(verified)) if len(verified) == 1 else None),
-        "manifest": table([pages[slice_].row() for slice_ in islice(pages, PREVIEW_ROWS)]),
+        **(next(iter(pages.values())).metadata() if len(pages) == 1 else _of_several(pages)),
     }
     problems = failed | before
     if not problems:
@@ -74,6 +73,10 @@ def verification_result(
             ),
         },
     )
+
+
+def _of_several(pages: Mapping[ArchiveSlice, SlicePage]) -> Metadata:
+    return {**links(), "first slices": table([page.row() for page in islice(pages.values(), PREVIEW_ROWS)])}
 
 
 def _damaged_files(problems: Mapping[ArchiveSlice, str], lake: Lake) -> list[str]:

@@ -22,35 +22,42 @@ class SlicePage:
 
     def __init__(self, view: SliceView, record: SliceRecord) -> None:
         self._view = view
-        self._texts = {
-            "state": view.status.value,
-            "next step": ", ".join(view.next_steps) or "none",
-            "why": view.why,
-            "digest": record.archived.contents.digest if record.archived else "",
-            "manifest hash": _newest(record).hash,
-        }
-        self._files = sorted(_files(record).items())
-        self._times = {
-            "archived at": view.archived_at,
-            "verified at": view.verified_at,
-            "cleared at": view.cleared_at,
-        }
+        self._record = record
 
     def metadata(self) -> Metadata:
-        """For the materialization of the slice. What did not happen yet is left out."""
+        """The entries of the page. What did not happen yet is left out."""
+        view, contents = self._view, self._record.archived and self._record.archived.contents
+        texts = {
+            "state": view.status.value,
+            "next step": self._next_step,
+            "why": view.why,
+            "digest": contents.digest if contents else "",
+            "manifest hash": _newest(self._record).hash,
+        }
+        times = {"archived at": view.archived_at, "verified at": view.verified_at, "cleared at": view.cleared_at}
+        files = [{"file": name, "sha256": digest} for name, digest in sorted(_files(self._record).items())]
         return {
-            **{name: dg.MetadataValue.text(text) for name, text in self._texts.items() if text},
-            **{name: dg.MetadataValue.timestamp(at / 1000) for name, at in self._times.items() if at is not None},
-            "hot rows": dg.MetadataValue.int(self._view.hot_rows),
-            "files": table([{"file": name, "sha256": digest} for name, digest in self._files]),
-            **links(self._view.slice),
+            **{name: dg.MetadataValue.text(text) for name, text in texts.items() if text},
+            **{name: dg.MetadataValue.timestamp(at / 1000) for name, at in times.items() if at is not None},
+            "hot rows": dg.MetadataValue.int(view.hot_rows),
+            **links(view.slice),
+            "files": table(files),
         }
 
     def row(self) -> Row:
-        """For the table of the check, under the same names."""
-        times = {name: at and iso(at) for name, at in self._times.items()}
-        files = ", ".join(name for name, _ in self._files)
-        return {"slice": str(self._view.slice), **self._texts, **times, "hot rows": self._view.hot_rows, "files": files}
+        """The same in short, for a table of slices."""
+        view = self._view
+        return {
+            "slice": str(view.slice),
+            "state": view.status.value,
+            "next step": self._next_step,
+            "verified at": None if view.verified_at is None else iso(view.verified_at),
+            "hot rows": view.hot_rows,
+        }
+
+    @property
+    def _next_step(self) -> str:
+        return ", ".join(self._view.next_steps) or "none"
 
 
 def read_pages(

@@ -90,10 +90,10 @@ def _sum(rows: Sequence[Row], name: str) -> float:
 @_about_slices
 @click.pass_obj
 def slices(settings: Settings, /, **arguments: Any) -> None:
-    """List slices: how far each has come, and what it waits for.
+    """List slices, the state of each, and why it is still open.
 
-    A slice is all versions of one batch that were received in one ISO week. Status is open, planned (closed, not yet
-    archived), written, verified, clearing or cleared.
+    A slice is all versions of one batch that were received in one ISO week. Its status is open, planned (closed, not
+    yet archived), written, verified, clearing or cleared.
 
     \b
     Examples:
@@ -139,9 +139,9 @@ def _row(view: archiving.SliceView) -> Row:
 @_about_slices
 @click.pass_obj
 def archive(settings: Settings, /, each: bool, **arguments: Any) -> None:
-    """Copy closed slices to the lake: what it does not hold yet is appended, nothing is changed or deleted.
+    """Copy closed slices to the lake: rows that it lacks are appended, nothing is changed or deleted.
 
-    A slice that is still open is refused. To repeat it does no harm.
+    A slice that is still open is refused. It is safe to repeat.
 
     \b
     Examples:
@@ -178,8 +178,8 @@ def archive(settings: Settings, /, each: bool, **arguments: Any) -> None:
 def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
     """Read the lake's files back and prove the manifest from them: every row, every content hash.
 
-    Exit code 4 when a slice has a problem; the others are verified all the same. While the hot store is away the files
-    and the manifest are held against each other all the same.
+    Exit code 4 if a slice has a problem; the others are still verified. If the hot store does not answer, only the
+    files and the manifest are compared.
 
     \b
     Examples:
@@ -201,16 +201,14 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
     _emit(rows, arguments["as_json"], each, ("verified", "rows", "versions", "attempts", "total_score", "unarchived"))
     for slice_, verified in done.items():
         if twice := verified.contents.rows - verified.contents.versions:
-            notify(f"{slice_}: {twice} rows were written more than once; each version counts once")
+            notify(f"{slice_}: {twice} rows are duplicates; each version counts once")
         if verified.unarchived:
             notify(f"{slice_}: {verified.unarchived} rows of the hot store are not in the lake; archive it again")
     problems = [verified.problem for verified in done.values() if verified.problem]
     for problem in problems:
         notify(problem)
     if problems:
-        raise VerifyFailed(
-            f"{len(problems)} of {_slices(done)} could not be verified; nothing of those will be cleared"
-        )
+        raise VerifyFailed(f"{len(problems)} of {_slices(done)} could not be verified; nothing of them will be cleared")
     if done:
         notify(f"{_slices(done)} verified; `assess clear` is next")
     else:
@@ -220,7 +218,7 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
 def _verified(
     settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool
 ) -> dict[ArchiveSlice, archiving.Verified]:
-    """Verify what was asked for; from the lake alone where the hot store or the log is away."""
+    """Verify the slices; from the lake alone if the hot store or the log does not answer."""
     try:
         asked = _some(settings, slices, only_closed, as_of, as_json)
     except StoreUnavailable as error:
@@ -235,15 +233,15 @@ def _verified(
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Print what would be deleted, and delete nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted; delete nothing.")
 @_with_rows
 @_about_slices
 @click.pass_obj
 def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) -> None:
     """Delete from the hot store exactly the rows that were verified in the lake.
 
-    What the lake does not hold stays and is counted under `left`. Exit code 4 when a slice is refused because it is not
-    verified; the others are cleared all the same.
+    Rows that the lake does not hold stay; the column `left` counts them. Exit code 4 if a slice is not verified; the
+    others are still cleared.
 
     \b
     Examples:
@@ -257,7 +255,7 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
     _emit(rows, asked.as_json, each, ("cleared", "left"))
     for slice_, cleared in done.items():
         if cleared.left and not cleared.refused:
-            notify(f"{slice_}: {cleared.left} rows stay, for the lake does not hold them; archive it again")
+            notify(f"{slice_}: {cleared.left} rows stay because the lake does not hold them; archive it again")
     refusals = [cleared.refused for cleared in done.values() if cleared.refused]
     for refusal in refusals:
         notify(refusal)
@@ -276,7 +274,7 @@ def _slices(done: dict[ArchiveSlice, Any]) -> str:
 
 def _notify_none(only_closed: bool, any_asked: bool) -> None:
     if only_closed:
-        notify("no slice with rows is closed; `assess slices` says what each one waits for")
+        notify("no slice with rows is closed; `assess slices` says why each one is open")
     else:
         notify(
             "there are no rows in these slices" if any_asked else "there are no slices yet; `assess ingest` comes first"

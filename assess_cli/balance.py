@@ -1,4 +1,4 @@
-"""`assess balance`: whether summaries, hot store, lake and log say the same of each batch."""
+"""`assess balance`: compare summaries, hot store, lake and log of each batch."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -14,19 +14,19 @@ from assess_core.usecases.balance import balance as draw_up
 from assess_core.wiring import open_ledger, open_stores
 
 _NAMED: Final = 10
-"""Differences of a kind that are named to a person."""
+"""The number of differences of each kind that are printed without --json."""
 
 
 @click.command()
 @click.argument("batches", nargs=-1, metavar="[BATCH]...")
-@click.option("--log", "against_log", is_flag=True, help="Compare with the log too, as far as it is retained.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, all differences in it, on standard output.")
+@click.option("--log", "against_log", is_flag=True, help="Also compare with the events that the log still holds.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all differences.")
 @click.pass_obj
 def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_json: bool) -> None:
-    """Compare by key the versions that the summaries name with those in hot store and lake; all batches, or BATCH.
+    """Compare the versions that summaries name with those in hot store and lake, key by key; all batches, or BATCH.
 
-    A row of the table adds up: named = hot_only + lake_only + both + missing. What is missing is named, with what to
-    type; the exit code is 1 then. A running stream, archive or clear makes no false alarm.
+    Each row adds up: named = hot_only + lake_only + both + missing. If versions are missing, they are named, with the
+    command to type, and the exit code is 1. A running stream, archive or clear causes no false alarm.
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def _summary(found: Balance) -> Row:
 def _print(found: Balance, differences: Iterable[Difference]) -> None:
     rows = [_numbers(sheet) for sheet in found.sheets]
     if not rows:
-        notify("there is nothing to balance yet; `assess ingest` comes first")
+        notify("there is nothing to compare yet; `assess ingest` comes first")
         return
     total = [{**_numbers(found.total), "batch": "(all)"}] if len(rows) > 1 else []
     emit_rows(tuple(rows[0]), [*rows, *total], "table")

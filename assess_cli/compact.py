@@ -1,4 +1,4 @@
-"""`assess compact`: few files for many, and what nobody needs any more."""
+"""`assess compact`: merge small files of the lake, and delete files that no version needs."""
 
 import time
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ _COLUMNS = ("week", "files_before", "files", "rows_before", "rows", "delta_versi
 
 @click.command()
 @click.argument("weeks", nargs=-1, metavar="[WEEK]...")
-@click.option("--vacuum", is_flag=True, help="Delete files that no version needs any more, too.")
+@click.option("--vacuum", is_flag=True, help="Also delete files that no version of a table needs.")
 @click.option(
     "--retain",
     default=duration_text(compacting.RETAIN),
     show_default=True,
-    help="With --vacuum: keep what left the table less than so long ago; a report may be reading it.",
+    help="With --vacuum: keep files that left the table more recently; a report may still read them.",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be rewritten and deleted, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, on standard output.")
+@click.option("--dry-run", is_flag=True, help="Print what would be rewritten and deleted; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str, dry_run: bool, as_json: bool) -> None:
-    """Rewrite weeks of the lake that consist of small files, or hold a row twice: each version once, in large files.
+    """Rewrite weeks of the lake that have small files or duplicate rows: each version once, in large files.
 
-    The rows are proved before and after, then verified again; versions that are superseded stay. All weeks that are
-    worth it, or those named. To repeat it does no harm. Exit code 4 when a week was left as it is.
+    The rows are proved before and after, then verified again; superseded versions stay. Without WEEK, every week that
+    is worth it. It is safe to repeat. Exit code 4 if a week was not rewritten.
 
     \b
     Examples:
@@ -64,6 +64,6 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
     for refusal in refusals:
         notify(refusal)
     if refusals:
-        raise VerifyFailed(f"{len(refusals)} of {len(done)} weeks were left as they are; mend them first")
+        raise VerifyFailed(f"{len(refusals)} of {len(done)} weeks were not rewritten; resolve the problems above first")
     removed = sum(compacted.files_before - compacted.files for compacted in done.values())
     notify(f"{len(done)} weeks compacted, {removed} files fewer; {len(deleted)} files deleted")

@@ -1,4 +1,4 @@
-"""`assess failed`: the events that were set aside."""
+"""`assess failed`: list, show and replay failed events."""
 
 import os
 import sys
@@ -23,12 +23,12 @@ COLUMNS: Final = ("topic", "partition", "offset", "received_at", "reason", "mess
 
 @click.group()
 def failed() -> None:
-    """Look at events that were set aside, and take them again.
+    """List and show failed events, and fold them again.
 
     \b
     Examples:
       assess failed list
-      assess failed show events/monday.jsonl 0 17 > mend.json
+      assess failed show events/monday.jsonl 0 17 > event.json
       assess failed replay --facts facts.json
     """
 
@@ -37,7 +37,7 @@ def failed() -> None:
 @click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
 @click.pass_obj
 def list_(settings: Settings, format_: Format) -> None:
-    """Where they stand in the log and why they failed; those that were stored later are left out."""
+    """List failed events that are not resolved: their position in the log, and why they failed."""
     emit_rows(COLUMNS, map(_row, open_hot(settings)[0].failed()), format_)
 
 
@@ -58,11 +58,10 @@ def _row(event: FailedEvent) -> dict[str, object]:
 @click.argument("offset", type=int)
 @click.pass_obj
 def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
-    """Write an event's bytes to standard output, as they stood in the log: TOPIC is a file's path, OFFSET its line.
+    """Write the bytes of a failed event to standard output. In a folder, TOPIC is a file's path and OFFSET its line.
 
-    A relative path is looked up as the absolute one, under which the event failed.
-
-    Where the file changed meanwhile, several events may have failed there; each is written, a line end between them.
+    A relative path is made absolute. If the file was changed, several events may have failed at one position: all are
+    written, with a line end between them.
     """
     found, topics = 0, {topic, os.path.realpath(topic)}
     for event in open_hot(settings)[0].failed():
@@ -71,7 +70,7 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
             notify(f"{event.reason.value}: {event.message}")
             found += 1
     if not found:
-        raise BadSettings(f"no failed event stands at {topic!r} {partition} {offset}; see `assess failed list`")
+        raise BadSettings(f"there is no failed event at {topic!r} {partition} {offset}; see `assess failed list`")
     sys.stdout.buffer.flush()
 
 
@@ -79,14 +78,14 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
 @facts_options
 @click.pass_obj
 def replay(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
-    """Fold failed events again, as after new facts or a new release; what is stored now leaves the list."""
+    """Fold failed events again, for example after new facts or a new release; stored events leave the list."""
     checks = open_checks(settings, facts, check_question_count, notify)
     (hot, _), tally = open_hot(settings), Tally()
     with progress("events") as advance:
         for records in _batches(event.record for event in hot.failed()):
             tally.add(fold(map(decode, records), hot, checks))
             advance(len(records))
-    notify(f"{tally.events - tally.failed} mended, {tally.failed} still failed")
+    notify(f"{tally.events - tally.failed} resolved, {tally.failed} still failed")
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:

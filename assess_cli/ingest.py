@@ -1,4 +1,4 @@
-"""`assess ingest`: becomes the stream's job, so that whoever ends this process ends the job."""
+"""`assess ingest`: this process becomes the stream, so that a signal to it ends the stream."""
 
 import os
 import sys
@@ -21,10 +21,10 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def facts_options(command: _Command) -> _Command:
-    """The options that say what is asked of an event beyond its own text."""
-    command = click.option("--check-question-count", is_flag=True, help="Fail events that answer too many questions.")(
-        command
-    )
+    """The options for checks of an event against facts."""
+    command = click.option(
+        "--check-question-count", is_flag=True, help="Fail events that answer more questions than the assessment has."
+    )(command)
     return click.option(
         "--facts",
         type=click.Path(path_type=Path),
@@ -33,7 +33,7 @@ def facts_options(command: _Command) -> _Command:
 
 
 def ingest_options(command: _Command) -> _Command:
-    """What `assess ingest` and the job that it becomes both take."""
+    """The options of `assess ingest`."""
     return click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON on standard output.")(
         facts_options(command)
     )
@@ -41,7 +41,7 @@ def ingest_options(command: _Command) -> _Command:
 
 @click.command()
 @ingest_options
-@click.option("--repair", is_flag=True, help="Write again, besides, what the summaries name and neither tier holds.")
+@click.option("--repair", is_flag=True, help="Also write rows again that a summary names and no tier holds.")
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.pass_obj
 def ingest(
@@ -54,16 +54,15 @@ def ingest(
 ) -> None:
     """Fold events into the hot store, from the start of the log to its end.
 
-    PATH is a .jsonl or .jsonl.gz file (an event a line), a .json file (one event), a folder of them (not of folders),
-    or - for standard input. What is stored already is only repeated, so ingesting again is harmless. Events that
-    cannot be understood are set aside with their reason (`assess failed list`); the exit code is 0 all the same.
+    PATH is a .jsonl or .jsonl.gz file (one event per line), a .json file (one event), a folder of such files (without
+    subfolders), or - for standard input. Stored events count as repeated, so it is safe to ingest again. Events that
+    cannot be read become failed events with a reason (`assess failed list`); the exit code is still 0.
 
-    With --repair rows are written again that the summaries name and neither tier holds (`assess balance` names them);
-    without PATH all that the log (ASSESS_LOG) still holds is taken, a folder or a topic. What was cleared is in the
-    lake, and stays there.
+    --repair also writes rows again that a summary names and no tier holds (`assess balance` names them). Without PATH,
+    it reads everything that the log (ASSESS_LOG, a folder or a topic) still holds. Cleared rows stay in the lake.
 
     \b
-    Ends with
+    The last line is like
       9 events = 8 stored (2 superseded) + 0 repeated + 0 recomputed + 1 failed
 
     \b
@@ -78,19 +77,19 @@ def ingest(
         write_again(settings, paths, checks, as_json)
         return
     if not paths:
-        raise click.UsageError("name files, folders or - for standard input; only --repair takes the log by itself")
+        raise click.UsageError("name files, folders or - for standard input; only --repair reads the log without them")
     for name, value in settings.env().items():
-        os.putenv(name, value)  # what `execv` hands on
+        os.putenv(name, value)  # `execv` passes them on
     options = ["--facts", str(facts)] if facts else []
     options += ["--check-question-count"] if check_question_count else []
     options += ["--json"] if as_json else []
     sys.stdout.flush()
-    # -P: a file `stream.py` in the folder where somebody keeps events is not ours
+    # -P: a file `stream.py` in the current folder is not ours
     os.execv(sys.executable, [sys.executable, "-P", "-m", "stream", "ingest", *options, "--", *paths])
 
 
 def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_json: bool) -> None:
-    """Take files, or the whole log, again, and write rows that are in neither tier. Raises `Unbalanced`."""
+    """Fold files, or the whole log, again and write rows that are in no tier. Raises `Unbalanced`."""
     stores, tally = open_stores(settings), Tally()
     rewritten = in_lake = 0
     files = open_files(paths, notify)
@@ -111,6 +110,8 @@ def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_jso
     else:
         notify(f"{tally}; {rewritten} {'row' if rewritten == 1 else 'rows'} written again")
     if in_lake:
-        notify(f"{in_lake} of these rows went to the lake, for the hot store keeps a newer deletion of them")
+        notify(f"{in_lake} of these rows were written to the lake, because the hot store has a newer deletion of them")
     if left > 0:
-        raise Unbalanced(f"{left:,} versions are missing still: their events are not in what was read")
+        raise Unbalanced(
+            f"{left:,} versions are still missing: their events are not in the log or the files that were read"
+        )

@@ -16,10 +16,9 @@ from assess_core.errors import BadSettings
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same lines.")
 @click.option("--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 def sample_events(events: int, seed: int, output: Path | None) -> None:
-    """Make a realistic log of four weeks around a turn of the year, of any size.
+    """Write realistic sample events of four weeks around a turn of the year.
 
-    Retries, late receipts, attempts submitted again, requests to recompute and events that cannot be understood are
-    among them.
+    They include retries, late receipts, attempts that are submitted again, requests to recompute, and bad events.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`assess schema`: the tables of a hot store on servers, shown, made and compared."""
+"""`assess schema`: show, create and check the tables of the hot store."""
 
 import click
 
@@ -9,7 +9,7 @@ from assess_core.wiring import hot_schema
 
 @click.group()
 def schema() -> None:
-    """The tables of the hot store: a Cassandra keyspace gets them here, a SQLite file when it is first opened.
+    """Show, create and check the tables of the hot store. A SQLite file also gets them when it is first opened.
 
     \b
     Examples:
@@ -22,7 +22,7 @@ def schema() -> None:
 @schema.command()
 @click.pass_obj
 def show(settings: Settings) -> None:
-    """Print the statements that make the tables.
+    """Print the statements that create the tables.
 
     \b
     Examples:
@@ -32,11 +32,11 @@ def show(settings: Settings) -> None:
 
 
 @schema.command()
-@click.option("--replication", metavar="COPIES", help="Copies of everything: a number, or like dc1:3,dc2:2.")
-@click.option("--shards", type=click.IntRange(1, 1024), help="Parts that a slice is stored in; fixed from then on.")
+@click.option("--replication", metavar="COPIES", help="Number of copies: 3, or per data centre: dc1:3,dc2:2.")
+@click.option("--shards", type=click.IntRange(1, 1024), help="Partitions of a slice; fixed once the tables exist.")
 @click.pass_obj
 def apply(settings: Settings, replication: str | None, shards: int | None) -> None:
-    """Make what is missing; repeating it changes nothing.
+    """Create missing tables and columns; it is safe to repeat.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def apply(settings: Settings, replication: str | None, shards: int | None) -> No
 @schema.command()
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Say what differs from what this program needs; exit code 4 when something does.
+    """Print each difference from the tables that this version needs; exit code 4 if there is one.
 
     \b
     Examples:
@@ -59,6 +59,6 @@ def check(ctx: click.Context) -> None:
     for sentence in different:
         click.echo(sentence)
     if different:
-        notify("`assess schema apply` makes what is missing; what differs otherwise needs another keyspace or file")
+        notify("`assess schema apply` creates what is missing; any other difference needs another keyspace or file")
         ctx.exit(4)
-    notify("all tables are as they must be")
+    notify("all tables are right")

@@ -42,7 +42,7 @@ def rows(page: Path) -> list[list[str]]:
 
 
 def first_cells(page: Path) -> dict[str, list[str]]:
-    """Rows by what stands in backticks in their first cell."""
+    """Rows by the text in backticks in their first cell."""
     return {found[1]: row for row in rows(page) if (found := re.match(r"`([^`]+)`", row[0]))}
 
 
@@ -137,7 +137,7 @@ def test_links_and_images_lead_somewhere(page: Path) -> None:
 
 
 @every_page
-def test_no_path_of_somebody_s_machine_is_mentioned(page: Path) -> None:
+def test_no_path_of_a_developer_s_machine_is_mentioned(page: Path) -> None:
     assert not re.search(r"/(?:home|root|Users|work)/", text(page))
 
 
@@ -160,7 +160,7 @@ def help_examples() -> Iterator[str]:
 
 
 def mentioned() -> list[str]:
-    """Every `assess ...` that a page or a help text tells somebody to type."""
+    """Every `assess ...` in a page or a help text."""
     spans = [span for page in DOCS for span in re.findall(r"`(assess [^`]+)`", text(page).replace("\n", " "))]
     shown = [line for page in DOCS for line in re.findall(r"^\$ (.+)$", text(page), re.MULTILINE)]
     shown += re.findall(r"^assess .+$", text(ROOT / "README.md"), re.MULTILINE)  # tests/test_readme.py runs them
@@ -185,7 +185,7 @@ def calls(line: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("line", mentioned())
-def test_every_call_that_is_told_is_understood(line: str) -> None:
+def test_every_command_in_the_docs_exists_with_its_options(line: str) -> None:
     for words in calls(line):
         context, command = click.Context(main), main
         told = list(words)

@@ -10,7 +10,7 @@ from assess_core.privacy import hidden, is_secret
 from assess_core.settings import Settings, unknown_variables
 
 
-def test_everything_lies_below_the_home_folder_unless_it_is_said_otherwise() -> None:
+def test_everything_is_below_the_home_folder_by_default() -> None:
     assert Settings.from_env({}, "/srv/assess") == Settings(
         home=Path("/srv/assess"),
         hot_store="sqlite:////srv/assess/hot.sqlite",
@@ -42,7 +42,7 @@ def test_a_variable_that_is_empty_is_not_set() -> None:
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings.from_env({})
 
 
-def test_relative_paths_are_taken_from_here_and_urls_as_they_are(
+def test_relative_paths_start_at_the_current_folder_and_urls_stay_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

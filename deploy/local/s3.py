@@ -1,4 +1,4 @@
-"""S3: SeaweedFS in one process, with the bucket for lake and exhausts."""
+"""S3: SeaweedFS in one process, with a bucket for lake and exhausts."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ _PARTS: Final = ("master", "volume", "filer", "s3")
 
 
 class S3:
-    """The object store of an instance, and the one key that it takes."""
+    """The object store of an instance, and its only key."""
 
     def __init__(self, folder: Path, addresses: Addresses, notify: packages.Notify) -> None:
         self._addresses, self._say = addresses, notify
@@ -73,7 +73,7 @@ class S3:
             return False
 
     def settle(self) -> None:
-        """Put an object that holds something, as only then every part of it is known to work."""
+        """Put an object with content: only then every part of the server has worked."""
         if (status := self._ask("PUT", _PROBE, b"it works")) != 200:
             raise CannotServe(f"S3 answers {status} to a PUT; its log {self._server.home / 'log'} says why")
 
@@ -93,7 +93,7 @@ class S3:
         return key["accessKey"], key["secretKey"]
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> int:
-        """The status of a request, signed as AWS signs (version 4)."""
+        """The status of a request that is signed with AWS signature version 4."""
         at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         content = hashlib.sha256(body).hexdigest()
         signed = {"host": self._server.address, "x-amz-content-sha256": content, "x-amz-date": at}

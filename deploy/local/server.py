@@ -1,4 +1,4 @@
-"""What there is to know of one server process, and of a kind of server."""
+"""One server process, and the kinds of servers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,34 +14,34 @@ class Server(NamedTuple):
     address: str
     """`127.a.b.N:PORT`, where it answers."""
     patience: float = 20.0
-    """Seconds that it has for an orderly end: Cassandra takes 2.5, Kafka up to 2.2."""
+    """Seconds that it has to stop: Cassandra takes 2.5, Kafka up to 2.2."""
     litter: Sequence[Path] = ()
-    """Files outside its folder that it leaves."""
+    """Files that it leaves outside its folder."""
 
 
 class Kind(Protocol):
     """Cassandra, Kafka or S3 in an instance."""
 
     def servers(self) -> Sequence[Server]:
-        """The processes that it consists of; touches nothing."""
+        """Its processes; changes nothing."""
         ...
 
     def fetch(self) -> None:
-        """Have its programs in the cache. Raises `CannotServe`."""
+        """Download its programs into the cache. Raises `CannotServe`."""
         ...
 
     def command(self, server: Server) -> Sequence[str]:
-        """Write what the server reads when it starts, and say how it is started. Raises `CannotServe`."""
+        """Write the configuration of the server; returns the command that starts it. Raises `CannotServe`."""
         ...
 
     def answers(self, server: Server) -> bool:
-        """Whether it takes requests."""
+        """Whether it answers requests."""
         ...
 
     def settle(self) -> None:
-        """Make what `assess` needs in it, where it is not there yet. Raises `CannotServe`."""
+        """Create what `assess` needs in it, such as topics or a bucket. Raises `CannotServe`."""
         ...
 
     def exports(self) -> dict[str, str]:
-        """The variables that lead `assess` to it."""
+        """The settings with which `assess` uses it."""
         ...

@@ -126,6 +126,12 @@ def test_an_ending_that_does_not_fit_the_format_is_refused(tmp_path: Path) -> No
     open_output(str(tmp_path / "x.txt"), Format.CSV)
 
 
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.parquet.GZ", "x.zip"])
+def test_the_ending_of_a_compressed_file_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadSettings, match=r"reports are not compressed; write --output - \| gzip > FILE"):
+        open_output(str(tmp_path / name), None)
+
+
 def test_an_ending_asks_for_its_format() -> None:
     assert [format_of(name) for name in ("a.parquet", "a.CSV", "a", "-", "csv")] == [
         Format.PARQUET,

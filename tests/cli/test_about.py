@@ -59,7 +59,7 @@ def test_settings_show_no_password(assess: Assess) -> None:
     assert "sasl.username=user&sasl.password=***" in shown
 
 
-def test_the_doctor_looks_at_every_store_though_one_is_away(assess: Assess, stores: Stores) -> None:
+def test_the_doctor_checks_every_store_also_if_one_does_not_answer(assess: Assess, stores: Stores) -> None:
     result = assess("doctor", "--json", env={"ASSESS_HOT_STORE": "sqlite:////dev/null/hot.sqlite"})
 
     found = findings(result.stdout)
@@ -84,7 +84,7 @@ def test_a_healthy_home_has_nothing_bad(assess: Assess, stores: Stores) -> None:
     assert {found["level"] for found in findings(result.stdout).values()} <= {"ok", "warn"}
 
 
-def test_the_doctor_makes_nothing_and_says_that_nothing_is_there(assess: Assess, settings: Settings) -> None:
+def test_the_doctor_creates_nothing_and_says_that_nothing_is_stored(assess: Assess, settings: Settings) -> None:
     result = assess("doctor")
 
     assert result.exit_code == 0
@@ -137,7 +137,10 @@ def test_the_doctor_names_the_switches_of_dagster_that_are_off(
     lines = assess("doctor", "--json").stdout.splitlines()
 
     off = [found["message"] for found in map(json.loads, lines) if found["what"] == "Dagster"]
-    assert any(text.startswith("the sensor clear_verified_weeks is off: ") and "deletes" in text for text in off)
+    assert any(
+        text.startswith("the sensor clear_verified_weeks is off: ") and "deletes" in text.lower() for text in off
+    )
+    assert not any("register_slices_and_batches" in text for text in off)
     assert any(text.startswith("the schedule watch_daily is off: ") for text in off)
 
 
@@ -168,7 +171,7 @@ def test_the_doctor_warns_of_names_in_the_log_folder_that_are_not_read(assess: A
     assert found["log files"]["message"].endswith(": 'events.jsonl.bak'")
 
 
-def test_the_doctor_says_of_a_slice_that_could_not_be_verified_what_is_wrong_with_it(
+def test_the_doctor_says_what_is_wrong_with_a_slice_that_could_not_be_verified(
     assess: Assess, settings: Settings
 ) -> None:
     stores = open_stores(settings)
@@ -236,7 +239,7 @@ def test_a_damaged_hot_store_is_bad(assess: Assess, settings: Settings) -> None:
     assert "bad" in {found["level"] for found in findings(result.stdout).values()}
 
 
-def test_a_lake_of_somebody_else_is_bad(assess: Assess, settings: Settings, stores: Stores) -> None:
+def test_a_lake_of_another_program_is_bad(assess: Assess, settings: Settings, stores: Stores) -> None:
     attempts = Path(settings.lake) / "attempts"
     attempts.mkdir(parents=True)
     (attempts / "holiday.jpg").touch()
@@ -331,7 +334,7 @@ def test_the_doctor_says_what_a_facts_file_knows(
         ('{"batches": []}', 'is not like {"leafNodes"'),
     ],
 )
-def test_facts_that_cannot_be_read_are_bad_and_the_rest_is_looked_at(
+def test_facts_that_cannot_be_read_are_bad_and_the_rest_is_checked(
     assess: Assess, stores: Stores, tmp_path: Path, text: str | None, message: str
 ) -> None:
     file = tmp_path / "facts.json"

@@ -34,7 +34,7 @@ def objects(result: Result) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_three_commands_put_closed_slices_away(assess: Assess, two_slices: Stores) -> None:
+def test_the_three_commands_archive_verify_and_clear_closed_slices(assess: Assess, two_slices: Stores) -> None:
     archived = assess("archive", "--closed")
     verified = assess("verify", "--closed")
     cleared = assess("clear", "--closed")
@@ -134,7 +134,7 @@ def test_a_command_without_slices_does_not_change_all_of_them(assess: Assess, co
         ([W5, "--as-of", "soon"], 2, "assess: --as-of: 'soon' is neither epoch milliseconds nor ISO 8601; write it"),
     ],
 )
-def test_a_slice_that_cannot_be_meant_is_said(
+def test_a_slice_that_cannot_be_meant_is_refused_by_name(
     assess: Assess, two_slices: Stores, command: str, asked: list[str], code: int, sentence: str
 ) -> None:
     result = assess(command, *asked)
@@ -178,15 +178,15 @@ def test_slices_warn_of_names_in_the_log_folder_that_are_not_read(
     assert "'events.jsonl.bak'" in result.stderr
 
 
-def test_nothing_to_do_is_said(assess: Assess, stores: Stores) -> None:
+def test_a_command_with_nothing_to_do_prints_so(assess: Assess, stores: Stores) -> None:
     assert assess("slices").stderr == "there are no slices yet; `assess ingest` comes first\n"
     for command in ("archive", "verify", "clear"):
         result = assess(command, "--closed")
         assert (result.exit_code, result.stdout) == (0, "")
-        assert result.stderr == "no slice with rows is closed; `assess slices` says what each one waits for\n"
+        assert result.stderr == "no slice with rows is closed; `assess slices` says why each one is open\n"
 
 
-def test_problems_are_said_slice_by_slice_and_the_others_go_on(assess: Assess, two_slices: Stores) -> None:
+def test_problems_are_printed_for_each_slice_and_the_others_are_verified(assess: Assess, two_slices: Stores) -> None:
     assess("archive", "--closed")
     [file, _] = two_slices.lake.pin().files()
     Path(file.url).unlink()
@@ -196,18 +196,18 @@ def test_problems_are_said_slice_by_slice_and_the_others_go_on(assess: Assess, t
 
     assert verified.exit_code == cleared.exit_code == 4
     assert f"{W5}: the lake's file {file.url} is missing; restore it from a backup\n" in verified.stderr
-    assert verified.stderr.endswith("assess: 1 of 2 slices could not be verified; nothing of those will be cleared\n")
+    assert verified.stderr.endswith("assess: 1 of 2 slices could not be verified; nothing of them will be cleared\n")
     assert [row["verified"] for row in objects(verified)] == [False, True]
     assert cleared.stderr.endswith("assess: 1 of 2 slices were not cleared; verify them first\n")
     assert [row["cleared"] for row in objects(cleared)] == [0, 1]
 
 
-def test_what_stays_in_the_hot_store_is_said(assess: Assess, two_slices: Stores) -> None:
+def test_rows_that_stay_in_the_hot_store_are_counted(assess: Assess, two_slices: Stores) -> None:
     assess("archive", W5)
     keep(two_slices.hot, [version(user_id="u9")])
 
     assert f"{W5}: 1 rows of the hot store are not in the lake; archive it again\n" in assess("verify", W5).stderr
-    assert f"{W5}: 1 rows stay, for the lake does not hold them; archive it again\n" in assess("clear", W5).stderr
+    assert f"{W5}: 1 rows stay because the lake does not hold them; archive it again\n" in assess("clear", W5).stderr
 
 
 def test_to_repeat_a_command_changes_nothing(assess: Assess, two_slices: Stores) -> None:

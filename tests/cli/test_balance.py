@@ -124,18 +124,18 @@ def test_an_event_that_was_lost_is_named_with_file_and_line(
     assert f"in the log, neither stored nor failed: an event of no batch, at {log} 0 5" in result.stderr
 
 
-def test_an_unknown_batch_is_said_so(assess: Assess, folded: Stores) -> None:
+def test_an_unknown_batch_gives_exit_code_3(assess: Assess, folded: Stores) -> None:
     result = assess("balance", "b9")
 
     assert result.exit_code == 3
     assert "no store knows 'b9'" in result.stderr
 
 
-def test_where_there_is_nothing_nothing_is_wrong(assess: Assess) -> None:
+def test_without_events_the_balance_is_right(assess: Assess) -> None:
     result = assess("balance")
 
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "nothing to balance yet" in result.stderr
+    assert "nothing to compare yet" in result.stderr
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -163,7 +163,7 @@ def test_repair_fails_when_the_log_does_not_have_what_is_missing(assess: Assess,
     result = assess("ingest", "--repair")
 
     assert result.exit_code == 1
-    assert "3 versions are missing still: their events are not in what was read" in result.stderr
+    assert "3 versions are still missing: their events are not in the log or the files that were read" in result.stderr
 
 
 def test_to_ingest_nothing_is_wrong_use(assess: Assess) -> None:

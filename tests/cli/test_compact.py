@@ -39,7 +39,7 @@ def test_a_week_that_does_not_prove_the_manifest_is_named(assess: Assess, stores
 
     assert result.exit_code == 4
     assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
-    assert result.stderr.endswith("assess: 1 of 1 weeks were left as they are; mend them first\n")
+    assert result.stderr.endswith("assess: 1 of 1 weeks were not rewritten; resolve the problems above first\n")
 
 
 def test_a_retention_that_cannot_be_kept_exactly_is_refused_before_anything_is_rewritten(

@@ -165,7 +165,7 @@ def test_several_processes_at_once_leave_the_tables_of_one(settings: Settings, t
 # --- bad input: a clear sentence and nothing lost ---
 
 
-def test_what_cannot_be_understood_is_set_aside_and_said(settings: Settings, tmp_path: Path) -> None:
+def test_events_that_cannot_be_read_are_counted_as_failed(settings: Settings, tmp_path: Path) -> None:
     cut, wrong = text(event())[:100], text(event(user=5))
     path = put(tmp_path / 'a "b"\n😀.jsonl', b"nonsense", wrong, text(event()), cut)
     assert said(settings, "ingest", path).splitlines() == [
@@ -254,7 +254,7 @@ def test_a_kill_of_the_command_is_a_kill_of_the_job(settings: Settings) -> None:
         process.kill()
         assert process.wait(PATIENCE) == -signal.SIGKILL
         assert process.stdin
-        with pytest.raises(BrokenPipeError):  # nobody is left who would read it
+        with pytest.raises(BrokenPipeError):  # the reader has ended
             os.write(process.stdin.fileno(), b"\n")
 
 
@@ -286,7 +286,7 @@ def test_a_failed_event_is_shown_byte_by_byte(settings: Settings, tmp_path: Path
     done = run(settings, "failed", "show", path, "0", "2")
     assert (done.exit_code, done.stdout_bytes) == (0, raw)
     assert refused(settings, "failed", "show", "other", "0", "2") == (
-        "no failed event stands at 'other' 0 2; see `assess failed list`\n"
+        "there is no failed event at 'other' 0 2; see `assess failed list`\n"
     )
 
 
@@ -295,9 +295,9 @@ def test_failed_events_that_new_facts_accept_leave_the_list(settings: Settings, 
     facts.write_text('{"leafNodes": {"c1": ["other"]}}')
     path = put(tmp_path / "events.jsonl", text(event()), b"nonsense", text(without(event(), "userId")))
     assert counts(settings, path, "--facts", facts) == (3, 0, 0, 0, 3, 0)
-    assert said(settings, "failed", "replay", "--facts", facts) == "0 mended, 3 still failed\n"
+    assert said(settings, "failed", "replay", "--facts", facts) == "0 resolved, 3 still failed\n"
     facts.write_text('{"leafNodes": {"c1": ["other", "a1"]}}')
-    assert said(settings, "failed", "replay", "--facts", facts) == "1 mended, 2 still failed\n"
+    assert said(settings, "failed", "replay", "--facts", facts) == "1 resolved, 2 still failed\n"
     assert len(run(settings, "failed", "list", "--format", "jsonl").stdout.splitlines()) == 2
     assert counts(settings, path) == (3, 0, 1, 0, 2, 0)
 

@@ -48,7 +48,7 @@ def test_csv_holds_any_text(stores: Stores, assess: Assess) -> None:
     assert json.loads(row["question"])[0]["description"] is None
 
 
-def test_a_table_steers_no_terminal(stores: Stores, assess: Assess) -> None:
+def test_a_table_prints_no_control_characters(stores: Stores, assess: Assess) -> None:
     stores.hot.add_failed([failed_event(raw=b"\x1b[31mred\nline\x9b", topic="[bold]x[/bold]\x07")])
 
     printed = assess("table", "failed").stdout
@@ -95,7 +95,7 @@ def test_a_tier_a_batch_and_a_format_go_together(stores: Stores, assess: Assess)
      ("failed", "--batch", "b1"), ("attempts", "--batch", "\udcff")],
     ids=str,
 )  # fmt: skip
-def test_what_a_table_cannot_be_asked_is_wrong_use(assess: Assess, arguments: tuple[str, ...]) -> None:
+def test_options_that_a_table_does_not_have_are_wrong_use(assess: Assess, arguments: tuple[str, ...]) -> None:
     result = assess("table", *arguments)
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -136,6 +136,6 @@ def test_a_table_rounds_sums_of_decimals_and_the_other_formats_are_exact(stores:
     assert "0.30000000000000004" in assess("table", "attempts", "--format", "csv").stdout
 
 
-def test_a_score_of_nobody_is_wrong_use(assess: Assess) -> None:
+def test_a_score_without_a_learner_or_an_assessment_is_wrong_use(assess: Assess) -> None:
     assert assess("score", "--user", "", "--assessment", "a1").exit_code == 2
     assert assess("score", "--user", "u1").exit_code == 2

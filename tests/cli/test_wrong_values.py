@@ -135,7 +135,7 @@ def check(result: Result, *, codes: Sequence[int] = (2, 3, 4, 5)) -> None:
     assert result.exit_code in codes, (result.exit_code, result.output)
     *_, sentence = [line for line in result.stderr.splitlines() if not line.startswith("Error: ") or line]
     assert re.match(r"assess: |Error: |usage|\d+ bad", sentence), result.stderr
-    assert not re.search(r"Usage: python|Errno|<class|Error\(", result.stderr), result.stderr
+    assert not re.search(r"Usage: python|Errno|<class|Error\(|Warning", result.stderr), result.stderr
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_submitting_works_on_kafka_with_tls_and_login(servers: Secured) -> None:
         ),
         (
             lambda at: at.log("SASL_SSL", ca=at.certificates.other),
-            "ASSESS_LOG: .*certificate verify failed.*; name who signed the broker's certificate in ssl.ca.location",
+            "ASSESS_LOG: .*certificate verify failed.*; name the CA that signed the broker's certificate in ssl.ca",
         ),
         (
             lambda at: at.log("SASL_SSL", WRONG, at.certificates.ca),

@@ -84,6 +84,14 @@ def _meta(db: Connection) -> dict[str, str]:
     return dict(db.execute("SELECT name, value FROM {ks}.meta"))
 
 
+def _early_meta(db: Connection) -> dict[str, str]:
+    """The settings; empty while another process creates the table: it is listed before the node can read it."""
+    try:
+        return _meta(db)
+    except NotOurTable:
+        return {}
+
+
 class CassandraSchema:
     """The tables of a hot store on Cassandra (see `parse_cassandra_url`)."""
 
@@ -178,7 +186,7 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
     stored = _stored(db)
     different = list(_differences(stored, declared()))
     if not different and "meta" in stored:  # a later program may have changed it in a way that this one cannot know
-        different = [sentence for sentence in _settings_of(_meta(db)) if sentence.startswith("it was made with")]
+        different = [sentence for sentence in _settings_of(_early_meta(db)) if sentence.startswith("it was made with")]
     if different:
         raise NotOurTable(
             f"keyspace {db.place.keyspace} at {db.place.servers}: {'; '.join(different)}; nothing was changed: "

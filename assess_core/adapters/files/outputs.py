@@ -17,6 +17,7 @@ from assess_core.errors import BadSettings, ReportFailed
 from assess_core.ports.reports import Format
 
 STDOUT: Final = "-"
+_COMPRESSED: Final = (".gz", ".zip", ".zst", ".bz2", ".xz")
 _READER_SECONDS: Final = 10.0
 """How long a report waits for a program that opens its pipe."""
 
@@ -48,6 +49,11 @@ def format_of(text: str) -> Format | None:
 
 
 def _require_ending(text: str, format_: Format | None) -> None:
+    if text.lower().endswith(_COMPRESSED):
+        raise BadSettings(
+            f"--output: {text!r} has the ending of a compressed file, and reports are not compressed; "
+            "write --output - | gzip > FILE"
+        )
     named = format_of(text)
     if named is not None and format_ is not None and named is not format_:
         raise BadSettings(f"--output: {text!r} ends in .{named} and --format is {format_}; change one of them")

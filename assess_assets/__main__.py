@@ -14,11 +14,11 @@ from assess_assets.resources import Lakehouse
 from assess_core.errors import AssessError, BadSlice
 from assess_core.usecases.archiving import slice_views
 
-_PAUSE = 5.0  # seconds between two looks at a backfill
+_INTERVAL = 5.0  # seconds between two requests for the state of a backfill
 
 
 def main(arguments: Sequence[str], notify: Callable[[str], None], lakehouse: Lakehouse | None = None) -> int:
-    """Ask for one backfill; returns the exit code."""
+    """Start one backfill; returns the exit code."""
     parser = argparse.ArgumentParser(prog="assess backfill")
     parser.add_argument("--dagster", default="http://127.0.0.1:3000")
     parser.add_argument("--wait", action="store_true")
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str], notify: Callable[[str], None], lakehouse: Lak
     except AssessError as error:
         notify(f"assess: {error}")
         return error.exit_code
-    except dg.Failure as error:  # what a lakehouse makes of an error that nothing but a person mends
+    except dg.Failure as error:  # an error that only a person can resolve
         notify(f"assess: {error.description}")
         return error.__cause__.exit_code if isinstance(error.__cause__, AssessError) else 1
 
@@ -40,22 +40,22 @@ def _backfill(asked: argparse.Namespace, notify: Callable[[str], None], lakehous
     registered = dagster.registered()
     wanted = chosen(registered, asked.first, asked.last) if asked.first else needed(registered, lakehouse)
     if not wanted:
-        notify("no registered slice needs anything; the sensor register_slices_and_batches registers what is closed")
+        notify("no registered slice needs anything; the sensor register_slices_and_batches registers closed slices")
         return 0
     slices = sum(len(each.keys(registered)) for each in wanted)
     backfill = dagster.backfill(wanted, f"archive, verify and clear {slices} slices")
-    notify(f"asked for {slices} slices: {dagster.url}/runs/b/{backfill}")
+    notify(f"started a backfill of {slices} slices: {dagster.url}/runs/b/{backfill}")
     while asked.wait:
         state = dagster.state(backfill)
         if state.has_ended:
             notify(f"{state.status}: {state.done} of {state.targeted} done, {state.failed} failed")
             return 0 if state.succeeded else 1
-        time.sleep(_PAUSE)
+        time.sleep(_INTERVAL)
     return 0
 
 
 def chosen(registered: Sequence[str], first: str, last: str | None) -> list[Range]:
-    """The range from `first` to `last` as they are registered; `first` alone without a `last`. Raises `BadSlice`."""
+    """The registered range from `first` to `last`, or `first` alone if `last` is None. Raises `BadSlice`."""
     last = last or first
     for key in (first, last):
         if key not in registered:
@@ -66,7 +66,7 @@ def chosen(registered: Sequence[str], first: str, last: str | None) -> list[Rang
 
 
 def needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
-    """The ranges that hold all registered slices which need to be archived, verified or cleared."""
+    """The ranges that contain every registered slice that needs to be archived, verified or cleared."""
     with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
     wanted = {str(view.slice) for view in views if view.needs_archive or view.needs_clear}

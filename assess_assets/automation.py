@@ -1,4 +1,4 @@
-"""When slices are archived and cleared: weekly, those of which the stores say that they need it."""
+"""When slices are archived and cleared: once a week, if the stores say that a slice needs it."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -10,15 +10,15 @@ from assess_assets.registration import ranges
 from assess_assets.resources import Lakehouse
 from assess_core.usecases.archiving import SliceView, slice_views
 
-SLICES_IN_PASSING = 300  # that need nothing cost 47 ms each: as much as another run, 15 s
-_LOOK: Final = 60  # seconds between two looks at the clock; each lists all keys: 0.4 s for 25,000, 1.5 s for 100,000
+SLICES_IN_PASSING = 300  # a slice that needs nothing costs 47 ms in a run; 300 cost as much as another run, 15 s
+_INTERVAL: Final = 60  # seconds; each evaluation lists all keys: 0.4 s for 25,000 of them, 1.5 s for 100,000
 
 
 class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
-    """The registered slices that need something by what the stores say, not by what Dagster recorded.
+    """Selects the registered slices that need a step, by asking the stores and not Dagster's log.
 
-    Between them others that need nothing, where to pass those is cheaper than another run. Asks the stores only where
-    what stands before it in a condition is true.
+    Also selects up to 300 slices in a row that need nothing: that costs less than another run. If the condition before
+    it is false, the stores are not asked.
     """
 
     def __init__(self, name: str, needs_it: Callable[[SliceView], bool], lakehouse: Lakehouse) -> None:
@@ -28,16 +28,16 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
 
     @property
     def name(self) -> str:
-        """What Dagster's UI calls it."""
+        """The name in Dagster's UI."""
         return self._name
 
     @property
     def requires_cursor(self) -> bool:
-        """No: it remembers nothing."""
+        """False: it has no state of its own."""
         return False
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        """Which of the candidates; raises what `Lakehouse.open` does: the tick then fails, and the next asks again."""
+        """Select among the candidates. Raises what `Lakehouse.open` raises: the tick fails, the next one asks again."""
         if context.candidate_subset.is_empty:
             return dg.AutomationResult(context, context.get_empty_subset())
         view = context.asset_graph_view
@@ -52,25 +52,25 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
 
 
 def weekly(hour: int, slices: SlicesThat) -> dg.AutomationCondition[dg.AssetKey]:
-    """Those slices, on Tuesdays at that hour (UTC): a week is over on Monday 00:00 UTC, and closes a day later."""
+    """Those slices, on Tuesdays at this hour (UTC). A week ends on Monday at 00:00 UTC and closes a day later."""
     return dg.AutomationCondition.cron_tick_passed(f"0 {hour} * * 2", "UTC") & slices
 
 
 to_archive = weekly(2, SlicesThat("closed and not verified", lambda view: view.needs_archive, Lakehouse()))
 to_clear = weekly(4, SlicesThat("verified and not cleared", lambda view: view.needs_clear, Lakehouse()))
 
-# `use_user_code_server`: Dagster's daemon knows its own conditions only, ours are evaluated where our code is
+# `use_user_code_server`: Dagster's daemon knows only its own conditions; ours are evaluated in the code server
 archive_closed_weeks = dg.AutomationConditionSensorDefinition(
     "archive_closed_weeks",
     target=dg.AssetSelection.assets("archived_attempts"),
-    description="Archives and verifies every closed slice that is not verified yet; Tuesdays at 02:00 UTC.",
-    minimum_interval_seconds=_LOOK,
+    description="Archives and verifies every closed slice that is not verified yet, on Tuesdays at 02:00 UTC.",
+    minimum_interval_seconds=_INTERVAL,
     use_user_code_server=True,
 )
 clear_verified_weeks = dg.AutomationConditionSensorDefinition(
     "clear_verified_weeks",
     target=dg.AssetSelection.assets("cleared_attempts"),
     description="Clears every verified slice on Tuesdays at 04:00 UTC. It DELETES ROWS of the hot store.",
-    minimum_interval_seconds=_LOOK,
+    minimum_interval_seconds=_INTERVAL,
     use_user_code_server=True,
 )

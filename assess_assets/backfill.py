@@ -1,6 +1,6 @@
-"""One backfill over ranges of slices, asked of a running Dagster over GraphQL, as its own UI asks.
+"""Starts one backfill over ranges of slices, through the GraphQL API of a running Dagster, as its UI does.
 
-`dagster job backfill` would start a run for each slice, `dagster asset materialize` cannot cut a range into runs.
+`dagster job backfill` would start one run per slice. `dagster asset materialize` cannot divide a range into runs.
 """
 
 import http.client
@@ -14,7 +14,7 @@ from assess_core.errors import StoreUnavailable
 
 ASSETS: Final = ("archived_attempts", "cleared_attempts")
 
-_PATIENCE: Final = 120  # seconds: Dagster looks every slice of a backfill up before it answers
+_TIMEOUT: Final = 120  # seconds; Dagster looks up every slice of a backfill before it answers
 _KEYS: Final = '{assetNodeOrError(assetKey: {path: ["archived_attempts"]}) {... on AssetNode {partitionKeys}}}'
 _LAUNCH: Final = """
 mutation($asked: LaunchBackfillParams!) {
@@ -36,12 +36,12 @@ query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on Partition
 
 
 class State(NamedTuple):
-    """How far a backfill is."""
+    """The progress of a backfill."""
 
     status: str
-    """Dagster's name for it: REQUESTED while it runs, then COMPLETED_SUCCESS, COMPLETED_FAILED, CANCELED or FAILED."""
+    """Dagster's status: REQUESTED while it runs, then COMPLETED_SUCCESS, COMPLETED_FAILED, CANCELED or FAILED."""
     targeted: int
-    """Slices times assets."""
+    """Number of slices times number of assets."""
     done: int
     failed: int
 
@@ -61,11 +61,11 @@ class Dagster:
         self.url = url.rstrip("/")
 
     def ask(self, query: str, **variables: object) -> Any:
-        """The data of an answer."""
+        """Send a query; returns its data."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"content-type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
                 answer = json.load(response)
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)  # what urllib wraps
@@ -78,12 +78,12 @@ class Dagster:
         return answer["data"]
 
     def registered(self) -> list[str]:
-        """The registered slice keys, in their order."""
+        """The registered slice keys, in the order of registration."""
         found: list[str] = self.ask(_KEYS)["assetNodeOrError"].get("partitionKeys", [])
         return found
 
     def backfill(self, ranges: Sequence[Range], title: str) -> str:
-        """Ask for slices to be archived, verified and cleared; returns the id of the backfill."""
+        """Start a backfill that archives, verifies and clears these slices; returns its id."""
         partitions = {"ranges": [{"start": each.first, "end": each.last} for each in ranges]}
         asked = {
             "partitionsByAssets": [{"assetKey": {"path": [asset]}, "partitions": partitions} for asset in ASSETS],
@@ -95,7 +95,7 @@ class Dagster:
         return str(answer["backfillId"])
 
     def state(self, backfill: str) -> State:
-        """How far it is."""
+        """The progress of a backfill with this id."""
         found = self.ask(_STATE, id=backfill)["partitionBackfillOrError"]
         if "status" not in found:
             raise self._refused(f"it knows no backfill {backfill}")

@@ -14,20 +14,20 @@ from assess_core.usecases.balance import Balance, advice, balance, unknown
 from assess_core.wiring import open_ledger
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
-NAMED = 20  # differences of a kind that a check names: it is read by a person, `assess balance --json` names all
+NAMED = 20  # differences of each kind in the check, which is for people; `assess balance --json` lists all
 
 balanced = dg.AssetCheckSpec(
     "balanced",
     asset="balance_sheet",
-    description="Versions that the summaries name are the versions of hot store and lake, for each batch of the run.",
-    blocking=False,  # nothing depends on it: it says what somebody should look at
+    description="For each batch of the run, the summaries name exactly the versions that hot store and lake hold.",
+    blocking=False,  # no asset depends on it
 )
 
 
 @dg.asset(
     partitions_def=batches,
     deps=["hot_attempts", dg.AssetDep(archived_attempts, partition_mapping=everything)],
-    backfill_policy=dg.BackfillPolicy.single_run(),  # the maps are read once, however many batches are asked for
+    backfill_policy=dg.BackfillPolicy.single_run(),  # the maps are read once for all batches
     retry_policy=RETRY,
     check_specs=[balanced],
     group_name="attempts",
@@ -36,7 +36,7 @@ balanced = dg.AssetCheckSpec(
     dagster_type=NOTHING,
 )
 def balance_sheet(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
-    """Versions by where they are: named by a summary, in the hot store, in the lake, missing on either side."""
+    """How many versions of a batch are in summaries, hot store and lake, and how many are missing on either side."""
     with lakehouse.open() as opened, open_ledger(context.partition_keys) as ledger:
         found = balance(opened.stores, ledger)
         yield _result(found, list(ledger.differences(first=NAMED)))
@@ -50,7 +50,7 @@ def balance_sheet(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> It
 
 
 def _result(found: Balance, differences: list[Difference]) -> dg.AssetCheckResult:
-    """Passed when every batch of the run balances; otherwise what is missing, on which side, and what to type."""
+    """Passes if every batch of the run balances. Otherwise it says what is missing, on which side, and what to type."""
     total = found.total
     wrong = [sheet for sheet in found.sheets if not sheet.balanced]
     metadata = {name: dg.MetadataValue.int(getattr(total, name)) for name in NUMBERS}
@@ -77,7 +77,7 @@ def _full_stop(sentence: str) -> str:
 
 
 def _shown(sheet: Sheet, seconds: float) -> Metadata:
-    """What the sheet of a batch shows."""
+    """The metadata of a batch's balance sheet."""
     return {
         "balanced": dg.MetadataValue.bool(sheet.balanced),
         **{name: dg.MetadataValue.int(number) for name, number in _numbers(sheet).items()},

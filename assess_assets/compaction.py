@@ -1,4 +1,4 @@
-"""Few files for many in the lake: when somebody asks for it."""
+"""Rewrites many small files of the lake into few. It runs only when a person starts it."""
 
 import dagster as dg
 
@@ -18,7 +18,7 @@ from assess_core.usecases.compacting import compact, vacuum, weeks_worth_it
     pool="lake",
 )
 def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
-    """Weeks of the lake that consisted of small files, or held a row twice: rewritten, proved before and after.
+    """Weeks of the lake that had small files or held a row twice: rewritten, and verified before and after.
 
     No version is lost and no report changes. Files that left the table a week ago are deleted.
     """
@@ -27,8 +27,8 @@ def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
         done = compact(weeks_worth_it(lake), lake, opened.now)
         refused = [found.refused for found in done.values() if found.refused]
         if refused:
-            said = f"{len(refused)} of {len(done)} weeks were left as they are, the others are done:\n"
-            raise dg.Failure(said + "\n".join(refused), allow_retries=False)
+            message = f"{len(refused)} of {len(done)} weeks were left as they are, the others are done:\n"
+            raise dg.Failure(message + "\n".join(refused), allow_retries=False)
         lake.compact_small_tables()
         deleted = vacuum(lake)
         gone = {str(week): float(found.files_before - found.files) for week, found in done.items()}
@@ -40,7 +40,7 @@ def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
                 "rows": dg.MetadataValue.int(sum(found.rows for found in done.values())),
                 "files deleted": dg.MetadataValue.int(len(deleted)),
                 "seconds": dg.MetadataValue.float(round(opened.seconds, 3)),
-                "picture": bars("files by week", {"now": files, "folded into them": gone}),
+                "picture": bars("files by week", {"now": files, "merged": gone}),
                 "preview": table(rows[:PREVIEW_ROWS]),
             }
         )

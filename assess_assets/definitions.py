@@ -13,7 +13,7 @@ from assess_assets.watch import archived_in_time, hot_attempts, slice_keys, watc
 from assess_assets.weekly import weekly_activity
 from assess_core.privacy import keep_files_private
 
-keep_files_private()  # here, because every process in which Dagster runs our code loads this file
+keep_files_private()  # every process in which Dagster runs our code loads this file
 
 defs = dg.Definitions(
     assets=[
@@ -31,5 +31,5 @@ defs = dg.Definitions(
     schedules=[watch_daily],
     sensors=[register_slices_and_batches, archive_closed_weeks, clear_verified_weeks, retire_cleared_slices],
     resources={"lakehouse": Lakehouse()},
-    executor=dg.in_process_executor,  # a process a step costs 3 s and buys nothing: each step is one delegation
+    executor=dg.in_process_executor,  # a process per step would cost 3 s
 )

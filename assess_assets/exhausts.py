@@ -9,13 +9,13 @@ from assess_assets.columns import SCHEMA, schema_of_text
 from assess_assets.metadata import Metadata, bars, shown
 from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
-from assess_assets.reports import Look, Marks, look_into
+from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
 from assess_core.errors import ReportFailed, UnknownBatch
 from assess_core.ports.reports import Report
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 
-# a run costs 15 s to start, a report of an ordinary batch well below a second
+# to start a run takes 15 s, an ordinary report less than a second
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=50)
 of_both_tiers: list[str | dg.AssetDep] = [
     "hot_attempts",
@@ -36,7 +36,7 @@ score_marks = Marks("total_score", "total_max_score", "attempts by share of the 
     dagster_type=NOTHING,
 )
 def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.AssetMaterialization]:
-    """A row per answer of the newest version of each attempt of the batch, from both tiers, as CSV."""
+    """The response exhaust as CSV: a row per answer of the newest version of each attempt, from both tiers."""
     with lakehouse.open() as opened:
         yield from _write(context, opened, Report.RESPONSE, response_marks)
 
@@ -52,7 +52,7 @@ def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) ->
     dagster_type=NOTHING,
 )
 def score_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.AssetMaterialization]:
-    """A row per attempt of the batch, by its newest version, from both tiers, as CSV."""
+    """The score exhaust as CSV: a row per attempt, by its newest version, from both tiers."""
     with lakehouse.open() as opened:
         yield from _write(context, opened, Report.SCORE, score_marks)
 
@@ -60,12 +60,12 @@ def score_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> It
 def _write(
     context: dg.AssetExecutionContext, opened: Opened, report: Report, marks: Marks
 ) -> Iterator[dg.AssetMaterialization]:
-    """Write the report of each batch of the run; one that cannot be written does not keep the others from it."""
+    """Write the report of each batch of the run. If one cannot be written, the others still are."""
     done: dict[str, Metadata] = {}
     refused: dict[str, str] = {}
     for batch_id in context.partition_keys:
         try:
-            written, look = _written(opened, batch_id, report, marks)
+            written, preview = _written(opened, batch_id, report, marks)
         except (UnknownBatch, ReportFailed) as error:
             refused[batch_id] = str(error)
             continue
@@ -73,17 +73,19 @@ def _write(
             rows=written.rows,
             size=written.bytes,
             seconds=written.seconds,
-            preview=look.first,
-            picture=bars(marks.title, {"rows": look.spread}),
+            preview=preview.first,
+            picture=bars(marks.title, {"rows": preview.distribution}),
             path=dg.MetadataValue.path(written.path),
             attempts=dg.MetadataValue.int(written.attempts),
             lake_version=dg.MetadataValue.int(written.lake_version),
-            **{SCHEMA: dg.MetadataValue.table_schema(schema_of_text(look.columns))},
+            **{SCHEMA: dg.MetadataValue.table_schema(schema_of_text(preview.columns))},
         )
     yield from conclude(context, done, refused)
 
 
-def _written(opened: Opened, batch_id: str, report: Report, marks: Marks) -> tuple[Exhaust, Look]:
-    looks: list[Look] = []
-    written = write_exhaust(opened.stores, batch_id, report, look=lambda file: looks.append(look_into(file, marks)))
-    return written, looks[0]
+def _written(opened: Opened, batch_id: str, report: Report, marks: Marks) -> tuple[Exhaust, Preview]:
+    previews: list[Preview] = []
+    written = write_exhaust(
+        opened.stores, batch_id, report, look=lambda file: previews.append(preview_report(file, marks))
+    )
+    return written, previews[0]

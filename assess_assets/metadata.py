@@ -1,4 +1,4 @@
-"""What a materialization shows in the UI: rows, bytes, seconds, a table to look into and a picture."""
+"""The metadata of materializations in the UI: rows, bytes, seconds, a preview table and a picture."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Final
 import dagster as dg
 
 PREVIEW_ROWS: Final = 10
-SENTENCES: Final = 2000  # characters of a cell that says what is wrong and, at its end, what to do
-_CELL: Final = 120  # characters of a cell: the options of a question have hundreds
+SENTENCES: Final = 2000  # characters of a cell with a problem; what to do is at the end of the text
+_CELL: Final = 120  # characters of any other cell; the options of a question have hundreds
 _COLOURS: Final = ("#2f6f8f", "#e0a030")
 _PALETTE: Final = 16  # colours; Dagster stores the picture with each materialization: 3 kB instead of 9 kB
 _LABELS: Final = 12  # labels that fit under a picture; the ten bins of a report's marks are all labelled
@@ -23,7 +23,7 @@ Bars = Mapping[str, Mapping[str, float]]
 def shown(
     *, rows: int, size: int, seconds: float, preview: Sequence[Row], picture: dg.MetadataValue, **more: dg.MetadataValue
 ) -> Metadata:
-    """What the materialization of a partition says; `size` in bytes."""
+    """The metadata of the materialization of a partition; `size` in bytes."""
     return {
         "rows": dg.MetadataValue.int(rows),
         "dagster/partition_row_count": dg.MetadataValue.int(rows),
@@ -36,7 +36,7 @@ def shown(
 
 
 def table(rows: Sequence[Row], cell: int = _CELL) -> dg.MetadataValue:
-    """Rows as a table, texts cut at `cell` characters; no rows, no columns."""
+    """Rows as a table. Texts are cut at `cell` characters."""
     if not rows:
         return dg.MetadataValue.text("no rows")
     records = [dg.TableRecord({name: _cell(value, cell) for name, value in row.items()}) for row in rows]
@@ -57,8 +57,8 @@ def labelled(bars: int) -> range:
 
 
 def bars(title: str, series: Bars) -> dg.MetadataValue:
-    """A bar chart, the series stacked, labels in the order given, as a picture inside Markdown."""
-    # matplotlib takes a second to load and writes a font cache: not when definitions are loaded
+    """A stacked bar chart as a picture inside Markdown, with the labels in the given order."""
+    # imported here, because matplotlib takes a second to import and writes a font cache
     from matplotlib.figure import Figure
     from PIL import Image
 

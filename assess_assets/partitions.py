@@ -1,4 +1,4 @@
-"""The three ways in which work is cut: archive slices, batches, ISO weeks."""
+"""The three partition sets: archive slices, batches and ISO weeks."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,19 +9,19 @@ from assess_core.domain.moments import clock
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 
 archive_slices = dg.DynamicPartitionsDefinition(name="archive_slices")
-"""Closed slices, a key each as `str(ArchiveSlice)` writes it, in the order in which they were registered."""
+"""Closed slices in the order of their registration. A key is `str(ArchiveSlice)`."""
 
 batches = dg.DynamicPartitionsDefinition(name="batches")
-"""Batches, a key each is the batch id."""
+"""Batches. A key is the batch id."""
 
 iso_weeks = dg.WeeklyPartitionsDefinition(start_date=datetime(2014, 12, 29), day_offset=1, timezone="UTC")
-"""ISO weeks from 2015-W01, a key each is the date of its Monday; the last is the last that is over."""
+"""ISO weeks from 2015-W01 to the last week that has ended. A key is the date of the Monday."""
 
 SLICES_A_RUN = 1000
-"""A run costs some 10 s to start, be it for one slice; 1,000 slices take a minute, which is all that a kill costs."""
+"""To start a run takes 10 s, even for one slice. 1,000 slices take a minute: the most that a kill can cost."""
 
 everything = dg.AllPartitionMapping()
-"""Between slices, batches and weeks nothing is matched by key: a batch named like a slice must not wait for it."""
+"""No key of one set belongs to an equal key of another: a batch that is named like a slice must not wait for it."""
 
 
 def slices_of(keys: Iterable[str]) -> list[ArchiveSlice]:

@@ -1,4 +1,4 @@
-"""Decisions over partition keys: which to register, which to give up, which ranges of registered ones to ask for."""
+"""Decisions about partition keys: which to register, which to retire, and which ranges to select."""
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
@@ -9,76 +9,76 @@ from assess_core.usecases.archiving import SliceStatus, SliceView
 
 KEYS_TO_WARN: Final = 25_000
 KEYS_TO_FAIL: Final = 100_000
-"""Dagster lists all keys of a partition set wherever it needs one of them: it gets slow, then stands still."""
+"""Dagster lists all keys of a partition set each time it needs one, so it slows down and then stops responding."""
 
-KEPT: Final = 26 * WEEK
-"""How long after its week (in ms) a cleared slice keeps its key: as long as people look at what was done to it."""
+KEY_LIFETIME: Final = 26 * WEEK
+"""How long (ms) after its week a cleared slice keeps its key, so that people can look up what was done to it."""
 
 _Item = TypeVar("_Item")
 
 
 def to_register(known: Iterable[str], registered: Collection[str], most: int) -> list[str]:
-    """The first of the known keys that are not registered yet, at most `most`; `known` is in the order to keep."""
-    there = set(registered)
-    return list(islice((key for key in known if key not in there), most))
+    """The known keys that are not registered yet, at most `most`, in the order of `known`."""
+    existing = set(registered)
+    return list(islice((key for key in known if key not in existing), most))
 
 
-def is_over(view: SliceView, now: int) -> bool:
-    """Whether nothing is left to do with a slice and its week is long past: it needs no key any more.
+def is_finished(view: SliceView, now: int) -> bool:
+    """Whether a slice needs no key any more: nothing is left to do, and its week ended half a year ago.
 
-    A replay or an import that brings rows back makes it a slice like others again.
+    If a replay or an import brings rows back, it is not finished any more.
     """
-    over = view.status is SliceStatus.CLEARED and not view.hot_rows and view.note is None
-    return over and view.slice.week.end + KEPT <= now
+    done = view.status is SliceStatus.CLEARED and not view.hot_rows and view.note is None
+    return done and view.slice.week.end + KEY_LIFETIME <= now
 
 
 def to_retire(views: Iterable[SliceView], registered: Collection[str], now: int, most: int) -> list[str]:
-    """The registered keys of slices that are over, oldest week first, at most `most`."""
-    there = set(registered)
-    over = sorted(view.slice for view in views if is_over(view, now))
-    return list(islice((key for key in map(str, over) if key in there), most))
+    """The registered keys of slices that need no key any more, oldest week first, at most `most`."""
+    existing = set(registered)
+    finished = sorted(view.slice for view in views if is_finished(view, now))
+    return list(islice((key for key in map(str, finished) if key in existing), most))
 
 
-def turn(items: Sequence[_Item], begin: int, most: int) -> tuple[Sequence[_Item], int]:
-    """Items from place `begin` on, at most `most`, and where the next turn begins: at the start after the end."""
+def rotate(items: Sequence[_Item], begin: int, most: int) -> tuple[Sequence[_Item], int]:
+    """At most `most` items from index `begin`, and the index for the next call: 0 after the end."""
     begin = begin if begin < len(items) else 0
     end = begin + most
     return items[begin:end], end if end < len(items) else 0
 
 
 class Budget(NamedTuple):
-    """Whether Dagster holds more keys than it can bear."""
+    """Whether Dagster holds more keys than it can handle."""
 
     passed: bool
     hard: bool
-    """More than a warning."""
+    """Whether this is an error and not only a warning."""
     message: str
 
 
 def budget(keys: int) -> Budget:
-    """What so many live slice keys mean, and what to do."""
-    held = f"{keys:,} live slice keys (it warns at {KEYS_TO_WARN:,} and fails at {KEYS_TO_FAIL:,})"
+    """Judge a number of registered slice keys, and say what to do."""
+    held = f"{keys:,} registered slice keys (it warns at {KEYS_TO_WARN:,} and fails at {KEYS_TO_FAIL:,})"
     if keys < KEYS_TO_WARN:
         return Budget(True, False, held)
-    advice = "start the sensor retire_cleared_slices, which takes away keys of slices that are long cleared"
+    advice = "start the sensor retire_cleared_slices; it deletes the keys of slices that were cleared half a year ago"
     return Budget(False, keys >= KEYS_TO_FAIL, f"{held}: {advice}")
 
 
 class Range(NamedTuple):
-    """Registered keys from `first` to `last`, both among them."""
+    """Registered keys from `first` to `last`, inclusive."""
 
     first: str
     last: str
 
     def keys(self, registered: Sequence[str]) -> Sequence[str]:
-        """All of them."""
+        """The keys of this range."""
         return registered[registered.index(self.first) : registered.index(self.last) + 1]
 
 
 def ranges(registered: Sequence[str], wanted: Collection[str], *, gap: int) -> list[Range]:
-    """Contiguous ranges of registered keys that hold all wanted ones.
+    """Contiguous ranges of registered keys that contain all wanted keys.
 
-    A range goes on over up to `gap` keys that need nothing: to pass them is cheaper than to start another run.
+    A range continues over up to `gap` unwanted keys: that costs less than another run.
     """
     found: list[tuple[int, int]] = []
     for place, key in enumerate(registered):

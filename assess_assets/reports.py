@@ -1,4 +1,4 @@
-"""A look into a report file: its first rows, and how the marks are spread."""
+"""A preview of a report file: its first rows, and the distribution of the marks."""
 
 import csv
 from pathlib import Path
@@ -6,28 +6,28 @@ from typing import Final, NamedTuple
 
 from assess_assets.metadata import PREVIEW_ROWS, Row
 
-_FIELD: Final = 64 * 1024 * 1024  # characters: an answer has at most 8 MiB, Python's own limit is 128 kB
+_FIELD: Final = 64 * 1024 * 1024  # characters; an answer has up to 8 MiB, and Python's default limit is 128 kB
 _TENTHS: Final = 10
 
 
 class Marks(NamedTuple):
-    """Which columns say what was reached and what could be, and what a row is."""
+    """The columns with the score and its maximum, and the title of the picture."""
 
     score: str
     maximum: str
     title: str
 
 
-class Look(NamedTuple):
-    """What `look_into` saw."""
+class Preview(NamedTuple):
+    """A preview of a report."""
 
     columns: list[str]
     first: list[Row]
-    spread: dict[str, int]
-    """How many rows reached less than so many percent of the maximum; a row without a maximum is not among them."""
+    distribution: dict[str, int]
+    """Number of rows per tenth of the maximum, e.g. `0-10 %`. Rows without a maximum are left out."""
 
 
-def look_into(path: Path, marks: Marks) -> Look:
+def preview_report(path: Path, marks: Marks) -> Preview:
     """Read a CSV report once, row by row: 3 s for a million."""
     csv.field_size_limit(_FIELD)
     first: list[Row] = []
@@ -40,8 +40,8 @@ def look_into(path: Path, marks: Marks) -> Look:
                 first.append(row)
             maximum = float(row[marks.maximum] or 0)
             if maximum > 0:
-                share = float(row[marks.score] or 0) / maximum  # below 0, or infinite where the maximum is tiny
+                share = float(row[marks.score] or 0) / maximum  # may be below 0, or infinite if the maximum is tiny
                 counts[int(min(max(share, 0.0) * _TENTHS, _TENTHS - 1))] += 1
     width = 100 // _TENTHS
-    spread = {f"{tenth * width}-{tenth * width + width} %": count for tenth, count in enumerate(counts)}
-    return Look(columns, first, spread)
+    distribution = {f"{tenth * width}-{tenth * width + width} %": count for tenth, count in enumerate(counts)}
+    return Preview(columns, first, distribution)

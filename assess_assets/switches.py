@@ -1,4 +1,4 @@
-"""`python -m assess_assets.switches`: each schedule and sensor, and whether it is on, as a JSON object a line.
+"""`python -m assess_assets.switches`: each schedule and sensor, and whether it is on, as one JSON object per line.
 
 `assess doctor` and `assess up` run this.
 """
@@ -12,7 +12,7 @@ from assess_assets.definitions import defs
 
 
 def switches(instance: dg.DagsterInstance) -> Iterator[dict[str, object]]:
-    """Name, kind, state and description of everything that a person can turn on or off in Dagster."""
+    """Name, kind, state and description of each schedule and sensor."""
     states = {state.instigator_name: state.status.value for state in instance.all_instigator_state()}
     for each in (*(defs.schedules or ()), *(defs.sensors or ())):
         assert isinstance(each, dg.ScheduleDefinition | dg.SensorDefinition)

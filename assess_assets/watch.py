@@ -1,4 +1,4 @@
-"""What to look after: the rows of both tiers, slices that nobody archived, and how many keys Dagster has to bear."""
+"""Monitoring: the rows of both tiers, slices that are archived too late, and the number of keys in Dagster."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,23 +14,23 @@ from assess_core.domain.moments import DAY
 from assess_core.usecases.archiving import SliceView, slice_views
 
 LATE: Final = DAY
-"""How long (ms) after a slice has closed it should have been verified: the schedule runs two hours after most close."""
+"""How long (ms) after it closes a slice may stay unverified; most are archived two hours after they close."""
 MUCH_TOO_LATE: Final = 8 * DAY
-"""Then a whole round was missed."""
+"""After this time, a whole week's round was missed."""
 
 
-@dg.multi_observable_source_asset(  # type: ignore[untyped-decorator]  # Dagster's own lack
+@dg.multi_observable_source_asset(  # type: ignore[untyped-decorator]  # Dagster does not type it
     specs=[
         dg.AssetSpec(
             "hot_attempts",
-            description="Attempts as the stream keeps them: a row per version, until its slice is cleared.",
+            description="Attempts in the hot store: a row per version, until its slice is cleared.",
             group_name="attempts",
             owners=["team:assessment"],
         )
     ]
 )
 def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
-    """How many rows both tiers hold, by week, and which slices wait for what."""
+    """Show how many rows both tiers hold by week, and which slices wait, and for what."""
     with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
         return dg.ObserveResult(asset_key="hot_attempts", metadata=of_views(views, seconds=opened.seconds))
@@ -42,7 +42,7 @@ def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
     retry_policy=RETRY,
 )
 def archived_in_time(lakehouse: Lakehouse) -> dg.AssetCheckResult:
-    """Fails where a slice is closed and not verified: a warning after a day, an error after eight."""
+    """Fail if a slice is closed and not verified: a warning after a day, an error after eight days."""
     with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
         late = overdue(views, opened.now - opened.settings.grace - LATE)
@@ -50,7 +50,7 @@ def archived_in_time(lakehouse: Lakehouse) -> dg.AssetCheckResult:
 
 
 def overdue(views: Sequence[SliceView], ended: int) -> list[SliceView]:
-    """The slices that still need to be archived or verified, and whose week ended at that moment or before."""
+    """The slices that still need to be archived or verified, and whose week ended at `ended` (epoch ms) or before."""
     return [view for view in views if view.needs_archive and view.slice.week.end <= ended]
 
 
@@ -62,15 +62,15 @@ def _in_time(late: Sequence[SliceView], much: Sequence[SliceView]) -> dg.AssetCh
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR if much else dg.AssetCheckSeverity.WARN,
         description=f"{len(late)} closed slices are not archived and verified, the oldest {first.slice}: materialize "
-        "archived_attempts for them, or start archive_closed_weeks under Automation (and the sensor "
-        "register_slices_and_batches, which makes them partitions).",
+        "archived_attempts for them, or turn on archive_closed_weeks under Automation (and the sensor "
+        "register_slices_and_batches, if it is off).",
         metadata={"late": len(late), "slices": table([why_not(view) for view in late[:PREVIEW_ROWS]])},
     )
 
 
-@dg.asset_check(asset="hot_attempts", description="Dagster holds no more slice keys than it can bear.")
+@dg.asset_check(asset="hot_attempts", description="Dagster holds no more slice keys than it can handle.")
 def slice_keys(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Fails as a warning from 25,000 live slice keys on, as an error from 100,000 on."""
+    """Fail as a warning from 25,000 registered slice keys, as an error from 100,000."""
     keys = len(context.instance.get_dynamic_partitions(str(archive_slices.name)))
     return _keys_result(keys, budget(keys))
 
@@ -87,8 +87,8 @@ def _keys_result(keys: int, found: Budget) -> dg.AssetCheckResult:
 watch_job = dg.define_asset_job(
     "watch_job",
     dg.AssetSelection.assets("hot_attempts"),
-    op_retry_policy=RETRY,  # an observable source asset takes no policy of its own
-    description="Counts the rows of both tiers by week, and asks whether slices are late and keys too many.",
+    op_retry_policy=RETRY,  # Dagster has no retry policy for an observation itself
+    description="Counts the rows of both tiers by week, and checks for late slices and too many keys.",
 )
 
 
@@ -97,8 +97,8 @@ watch_job = dg.define_asset_job(
     cron_schedule="0 6 * * *",
     execution_timezone="UTC",
     owners=["team:assessment"],
-    description="Counts the rows of both tiers by week, and asks whether slices are late and keys too many.",
+    description="Counts the rows of both tiers by week, and checks for late slices and too many keys.",
 )
 def watch_daily() -> dg.RunRequest:
-    """Looks after slices and keys; every day at 06:00 UTC, once somebody has started it."""
+    """Run `watch_job` every day at 06:00 UTC, if the schedule is turned on."""
     return dg.RunRequest()

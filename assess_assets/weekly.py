@@ -1,4 +1,4 @@
-"""Weekly analytics, in a table of the lake."""
+"""Weekly analytics in a table of the lake."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from assess_core.usecases.weekly import Refreshed, refresh
     kinds={"deltalake", "duckdb"},
 )
 def weekly_activity(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
-    """Per batch and ISO week: attempts, learners, mean score. A week that runs again replaces itself alone."""
+    """Attempts, learners and mean score per batch and ISO week. To run a week again replaces only that week."""
     weeks = {key: week_of(key) for key in context.partition_keys}
     with lakehouse.open() as opened:
         refreshed = refresh(opened.stores, opened.weekly, set(weeks.values()))
@@ -34,7 +34,7 @@ def weekly_activity(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> 
 
 
 def _shown(weeks: Mapping[str, IsoWeek], refreshed: Refreshed, seconds: float) -> dict[str, Metadata]:
-    """What the weeks of a run show, by partition key: each its own rows, and the table and picture of the whole run."""
+    """The metadata of each week by partition key: its own rows, and the table and picture of the whole run."""
     batches = Counter(row.slice.week for row in refreshed.rows)
     attempts = Counter[str]()
     for row in refreshed.rows:

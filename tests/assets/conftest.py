@@ -1,4 +1,4 @@
-"""A Dagster instance of a test's own, over stores of its own."""
+"""A Dagster instance and stores for each test."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,24 +21,24 @@ from assess_core.wiring import open_stores
 from tests.factories import MONDAY, WEEK, record
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
-TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # when, by `Clock`, it is
+TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # the date of `Clock`
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def begin_a_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
-    """A run that has started and not ended."""
+    """Create a run that has started and not ended."""
     job = dg.GraphDefinition("nothing").to_job()
     return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
 
 
 class Clock:
-    """What time it is; long after everything that happens in a test, unless it says otherwise."""
+    """The current time: long after every event of a test, unless the test sets it."""
 
     now = MONDAY + 520 * WEEK
 
 
 class Dagster:
-    """What a person does in the UI, by name."""
+    """The actions of a person in the UI."""
 
     def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
         self.clock = Clock()
@@ -61,7 +61,7 @@ class Dagster:
         self.instance.add_dynamic_partitions(partitions, keys)
 
     def tick(self, sensor: dg.SensorDefinition = register_slices_and_batches) -> dg.SensorResult:
-        """Evaluate a sensor, and do what it asks for."""
+        """Evaluate a sensor and apply its result."""
         cursor = self.cursors.get(sensor.name)
         with dg.build_sensor_context(self.instance, cursor=cursor, resources=self.resources) as context:
             result = sensor(context)
@@ -73,11 +73,11 @@ class Dagster:
         return result
 
     def retire(self) -> dg.SensorResult:
-        """Evaluate the sensor that takes keys away, and take them away."""
+        """Evaluate the sensor that retires keys."""
         return self.tick(retire_cleared_slices)
 
     def begin_a_run(self) -> None:
-        """A run that has started and not ended."""
+        """Create a run that has started and not ended."""
         begin_a_run(self.instance)
 
     @staticmethod
@@ -85,7 +85,7 @@ class Dagster:
         return dg.AssetKey(asset)
 
     def check(self, name: str) -> dg.AssetCheckEvaluation:
-        """Run one of the checks that look after the stores."""
+        """Run one of the checks of `hot_attempts`."""
         [check] = [each for each in defs.asset_checks or [] if each.check_key.name == name]
         run = dg.materialize(
             [check], instance=self.instance, resources=self.resources, selection=dg.AssetSelection.checks(check)
@@ -113,14 +113,14 @@ class Dagster:
         )
 
     def observe(self, asset: str) -> Mapping[str, Any]:
-        """Observe a source asset; what it says."""
+        """Observe a source asset; returns its metadata."""
         job = dg.define_asset_job("observe", dg.AssetSelection.assets(asset))
         resolved = dg.Definitions(ASSETS, jobs=[job], resources=self.resources).resolve_job_def("observe")
         [observation] = resolved.execute_in_process(instance=self.instance).get_asset_observation_events()
         return observation.asset_observation_data.asset_observation.metadata
 
     def asked_for(self, hour: int) -> dict[str, list[str]]:
-        """The slices that are asked for, by asset, on a Tuesday at that hour; a minute before nothing was."""
+        """The slices that the conditions select, by asset, on a Tuesday at this hour; a minute before, none."""
         before, after = (TUESDAY + timedelta(hours=hour, minutes=minutes) for minutes in (-1, 1))
         every = dg.AssetSelection.all()
         earlier = dg.evaluate_automation_conditions(defs, self.instance, every, before)
@@ -132,7 +132,7 @@ class Dagster:
 
     @staticmethod
     def why(result: dg.ExecuteInProcessResult) -> str:
-        """Why the run failed, as its step says."""
+        """The error of the step that failed."""
         [failure] = result.get_step_failure_events()
         return failure.step_failure_data.error_display_string
 
@@ -142,7 +142,7 @@ def dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dagster
     for name in [name for name in os.environ if name.startswith("ASSESS_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
-    monkeypatch.setenv("ASSESS_HOME", str(home))  # conditions are no steps: they have no resources, but what there is
+    monkeypatch.setenv("ASSESS_HOME", str(home))  # conditions have no resources, so they read the environment
     with dg.DagsterInstance.ephemeral(str(tmp_path / "dagster")) as instance:
         dagster = Dagster(home, instance)
         monkeypatch.setattr(Lakehouse, "now", lambda _: dagster.clock.now)

@@ -53,7 +53,7 @@ def file_of(dagster: Dagster, slice_: str) -> Path:
 
 
 def raise_scores(path: Path) -> None:
-    """Change the scores in a file of the lake, behind everybody's back."""
+    """Change the scores in a file of the lake, without a commit."""
     table = pq.ParquetFile(path).read()
     scores = pa.array([99.0] * table.num_rows)
     pq.write_table(table.set_column(table.schema.get_field_index("total_score"), "total_score", scores), path)
@@ -81,7 +81,7 @@ def test_archive_and_clear_again_do_nothing_more(dagster: Dagster, slices: list[
     assert len(dagster.stores.lake.manifest()) == 4 * 10  # archived, verified, clearing, cleared: once each
 
 
-def test_every_materialization_says_what_was_done(dagster: Dagster, slices: list[str]) -> None:
+def test_every_materialization_shows_its_numbers(dagster: Dagster, slices: list[str]) -> None:
     result = dagster.materialize("archived_attempts", slices[0], slices[-1])
 
     shown = {event.partition: event.materialization.metadata for event in result.get_asset_materialization_events()}
@@ -92,17 +92,21 @@ def test_every_materialization_says_what_was_done(dagster: Dagster, slices: list
     assert {"slices of the run", "seconds", "preview"} <= last.keys()
     assert last["bytes"].value == sum(file_of(dagster, slice_).stat().st_size for slice_ in (slices[0], slices[-1]))
     assert str(last["picture"].value).startswith("![rows in the lake, by week](data:image/png;base64,")
-    assert not any("picture" in metadata for metadata in others)  # Dagster would keep each of them, twice
+    assert not any("picture" in metadata for metadata in others)  # Dagster would store each picture twice
 
 
-def test_the_columns_that_are_shown_are_those_of_the_files(dagster: Dagster, slices: list[str]) -> None:
+def test_the_ui_shows_the_columns_of_the_files(dagster: Dagster, slices: list[str]) -> None:
     dagster.materialize("archived_attempts", slices[0])
     written = pq.read_schema(file_of(dagster, slices[0]))
 
     graph = definitions.defs.resolve_asset_graph()
     shown = graph.get(dg.AssetKey("archived_attempts")).metadata["dagster/column_schema"]
 
-    assert {column.name for column in shown.columns} == {*written.names, "year", "week"}  # these two name the folder
+    assert {column.name for column in shown.columns} == {
+        *written.names,
+        "year",
+        "week",
+    }  # these two name the folder
     assert {column.name: column.type for column in shown.columns if column.name in ("user_id", "total_score")} == {
         "user_id": str(written.field("user_id").type),
         "total_score": str(written.field("total_score").type),
@@ -110,7 +114,7 @@ def test_the_columns_that_are_shown_are_those_of_the_files(dagster: Dagster, sli
 
 
 def test_an_open_slice_is_refused_with_the_reason(dagster: Dagster) -> None:
-    dagster.clock.now = MONDAY + WEEK  # its end, but not yet the end of the grace period
+    dagster.clock.now = MONDAY + WEEK  # the week has ended, the grace period has not
     dagster.ingest([event()])
     dagster.register("archive_slices", ["b1|2024-W05"])
 
@@ -121,7 +125,7 @@ def test_an_open_slice_is_refused_with_the_reason(dagster: Dagster) -> None:
     assert dagster.stores.lake.manifest() == []
 
 
-def test_a_partition_that_names_no_slice_is_refused(dagster: Dagster) -> None:
+def test_a_partition_that_is_no_known_slice_is_refused(dagster: Dagster) -> None:
     dagster.register("archive_slices", ["b1", "nobody|2024-W05"])
 
     assert "does not name a slice" in dagster.why(dagster.materialize("archived_attempts", "b1"))
@@ -144,7 +148,7 @@ def write_nonsense(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "archived_anyway"),
     [
-        (raise_scores, True),  # the keys are all there, so there is nothing to append; reading back notices
+        (raise_scores, True),  # all keys are there, so nothing is appended; verify notices
         (write_nonsense, False),
     ],
     ids=["scores raised", "not Parquet"],
@@ -163,8 +167,8 @@ def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
     assert (check.passed, check.severity.value, check.blocking) == (False, "ERROR", False)
     assert (check.metadata["failed"].value, check.metadata["verified"].value) == (5, 5)
     assert all(slice_ in str(check.metadata["slices"]) for slice_ in slices[:5])
-    assert str(check.metadata["slices"]).count("from a backup") == 5  # what to do stands at the end, and is not cut
-    assert str(check.metadata["slices"]).count(slices[0]) == 1  # a problem does not name its slice once more
+    assert str(check.metadata["slices"]).count("from a backup") == 5  # the advice at the end is not cut off
+    assert str(check.metadata["slices"]).count(slices[0]) == 1  # a problem does not repeat the name of its slice
     assert check.metadata["files to restore"].value == str(file_of(dagster, slices[0]))
     assert "in the partition filter, 2024-W05 finds them" in str(check.description)
     assert not cleared.success
@@ -173,8 +177,8 @@ def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
     assert [key for key, rows in hot_rows(dagster).items() if rows] == slices[:5]
 
 
-def test_of_several_files_of_a_week_the_damaged_one_is_named(dagster: Dagster, slices: list[str]) -> None:
-    for slice_ in slices[:2]:  # a file each
+def test_the_check_names_the_damaged_one_of_several_files(dagster: Dagster, slices: list[str]) -> None:
+    for slice_ in slices[:2]:  # one file per slice
         dagster.materialize("archived_attempts", slice_)
     damaged, whole = (Path(file.url) for file in dagster.stores.lake.pin().files())
     raise_scores(damaged)
@@ -185,7 +189,7 @@ def test_of_several_files_of_a_week_the_damaged_one_is_named(dagster: Dagster, s
     assert whole.is_file()
 
 
-def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_repaired(
+def test_a_slice_that_an_older_run_found_damaged_fails_the_check_until_it_is_repaired(
     dagster: Dagster, slices: list[str]
 ) -> None:
     dagster.materialize("archived_attempts", slices[0], slices[-1])
@@ -207,7 +211,7 @@ def test_what_an_older_run_found_damaged_fails_the_check_until_it_is_repaired(
     assert resolved.passed
 
 
-def test_a_slice_that_failed_says_so_on_its_own_page(dagster: Dagster, slices: list[str]) -> None:
+def test_the_page_of_a_slice_shows_its_problem(dagster: Dagster, slices: list[str]) -> None:
     dagster.materialize("archived_attempts", slices[0], slices[-1])
     raise_scores(file_of(dagster, slices[0]))
 

@@ -1,4 +1,4 @@
-"""What automation asks for: real slices, by what the stores say, once a week."""
+"""What the automation conditions select: registered slices, according to the stores, once a week."""
 
 from datetime import timedelta
 
@@ -34,14 +34,14 @@ def test_closed_slices_are_archived_and_then_cleared(dagster: Dagster) -> None:
     assert dagster.asked_for(CLEAR) == {}
 
 
-def test_only_what_is_registered_is_asked_for(dagster: Dagster) -> None:
+def test_only_registered_slices_are_selected(dagster: Dagster) -> None:
     dagster.ingest([event(batch="b1"), event(batch="b2")])
     dagster.register("archive_slices", ["b2|2024-W05"])
 
     assert dagster.asked_for(ARCHIVE) == {"archived_attempts": ["b2|2024-W05"]}
 
 
-def test_what_was_done_without_dagster_is_not_asked_for_again(dagster: Dagster) -> None:
+def test_a_slice_that_was_archived_without_dagster_is_not_selected_again(dagster: Dagster) -> None:
     dagster.ingest([event()])
     dagster.tick()
     slices, stores, now = [ArchiveSlice.parse(SLICE)], dagster.stores, dagster.clock.now
@@ -54,7 +54,7 @@ def test_what_was_done_without_dagster_is_not_asked_for_again(dagster: Dagster) 
     assert dagster.asked_for(CLEAR) == {}
 
 
-def test_rows_that_came_after_a_clear_are_asked_for_although_dagster_has_materialized_their_slice(
+def test_a_slice_with_rows_after_a_clear_is_selected_although_dagster_has_materialized_it(
     dagster: Dagster,
 ) -> None:
     dagster.ingest([event()])
@@ -74,7 +74,7 @@ def test_an_open_week_waits(dagster: Dagster) -> None:
     assert dagster.asked_for(ARCHIVE) == {}
 
 
-def test_what_needs_nothing_is_passed_over_where_another_run_would_cost_more(dagster: Dagster) -> None:
+def test_a_slice_that_needs_nothing_is_selected_if_another_run_would_cost_more(dagster: Dagster) -> None:
     keys = ["b1|2024-W05", "b2|2024-W05", "b3|2024-W05"]
     dagster.ingest([event(batch=batch) for batch in ("b1", "b2", "b3")])
     dagster.tick()
@@ -97,7 +97,7 @@ def test_what_needs_nothing_is_passed_over_where_another_run_would_cost_more(dag
         (SliceStatus.CLEARED, 0, None, set()),
     ],
 )
-def test_what_a_slice_needs_follows_from_how_far_it_has_come(
+def test_the_next_step_of_a_slice_follows_from_its_state(
     status: SliceStatus, hot_rows: int, note: str | None, expected: set[str]
 ) -> None:
     view = SliceView(ArchiveSlice.parse(SLICE), status, hot_rows, 5, None, None, None, None, note, False)
@@ -107,25 +107,25 @@ def test_what_a_slice_needs_follows_from_how_far_it_has_come(
     assert found == expected
 
 
-# --- what Dagster's daemon does ---
+# --- evaluated as Dagster's daemon does ---
 
 
 @pytest.fixture
 def repository(dagster: Dagster) -> dg.RepositoryDefinition:
-    """All that Dagster loads, over a slice that needs to be archived."""
+    """Our definitions, with a slice that needs to be archived."""
     dagster.ingest([event()])
     dagster.tick()
     return defs.get_repository_def()
 
 
-def look(
+def evaluate(
     dagster: Dagster,
     repository: dg.RepositoryDefinition,
     hour: int,
     minute: int,
     cursor: str | None = None,
 ) -> tuple[list[list[str]], str | None]:
-    """What `archive_closed_weeks` asks for on a Tuesday (or later): the slices of each request, and its cursor."""
+    """Evaluate `archive_closed_weeks` on a Tuesday (or later); returns the slices of each request, and the cursor."""
     with (
         freeze_time(TUESDAY + timedelta(hours=hour, minutes=minute, seconds=30)),
         dg.build_sensor_context(dagster.instance, cursor=cursor, repository_def=repository) as context,
@@ -135,7 +135,7 @@ def look(
 
 
 def slices_of(request: dg.RunRequest) -> list[str]:
-    """One alone is a run, more are a backfill, which the asset's own policy cuts into runs."""
+    """One slice is a run. Several are a backfill, which the asset's policy divides into runs."""
     if not request.requires_backfill_daemon():
         return [request.partition_key or ""]
     assert request.asset_graph_subset is not None
@@ -144,61 +144,61 @@ def slices_of(request: dg.RunRequest) -> list[str]:
     )
 
 
-def test_a_switch_asks_once_a_week(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
-    first, cursor = look(dagster, repository, 1, 59)
-    second, cursor = look(dagster, repository, 2, 0, cursor)
+def test_a_condition_starts_slices_once_a_week(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
+    first, cursor = evaluate(dagster, repository, 1, 59)
+    second, cursor = evaluate(dagster, repository, 2, 0, cursor)
     rest = []
     for hours in range(2, 7 * 24 + 3, 6):  # until it is Tuesday again
-        asked, cursor = look(dagster, repository, hours, 1, cursor)
+        asked, cursor = evaluate(dagster, repository, hours, 1, cursor)
         rest.append(asked)
 
     assert (first, second) == ([], [[SLICE]])
     assert rest == [[]] * 28 + [[[SLICE]]]
 
 
-@pytest.mark.filterwarnings("ignore:Function `AssetSelection.keys`:DeprecationWarning")  # that Dagster itself calls
-def test_many_slices_are_asked_for_as_one_backfill(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
+@pytest.mark.filterwarnings("ignore:Function `AssetSelection.keys`:DeprecationWarning")  # called by Dagster itself
+def test_many_slices_are_one_backfill(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
     dagster.ingest([event(batch=f"b{n}") for n in range(5)])
     dagster.tick()
-    _, cursor = look(dagster, repository, 1, 59)
+    _, cursor = evaluate(dagster, repository, 1, 59)
 
-    assert look(dagster, repository, 2, 0, cursor)[0] == [[f"b{n}|2024-W05" for n in range(5)]]
+    assert evaluate(dagster, repository, 2, 0, cursor)[0] == [[f"b{n}|2024-W05" for n in range(5)]]
 
 
-def test_a_dagster_that_was_away_at_the_time_asks_when_it_is_back(
+def test_a_dagster_that_was_down_at_the_hour_starts_slices_when_it_is_back(
     dagster: Dagster, repository: dg.RepositoryDefinition
 ) -> None:
-    _, cursor = look(dagster, repository, 1, 59)
+    _, cursor = evaluate(dagster, repository, 1, 59)
 
-    assert look(dagster, repository, 17, 30, cursor)[0] == [[SLICE]]
+    assert evaluate(dagster, repository, 17, 30, cursor)[0] == [[SLICE]]
 
 
-def test_a_store_that_is_away_at_the_time_is_asked_again(
+def test_a_store_that_is_down_at_the_hour_is_asked_again(
     dagster: Dagster, repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise StoreUnavailable("the hot store is away")
 
-    _, cursor = look(dagster, repository, 1, 59)
+    _, cursor = evaluate(dagster, repository, 1, 59)
     with monkeypatch.context() as broken:
         broken.setattr(SqliteHot, "slices", away)
         with pytest.raises(Exception, match="archived_attempts") as failed:
-            look(dagster, repository, 2, 0, cursor)
+            evaluate(dagster, repository, 2, 0, cursor)
 
     assert isinstance(failed.value.__cause__, StoreUnavailable)
-    assert look(dagster, repository, 2, 1, cursor)[0] == [[SLICE]]
+    assert evaluate(dagster, repository, 2, 1, cursor)[0] == [[SLICE]]
 
 
-def test_between_two_times_no_store_is_asked(
+def test_between_two_hours_no_store_is_asked(
     dagster: Dagster, repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asked(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
         raise AssertionError("it was asked")
 
-    _, cursor = look(dagster, repository, 2, 30)
+    _, cursor = evaluate(dagster, repository, 2, 30)
     monkeypatch.setattr(SqliteHot, "slices", asked)
 
-    assert look(dagster, repository, 2, 31, cursor)[0] == []
+    assert evaluate(dagster, repository, 2, 31, cursor)[0] == []
 
 
 def test_archive_and_clear_each_have_a_switch() -> None:

@@ -1,4 +1,4 @@
-"""A backfill through Dagster's own daemon, queue and processes, killed on the way; and how one is asked for."""
+"""How a backfill is started, and that it survives kills of Dagster's daemon, queue and processes."""
 
 import os
 import signal
@@ -48,12 +48,12 @@ def test_a_range_is_named_by_its_ends(first: str, last: str | None, expected: Ra
     ("first", "last", "why"),
     [("b9|2024-W05", None, "not registered"), ("b1|2024-W06", "b1|2024-W05", "the order is by week, then batch")],
 )
-def test_a_range_that_is_none_is_refused(first: str, last: str | None, why: str) -> None:
+def test_a_wrong_range_is_refused(first: str, last: str | None, why: str) -> None:
     with pytest.raises(BadSlice, match=why):
         chosen(REGISTERED, first, last)
 
 
-def test_all_that_is_not_cleared_is_needed(dagster: Dagster) -> None:
+def test_every_slice_that_is_not_cleared_is_needed(dagster: Dagster) -> None:
     for batch, week in (("b1", 0), ("b2", 0), ("b1", 1)):
         dagster.ingest([event(batch=batch, attempted=MONDAY + week * WEEK)])
     dagster.tick()
@@ -86,7 +86,7 @@ def test_a_backfill_has_succeeded_when_every_slice_has(status: str, ended: bool,
     assert (state.has_ended, state.succeeded) == (ended, succeeded)
 
 
-def test_without_dagster_it_says_where_to_get_one() -> None:
+def test_without_dagster_it_says_how_to_start_it() -> None:
     said: list[str] = []
 
     assert main(["--dagster", "http://127.0.0.1:9"], said.append) == StoreUnavailable.exit_code
@@ -122,7 +122,7 @@ def runs(dagster: Service) -> list[tuple[str, str]]:
 
 
 def process_of(dagster: Service, run: str) -> int | None:
-    """The process that works on a run, once it has said so."""
+    """The process of a run, once the run has logged it."""
     for said in dagster.ask(PIDS, id=run)["logsForRun"].get("events", []):
         for entry in said.get("metadataEntries", []):
             if entry["label"] == "pid":
@@ -131,7 +131,7 @@ def process_of(dagster: Service, run: str) -> int | None:
 
 
 def killed(dagster: Service) -> Iterator[bool]:
-    """Kill -9 the process of the first run as soon as there is one; says whether it did."""
+    """Kill -9 the process of the first run as soon as there is one; yields whether it did."""
     while True:
         process = next((found for run, _ in runs(dagster) if (found := process_of(dagster, run))), None)
         if process is not None:
@@ -153,14 +153,14 @@ def test_a_backfill_of_the_command_line_survives_kills_of_its_run_and_of_all_of_
         dagster.start_sensor("register_slices_and_batches")
         dagster.wait("registering", lambda: len(dagster.registered()) == SLICES)
         assert main(["--dagster", dagster.url], said.append) == 0
-        kill_session(dagster.process.pid)  # before it looked at it: it does when it starts, then every 30 s
-    assert f"asked for {SLICES} slices" in said[0]
+        kill_session(dagster.process.pid)  # before its daemon evaluates the backfill, every 30 s
+    assert f"started a backfill of {SLICES} slices" in said[0]
     backfill = said[0].rpartition("/")[2]
 
     with running(settings, tmp_path / "dagster.log") as dagster:
         attempts = killed(dagster)
         dagster.wait("a run to kill", lambda: next(attempts))
-        # one that has begun: of one that is only starting Dagster believes for three minutes that it still is
+        # a run that has begun: Dagster waits three minutes for one that is only starting
         dagster.wait("another run", lambda: len(runs(dagster)) == 2 and runs(dagster)[0][1] in {"STARTED", "SUCCESS"})
         kill_session(dagster.process.pid)
 

@@ -21,7 +21,7 @@ def two_batches(dagster: Dagster) -> Dagster:
 
 
 def numbers(result: dg.ExecuteInProcessResult, batch: str) -> dict[str, Any]:
-    """What the sheet of a batch shows."""
+    """The metadata of a batch's sheet."""
     [found] = [
         each.materialization.metadata
         for each in result.get_asset_materialization_events()
@@ -55,7 +55,7 @@ def test_a_lost_row_fails_the_check_which_names_it_and_says_what_to_type(two_bat
 
     result = two_batches.materialize("balance_sheet", "b1", "b2")
 
-    assert result.success  # the sheet was drawn up; the check says that it does not balance
+    assert result.success  # the sheet is complete; the check says that it does not balance
     found = check(result)
     assert (found.passed, found.severity, found.blocking) == (False, dg.AssetCheckSeverity.ERROR, False)
     assert "1 of 2 batches do not balance" in found.description
@@ -67,7 +67,7 @@ def test_a_lost_row_fails_the_check_which_names_it_and_says_what_to_type(two_bat
     assert "assess ingest --repair" in numbers(result, "b1")["what to type"]
 
 
-def test_many_batches_in_one_run_take_one_scan_of_the_maps(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_over_many_batches_scans_the_maps_once(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = [f"b{number}" for number in range(20)]
     dagster.ingest([event(batch=batch) for batch in batches], RECEIVED)
     dagster.register("batches", batches)
@@ -88,7 +88,7 @@ def test_many_batches_in_one_run_take_one_scan_of_the_maps(dagster: Dagster, mon
     assert all(numbers(result, batch)["named"] == 1 for batch in batches)
 
 
-def test_a_batch_that_no_store_knows_is_refused_and_the_others_are_drawn_up(two_batches: Dagster) -> None:
+def test_a_batch_that_no_store_knows_is_refused_and_the_others_have_sheets(two_batches: Dagster) -> None:
     two_batches.register("batches", ["b3"])
 
     result = two_batches.materialize("balance_sheet", "b1", "b3")

@@ -38,7 +38,7 @@ def test_a_week_that_was_archived_in_parts_is_one_file_afterwards(dagster: Dagst
 
 
 def test_files_that_left_the_table_long_ago_are_deleted(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "vacuum", partial(vacuum, retain=0))  # long ago: this test has no week
+    monkeypatch.setattr(compaction, "vacuum", partial(vacuum, retain=0))  # instead of a week
     for batch in ("b1", "b2"):
         dagster.ingest([event(batch=batch, attempted=MONDAY)], MONDAY)
         dagster.tick()

@@ -1,4 +1,4 @@
-"""Runs that overlap, one after the other and at once; how often a run commits. On a lake of every kind."""
+"""Runs over the same slices, one after the other and at once, on every kind of lake; and how often a run commits."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -48,7 +48,7 @@ def lake(dagster: Dagster, place: Location, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def another(dagster: Dagster, lake: DeltaLake) -> Iterator[Dagster]:
-    """The UI of somebody else, over the same stores."""
+    """The UI of another person, over the same stores."""
     with ExitStack() as until_the_end:
         instance = until_the_end.enter_context(dg.DagsterInstance.ephemeral())
         other = Dagster(dagster.settings.home, instance)
@@ -58,7 +58,7 @@ def another(dagster: Dagster, lake: DeltaLake) -> Iterator[Dagster]:
 
 
 def stored() -> Counter[tuple[bytes, int]]:
-    """What the lake must hold, each once: what the oracle says of all that was submitted."""
+    """What the lake must hold, each row once, according to the oracle."""
     log = [("log", offset, line(message, received)) for offset, (message, received) in enumerate(SUBMITTED)]
     versions = [version for found in oracle.tables(log)["attempts"].values() for version in found]
     assert len(versions) == len(SUBMITTED)
@@ -90,7 +90,7 @@ def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lak
     assert held(lake) == stored()
 
 
-def test_a_backfill_over_slices_that_another_did_in_part_does_the_rest_and_nothing_twice(
+def test_a_backfill_over_slices_that_are_partly_done_does_the_rest_and_nothing_twice(
     dagster: Dagster, lake: DeltaLake, place: Location
 ) -> None:
     keys, stores = dagster.keys("archive_slices"), opened(dagster, place)
@@ -137,7 +137,7 @@ def test_runs_of_the_same_slices_at_once_lose_nothing_and_write_nothing_twice(
 
 
 def collide(monkeypatch: pytest.MonkeyPatch, slice_: ArchiveSlice) -> list[LakeConflict]:
-    """Two writers who append this slice first wait for one another, having decided; returns the conflicts to come."""
+    """Make two writers of this slice wait for each other before the append; returns the list of their conflicts."""
     together, conflicts, append = Barrier(2), list[LakeConflict](), DeltaLake.append
 
     def waiting(self: DeltaLake, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:

@@ -1,4 +1,4 @@
-"""What Dagster finds, and what finding it costs."""
+"""What Dagster loads, and how it runs."""
 
 import os
 import subprocess
@@ -43,14 +43,14 @@ def load(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_definitions_decide_nothing() -> None:
+def test_definitions_contain_no_decision() -> None:
     lines = Path(definitions.__file__).read_text(encoding="utf-8").splitlines()
 
     assert len(lines) < 40
     assert not [line for line in lines if line.lstrip().startswith(("if ", "for ", "def ", "match "))]
 
 
-def test_loading_touches_no_environment_disk_or_network_and_brings_no_warning() -> None:
+def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> None:
     result = load("-W", "error", ASSESS_HOT_STORE="nonsense", ASSESS_GRACE="nonsense", ASSESS_LAKE="nonsense://")
 
     assert result.returncode == 0, result.stderr
@@ -61,11 +61,11 @@ def test_loading_touches_no_environment_disk_or_network_and_brings_no_warning() 
     )
 
 
-def test_everything_is_there() -> None:
+def test_all_jobs_sensors_and_schedules_are_loaded() -> None:
     defs = definitions.defs
 
     assert {job.name for job in defs.resolve_all_job_defs()} >= {"watch_job"}
-    # one more, which Dagster would add of its own for a condition without a switch of ours, would be a third face
+    # Dagster adds a sensor of its own for a condition without one of ours
     assert {sensor.name for sensor in defs.get_repository_def().sensor_defs} == {
         "register_slices_and_batches",
         "archive_closed_weeks",
@@ -86,7 +86,7 @@ def test_only_registering_runs_until_an_operator_starts_the_rest() -> None:
     assert all(each.description for each in automation)  # the UI shows nothing else about a switch
 
 
-def test_every_asset_says_what_it_is_whose_it_is_and_what_of() -> None:
+def test_every_asset_has_a_description_an_owner_a_group_and_a_kind() -> None:
     graph = definitions.defs.resolve_asset_graph()
 
     for key in graph.get_all_asset_keys():
@@ -94,10 +94,10 @@ def test_every_asset_says_what_it_is_whose_it_is_and_what_of() -> None:
         assert node.description, key
         assert node.owners == ["team:assessment"], key
         assert node.group_name in {"attempts", "exhausts", "analytics"}, key
-        assert node.kinds or key == dg.AssetKey("hot_attempts"), key  # whose store is a setting
+        assert node.kinds or key == dg.AssetKey("hot_attempts"), key  # its store is a setting
 
 
-def test_a_run_of_one_writer_leaves_the_others_of_the_lake_in_the_queue() -> None:
+def test_runs_that_write_to_the_lake_wait_for_each_other_in_the_queue() -> None:
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
         concurrency = instance.get_concurrency_config()
 
@@ -110,7 +110,7 @@ def test_a_run_of_one_writer_leaves_the_others_of_the_lake_in_the_queue() -> Non
     assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts"}
 
 
-def test_slices_and_batches_are_cut_into_few_runs() -> None:
+def test_slices_and_batches_are_divided_into_few_runs() -> None:
     graph = definitions.defs.resolve_asset_graph()
     found = {key.to_user_string(): graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
 
@@ -120,12 +120,12 @@ def test_slices_and_batches_are_cut_into_few_runs() -> None:
         "cleared_attempts": 1000,
         "response_exhaust": 50,
         "score_exhaust": 50,
-        "balance_sheet": None,  # all in one
+        "balance_sheet": None,  # one run for all
         "weekly_activity": None,
     }
 
 
-def test_an_asset_waits_for_what_it_reads_and_only_clear_for_the_same_slice() -> None:
+def test_an_asset_depends_on_what_it_reads_and_only_clear_on_the_same_slice() -> None:
     graph = definitions.defs.resolve_asset_graph()
     both = {"hot_attempts", "archived_attempts"}
 
@@ -139,7 +139,7 @@ def test_an_asset_waits_for_what_it_reads_and_only_clear_for_the_same_slice() ->
         "score_exhaust": both,
         "weekly_activity": both,
     }
-    # by equal key, which Dagster takes where nothing is said, a batch `b1` would wait for a slice `b1`
+    # by default Dagster maps equal keys: a batch `b1` would wait for a slice `b1`
     archived = dg.AssetKey("archived_attempts")
     assert {
         asset: type(graph.get_partition_mapping(dg.AssetKey(asset), archived)).__name__
@@ -155,7 +155,7 @@ def test_an_asset_waits_for_what_it_reads_and_only_clear_for_the_same_slice() ->
 
 
 @pytest.mark.parametrize("asset", [asset for asset in ASSETS if asset.is_executable], ids=str)
-def test_no_asset_hands_anything_to_an_io_manager(asset: dg.AssetsDefinition) -> None:
+def test_no_asset_passes_anything_to_an_io_manager(asset: dg.AssetsDefinition) -> None:
     outputs = {asset.get_output_name_for_asset_key(key) for key in asset.keys} if not asset.is_observable else set()
 
     types = {output.name: output.dagster_type for output in asset.node_def.output_defs}
@@ -215,13 +215,13 @@ def test_every_step_that_opens_the_stores_retries_with_jitter() -> None:
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """The instance that dagster.yaml describes, in a folder of the test's own."""
+    """The instance that dagster.yaml describes, in a folder for this test."""
     monkeypatch.chdir(tmp_path)
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
         yield instance
 
 
-def test_dagster_keeps_its_own_books_below_the_home_folder(kept: dg.DagsterInstance) -> None:
+def test_dagster_stores_its_records_below_the_home_folder(kept: dg.DagsterInstance) -> None:
     assert [path.name for path in Path.cwd().iterdir()] == [".assess"]
     assert [path.name for path in Path(".assess").iterdir()] == ["dagster"]
     assert not kept.telemetry_enabled
@@ -236,7 +236,7 @@ def test_a_run_whose_process_was_killed_starts_again_and_one_whose_step_failed_d
     assert kept.run_launcher.supports_check_run_worker_health
 
 
-def test_a_backfill_never_sees_a_killed_run_that_neither_goes_on_nor_starts_again(
+def test_a_backfill_never_sees_a_killed_run_that_is_neither_running_nor_about_to_restart(
     kept: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits, handle = [], kept.run_storage.handle_run_event
@@ -255,16 +255,16 @@ def test_a_backfill_never_sees_a_killed_run_that_neither_goes_on_nor_starts_agai
     assert waits == [(dg.DagsterRunStatus.FAILURE, True)]
 
 
-def test_a_process_is_told_from_another_of_its_number() -> None:
+def test_a_process_is_distinguished_from_a_later_one_with_the_same_id() -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
 
     assert is_alive(os.getpid(), time.time())
-    assert not is_alive(os.getpid(), time.time() - 10 * 365 * 86_400)  # that was another one
+    assert not is_alive(os.getpid(), time.time() - 10 * 365 * 86_400)  # then it was another process
     assert not is_alive(ended.pid, time.time())
 
 
-def test_a_process_that_ended_and_that_nobody_has_waited_for_is_gone() -> None:
+def test_a_zombie_process_is_gone() -> None:
     ended = subprocess.Popen(["true"])
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
 
@@ -272,7 +272,7 @@ def test_a_process_that_ended_and_that_nobody_has_waited_for_is_gone() -> None:
     ended.wait()
 
 
-def test_a_run_is_gone_when_the_process_that_it_named_is(kept: dg.DagsterInstance) -> None:
+def test_a_run_is_gone_if_its_process_is(kept: dg.DagsterInstance) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     health = []
@@ -286,7 +286,7 @@ def test_a_run_is_gone_when_the_process_that_it_named_is(kept: dg.DagsterInstanc
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
-def test_a_batch_of_events_is_read_back_as_if_each_had_come_alone(
+def test_a_batch_of_events_reads_back_like_single_events(
     kept: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = dg.StaticPartitionsDefinition(["a", "b", "c"])

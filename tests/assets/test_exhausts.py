@@ -28,7 +28,7 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     assert {"seconds", "preview", "picture"} <= materialization.metadata.keys()
 
 
-def test_what_is_shown_of_a_report_stays_small_however_large_it_is(dagster: Dagster) -> None:
+def test_the_preview_of_a_report_stays_small_however_large_the_report_is(dagster: Dagster) -> None:
     answer = wire_answer(title="t" * 500)
     dagster.ingest([event(user=f"u{n}", answers=[answer]) for n in range(30)])
     dagster.tick()
@@ -42,10 +42,10 @@ def test_what_is_shown_of_a_report_stays_small_however_large_it_is(dagster: Dags
     assert len(preview.records) == 10
     longest = [max(len(str(cell)) for cell in record.data.values()) for record in preview.records]
     assert longest == [120] * 10
-    assert len(str(materialization.metadata["picture"].value)) < 5000  # Dagster keeps one with each materialization
+    assert len(str(materialization.metadata["picture"].value)) < 5000  # Dagster stores one with each materialization
 
 
-def test_the_reports_of_several_batches_take_one_run(dagster: Dagster) -> None:
+def test_the_reports_of_several_batches_are_written_in_one_run(dagster: Dagster) -> None:
     dagster.ingest([event(batch=f"b{n}") for n in range(3)])
     dagster.tick()
 
@@ -65,7 +65,7 @@ def test_an_unknown_batch_fails_by_name_and_the_others_are_written(dagster: Dags
     assert {event.partition for event in result.get_asset_materialization_events()} == {"b1", "b3"}
 
 
-def test_a_huge_answer_and_a_huge_score_do_no_harm_to_the_picture(dagster: Dagster) -> None:
+def test_a_huge_answer_and_a_huge_score_do_not_break_the_picture(dagster: Dagster) -> None:
     answer = wire_answer(score=1e308, maxscore=1e-308, title="t" * 200_000)
     dagster.ingest([event(answers=[answer, wire_answer(id="q2", score=-5), wire_answer(id="q3", maxscore=0)])])
     dagster.tick()

@@ -1,4 +1,4 @@
-"""What Dagster shows of the slices of a run."""
+"""The metadata of the slices of a run."""
 
 from assess_assets.outcomes import of_slices
 from assess_core.domain.slices import ArchiveSlice

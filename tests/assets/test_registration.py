@@ -1,11 +1,11 @@
-"""Which keys are registered, and which ranges are asked for."""
+"""Which keys are registered, and which ranges are selected."""
 
 import pytest
 
 from assess_assets.registration import Range, ranges, to_register
 
 
-def test_what_is_new_is_registered_in_the_order_it_is_known_in() -> None:
+def test_new_keys_are_registered_in_the_given_order() -> None:
     assert to_register(["a", "b", "c"], ["b"], most=10) == ["a", "c"]
 
 
@@ -29,14 +29,14 @@ REGISTERED = list("abcdefghij")
         ("", []),
         ("c", [Range("c", "c")]),
         ("cde", [Range("c", "e")]),
-        ("ce", [Range("c", "e")]),  # to pass one that needs nothing is cheaper than a run
+        ("ce", [Range("c", "e")]),  # one unwanted key costs less than another run
         ("cf", [Range("c", "c"), Range("f", "f")]),
         ("aj", [Range("a", "a"), Range("j", "j")]),
         ("abcdefghij", [Range("a", "j")]),
-        ("z", []),  # not registered: no range can name it
+        ("z", []),  # it is not registered
     ],
 )
-def test_ranges_hold_what_is_wanted_in_few_runs(wanted: str, expected: list[Range]) -> None:
+def test_few_ranges_contain_all_wanted_keys(wanted: str, expected: list[Range]) -> None:
     assert ranges(REGISTERED, set(wanted), gap=1) == expected
 
 

@@ -1,11 +1,11 @@
-"""How many keys Dagster bears, which it may give up, and how one comes back."""
+"""How many keys Dagster can handle, which keys are retired, and how a key comes back."""
 
 from typing import Any
 
 import pytest
 
 from assess_assets import sensors
-from assess_assets.registration import KEPT, budget, is_over, to_retire, turn
+from assess_assets.registration import KEY_LIFETIME, budget, is_finished, rotate, to_retire
 from assess_core.domain.moments import DAY
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice
@@ -14,7 +14,7 @@ from tests.assets.dagster_internals import BulkActionStatus, PartitionBackfill
 from tests.factories import MONDAY, WEEK, event
 
 SLICE = ArchiveSlice.parse("b1|2024-W05")
-LONG_AFTER = SLICE.week.end + KEPT
+LONG_AFTER = SLICE.week.end + KEY_LIFETIME
 
 
 def view(slice_: str = str(SLICE), **more: Any) -> SliceView:
@@ -34,7 +34,7 @@ def test_25_000_keys_are_a_warning_and_100_000_an_error(keys: int, passed: bool,
     found = budget(keys)
 
     assert (found.passed, found.hard) == (passed, hard)
-    assert f"{keys:,} live slice keys" in found.message
+    assert f"{keys:,} registered slice keys" in found.message
     assert ("retire_cleared_slices" in found.message) is not passed
 
 
@@ -47,11 +47,11 @@ def test_the_check_counts_the_registered_slices(dagster: Dagster, keys: int, sev
     assert (check.passed, check.severity.value, check.metadata["keys"].value) == (False, severity, keys)
 
 
-# --- which keys may go ---
+# --- which keys are retired ---
 
 
-def test_a_slice_that_is_cleared_and_long_past_is_over() -> None:
-    assert is_over(view(), LONG_AFTER)
+def test_a_cleared_slice_is_finished_half_a_year_after_its_week() -> None:
+    assert is_finished(view(), LONG_AFTER)
 
 
 @pytest.mark.parametrize(
@@ -67,34 +67,34 @@ def test_a_slice_that_is_cleared_and_long_past_is_over() -> None:
     ],
     ids=str,
 )
-def test_a_slice_with_which_something_is_left_to_do_is_not(more: dict[str, Any]) -> None:
-    assert not is_over(view(**more), LONG_AFTER)
+def test_a_slice_with_something_left_to_do_is_not_finished(more: dict[str, Any]) -> None:
+    assert not is_finished(view(**more), LONG_AFTER)
 
 
-def test_a_slice_of_the_last_half_year_is_not() -> None:
-    assert not is_over(view(), LONG_AFTER - 1)
-    assert KEPT == 182 * DAY
+def test_a_slice_of_the_last_half_year_is_not_finished() -> None:
+    assert not is_finished(view(), LONG_AFTER - 1)
+    assert KEY_LIFETIME == 182 * DAY
 
 
-def test_only_registered_keys_are_retired_the_oldest_first_and_no_more_than_a_tick_may() -> None:
+def test_only_registered_keys_are_retired_oldest_first_and_at_most_so_many() -> None:
     views = [view(f"b{n}|2024-W0{week}") for week in (5, 4) for n in (2, 1)]
     registered = {"b1|2024-W05", "b2|2024-W05", "b2|2024-W04", "b9|2024-W04"}
 
     assert to_retire(views, registered, LONG_AFTER, most=2) == ["b2|2024-W04", "b1|2024-W05"]
 
 
-def test_all_are_looked_at_in_turn() -> None:
+def test_rotation_reaches_every_item() -> None:
     seen, begin = [], 0
     for _ in range(4):
-        items, begin = turn("abcde", begin, 2)
+        items, begin = rotate("abcde", begin, 2)
         seen.append(items)
 
     assert seen == ["ab", "cd", "e", "ab"]
 
 
-def test_a_turn_that_began_where_nothing_is_any_more_begins_anew() -> None:
-    assert turn("ab", 7, 2) == ("ab", 0)
-    assert turn("", 7, 2) == ("", 0)
+def test_rotation_begins_again_when_the_items_became_fewer() -> None:
+    assert rotate("ab", 7, 2) == ("ab", 0)
+    assert rotate("", 7, 2) == ("", 0)
 
 
 # --- the sensors together ---
@@ -102,7 +102,7 @@ def test_a_turn_that_began_where_nothing_is_any_more_begins_anew() -> None:
 
 @pytest.fixture
 def cleared(dagster: Dagster) -> Dagster:
-    """Two slices, registered, archived and cleared, of which one is long past."""
+    """Two registered slices that were archived and cleared; the week of one ended long ago."""
     weeks = {"2024-W05": MONDAY, "2024-W40": MONDAY + 35 * WEEK}
     dagster.clock.now = MONDAY + 40 * WEEK
     for at in weeks.values():
@@ -129,9 +129,9 @@ def test_what_dagster_recorded_of_a_retired_slice_stays(cleared: Dagster) -> Non
     assert "b1|2024-W05" in partitions
 
 
-def test_rows_that_come_back_bring_the_key_back_and_go_the_whole_way(cleared: Dagster) -> None:
+def test_rows_that_come_back_bring_the_key_back_and_are_archived_and_cleared(cleared: Dagster) -> None:
     cleared.retire()
-    cleared.ingest([event(user="u2", attempted=MONDAY)], MONDAY)  # an import, received then
+    cleared.ingest([event(user="u2", attempted=MONDAY)], MONDAY)  # an import with an old receipt
 
     cleared.tick()
 
@@ -142,11 +142,11 @@ def test_rows_that_come_back_bring_the_key_back_and_go_the_whole_way(cleared: Da
     assert cleared.keys("archive_slices") == ["b1|2024-W40"]
 
 
-def test_a_slice_that_came_back_is_found_however_many_are_over(
+def test_a_slice_with_new_rows_is_found_however_many_slices_are_finished(
     cleared: Dagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "LOOKED_AT_A_TICK", 1)
-    cleared.clock.now = MONDAY + 100 * WEEK  # both are long past
+    monkeypatch.setattr(sensors, "COUNTED_A_TICK", 1)
+    cleared.clock.now = MONDAY + 100 * WEEK  # both weeks ended long ago
     cleared.retire()
     assert cleared.keys("archive_slices") == []
     cleared.ingest([event(user="u2", attempted=MONDAY + 35 * WEEK)], MONDAY + 35 * WEEK)
@@ -156,21 +156,21 @@ def test_a_slice_that_came_back_is_found_however_many_are_over(
     assert ticks == [0, 1]
 
 
-def test_no_key_goes_while_anything_runs(cleared: Dagster) -> None:
+def test_no_key_is_retired_while_a_run_is_in_progress(cleared: Dagster) -> None:
     cleared.begin_a_run()
 
     said = cleared.retire()
 
-    assert "1 runs and 0 backfills are under way" in str(said.skip_reason)
+    assert "1 runs and 0 backfills are in progress" in str(said.skip_reason)
     assert len(cleared.keys("archive_slices")) == 2
 
 
-def test_no_key_goes_while_a_backfill_may_still_ask_for_it(cleared: Dagster) -> None:
+def test_no_key_is_retired_while_a_backfill_is_in_progress(cleared: Dagster) -> None:
     def backfill(status: BulkActionStatus, ended: float | None) -> PartitionBackfill:
         return PartitionBackfill("a", status, False, {}, backfill_timestamp=1.0, backfill_end_timestamp=ended)
 
     cleared.instance.add_backfill(backfill(BulkActionStatus.REQUESTED, None))
-    assert "0 runs and 1 backfills are under way" in str(cleared.retire().skip_reason)
+    assert "0 runs and 1 backfills are in progress" in str(cleared.retire().skip_reason)
     cleared.instance.update_backfill(backfill(BulkActionStatus.CANCELED, 2.0))
     assert "retired 1 of 2" in str(cleared.retire().skip_reason)
 

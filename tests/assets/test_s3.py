@@ -21,14 +21,14 @@ DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster" / "dagster.yaml"
 
 @pytest.fixture
 def bucket(dagster: Dagster, s3: S3, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where lake and reports are, as a URL; the environment says so."""
+    """The URL of lake and reports, which the environment names."""
     url = in_s3(s3, monkeypatch)
     monkeypatch.setenv("ASSESS_LAKE", f"{url}/lake")
     monkeypatch.setenv("ASSESS_EXHAUSTS", f"{url}/exhausts")
     return url
 
 
-def test_a_report_in_a_bucket_has_the_same_bytes_and_is_looked_into(
+def test_a_report_in_a_bucket_has_the_same_bytes_and_is_previewed(
     dagster: Dagster, bucket: str, tmp_path: Path
 ) -> None:
     dagster.ingest([event(user="u1"), event(user="u2", answers=[wire_answer(id="q1"), wire_answer(id="q2")])])
@@ -47,7 +47,7 @@ def test_a_report_in_a_bucket_has_the_same_bytes_and_is_looked_into(
     assert [record.data["User UUID"] for record in preview.records] == ["u1", "u2", "u2"]
 
 
-def test_an_asset_of_ones_own_reads_a_report_through_dagster_aws(dagster: Dagster, bucket: str) -> None:
+def test_a_users_own_asset_reads_a_report_through_dagster_aws(dagster: Dagster, bucket: str) -> None:
     dagster.ingest([event()])
     dagster.tick()
     dagster.materialize("score_exhaust", "b1")
@@ -59,7 +59,7 @@ def test_an_asset_of_ones_own_reads_a_report_through_dagster_aws(dagster: Dagste
     assert found.startswith(b"batch_id,")
 
 
-def test_what_a_run_prints_lands_in_the_bucket_as_the_deployment_says(
+def test_the_output_of_a_run_is_in_the_bucket_that_the_deployment_names(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = urlsplit(in_s3(s3, monkeypatch))

@@ -24,7 +24,9 @@ def test_closed_slices_are_registered_by_week_then_batch(dagster: Dagster) -> No
     assert dagster.keys("batches") == ["b1", "b2", "b3"]
 
 
-def test_a_tick_registers_so_many_and_the_next_ones_the_rest(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_registers_at_most_so_many_keys_and_the_next_ticks_the_rest(
+    dagster: Dagster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sensors, "MOST_A_TICK", 2)
     dagster.ingest([event(batch=f"b{n}") for n in range(5)])
 
@@ -47,7 +49,7 @@ def test_a_tick_with_nothing_new_registers_nothing(dagster: Dagster) -> None:
     assert not again.run_requests
 
 
-def test_an_open_slice_is_not_registered_its_batch_is(dagster: Dagster) -> None:
+def test_an_open_slice_is_not_registered_but_its_batch_is(dagster: Dagster) -> None:
     dagster.clock.now = MONDAY + WEEK
     dagster.ingest([event(batch="b1")])
 
@@ -69,7 +71,7 @@ def test_no_slice_is_registered_while_the_log_has_unread_lines(dagster: Dagster)
     assert "unread events" in str(result.skip_reason)
 
 
-def test_names_in_the_log_folder_that_are_not_read_are_in_the_tick(dagster: Dagster) -> None:
+def test_a_tick_names_files_in_the_log_folder_that_are_not_read(dagster: Dagster) -> None:
     log = Path(dagster.settings.log)
     log.mkdir(parents=True)
     (log / "events.jsonl.bak").write_bytes(line(event()) + b"\n")
@@ -88,7 +90,7 @@ def test_a_slice_that_only_the_lake_knows_is_registered(dagster: Dagster) -> Non
     assert dagster.keys("archive_slices") == ["b1|2024-W05"]
 
 
-def test_batches_of_any_name_go_the_whole_way(dagster: Dagster) -> None:
+def test_batches_of_any_name_are_archived_cleared_and_reported(dagster: Dagster) -> None:
     odd = ["b|1", "../b", "b...c", "b\n\t1", "b\0", "b 'q' \"d\"", "ஆசிரியர் 🍎", "[b,1]", " ", "b" * 1024]
     dagster.ingest([event(batch=batch) for batch in odd])
     dagster.tick()
@@ -101,7 +103,7 @@ def test_batches_of_any_name_go_the_whole_way(dagster: Dagster) -> None:
     assert set(dagster.stores.hot.counts(map(ArchiveSlice.parse, slices)).values()) == {0}
 
 
-def test_a_tick_says_what_waits_and_for_what(dagster: Dagster) -> None:
+def test_a_tick_says_which_slices_wait_and_for_what(dagster: Dagster) -> None:
     dagster.clock.now = MONDAY + WEEK
     dagster.ingest([event(batch="b1"), event(batch="b2")])
 
@@ -112,7 +114,7 @@ def test_a_tick_says_what_waits_and_for_what(dagster: Dagster) -> None:
     )
 
 
-def test_an_observation_says_what_waits_and_for_what(dagster: Dagster) -> None:
+def test_an_observation_says_which_slices_wait_and_for_what(dagster: Dagster) -> None:
     dagster.ingest([event(batch="b1"), event(batch="b2", attempted=MONDAY + WEEK)])
     dagster.clock.now = MONDAY + WEEK + 2 * DAY
 
@@ -125,7 +127,7 @@ def test_an_observation_says_what_waits_and_for_what(dagster: Dagster) -> None:
     assert str(rows[1]["why"]).startswith("week 2024-W06 closes at 2024-02-13")
 
 
-def test_what_was_cleared_waits_for_nothing_and_its_rows_are_the_lake_s(
+def test_a_cleared_slice_waits_for_nothing_and_its_rows_count_for_the_lake(
     dagster: Dagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
@@ -149,7 +151,7 @@ def test_what_was_cleared_waits_for_nothing_and_its_rows_are_the_lake_s(
 @pytest.mark.parametrize(
     ("days", "passed", "severity"), [(1, True, "WARN"), (2, False, "WARN"), (9, False, "ERROR")], ids=str
 )
-def test_a_closed_slice_that_nobody_archives_is_late_after_a_day_and_much_too_late_after_eight(
+def test_a_closed_slice_that_is_not_archived_is_a_warning_after_a_day_and_an_error_after_eight(
     dagster: Dagster, days: int, passed: bool, severity: str
 ) -> None:
     dagster.ingest([event()])

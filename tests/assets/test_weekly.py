@@ -28,7 +28,7 @@ def two_weeks(dagster: Dagster) -> None:
 def test_the_weeks_are_those_of_iso_8601_from_2015_w01() -> None:
     keys = iso_weeks.get_partition_keys()
 
-    assert keys[0] == "2014-12-29"  # its Monday
+    assert keys[0] == "2014-12-29"  # the Monday of 2015-W01
     assert [week_of(key) for key in keys[:2]] == [IsoWeek(2015, 1), IsoWeek(2015, 2)]
     assert all(week_of(key).start + WEEK == week_of(after).start for key, after in pairwise(keys))
     assert week_of("2024-12-30") == IsoWeek(2025, 1)
@@ -52,7 +52,7 @@ def test_archive_and_clear_change_no_number(dagster: Dagster) -> None:
     assert rows(dagster) == before
 
 
-def test_a_week_that_runs_again_replaces_itself_alone(dagster: Dagster) -> None:
+def test_a_week_that_runs_again_replaces_only_itself(dagster: Dagster) -> None:
     two_weeks(dagster)
     dagster.materialize("weekly_activity", "2024-01-29", "2024-02-05")
     dagster.ingest([event(user="u4", attempt=f"t{week}", attempted=MONDAY + week * WEEK) for week in range(2)])

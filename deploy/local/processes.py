@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,9 @@ def launch(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
             start_new_session=True,
         )
     (home / "pid").write_text(f"{process.pid}\n", encoding="ascii")
+    # while a process executes its program, its command line is empty for a moment, and `running` would not recognise it
+    while running(home) is None and process.poll() is None:
+        time.sleep(0.001)
     return process
 
 

@@ -133,8 +133,7 @@ def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread:
 
 def known(stores: Stores, batch_id: str | None = None) -> list[ArchiveSlice]:
     """The slices (of a batch) that the hot store or the manifest knows, in their order."""
-    archived = (slice_ for slice_ in by_slice(stores.lake.manifest()) if batch_id in (None, slice_.batch_id))
-    return sorted({*stores.hot.slices(batch_id=batch_id), *archived})
+    return sorted({*stores.hot.slices(batch_id=batch_id), *by_slice(stores.lake.manifest(batch_id=batch_id))})
 
 
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:

@@ -19,7 +19,7 @@ from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, make_version
 from assess_core.domain.slices import WEEK, ArchiveSlice, IsoWeek
-from assess_core.ports.hot_store import HotStore
+from assess_core.ports.hot_store import AttemptRange, HotStore
 
 SLICES: Final = (1_000, 10_000, 100_000, 1_000_000)
 ROWS: Final = (1_000, 10_000, 100_000)
@@ -80,9 +80,9 @@ def of_pages(hot: HotStore) -> list[float]:
     slices = hot.slices(batch_id="b1")
     middle = AttemptKey(f"{500_000:032x}", "", "b1", "", "")
     return [
-        milliseconds(lambda: hot.rows_after(slices, None, _PAGE)),
-        milliseconds(lambda: hot.rows_after(slices, middle, _PAGE)),
-        milliseconds(lambda: hot.rows_after(slices, middle, _PAGE, content_id="do_3")),
+        milliseconds(lambda: hot.rows_after(slices, AttemptRange(None, _PAGE))),
+        milliseconds(lambda: hot.rows_after(slices, AttemptRange(middle, _PAGE))),
+        milliseconds(lambda: hot.rows_after(slices, AttemptRange(middle, _PAGE, content_id="do_3"))),
     ]
 
 

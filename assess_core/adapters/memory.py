@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import to_batch
-from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, page_order
+from assess_core.domain.attempts import AttemptVersion, RowKey, page_order
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.hot_store import Learner
+from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
 
 _BATCH_ROWS = 1000
@@ -112,24 +112,16 @@ class MemoryHot:
     def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
         return sorted(slice_ for slice_ in self._slices if after is None or slice_ > after)[:limit]
 
-    def rows_after(
-        self,
-        slices: Collection[ArchiveSlice],
-        after: AttemptKey | None,
-        attempts: int,
-        *,
-        course_id: str | None = None,
-        content_id: str | None = None,
-    ) -> list[AttemptVersion]:
+    def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         rows = [
             row
             for (slice_, _), row in self._rows.items()
             if slice_ in slices
-            and (after is None or row.key > after)
-            and course_id in (None, row.key.course_id)
-            and content_id in (None, row.key.content_id)
+            and (asked.after is None or row.key > asked.after)
+            and asked.course_id in (None, row.key.course_id)
+            and asked.content_id in (None, row.key.content_id)
         ]
-        keys = set(sorted({row.key for row in rows})[:attempts])
+        keys = set(sorted({row.key for row in rows})[: asked.limit])
         return sorted((row for row in rows if row.key in keys), key=page_order)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:

@@ -25,6 +25,23 @@ class Learner(NamedTuple):
     """The derived columns as stored, for Sunbird's readers. After a crash they may be older than the maps."""
 
 
+class AttemptRange(NamedTuple):
+    """The first `limit` attempts of a batch above `after`, of one course or assessment if it is named."""
+
+    after: AttemptKey | None
+    """None: from the beginning."""
+    limit: int
+    course_id: str | None = None
+    content_id: str | None = None
+
+    @property
+    def begin(self) -> tuple[str, str, str, str]:
+        """`after` without its batch, as the tables order it; empty texts, which are below every key, if it is None."""
+        if self.after is None:
+            return "", "", "", ""
+        return self.after.user_id, self.after.course_id, self.after.content_id, self.after.attempt_id
+
+
 class HotStore(Protocol):
     """Where attempts arrive: Cassandra or a SQLite file. Every write may be repeated without harm."""
 
@@ -97,16 +114,8 @@ class HotStore(Protocol):
         """A page of the same list: the first `limit` slices above `after` (None: from the beginning)."""
         ...
 
-    def rows_after(
-        self,
-        slices: Collection[ArchiveSlice],
-        after: AttemptKey | None,
-        attempts: int,
-        *,
-        course_id: str | None = None,
-        content_id: str | None = None,
-    ) -> list[AttemptVersion]:
-        """A page of a batch: all rows of the first `attempts` attempt keys above `after` (None: from the beginning).
+    def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
+        """A page of a batch: all rows of these attempts.
 
         `slices` are of one batch. The rows come in the order of key, version and receipt. Each key is complete: all
         its versions in these slices are there, and both copies of a version that lies in two of them.

@@ -8,9 +8,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from assess_core.domain.attempts import AttemptKey, AttemptVersion
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
+from assess_core.ports.hot_store import AttemptRange
 
 
 class Report(StrEnum):
@@ -134,15 +135,6 @@ class ReportOutput(Protocol):
     def write(self) -> AbstractContextManager[Path]:
         """A local temporary file; at the end of the block its bytes are written to the output. Raises as `Exhausts`."""
         ...
-
-
-class AttemptRange(NamedTuple):
-    """The first `limit` attempts of a batch above `after`, of one course or assessment if it is named."""
-
-    after: AttemptKey | None
-    limit: int
-    course_id: str | None = None
-    content_id: str | None = None
 
 
 class Unions(Protocol):

@@ -15,7 +15,8 @@ from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.reports import AttemptRange, BatchNumbers
+from assess_core.ports.hot_store import AttemptRange
+from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor

@@ -14,8 +14,8 @@ from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptKey, AttemptVersion
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed
+from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.lake import Lake
-from assess_core.ports.reports import AttemptRange
 from tests.factories import ATTEMPTED, WEEK, version
 from tests.lakes import NASTY, keep, move, put
 
@@ -111,17 +111,9 @@ class WatchedHot(MemoryHot):
         assert batch_id is not None, "a page asks for the slices of its batch alone"
         return super().slices(batch_id=batch_id, weeks=weeks)
 
-    def rows_after(
-        self,
-        slices: Collection[ArchiveSlice],
-        after: AttemptKey | None,
-        attempts: int,
-        *,
-        course_id: str | None = None,
-        content_id: str | None = None,
-    ) -> list[AttemptVersion]:
+    def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         self._on_read()
-        found = super().rows_after(slices, after, attempts, course_id=course_id, content_id=content_id)
+        found = super().rows_after(slices, asked)
         self._on_read()
         return found
 

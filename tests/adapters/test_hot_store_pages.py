@@ -4,6 +4,7 @@ import pytest
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.ports.hot_store import AttemptRange
 from tests.adapters.test_hot_store import ODD, put
 from tests.conftest import Hot
 from tests.factories import ATTEMPTED, MONDAY, RECEIVED, WEEK, key, version
@@ -105,7 +106,7 @@ def test_pages_of_a_batch_make_up_its_rows(hot: Hot, size: int) -> None:
 
     found: list[AttemptVersion] = []
     after: AttemptKey | None = None
-    while page := hot.rows_after([THIS_WEEK, NEXT_WEEK], after, size):
+    while page := hot.rows_after([THIS_WEEK, NEXT_WEEK], AttemptRange(after, size)):
         assert len({row.key for row in page}) <= size
         found += page
         after = page[-1].key
@@ -117,37 +118,37 @@ def test_an_attempt_comes_with_all_its_versions_from_all_weeks(hot: Hot) -> None
     versions = [version(attempted=ATTEMPTED + n, received=RECEIVED + n % 2 * WEEK) for n in range(7)]
     put(hot, *versions, version(user_id="u2"), version(user_id="u2", received=RECEIVED + WEEK))
 
-    assert hot.rows_after([NEXT_WEEK, THIS_WEEK], None, 1) == in_order(versions)
+    assert hot.rows_after([NEXT_WEEK, THIS_WEEK], AttemptRange(None, 1)) == in_order(versions)
 
 
 def test_both_copies_of_a_version_are_on_the_page(hot: Hot) -> None:
     copies = [version(received=at) for at in (RECEIVED, RECEIVED + WEEK)]
     put(hot, *copies)
 
-    assert hot.rows_after([THIS_WEEK, NEXT_WEEK], None, 5) == copies
+    assert hot.rows_after([THIS_WEEK, NEXT_WEEK], AttemptRange(None, 5)) == copies
 
 
 def test_a_page_reads_only_the_slices_it_is_asked_for(hot: Hot) -> None:
     this, next_ = version(), version(attempt_id="t2", received=RECEIVED + WEEK)
     put(hot, this, next_)
 
-    assert hot.rows_after([NEXT_WEEK], None, 5) == [next_]
-    assert hot.rows_after([], None, 5) == []
-    assert hot.rows_after([ArchiveSlice(IsoWeek(2020, 1), "b1")], None, 5) == []
+    assert hot.rows_after([NEXT_WEEK], AttemptRange(None, 5)) == [next_]
+    assert hot.rows_after([], AttemptRange(None, 5)) == []
+    assert hot.rows_after([ArchiveSlice(IsoWeek(2020, 1), "b1")], AttemptRange(None, 5)) == []
 
 
 def test_a_page_of_no_attempts_is_empty(hot: Hot) -> None:
     put(hot, version())
 
-    assert hot.rows_after([THIS_WEEK], None, 0) == []
+    assert hot.rows_after([THIS_WEEK], AttemptRange(None, 0)) == []
 
 
 def test_a_page_may_begin_after_an_attempt_that_is_not_there(hot: Hot) -> None:
     rows = attempts(5)
     put(hot, *rows)
 
-    assert hot.rows_after([THIS_WEEK], key(user_id="u0001", content_id="a9"), 2) == rows[2:4]
-    assert hot.rows_after([THIS_WEEK], rows[-1].key, 2) == []
+    assert hot.rows_after([THIS_WEEK], AttemptRange(key(user_id="u0001", content_id="a9"), 2)) == rows[2:4]
+    assert hot.rows_after([THIS_WEEK], AttemptRange(rows[-1].key, 2)) == []
 
 
 def test_a_page_of_a_course_or_an_assessment_has_no_others(hot: Hot) -> None:
@@ -159,14 +160,17 @@ def test_a_page_of_a_course_or_an_assessment_has_no_others(hot: Hot) -> None:
     ]
     put(hot, *rows)
 
-    assert hot.rows_after([THIS_WEEK], None, 4, course_id="c2") == [rows[2], rows[3], rows[6], rows[7]]
-    assert hot.rows_after([THIS_WEEK], None, 9, content_id="a1") == rows[::2]
-    assert hot.rows_after([THIS_WEEK], rows[3].key, 9, course_id="c2", content_id="a2") == [rows[7], rows[11]]
-    assert hot.rows_after([THIS_WEEK], None, 9, content_id="a3") == []
+    assert hot.rows_after([THIS_WEEK], AttemptRange(None, 4, course_id="c2")) == [rows[2], rows[3], rows[6], rows[7]]
+    assert hot.rows_after([THIS_WEEK], AttemptRange(None, 9, content_id="a1")) == rows[::2]
+    assert hot.rows_after([THIS_WEEK], AttemptRange(rows[3].key, 9, course_id="c2", content_id="a2")) == [
+        rows[7],
+        rows[11],
+    ]
+    assert hot.rows_after([THIS_WEEK], AttemptRange(None, 9, content_id="a3")) == []
 
 
 def test_a_rare_assessment_is_found_behind_many_others(hot: Hot) -> None:
     rare = version(user_id="zz", content_id="rare")
     put(hot, *attempts(700), rare)
 
-    assert hot.rows_after([THIS_WEEK], None, 1, content_id="rare") == [rare]
+    assert hot.rows_after([THIS_WEEK], AttemptRange(None, 1, content_id="rare")) == [rare]

@@ -9,6 +9,7 @@ import pytest
 from assess_core.adapters.sqlite import connections
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.hot_store import AttemptRange
 from benchmarks.slices import fill_rows, fill_slices, slice_number
 from tests.factories import RECEIVED, key
 
@@ -70,8 +71,8 @@ def test_a_page_of_a_batch_costs_the_same_however_many_rows_the_batch_has(counte
     fill_rows(counted.hot, 0, 300)
     slices = counted.hot.slices(batch_id="b1")
     middle = key(user_id="0" * 28)
-    before = counted.cost(lambda: counted.hot.rows_after(slices, middle, 20))
+    before = counted.cost(lambda: counted.hot.rows_after(slices, AttemptRange(middle, 20)))
 
     fill_rows(counted.hot, 300, 6000)
 
-    assert counted.cost(lambda: counted.hot.rows_after(slices, middle, 20)) <= 2 * before
+    assert counted.cost(lambda: counted.hot.rows_after(slices, AttemptRange(middle, 20))) <= 2 * before

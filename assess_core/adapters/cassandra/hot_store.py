@@ -20,13 +20,13 @@ from assess_core.adapters.cassandra.sorting import in_order
 from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.adapters.cassandra.write_times import of_receipt, of_view
 from assess_core.chunks import chunks
-from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
+from assess_core.domain.attempts import AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
-from assess_core.ports.hot_store import Learner
+from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
 
 _BATCH_ROWS: Final = 20
@@ -255,16 +255,8 @@ class CassandraHot:
     def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
         return self._slices.after(after, limit)
 
-    def rows_after(
-        self,
-        slices: Collection[ArchiveSlice],
-        after: AttemptKey | None,
-        attempts: int,
-        *,
-        course_id: str | None = None,
-        content_id: str | None = None,
-    ) -> list[AttemptVersion]:
-        return self._pages.after(slices, after, attempts, course_id, content_id)
+    def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
+        return self._pages.after(slices, asked)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         return self._scans.counts(slices)

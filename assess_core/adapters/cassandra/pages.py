@@ -9,6 +9,7 @@ from assess_core.adapters.cassandra.connection import Connection, Row
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version, page_order
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.hot_store import AttemptRange
 
 _KEY: Final = "user_id, course_id, content_id, attempt_id"
 _OF_SLICE: Final = "FROM {ks}.assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ?"
@@ -41,31 +42,23 @@ class BatchPages:
         self._db = db
         self._shards = shards
 
-    def after(
-        self,
-        slices: Collection[ArchiveSlice],
-        key: AttemptKey | None,
-        attempts: int,
-        course_id: str | None,
-        content_id: str | None,
-    ) -> list[AttemptVersion]:
+    def after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         """See `HotStore.rows_after`."""
-        if attempts < 1:
+        if asked.limit < 1:
             return []
-        begin: _Key = (key.user_id, key.course_id, key.content_id, key.attempt_id) if key else ("", "", "", "")
         # the learners of a page are spread over the shards
-        size = max(_FEWEST_KEYS, 2 * attempts // self._shards)
+        size = max(_FEWEST_KEYS, 2 * asked.limit // self._shards)
         seen: dict[_Shard, list[_Key]] = {}
 
         def matching(shard: _Shard, first: list[_Key]) -> Iterator[_Key]:
             for found in self._keys(shard, size, first):
-                if course_id in (None, found[1]) and content_id in (None, found[2]):
+                if asked.course_id in (None, found[1]) and asked.content_id in (None, found[2]):
                     seen.setdefault(shard, []).append(found)
                     yield found
 
-        first = self._first_keys(sorted(set(slices)), begin, size)
+        first = self._first_keys(sorted(set(slices)), asked.begin, size)
         in_order = merge(*(matching(shard, keys) for shard, keys in first.items()))
-        page = {found for found, _ in islice(groupby(in_order), attempts)}
+        page = {found for found, _ in islice(groupby(in_order), asked.limit)}
         return self._rows({shard: [each for each in keys if each in page] for shard, keys in seen.items()})
 
     def _first_keys(self, slices: list[ArchiveSlice], begin: _Key, size: int) -> dict[_Shard, list[_Key]]:

@@ -10,9 +10,8 @@ from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
 from assess_core.adapters.duckdb.union import DuckUnion
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, page_order
-from assess_core.ports.hot_store import HotStore
+from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
-from assess_core.ports.reports import AttemptRange
 
 _PARTS: Final = ("user_id", "course_id", "content_id", "attempt_id")
 """A key without its batch, which is the same on the whole page."""
@@ -24,13 +23,7 @@ def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> 
     """See `ports.Unions.page`."""
     # hot first, then the lake (rule 4). Each tier gives all rows of its first `limit` keys, so the first `limit` keys
     # of both together are complete
-    hot_rows = hot.rows_after(
-        hot.slices(batch_id=batch_id),
-        asked.after,
-        asked.limit,
-        course_id=asked.course_id,
-        content_id=asked.content_id,
-    )
+    hot_rows = hot.rows_after(hot.slices(batch_id=batch_id), asked)
     pinned = lake.pin()
     if not (files := pinned.files()):
         return _newest(hot_rows)[: asked.limit]

@@ -7,9 +7,8 @@ from assess_core.adapters.duckdb.pages import read_page
 from assess_core.adapters.duckdb.union import DuckUnion, open_union
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
-from assess_core.ports.hot_store import HotStore
+from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
-from assess_core.ports.reports import AttemptRange
 
 
 class DuckUnions:

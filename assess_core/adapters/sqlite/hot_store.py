@@ -13,14 +13,14 @@ from assess_core.adapters.sqlite.schema import prepare, readable_by_others
 from assess_core.adapters.sqlite.slices import SliceTable
 from assess_core.adapters.sqlite.url import parse_sqlite_url
 from assess_core.chunks import chunks
-from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
+from assess_core.domain.attempts import AttemptVersion, RowKey, Version
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.hot_store import Learner
+from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
 
 _CHUNK: Final = 512  # ids in one IN (...): a power of two, because shorter lists are padded to one
@@ -260,16 +260,8 @@ class SqliteHot:
     def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
         return self._slices.after(after, limit)
 
-    def rows_after(
-        self,
-        slices: Collection[ArchiveSlice],
-        after: AttemptKey | None,
-        attempts: int,
-        *,
-        course_id: str | None = None,
-        content_id: str | None = None,
-    ) -> list[AttemptVersion]:
-        return self._pages.after(slices, after, attempts, course_id, content_id)
+    def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
+        return self._pages.after(slices, asked)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         return {slice_: self._select(_COUNT, (slice_.batch_id, *slice_.week))[0][0] for slice_ in slices}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from assess_core.adapters.sqlite.connections import Connections
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version, page_order
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.hot_store import AttemptRange
 
 _KEY: Final = "user_id, course_id, content_id, attempt_id"
 _PARTITION: Final = "FROM assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND shard = ?"
@@ -28,34 +29,26 @@ class BatchPages:
         self._connections = connections
         self._shards = shards
 
-    def after(
-        self,
-        slices: Collection[ArchiveSlice],
-        key: AttemptKey | None,
-        attempts: int,
-        course_id: str | None,
-        content_id: str | None,
-    ) -> list[AttemptVersion]:
+    def after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         """See `HotStore.rows_after`."""
-        names = {"course_id": course_id, "content_id": content_id}
+        names = {"course_id": asked.course_id, "content_id": asked.content_id}
         wanted = {column: value for column, value in names.items() if value is not None}
         only, values = " ".join(f"AND {column} = ?" for column in wanted), tuple(wanted.values())
-        begin: _Key = (key.user_id, key.course_id, key.content_id, key.attempt_id) if key else ("", "", "", "")
         partitions = [
             (slice_.batch_id, *slice_.week, shard) for slice_ in sorted(set(slices)) for shard in range(self._shards)
         ]
         keys: dict[_Partition, list[_Key]] = {
-            partition: self._select(_KEYS.format(only=only), (*partition, *begin, *values, attempts))
+            partition: self._select(_KEYS.format(only=only), (*partition, *asked.begin, *values, asked.limit))
             for partition in partitions
         }
-        page = [of_key for of_key, _ in islice(groupby(merge(*keys.values())), attempts)]
+        page = [of_key for of_key, _ in islice(groupby(merge(*keys.values())), asked.limit)]
         if not page:
             return []
         rows = [
             _version(partition[0], row)
             for partition, found in keys.items()
             if found and found[0] <= page[-1]
-            for row in self._select(_ROWS.format(only=only), (*partition, *begin, *page[-1], *values))
+            for row in self._select(_ROWS.format(only=only), (*partition, *asked.begin, *page[-1], *values))
         ]
         return sorted(rows, key=page_order)
 

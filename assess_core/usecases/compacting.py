@@ -37,12 +37,12 @@ class Compacted(NamedTuple):
 def weeks_worth_it(lake: Lake) -> list[IsoWeek]:
     """The weeks that compaction would change, oldest first."""
     pinned, records = lake.pin(), Manifest.read(lake).records
-    weeks = sorted({file.week for file in pinned.files()})
-    return [week for week in weeks if _worth(week, lake, pinned, records)]
+    weeks, repeating = sorted({file.week for file in pinned.files()}), may_repeat(records)
+    return [week for week in weeks if _worth(week, lake, pinned, repeating)]
 
 
-def _worth(week: IsoWeek, lake: Lake, pinned: Pinned, records: Mapping[ArchiveSlice, SliceRecord]) -> bool:
-    return has_small(pinned.files([week])) or (may_repeat(week, records) and lake.repeated(pinned, week) > 0)
+def _worth(week: IsoWeek, lake: Lake, pinned: Pinned, repeating: Collection[IsoWeek]) -> bool:
+    return has_small(pinned.files([week])) or (week in repeating and lake.repeated(pinned, week) > 0)
 
 
 def has_small(files: Sequence[LakeFile]) -> bool:
@@ -50,13 +50,13 @@ def has_small(files: Sequence[LakeFile]) -> bool:
     return sum(file.bytes < _SMALL for file in files) > 1
 
 
-def may_repeat(week: IsoWeek, records: Mapping[ArchiveSlice, SliceRecord]) -> bool:
-    """Whether a slice of the week has more rows than versions: two receipts, or a copy written twice."""
-    return any(
-        record.archived is not None and record.archived.contents.rows > record.archived.contents.versions
+def may_repeat(records: Mapping[ArchiveSlice, SliceRecord]) -> set[IsoWeek]:
+    """The weeks with a slice that has more rows than versions: two receipts, or a copy written twice."""
+    return {
+        slice_.week
         for slice_, record in records.items()
-        if slice_.week == week
-    )
+        if record.archived is not None and record.archived.contents.rows > record.archived.contents.versions
+    }
 
 
 def compact(
@@ -81,7 +81,7 @@ def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
     files, slices = pinned.files([week]), lake.slices(pinned, week)
     manifest = Manifest.read(lake, slices)
     rows = sum(file.rows for file in files)
-    if not _worth(week, lake, pinned, manifest.records):
+    if not _worth(week, lake, pinned, may_repeat(manifest.records)):
         return Compacted(len(files), len(files), rows, rows, pinned.version)
     with lake.copies(pinned, slices, proved=True) as copies:
         found = prove(slices, manifest, copies)

@@ -8,7 +8,7 @@ from assess_core.domain.manifest import by_slice
 from assess_core.domain.slice_status import SliceView
 from assess_core.domain.slices import ArchiveSlice, Unread
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import views_of
+from assess_core.usecases.archiving import known, views_of
 
 
 class SlicePage(NamedTuple):
@@ -39,8 +39,7 @@ def slice_page(
 
 
 def _of_batch(stores: Stores, batch_id: str, after: ArchiveSlice | None) -> list[ArchiveSlice]:
-    known = {*stores.hot.slices(batch_id=batch_id), *by_slice(stores.lake.manifest(batch_id=batch_id))}
-    return sorted(slice_ for slice_ in known if after is None or slice_ > after)
+    return [slice_ for slice_ in known(stores, batch_id) if after is None or slice_ > after]
 
 
 def _of_all(stores: Stores, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -10,12 +10,10 @@ from assess_core.domain.attempts import Answer, AttemptVersion
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.moments import iso, iso_or_empty
 from assess_core.domain.scores import Activity, Entry, Summary, SummaryKey
+from assess_core.domain.slice_status import SliceView
 from assess_core.errors import BadRequest
 from assess_core.ports.hot_store import Learner
 from assess_core.ports.stores import Stores
-
-if TYPE_CHECKING:
-    from assess_core.usecases.archiving import SliceView
 
 Row = dict[str, object]
 
@@ -94,7 +92,7 @@ def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterat
     )
 
 
-def slice_row(view: "SliceView") -> Row:
+def slice_row(view: SliceView) -> Row:
     """A slice and its status."""
     return {
         "slice": str(view.slice),

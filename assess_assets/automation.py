@@ -8,7 +8,8 @@ import dagster as dg
 from assess_assets.partitions import archive_slices
 from assess_assets.registration import ranges
 from assess_assets.resources import Lakehouse
-from assess_core.usecases.archiving import SliceView, slice_views
+from assess_core.domain.slice_status import SliceView
+from assess_core.usecases.archiving import slice_views
 
 SLICES_IN_PASSING = 300  # a slice that needs nothing costs 47 ms in a run; 300 cost as much as another run, 15 s
 _INTERVAL: Final = 60  # seconds; each evaluation lists all keys: 0.4 s for 25,000 of them, 1.5 s for 100,000

@@ -10,8 +10,8 @@ import dagster as dg
 from assess_assets.dagster_internals import add_partition_metadata
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars, table
 from assess_assets.slice_page import SlicePage
+from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.usecases.archiving import SliceStatus, SliceView
 
 NOTHING: Final = cast(dg.DagsterType, dg.Nothing)
 """The output type of our assets, so that Dagster calls no IO manager. Dagster types it as `None`."""

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
+from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import WEEK
-from assess_core.usecases.archiving import SliceStatus, SliceView
 
 KEYS_TO_WARN: Final = 25_000
 KEYS_TO_FAIL: Final = 100_000

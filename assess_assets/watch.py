@@ -11,7 +11,8 @@ from assess_assets.partitions import archive_slices
 from assess_assets.registration import Budget, budget
 from assess_assets.resources import RETRY, Lakehouse
 from assess_core.domain.moments import DAY
-from assess_core.usecases.archiving import SliceView, slice_views
+from assess_core.domain.slice_status import SliceView
+from assess_core.usecases.archiving import slice_views
 
 LATE: Final = DAY
 """How long (ms) after it closes a slice may stay unverified; most are archived two hours after they close."""

@@ -9,6 +9,7 @@ import click
 from assess_cli.output import Row, emit_json, emit_rows, notify, progress
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso, parse_moment
+from assess_core.domain.slice_status import SliceView
 from assess_core.domain.slices import ArchiveSlice, Unread
 from assess_core.errors import SliceNotVerified, StoreUnavailable, VerifyFailed
 from assess_core.ports.stores import Stores
@@ -115,7 +116,7 @@ def slices(settings: Settings, /, **arguments: Any) -> None:
         notify(f"warning: {ignored}")
 
 
-def _row(view: archiving.SliceView) -> Row:
+def _row(view: SliceView) -> Row:
     return {
         "slice": str(view.slice),
         "status": view.status.value,

@@ -171,7 +171,7 @@ def open_files(paths: Iterable[str], notify: Notify) -> EventFiles:
 
 
 def open_facts(where: str, notify: Notify) -> Facts | None:
-    """What is known of courses, assessments and batches; None where `where` is empty: nothing. `say` hears of changes.
+    """What is known of courses, assessments and batches; None if `where` is empty. `notify` is told of changes.
 
     Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
     """

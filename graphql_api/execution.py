@@ -22,7 +22,6 @@ from graphql import (
 from assess_core.errors import AssessError
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
-from graphql_api.reading import Reads
 from graphql_api.schema import schema
 
 MOST_TOKENS: Final = 1000  # the longest query that GraphiQL makes has some 300
@@ -91,7 +90,7 @@ def execute(queries: Queries, planned: Planned) -> Executed:
     result = execute_sync(
         schema,
         planned.document,
-        context_value=Reads(queries),
+        context_value=queries,
         variable_values=planned.variables,
         operation_name=planned.operation,
     )

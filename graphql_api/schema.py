@@ -4,13 +4,13 @@ from typing import Any, Final
 
 import graphene
 
+from assess_core.domain.slice_status import SliceStatus as Status
+from assess_core.domain.slice_status import SliceView
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.usecases.archiving import SliceStatus as Status
-from assess_core.usecases.archiving import SliceView
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
-from graphql_api.reading import BatchReads, Info, reads
+from graphql_api.reading import BatchReads, Info, queries_of
 from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
 
 _OF_WHOM: Final = {
@@ -54,19 +54,19 @@ class Query(graphene.ObjectType):
 
     @staticmethod
     def resolve_score(_root: None, info: Info, **asked: Any) -> ScoreView | None:
-        return next(iter(reads(info).scores(**asked).found), None)
+        return next(iter(queries_of(info).score(**asked).found), None)
 
     @staticmethod
     def resolve_scores(_root: None, info: Info, **asked: Any) -> tuple[ScoreView, ...]:
-        return reads(info).scores(**asked).found
+        return queries_of(info).score(**asked).found
 
     @staticmethod
     def resolve_attempts(_root: None, info: Info, **asked: Any) -> Page:
-        return reads(info).attempts(**asked)
+        return queries_of(info).attempts(**asked)
 
     @staticmethod
     def resolve_batch(_root: None, info: Info, batch_id: str) -> BatchReads:
-        return BatchReads(reads(info), batch_id)
+        return BatchReads(queries_of(info), batch_id)
 
     @staticmethod
     def resolve_slices(
@@ -78,7 +78,7 @@ class Query(graphene.ObjectType):
         after: str | None = None,
     ) -> list[SliceView]:
         last = ArchiveSlice.parse(after) if after else None
-        return reads(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
+        return queries_of(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
 
 
 schema: Final = graphene.Schema(query=Query).graphql_schema

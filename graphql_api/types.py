@@ -7,8 +7,8 @@ from graphene.relay import PageInfo
 
 from assess_core.domain.attempts import Answer as StoredAnswer
 from assess_core.domain.moments import iso
-from assess_core.usecases.archiving import SliceStatus as Status
-from assess_core.usecases.archiving import SliceView
+from assess_core.domain.slice_status import SliceStatus as Status
+from assess_core.domain.slice_status import SliceView
 from assess_core.usecases.paging import FIRST, MOST, cursor
 from assess_core.usecases.views import Attempt as AttemptView
 from assess_core.usecases.views import Page, WeekCounts

@@ -11,9 +11,8 @@ from assess_core.ports.log import EventFiles, Feed, LogBatch
 from stream.runs import Run
 from stream.steps import Delivery
 
-POLL: Final = timedelta(
-    seconds=0.25
-)  # between looks at a folder, which takes 8 ms with 1,000 files; a Kafka consumer waits by itself
+# between looks at a folder, which takes 8 ms with 1,000 files; a Kafka consumer waits by itself
+POLL: Final = timedelta(seconds=0.25)
 
 
 class FilesSource(DynamicSource[Delivery]):

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Action, Contents, SliceRecord, by_slice
-from assess_core.domain.slice_status import SliceStatus, SliceView, view
+from assess_core.domain.slice_status import SliceView, view
 from assess_core.domain.slices import ArchiveSlice, Unread, why_open
 from assess_core.errors import SliceOpen, UnknownBatch, VerifyFailed
 from assess_core.ports.hot_store import HotStore
@@ -27,23 +27,6 @@ from assess_core.usecases.proving import (
     prove,
     unreadable,
 )
-
-__all__ = [
-    "Archived",
-    "Cleared",
-    "SliceStatus",
-    "SliceView",
-    "Verified",
-    "archive",
-    "clear",
-    "closed",
-    "known",
-    "require_closed",
-    "require_known",
-    "slice_views",
-    "verify",
-    "verify_alone",
-]
 
 _NAMED: Final = 5
 """How many slices a sentence names."""

@@ -12,12 +12,11 @@ from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.manifest import Action
 from assess_core.domain.moments import DAY
+from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, Unread
 from assess_core.errors import SliceOpen, UnknownBatch
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import (
-    SliceStatus,
-    SliceView,
     archive,
     clear,
     closed,

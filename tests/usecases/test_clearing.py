@@ -7,9 +7,10 @@ import pytest
 
 from assess_core.domain.manifest import Action
 from assess_core.domain.moments import DAY
+from assess_core.domain.slice_status import SliceStatus
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import Cleared, SliceStatus, archive, clear, slice_views, verify
+from assess_core.usecases.archiving import Cleared, archive, clear, slice_views, verify
 from tests.conftest import Hot
 from tests.factories import MONDAY, RECEIVED, WEEK, answer, event, version
 from tests.lakes import copies_of, five_versions, held, keep, stores_over

@@ -10,12 +10,13 @@ from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import DAY, parse_duration
+from assess_core.domain.slice_status import SliceStatus
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadSettings, LakeConflict, VerifyFailed
 from assess_core.ports.lake import Pinned
 from assess_core.ports.reports import WeeklyActivity
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import SliceStatus, archive, clear, slice_views, verify
+from assess_core.usecases.archiving import archive, clear, slice_views, verify
 from assess_core.usecases.compacting import Compacted, compact, vacuum, weeks_worth_it
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, version
 from tests.lakes import copies_of, five_versions, held, keep, put, stores_over

@@ -9,10 +9,11 @@ import pytest
 
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.manifest import Action, ManifestEntry
+from assess_core.domain.slice_status import SliceStatus
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import SliceStatus, archive, clear, slice_views, verify
+from assess_core.usecases.archiving import archive, clear, slice_views, verify
 from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import five_versions, keep, stores_over
 from tests.loop import NOW

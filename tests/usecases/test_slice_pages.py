@@ -7,9 +7,10 @@ import pytest
 
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import DAY
+from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import SliceStatus, SliceView, slice_views
+from assess_core.usecases.archiving import slice_views
 from assess_core.usecases.slice_pages import slice_page
 from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import keep, put_manifest_only, stores_over

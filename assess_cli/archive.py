@@ -8,13 +8,14 @@ import click
 
 from assess_cli.output import Row, emit_json, emit_rows, notify, progress
 from assess_core.domain.manifest import by_slice
-from assess_core.domain.moments import iso, parse_moment
+from assess_core.domain.moments import parse_moment
 from assess_core.domain.slice_status import SliceView
 from assess_core.domain.slices import ArchiveSlice, Unread
 from assess_core.errors import SliceNotVerified, StoreUnavailable, VerifyFailed
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import archiving
+from assess_core.usecases.tables import slice_row
 from assess_core.wiring import open_lake, open_stores
 
 _VIEW: Final = (
@@ -117,22 +118,8 @@ def slices(settings: Settings, /, **arguments: Any) -> None:
 
 
 def _row(view: SliceView) -> Row:
-    return {
-        "slice": str(view.slice),
-        "status": view.status.value,
-        "hot_rows": view.hot_rows,
-        "lake_rows": view.lake_rows,
-        **{
-            name: None if at is None else iso(at)
-            for name, at in (
-                ("archived_at", view.archived_at),
-                ("verified_at", view.verified_at),
-                ("cleared_at", view.cleared_at),
-            )
-        },
-        "why_open": view.why_open,
-        "note": view.note,
-    }
+    row = slice_row(view)
+    return {name: row[name] for name in _VIEW}
 
 
 @click.command()

@@ -19,7 +19,7 @@ from assess_core.adapters.cassandra.slices import SliceTables
 from assess_core.adapters.cassandra.sorting import in_order
 from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.adapters.cassandra.write_times import of_receipt, of_view
-from assess_core.chunks import chunks
+from assess_core.chunks import chunks, padded
 from assess_core.domain.attempts import AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
@@ -227,11 +227,10 @@ class CassandraHot:
         return list(grouped(items, lambda item: self._db.owner(*key(item))).values())
 
     def _in(self, cql: str, first: Sequence[str], ids: Sequence[str]) -> BoundStatement:
-        # a list is padded to a power of two with its last id: five statements are prepared, not sixteen
-        size = 1 << (len(ids) - 1).bit_length()
-        prepared = self._db.prepared(f"{cql}{', '.join('?' * size)})")
+        asked = padded(ids)  # five statements are prepared, not sixteen
+        prepared = self._db.prepared(f"{cql}{', '.join('?' * len(asked))})")
         set_routing_columns(prepared.statement, len(first) + 1)
-        return prepared.bind([*first, *ids, *[ids[-1]] * (size - len(ids))])
+        return prepared.bind([*first, *asked])
 
     # --- failed events ---
 

@@ -12,7 +12,7 @@ from assess_core.adapters.sqlite.pages import BatchPages
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
 from assess_core.adapters.sqlite.slices import SliceTable
 from assess_core.adapters.sqlite.url import parse_sqlite_url
-from assess_core.chunks import chunks
+from assess_core.chunks import chunks, padded
 from assess_core.domain.attempts import AttemptVersion, RowKey, Version
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.reasons import Reason
@@ -160,10 +160,8 @@ class SqliteHot:
                 found[row[0]].summaries[key] = Summary(key, *row[4:])
 
     def _of_users(self, select: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        # a list is padded to a power of two with its last id: ten statements are prepared, not one for each length
-        size = 1 << (len(ids) - 1).bit_length()
-        marks = ", ".join("?" * size)
-        return self._select(f"{select} WHERE user_id IN ({marks})", [*ids, *[ids[-1]] * (size - len(ids))])
+        asked = padded(ids)  # ten statements are prepared, not one for each length
+        return self._select(f"{select} WHERE user_id IN ({', '.join('?' * len(asked))})", asked)
 
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
         wanted, users = set(keys), {key.user_id for key in keys}

@@ -29,7 +29,7 @@ class ClearConfig(dg.Config):
     delete_hot_rows: bool = Field(
         default=True,
         description="This step deletes rows from the hot store. With false it deletes nothing: an observation of each "
-        "slice says how many rows it would delete.",
+        "slice shows how many rows it would delete.",
     )
 
 
@@ -50,7 +50,7 @@ class ClearConfig(dg.Config):
 def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
     """Attempts of closed slices, stored in the lake. Appends the versions that the lake does not hold, then verifies.
 
-    Deletes nothing. An open slice is refused with the reason. To materialize a slice again is safe and adds nothing.
+    Deletes nothing. An open slice is refused with the reason. It is safe to materialize a slice again; it adds nothing.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
@@ -59,7 +59,7 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
         require_closed(slices, now, grace, opened.unread)
         try:
             archived = archive(slices, stores, now)
-        except VerifyFailed:  # a file is damaged: verify finds every slice that it concerns
+        except VerifyFailed:  # a file is damaged: verify finds all affected slices
             verified, records = verify(slices, stores, now), by_slice(stores.lake.manifest())
             yield verification_result(verified, records, read_pages(slices, records, stores, now, grace), stores.lake)
             raise
@@ -94,7 +94,7 @@ def cleared_attempts(
     """**Deletes rows from the hot store**: exactly the versions of verified slices that it reads back from the lake.
 
     All verified slices of the run are cleared. If some are not verified, the run then fails and names them. With
-    `delete_hot_rows: false` in the launchpad, it deletes nothing and says how many rows it would delete.
+    `delete_hot_rows: false` in the launchpad, it deletes nothing and shows how many rows it would delete.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
@@ -118,7 +118,7 @@ def cleared_attempts(
 
 
 def _observe(context: dg.AssetExecutionContext, found: Mapping[ArchiveSlice, Cleared]) -> Iterator[dg.AssetObservation]:
-    """What a clear would do to each slice, as observations: a materialization would say that it was done."""
+    """Observations of what a clear would do to each slice. A materialization would mean that it was done."""
     for slice_, would in found.items():
         metadata: Metadata = {
             "would be deleted": dg.MetadataValue.int(would.cleared),

@@ -64,7 +64,7 @@ def _asked(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: 
 
 
 def _some(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
-    """As `_asked`, for commands that change something: without arguments they must not change all slices."""
+    """Like `_asked`, for commands that change data: without arguments they must not change all slices."""
     if not slices and not only_closed:
         raise click.UsageError("name slices like 'BATCH|2024-W05' (with quotes), or write --closed")
     return _asked(settings, slices, only_closed, as_of, as_json)
@@ -74,7 +74,7 @@ _with_rows = click.option("--rows", "each", is_flag=True, help="Print a row for 
 
 
 def _emit(rows: Sequence[Row], as_json: bool, each: bool, totals: Sequence[str]) -> None:
-    """All fields of every slice as JSON; for a person the sums of `totals`, and on request a row for each slice."""
+    """Print all fields of every slice as JSON, or a table with the sums of `totals`, or also a row for each slice."""
     if as_json:
         emit_json(rows)
     elif rows:
@@ -92,7 +92,7 @@ def _sum(rows: Sequence[Row], name: str) -> float:
 @_about_slices
 @click.pass_obj
 def slices(settings: Settings, /, **arguments: Any) -> None:
-    """List slices, the state of each, and why it is still open.
+    """List slices, the state of each, and why an open one is open.
 
     A slice is all versions of one batch that were received in one ISO week. Its status is open, planned (closed, not
     yet archived), written, verified, clearing or cleared.
@@ -127,7 +127,7 @@ def _row(view: SliceView) -> Row:
 @_about_slices
 @click.pass_obj
 def archive(settings: Settings, /, each: bool, **arguments: Any) -> None:
-    """Copy closed slices to the lake: rows that it lacks are appended, nothing is changed or deleted.
+    """Copy closed slices to the lake: rows that it lacks are appended; nothing is changed or deleted.
 
     A slice that is still open is refused. It is safe to repeat.
 
@@ -196,7 +196,7 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
     for problem in problems:
         notify(problem)
     if problems:
-        raise VerifyFailed(f"{len(problems)} of {_slices(done)} could not be verified; nothing of them will be cleared")
+        raise VerifyFailed(f"{len(problems)} of {_slices(done)} could not be verified; they will not be cleared")
     if done:
         notify(f"{_slices(done)} verified; `assess clear` is next")
     else:
@@ -262,8 +262,8 @@ def _slices(done: dict[ArchiveSlice, Any]) -> str:
 
 def _notify_none(only_closed: bool, any_asked: bool) -> None:
     if only_closed:
-        notify("no slice with rows is closed; `assess slices` says why each one is open")
+        notify("no slice with rows is closed; `assess slices` shows why each one is open")
     else:
         notify(
-            "there are no rows in these slices" if any_asked else "there are no slices yet; `assess ingest` comes first"
+            "there are no rows in these slices" if any_asked else "there are no slices yet; run `assess ingest` first"
         )

@@ -1,4 +1,4 @@
-"""`assess table` and `assess score`: what the stores hold, and what a learner reads."""
+"""`assess table` and `assess score`: the rows of the stores, and the score of a learner."""
 
 import click
 
@@ -26,7 +26,7 @@ def table(settings: Settings, name: str, batch: str | None, tier: str, format_: 
     """Print a table: attempts, summaries, activity, failed or slices.
 
     Columns have the names of the stores; times are ISO 8601 in UTC. Rows are sorted and are printed while they are
-    read. A batch that no store knows gives exit code 3. --format table rounds numbers; csv and jsonl are exact.
+    read. An unknown batch gives exit code 3. --format table rounds numbers; csv and jsonl are exact.
 
     \b
     Examples:

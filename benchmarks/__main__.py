@@ -1,6 +1,6 @@
-"""`python -m benchmarks [SHARE]`: what we reach beside what is possible, on this machine, in this run.
+"""`python -m benchmarks [SHARE]`: our rates beside the limits of this machine, measured in the same run.
 
-SHARE scales the usual sizes (default 1); small shares say little.
+SHARE scales the usual sizes (default 1); small shares give inaccurate rates.
 """
 
 import sys
@@ -36,10 +36,10 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS: Final = (
     Benchmark("decode and score through the dataflow", "events/s", "a plain loop", stream.main, 50_000),
-    Benchmark("ingest into SQLite", "events/s", "upserts of the rows alone", ingest_sqlite.main, 50_000),
-    Benchmark("write API, acknowledged", "requests/s", "the log with nothing around it", write_api.main, 10_000),
+    Benchmark("ingest into SQLite", "events/s", "only the upserts of the rows", ingest_sqlite.main, 50_000),
+    Benchmark("write API, acknowledged", "requests/s", "appending to the log directly", write_api.main, 10_000),
     Benchmark("balance sheet", "versions/s", "counting without comparing", balance.main, 1_000_000),
-    Benchmark("response exhaust", "rows/s", "COPY of the rows exploded", exhaust.main, 1_000_000),
+    Benchmark("response exhaust", "rows/s", "COPY of the unnested rows", exhaust.main, 1_000_000),
 )
 
 

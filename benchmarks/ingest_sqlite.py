@@ -2,8 +2,8 @@
 
 Ours does everything that folding a batch does: it reads the learners of the batch, decides, and writes slices, rows,
 map entries, summaries and activities, each in a transaction that is on disk when it returns. The limit is `executemany`
-of the same prepared attempt rows alone, into the same table with the same settings, one transaction per batch. Decoding
-is not measured. Both take turns on fresh files in one process; the figures are medians.
+of only the prepared attempt rows, into the same table with the same settings, one transaction per batch. Decoding is
+not measured. Both take turns on fresh files in one process; the figures are medians.
 """
 
 import gc
@@ -34,7 +34,7 @@ Row = tuple[str | int | float | bytes, ...]
 
 
 class Measured(NamedTuple):
-    """Events a second."""
+    """Events per second."""
 
     ours: float
     limit: float

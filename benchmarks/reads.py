@@ -2,7 +2,8 @@
 
 First a batch of 1,000 attempts among 10^3 to 10^6 slices, then a batch of 10^3 to 10^5 attempts. Half of the attempts
 are in the hot store (SQLite), half in the lake. Figures are medians in milliseconds, with the ratio to the first line.
-Pages should stay flat in both tables. The overview should in the first one alone: it counts the whole batch.
+The time of a page should not grow in either table. The time of the overview should grow only in the second one, because
+it counts the whole batch.
 """
 
 import sys

@@ -27,7 +27,7 @@ _ROUNDS: Final = 3  # ours, limit and msgspec take turns, because the speed of t
 
 
 class Measured(NamedTuple):
-    """Events a second."""
+    """Events per second."""
 
     ours: float
     limit: float

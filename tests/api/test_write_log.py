@@ -143,7 +143,7 @@ def test_a_log_that_cannot_be_written_is_503_and_tells_nothing_of_the_inside(htt
     for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["responseCode"] == "SERVER_ERROR"
-        assert answer.json()["params"]["errmsg"] == "this is not known to be stored; send the request again"
+        assert answer.json()["params"]["errmsg"] == "the request may not have been stored; send it again"
     log.unlink()
     assert send(http, item()).status_code == 200
     assert logged(log) == [text(item())]

@@ -172,4 +172,4 @@ def test_a_backfill_of_the_command_line_survives_kills_of_its_run_and_of_all_of_
         assert main(["--dagster", dagster.url], said.append) == 0
 
     assert statuses(settings) == {"cleared"}
-    assert "no registered slice needs anything" in said[1]
+    assert "no registered slice needs a step" in said[1]

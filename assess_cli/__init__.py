@@ -30,8 +30,8 @@ COMMANDS: Final = {
     "up": ("serve", "Run stream, Dagster and API together."),
     "backfill": ("serve", "Ask Dagster to archive, verify and clear many slices."),
     "schema": ("schema", "Show, create or check the tables of the hot store."),
-    "settings": ("about", "Print the settings and where they come from."),
-    "doctor": ("about", "Check everything and show what to do."),
+    "settings": ("settings", "Print the settings and where they come from."),
+    "doctor": ("doctor", "Check everything and show what to do."),
 }
 """Command -> its module, and its line in the list of commands."""
 

@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from assess_core.adapters.files.facts import FactsFile
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
@@ -16,12 +15,12 @@ from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTabl
 from assess_core.ports.stores import Stores
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
-from assess_core.usecases.folding import Checks
-from assess_core.usecases.queries import Queries
 
 if TYPE_CHECKING:
     from assess_core.adapters.duckdb.location import Location
     from assess_core.ports.ledger import Ledger
+    from assess_core.usecases.folding import Checks
+    from assess_core.usecases.queries import Queries
 
 _S3: Final = "s3://"
 
@@ -184,22 +183,28 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
         return CassandraFacts(where)
     if "://" in where:
         raise BadSettings(f"ASSESS_FACTS: {hidden(where)!r} holds no facts; write a file or cassandra://HOST/KEYSPACE")
+    from assess_core.adapters.files.facts import FactsFile
+
     return FactsFile(Path(where), notify)
 
 
-def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> Checks:
+def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> "Checks":
     """What is checked of an event beyond its own text, by the facts of a file or of the settings.
 
     Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
     """
+    from assess_core.usecases.folding import Checks
+
     known = open_facts(str(facts) if facts else settings.facts, notify)
     if question_count and known is None:
         raise BadSettings("--check-question-count compares with facts; add --facts FILE")
     return Checks(known or NoFacts(), question_count)
 
 
-def open_queries(settings: Settings) -> Queries:
+def open_queries(settings: Settings) -> "Queries":
     """Queries over the stores that the settings name, by this machine's clock. Raises what `open_stores` raises."""
+    from assess_core.usecases.queries import Queries
+
     return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
 
 

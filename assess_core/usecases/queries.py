@@ -10,7 +10,7 @@ from math import isfinite
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
-from assess_core.domain.scores import Entry, derive, newest_versions
+from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
@@ -19,9 +19,11 @@ from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
+from assess_core.usecases.ids import optional, required
+from assess_core.usecases.learner_scores import entries_of, score
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.slice_pages import slice_page
-from assess_core.usecases.views import Attempt, Overview, Page, Score, Scores, WeekCounts
+from assess_core.usecases.views import Attempt, Overview, Page, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
 
@@ -42,14 +44,7 @@ class Queries:
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
     ) -> Scores:
         """The scores of a learner at an assessment; of one course or batch, where named."""
-        entries = self._entries(
-            _required("userId", user_id),
-            _optional("courseId", course_id),
-            _optional("batchId", batch_id),
-            _required("assessmentId", assessment_id),
-        )
-        scores = [Score.of(summary) for summary in derive(entries).summaries.values()]
-        return Scores(tuple(sorted(scores, key=lambda score: score.best_first)))
+        return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
 
     def attempts(
         self,
@@ -68,17 +63,19 @@ class Queries:
         """
         check_first(first)
         last = read_cursor(after) if after else None
-        user_id, batch_id = _optional("userId", user_id), _optional("batchId", batch_id)
-        course_id, assessment_id = _optional("courseId", course_id), _optional("assessmentId", assessment_id)
+        user_id, batch_id = optional("userId", user_id), optional("batchId", batch_id)
+        course_id, assessment_id = optional("courseId", course_id), optional("assessmentId", assessment_id)
         if user_id:
-            return self._page_of_learner(self._entries(user_id, course_id, batch_id, assessment_id), first, last)
+            return self._page_of_learner(
+                entries_of(self._stores.hot, user_id, course_id, batch_id, assessment_id), first, last
+            )
         if batch_id:
             return self._page_of_batch(batch_id, course_id, assessment_id, first, last)
         raise BadRequest("attempts of whom? name a userId, a batchId or both")
 
     def batch(self, batch_id: str) -> Overview:
         """A batch in numbers. Raises `UnknownBatch`."""
-        batch_id = _required("batchId", batch_id)
+        batch_id = required("batchId", batch_id)
         with self._stores.union(batch_id=batch_id) as union:
             numbers, weeks = union.batch_numbers(), union.week_numbers()
         if not numbers.versions:
@@ -108,7 +105,7 @@ class Queries:
         The cost grows with `first`, and with the slices in other statuses that lie between.
         """
         check_first(first)
-        batch_id, now, unread = _optional("batchId", batch_id), self._now(), self._stores.log.unread()
+        batch_id, now, unread = optional("batchId", batch_id), self._now(), self._stores.log.unread()
         found: list[SliceView] = []
         while True:
             page = slice_page(self._stores, now, self._grace, unread, batch_id=batch_id, after=after, first=first)
@@ -127,27 +124,14 @@ class Queries:
         self, name: tables.Name, batch_id: str | None = None, tier: tables.Tier = tables.Tier.ALL
     ) -> Iterator[tables.Row]:
         """The rows of a table, sorted, with the columns `tables.COLUMNS[name]`."""
-        batch_id = _optional("batchId", batch_id)
-        tables.check(name, batch_id, tier)
         if name is tables.Name.SLICES:
-            return map(tables.slice_row, self.slices(batch_id))
+            tables.check(name, batch_id, tier)
+            return map(tables.slice_row, self.slices(optional("batchId", batch_id)))
         return tables.rows(self._stores, name, batch_id, tier)
 
     def ready(self) -> None:
         """Ask the hot store something small: raises `StoreUnavailable` when it is away."""
         self._stores.hot.learners(["-"])
-
-    def _entries(
-        self, user_id: str, course_id: str | None, batch_id: str | None, assessment_id: str | None
-    ) -> list[Entry]:
-        learner = self._stores.hot.learners([user_id]).get(user_id)
-        return [
-            entry
-            for entry in (learner.entries if learner else [])
-            if (course_id is None or entry.key.course_id == course_id)
-            and (batch_id is None or entry.key.batch_id == batch_id)
-            and (assessment_id is None or entry.key.assessment_id == assessment_id)
-        ]
 
     def _page_of_learner(self, entries: Collection[Entry], first: int, last: AttemptKey | None) -> Page:
         keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))
@@ -207,25 +191,6 @@ def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
         updated_on=received_at,
         answers=_answers(version.question),
     )
-
-
-def _required(name: str, value: str) -> str:
-    if not value:
-        raise BadRequest(f"{name} is empty; name one")
-    return _text(name, value)
-
-
-def _optional(name: str, value: str | None) -> str | None:
-    return _text(name, value) if value else None
-
-
-def _text(name: str, value: str) -> str:
-    """Half of a surrogate pair is no text: no event has it in an id, and no store takes it."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise BadRequest(f"{name} is not valid Unicode; send it as UTF-8") from None
-    return value
 
 
 def _mean(numbers: BatchNumbers) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assess_cli import about
+from assess_cli import doctor as doctor_module
 from assess_cli.serve import install_dagster_home
 from assess_core import wiring
 from assess_core.ports.facts import NoFacts
@@ -268,7 +268,7 @@ def test_the_doctor_opens_each_store_once(assess: Assess, stores: Stores, monkey
             opened.append(open_.__name__)
             return open_(*given)
 
-        for module in (about, wiring):
+        for module in (doctor_module, wiring):
             monkeypatch.setattr(module, open_.__name__, counted)
 
     assert "slices" in findings(assess("doctor", "--json").stdout)

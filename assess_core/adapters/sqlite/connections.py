@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -101,10 +102,7 @@ def connect(path: Path) -> sqlite3.Connection:
     # the thread that forks closes the connections of other threads
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        # WAL mode lets readers work beside a writer. The busy timeout does not cover this switch
-        retrying(_is_busy, deadline_seconds=BUSY_SECONDS, first_wait=0.01)(
-            lambda: connection.execute("PRAGMA journal_mode = WAL")
-        )
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
         connection.execute("PRAGMA cache_size = -32768")  # 32 MiB
         connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a fifth less is written than with 4
@@ -112,6 +110,17 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """WAL mode lets readers work beside a writer. The busy timeout does not cover this switch."""
+    switch = partial(connection.execute, "PRAGMA journal_mode = WAL")
+    try:
+        switch()
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        retrying(_is_busy, deadline_seconds=BUSY_SECONDS, first_wait=0.01)(switch)
 
 
 @contextmanager

@@ -1,12 +1,10 @@
 """The hot store in one SQLite file, for several processes at once. memory.py is the reference."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import pyarrow as pa
 
-from assess_core.adapters.arrow.rows import HOT_SCHEMA
 from assess_core.adapters.sqlite.connections import Connections
 from assess_core.adapters.sqlite.pages import BatchPages
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
@@ -22,6 +20,9 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CHUNK: Final = 512  # ids in one IN (...): a power of two, because shorter lists are padded to one
 _SCAN_ROWS: Final = 2000
@@ -108,7 +109,6 @@ _ACTIVITIES_AFTER = f"""SELECT {_ACTIVITY} FROM user_activity_agg
 _FAILED_AFTER = f"""SELECT {_FAILED} FROM failed_events
     WHERE ({_FAILED_KEY}) > (?, ?, ?, ?) AND mended = 0 ORDER BY {_FAILED_KEY} LIMIT {_PAGE}"""
 
-_TIMES: Final = pa.timestamp("ms", "UTC")
 _encode = msgspec.json.Encoder().encode
 _decode_aggregates = msgspec.json.Decoder(dict[str, float]).decode
 _decode_details = msgspec.json.Decoder(list[str]).decode
@@ -282,14 +282,16 @@ class SqliteHot:
                 f"chmod 600 {names}; chmod 700 {self._path.parent}",
             )
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+    def scan(self, slice_: ArchiveSlice) -> "list[Iterator[pa.RecordBatch]]":
         return [self._shard(slice_, shard) for shard in range(self.shards)]
 
-    def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+    def _shard(self, slice_: ArchiveSlice, shard: int) -> "Iterator[pa.RecordBatch]":
+        from assess_core.adapters.sqlite.batches import to_batch
+
         (year, week), batch_id = slice_
         last: tuple[object, ...] = ("", "", "", "", -1, b"")
         while rows := self._some_rows((batch_id, year, week, shard, *last)):
-            yield _batch(rows)
+            yield to_batch(rows)
             last = (*rows[-1][3:8], rows[-1][9])
 
     def _some_rows(self, after: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -341,22 +343,6 @@ class SqliteHot:
         values = [(topic, *position) for topic, position in positions.items()]
         with self._connections.transaction() as connection:
             connection.executemany(_COMMIT, values)
-
-
-def _batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
-    """Rows of `_SCAN` as a batch of `HOT_SCHEMA`."""
-    columns = zip(*rows, strict=True)
-    return pa.RecordBatch.from_arrays(
-        [_array(column, field.type) for column, field in zip(columns, HOT_SCHEMA, strict=True)], schema=HOT_SCHEMA
-    )
-
-
-def _array(column: Sequence[Any], type_: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(type_):
-        return pa.array(column, _TIMES).cast(type_)
-    if pa.types.is_boolean(type_):
-        return pa.array(column, pa.int8()).cast(type_)
-    return pa.array(column, type_)
 
 
 def _activity(row: tuple[Any, ...]) -> Activity:

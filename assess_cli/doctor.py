@@ -1,4 +1,4 @@
-"""`assess settings` and `assess doctor`: the settings in force, and a check of everything."""
+"""`assess doctor`: a check of everything."""
 
 import os
 import shlex
@@ -15,7 +15,8 @@ from typing import Final, Protocol
 import click
 from packaging.requirements import Requirement
 
-from assess_cli.output import emit_json, emit_rows, notify
+from assess_cli.output import emit_json, notify
+from assess_cli.settings import unknown_settings
 from assess_cli.switches import read_switches
 from assess_core.domain.slice_status import SliceStatus, Step
 from assess_core.errors import AssessError
@@ -26,8 +27,7 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
-from assess_core.privacy import hidden
-from assess_core.settings import Settings, unknown_variables
+from assess_core.settings import Settings
 from assess_core.usecases.archiving import slice_views
 from assess_core.wiring import hot_schema, open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
 
@@ -35,41 +35,6 @@ DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; archiving and compacting a busy week needs twice this
 _NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone can grow to this size
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-@click.command("settings")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each setting, one per line.")
-@click.pass_context
-def settings(ctx: click.Context, as_json: bool) -> None:
-    """Print every setting, its value and where the value comes from; secrets are shown as ***.
-
-    \b
-    Examples:
-      assess settings
-      ASSESS_GRACE=6h assess --home /srv/assess settings --json
-    """
-    in_force: Settings = ctx.obj
-    given = ctx.find_root().params["home"] is not None
-    rows = (
-        {"setting": name, "value": hidden(value), "from": _origin(name, os.environ, given)}
-        for name, value in in_force.env().items()
-    )
-    emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")
-    for sentence, action in _unknown(os.environ):
-        notify(f"warning: {sentence}; {action}")
-
-
-def _unknown(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """A message and an action for each variable that looks like a setting but is not one."""
-    for name, meant in unknown_variables(env).items():
-        action = f"did you mean {meant}?" if meant else "`assess settings` lists all settings; unset it"
-        yield f"{name} is not a setting and has no effect", action
-
-
-def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:
-    if name == "ASSESS_HOME" and home_given:
-        return "--home"
-    return "environment" if env.get(name) else "default"
 
 
 @click.command()
@@ -108,7 +73,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     """All findings, one check after the other; `now` in epoch ms. Raises no `AssessError`, creates no file."""
     yield _python()
     yield _packages()
-    for sentence, action in _unknown(env):
+    for sentence, action in unknown_settings(env):
         yield Finding(Level.WARN, "settings", sentence, action)
     yield from _home(settings.home)
     yield from _spaces(settings)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import balance, exhaust, ingest_sqlite, stream, write_api
+from benchmarks import balance, command_line, exhaust, ingest_sqlite, stream, write_api
 
 
 class Rates(Protocol):
@@ -40,6 +40,8 @@ BENCHMARKS: Final = (
     Benchmark("write API, acknowledged", "requests/s", "appending to the log directly", write_api.main, 10_000),
     Benchmark("balance sheet", "versions/s", "counting without comparing", balance.main, 1_000_000),
     Benchmark("response exhaust", "rows/s", "COPY of the unnested rows", exhaust.main, 1_000_000),
+    Benchmark("assess score", "starts/s", "a start of Python with click", command_line.score, 2_000),
+    Benchmark("assess slices", "slices/s", "writing the rows as CSV", command_line.slices, 10_000),
 )
 
 

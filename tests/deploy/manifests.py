@@ -1,12 +1,16 @@
 """What compose file and manifests are held against: the settings, the commands and the versions that there are."""
 
+import io
 import re
-import subprocess
+import runpy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 from xml.etree import ElementTree
 
 from ruamel.yaml import YAML
@@ -18,13 +22,6 @@ from assess_core.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 OURS: Final = "assessment-lakehouse"
-_ENTRY_POINT: Final = "from importlib.metadata import entry_points as e; [x] = e(name={!r}); x.load()()"
-_MODULES: Final = {
-    "assess": ["-m", "assess_cli"],
-    "dagster": ["-m", "dagster"],
-    "dagster-daemon": ["-c", _ENTRY_POINT.format("dagster-daemon")],
-    "dagster-webserver": ["-m", "dagster_webserver"],
-}
 
 
 def documents(path: Path) -> list[Any]:
@@ -64,14 +61,26 @@ def check_command(command: Sequence[str]) -> None:
 
 
 def _help(command: Sequence[str], start: int, path: tuple[str, ...]) -> str:
-    program = list(command[1:start]) if command[0] == "python" else _MODULES[command[0]]
-    return _printed((*program, *path, "--help"))
+    return _printed(command[start - 1], (*path, "--help"))
 
 
 @cache
-def _printed(words: tuple[str, ...]) -> str:
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    return done.stdout if done.returncode == 0 else ""
+def _printed(program: str, arguments: tuple[str, ...]) -> str:
+    """What a program of this environment prints, run in this process; empty if it refuses the arguments."""
+    printed = io.StringIO()
+    with mock.patch.object(sys, "argv", [program, *arguments]), redirect_stdout(printed):
+        try:
+            _start(program)
+        except SystemExit as end:
+            return "" if end.code else printed.getvalue()
+    return printed.getvalue()
+
+
+def _start(program: str) -> None:
+    for script in entry_points(group="console_scripts", name=program):
+        script.load()()
+        return
+    runpy.run_module(program, run_name="__main__")
 
 
 def check_image(image: str) -> None:

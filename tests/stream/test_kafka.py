@@ -65,6 +65,8 @@ def test_killed_processes_leave_the_same_tables_as_one_that_was_not_killed(setti
             one.kill()
             assert one.wait() == -signal.SIGKILL
             wait_until(lambda: members(topic) == 1)  # the broker has noticed, and the other one takes over
+            two.send_signal(signal.SIGSTOP)  # before it reads these, however fast it is
+            fill(topic, sample_values(500, seed=3))
             two.kill()
             assert two.wait() == -signal.SIGKILL
     assert log.unread() is not None

@@ -50,11 +50,12 @@ def check_command(command: Sequence[str]) -> None:
     words = [word for word in command if not word.startswith("-")]
     start = 3 if command[:2] == ["python", "-m"] else 1
     path: list[str] = []
+    known = _help(command, start, ())
     for word in command[start:]:
-        if word.startswith("-") or not _help(command, start, (*path, word)):
+        if "COMMAND [ARGS]" not in known:
             break
         path.append(word)
-    known = _help(command, start, tuple(path))
+        known = _help(command, start, tuple(path))
     assert known, f"{' '.join(words)}: no such command"
     for option in command[start:]:
         assert not option.startswith("--") or re.search(rf"{option}\b", known), f"{option} is no option of {words}"

@@ -60,4 +60,4 @@ def test_a_week_that_does_not_prove_the_manifest_fails_the_run_by_name(dagster: 
 
     assert not done.success
     [failure] = [event for event in done.all_events if event.is_step_failure]
-    assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry" in str(failure.event_specific_data)
+    assert "week 2024-W05 was not compacted: b1|2024-W05: no manifest entry" in str(failure.event_specific_data)

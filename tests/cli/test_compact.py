@@ -38,7 +38,7 @@ def test_a_week_that_does_not_prove_the_manifest_is_named(assess: Assess, stores
     result = assess("compact", "2024-W05")
 
     assert result.exit_code == 4
-    assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
+    assert "week 2024-W05 was not compacted: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
     assert result.stderr.endswith("assess: 1 of 1 weeks were not rewritten; resolve the problems above first\n")
 
 
@@ -51,5 +51,5 @@ def test_a_retention_that_cannot_be_kept_exactly_is_refused_before_anything_is_r
     result = assess("compact", "--vacuum", "--retain", "30m")
 
     assert result.exit_code == 2
-    assert "--retain: Delta counts in whole hours, and 30m is not; write 1h" in result.stderr
+    assert "--retain: 30m is not a whole number of hours, which Delta requires; write 1h" in result.stderr
     assert stores.lake.pin().files() == files

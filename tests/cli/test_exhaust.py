@@ -58,7 +58,7 @@ def test_an_unknown_batch_exits_with_3(loaded: Stores) -> None:
     done = assess(loaded, "b2", "--report", "score")
 
     assert (done.exit_code, done.stdout) == (3, "")
-    assert done.stderr == "assess: no store knows batch 'b2'; `assess slices` lists the known ones\n"
+    assert done.stderr == "assess: no store knows batch 'b2'; `assess slices` lists the batches\n"
 
 
 def test_a_report_that_does_not_exist_is_wrong_use(loaded: Stores) -> None:

@@ -206,7 +206,7 @@ def test_a_broken_file_is_named_after_what_was_stored_before_it(settings: Settin
     put(tmp_path / "a.jsonl", text(event()))
     put(tmp_path / "b.jsonl.gz", b"no gzip")
     first, second = refused(settings, "ingest", tmp_path).splitlines()
-    assert first == "until then 1 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
+    assert first == "before the error: 1 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
     assert second.startswith(f"{str(tmp_path / 'b.jsonl.gz')!r} is damaged after line 0 (Not a gzipped file")
 
 
@@ -232,7 +232,7 @@ def test_facts_that_cannot_be_read_stop_it(settings: Settings, tmp_path: Path) -
     path = put(tmp_path / "events.jsonl", text(event()))
     assert "check --facts" in refused(settings, "ingest", path, "--facts", tmp_path / "missing.json")
     assert refused(settings, "ingest", path, "--check-question-count") == (
-        "--check-question-count compares with facts; add --facts FILE\n"
+        "--check-question-count needs facts; add --facts FILE\n"
     )
 
 
@@ -263,8 +263,8 @@ def test_an_interruption_ends_it_in_order_and_says_how_far_it_was(settings: Sett
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(b"one line more wakes it\n", timeout=PATIENCE)
     assert process.returncode == 1
-    assert error.decode().startswith("interrupted; until then 1000 events = 940 stored")
-    assert error.decode().endswith("; run it again: events that are stored are only repeated\n")
+    assert error.decode().startswith("interrupted after 1000 events = 940 stored")
+    assert error.decode().endswith("; run it again to fold the rest: stored events count as repeated\n")
 
 
 # --- failed events ---

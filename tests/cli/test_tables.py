@@ -83,7 +83,7 @@ def test_a_tier_a_batch_and_a_format_go_together(stores: Stores, assess: Assess)
     assert users("--tier", "lake", "--batch", "b2") == 1
     unknown = assess("table", "attempts", "--batch", "b9")
     assert (unknown.exit_code, unknown.stderr) == (
-        3, "assess: no store knows the batch 'b9'; `assess slices` lists what there is\n"
+        3, "assess: no store knows the batch 'b9'; `assess slices` lists the batches\n"
     )  # fmt: skip
     nothing = assess("table", "attempts", "--batch", "b2", "--tier", "hot", "--format", "jsonl")
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "batch 'b2' has no rows in this table\n")

@@ -31,7 +31,7 @@ ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFee
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
     (log_lines, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
-    (balance, "_LOOKS", (0.0,)),
+    (balance, "_REREAD_WAITS", (0.0,)),
     (manifest_table, "_COMPACTION", 8),
     (tables, "_CHECKPOINT", "5"),
     (sources, "POLL", sources.POLL / 25),

@@ -111,7 +111,7 @@ def test_two_streams_at_once_leave_the_tables_of_one(settings: Settings, log: Pa
 def test_a_wrong_setting_ends_the_stream_with_a_sentence(settings: Settings) -> None:
     with tailing(settings._replace(log="ftp://somewhere")) as process:
         _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (2, b"assess: ASSESS_LOG: 'ftp://somewhere' is not a path; write a folder\n")
+    assert (process.returncode, said) == (2, b"assess: ASSESS_LOG: 'ftp://somewhere' is not a path; use a folder\n")
 
 
 def test_a_log_that_is_not_a_folder_ends_the_stream_with_a_sentence(settings: Settings) -> None:

@@ -77,7 +77,7 @@ def test_what_is_not_verified_is_not_cleared(stores: Stores) -> None:
     archive([W5], stores, NOW)
     refused = clear([W5], stores, NOW)[W5]
 
-    assert refused.refused == "b1|2024-W05: what was archived last is not verified; verify it first"
+    assert refused.refused == "b1|2024-W05: its last archive is not verified; verify it first"
     assert (refused.cleared, refused.left) == (0, 5)
     assert stores.hot.counts([W5]) == {W5: 5}
 

@@ -213,7 +213,7 @@ def test_a_cursor_that_is_not_ours_is_refused(ask: Queries, after: str) -> None:
 
 
 def test_attempts_are_somebodys(ask: Queries) -> None:
-    with pytest.raises(BadRequest, match="of whom"):
+    with pytest.raises(BadRequest, match="both missing"):
         ask.attempts()
 
 

@@ -23,7 +23,10 @@ ATTEMPT: Final = "my-first-attempt"  # what the README submits
 SCORE: Final = 2  # of that attempt
 DONE, FAILED = "__done__", "__failed__"
 
-pytestmark = pytest.mark.timeout(900)  # the demo takes 25 s of processor time, `assess up` 10 s; and twice the patience
+pytestmark = [
+    pytest.mark.timeout(900),  # the demo takes 25 s of processor time, `assess up` 10 s; and twice the patience
+    pytest.mark.xdist_group("readme"),  # one worker types the README, once
+]
 
 
 class Shell:

@@ -24,6 +24,8 @@ from deploy.local.errors import CannotServe
 from deploy.local.packages import cached
 from tests.servers import TOOL, Instance, NotUp, exports, instance
 
+pytestmark = pytest.mark.xdist_group("deploy/local")  # one worker starts the servers, once
+
 WAIT = 60.0  # seconds; what is waited for takes some
 ALL = ("cassandra-1", "kafka", "s3")
 

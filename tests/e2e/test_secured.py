@@ -27,6 +27,8 @@ from tests.secured import PASSWORD, USER, Secured, certificates, secured_servers
 from tests.servers import S3
 from tests.tls_way import tls_before
 
+pytestmark = pytest.mark.xdist_group("secured servers")  # one worker starts the servers, once
+
 WRONG: Final = "n0t/this:one"
 
 

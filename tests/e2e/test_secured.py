@@ -25,7 +25,7 @@ from tests.e2e.commands import Commands
 from tests.factories import accepted, event
 from tests.secured import PASSWORD, USER, Secured, certificates, secured_servers, tls_of
 from tests.servers import S3
-from tests.tls_way import tls_before
+from tests.tls_proxy import tls_proxy
 
 WRONG: Final = "n0t/this:one"
 
@@ -175,7 +175,7 @@ def test_the_error_for_a_client_that_kafka_rejects_says_what_to_set(
 
 def test_archive_and_clear_change_no_report_of_a_lake_in_a_bucket_over_tls(s3: S3, tmp_path: Path) -> None:
     made = certificates(tmp_path, "127.0.0.1")
-    with tls_before(s3.env["AWS_ENDPOINT_URL"], tls_of(made)) as endpoint:
+    with tls_proxy(s3.env["AWS_ENDPOINT_URL"], tls_of(made)) as endpoint:
         root, signer = f"{s3.root}/{uuid4().hex}", str(made.ca)
         env = {"AWS_ENDPOINT_URL": endpoint, "AWS_CA_BUNDLE": signer, "SSL_CERT_FILE": signer}
         places = {"ASSESS_LAKE": f"{root}/lake", "ASSESS_EXHAUSTS": f"{root}/exhausts"}

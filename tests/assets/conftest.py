@@ -21,7 +21,7 @@ from assess_core.wiring import open_stores
 from tests.factories import MONDAY, WEEK, record
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
-TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # in the week after `Clock.now`
+TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # the day after `Clock.now`
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 

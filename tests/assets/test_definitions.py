@@ -110,7 +110,7 @@ def test_only_one_run_at_a_time_writes_to_the_lake() -> None:
     assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts"}
 
 
-def test_a_run_takes_many_slices_or_batches() -> None:
+def test_one_run_can_process_many_slices_or_batches() -> None:
     graph = definitions.defs.resolve_asset_graph()
     found = {key.to_user_string(): graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
 
@@ -238,7 +238,7 @@ def test_a_run_is_restarted_if_its_process_was_killed_but_not_if_a_step_failed(
     assert configured.run_launcher.supports_check_run_worker_health
 
 
-def test_a_killed_run_is_marked_for_a_retry_in_the_same_moment_as_it_fails(
+def test_a_killed_run_is_marked_for_a_retry_when_it_fails(
     configured: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states, handle = [], configured.run_storage.handle_run_event

@@ -39,7 +39,7 @@ def test_the_loop_loses_and_doubles_nothing_while_nodes_are_killed_and_restarted
             produce(kafka_brokers, topic, thirds[2])
             cluster.up()
             wait_until_read(assess)
-            cluster.kill("cassandra-3")  # the other nodes hold all rows, also those written while node 2 was down
+            cluster.kill("cassandra-3")  # node 1 has the rows that node 2 missed while it was down
             assess.put_away()
 
         log, tables = received(kafka_brokers, topic), assess.tables()

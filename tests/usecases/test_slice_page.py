@@ -29,7 +29,7 @@ def _weeks(stores: Stores, count: int) -> list[ArchiveSlice]:
 
 
 @pytest.mark.parametrize("first", [1, 3, 100])
-def test_all_pages_together_are_all_slices_that_were_asked_for(stores: Stores, ask: Queries, first: int) -> None:
+def test_all_pages_together_are_all_requested_slices(stores: Stores, ask: Queries, first: int) -> None:
     slices = _weeks(stores, 7)
     put_away(stores, slices[:4])
 

@@ -20,7 +20,7 @@ _MORE_KEYS: Final = f"SELECT {_KEY} {_OF_SLICE} AND shard = ? AND ({_KEY}) > (?,
 _ROWS: Final = f"""SELECT {_KEY}, to_unix_timestamp(last_attempted_on), question, content_hash, total_score,
     total_max_score, grand_total, to_unix_timestamp(updated_on) {_OF_SLICE} AND shard = ? AND ({_KEY}) IN ?"""
 _KEYS_IN: Final = 20  # attempts in one IN
-_FEWEST_KEYS: Final = 8  # in the first request for a shard
+_FEWEST_KEYS: Final = 8  # at least, in the first request for a shard
 _MOST_KEYS: Final = 2000  # in one request, reached if most attempts are at other assessments than the requested one
 
 _Key = tuple[str, str, str, str]  # without the batch

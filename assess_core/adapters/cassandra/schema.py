@@ -23,9 +23,8 @@ from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
-# A partition of 10-50 MB has 4,000 to 20,000 attempts, so 16 shards hold 320,000 attempts of a batch in a week. A batch
-# can clear up to 1.6 million attempts before a read exceeds a node's tombstone limit (100,000). An empty shard costs a
-# scan 0.2 ms
+# A partition of 10-50 MB has 4,000 to 20,000 attempts, so 16 shards hold 320,000 attempts of a batch in a week. Up to
+# 1.6 million can be cleared before a read exceeds a node's tombstone limit (100,000). An empty shard costs a scan 0.2 ms
 DEFAULT_SHARDS: Final = 16
 MAX_SHARDS: Final = 1024
 
@@ -186,9 +185,7 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
     _make_keyspace(db, node, copies)
     stored = _stored(db)
     different = list(_differences(stored, declared()))
-    if (
-        not different and "meta" in stored
-    ):  # a newer version may have changed it in a way that this version does not know
+    if not different and "meta" in stored:  # a newer version may have changed it in a way unknown to this version
         different = [sentence for sentence in _settings_of(_early_meta(db)) if sentence.startswith("it was made with")]
     if different:
         raise NotOurTable(
@@ -205,9 +202,8 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
     claim = "INSERT INTO {ks}.meta (name, value) VALUES (?, ?) IF NOT EXISTS"
     for name, value in _new_settings(shards or DEFAULT_SHARDS).items():
         db.execute(claim, (name, value))
-    if _is_older(
-        version := _meta(db)["schema_version"]
-    ):  # last, because everything that this version needs must exist first
+    # last, because everything that this version needs must exist first
+    if _is_older(version := _meta(db)["schema_version"]):
         raised = "UPDATE {ks}.meta SET value = ? WHERE name = 'schema_version' IF value = ?"
         db.execute(raised, (str(SCHEMA_VERSION), version))
     made = require(db)

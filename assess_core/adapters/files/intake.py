@@ -119,7 +119,7 @@ class FolderIntake:
         file = self._current()
         try:
             while not file.append(text):
-                self._close_file(file)  # the file was deleted meanwhile, so its lines are lost
+                self._close_file(file)  # the file was deleted meanwhile: write the lines to another one
                 file = self._current()
         except OSError:
             if not file.whole:

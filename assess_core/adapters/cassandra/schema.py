@@ -24,7 +24,8 @@ from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
 # A partition of 10-50 MB has 4,000 to 20,000 attempts, so 16 shards hold 320,000 attempts of a batch in a week. Up to
-# 1.6 million can be cleared before a read exceeds a node's tombstone limit (100,000). An empty shard costs a scan 0.2 ms
+# 1.6 million can be cleared before a read exceeds a node's tombstone limit (100,000). An empty shard costs a scan
+# 0.2 ms
 DEFAULT_SHARDS: Final = 16
 MAX_SHARDS: Final = 1024
 

@@ -1,5 +1,5 @@
-"""The domain of the assessment lakehouse: pure rules and use cases over ports.
+"""The core of the assessment lakehouse: rules, use cases, ports and adapters.
 
-Drivers are imported in `assess_core.stores` alone, click and rich in `assess_cli` alone, and no other package of
-ours anywhere. docs/architecture.md says where each rule is; docs/vocabulary.md what the words mean.
+Only `assess_core.adapters` imports drivers, and no module imports click, rich or another package of this project.
+docs/architecture.md says where each rule is kept; docs/vocabulary.md defines the words.
 """

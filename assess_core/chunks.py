@@ -1,4 +1,4 @@
-"""Many items, some at a time: `itertools.batched` of Python 3.12, as lists; and lists of few different lengths."""
+"""Split items into lists, and pad lists so that only a few lengths occur."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -8,12 +8,12 @@ _Item = TypeVar("_Item")
 
 
 def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Items in lists of so many, the last one shorter."""
+    """Split items into lists of `size` items, as `itertools.batched` of Python 3.12; the last list may be shorter."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some
 
 
 def padded(ids: Sequence[str]) -> list[str]:
-    """The ids, the last one repeated until there are 2^n of them: `IN (...)` is then prepared for few lengths."""
+    """Repeat the last id until there are 2^n ids, so that `IN (...)` is prepared for only a few lengths."""
     return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))]

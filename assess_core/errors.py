@@ -1,43 +1,43 @@
-"""Every error this project raises on purpose; each message says what to do next.
+"""Every error that this project raises on purpose. Each message says what happened and what to do.
 
     AssessError
-      BadSettings        a setting or an option cannot be used; the message names it
-      BadRequest         a question that cannot be answered as it is asked; the message names what
-      BadSlice           text that does not name an archive slice
-      BadTime            text or a number that is not a moment between 2000 and 2100
+      BadSettings        a setting or an option cannot be used
+      BadRequest         a request cannot be answered
+      BadSlice           a text does not name a slice
+      BadTime            a text is not a valid moment or duration
       BadFacts           the facts file cannot be read
       BadLog             a log file or folder cannot be read
-      SliceOpen          a slice was asked to be archived before it closed
-      SliceNotVerified   a clear was asked for a slice that no verification covers
-      VerifyFailed       the files of the lake do not say what the manifest says
+      SliceOpen          a slice that is not closed cannot be archived
+      SliceNotVerified   a slice that was not verified cannot be cleared
+      VerifyFailed       the files of the lake cannot be read or differ from the manifest
       UnknownBatch       no store knows the batch
-      UnknownLearner     no summary of this learner at this assessment
-      NotOurTable        a table at a path of ours was written by something else
-      LakeConflict       somebody else committed first; read again and decide again
+      UnknownLearner     the learner has no attempt at the assessment
+      NotOurTable        an existing table or file was created by something else
+      LakeConflict       another process committed to the lake first
       VersionMissing     a version that a map names is in neither tier
-      Unbalanced         versions, summaries and log do not say the same
-      ReportFailed       a report could not be written whole; nothing was left behind
-      StoreUnavailable   a store did not answer or has no room; trying again later may help
-      DeadlineExceeded   an answer took too long and was given up; ask for less, or later
-      Overloaded         too much is waiting to be written; trying again in some seconds helps
+      Unbalanced         summaries, tiers and log disagree
+      ReportFailed       a report could not be completed
+      StoreUnavailable   a store does not answer or is full
+      DeadlineExceeded   an answer took too long and was cancelled
+      Overloaded         the queue in front of the log is full
 
-A bad *event* is no exception: it is a `FailedEvent`, a value with a reason (see events.py).
-Shells translate once: the CLI prints the message and exits with `exit_code`, HTTP answers with `status`,
-Dagster retries only what is `retryable`.
+A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
+The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
+the error is `retryable`.
 """
 
 from typing import ClassVar
 
 
 class AssessError(Exception):
-    """Whatever goes wrong on purpose; `str(error)` is a sentence for a person."""
+    """The base class of these errors; `str(error)` is a sentence for a person."""
 
     exit_code: ClassVar[int] = 1
-    """What the command line exits with: 1 failed, 2 wrong use, 3 unknown, 4 refused, 5 try again later."""
+    """The exit code of the command line: 1 failed, 2 wrong use, 3 unknown, 4 refused, 5 try again later."""
     status: ClassVar[int] = 500
-    """What HTTP answers with."""
+    """The HTTP status."""
     retryable: ClassVar[bool] = False
-    """Whether the same call may succeed later without anybody changing anything."""
+    """Whether the same call can succeed later although nothing was changed."""
 
 
 class BadSettings(AssessError):
@@ -47,19 +47,19 @@ class BadSettings(AssessError):
 
 
 class BadRequest(AssessError):
-    """A question that cannot be answered as it is asked; the message names what."""
+    """A request cannot be answered; the message names the wrong part."""
 
     exit_code, status = 2, 400
 
 
 class BadSlice(AssessError):
-    """Text that does not name an archive slice."""
+    """A text does not name a slice."""
 
     exit_code, status = 2, 400
 
 
 class BadTime(AssessError):
-    """Text or a number that is not a moment between 2000 and 2100."""
+    """A text is not a moment between 2000 and 2100, or not a duration of at most 100 years."""
 
     exit_code, status = 2, 400
 
@@ -77,25 +77,25 @@ class BadLog(AssessError):
 
 
 class SliceOpen(AssessError):
-    """A slice was asked to be archived before it closed; the message says what it waits for."""
+    """A slice that is not closed cannot be archived; the message says what it waits for."""
 
     exit_code, status = 4, 409
 
 
 class SliceNotVerified(AssessError):
-    """A clear was asked for a slice that no verification covers."""
+    """A slice that was not verified cannot be cleared."""
 
     exit_code, status = 4, 409
 
 
 class VerifyFailed(AssessError):
-    """The files of the lake do not say what the manifest says."""
+    """The files of the lake cannot be read or differ from the manifest."""
 
     exit_code, status = 4, 409
 
 
 class UnknownBatch(AssessError):
-    """No store knows the batch."""
+    """No store knows the batch, or the slice."""
 
     exit_code, status = 3, 404
 
@@ -107,48 +107,48 @@ class UnknownLearner(AssessError):
 
 
 class NotOurTable(AssessError):
-    """A table at a path of ours was written by something else."""
+    """An existing table or file was created by something else, or has another shape."""
 
     exit_code, status = 4, 409
 
 
 class LakeConflict(AssessError):
-    """Somebody else committed to the lake first; read again and decide again."""
+    """Another process committed to the lake first; read the lake and decide again."""
 
     exit_code, status, retryable = 5, 503, True
 
 
 class VersionMissing(AssessError):
-    """A version that a learner's map names is in neither tier: something else deleted it, or files are gone."""
+    """A version that a learner's map names is in neither tier: something else deleted it, or files are missing."""
 
     exit_code, status = 1, 500
 
 
 class Unbalanced(AssessError):
-    """What summaries, hot store, lake and log say of a batch does not add up; what is missing was named."""
+    """Summaries, hot store, lake and log of a batch disagree; the differences were already reported."""
 
     exit_code, status = 1, 500
 
 
 class ReportFailed(AssessError):
-    """A report could not be written whole; nothing was left behind."""
+    """A report could not be completed; no partial file is left."""
 
     exit_code, status = 1, 500
 
 
 class StoreUnavailable(AssessError):
-    """A store did not answer or has no room; trying again later may help."""
+    """A store does not answer or is full; a later retry may succeed."""
 
     exit_code, status, retryable = 5, 503, True
 
 
 class DeadlineExceeded(AssessError):
-    """An answer took too long and was given up; a smaller question, or trying again later, may help."""
+    """An answer took too long and was cancelled; a smaller request, or a later retry, may succeed."""
 
     exit_code, status, retryable = 5, 503, True
 
 
 class Overloaded(AssessError):
-    """Too much is waiting to be written; nothing of this was taken, and trying again in some seconds helps."""
+    """The queue in front of the log is full, and nothing of this request was stored; retry after a few seconds."""
 
     exit_code, status, retryable = 5, 429, True

@@ -1,11 +1,12 @@
-"""Privacy: which options hold secrets, how a URL is shown without them, and who may read our files."""
+"""Privacy: which options are secret, how URLs are shown without secrets, and who can read the files."""
 
 import os
 import re
 from typing import Final
 from urllib.parse import unquote
 
-# a password may hold anything, also an @; Kafka's is an option, and its options may hold an @ too
+# a password can contain an @, so it ends at the last @ of the URL; the options of a Kafka URL can contain an @ too, so
+# there it ends at the last @ before the next slash
 _PASSWORD: Final = re.compile(r"(\A(?!kafka:)\w+://[^/:]*:).*@|(\Akafka://[^/@:]*:)[^/]*@")
 _SECRET: Final = re.compile(
     r"password|passphrase|secret|token(?!\.endpoint)|credential|private|\.pem\Z|oauthbearer\.config|kinit\.cmd",
@@ -15,12 +16,12 @@ _PRIVATE_UMASK: Final = 0o077  # files are 0600, folders 0700
 
 
 def is_secret(option: str) -> bool:
-    """Whether the value of an option must not be shown: the one list for settings, doctor and error messages."""
+    """Whether the value of an option must be hidden. Settings, doctor and error messages all use this function."""
     return _SECRET.search(option) is not None
 
 
 def hidden(url: str) -> str:
-    """A URL as it may be shown: without its password, and without the values of secret options."""
+    """The URL for display, with `***` in place of its password and of the values of secret options."""
     where, mark, query = _PASSWORD.sub(r"\1\2***@", url).partition("?")
     if not mark or "://" not in where:
         return where + mark + query
@@ -29,14 +30,14 @@ def hidden(url: str) -> str:
 
 def _shown(option: str) -> str:
     name, given, _ = option.partition("=")
-    if not given:  # it may be the end of a password with an & in it
+    if not given:  # it can be the end of a password that contains an &
         return "***" if name else ""
     return f"{name}=***" if is_secret(unquote(name)) else option
 
 
 def keep_files_private() -> None:
-    """Every file that this process and its children make is for this user alone: answers are personal data.
+    """Let only this user read the files that this process and its children create: answers are personal data.
 
-    The `main` of every shell calls this first.
+    Every shell calls this first.
     """
     os.umask(_PRIVATE_UMASK)

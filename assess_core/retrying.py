@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tenacity import RetryCallState, Retrying
 
-FIRST_WAIT = 0.1  # seconds; a leader election or a busy database is usually over after it
+FIRST_WAIT = 0.1  # seconds; most leader elections and busy databases recover within it
 LONGEST_WAIT = 2.0
 
 
@@ -25,9 +25,9 @@ def retrying(
 ) -> "Retrying":
     """A retry policy: `retrying(is_temporary, deadline_seconds=10)(call)` returns what `call()` returns.
 
-    An error that is not temporary is raised at once. A temporary one is raised when the next wait would pass the
-    deadline; with `deadline_seconds=None` it never is. Each wait is random, between half of `first_wait` and a bound
-    that doubles from `first_wait` to `longest_wait`, so that clients of a restarted server do not retry together.
+    A permanent error is raised immediately. A temporary error is raised when the next wait would pass the deadline, and
+    never if `deadline_seconds` is None. Each wait is random, so that clients of a restarted server do not retry at the
+    same time. It is between half of `first_wait` and a bound that doubles from `first_wait` to `longest_wait`.
     `notify` gets the error and the wait in seconds, before each wait.
     """
 

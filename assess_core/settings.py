@@ -1,4 +1,4 @@
-"""Settings: read once from a mapping when a process starts; nothing else reads the environment."""
+"""Settings, which a process reads once when it starts. Nothing else reads them from the environment."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -10,36 +10,37 @@ from assess_core.domain.sizes import parse_size
 
 _SQLITE: Final = "sqlite:///"
 _PREFIX: Final = "ASSESS_"
-_SIMILAR: Final = 0.5  # GRACE_PERIOD is 0.59 like GRACE
+_SIMILAR: Final = 0.5  # GRACE_PERIOD and GRACE have a similarity of 0.59
 
 
 class Settings(NamedTuple):
-    """Where everything is. The defaults need no server; everything embedded is below the home folder."""
+    """The settings of an installation. The defaults need no server and store everything below the home folder."""
 
     home: Path
-    """`ASSESS_HOME`, or `--home`: the folder of everything embedded (default `.assess`)."""
+    """`ASSESS_HOME` or `--home`: the home folder, where local stores are by default (default `.assess`)."""
     hot_store: str
-    """`ASSESS_HOT_STORE`: where attempts land first, `sqlite:///PATH` (default `sqlite:///HOME/hot.sqlite`)."""
+    """`ASSESS_HOT_STORE`: the database that attempts enter first, `sqlite:///PATH` or `cassandra://HOST/KEYSPACE`
+    (default `sqlite:///HOME/hot.sqlite`)."""
     lake: str
-    """`ASSESS_LAKE`: the folder of the Delta tables (default `HOME/lake`)."""
+    """`ASSESS_LAKE`: the folder or `s3://BUCKET/PREFIX` of the Delta tables (default `HOME/lake`)."""
     exhausts: str
-    """`ASSESS_EXHAUSTS`: the folder that reports are written to (default `HOME/exhausts`)."""
+    """`ASSESS_EXHAUSTS`: the folder or `s3://BUCKET/PREFIX` for reports (default `HOME/exhausts`)."""
     log: str
-    """`ASSESS_LOG`: the folder of JSON lines that `assess up` tails (default `HOME/log`)."""
+    """`ASSESS_LOG`: the folder of JSON lines, or the `kafka://` topic, that `assess up` tails (default `HOME/log`)."""
     grace: int
     """`ASSESS_GRACE`: how long after its end a week stays open, in ms (default `1d`)."""
     facts: str
     """`ASSESS_FACTS`: a file with facts about courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
     Sunbird's batches (default: no facts)."""
     memory: int | None = None
-    """`ASSESS_MEMORY`: how much memory reports and reads of a process may use together, e.g. `2GB` (default: half of
-    the machine's, or of the control group's limit)."""
+    """`ASSESS_MEMORY`: the memory that all reports and reads of a process may use together, such as `2GB`
+    (default: half of the machine's memory, or of the control group's limit)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
-        """The settings of an environment; an empty variable counts as not set. Raises `BadTime`.
+        """Read the settings from environment variables. An empty variable counts as not set.
 
-        Relative paths start at the current folder and are absolute from here on.
+        Relative paths start at the current folder; the settings hold absolute paths. Raises `BadTime`, `BadSettings`.
         """
         root = Path(home or env.get("ASSESS_HOME") or ".assess").absolute()
         grace = env.get("ASSESS_GRACE") or "1d"
@@ -55,7 +56,7 @@ class Settings(NamedTuple):
         )
 
     def env(self) -> dict[str, str]:
-        """The variables that give these settings again: `up` passes them to the processes that it starts."""
+        """These settings as environment variables: `assess up` passes them to the processes that it starts."""
         return {
             "ASSESS_HOME": str(self.home),
             "ASSESS_HOT_STORE": self.hot_store,
@@ -69,7 +70,7 @@ class Settings(NamedTuple):
 
 
 def unknown_variables(env: Mapping[str, str]) -> dict[str, str | None]:
-    """The variables that look like settings and are none, each with the setting that was probably meant."""
+    """The variables that begin with `ASSESS_` but are not settings, each with the setting that was probably meant."""
     known = [name.removeprefix(_PREFIX) for name in Settings.from_env({}).env()]
     unknown = sorted(
         name for name in env if name.upper().startswith(_PREFIX) and name.removeprefix(_PREFIX) not in known
@@ -79,7 +80,7 @@ def unknown_variables(env: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def _absolute(text: str) -> str:
-    """A path, or the path in a `sqlite:///` URL, made absolute; other URLs unchanged."""
+    """Make a path absolute, also the path in a `sqlite:///` URL. Other URLs stay unchanged."""
     scheme = _SQLITE if text.startswith(_SQLITE) else ""
     path = text.removeprefix(scheme)
     return text if "://" in path or not path else f"{scheme}{Path(path).absolute()}"

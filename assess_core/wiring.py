@@ -1,4 +1,4 @@
-"""Settings -> stores: the only place that chooses an adapter, and it chooses by URL."""
+"""Opens the stores that the settings name. Only this module chooses adapters, by the scheme of the URL."""
 
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -32,20 +32,20 @@ def open_stores(settings: Settings) -> Stores:
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
-    """Stores that were opened one by one, and the union of the first and the third."""
+    """Combine stores that were opened separately, and add the union of hot store and lake."""
     from assess_core.adapters.duckdb.unions import DuckUnions
 
     return Stores(hot, log, lake, DuckUnions(hot, lake), exhausts)
 
 
 def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
-    """The hot store and where its positions are: all that the stream needs, whatever state the lake is in.
+    """Open the hot store and the positions in it. The stream needs no lake, so it runs while the lake is unavailable.
 
     Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`.
     """
     scheme = _hot_scheme(settings)
     if scheme == "cassandra":
-        with _servers("ASSESS_HOT_STORE"):
+        with _servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.hot_store import CassandraHot
 
         keyspace = CassandraHot(settings.hot_store)
@@ -57,19 +57,22 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
 
 
 def open_lake(settings: Settings) -> Lake:
-    """The lake alone: all that a proof of it needs, whatever state the hot store is in. Raises `BadSettings`."""
+    """Open the lake without the hot store, so that it can be verified while the hot store is unavailable.
+
+    Raises `BadSettings`.
+    """
     from assess_core.adapters.duckdb.memory import BUDGET
     from assess_core.adapters.lake.delta import DeltaLake
 
     if settings.memory is not None:
         BUDGET.resize(settings.memory)
-    return DeltaLake(_place("ASSESS_LAKE", settings.lake))
+    return DeltaLake(_location("ASSESS_LAKE", settings.lake))
 
 
 def hot_schema(settings: Settings) -> Schema:
-    """The tables of the hot store, before anybody opens it. Raises `BadSettings`."""
+    """The tables of the hot store, without opening it. Raises `BadSettings`."""
     if _hot_scheme(settings) == "cassandra":
-        with _servers("ASSESS_HOT_STORE"):
+        with _servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.schema import CassandraSchema
 
         return CassandraSchema(settings.hot_store)
@@ -81,7 +84,7 @@ def hot_schema(settings: Settings) -> Schema:
 def _hot_scheme(settings: Settings) -> str:
     scheme = settings.hot_store.partition("://")[0] if "://" in settings.hot_store else ""
     if scheme not in ("sqlite", "cassandra"):
-        # the rest of a URL may hold a password
+        # only the scheme is shown, because the rest of the URL can contain a password
         raise BadSettings(
             f"ASSESS_HOT_STORE: {scheme!r} is not a store; write sqlite:///PATH or cassandra://HOST/KEYSPACE"
         )
@@ -89,24 +92,24 @@ def _hot_scheme(settings: Settings) -> str:
 
 
 def open_ledger(batch_ids: Collection[str] = ()) -> AbstractContextManager["Ledger"]:
-    """Where the balance of these batches is drawn up, of all when none are named. Raises `StoreUnavailable`."""
+    """A ledger for the balance sheets of these batches; of all batches if none is given. Raises `StoreUnavailable`."""
     from assess_core.adapters.duckdb.ledger import open_ledger as opened
 
     return opened(batch_ids)
 
 
 def empty_hot() -> HotStore:
-    """A hot store in memory, for rows that are on their way elsewhere."""
+    """An empty hot store in memory, from which rows can be archived."""
     from assess_core.adapters.memory import MemoryHot
 
     return MemoryHot(shards=1)
 
 
 def open_weekly(settings: Settings) -> WeeklyTable:
-    """The table of weekly activity, beside the lake's others. Raises `BadSettings`."""
+    """The table of weekly activity, which is stored beside the other tables of the lake. Raises `BadSettings`."""
     from assess_core.adapters.lake.weekly import DeltaWeekly
 
-    return DeltaWeekly(_place("ASSESS_LAKE", settings.lake).within("weekly_activity"))
+    return DeltaWeekly(_location("ASSESS_LAKE", settings.lake).within("weekly_activity"))
 
 
 def attempt_columns() -> list[tuple[str, str]]:
@@ -124,10 +127,10 @@ def weekly_columns() -> list[tuple[str, str]]:
 
 
 def open_exhausts(settings: Settings) -> Exhausts:
-    """Where reports are written to. Raises `BadSettings`."""
+    """The folder or bucket for reports. Raises `BadSettings`."""
     name, text = "ASSESS_EXHAUSTS", settings.exhausts
     if text.startswith(_S3):
-        with _servers(name):
+        with _servers_extra(name):
             from assess_core.adapters.s3.bucket import Bucket, BucketExhausts
 
         return BucketExhausts(Bucket.of(name, text))
@@ -144,16 +147,16 @@ def open_output(text: str, format: Format | None) -> ReportOutput:
 
 
 def format_of(name: str) -> Format | None:
-    """The format that the ending of a file's name asks for; None if it asks for none."""
+    """The format that belongs to the extension of a file name; None if there is none."""
     from assess_core.adapters.files.outputs import format_of as found
 
     return found(name)
 
 
 def open_log(settings: Settings, positions: Positions) -> Log:
-    """The log that the stream follows; `positions` of the hot store, for a folder. Raises `BadSettings`."""
+    """The log that the stream follows. A folder needs `positions`, Kafka stores its own. Raises `BadSettings`."""
     if settings.log.startswith("kafka://"):
-        with _servers("ASSESS_LOG"):
+        with _servers_extra("ASSESS_LOG"):
             from assess_core.adapters.kafka.log import KafkaLog
 
         return KafkaLog(settings.log)
@@ -163,33 +166,35 @@ def open_log(settings: Settings, positions: Positions) -> Log:
 
 
 def open_files(paths: Iterable[str], notify: Notify) -> EventFiles:
-    """Files and folders of events that a person named. Raises `BadLog`."""
+    """The event files and folders that a user named. Raises `BadLog`."""
     from assess_core.adapters.files.named_files import NamedFiles
 
     return NamedFiles(paths, notify)
 
 
 def open_facts(where: str, notify: Notify) -> Facts | None:
-    """What is known of courses, assessments and batches; None if `where` is empty. `notify` is told of changes.
+    """Facts about courses, assessments and batches; None if `where` is empty.
 
-    Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
+    `notify` gets a message if a changed file cannot be read. Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
     """
     if not where:
         return None
     if where.startswith("cassandra://"):
-        with _servers("ASSESS_FACTS"):
+        with _servers_extra("ASSESS_FACTS"):
             from assess_core.adapters.cassandra.facts import CassandraFacts
 
         return CassandraFacts(where)
     if "://" in where:
-        raise BadSettings(f"ASSESS_FACTS: {hidden(where)!r} holds no facts; write a file or cassandra://HOST/KEYSPACE")
+        raise BadSettings(
+            f"ASSESS_FACTS: {hidden(where)!r} is not a source of facts; use a file or cassandra://HOST/KEYSPACE"
+        )
     from assess_core.adapters.files.facts import FactsFile
 
     return FactsFile(Path(where), notify)
 
 
 def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> "Checks":
-    """What is checked of an event beyond its own text, by the facts of a file or of the settings.
+    """The checks of events against facts, from the file `facts` if given, else from the settings.
 
     Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
     """
@@ -197,20 +202,20 @@ def open_checks(settings: Settings, facts: Path | None, question_count: bool, no
 
     known = open_facts(str(facts) if facts else settings.facts, notify)
     if question_count and known is None:
-        raise BadSettings("--check-question-count compares with facts; add --facts FILE")
+        raise BadSettings("--check-question-count needs facts; add --facts FILE")
     return Checks(known or NoFacts(), question_count)
 
 
 def open_queries(settings: Settings) -> "Queries":
-    """Queries over the stores that the settings name, by this machine's clock. Raises what `open_stores` raises."""
+    """Queries over the stores that the settings name, with this machine's clock. Raises the errors of `open_stores`."""
     from assess_core.usecases.queries import Queries
 
     return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
 
 
-def _place(name: str, text: str) -> "Location":
+def _location(name: str, text: str) -> "Location":
     if text.startswith(_S3):
-        with _servers(name):
+        with _servers_extra(name):
             from assess_core.adapters.s3.bucket import Bucket
 
         return Bucket.of(name, text)
@@ -220,8 +225,8 @@ def _place(name: str, text: str) -> "Location":
 
 
 @contextmanager
-def _servers(name: str) -> Iterator[None]:
-    """What a server needs of packages is an extra. Raises `BadSettings` where it is not installed."""
+def _servers_extra(name: str) -> Iterator[None]:
+    """Raise `BadSettings` if a package for servers is not installed: these packages are an optional extra."""
     try:
         yield
     except ImportError as error:
@@ -233,5 +238,5 @@ def _servers(name: str) -> Iterator[None]:
 def _folder(name: str, text: str) -> Path:
     if "://" in text:
         other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS") else ""
-        raise BadSettings(f"{name}: {text!r} is not a path; write a folder{other}")
+        raise BadSettings(f"{name}: {text!r} is not a path; use a folder{other}")
     return Path(text).absolute()

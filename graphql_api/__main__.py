@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import resource
 import signal
 import socket
 import time
@@ -41,6 +42,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops, restores the earlier handler, and raises the signal again: this handler makes the exit code 0
         signal.signal(stop, lambda _number, _frame: None)
+    _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
     app = create_app(queries, intake, facts)
     config = uvicorn.Config(
@@ -54,6 +56,15 @@ def main(ctx: click.Context, host: str, port: int) -> None:
 
 def _notify(text: str) -> None:
     click.echo(f"assess: {text}", err=True)
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raises the limit of open files as far as the system allows: each connection is one, and 1,024 is common."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def is_loopback(host: str) -> bool:

@@ -1,1 +1,1 @@
-"""Bytewax: events of the log in, attempts, scores and failed events out. The store is the state, the flow has none."""
+"""Bytewax: folds events of the log into attempts, scores and failed events. All state is in the store."""

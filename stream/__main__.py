@@ -28,12 +28,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 @click.group()
 @click.pass_context
 def commands(ctx: click.Context) -> None:
-    """Events of the log in, attempts and scores out; settings come from the environment (`assess settings`)."""
+    """Fold events into attempts and scores. Settings come from the environment (`assess settings`)."""
     ctx.obj = Settings.from_env(os.environ)
 
 
 def facts_options(command: _Command) -> _Command:
-    """The options of `assess ingest` about facts; its help explains them."""
+    """The options about facts; the help of `assess ingest` explains them."""
     command = click.option("--check-question-count", is_flag=True)(command)
     return click.option("--facts", type=click.Path(path_type=Path))(command)
 
@@ -60,10 +60,10 @@ def ingest(
         try:
             run.run(build_flow(FilesSource(files, run), FoldSink(Target(hot, checks), run, count)))
         except AssessError:
-            notify(f"until then {tally}")
+            notify(f"before the error: {tally}")
             raise
     if run.ending:
-        notify(f"interrupted; until then {tally}; run it again: events that are stored are only repeated")
+        notify(f"interrupted after {tally}; run it again to fold the rest: stored events count as repeated")
         sys.exit(1)
     if as_json:
         emit_json(tally.counts())
@@ -98,7 +98,7 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
 
 
 def _silent(text: str) -> None:
-    """Without a terminal there is no report of the pace."""
+    """Ignore reports of the pace, because standard error is not a terminal."""
 
 
 def main() -> None:

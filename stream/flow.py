@@ -1,4 +1,4 @@
-"""The dataflow: wiring, nothing else."""
+"""The dataflow: connects source, decoding and sink."""
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -9,10 +9,10 @@ from stream.steps import DecodedBatch, Delivery, decode_batch
 
 
 def build_flow(source: Source[Delivery], sink: Sink[DecodedBatch]) -> Dataflow:
-    """Batches of records in; attempts, scores and failed events into the store, positions committed after them.
+    """Reads batches, decodes them, and writes them to the sink, which commits their positions.
 
-    One item is one batch. There is no keyed operator in between, because it would send records to other workers, and
-    positions would be committed before their records are stored.
+    One item is one batch. The flow has no keyed operator: it would send records to other workers, and positions would
+    be committed before their records are stored.
     """
     flow = Dataflow("assess")
     batches = op.input("log", flow, source)

@@ -20,7 +20,7 @@ class Pace:
         self._events = self._failed = 0
 
     def __call__(self, batch: DecodedBatch, folded: Folded) -> None:
-        """A batch was folded."""
+        """Count a folded batch."""
         self._events += len(batch.events)
         self._failed += folded.failed
         seconds = self._now() - self._since

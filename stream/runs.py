@@ -18,15 +18,15 @@ _FIRST_WAIT: Final = 0.5  # seconds
 _LONGEST_WAIT: Final = 30.0
 
 _Result = TypeVar("_Result")
-# what `python -m bytewax.run` calls, untyped there; without recovery the length of an epoch means nothing
+# the function of `python -m bytewax.run`, which has no types; without recovery the epoch interval has no effect
 _run: Callable[[Dataflow], None] = cli_main
 
 
 class Run:
-    """Ends at the end of the log, on request, or at the first `AssessError`; source and sink share it.
+    """Ends at the end of the log, on request, or at the first `AssessError`. Source and sink share it.
 
-    An exception that leaves a source or a sink makes Bytewax panic and print its own stack trace. So an `AssessError`
-    ends the flow in order and is raised after that.
+    If a source or a sink raises an exception, Bytewax panics and prints its own stack trace. So an `AssessError` first
+    ends the flow normally, and is raised after that.
     """
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class Run:
 
     @property
     def ending(self) -> bool:
-        """Whether the source must give nothing more."""
+        """Whether the source must stop."""
         return self._ending
 
     @property
     def failed(self) -> bool:
-        """Whether the sink must fold nothing more: no position may be committed after a batch that was not folded."""
+        """Whether the sink must stop: no position may be committed after a batch that was not folded."""
         return self._error is not None
 
     def end(self) -> None:
@@ -48,25 +48,25 @@ class Run:
         self._ending = True
 
     def fail(self, error: AssessError) -> None:
-        """End because of an error; the first one counts."""
+        """End because of an error; `run` raises the first one."""
         self._error = self._error or error
         self._ending = True
 
     def call_until_available(
         self, call: Callable[[], _Result], notify: Notify, meanwhile: Callable[[], None] = lambda: None
     ) -> _Result:
-        """Call until the store answers. Raises `StoreUnavailable` only if the run is told to end while it waits.
+        """Repeat the call until the store answers. Raises `StoreUnavailable` only if the run must end during a wait.
 
-        `meanwhile` is called about ten times a second during a wait.
+        During a wait, `meanwhile` is called about ten times a second.
         """
         errors: list[BaseException] = []
 
-        def tell(error: BaseException, seconds: float) -> None:
+        def report(error: BaseException, seconds: float) -> None:
             errors[:] = [error]
             notify(f"{error}; trying again in {seconds:.1f} s")
 
         def wait(seconds: float) -> None:
-            # not a threading.Event: a signal handler that sets one while this thread begins to wait blocks forever
+            # no threading.Event: a signal handler that sets it while this thread begins to wait blocks forever
             until = time.monotonic() + seconds
             while not self._ending and time.monotonic() < until:
                 meanwhile()
@@ -79,7 +79,7 @@ class Run:
             deadline_seconds=None,
             first_wait=_FIRST_WAIT,
             longest_wait=_LONGEST_WAIT,
-            notify=tell,
+            notify=report,
             sleep=wait,
         )
         return policy(call)
@@ -93,7 +93,7 @@ class Run:
 
 @contextmanager
 def ending_on_signals(run: Run) -> Iterator[None]:
-    """SIGINT and SIGTERM end the run in order. The same signal again kills the process at once, and nothing is lost."""
+    """End the run normally on SIGINT or SIGTERM. The same signal again kills the process, and no event is lost."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Where batches go: into the hot store as a whole, and only then their positions are committed."""
+"""The sink: writes each batch to the hot store as a whole, then commits its positions."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -16,12 +16,12 @@ _Result = TypeVar("_Result")
 
 
 class Target(NamedTuple):
-    """Where batches are folded to."""
+    """The store for batches, and the checks of their events."""
 
     hot: HotStore
     checks: Checks
     waiting: Notify | None = None
-    """Told that a store is away, which is then waited for; None: a store that is away ends the run."""
+    """Reports an unavailable store, for which the run then waits. If None, an unavailable store ends the run."""
 
     def fold(self, batch: DecodedBatch, run: Run) -> Folded:
         """Write the batch into the store, then commit its positions. Raises `AssessError`."""
@@ -37,7 +37,7 @@ class Target(NamedTuple):
 
 
 def _nothing() -> None:
-    """The heartbeat of files, which have no group to stay in."""
+    """A heartbeat for files, which have no group membership."""
 
 
 class FoldSink(DynamicSink[DecodedBatch]):

@@ -1,4 +1,4 @@
-"""Where batches come from: files, read from their start, or the log, which is followed."""
+"""The sources of batches: files, which are read from their start, and the log, which is followed."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,12 +11,12 @@ from assess_core.ports.log import EventFiles, Feed, LogBatch
 from stream.runs import Run
 from stream.steps import Delivery
 
-# between looks at a folder, which takes 8 ms with 1,000 files; a Kafka consumer waits by itself
+# time between two scans of a folder; a scan of 1,000 files takes 8 ms; a Kafka consumer waits by itself
 POLL: Final = timedelta(seconds=0.25)
 
 
 class FilesSource(DynamicSource[Delivery]):
-    """The events of some files; each file is read by one of the workers."""
+    """The events of files. Each file is read by exactly one worker."""
 
     def __init__(self, files: EventFiles, run: Run) -> None:
         self._files, self._run = files, run
@@ -37,9 +37,9 @@ class _Files(StatelessSourcePartition[Delivery]):
 
 
 class TailSource(DynamicSource[Delivery]):
-    """The events in the log and those that arrive, until the run ends.
+    """The events in the log and new events, until the run ends.
 
-    `follow(worker, workers)` opens a feed. It is called during the run, so that its errors end the run in order.
+    `follow(worker, workers)` opens a feed. It is called during the run, so that its errors end the run normally.
     """
 
     def __init__(self, follow: Callable[[int, int], Feed], run: Run) -> None:
@@ -54,12 +54,12 @@ class _Tail(StatelessSourcePartition[Delivery]):
         self._follow, self._run = follow, run
         self._feed: Feed | None = None
         self._batches: Iterator[LogBatch] | None = None
-        self._looked = datetime.now(UTC)
+        self._polled_at = datetime.now(UTC)
 
     def next_batch(self) -> list[Delivery]:
         if self._batches is None:
-            self._looked = datetime.now(UTC)
-            self._batches = self._look()
+            self._polled_at = datetime.now(UTC)
+            self._batches = self._poll()
         batch = _next(self._batches, self._run)
         if self._run.ending:
             raise StopIteration
@@ -69,9 +69,9 @@ class _Tail(StatelessSourcePartition[Delivery]):
         return [Delivery(batch, self._feed)]
 
     def next_awake(self) -> datetime | None:
-        return self._looked + POLL if self._batches is None else None
+        return self._polled_at + POLL if self._batches is None else None
 
-    def _look(self) -> Iterator[LogBatch]:
+    def _poll(self) -> Iterator[LogBatch]:
         if self._feed is None:
             self._feed = self._follow()
         yield from self._feed.batches()

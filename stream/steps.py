@@ -1,4 +1,4 @@
-"""What happens to a batch between the log and the store."""
+"""The processing of a batch between the log and the store."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,11 @@ from assess_core.ports.log import Feed, LogBatch
 
 
 class Delivery(NamedTuple):
-    """A batch, and the feed that gave it and is told when it is done; None: files that are read from their start."""
+    """A batch, and the feed that delivered it."""
 
     batch: LogBatch
     feed: Feed | None = None
+    """None for files that are read from their start: they have no positions to commit."""
 
 
 class DecodedBatch(NamedTuple):
@@ -22,5 +23,5 @@ class DecodedBatch(NamedTuple):
 
 
 def decode_batch(delivery: Delivery) -> DecodedBatch:
-    """Decode every record; one that cannot be understood is a failed event, never an exception."""
+    """Decode every record. A record that cannot be decoded becomes a failed event, never an exception."""
     return DecodedBatch([decode(record) for record in delivery.batch.records], *delivery)

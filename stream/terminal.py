@@ -21,7 +21,7 @@ def emit_json(value: object) -> None:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, if that is a terminal; call it with how much more is done."""
+    """A progress bar on standard error, if that is a terminal. Call the result with the amount that was done."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -1,4 +1,4 @@
-"""Short functions that draw up a balance, and functions that damage a store without its knowledge."""
+"""Short functions that compute a balance, and functions that damage a store."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -25,26 +25,26 @@ NO_FACTS: Final = Checks(NoFacts())
 
 
 class Drawn(NamedTuple):
-    """A balance, and its differences."""
+    """A balance and its differences."""
 
     found: Balance
     differences: list[Difference]
 
     @property
     def sheet(self) -> Sheet:
-        """The sheet of all batches together."""
+        """The sheet over all batches."""
         return self.found.total
 
     @property
     def named(self) -> set[tuple[Fault, str, str]]:
-        """What is wrong, with slice and learner."""
+        """Each difference as its kind, its slice and its learner."""
         return {(each.what, str(each.slice), each.key.user_id if each.key else "") for each in self.differences}
 
 
 def draw(
     stores: Stores, *batches: str, against_log: bool = False, wait: Callable[[float], None] = lambda seconds: None
 ) -> Drawn:
-    """Draw up a balance and check that its rows add up."""
+    """Compute a balance and check that its columns add up."""
     with open_ledger(batches) as ledger:
         found = balance(stores, ledger, against_log=against_log, wait=wait)
         differences = list(ledger.differences())
@@ -59,7 +59,7 @@ def draw(
 
 
 def resolve(stores: Stores, *files: Path) -> tuple[int, int]:
-    """Repair from files or from the log; return the rewritten rows, and how many of them went to the lake."""
+    """Repair from files or from the log. Returns the number of rewritten rows, and how many of them are in the lake."""
     with open_ledger() as ledger:
         balance(stores, ledger, wait=lambda seconds: None)
         read = read_files(find(map(str, files), print), print)
@@ -71,7 +71,7 @@ def resolve(stores: Stores, *files: Path) -> tuple[int, int]:
 def follow(stores: Stores) -> None:
     """Fold the log as the stream does, until it is empty."""
     feed = stores.log.feed(print)
-    for _ in range(3):  # a whole file is read when two looks found it unchanged
+    for _ in range(3):  # files other than `.jsonl` are read when the second look finds them unchanged
         for batch in feed.batches():
             folded = fold(map(decode, batch.records), stores.hot, NO_FACTS)
             feed.done(batch, folded.rejected)
@@ -79,12 +79,12 @@ def follow(stores: Stores) -> None:
 
 
 def lose(hot: HotStore, rows: Sequence[AttemptVersion]) -> None:
-    """Delete rows of the hot store as an outsider would."""
+    """Delete rows of the hot store, but not their map entries."""
     assert hot.delete([row.row_key for row in rows]) == len(rows)
 
 
 def forget(url: str, user_id: str) -> None:
-    """Delete the map of a learner as an outsider would (SQLite)."""
+    """Delete the map of a learner in SQLite, but not the rows."""
     with sqlite3.connect(urlsplit(url).path) as connection:
         connection.execute("DELETE FROM assessment_aggregator_v2_attempts WHERE user_id = ?", [user_id])
     connection.close()

@@ -18,12 +18,12 @@ SUNBIRD = Path(__file__).parents[2] / "shared" / "fixtures" / "sunbird"
 
 
 class Hot(HotStore, Positions, Protocol):
-    """A hot store that also keeps the positions of the log, as all our hot stores do."""
+    """A hot store that also stores the positions of the log, like all our hot stores."""
 
 
 @pytest.fixture(scope="session")
 def sunbird() -> Path:
-    """The reference data; it is not part of the repository, so a test that needs it skips where it is missing."""
+    """The reference data. It is not part of the repository, so its tests are skipped if it is missing."""
     if not SUNBIRD.is_dir():
         if os.environ.get("CI") == "true":
             pytest.fail(f"the reference data is missing: {SUNBIRD} is not a folder")
@@ -33,14 +33,14 @@ def sunbird() -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The defaults below a temporary home folder, but with 3 shards, so that shards matter."""
+    """Default settings in a temporary home folder, but with 3 shards, so that shards matter."""
     home = tmp_path / "home"
     return Settings.from_env({"ASSESS_HOT_STORE": f"sqlite:///{home / 'hot.sqlite'}?shards=3"}, str(home))
 
 
 @pytest.fixture
 def stores(settings: Settings) -> Stores:
-    """All embedded stores, empty, as the product opens them."""
+    """All embedded stores, empty, opened like in the product."""
     from assess_core.wiring import open_stores
 
     return open_stores(settings)

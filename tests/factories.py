@@ -1,4 +1,4 @@
-"""Small values with sensible defaults; a test overrides by name only what it is about."""
+"""Small values with sensible defaults. A test overrides only the arguments that matter to it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,9 +12,9 @@ from assess_core.domain.reasons import Reason
 MONDAY: Final = 1_706_486_400_000
 """2024-01-29T00:00:00Z: the first moment of 2024-W05."""
 ATTEMPTED: Final = MONDAY + DAY
-"""When learners answer, unless a test says otherwise: the Tuesday of 2024-W05."""
+"""The default time of an attempt: the Tuesday of 2024-W05."""
 RECEIVED: Final = ATTEMPTED + 60_000
-"""When the log received it: a minute later."""
+"""The default receipt: a minute after the attempt."""
 WEEK: Final = 7 * DAY
 
 
@@ -22,7 +22,7 @@ WEEK: Final = 7 * DAY
 
 
 def answer(id: str = "q1", score: float = 1.0, max_score: float = 2.0, assess_ts: int | None = ATTEMPTED) -> Answer:
-    """One answer as it is stored."""
+    """One stored answer."""
     return Answer(
         id=id,
         assess_ts=assess_ts,
@@ -51,7 +51,7 @@ def version(
     received: int | None = None,
     **named: str,
 ) -> AttemptVersion:
-    """A version of an attempt, received a minute after it was made; other names are parts of the attempt key."""
+    """A version of an attempt, by default received a minute later. `named` are parts of the attempt key."""
     return make_version(
         key(**named) if of is None else of,
         attempted,
@@ -113,7 +113,7 @@ def event(
     answers: object = None,
     **more: object,
 ) -> dict[str, object]:
-    """An assess event as a client sends it; `answers` as `wire_answer` makes them, one by default."""
+    """An assess event as a client sends it. `answers` are from `wire_answer`; the default is one answer."""
     return {
         "userId": user,
         "courseId": course,
@@ -137,7 +137,7 @@ def text(message: object) -> bytes:
 
 
 def line(message: object, received: int = RECEIVED) -> bytes:
-    """A message as a line of a log that carries its receipt."""
+    """A message with its receipt, as a line of a log."""
     return text({"receivedAt": received, "value": message})
 
 
@@ -148,7 +148,7 @@ def record(
     topic: str = "events.jsonl",
     partition: int = 0,
 ) -> Record:
-    """A record of a log; `message` is an event or raw bytes. Without a receipt it is a line of a file."""
+    """A record of a log. `message` is an event or raw bytes. Without a receipt it is a line of a file."""
     raw = message if isinstance(message, bytes) else text(event() if message is None else message)
     kind = RecordKind.LINE if received is None else RecordKind.EVENT
     return Record(topic, partition, offset, raw, received, kind)

@@ -1,6 +1,6 @@
 """`python -m tests.fuzz --seconds 60 --seed 1` decodes mutated events and stops at the first broken rule.
 
-The rules: `decode` raises nothing, takes time linear in the size of the event, and gives the same result whatever the
+The rules: `decode` raises nothing, takes time linear in the size of the event, and gives the same result at every
 depth of the caller's stack. The event that breaks a rule is written to a file, and its path is printed.
 """
 
@@ -23,10 +23,10 @@ from tests.factories import RECEIVED, event, line, text, wire_answer
 
 _SAMPLES: Final = 500
 _CALLER_DEPTH: Final = 500  # of the 1,000 frames that Python allows
-_SECONDS_AT_LEAST: Final = 0.05  # a pause of a busy machine
+_SECONDS_AT_LEAST: Final = 0.05  # a busy machine can pause a process for this long
 _SECONDS_A_BYTE: Final = 2e-6  # the slowest mutated events take a quarter of this
-_TRIES: Final = 5  # a busy machine makes one measurement slow, not five
-_HANG_AFTER: Final = 60.0  # seconds beyond the end after which the process prints where it is, and exits
+_TRIES: Final = 5  # a busy machine slows down one measurement, but not five
+_HANG_AFTER: Final = 60.0  # seconds after the planned end until the process prints its stack and exits
 
 _TOKENS: Final = (
     b'"', b"\\", b"[", b"]", b"{", b"}", b":", b",", b"\x00", b"\xff", b"\xed\xa0\x80", b"null", b"true", b"-",
@@ -41,11 +41,11 @@ _VALUES: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 
 Grow = Callable[[int], bytes]
-"""An event of about so many bytes."""
+"""A function that returns an event of about this many bytes."""
 
 
 class BrokenRule(Exception):
-    """An event that `decode` does not treat as it must."""
+    """`decode` breaks a rule for this event."""
 
     def __init__(self, rule: str, raw: bytes) -> None:
         super().__init__(rule)
@@ -53,13 +53,13 @@ class BrokenRule(Exception):
 
 
 class Summary(NamedTuple):
-    """What a run decoded."""
+    """The totals of a run."""
 
     events: int
     bytes: int
     outcomes: Counter[str]
     slowest: float
-    """Seconds a byte, among events of more than 10 kB."""
+    """The most seconds per byte of an event of more than 10 kB."""
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{name} {count:,}" for name, count in self.outcomes.most_common())
@@ -70,7 +70,7 @@ class Summary(NamedTuple):
 
 
 def run(seconds: float, seed: int) -> Summary:
-    """Decode mutated events for so long. Raises `BrokenRule`."""
+    """Decode mutated events for this many seconds. Raises `BrokenRule`."""
     random = Random(seed)
     samples = [sample.rstrip(b"\n") for sample in sample_events(_SAMPLES, seed)]
     samples += [text(event()), line(event(answers=[wire_answer()] * 3)), *(grow(20_000) for grow in HOSTILE.values())]
@@ -97,7 +97,7 @@ def checked(record: Record) -> tuple[str, float]:
     except Exception as error:
         raise BrokenRule(f"decode raised {error!r}", record.raw) from error
     if found != deep:
-        raise BrokenRule(f"two depths of the stack, two results: {found!r:.200} and {deep!r:.200}", record.raw)
+        raise BrokenRule(f"the result depends on the depth of the stack: {found!r:.200} and {deep!r:.200}", record.raw)
     limit = _SECONDS_AT_LEAST + len(record.raw) * _SECONDS_A_BYTE
     for _ in range(_TRIES):
         if took <= limit:
@@ -152,7 +152,7 @@ def _with_other_value(random: Random, raw: bytes) -> bytes:
 
 
 def _places(value: Any, depth: int) -> "list[tuple[Any, Any]]":
-    """Each member of each object and list: where it is, and its name or index."""
+    """Each member of each object and list, as its container and its name or index."""
     if depth > 12 or not isinstance(value, dict | list):
         return []
     names = list(value) if isinstance(value, dict) else list(range(min(len(value), 50)))
@@ -171,7 +171,7 @@ def _with_other_bytes(random: Random, raw: bytes) -> bytes:
 
 
 def _around(place: object, begin: bytes, unit: bytes, end: bytes) -> Grow:
-    """An event with a run of units in the place of `"@"`."""
+    """An event in which a sequence of units replaces `"@"`."""
     before, after = text(place).split(b'"@"')
     return lambda size: before + begin + unit * (size // len(unit)) + end + after
 
@@ -211,21 +211,21 @@ HOSTILE: Final[dict[str, Grow]] = {
     "members of an option": _around(_answered(params=["@"]), b"{", b'"a":1,', b'"b":2}'),
     "big numbers in options": _around(_answered(params="@"), b"[", b"9" * 4000 + b",", b"1]"),
     "numbers that no float holds": _around(_answered(params="@"), b"[", b"1e999,", b"1]"),
-    "one question again and again": _around(event(answers=["@"]), b"", text(wire_answer()) + b",", text(wire_answer())),
-    "members that are not known": _around(event(more="@"), b'1,"', b'a":1,"', b'z":1'),
+    "one question repeated": _around(event(answers=["@"]), b"", text(wire_answer()) + b",", text(wire_answer())),
+    "unknown members": _around(event(more="@"), b'1,"', b'a":1,"', b'z":1'),
     "spaces": _around(event(more="@"), b"", b" ", b"1"),
     "no JSON": lambda size: b"\xff" * size,
 }
 
 
 def growth(grow: Grow, small: int, large: int) -> float:
-    """How often longer a byte takes in a large event than in a small one; 1.0 is linear. The best of some tries."""
+    """The time per byte of a large event divided by that of a small one, from the best tries. 1.0 is linear."""
     events = [Record("/log/a.jsonl", 0, 1, grow(size), RECEIVED) for size in (small, large)]
     best = [float("inf"), float("inf")]
     for _ in range(_TRIES):
         for n, record in enumerate(events):
             best[n] = min(best[n], timed(record)[1] / len(record.raw))
-    floor = 1e-9  # a byte that is skipped takes less than any clock can tell
+    floor = 1e-9  # skipped bytes take less time than a clock can measure
     return best[1] / max(best[0], floor)
 
 
@@ -234,16 +234,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to run")
-    parser.add_argument("--seed", type=int, default=1, help="another seed makes other events")
-    asked = parser.parse_args()
-    faulthandler.dump_traceback_later(asked.seconds + _HANG_AFTER, exit=True)
+    parser.add_argument("--seconds", type=float, default=60.0, help="the duration of the run")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the random events")
+    options = parser.parse_args()
+    faulthandler.dump_traceback_later(options.seconds + _HANG_AFTER, exit=True)
     try:
-        print(run(asked.seconds, asked.seed))
+        print(run(options.seconds, options.seed))
     except BrokenRule as error:
         with tempfile.NamedTemporaryFile(prefix="event-", suffix=".json", delete=False) as file:
             file.write(error.raw)
-        print(f"{error}\nthe event is in {Path(file.name)}; the seed is {asked.seed}", file=sys.stderr)
+        print(f"{error}\nthe event is in {Path(file.name)}; the seed is {options.seed}", file=sys.stderr)
         return 1
     finally:
         faulthandler.cancel_dump_traceback_later()

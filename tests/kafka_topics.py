@@ -1,4 +1,4 @@
-"""Topics for one test, and what they contain."""
+"""Topics for one test, and their records."""
 
 import time
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Stored(NamedTuple):
 
 
 def create_topic(brokers: str, name: str, partitions: int = 4, **config: str) -> None:
-    """A topic whose records carry the broker's time; `config` uses `_` for `.`."""
+    """Create a topic whose records have the broker's time. In `config`, `_` stands for `.`."""
     settings = {"message.timestamp.type": "LogAppendTime"} | {key.replace("_", "."): v for key, v in config.items()}
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
     admin = AdminClient({"bootstrap.servers": brokers})  # the client must outlive the future
@@ -58,7 +58,7 @@ def records(brokers: str, topic: str) -> list[Stored]:
 
 
 def produce(brokers: str, topic: str, values: Iterable[bytes | None], partition: int = -1) -> None:
-    """Send values to a topic, in order within each partition; without a partition they are spread."""
+    """Send values to a topic, in order within each partition. By default they go to several partitions."""
     producer = Producer({"bootstrap.servers": brokers, "acks": "all", "enable.idempotence": True, "log_level": 0})
     for number, value in enumerate(values):
         while True:
@@ -68,11 +68,11 @@ def produce(brokers: str, topic: str, values: Iterable[bytes | None], partition:
                 producer.poll(0.1)
             else:
                 break
-    assert producer.flush(PATIENCE) == 0, f"{topic} does not take what it is given"
+    assert producer.flush(PATIENCE) == 0, f"{topic} did not accept all records"
 
 
 def _end(consumer: Consumer, where: TopicPartition) -> int:
-    """The offset after the last record; waits, because a new topic may have no leader yet."""
+    """The offset after the last record. Waits, because a new topic can have no leader yet."""
     for _ in range(100):
         try:
             return int(consumer.get_watermark_offsets(where, timeout=PATIENCE)[1])
@@ -82,7 +82,7 @@ def _end(consumer: Consumer, where: TopicPartition) -> int:
 
 
 class Topic(NamedTuple):
-    """A topic for one test, with a topic for failed events."""
+    """A topic for one test, and its topic for failed events."""
 
     brokers: str
     name: str
@@ -101,15 +101,15 @@ class Topic(NamedTuple):
         return AdminClient({"bootstrap.servers": self.brokers})
 
     def commit(self, partition: int, offset: int) -> None:
-        """Reset the offsets of the group, as an operator does."""
+        """Set the committed offset of the group, like an operator."""
         where = TopicPartition(self.name, partition, offset)
-        asked = ConsumerGroupTopicPartitions(f"g-{self.name}", [where])
+        offsets = ConsumerGroupTopicPartitions(f"g-{self.name}", [where])
         admin = self.admin()
-        [future] = admin.alter_consumer_group_offsets([asked]).values()
+        [future] = admin.alter_consumer_group_offsets([offsets]).values()
         future.result(PATIENCE)
 
     def delete_before(self, partition: int, offset: int) -> None:
-        """Delete the first records, as retention does."""
+        """Delete the records before an offset, like the retention of Kafka."""
         where = TopicPartition(self.name, partition, offset)
         admin = self.admin()
         [future] = admin.delete_records([where]).values()
@@ -118,9 +118,9 @@ class Topic(NamedTuple):
 
 def take(feed: Feed, count: int) -> list[LogBatch]:
     """Read batches until they hold this many records, without committing any."""
-    taken: list[LogBatch] = []
+    found: list[LogBatch] = []
     until = time.monotonic() + PATIENCE
-    while sum(len(batch.records) for batch in taken) < count:
-        assert time.monotonic() < until, f"only {taken} came"
-        taken += feed.batches()
-    return taken
+    while sum(len(batch.records) for batch in found) < count:
+        assert time.monotonic() < until, f"only {found} arrived"
+        found += feed.batches()
+    return found

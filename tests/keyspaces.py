@@ -16,7 +16,7 @@ SHARDS: Final = 4
 
 
 class Keyspace(NamedTuple):
-    """A new keyspace with our tables."""
+    """A keyspace with our tables."""
 
     url: str
 
@@ -29,14 +29,14 @@ class Keyspace(NamedTuple):
         return CassandraSchema(self.url)
 
     def cql(self, text: str) -> list[tuple[object, ...]]:
-        """Run a statement as an operator would; `{ks}` is the keyspace."""
+        """Run a CQL statement in which `{ks}` is the keyspace."""
         place = parse_cassandra_url(self.url)
         return list(session(place.servers).execute(text.replace("{ks}", place.keyspace), timeout=60))
 
     def clear(self) -> None:
-        """Remove everything: rows and tombstones."""
+        """Remove all rows and tombstones."""
         for table in declared():
-            # an empty table may still hold tombstones; TRUNCATE takes 25 ms, so tables that never have any are skipped
+            # TRUNCATE takes 25 ms, so empty tables are skipped, except the one table that can still hold tombstones
             if table != "meta" and (
                 table == "assessment_aggregator" or self.cql(f"SELECT * FROM {{ks}}.{table} LIMIT 1")
             ):

@@ -1,4 +1,4 @@
-"""Put versions into the stores, and move them between tiers, without a stream or an archive run."""
+"""Write versions to the stores and move them between tiers, without a stream or an archive run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,11 +38,11 @@ NASTY: Final = (
     "é😀 ",
     "b" * 1024,
 )
-"""Ids that may break a store, a file name or a statement."""
+"""Ids that can break a store, a file name or a statement."""
 
 
 def stores_over(hot: Hot, folder: Path) -> Stores:
-    """All stores, with the given hot store and a lake in a folder."""
+    """Stores with the given hot store and a lake in a folder."""
     lake, exhausts = DeltaLake(Folder(folder / "lake")), FolderExhausts(folder / "exhausts")
     return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
 
@@ -62,21 +62,21 @@ def put(lake: Lake, versions: Iterable[AttemptVersion]) -> None:
 
 
 def keep(hot: HotStore, versions: Iterable[AttemptVersion]) -> None:
-    """Write versions into a hot store as rows only, without map entries."""
+    """Write versions to a hot store as rows without map entries."""
     rows = list(versions)
     hot.add_slices({row.slice for row in rows})
     hot.add_rows(rows)
 
 
 def move(hot: HotStore, lake: Lake, versions: Iterable[AttemptVersion]) -> None:
-    """Archive and clear at once: append versions to the lake, then delete exactly these rows from the hot store."""
+    """Append versions to the lake, then delete exactly these rows from the hot store."""
     rows = list(versions)
     put(lake, rows)
     hot.delete([row.row_key for row in rows])
 
 
 def held(lake: Lake) -> Counter[tuple[bytes, int]]:
-    """How often each copy, by content hash and receipt, is in the lake's files."""
+    """The number of times that the lake holds each copy (content hash and receipt)."""
     pinned = lake.pin()
     with connect(location_of(pinned)) as duck:
         rows = duck.execute(f"SELECT content_hash, epoch_ms(updated_on) FROM {parquet(pinned.files())}").fetchall()
@@ -84,12 +84,12 @@ def held(lake: Lake) -> Counter[tuple[bytes, int]]:
 
 
 def copies_of(versions: Iterable[AttemptVersion]) -> Counter[tuple[bytes, int]]:
-    """The result of `held` for a lake with each of these versions once."""
+    """The result of `held` for a lake that holds each of these versions once."""
     return Counter({(row.version.content_hash, row.received_at) for row in versions})
 
 
 def five_versions() -> list[AttemptVersion]:
-    """Five versions of three learners in slice `b1|2024-W05`: one attempt has two, one has no answers."""
+    """Five versions of three learners in slice `b1|2024-W05`. One attempt has two versions, one has no answers."""
     return [
         version(user_id="u1"),
         version(user_id="u1", attempted=RECEIVED + 1000, answers=[answer(score=2.0)]),
@@ -100,7 +100,7 @@ def five_versions() -> list[AttemptVersion]:
 
 
 def put_manifest_only(stores: Stores, row: AttemptVersion) -> None:
-    """Archive a row from a hot store that is lost afterwards: only the lake and its manifest know the slice."""
+    """Archive a row from another hot store, so that only the lake and its manifest know the slice."""
     lost = MemoryHot()
     keep(lost, [row])
     archive([row.slice], stores._replace(hot=lost), row.received_at)

@@ -1,4 +1,4 @@
-"""Log files for tests, and what is read of them."""
+"""Log files for tests, and the records in them."""
 
 import gzip
 from pathlib import Path
@@ -12,7 +12,7 @@ from assess_core.errors import BadLog
 from assess_core.ports.log import LogBatch
 
 
-def ignore(said: str) -> None:
+def ignore(message: str) -> None:
     """For tests that do not check messages."""
 
 
@@ -34,9 +34,9 @@ def ends(batch: LogBatch) -> dict[str, tuple[int, int]]:
 
 def heard(*paths: Path | str) -> list[str]:
     """The messages while these paths are read."""
-    said: list[str] = []
-    list(read_files(find(map(str, paths), said.append), said.append))
-    return said
+    messages: list[str] = []
+    list(read_files(find(map(str, paths), messages.append), messages.append))
+    return messages
 
 
 def put(path: Path, text: bytes) -> Path:

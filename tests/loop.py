@@ -1,4 +1,4 @@
-"""The loop in short functions: fold events, archive slices, ask every question."""
+"""The loop in short functions: fold events, archive slices, run all queries."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ from assess_core.usecases.views import Attempt
 from tests.factories import RECEIVED, WEEK, decoded
 
 NOW: Final = RECEIVED + 52 * WEEK
-"""A moment at which every slice of the tests is closed."""
+"""A time at which all slices of the tests are closed."""
 
 
 def queries(stores: Stores, tmp_path: Path, now: int = NOW) -> Queries:
@@ -32,7 +32,7 @@ def take(stores: Stores, *messages: object, received: int | None = RECEIVED) -> 
 
 
 def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> int:
-    """Archive, verify and clear slices (all of them by default); returns the number of cleared rows."""
+    """Archive, verify and clear slices, by default all. Returns the number of cleared rows."""
     chosen = stores.hot.slices() if slices is None else list(slices)
     archiving.archive(chosen, stores, NOW)
     archiving.verify(chosen, stores, NOW)
@@ -40,7 +40,7 @@ def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> in
 
 
 def pages(ask: Queries, first: int, **asked: Any) -> list[list[Attempt]]:
-    """All pages of a question; each begins where the previous one ended."""
+    """All pages of a query, each of which begins after the end of the previous one."""
     found: list[list[Attempt]] = []
     after = None
     for _ in range(100):
@@ -56,7 +56,7 @@ def pages(ask: Queries, first: int, **asked: Any) -> list[list[Attempt]]:
 def everything(
     ask: Queries, users: Iterable[str], batches: Iterable[str], assessments: Iterable[str]
 ) -> dict[str, Any]:
-    """Every answer that housekeeping must not change."""
+    """All query results that archive and clear must not change."""
     answers: dict[str, Any] = {f"table {name}": list(ask.table(name)) for name in Name if name is not Name.SLICES}
     for user in users:
         answers[f"attempts of {user}"] = pages(ask, 2, user_id=user)

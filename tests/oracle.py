@@ -1,17 +1,17 @@
-"""The expected tables, computed a second time with dictionaries and loops, without a line of the product.
+"""The expected tables, computed a second time with dictionaries and loops and without code of the product.
 
 `tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns four dictionaries and a set
 (all times are epoch milliseconds):
 
-    attempts   (learner, course, batch, assessment, attempt id) -> its versions, oldest first; the last one counts
+    attempts   (learner, course, batch, assessment, attempt id) -> its versions; the last one is the newest
     summaries  (learner, assessment, course, batch)             -> best, last, lowest, average score ...
     activity   (learner, course, batch)                         -> the row of `user_activity_agg`
     slices     (batch, ISO year, ISO week)                      -> number of versions first received in it
     failed     {(topic, offset, line)}
 
-It does not depend on order: the result is the same for every permutation and repetition of a log.
-Limits: numbers of 0.0001 up to 1e16, and text without control characters but `\\n`, `\\r` and `\\t`: the
-content hash writes others in a way that `json.dumps` cannot.
+The result is the same for every permutation and repetition of a log.
+Limits: numbers from 0.0001 to 1e16, and text without control characters except `\\n`, `\\r` and `\\t`, because
+`json.dumps` cannot write the others as the content hash does.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def tables(log: Any, facts: Dict | None = None, check_question_count: bool = Fal
         except Bad:
             failed.add((topic, offset, raw))
             continue
-        if submission is None:  # a request to recompute stores nothing
+        if submission is None:  # a recompute stores nothing
             continue
         key, version = submission
         versions = found.setdefault(key, {})
@@ -72,7 +72,7 @@ def moment(at: int) -> datetime:
 
 
 def read(raw: bytes, facts: Dict, check_question_count: bool) -> Any:
-    """A line -> (attempt key, version), or None for a request to recompute; raises Bad."""
+    """A line -> (attempt key, version), or None for a recompute. Raises Bad."""
     try:
         event = json.loads(raw.decode(), parse_constant=refuse)
     except ValueError:
@@ -98,7 +98,7 @@ def read(raw: bytes, facts: Dict, check_question_count: bool) -> Any:
         received_at = newest
     need(newest <= received_at + DAY)
     latest: Dict = {}
-    for each in answers:  # the highest clock of each question; on a tie the first in the list
+    for each in answers:  # the answer with the highest clock of each question; if clocks tie, the first one in the list
         if each["id"] not in latest or each["assess_ts"] > latest[each["id"]]["assess_ts"]:
             latest[each["id"]] = each
     if check_question_count and assessment in facts.get("questionCounts", {}):
@@ -147,8 +147,8 @@ def answer(event: Any) -> Dict:
     }
 
 
-def need(fine: object) -> None:
-    if not fine:
+def need(condition: object) -> None:
+    if not condition:
         raise Bad
 
 
@@ -184,7 +184,7 @@ def clock(value: Any, earliest: int) -> int:
 
 
 def texts(entry: Dict) -> Dict:
-    """Values that are not text become JSON text, without null members."""
+    """The entry with texts as values. Other values become JSON text without null members."""
     return {key: v if isinstance(v := entry[key], str) else compact(without_nulls(v)) for key in sorted(entry)}
 
 

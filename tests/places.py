@@ -1,4 +1,4 @@
-"""Locations for a lake, one of every kind, and access to the files in them."""
+"""Locations for a lake, one of each kind, and access to their files."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Store(NamedTuple):
     place: Location
 
     def names(self) -> list[str]:
-        """Every file, by its name within the location."""
+        """The names of all files, relative to the location."""
         if isinstance(self.place, Folder):
             root = self.place.path
             return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
@@ -33,7 +33,7 @@ class Store(NamedTuple):
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        """Change a file, as another program or a failing disk would."""
+        """Write a file, like another program or a failing disk."""
         if isinstance(self.place, Folder):
             (self.place.path / name).parent.mkdir(parents=True, exist_ok=True)
             (self.place.path / name).write_bytes(content)
@@ -66,12 +66,12 @@ def _where(place: Location, **keys: str) -> dict[str, str]:
 
 
 def at(url: str) -> Location:
-    """The place that a path or an s3:// URL names."""
+    """The location of a path or an s3:// URL."""
     return Bucket.of("ASSESS_LAKE", url) if url.startswith("s3://") else Folder(Path(url))
 
 
 def in_s3(s3: S3, monkeypatch: pytest.MonkeyPatch, **changed: str) -> str:
-    """An s3:// URL for one test, and the environment for it with the variables in `changed`."""
+    """Sets the environment for S3 with the variables in `changed`. Returns an s3:// URL for one test."""
     for name, value in {**s3.env, "AWS_EC2_METADATA_DISABLED": "true", **changed}.items():
         monkeypatch.setenv(name, value)
     return f"{s3.root}/test-{uuid4().hex}"
@@ -79,7 +79,7 @@ def in_s3(s3: S3, monkeypatch: pytest.MonkeyPatch, **changed: str) -> str:
 
 @pytest.fixture(params=["folder", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Location:
-    """An empty location, once for every kind."""
+    """An empty location, once for each kind."""
     if request.param == "folder":
         return Folder(tmp_path / "lake")
     return at(in_s3(request.getfixturevalue("s3"), monkeypatch))

@@ -25,12 +25,12 @@ class Fault(NamedTuple):
     status: int
     code: str
     is_taken: bool = False
-    """Whether the server still gets the request and only its answer is lost."""
+    """Whether the server still gets the request and only its response is lost."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
 class Way:
-    """Clients that use `endpoint` reach the server."""
+    """The proxy. Clients that use `endpoint` reach the server through it."""
 
     def __init__(self, server: str) -> None:
         self.asked: list[Asked] = []
@@ -54,7 +54,7 @@ class Way:
             thread.join()
 
     def spoil(self, fault: Fault, method: str, path: str, times: int = 1_000_000) -> None:
-        """Apply this fault to the next requests whose method and path match (both regular expressions)."""
+        """Apply this fault to the next requests whose method and path match these regular expressions."""
         methods, paths = re.compile(method), re.compile(path)
         self._faults.append(
             (fault, lambda asked: bool(methods.fullmatch(asked.method) and paths.search(asked.path)), [None] * times)
@@ -71,8 +71,8 @@ class Way:
     def _fault(self, asked: Asked) -> Fault | None:
         with self._lock:
             self.asked.append(asked)
-            for fault, is_meant, left in self._faults:
-                if left and is_meant(asked):
+            for fault, matches, left in self._faults:
+                if left and matches(asked):
                     left.pop()
                     return fault
         return None
@@ -114,7 +114,7 @@ class Way:
     def _ask(
         self, method: str, path: str, headers: list[tuple[str, str]], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        # keep the proxy's host header: it is part of the signature
+        # the signature includes the host header of the proxy, so the request keeps this header
         connection = HTTPConnection(self._target.hostname or "", self._target.port)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -129,6 +129,6 @@ class Way:
 
 @contextmanager
 def way_to(server: str) -> Iterator[Way]:
-    """A proxy in front of an S3 server, until the block ends."""
+    """Runs a proxy in front of an S3 server until the block ends."""
     with Way(server).open() as way:
         yield way

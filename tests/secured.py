@@ -1,4 +1,4 @@
-"""Servers with TLS and logins: those of `deploy/local/servers` with additional settings."""
+"""Servers with TLS and logins: the servers of `deploy/local/servers` with additional settings."""
 
 import os
 import ssl
@@ -41,7 +41,7 @@ client_encryption_options:
   keystore_password: {password}
   store_type: PKCS12
 """
-# the first address needs no client certificate: the tool and the setup of users use it
+# the first address has no TLS, because the tool and the setup of users need it
 _KAFKA: Final = """
 listeners=PLAINTEXT://{plain},CONTROLLER://{controller},SASL_SSL://{secured}
 advertised.listeners=PLAINTEXT://{plain},SASL_SSL://{secured}
@@ -64,7 +64,7 @@ class Certificates(NamedTuple):
 
 
 def certificates(folder: Path, *hosts: str) -> Certificates:
-    """A signer, and a certificate for these addresses that it signed; made by the JDK's keytool."""
+    """Create a signer, and a certificate for these addresses with its signature, by the JDK's keytool."""
     keytool = Path(packages.java()).with_name("keytool")
 
     def run(store: str, words: str, *more: str) -> None:
@@ -79,25 +79,25 @@ def certificates(folder: Path, *hosts: str) -> Certificates:
     ca, other = signer("server.p12", "ca.pem"), signer("other.p12", "other.pem")
     names = "san=" + ",".join(f"ip:{host}" for host in hosts)
     run("server.p12", "-genkeypair -alias server -keyalg EC -dname CN=server -signer ca -validity 2 -ext", names)
-    run("server.p12", "-delete -alias ca")  # a server may present any key that it finds
+    run("server.p12", "-delete -alias ca")  # a server can present any key that it finds
     return Certificates(folder / "server.p12", ca, other)
 
 
 def tls_of(made: Certificates) -> ssl.SSLContext:
     """The TLS context of a Python server with this certificate."""
-    held = pkcs12.load_pkcs12(made.keystore.read_bytes(), _STORE_PASSWORD.encode())
-    assert held.key is not None
-    assert held.cert is not None
+    stored = pkcs12.load_pkcs12(made.keystore.read_bytes(), _STORE_PASSWORD.encode())
+    assert stored.key is not None
+    assert stored.cert is not None
     pem = made.keystore.with_suffix(".pem")
-    private = held.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    pem.write_bytes(private + held.cert.certificate.public_bytes(Encoding.PEM))
+    private = stored.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(private + stored.cert.certificate.public_bytes(Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context
 
 
 class Secured(NamedTuple):
-    """The addresses of the servers, and what a login needs."""
+    """The addresses of the servers and their certificates."""
 
     cassandra: Server
     kafka: Server
@@ -120,10 +120,10 @@ class Secured(NamedTuple):
 
 @contextmanager
 def secured_servers(folder: Path) -> Iterator[Secured]:
-    """A node with our tables, a broker with our topics, and users on both."""
+    """Starts a node with our tables and a broker with our topics, both with users."""
     with _own(folder) as own:
         at = own.addresses
-        broker = at.at("s3", 2)  # the port of another server: a broker accepts only one listener per port
+        broker = at.at("s3", 2)  # the port of the S3 server, because a broker accepts only one listener per port
         made = certificates(folder, at.host(), at.host(2))
         store = {"keystore": made.keystore, "password": _STORE_PASSWORD}
         listeners = {"plain": at.at("kafka"), "controller": at.at("controller"), "secured": broker}
@@ -149,7 +149,7 @@ def _admit_to_kafka(kafka: Kafka, secured: Secured) -> None:
 
 
 def _admit_to_cassandra(secured: Secured) -> None:
-    """Create two logins: `USER` may read and change the rows of our tables, `guest` may do nothing."""
+    """Create two logins: `USER` can read and change the rows of our tables, `guest` has no rights."""
     first = secured.hot_store("cassandra", "cassandra", secured.certificates.ca)
     CassandraSchema(first).apply("1", 2)
     operator = session(parse_cassandra_url(first).servers)
@@ -168,7 +168,7 @@ class _Own(NamedTuple):
     processes: "list[subprocess.Popen[bytes]]"
 
     def launch(self, kind: Kind, file: str, settings: str) -> None:
-        """Start the server as the tool does, with additional settings."""
+        """Start the server like the tool, but with additional settings."""
         kind.fetch()
         [server] = kind.servers()
         server.home.mkdir()
@@ -178,11 +178,13 @@ class _Own(NamedTuple):
         self.processes.append(self.ended.enter_context(processes.launch(server.home, command)))
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Wait until the condition holds, while all servers run."""
+        """Wait until the condition holds. Fails if a server ends."""
         until = time.monotonic() + _PATIENCE
         while not ready():
-            assert all(process.poll() is None for process in self.processes), f"the logs in {self.folder} say why"
-            assert time.monotonic() < until, f"the logs in {self.folder} say why"
+            assert all(process.poll() is None for process in self.processes), (
+                f"the servers are not ready; see the logs in {self.folder}"
+            )
+            assert time.monotonic() < until, f"the servers are not ready; see the logs in {self.folder}"
             time.sleep(0.1)
 
 

@@ -1,7 +1,7 @@
-"""Real servers for tests: one instance for the whole run, and private instances that a test may kill.
+"""Real servers for tests: one instance for the whole run, and private instances that a test can kill.
 
-The shared instance starts when the first test asks for it, serves all xdist workers, and ends with the run, however
-the run ends. A server that cannot start here skips the tests that need it, by name; with CI=true it fails them.
+The shared instance starts when the first test needs it, serves all xdist workers, and always ends with the run. If a
+server cannot start, the tests that need it are skipped with a reason. With CI=true they fail.
 """
 
 import os
@@ -25,31 +25,31 @@ import pytest
 from deploy.local.processes import running
 
 TOOL: Final = Path(__file__).parents[1] / "deploy" / "local" / "servers"
-_PATIENCE: Final = 900.0  # seconds; the first start of all fetches 260 MB
+_PATIENCE: Final = 900.0  # seconds; the very first start downloads 260 MB
 
 
 class NotUp(Exception):
-    """The tool failed; the message is its last output."""
+    """The tool failed. The message is its last output."""
 
 
 class S3(NamedTuple):
     """The object store of the run."""
 
     root: str
-    """`s3://BUCKET`; each test uses its own prefix."""
+    """`s3://BUCKET`. Each test uses its own prefix."""
     env: Mapping[str, str]
-    """`AWS_...` variables for a process."""
+    """The `AWS_...` variables for a process."""
 
 
 class Instance:
-    """Servers in one folder that end with the process `parent`; `env` holds the variables that the tool exports."""
+    """Servers in one folder that end with the process `parent`. `env` holds the variables that the tool exports."""
 
     def __init__(self, folder: Path, parent: int) -> None:
         self.folder, self.parent = folder.resolve(), parent
         self.env: dict[str, str] = {}
 
     def up(self, *names: str, nodes: int | None = None) -> None:
-        """Start the named servers that do not run; without names, those that were started here before.
+        """Start the named servers that do not run. Without names, start all servers that ran in this folder before.
 
         Raises `NotUp`.
         """
@@ -58,12 +58,12 @@ class Instance:
         self.env = exports(self.tool("up", *names, *options))
 
     def down(self) -> None:
-        """Stop all servers; data and addresses stay."""
+        """Stop all servers. Data and addresses stay."""
         self.tool("down")
 
     def tool(self, command: str, *arguments: str) -> str:
-        """Run a command of the tool; returns its standard output. Raises `NotUp`."""
-        # the instance options come first: nodetool takes everything after its own options
+        """Run a command of the tool. Returns its standard output. Raises `NotUp`."""
+        # the options of the instance come first, because all arguments after `--node` are for nodetool
         words = [sys.executable, str(TOOL), command, "--data", str(self.folder), *arguments]
         done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
         if done.returncode:
@@ -87,7 +87,7 @@ class Instance:
         return pid
 
     def kill(self, name: str) -> None:
-        """Send SIGKILL and wait until the process is gone."""
+        """Send SIGKILL and wait until the process has ended."""
         process = os.pidfd_open(self.pid(name))
         try:
             signal.pidfd_send_signal(process, signal.SIGKILL)
@@ -96,7 +96,7 @@ class Instance:
             os.close(process)
 
     def pause(self, name: str) -> None:
-        """Stop the process (SIGSTOP): its ports stay open, but it does not answer."""
+        """Send SIGSTOP. The ports of the process stay open, but it does not answer."""
         os.kill(self.pid(name), signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
@@ -116,7 +116,7 @@ def exports(printed: str) -> dict[str, str]:
 
 @contextmanager
 def instance(folder: Path, *names: str, nodes: int | None = None) -> Iterator[Instance]:
-    """Servers for one test, which may kill them; they end with the block or with this process."""
+    """Servers for one test, which can kill them. They end with the block or with this process."""
     own = Instance(folder, os.getpid())
     try:
         up_or_skip(own, *names, nodes=nodes)
@@ -127,7 +127,7 @@ def instance(folder: Path, *names: str, nodes: int | None = None) -> Iterator[In
 
 
 def up_or_skip(wanted: Instance, *names: str, nodes: int | None = None) -> None:
-    """Start servers. If that fails, skip the test; with CI=true, fail it."""
+    """Start servers. If that fails, skip the test, or fail it if CI=true."""
     try:
         wanted.up(*names, nodes=nodes)
         return
@@ -137,7 +137,7 @@ def up_or_skip(wanted: Instance, *names: str, nodes: int | None = None) -> None:
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip a test whose requirements are missing; with CI=true, fail it."""
+    """Skip a test whose requirements are missing, or fail it if CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason.partition("\n")[0])
@@ -153,7 +153,7 @@ def _drop_data(folder: Path) -> None:
 
 
 class Run:
-    """The shared instance; a pytest plugin in the workers and in the process that controls them."""
+    """The shared instance. A pytest plugin in the workers and in the process that controls them."""
 
     def __init__(self, config: pytest.Config) -> None:
         given = getattr(config, "workerinput", None)
@@ -164,12 +164,12 @@ class Run:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of xdist where the instance is."""
+        """Give a worker of xdist the folder of the instance."""
         node.workerinput |= self.shared
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Stop the servers; keep their logs if the run failed."""
+        """Stop the servers. If the run failed, their logs stay."""
         folder = self.instance.folder
         if self.controls and folder.is_dir():
             self.instance.down()
@@ -178,12 +178,12 @@ class Run:
                 shutil.rmtree(folder)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print one line per reason to skip, with the number of tests."""
+        """Print each reason to skip with the number of its tests."""
         skipped = [report.longrepr for report in terminalreporter.getreports("skipped")]
         for reason, tests in Counter(text for _, _, text in skipped).items():
             terminalreporter.write_line(f"{reason.removeprefix('Skipped: ')} ({tests} skipped)")
         if self.instance.folder.is_dir():
-            terminalreporter.write_line(f"what the servers said is in {self.instance.folder}/*/log")
+            terminalreporter.write_line(f"the logs of the servers are in {self.instance.folder}/*/log")
 
     def env(self, name: str) -> Mapping[str, str]:
         """The variables of a server, which is started at the first request."""
@@ -197,7 +197,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def servers_of_this_run(pytestconfig: pytest.Config) -> Run:
-    """The shared instance; tests use the fixtures below for single servers."""
+    """The shared instance. Tests use the fixtures below for single servers."""
     run = pytestconfig.pluginmanager.get_plugin("servers of this run")
     assert isinstance(run, Run)
     return run
@@ -205,14 +205,14 @@ def servers_of_this_run(pytestconfig: pytest.Config) -> Run:
 
 @pytest.fixture(scope="session")
 def cassandra_url(servers_of_this_run: Run) -> str:
-    """`cassandra://127.a.b.1:9042`, one node; append a keyspace."""
+    """The URL of one node, `cassandra://127.a.b.1:9042`. Tests append a keyspace."""
     parts = urlsplit(servers_of_this_run.env("cassandra")["ASSESS_HOT_STORE"])
     return f"{parts.scheme}://{parts.netloc}"
 
 
 @pytest.fixture(scope="session")
 def kafka_brokers(servers_of_this_run: Run) -> str:
-    """`127.a.b.1:9092`; each test creates its own topics."""
+    """The address of the broker, `127.a.b.1:9092`. Each test creates its own topics."""
     return urlsplit(servers_of_this_run.env("kafka")["ASSESS_LOG"]).netloc
 
 

@@ -1,4 +1,4 @@
-"""Rows of the reference data as versions: INSERT statements of CQL, and archive files as Spark wrote them."""
+"""Rows of the reference data as versions, from CQL INSERT statements and from archive files of Spark."""
 
 import csv
 import gzip
@@ -14,7 +14,7 @@ from assess_core.domain.moments import clock
 from assess_core.domain.slices import IsoWeek
 
 NOW: Final = 1_626_307_200_000
-"""2021-07-15T00:00:00Z: what `toTimeStamp(toDate(now()))` of a statement gives here."""
+"""2021-07-15T00:00:00Z, the value of `toTimeStamp(toDate(now()))` in a statement."""
 
 _INSERT: Final = re.compile(r"INSERT INTO \S*\bassessment_aggregator \(([^)]*)\) VALUES\s*\((.*)\)\s*;\s*\Z")
 _FILE: Final = re.compile(r"(\d{4})-(\d{1,2})-\d+\.csv(?:\.gz)?\Z")
@@ -22,7 +22,7 @@ _TOKEN: Final = re.compile(r"\s*(?:'((?:[^']|'')*)'|([\w.+-]+(?:\([\w()]*\))?)|(
 
 
 def live_rows(cql: Path, now: int = NOW) -> list[AttemptVersion]:
-    """The attempt rows that a CQL file inserts; a repeated key is the same row."""
+    """The attempt rows that a CQL file inserts. A repeated key replaces the row."""
     rows = {}
     for line in cql.read_text(encoding="utf-8").splitlines():
         if found := _INSERT.match(line):
@@ -48,7 +48,7 @@ def _cell(text: str) -> str | None:
 
 
 def _version(row: Mapping[str, Any], in_week: int | None) -> AttemptVersion:
-    """Without a clock: version time 0. Without `updated_on`: the week of the file, else of the clock."""
+    """A missing clock becomes 0. A missing `updated_on` becomes the start of the file's week, or else the clock."""
     key = AttemptKey(*(row[name] for name in ("user_id", "course_id", "batch_id", "content_id", "attempt_id")))
     attempted_on = _moment(row.get("last_attempted_on")) or 0
     received_at = _moment(row.get("updated_on"))

@@ -1,4 +1,4 @@
-"""The shape of the code: which layer may import which, and what every module owes its reader.
+"""The structure of the code: the imports that each layer may have, and rules for every module.
 
 Each test checks one rule over all files and lists every offender.
 """
@@ -19,7 +19,7 @@ ALL_CODE = [
     *sorted(path for folder in ("deploy", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")),
 ]
 
-LAYERS = {  # layer of assess_core -> what it may import of assess_core, besides itself
+LAYERS = {  # layer of assess_core -> the other layers of assess_core that it may import
     "domain": {"errors"},
     "ports": {"domain", "errors"},
     "usecases": {"domain", "ports", "errors", "chunks", "retrying"},
@@ -32,8 +32,8 @@ LAYERS = {  # layer of assess_core -> what it may import of assess_core, besides
     "retrying": set(),
 }
 SHELL_LIBRARIES = {"click", "packaging", "rich"}
-VALUES = {"msgspec"}  # allowed in every layer: it defines values, it is no driver
-READS_THE_ENVIRONMENT = {  # where a process starts, and settings are made from the environment
+VALUES = {"msgspec"}  # allowed in every layer, because it defines values and is not a driver
+READS_THE_ENVIRONMENT = {  # modules that start a process and create settings from the environment
     "assess_cli/__init__.py",
     "assess_cli/doctor.py",
     "assess_cli/settings.py",
@@ -46,13 +46,13 @@ READS_THE_ENVIRONMENT = {  # where a process starts, and settings are made from 
 
 
 class Import(NamedTuple):
-    """One module that a file imports, also inside functions."""
+    """One module that a file imports, at the top or inside a function."""
 
     module: str
-    """The full name, with the imported name where `from MODULE import NAME` may mean a module."""
+    """The full name, including NAME for `from MODULE import NAME`, because NAME can be a module."""
     line: int
     at_run_time: bool
-    """Whether it is outside `if TYPE_CHECKING`."""
+    """Whether the import is outside `if TYPE_CHECKING`."""
 
 
 def name(path: Path) -> str:
@@ -114,7 +114,7 @@ def in_shells() -> list[Path]:
     return [path for path in PRODUCT if package(module_of(path)) in SHELLS]
 
 
-# --- who may import whom ---
+# --- imports ---
 
 
 def test_a_layer_of_the_core_imports_only_the_layers_below_it() -> None:
@@ -141,13 +141,13 @@ def test_no_shell_imports_an_adapter() -> None:
     assert not offending_imports(in_shells(), lambda _path, found: layer(found.module) == "adapters")
 
 
-def test_rules_use_cases_and_ports_import_no_driver() -> None:
+def test_rules_ports_and_use_cases_import_no_driver() -> None:
     allowed = {*sys.stdlib_module_names, "assess_core", *VALUES}
     paths = in_layer("domain", "ports", "usecases", "errors", "settings", "wiring", "chunks")
     assert not offending_imports(paths, lambda _path, found: found.at_run_time and package(found.module) not in allowed)
 
 
-def test_one_family_of_adapters_does_not_import_another_server() -> None:
+def test_no_adapter_imports_the_adapter_of_another_server() -> None:
     servers = {"cassandra", "kafka", "sqlite"}
 
     def is_wrong(path: Path, found: Import) -> bool:
@@ -158,7 +158,7 @@ def test_one_family_of_adapters_does_not_import_another_server() -> None:
     assert not offending_imports(in_layer("adapters"), is_wrong)
 
 
-def test_modules_import_each_other_in_no_circle() -> None:
+def test_no_modules_import_each_other_in_a_circle() -> None:
     modules = {module_of(path).removesuffix(".__init__"): path for path in PRODUCT}
 
     def owner(found: Import) -> str | None:
@@ -171,16 +171,16 @@ def test_modules_import_each_other_in_no_circle() -> None:
     while free := [module for module, others in arrows.items() if not others & arrows.keys()]:
         for module in free:
             del arrows[module]
-    # what is left is in a circle, or imports one
+    # the rest is in a circle, or imports a module of one
     circles = {
         module
         for module, others in arrows.items()
         if any(module in arrows[other] for other in others if other in arrows)
     }
-    assert not arrows, f"in a circle, or leading to one: {sorted(circles or arrows)}"
+    assert not arrows, f"in a circle, or importing a module of one: {sorted(circles or arrows)}"
 
 
-def test_click_and_rich_are_for_what_a_person_types_and_sees() -> None:
+def test_click_and_rich_are_imported_only_for_the_command_line() -> None:
     def is_wrong(path: Path, found: Import) -> bool:
         library, shell = package(found.module), package(module_of(path))
         if shell == "assess_cli" or library not in SHELL_LIBRARIES:
@@ -194,20 +194,20 @@ def test_imports_are_absolute() -> None:
     assert not offending_imports(PRODUCT, lambda _path, found: found.module.startswith("."))
 
 
-# --- what a module owes its reader ---
+# --- rules for every module ---
 
 
-def test_a_file_can_be_read_in_one_sitting() -> None:
+def test_no_file_has_more_than_400_lines() -> None:
     lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in ALL_CODE}
-    assert not {path: count for path, count in lines.items() if count > 400}, "split it where two things meet"
+    assert not {path: count for path, count in lines.items() if count > 400}, "split the file"
 
 
-def test_no_module_is_named_after_nothing() -> None:
+def test_no_module_has_a_vague_name() -> None:
     vague = {"utils", "util", "helpers", "common", "misc"}
     assert not [name(path) for path in ALL_CODE if vague & set(path.relative_to(ROOT).with_suffix("").parts)]
 
 
-def test_the_environment_is_read_where_a_process_starts_and_nowhere_else() -> None:
+def test_the_environment_is_read_only_where_a_process_starts() -> None:
     def reads(node: ast.AST) -> bool:
         return (
             isinstance(node, ast.Attribute)
@@ -216,7 +216,7 @@ def test_the_environment_is_read_where_a_process_starts_and_nowhere_else() -> No
         )
 
     offenders = {name(path) for path in PRODUCT if any(map(reads, ast.walk(tree(path))))}
-    assert not offenders - READS_THE_ENVIRONMENT, "take Settings instead"
+    assert not offenders - READS_THE_ENVIRONMENT, "use Settings instead"
 
 
 def test_the_environment_is_not_read_at_import() -> None:
@@ -252,11 +252,11 @@ def test_every_public_function_and_class_has_a_docstring() -> None:
     ]
 
 
-def test_nothing_is_left_to_do_later() -> None:
+def test_no_file_has_a_mark_for_later_work() -> None:
     marks = ("TO" + "DO", "FIX" + "ME", "XX" + "X")
     assert not [name(path) for path in ALL_CODE if any(mark in path.read_text(encoding="utf-8") for mark in marks)]
 
 
-def test_the_tests_of_this_page_find_the_code() -> None:
+def test_the_tests_of_this_file_find_the_code() -> None:
     assert {name(path).partition("/")[0] for path in PRODUCT} == {"assess_core", *SHELLS}
     assert len(ALL_CODE) > len(PRODUCT) > 100

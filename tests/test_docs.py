@@ -1,4 +1,4 @@
-"""The docs are true: what they name exists, what exists they name, and their commands run."""
+"""The docs match the code: all settings, commands and tables are documented, and all that is documented exists."""
 
 import inspect
 import json
@@ -36,20 +36,20 @@ def text(page: Path) -> str:
 
 
 def rows(page: Path) -> list[list[str]]:
-    """The cells of every row of every table of a page."""
+    """The cells of all table rows of a page."""
     lines = (line.replace("\\|", "\0") for line in text(page).splitlines() if line.startswith("|"))
     return [[cell.strip().replace("\0", "|") for cell in line.strip("|").split("|")] for line in lines]
 
 
 def first_cells(page: Path) -> dict[str, list[str]]:
-    """Rows by the text in backticks in their first cell."""
+    """The table rows of a page, by the text in backticks in their first cell."""
     return {found[1]: row for row in rows(page) if (found := re.match(r"`([^`]+)`", row[0]))}
 
 
-# --- what exists is documented ---
+# --- all that exists is documented ---
 
 
-def test_every_setting_has_its_line_with_its_default() -> None:
+def test_every_setting_is_documented_with_its_default() -> None:
     documented = first_cells(OPERATIONS)
     for name, default in Settings.from_env({}, "/HOME").env().items():
         assert name in documented, f"{name} has no line in {OPERATIONS}"
@@ -60,33 +60,33 @@ def test_every_setting_has_its_line_with_its_default() -> None:
     assert f"(default {DEFAULT_SHARDS}, " in documented["ASSESS_HOT_STORE"][2]
 
 
-def test_every_command_has_its_line() -> None:
+def test_every_command_is_documented() -> None:
     documented = {name.split()[1] for name in first_cells(OPERATIONS) if name.startswith("assess ")}
     assert documented == set(COMMANDS)
 
 
-def test_every_error_has_its_line_with_its_codes_and_a_way_out() -> None:
+def test_every_error_is_documented_with_its_codes_and_an_action() -> None:
     documented = first_cells(OPERATIONS)
     for name, error in inspect.getmembers(errors, inspect.isclass):
         if issubclass(error, errors.AssessError) and error is not errors.AssessError:
             assert name in documented, f"{name} has no line in {OPERATIONS}"
             assert documented[name][1:3] == [str(error.exit_code), str(error.status)], name
-            assert documented[name][3], f"{name}: what is to be done?"
+            assert documented[name][3], f"{name} has no action"
             assert f"      {name} " in (errors.__doc__ or ""), f"{name} is not in the tree of errors.py"
 
 
-def test_every_exit_code_has_its_line() -> None:
+def test_every_exit_code_is_documented() -> None:
     used = {error.exit_code for _, error in inspect.getmembers(errors, inspect.isclass) if hasattr(error, "exit_code")}
     documented = {int(row[0]) for row in rows(OPERATIONS) if row[0].isdigit()}
     assert documented == used | {0}
 
 
-def test_every_reason_of_a_failed_event_has_its_line() -> None:
+def test_every_reason_of_a_failed_event_is_documented() -> None:
     assert {reason.value for reason in Reason} <= first_cells(FORMATS).keys()
 
 
 @pytest.mark.parametrize("name", list(tables.Name))
-def test_every_table_has_its_line_with_its_columns(name: tables.Name) -> None:
+def test_every_table_is_documented_with_its_columns(name: tables.Name) -> None:
     columns = re.sub(r" \([^)]*\)", "", first_cells(FORMATS)[name][2]).split(", ")
     assert columns == list(tables.COLUMNS[name])
 
@@ -118,7 +118,7 @@ def test_decisions_are_numbered() -> None:
         assert text(page).startswith(f"# {n}. "), page.name
 
 
-# --- what is documented exists ---
+# --- all that is documented exists ---
 
 
 def anchors(page: Path) -> set[str]:
@@ -127,13 +127,13 @@ def anchors(page: Path) -> set[str]:
 
 
 @every_page
-def test_links_and_images_lead_somewhere(page: Path) -> None:
+def test_the_targets_of_links_and_images_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
         if not target.startswith("https://"):
             path, _, anchor = target.partition("#")
             found = page.parent / path if path else page
-            assert found.exists(), f"{target} leads nowhere"
-            assert not anchor or anchor in anchors(found), f"{target} leads nowhere"
+            assert found.exists(), f"{target} does not exist"
+            assert not anchor or anchor in anchors(found), f"{target} does not exist"
 
 
 @every_page
@@ -151,7 +151,7 @@ def test_make_targets_exist(page: Path) -> None:
 
 
 def help_examples() -> Iterator[str]:
-    """The example lines of every command's help."""
+    """The example lines in the help of every command."""
     for command in [main, *(main.get_command(click.Context(main), name) for name in COMMANDS)]:
         assert command is not None
         for line in (command.help or "").splitlines():
@@ -160,7 +160,7 @@ def help_examples() -> Iterator[str]:
 
 
 def mentioned() -> list[str]:
-    """Every `assess ...` in a page or a help text."""
+    """Every `assess ...` command in a page or a help text."""
     spans = [span for page in DOCS for span in re.findall(r"`(assess [^`]+)`", text(page).replace("\n", " "))]
     shown = [line for page in DOCS for line in re.findall(r"^\$ (.+)$", text(page), re.MULTILINE)]
     shown += re.findall(r"^assess .+$", text(ROOT / "README.md"), re.MULTILINE)  # tests/test_readme.py runs them
@@ -168,10 +168,10 @@ def mentioned() -> list[str]:
 
 
 def calls(line: str) -> Iterator[list[str]]:
-    """The `assess` calls of a shell line, as words."""
+    """The words of each `assess` call in a shell line."""
     words = shlex.split(line.replace(">", " > ").partition("   ")[0], comments=True)
     call: list[str] | None = None
-    begins = True  # elsewhere `assess` is an argument: the name of a topic, say
+    begins = True  # elsewhere `assess` is an argument, e.g. the name of a topic
     for word in [*words, "|"]:
         if word in ("|", "&&", ">", ";"):
             if call is not None:
@@ -188,13 +188,13 @@ def calls(line: str) -> Iterator[list[str]]:
 def test_every_command_in_the_docs_exists_with_its_options(line: str) -> None:
     for words in calls(line):
         context, command = click.Context(main), main
-        told = list(words)
-        if told[:1] == ["--home"]:
-            del told[:2]
-        found = command.get_command(context, told[0]) if told and not told[0].isupper() else None
-        assert found is not None or not told or told[0].isupper(), f"{told[0]} is no command"
-        if isinstance(found, click.Group) and len(told) > 1:
-            found = found.get_command(context, told[1])
-            assert found is not None, f"{told[1]} is no command of {told[0]}"
+        rest = list(words)
+        if rest[:1] == ["--home"]:
+            del rest[:2]
+        found = command.get_command(context, rest[0]) if rest and not rest[0].isupper() else None
+        assert found is not None or not rest or rest[0].isupper(), f"{rest[0]} is not a command"
+        if isinstance(found, click.Group) and len(rest) > 1:
+            found = found.get_command(context, rest[1])
+            assert found is not None, f"{rest[1]} is not a command of {rest[0]}"
         known = {option for parameter in (found.params if found else []) for option in parameter.opts} | {"--help"}
-        assert {word for word in told if word.startswith("--")} <= known
+        assert {word for word in rest if word.startswith("--")} <= known

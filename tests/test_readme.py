@@ -1,4 +1,4 @@
-"""Every block of the README, typed in its order into fresh shells on a checkout, as a new user does."""
+"""All blocks of the README, typed in their order into new shells on a checkout, like by a new user."""
 
 import json
 import os
@@ -19,15 +19,19 @@ from tests.cli.test_together import within
 
 ROOT = Path(__file__).parents[1]
 BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
-ATTEMPT: Final = "my-first-attempt"  # what the README submits
+ATTEMPT: Final = "my-first-attempt"  # the attempt that the README submits
 SCORE: Final = 2  # of that attempt
 DONE, FAILED = "__done__", "__failed__"
 
-pytestmark = pytest.mark.timeout(900)  # the demo takes 25 s of processor time, `assess up` 10 s; and twice the patience
+pytestmark = [
+    # the demo takes 25 s of processor time, `assess up` 10 s, and two waits can take 180 s
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("readme"),  # one worker types the README, once
+]
 
 
 class Shell:
-    """A bash in which `assess` is no command yet, as after a login."""
+    """A bash without the `assess` command, as after a login."""
 
     def __init__(self, folder: Path) -> None:
         venv = str(Path(sys.prefix) / "bin")
@@ -51,7 +55,7 @@ class Shell:
         self.process.stdin.flush()
 
     def type(self, block: str) -> str:
-        """What a block prints on standard output; fails the test when one of its commands fails."""
+        """The standard output of a block. Fails the test if one of its commands fails."""
         assert self.process.stdout is not None
         self.send(f"{block}\necho; echo {DONE}\n")
         lines: list[str] = []
@@ -59,32 +63,32 @@ class Shell:
             if line.startswith(DONE):
                 break
             lines.append(line)
-        said = "".join(lines)
+        printed = "".join(lines)
         assert line.startswith(DONE), f"the shell ended\n{block}\n{self.errors.read_text()}"
-        assert FAILED not in said, f"{block}\n{said}\n{self.errors.read_text()}"
-        return said.removesuffix("\n")
+        assert FAILED not in printed, f"{block}\n{printed}\n{self.errors.read_text()}"
+        return printed.removesuffix("\n")
 
     def close(self) -> None:
         self.process.communicate(timeout=90)
 
 
 class Typed(NamedTuple):
-    """What happened while the README was typed."""
+    """The results of the blocks of the README."""
 
     folder: Path
     demo: str
-    """What `make demo` printed."""
+    """The output of `make demo`."""
     before: dict[str, object]
     """The score of the learner before the README submits an attempt."""
     read: dict[str, object]
-    """The same score over HTTP."""
+    """The same score, read over HTTP."""
     submitted: dict[str, object]
     shell: Shell
-    """With the virtual environment active, and `assess up` running beside it."""
+    """A shell with the active virtual environment, while `assess up` runs in another shell."""
 
 
 def checkout(folder: Path) -> Path:
-    """What `make` needs of a checkout, with a virtual environment that is set up already: this one."""
+    """The files of a checkout that `make` needs, with the virtual environment of this test run."""
     (folder / ".venv").mkdir(parents=True)
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copyfile(ROOT / name, folder / name)
@@ -105,12 +109,12 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typed]:
     try:
         demo = shell.type(setup)
         shell.type(run)
-        # not 8000 and 3000, which another test or a developer may use
+        # other ports than 8000 and 3000, which another test or a developer can use
         second.send(up.replace("assess up", f"exec assess up --api-port {api} --dagster-port {dagster}"))
         assert within(120, lambda: "everything is up" in second.errors.read_text()), second.errors.read_text()
         shell.type(mentor)
-        before, answer = shell.type(here(read, api)).strip().splitlines()
-        submitted = json.loads(shell.type(here(submit, api)))
+        before, answer = shell.type(with_port(read, api)).strip().splitlines()
+        submitted = json.loads(shell.type(with_port(submit, api)))
         yield Typed(folder, demo, json.loads(before), json.loads(answer)["result"], submitted["result"], shell)
     finally:
         second.process.send_signal(signal.SIGINT)
@@ -118,11 +122,11 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typed]:
         shell.close()
 
 
-def here(block: str, port: int) -> str:
+def with_port(block: str, port: int) -> str:
     return block.replace("127.0.0.1:8000", f"{HOST}:{port}")
 
 
-def test_a_report_is_where_the_readme_says(typed: Typed) -> None:
+def test_the_report_of_the_readme_exists(typed: Typed) -> None:
     assert (typed.folder / "scores.parquet").read_bytes()[:4] == b"PAR1"
 
 
@@ -143,19 +147,19 @@ def test_the_submitted_score_is_read_back(typed: Typed) -> None:
     assert ATTEMPT in typed.shell.type("assess table attempts --batch 0130929928739600003 --format csv")
 
 
-def test_the_lines_of_the_demo_run_in_a_fresh_shell(typed: Typed) -> None:
+def test_the_commands_that_the_demo_prints_run_in_a_new_shell(typed: Typed) -> None:
     lines = typed.demo.partition("Look around:\n")[2].splitlines()
-    fresh = Shell(typed.folder)
+    new = Shell(typed.folder)
     try:
-        shown = {line.split()[3]: fresh.type(line) for line in lines if line.strip() and not line.endswith(" up")}
+        shown = {line.split()[3]: new.type(line) for line in lines if line.strip() and not line.endswith(" up")}
     finally:
-        fresh.close()
+        new.close()
     assert list(shown) == ["slices", "table", "score", "exhaust"]
     assert all(shown.values())
     assert lines[-1].endswith(" up") or lines[-2].endswith(" up")
 
 
-def test_everything_that_was_written_is_for_this_user_alone(typed: Typed) -> None:
+def test_all_written_files_can_be_read_only_by_this_user(typed: Typed) -> None:
     home = typed.folder / ".assess"
     paths = [home, *home.rglob("*"), typed.folder / "events.jsonl", typed.folder / "scores.parquet"]
     assert {path.name for path in paths} >= {"hot.sqlite", "dagster", "log", "lake", "demo", "dagster.yaml"}

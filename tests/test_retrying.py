@@ -1,4 +1,4 @@
-"""The retry policy, with a fake clock for the waits."""
+"""The retry policy. Most tests record the waits instead of waiting."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from assess_core.retrying import retrying
 
 
 class Temporary(Exception):
-    """A fault that goes away."""
+    """A temporary fault."""
 
 
 def is_temporary(error: BaseException) -> bool:
@@ -14,7 +14,7 @@ def is_temporary(error: BaseException) -> bool:
 
 
 class Call:
-    """Fails some times, then answers."""
+    """Raises the given errors, one at each call, then returns an answer."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -28,23 +28,23 @@ class Call:
 
 
 def test_a_temporary_error_is_retried_until_there_is_an_answer() -> None:
-    call, waits, told = Call(Temporary("one"), Temporary("two")), list[float](), list[tuple[str, float]]()
+    call, waits, notified = Call(Temporary("one"), Temporary("two")), list[float](), list[tuple[str, float]]()
     policy = retrying(
-        is_temporary, deadline_seconds=60, notify=lambda e, s: told.append((str(e), s)), sleep=waits.append
+        is_temporary, deadline_seconds=60, notify=lambda e, s: notified.append((str(e), s)), sleep=waits.append
     )
     assert policy(call) == "answer"
     assert call.calls == 3
-    assert told == list(zip(("one", "two"), waits, strict=True))
+    assert notified == list(zip(("one", "two"), waits, strict=True))
 
 
-def test_another_error_is_raised_at_once() -> None:
+def test_a_permanent_error_is_raised_immediately() -> None:
     call = Call(ValueError("wrong"))
     with pytest.raises(ValueError, match="wrong"):
         retrying(is_temporary, deadline_seconds=60, sleep=lambda _: None)(call)
     assert call.calls == 1
 
 
-def test_waits_double_up_to_the_longest_and_are_not_the_same_for_everyone() -> None:
+def test_waits_double_up_to_the_longest_and_are_random() -> None:
     def waits() -> list[float]:
         found = list[float]()
         policy = retrying(is_temporary, deadline_seconds=None, first_wait=1, longest_wait=8, sleep=found.append)

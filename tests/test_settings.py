@@ -1,4 +1,4 @@
-"""Settings: read once, absolute from then on, and handed on whole."""
+"""Settings: they have absolute paths, and a process can pass them on as environment variables."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ def test_everything_is_below_the_home_folder_by_default() -> None:
     )
 
 
-def test_a_named_home_wins_over_the_environment_and_that_over_the_default(tmp_path: Path) -> None:
+def test_an_explicit_home_wins_over_the_environment_and_the_environment_over_the_default(tmp_path: Path) -> None:
     env = {"ASSESS_HOME": "/srv/assess"}
     assert Settings.from_env(env, str(tmp_path)).home == tmp_path
     assert Settings.from_env(env).home == Path("/srv/assess")
     assert Settings.from_env({}).home == Path.cwd() / ".assess"
 
 
-def test_a_variable_that_is_empty_is_not_set() -> None:
+def test_an_empty_variable_counts_as_not_set() -> None:
     names = (
         "ASSESS_HOME",
         "ASSESS_HOT_STORE",
@@ -42,7 +42,7 @@ def test_a_variable_that_is_empty_is_not_set() -> None:
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings.from_env({})
 
 
-def test_relative_paths_start_at_the_current_folder_and_urls_stay_as_they_are(
+def test_relative_paths_start_at_the_current_folder_and_urls_do_not_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,7 +53,9 @@ def test_relative_paths_start_at_the_current_folder_and_urls_stay_as_they_are(
     assert settings.exhausts == "s3://bucket/e"
 
 
-def test_settings_come_back_from_the_variables_that_they_give(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variables_of_settings_give_the_same_settings_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     env = {"ASSESS_HOME": "home", "ASSESS_LOG": "log", "ASSESS_HOT_STORE": "cassandra://a,b/ks", "ASSESS_GRACE": "90m"}
     settings = Settings.from_env(env)
     monkeypatch.chdir(tmp_path)
@@ -61,18 +63,18 @@ def test_settings_come_back_from_the_variables_that_they_give(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("text", ["soon", "-1d", "1.5h", "9" * 19, "9" * 5000])
-def test_a_grace_that_is_no_duration_is_refused_by_name(text: str) -> None:
+def test_the_refusal_of_an_invalid_grace_period_names_the_setting(text: str) -> None:
     with pytest.raises(BadTime, match=r"ASSESS_GRACE: '.*' is not a duration; write it like 24h"):
         Settings.from_env({"ASSESS_GRACE": text})
 
 
 @pytest.mark.parametrize("text", ["5219w", "36526d", "999999999999999d"])
-def test_a_grace_longer_than_100_years_is_refused_by_name(text: str) -> None:
+def test_the_refusal_of_a_grace_period_over_100_years_names_the_setting(text: str) -> None:
     with pytest.raises(BadTime, match=r"ASSESS_GRACE: '\w+' is longer than 100 years; write a shorter one"):
         Settings.from_env({"ASSESS_GRACE": text})
 
 
-def test_a_variable_that_is_no_setting_is_named_with_the_setting_that_was_meant() -> None:
+def test_an_unknown_variable_is_reported_with_the_most_similar_setting() -> None:
     env = {"ASSESS_GRACE_PERIOD": "2d", "ASSESS_HOTSTORE": "", "assess_lake": "x", "ASSESS_ZZZ": "1", "ASSESS_LOG": "l"}
     assert unknown_variables(env | {"ASSESSMENT": "another program's"}) == {
         "ASSESS_GRACE_PERIOD": "ASSESS_GRACE",
@@ -103,7 +105,7 @@ def test_a_variable_that_is_no_setting_is_named_with_the_setting_that_was_meant(
         ("/srv/what?password=none", "/srv/what?password=none"),
     ],
 )
-def test_a_password_is_not_shown_whatever_it_holds(url: str, shown: str) -> None:
+def test_a_password_is_never_shown(url: str, shown: str) -> None:
     assert hidden(url) == shown
 
 
@@ -125,5 +127,5 @@ def test_a_password_is_not_shown_whatever_it_holds(url: str, shown: str) -> None
         ("group", False),
     ],
 )
-def test_librdkafka_s_options_that_hold_secrets_are_known(option: str, secret: bool) -> None:
+def test_the_secret_options_of_librdkafka_are_known(option: str, secret: bool) -> None:
     assert is_secret(option) is secret

@@ -1,4 +1,4 @@
-"""`make setup`: locked packages with their hashes, with uv or without it, and it says what it does."""
+"""`make setup` installs locked packages with their hashes, with or without uv, and prints what it does."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A PATH with the few programs that the target needs, and no uv."""
+    """A PATH with only the programs that the target needs, without uv."""
     for name in ("bash", "sh", "grep", "sed", "touch", "python3", "make"):
         found = shutil.which(name)
         assert found is not None
@@ -21,7 +21,7 @@ def tools(tmp_path: Path) -> Path:
 
 
 def setup_commands(tools: Path) -> str:
-    """What `make setup` would run."""
+    """The commands that `make setup` would run."""
     env = {"PATH": str(tools), "HOME": os.environ["HOME"]}
     command = ["make", "-n", "-B", "setup", "PYTHON=python3"]
     return subprocess.run(command, check=True, cwd=ROOT, env=env, capture_output=True, text=True).stdout
@@ -34,7 +34,7 @@ def test_without_uv_pip_installs_the_locked_packages(tools: Path) -> None:
     assert "--quiet" not in commands
 
 
-def test_with_uv_the_same_packages_are_installed_by_it(tools: Path) -> None:
+def test_with_uv_uv_installs_the_locked_packages(tools: Path) -> None:
     (tools / "uv").write_text("#!/bin/sh\necho uv 0.13.9\n")
     (tools / "uv").chmod(0o755)
     commands = setup_commands(tools)
@@ -42,13 +42,13 @@ def test_with_uv_the_same_packages_are_installed_by_it(tools: Path) -> None:
     assert "bin/pip install" not in commands
 
 
-def test_a_uv_that_does_not_run_is_no_uv(tools: Path) -> None:
+def test_pip_is_used_if_uv_does_not_run(tools: Path) -> None:
     (tools / "uv").write_text("#!/bin/sh\nexit 1\n")
     (tools / "uv").chmod(0o755)
     assert ".venv/bin/pip install" in setup_commands(tools)
 
 
-def test_it_says_what_it_does_and_what_to_type_next(tools: Path) -> None:
+def test_setup_prints_what_it_does_and_the_next_command(tools: Path) -> None:
     commands = setup_commands(tools)
     assert "packages into .venv" in commands
     assert ". .venv/bin/activate" in commands

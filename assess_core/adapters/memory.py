@@ -19,7 +19,7 @@ _BATCH_ROWS = 1000
 
 
 class MemoryHot:
-    """`on_write` is called before each write of a row or a cell; a test may raise in it or run another writer."""
+    """Calls `on_write` before each write of a row or a cell. A test can raise in it, or run another writer."""
 
     def __init__(self, shards: int = 4, on_write: Callable[[], None] = lambda: None) -> None:
         self.shards = shards
@@ -52,10 +52,10 @@ class MemoryHot:
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         for row in rows:
             self._on_write()
-            place = (row.slice, row.version.content_hash)
-            kept = self._rows.get(place)
+            key = (row.slice, row.version.content_hash)
+            kept = self._rows.get(key)
             if kept is None or row.received_at < kept.received_at:
-                self._rows[place] = row
+                self._rows[key] = row
         return {}
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
@@ -125,7 +125,7 @@ class MemoryHot:
         return sorted((row for row in rows if row.key in keys), key=page_order)
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
-        found = Counter(place[0] for place in self._rows)
+        found = Counter(key[0] for key in self._rows)
         return {slice_: found[slice_] for slice_ in slices}
 
     def examine(self) -> Iterator[Finding]:
@@ -145,16 +145,16 @@ class MemoryHot:
             yield to_batch(rows[start : start + _BATCH_ROWS])
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
-        places = [(row.slice, row.version.content_hash) for row in rows]
-        return [self._rows[place] for place in places if place in self._rows]
+        keys = [(row.slice, row.version.content_hash) for row in rows]
+        return [self._rows[key] for key in keys if key in self._rows]
 
     def delete(self, rows: Sequence[RowKey]) -> int:
         deleted = 0
         for row in rows:
             self._on_write()
-            place = (row.slice, row.version.content_hash)
-            if place in self._rows and self._rows[place].received_at == row.received_at:
-                del self._rows[place]
+            key = (row.slice, row.version.content_hash)
+            if key in self._rows and self._rows[key].received_at == row.received_at:
+                del self._rows[key]
                 deleted += 1
         return deleted
 

@@ -1,1 +1,1 @@
-"""What use cases ask of stores, as protocols. Each is narrower than any adapter."""
+"""Protocols for what use cases need from stores. Each protocol is narrower than its adapters."""

@@ -1,7 +1,7 @@
-"""Ending work whose answer is no longer wanted: a client went away, or the deadline has passed.
+"""Cancels a query when its client has disconnected or its deadline has passed.
 
-A shell runs a question inside `cancellable`; adapters that work for long call `checkpoint` between batches, or register
-a way to be interrupted with `interruptible`. Outside of `cancellable` both do nothing.
+A shell runs a query inside `cancellable`. Adapters that work for long call `checkpoint` between batches, or register a
+function that interrupts them with `interruptible`. Outside of `cancellable` both do nothing.
 """
 
 import threading
@@ -14,7 +14,7 @@ from assess_core.errors import DeadlineExceeded
 
 
 class Cancellation:
-    """Whether a question was given up. Any thread may cancel it."""
+    """Cancels one query, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,7 +22,7 @@ class Cancellation:
         self.reason: str | None = None
 
     def cancel(self, reason: str) -> None:
-        """Give the question up; work on it ends as soon as it can. `reason` is a sentence for the client."""
+        """Cancel the query; its work ends as soon as it can. `reason` is a sentence for the client."""
         with self._lock:
             self.reason = reason
             interrupts = list(self._interrupts)
@@ -30,13 +30,13 @@ class Cancellation:
             interrupt()
 
     def check(self) -> None:
-        """Raises `DeadlineExceeded` if the question was given up."""
+        """Raise `DeadlineExceeded` if the query was cancelled."""
         if self.reason is not None:
             raise DeadlineExceeded(self.reason)
 
     @contextmanager
     def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt` when the question is given up inside the block. Raises `DeadlineExceeded`."""
+        """Call `interrupt` if the query is cancelled inside the block. Raises `DeadlineExceeded` if it already was."""
         with self._lock:
             self._interrupts.add(interrupt)
         try:
@@ -52,7 +52,7 @@ _current: Final[ContextVar[Cancellation | None]] = ContextVar("cancellation", de
 
 @contextmanager
 def cancellable(cancellation: Cancellation) -> Iterator[None]:
-    """Work of this block, in this thread, ends when the question is given up."""
+    """End the work of this thread inside the block when the query is cancelled."""
     token = _current.set(cancellation)
     try:
         yield
@@ -61,7 +61,7 @@ def cancellable(cancellation: Cancellation) -> Iterator[None]:
 
 
 def checkpoint() -> None:
-    """Raises `DeadlineExceeded` if the question that is worked on was given up."""
+    """Raise `DeadlineExceeded` if the current query was cancelled."""
     cancellation = _current.get()
     if cancellation is not None:
         cancellation.check()
@@ -69,7 +69,7 @@ def checkpoint() -> None:
 
 @contextmanager
 def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Call `interrupt`, from another thread, when the question that is worked on is given up inside the block."""
+    """Call `interrupt`, from another thread, if the current query is cancelled inside the block."""
     cancellation = _current.get()
     if cancellation is None:
         yield

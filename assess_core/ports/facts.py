@@ -1,4 +1,4 @@
-"""Facts about courses, assessments and batches, as the core asks for them."""
+"""What the core needs to know about courses, assessments and batches."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -55,7 +55,7 @@ class NoFacts:
 
 
 def batches_finding(known: int, ongoing: int, action: str) -> Finding:
-    """How many batches are known; a warning with this action if none of them is on-going."""
+    """The number of known batches; a warning with this action if none of them is on-going."""
     message = f"{known:,} batches, {ongoing:,} of them on-going"
     if ongoing:
         return Finding(Level.OK, "facts", message)

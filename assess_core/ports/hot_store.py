@@ -1,4 +1,4 @@
-"""The hot store as the core needs it: bounded reads, and no transactions over several rows.
+"""What the core needs from the hot store: bounded reads, and no transactions over several rows.
 
 A method raises `StoreUnavailable` when the store does not answer or is full. It never returns an empty result instead.
 """
@@ -20,13 +20,13 @@ class Learner(NamedTuple):
     """A learner's partition of `assessment_aggregator_v2`."""
 
     entries: list[Entry]
-    """All entries of its maps."""
+    """All entries of the learner's maps."""
     summaries: dict[SummaryKey, Summary]
     """The derived columns as stored, for Sunbird's readers. After a crash they may be older than the maps."""
 
 
 class AttemptRange(NamedTuple):
-    """The first `limit` attempts of a batch above `after`, of one course or assessment if it is named."""
+    """The first `limit` attempts of a batch after the key `after`, optionally of one course or assessment."""
 
     after: AttemptKey | None
     """None: from the beginning."""
@@ -36,28 +36,31 @@ class AttemptRange(NamedTuple):
 
     @property
     def begin(self) -> tuple[str, str, str, str]:
-        """`after` without its batch, as the tables order it; empty texts, which are below every key, if it is None."""
+        """`after` without its batch, in the order of the tables' columns.
+
+        Empty texts if `after` is None: they sort before every key.
+        """
         if self.after is None:
             return "", "", "", ""
         return self.after.user_id, self.after.course_id, self.after.content_id, self.after.attempt_id
 
 
 class HotStore(Protocol):
-    """Where attempts arrive: Cassandra or a SQLite file. Every write may be repeated without harm."""
+    """The database that attempts enter first: Cassandra or a SQLite file. Every write can be repeated without harm."""
 
     @property
     def shards(self) -> int:
-        """The number of parts in which a slice is stored; fixed when the store is made."""
+        """The number of parts in which a slice is stored; fixed when the store is created."""
         ...
 
     # --- folding; the stream must write in this order ---
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
-        """The whole partitions of these learners, without those that have none."""
+        """The complete partitions of these learners; learners without a partition are left out."""
         ...
 
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
-        """The stored rows of `user_activity_agg`, without those that do not exist."""
+        """The rows of `user_activity_agg` with these keys; keys without a row are left out."""
         ...
 
     def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
@@ -65,9 +68,10 @@ class HotStore(Protocol):
         ...
 
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
-        """Write versions, each into the slice of its receipt. If a slice gets two receipts, the earlier one wins.
+        """Write versions, each into the slice of its receipt.
 
-        Returns the versions that the store will never accept: content hash and the error of the store.
+        If a slice gets a version with two receipts, the earlier receipt wins. Returns the versions that the store will
+        never accept: each content hash with the error of the store.
         """
         ...
 
@@ -76,11 +80,11 @@ class HotStore(Protocol):
         ...
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:
-        """Write derived columns. A view computed from fewer versions never replaces one from more."""
+        """Write derived columns. Values computed from fewer versions never replace those from more."""
         ...
 
     def put_activities(self, activities: Sequence[Activity]) -> None:
-        """Write rows of `user_activity_agg`. A view computed from fewer versions never replaces one from more."""
+        """Write rows of `user_activity_agg`. A row with fewer versions never replaces one with more."""
         ...
 
     # --- failed events ---
@@ -104,21 +108,21 @@ class HotStore(Protocol):
     # --- archive, reports, reads ---
 
     def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
-        """The slices that ever held rows, in their order: of a batch, of some weeks, of both, or all of them.
+        """The slices that hold or held rows, sorted: of a batch, of some weeks, of both, or all of them.
 
-        A cleared slice stays in the list. The cost grows with the slices asked for, not with those that exist.
+        A cleared slice stays in the list. The cost grows with the requested slices, not with those that exist.
         """
         ...
 
     def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
-        """A page of the same list: the first `limit` slices above `after` (None: from the beginning)."""
+        """A page of the list of all slices: the first `limit` slices after `after` (None: from the beginning)."""
         ...
 
     def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
-        """A page of a batch: all rows of these attempts.
+        """A page of a batch: all rows of the requested attempts, ordered by key, version and receipt.
 
-        `slices` are of one batch. The rows come in the order of key, version and receipt. Each key is complete: all
-        its versions in these slices are there, and both copies of a version that lies in two of them.
+        `slices` are of one batch. The result has all versions of each attempt in these slices. If a version is in two
+        slices, the result has both copies.
         """
         ...
 
@@ -139,7 +143,7 @@ class HotStore(Protocol):
         ...
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
-        """The rows with these keys, versions and slices, whatever their receipt, without those that do not exist."""
+        """The rows with these keys, versions and slices, whatever their receipt. Missing rows are left out."""
         ...
 
     def delete(self, rows: Sequence[RowKey]) -> int:
@@ -163,12 +167,12 @@ class Schema(Protocol):
         ...
 
     def apply(self, replication: str | None, shards: int | None) -> str:
-        """Create what is missing; returns a sentence about what exists now. May be repeated and run concurrently.
+        """Create what is missing; returns a sentence about what exists now. Can be repeated and run concurrently.
 
-        Raises `NotOurTable` if an existing table has another shape; nothing was changed then.
+        Changes nothing and raises `NotOurTable` if an existing table has another shape.
         """
         ...
 
     def check(self) -> Iterator[str]:
-        """The differences from what the store needs, one sentence each."""
+        """The differences between the tables and what the store needs, one sentence each."""
         ...

@@ -24,14 +24,14 @@ class LakeFile(NamedTuple):
     """One Parquet file of the lake's `attempts`."""
 
     url: str
-    """What DuckDB reads: an absolute path or an s3:// URL."""
+    """The name of the file for DuckDB: an absolute path or an s3:// URL."""
     week: IsoWeek
     rows: int
     bytes: int
 
 
 class Place(Protocol):
-    """Where the files of a lake are."""
+    """The location of the files of a lake."""
 
     @property
     def url(self) -> str:
@@ -44,12 +44,12 @@ class Pinned(Protocol):
 
     @property
     def version(self) -> int:
-        """The Delta version; -1 while there is no table."""
+        """The Delta version; -1 if there is no table."""
         ...
 
     @property
     def place(self) -> Place:
-        """Where the files are."""
+        """The location of the files."""
         ...
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
@@ -61,48 +61,48 @@ class Missing(NamedTuple):
     """The hot rows that the lake's files do not hold."""
 
     rows: "pa.RecordBatchReader"
-    """Shape `arrow.rows.LAKE_SCHEMA`. The hot rows are read while this is read."""
+    """Shape: `arrow.rows.LAKE_SCHEMA`. The hot store is read only while this reader is read."""
     counts: Mapping[ArchiveSlice, int]
-    """How many rows of each slice; complete once `rows` was read to its end."""
+    """The number of rows of each slice; complete only after `rows` was read to its end."""
 
 
 class Compared(NamedTuple):
     """The hot rows of slices, compared with the lake's files."""
 
     held: Mapping[ArchiveSlice, int]
-    """How many of a slice's rows the files hold, receipt included. A slice without hot rows has no entry."""
+    """The number of a slice's rows that the files hold with the same receipt. A slice without hot rows has no entry."""
     left: Mapping[ArchiveSlice, int]
-    """How many rows they do not hold."""
+    """The number of a slice's rows that the files do not hold."""
     keys: Iterator[list[RowKey]]
-    """The keys of the rows that they hold, in chunks, each of one slice."""
+    """The keys of the rows that the files hold, in chunks. Each chunk is of one slice."""
 
 
 class Copies(Protocol):
-    """What the files of a pinned lake hold of some slices, read once.
+    """The copies of some slices in the files of a pinned lake, read once.
 
-    Two rows with the same version and receipt are one copy. Raises `StoreUnavailable` when there is no room to compare.
+    Two rows with the same version and receipt are one copy. Raises `StoreUnavailable` if there is no room to compare.
     """
 
     def contents(self) -> dict[ArchiveSlice, Contents]:
-        """The contents of every slice that was asked for, measured from the files."""
+        """The contents of every requested slice, measured from the files."""
         ...
 
     def damaged(self) -> dict[ArchiveSlice, str]:
-        """The slices with rows whose columns do not give their content hash, each with a sentence.
+        """The slices with rows whose columns do not match their content hash, each with a sentence.
 
-        Always empty when the copies were opened without `proved`.
+        Always empty if the copies were opened without `proved`.
         """
         ...
 
     def files(self, slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, dict[str, str]]:
-        """The files with rows of each of these slices, by name, each with the SHA-256 of its bytes (hex).
+        """For each of these slices, the names of the files with its rows, each with the SHA-256 of its bytes (hex).
 
         Reads every byte of those files.
         """
         ...
 
     def missing(self, shards: Shards) -> Missing | None:
-        """Which hot rows of the slices the files do not hold; None when they hold all of them."""
+        """The hot rows of the slices that the files do not hold; None if the files hold all of them."""
         ...
 
     def compare(self, shards: Shards) -> Compared:
@@ -120,15 +120,15 @@ class Lake(Protocol):
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: "pa.RecordBatchReader") -> int:
         """Append versions of these slices in one commit; returns the new Delta version.
 
-        `rows` has the shape `arrow.rows.LAKE_SCHEMA` and was decided from `pinned`. If another commit has written any
-        of the slices since, nothing is written and `LakeConflict` is raised: pin, read and decide again.
+        `rows` has the shape `arrow.rows.LAKE_SCHEMA` and was computed from `pinned`. If another commit has written any
+        of the slices since then, this call writes nothing and raises `LakeConflict`: pin, read and decide again.
         """
         ...
 
     def copies(
         self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
     ) -> AbstractContextManager[Copies]:
-        """Read what the pinned files hold of these slices. Memory grows with the weeks, so ask for one week.
+        """Read the copies of these slices from the pinned files. Memory grows with the weeks, so pass one week.
 
         `proved` reads every column and computes every content hash again. Raises `VerifyFailed` naming the first file
         that is missing or cannot be read.
@@ -140,12 +140,12 @@ class Lake(Protocol):
     ) -> list[ManifestEntry]:
         """The entries of `archive_manifest`, oldest first: of these slices, of a batch, or all of them.
 
-        Files and row groups that cannot hold what is asked for are skipped.
+        Skips files and row groups that cannot contain the requested entries.
         """
         ...
 
     def recorded(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
-        """The slices with entries above `after` up to and with `until` (None: no bound), in their order."""
+        """The slices with manifest entries, sorted: after `after`, up to and including `until` (None: no bound)."""
         ...
 
     def record(self, entries: Sequence[ManifestEntry]) -> None:
@@ -157,22 +157,22 @@ class Lake(Protocol):
         ...
 
     def repeated(self, pinned: Pinned, week: IsoWeek) -> int:
-        """How many rows of a week are second copies: the same version and receipt is in the pinned files already."""
+        """The number of surplus rows of a week in the pinned files: rows minus distinct copies."""
         ...
 
     def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Pinned]:
-        """A draft of a week: each copy once, by batch, then learner, in files that do not belong to the lake yet."""
+        """A draft of a week: each copy once, ordered by batch, then learner, in files that are not in the lake yet."""
         ...
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
-        """Replace the pinned files of a week by a draft, in one commit; returns the new Delta version.
+        """Replace the pinned files of a week with a draft, in one commit; returns the new Delta version.
 
-        Raises `LakeConflict` when another commit has changed the week since: pin and rewrite it again.
+        Raises `LakeConflict` if another commit has changed the week since then: pin and rewrite the week again.
         """
         ...
 
     def compact_small_tables(self) -> int:
-        """Rewrite `archive_manifest` and `weekly_activity` into few files; returns how many files they have fewer."""
+        """Rewrite `archive_manifest` and `weekly_activity` into few files; returns how many fewer files they have."""
         ...
 
     def vacuum(self, retain_hours: int, dry_run: bool) -> list[str]:
@@ -183,5 +183,5 @@ class Lake(Protocol):
         ...
 
     def examine(self) -> Iterator[Finding]:
-        """The state of the lake, for `doctor`."""
+        """The state of the lake, for `assess doctor`."""
         ...

@@ -16,13 +16,13 @@ class Fault(StrEnum):
     """What is wrong with a version or an event."""
 
     MISSING = "missing"
-    """A summary names it, and it is in neither tier."""
+    """A summary names the version, but neither tier holds it."""
     UNNAMED = "unnamed"
-    """It is in a tier, and no summary names it: written, not yet named."""
+    """A tier holds the version, but no summary names it: written, not yet named."""
     NOT_STORED = "not_stored"
-    """The stream has consumed it, but it is neither a version nor a failed event."""
+    """The stream has consumed the event, but no version and no failed event is stored."""
     TOO_MANY = "too_many"
-    """It is stored or failed, but the log, which still covers its time, does not contain it."""
+    """A version or failed event is stored, but the log does not contain it, although the log covers its time."""
 
 
 class LogOffset(NamedTuple):
@@ -55,7 +55,7 @@ class LogSheet(NamedTuple):
     accepted: int
     """Distinct events of the log that the stream has consumed: versions and failed events."""
     older: int
-    """Versions and failed events received before the log begins."""
+    """Versions and failed events that were received before the log begins."""
     too_many: int
     not_stored: int
 
@@ -64,7 +64,7 @@ class Sheet(NamedTuple):
     """The numbers of a batch, in versions: named = hot_only + lake_only + both + missing."""
 
     batch_id: str | None
-    """None: failed events that name no batch."""
+    """None for failed events that name no batch."""
     named: int = 0
     """Distinct versions that the summaries name, by key and content hash."""
     hot_only: int = 0
@@ -104,7 +104,7 @@ class Logged(NamedTuple):
 
     place: FailedKey
     folded: bool
-    """Whether the stream's position has passed it."""
+    """Whether the position of the stream is after the record."""
     batch_id: str | None
     received_at: int | None
     version: tuple[AttemptKey, bytes] | None
@@ -139,7 +139,7 @@ class Ledger(Protocol):
         ...
 
     def name_late(self, versions: Sequence[tuple[AttemptKey, bytes]]) -> None:
-        """Mark versions of `unnamed` that a map names by now."""
+        """Mark versions of `unnamed` as named, because a map names them now."""
         ...
 
     def log(self, records: Iterable[Logged]) -> None:
@@ -147,7 +147,7 @@ class Ledger(Protocol):
         ...
 
     def close_log(self, begins: int | None) -> None:
-        """End the log. It may have lost events received before `begins` (epoch ms; None: it lost none)."""
+        """End the log. It may lack events that were received before `begins` (epoch ms; None: it lacks none)."""
         ...
 
     def sheets(self) -> list[Sheet]:

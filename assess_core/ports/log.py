@@ -1,4 +1,4 @@
-"""What the core asks of a log of events: a folder of files, or a Kafka topic."""
+"""What the core needs from a log of events: a folder of files, or a Kafka topic."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -11,31 +11,31 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
-BATCH_RECORDS: Final = 1000  # a batch is one set of writes: 1,000 take some 60 ms, 10,000 are no faster
-BATCH_BYTES: Final = 16 * 1024 * 1024  # with one more record this bounds what is in memory
+BATCH_RECORDS: Final = 1000  # a batch is written as a whole: 1,000 records take about 60 ms; 10,000 are no faster
+BATCH_BYTES: Final = 16 * 1024 * 1024  # a batch exceeds this by at most one record, so memory is bounded
 
 Notify = Callable[[str], None]
 """Progress messages for the terminal."""
 
 
 class Position(NamedTuple):
-    """How far a log file was folded: the next line (from 1) and the byte where it starts."""
+    """The position up to which a log file was folded: the next line (from 1) and the byte where it starts."""
 
     line: int
     byte: int
     proof: bytes = b""
-    """A digest that only the same file gives; empty: not known, so the file is read from its start."""
+    """A digest that identifies the file. If it is empty, the file is unknown and is read from its start."""
 
 
 class Positions(Protocol):
-    """Where the positions of a log folder are stored: in the hot store, after the rows."""
+    """The store of the positions of a log folder: the hot store, which gets them after the rows."""
 
     def positions(self) -> dict[str, Position]:
-        """By topic (a file's real path)."""
+        """The positions, by topic (the real path of a file)."""
         ...
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Everything before these positions is in the hot store."""
+        """Store these positions. Everything before them must be in the hot store already."""
         ...
 
 
@@ -44,31 +44,31 @@ class LogBatch(NamedTuple):
 
     records: list[Record]
     ends: dict[str, Position]
-    """By file, where the log continues after them. Blank lines move it too, so a batch may have no record."""
+    """By file, the position after these records. Blank lines move it too, so a batch can have no record."""
     size: int
-    """How many bytes of the log it covers."""
+    """The number of bytes of the log that the batch covers."""
 
 
 class Feed(Protocol):
-    """A worker's share of the log, which it follows. A record is given again until its batch is done."""
+    """Follows a worker's share of the log. Records can be delivered again until `done` was called for their batch."""
 
     def batches(self) -> Iterator[LogBatch]:
-        """All batches that are there now. Raises `BadLog`, `StoreUnavailable`."""
+        """All batches that the log has now. Raises `BadLog`, `StoreUnavailable`."""
         ...
 
     def done(self, batch: LogBatch, failed: Sequence[FailedEvent]) -> None:
-        """The batch is in the hot store and `failed` are its failed events; the log continues after it.
+        """Commit the position after this batch, which is in the hot store. `failed` are its failed events.
 
-        Raises `StoreUnavailable`; then it is safe to call it again.
+        Raises `StoreUnavailable`; the call can then be repeated.
         """
         ...
 
     def heartbeat(self) -> None:
-        """Keeps the group membership alive while a batch waits for a store."""
+        """Keep the group membership alive while a batch waits for a store."""
         ...
 
     def close(self) -> None:
-        """Give the share up to other members."""
+        """Release the share, so that other members can take it over."""
         ...
 
 
@@ -86,9 +86,10 @@ class Intake(Protocol):
     """Where events enter the log."""
 
     def append(self, messages: Sequence[Message]) -> "Future[None]":
-        """A future that is done when the log has stored all of them. Raises `Overloaded` at once if the queue is full.
+        """Append messages; the future is done when the log has stored all of them.
 
-        The future raises `StoreUnavailable` if they are not known to be in the log; some of them may be.
+        Raises `Overloaded` immediately if the queue is full. The future raises `StoreUnavailable` if the log did not
+        confirm all messages; it may have stored some of them.
         """
         ...
 
@@ -101,32 +102,32 @@ class Part(NamedTuple):
     """A part of a log: a partition of a topic, or a folder of files."""
 
     cut: bool
-    """Whether records before the first one may have been removed."""
+    """Whether records may have been removed from the start of the part."""
     batches: Iterator[LogBatch]
     """From its start to its end at the time of reading."""
 
 
 class Retained(NamedTuple):
-    """All that a log still has."""
+    """The records that a log still has."""
 
     folded: Mapping[tuple[str, int], int]
     """By topic and partition, the next offset to fold at the time of the call."""
     parts: Iterator[Part]
-    """To be read one after the other. Raises `BadLog`, `StoreUnavailable`."""
+    """Read the parts one after the other. Raises `BadLog`, `StoreUnavailable`."""
 
 
 class EventFiles(Protocol):
-    """Files of events that a person named, read from their start."""
+    """Event files that a user named, read from their start."""
 
     @property
     def size(self) -> int:
-        """How many bytes they have; 0 if that is not known, as for standard input."""
+        """The total size in bytes; 0 if it is unknown, as for standard input."""
         ...
 
     def batches(self, worker: int = 0, workers: int = 1) -> Iterator[LogBatch]:
-        """The events of a worker's share of the files. An unfinished last line counts as a line.
+        """The events of a worker's share of the files. A last line without a line end counts as a line.
 
-        Raises `BadLog` naming the file that cannot be read, after everything before it was given.
+        If a file cannot be read, delivers everything before it, then raises `BadLog` naming the file.
         """
         ...
 
@@ -139,7 +140,7 @@ class Log(Protocol):
         ...
 
     def ignored(self) -> str | None:
-        """Which files of the log are never read, as a sentence; None if there are none. Raises `BadLog`."""
+        """A sentence about the files of the log that are never read; None if there are none. Raises `BadLog`."""
         ...
 
     def feed(self, notify: Notify, worker: int = 0, workers: int = 1) -> Feed:
@@ -147,14 +148,14 @@ class Log(Protocol):
         ...
 
     def retained(self) -> Retained:
-        """All that is still there, for an audit; the stream and its positions are not affected.
+        """The records that the log still has, for an audit. The stream and its positions are not affected.
 
         The positions are read now, the records only when they are iterated. Raises `BadLog`, `StoreUnavailable`.
         """
         ...
 
     def intake(self) -> Intake:
-        """A way for this process to append to the log. Raises `StoreUnavailable`."""
+        """Open the log so that this process can append to it. Raises `StoreUnavailable`."""
         ...
 
     def examine(self) -> Iterator[Finding]:

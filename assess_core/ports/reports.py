@@ -1,4 +1,4 @@
-"""The union that reports, pages and answers are read from, and the outputs that reports are written to."""
+"""The union, from which reports, pages and answers are read, and the outputs, to which reports are written."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 class BatchNumbers(msgspec.Struct):
-    """The numbers of a batch. `sum_of_scores` may overflow; `sum_of_parts` is the mean, computed without that sum."""
+    """The numbers of a batch. `sum_of_scores` can overflow; `sum_of_parts` is the mean, computed without that sum."""
 
     attempts: int
     learners: int
@@ -42,12 +42,14 @@ class BatchNumbers(msgspec.Struct):
 
 
 class WeekNumbers(msgspec.Struct):
-    """The numbers of an ISO week: attempts whose newest version, and versions whose first receipt, belong to it."""
+    """The numbers of an ISO week."""
 
     year: int
     week: int
     attempts: int
+    """Attempts whose newest version was first received in the week."""
     versions: int
+    """Versions that were first received in the week."""
 
 
 class WeeklyActivity(NamedTuple):
@@ -86,7 +88,7 @@ class Union(Protocol):
         ...
 
     def count_attempts(self, course_id: str | None) -> int:
-        """The number of attempts, of one course if it is named."""
+        """The number of attempts, optionally of one course."""
         ...
 
     def write_report(
@@ -108,19 +110,19 @@ class Union(Protocol):
         ...
 
     def all_attempts(self) -> Iterator[AttemptVersion]:
-        """The newest version of each attempt, by batch, learner, course, assessment and attempt id."""
+        """The newest version of each attempt, ordered by batch, learner, course, assessment and attempt id."""
         ...
 
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
-        """Every copy in a tier (`hot` or `lake`), in the same order, then by version and receipt."""
+        """Every copy in a tier (`hot` or `lake`), ordered like `all_attempts`, then by version and receipt."""
         ...
 
     def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
-        """The versions of these weeks, ordered by learner; each with the week of its earliest copy here."""
+        """The versions of these weeks, ordered by learner; each with the week of its earliest copy in this union."""
         ...
 
     def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
-        """The activity of these weeks, by week, then batch, without the versions of these content hashes."""
+        """The activity of these weeks, ordered by week, then batch. Versions with a hash in `without` do not count."""
         ...
 
 
@@ -133,7 +135,7 @@ class ReportOutput(Protocol):
         ...
 
     def write(self) -> AbstractContextManager[Path]:
-        """A local temporary file; at the end of the block its bytes are written to the output. Raises as `Exhausts`."""
+        """A local temporary file; the end of the block copies it to the output. Raises the errors of `Exhausts`."""
         ...
 
 
@@ -147,9 +149,9 @@ class Unions(Protocol):
         ...
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
-        """The newest versions of these attempts, in the order of their keys.
+        """The newest versions of these attempts, ordered by key.
 
-        The cost grows with the page, not with the batch. Raises what a union raises.
+        The cost grows with the page, not with the batch. Raises the errors of a union.
         """
         ...
 
@@ -174,15 +176,15 @@ class Exhausts(Protocol):
 
 
 class WeeklyTable(Protocol):
-    """Where weekly activity is kept: the Delta table `weekly_activity`, beside `attempts`."""
+    """The Delta table `weekly_activity`, which is stored beside `attempts`."""
 
     def replace(self, weeks: Collection[IsoWeek], rows: Sequence[WeeklyActivity]) -> int:
-        """Put these rows in the place of all that the table says of these weeks; returns their size in bytes.
+        """Replace all rows of these weeks with `rows`; returns the size of the new files in bytes.
 
         Raises `NotOurTable`, `LakeConflict`, `StoreUnavailable`.
         """
         ...
 
     def rows(self) -> list[WeeklyActivity]:
-        """All rows, by week, then batch."""
+        """All rows, ordered by week, then batch."""
         ...

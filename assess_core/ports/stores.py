@@ -9,7 +9,7 @@ from assess_core.ports.reports import Exhausts, Unions
 
 
 class Stores(NamedTuple):
-    """All stores of an installation, as `wiring.open_stores` picks them."""
+    """All stores of an installation, as `wiring.open_stores` opens them."""
 
     hot: HotStore
     log: Log

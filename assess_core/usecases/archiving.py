@@ -1,6 +1,6 @@
-"""Use cases: archive, verify and clear slices (design section 5). Each may be repeated, run twice at once, or killed.
+"""Use cases: archive, verify and clear slices. Each can be repeated, run twice at the same time, or killed.
 
-A slice's state is computed from the stores and the manifest and is stored nowhere.
+The state of a slice is computed from the stores and the manifest and is stored nowhere.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,11 +29,11 @@ from assess_core.usecases.proving import (
 )
 
 _NAMED: Final = 5
-"""How many slices a sentence names."""
+"""The largest number of slices that a message names."""
 
 
 class Advance(Protocol):
-    """Called with how many more slices are done."""
+    """Called with the number of slices or weeks that were finished since the last call."""
 
     def __call__(self, amount: int = 1, /) -> None: ...
 
@@ -50,12 +50,12 @@ class Verified(NamedTuple):
     """A slice after verify."""
 
     problem: str | None
-    """A sentence that names the slice and what is wrong with it; None when its files prove the manifest."""
+    """A sentence that names the slice and what is wrong with it; None if its files match the manifest."""
     contents: Contents
-    """What the files hold now."""
+    """The contents of the files now."""
     delta_version: int
     unarchived: int | None
-    """Hot rows that the files do not hold: archive again. None when the hot store was not read."""
+    """Hot rows that the files do not hold: archive the slice again. None if the hot store was not read."""
 
 
 class Cleared(NamedTuple):
@@ -64,7 +64,7 @@ class Cleared(NamedTuple):
     cleared: int
     """Rows deleted from the hot store; with `dry_run`, rows that would be deleted."""
     left: int
-    """Rows that stay because the lake does not hold them: archive again."""
+    """Rows that stay because the lake does not hold them: archive the slice again."""
     refused: str | None = None
     """A sentence that says why nothing was deleted."""
 
@@ -73,13 +73,13 @@ def no_progress(amount: int = 1, /) -> None:
     """Ignores the progress."""
 
 
-# --- which slices there are, and how far they have come ---
+# --- the slices and their status ---
 
 
 def slice_views(
     stores: Stores, now: int, grace: int, unread: Unread | None, batch_id: str | None = None
 ) -> list[SliceView]:
-    """All slices (of a batch), in their order; `now` and `grace` in ms; `unread`: events that are not folded yet."""
+    """All slices (of a batch), sorted. `now` and `grace` are in ms; `unread` are the events that are not folded yet."""
     records = by_slice(stores.lake.manifest(batch_id=batch_id))
     slices = sorted({*stores.hot.slices(batch_id=batch_id), *records})
     return views_of(slices, records, stores, now, grace, unread)
@@ -93,7 +93,7 @@ def views_of(
     grace: int,
     unread: Unread | None,
 ) -> list[SliceView]:
-    """These slices, in the order given; counts the hot rows of these alone."""
+    """The views of these slices, in the given order. Counts only the hot rows of these slices."""
     return [
         view(slice_, hot_rows, records.get(slice_, SliceRecord()), why_open(slice_, now, grace, unread))
         for slice_, hot_rows in stores.hot.counts(slices).items()
@@ -101,12 +101,12 @@ def views_of(
 
 
 def closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> list[ArchiveSlice]:
-    """The closed ones among these slices, in their order."""
+    """The closed slices among these, sorted."""
     return [slice_ for slice_ in sorted(set(slices)) if why_open(slice_, now, grace, unread) is None]
 
 
 def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread: Unread | None) -> None:
-    """Raises `SliceOpen` naming the slices that are not closed, and what they wait for."""
+    """Raise `SliceOpen` if slices are not closed; the message names them and what they wait for."""
     reasons = [(slice_, why) for slice_ in sorted(set(slices)) if (why := why_open(slice_, now, grace, unread))]
     if reasons:
         named = "; ".join(f"{slice_} is open: {why}" for slice_, why in reasons[:_NAMED])
@@ -115,12 +115,12 @@ def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread:
 
 
 def known(stores: Stores, batch_id: str | None = None) -> list[ArchiveSlice]:
-    """The slices (of a batch) that the hot store or the manifest knows, in their order."""
+    """The slices (of a batch) that the hot store or the manifest knows, sorted."""
     return sorted({*stores.hot.slices(batch_id=batch_id), *by_slice(stores.lake.manifest(batch_id=batch_id))})
 
 
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
-    """Raises `UnknownBatch` naming the slices that neither the hot store nor the manifest knows."""
+    """Raise `UnknownBatch` if neither the hot store nor the manifest knows a slice; the message names it."""
     asked = set(slices)
     unknown = asked.difference(stores.hot.slices(weeks={slice_.week for slice_ in asked}))
     unknown -= by_slice(stores.lake.manifest(unknown)).keys()
@@ -135,10 +135,10 @@ def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
 def archive(
     slices: Iterable[ArchiveSlice], stores: Stores, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Archived]:
-    """Append the copies that the lake does not hold, one commit per ISO week, and record in the manifest what it holds.
+    """Append the copies that the lake lacks, one commit per ISO week. Then record the lake's contents in the manifest.
 
-    A slice without a row in either tier is left out. The caller decides whether slices are closed (`require_closed`).
-    Raises `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and `LakeConflict` when others keep
+    The result has no slice without rows. The caller must check that the slices are closed (`require_closed`). Raises
+    `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and `LakeConflict` if other processes keep
     committing the same slices.
     """
     chosen = sorted(set(slices))
@@ -150,7 +150,7 @@ def archive(
         pinned_at, contents, files = measured or _measure(group, stores.lake, records)
         held = [slice_ for slice_ in group if contents[slice_] != NOTHING]
         done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned_at) for slice_ in held}
-        # also when nothing was appended: an archiver may have been killed between its append and its entry
+        # also if nothing was appended, because an archiver can be killed between its append and its entry
         stores.lake.record(
             [
                 entry(slice_, Action.ARCHIVED, pinned_at, contents[slice_], now, files=files_of)
@@ -162,18 +162,18 @@ def archive(
 
 
 class _Measured(NamedTuple):
-    """What the lake holds of slices."""
+    """The contents of slices in the lake."""
 
     delta_version: int
     contents: Mapping[ArchiveSlice, Contents]
     files: Mapping[ArchiveSlice, dict[str, str]]
-    """The files of those slices alone whose contents the manifest does not say yet: hashing them reads every byte."""
+    """Only of slices whose contents are not in the manifest yet, because hashing files reads every byte."""
 
 
 def _append_missing(
     group: Sequence[ArchiveSlice], stores: Stores, records: Mapping[ArchiveSlice, SliceRecord]
 ) -> tuple[Mapping[ArchiveSlice, int], _Measured | None]:
-    """How many copies were appended of each slice; what the lake holds where nothing had to be appended."""
+    """Append the missing copies. Returns their number per slice; or, if none is missing, the contents of the lake."""
     pinned = stores.lake.pin()
     with stores.lake.copies(pinned, group) as copies:
         missing = copies.missing(map(stores.hot.scan, group))
@@ -184,7 +184,7 @@ def _append_missing(
 
 
 def _measure(group: Sequence[ArchiveSlice], lake: Lake, records: Mapping[ArchiveSlice, SliceRecord]) -> _Measured:
-    """Read back what the lake holds after an append."""
+    """Read the contents of the lake after an append."""
     pinned = lake.pin()
     with lake.copies(pinned, group) as copies:
         return _measured(group, pinned.version, copies, records)
@@ -211,9 +211,9 @@ def verify(
 ) -> dict[ArchiveSlice, Verified]:
     """Read the lake's files back and compare them with the newest archived entry of the manifest.
 
-    A damaged slice gets a `problem`, and the others go on. A copy that was written twice is no problem: `contents.rows`
-    is then larger than `versions`. A slice that was never archived and has no rows is left out. Raises
-    `StoreUnavailable`.
+    A damaged slice gets a `problem`, and the other slices are verified too. A copy that was written twice is not a
+    problem: `contents.rows` is then larger than `versions`. The result has no slice that was never archived and has no
+    rows. Raises `StoreUnavailable`.
     """
     return _verify(slices, stores.lake, stores.hot, now, advance)
 
@@ -221,7 +221,7 @@ def verify(
 def verify_alone(
     slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = no_progress
 ) -> dict[ArchiveSlice, Verified]:
-    """As `verify`, from the lake's files and the manifest alone, while the hot store is unavailable."""
+    """Like `verify`, but without the hot store: reads only the lake's files and the manifest."""
     return _verify(slices, lake, None, now, advance)
 
 
@@ -267,11 +267,11 @@ def clear(
     dry_run: bool = False,
     advance: Advance = no_progress,
 ) -> dict[ArchiveSlice, Cleared]:
-    """Delete from the hot store exactly those rows of verified slices that are read back from the lake right now.
+    """Delete from the hot store exactly those rows of verified slices that this call reads back from the lake.
 
-    All files of a slice are read once more, and their digest must be the verified one. So the Delta version does not
-    matter, and a compaction in between does no harm. Rows are deleted one by one, by full key and receipt. A slice that
-    is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
+    This call reads all files of a slice again, and their digest must be the verified one. So the Delta version does not
+    matter, and a compaction between verify and clear does no harm. Rows are deleted one by one, by full key and
+    receipt. A slice that is not verified, or whose files differ, is refused. Raises `StoreUnavailable`.
     """
     chosen = sorted(set(slices))
     manifest = Manifest.read(stores.lake, chosen)
@@ -296,7 +296,7 @@ def _not_verified(record: SliceRecord | None) -> str:
         return "it was not archived; archive and verify it first"
     if record.has_failed:
         return f"its last verification failed; repair the files and verify it again ({record.failure})"
-    return "what was archived last is not verified; verify it first"
+    return "its last archive is not verified; verify it first"
 
 
 def _clear_verified(

@@ -1,17 +1,17 @@
-"""Use case: the balance sheet (rule 7). Every accepted event is stored or failed, and every difference is named.
+"""Use case: the balance sheet (rule 7). Every accepted event is stored or failed, and every difference is reported.
 
-Per batch: versions that the summaries name = versions in hot store and lake, none missing on either side; and failed
-events. While the log is retained: distinct accepted events = versions + failed events. Everything is counted by key, so
-replays and repeats change nothing.
+Per batch, the versions that the summaries name must be exactly the versions in hot store and lake. While the log is
+retained: distinct accepted events = versions + failed events. Everything is counted by key, so replays and repeats
+change nothing.
 
 This order of reads prevents false alarms while a stream, archive or clear is running:
 
     positions of the log    events before them are stored, so the following reads see them
-    failed events           one that is resolved after this read is in the tiers, which are read next
-    maps                    to their end: every version that a map names exists
+    failed events           an event that is resolved after this read is in the tiers, which are read later
+    maps                    all of them: every version that a map names is already in a tier
     hot store, then lake    rows that a clear deletes are in the lake already (rule 4)
-    maps, once more         for learners with unnamed rows: a writer may have been between row and entry
-    the log                 to its end: it contains every stored event
+    maps, again             for learners with unnamed rows: a writer may have written the row but not yet the entry
+    log                     to its end: it contains every stored event
 """
 
 import time
@@ -27,32 +27,32 @@ from assess_core.ports.log import Part, Retained
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 
-_LOOKS: Final = (0.0, 1.0, 3.0)
-"""Seconds before each further look at the maps: a writer has some ms between a batch's rows and its entries."""
+_REREAD_WAITS: Final = (0.0, 1.0, 3.0)
+"""Seconds before each new read of the maps: a writer needs some ms between the rows of a batch and its entries."""
 _CHUNK: Final = 500
-"""Versions whose learners are looked up at once."""
+"""The number of versions whose learners are read together."""
 
 
 class Balance(NamedTuple):
-    """What was found; the ledger has the differences."""
+    """The balance sheets; the ledger has the differences."""
 
     sheets: list[Sheet]
     unreadable: list[str]
-    """A sentence for each file of the lake that cannot be read: what it holds counts as not there."""
+    """A sentence for each file of the lake that cannot be read. Its rows count as missing."""
 
     @property
     def balanced(self) -> bool:
-        """Whether every batch is."""
+        """Whether every batch is balanced and every file can be read."""
         return not self.unreadable and all(sheet.balanced for sheet in self.sheets)
 
     @property
     def total(self) -> Sheet:
-        """All batches together."""
+        """The sum of all batches."""
         return total(self.sheets)
 
 
 def total(sheets: Sequence[Sheet]) -> Sheet:
-    """Sheets added up."""
+    """The sum of these sheets."""
     logs = [sheet.log for sheet in sheets if sheet.log is not None]
     log = LogSheet(*(sum(column) for column in zip(*logs, strict=True))) if logs else None
     numbers = {name: sum(getattr(sheet, name) for sheet in sheets) for name in NUMBERS}
@@ -66,28 +66,28 @@ def balance(
     against_log: bool = False,
     wait: Callable[[float], None] = time.sleep,
 ) -> Balance:
-    """Draw up the balance of the batches that the ledger was opened for: one scan of the maps, whatever their number.
+    """Compute the balance of the batches that the ledger was opened for.
 
-    Raises `StoreUnavailable`, `BadLog`, `NotOurTable`.
+    The maps are scanned once, whatever the number of batches. Raises `StoreUnavailable`, `BadLog`, `NotOurTable`.
     """
     retained = stores.log.retained() if against_log else None
-    ledger.rejected(map(_set_aside, stores.hot.failed()))
+    ledger.rejected(map(_rejected, stores.hot.failed()))
     ledger.name(entry for _, learner in stores.hot.all_learners() for entry in learner.entries)
     unreadable = ledger.store(stores.hot, stores.lake)
-    for seconds in _LOOKS:
-        if not _look_again(stores.hot, ledger, seconds, wait):
+    for seconds in _REREAD_WAITS:
+        if not _reread_maps(stores.hot, ledger, seconds, wait):
             break
     if retained is not None:
         ledger.close_log(_read(retained, ledger))
     return Balance(ledger.sheets(), unreadable)
 
 
-def _set_aside(event: FailedEvent) -> Rejected:
+def _rejected(event: FailedEvent) -> Rejected:
     return Rejected(event.key, batch_of(event.record), event.received_at)
 
 
-def _look_again(hot: HotStore, ledger: Ledger, seconds: float, wait: Callable[[float], None]) -> bool:
-    """Ask the maps again for what no map named; whether there was anything to ask for."""
+def _reread_maps(hot: HotStore, ledger: Ledger, seconds: float, wait: Callable[[float], None]) -> bool:
+    """Read the maps again for versions that no map named. Returns whether there were any."""
     asked = False
     for some in chunks(ledger.unnamed(), _CHUNK):
         if not asked:
@@ -104,13 +104,13 @@ def _look_again(hot: HotStore, ledger: Ledger, seconds: float, wait: Callable[[f
 
 
 def _read(retained: Retained, ledger: Ledger) -> int | None:
-    """Give the log to the ledger; returns when the log begins, or None if it never lost records."""
+    """Add the log to the ledger. Returns the time when the log begins, or None if it never lost records."""
     begins: int | None = None
     for part in retained.parts:
         earliest = _Earliest()
         ledger.log(earliest.of(_logged(part, retained)))
         if part.cut:
-            # if a part lost records and holds none, its beginning is unknown
+            # if a part lost all its records, the time of its beginning is unknown
             begins = max(begins or 0, earliest.at if earliest.at is not None else _NEVER)
     return begins
 
@@ -119,7 +119,7 @@ _NEVER: Final = 1 << 62
 
 
 class _Earliest:
-    """Passes records on, and keeps the earliest receipt among them."""
+    """Passes records through and remembers their earliest receipt."""
 
     def __init__(self) -> None:
         self.at: int | None = None
@@ -156,19 +156,20 @@ def _numbers(sheet: Sheet) -> list[int]:
 
 
 def require_known(found: Balance, stores: Stores) -> None:
-    """Raises `UnknownBatch` naming the batches of a balance that no store knows."""
+    """Raise `UnknownBatch` if no store knows a batch of a balance; the message names it."""
     if batches := unknown(found, stores):
-        raise UnknownBatch(f"no store knows {', '.join(map(repr, batches[:5]))}; `assess slices` lists what there is")
+        raise UnknownBatch(f"no store knows {', '.join(map(repr, batches[:5]))}; `assess slices` lists the batches")
 
 
 _ADVICE: Final = {
-    Fault.MISSING: "named by a summary and in neither tier: restore the hot store, or the lake's files, from a backup, "
+    Fault.MISSING: "named by a summary and in neither tier: restore the hot store or the lake's files from a backup, "
     "or write the rows again from the log: assess ingest --repair",
-    Fault.UNNAMED: "written, not yet named: a writer was killed between row and entry, or is still writing; "
-    "nothing is lost, and reading the log again adds the entries: assess ingest --repair",
-    Fault.NOT_STORED: "consumed by the stream, neither stored nor failed: ingest the log again: assess ingest --repair",
-    Fault.TOO_MANY: "not in the log, although the log covers that time: ingested from elsewhere, or files of the log "
-    "were changed; nothing is lost",
+    Fault.UNNAMED: "written, not yet named: a writer was killed before it wrote the map entry, or is still writing; "
+    "nothing is lost; read the log again to add the entries: assess ingest --repair",
+    Fault.NOT_STORED: "consumed by the stream, but neither stored nor failed; "
+    "ingest the log again: assess ingest --repair",
+    Fault.TOO_MANY: "not in the log, although the log covers that time: ingested from other files, or files of the "
+    "log were changed; nothing is lost",
 }
 
 

@@ -1,6 +1,6 @@
-"""Use case: compact weeks of the lake: fewer files, each copy once, no version lost.
+"""Use case: compact weeks of the lake. A compacted week has fewer files, each copy once, and all its versions.
 
-The draft is proved before it is committed: the old rows must agree with the manifest, and the new rows must have the
+A draft is checked before it is committed: the old rows must agree with the manifest, and the new rows must have the
 same digest. Old files stay until `vacuum`.
 """
 
@@ -18,8 +18,8 @@ from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Manifest, is_conf
 
 _HOUR: Final = 3_600_000
 RETAIN: Final = 7 * 24 * _HOUR
-"""How long (ms) a file stays after it left the table: longer than any report reads."""
-_SMALL: Final = FILE_BYTES // 4  # all files of a rewritten week but the last are larger, so it is not rewritten again
+"""How long (ms) a file stays after it left the table: longer than any report takes."""
+_SMALL: Final = FILE_BYTES // 4  # in a rewritten week only the last file can be smaller, so it is not rewritten again
 
 
 class Compacted(NamedTuple):
@@ -46,12 +46,12 @@ def _worth(week: IsoWeek, lake: Lake, pinned: Pinned, repeating: Collection[IsoW
 
 
 def has_small(files: Sequence[LakeFile]) -> bool:
-    """Whether several files could become one. The last file of a week may be small."""
+    """Whether two or more files are small. One small file is normal: the last file of a week."""
     return sum(file.bytes < _SMALL for file in files) > 1
 
 
 def may_repeat(records: Mapping[ArchiveSlice, SliceRecord]) -> set[IsoWeek]:
-    """The weeks with a slice that has more rows than versions: two receipts, or a copy written twice."""
+    """The weeks with a slice that has more rows than versions: it has two receipts, or a copy was written twice."""
     return {
         slice_.week
         for slice_, record in records.items()
@@ -62,9 +62,9 @@ def may_repeat(records: Mapping[ArchiveSlice, SliceRecord]) -> set[IsoWeek]:
 def compact(
     weeks: Collection[IsoWeek], lake: Lake, now: int, advance: Advance = no_progress
 ) -> dict[IsoWeek, Compacted]:
-    """Rewrite these weeks, one commit each, and verify them again. May be repeated, and killed at any moment.
+    """Rewrite these weeks, one commit each, and verify them again. Can be repeated, and killed at any moment.
 
-    A week whose files do not agree with the manifest is refused by name, and the others go on. Raises
+    A week whose files differ from the manifest is refused with a reason, and the other weeks are compacted. Raises
     `StoreUnavailable`, `VerifyFailed` for a file that cannot be read, `LakeConflict` if other processes keep changing
     the week.
     """
@@ -86,7 +86,7 @@ def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
     with lake.copies(pinned, slices, proved=True) as copies:
         found = prove(slices, manifest, copies)
     if found.problems:
-        why = f"week {week} is left as it is: {next(iter(found.problems.values()))}"
+        why = f"week {week} was not compacted: {next(iter(found.problems.values()))}"
         return Compacted(len(files), len(files), rows, rows, pinned.version, why)
     with lake.rewritten(pinned, week) as draft:
         with lake.copies(draft, slices, proved=True) as copies:
@@ -95,7 +95,7 @@ def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
         if changed or damaged:
             raise VerifyFailed(
                 f"the rows of {changed[0] if changed else next(iter(damaged))} changed while they were rewritten; "
-                "nothing was committed: run it again, and report this if it comes back"
+                "nothing was committed; run it again, and report a bug if this happens again"
             )
         version = lake.replace(pinned, week, draft)
     verify_alone(slices, lake, now)
@@ -104,12 +104,12 @@ def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
 
 
 def whole_hours(retain: int) -> int:
-    """`retain` (ms) in hours, the unit in which Delta counts. Raises `BadSettings` when hours cannot express it."""
+    """`retain` (ms) in hours, the unit of Delta. Raises `BadSettings` if it is not a whole number of hours."""
     hours, rest = divmod(retain, _HOUR)
     if rest:
         raise BadSettings(
-            f"--retain: Delta counts in whole hours, and {duration_text(retain)} is not; write {hours + 1}h to keep "
-            f"files that long"
+            f"--retain: {duration_text(retain)} is not a whole number of hours, which Delta requires; "
+            f"write {hours + 1}h"
         )
     return hours
 
@@ -117,6 +117,6 @@ def whole_hours(retain: int) -> int:
 def vacuum(lake: Lake, retain: int = RETAIN, dry_run: bool = False) -> list[str]:
     """Delete files that left a table of the lake more than `retain` (ms) ago; returns their names.
 
-    For that long, a version that a report, a verify or a clear has pinned stays complete. Raises `BadSettings`.
+    Until then, a version that a report, a verify or a clear has pinned stays complete. Raises `BadSettings`.
     """
     return lake.vacuum(whole_hours(retain), dry_run)

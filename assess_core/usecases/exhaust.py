@@ -1,8 +1,9 @@
-"""Use case: write a report file for a batch. Same input, same bytes, whichever tier the rows come from.
+"""Use case: write a report file for a batch. The same input gives the same bytes, whichever tier has the rows.
 
 CSV: RFC 4180 with `\\n` line ends, UTF-8. Moments are ISO 8601 in UTC with milliseconds (`2024-12-30T23:59:59.999Z`).
-Numbers are the shortest text that reads back, `.0` on whole ones. Null is empty, an empty text is `""`. Cells hold the
-bytes that learners sent, unless the report is for a spreadsheet program. Parquet: moments and numbers keep their types.
+A number is the shortest text that reads back as the same number; whole numbers end in `.0`. Null is empty, an empty
+text is `""`. Cells hold the bytes that learners sent, unless the report is for a spreadsheet program.
+Parquet: moments and numbers keep their types.
 Rows are ordered by learner, course, question set, attempt and question id, compared as UTF-8 bytes.
 """
 
@@ -46,22 +47,22 @@ def write_exhaust(
     spreadsheet: bool = False,
     look: Callable[[Path], None] | None = None,
 ) -> Exhaust:
-    """Write a batch's report, or that of one of its courses, to `output` or to its place among the exhausts.
+    """Write the report of a batch, or of one of its courses, to `output` or to the folder of exhausts.
 
-    `spreadsheet`: a CSV that a spreadsheet program opens without damage (docs/formats.md).
+    `spreadsheet`: write a CSV that a spreadsheet program opens without damage (docs/formats.md).
 
-    The file appears whole or not at all; `look` is called with a local copy of it just before it appears. A batch that
-    has no attempts gives a header alone. Raises `UnknownBatch`, `ReportFailed`, `StoreUnavailable`.
+    The file appears whole or not at all. `look` is called with a complete local copy just before the file appears. The
+    report of a batch without attempts has only a header. Raises `UnknownBatch`, `ReportFailed`, `StoreUnavailable`.
     """
     started = time.perf_counter()
     for id_ in (batch_id, course_id or ""):
         if not _is_text(id_):  # a shell passes invalid UTF-8 as surrogates
-            raise UnknownBatch(f"no store knows {id_!r}, which is not UTF-8; `assess slices` lists what is known")
+            raise UnknownBatch(f"no store knows {id_!r}, which is not UTF-8; `assess slices` lists the batches")
     name = f"{report}-exhaust/{file_name(batch_id, course_id, format)}"
     with stores.union(batch_id=batch_id) as union:
         attempts = union.count_attempts(course_id)
         if not attempts and not _is_known(stores, union, batch_id):
-            raise UnknownBatch(f"no store knows batch {batch_id!r}; `assess slices` lists the known ones")
+            raise UnknownBatch(f"no store knows batch {batch_id!r}; `assess slices` lists the batches")
         with output.write() if output else stores.exhausts.atomic_write(name) as temporary:
             rows = union.write_report(report, format, temporary, course_id, spreadsheet)
             size = temporary.stat().st_size
@@ -72,10 +73,10 @@ def write_exhaust(
 
 
 def file_name(batch_id: str, course_id: str | None, format: Format) -> str:
-    """A name of at most 255 bytes that no other batch, course or format has.
+    """A file name of at most 255 bytes that no other batch, course or format has.
 
-    Ids are percent-encoded, including a leading dot. `@` separates the course, and `+` the hash that replaces the end
-    of a long name. Percent-encoding leaves neither character in an id.
+    Ids are percent-encoded, including a leading dot. `@` precedes the course. `+` precedes the hash that replaces the
+    end of a long name. A percent-encoded id contains neither of them.
     """
     ids = [batch_id] if course_id is None else [batch_id, course_id]
     name = "@".join(_encoded(id_) for id_ in ids)

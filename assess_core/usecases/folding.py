@@ -1,8 +1,8 @@
 """Use case: fold a batch of decoded events into the hot store.
 
 Order of writes: slices, rows, map entries, derived columns, failed events. So every map entry has its row. After a
-crash between two writes the log repeats the batch, which completes it. Until then no reader sees anything wrong. If the
-store will never accept a row, its event becomes a failed event.
+crash between two writes the log repeats the batch, and folding it again completes it. Until then no reader gets a wrong
+answer. If the store will never accept a row, its event becomes a failed event.
 """
 
 from array import array
@@ -44,7 +44,7 @@ class Folded(NamedTuple):
     counting: list[int]
     """The stored versions that are now the newest of their attempt (8 bytes of each hash)."""
     displaced: set[int]
-    """The versions that were the newest of their attempt before, and no longer are."""
+    """The versions that were the newest of their attempt before this batch, and no longer are."""
 
     @property
     def failed(self) -> int:
@@ -200,9 +200,9 @@ def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
 
 
 def _write_derived(hot: HotStore, learners: dict[str, Learner], grown: set[SummaryKey]) -> None:
-    """Write derived columns that differ from the stored ones, for repeats too, so that a replay repairs a crash.
+    """Write derived columns that differ from the stored ones, also for repeats: a replay completes them after a crash.
 
-    `grown`: the maps that got a version. What was derived from them before has fewer versions, so it always differs.
+    `grown`: the maps that got a version. Their stored activities lack it and always differ, so they are not read.
     """
     summaries: list[Summary] = []
     expected: dict[ActivityKey, Activity] = {}

@@ -6,7 +6,7 @@ from assess_core.errors import BadRequest
 def required(name: str, value: str) -> str:
     """The id. Raises `BadRequest` if it is empty or not valid Unicode."""
     if not value:
-        raise BadRequest(f"{name} is empty; name one")
+        raise BadRequest(f"{name} is empty; give a value")
     return _text(name, value)
 
 
@@ -16,7 +16,7 @@ def optional(name: str, value: str | None) -> str | None:
 
 
 def _text(name: str, value: str) -> str:
-    """Refuse half of a surrogate pair: no event has it in an id, and no store accepts it."""
+    """Reject half of a surrogate pair: events never have it in an id, and stores do not accept it."""
     try:
         value.encode()
     except UnicodeEncodeError:

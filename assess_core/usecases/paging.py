@@ -11,14 +11,14 @@ from assess_core.errors import BadRequest
 FIRST: Final = 20
 """The default number of attempts on a page."""
 MOST: Final = 100
-"""The largest number: 1 MB with 10 kB per attempt."""
+"""The largest number of attempts on a page: 1 MB if an attempt has 10 kB."""
 
 
 def check_first(first: int) -> None:
-    """Raises `BadRequest` if a page of this size cannot be asked for."""
+    """Raise `BadRequest` if this page size is not allowed."""
     if not 1 <= first <= MOST:
         raise BadRequest(
-            f"first: {first} is not between 1 and {MOST}; ask for a page of that, and the next by its cursor"
+            f"first: {first} is not between 1 and {MOST}; request at most {MOST}, and the rest with the cursor"
         )
 
 
@@ -32,11 +32,9 @@ def read_cursor(text: str) -> AttemptKey:
     try:
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         key = msgspec.msgpack.decode(raw, type=AttemptKey)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # not ASCII, not base64, not msgpack, not five texts: msgspec's are ValueErrors
+    # the text is not ASCII, base64, msgpack or five texts; the errors of msgspec are ValueErrors
+    except (ValueError, RecursionError):
         key = None
     if key is None or cursor(key) != text:
-        raise BadRequest(f"after: {text[:40]!r} is no cursor of ours; take one from `cursor` or `endCursor` of a page")
+        raise BadRequest(f"after: {text[:40]!r} is not a cursor; use `cursor` or `endCursor` of a page")
     return key

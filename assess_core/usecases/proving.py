@@ -1,4 +1,4 @@
-"""What archive, verify and clear share: compare the lake's files with the manifest, and record the result."""
+"""Shared by archive, verify and clear: compare the lake's files with the manifest, and record the result."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
@@ -24,13 +24,13 @@ from assess_core.errors import LakeConflict, VerifyFailed
 from assess_core.ports.lake import Copies, Lake
 
 DEADLINE: Final = 3600.0
-"""Seconds in which a change of the lake is retried after conflicts. Each conflict means that another process has
-committed, so all of them together make progress; and one attempt at a large week takes minutes."""
+"""Seconds during which a change of the lake is retried after conflicts: one try at a large week takes minutes. Each
+conflict means that another process has committed, so all processes together make progress."""
 FIRST_WAIT: Final = 0.02
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether another process has committed first: read again and decide again."""
+    """Whether another process has committed first: the caller must read and decide again."""
     return isinstance(error, LakeConflict)
 
 
@@ -42,7 +42,7 @@ class Manifest(NamedTuple):
 
     @classmethod
     def read(cls, lake: Lake, slices: Collection[ArchiveSlice] | None = None) -> "Manifest":
-        """The manifest of these slices (None: of all) as it is now."""
+        """The current manifest of these slices (None: of all)."""
         entries = lake.manifest(slices)
         return cls(by_slice(entries), broken(entries))
 
@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 
 def prove(group: Iterable[ArchiveSlice], manifest: Manifest, copies: Copies) -> Found:
-    """Compare the contents of the files with the manifest. `copies` must be opened `proved`."""
+    """Compare the contents of the files with the manifest. `copies` must be opened with `proved`."""
     slices = list(group)
     contents, files, damaged = copies.contents(), copies.files(slices), copies.damaged()
     problems: dict[ArchiveSlice, str] = {}
@@ -72,7 +72,7 @@ def prove(group: Iterable[ArchiveSlice], manifest: Manifest, copies: Copies) -> 
 
 
 def unreadable(group: Iterable[ArchiveSlice], error: VerifyFailed) -> Found:
-    """The result for slices when one of their files cannot be read."""
+    """The result for slices if one of their files cannot be read."""
     slices = list(group)
     problems = {slice_: f"{slice_}: {error}" for slice_ in slices}
     return Found(dict.fromkeys(slices, NOTHING), {slice_: {} for slice_ in slices}, problems)
@@ -81,7 +81,7 @@ def unreadable(group: Iterable[ArchiveSlice], error: VerifyFailed) -> Found:
 def outcomes(
     group: Iterable[ArchiveSlice], manifest: Manifest, found: Found, delta_version: int, now: int
 ) -> Iterator[ManifestEntry]:
-    """The entries that the manifest lacks about slices that were read back."""
+    """The new manifest entries for slices that were read back. Entries that the manifest already has are left out."""
     for slice_ in group:
         record, why = manifest.records.get(slice_), found.problems.get(slice_)
         if record is None:
@@ -96,7 +96,7 @@ def outcomes(
 
 
 def entry_matches(entry: ManifestEntry | None, contents: Contents, files: Mapping[str, str] | None = None) -> bool:
-    """Whether an entry already says this."""
+    """Whether an entry already has these contents and files."""
     return entry is not None and entry.contents.same_rows(contents) and (files is None or entry.files == files)
 
 
@@ -127,5 +127,5 @@ def _code() -> str:
 
 
 def by_week(slices: Iterable[ArchiveSlice]) -> Iterator[list[ArchiveSlice]]:
-    """The slices in groups of one week: they lie in the same files and go into one commit."""
+    """Group slices by week: slices of one week share files and are committed together."""
     return (list(group) for _, group in groupby(sorted(set(slices)), attrgetter("week")))

@@ -1,7 +1,7 @@
-"""The read side: what GraphQL, REST and the command line may ask. One object answers them all, with frozen views.
+"""The queries of GraphQL, REST and the command line. One object answers all of them with immutable values.
 
-Scores come from the summaries' maps alone; attempts from where the maps point, hot store first, then the lake. So every
-answer is the same before, during and after archive and clear. What cannot be read fails by name.
+Scores are computed only from the maps. Attempts are read from the hot store first, then from the lake. So every answer
+is the same before, during and after archive and clear. If something cannot be read, the query fails and names it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -29,10 +29,10 @@ _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
 
 
 class Queries:
-    """Answers questions about the stores. `grace` in ms; `now` gives epoch ms.
+    """Answers queries about the stores. `grace` is in ms; `now` returns epoch ms.
 
-    May be shared by threads. An id that is given empty is an id that is not given. Every method raises
-    `StoreUnavailable`, `NotOurTable`, and `BadRequest` for what cannot be asked.
+    Threads can share an object. An optional id that is empty counts as not given. Every method raises
+    `StoreUnavailable`, `NotOurTable`, and `BadRequest` for an invalid query.
     """
 
     def __init__(self, stores: Stores, grace: int, now: Callable[[], int]) -> None:
@@ -43,7 +43,7 @@ class Queries:
     def score(
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
     ) -> Scores:
-        """The scores of a learner at an assessment; of one course or batch, where named."""
+        """The scores of a learner at an assessment, optionally of one course or batch."""
         return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
 
     def attempts(
@@ -56,10 +56,11 @@ class Queries:
         first: int = FIRST,
         after: str | None = None,
     ) -> Page:
-        """A page of the attempts of a learner, or of a batch; of one course or assessment, where named.
+        """A page of the attempts of a learner or a batch, optionally of one course or assessment.
 
-        At most `first` (1 to 100), from the cursor `after` on. Raises `UnknownBatch` where no learner is named, and
-        `VersionMissing` where a version that the learner's map names is in neither tier.
+        The page has at most `first` attempts (1 to 100) and begins after the cursor `after`. Raises `UnknownBatch` for
+        an unknown batch if no learner is given. Raises `VersionMissing` if a version that the learner's map names is in
+        neither tier.
         """
         check_first(first)
         last = read_cursor(after) if after else None
@@ -71,10 +72,10 @@ class Queries:
             )
         if batch_id:
             return self._page_of_batch(batch_id, course_id, assessment_id, first, last)
-        raise BadRequest("attempts of whom? name a userId, a batchId or both")
+        raise BadRequest("userId and batchId are both missing; give one of them or both")
 
     def batch(self, batch_id: str) -> Overview:
-        """A batch in numbers. Raises `UnknownBatch`."""
+        """The numbers of a batch. Raises `UnknownBatch`."""
         batch_id = required("batchId", batch_id)
         with self._stores.union(batch_id=batch_id) as union:
             numbers, weeks = union.batch_numbers(), union.week_numbers()
@@ -100,9 +101,9 @@ class Queries:
         first: int = MOST,
         after: ArchiveSlice | None = None,
     ) -> list[SliceView]:
-        """The first slices above `after`, with their status now; of one batch or in one status, if it is named.
+        """The first slices after `after` with their current status, optionally of one batch or status.
 
-        The cost grows with `first`, and with the slices in other statuses that lie between.
+        The cost grows with `first`, and with the slices between them that have another status.
         """
         check_first(first)
         batch_id, now, unread = optional("batchId", batch_id), self._now(), self._stores.log.unread()
@@ -116,7 +117,7 @@ class Queries:
             after = page.views[-1].slice
 
     def slices(self, batch_id: str | None = None) -> list[SliceView]:
-        """All slices, or those of a batch, with their status now."""
+        """All slices, or the slices of a batch, with their current status."""
         unread = self._stores.log.unread()
         return archiving.slice_views(self._stores, self._now(), self._grace, unread, batch_id or None)
 
@@ -130,7 +131,7 @@ class Queries:
         return tables.rows(self._stores, name, batch_id, tier)
 
     def ready(self) -> None:
-        """Ask the hot store something small: raises `StoreUnavailable` when it is away."""
+        """Run a small query on the hot store; raises `StoreUnavailable` if it does not answer."""
         self._stores.hot.learners(["-"])
 
     def _page_of_learner(self, entries: Collection[Entry], first: int, last: AttemptKey | None) -> Page:
@@ -138,7 +139,7 @@ class Queries:
         after = [entry for key, entry in keyed if last is None or key > last]
         page = after[:first]
         versions = self._versions(page)
-        # the map's receipt is the earliest one, whichever copy was read
+        # the map has the earliest receipt; the copy that was read can have a later one
         attempts = (_attempt(versions[entry.version.content_hash], entry.received_at) for entry in page)
         return Page(tuple(attempts), has_next=len(after) > first, has_previous=len(after) < len(keyed))
 
@@ -155,7 +156,7 @@ class Queries:
             if entry.version.content_hash not in found:
                 raise VersionMissing(
                     f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
-                    "nor in the lake; restore the lake's files, or the hot store, from a backup"
+                    "nor in the lake; restore the lake's files or the hot store from a backup"
                 )
         return found
 
@@ -178,7 +179,7 @@ class Queries:
     def require_known(self, batch_id: str) -> None:
         """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
         if not archiving.known(self._stores, batch_id):
-            raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists what there is")
+            raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists the batches")
 
 
 def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
@@ -194,7 +195,7 @@ def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
 
 
 def _mean(numbers: BatchNumbers) -> float | None:
-    """The mean of the scores; where their sum is beyond floating point, the sum of their parts."""
+    """The mean of the scores; `sum_of_parts` if the sum of the scores overflows."""
     if numbers.sum_of_scores is None or isfinite(numbers.sum_of_scores):
         return None if numbers.sum_of_scores is None else numbers.sum_of_scores / numbers.attempts
     return numbers.sum_of_parts

@@ -1,11 +1,11 @@
-"""Use case: read events again and write the rows that the maps name and neither tier holds.
+"""Use case: read events again and write the rows that a map names but neither tier holds.
 
-Folding decides by the map: a version that the map names is a repeat and is not written. So if a row was deleted outside
-of this project, a replay never brings it back. A repair first draws up the balance, which names the versions that are
-in neither tier, and writes their rows too. Rows that a clear deleted are in the lake, so they are not among them.
+Folding does not write a version that a map already names, because it is a repeat. So a replay does not restore a row
+that another program deleted. A repair first computes the balance, which lists the versions that are in neither tier,
+and then writes their rows. Rows that a clear deleted are in the lake, so a repair does not write them.
 
-The rows go to the hot store. Cassandra keeps a deletion for days, and hides rows with an older receipt behind it. Such
-rows go to the lake.
+A repair writes the rows to the hot store. Cassandra remembers a deletion for days and hides written rows that have an
+older receipt. A repair archives these rows to the lake.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ class Repaired(NamedTuple):
 
     events: int
     folded: Folded
-    """As for any batch. Events that were neither stored nor failed, and rows without an entry, are now complete."""
+    """The result of folding, which also stores events that were missing and adds map entries that were missing."""
     rewritten: int
     """Rows that were written again, with the receipt from the map."""
     in_lake: int
@@ -45,18 +45,18 @@ def repair(
 ) -> Iterator[Repaired]:
     """Read batches of the log again; `ledger` covers all batches and was filled by `balance`.
 
-    `now` in epoch ms, for the manifest. `empty` makes a hot store in memory, from which hidden rows are archived. May
-    be repeated, and run beside a stream, archive or clear. Raises `StoreUnavailable`, `BadLog`, and what `archive`
-    raises.
+    `now` is in epoch ms, for the manifest. `empty` creates a hot store in memory, from which hidden rows are archived.
+    Can be repeated, and can run at the same time as a stream, archive or clear. Raises `StoreUnavailable`, `BadLog`,
+    and the errors of `archive`.
     """
     for batch in batches:
         decoded = [decode(record) for record in batch.records]
         lost = _lost(decoded, ledger)
         hidden = _hidden(lost, stores.hot) if lost else []
         if hidden:
-            aside = empty()
-            _write(hidden, aside)
-            archive(aside.slices(), stores._replace(hot=aside), now)
+            in_memory = empty()
+            _write(hidden, in_memory)
+            archive(in_memory.slices(), stores._replace(hot=in_memory), now)
         yield Repaired(len(decoded), fold(decoded, stores.hot, checks), len(lost), len(hidden))
 
 
@@ -70,8 +70,8 @@ def _lost(decoded: Iterable[Decoded], ledger: Ledger) -> list[AttemptVersion]:
 def _hidden(rows: Sequence[AttemptVersion], hot: HotStore) -> list[AttemptVersion]:
     """Write rows; returns those that a newer deletion hides in the store."""
     _write(rows, hot)
-    shown = {row.version.content_hash for row in hot.get([row.row_key for row in rows])}
-    return [row for row in rows if row.version.content_hash not in shown]
+    visible = {row.version.content_hash for row in hot.get([row.row_key for row in rows])}
+    return [row for row in rows if row.version.content_hash not in visible]
 
 
 def _write(rows: Sequence[AttemptVersion], hot: HotStore) -> None:

@@ -12,7 +12,7 @@ from assess_core.usecases.archiving import known, views_of
 
 
 class SlicePage(NamedTuple):
-    """Some slices, in their order."""
+    """A page of slices, sorted."""
 
     views: list[SliceView]
     has_next: bool
@@ -28,7 +28,7 @@ def slice_page(
     after: ArchiveSlice | None = None,
     first: int,
 ) -> SlicePage:
-    """The `first` slices above `after` (None: from the beginning) that the hot store or the manifest knows.
+    """The `first` slices after `after` (None: from the beginning) that the hot store or the manifest knows.
 
     Only the rows of these slices are counted, and only their manifest entries are read.
     """
@@ -44,7 +44,7 @@ def _of_batch(stores: Stores, batch_id: str, after: ArchiveSlice | None) -> list
 
 def _of_all(stores: Stores, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
     hot = stores.hot.slices_after(after, limit)
-    # the hot store keeps cleared slices, so the manifest adds only slices of a hot store that was made anew
+    # the hot store also lists cleared slices, so the manifest has more slices only if the hot store was created again
     until = hot[-1] if len(hot) == limit else None
     both = merge(hot, stores.lake.recorded(after, until))
     return list(islice((slice_ for slice_, _ in groupby(both)), limit))

@@ -20,7 +20,7 @@ Row = dict[str, object]
 
 
 class Name(StrEnum):
-    """Which table."""
+    """The name of a table."""
 
     ATTEMPTS = "attempts"
     SUMMARIES = "summaries"
@@ -30,7 +30,7 @@ class Name(StrEnum):
 
 
 class Tier(StrEnum):
-    """Where rows lie: the hot store's and the lake's are all copies that they hold, `all` is what counts of both."""
+    """The source of attempts: all copies in the hot store, all copies in the lake, or the newest versions of both."""
 
     HOT = "hot"
     LAKE = "lake"
@@ -73,15 +73,15 @@ _answers = msgspec.json.Decoder(list[Answer]).decode
 
 
 def check(name: Name, batch_id: str | None, tier: Tier) -> None:
-    """Raises `BadRequest` for what a table cannot be asked."""
+    """Raise `BadRequest` if the table does not support the batch or the tier."""
     if tier is Tier.LAKE and name is not Name.ATTEMPTS:
-        raise BadRequest(f"only attempts are in the lake, the table {name} is not; leave --tier out")
+        raise BadRequest(f"the lake has only attempts, not the table {name}; omit --tier")
     if batch_id is not None and name is Name.FAILED:
-        raise BadRequest("the batch of a failed event is unknown; leave --batch out")
+        raise BadRequest("the table failed has no column for the batch; omit --batch")
 
 
 def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:
-    """The rows of a table but for slices, sorted by key, read as they are asked for. `tier` splits attempts.
+    """The rows of any table except slices, sorted by key and read lazily. `tier` applies only to attempts.
 
     Raises `BadRequest`.
     """
@@ -93,7 +93,7 @@ def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterat
 
 
 def hot_rows(hot: HotStore, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:
-    """The rows of a table of `HOT_ONLY`, sorted by key, read as they are asked for. Raises `BadRequest`."""
+    """The rows of a table of `HOT_ONLY`, sorted by key and read lazily. Raises `BadRequest`."""
     batch_id = optional("batchId", batch_id)
     check(name, batch_id, tier)
     if name is Name.FAILED:
@@ -165,7 +165,7 @@ def _summary_rows(learner: Learner, batch_id: str | None) -> Iterator[Row]:
 
 
 def _summary_row(key: SummaryKey, entries: list[Entry], stored: Summary | None) -> Row:
-    """A row as it is stored: a crash may have left the derived columns behind the map, or not there yet."""
+    """A row as it is stored. After a crash the derived columns can be older than the map, or missing."""
     derived = {name: getattr(stored, name, None) for name in _SUMMARIES[5:-1]}
     ordered = sorted(entries, key=lambda entry: (entry.attempt_id, entry.version))
     return {

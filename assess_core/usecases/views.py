@@ -1,4 +1,4 @@
-"""What questions are answered with: frozen values, the same for GraphQL, REST and the command line."""
+"""The answers to queries: immutable values, the same for GraphQL, REST and the command line."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from assess_core.domain.slices import IsoWeek
 
 
 class Score(NamedTuple):
-    """What a learner has reached at an assessment in a batch."""
+    """The scores of a learner at an assessment in a batch."""
 
     user_id: str
     batch_id: str
@@ -44,12 +44,12 @@ class Score(NamedTuple):
 
     @property
     def best_first(self) -> tuple[float, int, str, str]:
-        """The order of several: the highest best score, then the newest, then by batch id and course id."""
+        """The sort key: the highest best score first, then the newest, then by batch id and course id."""
         return -self.best_score, -self.updated_on, self.batch_id, self.course_id
 
     @property
     def result(self) -> dict[str, object]:
-        """As the read API names it: camel case, but for `updated_on` (epoch ms; null for no clock)."""
+        """The JSON of the read API: names in camel case, except `updated_on` (epoch ms; null means no clock)."""
         return {
             "userId": self.user_id,
             "batchId": self.batch_id,
@@ -66,13 +66,13 @@ class Score(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """All scores that a question about a learner and an assessment matches, the best first."""
+    """All scores that a query about a learner and an assessment found, the best first."""
 
     found: tuple[Score, ...]
 
     @property
     def result(self) -> dict[str, object]:
-        """The `result` of the read API: the best; beside several, all of them as `assessments`; `{}` for none."""
+        """The `result` of the read API: the best score, or `{}`. If there are several, `assessments` has all."""
         if not self.found:
             return {}
         best = self.found[0].result
@@ -89,13 +89,13 @@ class Attempt(NamedTuple):
     total_max_score: float
     grand_total: str
     updated_on: int
-    """When the version was received first (epoch ms)."""
+    """The first receipt of the version (epoch ms)."""
     answers: tuple[Answer, ...]
     """Sorted by question id."""
 
 
 class Page(NamedTuple):
-    """Some attempts, ordered by their keys: a newer version that arrives between two pages moves none of them."""
+    """Attempts, ordered by key: a newer version that arrives between two pages does not move an attempt."""
 
     attempts: tuple[Attempt, ...]
     has_next: bool
@@ -103,16 +103,17 @@ class Page(NamedTuple):
 
 
 class WeekCounts(NamedTuple):
-    """What was received in one ISO week."""
+    """The numbers of one ISO week."""
 
     week: IsoWeek
     attempts: int
-    """Attempts whose counting version was received in it."""
+    """Attempts whose newest version was first received in the week."""
     versions: int
+    """Versions that were first received in the week."""
 
 
 class Overview(NamedTuple):
-    """A batch in numbers; None where it has no attempts."""
+    """The numbers of a batch. Those that can be None are None if it has no attempts."""
 
     batch_id: str
     attempts: int
@@ -120,7 +121,7 @@ class Overview(NamedTuple):
     assessments: int
     versions: int
     mean_score: float | None
-    """Of the total scores of the newest version of each attempt."""
+    """The mean of the total scores of the newest versions of all attempts."""
     first_received: int | None
     """Epoch ms."""
     last_received: int | None

@@ -1,7 +1,7 @@
-"""Use case: weekly activity, what each batch did in each ISO week.
+"""Use case: the activity of each batch in each ISO week.
 
 The numbers are a pure function of the versions that were first received in the week. Archive, clear and a second
-receipt in a later week change none of them.
+receipt in a later week do not change them.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -15,11 +15,11 @@ from assess_core.ports.hot_store import HotStore
 from assess_core.ports.reports import Received, WeeklyActivity, WeeklyTable
 from assess_core.ports.stores import Stores
 
-_LEARNERS: Final = 500  # whose maps are read at a time
+_LEARNERS: Final = 500  # the number of learners whose maps are read together
 
 
 class Refreshed(NamedTuple):
-    """What `refresh` wrote."""
+    """The rows that `refresh` wrote, and their size."""
 
     rows: list[WeeklyActivity]
     bytes: int
@@ -28,7 +28,7 @@ class Refreshed(NamedTuple):
 def weekly_activity(stores: Stores, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
     """The activity of these weeks, by week, then batch; a week without attempts has no row.
 
-    Reads the rows of these weeks and the maps of their learners. Earlier weeks are not read, however many there are.
+    Reads the rows of these weeks and the maps of their learners. Earlier weeks are not read.
     """
     asked = set(weeks)
     if not asked:
@@ -38,7 +38,7 @@ def weekly_activity(stores: Stores, weeks: Collection[IsoWeek]) -> list[WeeklyAc
 
 
 def _received_earlier(received: Iterable[Received], hot: HotStore) -> set[bytes]:
-    """The content hashes of those versions whose first receipt, by the learner's map, was in an earlier week."""
+    """The content hashes of versions that, according to the map, were first received in an earlier week."""
     earlier: set[bytes] = set()
     for some in chunks(_by_learner(received), _LEARNERS):
         learners = hot.learners([user_id for user_id, _ in some])
@@ -53,7 +53,7 @@ def _received_earlier(received: Iterable[Received], hot: HotStore) -> set[bytes]
 
 
 def _by_learner(received: Iterable[Received]) -> Iterator[tuple[str, dict[bytes, IsoWeek]]]:
-    """Each learner with the weeks of the versions, by content hash."""
+    """Each learner with a week for each of their versions, by content hash."""
     for user_id, versions in groupby(received, attrgetter("user_id")):
         yield user_id, {version.content_hash: version.week for version in versions}
 
@@ -61,7 +61,7 @@ def _by_learner(received: Iterable[Received]) -> Iterator[tuple[str, dict[bytes,
 def refresh(stores: Stores, table: WeeklyTable, weeks: Collection[IsoWeek]) -> Refreshed:
     """Compute these weeks again and replace them in the table; other weeks stay.
 
-    Raises what the stores raise.
+    Raises the errors of the stores.
     """
     rows = weekly_activity(stores, weeks)
     return Refreshed(rows, table.replace(weeks, rows))

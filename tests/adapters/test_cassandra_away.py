@@ -16,6 +16,8 @@ from assess_core.usecases.folding import Checks, fold
 from tests.factories import RECEIVED, accepted, event, version
 from tests.servers import Instance, instance
 
+pytestmark = pytest.mark.xdist_group("a Cassandra that is killed")  # one worker starts the servers, once
+
 SLICE = ArchiveSlice.of("b1", RECEIVED)
 
 

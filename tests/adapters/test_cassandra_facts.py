@@ -253,6 +253,8 @@ def test_the_error_for_a_wrong_url_names_the_right_setting() -> None:
 
 
 def test_other_places_are_refused() -> None:
-    with pytest.raises(BadSettings, match=r"ASSESS_FACTS: 'redis://h/0' holds no facts; write a file or cassandra://"):
+    with pytest.raises(
+        BadSettings, match=r"ASSESS_FACTS: 'redis://h/0' is not a source of facts; use a file or cassandra://"
+    ):
         open_facts("redis://h/0", print)
     assert open_facts(Settings.from_env({}).facts, print) is None

@@ -156,7 +156,7 @@ def test_a_keyspace_with_other_fixed_settings_is_refused_and_the_difference_name
     new.cql(f"UPDATE {{ks}}.meta SET value = '9' WHERE name = '{name}'")
 
     with pytest.raises(
-        BadSettings, match=f"{message}.*; use a version of this program that has them, or another keyspace"
+        BadSettings, match=f"{message}.*; use the version of this program that made it, or name another keyspace"
     ):
         CassandraHot(new.url)
 

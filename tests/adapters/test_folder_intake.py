@@ -178,7 +178,7 @@ def test_any_error_of_the_writer_reaches_its_callers_and_later_events_are_accept
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "fdatasync", fail)
-        with pytest.raises(StoreUnavailable, match=f"failed \\({type(error).__name__}: .*; send them again"):
+        with pytest.raises(StoreUnavailable, match=f"failed \\({type(error).__name__}: .*; send the events again"):
             intake.append([message("1")]).result(PATIENCE)
     intake.append([message("2")]).result(PATIENCE)
     assert logged(log)[-1:] == values("2")

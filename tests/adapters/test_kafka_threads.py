@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
-from assess_core.adapters.kafka.commits import Aside, Commits
+from assess_core.adapters.kafka.commits import BackgroundCall, Commits
 from assess_core.adapters.kafka.intake import KafkaIntake
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import StoreUnavailable
@@ -93,8 +93,8 @@ def test_a_commit_that_fails_in_any_way_is_sent_again() -> None:
 
 def test_a_call_in_a_thread_is_waited_for_no_longer_than_asked() -> None:
     go_on = threading.Event()
-    aside = Aside(lambda: go_on.wait(PATIENCE))
-    assert not aside.is_over(0.01)
+    aside = BackgroundCall(lambda: go_on.wait(PATIENCE))
+    assert not aside.has_ended(0.01)
     go_on.set()
-    assert aside.is_over(PATIENCE)
+    assert aside.has_ended(PATIENCE)
     assert aside.error is None

@@ -45,7 +45,7 @@ def test_secrets_are_not_shown() -> None:
         ("kafka://b1/a/b?group=g", "'a/b' is not a topic name"),
         ("kafka://b1/-?group=g", "'-' is not a topic name"),
         ("kafka://b1/t?group=g&failed=x%20y", "'x y' is not a topic name"),
-        ("kafka://b1/t?group=g&failed=t", "to their own topic"),
+        ("kafka://b1/t?group=g&failed=t", "to the topic of the log"),
         ("kafka://u:hunter2@b1/t?group=g", "sasl.username"),
         ("kafka://b1/t?group=g&sasl.password=a&hunter2", "an option has no value; write NAME=VALUE, and for & in a"),
         ("kafka://b1/t?group=g&auto.offset.reset=latest", "'auto.offset.reset' is not an option"),

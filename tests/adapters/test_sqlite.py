@@ -97,7 +97,9 @@ def test_the_number_of_shards_is_fixed_when_the_store_is_made(path: Path) -> Non
     SqliteHot(at(path, "?shards=7"))
 
     assert SqliteHot(at(path)).shards == SqliteHot(at(path, "?shards=7")).shards == 7
-    with pytest.raises(BadSettings, match="was made with number of shards 7, not 4; ask for that, or name another"):
+    with pytest.raises(
+        BadSettings, match="was made with number of shards 7, not 4; use that number of shards, or name another"
+    ):
         SqliteHot(at(path, "?shards=4"))
 
 
@@ -125,7 +127,7 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
 def test_a_database_of_something_else_is_left_alone(path: Path, table: str) -> None:
     execute(path, f"CREATE TABLE {table}")
 
-    with pytest.raises(NotOurTable, match="holds tables of something else"):
+    with pytest.raises(NotOurTable, match="holds tables of another program"):
         SqliteHot(at(path))
 
     assert execute(path, "SELECT count(*) FROM sqlite_master") == [(1,)]

@@ -1,13 +1,20 @@
-"""An HTTP client of the app, without a socket between them."""
+"""An HTTP client of the app without a socket between them, and a server for tests that need one."""
 
+import asyncio
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import httpx
+import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.applications import Starlette
+
+from graphql_api.protocol import LimitedProtocol
 
 
 class Http:
@@ -41,3 +48,19 @@ def client(app: Starlette) -> Iterator[Http]:
     """A client for as long as the block runs."""
     with start_blocking_portal() as portal:
         yield Http(app, portal)
+
+
+@contextmanager
+def served(app: Starlette) -> Iterator[int]:
+    """Serve the app as the product does; gives the port, a free one of the loopback address."""
+    config = uvicorn.Config(app, log_level="critical", http=LimitedProtocol, ws="none", lifespan="off")
+    server, listening = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)

@@ -1,21 +1,19 @@
 """Limits of a connection: the size of a head, the time for it, and what follows on the same connection."""
 
-import asyncio
 import contextlib
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from graphql_api import protocol
-from graphql_api.protocol import MOST_HEAD_BYTES, LimitedProtocol
+from graphql_api.protocol import MOST_HEAD_BYTES
+from tests.api.client import served
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n"
 
@@ -28,15 +26,8 @@ async def _answer(request: Request) -> PlainTextResponse:
 def port() -> Iterator[int]:
     """A server with the limits, on a free port."""
     app = Starlette(routes=[Route("/", _answer, methods=["GET", "POST"])])
-    config = uvicorn.Config(app, log_level="critical", http=LimitedProtocol, ws="none", lifespan="off")
-    server, listening = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join(20)
+    with served(app) as number:
+        yield number
 
 
 def talk(port: int, *parts: bytes, pause: float = 0.0) -> bytes:

@@ -21,24 +21,24 @@ from assess_core.wiring import open_stores
 from tests.factories import MONDAY, WEEK, record
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
-TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # the date of `Clock`
+TUESDAY = datetime(2034, 1, 17, tzinfo=UTC)  # the day after `Clock.now`
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def begin_a_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
-    """Create a run that has started and not ended."""
+    """Create a run that is in progress."""
     job = dg.GraphDefinition("nothing").to_job()
     return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
 
 
 class Clock:
-    """The current time: long after every event of a test, unless the test sets it."""
+    """The current time. It is long after every event unless a test changes it."""
 
     now = MONDAY + 520 * WEEK
 
 
 class Dagster:
-    """The actions of a person in the UI."""
+    """What a person does in the Dagster UI."""
 
     def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
         self.clock = Clock()
@@ -52,12 +52,12 @@ class Dagster:
         return open_stores(self.settings)
 
     def ingest(self, messages: Iterable[object], received: int | None = None) -> None:
-        """Fold events, each received then (or when it was attempted)."""
+        """Fold events that were received at this time, or when they were attempted."""
         records = [record(message, offset, received) for offset, message in enumerate(messages, start=1)]
         fold([decode(each) for each in records], self.stores.hot, Checks(NoFacts()))
 
     def register(self, partitions: str, keys: Sequence[str]) -> None:
-        """Add partitions by hand."""
+        """Add partitions without the sensor."""
         self.instance.add_dynamic_partitions(partitions, keys)
 
     def tick(self, sensor: dg.SensorDefinition = register_slices_and_batches) -> dg.SensorResult:
@@ -77,7 +77,7 @@ class Dagster:
         return self.tick(retire_cleared_slices)
 
     def begin_a_run(self) -> None:
-        """Create a run that has started and not ended."""
+        """Create a run that is in progress."""
         begin_a_run(self.instance)
 
     @staticmethod
@@ -100,7 +100,7 @@ class Dagster:
     def materialize(
         self, asset: str, first: str, last: str | None = None, **config: dict[str, Any]
     ) -> dg.ExecuteInProcessResult:
-        """Materialize one partition, or all from `first` to `last` in one run; `config` by asset, as in a launchpad."""
+        """Materialize one partition, or in one run all from `first` to `last`. `config` maps assets to their config."""
         keys = {"partition_key": first} if last is None else {"tags": {FIRST: first, LAST: last}}
         return dg.materialize(
             ASSETS,
@@ -113,25 +113,25 @@ class Dagster:
         )
 
     def observe(self, asset: str) -> Mapping[str, Any]:
-        """Observe a source asset; returns its metadata."""
+        """Observe a source asset. Returns its metadata."""
         job = dg.define_asset_job("observe", dg.AssetSelection.assets(asset))
         resolved = dg.Definitions(ASSETS, jobs=[job], resources=self.resources).resolve_job_def("observe")
         [observation] = resolved.execute_in_process(instance=self.instance).get_asset_observation_events()
         return observation.asset_observation_data.asset_observation.metadata
 
-    def asked_for(self, hour: int) -> dict[str, list[str]]:
-        """The slices that the conditions select, by asset, on a Tuesday at this hour; a minute before, none."""
+    def selected_at(self, hour: int) -> dict[str, list[str]]:
+        """The slices that the conditions select on a Tuesday at this hour, by asset. None are due a minute earlier."""
         before, after = (TUESDAY + timedelta(hours=hour, minutes=minutes) for minutes in (-1, 1))
         every = dg.AssetSelection.all()
         earlier = dg.evaluate_automation_conditions(defs, self.instance, every, before)
         assert earlier.total_requested == 0
         found = dg.evaluate_automation_conditions(defs, self.instance, every, after, earlier.cursor)
-        asked = {str(each.key.to_user_string()): found.get_requested_partitions(each.key) for each in found.results}
+        selected = {str(each.key.to_user_string()): found.get_requested_partitions(each.key) for each in found.results}
         place = {key: place for place, key in enumerate(self.keys("archive_slices"))}
-        return {asset: sorted(map(str, keys), key=place.__getitem__) for asset, keys in asked.items() if keys}
+        return {asset: sorted(map(str, keys), key=place.__getitem__) for asset, keys in selected.items() if keys}
 
     @staticmethod
-    def why(result: dg.ExecuteInProcessResult) -> str:
+    def error_of(result: dg.ExecuteInProcessResult) -> str:
         """The error of the step that failed."""
         [failure] = result.get_step_failure_events()
         return failure.step_failure_data.error_display_string

@@ -1,4 +1,4 @@
-"""The only module of the tests that uses what Dagster does not publish."""
+"""The only test module that uses private names of Dagster."""
 
 from dagster._core.events import EngineEventData
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill

@@ -34,7 +34,7 @@ def slices(dagster: Dagster) -> list[str]:
     return list(dagster.keys("archive_slices"))
 
 
-def answers(dagster: Dagster) -> list[bytes]:
+def report_bytes(dagster: Dagster) -> list[bytes]:
     """Both reports of all batches."""
     return [
         Path(write_exhaust(dagster.stores, batch, report).path).read_bytes() for batch in BATCHES for report in Report
@@ -47,20 +47,20 @@ def hot_rows(dagster: Dagster) -> dict[str, int]:
 
 
 def file_of(dagster: Dagster, slice_: str) -> Path:
-    """The lake's file that holds a slice."""
+    """The lake file of a slice."""
     [file] = dagster.stores.lake.pin().files({ArchiveSlice.parse(slice_).week})
     return Path(file.url)
 
 
 def raise_scores(path: Path) -> None:
-    """Change the scores in a file of the lake, without a commit."""
+    """Change the scores in a lake file without a commit."""
     table = pq.ParquetFile(path).read()
     scores = pa.array([99.0] * table.num_rows)
     pq.write_table(table.set_column(table.schema.get_field_index("total_score"), "total_score", scores), path)
 
 
-def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_answer(dagster: Dagster, slices: list[str]) -> None:
-    before = answers(dagster)
+def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_report(dagster: Dagster, slices: list[str]) -> None:
+    before = report_bytes(dagster)
 
     archived = dagster.materialize("archived_attempts", slices[0], slices[-1])
     cleared = dagster.materialize("cleared_attempts", slices[0], slices[-1])
@@ -70,10 +70,10 @@ def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_answer(dagste
     assert len(archived.get_asset_materialization_events()) == len(cleared.get_asset_materialization_events()) == 10
     assert [check.passed for check in archived.get_asset_check_evaluations()] == [True]
     assert set(hot_rows(dagster).values()) == {0}
-    assert answers(dagster) == before
+    assert report_bytes(dagster) == before
 
 
-def test_archive_and_clear_again_do_nothing_more(dagster: Dagster, slices: list[str]) -> None:
+def test_a_second_archive_and_clear_record_nothing(dagster: Dagster, slices: list[str]) -> None:
     for _ in range(2):
         for asset in ("archived_attempts", "cleared_attempts"):
             assert dagster.materialize(asset, slices[0], slices[-1]).success
@@ -81,7 +81,7 @@ def test_archive_and_clear_again_do_nothing_more(dagster: Dagster, slices: list[
     assert len(dagster.stores.lake.manifest()) == 4 * 10  # archived, verified, clearing, cleared: once each
 
 
-def test_every_materialization_shows_its_numbers(dagster: Dagster, slices: list[str]) -> None:
+def test_every_materialization_shows_its_row_counts(dagster: Dagster, slices: list[str]) -> None:
     result = dagster.materialize("archived_attempts", slices[0], slices[-1])
 
     shown = {event.partition: event.materialization.metadata for event in result.get_asset_materialization_events()}
@@ -106,7 +106,7 @@ def test_the_ui_shows_the_columns_of_the_files(dagster: Dagster, slices: list[st
         *written.names,
         "year",
         "week",
-    }  # these two name the folder
+    }  # the folder names hold these two columns
     assert {column.name: column.type for column in shown.columns if column.name in ("user_id", "total_score")} == {
         "user_id": str(written.field("user_id").type),
         "total_score": str(written.field("total_score").type),
@@ -121,23 +121,23 @@ def test_an_open_slice_is_refused_with_the_reason(dagster: Dagster) -> None:
     result = dagster.materialize("archived_attempts", "b1|2024-W05")
 
     assert not result.success
-    assert "b1|2024-W05 is open: week 2024-W05 closes at 2024-02-06T00:00:00.000Z" in dagster.why(result)
+    assert "b1|2024-W05 is open: week 2024-W05 closes at 2024-02-06T00:00:00.000Z" in dagster.error_of(result)
     assert dagster.stores.lake.manifest() == []
 
 
-def test_a_partition_that_is_no_known_slice_is_refused(dagster: Dagster) -> None:
-    dagster.register("archive_slices", ["b1", "nobody|2024-W05"])
+def test_a_partition_that_is_not_a_known_slice_is_refused(dagster: Dagster) -> None:
+    dagster.register("archive_slices", ["b1", "unknown|2024-W05"])
 
-    assert "does not name a slice" in dagster.why(dagster.materialize("archived_attempts", "b1"))
+    assert "does not name a slice" in dagster.error_of(dagster.materialize("archived_attempts", "b1"))
     for asset in ("archived_attempts", "cleared_attempts"):
-        assert "no store knows" in dagster.why(dagster.materialize(asset, "nobody|2024-W05"))
+        assert "no store knows" in dagster.error_of(dagster.materialize(asset, "unknown|2024-W05"))
 
 
 def test_a_slice_that_was_not_verified_is_not_cleared(dagster: Dagster, slices: list[str]) -> None:
     result = dagster.materialize("cleared_attempts", slices[0])
 
     assert not result.success
-    assert "archive and verify it first" in dagster.why(result)
+    assert "archive and verify it first" in dagster.error_of(result)
     assert hot_rows(dagster)[slices[0]] == 1
 
 
@@ -148,7 +148,7 @@ def write_nonsense(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "archived_anyway"),
     [
-        (raise_scores, True),  # all keys are there, so nothing is appended; verify notices
+        (raise_scores, True),  # all keys are in the lake, so nothing is appended; verify detects the change
         (write_nonsense, False),
     ],
     ids=["scores raised", "not Parquet"],
@@ -162,17 +162,17 @@ def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
     archived = dagster.materialize("archived_attempts", slices[0], slices[-1])
     cleared = dagster.materialize("cleared_attempts", slices[0], slices[-1])
 
-    assert archived.success is archived_anyway  # the check itself blocks nothing
+    assert archived.success is archived_anyway  # a failed check does not fail the run
     [check] = archived.get_asset_check_evaluations()
     assert (check.passed, check.severity.value, check.blocking) == (False, "ERROR", False)
     assert (check.metadata["failed"].value, check.metadata["verified"].value) == (5, 5)
     assert all(slice_ in str(check.metadata["slices"]) for slice_ in slices[:5])
     assert str(check.metadata["slices"]).count("from a backup") == 5  # the advice at the end is not cut off
-    assert str(check.metadata["slices"]).count(slices[0]) == 1  # a problem does not repeat the name of its slice
+    assert str(check.metadata["slices"]).count(slices[0]) == 1  # the problem does not repeat the slice name
     assert check.metadata["files to restore"].value == str(file_of(dagster, slices[0]))
     assert "in the partition filter, 2024-W05 finds them" in str(check.description)
     assert not cleared.success
-    assert [dagster.why(cleared).count(slice_) for slice_ in slices[:5]] == [1] * 5
+    assert [dagster.error_of(cleared).count(slice_) for slice_ in slices[:5]] == [1] * 5
     assert {event.partition for event in cleared.get_asset_materialization_events()} == set(slices[5:])
     assert [key for key, rows in hot_rows(dagster).items() if rows] == slices[:5]
 
@@ -180,13 +180,13 @@ def test_a_damaged_file_fails_the_check_and_only_its_slices_are_not_cleared(
 def test_the_check_names_the_damaged_one_of_several_files(dagster: Dagster, slices: list[str]) -> None:
     for slice_ in slices[:2]:  # one file per slice
         dagster.materialize("archived_attempts", slice_)
-    damaged, whole = (Path(file.url) for file in dagster.stores.lake.pin().files())
+    damaged, intact = (Path(file.url) for file in dagster.stores.lake.pin().files())
     raise_scores(damaged)
 
     [check] = dagster.materialize("archived_attempts", slices[0], slices[1]).get_asset_check_evaluations()
 
     assert check.metadata["files to restore"].value == str(damaged)
-    assert whole.is_file()
+    assert intact.is_file()
 
 
 def test_a_slice_that_an_older_run_found_damaged_fails_the_check_until_it_is_repaired(
@@ -194,20 +194,20 @@ def test_a_slice_that_an_older_run_found_damaged_fails_the_check_until_it_is_rep
 ) -> None:
     dagster.materialize("archived_attempts", slices[0], slices[-1])
     damaged = file_of(dagster, slices[0])
-    whole = damaged.read_bytes()
+    original = damaged.read_bytes()
     raise_scores(damaged)
     dagster.materialize("archived_attempts", slices[0])
 
-    [of_another] = dagster.materialize("archived_attempts", slices[-1]).get_asset_check_evaluations()
-    damaged.write_bytes(whole)
+    [other_check] = dagster.materialize("archived_attempts", slices[-1]).get_asset_check_evaluations()
+    damaged.write_bytes(original)
     [resolved] = dagster.materialize("archived_attempts", slices[0]).get_asset_check_evaluations()
 
-    assert not of_another.passed
-    assert (of_another.metadata["failed"].value, of_another.metadata["failed before"].value) == (0, 1)
-    assert str(of_another.description).startswith(
+    assert not other_check.passed
+    assert (other_check.metadata["failed"].value, other_check.metadata["failed before"].value) == (0, 1)
+    assert str(other_check.description).startswith(
         f"0 of 1 slices failed; 1 that an older run found damaged are not repaired, e.g. {slices[0]}: "
     )
-    assert of_another.metadata["files to restore"].value == str(damaged)
+    assert other_check.metadata["files to restore"].value == str(damaged)
     assert resolved.passed
 
 
@@ -223,7 +223,7 @@ def test_the_page_of_a_slice_shows_its_problem(dagster: Dagster, slices: list[st
 
 
 def shown(result: dg.ExecuteInProcessResult, slice_: str) -> Mapping[str, Any]:
-    """The metadata of a slice's materialization; its page shows the newest one."""
+    """The metadata of the materialization of a slice. The page of a slice shows the newest one."""
     [found] = [event for event in result.get_asset_materialization_events() if event.partition == slice_]
     metadata = found.materialization.metadata
     return {
@@ -232,7 +232,7 @@ def shown(result: dg.ExecuteInProcessResult, slice_: str) -> Mapping[str, Any]:
     }
 
 
-def test_the_page_of_a_slice_shows_its_state_and_its_manifest_and_links_the_three_steps(
+def test_the_page_of_a_slice_shows_its_state_its_manifest_hash_and_links_to_the_steps(
     dagster: Dagster, slices: list[str]
 ) -> None:
     slice_ = ArchiveSlice.parse(slices[0])
@@ -262,7 +262,7 @@ def test_the_page_of_a_slice_shows_its_state_and_its_manifest_and_links_the_thre
         assert {name: page[name] for name in links} == links
 
 
-def test_the_check_of_one_slice_shows_what_its_page_shows(dagster: Dagster, slices: list[str]) -> None:
+def test_the_check_of_one_slice_shows_the_same_values_as_its_page(dagster: Dagster, slices: list[str]) -> None:
     result = dagster.materialize("archived_attempts", slices[0])
 
     [check] = result.get_asset_check_evaluations()
@@ -284,13 +284,13 @@ def test_the_check_of_several_slices_lists_their_states_and_links_to_all_slices(
     assert check.metadata["clear"].value == "/assets/cleared_attempts?view=partitions"
 
 
-def test_a_link_to_a_slice_survives_every_batch_id() -> None:
+def test_a_link_to_a_slice_works_with_special_characters_in_the_batch_id() -> None:
     link = str(links(ArchiveSlice.parse("b&x=1#/ ஆ|2024-W05"))["clear"].value)
 
     assert parse_qs(urlsplit(link).query) == {"view": ["partitions"], "partition": ["b&x=1#/ ஆ|2024-W05"]}
 
 
-def test_clear_without_delete_hot_rows_says_what_it_would_delete_and_deletes_nothing(
+def test_clear_without_delete_hot_rows_reports_what_it_would_delete_and_deletes_nothing(
     dagster: Dagster, slices: list[str]
 ) -> None:
     dagster.materialize("archived_attempts", slices[0])
@@ -308,7 +308,7 @@ def test_clear_without_delete_hot_rows_says_what_it_would_delete_and_deletes_not
     assert hot_rows(dagster)[slices[0]] == 1
 
 
-def test_cleared_attempts_says_that_it_deletes_hot_rows_where_it_is_read_and_where_it_is_started() -> None:
+def test_the_description_and_the_launchpad_of_cleared_attempts_warn_that_it_deletes_hot_rows() -> None:
     description = definitions.defs.resolve_asset_graph().get(dg.AssetKey("cleared_attempts")).description
     launch = ClearConfig.model_fields["delete_hot_rows"].description
 

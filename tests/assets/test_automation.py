@@ -1,4 +1,4 @@
-"""What the automation conditions select: registered slices, according to the stores, once a week."""
+"""Automation conditions: they select registered slices by their state in the stores, once a week."""
 
 from datetime import timedelta
 
@@ -17,28 +17,28 @@ from tests.assets.dagster_internals import freeze_time
 from tests.factories import MONDAY, WEEK, event
 
 SLICE = "b1|2024-W05"
-ARCHIVE, CLEAR = 2, 4  # the hours
+ARCHIVE, CLEAR = 2, 4  # hours of the day
 
 
 def test_closed_slices_are_archived_and_then_cleared(dagster: Dagster) -> None:
     dagster.ingest([event(batch=f"b{n}", attempted=MONDAY + week * WEEK) for n in range(3) for week in range(2)])
     dagster.tick()
-    all_of_them = dagster.keys("archive_slices")
+    all_slices = dagster.keys("archive_slices")
 
-    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": all_of_them}
-    assert dagster.asked_for(CLEAR) == {}  # nothing is verified
-    assert dagster.materialize("archived_attempts", all_of_them[0], all_of_them[-1]).success
-    assert dagster.asked_for(ARCHIVE) == {}
-    assert dagster.asked_for(CLEAR) == {"cleared_attempts": all_of_them}
-    assert dagster.materialize("cleared_attempts", all_of_them[0], all_of_them[-1]).success
-    assert dagster.asked_for(CLEAR) == {}
+    assert dagster.selected_at(ARCHIVE) == {"archived_attempts": all_slices}
+    assert dagster.selected_at(CLEAR) == {}  # nothing is verified
+    assert dagster.materialize("archived_attempts", all_slices[0], all_slices[-1]).success
+    assert dagster.selected_at(ARCHIVE) == {}
+    assert dagster.selected_at(CLEAR) == {"cleared_attempts": all_slices}
+    assert dagster.materialize("cleared_attempts", all_slices[0], all_slices[-1]).success
+    assert dagster.selected_at(CLEAR) == {}
 
 
 def test_only_registered_slices_are_selected(dagster: Dagster) -> None:
     dagster.ingest([event(batch="b1"), event(batch="b2")])
     dagster.register("archive_slices", ["b2|2024-W05"])
 
-    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": ["b2|2024-W05"]}
+    assert dagster.selected_at(ARCHIVE) == {"archived_attempts": ["b2|2024-W05"]}
 
 
 def test_a_slice_that_was_archived_without_dagster_is_not_selected_again(dagster: Dagster) -> None:
@@ -48,13 +48,13 @@ def test_a_slice_that_was_archived_without_dagster_is_not_selected_again(dagster
     archive(slices, stores, now)
     verify(slices, stores, now)
 
-    assert dagster.asked_for(ARCHIVE) == {}
-    assert dagster.asked_for(CLEAR) == {"cleared_attempts": [SLICE]}
+    assert dagster.selected_at(ARCHIVE) == {}
+    assert dagster.selected_at(CLEAR) == {"cleared_attempts": [SLICE]}
     clear(slices, stores, now)
-    assert dagster.asked_for(CLEAR) == {}
+    assert dagster.selected_at(CLEAR) == {}
 
 
-def test_a_slice_with_rows_after_a_clear_is_selected_although_dagster_has_materialized_it(
+def test_a_cleared_slice_with_new_rows_is_selected_again(
     dagster: Dagster,
 ) -> None:
     dagster.ingest([event()])
@@ -63,24 +63,24 @@ def test_a_slice_with_rows_after_a_clear_is_selected_although_dagster_has_materi
         dagster.materialize(asset, SLICE)
     dagster.ingest([event(user="u2")])
 
-    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": [SLICE]}
+    assert dagster.selected_at(ARCHIVE) == {"archived_attempts": [SLICE]}
 
 
-def test_an_open_week_waits(dagster: Dagster) -> None:
+def test_a_slice_of_an_open_week_is_not_selected(dagster: Dagster) -> None:
     dagster.clock.now = MONDAY + WEEK
     dagster.ingest([event()])
     dagster.register("archive_slices", [SLICE])
 
-    assert dagster.asked_for(ARCHIVE) == {}
+    assert dagster.selected_at(ARCHIVE) == {}
 
 
-def test_a_slice_that_needs_nothing_is_selected_if_another_run_would_cost_more(dagster: Dagster) -> None:
+def test_a_finished_slice_is_selected_too_if_that_saves_a_run(dagster: Dagster) -> None:
     keys = ["b1|2024-W05", "b2|2024-W05", "b3|2024-W05"]
     dagster.ingest([event(batch=batch) for batch in ("b1", "b2", "b3")])
     dagster.tick()
     assert dagster.materialize("archived_attempts", keys[1]).success
 
-    assert dagster.asked_for(ARCHIVE) == {"archived_attempts": keys}
+    assert dagster.selected_at(ARCHIVE) == {"archived_attempts": keys}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_slice_that_needs_nothing_is_selected_if_another_run_would_cost_more(d
     [
         (SliceStatus.OPEN, 5, None, set()),
         (SliceStatus.PLANNED, 5, None, {"archive"}),
-        (SliceStatus.PLANNED, 0, None, set()),  # a stream was killed before its first row
+        (SliceStatus.PLANNED, 0, None, set()),  # a stream was killed before it wrote the first row
         (SliceStatus.WRITTEN, 5, None, {"archive"}),
         (SliceStatus.WRITTEN, 0, "its files differ from the manifest", {"archive"}),
         (SliceStatus.VERIFIED, 5, None, {"clear"}),
@@ -107,7 +107,7 @@ def test_the_next_step_of_a_slice_follows_from_its_state(
     assert found == expected
 
 
-# --- evaluated as Dagster's daemon does ---
+# --- evaluated as in Dagster's daemon ---
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def evaluate(
     minute: int,
     cursor: str | None = None,
 ) -> tuple[list[list[str]], str | None]:
-    """Evaluate `archive_closed_weeks` on a Tuesday (or later); returns the slices of each request, and the cursor."""
+    """Evaluate `archive_closed_weeks` on a Tuesday or later. Returns the slices of each request, and the cursor."""
     with (
         freeze_time(TUESDAY + timedelta(hours=hour, minutes=minute, seconds=30)),
         dg.build_sensor_context(dagster.instance, cursor=cursor, repository_def=repository) as context,
@@ -135,7 +135,7 @@ def evaluate(
 
 
 def slices_of(request: dg.RunRequest) -> list[str]:
-    """One slice is a run. Several are a backfill, which the asset's policy divides into runs."""
+    """The slices of a request: one slice is requested as a run, several slices as a backfill."""
     if not request.requires_backfill_daemon():
         return [request.partition_key or ""]
     assert request.asset_graph_subset is not None
@@ -144,20 +144,20 @@ def slices_of(request: dg.RunRequest) -> list[str]:
     )
 
 
-def test_a_condition_starts_slices_once_a_week(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
+def test_a_condition_selects_slices_once_a_week(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
     first, cursor = evaluate(dagster, repository, 1, 59)
     second, cursor = evaluate(dagster, repository, 2, 0, cursor)
     rest = []
-    for hours in range(2, 7 * 24 + 3, 6):  # until it is Tuesday again
-        asked, cursor = evaluate(dagster, repository, hours, 1, cursor)
-        rest.append(asked)
+    for hours in range(2, 7 * 24 + 3, 6):  # until the next Tuesday
+        selected, cursor = evaluate(dagster, repository, hours, 1, cursor)
+        rest.append(selected)
 
     assert (first, second) == ([], [[SLICE]])
     assert rest == [[]] * 28 + [[[SLICE]]]
 
 
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.keys`:DeprecationWarning")  # called by Dagster itself
-def test_many_slices_are_one_backfill(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
+def test_several_slices_are_requested_as_one_backfill(dagster: Dagster, repository: dg.RepositoryDefinition) -> None:
     dagster.ingest([event(batch=f"b{n}") for n in range(5)])
     dagster.tick()
     _, cursor = evaluate(dagster, repository, 1, 59)
@@ -165,7 +165,7 @@ def test_many_slices_are_one_backfill(dagster: Dagster, repository: dg.Repositor
     assert evaluate(dagster, repository, 2, 0, cursor)[0] == [[f"b{n}|2024-W05" for n in range(5)]]
 
 
-def test_a_dagster_that_was_down_at_the_hour_starts_slices_when_it_is_back(
+def test_slices_are_selected_later_if_dagster_was_down_at_the_hour(
     dagster: Dagster, repository: dg.RepositoryDefinition
 ) -> None:
     _, cursor = evaluate(dagster, repository, 1, 59)
@@ -173,15 +173,15 @@ def test_a_dagster_that_was_down_at_the_hour_starts_slices_when_it_is_back(
     assert evaluate(dagster, repository, 17, 30, cursor)[0] == [[SLICE]]
 
 
-def test_a_store_that_is_down_at_the_hour_is_asked_again(
+def test_slices_are_selected_a_minute_later_if_the_store_was_down_at_the_hour(
     dagster: Dagster, repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
-        raise StoreUnavailable("the hot store is away")
+    def unavailable(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
+        raise StoreUnavailable("the hot store is down")
 
     _, cursor = evaluate(dagster, repository, 1, 59)
     with monkeypatch.context() as broken:
-        broken.setattr(SqliteHot, "slices", away)
+        broken.setattr(SqliteHot, "slices", unavailable)
         with pytest.raises(Exception, match="archived_attempts") as failed:
             evaluate(dagster, repository, 2, 0, cursor)
 
@@ -189,19 +189,19 @@ def test_a_store_that_is_down_at_the_hour_is_asked_again(
     assert evaluate(dagster, repository, 2, 1, cursor)[0] == [[SLICE]]
 
 
-def test_between_two_hours_no_store_is_asked(
+def test_no_store_is_read_between_the_scheduled_hours(
     dagster: Dagster, repository: dg.RepositoryDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def asked(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
-        raise AssertionError("it was asked")
+    def fail(_: SqliteHot, **_asked: object) -> list[ArchiveSlice]:
+        raise AssertionError("the store was read")
 
     _, cursor = evaluate(dagster, repository, 2, 30)
-    monkeypatch.setattr(SqliteHot, "slices", asked)
+    monkeypatch.setattr(SqliteHot, "slices", fail)
 
     assert evaluate(dagster, repository, 2, 31, cursor)[0] == []
 
 
-def test_archive_and_clear_each_have_a_switch() -> None:
+def test_archive_and_clear_have_separate_sensors() -> None:
     graph = defs.resolve_asset_graph()
 
     targets = {

@@ -1,4 +1,4 @@
-"""How a backfill is started, and that it survives kills of Dagster's daemon, queue and processes."""
+"""Starting a backfill from the command line, and its survival when Dagster's processes are killed."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ query($id: ID!) {logsForRun(runId: $id) {... on EventConnection {events {__typen
         ("b1|2024-W05", "b1|2024-W06", Range("b1|2024-W05", "b1|2024-W06")),
     ],
 )
-def test_a_range_is_named_by_its_ends(first: str, last: str | None, expected: Range) -> None:
+def test_a_range_is_chosen_by_its_first_and_last_slice(first: str, last: str | None, expected: Range) -> None:
     assert chosen(REGISTERED, first, last) == [expected]
 
 
@@ -53,7 +53,7 @@ def test_a_wrong_range_is_refused(first: str, last: str | None, why: str) -> Non
         chosen(REGISTERED, first, last)
 
 
-def test_every_slice_that_is_not_cleared_is_needed(dagster: Dagster) -> None:
+def test_a_backfill_needs_every_slice_that_is_not_cleared(dagster: Dagster) -> None:
     for batch, week in (("b1", 0), ("b2", 0), ("b1", 1)):
         dagster.ingest([event(batch=batch, attempted=MONDAY + week * WEEK)])
     dagster.tick()
@@ -80,20 +80,20 @@ def test_every_slice_that_is_not_cleared_is_needed(dagster: Dagster) -> None:
         ("FAILED", True, False),
     ],
 )
-def test_a_backfill_has_succeeded_when_every_slice_has(status: str, ended: bool, succeeded: bool) -> None:
+def test_a_backfill_has_succeeded_if_all_its_slices_have(status: str, ended: bool, succeeded: bool) -> None:
     state = State(status, 2, 1, 1)
 
     assert (state.has_ended, state.succeeded) == (ended, succeeded)
 
 
-def test_without_dagster_it_says_how_to_start_it() -> None:
-    said: list[str] = []
+def test_a_backfill_without_dagster_prints_how_to_start_dagster() -> None:
+    lines: list[str] = []
 
-    assert main(["--dagster", "http://127.0.0.1:9"], said.append) == StoreUnavailable.exit_code
-    assert "`assess up` runs it" in said[0]
+    assert main(["--dagster", "http://127.0.0.1:9"], lines.append) == StoreUnavailable.exit_code
+    assert "`assess up` runs it" in lines[0]
 
 
-def test_it_prints_its_own_line_and_no_warning_of_dagster(tmp_path: Path) -> None:
+def test_a_backfill_without_dagster_prints_one_line_and_no_warning_of_dagster(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "assess_assets", "--dagster", "http://127.0.0.1:9"]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
 
@@ -107,7 +107,7 @@ def test_it_prints_its_own_line_and_no_warning_of_dagster(tmp_path: Path) -> Non
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Stores with closed slices, in a home that the environment names."""
+    """The settings of stores with closed slices. `ASSESS_HOME` is their home."""
     for name in [name for name in os.environ if name.startswith(("ASSESS_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ASSESS_HOME", str(tmp_path / "home"))
@@ -117,21 +117,21 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def runs(dagster: Service) -> list[tuple[str, str]]:
-    """Run id and status of each run, the newest first."""
+    """The id and the status of each run, newest first."""
     return [(run["runId"], run["status"]) for run in dagster.ask(RUNS)["runsOrError"]["results"]]
 
 
 def process_of(dagster: Service, run: str) -> int | None:
-    """The process of a run, once the run has logged it."""
-    for said in dagster.ask(PIDS, id=run)["logsForRun"].get("events", []):
-        for entry in said.get("metadataEntries", []):
+    """The process id of a run, if the run has logged it."""
+    for logged in dagster.ask(PIDS, id=run)["logsForRun"].get("events", []):
+        for entry in logged.get("metadataEntries", []):
             if entry["label"] == "pid":
                 return int(entry["text"])
     return None
 
 
 def killed(dagster: Service) -> Iterator[bool]:
-    """Kill -9 the process of the first run as soon as there is one; yields whether it did."""
+    """Kills the process of the first run with SIGKILL when there is one. Yields whether it did."""
     while True:
         process = next((found for run, _ in runs(dagster) if (found := process_of(dagster, run))), None)
         if process is not None:
@@ -145,22 +145,22 @@ def statuses(settings: Settings) -> set[str]:
     return {view.status.value for view in views}
 
 
-def test_a_backfill_of_the_command_line_survives_kills_of_its_run_and_of_all_of_dagster(
+def test_a_backfill_from_the_command_line_survives_kills_of_its_run_and_of_all_of_dagster(
     settings: Settings, tmp_path: Path
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     with running(settings, tmp_path / "dagster.log") as dagster:
         dagster.start_sensor("register_slices_and_batches")
         dagster.wait("registering", lambda: len(dagster.registered()) == SLICES)
-        assert main(["--dagster", dagster.url], said.append) == 0
-        kill_session(dagster.process.pid)  # before its daemon evaluates the backfill, every 30 s
-    assert f"started a backfill of {SLICES} slices" in said[0]
-    backfill = said[0].rpartition("/")[2]
+        assert main(["--dagster", dagster.url], lines.append) == 0
+        kill_session(dagster.process.pid)  # before the daemon evaluates the backfill, which it does every 30 s
+    assert f"started a backfill of {SLICES} slices" in lines[0]
+    backfill = lines[0].rpartition("/")[2]
 
     with running(settings, tmp_path / "dagster.log") as dagster:
         attempts = killed(dagster)
         dagster.wait("a run to kill", lambda: next(attempts))
-        # a run that has begun: Dagster waits three minutes for one that is only starting
+        # wait until the run has started, because Dagster waits three minutes for a killed run that is still starting
         dagster.wait("another run", lambda: len(runs(dagster)) == 2 and runs(dagster)[0][1] in {"STARTED", "SUCCESS"})
         kill_session(dagster.process.pid)
 
@@ -169,7 +169,7 @@ def test_a_backfill_of_the_command_line_survives_kills_of_its_run_and_of_all_of_
         ended = runs(dagster)
         assert dagster.state(backfill).succeeded, ended
         assert sorted(status for _, status in ended).count("SUCCESS") == 1
-        assert main(["--dagster", dagster.url], said.append) == 0
+        assert main(["--dagster", dagster.url], lines.append) == 0
 
     assert statuses(settings) == {"cleared"}
-    assert "no registered slice needs a step" in said[1]
+    assert "no registered slice needs a step" in lines[1]

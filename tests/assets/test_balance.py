@@ -1,4 +1,4 @@
-"""The balance sheet of batches in Dagster: numbers for each, and one check that says what to type."""
+"""The balance sheet in Dagster: numbers for each batch, and one check with the command to type."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def two_batches(dagster: Dagster) -> Dagster:
 
 
 def numbers(result: dg.ExecuteInProcessResult, batch: str) -> dict[str, Any]:
-    """The metadata of a batch's sheet."""
+    """The metadata of the balance sheet of a batch."""
     [found] = [
         each.materialization.metadata
         for each in result.get_asset_materialization_events()
@@ -49,13 +49,13 @@ def test_the_sheets_of_all_batches_of_a_run_add_up(two_batches: Dagster) -> None
     assert check(result).metadata["named"].value == 5
 
 
-def test_a_lost_row_fails_the_check_which_names_it_and_says_what_to_type(two_batches: Dagster) -> None:
+def test_the_check_fails_with_the_lost_row_and_the_repair_command(two_batches: Dagster) -> None:
     lost = next(row for row in _rows(two_batches.stores.hot) if row.key.attempt_id == "t2")
     two_batches.stores.hot.delete([lost])
 
     result = two_batches.materialize("balance_sheet", "b1", "b2")
 
-    assert result.success  # the sheet is complete; the check says that it does not balance
+    assert result.success  # the sheet is complete; only the check fails
     found = check(result)
     assert (found.passed, found.severity, found.blocking) == (False, dg.AssetCheckSeverity.ERROR, False)
     assert "1 of 2 batches do not balance" in found.description
@@ -72,11 +72,11 @@ def test_a_run_over_many_batches_scans_the_maps_once(dagster: Dagster, monkeypat
     dagster.ingest([event(batch=batch) for batch in batches], RECEIVED)
     dagster.register("batches", batches)
     scans = []
-    whole = SqliteHot.all_learners
+    all_learners = SqliteHot.all_learners
 
     def counted(self: SqliteHot) -> Any:
         scans.append(self)
-        return whole(self)
+        return all_learners(self)
 
     monkeypatch.setattr(SqliteHot, "all_learners", counted)
 
@@ -88,16 +88,16 @@ def test_a_run_over_many_batches_scans_the_maps_once(dagster: Dagster, monkeypat
     assert all(numbers(result, batch)["named"] == 1 for batch in batches)
 
 
-def test_a_batch_that_no_store_knows_is_refused_and_the_others_have_sheets(two_batches: Dagster) -> None:
+def test_an_unknown_batch_is_refused_and_the_others_have_sheets(two_batches: Dagster) -> None:
     two_batches.register("batches", ["b3"])
 
     result = two_batches.materialize("balance_sheet", "b1", "b3")
 
     assert not result.success
-    assert "b3: no store knows this batch" in two_batches.why(result)
+    assert "b3: no store knows this batch" in two_batches.error_of(result)
     assert numbers(result, "b1")["named"] == 3
-    drawn_up = {each.materialization.partition for each in result.get_asset_materialization_events()}
-    assert drawn_up == {"b1", "b2"}
+    with_sheets = {each.materialization.partition for each in result.get_asset_materialization_events()}
+    assert with_sheets == {"b1", "b2"}
 
 
 def _rows(hot: HotStore) -> list[Any]:

@@ -22,7 +22,7 @@ def compact(dagster: Dagster) -> dg.ExecuteInProcessResult:
     )
 
 
-def test_a_week_that_was_archived_in_parts_is_one_file_afterwards(dagster: Dagster) -> None:
+def test_a_week_that_was_archived_in_parts_becomes_one_file(dagster: Dagster) -> None:
     for batch in ("b1", "b2"):
         dagster.ingest([event(batch=batch, attempted=MONDAY)], MONDAY)
         dagster.tick()
@@ -47,12 +47,12 @@ def test_files_that_left_the_table_long_ago_are_deleted(dagster: Dagster, monkey
 
     [done] = compact(dagster).asset_materializations_for_node("compacted_attempts")
 
-    manifest = 5  # entries of two archives, two verifications and one compaction, each a file of its own until then
+    manifest = 5  # two archives, two verifications and one compaction wrote one manifest file each
     assert done.metadata["files deleted"].value == len(old) + manifest == 7
     assert [path.exists() for path in old] == [False, False]
 
 
-def test_a_week_that_does_not_prove_the_manifest_fails_the_run_by_name(dagster: Dagster) -> None:
+def test_a_week_that_differs_from_the_manifest_fails_the_run_with_its_name(dagster: Dagster) -> None:
     for attempt in ("t1", "t2"):
         put(dagster.stores.lake, [version(attempt_id=attempt)])
 
@@ -60,4 +60,4 @@ def test_a_week_that_does_not_prove_the_manifest_fails_the_run_by_name(dagster: 
 
     assert not done.success
     [failure] = [event for event in done.all_events if event.is_step_failure]
-    assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry" in str(failure.event_specific_data)
+    assert "week 2024-W05 was not compacted: b1|2024-W05: no manifest entry" in str(failure.event_specific_data)

@@ -1,4 +1,4 @@
-"""Runs over the same slices, one after the other and at once, on every kind of lake; and how often a run commits."""
+"""Runs over the same slices, in sequence and at the same time, on every kind of lake; and the commits of a run."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -32,12 +32,12 @@ SUBMITTED = [
     for batch in range(BATCHES)
     for user in ("u1", "u2")
 ]
-LONGEST = 60  # seconds that one run waits for the other
+LONGEST = 60  # seconds that a run waits for the other at most
 
 
 @pytest.fixture
 def lake(dagster: Dagster, place: Location, monkeypatch: pytest.MonkeyPatch) -> DeltaLake:
-    """The lake, while all slices are registered and wait to be archived."""
+    """An empty lake. All slices are registered and closed."""
     monkeypatch.setenv("ASSESS_LAKE", place.url)
     for message, received in SUBMITTED:
         dagster.ingest([message], received)
@@ -58,7 +58,7 @@ def another(dagster: Dagster, lake: DeltaLake) -> Iterator[Dagster]:
 
 
 def stored() -> Counter[tuple[bytes, int]]:
-    """What the lake must hold, each row once, according to the oracle."""
+    """The rows that the lake must hold according to the oracle, each once."""
     log = [("log", offset, line(message, received)) for offset, (message, received) in enumerate(SUBMITTED)]
     versions = [version for found in oracle.tables(log)["attempts"].values() for version in found]
     assert len(versions) == len(SUBMITTED)
@@ -83,14 +83,14 @@ def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lak
     keys = dagster.keys("archive_slices")
 
     assert dagster.materialize("archived_attempts", keys[0], keys[-1]).success
-    commits = lake.pin().version  # the table is made by the commit 0
+    commits = lake.pin().version  # commit 0 creates the table
     assert dagster.materialize("archived_attempts", keys[0], keys[-1]).success
 
     assert (commits, lake.pin().version) == (WEEKS, WEEKS)
     assert held(lake) == stored()
 
 
-def test_a_backfill_over_slices_that_are_partly_done_does_the_rest_and_nothing_twice(
+def test_a_backfill_over_partly_archived_slices_does_only_the_rest(
     dagster: Dagster, lake: DeltaLake, place: Location
 ) -> None:
     keys, stores = dagster.keys("archive_slices"), opened(dagster, place)
@@ -114,7 +114,7 @@ def test_a_backfill_over_slices_that_are_partly_done_does_the_rest_and_nothing_t
     assert reports(stores) == before
 
 
-def test_runs_of_the_same_slices_at_once_lose_nothing_and_write_nothing_twice(
+def test_simultaneous_runs_of_the_same_slices_lose_nothing_and_write_nothing_twice(
     dagster: Dagster, another: Dagster, lake: DeltaLake, place: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys, stores = dagster.keys("archive_slices"), opened(dagster, place)
@@ -137,7 +137,7 @@ def test_runs_of_the_same_slices_at_once_lose_nothing_and_write_nothing_twice(
 
 
 def collide(monkeypatch: pytest.MonkeyPatch, slice_: ArchiveSlice) -> list[LakeConflict]:
-    """Make two writers of this slice wait for each other before the append; returns the list of their conflicts."""
+    """Make two writers of this slice wait for each other before the append. Returns the list of their conflicts."""
     together, conflicts, append = Barrier(2), list[LakeConflict](), DeltaLake.append
 
     def waiting(self: DeltaLake, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:

@@ -1,4 +1,4 @@
-"""Where code uses what Dagster does not publish, and with which release that was tried."""
+"""The private names of Dagster that the code uses, and the release that they were tried with."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -24,5 +24,5 @@ def test_private_names_of_dagster_are_imported_in_one_module_of_the_product_and_
     assert users == {"assess_assets/dagster_internals.py", "tests/assets/dagster_internals.py"}
 
 
-def test_every_private_name_is_where_it_was() -> None:
+def test_every_private_name_still_exists() -> None:
     assert not [name for name in dagster_internals.__all__ if not hasattr(dagster_internals, name)]

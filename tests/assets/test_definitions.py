@@ -1,4 +1,4 @@
-"""What Dagster loads, and how it runs."""
+"""The definitions that Dagster loads, and how Dagster runs them."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def load(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_definitions_contain_no_decision() -> None:
+def test_definitions_contain_no_branch_loop_or_function() -> None:
     lines = Path(definitions.__file__).read_text(encoding="utf-8").splitlines()
 
     assert len(lines) < 40
@@ -65,7 +65,7 @@ def test_all_jobs_sensors_and_schedules_are_loaded() -> None:
     defs = definitions.defs
 
     assert {job.name for job in defs.resolve_all_job_defs()} >= {"watch_job"}
-    # Dagster adds a sensor of its own for a condition without one of ours
+    # Dagster would add a default sensor for a condition that has none
     assert {sensor.name for sensor in defs.get_repository_def().sensor_defs} == {
         "register_slices_and_batches",
         "archive_closed_weeks",
@@ -76,14 +76,14 @@ def test_all_jobs_sensors_and_schedules_are_loaded() -> None:
     assert defs.executor is dg.in_process_executor
 
 
-def test_only_registering_runs_until_an_operator_starts_the_rest() -> None:
+def test_only_the_sensor_that_registers_keys_is_on_by_default() -> None:
     defs = definitions.defs
     automation = [*(defs.schedules or []), *(defs.sensors or [])]
 
     assert len(automation) == 5
     running = {each.name for each in automation if each.default_status.value == "RUNNING"}
     assert running == {"register_slices_and_batches"}  # it deletes nothing
-    assert all(each.description for each in automation)  # the UI shows nothing else about a switch
+    assert all(each.description for each in automation)  # the UI shows only the description beside a switch
 
 
 def test_every_asset_has_a_description_an_owner_a_group_and_a_kind() -> None:
@@ -94,10 +94,10 @@ def test_every_asset_has_a_description_an_owner_a_group_and_a_kind() -> None:
         assert node.description, key
         assert node.owners == ["team:assessment"], key
         assert node.group_name in {"attempts", "exhausts", "analytics"}, key
-        assert node.kinds or key == dg.AssetKey("hot_attempts"), key  # its store is a setting
+        assert node.kinds or key == dg.AssetKey("hot_attempts"), key  # its kind depends on the setting of the hot store
 
 
-def test_runs_that_write_to_the_lake_wait_for_each_other_in_the_queue() -> None:
+def test_only_one_run_at_a_time_writes_to_the_lake() -> None:
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
         concurrency = instance.get_concurrency_config()
 
@@ -110,7 +110,7 @@ def test_runs_that_write_to_the_lake_wait_for_each_other_in_the_queue() -> None:
     assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts"}
 
 
-def test_slices_and_batches_are_divided_into_few_runs() -> None:
+def test_one_run_can_process_many_slices_or_batches() -> None:
     graph = definitions.defs.resolve_asset_graph()
     found = {key.to_user_string(): graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
 
@@ -125,7 +125,7 @@ def test_slices_and_batches_are_divided_into_few_runs() -> None:
     }
 
 
-def test_an_asset_depends_on_what_it_reads_and_only_clear_on_the_same_slice() -> None:
+def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_to_slice() -> None:
     graph = definitions.defs.resolve_asset_graph()
     both = {"hot_attempts", "archived_attempts"}
 
@@ -139,7 +139,7 @@ def test_an_asset_depends_on_what_it_reads_and_only_clear_on_the_same_slice() ->
         "score_exhaust": both,
         "weekly_activity": both,
     }
-    # by default Dagster maps equal keys: a batch `b1` would wait for a slice `b1`
+    # by default Dagster maps equal keys, so a batch `b1` would wait for a slice `b1`
     archived = dg.AssetKey("archived_attempts")
     assert {
         asset: type(graph.get_partition_mapping(dg.AssetKey(asset), archived)).__name__
@@ -163,7 +163,7 @@ def test_no_asset_passes_anything_to_an_io_manager(asset: dg.AssetsDefinition) -
     assert all(types[name].is_nothing for name in outputs)
 
 
-def test_a_temporary_error_stays_as_it_is_and_every_other_forbids_a_retry(tmp_path: Path) -> None:
+def test_only_a_temporary_error_permits_a_retry(tmp_path: Path) -> None:
     lakehouse = Lakehouse(home=str(tmp_path))
 
     with pytest.raises(StoreUnavailable), lakehouse.open():
@@ -178,7 +178,9 @@ def test_a_temporary_error_stays_as_it_is_and_every_other_forbids_a_retry(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("error", "attempts"), [(StoreUnavailable("away"), 4), (SliceOpen("open"), 1), (KeyError("a defect"), 1)], ids=repr
+    ("error", "attempts"),
+    [(StoreUnavailable("unavailable"), 4), (SliceOpen("open"), 1), (KeyError("a defect"), 1)],
+    ids=repr,
 )
 def test_a_step_is_retried_only_after_a_temporary_error(tmp_path: Path, error: Exception, attempts: int) -> None:
     tried = []
@@ -207,52 +209,52 @@ def test_every_step_that_opens_the_stores_retries_with_jitter() -> None:
         if isinstance(node.definition, dg.OpDefinition)
     }
 
-    # slice_keys opens no store; Dagster has no policy for an observation, except through its job
+    # slice_keys opens no store; an observation can get a policy only from its job
     assert {name for name, policy in policies.items() if policy != RETRY} == {"hot_attempts", "hot_attempts_slice_keys"}
     assert watch_job.op_retry_policy == RETRY
     assert RETRY.jitter is not None
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """The instance that dagster.yaml describes, in a folder for this test."""
     monkeypatch.chdir(tmp_path)
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
         yield instance
 
 
-def test_dagster_stores_its_records_below_the_home_folder(kept: dg.DagsterInstance) -> None:
+def test_dagster_stores_its_records_below_the_home_folder(configured: dg.DagsterInstance) -> None:
     assert [path.name for path in Path.cwd().iterdir()] == [".assess"]
     assert [path.name for path in Path(".assess").iterdir()] == ["dagster"]
-    assert not kept.telemetry_enabled
+    assert not configured.telemetry_enabled
 
 
-def test_a_run_whose_process_was_killed_starts_again_and_one_whose_step_failed_does_not(
-    kept: dg.DagsterInstance,
+def test_a_run_is_restarted_if_its_process_was_killed_but_not_if_a_step_failed(
+    configured: dg.DagsterInstance,
 ) -> None:
-    assert kept.run_retries_enabled
-    assert not kept.run_retries_retry_on_asset_or_op_failure
-    assert kept.run_monitoring_enabled
-    assert kept.run_launcher.supports_check_run_worker_health
+    assert configured.run_retries_enabled
+    assert not configured.run_retries_retry_on_asset_or_op_failure
+    assert configured.run_monitoring_enabled
+    assert configured.run_launcher.supports_check_run_worker_health
 
 
-def test_a_backfill_never_sees_a_killed_run_that_is_neither_running_nor_about_to_restart(
-    kept: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+def test_a_killed_run_is_marked_for_a_retry_when_it_fails(
+    configured: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits, handle = [], kept.run_storage.handle_run_event
+    states, handle = [], configured.run_storage.handle_run_event
 
     def look(run_id: str, *args: Any) -> None:
         handle(run_id, *args)
-        run = kept.get_run_by_id(run_id)
+        run = configured.get_run_by_id(run_id)
         assert run is not None
-        waits.append((run.status, run.is_complete_and_waiting_to_retry))
+        states.append((run.status, run.is_complete_and_waiting_to_retry))
 
-    monkeypatch.setattr(kept.run_storage, "handle_run_event", look)
-    run = kept.create_run_for_job(dg.GraphDefinition("nothing").to_job())
+    monkeypatch.setattr(configured.run_storage, "handle_run_event", look)
+    run = configured.create_run_for_job(dg.GraphDefinition("nothing").to_job())
 
-    kept.report_run_failed(run, "its process is gone")
+    configured.report_run_failed(run, "its process was killed")
 
-    assert waits == [(dg.DagsterRunStatus.FAILURE, True)]
+    assert states == [(dg.DagsterRunStatus.FAILURE, True)]
 
 
 def test_a_process_is_distinguished_from_a_later_one_with_the_same_id() -> None:
@@ -260,11 +262,11 @@ def test_a_process_is_distinguished_from_a_later_one_with_the_same_id() -> None:
     ended.wait()
 
     assert is_alive(os.getpid(), time.time())
-    assert not is_alive(os.getpid(), time.time() - 10 * 365 * 86_400)  # then it was another process
+    assert not is_alive(os.getpid(), time.time() - 10 * 365 * 86_400)  # then another process had this id
     assert not is_alive(ended.pid, time.time())
 
 
-def test_a_zombie_process_is_gone() -> None:
+def test_a_zombie_process_is_not_alive() -> None:
     ended = subprocess.Popen(["true"])
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
 
@@ -272,51 +274,53 @@ def test_a_zombie_process_is_gone() -> None:
     ended.wait()
 
 
-def test_a_run_is_gone_if_its_process_is(kept: dg.DagsterInstance) -> None:
+def test_a_run_has_failed_if_its_process_has_ended(configured: dg.DagsterInstance) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     health = []
     for process in (None, os.getpid(), ended.pid):
-        run = begin_a_run(kept)
+        run = begin_a_run(configured)
         if process is not None:
-            kept.report_engine_event("it began", run, EngineEventData({"pid": dg.MetadataValue.text(str(process))}))
-        health.append(kept.run_launcher.check_run_worker_health(run).status.value)
+            configured.report_engine_event(
+                "the run started", run, EngineEventData({"pid": dg.MetadataValue.text(str(process))})
+            )
+        health.append(configured.run_launcher.check_run_worker_health(run).status.value)
 
     assert health == ["RUNNING", "RUNNING", "FAILED"]
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_a_batch_of_events_reads_back_like_single_events(
-    kept: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    configured: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = dg.StaticPartitionsDefinition(["a", "b", "c"])
 
     @dg.asset(partitions_def=parts, backfill_policy=dg.BackfillPolicy.single_run())
-    def whole(context: dg.AssetExecutionContext) -> None:
+    def partitioned(context: dg.AssetExecutionContext) -> None:
         for key in context.partition_keys:
             context.add_asset_metadata({"of": key}, partition_key=key)
 
     seen = []
     for size in ("0", "2", "500"):
         monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", size)
-        run = dg.materialize([whole], instance=kept, tags={FIRST: "a", LAST: "c"})
-        records = kept.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=whole.key, after_storage_id=0), limit=3, ascending=False
+        run = dg.materialize([partitioned], instance=configured, tags={FIRST: "a", LAST: "c"})
+        records = configured.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=partitioned.key, after_storage_id=0), limit=3, ascending=False
         ).records
-        newest = kept.get_latest_materialization_event(whole.key)
+        newest = configured.get_latest_materialization_event(partitioned.key)
         assert newest is not None
         assert newest.run_id == run.run_id
-        in_run = [event for event in kept.all_logs(run.run_id) if event.is_dagster_event]
+        in_run = [event for event in configured.all_logs(run.run_id) if event.is_dagster_event]
         seen.append(
             (
                 [(record.partition_key, record.event_log_entry.run_id == run.run_id) for record in records],
                 [record.asset_materialization and record.asset_materialization.metadata["of"] for record in records],
                 newest.asset_materialization and newest.asset_materialization.partition,
-                kept.get_materialized_partitions(whole.key),
+                configured.get_materialized_partitions(partitioned.key),
                 sorted(str(event.dagster_event_type) for event in in_run),
             )
         )
 
-    assert isinstance(kept.event_log_storage, BatchedEventLog)
+    assert isinstance(configured.event_log_storage, BatchedEventLog)
     assert sorted(seen[0][0]) == [("a", True), ("b", True), ("c", True)]
     assert seen == [seen[0]] * 3

@@ -16,7 +16,7 @@ def test_a_slice_that_lost_its_rows_in_both_tiers_shows_its_problem() -> None:
     assert shown[str(W5)]["dagster/partition_row_count"].value == 3
 
 
-def test_a_run_whose_only_slice_lost_its_rows_shows_the_figures_of_the_run() -> None:
+def test_a_run_whose_only_slice_lost_its_rows_shows_the_totals_of_the_run() -> None:
     shown = of_slices({}, "rows", size=0, seconds=0.1, problems={W6: "b1|2024-W06: nothing is left"})
 
     assert shown[str(W6)]["rows of the run"].value == 0

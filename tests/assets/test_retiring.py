@@ -1,4 +1,4 @@
-"""How many keys Dagster can handle, which keys are retired, and how a key comes back."""
+"""The limits for registered keys, which keys are retired, and how a retired key is registered again."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def view(slice_: str = str(SLICE), **more: Any) -> SliceView:
     return cleared._replace(**more)
 
 
-# --- the budget ---
+# --- the limits ---
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_slice_of_the_last_half_year_is_not_finished() -> None:
     assert KEY_LIFETIME == 182 * DAY
 
 
-def test_only_registered_keys_are_retired_oldest_first_and_at_most_so_many() -> None:
+def test_only_registered_keys_are_retired_oldest_first_and_up_to_a_limit() -> None:
     views = [view(f"b{n}|2024-W0{week}") for week in (5, 4) for n in (2, 1)]
     registered = {"b1|2024-W05", "b2|2024-W05", "b2|2024-W04", "b9|2024-W04"}
 
@@ -92,7 +92,7 @@ def test_rotation_reaches_every_item() -> None:
     assert seen == ["ab", "cd", "e", "ab"]
 
 
-def test_rotation_begins_again_when_the_items_became_fewer() -> None:
+def test_rotation_starts_again_if_there_are_fewer_items_than_before() -> None:
     assert rotate("ab", 7, 2) == ("ab", 0)
     assert rotate("", 7, 2) == ("", 0)
 
@@ -102,7 +102,7 @@ def test_rotation_begins_again_when_the_items_became_fewer() -> None:
 
 @pytest.fixture
 def cleared(dagster: Dagster) -> Dagster:
-    """Two registered slices that were archived and cleared; the week of one ended long ago."""
+    """Two registered slices that were archived and cleared. The week of one of them ended long ago."""
     weeks = {"2024-W05": MONDAY, "2024-W40": MONDAY + 35 * WEEK}
     dagster.clock.now = MONDAY + 40 * WEEK
     for at in weeks.values():
@@ -113,23 +113,23 @@ def cleared(dagster: Dagster) -> Dagster:
     return dagster
 
 
-def test_a_retired_key_is_gone_and_not_registered_again(cleared: Dagster) -> None:
-    said = cleared.retire()
+def test_a_retired_key_is_removed_and_not_registered_again(cleared: Dagster) -> None:
+    result = cleared.retire()
     cleared.tick()
 
-    assert said.skip_reason is not None
-    assert "retired 1 of 2 slice keys" in str(said.skip_reason)
+    assert result.skip_reason is not None
+    assert "retired 1 of 2 slice keys" in str(result.skip_reason)
     assert cleared.keys("archive_slices") == ["b1|2024-W40"]
 
 
-def test_what_dagster_recorded_of_a_retired_slice_stays(cleared: Dagster) -> None:
+def test_dagster_keeps_the_materializations_of_a_retired_slice(cleared: Dagster) -> None:
     cleared.retire()
 
     partitions = cleared.instance.get_materialized_partitions(cleared.asset_key("archived_attempts"))
     assert "b1|2024-W05" in partitions
 
 
-def test_rows_that_come_back_bring_the_key_back_and_are_archived_and_cleared(cleared: Dagster) -> None:
+def test_new_rows_in_a_retired_slice_register_its_key_again_and_are_archived_and_cleared(cleared: Dagster) -> None:
     cleared.retire()
     cleared.ingest([event(user="u2", attempted=MONDAY)], MONDAY)  # an import with an old receipt
 
@@ -142,7 +142,7 @@ def test_rows_that_come_back_bring_the_key_back_and_are_archived_and_cleared(cle
     assert cleared.keys("archive_slices") == ["b1|2024-W40"]
 
 
-def test_a_slice_with_new_rows_is_found_however_many_slices_are_finished(
+def test_a_slice_with_new_rows_is_found_among_many_finished_slices(
     cleared: Dagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensors, "COUNTED_A_TICK", 1)
@@ -159,9 +159,9 @@ def test_a_slice_with_new_rows_is_found_however_many_slices_are_finished(
 def test_no_key_is_retired_while_a_run_is_in_progress(cleared: Dagster) -> None:
     cleared.begin_a_run()
 
-    said = cleared.retire()
+    result = cleared.retire()
 
-    assert "1 runs and 0 backfills are in progress" in str(said.skip_reason)
+    assert "1 runs and 0 backfills are in progress" in str(result.skip_reason)
     assert len(cleared.keys("archive_slices")) == 2
 
 
@@ -175,7 +175,7 @@ def test_no_key_is_retired_while_a_backfill_is_in_progress(cleared: Dagster) -> 
     assert "retired 1 of 2" in str(cleared.retire().skip_reason)
 
 
-def test_a_slice_whose_rows_came_back_before_it_was_retired_keeps_its_key(cleared: Dagster) -> None:
+def test_a_slice_that_gets_new_rows_before_it_is_retired_keeps_its_key(cleared: Dagster) -> None:
     cleared.ingest([event(user="u2", attempted=MONDAY)], MONDAY)
 
     cleared.retire()

@@ -1,4 +1,4 @@
-"""Dagster where reports and compute logs are in a bucket."""
+"""Dagster with reports and compute logs in a bucket."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster" / "dagster.yaml"
 
 @pytest.fixture
 def bucket(dagster: Dagster, s3: S3, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of lake and reports, which the environment names."""
+    """The URL of the bucket folder that the environment sets for lake and reports."""
     url = in_s3(s3, monkeypatch)
     monkeypatch.setenv("ASSESS_LAKE", f"{url}/lake")
     monkeypatch.setenv("ASSESS_EXHAUSTS", f"{url}/exhausts")
@@ -47,7 +47,7 @@ def test_a_report_in_a_bucket_has_the_same_bytes_and_is_previewed(
     assert [record.data["User UUID"] for record in preview.records] == ["u1", "u2", "u2"]
 
 
-def test_a_users_own_asset_reads_a_report_through_dagster_aws(dagster: Dagster, bucket: str) -> None:
+def test_an_asset_of_a_user_can_read_a_report_through_dagster_aws(dagster: Dagster, bucket: str) -> None:
     dagster.ingest([event()])
     dagster.tick()
     dagster.materialize("score_exhaust", "b1")
@@ -59,7 +59,7 @@ def test_a_users_own_asset_reads_a_report_through_dagster_aws(dagster: Dagster, 
     assert found.startswith(b"batch_id,")
 
 
-def test_the_output_of_a_run_is_in_the_bucket_that_the_deployment_names(
+def test_the_output_of_a_run_is_stored_in_the_log_bucket_of_the_deployment(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = urlsplit(in_s3(s3, monkeypatch))
@@ -71,15 +71,15 @@ def test_the_output_of_a_run_is_in_the_bucket_that_the_deployment_names(
 
     @dg.op
     def message() -> None:
-        print("a line that somebody looks for")
+        print("a line of output")
 
     @dg.job
-    def speaks() -> None:
+    def prints() -> None:
         message()
 
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert speaks.execute_in_process(instance=instance).success
+        assert prints.execute_in_process(instance=instance).success
 
     store = Store(at(f"s3://{where.netloc}{where.path}"))
     [out] = [name for name in store.names() if name.endswith(".out")]
-    assert b"a line that somebody looks for" in store.read(out)
+    assert b"a line of output" in store.read(out)

@@ -1,4 +1,4 @@
-"""What the sensor registers."""
+"""The keys that the sensor registers, and the slices that wait."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_closed_slices_are_registered_by_week_then_batch(dagster: Dagster) -> No
     assert dagster.keys("batches") == ["b1", "b2", "b3"]
 
 
-def test_a_tick_registers_at_most_so_many_keys_and_the_next_ticks_the_rest(
+def test_a_tick_registers_a_limited_number_of_keys_and_the_next_ticks_the_rest(
     dagster: Dagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensors, "MOST_A_TICK", 2)
@@ -71,7 +71,7 @@ def test_no_slice_is_registered_while_the_log_has_unread_lines(dagster: Dagster)
     assert "unread events" in str(result.skip_reason)
 
 
-def test_a_tick_names_files_in_the_log_folder_that_are_not_read(dagster: Dagster) -> None:
+def test_a_tick_reports_files_in_the_log_folder_that_are_not_read(dagster: Dagster) -> None:
     log = Path(dagster.settings.log)
     log.mkdir(parents=True)
     (log / "events.jsonl.bak").write_bytes(line(event()) + b"\n")
@@ -90,7 +90,7 @@ def test_a_slice_that_only_the_lake_knows_is_registered(dagster: Dagster) -> Non
     assert dagster.keys("archive_slices") == ["b1|2024-W05"]
 
 
-def test_batches_of_any_name_are_archived_cleared_and_reported(dagster: Dagster) -> None:
+def test_batches_with_any_name_are_archived_cleared_and_reported(dagster: Dagster) -> None:
     odd = ["b|1", "../b", "b...c", "b\n\t1", "b\0", "b 'q' \"d\"", "ஆசிரியர் 🍎", "[b,1]", " ", "b" * 1024]
     dagster.ingest([event(batch=batch) for batch in odd])
     dagster.tick()
@@ -103,18 +103,19 @@ def test_batches_of_any_name_are_archived_cleared_and_reported(dagster: Dagster)
     assert set(dagster.stores.hot.counts(map(ArchiveSlice.parse, slices)).values()) == {0}
 
 
-def test_a_tick_says_which_slices_wait_and_for_what(dagster: Dagster) -> None:
+def test_a_tick_reports_which_slices_wait_and_why(dagster: Dagster) -> None:
     dagster.clock.now = MONDAY + WEEK
     dagster.ingest([event(batch="b1"), event(batch="b2")])
 
-    said = str(dagster.tick().skip_reason)
+    reason = str(dagster.tick().skip_reason)
 
     assert (
-        "registered 0 slices and 2 batches; 2 slices are not closed yet, e.g. b1|2024-W05: week 2024-W05 closes" in said
+        "registered 0 slices and 2 batches; 2 slices are not closed yet, e.g. b1|2024-W05: week 2024-W05 closes"
+        in reason
     )
 
 
-def test_an_observation_says_which_slices_wait_and_for_what(dagster: Dagster) -> None:
+def test_an_observation_shows_which_slices_wait_and_why(dagster: Dagster) -> None:
     dagster.ingest([event(batch="b1"), event(batch="b2", attempted=MONDAY + WEEK)])
     dagster.clock.now = MONDAY + WEEK + 2 * DAY
 
@@ -127,7 +128,7 @@ def test_an_observation_says_which_slices_wait_and_for_what(dagster: Dagster) ->
     assert str(rows[1]["why"]).startswith("week 2024-W06 closes at 2024-02-13")
 
 
-def test_a_cleared_slice_waits_for_nothing_and_its_rows_count_for_the_lake(
+def test_a_cleared_slice_does_not_wait_and_its_rows_count_for_the_lake(
     dagster: Dagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
@@ -165,7 +166,7 @@ def test_a_closed_slice_that_is_not_archived_is_a_warning_after_a_day_and_an_err
         assert "the oldest b1|2024-W05: materialize archived_attempts" in str(check.description)
 
 
-def test_a_slice_that_was_archived_is_not_late(dagster: Dagster) -> None:
+def test_an_archived_slice_is_not_late(dagster: Dagster) -> None:
     dagster.ingest([event()])
     dagster.tick()
     dagster.materialize("archived_attempts", "b1|2024-W05")

@@ -1,4 +1,4 @@
-"""Weekly activity from Dagster: `iso_weeks` partitions and the table."""
+"""Weekly activity from Dagster: the `iso_weeks` partitions and the table."""
 
 from itertools import pairwise
 
@@ -16,8 +16,8 @@ def rows(dagster: Dagster) -> list[WeeklyActivity]:
     return open_weekly(dagster.settings).rows()
 
 
-def two_weeks(dagster: Dagster) -> None:
-    """Three learners in each of two weeks."""
+def ingest_two_weeks(dagster: Dagster) -> None:
+    """Fold the attempts of three learners in each of two weeks."""
     for week in range(2):
         for user, score in (("u1", 1.0), ("u2", 0.1), ("u3", 0.2)):
             at, answers = MONDAY + week * WEEK, [wire_answer(score=score)]
@@ -34,8 +34,8 @@ def test_the_weeks_are_those_of_iso_8601_from_2015_w01() -> None:
     assert week_of("2024-12-30") == IsoWeek(2025, 1)
 
 
-def test_archive_and_clear_change_no_number(dagster: Dagster) -> None:
-    two_weeks(dagster)
+def test_archive_and_clear_do_not_change_weekly_activity(dagster: Dagster) -> None:
+    ingest_two_weeks(dagster)
     result = dagster.materialize("weekly_activity", "2024-01-29", "2024-02-05")
     assert result.success
     shown = [each.materialization.metadata["rows"].value for each in result.get_asset_materialization_events()]
@@ -53,7 +53,7 @@ def test_archive_and_clear_change_no_number(dagster: Dagster) -> None:
 
 
 def test_a_week_that_runs_again_replaces_only_itself(dagster: Dagster) -> None:
-    two_weeks(dagster)
+    ingest_two_weeks(dagster)
     dagster.materialize("weekly_activity", "2024-01-29", "2024-02-05")
     dagster.ingest([event(user="u4", attempt=f"t{week}", attempted=MONDAY + week * WEEK) for week in range(2)])
 

@@ -1,4 +1,4 @@
-"""The command line, called in this process, on a home folder of the test's own."""
+"""The command line, called in this process on the home folder of the test."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ Assess = Callable[..., Result]
 
 @pytest.fixture
 def assess(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Assess:
-    """`assess("doctor", "--json")` on the home folder of `settings`; what goes wrong otherwise is raised."""
+    """Calls commands on the home folder of `settings`: `assess("doctor", "--json")`. Raises uncaught exceptions."""
     for name in settings.env():
         monkeypatch.delenv(name, raising=False)
 

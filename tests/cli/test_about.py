@@ -1,4 +1,4 @@
-"""`assess settings` says what is in force and why; `assess doctor` what works, and what to type where it does not."""
+"""`assess settings` shows each value and its source. `assess doctor` shows problems and the commands to type."""
 
 import json
 from collections.abc import Callable
@@ -30,11 +30,11 @@ def fold_one(stores: Stores, *messages: object) -> None:
     fold([decoded(message) for message in messages], stores.hot, Checks(NoFacts()))
 
 
-def test_settings_say_where_each_value_comes_from(assess: Assess, settings: Settings) -> None:
+def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settings) -> None:
     result = assess("settings", "--json", env={"ASSESS_GRACE": "36h", "ASSESS_LAKE": ""})
 
-    said = {row["setting"]: (row["value"], row["from"]) for row in map(json.loads, result.stdout.splitlines())}
-    assert said == {
+    shown = {row["setting"]: (row["value"], row["from"]) for row in map(json.loads, result.stdout.splitlines())}
+    assert shown == {
         "ASSESS_HOME": (str(settings.home), "--home"),
         "ASSESS_HOT_STORE": (f"sqlite:///{settings.home}/hot.sqlite", "default"),
         "ASSESS_LAKE": (f"{settings.home}/lake", "default"),
@@ -69,7 +69,7 @@ def test_the_doctor_checks_every_store_also_if_one_does_not_answer(assess: Asses
     assert "slices" not in found
 
 
-def test_a_home_folder_may_come_from_the_environment(assess: Assess, tmp_path: Path) -> None:
+def test_the_home_folder_can_come_from_the_environment(assess: Assess, tmp_path: Path) -> None:
     result = assess("settings", "--json", home=None, env={"ASSESS_HOME": str(tmp_path)})
     assert json.loads(result.stdout.splitlines()[0]) == {
         "setting": "ASSESS_HOME",
@@ -78,13 +78,13 @@ def test_a_home_folder_may_come_from_the_environment(assess: Assess, tmp_path: P
     }
 
 
-def test_a_healthy_home_has_nothing_bad(assess: Assess, stores: Stores) -> None:
+def test_a_healthy_home_has_no_bad_finding(assess: Assess, stores: Stores) -> None:
     result = assess("doctor", "--json")
     assert result.exit_code == 0
     assert {found["level"] for found in findings(result.stdout).values()} <= {"ok", "warn"}
 
 
-def test_the_doctor_creates_nothing_and_says_that_nothing_is_stored(assess: Assess, settings: Settings) -> None:
+def test_the_doctor_creates_nothing_and_reports_a_missing_home_folder(assess: Assess, settings: Settings) -> None:
     result = assess("doctor")
 
     assert result.exit_code == 0
@@ -94,7 +94,7 @@ def test_the_doctor_creates_nothing_and_says_that_nothing_is_stored(assess: Asse
     assert not settings.home.exists()
 
 
-def test_the_doctor_asks_kafka_though_there_is_no_home_folder(assess: Assess, settings: Settings) -> None:
+def test_the_doctor_checks_kafka_also_without_a_home_folder(assess: Assess, settings: Settings) -> None:
     result = assess("doctor", "--json", env={"ASSESS_LOG": "kafka://127.0.0.1:1/assess?group=g"})
 
     found = findings(result.stdout)
@@ -103,7 +103,7 @@ def test_the_doctor_asks_kafka_though_there_is_no_home_folder(assess: Assess, se
     assert not settings.home.exists()
 
 
-def test_settings_and_the_doctor_name_a_variable_that_is_no_setting(assess: Assess, stores: Stores) -> None:
+def test_settings_and_the_doctor_warn_of_a_variable_that_is_not_a_setting(assess: Assess, stores: Stores) -> None:
     misspelt = {"ASSESS_GRACE_PERIOD": "2d", "ASSESS_ZZZ": "1"}
 
     shown, checked = assess("settings", env=misspelt), assess("doctor", env=misspelt)
@@ -116,7 +116,7 @@ def test_settings_and_the_doctor_name_a_variable_that_is_no_setting(assess: Asse
     assert "-> did you mean ASSESS_GRACE?" in checked.stdout
 
 
-def test_the_doctor_warns_of_a_home_that_other_users_may_read(
+def test_the_doctor_warns_of_a_home_folder_that_other_users_can_read(
     assess: Assess, stores: Stores, settings: Settings
 ) -> None:
     assert "privacy" not in findings(assess("doctor", "--json").stdout)
@@ -128,7 +128,7 @@ def test_the_doctor_warns_of_a_home_that_other_users_may_read(
     assert str(settings.home) in found["message"]
 
 
-def test_the_doctor_names_the_switches_of_dagster_that_are_off(
+def test_the_doctor_lists_the_sensors_and_schedules_of_dagster_that_are_off(
     assess: Assess, stores: Stores, settings: Settings
 ) -> None:
     assert findings(assess("doctor", "--json").stdout)["Dagster"]["level"] == "ok"
@@ -144,7 +144,7 @@ def test_the_doctor_names_the_switches_of_dagster_that_are_off(
     assert any(text.startswith("the schedule watch_daily is off: ") for text in off)
 
 
-def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: Settings) -> None:
+def test_the_doctor_lists_waiting_events_and_the_commands_to_type(assess: Assess, settings: Settings) -> None:
     fold_one(open_stores(settings), event(batch="b1"), b"nonsense")
     log = Path(settings.log)
     log.mkdir()
@@ -155,10 +155,10 @@ def test_the_doctor_names_what_waits_and_what_to_type(assess: Assess, settings: 
     assert (found["failed events"]["level"], found["failed events"]["action"]) == ("warn", "assess failed list")
     assert (found["log"]["level"], found["log"]["action"]) == ("warn", "assess up")
     assert "today.jsonl from line 1" in found["log"]["message"]
-    assert found["slices"]["level"] == "ok"  # nothing closes while the log has unread lines
+    assert found["slices"]["level"] == "ok"  # no slice is closed while the log has unread lines
 
 
-def test_the_doctor_warns_of_names_in_the_log_folder_that_are_not_read(assess: Assess, settings: Settings) -> None:
+def test_the_doctor_warns_of_files_in_the_log_folder_that_are_not_read(assess: Assess, settings: Settings) -> None:
     fold_one(open_stores(settings), event())
     log = Path(settings.log)
     log.mkdir()
@@ -171,14 +171,12 @@ def test_the_doctor_warns_of_names_in_the_log_folder_that_are_not_read(assess: A
     assert found["log files"]["message"].endswith(": 'events.jsonl.bak'")
 
 
-def test_the_doctor_says_what_is_wrong_with_a_slice_that_could_not_be_verified(
-    assess: Assess, settings: Settings
-) -> None:
+def test_the_doctor_reports_why_a_slice_could_not_be_verified(assess: Assess, settings: Settings) -> None:
     stores = open_stores(settings)
     fold_one(stores, event(batch="b1"))
     archive(stores.hot.slices(), stores, LATER)
     [path] = (settings.home / "lake" / "attempts").rglob("*.parquet")
-    kept = path.read_bytes()
+    original = path.read_bytes()
     path.unlink()
     verify(stores.hot.slices(), stores, LATER)
 
@@ -188,12 +186,12 @@ def test_the_doctor_says_what_is_wrong_with_a_slice_that_could_not_be_verified(
     assert (result.exit_code, found["level"]) == (1, "bad")
     assert found["message"].startswith("1 could not be verified, e.g. b1|2024-W05: the lake's file")
     assert found["action"] == "restore the lake's files, then assess verify --closed"
-    path.write_bytes(kept)
+    path.write_bytes(original)
     assert assess("verify", "--closed").exit_code == 0
     assert findings(assess("doctor", "--json").stdout)["slices"]["level"] == "ok"
 
 
-def test_the_doctor_names_the_next_step_of_slices(assess: Assess, settings: Settings) -> None:
+def test_the_doctor_gives_the_next_step_of_slices(assess: Assess, settings: Settings) -> None:
     stores = open_stores(settings)
 
     def doctor() -> tuple[str, str | None]:
@@ -229,9 +227,9 @@ def test_a_damaged_hot_store_is_bad(assess: Assess, settings: Settings) -> None:
     fold_one(stores, *(event(attempt=f"t{n}") for n in range(200)))
     del stores
     file = settings.home / "hot.sqlite"
-    whole = bytearray(file.read_bytes())
-    whole[len(whole) // 2 :] = b"\xff" * (len(whole) - len(whole) // 2)
-    file.write_bytes(whole)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 :] = b"\xff" * (len(data) - len(data) // 2)
+    file.write_bytes(data)
 
     result = assess("doctor", "--json")
 
@@ -276,7 +274,7 @@ def test_the_doctor_opens_each_store_once(assess: Assess, stores: Stores, monkey
     assert sorted(opened) == ["open_exhausts", "open_hot", "open_lake", "open_log"]
 
 
-def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) -> None:
+def test_the_doctor_reports_that_everything_is_accepted_without_facts(assess: Assess, stores: Stores) -> None:
     found = findings(assess("doctor", "--json").stdout)["facts"]
     assert (found["level"], found.get("action")) == ("ok", None)
     assert "every course, assessment and batch is accepted" in found["message"]
@@ -312,7 +310,7 @@ def test_without_facts_everything_is_accepted(assess: Assess, stores: Stores) ->
         ),
     ],
 )
-def test_the_doctor_says_what_a_facts_file_knows(
+def test_the_doctor_summarizes_a_facts_file(
     assess: Assess, stores: Stores, tmp_path: Path, text: str, level: str, message: str, action: str | None
 ) -> None:
     file = tmp_path / "facts.json"

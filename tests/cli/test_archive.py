@@ -1,4 +1,4 @@
-"""`assess slices`, `archive`, `verify` and `clear`, as typed."""
+"""`assess slices`, `archive`, `verify` and `clear` on the command line."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def two_slices(stores: Stores) -> Stores:
 
 
 def objects(result: Result) -> list[dict[str, Any]]:
-    """What `--json` printed: one value, and nothing else on standard output."""
+    """The value that `--json` printed. Checks that standard output has nothing else."""
     assert result.stdout.count("\n") == 1
     found: list[dict[str, Any]] = json.loads(result.stdout)
     return found
@@ -80,11 +80,11 @@ def test_json_has_an_object_for_each_slice(assess: Assess, two_slices: Stores) -
     assert (second["slice"], second["status"], second["archived_at"]) == (W6, "planned", None)
 
 
-def test_the_lake_is_proved_while_the_hot_store_is_away(assess: Assess, two_slices: Stores) -> None:
+def test_the_lake_can_be_verified_while_the_hot_store_is_down(assess: Assess, two_slices: Stores) -> None:
     assess("archive", W5)
-    away = {"ASSESS_HOT_STORE": "sqlite:////dev/null/hot.sqlite"}
+    down = {"ASSESS_HOT_STORE": "sqlite:////dev/null/hot.sqlite"}
 
-    verified, unknown = assess("verify", W5, "--json", env=away), assess("verify", W6, env=away)
+    verified, unknown = assess("verify", W5, "--json", env=down), assess("verify", W6, env=down)
 
     assert (verified.exit_code, unknown.exit_code) == (0, 0)
     assert "; the lake is verified without it\n1 slice verified" in verified.stderr
@@ -102,7 +102,7 @@ def test_slices_are_a_table_for_people(assess: Assess, two_slices: Stores) -> No
     assert "planned" in shown
 
 
-def test_slices_can_be_named_and_seen_as_of_a_moment(assess: Assess, two_slices: Stores) -> None:
+def test_slices_can_be_selected_by_name_and_shown_as_of_a_moment(assess: Assess, two_slices: Stores) -> None:
     assert [row["slice"] for row in objects(assess("slices", W6, "--json"))] == [W6]
     assert [row["slice"] for row in objects(assess("slices", "--closed", "--as-of", IN_WEEK_6, "--json"))] == [W5]
     _, second = objects(assess("slices", "--as-of", IN_WEEK_6, "--json"))
@@ -134,7 +134,7 @@ def test_a_command_without_slices_does_not_change_all_of_them(assess: Assess, co
         ([W5, "--as-of", "soon"], 2, "assess: --as-of: 'soon' is neither epoch milliseconds nor ISO 8601; write it"),
     ],
 )
-def test_a_slice_that_cannot_be_meant_is_refused_by_name(
+def test_the_refusal_of_a_wrong_slice_or_moment_gives_its_name(
     assess: Assess, two_slices: Stores, command: str, asked: list[str], code: int, sentence: str
 ) -> None:
     result = assess(command, *asked)
@@ -144,7 +144,7 @@ def test_a_slice_that_cannot_be_meant_is_refused_by_name(
     assert result.stdout == ""
 
 
-def test_an_open_slice_is_not_archived_by_name(assess: Assess, two_slices: Stores) -> None:
+def test_an_open_slice_is_not_archived_if_it_is_named(assess: Assess, two_slices: Stores) -> None:
     result = assess("archive", W5, W6, "--as-of", IN_WEEK_6)
 
     assert result.exit_code == 4
@@ -164,7 +164,7 @@ def test_unread_lines_of_the_log_keep_every_slice_open(assess: Assess, two_slice
     assert objects(assess("archive", "--closed", "--json")) == []
 
 
-def test_slices_warn_of_names_in_the_log_folder_that_are_not_read(
+def test_slices_warns_of_files_in_the_log_folder_that_are_not_read(
     assess: Assess, two_slices: Stores, settings: Settings
 ) -> None:
     log = Path(settings.log)
@@ -178,7 +178,7 @@ def test_slices_warn_of_names_in_the_log_folder_that_are_not_read(
     assert "'events.jsonl.bak'" in result.stderr
 
 
-def test_a_command_with_nothing_to_do_prints_so(assess: Assess, stores: Stores) -> None:
+def test_a_command_with_nothing_to_do_prints_a_message(assess: Assess, stores: Stores) -> None:
     assert assess("slices").stderr == "there are no slices yet; run `assess ingest` first\n"
     for command in ("archive", "verify", "clear"):
         result = assess(command, "--closed")
@@ -210,7 +210,7 @@ def test_rows_that_stay_in_the_hot_store_are_counted(assess: Assess, two_slices:
     assert f"{W5}: 1 rows stay because the lake does not hold them; archive it again\n" in assess("clear", W5).stderr
 
 
-def test_to_repeat_a_command_changes_nothing(assess: Assess, two_slices: Stores) -> None:
+def test_a_repeated_command_changes_nothing(assess: Assess, two_slices: Stores) -> None:
     put_away(two_slices)
     before = two_slices.lake.manifest()
 

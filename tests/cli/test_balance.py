@@ -1,4 +1,4 @@
-"""`assess balance` and `assess ingest --repair`, as typed."""
+"""`assess balance` and `assess ingest --repair` on the command line."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ from tests.properties.tables import rows
 
 @pytest.fixture
 def log(settings: Settings) -> Path:
-    """A log with four events of two batches, and one that cannot be understood."""
+    """A log with four events of two batches, and one line that cannot be decoded."""
     file = Path(settings.log) / "events.jsonl"
     file.parent.mkdir(parents=True)
     events = [event(), event(user="u2"), event(attempt="t2"), event(batch="b2")]
@@ -35,13 +35,13 @@ def folded(stores: Stores, log: Path) -> Stores:
 
 
 def object_of(result: Result) -> dict[str, Any]:
-    """What `--json` printed: one object, and nothing else on standard output."""
+    """The object that `--json` printed. Checks that standard output has nothing else."""
     assert result.stdout.count("\n") == 1
     found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 
-def test_a_table_that_adds_up_and_exit_code_0(assess: Assess, folded: Stores) -> None:
+def test_balanced_stores_give_a_table_with_totals_and_exit_code_0(assess: Assess, folded: Stores) -> None:
     result = assess("balance")
 
     assert result.exit_code == 0
@@ -80,24 +80,24 @@ def test_json_has_the_numbers_of_each_batch_and_every_difference(assess: Assess,
     assert found["differences"][1]["tiers"] == ["hot"]
 
 
-def test_a_person_reads_the_first_ten_and_what_to_type(assess: Assess, folded: Stores) -> None:
+def test_the_first_ten_differences_and_the_repair_command_are_printed(assess: Assess, folded: Stores) -> None:
     lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id == "u2"])
     keep(folded.hot, [version(user_id=f"v{number:02}") for number in range(12)])
 
     result = assess("balance")
 
     assert result.exit_code == 1
-    said = result.stderr.splitlines()
-    assert said[0] == ("named, in neither tier: slice 'b1|2024-W05', learner 'u2', assessment 'a1', attempt 't1'")
-    assert said[1].startswith("written, not yet named: slice 'b1|2024-W05', learner 'v00'")
-    assert said[1].endswith("(in the hot store)")
-    assert len([text for text in said if text.startswith("written")]) == 10
-    assert "... and 2 more unnamed; --json names all of them" in said
-    assert said[-1].startswith("assess: 1 version named by a summary and in neither tier: ")
-    assert said[-1].count("assess ingest --repair") == 2
+    lines = result.stderr.splitlines()
+    assert lines[0] == ("named, in neither tier: slice 'b1|2024-W05', learner 'u2', assessment 'a1', attempt 't1'")
+    assert lines[1].startswith("written, not yet named: slice 'b1|2024-W05', learner 'v00'")
+    assert lines[1].endswith("(in the hot store)")
+    assert len([text for text in lines if text.startswith("written")]) == 10
+    assert "... and 2 more unnamed; --json names all of them" in lines
+    assert lines[-1].startswith("assess: 1 version named by a summary and in neither tier: ")
+    assert lines[-1].count("assess ingest --repair") == 2
 
 
-def test_the_log_is_compared_when_it_is_asked_for(assess: Assess, folded: Stores, log: Path) -> None:
+def test_the_log_is_compared_on_request(assess: Assess, folded: Stores, log: Path) -> None:
     take(folded, event(user="u9"))
 
     alone, with_log = assess("balance"), assess("balance", "--log", "--json")
@@ -111,7 +111,7 @@ def test_the_log_is_compared_when_it_is_asked_for(assess: Assess, folded: Stores
     assert [(each["what"], each["user_id"]) for each in found["differences"]] == [("too_many", "u9")]
 
 
-def test_an_event_that_was_lost_is_named_with_file_and_line(
+def test_a_lost_event_is_reported_with_its_file_and_line(
     assess: Assess, folded: Stores, log: Path, settings: Settings
 ) -> None:
     with sqlite3.connect(settings.hot_store.removeprefix("sqlite://").partition("?")[0]) as connection:
@@ -131,7 +131,7 @@ def test_an_unknown_batch_gives_exit_code_3(assess: Assess, folded: Stores) -> N
     assert "no store knows 'b9'" in result.stderr
 
 
-def test_without_events_the_balance_is_right(assess: Assess) -> None:
+def test_without_events_the_stores_are_balanced(assess: Assess) -> None:
     result = assess("balance")
 
     assert (result.exit_code, result.stdout) == (0, "")
@@ -139,7 +139,7 @@ def test_without_events_the_balance_is_right(assess: Assess) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_repair_writes_what_is_missing_and_says_how_much(
+def test_repair_rewrites_missing_rows_and_prints_their_number(
     assess: Assess, folded: Stores, log: Path, named: bool
 ) -> None:
     put_away(folded, [slice_ for slice_ in folded.hot.slices() if slice_.batch_id == "b2"])
@@ -156,7 +156,7 @@ def test_repair_writes_what_is_missing_and_says_how_much(
     assert (again["rewritten"], again["in_lake"], again["missing"], again["repeated"]) == (0, 0, 0, 4)
 
 
-def test_repair_fails_when_the_log_does_not_have_what_is_missing(assess: Assess, folded: Stores, log: Path) -> None:
+def test_repair_fails_if_the_log_does_not_have_the_missing_events(assess: Assess, folded: Stores, log: Path) -> None:
     lose(folded.hot, rows(folded.hot))
     log.write_bytes(line(event()) + b"\n")
 
@@ -166,7 +166,7 @@ def test_repair_fails_when_the_log_does_not_have_what_is_missing(assess: Assess,
     assert "3 versions are still missing: their events are not in the log or the files that were read" in result.stderr
 
 
-def test_to_ingest_nothing_is_wrong_use(assess: Assess) -> None:
+def test_ingest_without_paths_is_a_usage_error(assess: Assess) -> None:
     result = assess("ingest")
 
     assert result.exit_code == 2

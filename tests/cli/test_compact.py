@@ -1,4 +1,4 @@
-"""`assess compact`, as typed."""
+"""`assess compact` on the command line."""
 
 import json
 
@@ -15,7 +15,7 @@ def archived_twice(assess: Assess, stores: Stores) -> None:
     assess("archive", "--closed")
 
 
-def test_weeks_of_small_files_are_rewritten_and_what_is_old_enough_is_deleted(assess: Assess, stores: Stores) -> None:
+def test_weeks_of_small_files_are_rewritten_and_old_files_are_deleted(assess: Assess, stores: Stores) -> None:
     archived_twice(assess, stores)
 
     dry = json.loads(assess("compact", "--dry-run", "--vacuum", "--retain", "0s", "--json").stdout)
@@ -31,18 +31,18 @@ def test_weeks_of_small_files_are_rewritten_and_what_is_old_enough_is_deleted(as
     assert assess("verify", "--closed").exit_code == 0
 
 
-def test_a_week_that_does_not_prove_the_manifest_is_named(assess: Assess, stores: Stores) -> None:
+def test_a_week_that_differs_from_the_manifest_is_reported(assess: Assess, stores: Stores) -> None:
     for row in five_versions()[:2]:
-        put(stores.lake, [row])  # as an archiver leaves it that was killed before it wrote its entry
+        put(stores.lake, [row])  # as after an archiver was killed before it wrote its manifest entry
 
     result = assess("compact", "2024-W05")
 
     assert result.exit_code == 4
-    assert "week 2024-W05 is left as it is: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
+    assert "week 2024-W05 was not compacted: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
     assert result.stderr.endswith("assess: 1 of 1 weeks were not rewritten; resolve the problems above first\n")
 
 
-def test_a_retention_that_cannot_be_kept_exactly_is_refused_before_anything_is_rewritten(
+def test_a_retention_that_is_not_in_whole_hours_is_refused_before_anything_is_rewritten(
     assess: Assess, stores: Stores
 ) -> None:
     archived_twice(assess, stores)
@@ -51,5 +51,5 @@ def test_a_retention_that_cannot_be_kept_exactly_is_refused_before_anything_is_r
     result = assess("compact", "--vacuum", "--retain", "30m")
 
     assert result.exit_code == 2
-    assert "--retain: Delta counts in whole hours, and 30m is not; write 1h" in result.stderr
+    assert "--retain: 30m is not a whole number of hours, which Delta requires; write 1h" in result.stderr
     assert stores.lake.pin().files() == files

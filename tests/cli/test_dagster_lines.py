@@ -1,4 +1,4 @@
-"""Which lines of Dagster a person sees."""
+"""The lines of Dagster's output that `assess up` shows."""
 
 from assess_cli.dagster_lines import DagsterLines
 
@@ -7,11 +7,11 @@ RUN = "__ASSET_JOB - 81a208d4-86b7-4e0c-a7aa-7b32bacc59a3 - 5420"
 
 
 def shown(*lines: str) -> list[str]:
-    decide = DagsterLines()
-    return [text for line in lines if (text := decide(line)) is not None]
+    show = DagsterLines()
+    return [text for line in lines if (text := show(line)) is not None]
 
 
-def test_what_runs_as_usual_is_not_shown() -> None:
+def test_routine_lines_are_not_shown() -> None:
     assert not shown(
         f"{TIME} - dagster - INFO - Launching Dagster services...",
         f"\x1b[32m{TIME}\x1b[0m - dagster.code_server - \x1b[34mINFO\x1b[0m - Started Dagster code server",
@@ -25,7 +25,7 @@ def test_what_runs_as_usual_is_not_shown() -> None:
     )
 
 
-def test_a_run_is_one_line_when_it_ends() -> None:
+def test_a_run_is_shown_as_one_line_when_it_ends() -> None:
     assert shown(
         f'{TIME} - dagster - DEBUG - {RUN} - RUN_START - Started execution of run for "__ASSET_JOB".',
         f'{TIME} - dagster - DEBUG - {RUN} - RUN_SUCCESS - Finished execution of run for "__ASSET_JOB".',
@@ -41,12 +41,12 @@ def test_warnings_and_errors_are_shown_with_all_their_lines() -> None:
         "sqlite3.OperationalError: disk I/O error",
         f"\x1b[32m{TIME}\x1b[0m - dagster - \x1b[33mWARNING\x1b[0m - a file is ignored",
     ]
-    assert shown(*problem, f"{TIME} - dagster - INFO - and on it goes", "quietly") == problem
+    assert shown(*problem, f"{TIME} - dagster - INFO - the next record", "its second line") == problem
 
 
 def test_lines_before_the_first_record_are_shown() -> None:
     assert shown("python: No module named dagster") == ["python: No module named dagster"]
 
 
-def test_a_record_of_another_shape_is_shown() -> None:
+def test_a_record_of_another_format_is_shown() -> None:
     assert shown(f"{TIME} - something else") == [f"{TIME} - something else"]

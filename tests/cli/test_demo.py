@@ -8,15 +8,15 @@ from assess_cli import demo
 from assess_core.errors import BadSettings
 
 
-def test_the_whole_loop_changes_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_loop_changes_no_query_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo.run(tmp_path / "demo", events=100)
-    said = capsys.readouterr().out
-    assert "100 events = 94 stored" in said
-    assert "All the same" in said
-    assert "CHANGED" not in said
+    output = capsys.readouterr().out
+    assert "100 events = 94 stored" in output
+    assert "All the same" in output
+    assert "CHANGED" not in output
 
 
-def test_a_demo_deletes_no_folder_but_its_own(tmp_path: Path) -> None:
+def test_a_demo_deletes_only_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(BadSettings, match="not a demo's folder"):
         demo.run(tmp_path, events=1)

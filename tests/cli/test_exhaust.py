@@ -1,4 +1,4 @@
-"""`assess exhaust`: the path on standard output, what is in the file on standard error."""
+"""`assess exhaust` prints the path to standard output and a summary of the file to standard error."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def assess(stores: Stores, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--home", str(reports(stores).parent), "exhaust", *arguments])
 
 
-def test_the_path_is_all_that_standard_output_gets(loaded: Stores) -> None:
+def test_standard_output_gets_only_the_path(loaded: Stores) -> None:
     done = assess(loaded, "b1", "--report", "response")
 
     path = reports(loaded) / "response-exhaust" / "b1.csv"
@@ -30,7 +30,7 @@ def test_the_path_is_all_that_standard_output_gets(loaded: Stores) -> None:
     assert done.stderr.startswith(f"2 rows of 2 attempts, {path.stat().st_size:,} bytes, ")
 
 
-def test_json_says_what_was_written(loaded: Stores, tmp_path: Path) -> None:
+def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> None:
     output = tmp_path / "scores.parquet"
 
     done = assess(loaded, "b1", "--report", "score", "--format", "parquet", "--output", str(output), "--json")
@@ -47,7 +47,7 @@ def test_json_says_what_was_written(loaded: Stores, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_header_alone_is_said(loaded: Stores) -> None:
+def test_a_report_with_only_a_header_is_reported(loaded: Stores) -> None:
     done = assess(loaded, "b1", "--report", "score", "--course", "another")
 
     assert done.exit_code == 0
@@ -58,10 +58,10 @@ def test_an_unknown_batch_exits_with_3(loaded: Stores) -> None:
     done = assess(loaded, "b2", "--report", "score")
 
     assert (done.exit_code, done.stdout) == (3, "")
-    assert done.stderr == "assess: no store knows batch 'b2'; `assess slices` lists the known ones\n"
+    assert done.stderr == "assess: no store knows batch 'b2'; `assess slices` lists the batches\n"
 
 
-def test_a_report_that_does_not_exist_is_wrong_use(loaded: Stores) -> None:
+def test_an_unknown_kind_of_report_is_a_usage_error(loaded: Stores) -> None:
     done = assess(loaded, "b1", "--report", "progress")
 
     assert done.exit_code == 2

@@ -1,4 +1,4 @@
-"""`assess ingest` and `assess failed` as people run them."""
+"""`assess ingest` and `assess failed` on the command line."""
 
 import json
 import os
@@ -29,13 +29,13 @@ COUNTS = ("events", "stored", "repeated", "recomputed", "failed", "superseded")
 
 
 def run(settings: Settings, *arguments: str | Path, given: bytes = b"") -> Result:
-    """Run a command in this process; `ingest` as the job that it becomes."""
+    """Run a command in this process. `ingest` runs as the stream command that replaces it."""
     command = commands if arguments[0] == "ingest" else main
     return CliRunner().invoke(command, [*map(str, arguments)], input=given, env=environment(settings))
 
 
 def counts(settings: Settings, *arguments: str | Path, given: bytes = b"") -> tuple[int, ...]:
-    """What `ingest --json` prints, in the order of `COUNTS`."""
+    """The counts that `ingest --json` prints, in the order of `COUNTS`."""
     done = run(settings, "ingest", "--json", *arguments, given=given)
     assert done.exit_code == 0, done.output
     printed = json.loads(done.stdout)
@@ -43,15 +43,15 @@ def counts(settings: Settings, *arguments: str | Path, given: bytes = b"") -> tu
     return tuple(printed.values())
 
 
-def said(settings: Settings, *arguments: str | Path, given: bytes = b"") -> str:
-    """What a command that goes well says to a person."""
+def messages(settings: Settings, *arguments: str | Path, given: bytes = b"") -> str:
+    """The messages of a command that succeeds."""
     done = run(settings, *arguments, given=given)
     assert (done.exit_code, done.stdout) == (0, ""), done.output
     return done.stderr
 
 
-def refused(settings: Settings, *arguments: str | Path) -> str:
-    """What a command that is of no use says to a person."""
+def error_message(settings: Settings, *arguments: str | Path) -> str:
+    """The messages of a command that fails."""
     done = run(settings, *arguments)
     if isinstance(done.exception, AssessError):
         return f"{done.stderr}{done.exception}\n"
@@ -64,7 +64,7 @@ def put(path: Path, *lines: bytes) -> Path:
     return path
 
 
-# --- the reference data; index.md there says what must come of it ---
+# --- the reference data, whose index.md lists the expected results ---
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def facts(sunbird: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_the_nine_reference_events_end_as_they_should(settings: Settings, sunbird: Path, facts: Path) -> None:
+def test_the_nine_reference_events_give_the_documented_counts(settings: Settings, sunbird: Path, facts: Path) -> None:
     names = (
         "BATCH_ASSESS_EVENT", "BATCH_ASSESS__OLDER_EVENT", "BATCH_ASSESS_FAIL_EVENT", "QUESTION_EVENT_RES_VALUES",
         "LATEST_BATCH_ASSESS_EVENT", "BATCH_DUPLICATE_QUESTION_EVENT", "INVALID_CONTENT_ID_EVENT",
@@ -102,11 +102,11 @@ def test_the_nine_reference_events_end_as_they_should(settings: Settings, sunbir
 @pytest.mark.parametrize(
     ("options", "stored", "failed"),
     [
-        # of 15 files one asks to recompute, and the one with a clock as text is another's equal; 1 and 2 come before 5
+        # one of 15 files is a recompute and one, with its time as text, equals another; 1 and 2 are older than 5
         ((), 13, 0),
-        # BATCH_ASSESS_EVENT_WITHOUT_CACHE is of a content that is no leaf node of its course
+        # the content of BATCH_ASSESS_EVENT_WITHOUT_CACHE is not a leaf node of its course
         (("--facts",), 12, 1),
-        # DUPLICATE_BATCH_ASSESS_EVENTS_3 answers two questions of a content that has one
+        # DUPLICATE_BATCH_ASSESS_EVENTS_3 answers two questions, but its content has one
         (("--check-question-count", "--facts"), 11, 2),
     ],
 )
@@ -120,22 +120,22 @@ def test_the_folder_of_reference_events_is_counted(
 # --- counts ---
 
 
-def test_ingesting_again_only_repeats(settings: Settings, tmp_path: Path) -> None:
+def test_a_second_ingest_of_a_file_counts_only_repeats(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", text(event()), text(event(attempt="t2")))
     assert counts(settings, path) == (2, 2, 0, 0, 0, 0)
     assert counts(settings, path) == (2, 0, 2, 0, 0, 0)
 
 
-def test_standard_input_is_a_log_with_an_event_a_line(settings: Settings) -> None:
+def test_standard_input_is_a_log_with_one_event_per_line(settings: Settings) -> None:
     lines = [text(event()), line(event(attempt="t2")), b"", text(event(answers=[])), b'{"cut']
     assert counts(settings, "-", given=b"\n".join(lines)) == (4, 2, 0, 1, 1, 0)
     [failed] = SqliteHot(settings.hot_store).failed()
     assert (failed.topic, failed.offset, failed.raw) == ("-", 5, b'{"cut')
 
 
-def test_paths_are_those_of_the_folder_where_the_command_runs(settings: Settings, tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_current_folder(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
-    (tmp_path / "stream.py").write_text("raise SystemExit('this is somebody else')")
+    (tmp_path / "stream.py").write_text("raise SystemExit('this is another program')")
     put(tmp_path / "log" / "-e.jsonl", b"nonsense")
     put(tmp_path / "-f.jsonl", b"nonsense")
     done = assess(settings, "ingest", "log", "--", "-f.jsonl", cwd=tmp_path)
@@ -146,12 +146,12 @@ def test_paths_are_those_of_the_folder_where_the_command_runs(settings: Settings
     ]
     again = assess(settings, "ingest", "./log/-e.jsonl", "./-f.jsonl", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert len(list(SqliteHot(settings.hot_store).failed())) == 2  # however the paths are written
+    assert len(list(SqliteHot(settings.hot_store).failed())) == 2  # other spellings of the same paths
     shown = assess(settings, "failed", "show", "log/-e.jsonl", "0", "1", cwd=tmp_path)
     assert shown.stdout == b"nonsense"
 
 
-def test_several_processes_at_once_leave_the_tables_of_one(settings: Settings, tmp_path: Path) -> None:
+def test_several_processes_at_the_same_time_give_the_same_tables_as_one(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", *sample_events(600))
     command = [sys.executable, "-m", "assess_cli", "ingest", str(path)]
     other = settings._replace(hot_store=f"sqlite:///{tmp_path / 'one.sqlite'}")
@@ -162,13 +162,13 @@ def test_several_processes_at_once_leave_the_tables_of_one(settings: Settings, t
     assert tables(SqliteHot(settings.hot_store)) == tables(SqliteHot(other.hot_store))
 
 
-# --- bad input: a clear sentence and nothing lost ---
+# --- bad input: a clear message and no loss ---
 
 
-def test_events_that_cannot_be_read_are_counted_as_failed(settings: Settings, tmp_path: Path) -> None:
+def test_events_that_cannot_be_decoded_are_counted_as_failed(settings: Settings, tmp_path: Path) -> None:
     cut, wrong = text(event())[:100], text(event(user=5))
     path = put(tmp_path / 'a "b"\n😀.jsonl', b"nonsense", wrong, text(event()), cut)
-    assert said(settings, "ingest", path).splitlines() == [
+    assert messages(settings, "ingest", path).splitlines() == [
         "4 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 3 failed",
         "`assess failed list` shows why events failed; `assess failed replay` tries them again",
     ]
@@ -180,11 +180,11 @@ def test_events_that_cannot_be_read_are_counted_as_failed(settings: Settings, tm
     ]
 
 
-def test_an_empty_file_and_an_empty_folder_say_so(settings: Settings, tmp_path: Path) -> None:
+def test_an_empty_file_and_an_empty_folder_are_reported(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "empty.jsonl"
     path.write_bytes(b"")
     (tmp_path / "folder").mkdir()
-    assert said(settings, "ingest", path, tmp_path / "folder").splitlines() == [
+    assert messages(settings, "ingest", path, tmp_path / "folder").splitlines() == [
         f"{str(tmp_path / 'folder')!r} has no log file ({ENDINGS}), so there are no events in it",
         f"{str(path)!r} is empty: no events in it",
         "0 events = 0 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed",
@@ -202,15 +202,15 @@ def test_a_missing_path_stops_before_anything_is_stored(settings: Settings, tmp_
     assert not SqliteHot(settings.hot_store).slices()
 
 
-def test_a_broken_file_is_named_after_what_was_stored_before_it(settings: Settings, tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_after_the_counts_of_the_files_before_it(settings: Settings, tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", text(event()))
     put(tmp_path / "b.jsonl.gz", b"no gzip")
-    first, second = refused(settings, "ingest", tmp_path).splitlines()
-    assert first == "until then 1 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
+    first, second = error_message(settings, "ingest", tmp_path).splitlines()
+    assert first == "before the error: 1 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
     assert second.startswith(f"{str(tmp_path / 'b.jsonl.gz')!r} is damaged after line 0 (Not a gzipped file")
 
 
-def test_a_full_disk_is_a_sentence_and_ingesting_again_loses_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_a_full_disk_gives_a_message_and_a_second_ingest_loses_nothing(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", *sample_events(300))
     SqliteHot(settings.hot_store)
     command = f'ulimit -f 400; trap "" XFSZ; exec {sys.executable} -m assess_cli ingest {path}'
@@ -221,24 +221,24 @@ def test_a_full_disk_is_a_sentence_and_ingesting_again_loses_nothing(settings: S
     assert counts(settings, path)[0] == 300
 
 
-def test_an_event_of_50_mb_fails_and_its_beginning_is_kept(settings: Settings, tmp_path: Path) -> None:
+def test_an_event_of_50_mb_fails_and_its_beginning_is_stored(settings: Settings, tmp_path: Path) -> None:
     large = text(event(user="x" * 50_000_000))
     path = put(tmp_path / "events.jsonl", text(event()), large, text(event(attempt="t2")))
     assert counts(settings, path) == (3, 2, 0, 0, 1, 0)
     assert run(settings, "failed", "show", path, "0", "2").stdout_bytes == large[: MAX_EVENT_BYTES + 1]
 
 
-def test_facts_that_cannot_be_read_stop_it(settings: Settings, tmp_path: Path) -> None:
+def test_an_ingest_stops_if_the_facts_cannot_be_read(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", text(event()))
-    assert "check --facts" in refused(settings, "ingest", path, "--facts", tmp_path / "missing.json")
-    assert refused(settings, "ingest", path, "--check-question-count") == (
-        "--check-question-count compares with facts; add --facts FILE\n"
+    assert "check --facts" in error_message(settings, "ingest", path, "--facts", tmp_path / "missing.json")
+    assert error_message(settings, "ingest", path, "--check-question-count") == (
+        "--check-question-count needs facts; add --facts FILE\n"
     )
 
 
 @contextmanager
 def ingesting(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """`assess ingest -` that has folded its first events and waits for more."""
+    """Runs `assess ingest -` until it has folded its first events and waits for more."""
     hot, pipe = SqliteHot(settings.hot_store), subprocess.PIPE
     command = [sys.executable, "-m", "assess_cli", "ingest", "-"]
     with subprocess.Popen(command, env=environment(settings), stdin=pipe, stderr=pipe) as process:
@@ -249,7 +249,7 @@ def ingesting(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def test_a_kill_of_the_command_is_a_kill_of_the_job(settings: Settings) -> None:
+def test_a_kill_of_the_command_also_kills_the_job(settings: Settings) -> None:
     with ingesting(settings) as process:
         process.kill()
         assert process.wait(PATIENCE) == -signal.SIGKILL
@@ -258,13 +258,13 @@ def test_a_kill_of_the_command_is_a_kill_of_the_job(settings: Settings) -> None:
             os.write(process.stdin.fileno(), b"\n")
 
 
-def test_an_interruption_ends_it_in_order_and_says_how_far_it_was(settings: Settings) -> None:
+def test_an_interrupted_ingest_stops_in_order_and_prints_its_counts(settings: Settings) -> None:
     with ingesting(settings) as process:
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(b"one line more wakes it\n", timeout=PATIENCE)
+        _, error = process.communicate(b"one more line, so that the read returns\n", timeout=PATIENCE)
     assert process.returncode == 1
-    assert error.decode().startswith("interrupted; until then 1000 events = 940 stored")
-    assert error.decode().endswith("; run it again: events that are stored are only repeated\n")
+    assert error.decode().startswith("interrupted after 1000 events = 940 stored")
+    assert error.decode().endswith("; run it again to fold the rest: stored events count as repeated\n")
 
 
 # --- failed events ---
@@ -279,37 +279,37 @@ def test_failed_events_are_listed_with_their_reasons(settings: Settings, tmp_pat
     assert (second["offset"], second["reason"], "attemptId" in second["message"]) == (2, "bad_shape", True)
 
 
-def test_a_failed_event_is_shown_byte_by_byte(settings: Settings, tmp_path: Path) -> None:
+def test_a_failed_event_is_shown_with_its_exact_bytes(settings: Settings, tmp_path: Path) -> None:
     raw = b"\xff\x00 not utf-8"
     path = put(tmp_path / "events.jsonl", b"", raw)
     run(settings, "ingest", path)
     done = run(settings, "failed", "show", path, "0", "2")
     assert (done.exit_code, done.stdout_bytes) == (0, raw)
-    assert refused(settings, "failed", "show", "other", "0", "2") == (
+    assert error_message(settings, "failed", "show", "other", "0", "2") == (
         "there is no failed event at 'other' 0 2; see `assess failed list`\n"
     )
 
 
-def test_failed_events_that_new_facts_accept_leave_the_list(settings: Settings, tmp_path: Path) -> None:
+def test_a_replay_with_new_facts_resolves_the_events_that_they_accept(settings: Settings, tmp_path: Path) -> None:
     facts = tmp_path / "facts.json"
     facts.write_text('{"leafNodes": {"c1": ["other"]}}')
     path = put(tmp_path / "events.jsonl", text(event()), b"nonsense", text(without(event(), "userId")))
     assert counts(settings, path, "--facts", facts) == (3, 0, 0, 0, 3, 0)
-    assert said(settings, "failed", "replay", "--facts", facts) == "0 resolved, 3 still failed\n"
+    assert messages(settings, "failed", "replay", "--facts", facts) == "0 resolved, 3 still failed\n"
     facts.write_text('{"leafNodes": {"c1": ["other", "a1"]}}')
-    assert said(settings, "failed", "replay", "--facts", facts) == "1 resolved, 2 still failed\n"
+    assert messages(settings, "failed", "replay", "--facts", facts) == "1 resolved, 2 still failed\n"
     assert len(run(settings, "failed", "list", "--format", "jsonl").stdout.splitlines()) == 2
     assert counts(settings, path) == (3, 0, 1, 0, 2, 0)
 
 
-def test_sample_events_are_a_log(settings: Settings, tmp_path: Path) -> None:
+def test_sample_events_can_be_ingested_as_a_log(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    assert said(settings, "sample-events", "--events", "100", "--seed", "3", "--output", path) == (
+    assert messages(settings, "sample-events", "--events", "100", "--seed", "3", "--output", path) == (
         f"100 events in {str(path)!r}\n"
     )
     assert path.read_bytes() == b"".join(sample_events(100, 3))
     assert run(settings, "sample-events", "--events", "100", "--seed", "3").stdout_bytes == path.read_bytes()
     assert counts(settings, path)[0] == 100
-    assert "No such file or directory; name another file" in refused(
+    assert "No such file or directory; name another file" in error_message(
         settings, "sample-events", "--output", tmp_path / "missing" / "events.jsonl"
     )

@@ -1,4 +1,4 @@
-"""`assess table` and `assess score`, as people and scripts run them."""
+"""`assess table` and `assess score` on the command line."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from tests.loop import put_away, take
 
 @pytest.mark.parametrize("name", Name)
 @pytest.mark.parametrize("format_", ["table", "jsonl", "csv"])
-def test_a_table_of_nothing_is_a_header_at_most(assess: Assess, name: Name, format_: str) -> None:
+def test_an_empty_table_has_only_a_header_or_nothing(assess: Assess, name: Name, format_: str) -> None:
     result = assess("table", name.value, "--format", format_)
 
     assert (result.exit_code, result.stderr) == (0, "")
@@ -38,7 +38,7 @@ def test_json_lines_hold_the_answers_as_a_list(stores: Stores, assess: Assess) -
     assert [answer["id"] for answer in rows[0]["question"]] == ["q1"]
 
 
-def test_csv_holds_any_text(stores: Stores, assess: Assess) -> None:
+def test_csv_can_hold_any_text(stores: Stores, assess: Assess) -> None:
     name = 'it\'s "a",\nb\r; नमस्ते'
     take(stores, event(user=name))
 
@@ -58,7 +58,7 @@ def test_a_table_prints_no_control_characters(stores: Stores, assess: Assess) ->
     assert "[bold]x[/bold]\\x07" in printed
 
 
-def test_on_a_terminal_too_narrow_for_the_table_rows_are_records(
+def test_rows_are_shown_as_records_if_the_terminal_is_too_narrow_for_the_table(
     stores: Stores, assess: Assess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take(stores, event(user="u1"), event(user="u2"))
@@ -73,7 +73,7 @@ def test_on_a_terminal_too_narrow_for_the_table_rows_are_records(
     assert assess("table", "attempts", env={"COLUMNS": "2000"}).stdout.count("u1") == 1
 
 
-def test_a_tier_a_batch_and_a_format_go_together(stores: Stores, assess: Assess) -> None:
+def test_a_tier_a_batch_and_a_format_can_be_combined(stores: Stores, assess: Assess) -> None:
     take(stores, event(batch="b1"), event(batch="b2"))
     put_away(stores)
 
@@ -85,7 +85,7 @@ def test_a_tier_a_batch_and_a_format_go_together(stores: Stores, assess: Assess)
     assert users("--tier", "lake", "--batch", "b2") == 1
     unknown = assess("table", "attempts", "--batch", "b9")
     assert (unknown.exit_code, unknown.stderr) == (
-        3, "assess: no store knows the batch 'b9'; `assess slices` lists what there is\n"
+        3, "assess: no store knows the batch 'b9'; `assess slices` lists the batches\n"
     )  # fmt: skip
     nothing = assess("table", "attempts", "--batch", "b2", "--tier", "hot", "--format", "jsonl")
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "batch 'b2' has no rows in this table\n")
@@ -97,7 +97,7 @@ def test_a_tier_a_batch_and_a_format_go_together(stores: Stores, assess: Assess)
      ("failed", "--batch", "b1"), ("attempts", "--batch", "\udcff")],
     ids=str,
 )  # fmt: skip
-def test_options_that_a_table_does_not_have_are_wrong_use(assess: Assess, arguments: tuple[str, ...]) -> None:
+def test_options_that_a_table_does_not_have_are_a_usage_error(assess: Assess, arguments: tuple[str, ...]) -> None:
     result = assess("table", *arguments)
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -118,7 +118,7 @@ def test_a_score_is_the_result_of_the_read_api(stores: Stores, assess: Assess) -
     assert "learner 'u1' has no attempt at assessment 'a1' in course 'c9'" in none.stderr
 
 
-def test_a_score_is_shown_to_a_person(stores: Stores, assess: Assess) -> None:
+def test_a_score_is_shown_as_text_for_people(stores: Stores, assess: Assess) -> None:
     take(stores, event(answers=[wire_answer(score=8)]), received=RECEIVED)
 
     assert iso(ATTEMPTED) in assess("score", "--user", "u1", "--assessment", "a1").stdout
@@ -138,6 +138,6 @@ def test_a_table_rounds_sums_of_decimals_and_the_other_formats_are_exact(stores:
     assert "0.30000000000000004" in assess("table", "attempts", "--format", "csv").stdout
 
 
-def test_a_score_without_a_learner_or_an_assessment_is_wrong_use(assess: Assess) -> None:
+def test_a_score_without_a_learner_or_an_assessment_is_a_usage_error(assess: Assess) -> None:
     assert assess("score", "--user", "", "--assessment", "a1").exit_code == 2
     assert assess("score", "--user", "u1").exit_code == 2

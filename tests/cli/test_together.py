@@ -1,4 +1,4 @@
-"""Processes that run together and end together, tested with small ones of our own."""
+"""Processes that run together and end together, tested with small Python programs."""
 
 import signal
 import socket
@@ -40,7 +40,7 @@ sys.exit(run_together([server], os.environ, lambda line: print(line, flush=True)
 
 @contextmanager
 def together(**parts: str) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
-    """Small Python programs run together by a process of their own; and what that says."""
+    """Starts a process that runs small Python programs together. Yields the process and its output."""
     arguments = [argument for part in parts.items() for argument in part]
     command = [sys.executable, "-c", DRIVER, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -52,7 +52,7 @@ def together(**parts: str) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
 
 
 def pids(lines: IO[str], count: int) -> dict[str, int]:
-    """The process ids that the parts said, by part."""
+    """The process ids that the parts printed, by part."""
     found: dict[str, int] = {}
     while len(found) < count:
         name, _, text = lines.readline().partition(" | ")
@@ -86,15 +86,15 @@ def test_one_signal_stops_all_parts(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(("code", "expected"), [(5, 5), (0, 1)])
-def test_when_a_part_ends_all_end_and_a_sentence_says_which(code: int, expected: int) -> None:
+def test_all_parts_end_when_one_ends_and_a_message_says_which(code: int, expected: int) -> None:
     with together(api=LASTING, stream=SHORT.format(code=code)) as (process, lines):
         assert process.wait(timeout=10) == expected
-        said = lines.read()
-    assert "stream | no room left\n" in said
-    assert f"assess: stream ended (exit code {code}; see its lines above); stopping the others\n" in said
+        output = lines.read()
+    assert "stream | no room left\n" in output
+    assert f"assess: stream ended (exit code {code}; see its lines above); stopping the others\n" in output
 
 
-def test_a_last_part_starts_when_all_ports_answer_and_may_end_and_lines_may_be_dropped() -> None:
+def test_the_last_part_starts_when_all_ports_answer_and_its_end_stops_nothing() -> None:
     port = free_port(0)
     code = (
         f"import socket, time; server = socket.create_server(('127.0.0.1', {port}))\n"
@@ -102,16 +102,16 @@ def test_a_last_part_starts_when_all_ports_answer_and_may_end_and_lines_may_be_d
     )
     with subprocess.Popen([sys.executable, "-c", LAST, code, str(port)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline().strip() for _ in range(3)]
-        assert sorted(said) == ["api | a word", "assess: everything is up; Ctrl-C stops it", "last | is off"]
-        time.sleep(0.5)  # longer than a poll: the end of the last part is no reason to stop
+        shown = [process.stdout.readline().strip() for _ in range(3)]
+        assert sorted(shown) == ["api | a word", "assess: everything is up; Ctrl-C stops it", "last | is off"]
+        time.sleep(0.5)  # longer than the polling interval: the others must still run after the last part ended
         assert process.poll() is None
         process.terminate()
         assert process.wait(timeout=10) == 0
         assert process.stdout.read().startswith("assess: stopping\n")
 
 
-def test_what_a_part_started_does_not_outlive_it() -> None:
+def test_a_child_process_does_not_outlive_its_part() -> None:
     with together(dagster=PARENT.format(child=LASTING)) as (process, lines):
         (grandchild,) = pids(lines, 1).values()
         process.send_signal(signal.SIGINT)
@@ -119,7 +119,7 @@ def test_what_a_part_started_does_not_outlive_it() -> None:
     assert within(5, lambda: not is_running(grandchild))
 
 
-def test_a_second_signal_kills_what_does_not_stop() -> None:
+def test_a_second_signal_kills_parts_that_do_not_stop() -> None:
     with together(stream=STUBBORN) as (process, lines):
         (stubborn,) = pids(lines, 1).values()
         process.send_signal(signal.SIGINT)
@@ -129,18 +129,18 @@ def test_a_second_signal_kills_what_does_not_stop() -> None:
     assert not is_running(stubborn)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
-def test_no_part_outlives_a_kill() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux notifies a child that its parent was killed")
+def test_all_parts_end_when_the_parent_is_killed() -> None:
     with together(stream=LASTING, api=LASTING) as (process, lines):
         started = pids(lines, 2)
         process.kill()
         assert within(5, lambda: not any(is_running(pid) for pid in started.values()))
 
 
-def test_a_free_port_is_used_if_the_wanted_one_is_taken() -> None:
+def test_a_free_port_is_used_if_the_requested_port_is_in_use() -> None:
     with socket.socket() as holder:
         holder.bind((HOST, 0))
         holder.listen()
-        taken = holder.getsockname()[1]
-        assert free_port(taken) not in (taken, 0)
-    assert free_port(taken) == taken
+        in_use = holder.getsockname()[1]
+        assert free_port(in_use) not in (in_use, 0)
+    assert free_port(in_use) == in_use

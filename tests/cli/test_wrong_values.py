@@ -1,4 +1,4 @@
-"""Every option, argument and setting with values that cannot work: a sentence, a documented code, no traceback."""
+"""Invalid values of every option, argument and setting: a message, a documented exit code and no traceback."""
 
 import os
 import re
@@ -63,7 +63,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "settings": {},
     "doctor": {},
 }
-"""Command -> option or argument -> values that cannot work."""
+"""Command -> option or argument -> invalid values."""
 GIVEN: Final[dict[str, dict[str, str]]] = {
     "ingest": {"paths": "/no/such.jsonl"},
     "failed show": {"topic": "nothing", "partition": "0", "offset": "1"},
@@ -72,11 +72,11 @@ GIVEN: Final[dict[str, dict[str, str]]] = {
     "exhaust": {"batch": "b1", "--report": "score"},
     "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
 }
-"""What else a command needs, and what is right of it."""
+"""Command -> its required options and arguments, with valid values."""
 
 
 class Leaf(NamedTuple):
-    """A command that does something, with its words."""
+    """A command without subcommands, with the words that call it."""
 
     words: str
     command: click.Command
@@ -101,9 +101,11 @@ def spelling(parameter: click.Parameter) -> str:
     return max(parameter.opts, key=len) if isinstance(parameter, click.Option) else str(parameter.name)
 
 
-def test_every_option_and_argument_has_values_here_that_cannot_work() -> None:
-    there = {leaf.words: {spelling(each) for each in leaf.command.params if takes_a_value(each)} for leaf in leaves()}
-    assert {words: set(wrong) for words, wrong in WRONG.items()} == there
+def test_every_option_and_argument_has_invalid_values_here() -> None:
+    existing = {
+        leaf.words: {spelling(each) for each in leaf.command.params if takes_a_value(each)} for leaf in leaves()
+    }
+    assert {words: set(wrong) for words, wrong in WRONG.items()} == existing
 
 
 def as_text(value: str) -> str:
@@ -112,20 +114,20 @@ def as_text(value: str) -> str:
 
 @pytest.fixture
 def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assess:
-    """`assess` on a store with one attempt; a command that becomes another process becomes it."""
+    """`assess` on a store with one attempt. An `exec` of another program runs that program as a subprocess."""
 
-    def become(program: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
+    def run_instead(program: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
         try:
             done = subprocess.run(command, check=False, env=env, capture_output=True, timeout=60)
-        except ValueError as error:  # a surrogate that no argument of a process can hold
+        except ValueError as error:  # a process argument cannot hold this surrogate
             pytest.fail(str(error))
         click.echo(done.stdout, nl=False)
         click.echo(done.stderr, err=True, nl=False)
         sys.exit(done.returncode)
 
     take(stores, event())
-    monkeypatch.setattr(os, "execv", become)
-    monkeypatch.setattr(os, "execve", become)
+    monkeypatch.setattr(os, "execv", run_instead)
+    monkeypatch.setattr(os, "execve", run_instead)
     monkeypatch.chdir(tmp_path)
     return assess
 
@@ -149,10 +151,10 @@ def check(result: Result, *, codes: Sequence[int] = (2, 3, 4, 5)) -> None:
     ],
     ids=as_text,
 )
-def test_a_value_that_cannot_work_is_answered_by_a_sentence(run: Assess, words: str, option: str, value: str) -> None:
+def test_an_invalid_value_gives_a_message(run: Assess, words: str, option: str, value: str) -> None:
     given = {**GIVEN.get(words, {}), option: value}
     options = [word for name, text in given.items() if name.startswith("-") for word in (name, text)]
-    # `--`: a value may begin with a hyphen
+    # after `--`, a value can begin with a hyphen
     result = run(*words.split(), *options, "--", *(text for name, text in given.items() if not name.startswith("-")))
     check(result, codes=(1, 2, 3) if option == "--output" else (2, 3, 4, 5))  # 1: the report cannot be written there
 
@@ -163,7 +165,7 @@ def test_a_value_that_cannot_work_is_answered_by_a_sentence(run: Assess, words: 
     ["slices", "demo", "up", "ingest events.jsonl", "archive --closed", "doctor", "exhaust b1 --report score", "api",
      "table attempts", "balance", "schema apply", "failed list", "score --user u1 --assessment a1"],
 )  # fmt: skip
-def test_a_home_that_cannot_be_made_is_answered_by_a_sentence(
+def test_a_home_folder_that_cannot_be_created_gives_a_message(
     run: Assess, tmp_path: Path, command: str, home: str
 ) -> None:
     (tmp_path / "events.jsonl").write_bytes(b"{}\n")
@@ -184,16 +186,16 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_FACTS": ("/no/such/file", "ftp://host/facts", "cassandra://"),
     "ASSESS_MEMORY": ("lots", "-1", "0", "9" * 5000 + "GB"),
 }  # fmt: skip
-"""Setting -> values that cannot work."""
+"""Setting -> invalid values."""
 EACH: Final = [(name, value) for name, values in SETTINGS.items() for value in values]
 
 
-def test_every_setting_has_values_here_that_cannot_work(settings: Settings) -> None:
+def test_every_setting_has_invalid_values_here(settings: Settings) -> None:
     assert list(SETTINGS) == list(settings.env())
 
 
 @pytest.mark.parametrize(("name", "value"), EACH, ids=as_text)
-def test_the_doctor_names_a_setting_that_cannot_work(run: Assess, name: str, value: str) -> None:
+def test_the_doctor_names_an_invalid_setting(run: Assess, name: str, value: str) -> None:
     result = run("doctor", home=None, env={"ASSESS_HOME": str(Path("home").absolute()), name: value})
 
     check(result, codes=(1, 2))
@@ -202,7 +204,7 @@ def test_the_doctor_names_a_setting_that_cannot_work(run: Assess, name: str, val
 
 @pytest.mark.parametrize(("name", "value"), EACH, ids=as_text)
 @pytest.mark.parametrize("command", ["slices", "archive --closed", "exhaust b1 --report score", "failed replay"])
-def test_a_setting_that_cannot_work_is_answered_by_a_sentence_where_it_is_used(
+def test_an_invalid_setting_gives_a_message_if_a_command_uses_it(
     run: Assess, settings: Settings, command: str, name: str, value: str
 ) -> None:
     result = run(*command.split(), home=None, env={"ASSESS_HOME": str(settings.home), name: value})
@@ -216,13 +218,11 @@ def test_a_setting_that_cannot_work_is_answered_by_a_sentence_where_it_is_used(
     [("ASSESS_LOG", "/proc/nolog"), ("ASSESS_LOG", "/dev/null/log"), ("ASSESS_HOME", "/proc/h"),
      ("ASSESS_GRACE", "soon"), ("ASSESS_MEMORY", "lots")],
 )  # fmt: skip
-def test_up_starts_nothing_with_a_setting_that_cannot_work(run: Assess, name: str, value: str) -> None:
+def test_up_starts_nothing_with_an_invalid_setting(run: Assess, name: str, value: str) -> None:
     check(run("up", home=None, env={"ASSESS_HOME": str(Path("home").absolute()), name: value}), codes=(2,))
 
 
-def test_a_folder_that_was_deleted_is_answered_by_a_sentence(
-    run: Assess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deleted_current_folder_gives_a_message(run: Assess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

@@ -1,1 +1,1 @@
-"""Crash runs: processes work on one log and are killed; nothing may be lost, and no answer may be wrong."""
+"""Crash runs: processes work on one log and are killed. Nothing may be lost, and no result may be wrong."""

@@ -1,6 +1,6 @@
-"""`python -m tests.crash --seed 7` does one crash run, `--seeds 100` does a hundred, starting with that seed.
+"""`python -m tests.crash --seed 7` does one crash run. `--seeds 100` does a hundred runs, starting with that seed.
 
-A failing seed prints its story, the first difference, its folder, and the command to run it again.
+A failing seed prints its story, the first difference, its folder, and the command that repeats it.
 """
 
 import argparse
@@ -27,15 +27,15 @@ def main() -> int:
         prog="python -m tests.crash", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--seeds", type=int, default=1, help="how many, one after the other")
+    parser.add_argument("--seeds", type=int, default=1, help="the number of seeds, which run in sequence")
     parser.add_argument("--stores", choices=("embedded", "cassandra"), default="embedded", help="the hot store")
-    parser.add_argument("--story", action="store_true", help="print what happens, also where nothing goes wrong")
-    asked = parser.parse_args()
+    parser.add_argument("--story", action="store_true", help="print the story of every run, also if it succeeds")
+    options = parser.parse_args()
     totals = _Totals()
-    with servers(asked.stores) as env:
-        for seed in range(asked.seed, asked.seed + asked.seeds):
-            totals.add(_run(seed, env, asked.story, f"python -m tests.crash --stores {asked.stores} --seed {seed}"))
-            if totals.seeds % _EVERY == 0 and totals.seeds < asked.seeds:
+    with servers(options.stores) as env:
+        for seed in range(options.seed, options.seed + options.seeds):
+            totals.add(_run(seed, env, options.story, f"python -m tests.crash --stores {options.stores} --seed {seed}"))
+            if totals.seeds % _EVERY == 0 and totals.seeds < options.seeds:
                 print(totals, file=sys.stderr)
     print(totals)
     return int(totals.failed > 0)
@@ -72,7 +72,9 @@ def _run(seed: int, env: Mapping[str, str], story: bool, again: str) -> Counts |
     try:
         counts = run.run()
     except (Wrong, Hangs) as error:
-        print(*run.story, f"seed {seed}: {error}", f"its folder is {folder}; again: {again}", sep="\n", flush=True)
+        print(
+            *run.story, f"seed {seed}: {error}", f"its folder is {folder}; to repeat it: {again}", sep="\n", flush=True
+        )
         return None
     if story:
         print(*run.story, sep="\n")

@@ -1,4 +1,4 @@
-"""One crash run: a seed gives a log and its events; at the end everything is archived and equals the oracle."""
+"""One crash run. A seed gives the log and its events. At the end everything is archived and equals the oracle."""
 
 import json
 import random
@@ -20,10 +20,10 @@ _TOGETHER: Final = 3
 _EFFECTS: Final = 8
 """Statements and file changes per modifying call of a store."""
 _WORK: Final = 0.025
-"""Processor seconds for each."""
+"""Processor seconds for each modifying call."""
 _PATIENCE: Final = 120.0
 _STEPS: Final = ("archive", "verify", "clear")
-# messages that no command may print here, because only the product touches its files
+# messages that no command may print here, because only the product changes its files
 _LOSS: Final = ("Traceback", "panicked", "restore the", "neither in the hot store nor in the lake", "report this")
 
 
@@ -34,7 +34,7 @@ class Started(NamedTuple):
     task: Task
     least: frozenset[Line]
     dies_at: int | None
-    """The number of the write before which it is killed, from 1."""
+    """The number of the write before which the worker is killed, from 1."""
 
 
 class Counts(NamedTuple):
@@ -49,15 +49,15 @@ class Counts(NamedTuple):
 
 
 class CrashRun:
-    """The run of one seed, in its own folder; `env` names the servers, if any.
+    """The run of one seed, in its own folder. `env` has the variables for servers, if any.
 
-    If the workers take turns, a seed always repeats exactly. Otherwise the machine decides the order and the moment of
-    kills by time. Raises `Wrong`, `workers.Hangs`.
+    If the workers take turns, a seed always repeats exactly. Otherwise the order of effects and the time of kills
+    depend on the machine. Raises `Wrong`, `workers.Hangs`.
     """
 
     def __init__(self, seed: int, folder: Path, env: Mapping[str, str]) -> None:
         self.story: list[str] = []
-        """The story of the run, one line per event, printed after a failure."""
+        """One line for each event of the run, printed after a failure."""
         self._chance = random.Random(seed)
         self._folder = folder.resolve()
         self._home = self._folder / "home"
@@ -72,7 +72,7 @@ class CrashRun:
         self._handed_in: list[Line] = []
         self._in_log = 0
         self._read_until = 0
-        """The line up to which positions of the log are committed."""
+        """The last line of the log whose position is committed."""
         self._folded: set[Line] = set()
         self._alive: list[Started] = []
         self._ended: list[Started] = []
@@ -82,16 +82,14 @@ class CrashRun:
     def run(self) -> Counts:
         """Do the whole run."""
         try:
-            if (
-                self._chance.random() < 0.5
-            ):  # lines that arrive from here on meet a week that is verified but not cleared
+            if self._chance.random() < 0.5:  # later lines then arrive in a week that is verified but not cleared
                 self._do(self._import())
                 self._do(tasks.housekeeping("archive and verify", _STEPS[:2]))
             if self._chance.random() < 0.6:
                 self._by_turns()
             else:
-                self._at_once()
-            self._put_everything_away()
+                self._at_the_same_time()
+            self._archive_everything()
         finally:
             for started in self._alive:
                 started.worker.kill()
@@ -99,10 +97,10 @@ class CrashRun:
         clears = sum(started.task.name in ("clear", "put away") for started in self._ended)
         return Counts(len(self._ended), killed, clears, self._reads)
 
-    # --- what may happen ---
+    # --- the events of a run ---
 
     def _by_turns(self) -> None:
-        """Workers take turns from boundary to boundary; the others wait, and are zombie writers when they continue."""
+        """Workers take turns from boundary to boundary. Those that wait are delayed writers when they continue."""
         for _ in range(_MOVES):
             kind = self._chance.choices(("start", "go", "hand in"), (4, 5, 1))[0]
             if kind == "hand in":
@@ -119,8 +117,8 @@ class CrashRun:
             else:
                 self._go(started, 1000)
 
-    def _at_once(self) -> None:
-        """Workers run at once; some kill themselves at an effect, some are killed after a time."""
+    def _at_the_same_time(self) -> None:
+        """Workers run at the same time. Some kill themselves at an effect, some are killed after a time."""
         for _ in range(3):
             deaths: list[tuple[Started, float]] = []
             for _ in range(self._chance.randint(2, _TOGETHER)):
@@ -141,7 +139,7 @@ class CrashRun:
                     self._wait(started)
 
     def _died(self, started: Started, at: float) -> bool:
-        """Kill a worker after this many processor seconds; a worker that follows an empty log may never reach them."""
+        """Kill a worker after this many processor seconds, which a worker that follows an empty log may never use."""
         worker = started.worker
         worker.hear(0)
         if not worker.ended and worker.worked() < at:
@@ -150,7 +148,7 @@ class CrashRun:
         return True
 
     def _number(self, most: int) -> int:
-        """A number from 1 to `most`; small numbers more often, because short commands have no others."""
+        """A number from 1 to `most`. Small numbers are more frequent, because short commands have only those."""
         return self._chance.choice((int(most ** self._chance.random()), self._chance.randint(1, most)))
 
     def _task(self) -> Task:
@@ -190,7 +188,7 @@ class CrashRun:
             if not names or self._chance.random() < 0.5:
                 return tasks.housekeeping(step, [step])
             some = self._chance.sample(names, self._chance.randint(1, len(names)))
-            # an unacknowledged line may have moved a version with a later receipt into an earlier slice
+            # an unacknowledged line can have moved a version with a later receipt into an earlier slice
             return tasks.housekeeping(step, [step], some, must=self._folded.issuperset(self._handed_in))
 
         return make
@@ -271,7 +269,7 @@ class CrashRun:
         started = self._start(task, env=env)
         self._wait(started)
         if started.worker.code != 0:
-            raise Wrong(f"{started.worker}, said: {started.worker.said()}")
+            raise Wrong(f"{started.worker}, printed: {started.worker.errors()}")
         return started.worker
 
     def _hear(self) -> None:
@@ -283,32 +281,32 @@ class CrashRun:
                 self._folded |= {known for known in self._handed_in if known.topic == topic and known.offset < line}
 
     def _look(self, started: Started) -> None:
-        """Judge a worker that has ended."""
+        """Check the exit code and the output of a worker that has ended."""
         worker, task = started.worker, started.task
         self._hear()
         if not worker.ended:
             return
         self._alive.remove(started)
         self._ended.append(started)
-        said = worker.said()
-        self.story.append(f"{worker} after {worker.boundaries} boundaries: {said.strip().splitlines()[-1:]}")
-        if any(word in said for word in _LOSS) or not (worker.killed or worker.code in task.fine):
-            raise Wrong(f"{worker}, said: {said}")
+        errors = worker.errors()
+        self.story.append(f"{worker} after {worker.boundaries} boundaries: {errors.strip().splitlines()[-1:]}")
+        if any(word in errors for word in _LOSS) or not (worker.killed or worker.code in task.fine):
+            raise Wrong(f"{worker}, printed: {errors}")
         if worker.killed:
             return
         if left := sorted(worker.temporary.iterdir()):
             raise Wrong(f"{worker}, and left {left[0]}")
         if worker.code == 0:
-            self._folded |= set(task.takes)
+            self._folded |= set(task.folds)
         for text, check in zip(worker.printed()[: len(task.checks)], task.checks, strict=True):
             self._reads += 1
             check(text, Bounds(started.least, self._handed_in))
 
     # --- the end ---
 
-    def _put_everything_away(self) -> None:
-        """Run everything once without kills: fold, archive, verify, clear and compare; nothing may be left."""
-        self.story.append("the end: no more deaths")
+    def _archive_everything(self) -> None:
+        """Run everything once without kills: fold, archive, verify, clear and compare. The hot store must be empty."""
+        self.story.append("the end: no more kills")
         while self._to_come:
             self._hand_in()
         for topic in sorted({line.topic for line in set(self._handed_in) - self._folded} - {str(self._log)}):
@@ -338,20 +336,20 @@ class CrashRun:
         self._wait(tail)
 
     def _is_read(self) -> bool:
-        """Ask the product whether the log is read: a zombie writer may have moved the position back."""
+        """Whether `assess doctor` finds the log read. A delayed writer can have moved the position back."""
         doctor = self._start(tasks.doctor())
         self._wait(doctor)
         findings = map(json.loads, doctor.worker.printed()[0].splitlines())
         return any(finding["what"] == "log" and finding["level"] == "ok" for finding in findings)
 
     def _compare_reports(self) -> None:
-        """Compare the reports of each batch with those of an installation that folded once and never archived."""
+        """Compare the reports of each batch with those of an installation that folded once and did not archive."""
         reports = [tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS))) for batch in self._batches()]
         files = sorted({line.topic for line in self._handed_in})
         ours = tasks.together("reports", reports)
         embedded = {"ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
         twin = Task("twin", [("stream", "ingest", *files), *ours.commands], 0)
-        found, (_, *wanted) = self._do(ours).printed(), self._do(twin, {**self._env, **embedded}).printed()
-        for words, mine, other in zip(ours.commands, found, wanted, strict=True):
+        paths, (_, *twin_paths) = self._do(ours).printed(), self._do(twin, {**self._env, **embedded}).printed()
+        for words, mine, other in zip(ours.commands, paths, twin_paths, strict=True):
             if (bytes_ := Path(mine.strip()).read_bytes()) != (right := Path(other.strip()).read_bytes()):
-                raise Wrong(f"the bytes of `{' '.join(words)}` are {bytes_!r}; without archive, once: {right!r}")
+                raise Wrong(f"the bytes of `{' '.join(words)}` are {bytes_!r}; folded once and not archived: {right!r}")

@@ -1,4 +1,4 @@
-"""The files after a run, read without the product: they must match the manifest, and each must be explained."""
+"""The files after a run, read without the product. They must match the manifest, and each file must be explained."""
 
 import hashlib
 import json
@@ -22,9 +22,9 @@ class Explained(NamedTuple):
     """Files that the kills of a run explain."""
 
     lake: bool
-    """Whether a lake writer was killed, or two wrote at once: then the loser's files remain until a vacuum."""
+    """Whether a lake writer was killed or two wrote at the same time. Their unused files remain until a vacuum."""
     exhausts: int
-    """The number of killed report writers: each may have left a temporary file."""
+    """The number of killed report writers. Each can have left a temporary file."""
 
 
 def check(home: Path, bounds: Bounds, explained: Explained) -> None:
@@ -42,7 +42,7 @@ def check(home: Path, bounds: Bounds, explained: Explained) -> None:
                 raise Wrong(f"the lake does not hold {version['content_hash']} of {key}")
     unexplained = list(_unexplained(home, [attempts, manifest], explained))
     if unexplained:
-        raise Wrong(f"nothing explains the file {unexplained[0]}, nor {len(unexplained) - 1} more")
+        raise Wrong(f"the file {unexplained[0]} and {len(unexplained) - 1} more are unexplained")
 
 
 class _Table:
@@ -82,11 +82,11 @@ def _timed(row: Row) -> Row:
 
 def _check_entry(entry: Row, attempts: _Table) -> None:
     """Check that a manifest entry matches the files of its version."""
-    place = (entry["batch_id"], (entry["year"], entry["week"]))
+    slice_ = (entry["batch_id"], (entry["year"], entry["week"]))
     try:
-        rows = [row for row in attempts.rows(entry["delta_version"]) if (row["batch_id"], row["week"]) == place]
+        rows = [row for row in attempts.rows(entry["delta_version"]) if (row["batch_id"], row["week"]) == slice_]
     except FileNotFoundError:
-        return  # the version was vacuumed since
+        return  # a vacuum has deleted files of this version
     copies = {(row["content_hash"].hex(), row["received"]): row for row in rows}
     digest = sum(int(hashlib.sha256(f"{hash_}@{at}".encode()).hexdigest(), 16) for hash_, at in copies) % _PRIME
     found: dict[str, Any] = {
@@ -95,10 +95,10 @@ def _check_entry(entry: Row, attempts: _Table) -> None:
         "attempts": len({tuple(row[name] for name in _ATTEMPT) for row in rows}),
         "digest": f"{digest:064x}",
     }
-    said = {name: entry[name] for name in found}
-    if said != found and not entry.get("problem"):
+    recorded = {name: entry[name] for name in found}
+    if recorded != found and not entry.get("problem"):
         what = f"{entry['action']} entry of {entry['batch_id']}|{entry['year']}-W{entry['week']:02}"
-        raise Wrong(f"the {what} says {said} of version {entry['delta_version']}, whose files hold {found}")
+        raise Wrong(f"the {what} records {recorded} for version {entry['delta_version']}, but its files hold {found}")
 
 
 def _unexplained(home: Path, tables: list[_Table], explained: Explained) -> Iterator[Path]:

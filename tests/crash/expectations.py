@@ -1,7 +1,7 @@
-"""What a read may return while lines are in flight: at least what was acknowledged, at most what was submitted.
+"""The results that a read may return: at least the acknowledged lines, at most the submitted lines.
 
 Both bounds come from the oracle, which knows neither processes nor tiers. If all lines are acknowledged, the bounds are
-equal and only one answer is right.
+equal, and only one result is right.
 """
 
 import csv
@@ -30,11 +30,11 @@ class Line(NamedTuple):
 
 
 class Wrong(Exception):
-    """An answer that is wrong at every moment; the message has the answer and the right one."""
+    """A result that is wrong at every moment. The message has the result and the right one."""
 
 
 class Bounds:
-    """The oracle's tables for the lines that must be visible, and for those that may be."""
+    """The oracle's tables for the lines that must be visible, and for the lines that can be visible."""
 
     def __init__(self, least: Collection[Line], most: Collection[Line]) -> None:
         self.lines = sorted({*least, *most})
@@ -48,7 +48,7 @@ class Bounds:
         return printed(self.most)
 
     def versions(self, key: tuple[str, ...]) -> list[Row]:
-        """The versions of an attempt that may be the newest now, oldest first."""
+        """The versions of an attempt that can be the newest now, oldest first."""
         known = self.most["attempts"].get(key, [])
         must = self.least["attempts"].get(key)
         if must is None:
@@ -57,7 +57,7 @@ class Bounds:
         return list(known[hashes.index(must[-1]["content_hash"]) :])
 
     def receipts(self, key: tuple[str, ...], hash_: str) -> tuple[str, str]:
-        """The earliest and the latest receipt that may be shown for a version."""
+        """The earliest and the latest receipt that a read may show for a version."""
         earliest = _version(self.most, key, hash_)["received_at"]
         known = _version(self.least, key, hash_)
         return iso(earliest), iso(known["received_at"]) if known else "9999"
@@ -70,7 +70,7 @@ class Bounds:
     def missing(self, table: str, found: Collection[tuple[str, ...]]) -> None:
         """Raise `Wrong` if a required attempt, summary or activity is missing."""
         if absent := sorted(self.least[table].keys() - set(found)):
-            raise Wrong(f"{table} of {absent[0]} were acknowledged and are not there")
+            raise Wrong(f"{table} of {absent[0]} were acknowledged and are missing")
 
 
 def check_table(name: str, rows: list[Row], bounds: Bounds) -> None:
@@ -98,7 +98,7 @@ def _check_attempt(row: Row, bounds: Bounds) -> None:
     key = _key(row)
     allowed = [version for version in bounds.versions(key) if version["content_hash"] == row["content_hash"]]
     if not allowed:
-        raise Wrong(f"table attempts shows {row['content_hash']} as the newest of {key}, which was never so")
+        raise Wrong(f"table attempts shows {row['content_hash']} as the newest of {key}, which it never was")
     earliest, latest = bounds.receipts(key, row["content_hash"])
     if not earliest <= row["updated_on"] <= latest:
         raise Wrong(f"{key} is shown as received at {row['updated_on']}, not between {earliest} and {latest}")
@@ -108,7 +108,7 @@ def _check_attempt(row: Row, bounds: Bounds) -> None:
 
 
 def _check_map(row: Row, bounds: Bounds) -> None:
-    """Compare the map of a summary; its derived columns may lag behind for a moment."""
+    """Compare only the map of a summary, because its derived columns can be out of date for a moment."""
     user, assessment, course, batch = (row[name] for name in ("user_id", "assessment_id", "course_id", "batch_id"))
     named = {(entry["attempt_id"], entry["content_hash"]) for entry in row["attempts"]}
     may, must = (
@@ -126,7 +126,7 @@ def _check_map(row: Row, bounds: Bounds) -> None:
         key = (user, course, batch, assessment, entry["attempt_id"])
         earliest, latest = bounds.receipts(key, entry["content_hash"])
         if not earliest <= entry["received_at"] <= latest:
-            raise Wrong(f"the map says {key} was received at {entry['received_at']}, not {earliest} to {latest}")
+            raise Wrong(f"the map has {key} as received at {entry['received_at']}, not {earliest} to {latest}")
 
 
 def _check_failed(rows: list[Row], bounds: Bounds) -> None:
@@ -163,7 +163,7 @@ def check_balance(sheets: list[Row], bounds: Bounds) -> None:
     )
     for sheet in sheets:
         if sheet["missing"] or (bounds.is_exact and not sheet["balanced"]):
-            raise Wrong(f"the balance sheet says {sheet}")
+            raise Wrong(f"the balance sheet is {sheet}")
     for batch in {*named, *most}:
         if not least[batch] <= named.get(batch, 0) <= most[batch]:
             raise Wrong(f"the balance sheet names {named} versions, not {dict(least)} to {dict(most)}")
@@ -222,7 +222,7 @@ def _check_keys(what: str, batch: str, found: Sequence[tuple[str, ...]], bounds:
         raise Wrong(f"the {what} of {batch!r} has the attempts {found}; it must have {must} and may have {may}")
     in_order = sorted(found, key=lambda key: [key[0].encode(), key[1].encode(), key[3].encode(), key[4].encode()])
     if list(found) != in_order:
-        raise Wrong(f"the {what} of {batch!r} is not in its order: {found}")
+        raise Wrong(f"the {what} of {batch!r} is not sorted: {found}")
 
 
 def _key(row: Row) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A log from a seed, with small alphabets, so that versions, attempts, receipts and clocks collide often."""
+"""A log from a seed. It has few different values, so that versions, attempts, receipts and clocks often collide."""
 
 import random
 from typing import Any, Final
@@ -13,9 +13,9 @@ SUNDAY: Final = 1_735_470_000_000
 CLOCKS: Final = (SUNDAY - 3 * DAY, SUNDAY - 2 * DAY)
 _MONDAY: Final = 1_735_516_800_000  # 2024-12-30T00:00:00Z, the first moment of 2025-W01
 _WEEKS: Final = ((SUNDAY, _MONDAY - 1), (_MONDAY - 1, _MONDAY, _MONDAY + 2 * DAY))
-"""The receipts that a log draws from: one week, or two, for which housekeeping takes twice as long."""
-_ONE_MORE_OFTEN: Final = (3, 1)
-"""A third of the events belong to one attempt: it has several versions, some archived and some not."""
+"""The possible receipts of a log: in one week, or in two weeks, which take twice as long to archive."""
+_WEIGHTS: Final = (3, 1)
+"""About a third of the events belong to one attempt, so it has several versions, some of them archived."""
 _SCORES: Final = (0, 1, 1.33, "0.5", None, 0.1)
 _BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u1"', b'{"receivedAt": 1, "value": {}}')
 
@@ -24,8 +24,8 @@ def make_lines(chance: random.Random) -> list[bytes]:
     """The lines of a log, in their order of arrival.
 
     Most lines are one of a few events, received once or several times, in one or two weeks, in any order. Some of these
-    events differ only in their answers, so that versions of one attempt have equal clocks. Some lines are bad, some are
-    requests to recompute.
+    events differ only in their answers, so that versions of one attempt have equal clocks. Some lines are bad, and some
+    request a recompute.
     """
     receipts = chance.choices(_WEEKS, (2, 1))[0]
     events = [_event(chance) for _ in range(chance.randint(3, 7))]
@@ -47,10 +47,10 @@ def _event(chance: random.Random) -> dict[str, Any]:
         for id_ in ("q1", "q2")[: chance.randint(1, 2)]
     ]
     return event(
-        user=chance.choices(LEARNERS, _ONE_MORE_OFTEN)[0],
-        batch=chance.choices(BATCHES, _ONE_MORE_OFTEN)[0],
-        content=chance.choices(("a1", "a2"), _ONE_MORE_OFTEN)[0],
-        attempt=chance.choices(("t1", "t2"), _ONE_MORE_OFTEN)[0],
+        user=chance.choices(LEARNERS, _WEIGHTS)[0],
+        batch=chance.choices(BATCHES, _WEIGHTS)[0],
+        content=chance.choices(("a1", "a2"), _WEIGHTS)[0],
+        attempt=chance.choices(("t1", "t2"), _WEIGHTS)[0],
         attempted=chance.choice(CLOCKS),
         answers=answers,
     )

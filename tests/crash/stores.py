@@ -1,4 +1,4 @@
-"""The stores that a run uses."""
+"""The hot store that a run uses."""
 
 import os
 import tempfile
@@ -17,9 +17,9 @@ KEYSPACE: Final = "crash"
 
 @contextmanager
 def servers(stores: Literal["embedded", "cassandra"]) -> Iterator[Mapping[str, str]]:
-    """The variables for the servers; a Cassandra node is started unless ASSESS_HOT_STORE names one.
+    """The variables for the servers. A Cassandra node is started unless ASSESS_HOT_STORE has the URL of one.
 
-    The keyspace is emptied before each run.
+    `empty` clears the keyspace before each run.
     """
     if stores == "embedded":
         yield {}
@@ -38,6 +38,6 @@ def _prepared(url: str) -> Mapping[str, str]:
 
 
 def empty(env: Mapping[str, str]) -> None:
-    """Remove everything of the previous run."""
+    """Delete all rows of the previous run."""
     if url := env.get("ASSESS_HOT_STORE"):
         in_a_child(Keyspace(url).clear)

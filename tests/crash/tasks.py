@@ -1,4 +1,4 @@
-"""The tasks of workers: commands of the product, and the checks of their output."""
+"""The tasks of workers: commands of the product and the checks of their output."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ LATER: Final = ("--closed", "--as-of", "2099-01-01")
 """All slices, once the log is read."""
 TABLES: Final = ("attempts", "summaries", "activity", "failed")
 REPORTS: Final = {"score": check_score_exhaust, "response": check_response_exhaust}
-_REFUSED: Final = 4  # an exit code: a slice is not closed, or another step must come first
+_REFUSED: Final = 4  # exit code if a slice is not closed, or if another step must come first
 _UNKNOWN: Final = 3
 _JSON: Final = ("--format", "jsonl")
 
@@ -32,13 +32,13 @@ class Task(NamedTuple):
     name: str
     commands: Sequence[tuple[str, ...]]
     writes: int
-    """The approximate number of modifying calls; the worker may be killed before each."""
-    takes: Collection[Line] = ()
+    """The approximate number of modifying calls. The worker can be killed before each."""
+    folds: Collection[Line] = ()
     """The lines that are folded after a successful end."""
     fine: Collection[int] = (0,)
     """The exit codes of a success."""
     checks: Sequence[Callable[[str, Bounds], None]] = ()
-    """Checks the output of the commands; raises `Wrong`."""
+    """Check the output of each command. Raise `Wrong`."""
 
     @property
     def writes_lake(self) -> bool:
@@ -46,7 +46,7 @@ class Task(NamedTuple):
 
 
 def together(name: str, tasks: Sequence[Task]) -> Task:
-    """Several reads, one after the other, in one process."""
+    """Several reads in sequence in one process."""
     commands = [words for task in tasks for words in task.commands]
     return Task(name, commands, 1, checks=[check for task in tasks for check in task.checks])
 
@@ -57,18 +57,18 @@ def ingest(topics: Sequence[str], lines: Collection[Line]) -> Task:
 
 
 def tail() -> Task:
-    """Follow the log until a signal, which may arrive before the handler is installed."""
+    """Follow the log until a signal, which can arrive before the handler is installed."""
     return Task("tail", [("stream", "tail")], 12, fine=(0, -signal.SIGTERM))
 
 
 def housekeeping(name: str, steps: Sequence[str], slices: Sequence[str] = LATER, must: bool = True) -> Task:
-    """One or several steps; `must`: the slices are known to exist."""
+    """One or several steps. If `must` is true, the slices are known to exist."""
     fine = (0, _REFUSED) if must else (0, _REFUSED, _UNKNOWN)
     return Task(name, [("assess", step, *slices) for step in steps], 4 * len(steps), fine=fine)
 
 
 def compact(*options: str) -> Task:
-    """Compact files; a week whose files do not match the manifest stays unchanged."""
+    """Compact files. A week whose files differ from the manifest is refused."""
     return Task("compact", [("assess", "compact", *options)], 3, fine=(0, _REFUSED))
 
 
@@ -91,7 +91,7 @@ def attempts(user: str) -> Task:
 
 
 def balance() -> Task:
-    """Draw up the balance sheet; a killed writer may have left rows that no map names yet."""
+    """Compute the balance sheet. A killed writer can have left rows that no map names yet."""
 
     def check(text: str, bounds: Bounds) -> None:
         check_balance(json.loads(text)["batches"], bounds)
@@ -100,12 +100,12 @@ def balance() -> Task:
 
 
 def doctor() -> Task:
-    """Run doctor; a verification that failed because an archive was killed stays bad until the next one."""
+    """Run doctor. A verification that failed because an archive was killed stays bad until the next one."""
     return Task("doctor", [("assess", "doctor", "--json")], 1, fine=(0, 1))
 
 
 def exhaust(batch: str, report: str, must: bool = True) -> Task:
-    """Write a report; `must`: the batch is known to have attempts."""
+    """Write a report. If `must` is true, the batch is known to have attempts."""
 
     def check(path: str, bounds: Bounds) -> None:
         if path:  # otherwise the batch is unknown
@@ -121,7 +121,7 @@ def hot() -> Task:
 
     def check(text: str, _: Bounds) -> None:
         if text:
-            raise Wrong(f"rows are left in the hot store after everything was put away: {text}")
+            raise Wrong(f"rows are left in the hot store after everything was cleared: {text}")
 
     return Task("hot", [("assess", "table", "attempts", "--tier", "hot", *_JSON)], 1, checks=[check])
 
@@ -133,11 +133,11 @@ def slices() -> Task:
 
 def _check_slices(text: str, bounds: Bounds) -> None:
     rows = _rows(text)
-    # a writer that was killed between a slice and its first row leaves an empty slice for ever
+    # a writer that was killed between a slice and its first row leaves an empty slice
     if bad := [
         row for row in rows if row["hot_rows"] or (row["status"] != "cleared" and _place(row) in bounds.most["slices"])
     ]:
-        raise Wrong(f"not cleared after everything was put away: {bad[0]}")
+        raise Wrong(f"not cleared at the end: {bad[0]}")
     if missing := bounds.most["slices"].keys() - set(map(_place, rows)):
         raise Wrong(f"`slices` does not name {min(missing)}")
 

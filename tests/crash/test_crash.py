@@ -1,4 +1,4 @@
-"""A fixed set of crash runs; `make crash N=1000` does more."""
+"""A fixed set of crash runs. `make crash N=1000` does more."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 IN_CI = os.environ.get("CI") == "true"
 SEEDS = 12 if IN_CI else 2
-"""In CI 48 embedded ones take some two minutes of two cores."""
+"""Seeds per test. In CI, all 48 embedded runs take about two minutes on two cores."""
 
 
 def crash(first: int, seeds: int, folder: Path, *options: str, **variables: str) -> None:
@@ -22,10 +22,12 @@ def crash(first: int, seeds: int, folder: Path, *options: str, **variables: str)
 
 
 @pytest.mark.parametrize("first", [1, 101, 201, 301])
-def test_processes_that_are_killed_lose_nothing_and_no_answer_is_wrong(first: int, tmp_path: Path) -> None:
+def test_killed_processes_lose_nothing_and_no_result_is_wrong(first: int, tmp_path: Path) -> None:
     crash(first, SEEDS, tmp_path)
 
 
 @pytest.mark.parametrize("first", [1, 101])
-def test_nor_do_they_on_cassandra(first: int, tmp_path: Path, cassandra_url: str, worker_id: str) -> None:
+def test_killed_processes_lose_nothing_and_no_result_is_wrong_on_cassandra(
+    first: int, tmp_path: Path, cassandra_url: str, worker_id: str
+) -> None:
     crash(first, SEEDS // 2, tmp_path, "--stores", "cassandra", ASSESS_HOT_STORE=f"{cassandra_url}/crash_{worker_id}")

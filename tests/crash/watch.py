@@ -1,4 +1,4 @@
-"""The boundaries around a worker's effects, at which it waits for its turn or dies. Runs in the worker."""
+"""Boundaries around the effects of a worker, where it waits for its turn or is killed. Runs in the worker."""
 
 import json
 import os
@@ -26,34 +26,34 @@ WRITES: Final = (
     *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "resolve", "delete"),
     *("commit", "append", "record", "replace", "vacuum", "compact_small_tables", "atomic_write"),
 )
-"""Modifying calls; a death before a read equals a death after the previous write."""
+"""Modifying calls. A kill before a read has the same effect as a kill after the previous write."""
 ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
     (log_lines, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
-    (balance, "_LOOKS", (0.0,)),
+    (balance, "_REREAD_WAITS", (0.0,)),
     (manifest_table, "_COMPACTION", 8),
     (tables, "_CHECKPOINT", "5"),
     (sources, "POLL", sources.POLL / 25),
 )
-"""Sizes that are made small, so that a few rows take several batches, deletes and checkpoints; and pauses of zero."""
+"""Small sizes, so that a few rows need several batches, deletes and checkpoints; and shorter pauses."""
 
 
 class Link(NamedTuple):
-    """The worker's ends of the pipes to the driver; messages are lines or single bytes."""
+    """The worker's ends of the pipes to the driver. Messages are lines or single bytes."""
 
-    said: int
+    messages: int
     turns: int | None
     """None: the worker never waits."""
 
     def notify(self, text: str) -> None:
-        os.write(self.said, text.encode() + b"\n")
+        os.write(self.messages, text.encode() + b"\n")
 
 
 def watch(link: Link, effects: int | None) -> None:
-    """Report every boundary to the driver and wait there; die by SIGKILL after this many effects (None: never)."""
+    """Report every boundary to the driver and wait there. SIGKILL this process after this many effects, if given."""
     for module, name, value in SMALL:
-        assert hasattr(module, name), f"{module.__name__} has no {name} any more"
+        assert hasattr(module, name), f"{module.__name__} no longer has {name}"
         setattr(module, name, value)
     _acknowledge(link)
     waiting = link.turns is not None
@@ -73,7 +73,7 @@ def watch(link: Link, effects: int | None) -> None:
 
 
 def _watched(method: Callable[..., Any], boundary: Callable[..., None]) -> Callable[..., Any]:
-    """The method, with a boundary before and after it, or before each yielded item."""
+    """The method with a boundary before and after it, or before each yielded item."""
 
     @wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -96,7 +96,7 @@ def _each(items: Iterator[Any], boundary: Callable[..., None]) -> Iterator[Any]:
 
 
 def _acknowledge(link: Link) -> None:
-    """Report a file's position to the driver after it was stored."""
+    """Report the position in a file to the driver after it was stored."""
     done = FolderFeed.done
 
     def acknowledged(feed: FolderFeed, batch: LogBatch, failed: Any) -> None:
@@ -107,7 +107,7 @@ def _acknowledge(link: Link) -> None:
 
 
 def _die_after(effects: int) -> None:
-    """Effects are modifying SQLite statements, including COMMIT, and file changes made in Python."""
+    """Count effects: modifying SQLite statements, including COMMIT, and file changes made in Python."""
     left = effects
 
     def count(statement: str = "") -> None:
@@ -116,7 +116,7 @@ def _die_after(effects: int) -> None:
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
             count()
 
@@ -127,4 +127,4 @@ def _die_after(effects: int) -> None:
 
     connect = connections.connect
     setattr(connections, connect.__name__, traced)
-    sys.addaudithook(hear)
+    sys.addaudithook(audit)

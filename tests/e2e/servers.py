@@ -39,7 +39,7 @@ class Received(NamedTuple):
 
 
 def create_topics(brokers: str, *names: str) -> None:
-    """Topics whose records carry the broker's time."""
+    """Create topics whose records have the broker's time."""
     admin = AdminClient({"bootstrap.servers": brokers})
     config = {"message.timestamp.type": "LogAppendTime"}
     topics = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=1, config=config) for name in names]
@@ -48,7 +48,7 @@ def create_topics(brokers: str, *names: str) -> None:
 
 
 def sample_items(events: int, seed: int = 0) -> list[dict[str, Any]]:
-    """The sample events that a Sunbird client could send, each once, as in the log."""
+    """The sample events that a Sunbird client could send, in the order of the log."""
     lines = [line for line in sample_events(events, seed) if not line.startswith(b"{nonsense")]
     items = []
     for line in lines:
@@ -75,9 +75,9 @@ def api(assess: Commands) -> Iterator[httpx.Client]:
     process = assess.start("api", "--port", "0")
     assert process.stderr is not None
     try:
-        for said in process.stderr:
-            if said.startswith("API on "):
-                address = said.split()[2].removesuffix("/graphiql")
+        for line in process.stderr:
+            if line.startswith("API on "):
+                address = line.split()[2].removesuffix("/graphiql")
                 break
         else:
             raise AssertionError("the API did not start")
@@ -89,7 +89,7 @@ def api(assess: Commands) -> Iterator[httpx.Client]:
 
 
 def send(client: httpx.Client, items: Sequence[dict[str, Any]]) -> None:
-    """Send items as an app does, several per request; each must be acknowledged."""
+    """Send items to the write API, several in each request. All must be acknowledged."""
     for start in range(0, len(items), _REQUEST):
         some = items[start : start + _REQUEST]
         body = {"request": {"userId": some[0]["userId"], "assessments": some}}
@@ -100,7 +100,7 @@ def send(client: httpx.Client, items: Sequence[dict[str, Any]]) -> None:
 
 
 def produce(brokers: str, topic: str, values: Iterable[bytes]) -> None:
-    """Write records straight into the topic."""
+    """Write records directly to the topic."""
     producer = Producer({"bootstrap.servers": brokers, "acks": "all"})
     for number, value in enumerate(values):
         producer.produce(topic, value, key=str(number))
@@ -119,7 +119,7 @@ def received(brokers: str, topic: str) -> list[Received]:
         error, partition, offset = message.error(), message.partition(), message.offset()
         assert partition is not None
         if error is not None:
-            assert error.code() == KafkaError._PARTITION_EOF, error  # noqa: SLF001 its public name
+            assert error.code() == KafkaError._PARTITION_EOF, error  # noqa: SLF001 this is its public name
             ended.add(partition)
         else:
             assert offset is not None
@@ -130,10 +130,10 @@ def received(brokers: str, topic: str) -> list[Received]:
 
 @contextmanager
 def following(assess: Commands, log: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """`python -m stream tail`; killed at the end if it still runs."""
+    """Run `python -m stream tail`. It is killed at the end if it still runs."""
     env = {**assess.env, **assess.settings.env(), **({"ASSESS_LOG": log} if log else {})}
-    with (assess.folder / "stream.log").open("ab") as said:
-        process = subprocess.Popen([sys.executable, "-m", "stream", "tail"], env=env, stderr=said)
+    with (assess.folder / "stream.log").open("ab") as errors:
+        process = subprocess.Popen([sys.executable, "-m", "stream", "tail"], env=env, stderr=errors)
     try:
         yield process
     finally:
@@ -142,24 +142,24 @@ def following(assess: Commands, log: str | None = None) -> Iterator["subprocess.
         process.wait(PATIENCE)
 
 
-def wait_until(true: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     """Poll until the condition holds."""
     until = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < until, "it did not become true"
+    while not condition():
+        assert time.monotonic() < until, "the condition did not become true"
         time.sleep(0.1)
 
 
 @contextmanager
 def environment(assess: Commands) -> Iterator[None]:
     """Set the AWS variables in this process too."""
-    kept = dict(os.environ)
+    original = dict(os.environ)
     os.environ |= {name: value for name, value in assess.env.items() if name.startswith("AWS_")}
     try:
         yield
     finally:
         os.environ.clear()
-        os.environ |= kept
+        os.environ |= original
 
 
 def wait_until_read(assess: Commands, log: str | None = None) -> None:
@@ -178,7 +178,7 @@ def wait_until_read(assess: Commands, log: str | None = None) -> None:
 
 
 def twin(folder: Path, log: Sequence[Received]) -> Commands:
-    """An embedded installation that read the same log, receipts included."""
+    """An embedded installation that has read the same log with the same receipts."""
     embedded = Commands(folder)
     folder.mkdir()
     (folder / "events.jsonl").write_bytes(b"".join(record.line + b"\n" for record in log))

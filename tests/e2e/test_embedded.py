@@ -21,14 +21,14 @@ def assess(tmp_path: Path) -> Commands:
 
 
 def sampled(assess: Commands, events: int) -> Log:
-    """Sample events in `events.jsonl`, and its lines for the oracle."""
+    """Writes sample events to `events.jsonl`. Returns its lines for the oracle."""
     assess.run("sample-events", "--events", str(events), "--seed", "3", "--output", "events.jsonl")
     path = assess.folder / "events.jsonl"
     lines = path.read_bytes().splitlines()
     return [(str(path), number, line) for number, line in enumerate(lines, 1)]
 
 
-def test_events_in_scores_out_weeks_put_away_replayed_and_every_answer_stays(assess: Commands) -> None:
+def test_archive_clear_and_a_replay_change_no_table_score_or_report(assess: Commands) -> None:
     log = sampled(assess, 300)
     wanted = oracle.tables(log)
     versions = sum(map(len, wanted["attempts"].values()))
@@ -60,7 +60,7 @@ def test_events_in_scores_out_weeks_put_away_replayed_and_every_answer_stays(ass
     assert assess.json(*score) == scored
 
 
-def test_ingest_killed_in_the_middle_and_run_again_loses_and_doubles_nothing(assess: Commands) -> None:
+def test_an_ingest_that_is_killed_and_repeated_loses_and_doubles_nothing(assess: Commands) -> None:
     log = sampled(assess, 3000)
     wanted = oracle.tables(log)
     versions = sum(map(len, wanted["attempts"].values()))
@@ -71,20 +71,20 @@ def test_ingest_killed_in_the_middle_and_run_again_loses_and_doubles_nothing(ass
         stored.append(killed_while_writing(assess, stored[-1]))
     counts = assess.json("ingest", "events.jsonl")
 
-    assert 0 < stored[1] < stored[2] < versions, "each was killed in the middle"
+    assert 0 < stored[1] < stored[2] < versions, "an ingest was not killed in the middle"
     assert counts["events"] == 3000
     assert known_columns(assess.tables()) == printed(wanted)
 
 
 def killed_while_writing(assess: Commands, stored: int) -> int:
-    """Kill an ingest between two writes, as soon as more than this many rows are stored; returns their number."""
+    """Kill an ingest between two writes when more than this many rows are stored. Returns their number."""
     deadline = time.monotonic() + 60
     with (
         closing(sqlite3.connect(assess.home / "hot.sqlite", timeout=60, isolation_level=None)) as lock,
         assess.start("ingest", "events.jsonl") as process,
     ):
         while True:
-            lock.execute("BEGIN IMMEDIATE")  # the process cannot write from here on
+            lock.execute("BEGIN IMMEDIATE")  # now the process cannot write
             [(rows,)] = lock.execute("SELECT count(*) FROM assessment_aggregator")
             if rows > stored or time.monotonic() > deadline:
                 process.kill()
@@ -94,7 +94,7 @@ def killed_while_writing(assess: Commands, stored: int) -> int:
             time.sleep(0.002)
 
 
-def test_events_of_sunbird_go_through_the_whole_loop(assess: Commands, sunbird: Path) -> None:
+def test_events_of_sunbird_pass_through_the_whole_loop(assess: Commands, sunbird: Path) -> None:
     events = sunbird / "stream" / "events"
     redis = json.loads((sunbird / "stream" / "redis.json").read_bytes())
     facts = {"leafNodes": {key.split(":")[0]: ids for key, ids in redis["leafnodes_redis_db10"].items()}}

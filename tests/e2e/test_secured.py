@@ -1,4 +1,4 @@
-"""Servers with TLS and passwords: the right settings work, and wrong settings are named."""
+"""Servers with TLS and passwords: correct settings work, and the errors for wrong settings name them."""
 
 import logging
 import subprocess
@@ -25,7 +25,9 @@ from tests.e2e.commands import Commands
 from tests.factories import accepted, event
 from tests.secured import PASSWORD, USER, Secured, certificates, secured_servers, tls_of
 from tests.servers import S3
-from tests.tls_way import tls_before
+from tests.tls_proxy import tls_proxy
+
+pytestmark = pytest.mark.xdist_group("secured servers")  # one worker starts the servers, once
 
 WRONG: Final = "n0t/this:one"
 
@@ -37,14 +39,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 @pytest.fixture(autouse=True)
-def no_log_names_a_password(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """The log output of a driver, at any level."""
+def no_log_has_a_password(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Checks the log output of all drivers at every level."""
     caplog.set_level(logging.DEBUG)
     yield
-    assert not [record.getMessage() for record in caplog.records if _names_a_password(record.getMessage())]
+    assert not [record.getMessage() for record in caplog.records if _has_a_password(record.getMessage())]
 
 
-def _names_a_password(text: str) -> bool:
+def _has_a_password(text: str) -> bool:
     return PASSWORD in text or WRONG in text
 
 
@@ -62,7 +64,7 @@ def test_folding_works_on_cassandra_with_tls_and_login(servers: Secured) -> None
     assert sum(batch.num_rows for shard in hot.scan(slice_) for batch in shard) == 1
 
 
-def test_doctor_names_the_rights_that_it_needs_besides_those_on_the_tables(servers: Secured) -> None:
+def test_doctor_lists_the_rights_that_it_needs_in_addition_to_the_tables(servers: Secured) -> None:
     hot = CassandraHot(servers.hot_store(USER, ca=servers.certificates.ca))
 
     found = {finding.what: finding for finding in hot.examine()}
@@ -109,15 +111,15 @@ def test_doctor_names_the_rights_that_it_needs_besides_those_on_the_tables(serve
     ],
     ids=["no TLS", "no signer", "another signer", "no login", "wrong password", "no rights"],
 )
-def test_a_client_that_cassandra_rejects_is_told_what_to_set(
+def test_the_error_for_a_client_that_cassandra_rejects_says_what_to_set(
     servers: Secured, url: Callable[[Secured], str], error: type[AssessError], message: str
 ) -> None:
     with pytest.raises(error, match=message) as raised:
         CassandraHot(url(servers))
-    assert not _names_a_password(str(raised.value))
+    assert not _has_a_password(str(raised.value))
 
 
-def test_tls_with_a_cassandra_that_does_not_speak_it_is_named(cassandra_url: str) -> None:
+def test_the_error_for_a_cassandra_without_tls_says_what_to_set(cassandra_url: str) -> None:
     with pytest.raises(BadSettings, match=r"ASSESS_HOT_STORE: .* does not speak TLS .*; leave tls=true and `ca` out"):
         CassandraHot(f"{cassandra_url}/anything?tls=true")
 
@@ -132,14 +134,14 @@ def test_submitting_works_on_kafka_with_tls_and_login(servers: Secured) -> None:
     intake.close()
 
     feed = log.feed(print)
-    got: list[bytes] = []
-    while len(got) < 2:
+    found: list[bytes] = []
+    while len(found) < 2:
         for batch in feed.batches():
-            got += [record.raw for record in batch.records]
+            found += [record.raw for record in batch.records]
             feed.done(batch, [])
     feed.close()
 
-    assert sorted(got) == [b"one", b"two"]
+    assert sorted(found) == [b"one", b"two"]
     assert log.unread() is None
     assert Level.BAD not in {finding.level for finding in log.examine()}
 
@@ -162,20 +164,20 @@ def test_submitting_works_on_kafka_with_tls_and_login(servers: Secured) -> None:
     ],
     ids=["no TLS", "another signer", "wrong password"],
 )
-def test_a_client_that_kafka_rejects_is_told_what_to_set(
+def test_the_error_for_a_client_that_kafka_rejects_says_what_to_set(
     servers: Secured, url: Callable[[Secured], str], message: str
 ) -> None:
     with pytest.raises(AssessError, match=message) as raised:
         KafkaLog(url(servers)).unread()
-    assert not _names_a_password(str(raised.value))
+    assert not _has_a_password(str(raised.value))
 
 
 # --- S3 ---
 
 
-def test_reports_stay_the_same_with_a_lake_in_a_bucket_over_tls(s3: S3, tmp_path: Path) -> None:
+def test_archive_and_clear_change_no_report_of_a_lake_in_a_bucket_over_tls(s3: S3, tmp_path: Path) -> None:
     made = certificates(tmp_path, "127.0.0.1")
-    with tls_before(s3.env["AWS_ENDPOINT_URL"], tls_of(made)) as endpoint:
+    with tls_proxy(s3.env["AWS_ENDPOINT_URL"], tls_of(made)) as endpoint:
         root, signer = f"{s3.root}/{uuid4().hex}", str(made.ca)
         env = {"AWS_ENDPOINT_URL": endpoint, "AWS_CA_BUNDLE": signer, "SSL_CERT_FILE": signer}
         places = {"ASSESS_LAKE": f"{root}/lake", "ASSESS_EXHAUSTS": f"{root}/exhausts"}
@@ -191,11 +193,13 @@ def test_reports_stay_the_same_with_a_lake_in_a_bucket_over_tls(s3: S3, tmp_path
         assert assess.reports(batches) == before
 
 
-def test_every_library_names_a_bucket_with_an_unknown_signer(servers: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_every_library_for_an_unknown_signer_says_what_to_set(
+    servers: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     env = {
-        "AWS_ENDPOINT_URL": f"https://{servers.broker}",  # the text before the certificate is the same everywhere
+        "AWS_ENDPOINT_URL": f"https://{servers.broker}",  # TLS fails before any S3 request, so a broker will do
         "AWS_ACCESS_KEY_ID": USER,
         "AWS_SECRET_ACCESS_KEY": PASSWORD,
         "AWS_MAX_ATTEMPTS": "1",
@@ -204,21 +208,21 @@ def test_every_library_names_a_bucket_with_an_unknown_signer(servers: Secured, m
         monkeypatch.setenv(name, value)
     bucket = Bucket(Access("ASSESS_LAKE", "assess"), "lake")
 
-    def asked_by_duckdb() -> None:
+    def read_with_duckdb() -> None:
         with connect(bucket) as duck:
             duck.execute("FROM read_parquet('s3://assess/lake/a.parquet')")
 
-    for ask in (
+    for read in (
         lambda: DeltaTable("s3://assess/lake", storage_options=bucket.access.options()),
         lambda: list(bucket.access.client.list_objects_v2(Bucket="assess")),
-        asked_by_duckdb,
+        read_with_duckdb,
     ):
-        with pytest.raises(Exception) as raised:  # noqa: PT011 each has errors of its own
-            ask()
+        with pytest.raises(Exception) as raised:  # noqa: PT011 each library has its own errors
+            read()
         fault = bucket.access.fault(raised.value)
         assert isinstance(fault, BadSettings), raised.value
         assert "in AWS_CA_BUNDLE, and in SSL_CERT_FILE too" in str(fault)
-        assert not _names_a_password(str(fault))
+        assert not _has_a_password(str(fault))
 
 
 # --- what is printed ---
@@ -233,17 +237,17 @@ def test_no_process_prints_a_password(servers: Secured, tmp_path: Path) -> None:
         assess = Commands(tmp_path, env)
         stream = [sys.executable, "-m", "stream", "tail"]
         with assess.start("doctor") as doctor:
-            said = [*doctor.communicate(timeout=60)]
+            output = [*doctor.communicate(timeout=60)]
         if password == WRONG:
             ended = subprocess.run(stream, env=assess.env, capture_output=True, text=True, timeout=60, check=False)
             assert ended.returncode == BadSettings.exit_code
             assert ended.stderr.count("\n") == 1, ended.stderr
-            said += [ended.stdout, ended.stderr]
-        return doctor.returncode, "".join(said)
+            output += [ended.stdout, ended.stderr]
+        return doctor.returncode, "".join(output)
 
     code, right = printed(PASSWORD)
-    assert (code, _names_a_password(right)) == (0, False), right
+    assert (code, _has_a_password(right)) == (0, False), right
     code, wrong = printed(WRONG)
-    assert (code, _names_a_password(wrong)) == (1, False), wrong
+    assert (code, _has_a_password(wrong)) == (1, False), wrong
     assert "correct user and password" in wrong
     assert "correct sasl.mechanism" in wrong

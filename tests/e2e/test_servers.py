@@ -1,4 +1,4 @@
-"""The whole loop on Cassandra, Kafka and S3: tables equal the oracle's, files equal the embedded ones."""
+"""The whole loop on Cassandra, Kafka and S3: the tables equal the oracle's, the files equal the embedded ones."""
 
 import json
 import signal
@@ -33,7 +33,7 @@ def topic_of(assess: Commands) -> tuple[str, str]:
 
 
 def wanted_of(log: list[Received]) -> dict[str, Any]:
-    """The oracle's tables of a topic; `failed_of` gives the positions of its failed events."""
+    """The oracle's tables for a topic. `failed_of` gives the positions of its failed events."""
     return oracle.tables([("events.jsonl", number, record.line) for number, record in enumerate(log, 1)])
 
 
@@ -44,11 +44,11 @@ def failed_of(log: list[Received], wanted: dict[str, Any]) -> list[tuple[int, in
 
 
 def failed_in(tables: dict[str, Any]) -> list[tuple[int, int, str]]:
-    """The same for printed failed events."""
+    """Partition, offset and value of the printed failed events."""
     return [(row["partition"], row["offset"], row["raw"]) for row in tables["failed"]]
 
 
-def test_from_http_requests_to_reports_and_every_byte_as_embedded(on_servers: Commands, tmp_path: Path) -> None:
+def test_events_sent_by_http_give_the_same_tables_and_reports_as_embedded(on_servers: Commands, tmp_path: Path) -> None:
     assess = on_servers
     brokers, topic = topic_of(assess)
     items = sample_items(300, seed=3)
@@ -61,10 +61,10 @@ def test_from_http_requests_to_reports_and_every_byte_as_embedded(on_servers: Co
         wanted = wanted_of(log)
         batches = sorted({key[2] for key in wanted["attempts"]})
         user, assessment, course, batch = min(wanted["summaries"])
-        asked = {"userId": user, "assessmentId": assessment, "courseId": course, "batchId": batch}
+        request = {"userId": user, "assessmentId": assessment, "courseId": course, "batchId": batch}
 
         def score() -> object:
-            return client.post("/v2/view/assess/read", json={"request": asked}).json()["result"]
+            return client.post("/v2/view/assess/read", json={"request": request}).json()["result"]
 
         tables, reports, scored = assess.tables(), assess.reports(batches), score()
         embedded = twin(tmp_path / "embedded", sent)
@@ -103,7 +103,7 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
         assert len(found[name]) == len(wanted[name]), name
 
 
-def test_two_streams_on_four_partitions_killed_in_turn_leave_the_oracles_tables(on_servers: Commands) -> None:
+def test_two_streams_that_are_killed_in_turn_give_the_tables_of_the_oracle(on_servers: Commands) -> None:
     assess = on_servers
     brokers, topic = topic_of(assess)
     values = [json.dumps(item).encode() for item in sample_items(6000, seed=5)]
@@ -120,7 +120,7 @@ def test_two_streams_on_four_partitions_killed_in_turn_leave_the_oracles_tables(
         wait_until(lambda: more_than(0))
         first.kill()
         produce(brokers, topic, values[3000:])
-        time.sleep(3)  # the group notices after six seconds that the other takes over
+        time.sleep(3)  # less than the session timeout of 6 s, so the group has not yet noticed the first kill
         second.kill()
         stored = rows()
         with following(assess) as third, following(assess) as fourth:

@@ -1,13 +1,13 @@
-"""How many examples Hypothesis tries, by the environment variable HYPOTHESIS_PROFILE.
+"""The number of examples that Hypothesis tries, by the environment variable HYPOTHESIS_PROFILE.
 
-    quick      (default) the number that each test asks for, different examples each time
-    ci         the same number, always the same examples; used when CI=true
-    thorough   forty times as many: about an hour on one core, for changes of folding, archiving or a store
+    quick      (default) the number that each test sets, with different examples each time
+    ci         the same number, always with the same examples; used if CI=true
+    thorough   forty times as many, about an hour on one core; for changes of folding, archiving or a store
 
     HYPOTHESIS_PROFILE=thorough python -m pytest tests/properties
 
-There is no deadline: a Delta commit takes 10 to 50 ms, and ten times that on a busy machine. Nothing is kept between
-runs: a failure prints its example, and `@reproduce_failure` repeats it.
+There is no deadline, because a Delta commit takes 10 to 50 ms, and ten times as long on a busy machine. Nothing is
+stored between runs. A failure prints its example, and `@reproduce_failure` repeats it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Stores with a boundary around every effect, at which a test crashes or lets other work go first."""
+"""Stores with a boundary around every effect, at which a test crashes the work or lets other work run first."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +11,11 @@ NEVER: Final = 1 << 60
 
 
 class Crash(Exception):
-    """The process died here."""
+    """Simulates a killed process."""
 
 
 class Fuse:
-    """Raises `Crash` after a number of calls, and at every later call: a dead process writes nothing more."""
+    """Raises `Crash` after a number of calls and at every later call, because a killed process writes nothing more."""
 
     def __init__(self, calls: int = NEVER) -> None:
         self.left = calls
@@ -31,18 +31,18 @@ class Fuse:
 class At:
     """Runs other work at one of its calls, counted from 0."""
 
-    def __init__(self, call: int, something: Callable[[], object]) -> None:
+    def __init__(self, call: int, work: Callable[[], object]) -> None:
         self._call = call
-        self._something = something
+        self._work = work
 
     def __call__(self) -> None:
         self._call -= 1
         if self._call == -1:
-            self._something()
+            self._work()
 
 
 def until_crash(work: Callable[[], object]) -> None:
-    """Run the work to the crash or to its end."""
+    """Run the work until it crashes or ends."""
     with suppress(Crash):
         work()
 
@@ -76,15 +76,15 @@ class _Watched:
 
 
 def watched(store: Store, boundary: Callable[[], None]) -> Store:
-    """The store, with a boundary around each of its effects."""
+    """The store with a boundary around each of its effects."""
     return cast(Store, _Watched(store, boundary))
 
 
 class Turns:
     """Runs several pieces of work, one at a time, and switches only at calls of `boundary`.
 
-    `schedule` says which work continues and for how many boundaries; after its end they finish one after the other.
-    Two writers thus interleave as the drawn schedule says, the same way each time.
+    `schedule` lists which work continues and for how many boundaries. After its end the pieces finish in sequence.
+    Two writers therefore interleave in the same way each time.
     """
 
     def __init__(self, schedule: Sequence[tuple[int, int]]) -> None:
@@ -96,7 +96,7 @@ class Turns:
         self._local = threading.local()
 
     def boundary(self) -> None:
-        """Called by the work: other work may go first. Outside of the work it does nothing."""
+        """The work calls this before an effect, and other work can then run first. Other callers are ignored."""
         me: int | None = getattr(self._local, "me", None)
         if me is None:
             return
@@ -107,7 +107,7 @@ class Turns:
             self._wait(me)
 
     def run(self, *work: Callable[[], object]) -> list[Exception | None]:
-        """Run the work to its end; returns what each raised."""
+        """Run the work to its end. Returns the exception of each piece, or None."""
         raised: list[Exception | None] = [None] * len(work)
         self._running = list(range(len(work)))
 
@@ -117,7 +117,7 @@ class Turns:
                 self._wait(me)
             try:
                 work[me]()
-            except Exception as error:  # noqa: BLE001 handed to the test, which looks at it
+            except Exception as error:  # noqa: BLE001 the test checks it
                 raised[me] = error
             finally:
                 with self._turn:

@@ -36,19 +36,19 @@ SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attem
 
 
 def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Stores:
-    """A Delta lake below the folder, with a hot store in memory or the given one."""
+    """Stores in a folder: a Delta lake, and the given hot store or one in memory."""
     lake, hot, exhausts = DeltaLake(Folder(folder / "lake")), hot or MemoryHot(2), FolderExhausts(folder / "exhausts")
     return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
 
 
 def watched_stores(stores: Stores, boundary: Callable[[], None]) -> Stores:
-    """The same stores, with a boundary around every effect on both tiers."""
+    """The same stores with a boundary around every effect on both tiers."""
     hot, lake = watched(stores.hot, boundary), watched(stores.lake, boundary)
     return Stores(hot, stores.log, lake, DuckUnions(hot, lake), stores.exhausts)
 
 
 def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> None:
-    """Archive, verify and clear slices (all by default), as three commands would."""
+    """Archive, verify and clear slices (all by default), like the three commands."""
     chosen = sorted(stores.hot.slices()) if slices is None else list(slices)
     archiving.archive(chosen, stores, NOW)
     problems = [verified.problem for verified in archiving.verify(chosen, stores, NOW).values()]
@@ -57,8 +57,10 @@ def put_away(stores: Stores, slices: Iterable[ArchiveSlice] | None = None) -> No
 
 
 def read(stores: Stores) -> tuple[list[AttemptVersion], list[AttemptVersion], dict[Any, tuple[str, int, int]]]:
-    """From one union: the copies in the hot store, those in the lake, and the newest versions
-    (content hash, receipt, number of versions)."""
+    """From one union: the copies in the hot store, the copies in the lake, and the newest versions.
+
+    A newest version is its content hash, its receipt and the number of versions of its attempt.
+    """
     with open_union(stores.hot, stores.lake) as union:
         hot, lake = (
             [_version(row) for row in union.rows(f"{_COPIES} FROM copies WHERE tier = $tier", {"tier": tier})]
@@ -79,7 +81,7 @@ def _version(row: dict[str, Any]) -> AttemptVersion:
 
 
 def assert_right(stores: Stores, log: Sequence[Line], facts: Facts | None = None) -> None:
-    """All tables equal the oracle's, in whichever tier the rows are."""
+    """Check that all tables equal the oracle's, in whichever tier the rows are."""
     wanted = expected(log, facts)
     hot, lake, newest = read(stores)
     assert tables(stores.hot, hot + lake) == wanted
@@ -101,7 +103,7 @@ def written_twice(stores: Stores) -> list[Any]:
 
 
 def answers(stores: Stores) -> dict[str, Any]:
-    """Every answer of the API and every byte of every report."""
+    """All results of the API and the bytes of all reports."""
     ask = queries(stores, Path(), NOW)
     known = {slice_.batch_id for slice_ in stores.hot.slices()}
     found = everything(ask, LEARNERS, sorted(known), ["a1", "a2"])

@@ -1,7 +1,7 @@
-"""Random logs from small alphabets, so that rare cases of real logs occur in every other example.
+"""Random logs with few different values, so that rare cases of real logs occur in every other example.
 
-Two or three learners, batches, assessments and attempt ids collide often. Clocks tie and go backwards. One version is
-received in several weeks, also on both sides of a new year. Some lines are bad, and some are requests to recompute.
+Two or three learners, batches, assessments and attempt ids often collide. Clocks tie and go backwards. One version is
+received in several weeks, also before and after a new year. Some lines are bad, and some request a recompute.
 """
 
 import json
@@ -23,22 +23,27 @@ SUNDAY_2024_W52 = 1_735_470_000_000  # 2024-12-29T11:00:00Z
 RECEIPTS = [
     SUNDAY_2024_W52,  # 2024-W52
     1_735_516_799_999,  # 2024-12-29T23:59:59.999Z, the last moment of 2024-W52
-    1_735_516_800_000,  # 2024-12-30T00:00:00Z, the first of 2025-W01: the calendar still says 2024
+    1_735_516_800_000,  # 2024-12-30T00:00:00Z, the first moment of 2025-W01, although the calendar year is 2024
     1_735_700_000_000,  # 2025-01-01, 2025-W01
     1_736_200_000_000,  # 2025-01-06, 2025-W02
 ]
 TURN_OF_THE_YEAR = RECEIPTS[1:4]
-"""Two weeks; archive, verify and clear cost about 0.2 s per week."""
+"""Receipts in only two weeks, because archive, verify and clear take about 0.2 s per week."""
 CLOCKS = [SUNDAY_2024_W52 - 3 * DAY, SUNDAY_2024_W52 - 2 * DAY, SUNDAY_2024_W52 - 2 * DAY + 1, SUNDAY_2024_W52]
-WRITTEN_CLOCKS = [*CLOCKS, str(CLOCKS[1]), "2024-12-27T11:00:00Z", float(CLOCKS[0])]  # three spellings of known clocks
-AHEAD = RECEIPTS[3]  # more than a day ahead of the first receipts, but not of the last
+WRITTEN_CLOCKS = [
+    *CLOCKS,
+    str(CLOCKS[1]),
+    "2024-12-27T11:00:00Z",
+    float(CLOCKS[0]),
+]  # with three other spellings of these clocks
+AHEAD = RECEIPTS[3]  # more than a day later than the first receipts, but not than the last one
 
 BATCHES = ["b1", "b|2 '/../ü"]
 LEARNERS = ["u1", "u2", "ü'\"3\n"]
 
 
 def examples(n: int) -> settings:
-    """Run `n` examples, forty times as many under HYPOTHESIS_PROFILE=thorough (see conftest.py)."""
+    """Run `n` examples, or forty times as many with HYPOTHESIS_PROFILE=thorough (see conftest.py)."""
     return settings(max_examples=n * (40 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 1))
 
 
@@ -51,7 +56,7 @@ class Line(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Facts as in their file, and whether questions are counted."""
+    """Facts as in a facts file, and whether the number of questions is checked."""
 
     content: dict[str, Any]
     question_count: bool
@@ -120,7 +125,7 @@ def logs(
     )
     requests = st.builds(line, recomputes, st.sampled_from(receipts))
     usual = st.one_of(*[submissions] * 6, requests, bad_lines)
-    # each different event at least once, so that shrinking wastes no time on unused events
+    # each different event at least once, because unused events would slow down shrinking
     raws = [draw(st.builds(line, st.just(message), st.sampled_from(receipts))) for message in different]
     raws += draw(st.lists(usual, max_size=max_size))
     return [Line(TOPIC, number, raw) for number, raw in enumerate(draw(st.permutations(raws)), 1)]
@@ -140,9 +145,9 @@ crowded_events = st.builds(
 
 
 def crowded_logs(max_size: int = 4, receipts: Sequence[int] = RECEIPTS) -> st.SearchStrategy[list[Line]]:
-    """Logs of one learner in one batch, so that two writers nearly always touch the same rows.
+    """Logs of one learner in one batch, so that two writers nearly always write the same rows.
 
-    Half of them repeat a single event, also within a week.
+    Half of the logs repeat a single event, also within a week.
     """
     retries = st.builds(
         lambda message, received: [Line(TOPIC, n, line(message, at)) for n, at in enumerate(received, 1)],
@@ -197,12 +202,12 @@ wild_events = st.builds(
     attempted=st.sampled_from(CLOCKS),
     answers=st.lists(wild_answers, min_size=1, max_size=3),
 )
-"""Events with texts and numbers that are hard to store; the oracle does not support them."""
+"""Events with texts and numbers that are hard to store. The oracle does not support them."""
 
 
 @st.composite
 def deliveries(draw: st.DrawFn, log: Sequence[Line], everything: bool = True, max_cuts: int = 4) -> list[list[Line]]:
-    """The lines of a log in random order, some repeated, in batches; `everything`: each at least once."""
+    """The lines of a log in random order and in batches, some repeated. `everything` means each at least once."""
     order = list(draw(st.permutations(log))) if everything else []
     order += draw(st.lists(st.sampled_from(log), max_size=6)) if log else []
     order = list(draw(st.permutations(order)))
@@ -213,7 +218,7 @@ def deliveries(draw: st.DrawFn, log: Sequence[Line], everything: bool = True, ma
 
 @st.composite
 def shared(draw: st.DrawFn, log: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """The lines of a log, divided between two writers; some go to both."""
+    """The lines of a log, divided between two writers. Both get some of the lines."""
     whose = draw(st.lists(st.sampled_from([(0,), (1,), (0, 1)]), min_size=len(log), max_size=len(log)))
     first, second = ([line for line, to in zip(log, whose, strict=True) if who in to] for who in (0, 1))
     return first, second
@@ -235,4 +240,4 @@ facts = st.one_of(
 )
 
 schedules = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), max_size=12)
-"""Which of two pieces of work continues, and for how many boundaries (`interruptions.Turns`)."""
+"""Schedules for `interruptions.Turns`: which of two pieces of work continues, and for how many boundaries."""

@@ -38,7 +38,7 @@ def records(lines: Iterable[Line]) -> list[Record]:
 
 
 def fold_all(batches: Iterable[Iterable[Line]], hot: HotStore, facts: Facts | None = None) -> Tally:
-    """Fold batches one after the other, as the stream does."""
+    """Fold batches in sequence, as the stream does."""
     tally = Tally()
     for batch in batches:
         tally.add(fold(map(decode, records(batch)), hot, checks(facts)))
@@ -74,9 +74,9 @@ def versions(copies: Iterable[AttemptVersion]) -> dict[Any, list[dict[str, Any]]
 
 
 def tables(hot: HotStore, copies: Iterable[AttemptVersion] | None = None) -> dict[str, Any]:
-    """All tables; the attempts come from the given copies (of both tiers) or from the hot store alone.
+    """All tables. The attempts come from the given copies of both tiers, or else from the hot store.
 
-    The map of every summary is also compared with the attempts: it must name exactly these.
+    This also checks that the map of every summary names exactly the stored versions.
     """
     attempts = versions(rows(hot) if copies is None else copies)
     summaries: dict[Any, dict[str, Any]] = {}
@@ -91,8 +91,8 @@ def tables(hot: HotStore, copies: Iterable[AttemptVersion] | None = None) -> dic
                 (version.last_attempted_on, version.content_hash.hex(), entry.score, entry.max_score, entry.received_at)
             )
             week = entry.row_key.slice.week
-            place = (entry.key.batch_id, week.year, week.week)
-            slices[place] = slices.get(place, 0) + 1
+            slice_ = (entry.key.batch_id, week.year, week.week)
+            slices[slice_] = slices.get(slice_, 0) + 1
     stored = {
         key: {
             (v["last_attempted_on"], v["content_hash"], v["total_score"], v["total_max_score"], v["received_at"])
@@ -100,8 +100,10 @@ def tables(hot: HotStore, copies: Iterable[AttemptVersion] | None = None) -> dic
         }
         for key, found in attempts.items()
     }
-    assert named == stored, "the maps must name the versions that are stored, and no other"
-    assert slices.keys() <= {(slice_.batch_id, *slice_.week) for slice_ in hot.slices()}, "each slice must be known"
+    assert named == stored, "the maps do not name exactly the stored versions"
+    assert slices.keys() <= {(slice_.batch_id, *slice_.week) for slice_ in hot.slices()}, (
+        "a map names a slice that the hot store does not list"
+    )
     activity = {
         tuple(row.key): {
             "aggregates": row.aggregates,

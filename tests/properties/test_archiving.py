@@ -1,4 +1,4 @@
-"""Rules 2, 3, 4 and 7: housekeeping changes no answer, whatever interrupts it or runs beside it."""
+"""Rules 2, 3, 4 and 7: archive and clear change no result, also if they are interrupted or run beside other work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +55,7 @@ def lakehouse() -> Iterator[Stores]:
 
 @examples(4)
 @given(st.data(), logs(5, st.one_of(wild_events, busy_events), TURN_OF_THE_YEAR))
-def test_no_answer_and_no_byte_of_a_report_changes_at_any_step_of_housekeeping(
+def test_no_query_result_and_no_byte_of_a_report_changes_during_archive_and_clear(
     data: st.DataObject, log: list[Line]
 ) -> None:
     with lakehouse() as stores:
@@ -78,7 +78,7 @@ def test_no_answer_and_no_byte_of_a_report_changes_at_any_step_of_housekeeping(
 
 @examples(5)
 @given(weeks)
-def test_repeating_archive_verify_and_clear_changes_nothing(log: list[Line]) -> None:
+def test_a_repeated_archive_verify_and_clear_changes_nothing(log: list[Line]) -> None:
     with lakehouse() as stores:
         fold_all([log], stores.hot)
         put_away(stores)
@@ -94,7 +94,7 @@ def test_repeating_archive_verify_and_clear_changes_nothing(log: list[Line]) -> 
 
 @examples(8)
 @given(st.data(), weeks)
-def test_housekeeping_interrupted_anywhere_changes_no_table_and_a_rerun_finishes_it(
+def test_an_archive_and_clear_interrupted_at_any_point_changes_no_table_and_a_rerun_completes_it(
     data: st.DataObject, log: list[Line]
 ) -> None:
     with lakehouse() as stores:
@@ -111,7 +111,7 @@ def test_housekeeping_interrupted_anywhere_changes_no_table_and_a_rerun_finishes
 
 @examples(12)
 @given(st.data(), weeks)
-def test_a_version_written_between_verify_and_clear_survives_newer_or_older(
+def test_a_newer_or_older_version_written_between_verify_and_clear_survives(
     data: st.DataObject, log: list[Line]
 ) -> None:
     later = data.draw(continuations(log, TURN_OF_THE_YEAR))
@@ -157,7 +157,7 @@ def test_a_reader_beside_archive_and_clear_misses_nothing(log: list[Line], sched
 
 @examples(6)
 @given(log=weeks, schedule=schedules)
-def test_two_archivers_at_once_write_each_version_once(log: list[Line], schedule: list[tuple[int, int]]) -> None:
+def test_two_simultaneous_archivers_write_each_version_once(log: list[Line], schedule: list[tuple[int, int]]) -> None:
     with lakehouse() as stores:
         fold_all([log], stores.hot)
         turns = Turns(schedule)
@@ -173,7 +173,7 @@ def test_two_archivers_at_once_write_each_version_once(log: list[Line], schedule
 
 @examples(6)
 @given(st.data(), weeks, schedules)
-def test_housekeeping_beside_a_writer_loses_nothing(
+def test_archive_and_clear_beside_a_writer_lose_nothing(
     data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
 ) -> None:
     later = data.draw(continuations(log, TURN_OF_THE_YEAR))
@@ -200,7 +200,7 @@ def _put_away_in_a_process(folder: str, together: Barrier) -> None:
     put_away(stores)
 
 
-def test_archivers_in_processes_of_their_own_write_each_version_once(tmp_path: Path) -> None:
+def test_archivers_in_separate_processes_write_each_version_once(tmp_path: Path) -> None:
     stores = open_stores(tmp_path, SqliteHot(f"sqlite:///{tmp_path}/hot.sqlite"))
     log = [
         Line(TOPIC, number, line(event(user=f"u{number}", batch=f"b{number % 5}"), 1_706_600_000_000 + number * 10**8))

@@ -1,4 +1,4 @@
-"""Rule 7: the balance is even after any interleaving of stream, replay, archive and clear, and beside them."""
+"""Rule 7: the stores are balanced after and during any interleaving of stream, replay, archive and clear."""
 
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ weeks = logs(5, busy_events, TURN_OF_THE_YEAR)
 
 
 class Balanced(RuleBasedStateMachine):
-    """A hot store in memory and a Delta lake; the oracle counts the accepted events."""
+    """A hot store in memory and a Delta lake. The oracle counts the accepted events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Balanced(RuleBasedStateMachine):
         self.log: list[Line] = []
 
     def append(self, lines: list[Line]) -> list[Line]:
-        """New lines at the end of the log."""
+        """Add lines at the end of the log."""
         new = [Line(TOPIC, len(self.log) + number, line.raw) for number, line in enumerate(lines, 1)]
         self.log += new
         return new
@@ -119,19 +119,19 @@ def test_a_balance_beside_stream_archive_and_clear_never_misses_a_version(
         together = watched_stores(stores, turns.boundary)
         work = partial(fold_all, [later], together.hot) if others == "stream" else partial(put_away, together)
 
-        def look() -> None:
+        def compare() -> None:
             drawn = draw(together)
-            # only a writer that waits between row and entry is reported as that
+            # the only allowed difference is a row whose writer has not yet written the entry
             assert {difference.what for difference in drawn.differences} <= {Fault.UNNAMED}
             assert others == "stream" or drawn.found.balanced
 
-        assert turns.run(look, work) == [None, None]
+        assert turns.run(compare, work) == [None, None]
         assert draw(stores).found.balanced
 
 
 @examples(10)
 @given(st.data(), weeks)
-def test_lost_rows_are_named_and_repaired_and_nothing_else_is_written(data: st.DataObject, log: list[Line]) -> None:
+def test_exactly_the_lost_rows_are_reported_and_rewritten(data: st.DataObject, log: list[Line]) -> None:
     with TemporaryDirectory(prefix="assess-balance-") as folder:
         stores = open_stores(Path(folder))
         fold_all([log], stores.hot)

@@ -1,4 +1,4 @@
-"""Rule 1 on a real Cassandra. There are fewer examples, because emptying the keyspace before each takes 0.1 s."""
+"""Rule 1 on a real Cassandra. There are fewer examples, because clearing the keyspace before each one takes 0.1 s."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +15,7 @@ from tests.properties.tables import expected, fold_all, rows, tables
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _left_as_it_was(keyspace_of_this_run: Keyspace) -> Iterator[None]:
+def _clear_at_the_end(keyspace_of_this_run: Keyspace) -> Iterator[None]:
     yield
     keyspace_of_this_run.clear()
 
@@ -27,7 +27,7 @@ def empty(keyspace: Keyspace) -> CassandraHot:
 
 @examples(6)
 @given(data=st.data(), log=logs(), facts=facts)
-def test_crash_after_crash_is_completed_when_the_log_repeats(
+def test_a_replay_completes_the_writes_after_several_crashes(
     keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line], facts: Facts | None
 ) -> None:
     hot = empty(keyspace_of_this_run)
@@ -41,7 +41,7 @@ def test_crash_after_crash_is_completed_when_the_log_repeats(
 
 @examples(10)
 @given(data=st.data(), log=crowded_logs(), schedule=schedules)
-def test_two_writers_at_once_leave_the_tables_of_the_oracle(
+def test_two_simultaneous_writers_give_the_tables_of_the_oracle(
     keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
 ) -> None:
     turns = Turns(schedule)
@@ -61,22 +61,22 @@ def test_two_writers_at_once_leave_the_tables_of_the_oracle(
 
 @examples(6)
 @given(data=st.data(), log=crowded_logs(3))
-def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
+def test_a_delayed_writer_that_continues_after_its_successor_changes_nothing(
     keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line]
 ) -> None:
     theirs, ours = (data.draw(deliveries(part, max_cuts=0)) for part in data.draw(shared(log)))
     turns = Turns([(0, data.draw(st.integers(0, 24))), (1, NEVER)])
     hot = empty(keyspace_of_this_run)
 
-    zombie, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
+    delayed, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
 
-    assert turns.run(zombie, successor) == [None, None]
+    assert turns.run(delayed, successor) == [None, None]
     assert tables(hot) == expected(log)
 
 
 @examples(4)
 @given(data=st.data(), log=logs(max_size=5))
-def test_a_replay_writes_no_row_that_was_deleted_since(
+def test_a_replay_does_not_rewrite_deleted_rows(
     keyspace_of_this_run: Keyspace, data: st.DataObject, log: list[Line]
 ) -> None:
     hot = empty(keyspace_of_this_run)

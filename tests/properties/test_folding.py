@@ -1,4 +1,4 @@
-"""Rule 1: order, repetition, batching, crashes and second writers leave the same tables, and they are the oracle's."""
+"""Rule 1: with any order, repetition, batching, crash or second writer, the tables equal the oracle's."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -47,7 +47,7 @@ def test_any_order_repetition_and_batching_gives_the_tables_of_the_oracle(
 
 @examples(80)
 @given(st.data(), crowded_logs(3), shards, facts)
-def test_a_crash_before_each_single_write_is_completed_when_the_log_repeats(
+def test_a_replay_completes_the_writes_after_a_crash_before_any_write(
     data: st.DataObject, log: list[Line], shards: int, facts: Facts | None
 ) -> None:
     first, repeat = data.draw(deliveries(log, everything=False, max_cuts=1)), data.draw(deliveries(log))
@@ -58,7 +58,7 @@ def test_a_crash_before_each_single_write_is_completed_when_the_log_repeats(
         fuse = Fuse(number)
         hot = MemoryHot(shards, on_write=fuse)
         until_crash(partial(fold_all, first, hot, facts))
-        assert_no_reader_sees_a_wrong_thing(hot, log, facts)
+        assert_readers_see_only_correct_rows(hot, log, facts)
         fuse.left = NEVER
         fold_all(repeat, hot, facts)
         assert tables(hot) == expected(log, facts)
@@ -66,7 +66,7 @@ def test_a_crash_before_each_single_write_is_completed_when_the_log_repeats(
 
 @examples(80)
 @given(st.data(), logs(max_size=5), shards, facts)
-def test_crash_after_crash_is_completed_when_the_log_repeats(
+def test_a_replay_completes_the_writes_after_several_crashes(
     data: st.DataObject, log: list[Line], shards: int, facts: Facts | None
 ) -> None:
     fuse = Fuse()
@@ -75,15 +75,15 @@ def test_crash_after_crash_is_completed_when_the_log_repeats(
     for _ in range(data.draw(st.integers(1, 3))):
         fuse.left = data.draw(st.integers(0, 40))
         until_crash(partial(fold_all, data.draw(deliveries(log)), hot, facts))
-        assert_no_reader_sees_a_wrong_thing(hot, log, facts)
+        assert_readers_see_only_correct_rows(hot, log, facts)
     fuse.left = NEVER
     fold_all(data.draw(deliveries(log)), hot, facts)
 
     assert tables(hot) == expected(log, facts)
 
 
-def assert_no_reader_sees_a_wrong_thing(hot: HotStore, log: Sequence[Line], facts: Facts | None) -> None:
-    """After a crash rows may be missing, but every row that a map names exists and is right."""
+def assert_readers_see_only_correct_rows(hot: HotStore, log: Sequence[Line], facts: Facts | None) -> None:
+    """Check that every row that a map names exists and is correct. Other rows can be missing after a crash."""
     wanted = expected(log, facts)
     for _, learner in hot.all_learners():
         for entry in learner.entries:
@@ -94,12 +94,12 @@ def assert_no_reader_sees_a_wrong_thing(hot: HotStore, log: Sequence[Line], fact
     for batch_id in BATCHES:
         for received_at in RECEIPTS:
             slice_ = ArchiveSlice.of(batch_id, received_at)
-            assert slice_ in known or not hot.counts([slice_])[slice_], "a row was written to a slice that nobody knows"
+            assert slice_ in known or not hot.counts([slice_])[slice_], "a row was written before its slice"
 
 
 @examples(100)
 @given(st.data(), crowded_logs(), shards, schedules)
-def test_two_writers_at_once_leave_the_tables_of_the_oracle(
+def test_two_simultaneous_writers_give_the_tables_of_the_oracle(
     data: st.DataObject, log: list[Line], shards: int, schedule: list[tuple[int, int]]
 ) -> None:
     turns = Turns(schedule)
@@ -115,7 +115,7 @@ def test_two_writers_at_once_leave_the_tables_of_the_oracle(
 
 @examples(60)
 @given(st.data(), crowded_logs(3), shards)
-def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
+def test_a_delayed_writer_that_continues_after_its_successor_changes_nothing(
     data: st.DataObject, log: list[Line], shards: int
 ) -> None:
     theirs, ours = (data.draw(deliveries(part, max_cuts=0)) for part in data.draw(shared(log)))
@@ -125,14 +125,14 @@ def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
     for stops_after in range(boundaries.calls):
         turns = Turns([(0, stops_after), (1, NEVER)])
         hot = MemoryHot(shards, on_write=turns.boundary)
-        zombie, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
-        assert turns.run(zombie, successor) == [None, None]
+        delayed, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
+        assert turns.run(delayed, successor) == [None, None]
         assert tables(hot) == expected(log)
 
 
 @examples(80)
 @given(st.data(), crowded_logs(), schedules, st.integers(0, 60))
-def test_when_one_of_two_writers_dies_the_replay_completes_its_writes(
+def test_a_replay_completes_the_writes_after_one_of_two_writers_was_killed(
     data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]], dies_after: int
 ) -> None:
     turns = Turns(schedule)
@@ -151,7 +151,7 @@ def test_when_one_of_two_writers_dies_the_replay_completes_its_writes(
 
 @examples(80)
 @given(st.data(), logs(max_size=5), facts, st.permutations([True, True, False]))
-def test_changing_facts_fail_no_stored_event_and_what_they_refused_is_resolved_later(
+def test_changed_facts_fail_no_stored_event_and_rejected_events_are_resolved_later(
     data: st.DataObject, log: list[Line], facts: Facts | None, known: list[bool]
 ) -> None:
     hot = MemoryHot()
@@ -164,7 +164,7 @@ def test_changing_facts_fail_no_stored_event_and_what_they_refused_is_resolved_l
 
 @examples(40)
 @given(st.data(), logs(max_size=5))
-def test_a_replay_writes_no_row_that_was_deleted_since(data: st.DataObject, log: list[Line]) -> None:
+def test_a_replay_does_not_rewrite_deleted_rows(data: st.DataObject, log: list[Line]) -> None:
     hot = MemoryHot()
     fold_all([log], hot)
 

@@ -1,4 +1,4 @@
-"""The whole embedded loop on real stores, with steps in any order: after each step everything equals the oracle."""
+"""The whole embedded loop on real stores, with steps in any order. After each step all tables equal the oracle's."""
 
 import csv
 from functools import partial
@@ -45,12 +45,12 @@ class Loop(RuleBasedStateMachine):
 
     @rule()
     def open(self) -> None:
-        """Close all stores and open them again, as new processes do."""
+        """Open all stores again, as new processes do."""
         path = Path(self.folder.name)
         self.stores = open_stores(path, SqliteHot(f"sqlite:///{path}/hot.sqlite?shards=2"))
 
     def append(self, lines: list[Line]) -> list[Line]:
-        """New lines at the end of the log."""
+        """Add lines at the end of the log."""
         new = [Line(TOPIC, len(self.log) + number, line.raw) for number, line in enumerate(lines, 1)]
         self.log += new
         self.reports.clear()
@@ -115,7 +115,7 @@ class Loop(RuleBasedStateMachine):
             assert sorted(map(tuple, _cells(file))) == _scores(self.log, batch)
 
     @invariant()
-    def everything_is_as_the_oracle_says(self) -> None:
+    def all_tables_equal_the_oracle(self) -> None:
         assert_right(self.stores, self.log)
 
     def teardown(self) -> None:

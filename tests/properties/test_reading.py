@@ -1,4 +1,4 @@
-"""Rule 4: at whatever moment rows move from the hot store to the lake, a reader sees them exactly once."""
+"""Rule 4: a reader sees rows exactly once, at whatever moment they move from the hot store to the lake."""
 
 from collections.abc import Callable
 from functools import partial
@@ -37,14 +37,14 @@ LOG: Final = [
 
 def everything_in_a_union(stores: Stores) -> object:
     hot, lake, newest = read(stores)
-    return {(row.row_key, row.question) for row in hot + lake}, newest  # a copy may be in both tiers for a moment
+    return {(row.row_key, row.question) for row in hot + lake}, newest  # a copy can be in both tiers for a moment
 
 
 READERS: Final[dict[str, Reader]] = {
     "a union": everything_in_a_union,
     "a learner's attempts": lambda stores: pages(queries(stores, Path()), 1, user_id="u1"),
     "a batch's attempts": lambda stores: pages(queries(stores, Path()), 2, batch_id="b1"),
-    "a batch in numbers": lambda stores: queries(stores, Path()).batch("b1"),
+    "a batch overview": lambda stores: queries(stores, Path()).batch("b1"),
     "the response exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.RESPONSE).path).read_bytes(),
     "the score exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.SCORE).path).read_bytes(),
 }
@@ -57,16 +57,16 @@ def filled(folder: Path) -> Stores:
 
 
 def move_all(stores: Stores) -> None:
-    """Archive and clear at once."""
+    """Move all rows from the hot store to the lake."""
     move(stores.hot, stores.lake, rows(stores.hot))
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
 def test_rows_that_move_to_the_lake_during_a_read_are_read_once(reader: Reader, tmp_path: Path) -> None:
     boundaries = Fuse()
-    answer = reader(watched_stores(filled(tmp_path / "undisturbed"), boundaries))
+    expected = reader(watched_stores(filled(tmp_path / "undisturbed"), boundaries))
 
     for moment in range(boundaries.calls):
         stores = filled(tmp_path / str(moment))
-        assert reader(watched_stores(stores, At(moment, partial(move_all, stores)))) == answer
+        assert reader(watched_stores(stores, At(moment, partial(move_all, stores)))) == expected
         assert rows(stores.hot) == []

@@ -1,4 +1,4 @@
-"""Rule 1 on the embedded store: a crash between any two calls (each is one transaction), and several writers."""
+"""Rule 1 on SQLite: a crash between any two calls, each of which is one transaction, and several writers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def sqlite(shards: int) -> Iterator[SqliteHot]:
 
 @examples(50)
 @given(st.data(), logs(), st.integers(1, 4), facts)
-def test_crash_after_crash_is_completed_when_the_log_repeats(
+def test_a_replay_completes_the_writes_after_several_crashes(
     data: st.DataObject, log: list[Line], shards: int, facts: Facts | None
 ) -> None:
     with sqlite(shards) as hot:
@@ -36,7 +36,7 @@ def test_crash_after_crash_is_completed_when_the_log_repeats(
 
 @examples(50)
 @given(st.data(), crowded_logs(), schedules)
-def test_two_writers_at_once_leave_the_tables_of_the_oracle(
+def test_two_simultaneous_writers_give_the_tables_of_the_oracle(
     data: st.DataObject, log: list[Line], schedule: list[tuple[int, int]]
 ) -> None:
     turns = Turns(schedule)
@@ -51,7 +51,7 @@ def test_two_writers_at_once_leave_the_tables_of_the_oracle(
 
 @examples(20)
 @given(st.data(), crowded_logs(3))
-def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
+def test_a_delayed_writer_that_continues_after_its_successor_changes_nothing(
     data: st.DataObject, log: list[Line]
 ) -> None:
     theirs, ours = (data.draw(deliveries(part, max_cuts=0)) for part in data.draw(shared(log)))
@@ -62,14 +62,14 @@ def test_a_zombie_writer_that_goes_on_after_another_took_over_changes_nothing(
     for stops_after in range(boundaries.calls):
         turns = Turns([(0, stops_after), (1, NEVER)])
         with sqlite(1) as hot:
-            zombie, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
-            assert turns.run(zombie, successor) == [None, None]
+            delayed, successor = (partial(fold_all, each, watched(hot, turns.boundary)) for each in (theirs, ours))
+            assert turns.run(delayed, successor) == [None, None]
             assert tables(hot) == expected(log)
 
 
 @examples(20)
 @given(st.data(), logs(max_size=5))
-def test_a_replay_writes_no_row_that_was_deleted_since(data: st.DataObject, log: list[Line]) -> None:
+def test_a_replay_does_not_rewrite_deleted_rows(data: st.DataObject, log: list[Line]) -> None:
     with sqlite(3) as hot:
         fold_all([log], hot)
 

@@ -1,4 +1,4 @@
-"""The archival job's reference rows: their slices have ISO years, and the lake gets what the peer's files hold."""
+"""The reference rows of the archival job: their slices have ISO years, and the lake gets the peer's archived rows."""
 
 import csv
 from collections import Counter
@@ -39,16 +39,16 @@ def peer_files(sunbird: Path) -> list[AttemptVersion]:
     return [row for path in sorted(sunbird.glob("archival/expected/*/*.csv.gz")) for row in archived_rows(path)]
 
 
-def test_the_live_rows_lie_in_their_iso_weeks(live: list[AttemptVersion]) -> None:
+def test_the_live_rows_belong_to_the_slices_of_their_iso_weeks(live: list[AttemptVersion]) -> None:
     assert Counter(str(row.slice) for row in live) == SLICES
 
 
-def test_live_rows_and_the_peers_files_are_the_same_versions(live: list[AttemptVersion], sunbird: Path) -> None:
-    """Two spellings of a row, CQL literals and JSON within CSV, have one content hash and one slice."""
+def test_live_rows_and_the_files_of_the_peer_are_the_same_versions(live: list[AttemptVersion], sunbird: Path) -> None:
+    """A row in CQL literals and the same row in JSON within CSV have the same content hash and slice."""
     assert {row.row_key for row in live} == {row.row_key for row in peer_files(sunbird)}
 
 
-def test_archive_puts_the_peers_rows_into_the_lake(loaded: Stores, sunbird: Path) -> None:
+def test_archive_appends_the_rows_of_the_peer_to_the_lake(loaded: Stores, sunbird: Path) -> None:
     now = IsoWeek(2021, 52).start
 
     archived = archive(loaded.hot.slices(), loaded, now)
@@ -74,7 +74,7 @@ def test_reports_are_the_same_after_archive_verify_and_clear(loaded: Stores) -> 
     assert [report(batch_id) for batch_id in batches] == before
 
 
-def test_weeks_near_new_year_carry_iso_years(sunbird: Path) -> None:
+def test_weeks_near_new_year_have_iso_years(sunbird: Path) -> None:
     with (sunbird / "archival" / "expected" / "year-week-boundary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
 

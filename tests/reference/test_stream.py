@@ -1,4 +1,4 @@
-"""Sunbird's own events, folded: rows, aggregates and failures must equal those of the original job."""
+"""Sunbird's own events, folded: rows, aggregates and failures must equal the results of the original job."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -55,12 +55,12 @@ def _raw(stream: Path, name: str) -> bytes:
 
 
 def folded(hot: Hot, raw: bytes, checks: Checks, offset: int = 1) -> Folded:
-    """Fold one event, as the original job took one after another."""
+    """Fold one event, because the original job processed single events."""
     return fold([decode(Record("sunbird", 0, offset, raw, RECEIVED))], hot, checks)
 
 
 def run(hot: Hot, stream: Path, names: Iterable[str], checks: Checks) -> list[int]:
-    """Fold the named events; returns how many of each failed."""
+    """Fold the named events one by one. Returns the number of failures of each."""
     return [folded(hot, _raw(stream, name), checks, offset).failed for offset, name in enumerate(names, 1)]
 
 
@@ -70,22 +70,24 @@ def assert_as_golden(hot: Hot, expected: Mapping[str, Any]) -> None:
     rows = sorted((_row(row) for row in hot.get([entry.row_key for entry in entries])), key=_row_order)
     for row in expected["assessment_aggregator"]:
         for answer in row["question"]:
-            answer["duration"] = float(answer["duration"])  # text in the original's tables
-    assert _said(rows) == _close(_said(sorted(expected["assessment_aggregator"], key=_row_order)))
+            answer["duration"] = float(answer["duration"])  # a text in the tables of the original
+    assert _parsed(rows) == _close(_parsed(sorted(expected["assessment_aggregator"], key=_row_order)))
     activities = [
         {
             "activity_id": found.key.course_id,
             "activity_type": found.key.activity_type,
             "agg_details": found.agg_details,
-            "agg_last_updated": dict.fromkeys(found.agg_last_updated, "<now>"),  # ours hold `assessmentTs`
+            "agg_last_updated": dict.fromkeys(
+                found.agg_last_updated, "<now>"
+            ),  # ours hold `assessmentTs`, the original's the current time
             "aggregates": found.aggregates,
             "context_id": found.key.context_id,
             "user_id": found.key.user_id,
         }
         for found in hot.all_activities()
     ]
-    assert _said(sorted(activities, key=_activity_order)) == _close(
-        _said(sorted(expected["user_activity_agg"], key=_activity_order))
+    assert _parsed(sorted(activities, key=_activity_order)) == _close(
+        _parsed(sorted(expected["user_activity_agg"], key=_activity_order))
     )
 
 
@@ -96,7 +98,7 @@ def _row(row: AttemptVersion) -> dict[str, Any]:
         "total_score": row.total_score,
         "total_max_score": row.total_max_score,
         "grand_total": row.grand_total,
-        "created_on": "<now>",  # ours is the receipt
+        "created_on": "<now>",  # ours is the receipt, the original's the current time
         "updated_on": "<now>",
         "question": json.loads(row.question),
     }
@@ -110,19 +112,19 @@ def _activity_order(row: Mapping[str, Any]) -> list[str]:
     return [row[name] for name in ("user_id", "activity_id", "context_id")]
 
 
-def _said(value: Any) -> Any:
-    """A value for comparison: the original writes a nested 1 as 1.0, and escapes `=` within JSON texts."""
+def _parsed(value: Any) -> Any:
+    """A value with parsed JSON texts. The original writes a nested 1 as 1.0, and escapes `=` within JSON texts."""
     if isinstance(value, dict):
-        return {name: _said(member) for name, member in value.items()}
+        return {name: _parsed(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_said(member) for member in value]
+        return [_parsed(member) for member in value]
     if isinstance(value, str) and value[:1] in ("{", "["):
-        return _said(json.loads(value))
+        return _parsed(json.loads(value))
     return value
 
 
 def _close(value: Any) -> Any:
-    """Like `pytest.approx`, at any depth, because the original adds doubles in hash order."""
+    """`pytest.approx` at any depth, because the original adds doubles in hash order."""
     if isinstance(value, dict):
         return {name: _close(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -143,7 +145,7 @@ def test_the_nine_events_give_the_rows_aggregates_and_failures_of_the_original(h
     ]
 
 
-def test_the_event_that_failed_is_kept_whole_with_its_reason(hot: Hot, stream: Path) -> None:
+def test_the_failed_event_is_stored_unchanged_with_its_reason(hot: Hot, stream: Path) -> None:
     run(hot, stream, NINE, Checks(redis_facts(stream)))
 
     [failed] = hot.failed()
@@ -152,7 +154,7 @@ def test_the_event_that_failed_is_kept_whole_with_its_reason(hot: Hot, stream: P
     assert (failed.offset, failed.reason) == (8, Reason.NOT_A_LEAF_NODE)
 
 
-def test_the_nine_events_in_other_orders_batches_and_repetitions_give_the_same(stream: Path) -> None:
+def test_the_nine_events_in_other_orders_and_batches_and_repeated_give_the_same_tables(stream: Path) -> None:
     checks = Checks(redis_facts(stream))
     decoded = {name: decode(Record(name, 0, 1, _raw(stream, name), RECEIVED)) for name in NINE}
     first = decoded["BATCH_ASSESS_EVENT"]
@@ -166,14 +168,16 @@ def test_the_nine_events_in_other_orders_batches_and_repetitions_give_the_same(s
 
 
 @pytest.mark.parametrize("answered", [1, 4, 10, None])
-def test_with_the_question_count_check_on_the_same_events_fail(hot: Hot, stream: Path, answered: int | None) -> None:
+def test_with_the_question_count_check_the_same_events_fail_as_in_the_original(
+    hot: Hot, stream: Path, answered: int | None
+) -> None:
     expected = golden(stream, f"force-validate-api-totalquestions-{answered or 'none'}")
     names = [step["name"] for step in expected["steps"]]
-    asked = (
+    uncached = (
         "do_11307972307046400011917",
         "do_1131998128479272961991",
-    )  # not in the cache, so the original asked the service
-    facts = redis_facts(stream, dict.fromkeys(asked, answered) if answered else {})
+    )  # not in the cache, so the original called the service
+    facts = redis_facts(stream, dict.fromkeys(uncached, answered) if answered else {})
 
     rejected = run(hot, stream, names, Checks(facts, question_count=True))
 
@@ -184,7 +188,7 @@ def test_with_the_question_count_check_on_the_same_events_fail(hot: Hot, stream:
 
 
 @pytest.mark.parametrize("scenario", ["recompute-after", "recompute-on-empty"])
-def test_a_request_to_recompute_changes_nothing_that_was_right(hot: Hot, stream: Path, scenario: str) -> None:
+def test_a_recompute_changes_no_correct_aggregate(hot: Hot, stream: Path, scenario: str) -> None:
     expected = golden(stream, scenario)
 
     rejected = run(hot, stream, [step["name"] for step in expected["steps"]], Checks(redis_facts(stream)))
@@ -194,7 +198,7 @@ def test_a_request_to_recompute_changes_nothing_that_was_right(hot: Hot, stream:
 
 
 SAMZA: Final = [
-    # the older job's test data differ from these events only in course, clock and app
+    # the test data of the older job differ from these events only in course, clock and app
     ("samza-batch-assess-event", "BATCH_ASSESS_EVENT", "do_2128415652377067521125", "do_2128415652377067521127"),
     ("samza-batch-assess-older-event", "BATCH_ASSESS_FAIL_EVENT", '"ets":1567687351000', '"ets":1567073236195'),
     ("samza-batch-duplicate-question-event", "BATCH_DUPLICATE_QUESTION_EVENT", "", ""),
@@ -203,7 +207,7 @@ SAMZA: Final = [
 
 
 @pytest.mark.parametrize(("scenario", "name", "old", "new"), SAMZA, ids=[case[0] for case in SAMZA])
-def test_the_older_jobs_events_give_its_rows(
+def test_the_events_of_the_older_job_give_its_rows(
     hot: Hot, stream: Path, scenario: str, name: str, old: str, new: str
 ) -> None:
     raw = _raw(stream, name)
@@ -214,7 +218,7 @@ def test_the_older_jobs_events_give_its_rows(
     assert_as_golden(hot, golden(stream, scenario))
 
 
-def test_what_the_older_job_failed_fails(hot: Hot, stream: Path) -> None:
+def test_an_event_that_failed_in_the_older_job_fails(hot: Hot, stream: Path) -> None:
     expected = golden(stream, "samza-batch-assess-fail-event")
     [value] = [failed["value"] for step in expected["steps"] for failed in step["failed"]]
 
@@ -222,8 +226,8 @@ def test_what_the_older_job_failed_fails(hot: Hot, stream: Path) -> None:
     assert_as_golden(hot, expected)
 
 
-def test_an_ets_as_text_is_a_deliberate_difference(hot: Hot, stream: Path) -> None:
-    """The original failed this event; its one `ets` as text is a clock here."""
+def test_an_ets_as_text_is_accepted_unlike_in_the_original(hot: Hot, stream: Path) -> None:
+    """The original rejected this event because one `ets` is a text. Here a text can be a clock."""
     [step] = golden(stream, "old-fail-fixture-string-ets")["steps"]
     assert len(step["failed"]) == 1
 
@@ -235,6 +239,6 @@ def test_an_ets_as_text_is_a_deliberate_difference(hot: Hot, stream: Path) -> No
     assert scores[0] == scores[1]
 
 
-def test_none_of_the_events_fails_by_its_own_text(stream: Path) -> None:
+def test_every_reference_event_can_be_decoded(stream: Path) -> None:
     for path in sorted((stream / "events").iterdir()):
         assert not isinstance(decode(Record(path.name, 0, 1, path.read_bytes(), RECEIVED)), FailedEvent)

@@ -26,7 +26,7 @@ def _bare(line: bytes) -> bytes:
 
 
 def fill(topic: Topic, values: Iterable[bytes]) -> None:
-    """Put values into the partitions in turn."""
+    """Write values to the partitions in turn."""
     for partition, part in enumerate(_in_turn(list(values))):
         produce(topic.brokers, topic.name, part, partition)
 
@@ -36,7 +36,7 @@ def _in_turn(values: list[bytes]) -> list[list[bytes]]:
 
 
 def expected(topic: Topic) -> dict[str, Any]:
-    """The tables after every record of the topic is folded, by any process and however often."""
+    """The tables after all records of the topic were folded, by any process and any number of times."""
     lines = [
         (topic.name, stored.offset, _with_receipt(stored.at, stored.value), stored.value)
         for stored in records(topic.brokers, topic.name)
@@ -47,7 +47,7 @@ def expected(topic: Topic) -> dict[str, Any]:
 
 
 def _with_receipt(at: int, value: bytes) -> bytes:
-    """The record as a line of an embedded log; invalid JSON is left unchanged."""
+    """The record as a line of an embedded log. Invalid JSON is not changed."""
     try:
         json.loads(value)
     except ValueError:

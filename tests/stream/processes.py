@@ -1,4 +1,4 @@
-"""The stream as a process of its own, as people start, stop and kill it."""
+"""The stream as a separate process that tests start, stop and kill."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from assess_core.settings import Settings
 
-PATIENCE = 90.0  # seconds; what is waited for takes some tenths of one, and more where a machine is shared
+PATIENCE = 90.0  # seconds; usually less than one is enough, but a busy machine needs more
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment of a process: the settings, and no other variable of ours."""
+    """The environment of a process with these settings and no other `ASSESS_` variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
     return {**inherited, **settings.env()}
 
@@ -35,7 +35,7 @@ def assess(
 
 @contextmanager
 def tailing(settings: Settings, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m stream tail`; killed at the end if it still runs."""
+    """Run `python -m stream tail`. It is killed at the end if it still runs."""
     command = [sys.executable, "-m", "stream", "tail", *options]
     process = subprocess.Popen(command, env=environment(settings), stderr=subprocess.PIPE)
     try:
@@ -47,15 +47,15 @@ def tailing(settings: Settings, *options: str) -> Iterator[subprocess.Popen[byte
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, str]:
-    """Ask a process to end; returns its exit code and its output."""
+    """Send a signal to a process. Returns its exit code and its standard error."""
     process.send_signal(number)
-    _, said = process.communicate(timeout=PATIENCE)
-    return process.returncode, said.decode()
+    _, errors = process.communicate(timeout=PATIENCE)
+    return process.returncode, errors.decode()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """Check repeatedly until it is true."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll until the condition holds."""
     until = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < until, "it did not become true"
+    while not condition():
+        assert time.monotonic() < until, "the condition did not become true"
         time.sleep(0.01)

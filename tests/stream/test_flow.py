@@ -1,4 +1,4 @@
-"""The dataflow in this process, on lists and files."""
+"""The dataflow in the test process, on lists and files."""
 
 import io
 import sys
@@ -35,23 +35,23 @@ from tests.properties.tables import tables
 UNCHECKED = Checks(NoFacts())
 
 
-class Away:
-    """Positions whose store is away for some of the calls."""
+class Unavailable:
+    """Positions whose store is unavailable for some of the calls."""
 
-    def __init__(self, positions: Positions, away: Iterable[bool]) -> None:
-        self._positions, self._away = positions, iter(away)
+    def __init__(self, positions: Positions, unavailable: Iterable[bool]) -> None:
+        self._positions, self._unavailable = positions, iter(unavailable)
 
     def positions(self) -> dict[str, Position]:
         return self._positions.positions()
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        if next(self._away, False):
-            raise StoreUnavailable("the store is away")
+        if next(self._unavailable, False):
+            raise StoreUnavailable("the store is down")
         self._positions.commit(positions)
 
 
 def ingest(paths: Iterable[Path], hot: MemoryHot, checks: Checks = UNCHECKED) -> Tally:
-    """What `python -m stream ingest` does, on a store in memory."""
+    """Does the same as `python -m stream ingest`, on a store in memory."""
     run, tally = Run(), Tally()
     source = FilesSource(NamedFiles(map(str, paths), print), run)
 
@@ -65,7 +65,7 @@ def ingest(paths: Iterable[Path], hot: MemoryHot, checks: Checks = UNCHECKED) ->
 def follow(
     folder: Path, hot: MemoryHot, positions: Positions, until: int, waiting: list[str] | None = None
 ) -> list[Folded]:
-    """What `python -m stream tail` does, until so many batches are folded."""
+    """Does the same as `python -m stream tail`, until this many batches are folded."""
     run = Run()
     folded: list[Folded] = []
 
@@ -130,14 +130,14 @@ def test_every_event_is_counted_once(tmp_path: Path) -> None:
     assert tally.events == 6
 
 
-def test_the_flow_leaves_the_tables_that_folding_line_by_line_leaves(tmp_path: Path) -> None:
+def test_the_flow_gives_the_same_tables_as_folding_line_by_line(tmp_path: Path) -> None:
     path = sample_log(tmp_path / "log", 60)
-    at_once, one_by_one = MemoryHot(), MemoryHot()
-    ingest([path], at_once)
+    in_batches, one_by_one = MemoryHot(), MemoryHot()
+    ingest([path], in_batches)
     for batch in read_files(find([str(path)], print), print):
         for each in batch.records:
             fold_one(each, one_by_one)
-    assert tables(at_once) == tables(one_by_one)
+    assert tables(in_batches) == tables(one_by_one)
 
 
 def fold_one(one: Record, hot: MemoryHot) -> None:
@@ -146,7 +146,7 @@ def fold_one(one: Record, hot: MemoryHot) -> None:
     run.run(build_flow(source, FoldSink(Target(hot, UNCHECKED), run, lambda batch, folded: None)))
 
 
-def test_workers_share_the_files(tmp_path: Path) -> None:
+def test_the_files_are_divided_among_the_workers(tmp_path: Path) -> None:
     for n in range(5):
         (tmp_path / f"{n}.json").write_bytes(str(n).encode())
     source = FilesSource(NamedFiles([str(tmp_path)], print), Run())
@@ -177,30 +177,30 @@ def test_positions_are_committed_after_their_batch(tmp_path: Path) -> None:
 
 
 def test_a_crash_between_write_and_commit_repeats_one_batch_and_changes_nothing(tmp_path: Path) -> None:
-    hot, whole = MemoryHot(), MemoryHot()
+    hot, undisturbed = MemoryHot(), MemoryHot()
     path = sample_log(tmp_path / "log", 3 * BATCH_RECORDS)
     with pytest.raises(StoreUnavailable):
-        follow(path.parent, hot, Away(hot, [False, True]), until=3)
+        follow(path.parent, hot, Unavailable(hot, [False, True]), until=3)
     assert hot.positions()[str(path)].line == BATCH_RECORDS + 1
     second, third = follow(path.parent, hot, hot, until=2)
     assert (events(second), second.stored) == (BATCH_RECORDS, 0)
     assert (events(third), third.stored > 900) == (BATCH_RECORDS, True)
-    ingest([path], whole)
-    assert tables(hot) == tables(whole)
+    ingest([path], undisturbed)
+    assert tables(hot) == tables(undisturbed)
 
 
 def test_nothing_is_folded_after_a_batch_that_failed(tmp_path: Path) -> None:
     hot = MemoryHot()
     path = sample_log(tmp_path / "log", 3 * BATCH_RECORDS)
-    with pytest.raises(StoreUnavailable, match="the store is away"):
-        follow(path.parent, hot, Away(hot, [True]), until=3)
+    with pytest.raises(StoreUnavailable, match="the store is down"):
+        follow(path.parent, hot, Unavailable(hot, [True]), until=3)
     assert hot.positions() == {}
     assert max(event.offset for event in hot.failed()) < BATCH_RECORDS
 
 
-def test_nothing_is_folded_after_a_batch_that_failed_also_if_both_came_together() -> None:
+def test_no_position_is_committed_after_a_failed_batch_also_if_both_arrive_together() -> None:
     hot, run = MemoryHot(), Run()
-    feed = FolderLog(Path("log"), Away(hot, [True])).feed(print)
+    feed = FolderLog(Path("log"), Unavailable(hot, [True])).feed(print)
     batches = [Delivery(LogBatch([record(offset=n)], {"log": Position(n + 1, 0)}, 1), feed) for n in (1, 2)]
     target = Target(hot, UNCHECKED)
     together = TestingSource(batches, batch_size=2)
@@ -209,21 +209,21 @@ def test_nothing_is_folded_after_a_batch_that_failed_also_if_both_came_together(
     assert hot.positions() == {}
 
 
-def test_the_stream_waits_for_a_store_that_is_away_and_no_event_fails(tmp_path: Path) -> None:
-    hot, whole, waiting = MemoryHot(), MemoryHot(), list[str]()
+def test_the_stream_waits_for_a_store_that_is_down_and_no_event_fails(tmp_path: Path) -> None:
+    hot, undisturbed, waiting = MemoryHot(), MemoryHot(), list[str]()
     path = sample_log(tmp_path / "log", 100)
-    follow(path.parent, hot, Away(hot, [True]), until=1, waiting=waiting)
-    assert [text.partition(" in ")[0] for text in waiting] == ["the store is away; trying again"]
-    ingest([path], whole)
-    assert tables(hot) == tables(whole)
+    follow(path.parent, hot, Unavailable(hot, [True]), until=1, waiting=waiting)
+    assert [text.partition(" in ")[0] for text in waiting] == ["the store is down; trying again"]
+    ingest([path], undisturbed)
+    assert tables(hot) == tables(undisturbed)
     assert ends(hot) == {str(path): (101, path.stat().st_size)}
 
 
-class Patient:
-    """A feed of one batch. Its topic may be away when `done` is called; it counts its heartbeats."""
+class OneBatch:
+    """A feed of one batch that counts its heartbeats. Its topic can be down when `done` is called."""
 
-    def __init__(self, batch: LogBatch, away: Iterable[bool] = ()) -> None:
-        self._batches, self._away = [batch], iter(away)
+    def __init__(self, batch: LogBatch, unavailable: Iterable[bool] = ()) -> None:
+        self._batches, self._unavailable = [batch], iter(unavailable)
         self.heartbeats, self.failed = 0, list[FailedEvent]()
 
     def batches(self) -> Iterator[LogBatch]:
@@ -231,8 +231,8 @@ class Patient:
             yield self._batches.pop()
 
     def done(self, batch: LogBatch, failed: Sequence[FailedEvent]) -> None:
-        if next(self._away, False):
-            raise StoreUnavailable("the topic of failed events is away")
+        if next(self._unavailable, False):
+            raise StoreUnavailable("the topic of failed events is down")
         self.failed += failed
 
     def heartbeat(self) -> None:
@@ -242,7 +242,7 @@ class Patient:
         return
 
 
-def follow_one(feed: Patient, target: Target) -> list[Folded]:
+def follow_one(feed: OneBatch, target: Target) -> list[Folded]:
     run, folded = Run(), list[Folded]()
 
     def count(batch: DecodedBatch, of_batch: Folded) -> None:
@@ -253,33 +253,33 @@ def follow_one(feed: Patient, target: Target) -> list[Folded]:
     return folded
 
 
-def test_the_feeds_heartbeat_continues_while_its_batch_waits_for_a_store() -> None:
-    away, waiting = [True], list[str]()
+def test_the_heartbeat_of_the_feed_continues_while_its_batch_waits_for_a_store() -> None:
+    outages, waiting = [True], list[str]()
 
     class Hot(MemoryHot):
         def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
-            if away and away.pop():
-                raise StoreUnavailable("the store is away")
+            if outages and outages.pop():
+                raise StoreUnavailable("the store is down")
             super().add_slices(slices)
 
-    feed = Patient(LogBatch([record(), record(b"nonsense", offset=2)], {}, 1))
+    feed = OneBatch(LogBatch([record(), record(b"nonsense", offset=2)], {}, 1))
     [folded] = follow_one(feed, Target(Hot(), UNCHECKED, waiting.append))
-    assert [text.partition(" in ")[0] for text in waiting] == ["the store is away; trying again"]
+    assert [text.partition(" in ")[0] for text in waiting] == ["the store is down; trying again"]
     assert 2 <= feed.heartbeats <= 6
     assert (folded.stored, [event.offset for event in feed.failed]) == (1, [2])
 
 
 def test_a_batch_is_not_folded_again_because_its_commit_failed() -> None:
     hot, waiting = MemoryHot(), list[str]()
-    feed = Patient(LogBatch([record()], {}, 1), away=[True])
+    feed = OneBatch(LogBatch([record()], {}, 1), unavailable=[True])
     [folded] = follow_one(feed, Target(hot, UNCHECKED, waiting.append))
-    assert [text.partition(" in ")[0] for text in waiting] == ["the topic of failed events is away; trying again"]
+    assert [text.partition(" in ")[0] for text in waiting] == ["the topic of failed events is down; trying again"]
     assert (folded.stored, folded.repeated) == (1, 0)
     assert feed.heartbeats
 
 
-def test_a_log_that_cannot_be_followed_ends_the_run_in_order(capfd: pytest.CaptureFixture[str]) -> None:
-    def nowhere(worker: int, workers: int) -> Patient:
+def test_a_log_that_cannot_be_followed_ends_the_run_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    def nowhere(worker: int, workers: int) -> OneBatch:
         raise BadLog("there is no such log")
 
     run = Run()
@@ -290,12 +290,12 @@ def test_a_log_that_cannot_be_followed_ends_the_run_in_order(capfd: pytest.Captu
 
 
 def test_the_pace_is_reported_every_ten_seconds_and_only_while_events_arrive() -> None:
-    said, clock = list[str](), iter([0.0, 4.0, 11.0, 11.0, 12.0, 31.0, 31.0])
-    pace = Pace(said.append, lambda: next(clock))
+    printed, clock = list[str](), iter([0.0, 4.0, 11.0, 11.0, 12.0, 31.0, 31.0])
+    pace = Pace(printed.append, lambda: next(clock))
     batch = DecodedBatch([decode(record())] * 50, LogBatch([], {}, 0))
     for _ in range(4):
         pace(batch, Folded(50, 0, 0, [], [], set()))
-    assert said == ["100 events folded in 11 s, 9 a second", "100 events folded in 20 s, 5 a second"]
+    assert printed == ["100 events folded in 11 s, 9 a second", "100 events folded in 20 s, 5 a second"]
 
 
 def test_events_before_a_damaged_file_are_folded(tmp_path: Path) -> None:
@@ -307,16 +307,16 @@ def test_events_before_a_damaged_file_are_folded(tmp_path: Path) -> None:
     assert hot.slices()
 
 
-def test_an_error_of_ours_ends_the_flow_without_a_panic_of_the_engine(
+def test_an_error_of_a_store_ends_the_flow_without_a_panic_of_bytewax(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = sample_log(tmp_path / "log", 10)
     with pytest.raises(StoreUnavailable):
-        follow(path.parent, MemoryHot(), Away(MemoryHot(), [True]), until=1)
+        follow(path.parent, MemoryHot(), Unavailable(MemoryHot(), [True]), until=1)
     assert capfd.readouterr().err == ""
 
 
-def test_the_source_is_never_more_than_a_batch_ahead_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_reads_at_most_one_batch_ahead_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = io.BytesIO(b"x\n" * 10 * BATCH_RECORDS)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(lines))
     run = Run()

@@ -1,4 +1,4 @@
-"""`python -m stream tail` as a process: killed at any moment, asked to end, two of them at once."""
+"""`python -m stream tail` as a process: killed at any moment, stopped by a signal, and two at the same time."""
 
 import gzip
 import signal
@@ -34,7 +34,7 @@ def hot(settings: Settings) -> SqliteHot:
     return SqliteHot(settings.hot_store)
 
 
-def of_an_uninterrupted_run(log: Path) -> MemoryHot:
+def hot_after_an_uninterrupted_run(log: Path) -> MemoryHot:
     hot = MemoryHot()
     for batch in read_files(find([str(log)], print), print):
         fold(map(decode, batch.records), hot, Checks(NoFacts()))
@@ -47,7 +47,7 @@ def append(path: Path, lines: list[bytes]) -> None:
 
 
 class Writing:
-    """Whether rows were written since this object was created."""
+    """Whether the number of rows has changed since this object was created."""
 
     def __init__(self, hot: SqliteHot) -> None:
         self._hot, self._before = hot, self._rows(hot)
@@ -65,18 +65,18 @@ def test_kills_at_any_moment_change_nothing(settings: Settings, log: Path, hot: 
     parts = [lines[n : n + 300] for n in range(0, 1500, 300)]
     (log / "zipped.jsonl.gz").write_bytes(gzip.compress(b"".join(parts.pop())))
     for n, part in enumerate(parts):
-        cut = len(part[-1]) // 2  # while it is killed, the last line is not finished
+        cut = len(part[-1]) // 2  # the last line is incomplete during the kill
         append(log / f"{n % 2}.jsonl", [*part[:-1], part[-1][:cut]])
         with tailing(settings) as process:
             wait_until(Writing(hot))
-            time.sleep(random.random() * 0.1)  # a batch takes about as long from its first write to its commit
+            time.sleep(random.random() * 0.1)  # a batch takes about 0.1 s from its first write to its commit
             process.kill()
             assert process.wait() == -signal.SIGKILL
         append(log / f"{n % 2}.jsonl", [part[-1][cut:]])
     with tailing(settings) as process:
         wait_until(lambda: unread(log, hot) is None)
         assert stop(process) == (0, "")
-    assert tables(hot) == tables(of_an_uninterrupted_run(log))
+    assert tables(hot) == tables(hot_after_an_uninterrupted_run(log))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -94,32 +94,32 @@ def test_the_stream_waits_for_a_folder_that_does_not_exist_yet(settings: Setting
         log.mkdir(parents=True)
         append(log / "a.jsonl", list(sample_events(20)))
         wait_until(lambda: bool(hot.positions()) and unread(log, hot) is None)
-        code, said = stop(process)
+        code, errors = stop(process)
     assert code == 0
-    assert said in ("", f"waiting for the folder {settings.log!r} (ASSESS_LOG)\n")
+    assert errors in ("", f"waiting for the folder {settings.log!r} (ASSESS_LOG)\n")
 
 
-def test_two_streams_at_once_leave_the_tables_of_one(settings: Settings, log: Path, hot: SqliteHot) -> None:
+def test_two_simultaneous_streams_give_the_same_tables_as_one(settings: Settings, log: Path, hot: SqliteHot) -> None:
     with tailing(settings) as one, tailing(settings) as two:
         for n in range(4):
             append(log / f"{n}.jsonl", list(sample_events(300, seed=n)))
         wait_until(lambda: bool(hot.positions()) and unread(log, hot) is None)
         assert (stop(one), stop(two)) == ((0, ""), (0, ""))
-    assert tables(hot) == tables(of_an_uninterrupted_run(log))
+    assert tables(hot) == tables(hot_after_an_uninterrupted_run(log))
 
 
-def test_a_wrong_setting_ends_the_stream_with_a_sentence(settings: Settings) -> None:
+def test_an_invalid_setting_ends_the_stream_with_a_message(settings: Settings) -> None:
     with tailing(settings._replace(log="ftp://somewhere")) as process:
-        _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (2, b"assess: ASSESS_LOG: 'ftp://somewhere' is not a path; write a folder\n")
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (2, b"assess: ASSESS_LOG: 'ftp://somewhere' is not a path; use a folder\n")
 
 
-def test_a_log_that_is_not_a_folder_ends_the_stream_with_a_sentence(settings: Settings) -> None:
+def test_a_log_that_is_not_a_folder_ends_the_stream_with_a_message(settings: Settings) -> None:
     Path(settings.log).parent.mkdir()
     Path(settings.log).write_bytes(b"")
     with tailing(settings) as process:
-        _, said = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert said.decode() == (
+    assert errors.decode() == (
         f"assess: {settings.log!r} cannot be read: Not a directory; check its name and permissions\n"
     )

@@ -1,4 +1,4 @@
-"""How a run waits for a store, and how it ends."""
+"""A run that waits for a store, and the end of a run."""
 
 import time
 
@@ -10,24 +10,24 @@ from stream.__main__ import ingest as job
 from stream.runs import Run
 
 
-def test_a_run_that_is_told_to_end_while_it_waits_raises_the_error_it_waited_for() -> None:
-    run, calls, said = Run(), list[int](), list[str]()
+def test_a_run_that_is_stopped_while_it_waits_raises_the_error_of_the_store() -> None:
+    run, calls, printed = Run(), list[int](), list[str]()
 
-    def away() -> None:
+    def unavailable() -> None:
         calls.append(1)
-        raise StoreUnavailable("the store is away")
+        raise StoreUnavailable("the store is down")
 
     def meanwhile() -> None:
         run.end()
 
     started = time.monotonic()
-    with pytest.raises(StoreUnavailable, match="the store is away"):
-        run.call_until_available(away, said.append, meanwhile)
+    with pytest.raises(StoreUnavailable, match="the store is down"):
+        run.call_until_available(unavailable, printed.append, meanwhile)
     assert time.monotonic() - started < 0.4
-    assert (len(calls), len(said)) == (1, 1)
+    assert (len(calls), len(printed)) == (1, 1)
 
 
-def test_an_error_that_waiting_does_not_help_is_raised_at_once() -> None:
+def test_a_permanent_error_is_raised_immediately() -> None:
     def broken() -> None:
         raise BadLog("no such file")
 
@@ -35,6 +35,6 @@ def test_an_error_that_waiting_does_not_help_is_raised_at_once() -> None:
         Run().call_until_available(broken, print)
 
 
-def test_the_job_that_ingest_becomes_has_its_options() -> None:
+def test_the_stream_command_has_the_options_of_assess_ingest() -> None:
     options = {name for parameter in ingest.params for name in parameter.opts} - {"--repair"}
     assert options == {name for parameter in job.params for name in parameter.opts}

@@ -1,4 +1,4 @@
-"""Archive and verify on a real lake, repeated and overtaken; how far a slice has come."""
+"""Archive and verify on a real lake: repeated steps, a second archiver, and the status of a slice."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ W5 = ArchiveSlice.parse("b1|2024-W05")
 W6 = ArchiveSlice.parse("b1|2024-W06")
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "content-hash.md"
 LATER = NOW + DAY
-"""When something is done again: an entry that is written anew shows it."""
+"""The time of a repeated step. A new manifest entry would have this time."""
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def actions(stores: Stores) -> list[Action]:
     return [entry.action for entry in stores.lake.manifest()]
 
 
-def the_view(stores: Stores, slice_: ArchiveSlice = W5, unread: Unread | None = None, now: int = NOW) -> SliceView:
+def view_of(stores: Stores, slice_: ArchiveSlice = W5, unread: Unread | None = None, now: int = NOW) -> SliceView:
     [view] = [view for view in slice_views(stores, now, DAY, unread) if view.slice == slice_]
     return view
 
@@ -53,7 +53,7 @@ def the_view(stores: Stores, slice_: ArchiveSlice = W5, unread: Unread | None = 
 # --- archive ---
 
 
-def test_archive_copies_a_slice_and_says_in_the_manifest_what_the_lake_holds(stores: Stores) -> None:
+def test_archive_copies_a_slice_and_records_its_contents_in_the_manifest(stores: Stores) -> None:
     keep(stores.hot, five_versions())
 
     done = archive([W5], stores, NOW)
@@ -66,7 +66,7 @@ def test_archive_copies_a_slice_and_says_in_the_manifest_what_the_lake_holds(sto
     assert entry.contents[:4] == (5, 5, 4, sum(row.total_score for row in five_versions()))
 
 
-def test_the_digest_is_the_documented_one(stores: Stores) -> None:
+def test_the_digest_equals_the_documented_digest(stores: Stores) -> None:
     keep(stores.hot, [version(), version(user_id="u2", received=RECEIVED + 1)])
 
     digest = archive([W5], stores, NOW)[W5].contents.digest
@@ -82,14 +82,14 @@ def test_archive_deletes_nothing_from_the_hot_store(stores: Stores) -> None:
     assert stores.hot.counts([W5]) == {W5: 5}
 
 
-def test_archive_repeated_reads_the_copies_once_and_hashes_no_file(
+def test_a_repeated_archive_reads_the_copies_once_and_hashes_no_file(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
     opened = Mock(wraps=stores.lake.copies)
     monkeypatch.setattr(stores.lake, "copies", opened)
-    monkeypatch.setattr(DuckCopies, "files", lambda *_: pytest.fail("it reads every byte of the files"))
+    monkeypatch.setattr(DuckCopies, "files", lambda *_: pytest.fail("the archive hashed the files"))
 
     done = archive([W5], stores, LATER)
 
@@ -97,7 +97,7 @@ def test_archive_repeated_reads_the_copies_once_and_hashes_no_file(
     assert opened.call_count == 1
 
 
-def test_archive_repeated_appends_nothing_and_says_nothing_new(stores: Stores) -> None:
+def test_a_repeated_archive_appends_nothing_and_records_nothing(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     first = archive([W5], stores, NOW)
     before = stores.lake.manifest()
@@ -109,7 +109,7 @@ def test_archive_repeated_appends_nothing_and_says_nothing_new(stores: Stores) -
     assert held(stores.lake) == copies_of(five_versions())
 
 
-def test_archive_after_clear_erases_nothing(stores: Stores) -> None:
+def test_an_archive_after_a_clear_removes_nothing_from_the_lake(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     put_away(stores)
 
@@ -132,7 +132,7 @@ def test_archive_appends_only_the_versions_that_the_lake_does_not_hold(stores: S
     assert actions(stores) == [Action.ARCHIVED, Action.ARCHIVED]
 
 
-def test_another_receipt_of_a_version_is_another_copy_of_it(stores: Stores) -> None:
+def test_a_version_with_two_receipts_has_two_copies(stores: Stores) -> None:
     keep(stores.hot, [version(received=RECEIVED)])
     archive([W5], stores, NOW)
     keep(stores.hot, [version(received=RECEIVED - 1)])
@@ -143,7 +143,7 @@ def test_another_receipt_of_a_version_is_another_copy_of_it(stores: Stores) -> N
     assert verify([W5], stores, LATER)[W5].problem is None
 
 
-def test_the_slices_of_a_week_go_in_one_commit(stores: Stores) -> None:
+def test_the_slices_of_one_week_are_appended_in_one_commit(stores: Stores) -> None:
     slices = [ArchiveSlice.parse(f"b{n}|2024-W05") for n in range(7)]
     keep(stores.hot, [version(batch_id=slice_.batch_id) for slice_ in slices])
     keep(stores.hot, [version(received=RECEIVED + WEEK)])
@@ -153,7 +153,7 @@ def test_the_slices_of_a_week_go_in_one_commit(stores: Stores) -> None:
     assert [done[slice_].delta_version for slice_ in (*slices, W6)] == [1] * 7 + [2]
 
 
-def test_only_the_slices_that_are_asked_for_are_archived(stores: Stores) -> None:
+def test_only_the_requested_slices_are_archived(stores: Stores) -> None:
     rows = [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)]
     keep(stores.hot, rows)
 
@@ -162,7 +162,7 @@ def test_only_the_slices_that_are_asked_for_are_archived(stores: Stores) -> None
     assert held(stores.lake) == copies_of(rows[:1])
 
 
-def test_a_slice_that_has_no_rows_anywhere_is_left_out(stores: Stores) -> None:
+def test_a_slice_without_rows_is_skipped(stores: Stores) -> None:
     stores.hot.add_slices([W5])
 
     assert not archive([W5], stores, NOW)
@@ -171,7 +171,7 @@ def test_a_slice_that_has_no_rows_anywhere_is_left_out(stores: Stores) -> None:
     assert stores.lake.manifest() == []
 
 
-def test_batches_of_any_name_are_slices(stores: Stores) -> None:
+def test_a_batch_with_any_name_can_be_archived_and_cleared(stores: Stores) -> None:
     names = ["b|1", "../b", "b 'quoted' \"twice\"", "b/\n\t", "बैच 😀", "%2F", "\0"]
     rows = [version(batch_id=name, user_id=f"u {name}") for name in names]
     keep(stores.hot, rows)
@@ -182,7 +182,7 @@ def test_batches_of_any_name_are_slices(stores: Stores) -> None:
     assert {view.slice.batch_id for view in slice_views(stores, NOW, DAY, None)} == set(names)
 
 
-def test_an_archiver_that_was_overtaken_decides_again(stores: Stores, tmp_path: Path) -> None:
+def test_an_archiver_starts_again_if_another_one_commits_first(stores: Stores, tmp_path: Path) -> None:
     keep(stores.hot, five_versions())
     other = stores._replace(lake=DeltaLake(Folder(tmp_path / "lake")))
     overtaken = Overtaken(tmp_path / "lake", lambda: archive([W5], other, NOW))
@@ -194,13 +194,13 @@ def test_an_archiver_that_was_overtaken_decides_again(stores: Stores, tmp_path: 
 
 
 class Overtaken(DeltaLake):
-    """A lake to which somebody else commits just before our first append."""
+    """A lake to which another process commits just before our first append."""
 
     def __init__(self, folder: Path, first: Callable[[], object]) -> None:
         super().__init__(Folder(folder))
         self._first: Callable[[], object] | None = first
 
-    def append(self, pinned, slices, rows):  # type: ignore[no-untyped-def]  # hands on what it gets
+    def append(self, pinned, slices, rows):  # type: ignore[no-untyped-def]  # passes its arguments on
         if self._first:
             first, self._first = self._first, None
             first()
@@ -210,7 +210,7 @@ class Overtaken(DeltaLake):
 # --- verify ---
 
 
-def test_verify_proves_the_manifest_from_the_files_and_says_so_once(stores: Stores) -> None:
+def test_verify_compares_the_files_with_the_manifest_and_records_it_once(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archived = archive([W5], stores, NOW)
 
@@ -223,7 +223,7 @@ def test_verify_proves_the_manifest_from_the_files_and_says_so_once(stores: Stor
     assert actions(stores) == [Action.ARCHIVED, Action.VERIFIED]
 
 
-def test_what_was_never_archived_cannot_be_verified(stores: Stores) -> None:
+def test_a_slice_that_was_never_archived_cannot_be_verified(stores: Stores) -> None:
     keep(stores.hot, five_versions())
 
     problem = verify([W5], stores, NOW)[W5].problem
@@ -232,7 +232,7 @@ def test_what_was_never_archived_cannot_be_verified(stores: Stores) -> None:
     assert stores.lake.manifest() == []
 
 
-def test_hot_rows_that_are_not_in_the_lake_are_counted_and_no_failure(stores: Stores) -> None:
+def test_verify_counts_hot_rows_that_are_not_in_the_lake_and_passes(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
     keep(stores.hot, [version(user_id="u9"), version(user_id="u1", received=RECEIVED - 1)])
@@ -242,7 +242,7 @@ def test_hot_rows_that_are_not_in_the_lake_are_counted_and_no_failure(stores: St
     assert (verified.problem, verified.unarchived) == (None, 2)
 
 
-def test_a_version_that_was_written_twice_is_no_failure_and_counts_once(stores: Stores) -> None:
+def test_a_version_that_was_written_twice_passes_verify_and_counts_once(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     put(stores.lake, five_versions()[:2])
     once = archive([W5], stores, NOW)[W5].contents
@@ -255,7 +255,7 @@ def test_a_version_that_was_written_twice_is_no_failure_and_counts_once(stores: 
     assert clear([W5], stores, NOW)[W5].cleared == 5
 
 
-def test_rows_of_which_the_manifest_knows_nothing_are_a_problem(stores: Stores) -> None:
+def test_verify_reports_lake_rows_that_the_manifest_does_not_record(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
     put(stores.lake, [version(user_id="u9")])
@@ -267,10 +267,10 @@ def test_rows_of_which_the_manifest_knows_nothing_are_a_problem(stores: Stores) 
     assert problem.endswith("archive it again, so that the manifest says what the lake holds")
 
 
-def test_so_is_an_earlier_receipt_of_a_version_that_it_knows_and_no_backup_is_needed(stores: Stores) -> None:
+def test_verify_reports_an_unrecorded_earlier_receipt_and_asks_to_archive_again(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
-    put(stores.lake, [version(user_id="u1", received=RECEIVED - 1)])  # and no entry: a kill
+    put(stores.lake, [version(user_id="u1", received=RECEIVED - 1)])  # without a manifest entry, as after a kill
 
     problem = verify([W5], stores, NOW)[W5].problem
 
@@ -279,17 +279,17 @@ def test_so_is_an_earlier_receipt_of_a_version_that_it_knows_and_no_backup_is_ne
     assert problem.endswith("archive it again, so that the manifest says what the lake holds")
 
 
-# --- how far a slice has come ---
+# --- the status of a slice ---
 
 
-def test_the_status_of_a_slice_follows_what_was_done_to_it(stores: Stores) -> None:
+def test_each_step_changes_the_status_of_a_slice(stores: Stores) -> None:
     keep(stores.hot, five_versions())
-    seen = [the_view(stores, now=RECEIVED), the_view(stores, unread=Unread("1 file"))]
+    seen = [view_of(stores, now=RECEIVED), view_of(stores, unread=Unread("1 file"))]
     for step in (lambda: None, lambda: archive([W5], stores, NOW), lambda: verify([W5], stores, NOW + 1)):
         step()
-        seen.append(the_view(stores))
+        seen.append(view_of(stores))
     clear([W5], stores, NOW + 2)
-    seen.append(the_view(stores))
+    seen.append(view_of(stores))
 
     assert [view.status for view in seen] == ["open", "open", "planned", "written", "verified", "cleared"]
     assert [(view.hot_rows, view.lake_rows) for view in seen[2:]] == [(5, 0), (5, 5), (5, 5), (0, 5)]
@@ -299,29 +299,29 @@ def test_the_status_of_a_slice_follows_what_was_done_to_it(stores: Stores) -> No
     assert seen[1].why_open == "the log has unread events (1 file); let `assess up` read them first"
 
 
-def test_rows_that_come_into_a_cleared_slice_ask_for_another_round(stores: Stores) -> None:
+def test_a_cleared_slice_with_new_rows_must_be_archived_again(stores: Stores) -> None:
     keep(stores.hot, [version()])
     put_away(stores)
     keep(stores.hot, [version(user_id="u8"), version(user_id="u9")])
 
-    view = the_view(stores)
+    view = view_of(stores)
 
     assert view.status is SliceStatus.VERIFIED
     assert view.note == "at least 1 of the hot rows are not in the lake: archive, verify and clear again"
     put_away(stores)
-    assert (the_view(stores).status, the_view(stores).note) == (SliceStatus.CLEARED, None)
+    assert (view_of(stores).status, view_of(stores).note) == (SliceStatus.CLEARED, None)
 
 
-def test_a_slice_without_rows_says_that_there_is_nothing_to_do(stores: Stores) -> None:
+def test_the_note_of_a_slice_without_rows_says_that_there_is_nothing_to_do(stores: Stores) -> None:
     stores.hot.add_slices([W5])
 
-    assert the_view(stores, now=RECEIVED).note is None  # its first row may be on its way
-    assert the_view(stores).note == (
+    assert view_of(stores, now=RECEIVED).note is None  # its first row can still arrive
+    assert view_of(stores).note == (
         "it has no rows: a stream was killed before it wrote the first one; there is nothing to do"
     )
 
 
-def test_slices_of_one_batch_can_be_asked_for(stores: Stores) -> None:
+def test_the_slices_of_one_batch_can_be_selected(stores: Stores) -> None:
     keep(stores.hot, [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
 
     assert [str(view.slice) for view in slice_views(stores, NOW, DAY, None, "b1")] == ["b1|2024-W05", "b1|2024-W06"]
@@ -339,14 +339,14 @@ def test_a_slice_is_closed_when_its_week_and_the_grace_period_are_over_and_the_l
     require_closed([W5], end, DAY, None)
 
 
-def test_an_open_slice_is_refused_by_name_with_its_reason() -> None:
+def test_the_refusal_of_an_open_slice_gives_its_name_and_the_reason() -> None:
     slices = [ArchiveSlice.parse(f"b{n}|2024-W05") for n in range(7)]
 
     with pytest.raises(SliceOpen, match=r"^b0\|2024-W05 is open: week 2024-W05 closes at .*; and 2 more are open$"):
         require_closed(slices, RECEIVED, DAY, None)
 
 
-def test_a_slice_that_no_store_knows_is_refused_by_name(stores: Stores) -> None:
+def test_the_refusal_of_an_unknown_slice_gives_its_name(stores: Stores) -> None:
     keep(stores.hot, [version()])
     require_known([W5], stores)
 

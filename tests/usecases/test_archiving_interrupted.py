@@ -1,4 +1,4 @@
-"""Archive, verify and clear killed anywhere, and run by several processes at once."""
+"""Archive, verify and clear: killed at any point, and run by several processes at the same time."""
 
 import signal
 import subprocess
@@ -58,18 +58,18 @@ def all_versions() -> list[AttemptVersion]:
     return [*five_versions()[:3], version(batch_id="b2")]
 
 
-def where_it_is(stores: Stores) -> set[bytes]:
-    """The content hashes that can be read from either tier."""
+def hashes_in_either_tier(stores: Stores) -> set[bytes]:
+    """The content hashes in the hot store or the lake."""
     hot = [row.version.content_hash for row in all_versions() if stores.hot.get([row.row_key])]
     return {*hot, *(hash_ for hash_, _ in held(stores.lake))}
 
 
 KILL_POINTS: Final = 10
-"""How many boundaries an undisturbed round has: append and its rows, three records, four rows deleted."""
+"""The boundaries of an undisturbed round: append and its rows, three manifest records, four deleted rows."""
 
 
 def run_until_killed(folder: Path, boundaries: int) -> tuple[Stores, Fuse]:
-    """One round of archive, verify and clear that dies after so many boundaries; the stores as it leaves them."""
+    """Kills a round of archive, verify and clear after this many boundaries. Returns the stores as they are then."""
     fuse = Fuse()
     stores = stores_over(MemoryHot(on_write=fuse), folder)
     keep(stores.hot, all_versions())
@@ -81,10 +81,12 @@ def run_until_killed(folder: Path, boundaries: int) -> tuple[Stores, Fuse]:
 
 
 @pytest.mark.parametrize("boundaries", range(KILL_POINTS))
-def test_a_round_killed_anywhere_loses_nothing_and_the_next_one_ends_it(tmp_path: Path, boundaries: int) -> None:
+def test_a_round_killed_at_any_point_loses_nothing_and_the_next_round_completes_it(
+    tmp_path: Path, boundaries: int
+) -> None:
     stores, fuse = run_until_killed(tmp_path, boundaries)
     assert fuse.calls == boundaries
-    assert where_it_is(stores) == {row.version.content_hash for row in all_versions()}
+    assert hashes_in_either_tier(stores) == {row.version.content_hash for row in all_versions()}
 
     put_away(stores)
 
@@ -94,14 +96,14 @@ def test_a_round_killed_anywhere_loses_nothing_and_the_next_one_ends_it(tmp_path
     assert not any(stores.hot.counts(stores.hot.slices()).values())
 
 
-def test_the_kill_points_are_all_there_are(tmp_path: Path) -> None:
+def test_an_undisturbed_round_has_exactly_the_tested_kill_points(tmp_path: Path) -> None:
     stores, fuse = run_until_killed(tmp_path, NEVER)
 
     assert fuse.calls == KILL_POINTS
     assert not any(stores.hot.counts(stores.hot.slices()).values())
 
 
-def test_a_hot_store_that_fails_in_the_middle_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+def test_an_archive_whose_hot_store_fails_midway_reports_the_error_and_writes_nothing(tmp_path: Path) -> None:
     class Failing(MemoryHot):
         def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
             if slice_.batch_id == "b2":
@@ -182,19 +184,21 @@ def stores(tmp_path: Path) -> Stores:
     return made
 
 
-def test_archivers_at_once_write_each_version_once(stores: Stores, tmp_path: Path) -> None:
+def test_archivers_that_run_at_the_same_time_write_each_version_once(stores: Stores, tmp_path: Path) -> None:
     workers = [worker(tmp_path, "archive", me, others=3) for me in range(3)]
-    said = [process.communicate(timeout=120)[0] for process in workers]
+    conflicts = [process.communicate(timeout=120)[0] for process in workers]
 
     assert [process.returncode for process in workers] == [0, 0, 0]
-    assert sum(map(int, said)) >= 2, "all decided on the same empty lake, so all but one were refused"
+    assert sum(map(int, conflicts)) >= 2, (
+        "all archivers read the same empty lake, so at least two commits must conflict"
+    )
     assert held(stores.lake) == copies_of(all_versions())
     assert {entry.contents for entry in stores.lake.manifest() if entry.slice == W5} == {
         archive([W5], stores, NOW)[W5].contents
     }
 
 
-def test_an_archiver_killed_while_it_writes_leaves_nothing_that_counts(stores: Stores, tmp_path: Path) -> None:
+def test_an_archiver_killed_while_it_writes_commits_nothing(stores: Stores, tmp_path: Path) -> None:
     process = worker(tmp_path, "die while appending")
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
@@ -205,7 +209,7 @@ def test_an_archiver_killed_while_it_writes_leaves_nothing_that_counts(stores: S
     assert held(stores.lake) == copies_of(all_versions())
 
 
-def test_a_clear_killed_while_it_deletes_is_ended_by_the_next(stores: Stores, tmp_path: Path) -> None:
+def test_a_clear_killed_while_it_deletes_is_completed_by_the_next_clear(stores: Stores, tmp_path: Path) -> None:
     archive(stores.hot.slices(), stores, NOW)
     verify(stores.hot.slices(), stores, NOW)
     process = worker(tmp_path, "die while deleting")

@@ -1,4 +1,4 @@
-"""Rule 7: what the summaries name is what the tiers hold, whatever happened; and what is missing is named."""
+"""Rule 7: the summaries name exactly the versions in hot store and lake, and the balance lists every difference."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ def four(stores: Stores) -> Stores:
 # --- what balances ---
 
 
-def test_every_version_is_named_and_held_superseded_ones_too(anywhere: Stores) -> None:
+def test_every_version_is_named_and_held_including_superseded_versions(anywhere: Stores) -> None:
     drawn = draw(anywhere)
 
     assert drawn.found.balanced
@@ -81,7 +81,7 @@ def test_replays_and_repeats_change_nothing(four: Stores) -> None:
     assert draw(four) == before
 
 
-def test_a_version_that_is_received_again_with_an_earlier_receipt_counts_once(stores: Stores) -> None:
+def test_a_version_with_a_second_earlier_receipt_counts_once(stores: Stores) -> None:
     take(stores, *MESSAGES, received=RECEIVED + WEEK)
     put_away(stores)
 
@@ -99,7 +99,7 @@ def test_a_copy_that_was_written_twice_counts_once(stores: Stores) -> None:
     assert draw(stores).sheet == Sheet(None, named=5, lake_only=5)
 
 
-def test_only_the_batches_that_are_asked_for_are_looked_at(four: Stores) -> None:
+def test_only_the_requested_batches_are_balanced(four: Stores) -> None:
     lose(four.hot, [_version_of(four, "u1")])
     archiving.archive(four.hot.slices(), four, NOW)
 
@@ -109,7 +109,7 @@ def test_only_the_batches_that_are_asked_for_are_looked_at(four: Stores) -> None
     assert not draw(four, "b1", "b2").found.balanced
 
 
-def test_a_batch_that_no_store_knows_is_unknown(four: Stores) -> None:
+def test_a_batch_that_is_in_no_store_is_unknown(four: Stores) -> None:
     found = draw(four, "b1", "b3").found
 
     assert unknown(found, four) == ["b3"]
@@ -117,7 +117,7 @@ def test_a_batch_that_no_store_knows_is_unknown(four: Stores) -> None:
         require_known(found, four)
 
 
-def test_there_is_nothing_to_balance_at_first(stores: Stores) -> None:
+def test_empty_stores_are_balanced(stores: Stores) -> None:
     assert draw(stores).found == ([], [])
     assert draw(stores).found.balanced
 
@@ -125,7 +125,7 @@ def test_there_is_nothing_to_balance_at_first(stores: Stores) -> None:
 # --- failed events ---
 
 
-def test_failed_events_stand_beside_the_batch_that_they_name(four: Stores) -> None:
+def test_failed_events_are_counted_for_the_batch_that_they_name(four: Stores) -> None:
     bad = event(batch="b2", attempted=-5), event(batch=12), event(attempt=None), b'{"batchId": "\xff"}'
     take(four, b"nonsense", *bad)
 
@@ -138,7 +138,7 @@ def test_failed_events_stand_beside_the_batch_that_they_name(four: Stores) -> No
     assert draw(four, "b2").found.sheets == [Sheet("b2", named=1, hot_only=1, failed=1)]
 
 
-def test_a_failed_event_that_is_stored_later_is_a_version_and_no_failed_one(four: Stores) -> None:
+def test_a_failed_event_that_is_stored_later_counts_only_as_a_version(four: Stores) -> None:
     late = event(user="u9")
     fold([decoded(late)], four.hot, Checks(JsonFacts({"c1": frozenset({"other"})})))
     assert draw(four, "b1").sheet == Sheet(None, named=3, hot_only=3, failed=1)
@@ -148,10 +148,10 @@ def test_a_failed_event_that_is_stored_later_is_a_version_and_no_failed_one(four
     assert draw(four, "b1").sheet == Sheet(None, named=4, hot_only=4)
 
 
-# --- what is missing, and on which side ---
+# --- missing and unnamed versions ---
 
 
-def test_a_row_that_was_deleted_behind_our_back_is_named_with_slice_and_learner(anywhere: Stores) -> None:
+def test_a_lost_row_is_reported_with_its_slice_and_learner(anywhere: Stores) -> None:
     lost = _version_of(anywhere, "u2")
     lose(anywhere.hot, [lost])
 
@@ -165,7 +165,7 @@ def test_a_row_that_was_deleted_behind_our_back_is_named_with_slice_and_learner(
     assert drawn.found.sheets[1].balanced
 
 
-def test_a_file_of_the_lake_that_is_gone_is_named_and_so_is_what_it_held(four: Stores, settings: Settings) -> None:
+def test_a_missing_lake_file_is_reported_and_its_versions_count_as_missing(four: Stores, settings: Settings) -> None:
     put_away(four)
     [file] = Path(settings.lake).glob("attempts/**/*.parquet")
     file.unlink()
@@ -179,7 +179,9 @@ def test_a_file_of_the_lake_that_is_gone_is_named_and_so_is_what_it_held(four: S
     assert not drawn.found.balanced
 
 
-def test_a_file_that_is_gone_is_named_while_the_hot_store_holds_all_it_held(four: Stores, settings: Settings) -> None:
+def test_a_missing_lake_file_is_reported_even_if_the_hot_store_holds_all_its_versions(
+    four: Stores, settings: Settings
+) -> None:
     archiving.archive(four.hot.slices(), four, NOW)
     for file in Path(settings.lake).glob("attempts/**/*.parquet"):
         file.unlink()
@@ -191,7 +193,7 @@ def test_a_file_that_is_gone_is_named_while_the_hot_store_holds_all_it_held(four
     assert not drawn.found.balanced
 
 
-def test_a_file_that_cannot_be_read_does_not_hide_the_others(four: Stores, settings: Settings) -> None:
+def test_an_unreadable_file_does_not_hide_the_others(four: Stores, settings: Settings) -> None:
     put_away(four)
     take(four, event(user="u4"), received=RECEIVED + WEEK)
     put_away(four)
@@ -204,14 +206,14 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(four: Stores, setti
     assert [f"{damaged} cannot be read" in sentence for sentence in drawn.found.unreadable] == [True]
 
 
-def test_a_file_that_was_taken_out_of_the_table_is_missed_as_well(four: Stores, settings: Settings) -> None:
+def test_versions_that_were_deleted_from_the_lake_table_are_missing(four: Stores, settings: Settings) -> None:
     put_away(four)
     DeltaTable(f"{settings.lake}/attempts").delete("batch_id = 'b2'")
 
     assert draw(four).named == {(Fault.MISSING, "b2|2024-W05", "u3")}
 
 
-def test_a_map_that_lost_its_entries_leaves_versions_without_a_name(four: Stores, settings: Settings) -> None:
+def test_the_versions_of_lost_map_entries_are_unnamed(four: Stores, settings: Settings) -> None:
     put_away(four, [ArchiveSlice.parse("b2|2024-W05")])
     forget(settings.hot_store, "u1")
     forget(settings.hot_store, "u3")
@@ -227,7 +229,7 @@ def test_a_map_that_lost_its_entries_leaves_versions_without_a_name(four: Stores
     assert not drawn.found.balanced
 
 
-def test_damage_on_both_sides_does_not_even_out(four: Stores) -> None:
+def test_a_missing_and_an_unnamed_version_do_not_cancel_out(four: Stores) -> None:
     lose(four.hot, [_version_of(four, "u2")])
     keep(four.hot, [version(user_id="u8")])
 
@@ -237,7 +239,7 @@ def test_damage_on_both_sides_does_not_even_out(four: Stores) -> None:
     assert drawn.sheet == Sheet(None, named=3, hot_only=2, missing=1, unnamed=1)
 
 
-def test_a_row_under_another_learner_s_name_is_not_taken_for_the_one_that_is_named(four: Stores) -> None:
+def test_a_row_of_another_learner_does_not_replace_the_named_version(four: Stores) -> None:
     row = _version_of(four, "u2")
     lose(four.hot, [row])
     keep(four.hot, [msgspec.structs.replace(row, key=row.key._replace(user_id="u7"))])
@@ -245,7 +247,7 @@ def test_a_row_under_another_learner_s_name_is_not_taken_for_the_one_that_is_nam
     assert draw(four, "b1").named == {(Fault.MISSING, "b1|2024-W05", "u2"), (Fault.UNNAMED, "b1|2024-W05", "u7")}
 
 
-def test_every_kind_of_damage_has_a_sentence_that_says_what_to_type() -> None:
+def test_the_advice_for_every_kind_of_damage_gives_the_repair_command() -> None:
     sentences = advice(Sheet("b1", named=1001, missing=1000, unnamed=1))
 
     assert [sentence.partition(":")[0] for sentence in sentences] == [
@@ -256,10 +258,12 @@ def test_every_kind_of_damage_has_a_sentence_that_says_what_to_type() -> None:
     assert advice(Sheet("b1", named=3, hot_only=3, failed=9)) == []
 
 
-# --- writers, archivers and clears beside it ---
+# --- a balance while writers, archivers and clears run ---
 
 
-def test_a_stream_that_was_killed_between_row_and_entry_left_what_is_not_yet_named(hot: Hot, tmp_path: Path) -> None:
+def test_a_stream_killed_between_row_and_entry_leaves_unnamed_versions_until_the_replay(
+    hot: Hot, tmp_path: Path
+) -> None:
     stores = stores_over(hot, tmp_path)
     before_entries = Fuse(2 * len(("learners", "add_slices", "add_rows")))
     until_crash(lambda: take(stores._replace(hot=watched(hot, before_entries)), *MESSAGES))
@@ -273,7 +277,7 @@ def test_a_stream_that_was_killed_between_row_and_entry_left_what_is_not_yet_nam
     assert draw(stores).sheet == Sheet(None, named=4, hot_only=4)
 
 
-def test_a_writer_between_row_and_entry_raises_no_alarm_when_it_goes_on(four: Stores) -> None:
+def test_a_row_whose_entry_follows_within_seconds_is_no_difference(four: Stores) -> None:
     row = version(user_id="u8")
     keep(four.hot, [row])
     waited: list[float] = []
@@ -290,7 +294,7 @@ def test_a_writer_between_row_and_entry_raises_no_alarm_when_it_goes_on(four: St
     assert waited == [0.0, 1.0]
 
 
-def test_a_balance_without_such_rows_waits_for_nobody(four: Stores) -> None:
+def test_a_balance_without_unnamed_rows_does_not_wait(four: Stores) -> None:
     waited: list[float] = []
 
     draw(four, wait=waited.append)
@@ -298,9 +302,9 @@ def test_a_balance_without_such_rows_waits_for_nobody(four: Stores) -> None:
     assert waited == []
 
 
-def test_a_version_that_is_folded_while_the_tiers_are_read_is_no_alarm(four: Stores) -> None:
+def test_a_version_folded_while_the_tiers_are_read_is_no_difference(four: Stores) -> None:
     class Meanwhile:
-        """Folds an event after the maps were read, and another before the second look."""
+        """Folds an event after the maps were read, and another before they are read again."""
 
         def all_learners(self) -> Iterator[tuple[str, Learner]]:
             yield from four.hot.all_learners()
@@ -319,9 +323,9 @@ def test_a_version_that_is_folded_while_the_tiers_are_read_is_no_alarm(four: Sto
     assert drawn.sheet == Sheet(None, named=5, hot_only=5)
 
 
-def test_what_is_cleared_while_the_tiers_are_read_is_found_in_the_lake(four: Stores) -> None:
+def test_versions_cleared_while_the_tiers_are_read_are_found_in_the_lake(four: Stores) -> None:
     class Meanwhile:
-        """Everything is put away when half of the rows have been read."""
+        """Archives, verifies and clears all slices before the last slice is read."""
 
         def scan(self, slice_: ArchiveSlice) -> Any:
             if slice_ == four.hot.slices()[-1]:
@@ -339,6 +343,6 @@ def test_what_is_cleared_while_the_tiers_are_read_is_found_in_the_lake(four: Sto
 
 
 def _version_of(stores: Stores, user_id: str) -> Any:
-    """A version of a learner, as the hot store has it."""
+    """The first version of a learner in the hot store."""
     [row, *_] = stores.hot.get([entry.row_key for entry in stores.hot.learners([user_id])[user_id].entries])
     return row

@@ -1,4 +1,4 @@
-"""The balance against the log: distinct events accepted = versions + failed, and whatever is not is named."""
+"""The balance against the log: distinct accepted events = versions + failed events, and differences are listed."""
 
 import shutil
 import sqlite3
@@ -44,7 +44,7 @@ def folder(settings: Settings) -> Folder:
 
 @pytest.fixture
 def folded(stores: Stores, folder: Folder) -> Stores:
-    """Three versions, a recompute, a repeat of the first, and two failed events, all of them folded."""
+    """The stores after folding three versions, a recompute, a repeat of the first event and two failed events."""
     folder.append([*GOOD, line(without(event(), "events", "attemptId")), GOOD[0], *BAD])
     follow(stores)
     return stores
@@ -59,7 +59,7 @@ def against_log(stores: Stores, *batches: str) -> Drawn:
     return draw(stores, *batches, against_log=True)
 
 
-def test_distinct_events_accepted_are_versions_and_failed_ones(folded: Stores) -> None:
+def test_the_distinct_accepted_events_are_the_versions_and_the_failed_events(folded: Stores) -> None:
     drawn = against_log(folded)
 
     assert drawn.found.balanced
@@ -70,7 +70,7 @@ def test_distinct_events_accepted_are_versions_and_failed_ones(folded: Stores) -
     ]
 
 
-def test_it_stays_so_over_archive_clear_and_replays(folded: Stores, folder: Folder) -> None:
+def test_archive_clear_and_replays_do_not_change_the_balance_against_the_log(folded: Stores, folder: Folder) -> None:
     put_away(folded)
     folder.append([*GOOD, *GOOD])
     follow(folded)
@@ -78,7 +78,7 @@ def test_it_stays_so_over_archive_clear_and_replays(folded: Stores, folder: Fold
     assert log_of(against_log(folded)) == LogSheet(5, 0, 0, 0)
 
 
-def test_one_batch_is_held_against_its_own_events(folded: Stores, folder: Folder) -> None:
+def test_one_batch_is_compared_with_its_own_events(folded: Stores, folder: Folder) -> None:
     folder.append([line(event(batch="b2"))])
     follow(folded)
 
@@ -86,13 +86,13 @@ def test_one_batch_is_held_against_its_own_events(folded: Stores, folder: Folder
     assert [sheet.batch_id for sheet in against_log(folded, "b2").found.sheets] == ["b2"]
 
 
-def test_an_event_that_the_stream_passed_and_nobody_stored_is_named_with_its_line(
+def test_an_event_that_was_read_but_not_stored_is_reported_with_its_line(
     folded: Stores, folder: Folder, settings: Settings
 ) -> None:
     [row] = folded.hot.get([entry.row_key for entry in folded.hot.learners(["u2"])["u2"].entries])
     lose(folded.hot, [row])
     forget(settings.hot_store, "u2")
-    assert draw(folded).found.balanced  # the stores alone do not know that it was ever there
+    assert draw(folded).found.balanced  # without the log, the loss cannot be detected
 
     drawn = against_log(folded)
 
@@ -103,7 +103,7 @@ def test_an_event_that_the_stream_passed_and_nobody_stored_is_named_with_its_lin
     assert not drawn.found.balanced
 
 
-def test_a_bad_event_that_was_not_set_aside_is_named_with_its_line(
+def test_a_bad_event_that_is_not_among_the_failed_events_is_reported_with_its_line(
     stores: Stores, folder: Folder, settings: Settings
 ) -> None:
     folder.append([b"nonsense"], "a.jsonl")
@@ -121,7 +121,7 @@ def test_a_bad_event_that_was_not_set_aside_is_named_with_its_line(
     ]
 
 
-def test_what_is_not_read_yet_is_no_alarm(folded: Stores, folder: Folder) -> None:
+def test_unread_events_are_no_difference(folded: Stores, folder: Folder) -> None:
     folder.append([line(event(user="u7")), b"more nonsense"])
     folder.append([line(event(user="u8"))], "later.jsonl")
 
@@ -131,9 +131,9 @@ def test_what_is_not_read_yet_is_no_alarm(folded: Stores, folder: Folder) -> Non
     assert log_of(drawn) == LogSheet(5, 0, 0, 0)
 
 
-def test_what_is_folded_while_the_stores_are_read_is_no_alarm(folded: Stores, folder: Folder) -> None:
+def test_events_folded_while_the_stores_are_read_are_no_difference(folded: Stores, folder: Folder) -> None:
     class Meanwhile:
-        """A line comes and is folded after the positions were read, another after the maps, one more after the rows."""
+        """Adds and folds lines three times: after the positions were read, after the maps and after the rows."""
 
         def failed(self) -> Any:
             folder.append([line(event(user="u7")), b"more nonsense"])
@@ -147,7 +147,7 @@ def test_what_is_folded_while_the_stores_are_read_is_no_alarm(folded: Stores, fo
 
         def scan(self, slice_: ArchiveSlice) -> Any:
             found = [list(shard) for shard in folded.hot.scan(slice_)]
-            folder.append([line(event(user="u9")), b"nonsense at last"])
+            folder.append([line(event(user="u9")), b"more nonsense at the end"])
             follow(folded)
             return found
 
@@ -160,7 +160,7 @@ def test_what_is_folded_while_the_stores_are_read_is_no_alarm(folded: Stores, fo
     assert log_of(drawn) == LogSheet(8, 0, 0, 0)
 
 
-def test_versions_that_came_from_elsewhere_are_too_many(folded: Stores) -> None:
+def test_versions_that_are_not_in_the_log_are_too_many(folded: Stores) -> None:
     fold([accepted(event(user="u9"), received=RECEIVED + WEEK)], folded.hot, NO_FACTS)
 
     drawn = against_log(folded)
@@ -181,15 +181,13 @@ def test_versions_received_before_the_log_begins_are_older_than_the_log(folded: 
     assert log_of(drawn) == LogSheet(accepted=1, older=5, too_many=0, not_stored=0)
 
 
-def test_everything_is_older_than_a_log_that_holds_nothing(folded: Stores, folder: Folder) -> None:
+def test_all_versions_are_older_than_an_empty_log(folded: Stores, folder: Folder) -> None:
     shutil.rmtree(folder.path)
 
     assert log_of(against_log(folded)) == LogSheet(0, 5, 0, 0)
 
 
-def test_an_event_that_the_facts_refused_is_covered_by_its_failed_event_until_it_is_mended(
-    stores: Stores, folder: Folder
-) -> None:
+def test_an_event_rejected_by_the_facts_counts_as_failed_until_it_is_resolved(stores: Stores, folder: Folder) -> None:
     folder.append([GOOD[0]])
     feed = stores.log.feed(print)
     for batch in feed.batches():
@@ -202,7 +200,7 @@ def test_an_event_that_the_facts_refused_is_covered_by_its_failed_event_until_it
     assert (after.sheet.failed, after.sheet.named, log_of(after)) == (0, 1, LogSheet(1, 0, 0, 0))
 
 
-def test_a_failed_event_that_is_resolved_while_the_stores_are_read_is_no_alarm(stores: Stores, folder: Folder) -> None:
+def test_a_failed_event_resolved_while_the_stores_are_read_is_no_difference(stores: Stores, folder: Folder) -> None:
     folder.append([GOOD[0]])
     feed = stores.log.feed(print)
     for batch in feed.batches():
@@ -222,7 +220,7 @@ def test_a_failed_event_that_is_resolved_while_the_stores_are_read_is_no_alarm(s
     assert draw(stores._replace(hot=Meanwhile()), against_log=True).found.balanced
 
 
-def test_a_file_whose_lines_were_changed_is_unread_and_so_no_alarm(folded: Stores, folder: Folder) -> None:
+def test_a_file_with_changed_lines_counts_as_unread_and_is_no_difference(folded: Stores, folder: Folder) -> None:
     file = folder.path / "events.jsonl"
     file.write_bytes(file.read_bytes().replace(b"nonsense", b"NONSENSE"))
 
@@ -230,7 +228,7 @@ def test_a_file_whose_lines_were_changed_is_unread_and_so_no_alarm(folded: Store
     assert not against_log(folded).differences
 
 
-def test_a_file_that_was_replaced_is_not_taken_for_what_was_read(stores: Stores, folder: Folder) -> None:
+def test_the_lines_of_a_replaced_file_are_not_compared_with_earlier_versions(stores: Stores, folder: Folder) -> None:
     file = folder.append([line(event(user="u1")), line(event(user="u2"))])
     follow(stores)
     file.write_bytes(line(event(user="u3", attempted=ATTEMPTED - 1)) + b"\n")

@@ -1,4 +1,4 @@
-"""Clear on every hot store and a real lake: exactly what was verified, and nothing that came since."""
+"""Clear on every hot store and a real lake: it deletes exactly the verified copies and no later ones."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.loop import NOW, put_away, take
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
 LATER = NOW + DAY
-"""When something is done again: an entry that is written anew shows it."""
+"""The time of a repeated step. A new manifest entry would have this time."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def stores(hot: Hot, tmp_path: Path) -> Stores:
     return stores_over(hot, tmp_path)
 
 
-def test_clear_deletes_what_was_verified(stores: Stores) -> None:
+def test_clear_deletes_the_verified_copies_of_a_slice(stores: Stores) -> None:
     other = version(batch_id="b2")
     keep(stores.hot, [*five_versions(), other])
     archive([W5], stores, NOW)
@@ -70,19 +70,19 @@ def test_an_earlier_receipt_of_a_verified_version_survives_until_it_is_archived(
     assert stores.hot.counts([W5]) == {W5: 0}
 
 
-def test_what_is_not_verified_is_not_cleared(stores: Stores) -> None:
+def test_a_slice_that_is_not_verified_is_not_cleared(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     assert clear([W5], stores, NOW)[W5].refused == "b1|2024-W05: it was not archived; archive and verify it first"
 
     archive([W5], stores, NOW)
     refused = clear([W5], stores, NOW)[W5]
 
-    assert refused.refused == "b1|2024-W05: what was archived last is not verified; verify it first"
+    assert refused.refused == "b1|2024-W05: its last archive is not verified; verify it first"
     assert (refused.cleared, refused.left) == (0, 5)
     assert stores.hot.counts([W5]) == {W5: 5}
 
 
-def test_what_was_archived_after_the_verification_must_be_verified_too(stores: Stores) -> None:
+def test_copies_archived_after_the_verification_must_be_verified_too(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
     verify([W5], stores, NOW)
@@ -96,7 +96,7 @@ def test_what_was_archived_after_the_verification_must_be_verified_too(stores: S
     assert clear([W5], stores, LATER)[W5].cleared == 6
 
 
-def test_a_slice_that_is_refused_does_not_stop_the_others(stores: Stores) -> None:
+def test_a_refused_slice_does_not_stop_the_others(stores: Stores) -> None:
     keep(stores.hot, [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
     slices = stores.hot.slices()
     archive(slices, stores, NOW)
@@ -108,7 +108,7 @@ def test_a_slice_that_is_refused_does_not_stop_the_others(stores: Stores) -> Non
     assert [done[slice_].refused is None for slice_ in slices] == [True, False, True]
 
 
-def test_a_dry_run_says_what_clear_would_do_and_does_nothing(stores: Stores) -> None:
+def test_a_dry_run_reports_what_clear_would_delete_and_deletes_nothing(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
     verify([W5], stores, NOW)
@@ -123,7 +123,7 @@ def test_a_dry_run_says_what_clear_would_do_and_does_nothing(stores: Stores) -> 
     assert clear([W5], stores, NOW) == dry
 
 
-def test_clear_repeated_deletes_nothing_and_says_nothing_new(stores: Stores) -> None:
+def test_a_repeated_clear_deletes_nothing_and_records_nothing(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     put_away(stores)
     before = stores.lake.manifest()
@@ -134,14 +134,14 @@ def test_clear_repeated_deletes_nothing_and_says_nothing_new(stores: Stores) -> 
     assert stores.lake.manifest() == before
 
 
-def test_a_cleared_row_that_a_zombie_writes_again_is_cleared_again(stores: Stores) -> None:
+def test_a_cleared_row_that_a_delayed_writer_writes_again_is_cleared_again(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     put_away(stores)
     keep(stores.hot, five_versions()[:2])
 
     came_back = stores.hot.counts([W5])[W5]
     assert put_away(stores) == came_back
-    assert came_back in (0, 2)  # Cassandra's mark of the deleted row hides it, as long as there is one
+    assert came_back in (0, 2)  # Cassandra hides the row as long as its tombstone exists
 
     assert stores.hot.counts([W5]) == {W5: 0}
     assert held(stores.lake) == copies_of(five_versions())
@@ -161,7 +161,7 @@ def test_a_replay_of_everything_after_clear_brings_nothing_back(stores: Stores) 
     assert held(stores.lake) == before
 
 
-def test_a_clear_that_was_killed_shows_until_it_is_run_again(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_clear_is_shown_until_clear_is_run_again(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(rows: object) -> int:
         raise KeyboardInterrupt
 
@@ -183,12 +183,12 @@ def test_a_clear_that_was_killed_shows_until_it_is_run_again(stores: Stores, mon
     assert actions == [Action.ARCHIVED, Action.VERIFIED, Action.CLEARING, Action.CLEARED]
 
 
-def test_a_clear_that_was_killed_after_its_last_row_is_ended_by_the_next_one(stores: Stores) -> None:
+def test_a_clear_killed_after_its_last_row_is_completed_by_the_next_clear(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
     verify([W5], stores, NOW)
-    said = stores.lake.manifest()[-1]
-    stores.lake.record([msgspec.structs.replace(said, action=Action.CLEARING)])
+    verified = stores.lake.manifest()[-1]
+    stores.lake.record([msgspec.structs.replace(verified, action=Action.CLEARING)])
     stores.hot.delete([row.row_key for row in five_versions()])
 
     assert clear([W5], stores, NOW)[W5] == Cleared(0, 0)

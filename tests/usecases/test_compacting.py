@@ -1,4 +1,4 @@
-"""Compaction: few files for many, each copy once, not a version less, and proved before it is committed."""
+"""Compaction: fewer files, each copy once, no version lost, and the rows are verified before the commit."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def stores(tmp_path: Path) -> Stores:
 
 
 def in_two_files(stores: Stores) -> None:
-    """Week 5 in two appends, of two batches, verified; week 6 in one."""
+    """Week 5 in two appends with two batches, week 6 in one append; all slices are verified."""
     keep(stores.hot, [*five_versions(), version(received=RECEIVED + WEEK)])
     archive(stores.hot.slices(), stores, NOW)
     keep(stores.hot, [version(user_id="u9"), version(user_id="u1", batch_id="b2", attempted=ATTEMPTED + 5)])
@@ -55,7 +55,7 @@ def test_a_week_of_small_files_becomes_one_file_with_the_same_copies(stores: Sto
     assert compact([W5.week], stores.lake, LATER)[W5.week].delta_version == done[W5.week].delta_version
 
 
-def test_rows_lie_by_batch_and_learner_afterwards(stores: Stores) -> None:
+def test_a_compacted_file_is_sorted_by_batch_and_learner(stores: Stores) -> None:
     in_two_files(stores)
     compact([W5.week], stores.lake, LATER)
 
@@ -66,7 +66,7 @@ def test_rows_lie_by_batch_and_learner_afterwards(stores: Stores) -> None:
     assert found == sorted(found)
 
 
-def test_a_row_that_was_written_twice_is_folded_and_superseded_versions_stay(stores: Stores) -> None:
+def test_a_copy_that_was_written_twice_is_kept_once_and_superseded_versions_stay(stores: Stores) -> None:
     keep(stores.hot, five_versions())
     archive([W5], stores, NOW)
     put(stores.lake, five_versions()[:3])
@@ -84,7 +84,7 @@ def test_a_row_that_was_written_twice_is_folded_and_superseded_versions_stay(sto
     assert (verified.contents.digest, verified.contents.rows) == (digest.contents.digest, 5)
 
 
-def test_copies_of_two_receipts_are_no_repetition(stores: Stores) -> None:
+def test_two_receipts_of_a_version_are_not_a_repeated_copy(stores: Stores) -> None:
     early, late = version(received=RECEIVED), version(received=RECEIVED + 1000)
     put(stores.lake, [early, late])
     archive([W5], stores, NOW)
@@ -93,7 +93,7 @@ def test_copies_of_two_receipts_are_no_repetition(stores: Stores) -> None:
     assert held(stores.lake) == copies_of([early, late])
 
 
-def test_what_was_compacted_is_verified_and_can_be_cleared(stores: Stores) -> None:
+def test_a_compacted_slice_stays_verified_and_can_be_cleared(stores: Stores) -> None:
     in_two_files(stores)
     compact([W5.week], stores.lake, LATER)
 
@@ -101,7 +101,7 @@ def test_what_was_compacted_is_verified_and_can_be_cleared(stores: Stores) -> No
     assert sum(done.cleared for done in clear(stores.hot.slices(), stores, LATER).values()) == 8
 
 
-def test_no_answer_changes(stores: Stores, tmp_path: Path) -> None:
+def test_compaction_changes_no_query_result(stores: Stores, tmp_path: Path) -> None:
     in_two_files(stores)
     put_away(stores)
     put(stores.lake, five_versions()[:2])
@@ -114,16 +114,16 @@ def test_no_answer_changes(stores: Stores, tmp_path: Path) -> None:
     assert everything(queries(stores, tmp_path), *asked) == before
 
 
-def test_a_week_that_does_not_prove_the_manifest_is_left_as_it_is(stores: Stores) -> None:
+def test_a_week_that_differs_from_the_manifest_is_not_compacted(stores: Stores) -> None:
     in_two_files(stores)
-    put(stores.lake, [version(user_id="nobody archived this")])
+    put(stores.lake, [version(user_id="never archived")])
     files = stores.lake.pin().files()
 
     done = compact([W5.week, W6.week], stores.lake, LATER)
 
     refused = done[W5.week].refused
     assert refused is not None
-    assert refused.startswith("week 2024-W05 is left as it is: b1|2024-W05: the lake's files differ from the manifest")
+    assert refused.startswith("week 2024-W05 was not compacted: b1|2024-W05: the lake's files differ from the manifest")
     assert done[W6.week].refused is None
     assert stores.lake.pin().files() == files
 
@@ -135,7 +135,7 @@ def test_rows_that_change_while_they_are_rewritten_are_never_committed(
 
     in_two_files(stores)
     files = stores.lake.pin().files()
-    monkeypatch.setattr(rewriting, "_COPY", "batch_id, user_id")  # a fold that loses versions
+    monkeypatch.setattr(rewriting, "_COPY", "batch_id, user_id")  # removes repeated rows, but also versions
 
     with pytest.raises(VerifyFailed, match=r"^the rows of b1\|2024-W05 changed while they were rewritten; nothing was"):
         compact([W5.week], stores.lake, LATER)
@@ -143,7 +143,7 @@ def test_rows_that_change_while_they_are_rewritten_are_never_committed(
     assert stores.lake.pin().files() == files
 
 
-def test_what_is_archived_while_a_week_is_rewritten_goes_in_as_well(
+def test_copies_archived_while_a_week_is_rewritten_are_compacted_too(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_two_files(stores)
@@ -165,7 +165,7 @@ def test_what_is_archived_while_a_week_is_rewritten_goes_in_as_well(
     assert held(stores.lake) == before + copies_of([late])
 
 
-def test_of_two_compactions_at_once_one_begins_again(stores: Stores) -> None:
+def test_the_slower_of_two_compactions_has_a_conflict(stores: Stores) -> None:
     in_two_files(stores)
     pinned = stores.lake.pin()
     before = held(stores.lake)
@@ -177,7 +177,7 @@ def test_of_two_compactions_at_once_one_begins_again(stores: Stores) -> None:
     assert held(stores.lake) == before
 
 
-def test_an_archive_that_was_decided_before_a_compaction_decides_again(stores: Stores) -> None:
+def test_an_archive_that_began_before_a_compaction_has_a_conflict_and_starts_again(stores: Stores) -> None:
     in_two_files(stores)
     pinned = stores.lake.pin()
     keep(stores.hot, [version(user_id="new")])
@@ -194,7 +194,7 @@ def test_an_archive_that_was_decided_before_a_compaction_decides_again(stores: S
     assert set(held(stores.lake).values()) == {1}
 
 
-def test_vacuum_deletes_what_left_the_table_long_enough_ago(stores: Stores) -> None:
+def test_vacuum_deletes_files_that_left_the_table_before_the_retention(stores: Stores) -> None:
     in_two_files(stores)
     old = {Path(file.url) for file in stores.lake.pin().files([W5.week])}
     compact([W5.week], stores.lake, LATER)
@@ -215,7 +215,7 @@ def test_a_retention_that_hours_cannot_express_is_refused(stores: Stores, retain
     old = {Path(file.url) for file in stores.lake.pin().files([W5.week])}
     compact([W5.week], stores.lake, LATER)
 
-    with pytest.raises(BadSettings, match=r"^--retain: Delta counts in whole hours, and .* is not; write [12]h to "):
+    with pytest.raises(BadSettings, match=r"^--retain: .* is not a whole number of hours, .*; write [12]h$"):
         vacuum(stores.lake, parse_duration(retain, "--retain"))
 
     assert all(path.exists() for path in old)

@@ -1,4 +1,4 @@
-"""A lake whose files were changed behind our back: verify names what is wrong, clear refuses, the other weeks go on."""
+"""Damaged lake files: verify reports the damage, clear refuses the slice, and other weeks are not affected."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def stores(tmp_path: Path) -> Stores:
     return made
 
 
-def the_file(stores: Stores) -> Path:
+def file_of_week_5(stores: Stores) -> Path:
     [file] = stores.lake.pin().files([W5.week])
     return Path(file.url)
 
@@ -47,7 +47,7 @@ def rows_of(path: Path) -> pa.Table:
 
 
 def problems(stores: Stores) -> dict[ArchiveSlice, str | None]:
-    """What verify says; and that clear refuses just these slices, whether or not they were verified before."""
+    """The problems that verify finds. Also checks that clear refuses exactly the slices with a problem."""
     found = {slice_: verified.problem for slice_, verified in verify([W5, B2, W6], stores, NOW).items()}
     before = stores.hot.counts(found)
     cleared = clear([W5, B2, W6], stores, NOW)
@@ -57,8 +57,8 @@ def problems(stores: Stores) -> dict[ArchiveSlice, str | None]:
     return found
 
 
-def test_a_file_that_is_gone_is_named_for_each_slice_of_its_week(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_missing_file_is_reported_for_each_slice_of_its_week(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     path.unlink()
 
     found = problems(stores)
@@ -68,8 +68,8 @@ def test_a_file_that_is_gone_is_named_for_each_slice_of_its_week(stores: Stores)
     assert found[W6] is None
 
 
-def test_a_file_that_was_cut_is_named(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_truncated_file_is_reported(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     path.write_bytes(path.read_bytes()[:-100])
 
     problem = problems(stores)[W5]
@@ -79,8 +79,8 @@ def test_a_file_that_was_cut_is_named(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("where", [0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.97, 1.0])
-def test_one_flipped_bit_anywhere_is_noticed(stores: Stores, where: float) -> None:
-    path = the_file(stores)
+def test_one_flipped_bit_anywhere_is_detected(stores: Stores, where: float) -> None:
+    path = file_of_week_5(stores)
     data = bytearray(path.read_bytes())
     data[int(where * (len(data) - 1))] ^= 0x10
     path.write_bytes(data)
@@ -91,10 +91,10 @@ def test_one_flipped_bit_anywhere_is_noticed(stores: Stores, where: float) -> No
     assert found[W6] is None
 
 
-def test_damage_after_the_verification_is_noticed_by_clear(stores: Stores) -> None:
+def test_clear_detects_damage_after_the_verification(stores: Stores) -> None:
     verify([W5], stores, NOW)
-    path = the_file(stores)
-    path.write_bytes(path.read_bytes().replace(b"ARROW:schema", b"ARROW:schemb"))  # of no consequence to a reader
+    path = file_of_week_5(stores)
+    path.write_bytes(path.read_bytes().replace(b"ARROW:schema", b"ARROW:schemb"))  # readers ignore this value
 
     refused = clear([W5], stores, NOW)[W5].refused
 
@@ -104,8 +104,8 @@ def test_damage_after_the_verification_is_noticed_by_clear(stores: Stores) -> No
     assert stores.hot.counts([W5]) == {W5: 5}
 
 
-def test_a_row_that_was_changed_is_named_by_its_attempt_and_the_file_it_is_in(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_changed_row_is_reported_with_its_attempt_and_its_file(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     table = rows_of(path)
     of_u2 = pc.equal(table["user_id"], "u2")
     column = table.schema.get_field_index("total_score")
@@ -121,8 +121,8 @@ def test_a_row_that_was_changed_is_named_by_its_attempt_and_the_file_it_is_in(st
     )
 
 
-def test_an_answer_that_was_changed_is_noticed(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_changed_answer_is_detected(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     table = rows_of(path)
     rows = table.to_pylist()
     next(row for row in rows if row["question"])["question"][0]["resvalues"] = [[("1", "another answer")]]
@@ -134,8 +134,8 @@ def test_an_answer_that_was_changed_is_noticed(stores: Stores) -> None:
     assert "1 rows do not give their content hash" in problem
 
 
-def test_a_row_that_claims_to_have_answers_is_noticed(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_wrong_has_answers_flag_is_detected(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     table = rows_of(path)
     column = table.schema.get_field_index("has_answers")
     all_true = pa.array([True] * table.num_rows)
@@ -147,8 +147,8 @@ def test_a_row_that_claims_to_have_answers_is_noticed(stores: Stores) -> None:
     assert "learner 'u3', assessment 'a1', attempt 't1'" in problem
 
 
-def test_a_row_that_was_removed_is_noticed_in_its_slice(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_removed_row_is_detected_in_its_slice(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     table = rows_of(path)
     rewrite(path, table.filter(pc.not_equal(table["batch_id"], "b2")))
 
@@ -159,8 +159,8 @@ def test_a_row_that_was_removed_is_noticed_in_its_slice(stores: Stores) -> None:
     assert problem.endswith("restore the lake from a backup, or archive it again while the hot store holds its rows")
 
 
-def test_a_receipt_that_was_changed_is_noticed(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_changed_receipt_is_detected(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     table = rows_of(path)
     column = table.schema.get_field_index("updated_on")
     later = pc.add(table["updated_on"], pa.scalar(1_000_000, pa.duration("us")))
@@ -172,8 +172,8 @@ def test_a_receipt_that_was_changed_is_noticed(stores: Stores) -> None:
     assert "digest" in problem
 
 
-def test_a_file_written_anew_with_the_same_rows_is_not_the_one_that_was_written(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_rewritten_file_with_the_same_rows_but_other_bytes_is_detected(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     rewrite(path, rows_of(path))
 
     problem = problems(stores)[W5]
@@ -182,8 +182,8 @@ def test_a_file_written_anew_with_the_same_rows_is_not_the_one_that_was_written(
     assert f"the bytes of {path.name} have changed since they were written" in problem
 
 
-def test_archive_does_not_decide_on_a_lake_that_it_cannot_read(stores: Stores) -> None:
-    path = the_file(stores)
+def test_an_archive_fails_if_a_lake_file_cannot_be_read(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     path.unlink()
     keep(stores.hot, [version(user_id="u9")])
 
@@ -191,8 +191,8 @@ def test_archive_does_not_decide_on_a_lake_that_it_cannot_read(stores: Stores) -
         archive([W5], stores, NOW)
 
 
-def test_a_restored_file_is_proved_again(stores: Stores) -> None:
-    path = the_file(stores)
+def test_a_restored_file_passes_verify_again(stores: Stores) -> None:
+    path = file_of_week_5(stores)
     data = path.read_bytes()
     path.write_bytes(data[:-1])
     assert problems(stores)[W5] is not None
@@ -202,10 +202,10 @@ def test_a_restored_file_is_proved_again(stores: Stores) -> None:
     assert problems(stores) == {W5: None, B2: None, W6: None}
 
 
-def test_a_verification_that_failed_is_in_the_manifest_until_one_succeeds(stores: Stores) -> None:
+def test_a_failed_verification_is_shown_until_a_later_one_succeeds(stores: Stores) -> None:
     verify([W5], stores, NOW)
-    path = the_file(stores)
-    kept = path.read_bytes()
+    path = file_of_week_5(stores)
+    original = path.read_bytes()
     path.unlink()
     problem = verify([W5], stores, NOW)[W5].problem
     verify([W5], stores, NOW)
@@ -214,7 +214,7 @@ def test_a_verification_that_failed_is_in_the_manifest_until_one_succeeds(stores
     assert (view.status, view.note) == (SliceStatus.WRITTEN, problem)
     assert [entry.action for entry in entries_of(stores, W5)] == [Action.ARCHIVED, Action.VERIFIED, Action.FAILED]
 
-    path.write_bytes(kept)
+    path.write_bytes(original)
     refused = clear([W5], stores, NOW)[W5].refused
     assert refused is not None
     assert refused.startswith("b1|2024-W05: its last verification failed; repair the files and verify it again (")
@@ -225,9 +225,9 @@ def test_a_verification_that_failed_is_in_the_manifest_until_one_succeeds(stores
 
 
 @pytest.mark.parametrize("column", ["total_score", "cleared", "at", "previous"])
-def test_a_manifest_that_was_changed_is_named_and_nothing_is_cleared_by_it(stores: Stores, column: str) -> None:
+def test_a_changed_manifest_is_reported_and_clears_nothing(stores: Stores, column: str) -> None:
     verify([W5, B2, W6], stores, NOW)
-    path = next(path for path in the_manifest(stores) if 5 in rows_of(path)["week"].to_pylist())
+    path = next(path for path in manifest_files(stores) if 5 in rows_of(path)["week"].to_pylist())
     table = rows_of(path)
     of_w5 = pc.and_(pc.equal(table["batch_id"], "b1"), pc.equal(table["week"], 5))
     other = pa.scalar("f" * 64 if column == "previous" else 1).cast(table[column].type)
@@ -246,6 +246,6 @@ def entries_of(stores: Stores, slice_: ArchiveSlice) -> list[ManifestEntry]:
     return sorted((entry for entry in stores.lake.manifest() if entry.slice == slice_), key=lambda entry: entry.number)
 
 
-def the_manifest(stores: Stores) -> list[Path]:
-    folder = the_file(stores).parents[3] / "archive_manifest"
+def manifest_files(stores: Stores) -> list[Path]:
+    folder = file_of_week_5(stores).parents[3] / "archive_manifest"
     return sorted(folder.glob("*.parquet"))

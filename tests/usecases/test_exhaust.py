@@ -1,4 +1,4 @@
-"""Reports of a batch: what is in them, that their bytes never change, and that they appear whole or not at all."""
+"""Reports of a batch: their contents, and that the same input always gives the same bytes."""
 
 import csv
 import json
@@ -103,7 +103,7 @@ def test_the_score_report_has_a_row_per_attempt(stores: Stores) -> None:
     ]
 
 
-def test_rows_are_in_the_order_of_learner_course_question_set_attempt_and_question(stores: Stores) -> None:
+def test_rows_are_sorted_by_learner_course_question_set_attempt_and_question(stores: Stores) -> None:
     names = [(u, c, a, t) for u in ("u1", "u2") for c in ("c1", "c2") for a in ("a1", "a2") for t in ("", "T", "é")]
     versions = [
         version(user_id=u, course_id=c, content_id=a, attempt_id=t, answers=[answer("q2"), answer("Q"), answer("q10")])
@@ -131,7 +131,7 @@ def test_durations_are_rounded_half_away_from_zero_and_scores_are_not(stores: St
     assert {(row["Question Score"], row["Question Max Score"]) for row in found} == {("1e-07", "0.30000000000000004")}
 
 
-def test_an_attempt_without_a_clock_shows_none(stores: Stores) -> None:
+def test_an_attempt_without_a_time_has_an_empty_time_column(stores: Stores) -> None:
     keep(stores.hot, [version(attempted=0, received=ATTEMPTED)])
 
     (row,) = response(stores)
@@ -141,7 +141,7 @@ def test_an_attempt_without_a_clock_shows_none(stores: Stores) -> None:
     assert score["updated_on"] == "2024-01-30T00:00:00.000Z"
 
 
-def test_null_is_nothing_and_an_empty_text_is_quoted(stores: Stores) -> None:
+def test_null_is_an_empty_cell_and_an_empty_text_is_quoted(stores: Stores) -> None:
     empty = Answer("q1", 1, 1.0, 1.0, None, "", [], [], "", 0.0)
     keep(stores.hot, [make_version(key(attempt_id=""), ATTEMPTED, [empty], ATTEMPTED)])
 
@@ -151,8 +151,8 @@ def test_null_is_nothing_and_an_empty_text_is_quoted(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("tier", ["hot", "lake"])
-def test_cells_are_the_bytes_that_learners_sent(tier: str, stores: Stores) -> None:
-    """Formulas too: a report alters nothing."""
+def test_cells_hold_exactly_the_text_that_learners_sent(tier: str, stores: Stores) -> None:
+    """This includes formulas."""
     texts = [*NASTY, "=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "null", "#", ";", "x" * 1024]
     sent = {text: Answer(text, 1, 1.0, 1.0, text, text, [{text: text}], [{"1": text}], text, 0.0) for text in texts}
     versions = [make_version(key(text, text, "b1", text, text), ATTEMPTED, [sent[text]], ATTEMPTED) for text in texts]
@@ -172,7 +172,7 @@ def test_cells_are_the_bytes_that_learners_sent(tier: str, stores: Stores) -> No
         assert json.loads(row["Question Options"]) == [{"1": text}]
 
 
-def test_a_parquet_report_names_the_version_that_its_bytes_depend_on(stores: Stores) -> None:
+def test_a_parquet_report_records_the_duckdb_version_that_wrote_it(stores: Stores) -> None:
     keep(stores.hot, [version()])
 
     for report in Report:
@@ -201,7 +201,7 @@ def test_parquet_keeps_types_and_names(stores: Stores) -> None:
 # --- which attempts ---
 
 
-def test_a_course_is_reported_alone_in_a_file_of_its_own(stores: Stores) -> None:
+def test_the_report_of_one_course_has_its_own_file(stores: Stores) -> None:
     keep(stores.hot, [version(course_id="c1"), version(course_id="c2'")])
 
     assert [row["Collection Id"] for row in response(stores, course_id="c2'")] == ["c2'"]
@@ -209,7 +209,7 @@ def test_a_course_is_reported_alone_in_a_file_of_its_own(stores: Stores) -> None
 
 
 @pytest.mark.parametrize("tier", ["hot", "lake", "cleared"])
-def test_a_batch_without_such_attempts_gives_a_header(tier: str, stores: Stores) -> None:
+def test_a_report_without_attempts_has_only_a_header(tier: str, stores: Stores) -> None:
     if tier != "lake":
         keep(stores.hot, [version()])
     if tier == "lake":
@@ -224,7 +224,7 @@ def test_a_batch_without_such_attempts_gives_a_header(tier: str, stores: Stores)
 
 
 @pytest.mark.parametrize("batch_id", ["b", "b11", *NASTY, "\udcff"])
-def test_an_unknown_batch_is_refused_by_name_and_leaves_nothing(batch_id: str, stores: Stores) -> None:
+def test_the_refusal_of_an_unknown_batch_gives_its_name_and_writes_no_file(batch_id: str, stores: Stores) -> None:
     keep(stores.hot, [version()])
     put(stores.lake, [version()])
 
@@ -235,7 +235,7 @@ def test_an_unknown_batch_is_refused_by_name_and_leaves_nothing(batch_id: str, s
     assert not reports(stores).exists()
 
 
-def test_a_course_that_is_no_text_is_refused(stores: Stores) -> None:
+def test_a_course_id_that_is_not_valid_text_is_refused(stores: Stores) -> None:
     keep(stores.hot, [version()])
 
     with pytest.raises(UnknownBatch, match="UTF-8"):
@@ -288,7 +288,7 @@ def cleared(stores: Stores, versions: Sequence[AttemptVersion]) -> None:
 
 
 def received_again(stores: Stores, versions: Sequence[AttemptVersion]) -> None:
-    """Archived, then logged once more and later: a copy each in a later slice."""
+    """Archived and cleared, then received again a week later, so each version has a second copy."""
     cleared(stores, versions)
     keep(stores.hot, [make_later(row) for row in versions])
 
@@ -301,7 +301,7 @@ def make_later(row: AttemptVersion) -> AttemptVersion:
 
 
 @pytest.mark.parametrize("place", [half_archived, archived, half_cleared, cleared, received_again])
-def test_a_report_has_the_same_bytes_wherever_its_rows_are(
+def test_a_report_has_the_same_bytes_in_whichever_tier_its_rows_are(
     place: Callable[[Stores, Sequence[AttemptVersion]], None], tmp_path: Path
 ) -> None:
     plain, other = stores_over(MemoryHot(), tmp_path / "plain"), stores_over(MemoryHot(), tmp_path / "other")
@@ -312,7 +312,7 @@ def test_a_report_has_the_same_bytes_wherever_its_rows_are(
 
 
 def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) -> None:
-    # 9,000 attempts: more than a vector of DuckDB (2,048) and than a group of the lake's files (8,192)
+    # 9,000 attempts are more than a DuckDB vector (2,048) and a row group of a lake file (8,192)
     half_cleared(stores, [version(user_id=f"u{number}", attempt_id=f"t{number % 3}") for number in range(9_000)])
 
     class Threaded(DuckUnions):

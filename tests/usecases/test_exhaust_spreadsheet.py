@@ -1,4 +1,4 @@
-"""A report for a spreadsheet program: readable in every script, no live formula, no id that becomes a number."""
+"""A report for a spreadsheet program: every script is readable, no formula runs, no id becomes a number."""
 
 import csv
 from pathlib import Path
@@ -16,7 +16,7 @@ BATCH = "0130929928739635202"
 
 
 def rows(stores: Stores, report: Report, *, spreadsheet: bool) -> list[dict[str, str]]:
-    """The rows of a report; a byte order mark is a part of the first name."""
+    """The rows of a report. A byte order mark becomes part of the first column name."""
     written = write_exhaust(stores, BATCH, report, Format.CSV, spreadsheet=spreadsheet)
     return list(csv.DictReader(Path(written.path).read_text(encoding="utf-8").splitlines()))
 
@@ -40,7 +40,7 @@ def test_a_text_that_a_spreadsheet_would_run_or_change_begins_with_an_apostrophe
 
 
 @pytest.mark.parametrize("text", ["Dispur", "भारत", "2/3 + 1/3 = ?", "12345", "12ef", "a=b", ""])
-def test_other_texts_stay_as_they_are(stores: Stores, text: str) -> None:
+def test_other_texts_are_not_changed(stores: Stores, text: str) -> None:
     keep(stores.hot, [version(batch_id=BATCH, answers=[structs.replace(answer(), title=text)])])
 
     [safe] = rows(stores, Report.RESPONSE, spreadsheet=True)
@@ -48,7 +48,7 @@ def test_other_texts_stay_as_they_are(stores: Stores, text: str) -> None:
     assert safe["Question Title"] == text
 
 
-def test_the_rows_are_those_of_the_plain_report_in_the_same_order(stores: Stores) -> None:
+def test_the_rows_have_the_same_order_as_in_the_plain_report(stores: Stores) -> None:
     keep(stores.hot, [version(batch_id=BATCH, user_id=f"u{n * 7919 % 5000}") for n in range(5000)])
 
     for report, name in ((Report.RESPONSE, "User UUID"), (Report.SCORE, "user_id")):

@@ -67,7 +67,7 @@ def tables(hot: HotStore) -> tuple[object, ...]:
     return set(map(repr, rows)), learners, list(hot.all_activities()), list(hot.failed())
 
 
-# --- what becomes of events ---
+# --- results of a fold ---
 
 
 def test_a_new_event_is_stored_as_row_entry_summary_and_activity(hot: Hot) -> None:
@@ -87,7 +87,7 @@ def test_an_empty_batch_changes_nothing(hot: Hot) -> None:
     assert folded(hot) == (0, 0, 0, [], [], set())
 
 
-def test_every_event_of_a_batch_is_counted_once_whoever_sent_it(hot: Hot) -> None:
+def test_every_event_of_a_batch_with_several_learners_is_counted_once(hot: Hot) -> None:
     batch = [
         scored("t1", 1, user="u1"),
         scored("t1", 2, user="u2"),
@@ -180,7 +180,7 @@ def test_the_best_score_does_not_fall_when_rows_were_cleared(hot: Hot) -> None:
 FACTS = JsonFacts({"c1": frozenset({"a1"})}, {"a1": 1})
 
 
-def test_an_assessment_that_is_no_leaf_node_of_a_known_course_fails(hot: Hot) -> None:
+def test_an_assessment_that_is_not_a_leaf_node_of_a_known_course_fails(hot: Hot) -> None:
     other = accepted(event(content="a2"), offset=5)
 
     assert counts(folded(hot, other, accepted(), checks=Checks(FACTS))) == (1, 0, 0, 1)
@@ -195,7 +195,7 @@ def test_an_unknown_course_is_accepted(hot: Hot) -> None:
     assert counts(folded(hot, accepted(event(course="c2", content="a2")), checks=Checks(FACTS))) == (1, 0, 0, 0)
 
 
-def test_an_event_with_more_questions_than_the_assessment_fails_if_this_is_checked(hot: Hot) -> None:
+def test_an_event_with_too_many_questions_fails_only_if_the_number_is_checked(hot: Hot) -> None:
     two = accepted(event(answers=[wire_answer("q1"), wire_answer("q2"), wire_answer("q2")]))
 
     assert counts(folded(hot, two, checks=Checks(FACTS, question_count=True))) == (0, 0, 0, 1)
@@ -205,7 +205,7 @@ def test_an_event_with_more_questions_than_the_assessment_fails_if_this_is_check
     assert counts(folded(hot, two, checks=Checks(FACTS))) == (1, 0, 0, 0)
 
 
-def test_an_event_with_as_many_questions_or_of_an_unknown_assessment_passes(hot: Hot) -> None:
+def test_an_event_passes_with_the_right_number_of_questions_or_an_unknown_assessment(hot: Hot) -> None:
     one = accepted(event(answers=[wire_answer("q1"), wire_answer("q1")]))
     unknown = accepted(event(course="c2", content="a2", answers=[wire_answer("q1"), wire_answer("q2")]))
 
@@ -220,7 +220,7 @@ def test_leaf_nodes_are_checked_before_the_number_of_questions(hot: Hot) -> None
     assert [failed.reason for failed in hot.failed()] == [Reason.NOT_A_LEAF_NODE]
 
 
-def test_facts_that_change_later_make_no_stored_event_fail(hot: Hot) -> None:
+def test_a_later_change_of_the_facts_does_not_fail_a_stored_event(hot: Hot) -> None:
     other = accepted(event(content="a2"))
     folded(hot, other)
 
@@ -228,12 +228,12 @@ def test_facts_that_change_later_make_no_stored_event_fail(hot: Hot) -> None:
     assert list(hot.failed()) == []
 
 
-# --- recompute, and what a crash leaves behind ---
+# --- recompute and crashes ---
 
 
-def test_a_request_to_recompute_writes_derived_columns_again_and_no_version(hot: Hot) -> None:
+def test_a_recompute_rewrites_the_derived_columns_and_stores_no_version(hot: Hot) -> None:
     folded(hot, scored("t1", 1), scored("t2", 2))
-    right = tables(hot)
+    correct = tables(hot)
     summary = hot.learners(["u1"])["u1"].summaries[SUMMARY]
     [activity] = hot.all_activities()
     hot.put_summaries([type(summary)(*(SUMMARY, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, summary.versions))])
@@ -242,10 +242,10 @@ def test_a_request_to_recompute_writes_derived_columns_again_and_no_version(hot:
 
     assert counts(folded(hot, decoded(event(answers=[])))) == (0, 0, 1, 0)
 
-    assert tables(hot) == right
+    assert tables(hot) == correct
 
 
-def test_a_request_to_recompute_for_a_learner_without_attempts_writes_nothing(hot: Hot) -> None:
+def test_a_recompute_for_a_learner_without_attempts_writes_nothing(hot: Hot) -> None:
     before = tables(hot)
 
     assert counts(folded(hot, decoded(event(answers=[])))) == (0, 0, 1, 0)
@@ -253,7 +253,7 @@ def test_a_request_to_recompute_for_a_learner_without_attempts_writes_nothing(ho
 
 
 class Crash(Exception):
-    """Stands for the process being killed."""
+    """Simulates a killed process."""
 
 
 class Writes:
@@ -350,7 +350,7 @@ def test_another_event_at_the_same_offset_resolves_nothing(hot: Hot) -> None:
     assert list(hot.failed()) == [bad]
 
 
-def test_a_replay_of_a_failed_events_own_record_resolves_it(hot: Hot) -> None:
+def test_a_replay_of_the_record_of_a_failed_event_resolves_it(hot: Hot) -> None:
     folded(hot, accepted(event(content="a2"), received=None), checks=Checks(FACTS))
     [rejected] = hot.failed()
 
@@ -358,10 +358,10 @@ def test_a_replay_of_a_failed_events_own_record_resolves_it(hot: Hot) -> None:
     assert list(hot.failed()) == []
 
 
-# --- what became of a run ---
+# --- totals of a run ---
 
 
-def test_events_are_stored_repeated_recomputed_and_failed_and_some_of_the_stored_superseded(hot: Hot) -> None:
+def test_a_tally_counts_stored_repeated_recomputed_failed_and_superseded_events(hot: Hot) -> None:
     tally = Tally()
     batches: list[list[Decoded]] = [
         [scored("t1", 1, ATTEMPTED + 2), scored("t1", 2, ATTEMPTED), decoded(b"nonsense")],
@@ -387,7 +387,7 @@ def test_the_number_of_superseded_versions_does_not_depend_on_the_order(order: t
     assert (tally.stored, tally.superseded) == (4, 2)
 
 
-def test_versions_of_an_earlier_run_do_not_count_as_superseded_in_this_one(hot: Hot) -> None:
+def test_versions_of_an_earlier_run_do_not_count_as_superseded_in_this_run(hot: Hot) -> None:
     folded(hot, scored("t1", 1))
     tally = Tally()
 

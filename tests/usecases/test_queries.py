@@ -1,4 +1,4 @@
-"""What may be asked, and that housekeeping changes no answer."""
+"""Queries: valid and invalid requests, and that archive and clear change no result."""
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def _store(stores: Stores, *rows: AttemptVersion) -> None:
 # --- scores ---
 
 
-def test_a_score_names_best_last_lowest_and_average_of_all_attempts(stores: Stores, ask: Queries) -> None:
+def test_a_score_has_best_last_lowest_and_average_of_all_attempts(stores: Stores, ask: Queries) -> None:
     take(stores, scored(8.0, attempt="t1"), scored(3.0, attempt="t2", attempted=LATER))
 
     assert ask.score("u1", "a1").result == {
@@ -57,7 +57,7 @@ def test_a_score_comes_from_the_map_and_not_from_derived_columns(stores: Stores,
     assert ask.score("u1", "a1").found[0].best_score == 8.0
 
 
-def test_a_score_does_not_need_the_attempts_rows(stores: Stores, ask: Queries) -> None:
+def test_a_score_does_not_need_the_rows_of_the_attempts(stores: Stores, ask: Queries) -> None:
     take(stores, scored(8.0))
     before = ask.score("u1", "a1")
 
@@ -72,7 +72,7 @@ def _all_rows(stores: Stores) -> list[AttemptVersion]:
     return stores.hot.get([entry.row_key for _, learner in learners for entry in learner.entries])
 
 
-def test_of_several_batches_the_best_score_is_the_result_and_all_are_beside_it(stores: Stores, ask: Queries) -> None:
+def test_the_result_over_several_batches_is_the_best_score_and_lists_all_batches(stores: Stores, ask: Queries) -> None:
     take(stores, scored(3.0, batch="b1"), scored(8.0, batch="b2"), scored(5.0, batch="b3"))
 
     result = ask.score("u1", "a1").result
@@ -86,7 +86,7 @@ def _list(value: object) -> list[dict[str, object]]:
     return value
 
 
-def test_equal_best_scores_are_told_apart_by_time_then_by_batch_then_by_course(stores: Stores, ask: Queries) -> None:
+def test_equal_best_scores_are_ordered_by_time_then_by_batch_then_by_course(stores: Stores, ask: Queries) -> None:
     take(
         stores,
         scored(8.0, batch="b1", course="c2"), scored(8.0, batch="b1", course="c1"), scored(8.0, batch="b0"),
@@ -98,7 +98,7 @@ def test_equal_best_scores_are_told_apart_by_time_then_by_batch_then_by_course(s
     ]  # fmt: skip
 
 
-def test_a_course_or_a_batch_narrows_the_scores(stores: Stores, ask: Queries) -> None:
+def test_scores_can_be_limited_to_a_course_or_a_batch(stores: Stores, ask: Queries) -> None:
     take(stores, scored(3.0, batch="b1"), scored(8.0, batch="b2", course="c2"), scored(5.0, content="a2"))
 
     assert [one.batch_id for one in ask.score("u1", "a1", batch_id="b1").found] == ["b1"]
@@ -106,7 +106,7 @@ def test_a_course_or_a_batch_narrows_the_scores(stores: Stores, ask: Queries) ->
     assert ask.score("u1", "a1", course_id="c2", batch_id="b1").result == {}
 
 
-def test_an_empty_course_or_batch_is_none_at_all(stores: Stores, ask: Queries) -> None:
+def test_an_empty_course_or_batch_does_not_limit_the_scores(stores: Stores, ask: Queries) -> None:
     take(stores, scored(3.0, batch="b1"))
 
     assert ask.score("u1", "a1", "", "") == ask.score("u1", "a1")
@@ -119,14 +119,14 @@ def test_a_learner_without_attempts_has_no_score(stores: Stores, ask: Queries, u
     assert ask.score(user, assessment).result == {}
 
 
-def test_a_score_without_a_clock_shows_no_time(stores: Stores, ask: Queries) -> None:
+def test_the_score_of_an_attempt_without_a_time_has_no_time(stores: Stores, ask: Queries) -> None:
     _store(stores, version(attempted=0, received=RECEIVED))
 
     assert ask.score("u1", "a1").result["updated_on"] is None
 
 
 @pytest.mark.parametrize(("user", "assessment"), [("", "a1"), ("u1", ""), ("u\ud800", "a1"), ("u1", "a\udfff")])
-def test_an_id_that_is_no_text_cannot_be_asked_for(ask: Queries, user: str, assessment: str) -> None:
+def test_an_id_that_is_empty_or_not_valid_text_is_refused(ask: Queries, user: str, assessment: str) -> None:
     with pytest.raises(BadRequest):
         ask.score(user, assessment)
 
@@ -134,7 +134,7 @@ def test_an_id_that_is_no_text_cannot_be_asked_for(ask: Queries, user: str, asse
 # --- attempts ---
 
 
-def test_an_attempt_is_read_with_the_answers_of_its_newest_version(stores: Stores, ask: Queries) -> None:
+def test_an_attempt_has_the_answers_of_its_newest_version(stores: Stores, ask: Queries) -> None:
     take(stores, scored(8.0), event(answers=[wire_answer("q2"), wire_answer("q1", score=2.0)], attempted=LATER))
 
     for page in (ask.attempts(user_id="u1"), ask.attempts(batch_id="b1")):
@@ -147,7 +147,7 @@ def test_an_attempt_is_read_with_the_answers_of_its_newest_version(stores: Store
 
 
 def _many(stores: Stores) -> list[Any]:
-    """The keys of 14 attempts of two learners in two batches."""
+    """Stores 14 attempts of two learners in two batches. Returns their keys."""
     named = [
         {"user": user, "batch": batch, "course": course, "content": content, "attempt": attempt}
         for user in ("u1", "u2")
@@ -173,7 +173,9 @@ def test_all_pages_together_are_all_attempts_in_order(
 
 
 @pytest.mark.parametrize("whose", [{"user_id": "u1"}, {"batch_id": "b1"}], ids=str)
-def test_course_and_assessment_narrow_the_attempts(stores: Stores, ask: Queries, whose: dict[str, str]) -> None:
+def test_attempts_can_be_limited_to_a_course_and_an_assessment(
+    stores: Stores, ask: Queries, whose: dict[str, str]
+) -> None:
     wanted = [k for k in _many(stores) if whose.items() <= k._asdict().items()]
 
     for course in (None, "c1", "c2"):
@@ -207,18 +209,18 @@ def test_a_page_has_1_to_100_attempts(ask: Queries, first: int) -> None:
 @pytest.mark.parametrize(
     "after", ["x", "é", "\ud800", "aGVsbG8", "=" * 9, "A" * 100_000, cursor(key()) + "A", "!!!!" + cursor(key())]
 )
-def test_a_cursor_that_is_not_ours_is_refused(ask: Queries, after: str) -> None:
+def test_an_invalid_cursor_is_refused(ask: Queries, after: str) -> None:
     with pytest.raises(BadRequest, match="after"):
         ask.attempts(user_id="u1", after=after)
 
 
-def test_attempts_are_somebodys(ask: Queries) -> None:
-    with pytest.raises(BadRequest, match="of whom"):
+def test_attempts_without_a_learner_or_a_batch_are_refused(ask: Queries) -> None:
+    with pytest.raises(BadRequest, match="both missing"):
         ask.attempts()
 
 
 @pytest.mark.parametrize("name", ["b9", "' OR 1=1 --", "b1\0"])
-def test_an_unknown_batch_is_named(stores: Stores, ask: Queries, name: str) -> None:
+def test_the_refusal_of_an_unknown_batch_gives_its_name(stores: Stores, ask: Queries, name: str) -> None:
     take(stores, event(batch="b1"))
 
     with pytest.raises(UnknownBatch) as attempts:
@@ -231,7 +233,7 @@ def test_an_unknown_batch_is_named(stores: Stores, ask: Queries, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ['it\'s "a" /../ b|2024-W05', "a%b_c*[x]\n$batch_id", "नमस्ते 😀"])
-def test_an_id_may_hold_anything(stores: Stores, ask: Queries, name: str) -> None:
+def test_an_id_can_hold_any_characters(stores: Stores, ask: Queries, name: str) -> None:
     take(stores, event(user=name, batch=name, course=name, content=name, attempt=name))
     before = everything(ask, [name], [name], [name])
 
@@ -250,7 +252,7 @@ def test_a_batch_that_has_no_attempts_yet_is_known(stores: Stores, ask: Queries)
     assert ask.batch("b1").weeks == ()
 
 
-def test_a_row_that_neither_tier_has_fails_the_page_by_name(stores: Stores, ask: Queries) -> None:
+def test_a_page_fails_with_the_attempt_and_slice_of_a_missing_row(stores: Stores, ask: Queries) -> None:
     take(stores, event(attempt="t1"), event(attempt="t2"))
     stores.hot.delete([row.row_key for row in _all_rows(stores) if row.key.attempt_id == "t2"])
 
@@ -259,7 +261,7 @@ def test_a_row_that_neither_tier_has_fails_the_page_by_name(stores: Stores, ask:
 
 
 class ClearedMeanwhile:
-    """The hot store, out of which everything is cleared after the map was read and before the rows are."""
+    """A hot store whose slices are cleared after the map was read and before the rows are read."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -272,7 +274,7 @@ class ClearedMeanwhile:
         return self._stores.hot.get(rows)
 
 
-def test_a_page_that_is_read_while_its_rows_are_cleared_misses_none(stores: Stores, tmp_path: Path) -> None:
+def test_a_page_that_is_read_while_its_rows_are_cleared_is_complete(stores: Stores, tmp_path: Path) -> None:
     take(stores, event(attempt="t1"), event(attempt="t2"))
     before = queries(stores, tmp_path).attempts(user_id="u1")
     disturbed: Any = ClearedMeanwhile(stores)
@@ -283,10 +285,10 @@ def test_a_page_that_is_read_while_its_rows_are_cleared_misses_none(stores: Stor
     assert after == before
 
 
-# --- a batch in numbers ---
+# --- batch overview ---
 
 
-def test_a_batch_in_numbers(stores: Stores, ask: Queries) -> None:
+def test_a_batch_overview_has_counts_mean_score_receipts_and_weeks(stores: Stores, ask: Queries) -> None:
     take(stores, scored(8.0, user="u1"), scored(3.0, user="u2"), scored(4.0, user="u2", content="a2"))
     take(stores, scored(9.0, user="u1", attempted=LATER + WEEK), received=RECEIVED + WEEK)
     take(stores, scored(1.0, batch="b2"))
@@ -299,7 +301,7 @@ def test_a_batch_in_numbers(stores: Stores, ask: Queries) -> None:
     assert [tuple(week) for week in overview.weeks] == [(IsoWeek(2024, 5), 2, 3), (IsoWeek(2024, 6), 1, 1)]
 
 
-def test_scores_whose_sum_is_beyond_floating_point_have_a_mean(stores: Stores, ask: Queries) -> None:
+def test_scores_whose_sum_overflows_a_float_have_a_mean(stores: Stores, ask: Queries) -> None:
     take(stores, scored(1.5e308, user="u1"), scored(1.5e308, user="u2"))
 
     assert ask.batch("b1").mean_score == 1.5e308
@@ -319,11 +321,11 @@ def _of_everything(n: int, attempted: int) -> dict[str, object]:
     )
 
 
-def test_archive_and_clear_change_no_answer(stores: Stores, ask: Queries) -> None:
+def test_archive_and_clear_change_no_query_result(stores: Stores, ask: Queries) -> None:
     for week in range(3):
         batch = [_of_everything(n, ATTEMPTED + week * WEEK) for n in range(week, 8)]
         take(stores, *batch, b"nonsense", received=RECEIVED + week * WEEK)
-    take(stores, _of_everything(9, ATTEMPTED), received=RECEIVED + 2 * WEEK)  # late: its slice is a later one
+    take(stores, _of_everything(9, ATTEMPTED), received=RECEIVED + 2 * WEEK)  # received late, so it is in a later slice
     asked = (["u0", "u1"], ["b0", "b1"], ["a0", "a1"])
     before = everything(ask, *asked)
 
@@ -338,7 +340,7 @@ def test_archive_and_clear_change_no_answer(stores: Stores, ask: Queries) -> Non
 
 @pytest.mark.parametrize("put_away_between", [False, True])
 @pytest.mark.parametrize("apart", [3_600_000, WEEK])
-def test_of_two_receipts_the_earlier_is_shown_everywhere(
+def test_every_query_shows_the_earlier_of_two_receipts(
     stores: Stores, ask: Queries, apart: int, put_away_between: bool
 ) -> None:
     take(stores, event(), received=RECEIVED + apart)
@@ -353,7 +355,7 @@ def test_of_two_receipts_the_earlier_is_shown_everywhere(
         put_away(stores)
 
 
-def test_one_queries_serves_many_threads(stores: Stores, ask: Queries) -> None:
+def test_one_queries_object_can_be_used_by_many_threads(stores: Stores, ask: Queries) -> None:
     take(stores, *(event(user=f"u{n}") for n in range(8)))
     put_away(stores)
 

@@ -1,4 +1,4 @@
-"""`ingest --repair`: what the maps name and neither tier holds is written again, and nothing else."""
+"""`ingest --repair` rewrites exactly the versions that the maps name and neither tier holds."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tests.properties.tables import rows
 
 EVENTS = [event(user=user) for user in ("u1", "u2", "u3")]
 LINES = [*(line(each) for each in EVENTS), *(line(each, RECEIVED + WEEK) for each in EVENTS), b"nonsense"]
-"""Three events, received again a week later; and one that cannot be understood."""
+"""Three events, the same events received again a week later, and one line that cannot be decoded."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folded(stores: Stores, settings: Settings) -> Stores:
-    """The same lines in the log, and folded."""
+    """Stores after the same lines were read from the log folder and folded."""
     folder = Path(settings.log)
     folder.mkdir(parents=True)
     (folder / "events.jsonl").write_bytes(b"\n".join(LINES) + b"\n")
@@ -47,12 +47,12 @@ def folded(stores: Stores, settings: Settings) -> Stores:
 
 
 def state(stores: Stores) -> Any:
-    """All that a repair could change."""
+    """Everything that a repair can change."""
     hot = stores.hot
     return rows(hot), dict(hot.all_learners()), list(hot.all_activities()), list(hot.failed()), held(stores.lake)
 
 
-def test_lost_rows_are_written_again_at_the_receipt_that_the_map_names(folded: Stores) -> None:
+def test_lost_rows_are_rewritten_with_the_receipt_in_the_map(folded: Stores) -> None:
     before = state(folded)
     lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id != "u2"])
     assert draw(folded).sheet.missing == 2
@@ -63,7 +63,7 @@ def test_lost_rows_are_written_again_at_the_receipt_that_the_map_names(folded: S
     assert state(folded) == before
 
 
-def test_files_mend_what_the_log_does_not_hold_any_more(folded: Stores, log: Path, settings: Settings) -> None:
+def test_files_repair_rows_whose_events_are_no_longer_in_the_log(folded: Stores, log: Path, settings: Settings) -> None:
     (Path(settings.log) / "events.jsonl").unlink()
     lose(folded.hot, rows(folded.hot))
 
@@ -73,7 +73,7 @@ def test_files_mend_what_the_log_does_not_hold_any_more(folded: Stores, log: Pat
     assert draw(folded).found.balanced
 
 
-def test_an_event_that_comes_again_in_a_later_batch_is_written_once(folded: Stores, log: Path) -> None:
+def test_an_event_that_is_repeated_in_a_later_batch_is_rewritten_once(folded: Stores, log: Path) -> None:
     lose(folded.hot, rows(folded.hot))
     [batch] = read_files(find([str(log)], print), print)
 
@@ -84,7 +84,7 @@ def test_an_event_that_comes_again_in_a_later_batch_is_written_once(folded: Stor
     assert [each.rewritten for each in done] == [3, 0]
 
 
-def test_without_damage_it_writes_nothing(folded: Stores) -> None:
+def test_a_repair_without_damage_writes_nothing(folded: Stores) -> None:
     before = state(folded)
 
     assert resolve(folded) == (0, 0)
@@ -92,7 +92,7 @@ def test_without_damage_it_writes_nothing(folded: Stores) -> None:
     assert state(folded) == before
 
 
-def test_what_a_clear_deleted_stays_in_the_lake_alone(folded: Stores) -> None:
+def test_a_repair_does_not_rewrite_cleared_rows(folded: Stores) -> None:
     put_away(folded)
     before = state(folded)
 
@@ -102,7 +102,7 @@ def test_what_a_clear_deleted_stays_in_the_lake_alone(folded: Stores) -> None:
     assert draw(folded).sheet == Sheet(None, named=3, lake_only=3, failed=1)
 
 
-def test_of_rows_in_both_tiers_and_in_neither_only_the_latter_are_written(folded: Stores) -> None:
+def test_only_rows_in_neither_tier_are_rewritten(folded: Stores) -> None:
     [lost] = [row for row in rows(folded.hot) if row.key.user_id == "u3"]
     lose(folded.hot, [lost])
     archiving.archive(folded.hot.slices(), folded, NOW)
@@ -114,11 +114,11 @@ def test_of_rows_in_both_tiers_and_in_neither_only_the_latter_are_written(folded
     assert draw(folded).sheet == Sheet(None, named=3, hot_only=1, lake_only=1, both=1, failed=1)
 
 
-def test_rows_without_an_entry_and_events_without_a_row_are_mended_too(folded: Stores, settings: Settings) -> None:
+def test_rows_without_an_entry_and_events_without_a_row_are_repaired_too(folded: Stores, settings: Settings) -> None:
     before = state(folded)
     lose(folded.hot, [row for row in rows(folded.hot) if row.key.user_id == "u1"])
-    forget(settings.hot_store, "u1")  # nothing knows of it but the log
-    forget(settings.hot_store, "u2")  # written, not named
+    forget(settings.hot_store, "u1")  # only the log still has this event
+    forget(settings.hot_store, "u2")  # the row is stored, but no map names it
     assert not draw(folded, against_log=True).found.balanced
 
     assert resolve(folded) == (0, 0)
@@ -127,7 +127,7 @@ def test_rows_without_an_entry_and_events_without_a_row_are_mended_too(folded: S
     assert state(folded) == before
 
 
-def test_what_was_written_again_is_put_away_like_any_row(folded: Stores) -> None:
+def test_rewritten_rows_are_archived_and_cleared_like_any_row(folded: Stores) -> None:
     put_away(folded)
     follow(folded)
     archived = state(folded)[-1]
@@ -140,11 +140,11 @@ def test_what_was_written_again_is_put_away_like_any_row(folded: Stores) -> None
     assert draw(folded).found.balanced
 
 
-def test_rows_that_the_hot_store_does_not_show_go_to_the_lake_with_a_manifest_entry(folded: Stores) -> None:
+def test_rows_hidden_by_newer_deletions_are_rewritten_to_the_lake_with_a_manifest_entry(folded: Stores) -> None:
     lose(folded.hot, rows(folded.hot))
 
     class Shadowed:
-        """Keeps newer deletions of all rows."""
+        """Has newer deletions of all rows, so no written row becomes visible."""
 
         def add_rows(self, rows: object) -> dict[bytes, str]:
             return {}
@@ -164,7 +164,7 @@ def test_rows_that_the_hot_store_does_not_show_go_to_the_lake_with_a_manifest_en
 
 @pytest.fixture
 def cluster(keyspace: Keyspace, tmp_path: Path) -> Stores:
-    """Stores over Cassandra, with the same lines in the log, and folded."""
+    """Stores over Cassandra after the same lines were read from the log folder and folded."""
     stores = stores_over(CassandraHot(keyspace.url), tmp_path)
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "events.jsonl").write_bytes(b"\n".join(LINES) + b"\n")
@@ -172,7 +172,7 @@ def cluster(keyspace: Keyspace, tmp_path: Path) -> Stores:
     return stores
 
 
-def test_rows_that_cassandra_lost_come_back(cluster: Stores, keyspace: Keyspace) -> None:
+def test_rows_that_cassandra_lost_are_rewritten(cluster: Stores, keyspace: Keyspace) -> None:
     keyspace.cql("TRUNCATE {ks}.assessment_aggregator")
     assert draw(cluster).sheet.missing == 3
 
@@ -181,7 +181,7 @@ def test_rows_that_cassandra_lost_come_back(cluster: Stores, keyspace: Keyspace)
     assert draw(cluster).sheet == Sheet(None, named=3, hot_only=3, failed=1)
 
 
-def test_rows_that_somebody_deleted_in_cassandra_are_mended_in_the_lake(cluster: Stores, keyspace: Keyspace) -> None:
+def test_rows_that_were_deleted_in_cassandra_are_rewritten_to_the_lake(cluster: Stores, keyspace: Keyspace) -> None:
     for shard in range(cluster.hot.shards):
         keyspace.cql(
             "DELETE FROM {ks}.assessment_aggregator "

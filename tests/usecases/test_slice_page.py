@@ -1,4 +1,4 @@
-"""Pages of slices: all slices in their order, at a cost that grows with the page."""
+"""Pages of slices through `Queries`: all slices in order, and the cost depends only on the page size."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,7 +29,7 @@ def _weeks(stores: Stores, count: int) -> list[ArchiveSlice]:
 
 
 @pytest.mark.parametrize("first", [1, 3, 100])
-def test_all_pages_of_slices_together_are_all_slices(stores: Stores, ask: Queries, first: int) -> None:
+def test_all_pages_together_are_all_requested_slices(stores: Stores, ask: Queries, first: int) -> None:
     slices = _weeks(stores, 7)
     put_away(stores, slices[:4])
 
@@ -46,7 +46,7 @@ def test_all_pages_of_slices_together_are_all_slices(stores: Stores, ask: Querie
         assert wanted
 
 
-def test_a_page_of_slices_counts_the_rows_of_its_own_slices_alone(
+def test_a_page_counts_only_the_rows_of_its_own_slices(
     stores: Stores, ask: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slices, counted, count = _weeks(stores, 9), list[ArchiveSlice](), stores.hot.counts
@@ -64,6 +64,6 @@ def test_a_page_of_slices_counts_the_rows_of_its_own_slices_alone(
 
 
 @pytest.mark.parametrize("first", [0, 101])
-def test_a_page_of_slices_that_is_too_long_is_refused(ask: Queries, first: int) -> None:
+def test_a_page_has_1_to_100_slices(ask: Queries, first: int) -> None:
     with pytest.raises(BadRequest, match="first"):
         ask.slice_page(first=first)

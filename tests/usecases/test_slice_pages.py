@@ -1,4 +1,4 @@
-"""Pages of slices: together they are all slices, and a page costs what its own slices cost."""
+"""Pages of slices: together they are all slices, and a page counts only its own slices."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.loop import NOW, put_away
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
-    """Six slices of two batches; the first two are cleared, and one more is known to the manifest alone."""
+    """Six slices of two batches, of which the first two are cleared, and one slice that only the manifest knows."""
     stores = stores_over(MemoryHot(), tmp_path)
     put_manifest_only(stores, version(batch_id="b0", received=RECEIVED + WEEK))
     keep(
@@ -50,7 +50,7 @@ def test_all_pages_together_are_all_slices(stores: Stores, first: int, batch_id:
     assert all(len(page) == first for page in found[:-1])
 
 
-def test_a_page_counts_its_own_slices_alone(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_counts_only_its_own_slices(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     counts, asked = stores.hot.counts, list[ArchiveSlice]()
 
     def counted(slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:

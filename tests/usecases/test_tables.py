@@ -1,4 +1,4 @@
-"""What `table` shows of each store, row by row."""
+"""The rows that `table` shows of each table and tier."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_tier_shows_all_rows_that_it_holds(stores: Stores, ask: Queries) -> No
     assert _column(list(ask.table(Name.ATTEMPTS)), "last_attempted_on") == [iso(LATER + WEEK), iso(ATTEMPTED)]
 
 
-def test_rows_are_sorted_and_a_batch_narrows_them(stores: Stores, ask: Queries) -> None:
+def test_rows_are_sorted_and_can_be_limited_to_a_batch(stores: Stores, ask: Queries) -> None:
     take(stores, *(event(batch=batch, user=user) for batch in ("b2", "b1") for user in ("u2", "u1")))
     put_away(stores, stores.hot.slices()[:1])
 
@@ -72,7 +72,7 @@ def test_rows_are_sorted_and_a_batch_narrows_them(stores: Stores, ask: Queries) 
     assert _column(list(ask.table(Name.SLICES, "b2")), "slice") == ["b2|2024-W05"]
 
 
-def test_a_version_without_a_clock_shows_no_time(stores: Stores, ask: Queries) -> None:
+def test_a_version_without_a_time_shows_no_time(stores: Stores, ask: Queries) -> None:
     row = version(attempted=0, received=RECEIVED)
     stores.hot.add_slices([row.slice])
     stores.hot.add_rows([row])
@@ -86,7 +86,7 @@ def test_a_version_without_a_clock_shows_no_time(stores: Stores, ask: Queries) -
             "score": 1.0, "max_score": 2.0, "has_answers": True, "slice": "b1|2024-W05", "received_at": iso(RECEIVED),
         }
     ]  # fmt: skip
-    assert summary["best_score"] is None, "its derived columns were never written"
+    assert summary["best_score"] is None, "no derived columns were written"
 
 
 def test_summaries_show_the_map_and_the_derived_columns(stores: Stores, ask: Queries) -> None:
@@ -104,7 +104,7 @@ def test_summaries_show_the_map_and_the_derived_columns(stores: Stores, ask: Que
     assert _column(row["attempts"], "attempt_id") == ["t1", "t2"]
 
 
-def test_activity_is_shown_as_sunbird_reads_it(stores: Stores, ask: Queries) -> None:
+def test_activity_has_the_columns_that_sunbird_reads(stores: Stores, ask: Queries) -> None:
     take(stores, event())
 
     [row] = ask.table(Name.ACTIVITY)
@@ -120,7 +120,7 @@ def test_activity_is_shown_as_sunbird_reads_it(stores: Stores, ask: Queries) -> 
     assert row["agg_last_updated"] == dict.fromkeys(("score:a1", "max_score:a1", "attempts_count:a1"), iso(ATTEMPTED))
 
 
-def test_failed_events_are_shown_whole(stores: Stores, ask: Queries) -> None:
+def test_failed_events_are_shown_with_all_their_columns(stores: Stores, ask: Queries) -> None:
     stores.hot.add_failed(
         [failed_event(offset=2, raw=b"\xff{caf\xc3\xa9}", received_at=RECEIVED), failed_event(offset=1)]
     )
@@ -154,6 +154,6 @@ def test_only_attempts_are_in_the_lake(ask: Queries, name: Name) -> None:
         ask.table(name, tier=Tier.LAKE)
 
 
-def test_nobody_knows_the_batch_of_a_failed_event(ask: Queries) -> None:
+def test_failed_events_cannot_be_limited_to_a_batch(ask: Queries) -> None:
     with pytest.raises(BadRequest, match="batch"):
         ask.table(Name.FAILED, "b1")

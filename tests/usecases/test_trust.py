@@ -1,4 +1,4 @@
-"""docs/trust.md: its script says of a lake what an outsider must be able to see."""
+"""The script in docs/trust.md, with which an outsider checks a lake."""
 
 import re
 import subprocess
@@ -43,7 +43,7 @@ def stores(tmp_path: Path) -> Stores:
     return made
 
 
-def test_an_outsider_finds_the_chain_and_the_digest_of_a_slice_that_was_amended(
+def test_the_script_confirms_the_chain_and_the_digest_of_a_slice_that_was_archived_twice(
     script: Path, stores: Stores, tmp_path: Path
 ) -> None:
     of_slice = [entry for entry in stores.lake.manifest() if str(entry.slice) == "b1|2024-W05"]
@@ -55,9 +55,7 @@ def test_an_outsider_finds_the_chain_and_the_digest_of_a_slice_that_was_amended(
     assert done.stdout == f"6 entries to {last.hash}; 6 rows, 6 copies, digest {last.contents.digest}\n"
 
 
-def test_an_outsider_finds_a_row_that_is_gone_and_an_entry_that_was_changed(
-    script: Path, stores: Stores, tmp_path: Path
-) -> None:
+def test_the_script_detects_a_missing_row_and_a_changed_entry(script: Path, stores: Stores, tmp_path: Path) -> None:
     manifest, attempts = (str(tmp_path / "lake" / name) for name in ("archive_manifest", "attempts"))
     rows, entries = DeltaTable(attempts).to_pyarrow_table(), DeltaTable(manifest).to_pyarrow_table()
     at = pc.add(entries["at"].cast("int64"), 1000).cast(entries["at"].type)

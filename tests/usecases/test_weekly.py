@@ -31,14 +31,14 @@ def activity(week: IsoWeek, attempts: int, learners: int, mean: float, batch: st
     return WeeklyActivity(ArchiveSlice(week, batch), attempts, learners, mean)
 
 
-def remember(stores: Stores, versions: Iterable[AttemptVersion]) -> None:
+def add_entries(stores: Stores, versions: Iterable[AttemptVersion]) -> None:
     """Write map entries."""
     stores.hot.add_entries([Entry.of(each) for each in versions])
 
 
-def fold_twice(stores: Stores) -> None:
-    """A version with two copies: received in week 5, and again in week 6."""
-    remember(stores, [version()])
+def store_twice(stores: Stores) -> None:
+    """Stores a version with two copies: received in week 5, and again in week 6."""
+    add_entries(stores, [version()])
     keep(stores.hot, [version(), version(received=RECEIVED + WEEK)])
 
 
@@ -56,7 +56,7 @@ def test_attempts_and_learners_are_counted_for_each_batch(stores: Stores) -> Non
     assert weekly_activity(stores, [W05]) == [activity(W05, 3, 2, 1.0), activity(W05, 1, 1, 5.0, batch="b2")]
 
 
-def test_an_attempt_counts_by_its_newest_version_within_the_week(stores: Stores) -> None:
+def test_an_attempt_counts_with_its_newest_version_of_the_week(stores: Stores) -> None:
     first = version(answers=[answer(score=1.0)])
     again = version(answers=[answer(score=2.0)], attempted=ATTEMPTED + 1)
     later = version(answers=[answer(score=9.0)], attempted=ATTEMPTED + WEEK)
@@ -66,25 +66,25 @@ def test_an_attempt_counts_by_its_newest_version_within_the_week(stores: Stores)
 
 
 def test_a_second_receipt_in_a_later_week_counts_once_in_the_first(stores: Stores) -> None:
-    fold_twice(stores)
+    store_twice(stores)
 
     assert weekly_activity(stores, [W06]) == []
     assert weekly_activity(stores, [W05]) == [activity(W05, 1, 1, 1.0)]
 
 
-def test_a_second_receipt_counts_only_once_also_when_both_copies_were_archived(stores: Stores) -> None:
-    fold_twice(stores)
+def test_a_second_receipt_counts_once_also_if_both_copies_were_archived(stores: Stores) -> None:
+    store_twice(stores)
     put_away(stores)
 
     assert weekly_activity(stores, [W06]) == []
     assert weekly_activity(stores, [W05, W06]) == [activity(W05, 1, 1, 1.0)]
 
 
-def test_an_older_version_counts_for_the_week_in_which_the_newer_one_came_again(stores: Stores) -> None:
+def test_a_week_counts_its_own_older_version_if_the_newer_one_was_first_received_earlier(stores: Stores) -> None:
     older, newer = version(answers=[answer(score=1.0)]), version(answers=[answer(score=2.0)], attempted=ATTEMPTED + 1)
     again = version(answers=[answer(score=2.0)], attempted=ATTEMPTED + 1, received=RECEIVED + WEEK)
     other = version(answers=[answer(score=5.0)], attempted=ATTEMPTED - 1, received=RECEIVED + WEEK)
-    remember(stores, [older, newer])
+    add_entries(stores, [older, newer])
     keep(stores.hot, [older, newer, again, other])
 
     assert weekly_activity(stores, [W06]) == [activity(W06, 1, 1, 5.0)]
@@ -104,7 +104,7 @@ def test_earlier_weeks_are_not_read(stores: Stores, monkeypatch: pytest.MonkeyPa
     assert {slice_.week for slice_ in read} == {W06}
 
 
-def test_the_numbers_are_the_same_when_some_or_all_is_in_the_lake(stores: Stores) -> None:
+def test_the_numbers_are_the_same_if_some_or_all_rows_are_in_the_lake(stores: Stores) -> None:
     rows = [scored(score, user_id=f"u{score}") for score in (0.1, 0.2, 0.3, 0.7, 1e16, -1e16)]
     keep(stores.hot, rows)
     before = weekly_activity(stores, [W05])
@@ -125,7 +125,7 @@ def test_scores_are_added_in_the_order_of_their_hashes(stores: Stores) -> None:
     assert found.mean_score == total(row.total_score for row in by_hash) / len(rows)
 
 
-def test_scores_whose_sum_is_outside_floating_point_have_a_mean(stores: Stores) -> None:
+def test_scores_whose_sum_overflows_a_float_have_a_mean(stores: Stores) -> None:
     keep(stores.hot, [scored(1e308, user_id="u1"), scored(1e308, user_id="u2")])
 
     assert weekly_activity(stores, [W05]) == [activity(W05, 2, 2, 1e308)]
@@ -135,7 +135,7 @@ def test_without_attempts_there_are_no_rows(stores: Stores) -> None:
     assert weekly_activity(stores, [W05]) == []
 
 
-def test_a_refresh_replaces_its_weeks_and_no_other(stores: Stores, settings: Settings) -> None:
+def test_a_refresh_replaces_only_its_own_weeks(stores: Stores, settings: Settings) -> None:
     table = open_weekly(settings)
     keep(stores.hot, [version(), version(attempted=ATTEMPTED + WEEK)])
     refresh(stores, table, [W05, W06])
@@ -156,7 +156,7 @@ def test_a_week_that_lost_its_attempts_loses_its_row(stores: Stores, settings: S
     assert table.rows() == [activity(W06, 1, 1, 1.0)]
 
 
-def test_no_weeks_replace_nothing(settings: Settings) -> None:
+def test_a_replace_without_weeks_changes_nothing(settings: Settings) -> None:
     table = open_weekly(settings)
     table.replace([W05], [activity(W05, 1, 1, 1.0)])
 
@@ -165,7 +165,7 @@ def test_no_weeks_replace_nothing(settings: Settings) -> None:
     assert table.rows() == [activity(W05, 1, 1, 1.0)]
 
 
-def test_all_weeks_of_twelve_years_are_replaced_at_once(settings: Settings) -> None:
+def test_all_weeks_of_twelve_years_can_be_replaced_in_one_call(settings: Settings) -> None:
     table = open_weekly(settings)
     weeks = [IsoWeek.of(IsoWeek(2015, 1).start + n * WEEK) for n in range(620)]
 
@@ -174,7 +174,7 @@ def test_all_weeks_of_twelve_years_are_replaced_at_once(settings: Settings) -> N
     assert [row.slice.week for row in table.rows()] == weeks[::100]
 
 
-def test_a_table_of_somebody_else_is_left_alone(settings: Settings) -> None:
+def test_a_table_of_another_program_is_refused(settings: Settings) -> None:
     folder = Path(settings.lake) / "weekly_activity"
     write_deltalake(str(folder), pa.table({"theirs": [1]}))
 

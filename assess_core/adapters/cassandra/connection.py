@@ -1,4 +1,4 @@
-"""A keyspace of Cassandra, for any thread: statements are prepared once, sent many at once, and retried."""
+"""A thread-safe connection to a keyspace. It prepares each statement once, sends many concurrently, and retries."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,14 +20,14 @@ from assess_core.retrying import retrying
 Row = tuple[Any, ...]
 _Result = TypeVar("_Result")
 
-DEADLINE_SECONDS: Final = 15.0  # a node that restarts is back in less; callers have deadlines too
+DEADLINE_SECONDS: Final = 15.0  # a restarting node is back sooner; callers have their own deadlines
 IN_FLIGHT: Final = 64
 _DEFINE_SECONDS: Final = 60.0  # a change of the schema waits for all nodes
 _FIRST_WAIT: Final = 0.05
 
 
 class Refused(Exception):
-    """The server will never accept a statement. `Connection.execute_all` raises it where its caller asked for it."""
+    """The server will never accept a statement. Only `Connection.execute_all(single=True)` raises it."""
 
     def __init__(self, index: int, message: str) -> None:
         super().__init__(message)
@@ -37,8 +37,7 @@ class Refused(Exception):
 class Connection:
     """A keyspace of a cluster. Every statement must be idempotent, because it may be sent twice.
 
-    Methods raise `StoreUnavailable` when a server stays away until the deadline, and what `translated` says of other
-    errors.
+    Methods raise `StoreUnavailable` if a temporary error lasts until the deadline. `translated` maps the other errors.
     """
 
     def __init__(self, place: KeyspacePlace, deadline_seconds: float | None = None) -> None:
@@ -53,7 +52,7 @@ class Connection:
         return session(self.place.servers)
 
     def prepared(self, cql: str) -> Prepared:
-        """The statement, prepared; `{ks}.` stands for the keyspace."""
+        """The prepared statement; `{ks}` in `cql` is replaced by the keyspace."""
         current = self.session
         found = self._prepared.get((id(current), cql))
         if found is None:
@@ -71,7 +70,7 @@ class Connection:
     def execute_all(
         self, statements: Sequence[Statement], in_flight: int = IN_FLIGHT, *, single: bool = False
     ) -> list[list[Row]]:
-        """The rows of each statement, in their order. With `single`, raises `Refused` for a refused statement."""
+        """The rows of each statement, in the same order. With `single`, a refused statement raises `Refused`."""
         results: list[list[Row]] = [[] for _ in statements]
         left: list[int] = list(range(len(statements)))
         current = self.session
@@ -91,7 +90,7 @@ class Connection:
         return results
 
     def page(self, statement: Statement, state: bytes | None = None) -> "Page":
-        """A page of a statement's rows: the request is sent now, the answer is awaited later."""
+        """Request a page of a statement's rows now; `Page.rows` waits for the answer."""
         current = self.session
         return Page(lambda: self._ask(current, statement, state), self._retried)
 
@@ -105,19 +104,19 @@ class Connection:
                 return
 
     def owner(self, *key: str | int) -> Host | None:
-        """The first replica of a partition; None while the driver does not know."""
+        """The first replica of a partition; None if the driver does not know it yet."""
         parts = [part.encode() if isinstance(part, str) else part.to_bytes(4) for part in key]
         if len(parts) > 1:
             parts = [len(part).to_bytes(2) + part + b"\0" for part in parts]
         replicas = self.session.cluster.metadata.get_replicas(self.place.keyspace, b"".join(parts))
         return replicas[0] if replicas else None
 
-    def at(self, node: Host, statement: Statement) -> list[Row]:
-        """All rows of a statement, as one node has them."""
+    def execute_at(self, node: Host, statement: Statement) -> list[Row]:
+        """All rows of a statement that one node executes."""
         return self._retried(lambda: list(self.session.execute(statement, host=node)))
 
     def define(self, cql: str, node: Host) -> None:
-        """Change the schema at one node, which makes two changes that are sent at once one after the other."""
+        """Change the schema through one node, which applies concurrent changes one after the other."""
         self._retried(lambda: self.session.execute(cql, timeout=_DEFINE_SECONDS, host=node))
 
     def _ask(self, current: Session, statement: Statement, state: bytes | None) -> "Future[_Rows]":
@@ -126,7 +125,7 @@ class Connection:
     def _retried(self, call: Callable[[], _Result]) -> _Result:
         try:
             return retrying(_is_worth_a_retry, deadline_seconds=self._deadline, first_wait=_FIRST_WAIT)(call)
-        except (Refused, AssessError):  # AssessError: the session could not be made
+        except (Refused, AssessError):  # AssessError: the session could not be opened
             raise
         except Exception as error:
             raise translated(error, self.place.servers) from error
@@ -140,9 +139,9 @@ _Rows = tuple[list[Row], bytes | None]
 
 
 def _ask(session: Session, statement: Statement, state: bytes | None, seconds: float) -> "Future[_Rows]":
-    """Send a statement; the answer is a page of its rows and where the next page begins.
+    """Send a statement; the result is a page of its rows and the state of the next page.
 
-    When a replica hangs, the driver asks another one too and calls back for each answer. The first answer wins.
+    If a replica hangs, the driver also asks another one and calls back for each answer. Only the first answer counts.
     """
     answer: Future[_Rows] = Future()
     first = threading.Lock()
@@ -161,7 +160,7 @@ def _ask(session: Session, statement: Statement, state: bytes | None, seconds: f
 
 
 class _Round:
-    """One attempt at some statements: a bounded number is in flight; after the first error nothing more is sent."""
+    """One attempt to execute statements. It limits how many are in flight, and sends no more after the first error."""
 
     def __init__(
         self,
@@ -182,7 +181,7 @@ class _Round:
         self.failed = -1
 
     def run(self, indexes: Iterable[int]) -> list[int]:
-        """Send them and wait for the answers; returns the indexes that are still to do."""
+        """Send the statements and wait for the answers; returns the indexes without a complete result."""
         indexes = list(indexes)
         for index in indexes:
             self._free.acquire()
@@ -198,7 +197,7 @@ class _Round:
     def _send(self, index: int, state: bytes | None) -> None:
         try:
             answer = self._ask(self._session, self._statements[index], state)
-        except Exception as error:  # noqa: BLE001 no connection to send it on
+        except Exception as error:  # noqa: BLE001 no connection is available
             self._failed(error, index)
         else:
             answer.add_done_callback(partial(self._page, index))
@@ -232,7 +231,7 @@ class Page:
         self._answer: Future[_Rows] | None = ask()
 
     def rows(self) -> _Rows:
-        """The rows, and where the next page begins (None after the last one)."""
+        """The rows, and the state of the next page (None after the last page)."""
 
         def wait() -> _Rows:
             answer, self._answer = self._answer or self._ask(), None

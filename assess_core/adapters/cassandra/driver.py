@@ -1,6 +1,6 @@
-"""Every name of cassandra-driver that its documented API does not promise, in one place.
+"""All uses of undocumented names of cassandra-driver.
 
-`tests/adapters/test_cassandra_driver.py` fails when the driver is another version than the one they were tried with.
+`tests/adapters/test_cassandra_driver.py` fails if the installed driver is not the version that was tested.
 """
 
 from typing import Any, Final
@@ -17,14 +17,14 @@ TRIED_WITH: Final = "3.30.1"
 
 
 def bind_encoded(statement: PreparedStatement, values: list[Any]) -> BoundStatement:
-    """The statement with values that are encoded already."""
+    """Bind values that are already encoded."""
     bound = BoundStatement(statement)
     bound.values = values
     return bound
 
 
 def set_routing_columns(statement: PreparedStatement, count: int) -> None:
-    """Route by the first values: for `IN (?, ?)` the server names the last value, and any of them will do."""
+    """Route by the first values. The server names the last one of `IN (?, ?)`, but all have the same replica."""
     statement.routing_key_indexes = list(range(count))
 
 
@@ -34,6 +34,6 @@ def parameter_types(statement: PreparedStatement) -> list[Any]:
 
 
 def column_types(statement: PreparedStatement) -> dict[str, str]:
-    """Parameters and columns of a statement by name, with their CQL types."""
+    """The CQL types of a statement's parameters and columns, by name."""
     columns = [*statement.column_metadata, *statement.result_metadata]
     return {name: type_.cql_parameterized_type().replace("varchar", "text") for *_, name, type_ in columns}

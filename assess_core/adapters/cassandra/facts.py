@@ -1,4 +1,4 @@
-"""Which batches are on-going, from Sunbird's own table `course_batch` in a keyspace of Cassandra."""
+"""The state of batches, from Sunbird's table `course_batch` in Cassandra."""
 
 import time
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding
 
-_FRESH: Final = 10.0  # seconds: batches begin and end at midnight, and every request asks for one
-_DEADLINE: Final = 2.0  # seconds a request waits for Cassandra, retries included; a client waits for it
-_PAUSE: Final = 5.0  # seconds without a question after one that failed
-_MOST: Final = 100_000  # remembered batches: 20 MB
+_FRESH: Final = 10.0  # seconds that a state is cached: every request needs one, and it changes only at midnight
+_DEADLINE: Final = 2.0  # seconds that a client's request waits for Cassandra, retries included
+_PAUSE: Final = 5.0  # seconds without a query after a failed one
+_MOST: Final = 100_000  # cached batches: 20 MB
 _STATUS: Final = "SELECT status FROM {ks}.course_batch WHERE courseid = ? AND batchid = ?"
 _EVERY: Final = "SELECT status FROM {ks}.course_batch"
 _TYPES: Final = {"courseid": "text", "batchid": "text", "status": "int"}
@@ -27,11 +27,11 @@ class _Known(NamedTuple):
 
 
 class CassandraFacts:
-    """Facts at `cassandra://...` (see `parse_cassandra_url`): only of batches, each remembered for some seconds.
+    """Facts at `cassandra://...` (see `parse_cassandra_url`): only the state of batches, cached for some seconds.
 
-    Any thread may ask. While Cassandra is away or slow, the last known state of a batch is used; an unknown batch
-    raises `StoreUnavailable`. After a failure Cassandra gets no question for some seconds, so requests do not queue up
-    behind its deadline.
+    It is thread-safe. While Cassandra is down or slow, the last known state of a batch is used; a batch without one
+    raises `StoreUnavailable`. After a failure it sends no query for some seconds, so that requests do not queue up
+    behind the deadline.
     """
 
     def __init__(self, url: str) -> None:
@@ -44,18 +44,18 @@ class CassandraFacts:
             except NotOurTable as error:
                 raise BadSettings(
                     f"ASSESS_FACTS: keyspace {place.keyspace!r} has no table course_batch with the key courseid, "
-                    "batchid and a status; name the one of Sunbird's courses"
+                    "batchid and a status; name the keyspace of Sunbird's courses"
                 ) from error
         types = column_types(statement)
-        if types != _TYPES:  # a status in text would never equal the number
+        if types != _TYPES:  # a text status would never equal a number
             raise BadSettings(
-                f"ASSESS_FACTS: course_batch of keyspace {place.keyspace!r} has {_named(types)}, where Sunbird's has "
-                f"{_named(_TYPES)}; name the keyspace of Sunbird's courses"
+                f"ASSESS_FACTS: course_batch of keyspace {place.keyspace!r} has {_columns_text(types)}, where "
+                f"Sunbird's has {_columns_text(_TYPES)}; name the keyspace of Sunbird's courses"
             )
         self._connection = Connection(place, _DEADLINE)
         self._known: dict[tuple[str, str], _Known] = {}
         self._failure: StoreUnavailable | None = None
-        self._no_question_before = 0.0
+        self._next_query_at = 0.0
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
         return None
@@ -69,14 +69,14 @@ class CassandraFacts:
         if before is not None and now < before.until:
             return before.state
         failure = self._failure
-        if failure is None or now >= self._no_question_before:
-            # the next requests do not wait beside this one, should Cassandra still be away
-            self._no_question_before = now + _DEADLINE + _PAUSE
+        if failure is None or now >= self._next_query_at:
+            # if Cassandra is still down, only this request waits for it
+            self._next_query_at = now + _DEADLINE + _PAUSE
             try:
                 state = self._ask(course_id, batch_id)
             except StoreUnavailable as error:
                 self._failure = failure = error
-                self._no_question_before = time.monotonic() + _PAUSE
+                self._next_query_at = time.monotonic() + _PAUSE
             else:
                 self._failure = None
                 self._remember(course_id, batch_id, state)
@@ -106,13 +106,13 @@ class CassandraFacts:
         self._known[course_id, batch_id] = _Known(state, time.monotonic() + _FRESH)
 
 
-def _named(types: dict[str, str]) -> str:
+def _columns_text(types: dict[str, str]) -> str:
     return ", ".join(f"{name} {type_}" for name, type_ in types.items())
 
 
 @contextmanager
 def _as_facts() -> Iterator[None]:
-    """Errors of the connection name this setting, not the hot store's."""
+    """Replace the hot store's setting by ASSESS_FACTS in error messages."""
     try:
         yield
     except BadSettings as error:

@@ -1,4 +1,4 @@
-"""Failed events in Cassandra, partitioned by ranges of offsets, so that a question about some offsets is bounded."""
+"""Failed events in Cassandra, partitioned by ranges of offsets, so that a query for some offsets reads few of them."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
@@ -6,16 +6,16 @@ from typing import Final
 from cassandra.query import UNSET_VALUE
 
 from assess_core.adapters.cassandra.connection import Connection
-from assess_core.adapters.cassandra.requests import within
-from assess_core.adapters.cassandra.write_times import of_first
+from assess_core.adapters.cassandra.requests import by_bytes
+from assess_core.adapters.cassandra.write_times import first_write_time
 from assess_core.chunks import chunks
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.reasons import Reason
 
-_PART: Final = 10_000  # offsets in one partition: a few MB, however many of them fail
+_PART: Final = 10_000  # offsets in one partition, which is a few MB even if all of them fail
 _PIECE: Final = 1024 * 1024  # bytes of an event in one row
-_TOGETHER: Final = 16 * _PIECE
-_EVENTS: Final = 16  # events whose bytes are read at once, at most 8 MiB each
+_ROUND_BYTES: Final = 16 * _PIECE
+_EVENTS: Final = 16  # events whose bytes are read at the same time, at most 8 MiB each
 
 _KEY = "topic, partition, part, offset, raw_hash"
 _ADD_PART = "INSERT INTO {ks}.failed_parts (topic, partition, part) VALUES (?, ?, ?)"
@@ -26,7 +26,7 @@ _PIECES = "SELECT bytes FROM {ks}.failed_events_raw WHERE topic = ? AND partitio
 # the first writer wins
 _ADD = f"""INSERT INTO {{ks}}.failed_events ({_KEY}, received_at, reason, message)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
-# marked even if the failed event is not stored yet: a late worker must not make it unresolved again
+# this also marks an event that is not stored yet, so that a late worker cannot make it unresolved again
 _RESOLVE = f"INSERT INTO {{ks}}.failed_events ({_KEY}, mended) VALUES (?, ?, ?, ?, ?, true)"
 _OF_PART = """SELECT topic, partition, offset, raw_hash, to_unix_timestamp(received_at), reason, message, mended
     FROM {ks}.failed_events WHERE topic = ? AND partition = ? AND part = ?"""
@@ -49,7 +49,7 @@ class FailedEvents:
             for event in events
             for number, start in enumerate(range(0, len(event.raw), _PIECE))
         )
-        for some in within(pieces, lambda piece: len(piece.values[-1]), _TOGETHER):
+        for some in by_bytes(pieces, lambda piece: len(piece.values[-1]), _ROUND_BYTES):
             db.execute_all(some)
         parts = {_part(event.key) for event in events}
         db.execute_all([db.prepared(_ADD_PART).bind(part) for part in parts])
@@ -60,7 +60,7 @@ class FailedEvents:
                     (
                         *(*_part(event.key), event.offset, event.key.raw_hash),
                         UNSET_VALUE if event.received_at is None else event.received_at,
-                        *(event.reason.value, event.message, of_first()),
+                        *(event.reason.value, event.message, first_write_time()),
                     )
                 )
                 for event in events
@@ -68,7 +68,7 @@ class FailedEvents:
         )
 
     def all(self) -> Iterator[FailedEvent]:
-        """The unresolved failed events, in their order."""
+        """The unresolved failed events, in the order of their keys."""
         parts = sorted(self._db.execute("SELECT topic, partition, part FROM {ks}.failed_parts"))
         pieces = self._db.prepared(_PIECES)
         for part in parts:

@@ -27,7 +27,7 @@ def examine(db: Connection, shards: int) -> Iterator[Finding]:
             Level.WARN, "hot store nodes", f"{', '.join(away)} is down", "start it; nodetool status shows more"
         )
     copies = replication(db) or {}
-    yield _copies(db, copies)
+    yield _replication(db, copies)
     yield from _durability(db, [host for host in hosts if host.is_up], copies)
 
 
@@ -44,7 +44,7 @@ def _servers(db: Connection, hosts: list[Host]) -> Finding:
 
 
 def _latency(db: Connection) -> float:
-    """The round trip in ms: the shortest of some reads by key."""
+    """The shortest round trip of some reads by key, in ms."""
     taken = []
     for _ in range(_READS):
         started = time.perf_counter()
@@ -71,7 +71,7 @@ def _schema(db: Connection, shards: int) -> Finding:
     return Finding(Level.OK, "schema", message)
 
 
-def _copies(db: Connection, copies: dict[str, int]) -> Finding:
+def _replication(db: Connection, copies: dict[str, int]) -> Finding:
     message = ", ".join(f"{count} in {dc}" if dc else str(count) for dc, count in copies.items())
     message = f"copies: {message}; reads and writes at {db.place.consistency}"
     return Finding(Level.OK, "replication", message)
@@ -80,7 +80,7 @@ def _copies(db: Connection, copies: dict[str, int]) -> Finding:
 def _durability(db: Connection, hosts: list[Host], copies: dict[str, int]) -> Iterator[Finding]:
     try:
         setting = db.prepared(_SETTINGS).bind(("commitlog_sync",))
-        found = [(host, db.at(host, setting)) for host in hosts]
+        found = [(host, db.execute_at(host, setting)) for host in hosts]
     except BadSettings as error:  # other reads worked, so the user may not read this table
         message = f"the setting commitlog_sync cannot be read: {error}"
         yield Finding(
@@ -98,6 +98,6 @@ def _durability(db: Connection, hosts: list[Host], copies: dict[str, int]) -> It
             Level.WARN,
             "durability",
             f"there is one copy, and {', '.join(periodic)} acknowledges before it writes to disk (commitlog_sync: "
-            "periodic): a node that is killed loses its last acknowledged writes",
+            "periodic): if a node is killed, it loses its last acknowledged writes",
             "set commitlog_sync: batch in cassandra.yaml, or keep 3 copies on 3 nodes",
         )

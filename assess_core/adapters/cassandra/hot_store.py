@@ -1,4 +1,4 @@
-"""The hot store in a keyspace of Cassandra. memory.py is the reference, cql/ has the tables."""
+"""The hot store in a keyspace of Cassandra. memory.py is the reference implementation, cql/ defines the tables."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -12,13 +12,13 @@ from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
 from assess_core.adapters.cassandra.maps import doubles, entries, times
 from assess_core.adapters.cassandra.pages import BatchPages
-from assess_core.adapters.cassandra.requests import chunked, grouped, together, within
+from assess_core.adapters.cassandra.requests import as_one_request, by_bytes, chunked, grouped
 from assess_core.adapters.cassandra.scan import LONG_QUESTION, Scans
 from assess_core.adapters.cassandra.schema import require
 from assess_core.adapters.cassandra.slices import SliceTables
 from assess_core.adapters.cassandra.sorting import in_order
 from assess_core.adapters.cassandra.url import parse_cassandra_url
-from assess_core.adapters.cassandra.write_times import of_receipt, of_view
+from assess_core.adapters.cassandra.write_times import receipt_write_time, view_write_time
 from assess_core.chunks import chunks, padded
 from assess_core.domain.attempts import AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
@@ -31,22 +31,22 @@ from assess_core.ports.log import Position
 
 _BATCH_ROWS: Final = 20
 _BATCH_BYTES: Final = 64 * 1024
-_IDS: Final = 16  # learners in one IN, all on one replica, which asks the other replicas about each
+_IDS: Final = 16  # learners in one IN; they share a replica, which asks the other replicas for each of them
 _PAGE: Final = 512
 _IN_FLIGHT_BYTES: Final = 16 * 1024 * 1024  # 64 rows of 8 MiB must not be in flight at once
 
-_PLACE = "batch_id, year, week, shard"
+_PARTITION = "batch_id, year, week, shard"
 _ROW_KEY = "user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
-_ONE_ROW = " AND ".join(f"{column} = ?" for column in f"{_PLACE}, {_ROW_KEY}".split(", "))
+_ONE_ROW = " AND ".join(f"{column} = ?" for column in f"{_PARTITION}, {_ROW_KEY}".split(", "))
 _ADD_ROW = f"""INSERT INTO {{ks}}.assessment_aggregator
-    ({_PLACE}, {_ROW_KEY}, total_score, total_max_score, grand_total, created_on, updated_on, question)
+    ({_PARTITION}, {_ROW_KEY}, total_score, total_max_score, grand_total, created_on, updated_on, question)
     VALUES ({", ".join("?" * 16)}) USING TIMESTAMP ?"""
 _DELETE = f"DELETE FROM {{ks}}.assessment_aggregator USING TIMESTAMP ? WHERE {_ONE_ROW}"
 _SOME_ROWS = f"batch_id = ? AND year = ? AND week = ? AND shard = ? AND ({_ROW_KEY}) IN ?"
-_ROW_NAME = "user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash"
-_GET = f"""SELECT {_ROW_NAME}, total_score, total_max_score, grand_total, question, to_unix_timestamp(updated_on)
+_SELECTED_KEY = "user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash"
+_GET = f"""SELECT {_SELECTED_KEY}, total_score, total_max_score, grand_total, question, to_unix_timestamp(updated_on)
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
-_RECEIPTS = f"""SELECT {_ROW_NAME}, to_unix_timestamp(updated_on)
+_RECEIPTS = f"""SELECT {_SELECTED_KEY}, to_unix_timestamp(updated_on)
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
 
 _SUMMARY_KEY = "user_id, assessment_id, course_id, batch_id"
@@ -120,19 +120,21 @@ class CassandraHot:
         batches = [
             batch
             for partition in partitions.values()
-            for some in within(partition, lambda one: one.size, _BATCH_BYTES)
+            for some in by_bytes(partition, lambda one: one.size, _BATCH_BYTES)
             for batch in chunks(some, _BATCH_ROWS)
         ]
         refused: dict[bytes, str] = {}
-        for at_once in within(batches, lambda batch: sum(one.size for one in batch), _IN_FLIGHT_BYTES):
+        for at_once in by_bytes(batches, lambda batch: sum(one.size for one in batch), _IN_FLIGHT_BYTES):
             try:
-                self._db.execute_all([together([one.statement for one in batch]) for batch in at_once], single=True)
+                self._db.execute_all(
+                    [as_one_request([one.statement for one in batch]) for batch in at_once], single=True
+                )
             except Refused:
                 refused |= self._one_by_one([one for batch in at_once for one in batch])
         return refused
 
     def _one_by_one(self, rows: Sequence["_BoundRow"]) -> dict[bytes, str]:
-        """The rows that the server will never accept, with its messages. Raises if the schema is the reason."""
+        """Write rows one by one; returns the server's message for each refused row. Raises if the schema is wrong."""
         refused: dict[bytes, str] = {}
         for row, statement in rows:
             try:
@@ -146,18 +148,18 @@ class CassandraHot:
     def _values(self, row: AttemptVersion) -> Row:
         at = row.received_at
         totals = row.total_score, row.total_max_score, row.grand_total
-        return *self._place(row.row_key), *totals, at, at, row.question, of_receipt(at)
+        return *self._primary_key(row.row_key), *totals, at, at, row.question, receipt_write_time(at)
 
     def _partition(self, slice_: ArchiveSlice, user_id: str) -> tuple[str, int, int, int]:
         (year, week), batch_id = slice_
         return batch_id, year, week, shard_of(user_id, self.shards)
 
-    def _place(self, row: RowKey) -> tuple[str, int, int, int, str, str, str, str, int, bytes]:
+    def _primary_key(self, row: RowKey) -> tuple[str, int, int, int, str, str, str, str, int, bytes]:
         """The primary key of a row."""
-        return *self._partition(row.slice, row.key.user_id), *_name(row)
+        return *self._partition(row.slice, row.key.user_id), *_clustering_key(row)
 
     def _mark_large(self, rows: Iterable["_BoundRow"]) -> None:
-        """Mark the slices of long rows before these are written, so that scans ask for fewer rows at once."""
+        """Mark the slices of long rows before the rows are written, so that scans request smaller pages."""
         largest: dict[ArchiveSlice, int] = {}
         for one in rows:
             if one.size > LONG_QUESTION:
@@ -172,7 +174,7 @@ class CassandraHot:
                 entry.key.user_id,
                 add.bind(
                     (
-                        of_receipt(entry.received_at),
+                        receipt_write_time(entry.received_at),
                         (entry.attempt_id, entry.version.last_attempted_on, entry.version.content_hash),
                         (entry.score, entry.max_score, entry.version.has_answers, entry.received_at),
                         *entry.key,
@@ -189,7 +191,7 @@ class CassandraHot:
                 summary.key.user_id,
                 put.bind(
                     (
-                        of_view(summary.versions),
+                        view_write_time(summary.versions),
                         *(summary.last_attempted_score, summary.total_max_score, summary.best_score),
                         *(summary.min_score, summary.average_score, summary.attempts_count, summary.updated_on),
                         summary.versions,
@@ -202,7 +204,9 @@ class CassandraHot:
 
     def _write_by_learner(self, writes: Iterable[tuple[str, BoundStatement]]) -> None:
         groups = self._by_owner(writes, lambda write: (write[0],))
-        self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
+        self._db.execute_all(
+            [as_one_request([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
+        )
 
     def put_activities(self, activities: Sequence[Activity]) -> None:
         put = self._db.prepared(_PUT_ACTIVITY)
@@ -213,21 +217,23 @@ class CassandraHot:
                     (
                         *(activity.key.activity_type, activity.key.course_id, activity.key.user_id),
                         *(activity.key.context_id, activity.aggregates, activity.agg_details),
-                        *(activity.agg_last_updated, activity.versions, of_view(activity.versions)),
+                        *(activity.agg_last_updated, activity.versions, view_write_time(activity.versions)),
                     )
                 ),
             )
             for activity in activities
         ]
         groups = self._by_owner(bound, lambda one: (one[0].activity_type, one[0].course_id, one[0].user_id))
-        self._db.execute_all([together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)])
+        self._db.execute_all(
+            [as_one_request([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
+        )
 
     def _by_owner(self, items: Iterable[_Item], key: Callable[[_Item], tuple[str | int, ...]]) -> list[list[_Item]]:
-        """Items by the first replica of their partition, so that each request is for one node."""
+        """Group items by the first replica of their partition, so that each request goes to one node."""
         return list(grouped(items, lambda item: self._db.owner(*key(item))).values())
 
     def _in(self, cql: str, first: Sequence[str], ids: Sequence[str]) -> BoundStatement:
-        asked = padded(ids)  # five statements are prepared, not sixteen
+        asked = padded(ids)  # so that five statements are prepared, not sixteen
         prepared = self._db.prepared(f"{cql}{', '.join('?' * len(asked))})")
         set_routing_columns(prepared.statement, len(first) + 1)
         return prepared.bind([*first, *asked])
@@ -267,36 +273,40 @@ class CassandraHot:
         return self._scans.scan(slice_)
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
-        found = self._named(_GET, rows)
+        found = self._select(_GET, rows)
         return [
-            AttemptVersion(row.key, row.version, *found[place]) for row in rows if (place := self._place(row)) in found
+            AttemptVersion(row.key, row.version, *found[key])
+            for row in rows
+            if (key := self._primary_key(row)) in found
         ]
 
     def delete(self, rows: Sequence[RowKey]) -> int:
         delete = self._db.prepared(_DELETE)
         deleted = 0
         for some in chunks(rows, 5000):
-            stored = self._named(_RECEIPTS, some)
+            stored = self._select(_RECEIPTS, some)
             wanted = {
-                self._place(row): row.received_at for row in some if stored.get(self._place(row)) == (row.received_at,)
+                self._primary_key(row): row.received_at
+                for row in some
+                if stored.get(self._primary_key(row)) == (row.received_at,)
             }
-            # a row that got an earlier receipt meanwhile has a later write time, so it stays
+            # a row that got an earlier receipt meanwhile has a higher write time, so this does not delete it
             bound = [
-                (place[:4], delete.bind((of_receipt(received_at), *place))) for place, received_at in wanted.items()
+                (key[:4], delete.bind((receipt_write_time(received_at), *key))) for key, received_at in wanted.items()
             ]
             groups = self._by_owner(bound, lambda one: one[0])
             self._db.execute_all(
-                [together([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
+                [as_one_request([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
             )
             deleted += len(wanted)
         return deleted
 
-    def _named(self, cql: str, rows: Iterable[RowKey]) -> dict[tuple[Any, ...], Row]:
-        """The stored columns that follow the key in `cql`, by primary key."""
+    def _select(self, cql: str, rows: Iterable[RowKey]) -> dict[tuple[Any, ...], Row]:
+        """Read rows; returns the columns that follow the key in `cql`, by primary key."""
         select = self._db.prepared(cql)
         partitions = grouped(rows, lambda row: self._partition(row.slice, row.key.user_id))
         asked = [
-            (partition, select.bind((*partition, [_name(row) for row in some])))
+            (partition, select.bind((*partition, [_clustering_key(row) for row in some])))
             for partition, of_partition in partitions.items()
             for some in chunks(of_partition, _BATCH_ROWS)
         ]
@@ -331,7 +341,7 @@ class CassandraHot:
         self._db.execute_all([put.bind((topic, *position)) for topic, position in positions.items()])
 
 
-def _name(row: RowKey) -> tuple[str, str, str, str, int, bytes]:
+def _clustering_key(row: RowKey) -> tuple[str, str, str, str, int, bytes]:
     """The clustering key of a row."""
     user_id, course_id, _, content_id, attempt_id = row.key
     attempted_on, _, hash_ = row.version
@@ -339,7 +349,7 @@ def _name(row: RowKey) -> tuple[str, str, str, str, int, bytes]:
 
 
 class _BoundRow(NamedTuple):
-    """A version, and the statement that writes it."""
+    """A version and the statement that writes it."""
 
     row: AttemptVersion
     statement: BoundStatement

@@ -1,6 +1,6 @@
-"""Decoders for maps as Cassandra sends them.
+"""Decoders for Cassandra's encoded maps.
 
-The driver's own map serialises a key again at each access: 30 us for an entry of `attempts`, 2 us here.
+They take 2 us for an entry of `attempts`. The driver's map takes 30 us, because it serialises the key at each access.
 """
 
 import struct
@@ -22,7 +22,7 @@ _TIME: Final = struct.Struct(">q")
 _Result: Final = ProtocolHandler.message_types_by_opcode[ResultMessage.opcode]
 
 
-class _ResultWithRawMaps(_Result):  # type: ignore[misc, valid-type]  # the driver says nothing of its types
+class _ResultWithRawMaps(_Result):  # type: ignore[misc, valid-type]  # the driver has no type annotations
     column_metadata: list[tuple[Any, ...]] | None
 
     def recv_results_metadata(self, *arguments: Any) -> None:
@@ -33,7 +33,7 @@ class _ResultWithRawMaps(_Result):  # type: ignore[misc, valid-type]  # the driv
         ]
 
 
-class RawMaps(ProtocolHandler):  # type: ignore[misc]  # the driver says nothing of its types
+class RawMaps(ProtocolHandler):  # type: ignore[misc]  # the driver has no type annotations
     """Makes a session return map columns as bytes."""
 
     message_types_by_opcode: ClassVar = {

@@ -1,4 +1,4 @@
-"""Pages of a batch: first the attempt keys of the page, then the rows of these keys alone."""
+"""Pages of a batch: reads the attempt keys of a page first, then only the rows of these keys."""
 
 from collections.abc import Collection, Iterator
 from heapq import merge
@@ -20,10 +20,10 @@ _MORE_KEYS: Final = f"SELECT {_KEY} {_OF_SLICE} AND shard = ? AND ({_KEY}) > (?,
 _ROWS: Final = f"""SELECT {_KEY}, to_unix_timestamp(last_attempted_on), question, content_hash, total_score,
     total_max_score, grand_total, to_unix_timestamp(updated_on) {_OF_SLICE} AND shard = ? AND ({_KEY}) IN ?"""
 _KEYS_IN: Final = 20  # attempts in one IN
-_FEWEST_KEYS: Final = 8  # of a shard in one request
-_MOST_KEYS: Final = 2000  # when most attempts are of another assessment than the one asked for
+_FEWEST_KEYS: Final = 8  # at least, in the first request for a shard
+_MOST_KEYS: Final = 2000  # in one request, reached if most attempts are at other assessments than the requested one
 
-_Key = tuple[str, str, str, str]  # as in the table: the batch is left out
+_Key = tuple[str, str, str, str]  # without the batch
 
 
 class _Shard(NamedTuple):
@@ -62,7 +62,7 @@ class BatchPages:
         return self._rows({shard: [each for each in keys if each in page] for shard, keys in seen.items()})
 
     def _first_keys(self, slices: list[ArchiveSlice], begin: _Key, size: int) -> dict[_Shard, list[_Key]]:
-        """The first keys of every shard: one request for a slice, all slices at once."""
+        """The first keys of every shard, with one request per slice; the requests run concurrently."""
         select = self._db.prepared(f"{_FIRST_KEYS} PER PARTITION LIMIT ?")
         shards = list(range(self._shards))
         asked = [select.bind((one.batch_id, *one.week, shards, *begin, size)) for one in slices]
@@ -73,7 +73,7 @@ class BatchPages:
         return found
 
     def _keys(self, shard: _Shard, size: int, found: list[_Key]) -> Iterator[_Key]:
-        """The keys of a shard in their order: the first ones, then more as they are needed."""
+        """The keys of a shard in their order: the keys in `found`, then more on demand."""
         while True:
             yield from found
             if len(found) < size:

@@ -1,4 +1,4 @@
-"""Requests to Cassandra: values in its own encoding, and statements combined into batches."""
+"""Requests to Cassandra: encodes values, and combines statements into batches."""
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ class Prepared:
         self._encode = [_encoder(type_, protocol) for type_ in parameter_types(statement)]
 
     def bind(self, values: Sequence[object]) -> BoundStatement:
-        """The statement with these values. Times are epoch ms; `UNSET_VALUE` leaves a column as it is."""
+        """Bind values. Times are epoch ms; `UNSET_VALUE` leaves a column unchanged."""
         encoded = [
             value if value is UNSET_VALUE else encode(value) for encode, value in zip(self._encode, values, strict=True)
         ]
@@ -47,8 +47,8 @@ def _encoder(type_: Any, protocol: int) -> Callable[[Any], bytes]:
     return _ENCODE.get(type_.typename, by_driver)
 
 
-def together(statements: Sequence[BoundStatement]) -> Statement:
-    """Statements for one node as one request. It is not atomic."""
+def as_one_request(statements: Sequence[BoundStatement]) -> Statement:
+    """Combine statements for one node into one request, which is not atomic."""
     if len(statements) == 1:
         return statements[0]
     batch = BatchStatement(BatchType.UNLOGGED, consistency_level=statements[0].consistency_level)
@@ -58,7 +58,7 @@ def together(statements: Sequence[BoundStatement]) -> Statement:
 
 
 def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
-    """Items by their key, in their original order."""
+    """Group items by key, in their original order."""
     groups: dict[_Key, list[_Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -66,12 +66,12 @@ def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, 
 
 
 def chunked(groups: Iterable[Iterable[_Item]], size: int) -> list[list[_Item]]:
-    """The items of each group in lists of at most `size`."""
+    """Split each group into lists of at most `size` items."""
     return [some for group in groups for some in chunks(group, size)]
 
 
-def within(items: Iterable[_Item], size: Callable[[_Item], int], most: int) -> Iterator[list[_Item]]:
-    """Items in lists of at most `most` bytes; a larger item is alone in its list."""
+def by_bytes(items: Iterable[_Item], size: Callable[[_Item], int], most: int) -> Iterator[list[_Item]]:
+    """Split items into lists of at most `most` bytes; a larger item gets its own list."""
     some: list[_Item] = []
     held = 0
     for item in items:

@@ -1,4 +1,4 @@
-"""Scans of slices in Cassandra: shard by shard as Arrow; the next page is requested before this one is used."""
+"""Scans of slices as Arrow, shard by shard. Each page is requested before the previous one is used."""
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,11 +13,11 @@ from assess_core.chunks import chunks
 from assess_core.domain.slices import ArchiveSlice
 
 LONG_QUESTION: Final = 16 * 1024  # bytes; a longer question is marked in `slices` before it is written
-_PAGE_BYTES: Final = 16 * 1024 * 1024  # of the longest possible rows; two pages of a shard are in memory
+_PAGE_BYTES: Final = 16 * 1024 * 1024  # of a page of the longest rows; two pages of a shard are in memory
 _PAGE_ROWS: Final = 1000
 _AHEAD: Final = 16  # shards whose first page is requested before it is needed
-_SOME_ROWS: Final = 200  # up to so many rows are read to count a slice; above, each shard is counted
-_COUNTED: Final = 256  # slices counted at once; their rows are in memory
+_SOME_ROWS: Final = 200  # a slice with fewer rows is counted by reading them, a larger one shard by shard
+_COUNTED: Final = 256  # slices counted at the same time; their rows are in memory
 
 _LARGEST = "SELECT largest FROM {ks}.slices WHERE year = ? AND week = ? AND batch_id = ?"
 _COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
@@ -31,11 +31,11 @@ _TIMES: Final = pa.timestamp("ms", "UTC")
 
 
 class Scans:
-    """Reads slices; several scans may run at once.
+    """Reads slices; several scans may run concurrently.
 
-    Most slices are small, e.g. 20 rows in 16 shards. So the first request is for the whole slice, and only a slice that
-    does not fit into a page is read shard by shard: 2 ms of processor time instead of 12, because there is one request
-    and one conversion to Arrow instead of sixteen.
+    Most slices are small, e.g. 20 rows in 16 shards, so the first request reads the whole slice. Only a slice that does
+    not fit into a page is read shard by shard. One request and one conversion to Arrow take 2 ms of CPU time; sixteen
+    take 12 ms.
     """
 
     def __init__(self, db: Connection, shards: int) -> None:
@@ -52,7 +52,7 @@ class Scans:
         return [self._scan(slice_, shard, rows) for shard in self._shards]
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
-        """The number of rows of each slice, many slices at once. To count a large slice reads all its rows."""
+        """The number of rows of each slice. Counting a large slice reads all its rows."""
         some = self._db.prepared(_SOME)
         found: dict[ArchiveSlice, int] = {}
         for asked in chunks(slices, _COUNTED):
@@ -67,7 +67,7 @@ class Scans:
         return sum(int(rows) for ((rows,),) in self._db.execute_all(of_shard))
 
     def _of_each(self, slice_: ArchiveSlice, rows: Sequence[Row]) -> list[list[pa.RecordBatch]]:
-        """The rows of `_SLICE` by shard, each in its order. One conversion serves all shards."""
+        """Rows of `_SLICE` by shard, in their order. All shards are converted to Arrow together."""
         if not rows:
             return [[] for _ in self._shards]
         shards = grouped(rows, lambda row: int(row[-1]))
@@ -82,7 +82,7 @@ class Scans:
         first = None
         if len(self._ahead) < _AHEAD:
             first = self._page(_SHARD, slice_, shard, rows, None)
-            self._ahead.add(first)  # until the iterator drops it
+            self._ahead.add(first)  # a weak set: the page leaves it when the iterator drops the page
         return self._pages(slice_, shard, rows, first)
 
     def _pages(self, slice_: ArchiveSlice, shard: int, rows: int, first: Page | None) -> Iterator[pa.RecordBatch]:

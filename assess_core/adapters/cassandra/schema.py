@@ -1,4 +1,4 @@
-"""The schema of the hot store on Cassandra: applied, brought up to date, and checked before each use."""
+"""Creates and upgrades the schema of the hot store on Cassandra, and checks it before each use."""
 
 import re
 import time
@@ -24,8 +24,8 @@ from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
 # A partition of 10-50 MB has 4,000 to 20,000 attempts, so 16 shards hold 320,000 attempts of a batch in a week. Up to
-# 1.6 million may be cleared before a read meets more tombstones than a node allows (100,000). An empty shard costs a
-# scan 0.2 ms
+# 1.6 million can be cleared before a read exceeds a node's tombstone limit (100,000). An empty shard costs a scan
+# 0.2 ms
 DEFAULT_SHARDS: Final = 16
 MAX_SHARDS: Final = 1024
 
@@ -85,7 +85,7 @@ def _meta(db: Connection) -> dict[str, str]:
 
 
 def _early_meta(db: Connection) -> dict[str, str]:
-    """The settings; empty while another process creates the table: it is listed before the node can read it."""
+    """The settings; empty while another process creates the table, which is listed before a node can read it."""
     try:
         return _meta(db)
     except NotOurTable:
@@ -103,7 +103,7 @@ class CassandraSchema:
         make = _create_keyspace(self._place.keyspace, {self._place.servers.dc or "DATACENTER": 1})
         meta = [
             f"INSERT INTO meta (name, value) VALUES ('{name}', '{value}') IF NOT EXISTS;"
-            for name, value in _fixed(DEFAULT_SHARDS).items()
+            for name, value in _new_settings(DEFAULT_SHARDS).items()
         ]
         files = [text.rstrip() for text in versions().values()]
         return "\n".join([f"{make};", f'USE "{self._place.keyspace}";', "", *files, "", *meta])
@@ -161,12 +161,12 @@ def require(db: Connection) -> int:
         raise NotOurTable(f"{message}; name another keyspace in ASSESS_HOT_STORE, and {_APPLY}")
     if any(sentence.startswith("it was made") for sentence in different):
         raise BadSettings(
-            f"ASSESS_HOT_STORE: {message}; use a version of this program that has them, or another keyspace"
+            f"ASSESS_HOT_STORE: {message}; use the version of this program that made it, or name another keyspace"
         )
     raise BadSettings(f"ASSESS_HOT_STORE: {message}; {_APPLY}")
 
 
-def _fixed(shards: int) -> dict[str, str]:
+def _new_settings(shards: int) -> dict[str, str]:
     return {
         "shards": str(shards),
         "shard_hash": SHARD_HASH,
@@ -176,16 +176,17 @@ def _fixed(shards: int) -> dict[str, str]:
 
 
 def apply(db: Connection, copies: str | None, shards: int | None) -> str:
-    """Create the keyspace and its tables, or bring them up to date; returns a sentence about what exists now.
+    """Create or upgrade the keyspace and its tables; returns a sentence that describes them.
 
-    `copies`: the replication factor of every data centre, or by name (`dc1:3,dc2:2`). `shards` never changes after the
-    first time. May be repeated and run concurrently. Raises `BadSettings`, `NotOurTable`, `StoreUnavailable`.
+    `copies`: one replication factor for every data centre, or one for each (`dc1:3,dc2:2`). `shards` never changes
+    after the first apply. Repeated and concurrent calls are safe. Raises `BadSettings`, `NotOurTable` and
+    `StoreUnavailable`.
     """
     node = _first_node(db)
     _make_keyspace(db, node, copies)
     stored = _stored(db)
     different = list(_differences(stored, declared()))
-    if not different and "meta" in stored:  # a later program may have changed it in a way that this one cannot know
+    if not different and "meta" in stored:  # a newer version may have changed it in a way unknown to this version
         different = [sentence for sentence in _settings_of(_early_meta(db)) if sentence.startswith("it was made with")]
     if different:
         raise NotOurTable(
@@ -198,11 +199,12 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
     by_week, by_batch = slices.count()
     if by_week != by_batch:
         slices.fill_by_batch()
-    # if several processes apply at once, the first one decides
+    # if several processes apply concurrently, the first one decides
     claim = "INSERT INTO {ks}.meta (name, value) VALUES (?, ?) IF NOT EXISTS"
-    for name, value in _fixed(shards or DEFAULT_SHARDS).items():
+    for name, value in _new_settings(shards or DEFAULT_SHARDS).items():
         db.execute(claim, (name, value))
-    if _is_older(version := _meta(db)["schema_version"]):  # last: what this version needs is there now
+    # last, because everything that this version needs must exist first
+    if _is_older(version := _meta(db)["schema_version"]):
         raised = "UPDATE {ks}.meta SET value = ? WHERE name = 'schema_version' IF value = ?"
         db.execute(raised, (str(SCHEMA_VERSION), version))
     made = require(db)
@@ -220,7 +222,7 @@ def _first_node(db: Connection) -> Host:
     """The node that changes the schema: the same one for every process, so that their changes do not conflict."""
     up = [host for host in db.session.cluster.metadata.all_hosts() if host.is_up]
     if not up:
-        raise StoreUnavailable(f"no node of Cassandra at {db.place.servers} is up; start it, and run again")
+        raise StoreUnavailable(f"no node of Cassandra at {db.place.servers} is up; start one, and run again")
     return min(up, key=lambda host: str(host.endpoint))
 
 
@@ -238,7 +240,7 @@ def _make_keyspace(db: Connection, node: Host, copies: str | None) -> None:
         return
     if copies is None and len(hosts) > 1:
         raise BadSettings(
-            f"there are {len(hosts)} nodes at {db.place.servers}: say how many copies are to be kept, e.g. "
+            f"there are {len(hosts)} nodes at {db.place.servers}: set the number of copies, e.g. "
             f"`assess schema apply --replication {centres[0]}:{min(3, len(hosts))}`"
         )
     db.define(_create_keyspace(db.place.keyspace, _by_centre(copies or "1", centres)), node)
@@ -247,13 +249,13 @@ def _make_keyspace(db: Connection, node: Host, copies: str | None) -> None:
 def _by_centre(copies: str, centres: list[str]) -> dict[str, int]:
     wanted: dict[str, int] = {}
     for centre in centres:
-        wanted |= _copies(copies, centre)
+        wanted |= _parse_copies(copies, centre)
     if unknown := wanted.keys() - set(centres):
         raise BadSettings(f"--replication: {sorted(unknown)[0]!r} is not a data centre; there are {', '.join(centres)}")
     return wanted
 
 
-def _copies(text: str, centre: str) -> dict[str, int]:
+def _parse_copies(text: str, centre: str) -> dict[str, int]:
     """Copies by data centre; a bare number is for `centre`."""
     if not _REPLICATION.fullmatch(text):
         raise BadSettings(f"--replication: {text!r} is neither a number nor like dc1:3,dc2:2")

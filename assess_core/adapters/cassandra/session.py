@@ -1,4 +1,4 @@
-"""Sessions with Cassandra: one per process and cluster; and what the errors of the driver mean."""
+"""Opens one Cassandra session per process and cluster, and translates the driver's errors."""
 
 import os
 import socket
@@ -28,27 +28,25 @@ from assess_core.adapters.cassandra.maps import RawMaps
 from assess_core.adapters.cassandra.url import Servers
 from assess_core.errors import AssessError, BadSettings, NotOurTable, StoreUnavailable
 
-REQUEST_SECONDS: Final = 10.0  # above the server's own timeouts (write 2 s, read 5 s by default): its errors say more
-_SPECULATE_SECONDS: Final = (
-    1.0  # a node that hangs is not waited for where another can answer; all we send is idempotent
-)
+REQUEST_SECONDS: Final = 10.0  # above the server's timeouts (write 2 s, read 5 s by default), whose errors say more
+_SPECULATE_SECONDS: Final = 1.0  # then the driver also asks another node; every statement is idempotent
 
 _sessions: dict[Servers, Session] = {}
 _lock = threading.Lock()
 
 
-def _forget() -> None:
-    """Drops the sessions in a child after a fork: their threads and sockets belong to the parent."""
-    global _lock  # noqa: PLW0603 it may have been held when the parent forked
+def _drop_sessions() -> None:
+    """Drop the sessions in a child process: their threads and sockets belong to the parent."""
+    global _lock  # noqa: PLW0603 the parent may have held it during the fork
     _sessions.clear()
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_drop_sessions)
 
 
 def session(servers: Servers) -> Session:
-    """The session of this process, until it ends. Raises `BadSettings`, `StoreUnavailable`."""
+    """The session of this process, open until the process ends. Raises `BadSettings`, `StoreUnavailable`."""
     with _lock:
         found = _sessions.get(servers)
         if found is None:
@@ -71,9 +69,9 @@ def _connect(servers: Servers) -> Session:
             auth_provider=login,
             ssl_context=context,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-            protocol_version=cassandra.ProtocolVersion.V5,  # or the driver first tries two of another product
+            protocol_version=cassandra.ProtocolVersion.V5,  # else the driver tries two of another product first
             reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0, max_attempts=None),
-            # without it, waiting for a request of more than 4 kB takes 40 ms longer
+            # without it, a request of more than 4 kB takes 40 ms longer
             sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
     except cassandra.UnresolvableContactPoints as error:
@@ -87,8 +85,8 @@ def _connect(servers: Servers) -> Session:
             raise BadSettings(
                 f"ASSESS_HOT_STORE: dc={servers.dc} is not a data centre of {servers}; it has {', '.join(centres)}"
             ) from error
-        if not servers.tls and isinstance(first := _first(error), _BROKEN_OFF):
-            # a server that requires TLS closes other connections without a message; so does one that starts or stops
+        if not servers.tls and isinstance(first := _first(error), _CLOSED):
+            # a server closes a connection without a message if it requires TLS, starts or stops
             raise StoreUnavailable(
                 f"Cassandra at {servers} closes connections ({type(first).__name__}: {first}); if it requires TLS, add "
                 "tls=true to ASSESS_HOT_STORE; otherwise look at its log, and run again"
@@ -105,23 +103,23 @@ def _tls(servers: Servers) -> ssl.SSLContext:
             context.load_cert_chain(servers.cert, servers.key)
     except (ssl.SSLError, OSError) as error:
         raise BadSettings(
-            f"ASSESS_HOT_STORE: ca, cert or key is not what it should be ({error}); name files in PEM format"
+            f"ASSESS_HOT_STORE: ca, cert or key cannot be used ({error}); name files in PEM format"
         ) from error
     return context
 
 
-_BROKEN_OFF: Final = (ConnectionResetError, ConnectionShutdown)
+_CLOSED: Final = (ConnectionResetError, ConnectionShutdown)
 REFUSED: Final = (cassandra.InvalidRequest, cassandra.ConfigurationException)
 
 
 def translated(error: Exception, servers: Servers) -> AssessError:
-    """The driver's error as an error of ours that says what to do."""
+    """Translate the driver's error into one of ours that says what to do."""
     first = _first(error)
     message = " ".join(str(first).split())
     if isinstance(first, cassandra.AuthenticationFailed):
         action = "write USER:PASSWORD@ before the hosts" if servers.user is None else "correct user and password"
         return BadSettings(f"ASSESS_HOT_STORE: {servers} refused the login ({message}); {action}")
-    # the driver wraps the first TLS error; without one, a closed connection may be a restart
+    # the driver wraps TLS errors, so their text identifies them; without it, a closed connection may be a restart
     if "[SSL: " in message and "CERTIFICATE" in message:
         return BadSettings(
             f"ASSESS_HOT_STORE: TLS with {servers} failed ({message}); name the certificate authority with "
@@ -144,8 +142,8 @@ def translated(error: Exception, servers: Servers) -> AssessError:
 
 
 def _first(error: Exception) -> Exception:
-    """The first error of a host, if `error` hides those of the hosts."""
-    # errors by host; before the first connection only a list of hosts
+    """The first host's error if `error` collects the errors of hosts, otherwise `error`."""
+    # `errors` is by host; before the first connection it is only a list of hosts
     causes = (
         list(error.errors.values()) if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) else []
     )
@@ -153,7 +151,7 @@ def _first(error: Exception) -> Exception:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether the same statement may succeed later: a server was down, slow, overloaded or full."""
+    """Whether the same statement can succeed later: a server was down, slow, overloaded or full."""
     lasting = (cassandra.AuthenticationFailed, cassandra.Unauthorized, cassandra.UnresolvableContactPoints)
     if not isinstance(error, Exception) or isinstance(error, lasting):
         return False
@@ -162,5 +160,5 @@ def is_temporary(error: BaseException) -> bool:
 
 def is_full(error: Exception) -> bool:
     """Whether a server has no room for writes."""
-    # the guardrail against full disks uses the same error as for an invalid statement
+    # for a full disk, Cassandra's guardrail raises the same error as for an invalid statement
     return "disk_usage" in str(error) or "disk usage" in str(error)

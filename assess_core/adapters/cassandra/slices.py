@@ -1,4 +1,4 @@
-"""Which slices ever held rows: a table by week and a table by batch."""
+"""The slices that ever held rows: a table by week and a table by batch."""
 
 from collections.abc import Collection
 from itertools import chain
@@ -10,7 +10,7 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 
 _ADD: Final = "INSERT INTO {ks}.slices (year, week, batch_id) VALUES (?, ?, ?)"
 _ADD_BY_BATCH: Final = "INSERT INTO {ks}.slices_by_batch (year, week, batch_id) VALUES (?, ?, ?)"
-# written at a time that is its own size, so the largest stays
+# the write time is the size itself, so the largest size wins
 _MARK_LARGEST: Final = (
     "UPDATE {ks}.slices USING TIMESTAMP ? SET largest = ? WHERE year = ? AND week = ? AND batch_id = ?"
 )
@@ -19,14 +19,14 @@ _WEEKS: Final = "SELECT DISTINCT year, week FROM {ks}.slices"
 _OF_WEEK: Final = "SELECT year, week, batch_id FROM {ks}.slices WHERE year = ? AND week = ?"
 _AFTER: Final = f"{_OF_WEEK} AND batch_id > ? LIMIT ?"
 _OF_BATCH: Final = "SELECT year, week, batch_id FROM {ks}.slices_by_batch WHERE batch_id = ?"
-_COPIED: Final = 1000  # slices a round
+_COPIED: Final = 1000  # slices per round
 
 
 class SliceTables:
-    """The slices of a keyspace. None is ever deleted.
+    """The slices of a keyspace, which are never deleted.
 
-    `slices` is written before `slices_by_batch`, and both before the first row: so the second has no slice that the
-    first does not have, and equal counts mean equal tables.
+    `slices` is written before `slices_by_batch`, and both before the first row. So every slice of `slices_by_batch` is
+    also in `slices`, and equal counts mean equal tables.
     """
 
     def __init__(self, db: Connection) -> None:
@@ -42,7 +42,7 @@ class SliceTables:
         self._known.update(new)
 
     def mark_largest(self, sizes: dict[ArchiveSlice, int]) -> None:
-        """Note the longest `question` of slices, in bytes: a scan of them asks for fewer rows at once."""
+        """Store the size of the longest `question` of slices, in bytes, so that scans request smaller pages."""
         new = {slice_: size for slice_, size in sizes.items() if size > self._largest.get(slice_, 0)}
         mark = self._db.prepared(_MARK_LARGEST)
         self._db.execute_all([mark.bind((size, size, *slice_.week, slice_.batch_id)) for slice_, size in new.items()])
@@ -77,7 +77,7 @@ class SliceTables:
         return found[:limit]
 
     def count(self) -> tuple[int, int]:
-        """How many slices there are, and how many of them the table by batch has."""
+        """The number of slices in `slices` and in `slices_by_batch`."""
         by_week, by_batch = (
             sum(1 for _ in self._db.pages(f"SELECT batch_id FROM {{ks}}.{table}"))
             for table in ("slices", "slices_by_batch")

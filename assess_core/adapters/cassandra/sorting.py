@@ -9,14 +9,14 @@ from typing import IO, Any, Final
 
 import msgspec
 
-_RUN: Final = 500_000  # keys sorted in memory at once: some 100 MB
+_RUN: Final = 500_000  # keys sorted in memory at once: about 100 MB
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
 def in_order(keys: Iterable[tuple[Any, ...]], run: int = _RUN) -> Iterator[tuple[Any, ...]]:
-    """The keys (tuples of text), sorted. All runs but the last wait in temporary files."""
+    """The keys (tuples of text), sorted. All runs but the last are in temporary files."""
     rest = iter(keys)
     with ExitStack() as open_files:
         runs: list[Iterator[tuple[Any, ...]]] = []

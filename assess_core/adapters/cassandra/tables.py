@@ -22,7 +22,7 @@ class Column(NamedTuple):
     kind: str
     """partition_key, clustering or regular."""
     position: int
-    """In its kind of key; -1 for others."""
+    """In the partition or clustering key; -1 for other columns."""
 
     def __str__(self) -> str:
         return self.type if self.kind == "regular" else f"{self.type} ({self.kind} {self.position})"
@@ -32,10 +32,10 @@ Tables = Mapping[str, Mapping[str, Column]]
 
 
 def versions() -> dict[int, str]:
-    """The CQL files by their version. To change a table, add a file; never edit one that was released.
+    """The CQL files by their version. To change a table, add a file; never edit a released file.
 
-    A file may hold `CREATE TABLE IF NOT EXISTS` and `ALTER TABLE ... ADD IF NOT EXISTS`: `assess schema apply` runs
-    all of them every time.
+    A file may only contain `CREATE TABLE IF NOT EXISTS` and `ALTER TABLE ... ADD IF NOT EXISTS`, because
+    `assess schema apply` runs all files every time.
     """
     files = sorted(_FILES.glob("*.cql"))
     return {int(file.name[:4]): file.read_text(encoding="utf-8") for file in files}
@@ -53,12 +53,12 @@ def statements() -> Iterator[str]:
 
 
 def in_keyspace(statement: str, keyspace: str) -> str:
-    """The statement with the keyspace before the name of its table."""
+    """The statement with the keyspace before its table name."""
     return re.sub(r"\A(CREATE TABLE IF NOT EXISTS|ALTER TABLE) ", rf'\1 "{keyspace}".', statement)
 
 
 def declared() -> Tables:
-    """The tables that the CQL files make, with the columns that they add."""
+    """The tables of the CQL files, with the columns that later files add."""
     tables: dict[str, dict[str, Column]] = {}
     for statement in statements():
         if column := _COLUMN.match(statement):

@@ -8,17 +8,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from assess_core.errors import BadSettings
 
 PORT: Final = 9042
-# scores are computed from reads, so each read must see every write that was acknowledged before
+# scores are computed from reads, so each read must see every acknowledged write
 CONSISTENCIES: Final = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL")
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z", re.ASCII)
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?\Z", re.ASCII)
 _OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key")
 _EXAMPLE: Final = "write cassandra://[USER:PASSWORD@]HOST[:PORT][,HOST...]/KEYSPACE?dc=DC"
-_ENCODE: Final = "percent-encode what is neither letter nor digit in user and password (/ is %2F, @ is %40)"
+_ENCODE: Final = "percent-encode all but letters and digits in user and password (/ is %2F, @ is %40)"
 
 
 class Servers(NamedTuple):
-    """A cluster and a login. Stores of one process with equal servers share their connections."""
+    """A cluster and a login. The stores of a process share connections if their `Servers` are equal."""
 
     hosts: tuple[tuple[str, int], ...]
     """Name or address, and port. Any reachable host is enough to find the others."""
@@ -28,7 +28,7 @@ class Servers(NamedTuple):
     """The data centre to use; None means that of the first host."""
     tls: bool
     ca: Path | None
-    """The certificate authority of the servers; None means those that this machine trusts."""
+    """The certificate authority of the servers; None means the authorities that this machine trusts."""
     cert: Path | None
     """The client certificate, if the servers require one, and its key."""
     key: Path | None
@@ -39,7 +39,7 @@ class Servers(NamedTuple):
 
 
 class KeyspacePlace(NamedTuple):
-    """The keyspace that an `ASSESS_HOT_STORE` of this kind names."""
+    """A keyspace, and how to read and write it."""
 
     servers: Servers
     keyspace: str
@@ -47,7 +47,7 @@ class KeyspacePlace(NamedTuple):
 
 
 def parse_cassandra_url(url: str) -> KeyspacePlace:
-    """User, password and options are percent-decoded. Raises `BadSettings`, which never shows a password."""
+    """Parse a URL and percent-decode its parts. Raises `BadSettings`, which never shows a password."""
     try:
         parts = urlsplit(url)
     except ValueError:  # its message may contain the password

@@ -1,1 +1,1 @@
-"""What lies in files of this machine: log, facts, reports."""
+"""Local files: log, facts and reports."""

@@ -1,4 +1,4 @@
-"""An atomic write: a file appears whole or not at all."""
+"""An atomic write: a file appears complete or not at all."""
 
 import errno
 import os
@@ -18,9 +18,9 @@ PRIVATE: Final = 0o600
 
 @contextmanager
 def atomic_write(path: Path, mode: int | None = None) -> Iterator[Path]:
-    """A temporary file beside `path`, which replaces it once it is complete and on disk; it is deleted on failure.
+    """Yield a temporary file, which replaces `path` when it is complete and on disk; on failure it is deleted.
 
-    The file gets `mode`, or 0600. Raises `StoreUnavailable` without room, `ReportFailed` if it cannot be written.
+    The file gets `mode`, or 0600. Raises `StoreUnavailable` if the disk is full, `ReportFailed` for other errors.
     """
     temporary = path.with_name(f".exhaust-{secrets.token_hex(8)}.tmp")
     with translated(path):
@@ -40,12 +40,14 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """An error of the operating system as one of ours that names the file and says what to do."""
+    """Translate an error of the operating system into one of ours, which names the file and says what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            message = f"no room for {path} ({error.strerror}); free some and run it again, no partial file was left"
+            message = (
+                f"no room for {path} ({error.strerror}); free some space and run it again; no partial file was left"
+            )
             raise StoreUnavailable(message) from error
         reason = error.strerror or str(error)
         raise ReportFailed(f"cannot write {path}: {reason}; name a file in a folder that you may write to") from error

@@ -13,7 +13,7 @@ _PRIVATE_FOLDER: Final = 0o700
 
 
 class FolderExhausts:
-    """`ports.Exhausts` in a folder, which the first report makes."""
+    """`ports.Exhausts` in a folder, which the first report creates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +35,7 @@ class FolderExhausts:
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             yield Finding(Level.BAD, "exhausts", f"{folder} cannot be written", f"let this user write {place}")
         elif place != folder:
-            message = f"{folder} is not there yet; the first command that writes to it makes it"
+            message = f"{folder} does not exist yet; the first command that writes to it creates it"
             yield Finding(Level.OK, "exhausts", message)
         else:
             yield Finding(Level.OK, "exhausts", str(folder))

@@ -1,8 +1,8 @@
-"""The way into the log folder: one thread appends lines, with one fsync for all that are waiting.
+"""Writes to the log folder: one thread appends lines, with one fsync for all waiting lines.
 
 Each process writes its own files, `api-MOMENT-PROCESS-NUMBER.jsonl`, and no other process appends to them. A line is
-acknowledged when it, its file and the folder's entry are on the disk. A killed process may leave a line without an end,
-which was never acknowledged. The next process cuts it off, because an unfinished line would stay unread for ever.
+acknowledged when it, its file and the folder's entry are on the disk. A killed process can leave an unfinished
+line, which was never acknowledged. The next process cuts it off, because it would stay unread forever.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from assess_core.ports.log import Message
 from assess_core.retrying import retrying
 
 MOST_WAITING: Final = 32 * 1024 * 1024
-"""Bytes that may wait for the disk; more are refused at once."""
+"""Bytes that may wait for the disk; more are refused immediately."""
 ROTATE_AT: Final = 64 * 1024 * 1024  # a folded file may be deleted, but not while it is written to
 _PREFIX: Final = "api-"
 _CHUNK: Final = 64 * 1024
@@ -52,7 +52,7 @@ class FolderIntake:
         self._writer.start()
 
     def append(self, messages: Sequence[Message]) -> "Future[None]":
-        # one line per event: a line feed between JSON tokens means the same as a space, and there is none within text
+        # one line per event: JSON has line feeds only between tokens, where a space means the same
         lines = [b', "value": %b}\n' % message.value.replace(b"\n", b" ") for message in messages]
         group = _Group(lines, sum(map(len, lines)), Future())
         group.done.set_running_or_notify_cancel()  # an accepted message cannot be cancelled
@@ -76,7 +76,7 @@ class FolderIntake:
         self._writer.join()
 
     def _run(self) -> None:
-        while groups := self._next():
+        while groups := self._next_groups():
             failure = self._failure(groups)
             for group in groups:
                 if failure is None:
@@ -87,25 +87,25 @@ class FolderIntake:
             self._file.close()
 
     def _failure(self, groups: Sequence[_Group]) -> StoreUnavailable | None:
-        """Write the lines; why they are not known to be in the log, if they are not."""
+        """Write the lines. Returns the error if they are not known to be in the log, otherwise None."""
         try:
             self._write(groups)
         except OSError as error:
             failure = StoreUnavailable(
                 f"the log folder {str(self._folder)!r} cannot be written to ({error.strerror or error}): free space "
-                "or check its permissions, then send them again"
+                "or check its permissions, then send the events again"
             )
         except Exception as error:  # noqa: BLE001 without this thread no event would be accepted any more
             self._abandon()
             failure = StoreUnavailable(
-                f"writing to the log folder {str(self._folder)!r} failed ({type(error).__name__}: {error}); send them "
-                "again, and restart the server if it fails again"
+                f"writing to the log folder {str(self._folder)!r} failed ({type(error).__name__}: {error}); send the "
+                "events again, and restart the server if it fails again"
             )
         else:
             return None
         return failure
 
-    def _next(self) -> list[_Group]:
+    def _next_groups(self) -> list[_Group]:
         """All waiting groups; empty when the intake is closed."""
         with self._wake:
             self._wake.wait_for(lambda: self._waiting or self._closing)
@@ -119,29 +119,29 @@ class FolderIntake:
         file = self._current()
         try:
             while not file.append(text):
-                self._leave(file)  # the file was deleted while it was written to: its lines are gone
+                self._close_file(file)  # the file was deleted meanwhile: write the lines to another one
                 file = self._current()
         except OSError:
             if not file.whole:
-                self._leave(file)
+                self._close_file(file)
             raise
         if file.size >= self._rotate_at:
-            self._leave(file)
+            self._close_file(file)
 
     def _current(self) -> "_File":
         if self._file is None:
             _cut_unfinished_lines(self._folder)
-            # no line of the file has an earlier receipt than its name: `unread` relies on this
+            # `unread` relies on this: no line of a file has an earlier receipt than the file's name
             self._file = _File(self._folder, self._received_at)
         return self._file
 
     def _abandon(self) -> None:
-        """Begin another file: what was written to this one is not known."""
+        """Begin another file, because it is unknown what was written to this one."""
         if self._file is not None:
             with suppress(OSError):
-                self._leave(self._file)
+                self._close_file(self._file)
 
-    def _leave(self, file: "_File") -> None:
+    def _close_file(self, file: "_File") -> None:
         self._file = None
         file.close()
 
@@ -154,7 +154,7 @@ class _File:
         self._path, self._fd = _create(folder, f"{_PREFIX}{received_at}-{os.getpid()}")
         self.size = 0
         self.whole = True
-        """Whether it ends with a line end, and all acknowledged lines are on the disk."""
+        """Whether the file ends with a line end, and all acknowledged lines are on the disk."""
         try:
             _lock(self._fd)
             _sync_folder(folder)
@@ -165,7 +165,7 @@ class _File:
     def append(self, text: bytes) -> bool:
         """Write lines and wait for the disk; False if the file was deleted.
 
-        Raises `OSError`. Then whole lines stay, because a reader may have seen them; half a line is cut off.
+        After an `OSError`, whole lines stay, because a reader may have seen them; a partial line is cut off.
         """
         written = 0
         try:
@@ -179,7 +179,7 @@ class _File:
             self.size += lines
             self.whole = True
             raise
-        self.whole = False  # after a failed fsync it is not known what is on the disk
+        self.whole = False  # after a failed fsync, the content of the disk is unknown
         os.fdatasync(self._fd)
         self.size += written
         self.whole = True
@@ -203,7 +203,7 @@ def _create(folder: Path, name: str) -> tuple[Path, int]:
 
 
 def _lock(fd: int) -> None:
-    """Raises `OSError`. Another process that starts may lock the file for some ms, to look at its last line."""
+    """Lock the file. Retries while a starting process locks it for some ms to check its last line. Raises `OSError`."""
     retrying(_is_locked, deadline_seconds=_LOCKED_SECONDS, first_wait=0.001, longest_wait=0.05)(
         fcntl.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB
     )
@@ -226,20 +226,19 @@ def _cut_unfinished_lines(folder: Path) -> None:
     for path in folder.glob(f"{_PREFIX}*.jsonl"):
         try:
             with path.open("r+b") as file:
-                fcntl.flock(
-                    file, fcntl.LOCK_EX | fcntl.LOCK_NB
-                )  # a process that still writes to the file holds its lock
+                # fails if a process still writes to the file
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 size = file.seek(0, os.SEEK_END)
                 whole = _whole_lines(file.fileno(), size)
                 if whole < size:
                     file.truncate(whole)
                     os.fsync(file)
         except OSError:
-            continue  # locked, deleted or not writable: `assess doctor` names a line that stays unfinished
+            continue  # locked, deleted or not writable: `assess doctor` reports a line that stays unfinished
 
 
 def _whole_lines(fd: int, size: int) -> int:
-    """How many bytes of a file are whole lines."""
+    """The number of bytes of a file that are whole lines."""
     end = size
     while end:
         start = max(0, end - _CHUNK)

@@ -28,7 +28,7 @@ class FolderLog:
         return FolderFeed(Tail(self._folder, self._positions.positions(), notify, worker, workers), self._positions)
 
     def retained(self) -> Retained:
-        # old files may have been removed: the folder does not say
+        # old files may have been removed, which the folder does not show
         part = Part(cut=True, batches=read_log(self._folder))
         return Retained(folded(self._folder, self._positions), iter([part]))
 
@@ -38,7 +38,7 @@ class FolderLog:
     def ignored(self) -> str | None:
         if is_missing(self._folder):
             return None
-        # a hidden name is a file that a tool is still writing
+        # a file with a hidden name is still being written by a tool
         names = [name for name in in_folder(str(self._folder)).ignored if not name.startswith(".")]
         return ignored_text(str(self._folder), names) if names else None
 

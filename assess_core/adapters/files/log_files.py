@@ -1,4 +1,4 @@
-"""Which files are log files, and how each of them holds its events.
+"""Defines which files are log files, and how they store events.
 
 A `.jsonl` or `.ndjson` file has one event per line and may be compressed (`.gz`). A `.json` file is one event. Rotated
 names are read too: `events.jsonl.1`, `events.jsonl.2.gz`, `events.jsonl-20240205`. A folder stands for its log files,
@@ -30,7 +30,7 @@ class Kind(Enum):
 
     @classmethod
     def of(cls, name: str) -> "Kind | None":
-        """The kind that a file's name says; None if it is no log file."""
+        """The kind of a file with this name; None if it is not a log file."""
         found = _NAME.search(name)
         if found is None:
             return None
@@ -43,9 +43,9 @@ class LogFile(NamedTuple):
     """A log file, and how many bytes it had when it was found."""
 
     path: str
-    """As given: for messages, and to open it."""
+    """As given, for messages and to open the file."""
     topic: str
-    """The absolute path without symbolic links, so that one file has one topic however it is named."""
+    """The absolute path without symbolic links, so that a file has one topic under all its names."""
     kind: Kind
     size: int
     identity: tuple[int, int, int]
@@ -61,9 +61,9 @@ class Found(NamedTuple):
 
 
 def find(paths: Iterable[str], notify: Notify) -> list[LogFile]:
-    """The log files that these paths name, in order; `notify` is told which names in a folder are not read.
+    """The log files that these paths name, in order. Reports ignored files in a folder through `notify`.
 
-    Raises `BadLog` if a path is missing, cannot be read, or names a file that is no log file.
+    Raises `BadLog` if a path is missing, cannot be read, or names a file that is not a log file.
     """
     found: list[LogFile] = []
     for path in paths:
@@ -102,13 +102,13 @@ def in_folder(path: str) -> Found:
 
 
 def ignored_text(folder: str, names: list[str]) -> str:
-    """Which names in a folder are not read, as a sentence."""
+    """A sentence that names the ignored files of a folder."""
     what = f"{names[0]!r}" if len(names) == 1 else f"{names[0]!r} and {len(names) - 1} more"
     return f"not read in {folder!r}, because log files end in {ENDINGS}: {what}"
 
 
 def is_missing(folder: Path) -> bool:
-    """Whether there is nothing at this path. A path that may not be looked at is not missing: reading it says why."""
+    """Whether nothing exists at this path. A path without permission is not missing: reading it reports the error."""
     try:
         folder.stat()
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def is_missing(folder: Path) -> bool:
 
 
 def unreadable(path: str, error: OSError) -> BadLog:
-    """A path cannot be read."""
+    """The error for a path that cannot be read."""
     return BadLog(f"{path!r} cannot be read: {error.strerror or error}; check its name and permissions")
 
 

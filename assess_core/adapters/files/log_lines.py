@@ -1,7 +1,8 @@
 """The lines of log files as batches of records.
 
-A record's topic is its file's absolute path, its partition 0, its offset the line, from 1. Blank lines are not events.
-If a line is longer than an event may be, its record has only as much of it as `decode` needs to refuse it.
+The topic of a record is the absolute path of its file, the partition is 0, and the offset is the line number, from 1.
+Blank lines are not events. If a line is longer than the largest event, its record has only the bytes that `decode`
+needs to reject it.
 """
 
 import gzip
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Final, NamedTuple
 
 from assess_core.adapters.files.log_files import Kind, LogFile, unreadable
-from assess_core.adapters.files.proofs import WINDOW, Passed, passed
+from assess_core.adapters.files.proofs import WINDOW, ProofInput, proof_input
 from assess_core.domain.events import MAX_EVENT_BYTES, STDIN, Record, RecordKind
 from assess_core.errors import BadLog
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Notify, Position
@@ -23,23 +24,23 @@ _CHUNK: Final = 1024 * 1024  # the rest of a longer line is skipped in chunks of
 
 
 class Line(NamedTuple):
-    """A line of a log file; with an empty `raw` it is only a new position in the file."""
+    """A line of a log file. If `raw` is empty, it only sets a new position in the file."""
 
     topic: str
     number: int
     raw: bytes
     end: Position
-    """Where the file continues, without the proof."""
+    """The position after the line, without the proof."""
     size: int
     """How many bytes of the file it covers."""
     proof: Callable[[], bytes]
-    """The proof of `end`, until the next line is read."""
+    """Computes the proof of `end`; valid until the next line is read."""
 
 
 def read_files(files: Iterable[LogFile], notify: Notify) -> Iterator[LogBatch]:
-    """The files' events from the start; an unfinished last line is a line. `notify` is told of files without an event.
+    """All events of the files; an unfinished last line counts as a line. Reports files without events through `notify`.
 
-    Raises `BadLog` naming what cannot be read, after everything before it was given.
+    Raises `BadLog` for a file that cannot be read, after it yielded all events before the failure.
     """
     return in_batches(line for file in files for line in _read_file(file, notify))
 
@@ -56,7 +57,7 @@ def _read_file(file: LogFile, notify: Notify) -> Iterator[Line]:
 
 
 def in_batches(lines: Iterable[Line]) -> Iterator[LogBatch]:
-    """Batches bounded by records and bytes; records that were read before a file failed are given before the error."""
+    """Batches with limited records and bytes. If a file fails, the records before the failure are yielded first."""
     records: list[Record] = []
     ends: dict[str, Line] = {}
     took = held = 0
@@ -84,21 +85,22 @@ def _positions(ends: dict[str, Line]) -> dict[str, Position]:
 
 
 def read_lines(file: LogFile, start: Position, following: bool = False) -> Iterator[Line]:
-    """The lines of a file from a position; from its start, after a line that says so, if the proof does not hold.
+    """The lines of a file from a position. Raises `BadLog`.
 
-    `following` leaves an unfinished last line, and what was appended after the file was found. Raises `BadLog`.
+    If the proof does not hold, a `Line` without an event sets the position to the start, and the whole file is read.
+    `following` skips an unfinished last line, and lines that were appended after the file was found.
     """
     number = start.line
     try:
         if file.path == STDIN:
-            yield from _lines(file, sys.stdin.buffer, START, Passed(), following)
+            yield from _lines(file, sys.stdin.buffer, START, ProofInput(), following)
             return
         with open(file.path, "rb") as source:
-            before = passed(source.fileno(), start.byte if file.kind is Kind.LINES else file.size)
+            before = proof_input(source.fileno(), start.byte if file.kind is Kind.LINES else file.size)
             if start != START and before.proof() != start.proof:
                 yield Line(file.topic, 0, b"", START, 0, lambda: b"")  # committed even if the file has no line yet
                 start, number = START, START.line
-                before = passed(source.fileno(), 0 if file.kind is Kind.LINES else file.size)
+                before = proof_input(source.fileno(), 0 if file.kind is Kind.LINES else file.size)
             if file.kind is Kind.LINES:
                 source.seek(start.byte)
                 yield from _lines(file, source, start, before, following)
@@ -117,18 +119,18 @@ def read_lines(file: LogFile, start: Position, following: bool = False) -> Itera
 
 
 def holds(file: LogFile, position: Position) -> bool:
-    """Whether the bytes before the position are those that were read. Raises `BadLog`."""
+    """Whether the bytes before the position are still the ones that were read. Raises `BadLog`."""
     byte = position.byte if file.kind is Kind.LINES else file.size
     if byte > file.size or (byte and not position.proof):
         return False
     try:
         with open(file.path, "rb") as source:
-            return passed(source.fileno(), byte).proof() == position.proof
+            return proof_input(source.fileno(), byte).proof() == position.proof
     except OSError as error:
         raise unreadable(file.path, error) from error
 
 
-def _lines(file: LogFile, source: IO[bytes], start: Position, before: Passed, following: bool) -> Iterator[Line]:
+def _lines(file: LogFile, source: IO[bytes], start: Position, before: ProofInput, following: bool) -> Iterator[Line]:
     number, byte, _ = start
     while not following or byte < file.size:
         raw, rest = _next_line(source)
@@ -150,7 +152,7 @@ def _one(file: LogFile, source: IO[bytes], start: Position, proof: bytes) -> Ite
 
 
 def _unzipped(file: LogFile, source: IO[bytes], start: Position, proof: bytes) -> Iterator[Line]:
-    """Positions within the file have byte 0, because a line in it begins at no byte of the file."""
+    """Positions within the file have byte 0, because its lines have no byte offset in the compressed file."""
     number, took = 1, 0
     with gzip.GzipFile(fileobj=source) as text:
         while (read := _next_line(text))[0]:
@@ -164,15 +166,15 @@ def _unzipped(file: LogFile, source: IO[bytes], start: Position, proof: bytes) -
 
 
 class _Rest(NamedTuple):
-    """What a line has beyond the bytes that are kept of it."""
+    """The part of a long line that its record does not hold."""
 
     size: int
     tail: bytes
-    """How it ends: a window, or all of it."""
+    """Its last `WINDOW` bytes, or all of it."""
 
 
 def _next_line(source: IO[bytes] | gzip.GzipFile) -> tuple[bytes, _Rest | None]:
-    """A line with its end, empty at the end of the file; of one that is too long only its beginning, and the rest."""
+    """The next line with its line end; empty at the end of the file. A line that is too long is split in two."""
     raw = source.readline(_MOST + 1)
     return raw, _skip(source) if len(raw) > _MOST and not raw.endswith(b"\n") else None
 

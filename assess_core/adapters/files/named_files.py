@@ -1,4 +1,4 @@
-"""Files of events that a person named, for `assess ingest`."""
+"""The event files that are named on the command line of `assess ingest`."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,7 +8,7 @@ from assess_core.ports.log import LogBatch, Notify
 
 
 class NamedFiles:
-    """A `ports.EventFiles`. Raises `BadLog` if a path is missing, cannot be read, or names no log file."""
+    """A `ports.EventFiles`. Raises `BadLog` if a path is missing, cannot be read, or is not a log file."""
 
     def __init__(self, paths: Iterable[str], notify: Notify) -> None:
         self._files = find(paths, notify)

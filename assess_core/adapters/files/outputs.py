@@ -1,4 +1,4 @@
-"""Where a single report goes that a person asked for by name: a file, a pipe, a device, or standard output."""
+"""The output of a single report, which `--output` names: a file, a pipe, a device or standard output."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def open_output(text: str, format_: Format | None) -> "FileOutput | StreamOutput
     if text == STDOUT:
         return StreamOutput("standard output", None)
     _require_ending(text, format_)
-    path = Path(os.path.realpath(text))  # a link stays a link: what it leads to is written
+    path = Path(os.path.realpath(text))  # a link is kept, and its target is written
     with translated(Path(text)):
         mode = _mode_of(path)
     if mode is None and not path.parent.is_dir():
@@ -43,7 +43,7 @@ def open_output(text: str, format_: Format | None) -> "FileOutput | StreamOutput
 
 
 def format_of(text: str) -> Format | None:
-    """The format that the ending of a name asks for; None if it asks for none."""
+    """The format of a file name's ending; None if the ending is not a format."""
     ending = Path(text).suffix.lower().removeprefix(".")
     return next((format_ for format_ in Format if format_.value == ending), None)
 
@@ -67,7 +67,7 @@ def _mode_of(path: Path) -> int | None:
 
 
 class FileOutput:
-    """A regular file: it appears whole or not at all, and keeps the mode that it had; a new one is 0600."""
+    """A regular file: it appears complete or not at all. An existing file keeps its mode; a new one gets 0600."""
 
     def __init__(self, path: Path, mode: int | None) -> None:
         self.path = str(path)
@@ -105,7 +105,7 @@ class StreamOutput:
 
 
 def _open_for_writing(path: Path) -> int:
-    """A descriptor; a pipe that no program reads is waited for, and then named instead of waiting for ever."""
+    """Open a file; waits for a program that reads a pipe. Raises `ReportFailed` if none does in time."""
     deadline = time.monotonic() + _READER_SECONDS
     while True:
         try:

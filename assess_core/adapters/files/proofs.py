@@ -1,11 +1,11 @@
-"""How a position proves that a file is still the one that was read.
+"""Proofs that a file is still the one that was read.
 
-A proof is a digest of the first and the last 16 KiB before the position. It costs two short reads per file, however
-large the file is: at start-up and when a file changed. A digest of everything read would read gigabytes again at each
-start. Neither inode nor time is compared: an inode is reused, and a copy or a restored backup has other ones.
+A proof is a digest of the first and the last 16 KiB before the position. A check takes two short reads per file of any
+size, at start-up and when a file changed. A digest of all bytes would read gigabytes again at each start. Inode and
+time are not compared: inodes are reused, and a copy or a restored backup has different ones.
 
-An edit that keeps the length, the first and the last 16 KiB of what was read is not noticed. A gzip file ends with the
-checksum of its content, so for that kind the proof covers all of it.
+An edit is not detected if it keeps the length and these 16 KiB at both ends. A gzip file ends with the checksum of its
+content, so its proof covers the whole content.
 """
 
 import os
@@ -16,8 +16,8 @@ WINDOW: Final = 16 * 1024
 _BYTES: Final = 16
 
 
-class Passed:
-    """What was read of a file up to a position: as much of it as the proof needs."""
+class ProofInput:
+    """The bytes before a position that its proof needs."""
 
     def __init__(self, head: bytes = b"", tail: bytes = b"", byte: int = 0) -> None:
         self._head = head
@@ -27,26 +27,26 @@ class Passed:
         self._new_size = 0
 
     def add(self, raw: bytes) -> None:
-        """More bytes were read."""
+        """Add the next bytes that were read."""
         self._new.append(raw)
         self._new_size += len(raw)
-        if self._new_size > 16 * WINDOW:  # seldom: this costs 2 us per line, to copy each line costs 7
-            self._settle()
+        if self._new_size > 16 * WINDOW:  # seldom: this takes 2 us per line; copying each line takes 7 us
+            self._combine()
 
     def skip(self, size: int, tail: bytes) -> None:
-        """So many more bytes were read; `tail` is how they end, a window or all of them. Some were added before."""
-        self._settle()
+        """Add `size` bytes that end with `tail`, a window or all of them. The file's start must be added before."""
+        self._combine()
         self._byte += size
         self._tail = (self._tail + tail)[-WINDOW:]
 
     def proof(self) -> bytes:
-        """The proof for the position after the last byte; empty at the start of a file, where nothing was read."""
-        self._settle()
+        """The proof for the position after the last byte; empty if no byte was read."""
+        self._combine()
         if not self._byte:
             return b""
         return blake2b(b"%d\n%b%b" % (self._byte, self._head, self._tail), digest_size=_BYTES).digest()
 
-    def _settle(self) -> None:
+    def _combine(self) -> None:
         new = b"".join(self._new)
         self._head += new[: max(WINDOW - len(self._head), 0)]
         self._tail = (self._tail + new)[-WINDOW:]
@@ -54,6 +54,6 @@ class Passed:
         self._new, self._new_size = [], 0
 
 
-def passed(fd: int, byte: int) -> Passed:
-    """What a file has before a byte. Raises `OSError`."""
-    return Passed(os.pread(fd, min(WINDOW, byte), 0), os.pread(fd, min(WINDOW, byte), max(byte - WINDOW, 0)), byte)
+def proof_input(fd: int, byte: int) -> ProofInput:
+    """Read what the proof of a file's first `byte` bytes needs. Raises `OSError`."""
+    return ProofInput(os.pread(fd, min(WINDOW, byte), 0), os.pread(fd, min(WINDOW, byte), max(byte - WINDOW, 0)), byte)

@@ -1,4 +1,4 @@
-"""The log files of a folder, followed from the positions up to which they were folded."""
+"""Follows the log files of a folder as they grow and change."""
 
 import zlib
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ from assess_core.ports.log import LogBatch, Notify, Position
 class Tail:
     """Follows the log files of a folder from the positions up to which they were folded.
 
-    Lines are appended to a `.jsonl` file; an unfinished last line waits. Any other file is read when two looks found it
-    unchanged. If the proof of a position does not hold, the file was truncated, replaced or rewritten. It is then read
-    again from its start; a replay changes nothing. Each of the `workers` reads the files whose topics hash to it.
+    Lines are appended to a `.jsonl` file; an unfinished last line waits. Any other file is read after two checks found
+    it unchanged. If the proof of a position does not hold, the file was truncated, replaced or rewritten. It is then
+    read again from its start; a replay changes nothing. Each of the `workers` reads the files whose topics hash to it.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Tail:
         self._read: dict[str, LogFile] = {}
 
     def batches(self) -> Iterator[LogBatch]:
-        """What is there now; ends when all of it was given. Raises `BadLog` if the folder cannot be read."""
+        """All lines that are not read yet. Raises `BadLog` if the folder cannot be read."""
         for batch in in_batches(self._lines()):
             self._positions.update(batch.ends)
             yield batch

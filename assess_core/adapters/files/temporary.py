@@ -1,4 +1,4 @@
-"""Temporary folders; a full or missing TMPDIR is an error that says what to do."""
+"""Temporary folders. A full or missing TMPDIR raises an error that says what to do."""
 
 from tempfile import TemporaryDirectory
 

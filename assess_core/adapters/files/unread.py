@@ -1,4 +1,4 @@
-"""What of a log folder is not folded yet, by comparing its files with the positions."""
+"""Finds the lines of a log folder that are not folded yet: compares its files with the positions."""
 
 import os
 import re
@@ -12,20 +12,20 @@ from assess_core.domain.slices import Unread
 from assess_core.ports.log import LogBatch, Position, Positions
 
 OWN_FILE: Final = re.compile(r"api-(?P<at>[0-9]{1,15})-[0-9]+-[0-9]+\.jsonl\Z", re.ASCII)
-"""The files that the write API makes: their lines carry receipts, in order, none before the moment in the name."""
+"""The files that the write API makes. Their lines have receipts in order, none earlier than the time in the name."""
 _RECEIPT: Final = re.compile(rb'\{"receivedAt": (?P<at>[0-9]{1,15}), "value": ')
 _ROOM: Final = 64  # bytes; a receipt takes 40
 
 
 def unread(log: Path, positions: Positions) -> Unread | None:
-    """Which lines of the log are not folded yet: `3 files, e.g. events.jsonl from line 17`; None: none.
+    """The lines that are not folded yet, as `3 files, e.g. events.jsonl from line 17`; None if all are folded.
 
     An unfinished last line is unread; a folder that does not exist has no lines. Raises `BadLog`.
     """
     if is_missing(log):
         return None
-    known = positions.positions()  # before the files: a line that is folded in between counts as unread
-    waiting = [(file, start) for file in _files(log) if file.size != (start := _go_on(file, known)).byte]
+    known = positions.positions()  # read before the files, so a line that is folded in between counts as unread
+    waiting = [(file, start) for file in _files(log) if file.size != (start := _next_position(file, known)).byte]
     if not waiting:
         return None
     file, start = waiting[0]
@@ -38,13 +38,13 @@ def unread(log: Path, positions: Positions) -> Unread | None:
 
 
 def folded(log: Path, positions: Positions) -> dict[tuple[str, int], int]:
-    """By topic and partition, the line from which a file goes on. Raises `BadLog`."""
+    """The next line to read of each file, by topic and partition. Raises `BadLog`."""
     known = positions.positions()
-    return {(file.topic, 0): _go_on(file, known).line for file in _files(log)}
+    return {(file.topic, 0): _next_position(file, known).line for file in _files(log)}
 
 
 def read_log(log: Path) -> Iterator[LogBatch]:
-    """Every line of the log from its start, of the files that are there when this is read. Raises `BadLog`."""
+    """Every line of the log, from the files that exist when the first batch is read. Raises `BadLog`."""
     yield from read_files(_files(log), lambda _text: None)
 
 
@@ -52,14 +52,14 @@ def _files(log: Path) -> list[LogFile]:
     return [] if is_missing(log) else in_folder(str(log)).files
 
 
-def _go_on(file: LogFile, known: dict[str, Position]) -> Position:
-    """Where the file is read next: at its position, or from its start if its content is another one."""
+def _next_position(file: LogFile, known: dict[str, Position]) -> Position:
+    """The position from which a file is read next: the start if the content before the position has changed."""
     position = known.get(file.topic, START)
     return position if holds(file, position) else START
 
 
 def _first_receipt(file: LogFile, start: Position) -> int | None:
-    """When the first unread line was received, and none after it earlier; None if the file does not say."""
+    """The receipt of the first unread line, which is the earliest; None if the file does not have receipts in order."""
     own = OWN_FILE.fullmatch(os.path.basename(file.topic))
     if own is None or file.kind is not Kind.LINES:
         return None

@@ -1,4 +1,4 @@
-"""What all Kafka clients share: questions to a cluster, and error messages for people."""
+"""Shared by all Kafka clients: requests to a cluster, and error messages for people."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
 from assess_core.retrying import retrying
 
-TIMEOUT: Final = 5.0  # seconds for one question; a broker in the same network answers in some ms
+TIMEOUT: Final = 5.0  # seconds for one request; a broker in the same network answers in some ms
 MISSING: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
-"""Errors that say that a topic does not exist."""
+"""The errors for a topic that does not exist."""
 _REFUSED: Final = frozenset(
     {
         "_AUTHENTICATION",
@@ -34,10 +34,10 @@ _REFUSED: Final = frozenset(
         "_FENCED",
     }
 )
-"""Waiting does not help: a setting must be changed, here or at the broker."""
+"""Errors that waiting does not resolve: a setting must be changed, here or at the broker."""
 APPEND_TIME: Final = "message.timestamp.type=LogAppendTime"
-"""The setting of a topic that makes the broker record when it received a record."""
-_SOON: Final = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
+"""The topic setting that makes the broker stamp each record with the time of its receipt."""
+_NO_COORDINATOR_YET: Final = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
 """Errors of a broker that is still taking over a group."""
 _ACTIONS: Final = {
     "_AUTHENTICATION": "correct sasl.mechanism, sasl.username and sasl.password",
@@ -47,7 +47,7 @@ _ACTIONS: Final = {
     "_FENCED": "another process has the same group.instance.id: give each process its own",
     "GROUP_AUTHORIZATION_FAILED": "allow the user to read the group",
     "TOPIC_AUTHORIZATION_FAILED": "allow the user to read the topic, and to write the topic of failed events",
-    "INCONSISTENT_GROUP_PROTOCOL": "the group is used by other programs: name another one in group=",
+    "INCONSISTENT_GROUP_PROTOCOL": "another program uses the group: name another group in group=",
 }
 
 _Result = TypeVar("_Result")
@@ -55,8 +55,8 @@ _Client = TypeVar("_Client")
 _Key = TypeVar("_Key")
 
 
-class Heard:
-    """Collects the errors of a client's error callback: a failed call only says that it timed out, these say why."""
+class CallbackErrors:
+    """Collects the errors of a client's error callback. They name the cause; a failed call only reports a timeout."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class Heard:
 
 
 def make(client: Callable[[dict[str, Any]], _Client], settings: dict[str, object], url: KafkaUrl) -> _Client:
-    """A client of librdkafka. Raises `BadSettings` for options that it refuses."""
+    """Create a client of librdkafka. Raises `BadSettings` for options that librdkafka refuses."""
     try:
         return client(settings)
     except KafkaException as error:
@@ -82,7 +82,7 @@ def make(client: Callable[[dict[str, Any]], _Client], settings: dict[str, object
 
 
 def create_command(url: KafkaUrl, topic: str, brokers: int) -> str:
-    """The command that creates a topic, for a cluster of so many brokers."""
+    """The command that creates a topic in a cluster with this number of brokers."""
     partitions, append = (1, "") if topic == url.failed else (4, f" --config {APPEND_TIME}")
     replicas = " --config min.insync.replicas=2" if brokers > 2 else ""
     return (
@@ -98,27 +98,27 @@ def alter_command(url: KafkaUrl, topic: str, config: str) -> str:
 
 
 def kind(error: KafkaError) -> str:
-    """The name of an error. All fatal errors have one name, so a fenced client is found by its text."""
+    """The name of an error. All fatal errors have the same name, so the text identifies a fenced client."""
     return "_FENCED" if error.name() == "_FATAL" and "fenced" in error.str() else error.name()
 
 
-def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = ()) -> AssessError:
-    """An error of the client as one of ours; `heard` are errors of its callback, which may say why."""
-    refused = next((each for each in (error, *heard) if kind(each) in _REFUSED), None)
+def translated(error: KafkaError, url: KafkaUrl, callback_errors: Iterable[KafkaError] = ()) -> AssessError:
+    """Translate a client's error into one of ours. The errors of its callback can name the cause."""
+    refused = next((each for each in (error, *callback_errors) if kind(each) in _REFUSED), None)
     if refused is not None:
         action = _ACTIONS.get(kind(refused), "correct ASSESS_LOG")
         return BadSettings(f"ASSESS_LOG: {url.without_secrets(refused.str())} ({kind(refused)}); {action}")
     if error.name() in MISSING:
         return BadSettings(f"ASSESS_LOG: Kafka at {url.brokers} has no such topic; type: assess doctor")
-    if error.name() in _SOON:
+    if error.name() in _NO_COORDINATOR_YET:
         return StoreUnavailable(
             f"Kafka at {url.brokers} has no coordinator of the group yet; try again in some seconds"
         )
     if error.name() == "_FATAL":
-        return StoreUnavailable(f"Kafka's client gave up: {url.without_secrets(error.str())}; start the process again")
-    causes = [each.str() for each in heard if not each.name().startswith("_ALL_BROKERS")]
+        return StoreUnavailable(f"Kafka's client failed: {url.without_secrets(error.str())}; restart the process")
+    causes = [each.str() for each in callback_errors if not each.name().startswith("_ALL_BROKERS")]
     text = url.without_secrets(causes[-1] if causes else error.str())
-    # a refused connection gives a reason; a broker that expects TLS or a login closes it without one
+    # a refused connection has a reason; a broker that expects TLS or a login closes it without a reason
     action = (
         "start it" if causes else "start it, or correct security.protocol in ASSESS_LOG if it expects TLS or a login"
     )
@@ -126,17 +126,17 @@ def translated(error: KafkaError, url: KafkaUrl, heard: Iterable[KafkaError] = (
 
 
 class Cluster:
-    """Asks a cluster; threads may share it. Without an answer it raises `StoreUnavailable` after some seconds."""
+    """Sends requests to a cluster; thread-safe. Raises `StoreUnavailable` if no answer arrives within some seconds."""
 
     def __init__(self, url: KafkaUrl) -> None:
         self._url = url
-        self._heard = Heard()
+        self._callback_errors = CallbackErrors()
         self.brokers = 1
-        self.admin = make(AdminClient, url.client({"error_cb": self._heard}), url)
+        self.admin = make(AdminClient, url.client({"error_cb": self._callback_errors}), url)
 
     def topic(self, name: str) -> TopicMetadata | None:
         """A topic and its partitions; None if it does not exist."""
-        self._heard.take()
+        self._callback_errors.take()
         try:
             metadata = self.admin.list_topics(name, timeout=TIMEOUT)
         except KafkaException as error:
@@ -167,30 +167,30 @@ class Cluster:
         return create_command(self._url, topic, self.brokers)
 
     def results(self, ask: "Callable[[AdminClient], Mapping[_Key, Future[_Result]]]") -> dict[_Key, _Result]:
-        """The answers to a question, which is repeated while a broker takes over a group."""
-        return self._again(lambda: {key: future.result(TIMEOUT + 1) for key, future in ask(self.admin).items()})
+        """The answers to a request, which is retried while a broker takes over a group."""
+        return self._retried(lambda: {key: future.result(TIMEOUT + 1) for key, future in ask(self.admin).items()})
 
     def committed(self, partitions: Sequence[int]) -> dict[int, int]:
-        """The offsets at which the group continues, by partition; partitions it never committed are left out.
+        """The group's committed offsets, by partition; partitions that it never committed are left out.
 
-        The admin client is not used: if a broker answers it that it is not (or not yet) the group's coordinator,
-        librdkafka 2.16 kills the process with a SIGSEGV.
+        The admin client is not used: librdkafka 2.16 kills the process with a SIGSEGV if a broker answers that it is
+        not (or not yet) the group's coordinator.
         """
         asked = [TopicPartition(self._url.topic, partition) for partition in partitions]
-        found = self._again(lambda: _positions(self._member, asked))
+        found = self._retried(lambda: _positions(self._member, asked))
         return {each.partition: each.offset for each in found if each.offset >= 0}
 
     @cached_property
     def _member(self) -> Consumer:
-        """A client that reads the group's offsets and never joins it."""
+        """A client that reads the group's offsets and never joins the group."""
         settings: dict[str, object] = {
             "group.id": self._url.group,
             "enable.auto.commit": False,
-            "error_cb": self._heard,
+            "error_cb": self._callback_errors,
         }
         return make(Consumer, self._url.client(settings), self._url)
 
-    def _again(self, ask: Callable[[], _Result]) -> _Result:
+    def _retried(self, ask: Callable[[], _Result]) -> _Result:
         try:
             return retrying(_has_no_coordinator_yet, deadline_seconds=TIMEOUT)(ask)
         except KafkaException as error:
@@ -199,12 +199,12 @@ class Cluster:
             raise StoreUnavailable(f"Kafka at {self._url.brokers} does not answer; start it") from error
 
     def _translated(self, error: KafkaError) -> AssessError:
-        self.admin.poll(0)  # calls `heard`
-        return translated(error, self._url, self._heard.take())
+        self.admin.poll(0)  # runs the error callback
+        return translated(error, self._url, self._callback_errors.take())
 
 
 def _has_no_coordinator_yet(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].name() in _SOON
+    return isinstance(error, KafkaException) and error.args[0].name() in _NO_COORDINATOR_YET
 
 
 def _positions(member: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
@@ -212,7 +212,7 @@ def _positions(member: Consumer, asked: list[TopicPartition]) -> list[TopicParti
     try:
         found = member.committed(asked, timeout=TIMEOUT)
     finally:
-        member.poll(0)  # calls `heard`
+        member.poll(0)  # runs the error callback
     for each in found:
         if each.error is not None:
             raise KafkaException(each.error)

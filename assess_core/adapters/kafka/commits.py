@@ -1,4 +1,4 @@
-"""Commits positions of the consumer group in a thread, because librdkafka's call hangs for as long as a broker does."""
+"""Commits positions of the consumer group in a thread, because librdkafka's call hangs while a broker hangs."""
 
 from collections.abc import Callable, Collection
 from threading import Thread
@@ -6,8 +6,8 @@ from threading import Thread
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 
-class Aside:
-    """A call in a thread of its own."""
+class BackgroundCall:
+    """A call in a separate thread."""
 
     def __init__(self, call: Callable[[], object]) -> None:
         self.error: str | None = None
@@ -16,8 +16,8 @@ class Aside:
         self._thread = Thread(target=self._run, name="kafka-aside", daemon=True)
         self._thread.start()
 
-    def is_over(self, wait: float) -> bool:
-        """Whether it returned, within so many seconds."""
+    def has_ended(self, wait: float) -> bool:
+        """Wait for at most `wait` seconds; returns whether the call has ended."""
         self._thread.join(wait)
         return not self._thread.is_alive()
 
@@ -33,32 +33,32 @@ class Aside:
 class Commits:
     """One commit at a time, with the newest position of each partition. A failed commit is sent again.
 
-    Two commits at once could arrive in the wrong order, and the group would be behind what was folded.
+    Two concurrent commits could arrive in the wrong order, and the group would continue at an older position.
     """
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._due: dict[int, TopicPartition] = {}
         self._sent: dict[int, TopicPartition] = {}
-        self._sending: Aside | None = None
+        self._sending: BackgroundCall | None = None
 
     def add(self, position: TopicPartition) -> None:
-        """Everything before it is in the hot store."""
+        """Add a position to the next commit: everything before it is in the hot store."""
         self._due[position.partition] = position
 
     def forget(self, partitions: Collection[int]) -> None:
-        """Other members commit these partitions from now on."""
+        """Drop positions of partitions that other members commit from now on."""
         for partition in partitions:
             self._due.pop(partition, None)
             self._sent.pop(partition, None)
 
     def send(self, wait: float) -> str | None:
-        """Send what is due and wait up to so many seconds for the answer. Returns why a commit failed, or None."""
+        """Commit the added positions; wait at most `wait` seconds. Returns the error of a failed commit, or None."""
         if self._sending is None and self._due:
             self._sent, self._due = self._due, {}
             offsets = list(self._sent.values())
-            self._sending = Aside(lambda: self._consumer.commit(offsets=offsets, asynchronous=False))
-        if self._sending is None or not self._sending.is_over(wait):
+            self._sending = BackgroundCall(lambda: self._consumer.commit(offsets=offsets, asynchronous=False))
+        if self._sending is None or not self._sending.has_ended(wait):
             return None
         error, self._sending = self._sending.error, None
         if error is not None:

@@ -1,11 +1,11 @@
-"""The topic of failed events: each is written there whole, with the reason in its headers."""
+"""The topic of failed events: each record holds the whole event, with the reason in its headers."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from assess_core.adapters.kafka.client import MISSING, Cluster, Heard, make
+from assess_core.adapters.kafka.client import MISSING, CallbackErrors, Cluster, make
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.domain.events import FailedEvent
 from assess_core.errors import StoreUnavailable
@@ -22,17 +22,17 @@ _PRODUCER: Final[dict[str, object]] = {
 
 
 class FailedTopic:
-    """Writes failed events to a topic. An event may be there twice (see docs/formats.md), but is never dropped."""
+    """Writes failed events to a topic. An event may be written twice (see docs/formats.md), but is never dropped."""
 
     def __init__(self, url: KafkaUrl, cluster: Cluster, notify: Notify) -> None:
         self._url = url
         self._cluster = cluster
         self._notify = notify
-        self._heard = Heard()
-        self._producer: Producer | None = None  # events rarely fail, so the first failure connects
+        self._callback_errors = CallbackErrors()
+        self._producer: Producer | None = None  # connects at the first failure, because events rarely fail
 
     def publish(self, events: Sequence[FailedEvent]) -> None:
-        """Write them to the topic. Raises `StoreUnavailable` if the topic did not acknowledge all of them."""
+        """Write events to the topic. Raises `StoreUnavailable` if the topic did not acknowledge all of them."""
         if not events:
             return
         errors: list[KafkaError] = []
@@ -54,7 +54,7 @@ class FailedTopic:
             raise self._unavailable([error.args[0]]) from error
 
     def close(self) -> None:
-        """Nothing is pending: `publish` returns only when everything is acknowledged."""
+        """Nothing is pending, because `publish` waits for all acknowledgements."""
         self._producer = None
 
     def _produce(self, event: FailedEvent, delivered: Callable[[KafkaError | None, Message], None]) -> None:
@@ -76,16 +76,18 @@ class FailedTopic:
 
     def _connected(self) -> Producer:
         if self._producer is None:
-            self._producer = make(Producer, self._url.client({**_PRODUCER, "error_cb": self._heard}), self._url)
+            self._producer = make(
+                Producer, self._url.client({**_PRODUCER, "error_cb": self._callback_errors}), self._url
+            )
         return self._producer
 
     def _unavailable(self, errors: Sequence[KafkaError]) -> StoreUnavailable:
-        # a client after a fatal error is useless; `publish` is called again and sends all events with a new one
+        # after a fatal error a client cannot be used; the next `publish` sends all events with a new client
         self._producer = None
         if any(error.name() in MISSING for error in errors):
             return StoreUnavailable(f"failed events cannot be published: {self._cluster.missing(self._url.failed)}")
-        heard = [error.str() for error in (*errors, *self._heard.take())]
-        why = self._url.without_secrets(heard[-1] if heard else "no answer")
+        texts = [error.str() for error in (*errors, *self._callback_errors.take())]
+        why = self._url.without_secrets(texts[-1] if texts else "no answer")
         return StoreUnavailable(f"failed events cannot be written to the topic {self._url.failed!r}: {why}")
 
     def _too_large(self, message: Message) -> str:

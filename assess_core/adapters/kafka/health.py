@@ -1,4 +1,4 @@
-"""What `assess doctor` checks in Kafka: brokers, topics, whose clock stamps the records, and the group's lag."""
+"""The checks of `assess doctor` in Kafka: brokers, topics, timestamps of records, and the group's lag."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from assess_core.ports.findings import Finding, Level
 
 _STAMP: Final = "message.timestamp.type"
 _LARGEST: Final = "max.message.bytes"
-_HEADERS: Final = 4096  # bytes that the reason, its message and the place add to a record
+_HEADERS: Final = 4096  # bytes that the headers (reason, message, position) add to a record
 _MIN_RETENTION: Final = 7 * DAY  # covers an outage over a long weekend and its repair
 
 
@@ -30,8 +30,8 @@ def examine(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
             return
         config = _config(cluster, url.topic)
         yield _stamps(config, url)
-        yield from _kept(config, url)
-        yield _survival(topic, config, url)
+        yield from _retention(config, url)
+        yield _durability(topic, config, url)
         yield _failed_topic(cluster, config, url)
         yield from _group(cluster, url)
     except AssessError as error:
@@ -63,13 +63,13 @@ def _stamps(config: Mapping[str, str], url: KafkaUrl) -> Finding:
     return Finding(
         Level.BAD,
         "timestamps",
-        f"the records of {url.topic} have their senders' clocks ({config.get(_STAMP)}), so receipts are unknown: an "
-        "event's own clock gives its week, and no slice closes while any record is unread",
+        f"the senders stamp the records of {url.topic} ({config.get(_STAMP)}), so receipts are unknown: the clock in "
+        "an event gives its week, and no slice closes while any record is unread",
         alter_command(url, url.topic, APPEND_TIME),
     )
 
 
-def _kept(config: Mapping[str, str], url: KafkaUrl) -> Iterator[Finding]:
+def _retention(config: Mapping[str, str], url: KafkaUrl) -> Iterator[Finding]:
     if "compact" in config.get("cleanup.policy", ""):
         yield Finding(
             Level.BAD,
@@ -81,12 +81,12 @@ def _kept(config: Mapping[str, str], url: KafkaUrl) -> Iterator[Finding]:
     message = f"{url.topic} keeps records {'forever' if kept < 0 else f'for {duration_text(kept)}'}"
     if 0 <= kept < _MIN_RETENTION:
         action = alter_command(url, url.topic, f"retention.ms={_MIN_RETENTION}")
-        yield Finding(Level.WARN, "retention", f"{message}: a stream that is down for longer loses events", action)
+        yield Finding(Level.WARN, "retention", f"{message}: if the stream is down for longer, events are lost", action)
     else:
         yield Finding(Level.OK, "retention", message)
 
 
-def _survival(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) -> Finding:
+def _durability(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) -> Finding:
     """Whether acknowledged records survive the loss of a broker."""
     partitions = topic.partitions.values()
     replicas = min(len(each.replicas) for each in partitions)
@@ -101,7 +101,7 @@ def _survival(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) ->
     if needed == 1:
         action = alter_command(url, url.topic, "min.insync.replicas=2")
         return Finding(
-            Level.WARN, "topic", f"{message}: one broker alone may acknowledge a record and then be lost", action
+            Level.WARN, "topic", f"{message}: a single broker can acknowledge a record and then be lost", action
         )
     return Finding(Level.OK, "topic", message)
 

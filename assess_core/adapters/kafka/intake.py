@@ -1,4 +1,4 @@
-"""The way into a Kafka topic: an idempotent producer whose every record is acknowledged by all replicas in sync."""
+"""Writes to a Kafka topic: an idempotent producer, whose records are acknowledged by all in-sync replicas."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
-from assess_core.adapters.kafka.client import Heard, make, translated
+from assess_core.adapters.kafka.client import CallbackErrors, make, translated
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import AssessError, BadRequest, Overloaded, StoreUnavailable
 from assess_core.ports.log import Message
@@ -18,7 +18,7 @@ SCHEMA_VERSION: Final = b"1"
 """Version of the message format: an item of `assessments` as `PATCH /v1/content/state/update` accepts it."""
 MOST_WAITING: Final = 10_000  # records; at 2-3 kB each about 25 MB, which a broker stores in a second
 _MOST_KILOBYTES: Final = 64 * 1024
-_DELIVERY: Final = 10_000  # ms until a record counts as not stored; clients wait 30 s and should get an answer before
+_DELIVERY: Final = 10_000  # ms until a record counts as not stored; clients wait 30 s and should get an answer earlier
 _LARGEST: Final = 2 * 1024 * 1024  # twice the largest body; the broker decides what the topic accepts
 
 
@@ -28,18 +28,18 @@ class KafkaIntake:
     def __init__(self, url: KafkaUrl) -> None:
         """Raises `BadSettings` for options that Kafka's client refuses."""
         self._url = url
-        self._heard = Heard()
+        self._callback_errors = CallbackErrors()
         settings = {
             "acks": "all",
             "enable.idempotence": True,
-            "linger.ms": 0,  # the default of 5 ms is as long as an acknowledgement takes
+            "linger.ms": 0,  # the default of 5 ms would double the time to an acknowledgement
             "delivery.timeout.ms": _DELIVERY,
             "topic.metadata.propagation.max.ms": 5000,  # ms to wait for a topic that does not exist
             "queue.buffering.max.messages": MOST_WAITING,
             "queue.buffering.max.kbytes": _MOST_KILOBYTES,
             "message.max.bytes": _LARGEST,
             "partitioner": "murmur2_random",  # the partitioner of other Kafka clients
-            "error_cb": self._heard,
+            "error_cb": self._callback_errors,
         }
         self._producer: Producer = make(Producer, url.client(settings), url)
         self._closing = threading.Event()
@@ -88,7 +88,7 @@ class KafkaIntake:
     def _failure(self, error: KafkaError) -> AssessError:
         if error.name() == "MSG_SIZE_TOO_LARGE":
             return BadRequest("an assessment is larger than the topic accepts; send fewer answers in one assessment")
-        return StoreUnavailable(str(translated(error, self._url, self._heard.take())))
+        return StoreUnavailable(str(translated(error, self._url, self._callback_errors.take())))
 
 
 def _overloaded() -> Overloaded:
@@ -104,12 +104,12 @@ class _Unacknowledged:
         self._left = records
         self._failure = failure
         self._failed: KafkaError | None = None
-        self._lock = threading.Lock()  # a record that the client refuses at once is reported on another thread
+        self._lock = threading.Lock()  # if the client refuses a record immediately, another thread reports it
         if not records:
             self.done.set_result(None)
 
     def acknowledge(self, error: KafkaError | None, _record: KafkaMessage | None) -> None:
-        """A record was stored (no error), or it is not known to be stored."""
+        """Count a record as stored (no error), or as not known to be stored."""
         with self._lock:
             self._left -= 1
             self._failed = self._failed or error
@@ -122,7 +122,7 @@ class _Unacknowledged:
     def _error(self, failed: KafkaError) -> Exception:
         try:
             return self._failure(failed)
-        except Exception as error:  # noqa: BLE001 the caller waits for an answer, whatever it is
+        except Exception as error:  # noqa: BLE001 the caller must get an answer in any case
             return StoreUnavailable(
                 f"Kafka did not store an event ({failed.name()}; {type(error).__name__}: {error}); send it again"
             )

@@ -13,7 +13,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import OffsetSpec
 
-from assess_core.adapters.kafka.client import TIMEOUT, Cluster, Heard, make, translated
+from assess_core.adapters.kafka.client import TIMEOUT, CallbackErrors, Cluster, make, translated
 from assess_core.adapters.kafka.records import received_at
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import StoreUnavailable
@@ -62,11 +62,11 @@ class First(NamedTuple):
     partition: int
     offset: int
     received_at: int | None
-    """By the broker's clock (epoch ms); None if the topic has the senders' clocks."""
+    """By the broker's clock (epoch ms); None if the senders stamp the records."""
 
 
 def lag(cluster: Cluster, url: KafkaUrl) -> list[Lag]:
-    """By partition. Raises `StoreUnavailable`, and `BadSettings` if there is no such topic; takes some ms."""
+    """The lag of each partition, in some ms. Raises `StoreUnavailable`, and `BadSettings` if the topic is missing."""
     partitions = cluster.partitions()
     # positions first, ends last: a record that is folded in between counts as unread, not as folded
     committed = cluster.committed(partitions)
@@ -82,17 +82,17 @@ def _offsets(cluster: Cluster, topic: str, partitions: Sequence[int], spec: Offs
 
 
 class Reader:
-    """Reads single records; threads may share it, and wait for each other."""
+    """Reads single records. Threads may share it; one call runs at a time."""
 
     def __init__(self, url: KafkaUrl) -> None:
         self._url = url
-        self._heard = Heard()
-        settings = url.client({**_READER, "group.id": url.group, "error_cb": self._heard})
+        self._callback_errors = CallbackErrors()
+        settings = url.client({**_READER, "group.id": url.group, "error_cb": self._callback_errors})
         self._consumer = make(Consumer, settings, url)
         self._lock = threading.Lock()
 
     def first(self, waiting: Sequence[Lag]) -> list[First]:
-        """The first unread record of each partition; partitions without one are left out.
+        """The first unread record of each partition; partitions without an unread record are left out.
 
         Offsets without a record belong to transactions, or to records that compaction removed.
         """
@@ -103,7 +103,7 @@ class Reader:
                 self._consumer.assign([TopicPartition(self._url.topic, each.partition, each.next) for each in waiting])
                 return self._read({each.partition for each in waiting})
             except KafkaException as error:
-                raise translated(error.args[0], self._url, self._heard.take()) from error
+                raise translated(error.args[0], self._url, self._callback_errors.take()) from error
             finally:
                 self._consumer.unassign()
 
@@ -112,8 +112,8 @@ class Reader:
         until = time.monotonic() + TIMEOUT
         while found.keys() != partitions:
             if time.monotonic() > until:
-                heard = [each.str() for each in self._heard.take()]
-                why = self._url.without_secrets(heard[-1] if heard else "no answer")
+                texts = [each.str() for each in self._callback_errors.take()]
+                why = self._url.without_secrets(texts[-1] if texts else "no answer")
                 raise StoreUnavailable(f"Kafka at {self._url.brokers} delivers no records: {why}; start it")
             for message in self._consumer.consume(len(partitions), 0.01):
                 partition = message.partition()
@@ -122,11 +122,11 @@ class Reader:
         return [each for each in found.values() if each is not None]
 
     def _is_answer(self, message: Message) -> bool:
-        """Whether it is a record, or the end of its partition; other messages are errors, which are collected."""
+        """Whether a message is a record or the end of its partition. Other messages are errors, which this collects."""
         error = message.error()
         if error is None or error.name() == "_PARTITION_EOF":
             return True
-        self._heard(error)
+        self._callback_errors(error)
         return False
 
 

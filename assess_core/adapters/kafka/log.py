@@ -1,4 +1,4 @@
-"""The log as a Kafka topic. A consumer group shares its partitions; the committed positions say what is folded."""
+"""The log as a Kafka topic. A consumer group shares its partitions; records before committed positions are folded."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,13 +15,13 @@ from assess_core.ports.log import Feed, Intake, Notify, Retained
 
 
 class KafkaLog:
-    """A `ports.Log` on Kafka. Raises `BadSettings` for a URL that cannot be read; connects on the first question."""
+    """A `ports.Log` on Kafka. Raises `BadSettings` for an invalid URL; connects at the first request."""
 
     def __init__(self, url: str) -> None:
         self._url = KafkaUrl.parse(url)
 
     def unread(self) -> Unread | None:
-        """Takes some ms. `since` is None if the topic has its senders' clocks, because those are in no order."""
+        """Takes some ms. `since` is None if the senders stamp the records, because their clocks are in no order."""
         behind = {each.partition: each for each in self.lag() if each.records}
         firsts = sorted(self._reader.first(list(behind.values())))
         if not firsts:

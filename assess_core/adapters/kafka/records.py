@@ -1,4 +1,4 @@
-"""Messages of a topic as records of the log."""
+"""Converts messages of a topic to records of the log."""
 
 from typing import Final
 
@@ -6,19 +6,19 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from assess_core.domain.events import Record
 
-CHUNK: Final = 100  # records; of at most 1 MB by default, so a batch exceeds its bytes by 100 MB at most
+CHUNK: Final = 100  # records of at most 1 MB by default, so a batch exceeds its byte limit by at most 100 MB
 
 
 def received_at(message: Message) -> int | None:
-    """When the broker received it (epoch ms); None if the topic has its senders' clocks."""
+    """When the broker received a message (epoch ms); None if the senders stamp the records."""
     kind, at = message.timestamp()
     return at if kind == TIMESTAMP_LOG_APPEND_TIME else None
 
 
 def to_record(message: Message) -> Record | None:
-    """None for a message that is an error of the client, not a record."""
+    """The record of a message; None if the message is an error of the client."""
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     if message.error() is not None or topic is None or partition is None or offset is None:
         return None
-    # a record without a value becomes a failed event; it must not vanish
+    # a record without a value becomes a failed event; it must not be dropped
     return Record(topic, partition, offset, message.value() or b"", received_at(message))

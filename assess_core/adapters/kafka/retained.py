@@ -6,7 +6,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
-from assess_core.adapters.kafka.client import Heard, make
+from assess_core.adapters.kafka.client import CallbackErrors, make
 from assess_core.adapters.kafka.lag import Lag
 from assess_core.adapters.kafka.records import CHUNK, to_record
 from assess_core.adapters.kafka.url import KafkaUrl
@@ -15,7 +15,7 @@ from assess_core.errors import StoreUnavailable
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, LogBatch, Part, Retained
 
 _LOOK: Final = 0.1  # seconds
-_SILENCE: Final = 10.0  # seconds without an answer
+_SILENCE: Final = 10.0  # seconds without an answer that count as a failure
 _READER: Final[dict[str, object]] = {
     "enable.auto.commit": False,
     "auto.offset.reset": "earliest",
@@ -27,9 +27,9 @@ _READER: Final[dict[str, object]] = {
 
 
 def retained(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Retained:
-    """The positions as they are now, and the partitions up to their ends when they are read; nothing is committed.
+    """The current positions, and the records of each partition up to its end when it is read. Commits nothing.
 
-    The caller reads the stores in between, so everything that the stream stores meanwhile is among these records.
+    The caller reads the stores in between, so these records include everything that the stream stores meanwhile.
     """
     return Retained({(url.topic, each.partition): each.next for each in lag()}, _parts(url, lag))
 
@@ -42,16 +42,16 @@ def _parts(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Iterator[Part]:
 def _read(url: KafkaUrl, partition: Lag) -> Iterator[LogBatch]:
     if partition.start == partition.end:
         return
-    heard = Heard()
-    consumer = make(Consumer, url.client({**_READER, "group.id": url.group, "error_cb": heard}), url)
+    callback_errors = CallbackErrors()
+    consumer = make(Consumer, url.client({**_READER, "group.id": url.group, "error_cb": callback_errors}), url)
     try:
         consumer.assign([TopicPartition(url.topic, partition.partition, partition.start)])
-        yield from _batches(consumer, partition.end, url, heard)
+        yield from _batches(consumer, partition.end, url, callback_errors)
     finally:
         consumer.close()
 
 
-def _batches(consumer: Consumer, end: int, url: KafkaUrl, heard: Heard) -> Iterator[LogBatch]:
+def _batches(consumer: Consumer, end: int, url: KafkaUrl, callback_errors: CallbackErrors) -> Iterator[LogBatch]:
     answered, ended = time.monotonic(), False
     while not ended:
         records: list[Record] = []
@@ -61,7 +61,7 @@ def _batches(consumer: Consumer, end: int, url: KafkaUrl, heard: Heard) -> Itera
             if messages:
                 answered = time.monotonic()
             elif time.monotonic() - answered > _SILENCE:
-                why = url.without_secrets(next((each.str() for each in heard.take()), "no answer"))
+                why = url.without_secrets(next((each.str() for each in callback_errors.take()), "no answer"))
                 raise StoreUnavailable(f"Kafka at {url.brokers} delivers no records: {why}; start it")
             for message in messages:
                 record, error = to_record(message), message.error()

@@ -52,7 +52,7 @@ class KafkaUrl(NamedTuple):
                 )
         if failed == topic:
             raise BadSettings(
-                "ASSESS_LOG: failed events would be written to their own topic; name another one in failed="
+                "ASSESS_LOG: failed events would be written to the topic of the log; name another topic in failed="
             )
         for name in options:
             if not _PASSED.match(name):

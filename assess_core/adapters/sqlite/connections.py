@@ -1,4 +1,4 @@
-"""Connections to the file of the embedded hot store: one for each thread, none across a fork, errors translated."""
+"""Connections to the SQLite file: one per thread, none shared across a fork, with translated errors."""
 
 import os
 import sqlite3
@@ -58,7 +58,7 @@ os.register_at_fork(before=_close_before_fork, after_in_parent=_release_after_fo
 
 
 class Connections:
-    """Connections to one file, for any thread. A thread that ends closes its own."""
+    """Connections to one file, one per thread. A connection is closed when its thread ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -86,7 +86,7 @@ class Connections:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. It takes the write lock before it reads, so it never has to start again."""
+        """One transaction. It takes the write lock before it reads, so it never has to restart."""
         with self.use() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -98,14 +98,14 @@ class Connections:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit mode: a writer says BEGIN IMMEDIATE."""
+    """A connection in autocommit mode: a writer must execute BEGIN IMMEDIATE."""
     # the thread that forks closes the connections of other threads
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
         connection.execute("PRAGMA cache_size = -32768")  # 32 MiB
-        connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a fifth less is written than with 4
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a fifth less is written than with 4 MiB
     except sqlite3.Error:
         connection.close()
         raise
@@ -113,7 +113,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """WAL mode lets readers work beside a writer. The busy timeout does not cover this switch."""
+    """Switch to WAL mode, in which readers work beside a writer. The busy timeout does not apply to this PRAGMA."""
     switch = partial(connection.execute, "PRAGMA journal_mode = WAL")
     try:
         switch()
@@ -125,7 +125,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raises SQLite's errors as errors of ours that say what to do."""
+    """Translate SQLite's errors into ours, which say what to do."""
     try:
         yield
     except sqlite3.Error as error:

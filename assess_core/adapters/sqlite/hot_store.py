@@ -1,4 +1,4 @@
-"""The hot store in one SQLite file, for several processes at once. memory.py is the reference."""
+"""The hot store in one SQLite file, which several processes can share. memory.py is the reference implementation."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 512  # ids in one IN (...): a power of two, because shorter lists are padded to one
 _SCAN_ROWS: Final = 2000
-_SCAN_BYTES: Final = 32 * 1024 * 1024  # an event may have 8 MiB, so a number of rows does not bound a batch
+_SCAN_BYTES: Final = 32 * 1024 * 1024  # one event can have 8 MiB, so a limit on rows alone is not enough
 _DELETE_ROWS: Final = 5000  # in one transaction: other writers wait milliseconds, not for the whole clear
 _PAGE: Final = 500
 _PART: Final = 1024 * 1024  # bytes of a failed event in one row
@@ -70,7 +70,7 @@ _PUT_SUMMARY = _replace("assessment_aggregator_v2", _SUMMARY, _SUMMARY_KEY)
 _PUT_ACTIVITY = _replace("user_activity_agg", _ACTIVITY, _ACTIVITY_KEY)
 _ADD_FAILED = _insert("failed_events", _FAILED, _FAILED_KEY, "NOTHING")
 _ADD_PART = "INSERT INTO failed_events_raw VALUES (?, ?, ?, ?, ?, ?)"
-# marked even if the failed event is not stored yet: a late worker must not make it unresolved again
+# this also marks an event that is not stored yet, so that a late worker cannot make it unresolved again
 _RESOLVE = _insert("failed_events", f"{_FAILED_KEY}, mended", _FAILED_KEY, "UPDATE SET mended = 1")
 _COMMIT = _insert(
     "positions",

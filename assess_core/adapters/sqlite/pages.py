@@ -1,4 +1,4 @@
-"""Pages of a batch: first the attempt keys of the page, then the rows of these keys alone."""
+"""Pages of a batch: reads the attempt keys of a page first, then only the rows of these keys."""
 
 from collections.abc import Collection
 from heapq import merge
@@ -13,12 +13,12 @@ from assess_core.ports.hot_store import AttemptRange
 _KEY: Final = "user_id, course_id, content_id, attempt_id"
 _PARTITION: Final = "FROM assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND shard = ?"
 _AFTER: Final = f"{_PARTITION} AND ({_KEY}) > (?, ?, ?, ?)"
-# answered from the primary key's index: no row is read
+# reads only the primary key's index, and no row
 _KEYS: Final = f"SELECT DISTINCT {_KEY} {_AFTER} {{only}} ORDER BY {_KEY} LIMIT ?"
 _ROWS: Final = f"""SELECT {_KEY}, last_attempted_on, question <> '[]', content_hash, total_score, total_max_score,
     grand_total, question, updated_on {_AFTER} AND ({_KEY}) <= (?, ?, ?, ?) {{only}}"""
 
-_Key = tuple[str, str, str, str]  # as in the table: the batch is left out
+_Key = tuple[str, str, str, str]  # without the batch
 _Partition = tuple[str, int, int, int]
 
 

@@ -1,4 +1,4 @@
-"""The file of the embedded hot store: made, checked and brought up to date."""
+"""Creates, checks and upgrades the file of the embedded hot store."""
 
 import os
 import sqlite3
@@ -14,28 +14,28 @@ from assess_core.adapters.sqlite.url import SqlitePlace, parse_sqlite_url
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
-# Reading 1,500 slices of 10 rows took 3.4 times as long with 4 shards and 7 times with 8. A slice in one shard comes in
-# the order of learners. Shards bound the size of a partition, which SQLite does not need
+# Shards limit the size of a partition, which SQLite does not need. Reading 1,500 slices of 10 rows took 3.4 times as
+# long with 4 shards and 7 times with 8. A slice in one shard is read in the order of learners
 DEFAULT_SHARDS: Final = 1
 
 
 def prepare(connections: Connections, place: SqlitePlace) -> int:
-    """Create the file and its folder, or bring an older file up to date; returns the number of shards.
+    """Create the file and its folder, or upgrade an older file; returns the number of shards.
 
-    Raises `NotOurTable`, `BadSettings` where the store was made with other settings, `StoreUnavailable`.
+    Raises `NotOurTable`, `StoreUnavailable`, and `BadSettings` if the store was made with other settings.
     """
     _make_private(place.path)
     try:
         with connections.transaction() as connection:
-            return _claim(connection, place)
+            return _create_or_check(connection, place)
     finally:
         connections.close()  # moves the tables from the write-ahead log into the file
 
 
 def _make_private(path: Path) -> None:
-    """Create the file and missing folders for this user alone, whatever the umask. Existing ones stay as they are.
+    """Create the file and missing folders for this user alone, whatever the umask. Existing ones are not changed.
 
-    SQLite gives the files beside it (-wal and -shm) the mode of the file.
+    SQLite gives its other files (-wal and -shm) the same mode.
     """
     path = path.resolve()
     try:
@@ -49,7 +49,7 @@ def _make_private(path: Path) -> None:
         ) from error
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    except OSError:  # it exists, or SQLite says better why it cannot be opened
+    except OSError:  # it exists, or SQLite gives a better reason why it cannot be opened
         return
     try:
         os.fchmod(descriptor, 0o600)
@@ -64,7 +64,7 @@ def readable_by_others(path: Path) -> list[Path]:
 
 
 class SqliteSchema:
-    """The tables of an embedded hot store. They are created when the file is first opened, or here."""
+    """The tables of an embedded hot store. They are created when the file is first opened, or by `apply`."""
 
     def __init__(self, url: str) -> None:
         self._place = parse_sqlite_url(url)
@@ -74,7 +74,7 @@ class SqliteSchema:
         return "\n".join(f"{sql};" for statements in VERSIONS.values() for sql in statements)
 
     def apply(self, replication: str | None, shards: int | None) -> str:
-        """Create a missing file, or bring an older one up to date."""
+        """Create a missing file, or upgrade an older one."""
         if replication is not None:
             raise BadSettings("--replication: a SQLite file has no copies; leave it out")
         place = self._place._replace(shards=shards or self._place.shards)
@@ -82,7 +82,7 @@ class SqliteSchema:
         return f"{place.path}: schema version {SCHEMA_VERSION}, {made} shards"
 
     def check(self) -> Iterator[str]:
-        """The differences. A missing file is none: it is created when it is first opened."""
+        """The differences. A missing file is not a difference, because it is created when it is first opened."""
         if self._place.path.exists():
             try:
                 prepare(Connections(self._place.path), self._place)
@@ -90,15 +90,15 @@ class SqliteSchema:
                 yield str(error)
 
 
-def _claim(connection: sqlite3.Connection, place: SqlitePlace) -> int:
-    """Check that the file is ours, and add what its version lacks."""
+def _create_or_check(connection: sqlite3.Connection, place: SqlitePlace) -> int:
+    """Create the tables in an empty file; check and upgrade an existing store. Returns the number of shards."""
     found = _shapes(connection)
     if not found:
         _upgrade(connection, 0)
-        return _fix(connection, place.shards or DEFAULT_SHARDS)
+        return _store_settings(connection, place.shards or DEFAULT_SHARDS)
     if found.get("meta") != _declared(1)["meta"]:
         raise NotOurTable(
-            f"{str(place.path)!r} holds tables of something else (e.g. {min(found)!r}); "
+            f"{str(place.path)!r} holds tables of another program (e.g. {min(found)!r}); "
             "name another file in ASSESS_HOT_STORE"
         )
     meta = dict(connection.execute("SELECT name, value FROM meta"))
@@ -119,7 +119,7 @@ def _claim(connection: sqlite3.Connection, place: SqlitePlace) -> int:
 
 
 def _upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Add what came after this version; 0 is an empty file."""
+    """Run the statements of all later versions; version 0 is an empty file."""
     for later in range(version + 1, SCHEMA_VERSION + 1):
         for sql in VERSIONS[later]:
             connection.execute(sql)
@@ -127,8 +127,8 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
         connection.execute("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(SCHEMA_VERSION),))
 
 
-def _fix(connection: sqlite3.Connection, shards: int) -> int:
-    """Store the settings that never change."""
+def _store_settings(connection: sqlite3.Connection, shards: int) -> int:
+    """Store the settings that never change; returns the number of shards."""
     meta = {
         "shards": str(shards),
         "shard_hash": SHARD_HASH,
@@ -140,7 +140,7 @@ def _fix(connection: sqlite3.Connection, shards: int) -> int:
 
 
 def _declared(version: int) -> dict[str, str]:
-    """The shapes of tables and indexes at a version; made in memory, because SQLite edits the text for a new column."""
+    """The SQL of a version's tables and indexes. It is made in memory, because SQLite rewrites it for new columns."""
     connection = sqlite3.connect(":memory:")
     try:
         for earlier in range(1, version + 1):
@@ -152,7 +152,7 @@ def _declared(version: int) -> dict[str, str]:
 
 
 def _shapes(connection: sqlite3.Connection) -> dict[str, str]:
-    """The statement of each table and index, with its spaces evened out."""
+    """The SQL of each table and index, with single spaces."""
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {name: " ".join(sql.split()) for name, sql in rows if not name.startswith("sqlite_")}
 
@@ -161,5 +161,5 @@ def _require_same(place: SqlitePlace, what: str, made_with: str | None, asked_fo
     if made_with != asked_for:
         raise BadSettings(
             f"ASSESS_HOT_STORE: {str(place.path)!r} was made with {what} {made_with}, not {asked_for}; "
-            "ask for that, or name another file and ingest the log into it"
+            f"use that {what}, or name another file and ingest the log into it"
         )

@@ -1,4 +1,4 @@
-"""Which slices ever held rows: a table by week, then batch, with an index by batch."""
+"""The slices that ever held rows: a table sorted by week and batch, with an index by batch."""
 
 from collections.abc import Collection, Iterable
 from typing import Final
@@ -9,7 +9,7 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 _ADD: Final = "INSERT INTO slices (year, week, batch_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _SELECT: Final = "SELECT year, week, batch_id FROM slices"
 _ORDER: Final = "ORDER BY year, week, batch_id"
-# INDEXED BY: an error instead of a scan of the whole table, should the index be missing
+# INDEXED BY: if the index is missing, SQLite raises an error instead of scanning the whole table
 _OF_BATCH: Final = f"{_SELECT} INDEXED BY slices_by_batch WHERE batch_id = ? {_ORDER}"
 _OF_WEEK: Final = f"{_SELECT} WHERE year = ? AND week = ? {_ORDER}"
 _ALL: Final = f"{_SELECT} {_ORDER}"
@@ -17,7 +17,7 @@ _AFTER: Final = f"{_SELECT} WHERE (year, week, batch_id) > (?, ?, ?) {_ORDER} LI
 
 
 class SliceTable:
-    """The slices of a store. None is ever deleted."""
+    """The slices of a store, which are never deleted."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

@@ -51,17 +51,17 @@ VERSIONS: Final[dict[int, tuple[str, ...]]] = {
             topic TEXT PRIMARY KEY, line INTEGER NOT NULL, byte INTEGER NOT NULL
         ) WITHOUT ROWID""",
     ),
-    # the weeks of a batch; without it, each page and report of a batch reads all slices of all batches
+    # the weeks of a batch; without this index, each page and report of a batch reads all slices of all batches
     2: ("CREATE INDEX slices_by_batch ON slices (batch_id, year, week)",),
-    # what proves that a log file is the one that was read; empty: not known
+    # the proof that a log file is the one that was read; empty if unknown
     3: ("ALTER TABLE positions ADD COLUMN proof BLOB NOT NULL DEFAULT x''",),
 }
-"""What each version of the schema adds. Append a version to change a table; never edit one that was released.
+"""What each version of the schema adds. Append a version to change a table; never edit a released version.
 
-A file of an older version gets the missing statements in one transaction when it is opened. They must add only: a
-table, an index, or a column that may be null or has a default.
-Rows of 4 kB have a rowid: they are written with a third less CPU than without, and counted 15 times faster (by the key
-alone).
+When a file of an older version is opened, the missing statements run in one transaction. They must only add a table, an
+index, or a column that may be null or has a default.
+Tables with rows of 4 kB have a rowid: writing takes a third less CPU, and counting is 15 times faster, because it reads
+the key alone.
 """
 
 SCHEMA_VERSION: Final = max(VERSIONS)

@@ -17,7 +17,7 @@ class SqlitePlace(NamedTuple):
 
     path: Path
     shards: int | None
-    """The number of shards asked for; None accepts the number the store was made with."""
+    """The requested number of shards; None accepts the store's number."""
 
 
 def parse_sqlite_url(url: str) -> SqlitePlace:

@@ -61,10 +61,11 @@ def open_lake(settings: Settings) -> Lake:
 
     Raises `BadSettings`.
     """
-    from assess_core.adapters.duckdb.memory import BUDGET
     from assess_core.adapters.lake.delta import DeltaLake
 
     if settings.memory is not None:
+        from assess_core.adapters.duckdb.memory import BUDGET
+
         BUDGET.resize(settings.memory)
     return DeltaLake(_location("ASSESS_LAKE", settings.lake))
 

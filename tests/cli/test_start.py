@@ -34,13 +34,16 @@ print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})
 """
 
 
-@pytest.mark.parametrize("arguments", CHEAP, ids=" ".join)
-def test_a_cheap_command_imports_no_library_of_the_lake(
-    stores: Stores, settings: Settings, arguments: tuple[str, ...]
-) -> None:
+@pytest.fixture
+def archived(stores: Stores, settings: Settings) -> Settings:
+    """A store with an attempt that is archived and cleared, and a failed event."""
     take(stores, event(user="u1"), b"nonsense")
     put_away(stores)
+    return settings
 
+
+def imported_by(settings: Settings, *arguments: str) -> set[str]:
+    """The libraries that a successful command imports."""
     done = subprocess.run(
         [sys.executable, "-P", "-c", _RUN, *arguments],
         env={**os.environ, **settings.env()},
@@ -48,7 +51,15 @@ def test_a_cheap_command_imports_no_library_of_the_lake(
         text=True,
         check=True,
     )
-
     code, imported = json.loads(done.stderr.splitlines()[-1])
     assert code == 0, done.stderr
-    assert not set(HEAVY) & set(imported)
+    return set(imported)
+
+
+@pytest.mark.parametrize("arguments", CHEAP, ids=" ".join)
+def test_a_cheap_command_imports_no_library_of_the_lake(archived: Settings, arguments: tuple[str, ...]) -> None:
+    assert not set(HEAVY) & imported_by(archived, *arguments)
+
+
+def test_the_list_of_slices_needs_the_manifest_but_no_query_engine(archived: Settings) -> None:
+    assert set(HEAVY) & imported_by(archived, "slices") == {"numpy", "pyarrow", "deltalake"}

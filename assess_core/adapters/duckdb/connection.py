@@ -46,11 +46,6 @@ UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
 """What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
 
 
-def first_line(error: BaseException) -> str:
-    """What a library says, without the hints and stacks below it."""
-    return str(error).partition("\n")[0].strip()
-
-
 def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | None:
     """What DuckDB raises when it reads every column of a file to its end; it does not always name the file itself."""
     try:

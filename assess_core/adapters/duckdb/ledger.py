@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
-from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, first_line, literal, parquet
+from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, literal, parquet
 from assess_core.adapters.duckdb.location import Location, location_of
+from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey

@@ -1,14 +1,16 @@
 """Where Delta tables are: the few things in which a folder and a bucket differ."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-import duckdb
 import pyarrow as pa
 
 from assess_core.errors import AssessError
 from assess_core.ports.findings import Finding
 from assess_core.ports.lake import Pinned
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class Location(Protocol):
@@ -37,7 +39,7 @@ class Location(Protocol):
         """What deltalake must know to get there, credentials that are valid now among it; None: nothing."""
         ...
 
-    def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
+    def attach(self, duck: "duckdb.DuckDBPyConnection") -> None:
         """Let a connection of DuckDB read what lies there, with credentials that are valid now."""
         ...
 

@@ -17,7 +17,6 @@ from assess_core.adapters.duckdb.connection import (
     connect,
     cursor,
     failure_of,
-    first_line,
     literal,
     parquet,
 )
@@ -35,6 +34,7 @@ from assess_core.adapters.duckdb.questions import (
     to_version,
 )
 from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
+from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek

@@ -2,17 +2,19 @@
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-from assess_core.adapters.duckdb.pages import read_page
-from assess_core.adapters.duckdb.union import DuckUnion, open_union
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
 
+if TYPE_CHECKING:
+    from assess_core.adapters.duckdb.union import DuckUnion
+
 
 class DuckUnions:
-    """A `ports.Unions`; any thread may call it."""
+    """A `ports.Unions`; any thread may call it. DuckDB is imported at the first read: it takes 0.1 s."""
 
     def __init__(self, hot: HotStore, lake: Lake) -> None:
         self._hot = hot
@@ -20,8 +22,12 @@ class DuckUnions:
 
     def __call__(
         self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
-    ) -> AbstractContextManager[DuckUnion]:
+    ) -> "AbstractContextManager[DuckUnion]":
+        from assess_core.adapters.duckdb.union import open_union
+
         return open_union(self._hot, self._lake, batch_id=batch_id, weeks=weeks)
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
+        from assess_core.adapters.duckdb.pages import read_page
+
         return read_page(self._hot, self._lake, batch_id, asked)

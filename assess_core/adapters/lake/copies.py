@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from assess_core.adapters.arrow.hot_rows import in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
-from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, first_line, parquet, urls
+from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, parquet, urls
 from assess_core.adapters.duckdb.location import Location, location_of
+from assess_core.adapters.error_text import first_line
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import NOTHING, Contents, digest_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek

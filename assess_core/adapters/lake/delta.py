@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -10,15 +10,17 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
-from assess_core.adapters.lake.copies import DuckCopies, open_copies
 from assess_core.adapters.lake.manifest_table import ManifestTable
-from assess_core.adapters.lake.rewriting import Draft, repeated, rewritten, slices_in
 from assess_core.adapters.lake.tables import OurTable, translated
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, LakeFile, Pinned
+
+if TYPE_CHECKING:
+    from assess_core.adapters.lake.copies import DuckCopies
+    from assess_core.adapters.lake.rewriting import Draft
 
 # DuckDB skips row groups by batch and learner, and reads several in parallel
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
@@ -52,7 +54,7 @@ class _Pinned:
 
 
 class DeltaLake:
-    """The port `Lake`. The first write creates the tables. Thread-safe."""
+    """The port `Lake`. The first write creates the tables. Thread-safe. DuckDB is imported when files are read."""
 
     def __init__(self, place: Location) -> None:
         self._place = place
@@ -76,7 +78,9 @@ class DeltaLake:
 
     def copies(
         self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
-    ) -> AbstractContextManager[DuckCopies]:
+    ) -> "AbstractContextManager[DuckCopies]":
+        from assess_core.adapters.lake.copies import open_copies
+
         return open_copies(pinned, slices, proved=proved)
 
     def manifest(
@@ -92,15 +96,23 @@ class DeltaLake:
             self._manifest.append(entries)
 
     def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
+        from assess_core.adapters.lake.rewriting import slices_in
+
         return slices_in(pinned, week)
 
     def repeated(self, pinned: Pinned, week: IsoWeek) -> int:
+        from assess_core.adapters.lake.rewriting import repeated
+
         return repeated(pinned, week)
 
-    def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Draft]:
+    def rewritten(self, pinned: Pinned, week: IsoWeek) -> "AbstractContextManager[Draft]":
+        from assess_core.adapters.lake.rewriting import rewritten
+
         return rewritten(pinned, week)
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
+        from assess_core.adapters.lake.rewriting import Draft
+
         assert isinstance(pinned, _Pinned)
         assert isinstance(draft, Draft)
         table = pinned.table

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
-
-import duckdb
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from assess_core.errors import BadSettings
 from assess_core.ports.findings import Finding
+
+if TYPE_CHECKING:
+    import duckdb
 
 # deltalake 1.6.6 finds no table (or panics) below a folder with one of these in its name
 _REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
@@ -47,7 +48,7 @@ class Folder(NamedTuple):
     def options(self) -> None:
         return None
 
-    def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
+    def attach(self, duck: "duckdb.DuckDBPyConnection") -> None:
         return
 
     def names(self) -> set[str]:

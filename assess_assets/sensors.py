@@ -93,7 +93,7 @@ def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakeho
 
 
 def _finished(records: Mapping[ArchiveSlice, SliceRecord], now: int) -> set[ArchiveSlice]:
-    """The slices that are finished according to the manifest alone; the hot store is not read."""
+    """The slices that are finished according to the manifest; the hot store is not read."""
     return {slice_ for slice_, record in records.items() if is_finished(view(slice_, 0, record, None), now)}
 
 

@@ -224,7 +224,7 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
 def _verified(
     settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool
 ) -> dict[ArchiveSlice, archiving.Verified]:
-    """Verify the slices; from the lake alone if the hot store or the log does not answer."""
+    """Verify the slices; only in the lake if the hot store or the log does not answer."""
     try:
         asked = _some(settings, slices, only_closed, as_of, as_json)
     except StoreUnavailable as error:

@@ -11,7 +11,7 @@ from typing import IO, Final, Literal, Protocol
 import click
 import msgspec
 
-from assess_cli.text_table import TextTable, shortened
+from assess_cli.text_table import ASCII_EDGES, TextTable, shortened
 
 Format = Literal["table", "jsonl", "csv"]
 Row = Mapping[str, object]
@@ -67,7 +67,8 @@ def _emit_tables(columns: Sequence[str], rows: Iterable[Row]) -> None:
         table = TextTable(columns, cells)
         fits = room is None or table.width <= room
         lines = table.lines() if fits else _records(columns, cells, number * _TABLE_ROWS + 1, room or 0)
-        click.echo("\n".join(lines))
+        text = "\n".join(lines)
+        click.echo(text if sys.stdout.encoding.lower().startswith("utf") else text.translate(ASCII_EDGES))
 
 
 def _records(columns: Sequence[str], rows: Sequence[Sequence[str]], first: int, width: int) -> Iterator[str]:

@@ -9,6 +9,8 @@ import click
 
 # Hangul vowels and final consonants, and skin tones: a terminal joins them to the character before
 _JOINED: Final = (range(0x1160, 0x1200), range(0xD7B0, 0xD800), range(0x1F3FB, 0x1F400))
+ASCII_EDGES: Final = str.maketrans("┏━┳┓┃┡╇┩│└─┴┘", "+-++|+++|+-++")
+"""`str.translate` with this for a terminal that is not UTF-8."""
 
 
 class TextTable:

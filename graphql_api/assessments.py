@@ -78,7 +78,7 @@ class Assessment(NamedTuple):
 
 
 class _Forwarded(msgspec.Struct):
-    """A message with the checked members alone, as Sunbird's jobs read it."""
+    """A message with only the checked members, as Sunbird's jobs read it."""
 
     assessmentTs: msgspec.Raw | int  # noqa: N815 the wire's names
     batchId: str  # noqa: N815

@@ -5,9 +5,12 @@ import io
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from assess_cli import main
 from assess_core.domain.moments import iso
 from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
 from assess_core.usecases.tables import COLUMNS, Name
 from tests.cli.conftest import Assess
 from tests.factories import ATTEMPTED, RECEIVED, event, failed_event, wire_answer
@@ -71,6 +74,13 @@ def test_rows_are_shown_as_records_if_the_terminal_is_too_narrow_for_the_table(
     assert max(map(len, lines)) == 60
     assert next(line for line in lines if line.startswith("question")).endswith("…")
     assert assess("table", "attempts", env={"COLUMNS": "2000"}).stdout.count("u1") == 1
+
+
+def test_a_table_has_plain_edges_if_the_output_is_not_utf_8(settings: Settings) -> None:
+    printed = CliRunner(charset="latin-1").invoke(main, ["--home", str(settings.home), "settings"]).output
+
+    assert printed.splitlines()[1].split() == ["|", "setting", "|", "value", "|", "from", "|"]
+    assert printed.isascii()
 
 
 def test_a_tier_a_batch_and_a_format_can_be_combined(stores: Stores, assess: Assess) -> None:

@@ -156,7 +156,8 @@ class Queries:
             if entry.version.content_hash not in found:
                 raise VersionMissing(
                     f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
-                    "nor in the lake; restore the lake's files or the hot store from a backup"
+                    "nor in the lake; restore the lake's files or the hot store from a backup, or read the log again: "
+                    "assess ingest --repair"
                 )
         return found
 

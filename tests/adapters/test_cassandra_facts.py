@@ -98,7 +98,7 @@ def test_the_state_of_a_batch_is_read_again_after_some_seconds(
     assert stale.batch("c1", "b1") is BatchState.ONGOING
 
 
-def test_the_number_of_remembered_batches_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_batches_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cassandra_facts, "_MOST", 3)
     facts = CassandraFacts(url)
     for _ in range(2):

@@ -30,7 +30,7 @@ def fold_and_finish(feed: Feed, count: int, hot: MemoryHot) -> list[FailedEvent]
     return rejected
 
 
-def found(findings: Iterable[Finding], what: str) -> Finding:
+def finding_about(findings: Iterable[Finding], what: str) -> Finding:
     [finding] = [each for each in findings if each.what == what]
     return finding
 
@@ -134,7 +134,7 @@ def test_without_append_time_the_events_own_clock_is_used_and_that_is_reported_o
     assert len(messages) == 1
     command = f"--entity-name {topic.name} --alter --add-config message.timestamp.type=LogAppendTime"
     assert command in messages[0]
-    finding = found(topic.log.examine(), "timestamps")
+    finding = finding_about(topic.log.examine(), "timestamps")
     assert (finding.level, finding.action is not None and command in finding.action) == (Level.BAD, True)
 
 

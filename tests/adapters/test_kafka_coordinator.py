@@ -1,4 +1,4 @@
-"""A group's coordinator that is not available: on a new broker, or because its broker was stopped."""
+"""The coordinator of a group is unavailable on a new broker, or because its broker was stopped."""
 
 import multiprocessing
 import time

@@ -13,7 +13,7 @@ from assess_core.ports.log import Feed
 from tests.kafka_topics import PATIENCE, Topic, create_topic, take
 
 
-def found(findings: Iterable[Finding], what: str) -> Finding:
+def finding_about(findings: Iterable[Finding], what: str) -> Finding:
     [finding] = [each for each in findings if each.what == what]
     return finding
 
@@ -84,13 +84,13 @@ def test_a_missing_topic_is_reported_with_the_command_that_creates_it(kafka_brok
         log.feed(print)
     with pytest.raises(BadSettings, match=command):
         log.unread()
-    assert found(log.examine(), "topic").level is Level.BAD
+    assert finding_about(log.examine(), "topic").level is Level.BAD
 
 
 def test_a_missing_failed_topic_is_a_finding(kafka_brokers: str) -> None:
     name = f"alone-{uuid4()}"
     create_topic(kafka_brokers, name)
-    finding = found(KafkaLog(f"kafka://{kafka_brokers}/{name}?group=g").examine(), "failed topic")
+    finding = finding_about(KafkaLog(f"kafka://{kafka_brokers}/{name}?group=g").examine(), "failed topic")
     assert finding.level is Level.BAD
     assert finding.action == (
         f"kafka-topics.sh --bootstrap-server {kafka_brokers} --create --topic {name}.failed --partitions 1 "
@@ -99,7 +99,7 @@ def test_a_missing_failed_topic_is_a_finding(kafka_brokers: str) -> None:
 
 
 def test_a_single_replica_is_reported_as_a_risk(topic: Topic) -> None:
-    finding = found(topic.log.examine(), "topic")
+    finding = finding_about(topic.log.examine(), "topic")
     assert finding.level is Level.WARN
     assert "replication 1" in finding.message
 

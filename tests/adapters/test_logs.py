@@ -35,7 +35,7 @@ def test_each_line_is_a_record_named_by_path_and_line(tmp_path: Path, name: str)
     ]
 
 
-def test_a_json_file_is_one_event_however_many_lines_it_has(tmp_path: Path) -> None:
+def test_a_json_file_with_any_number_of_lines_is_one_event(tmp_path: Path) -> None:
     path = put(tmp_path / "event.json", b'{\n "a": 1\n}\n')
     assert records(path) == [Record(str(path), 0, 1, b'{\n "a": 1\n}', kind=RecordKind.LINE)]
 
@@ -44,7 +44,7 @@ def test_an_unfinished_last_line_is_a_line(tmp_path: Path) -> None:
     assert raws(put(tmp_path / "events.jsonl", b'one\n{"cut": ')) == [b"one", b'{"cut": ']
 
 
-def test_blank_lines_are_no_events_but_count_as_lines(tmp_path: Path) -> None:
+def test_blank_lines_are_not_events_but_count_as_lines(tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", b"\n  \t\none\n\r\n\ntwo")
     assert [(record.offset, record.raw) for record in records(path)] == [(3, b"one"), (6, b"two")]
 
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_named_like_a_log_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_link_to_itself_is_refused_by_name(tmp_path: Path) -> None:
+def test_the_error_for_a_link_to_itself_names_it(tmp_path: Path) -> None:
     os.symlink("loop.jsonl", tmp_path / "loop.jsonl")
     for path in (tmp_path, tmp_path / "loop.jsonl"):
         assert "loop.jsonl' cannot be read: Too many levels of symbolic links" in refusal(path)
@@ -174,7 +174,7 @@ def without_root_rights() -> Iterator[None]:
             os.seteuid(0)
 
 
-def test_a_folder_without_permission_is_refused_by_name(public: Path) -> None:
+def test_the_error_for_a_folder_without_permission_says_what_to_do(public: Path) -> None:
     (public / "closed").mkdir()
     put(public / "closed" / "a.jsonl", b"1")
     for mode in (0o000, 0o444):  # a folder with the second mode can be listed, but its files cannot be opened

@@ -73,13 +73,13 @@ def test_a_path_is_not_percent_decoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite:///", "sqlite://hot.sqlite", "sqlite:///folder/", "sqlite:///?shards=4"])
-def test_a_url_without_a_file_is_refused_by_name(url: str) -> None:
+def test_the_error_for_a_url_without_a_file_shows_the_format(url: str) -> None:
     with pytest.raises(BadSettings, match=r"ASSESS_HOT_STORE: .* does not name a file; write sqlite:///PATH"):
         SqliteHot(url)
 
 
 @pytest.mark.parametrize("options", ["?shards=0", "?shards=1025", "?shards=x", "?shard=4", "?", "?shards=4&x=1"])
-def test_an_invalid_option_is_refused_by_name(path: Path, options: str) -> None:
+def test_the_error_for_an_invalid_option_shows_the_format(path: Path, options: str) -> None:
     with pytest.raises(BadSettings, match=r"ASSESS_HOT_STORE: .* is not an option; write \?shards=N"):
         SqliteHot(at(path, options))
 
@@ -131,7 +131,7 @@ def test_a_database_of_another_program_is_refused_and_not_changed(path: Path, ta
     assert execute(path, "SELECT count(*) FROM sqlite_master") == [(1,)]
 
 
-def test_a_table_of_another_shape_is_refused_by_name(path: Path) -> None:
+def test_a_table_of_another_shape_is_refused_and_named(path: Path) -> None:
     SqliteHot(at(path))
     execute(path, "ALTER TABLE assessment_aggregator ADD COLUMN note TEXT")
 

@@ -41,7 +41,7 @@ def hashes(union: DuckUnion, view: str) -> list[object]:
 
 
 @pytest.mark.parametrize("older_tier", ["hot", "lake"])
-def test_the_newer_version_counts_in_either_tier(older_tier: str, lake: Lake) -> None:
+def test_the_newer_version_counts_whether_it_is_hot_or_in_the_lake(older_tier: str, lake: Lake) -> None:
     hot = MemoryHot()
     older, newer = version(attempted=ATTEMPTED), version(attempted=ATTEMPTED + 1)
     keep(hot, [older if older_tier == "hot" else newer])
@@ -143,7 +143,7 @@ def test_a_row_reads_the_same_from_either_tier(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("batch_id", NASTY, ids=ascii)
-def test_a_batch_with_any_id_is_read_alone(batch_id: str, lake: Lake) -> None:
+def test_a_batch_with_any_id_is_read_without_other_batches(batch_id: str, lake: Lake) -> None:
     hot = MemoryHot()
     keep(hot, [version(batch_id=batch_id, attempt_id="t1"), version(batch_id="b1", attempt_id="t2")])
     put(lake, [version(batch_id=batch_id, attempt_id="t3"), version(batch_id="b1", attempt_id="t4")])
@@ -212,7 +212,7 @@ ROWS = [
     version(user_id=f"u{number % 3}", attempt_id=f"t{number}", attempted=ATTEMPTED + number % 4 * WEEK)
     for number in range(12)
 ]
-READS = 17  # the list of slices; before and after each of 2 shards of 4 slices; the last read is before the pin
+READS = 17  # the list of slices, and before and after each of 2 shards of 4 slices (the last one is before the pin)
 
 
 @pytest.mark.parametrize("step", range(READS + 1))

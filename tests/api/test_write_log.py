@@ -237,7 +237,7 @@ def test_by_default_the_server_prints_no_warning_about_its_address(tmp_path: Pat
         assert process.stderr.read() == ""
 
 
-def test_addresses_of_this_machine_alone_are_distinguished_from_others() -> None:
+def test_loopback_addresses_are_distinguished_from_others() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "example.org", "")))
 

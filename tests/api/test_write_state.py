@@ -232,7 +232,7 @@ def test_contents_are_not_stored_and_are_reported_as_not_kept(http: Http, log: P
     assert len(logged(log)) == 1
 
 
-def test_contents_alone_write_nothing(http: Http, log: Path) -> None:
+def test_a_request_with_only_contents_writes_nothing(http: Http, log: Path) -> None:
     answer = http.patch(STATE, json=request_body(contents=[content()]))
 
     assert sunbirds_result(answer) == {}
@@ -386,7 +386,7 @@ def test_the_content_type_must_be_json(http: Http) -> None:
         assert (answer.status_code, answer.json()["responseCode"]) == (415, "CLIENT_ERROR")
 
 
-def test_other_methods_are_refused_by_name(http: Http) -> None:
+def test_other_methods_are_refused_and_the_allowed_ones_are_named(http: Http) -> None:
     answer = http.post(STATE, json=request_body(assessments=[item()]))
     assert (answer.status_code, answer.headers["allow"]) == (405, "PATCH, OPTIONS")
     assert answer.json()["params"]["errmsg"] == "POST is not allowed; use PATCH"

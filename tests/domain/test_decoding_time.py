@@ -1,4 +1,4 @@
-"""Decoding takes time linear in the size of an event, whatever the event contains."""
+"""Decoding takes time linear in the size of an event, for any content."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings

@@ -161,7 +161,7 @@ def test_a_question_id_over_1_kb_fails() -> None:
     assert reason(spliced(event(answers=[wire_answer(id="@")]), b"9" * 1025)) == Reason.BAD_ID
 
 
-def test_an_event_over_8_mib_fails_whatever_it_contains() -> None:
+def test_an_event_over_8_mib_fails_with_any_content() -> None:
     size = 8 * 1024 * 1024
     fits = text(event()).ljust(size)
 

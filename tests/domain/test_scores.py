@@ -33,7 +33,7 @@ def activity(*rows: AttemptVersion) -> Activity:
     return only
 
 
-def test_an_entry_names_the_version_and_where_its_row_is() -> None:
+def test_an_entry_has_the_version_and_the_key_of_its_row() -> None:
     row = version()
     entry = Entry.of(row)
 

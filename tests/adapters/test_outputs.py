@@ -1,4 +1,4 @@
-"""Where `--output` leads: a file, a link, a pipe, a device, standard output; and what is refused."""
+"""Targets of `--output`: a file, a link, a pipe, a device or standard output. Other targets are refused."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ REPORT = b"a,b\n1,2\n"
 
 
 def write(target: object, format_: Format | None = None) -> str:
-    """Write the report to an output; returns what the output is called."""
+    """Write the report to an output, and return the name of the output."""
     output = open_output(str(target), format_)
     with output.write() as temporary:
         temporary.write_bytes(REPORT)
@@ -28,7 +28,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_new_file(tmp_path: Path) -> None:
     assert write(tmp_path / "new.csv") == str(tmp_path / "new.csv")
     assert ((tmp_path / "new.csv").read_bytes(), mode(tmp_path / "new.csv")) == (REPORT, 0o600)
 
@@ -105,7 +105,7 @@ def test_a_folder_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/x.csv", "file/x.csv"])
-def test_no_folder_is_made(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_is_created(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
 
@@ -132,7 +132,7 @@ def test_the_ending_of_a_compressed_file_is_refused(tmp_path: Path, name: str) -
         open_output(str(tmp_path / name), None)
 
 
-def test_an_ending_asks_for_its_format() -> None:
+def test_the_ending_of_a_file_name_selects_the_format() -> None:
     assert [format_of(name) for name in ("a.parquet", "a.CSV", "a", "-", "csv")] == [
         Format.PARQUET,
         Format.CSV,
@@ -140,8 +140,8 @@ def test_an_ending_asks_for_its_format() -> None:
     ]
 
 
-def test_a_report_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("the former report")
+def test_a_report_that_fails_keeps_the_previous_one(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("the previous report")
 
     def fail() -> None:
         with open_output(str(tmp_path / "x.csv"), None).write() as temporary:
@@ -151,4 +151,4 @@ def test_a_report_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
     with pytest.raises(AssessError, match="lake"):
         fail()
 
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["the former report"]
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["the previous report"]

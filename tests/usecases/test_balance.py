@@ -175,7 +175,7 @@ def test_a_file_of_the_lake_that_is_gone_is_named_and_so_is_what_it_held(four: S
 
     assert drawn.sheet == Sheet(None, named=5, hot_only=1, missing=4)
     [sentence] = drawn.found.unreadable
-    assert f"{file} is missing: its 4 rows count as not there" in sentence
+    assert f"{file} is missing: its 4 rows are counted as missing" in sentence
     assert not drawn.found.balanced
 
 

@@ -1,4 +1,4 @@
-"""A folder of this machine as the location of a lake's tables."""
+"""A local folder as the location of a lake's tables."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
 
 
 class Folder(NamedTuple):
-    """A folder of this machine."""
+    """A local folder."""
 
     path: Path
 

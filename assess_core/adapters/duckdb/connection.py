@@ -69,22 +69,27 @@ def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection
     `StoreUnavailable` if there is no room for that folder or no memory, and the errors of `place.attach`.
     """
     with temporary_folder("assess-duckdb-") as spill, BUDGET.share() as memory:
-        config: dict[str, str | bool | int | float | list[str]] = {
+        config = {
             "temp_directory": spill,
             "memory_limit": f"{memory}B",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
         }
-        connection = duckdb.connect(":memory:", config=config)
+        connection = open_connection(config)
         try:
-            connection.execute("SET GLOBAL TimeZone = 'UTC'")
-            connection.execute(_QUIET)
-            connection.execute(MACROS)
             if place is not None:
                 place.attach(connection)
             yield connection
         finally:
             connection.close()
+
+
+def open_connection(config: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    """A new connection in UTC with the macros; the caller closes it."""
+    offline = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    connection = duckdb.connect(":memory:", config={**config, **offline})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute(_QUIET)
+    connection.execute(MACROS)
+    return connection
 
 
 @contextmanager

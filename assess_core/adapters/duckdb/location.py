@@ -45,6 +45,10 @@ class Location(Protocol):
         """The names of the files and folders directly inside, up to a thousand. Raises `OSError`."""
         ...
 
+    def mark(self, name: str) -> object | None:
+        """A value that changes if the file of this name is replaced; None if there is no file. Raises `OSError`."""
+        ...
+
     def sources(self, names: Sequence[str]) -> "Iterator[str | pa.Buffer]":
         """A source for pyarrow for each of these files, in their order. Raises `OSError`."""
         ...

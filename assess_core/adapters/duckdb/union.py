@@ -27,7 +27,6 @@ from assess_core.adapters.duckdb.questions import (
     BATCH_NUMBERS,
     COPIES,
     RECEIVED,
-    VERSIONS_OF,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
     to_activity,
@@ -204,9 +203,6 @@ class DuckUnion:
 
     def week_numbers(self) -> list[WeekNumbers]:
         return [msgspec.convert(row, WeekNumbers) for row in self.rows(WEEK_NUMBERS)]
-
-    def versions_of(self, user_id: str, hashes: Collection[bytes]) -> list[AttemptVersion]:
-        return [to_version(row) for row in self.rows(VERSIONS_OF, {"user_id": user_id, "hashes": list(hashes)})]
 
     def all_attempts(self) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(ALL_ATTEMPTS))

@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 
+from assess_core.adapters.duckdb.archived import read_archived
 from assess_core.adapters.duckdb.pages import read_page
 from assess_core.adapters.duckdb.union import DuckUnion, open_union
+from assess_core.adapters.duckdb.warm import WarmConnections
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.ports.hot_store import AttemptRange, HotStore
@@ -17,6 +19,7 @@ class DuckUnions:
     def __init__(self, hot: HotStore, lake: Lake) -> None:
         self._hot = hot
         self._lake = lake
+        self._warm = WarmConnections()
 
     def __call__(
         self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
@@ -25,3 +28,8 @@ class DuckUnions:
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
         return read_page(self._hot, self._lake, batch_id, asked)
+
+    def archived(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[AttemptVersion]:
+        return read_archived(self._lake, self._warm, batch_id, weeks, user_id, hashes)

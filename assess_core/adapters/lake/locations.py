@@ -53,6 +53,13 @@ class Folder(NamedTuple):
     def names(self) -> set[str]:
         return {path.name for path in self.path.iterdir()} if self.path.exists() else set()
 
+    def mark(self, name: str) -> tuple[int, ...] | None:
+        try:
+            found = (self.path / name).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def sources(self, names: Sequence[str]) -> Iterator[str]:
         return (str(self.path / name) for name in names)
 

@@ -151,7 +151,7 @@ class Access:
         )
         if authority := found.session.get_config_variable("ca_bundle"):
             duck.execute(f"SET GLOBAL ca_cert_file = {literal(authority)}")
-        duck.execute(f"CREATE SECRET (TYPE s3, {given}, USE_SSL {scheme == 'https'})")
+        duck.execute(f"CREATE OR REPLACE SECRET (TYPE s3, {given}, USE_SSL {scheme == 'https'})")
 
     def extension(self) -> Path:
         """The httpfs extension for the DuckDB that runs here. Raises `BadSettings` if there is none."""
@@ -191,7 +191,8 @@ class Access:
             return None
         if status is None and _UNTRUSTED.search(str(error)):
             return BadSettings(
-                f"{self.setting}: {self._where} has a certificate that this machine does not trust ({_last_line(error)}); "
+                f"{self.setting}: {self._where} has a certificate that this machine does not trust "
+                f"({_last_line(error)}); "
                 "set AWS_CA_BUNDLE and SSL_CERT_FILE to the certificate file of its authority"
             )
         if status is None and not (isinstance(error, BotoCoreError) or _NO_ANSWER.search(str(error))):

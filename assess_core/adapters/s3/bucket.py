@@ -70,6 +70,16 @@ class Bucket(NamedTuple):
         folders = {found["Prefix"].removeprefix(start).rstrip("/") for found in page.get("CommonPrefixes", [])}
         return folders | {found["Key"].removeprefix(start) for found in page.get("Contents", [])}
 
+    def mark(self, name: str) -> str | None:
+        with self.translated():
+            try:
+                found = self.access.client.head_object(Bucket=self.access.bucket, Key=self.key(name))
+            except ClientError as error:
+                if status_of(error) == 404:
+                    return None
+                raise
+        return f"{found['ETag']} {found['LastModified']}"
+
     def sources(self, names: Sequence[str]) -> Iterator[pa.Buffer]:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             yield from map(pa.py_buffer, pool.map(self._get, names))
@@ -130,7 +140,7 @@ class Bucket(NamedTuple):
             yield Finding(
                 Level.BAD,
                 what,
-                "the server accepted a second put with If-None-Match: two archivers at the same time would lose a commit",
+                "the server accepted a second put with If-None-Match, so concurrent archivers would lose a commit",
                 "use a server with conditional puts: AWS S3, or a recent version of MinIO, SeaweedFS or Ceph",
             )
 

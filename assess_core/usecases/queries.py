@@ -164,8 +164,8 @@ class Queries:
     def _archived_versions(self, batch_id: str, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
         hashes = [entry.version.content_hash for entry in entries]
         weeks = {entry.row_key.slice.week for entry in entries}
-        with self._stores.union(batch_id=batch_id, weeks=weeks) as union:
-            found = union.versions_of(entries[0].key.user_id, hashes)
+        # the hot store was read before, so a row that a clear deleted since then is in the lake's newest version
+        found = self._stores.union.archived(batch_id, weeks, entries[0].key.user_id, hashes)
         return {version.version.content_hash: version for version in found}
 
     def _page_of_batch(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from assess_core.domain.attempts import AttemptVersion
@@ -11,6 +12,7 @@ from assess_core.ports.lake import Lake
 
 if TYPE_CHECKING:
     from assess_core.adapters.duckdb.union import DuckUnion
+    from assess_core.adapters.duckdb.warm import WarmConnections
 
 
 class DuckUnions:
@@ -19,6 +21,12 @@ class DuckUnions:
     def __init__(self, hot: HotStore, lake: Lake) -> None:
         self._hot = hot
         self._lake = lake
+
+    @cached_property
+    def _warm(self) -> "WarmConnections":
+        from assess_core.adapters.duckdb.warm import WarmConnections
+
+        return WarmConnections()
 
     def __call__(
         self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
@@ -31,3 +39,10 @@ class DuckUnions:
         from assess_core.adapters.duckdb.pages import read_page
 
         return read_page(self._hot, self._lake, batch_id, asked)
+
+    def archived(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[AttemptVersion]:
+        from assess_core.adapters.duckdb.archived import read_archived
+
+        return read_archived(self._lake, self._warm, batch_id, weeks, user_id, hashes)

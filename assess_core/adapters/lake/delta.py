@@ -11,6 +11,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.manifest_table import ManifestTable
+from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import OurTable, translated
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.manifest import ManifestEntry
@@ -27,30 +28,26 @@ _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
 
 
 class _Pinned:
-    """The port `Pinned`: one DeltaTable object. Reads decide what to append, and the same object appends it."""
+    """The port `Pinned`: the files of one version. Any thread may read it."""
 
     def __init__(self, table: DeltaTable | None, place: Location) -> None:
-        self.table = table
         self.version: int = -1 if table is None else table.version()
         self.place = place
-        self._files: dict[IsoWeek, list[LakeFile]] | None = None
+        self._files = {} if table is None else _by_week(table, place)
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
-        if self._files is None:
-            self._files = self._by_week()
         wanted = sorted(self._files if weeks is None else self._files.keys() & set(weeks))
         return [file for week in wanted for file in self._files[week]]
 
-    def _by_week(self) -> dict[IsoWeek, list[LakeFile]]:
-        if self.table is None:
-            return {}
-        actions = pa.table(self.table.get_add_actions(flatten=True))
-        names = ("path", "partition.year", "partition.week", "num_records", "size_bytes")
-        files: dict[IsoWeek, list[LakeFile]] = {}
-        for path, year, week, rows, size in zip(*(actions[name].to_pylist() for name in names), strict=True):
-            url = f"{self.place.url}/{unquote(path)}"  # the log URL-quotes paths
-            files.setdefault(IsoWeek(year, week), []).append(LakeFile(url, IsoWeek(year, week), rows, size))
-        return {week: sorted(found) for week, found in files.items()}
+
+def _by_week(table: DeltaTable, place: Location) -> dict[IsoWeek, list[LakeFile]]:
+    actions = pa.table(table.get_add_actions(flatten=True))
+    names = ("path", "partition.year", "partition.week", "num_records", "size_bytes")
+    files: dict[IsoWeek, list[LakeFile]] = {}
+    for path, year, week, rows, size in zip(*(actions[name].to_pylist() for name in names), strict=True):
+        url = f"{place.url}/{unquote(path)}"  # the log URL-quotes paths
+        files.setdefault(IsoWeek(year, week), []).append(LakeFile(url, IsoWeek(year, week), rows, size))
+    return {week: sorted(found) for week, found in files.items()}
 
 
 class DeltaLake:
@@ -59,16 +56,23 @@ class DeltaLake:
     def __init__(self, place: Location) -> None:
         self._place = place
         self._attempts = OurTable(place.within("attempts"), LAKE_SCHEMA, ["year", "week"])
+        self._newest = Snapshots(self._attempts, self._pinned)
         self._manifest = ManifestTable(place.within("archive_manifest"))
         self._weekly = DeltaWeekly(place.within("weekly_activity"))
 
     def pin(self, version: int | None = None) -> "_Pinned":
         with translated(self._attempts.place):
+            if version is None:
+                return self._newest.newest() or _Pinned(None, self._attempts.place)
             return _Pinned(self._attempts.open(version), self._attempts.place)
 
+    def _pinned(self, table: DeltaTable) -> "_Pinned":
+        return _Pinned(table, self._attempts.place)
+
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
-        table = pinned.table if isinstance(pinned, _Pinned) else self.pin(pinned.version).table
         with translated(self._attempts.place):
+            # at the pinned version: the decision what to append was made on it
+            table = None if pinned.version < 0 else self._attempts.open(pinned.version)
             if table is None:
                 # the decision was made on an empty lake, so write against the table's first version, which is empty:
                 # Delta then reports a conflict with every later append
@@ -113,11 +117,10 @@ class DeltaLake:
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
         from assess_core.adapters.lake.rewriting import Draft
 
-        assert isinstance(pinned, _Pinned)
         assert isinstance(draft, Draft)
-        table = pinned.table
-        assert table is not None, "a week that has files has a table"
         with translated(self._attempts.place):
+            table = self._attempts.open(pinned.version)
+            assert table is not None, "a week that has files has a table"
             write_deltalake(
                 table,
                 draft.rows(),

@@ -1,4 +1,4 @@
-"""A folder of this machine as the location of a lake's tables."""
+"""A local folder as the location of a lake's tables."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
 
 
 class Folder(NamedTuple):
-    """A folder of this machine."""
+    """A local folder."""
 
     path: Path
 
@@ -53,6 +53,13 @@ class Folder(NamedTuple):
 
     def names(self) -> set[str]:
         return {path.name for path in self.path.iterdir()} if self.path.exists() else set()
+
+    def mark(self, name: str) -> tuple[int, ...] | None:
+        try:
+            found = (self.path / name).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def sources(self, names: Sequence[str]) -> Iterator[str]:
         return (str(self.path / name) for name in names)

@@ -61,7 +61,7 @@ def read_entries(
 ) -> list[ManifestEntry]:
     """Entries of the manifest's files at a place, oldest first: of these slices, of a batch, or all.
 
-    Raises `OSError` where a file cannot be read.
+    Raises `OSError` if a file cannot be read.
     """
     entries: list[ManifestEntry] = []
     for table in _tables(place, names, _Wanted.of(slices, batch_id)):
@@ -70,7 +70,7 @@ def read_entries(
 
 
 def read_ends(place: Location, names: Sequence[str], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, Link]:
-    """Where the chains of these slices end. Raises `OSError` where a file cannot be read."""
+    """The last link of each slice's chain. Raises `OSError` if a file cannot be read."""
     ends: dict[ArchiveSlice, Link] = {}
     for table in _tables(place, names, _Wanted.of(slices, None), [*_SLICE, "number", "hash"]):
         for batch_id, year, week, number, hash_ in zip(*(column.to_pylist() for column in table.columns), strict=True):

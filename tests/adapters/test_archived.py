@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -89,9 +90,10 @@ def test_a_snapshot_stays_in_memory_until_a_newer_version_exists(place: Location
     assert lake.pin().version == first.version + 1
 
 
-def test_a_table_that_was_created_again_is_read_again(place: Location, lake: DeltaLake, unions: DuckUnions) -> None:
-    if not isinstance(place, Folder):
-        pytest.skip("needs a folder that can be deleted")
+def test_a_table_that_was_created_again_is_read_again(tmp_path: Path) -> None:
+    place = Folder(tmp_path / "lake")
+    lake = DeltaLake(place)
+    unions = DuckUnions(MemoryHot(), lake)
     put(lake, [FIRST])
     assert read(unions, FIRST, SECOND) == [FIRST]
 
@@ -158,9 +160,9 @@ def test_many_threads_read_while_another_archiver_writes(place: Location, lake: 
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_opens_its_own_connection(place: Location, lake: DeltaLake, unions: DuckUnions) -> None:
-    if not isinstance(place, Folder):
-        pytest.skip("clients of S3 are not shared across a fork")
+def test_a_child_process_opens_its_own_connection(tmp_path: Path) -> None:
+    lake = DeltaLake(Folder(tmp_path / "lake"))
+    unions = DuckUnions(MemoryHot(), lake)
     put(lake, [FIRST])
     assert read(unions, FIRST) == [FIRST]
 

@@ -1,6 +1,6 @@
 """Attempts of finished weeks: archived to the lake, then cleared from the hot store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 from pydantic import Field
@@ -13,10 +13,11 @@ from assess_assets.outcomes import NOTHING, conclude, of_slices, unnamed
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import RETRY, Lakehouse
 from assess_assets.slice_page import read_pages
-from assess_core.domain.manifest import by_slice
+from assess_core.domain.manifest import SliceRecord, by_slice
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.ports.lake import Lake
+from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import Cleared, archive, clear, require_closed, require_known, verify
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
@@ -60,10 +61,10 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
         try:
             archived = archive(slices, stores, now)
         except VerifyFailed:  # a file is damaged: verify finds all affected slices
-            verified, records = verify(slices, stores, now), by_slice(stores.lake.manifest())
+            verified, records = verify(slices, stores, now), _records(slices, stores)
             yield verification_result(verified, records, read_pages(slices, records, stores, now, grace), stores.lake)
             raise
-        verified, records = verify(slices, stores, now), by_slice(stores.lake.manifest())
+        verified, records = verify(slices, stores, now), _records(slices, stores)
         pages = read_pages(slices, records, stores, now, grace)
         yield verification_result(verified, records, pages, stores.lake)
         numbers = {
@@ -115,6 +116,11 @@ def cleared_attempts(
         done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds, pages=pages)
         yield from conclude(context, done, refused)
         yield dg.Output(None)
+
+
+def _records(slices: Collection[ArchiveSlice], stores: Stores) -> dict[ArchiveSlice, SliceRecord]:
+    """The records of the slices of a run, and of all slices that once failed: the check reports those of older runs."""
+    return by_slice(stores.lake.manifest({*slices, *stores.lake.failed()}))
 
 
 def _observe(context: dg.AssetExecutionContext, found: Mapping[ArchiveSlice, Cleared]) -> Iterator[dg.AssetObservation]:

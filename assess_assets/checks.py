@@ -33,8 +33,8 @@ def verification_result(
 ) -> dg.AssetCheckResult:
     """Passes if every slice is verified and no older run has left a damaged one.
 
-    Otherwise it names the slices, the problem of each, the files to restore and the next step. `records`: all slices of
-    the manifest; `pages`: the slices of this run.
+    Otherwise it names the slices, the problem of each, the files to restore and the next step. `records`: the
+    slices of this run and all that ever failed; `pages`: the slices of this run.
     """
     failed = {slice_: found.problem for slice_, found in verified.items() if found.problem}
     before = {

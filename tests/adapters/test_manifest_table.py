@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from deltalake import WriterProperties
+from msgspec.structs import replace
 
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake import tables
@@ -72,6 +73,22 @@ def test_recorded_slices_are_listed_between_two_bounds(
     assert lake.recorded(after, until) == [
         slice_ for slice_ in SLICES if (after is None or slice_ > after) and (until is None or slice_ <= until)
     ]
+
+
+def test_slices_with_a_problem_are_listed_also_if_it_was_resolved(lake: DeltaLake) -> None:
+    assert lake.failed() == []
+
+    failed = [replace(entry, problem="a file is damaged") for entry in entries([SLICES[4], SLICES[1]])]
+    lake.record(failed)
+    lake.record(entries([SLICES[1]]))
+
+    assert lake.failed() == [SLICES[1], SLICES[4]]
+
+
+def test_row_groups_without_a_problem_are_not_read(compacted: DeltaLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(pq.ParquetFile, "read_row_group")
+
+    assert compacted.failed() == []
 
 
 def test_row_groups_of_other_weeks_are_not_read(compacted: DeltaLake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,9 @@ class DeltaLake:
     def recorded(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
         return self._manifest.slices(after, until)
 
+    def failed(self) -> list[ArchiveSlice]:
+        return self._manifest.failed()
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         if entries:
             self._manifest.append(entries)

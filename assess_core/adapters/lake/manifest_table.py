@@ -7,7 +7,14 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from assess_core.adapters.duckdb.location import Location
-from assess_core.adapters.lake.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, read_slices, to_table
+from assess_core.adapters.lake.manifest_rows import (
+    MANIFEST_SCHEMA,
+    read_ends,
+    read_entries,
+    read_failed,
+    read_slices,
+    to_table,
+)
 from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import OurTable, compact, names, translated
 from assess_core.domain.manifest import ManifestEntry, chained
@@ -39,6 +46,12 @@ class ManifestTable:
         with translated(self.table.place):
             files = self._files.newest()
             return [] if files is None else read_slices(self.table.place, files, after, until)
+
+    def failed(self) -> list[ArchiveSlice]:
+        """The slices with an entry that has a problem, sorted."""
+        with translated(self.table.place):
+            files = self._files.newest()
+            return [] if files is None else read_failed(self.table.place, files)
 
     def append(self, entries: Sequence[ManifestEntry]) -> None:
         """Append entries in one commit."""

@@ -1,9 +1,11 @@
 """Targets of `--output`: a file, a link, a pipe, a device or standard output. Other targets are refused."""
 
 import os
+import pty
 import stat
 import sys
 import threading
+import tty
 from pathlib import Path
 
 import pytest
@@ -78,14 +80,15 @@ def test_a_pipe_that_no_program_reads_is_named(tmp_path: Path, monkeypatch: pyte
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
-def test_a_device_gets_the_bytes_and_stays_a_device(tmp_path: Path) -> None:
-    device = tmp_path / "null"
-    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+def test_a_device_gets_the_bytes_and_stays_a_device() -> None:
+    terminal, device = pty.openpty()
+    tty.setraw(device)  # a terminal would write a carriage return at the end of each line
+    with open(terminal, "rb", buffering=0) as read:
+        write(os.ttyname(device))
 
-    write(device)
-
-    assert stat.S_ISCHR(device.stat().st_mode)
+        assert read.read(100) == REPORT
+        assert stat.S_ISCHR(Path(os.ttyname(device)).stat().st_mode)
+    os.close(device)
 
 
 def test_a_dash_is_standard_output(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,7 +263,9 @@ def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path
 
     mover.start()
     seen: list[list[object]] = []
+    moved: set[int] = set()
     while mover.is_alive() or not seen:
+        moved.add(lake.pin().version)
         with open_union(hot, lake) as union:
             seen.append(hashes(union, "newest"))
     mover.join()
@@ -271,6 +273,7 @@ def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path
     assert mover.exitcode == 0
     assert sum(hot.counts(hot.slices()).values()) == 0
     assert all(hashes_ == everything for hashes_ in seen)
+    assert len(moved) > 2  # reads happened between the moves
 
 
 # --- unreadable data ---

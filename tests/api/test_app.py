@@ -46,13 +46,16 @@ def test_graphiql_may_load_nothing_from_other_sites(http: Http) -> None:
 
 
 def test_the_style_sheet_of_graphiql_loads_nothing_from_other_sites(http: Http) -> None:
-    style = http.get("/graphiql/graphiql.min.css").text
+    answer = http.get("/graphiql/graphiql.min.css")
+    assert answer.status_code == 200
+    style = answer.text
+    assert ".graphiql-container" in style
 
     assert not re.findall(r"(?:url\(|@import)\s*['\"]?(?!data:)[^)'\"]+", style)
 
 
 def test_no_other_file_is_served(http: Http) -> None:
-    for name in ("graphiql-plugin-explorer.umd.js", "../app.py", "..%2fapp.py", "%2e%2e/app.py", "x.js", ""):
+    for name in ("graphiql-plugin-explorer.umd.js", "..%2fapp.py", "%2e%2e/app.py", "x.js", ""):
         assert http.get(f"/graphiql/{name}").status_code in (307, 404)
 
 

@@ -65,7 +65,11 @@ def test_headers_of_many_megabytes_are_refused_before_they_have_all_arrived(port
 
 @pytest.mark.parametrize("header", [b"x: " + b"y" * (MOST_HEAD_BYTES + 1), b"\r\n".join([b"x: y"] * 20_000)])
 def test_headers_over_the_limit_get_431(port: int, header: bytes) -> None:
-    assert talk(port, GET + header + b"\r\n\r\n")[:12] in (b"HTTP/1.1 431", b"")
+    # the system can drop an answer if the client still sends; then the client reads nothing
+    answers = {talk(port, GET + header + b"\r\n\r\n")[:12] for _ in range(10)}
+
+    assert b"HTTP/1.1 431" in answers
+    assert answers <= {b"HTTP/1.1 431", b""}
 
 
 def test_a_client_that_never_ends_its_headers_is_disconnected(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
 from assess_core.adapters.files import intake as folder_intake
@@ -230,8 +231,10 @@ def test_facts_that_cannot_be_read_give_503(stores: Stores, tmp_path: Path) -> N
 # --- the listening address ---
 
 
-def test_by_default_the_server_prints_no_warning_about_its_address(tmp_path: Path) -> None:
+def test_by_default_the_server_listens_to_this_machine_only_and_prints_no_warning(tmp_path: Path) -> None:
     with api(tmp_path) as (process, _):
+        listening = [each.laddr.ip for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"]
+        assert listening == ["127.0.0.1"]
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         assert process.stderr.read() == ""

@@ -41,7 +41,7 @@ REASONS: Final = {
     Verdict.UNKNOWN_BATCH: "no such batch is known for this course; nothing was stored",
     Verdict.BATCH_OVER: "the batch is not on-going; nothing was stored",
     Verdict.NOT_KEPT: "this service keeps no progress of contents; nothing was stored",
-    Verdict.BAD_ID: "an id contains U+FFFD or half of a surrogate pair, which is no character; nothing was stored",
+    Verdict.BAD_ID: "an id contains U+FFFD or half of a surrogate pair, which is not a character; nothing was stored",
 }
 
 _VERDICTS: Final = {

@@ -1,4 +1,4 @@
-"""What an attempt is: answers, totals, and the version of an attempt that a submission makes."""
+"""Attempts: answers, totals, and the version of an attempt that a submission creates."""
 
 import hashlib
 import re
@@ -16,8 +16,8 @@ HASH_BYTES: Final = 16
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """The response to one question. Fields are the stored columns, in stored order (`question` of the stores).
 
-    `assess_ts` in epoch ms; `duration` in seconds as the player counts them; options (`params`) and responses
-    (`resvalues`) are lists of small maps whose values are text: other values are stored as JSON text.
+    `assess_ts` is in epoch ms, `duration` in seconds as the player counted them. Options (`params`) and responses
+    (`resvalues`) are lists of small maps of text; values that are not text are stored as JSON text.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class AttemptKey(NamedTuple):
-    """Which attempt: one try of one learner at one assessment in one batch of a course."""
+    """Identifies an attempt: one try of one learner at one assessment in one batch of a course."""
 
     user_id: str
     course_id: str
@@ -43,10 +43,10 @@ class AttemptKey(NamedTuple):
 
 
 class Version(NamedTuple):
-    """Which submission of an attempt; the tuple's own order decides which is newer (design section 2)."""
+    """Identifies a submission of an attempt. Versions compare as tuples, and the highest is the newest."""
 
     last_attempted_on: int
-    """`assessmentTs`, epoch ms; 0 (1970-01-01) stands for "no clock", which only old rows have."""
+    """`assessmentTs`, epoch ms; 0 (1970-01-01) means "no clock", which only old rows have."""
     has_answers: bool
     content_hash: bytes
     """The first 16 bytes of SHA-256 over `canonical`."""
@@ -67,17 +67,17 @@ class AttemptVersion(msgspec.Struct, frozen=True):
 
     @property
     def slice(self) -> ArchiveSlice:
-        """Where this copy is kept: the week of its receipt."""
+        """The slice of this copy: its batch, in the week of its receipt."""
         return ArchiveSlice.of(self.key.batch_id, self.received_at)
 
     @property
     def row_key(self) -> "RowKey":
-        """The full key of this very copy, receipt included."""
+        """The full key of this copy, including its receipt."""
         return RowKey(self.slice, self.key, self.version, self.received_at)
 
 
 class RowKey(NamedTuple):
-    """One copy of one version: what clear names when it deletes. Another receipt is another copy."""
+    """Identifies one copy of a version, for example to delete it. Two receipts make two copies."""
 
     slice: ArchiveSlice
     key: AttemptKey
@@ -91,7 +91,7 @@ def page_order(row: AttemptVersion) -> tuple[AttemptKey, Version, int]:
 
 
 def latest_answers(answers: Iterable[Answer]) -> list[Answer]:
-    """One answer per question id: the highest `ets`, on a tie the first in the list. Sorted by question id."""
+    """One answer per question id, sorted by it: the answer with the highest `ets`, or the first of equals."""
     latest: dict[str, Answer] = {}
     for answer in answers:
         kept = latest.get(answer.id)
@@ -101,7 +101,7 @@ def latest_answers(answers: Iterable[Answer]) -> list[Answer]:
 
 
 def total(values: Iterable[float]) -> float:
-    """The plain left-to-right sum: `sum()` compensates from Python 3.12 on, and a hash must not depend on that."""
+    """The plain left-to-right sum. `sum()` rounds differently since Python 3.12, and hashes must not change."""
     result = 0.0
     for value in values:
         result += value
@@ -119,22 +119,22 @@ def _two_decimals(value: float) -> str:
 
 
 def question_text(answers: Sequence[Answer]) -> str:
-    """The answers as compact JSON text: what the hot store keeps and what the content hash covers.
+    """The answers as compact JSON text. The hot store stores this text, and the content hash covers it.
 
-    Keys in the order of `Answer`'s fields, no spaces, null for what is missing. Text escapes only `"`, `\\` and
-    what is below U+0020 (short forms where JSON has them, else `\\u00XX` with capital digits). Numbers are the shortest
-    that read back, with `.0` on whole ones and an exponent only from 1e21 up and below 1e-6. This is the text that
-    DuckDB's `to_json` gives for the lake's nested columns, so SQL over the files can recompute the hash.
+    Keys have the order of `Answer`'s fields. There are no spaces, and missing values are null. Only `"`, `\\` and
+    characters below U+0020 are escaped, with JSON's short forms or as `\\u00XX` in capital digits. Numbers have as few
+    digits as read back equal, whole ones end in `.0`, and only those below 1e-6 or from 1e21 have an exponent.
+    DuckDB's `to_json` writes the lake's nested columns in this format, so SQL over the files can recompute the hash.
     """
     return _json([_plain(answer) for answer in answers])
 
 
 def canonical(key: AttemptKey, last_attempted_on: int, totals: tuple[float, float, str], question: str) -> str:
-    """The text under the content hash: a JSON array of the key, the clock (epoch ms), the totals and the answers.
+    """The text that is hashed: a JSON array of the key, the clock (epoch ms), the totals and the answers.
 
     `[user_id,course_id,batch_id,content_id,attempt_id,last_attempted_on,total_score,total_max_score,grand_total,[...]]`,
-    written as `question_text` writes; test vectors in docs/content-hash.md. Receipt, `mid` and other unstored fields
-    are outside.
+    in the format of `question_text`. It excludes the receipt, `mid` and other fields that are not stored.
+    docs/content-hash.md has test vectors.
     """
     score, max_score, text = totals
     return f"{_json([*key, last_attempted_on, _number(score), _number(max_score), text])[:-1]},{question}]"
@@ -143,7 +143,7 @@ def canonical(key: AttemptKey, last_attempted_on: int, totals: tuple[float, floa
 def make_version(
     key: AttemptKey, last_attempted_on: int, answers: Sequence[Answer], received_at: int
 ) -> AttemptVersion:
-    """The version that a submission makes; `answers` as `latest_answers` returns them."""
+    """The version that a submission creates; `answers` as `latest_answers` returns them."""
     score = total(answer.score for answer in answers)
     max_score = total(answer.max_score for answer in answers)
     totals = (score, max_score, grand_total(score, max_score))
@@ -153,7 +153,7 @@ def make_version(
 def with_totals(
     key: AttemptKey, last_attempted_on: int, totals: tuple[float, float, str], question: str, received_at: int
 ) -> AttemptVersion:
-    """A version whose totals and answers (as `question_text`) are given, as in rows of an older system."""
+    """The version with these totals and answers (as `question_text`), such as a row of an older system."""
     digest = hashlib.sha256(canonical(key, last_attempted_on, totals, question).encode()).digest()[:HASH_BYTES]
     return AttemptVersion(key, Version(last_attempted_on, question != "[]", digest), *totals, question, received_at)
 
@@ -164,7 +164,7 @@ _ESCAPE = re.compile(r"\\(?:u00[01][0-9a-f]|.)")
 
 def _json(value: object) -> str:
     text = _encode(value).decode()
-    # msgspec writes \u000b, DuckDB \u000B; nine characters of the whole range differ
+    # msgspec writes \u000b, DuckDB \u000B; they differ in nine characters
     return _ESCAPE.sub(_capital, text) if "\\u00" in text else text
 
 
@@ -178,7 +178,7 @@ def _is_plain(value: float) -> bool:
 
 
 def _number(value: float) -> float | msgspec.Raw:
-    """A number whose JSON text is DuckDB's; in 1e16..1e21 and 1e-6..1e-4 msgspec would write an exponent."""
+    """The number as DuckDB writes it. msgspec writes an exponent from 1e16 to 1e21 and from 1e-6 to 1e-4."""
     if _is_plain(value) or not 1e-6 <= abs(value) < 1e21:
         return value
     text = format(Decimal(repr(value)), "f")
@@ -188,7 +188,7 @@ def _number(value: float) -> float | msgspec.Raw:
 def _plain(answer: Answer) -> object:
     for value in (answer.score, answer.max_score, answer.duration):
         if not (value == 0.0 or 1e-4 <= value < 1e16):
-            break  # not for certain one that msgspec writes as DuckDB does
+            break  # msgspec may write it in another format than DuckDB
     else:
         return answer
     numbers = {name: _number(getattr(answer, name)) for name in ("max_score", "score", "duration")}

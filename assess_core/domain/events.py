@@ -1,7 +1,6 @@
-"""Event text -> values: the only place that knows the wire format (design section 4).
+"""Decode a record of the log into an `Accepted` version, a request to `Recompute`, or a `FailedEvent` with its reason.
 
-A record of the log becomes an `Accepted` version, a request to `Recompute`, or a `FailedEvent` with its reason;
-decoding never raises, whatever the bytes are.
+Decoding never raises, whatever the bytes are. Only this module and `wire` know the wire format.
 """
 
 import hashlib
@@ -18,29 +17,29 @@ from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.reasons import BadEvent, Reason
 from assess_core.domain.wire import Clock, WireAnswer, WireEvent, read_event
 
-MAX_EVENT_BYTES: Final = 8 * 1024 * 1024  # a Cassandra mutation is refused at 13 MB
-MAX_ID_BYTES: Final = 1024  # a Cassandra key is refused at 64 kB; an id of the platform has 36 characters
+MAX_EVENT_BYTES: Final = 8 * 1024 * 1024  # Cassandra refuses mutations of 13 MB
+MAX_ID_BYTES: Final = 1024  # Cassandra refuses keys of 64 kB; the platform's ids have 36 characters
 STDIN: Final = "-"  # the topic of lines from standard input
-AHEAD_TOLERANCE: Final = moments.DAY  # how far a client's clock may run ahead of the log's
+AHEAD_TOLERANCE: Final = moments.DAY  # a client's clock can be ahead of the log's by at most this
 
 
 class RecordKind(Enum):
     """What a record may contain. The source of a record decides this, not its content, which clients write."""
 
     EVENT = "event"
-    """A bare event: a record of Kafka."""
+    """A bare event, as in Kafka."""
     LINE = "line"
-    """A line of our folder log, or of a file for `ingest`: an event, or `{"receivedAt": ..., "value": EVENT}`."""
+    """A line of the folder log or of a file for `ingest`: an event, or `{"receivedAt": ..., "value": EVENT}`."""
 
 
 class Record(NamedTuple):
     """One record of the log, unchanged."""
 
     topic: str
-    """Kafka's topic, or a file's absolute path."""
+    """The topic in Kafka, or the absolute path of a file."""
     partition: int
     offset: int
-    """Kafka's offset, or a file's line, from 1."""
+    """The offset in Kafka, or the number of a line, from 1."""
     raw: bytes
     received_at: int | None = None
     """The log's own time of receipt (epoch ms), if the log keeps one outside the record."""
@@ -48,16 +47,16 @@ class Record(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """An event that is a version of an attempt."""
+    """An event with answers: it is a version of an attempt."""
 
     record: Record
     version: AttemptVersion
     questions: int
-    """How many distinct questions it answers."""
+    """The number of distinct questions that it answers."""
 
 
 class Recompute(NamedTuple):
-    """An event without answers: a request to write the derived data of this learner, course and batch again."""
+    """An event without answers: a request to write the derived data of a learner in a batch again."""
 
     record: Record
     user_id: str
@@ -66,7 +65,7 @@ class Recompute(NamedTuple):
 
 
 class FailedKey(NamedTuple):
-    """The identity of a failed event: its place in the log, and its bytes."""
+    """Identifies a failed event by its position in the log and its bytes."""
 
     topic: str
     partition: int
@@ -141,7 +140,7 @@ def decode(record: Record) -> Decoded:
     """Decode a record of the log. Any bytes give a value; it never raises."""
     received_at = record.received_at
     if received_at is not None and not moments.EARLIEST <= received_at < moments.LATEST:
-        received_at = None  # no table can show such a time, so a failed event does not keep it
+        received_at = None  # the tables cannot show such a time, so a failed event is stored without it
     try:
         if len(record.raw) > MAX_EVENT_BYTES:
             raise BadEvent(
@@ -163,7 +162,7 @@ def decode(record: Record) -> Decoded:
     except BadEvent as error:
         reason, message = error.reason, str(error)
     except msgspec.ValidationError as error:
-        # msgspec's words for a number that no float can hold, or an integer of more than 4,300 digits
+        # msgspec reports so a number too large for a float, and an integer of more than 4,300 digits
         reason = Reason.BAD_NUMBER if "out of range" in str(error) else Reason.BAD_SHAPE
         message = f"the event does not have the expected shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -188,7 +187,7 @@ def _parse(record: Record, event: WireEvent, received_at: int | None) -> Accepte
     answers = [_answer(answer) for answer in event.events]
     newest = max(attempted_on, *(answer.assess_ts or 0 for answer in answers))
     if received_at is None:
-        received_at = newest  # the log has no time for a bare event: use the event's newest clock
+        received_at = newest  # the log has no receipt for a bare event: use its newest clock
     elif newest > received_at + AHEAD_TOLERANCE:
         raise BadEvent(
             Reason.BAD_CLOCK,
@@ -247,7 +246,7 @@ def _number(value: float | str | None, name: str) -> float:
         value = float(value)
     if not math.isfinite(value):
         raise BadEvent(Reason.BAD_NUMBER, f"`{name}` is outside floating point")
-    return value + 0.0  # -0.0 becomes 0.0: they are equal and must hash alike
+    return value + 0.0  # -0.0 becomes 0.0: equal numbers must have equal hashes
 
 
 def _clock(value: int | float | str, name: str, earliest: int) -> int:
@@ -265,5 +264,5 @@ def _receipt(value: int | float | str) -> int:
 
 
 def _in_order(entry: dict[str, str]) -> dict[str, str]:
-    """Sort the members by name: maps that differ only in their order are the same version."""
+    """Sort the members by name, so that their order does not change the version."""
     return {key: entry[key] for key in sorted(entry)}

@@ -43,7 +43,7 @@ class ActivityKey(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One entry of a summary's map: an accepted version and the place of its row."""
+    """One entry of a summary's map: an accepted version, its scores and its receipt."""
 
     key: SummaryKey
     attempt_id: str
@@ -61,19 +61,19 @@ class Entry(NamedTuple):
 
     @property
     def row_key(self) -> RowKey:
-        """The row that the entry points to."""
+        """The key of the entry's row."""
         user_id, assessment_id, course_id, batch_id = self.key
         key = AttemptKey(user_id, course_id, batch_id, assessment_id, self.attempt_id)
         return RowKey(ArchiveSlice.of(batch_id, self.received_at), key, self.version, self.received_at)
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Scores of a learner at an assessment in a batch; columns as Sunbird's readers expect them."""
+    """Scores of a learner at an assessment in a batch, in the columns that Sunbird's readers expect."""
 
     key: SummaryKey
     last_attempted_score: float
     total_max_score: float
-    """The maximum of the best attempt."""
+    """The maximum score of the best attempt."""
     best_score: float
     min_score: float
     average_score: float
@@ -81,7 +81,7 @@ class Summary(msgspec.Struct, frozen=True):
     updated_on: int
     """`assessmentTs` of the newest version (epoch ms), never a receipt."""
     versions: int
-    """The number of versions it was computed from. A view from fewer never replaces one from more."""
+    """The number of versions that it was computed from. A row from fewer versions never replaces one from more."""
 
 
 class Activity(msgspec.Struct, frozen=True):
@@ -115,8 +115,8 @@ def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
     """Best, last, lowest and average score.
 
     `attempts`: the newest version of each attempt of this key, ordered by attempt id, at least one. `versions`: the
-    number of all versions of the key. Best is the highest score, on a tie the smallest attempt id. Last is the highest
-    version.
+    number of all versions of the key. Best is the highest score; on a tie, the smallest attempt id. Last is the score
+    of the highest version.
     """
     best = min(attempts, key=_best_first)
     last = max(attempts, key=attrgetter("version"))
@@ -136,7 +136,7 @@ def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
 
 def _mean(scores: list[float]) -> float:
     mean = total(scores) / len(scores)
-    # each score is finite, but the sum may not be: two scores of 1e308 still have a mean
+    # the sum of finite scores can be infinite: two scores of 1e308 still have a mean
     return mean if isfinite(mean) else total(score / len(scores) for score in scores)
 
 
@@ -145,14 +145,14 @@ def _best_first(attempt: Entry) -> tuple[float, str]:
 
 
 class Derived(NamedTuple):
-    """Everything that is derived for one learner."""
+    """All derived data of one learner."""
 
     summaries: dict[SummaryKey, Summary]
     activities: dict[ActivityKey, Activity]
 
 
 def derive(entries: Iterable[Entry]) -> Derived:
-    """The rows of `assessment_aggregator_v2` and `user_activity_agg` for one learner, from all entries of the maps."""
+    """Derive a learner's rows of `assessment_aggregator_v2` and `user_activity_agg` from all entries of the maps."""
     entries = list(entries)
     versions: dict[SummaryKey, int] = {}
     for entry in entries:
@@ -215,7 +215,7 @@ def _detail(attempt: Entry) -> str:
     return _encode(detail).decode()
 
 
-@cache  # at most 36,525 days from 2000 to 2100; strftime took half of the time that folding computes
+@cache  # at most 36,525 days from 2000 to 2100; strftime took half of the CPU time of a fold
 def _date(day: int) -> str:
     at = moment(day * DAY)
     return f"{_MONTHS[at.month - 1]} {at.day:02d}, {at.year:04d}"

@@ -228,7 +228,7 @@ def test_what_was_never_archived_cannot_be_verified(stores: Stores) -> None:
 
     problem = verify([W5], stores, NOW)[W5].problem
 
-    assert problem == "b1|2024-W05: no manifest entry says that it was archived; archive it first"
+    assert problem == "b1|2024-W05: it was never archived; archive it first"
     assert stores.lake.manifest() == []
 
 
@@ -264,7 +264,7 @@ def test_rows_of_which_the_manifest_knows_nothing_are_a_problem(stores: Stores) 
 
     assert problem is not None
     assert "versions 6 instead of 5" in problem
-    assert problem.endswith("archive it again, so that the manifest says what the lake holds")
+    assert problem.endswith("archive it again to record in the manifest what the lake contains")
 
 
 def test_so_is_an_earlier_receipt_of_a_version_that_it_knows_and_no_backup_is_needed(stores: Stores) -> None:
@@ -276,7 +276,7 @@ def test_so_is_an_earlier_receipt_of_a_version_that_it_knows_and_no_backup_is_ne
 
     assert problem is not None
     assert "rows 6 instead of 5" in problem
-    assert problem.endswith("archive it again, so that the manifest says what the lake holds")
+    assert problem.endswith("archive it again to record in the manifest what the lake contains")
 
 
 # --- how far a slice has come ---
@@ -317,7 +317,7 @@ def test_a_slice_without_rows_says_that_there_is_nothing_to_do(stores: Stores) -
 
     assert the_view(stores, now=RECEIVED).note is None  # its first row may be on its way
     assert the_view(stores).note == (
-        "it has no rows: a stream was killed before it wrote the first one; there is nothing to do"
+        "it has no rows, because a stream was killed before it wrote the first one; you need not do anything"
     )
 
 

@@ -15,10 +15,10 @@ from assess_core.domain import moments
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, make_version
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.reasons import BadEvent, Reason
-from assess_core.domain.wire import Clock, WireAnswer, WireEvent, read_event
+from assess_core.domain.usual import usual_event, usual_line
+from assess_core.domain.wire import MAX_ID_BYTES, Clock, WireAnswer, WireEvent, read_event
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024  # Cassandra refuses mutations of 13 MB
-MAX_ID_BYTES: Final = 1024  # Cassandra refuses keys of 64 kB; the platform's ids have 36 characters
 STDIN: Final = "-"  # the topic of lines from standard input
 AHEAD_TOLERANCE: Final = moments.DAY  # a client's clock can be ahead of the log's by at most this
 
@@ -148,6 +148,13 @@ def decode(record: Record) -> Decoded:
             )
         if is_too_deep(record.raw):
             raise BadEvent(Reason.BAD_SHAPE, "the event is nested too deeply")
+        usual = usual_line(record.raw) if record.kind is RecordKind.LINE else usual_event(record.raw)
+        if usual is not None:
+            if usual.received_at is not None:
+                received_at = usual.received_at
+            elif record.received_at is not None:
+                received_at = _receipt(record.received_at)
+            return _accepted(record, usual.event.key, usual.event.assessmentTs, usual.event.answers(), received_at)
         event = read_event(record.raw)
         if (
             record.kind is RecordKind.LINE
@@ -184,8 +191,13 @@ def _parse(record: Record, event: WireEvent, received_at: int | None) -> Accepte
         what = "null" if event.assessmentTs is None else "missing"
         raise BadEvent(Reason.BAD_SHAPE, f"the event does not have the expected shape: `assessmentTs` is {what}")
     attempted_on = _clock(event.assessmentTs, "assessmentTs", moments.EARLIEST)
-    answers = [_answer(answer) for answer in event.events]
-    newest = max(attempted_on, *(answer.assess_ts or 0 for answer in answers))
+    return _accepted(record, key, attempted_on, [_answer(answer) for answer in event.events], received_at)
+
+
+def _accepted(
+    record: Record, key: AttemptKey, attempted_on: int, answers: list[Answer], received_at: int | None
+) -> Accepted:
+    newest = max(attempted_on, *[answer.assess_ts or 0 for answer in answers])
     if received_at is None:
         received_at = newest  # the log has no receipt for a bare event: use its newest clock
     elif newest > received_at + AHEAD_TOLERANCE:
@@ -210,8 +222,8 @@ def _answer(answer: WireAnswer) -> Answer:
         _number(data.score, "score"),
         item.type,
         item.title,
-        [entry if len(entry) < 2 else _in_order(entry) for entry in data.resvalues],
-        [entry if len(entry) < 2 else _in_order(entry) for entry in item.params],
+        data.resvalues,
+        item.params,
         item.desc,
         _number(data.duration, "duration"),
     )
@@ -261,8 +273,3 @@ def _clock(value: int | float | str, name: str, earliest: int) -> int:
 
 def _receipt(value: int | float | str) -> int:
     return _clock(value, "receivedAt", moments.EARLIEST)
-
-
-def _in_order(entry: dict[str, str]) -> dict[str, str]:
-    """Sort the members by name, so that their order does not change the version."""
-    return {key: entry[key] for key in sorted(entry)}

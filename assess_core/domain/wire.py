@@ -10,6 +10,8 @@ import msgspec
 from assess_core.domain.json_text import REPLACEMENT, replace_half_surrogates
 from assess_core.domain.reasons import BadEvent, Reason
 
+MAX_ID_BYTES: Final = 1024  # Cassandra refuses keys of 64 kB; the platform's ids have 36 characters
+
 Clock = int | float | str
 Number = float | str | None
 Maps = list[dict[str, str]]

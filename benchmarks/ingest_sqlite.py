@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
-from assess_core.domain.events import Accepted, Decoded, Record, decode
+from assess_core.domain.events import Accepted, Decoded, Record, RecordKind, decode
 from assess_core.domain.samples import sample_events
 from assess_core.domain.shards import shard_of
 from assess_core.ports.facts import NoFacts
@@ -46,7 +46,9 @@ class Measured(NamedTuple):
 
 def _batches(events: int) -> list[list[Decoded]]:
     lines = sample_events(events)
-    decoded = (decode(Record("sample.jsonl", 0, number, line)) for number, line in enumerate(lines, 1))
+    decoded = (
+        decode(Record("sample.jsonl", 0, number, line, kind=RecordKind.LINE)) for number, line in enumerate(lines, 1)
+    )
     return list(iter(lambda: list(islice(decoded, BATCH_RECORDS)), []))
 
 

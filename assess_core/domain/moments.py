@@ -8,6 +8,7 @@ from assess_core.errors import BadTime
 
 EARLIEST: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
 LATEST: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z; a year that the driver cannot decode fails every read
+MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,9 +1,10 @@
-"""The hot store as the core needs it: bounded reads, and no transactions over several rows.
+"""The hot store as the core needs it: bounded reads; transactions help, but nothing depends on them.
 
 A method raises `StoreUnavailable` when the store does not answer or is full. It never returns an empty result instead.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
@@ -48,6 +49,14 @@ class HotStore(Protocol):
     @property
     def shards(self) -> int:
         """The number of parts in which a slice is stored; fixed when the store is made."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[bool]:
+        """A block of reads and writes by this thread, as one transaction if the store has them.
+
+        True: other writers wait until the block ends, and if it raises, nothing of it is written. False: each call
+        stands alone, and what others write may appear between any two.
+        """
         ...
 
     # --- folding; the stream must write in this order ---

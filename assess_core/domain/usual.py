@@ -15,7 +15,7 @@ from assess_core.domain.wire import MAX_ID_BYTES, Maps
 
 _LONGEST: Final = MAX_ID_BYTES // 4  # characters: one has at most 4 bytes
 _Id = Annotated[str, Meta(min_length=1, max_length=_LONGEST)]
-_QuestionId = Annotated[str, Meta(max_length=_LONGEST)]
+_MaybeEmptyId = Annotated[str, Meta(max_length=_LONGEST)]
 _Moment = Annotated[int, Meta(ge=moments.EARLIEST, lt=moments.LATEST)]
 _Clock = Annotated[int, Meta(ge=0, lt=moments.LATEST)]
 _Number = Annotated[float, Meta(ge=0.0, lt=1e16)]
@@ -23,7 +23,7 @@ _Number = Annotated[float, Meta(ge=0.0, lt=1e16)]
 
 class _Item(msgspec.Struct, gc=False):
     params: Maps = []
-    id: _QuestionId = ""
+    id: _MaybeEmptyId = ""
     maxscore: _Number = 0.0
     type: str | None = None
     title: str | None = None
@@ -49,7 +49,7 @@ class UsualEvent(msgspec.Struct, gc=False):
     courseId: _Id  # noqa: N815
     batchId: _Id  # noqa: N815
     contentId: _Id  # noqa: N815
-    attemptId: Annotated[str, Meta(max_length=_LONGEST)]  # noqa: N815
+    attemptId: _MaybeEmptyId  # noqa: N815
     assessmentTs: _Moment  # noqa: N815
     events: Annotated[list[_Answer], Meta(min_length=1)]
 

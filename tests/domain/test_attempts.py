@@ -120,10 +120,10 @@ def test_a_version_records_whether_it_has_answers() -> None:
 
 def test_the_hash_is_the_first_16_bytes_of_sha_256_over_the_canonical_text() -> None:
     row = version(answers=[])
-    text = '["u1","c1","b1","a1","t1",1706572800000,0.0,0.0,"0.0/0.0",[]]'
+    text = b'["u1","c1","b1","a1","t1",1706572800000,0.0,0.0,"0.0/0.0",[]]'
 
-    assert canonical(row.key, ATTEMPTED, (0.0, 0.0, "0.0/0.0"), "[]") == text
-    assert row.version.content_hash == hashlib.sha256(text.encode()).digest()[:16]
+    assert canonical(row.key, ATTEMPTED, (0.0, 0.0, "0.0/0.0"), b"[]") == text
+    assert row.version.content_hash == hashlib.sha256(text).digest()[:16]
 
 
 def test_the_receipt_changes_the_slice_but_not_the_version() -> None:
@@ -166,10 +166,12 @@ def test_the_hash_covers_the_clock_and_the_totals() -> None:
     totals = (row.total_score, row.total_max_score, row.grand_total)
     others = [(9.0, *totals[1:]), (totals[0], 9.0, totals[2]), (*totals[:2], "9.0/9.0")]
 
-    hashes = {with_totals(row.key, ATTEMPTED, other, row.question, RECEIVED).version.content_hash for other in others}
+    hashes = {
+        with_totals(row.key, ATTEMPTED, other, row.question.encode(), RECEIVED).version.content_hash for other in others
+    }
 
     assert len(hashes | {row.version.content_hash, version(attempted=ATTEMPTED + 1).version.content_hash}) == 5
-    assert with_totals(row.key, ATTEMPTED, totals, row.question, RECEIVED) == row
+    assert with_totals(row.key, ATTEMPTED, totals, row.question.encode(), RECEIVED) == row
 
 
 def test_the_hash_keeps_the_parts_of_the_key_separate() -> None:

@@ -22,7 +22,7 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
     [
         (state(3, open_="its week is not over"), SliceStatus.OPEN, (), "its week is not over"),
         (state(3), SliceStatus.PLANNED, (Step.ARCHIVE,), "closed, and not archived yet"),
-        (state(0), SliceStatus.PLANNED, (), "it has no rows: a stream was killed"),
+        (state(0), SliceStatus.PLANNED, (), "it has no rows, because a stream was killed"),
         (state(3, ARCHIVED), SliceStatus.WRITTEN, (Step.VERIFY,), "archived, and not verified yet"),
         (state(3, ARCHIVED, FAILED), SliceStatus.WRITTEN, (Step.VERIFY,), "damaged"),
         (state(3, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.CLEAR,), "verified, and not cleared yet"),
@@ -33,7 +33,7 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
             state(1, ARCHIVED, VERIFIED, CLEARING, CLEARED),
             SliceStatus.VERIFIED,
             (Step.ARCHIVE, Step.CLEAR),
-            "1 rows are in the hot store since it was cleared",
+            "1 rows arrived in the hot store after it was cleared",
         ),
     ],
 )

@@ -86,8 +86,14 @@ class Connections:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. It takes the write lock before it reads, so it never has to restart."""
+        """One transaction. It takes the write lock before it reads, so it never has to restart.
+
+        Within another transaction of this thread it is a part of that one.
+        """
         with self.use() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

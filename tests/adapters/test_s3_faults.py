@@ -22,7 +22,7 @@ from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import copies_of, five_versions, held, keep, put
 from tests.loop import NOW, put_away
 from tests.places import in_s3
-from tests.s3_way import Fault, Way, way_to
+from tests.s3_proxy import Fault, Proxy, proxy_to
 from tests.servers import S3, instance
 
 W5: Final = ArchiveSlice.parse("b1|2024-W05")
@@ -30,15 +30,15 @@ BUSY: Final = Fault(503, "SlowDown")
 
 
 @pytest.fixture
-def way(s3: S3) -> Iterator[Way]:
-    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
-        yield way
+def proxy(s3: S3) -> Iterator[Proxy]:
+    with proxy_to(s3.env["AWS_ENDPOINT_URL"]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def settings(s3: S3, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(s3: S3, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """An embedded hot store, and a lake and reports at the end of the way; who fails is tried twice."""
-    url = in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint, AWS_MAX_ATTEMPTS="2")
+    url = in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=proxy.endpoint, AWS_MAX_ATTEMPTS="2")
     return Settings.from_env({"ASSESS_LAKE": f"{url}/lake", "ASSESS_EXHAUSTS": f"{url}/exhausts"}, str(tmp_path))
 
 
@@ -74,31 +74,31 @@ every_use = pytest.mark.parametrize("use", USES)
 
 @every_use
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(
-    use: str, stores: Stores, settings: Settings, way: Way
+    use: str, stores: Stores, settings: Settings, proxy: Proxy
 ) -> None:
-    way.spoil(BUSY, ".*", "", times=1)
+    proxy.fail(BUSY, ".*", "", times=1)
 
     USES[use](stores, settings)
 
 
 @every_use
-def test_a_server_that_stays_busy_is_unavailable(use: str, stores: Stores, settings: Settings, way: Way) -> None:
-    way.spoil(BUSY, ".*", "")
+def test_a_server_that_stays_busy_is_unavailable(use: str, stores: Stores, settings: Settings, proxy: Proxy) -> None:
+    proxy.fail(BUSY, ".*", "")
 
     with pytest.raises(StoreUnavailable, match=r"did not answer \(503( SlowDown)?\); run it again later") as refused:
         USES[use](stores, settings)
 
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(refused.value)
-    way.resolve()
+    proxy.clear()
     USES[use](stores, settings)
 
 
 @pytest.mark.parametrize("use", ["verify", "clear", "report"])
 def test_files_that_cannot_be_had_are_not_called_damaged(
-    use: str, stores: Stores, settings: Settings, way: Way
+    use: str, stores: Stores, settings: Settings, proxy: Proxy
 ) -> None:
     verify([W5], stores, NOW)
-    way.spoil(BUSY, ".*", r"\.parquet")
+    proxy.fail(BUSY, ".*", r"\.parquet")
 
     with pytest.raises(StoreUnavailable):
         USES[use](stores, settings)
@@ -108,11 +108,11 @@ def test_files_that_cannot_be_had_are_not_called_damaged(
 
 
 @pytest.mark.parametrize("status", [409, 412])
-def test_a_commit_that_s3_refuses_is_decided_again(status: int, settings: Settings, way: Way) -> None:
+def test_a_commit_that_s3_refuses_is_decided_again(status: int, settings: Settings, proxy: Proxy) -> None:
     stores = open_stores(settings)
     keep(stores.hot, rows := five_versions())
     put(stores.lake, [version(batch_id="b2")])
-    way.spoil(Fault(status, "PreconditionFailed"), "PUT", r"/attempts/_delta_log/\d+\.json", times=1)
+    proxy.fail(Fault(status, "PreconditionFailed"), "PUT", r"/attempts/_delta_log/\d+\.json", times=1)
 
     archive([W5], stores, NOW)
 
@@ -121,13 +121,15 @@ def test_a_commit_that_s3_refuses_is_decided_again(status: int, settings: Settin
 
 
 @pytest.mark.parametrize("table", ["attempts", "archive_manifest"])
-@pytest.mark.parametrize("fault", [Fault(503, "SlowDown", is_taken=True), Fault(500, "InternalError", is_taken=True)])
+@pytest.mark.parametrize(
+    "fault", [Fault(503, "SlowDown", is_forwarded=True), Fault(500, "InternalError", is_forwarded=True)]
+)
 def test_a_commit_of_which_nobody_heard_is_not_written_twice(
-    table: str, fault: Fault, settings: Settings, way: Way
+    table: str, fault: Fault, settings: Settings, proxy: Proxy
 ) -> None:
     stores = open_stores(settings)
     keep(stores.hot, rows := five_versions())
-    way.spoil(fault, "PUT", rf"/{table}/_delta_log/\d+1\.json", times=1)
+    proxy.fail(fault, "PUT", rf"/{table}/_delta_log/\d+1\.json", times=1)
 
     archive([W5], stores, NOW)
 
@@ -140,9 +142,9 @@ def test_a_commit_of_which_nobody_heard_is_not_written_twice(
 
 @every_use
 def test_a_server_that_refuses_us_is_a_matter_of_settings(
-    use: str, stores: Stores, settings: Settings, way: Way
+    use: str, stores: Stores, settings: Settings, proxy: Proxy
 ) -> None:
-    way.spoil(Fault(403, "InvalidAccessKeyId"), ".*", "")
+    proxy.fail(Fault(403, "InvalidAccessKeyId"), ".*", "")
 
     with pytest.raises(BadSettings, match=r"^ASSESS_(LAKE|EXHAUSTS): the bucket .* refused us \(403") as refused:
         USES[use](stores, settings)
@@ -162,7 +164,7 @@ def test_a_secret_that_is_wrong_is_not_said(settings: Settings, monkeypatch: pyt
 
 @pytest.mark.parametrize("use", ["pin", "archive", "weekly", "doctor, lake"])
 def test_a_bucket_that_is_not_there_is_named(
-    use: str, settings: Settings, way: Way, monkeypatch: pytest.MonkeyPatch
+    use: str, settings: Settings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = settings._replace(lake="s3://no-such-bucket/lake")
     stores = open_stores(nowhere)
@@ -207,37 +209,37 @@ def test_a_store_that_is_killed_is_unavailable_and_all_goes_on_when_it_is_back(
 # --- how often S3 is asked ---
 
 
-def test_a_file_is_asked_for_once_and_no_prefix_is_listed_but_the_log(settings: Settings, way: Way) -> None:
+def test_a_file_is_asked_for_once_and_no_prefix_is_listed_but_the_log(settings: Settings, proxy: Proxy) -> None:
     stores = open_stores(settings)
     weeks = [version(user_id=f"u{n}", received=RECEIVED + n * WEEK) for n in range(4)]
     keep(stores.hot, weeks)
     put_away(stores)
-    way.asked.clear()
+    proxy.requests.clear()
 
     write_exhaust(stores, "b1", Report.RESPONSE)
 
-    assert way.count("HEAD", r"\.parquet") == 4
-    assert way.count("GET", r"\.parquet") <= 4 * 4
-    listed = [asked.path for asked in way.asked if "list-type" in asked.path]
+    assert proxy.count("HEAD", r"\.parquet") == 4
+    assert proxy.count("GET", r"\.parquet") <= 4 * 4
+    listed = [request.path for request in proxy.requests if "list-type" in request.path]
     assert all("_delta_log/" in path for path in listed), listed
 
 
 # --- doctor ---
 
 
-def test_a_server_that_takes_a_second_first_write_is_bad(stores: Stores, way: Way) -> None:
-    way.spoil(Fault(200, ""), "PUT", r"\.assess-doctor-")
+def test_a_server_that_takes_a_second_first_write_is_bad(stores: Stores, proxy: Proxy) -> None:
+    proxy.fail(Fault(200, ""), "PUT", r"\.assess-doctor-")
 
     findings = list(stores.lake.examine())
 
     [bad] = [finding for finding in findings if finding.level is Level.BAD]
     assert "two archivers at once would lose a commit" in bad.message
     assert bad.action
-    assert way.count("DELETE", r"\.assess-doctor-") == 1
+    assert proxy.count("DELETE", r"\.assess-doctor-") == 1
 
 
-def test_a_bucket_in_another_region_is_bad(stores: Stores, way: Way) -> None:
-    way.spoil(Fault(200, "", headers=(("x-amz-bucket-region", "ap-south-2"),)), "HEAD", "")
+def test_a_bucket_in_another_region_is_bad(stores: Stores, proxy: Proxy) -> None:
+    proxy.fail(Fault(200, "", headers=(("x-amz-bucket-region", "ap-south-2"),)), "HEAD", "")
 
     [bad] = [finding for finding in stores.lake.examine() if finding.level is Level.BAD]
 
@@ -245,11 +247,13 @@ def test_a_bucket_in_another_region_is_bad(stores: Stores, way: Way) -> None:
     assert bad.action == "export AWS_REGION=ap-south-2"
 
 
-def test_a_lake_that_is_well_says_where_it_is_and_what_it_holds(stores: Stores, settings: Settings, way: Way) -> None:
+def test_a_lake_that_is_well_says_where_it_is_and_what_it_holds(
+    stores: Stores, settings: Settings, proxy: Proxy
+) -> None:
     findings = list(stores.lake.examine())
 
     assert {finding.level for finding in findings} == {Level.OK}
-    assert f"{settings.lake} at {way.endpoint} (SeaweedFS" in findings[0].message
+    assert f"{settings.lake} at {proxy.endpoint} (SeaweedFS" in findings[0].message
     assert "credentials by env" in findings[0].message
     assert "5 rows in 1 files" in findings[-1].message
     assert isinstance(stores.lake, DeltaLake)

@@ -307,7 +307,7 @@ class Recorded(MemoryHot):
         self.calls: list[str] = []
 
     def __getattribute__(self, name: str) -> object:
-        if name.startswith(("add_", "put_", "mend")):
+        if name.startswith(("add_", "put_", "resolve")):
             self.calls.append(name)
         return super().__getattribute__(name)
 

@@ -166,9 +166,9 @@ class Held:
         """Nothing is held open."""
 
 
-def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores, tmp_path: Path) -> None:
+def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores) -> None:
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
+    with client(create_app(queries(stores), held)) as http, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(send, http, item())
         assert held.taken.acquire(timeout=PATIENCE)
         assert http.get("/health").status_code == 200  # and it blocks nobody
@@ -178,20 +178,20 @@ def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores, tmp_path:
 
 
 def test_a_log_that_does_not_answer_is_503(
-    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(write, "PATIENCE", 0.05)
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held)) as http:
+    with client(create_app(queries(stores), held)) as http:
         assert send(http, item()).status_code == 503
         held.waiting[0].set_result(None)  # too late: nobody hears it, and nothing breaks
         assert http.get("/health").status_code == 200
     assert "the log does not answer" in caplog.text
 
 
-def test_an_assessment_that_the_log_never_takes_is_400(stores: Stores, tmp_path: Path) -> None:
+def test_an_assessment_that_the_log_never_takes_is_400(stores: Stores) -> None:
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
+    with client(create_app(queries(stores), held)) as http, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(send, http, item())
         assert held.taken.acquire(timeout=PATIENCE)
         held.waiting[0].set_exception(BadRequest("larger than the topic takes"))
@@ -213,13 +213,13 @@ def test_facts_that_change_are_seen_by_a_server_that_runs(tmp_path: Path) -> Non
     assert logged(tmp_path / "log") == [text(item())] * 2
 
 
-def test_facts_that_cannot_be_asked_are_503(stores: Stores, tmp_path: Path) -> None:
+def test_facts_that_cannot_be_asked_are_503(stores: Stores) -> None:
     class Away(NoFacts):
         def batch(self, course_id: str, batch_id: str) -> None:
             raise StoreUnavailable("nobody answers; start it")
 
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held, Away())) as http:
+    with client(create_app(queries(stores), held, Away())) as http:
         for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert held.waiting == []

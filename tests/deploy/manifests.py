@@ -22,6 +22,8 @@ from assess_core.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 OURS: Final = "assessment-lakehouse"
+POSTGRES: Final = "17.6"
+"""The same version in both deployments. No test starts PostgreSQL."""
 
 
 def documents(path: Path) -> list[Any]:
@@ -85,12 +87,12 @@ def _start(program: str) -> None:
 
 
 def check_image(image: str) -> None:
-    """Check that an image has a version: ours the version of this project, a server's the version in the tests."""
+    """Check that an image is ours or a known server's, with the version of this project or of the tested server."""
     name, _, tag = image.rpartition(":")
     versions = {OURS: _project_version(), "cassandra": _pom("cassandra"), "apache/kafka": _pom("kafka")}
-    versions |= {"chrislusf/seaweedfs": _constant("packages.py", "SEAWEEDFS")}
-    assert re.fullmatch(r"\d[\w.]*", tag), f"{image} has no version"
-    assert tag == versions.get(name, tag), f"{image} is not the version that is tested"
+    versions |= {"chrislusf/seaweedfs": _constant("packages.py", "SEAWEEDFS"), "postgres": POSTGRES}
+    assert name in versions, f"{image} is not an image that we use"
+    assert tag == versions[name], f"{image} is not version {versions[name]}"
 
 
 def values_of(key: str, tree: Any) -> Iterator[Any]:

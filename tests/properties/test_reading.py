@@ -42,9 +42,9 @@ def everything_in_a_union(stores: Stores) -> object:
 
 READERS: Final[dict[str, Reader]] = {
     "a union": everything_in_a_union,
-    "a learner's attempts": lambda stores: pages(queries(stores, Path()), 1, user_id="u1"),
-    "a batch's attempts": lambda stores: pages(queries(stores, Path()), 2, batch_id="b1"),
-    "a batch overview": lambda stores: queries(stores, Path()).batch("b1"),
+    "a learner's attempts": lambda stores: pages(queries(stores), 1, user_id="u1"),
+    "a batch's attempts": lambda stores: pages(queries(stores), 2, batch_id="b1"),
+    "a batch overview": lambda stores: queries(stores).batch("b1"),
     "the response exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.RESPONSE).path).read_bytes(),
     "the score exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.SCORE).path).read_bytes(),
 }

@@ -66,6 +66,7 @@ def test_rows_that_move_to_the_lake_during_a_read_are_read_once(reader: Reader, 
     boundaries = Fuse()
     expected = reader(watched_stores(filled(tmp_path / "undisturbed"), boundaries))
 
+    assert boundaries.calls, "the reader never calls the stores"
     for moment in range(boundaries.calls):
         stores = filled(tmp_path / str(moment))
         assert reader(watched_stores(stores, At(moment, partial(move_all, stores)))) == expected

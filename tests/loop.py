@@ -1,7 +1,6 @@
 """The loop in short functions: fold events, archive slices, run all queries."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from assess_core.domain.moments import DAY
@@ -20,9 +19,9 @@ NOW: Final = RECEIVED + 52 * WEEK
 """A time at which all slices of the tests are closed."""
 
 
-def queries(stores: Stores, tmp_path: Path, now: int = NOW) -> Queries:
+def queries(stores: Stores) -> Queries:
     """Queries over these stores and an empty log."""
-    return Queries(stores, DAY, lambda: now)
+    return Queries(stores, DAY, lambda: NOW)
 
 
 def take(stores: Stores, *messages: object, received: int | None = RECEIVED) -> Folded:

@@ -12,7 +12,7 @@ from assess_core.ports.reports import Exhausts
 from assess_core.settings import Settings
 from assess_core.wiring import open_exhausts
 from tests.places import Store, at, in_s3
-from tests.s3_way import Fault, way_to
+from tests.s3_proxy import Fault, proxy_to
 from tests.servers import S3
 
 NAME = "score-exhaust/b%2F1@c é.csv"
@@ -101,15 +101,15 @@ def test_a_report_in_a_bucket_has_a_content_type(s3: S3, monkeypatch: pytest.Mon
 
 
 def test_a_failed_upload_leaves_no_part_behind(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
-        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint, AWS_MAX_ATTEMPTS="1"))
-        way.spoil(Fault(503, "SlowDown"), "PUT", "partNumber=2")
+    with proxy_to(s3.env["AWS_ENDPOINT_URL"]) as proxy:
+        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=proxy.endpoint, AWS_MAX_ATTEMPTS="1"))
+        proxy.fail(Fault(503, "SlowDown"), "PUT", "partNumber=2")
 
         with pytest.raises(StoreUnavailable, match="503 SlowDown"):
             reports.write(LARGE)
 
-        assert way.count("DELETE", "uploadId=") == 1
-        way.resolve()
+        assert proxy.count("DELETE", "uploadId=") == 1
+        proxy.clear()
         assert reports.store.names() == []
         bucket = at(reports.url)
         assert isinstance(bucket, Bucket)
@@ -123,18 +123,18 @@ def test_a_failed_upload_leaves_no_part_behind(s3: S3, monkeypatch: pytest.Monke
 def test_a_bucket_that_refuses_a_report_is_named(
     s3: S3, monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
-    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
-        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint))
-        way.spoil(Fault(status, code), "PUT", "")
+    with proxy_to(s3.env["AWS_ENDPOINT_URL"]) as proxy:
+        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=proxy.endpoint))
+        proxy.fail(Fault(status, code), "PUT", "")
 
         with pytest.raises(BadSettings, match=f"^ASSESS_EXHAUSTS: the bucket .* refused us \\({status} {code}\\)"):
             reports.write(b"a report")
 
 
 def test_any_other_error_of_s3_makes_the_report_fail(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
-        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint))
-        way.spoil(Fault(405, "MethodNotAllowed"), "PUT", "")
+    with proxy_to(s3.env["AWS_ENDPOINT_URL"]) as proxy:
+        reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=proxy.endpoint))
+        proxy.fail(Fault(405, "MethodNotAllowed"), "PUT", "")
 
         with pytest.raises(ReportFailed, match=r"cannot write s3://.*MethodNotAllowed.*nothing was left behind"):
             reports.write(b"a report")

@@ -22,7 +22,7 @@ from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import copies_of, five_versions, held, keep, put
 from tests.loop import NOW, put_away
 from tests.places import in_s3
-from tests.s3_way import Fault, Way, way_to
+from tests.s3_proxy import Fault, Proxy, proxy_to
 from tests.servers import S3, instance
 
 W5: Final = ArchiveSlice.parse("b1|2024-W05")
@@ -30,15 +30,15 @@ BUSY: Final = Fault(503, "SlowDown")
 
 
 @pytest.fixture
-def way(s3: S3) -> Iterator[Way]:
-    with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
-        yield way
+def proxy(s3: S3) -> Iterator[Proxy]:
+    with proxy_to(s3.env["AWS_ENDPOINT_URL"]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def settings(s3: S3, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(s3: S3, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """An embedded hot store, and a lake and reports behind the proxy. Each request is tried at most twice."""
-    url = in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint, AWS_MAX_ATTEMPTS="2")
+    url = in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=proxy.endpoint, AWS_MAX_ATTEMPTS="2")
     return Settings.from_env({"ASSESS_LAKE": f"{url}/lake", "ASSESS_EXHAUSTS": f"{url}/exhausts"}, str(tmp_path))
 
 
@@ -74,33 +74,33 @@ every_use = pytest.mark.parametrize("use", USES)
 
 @every_use
 def test_a_request_to_a_server_that_is_busy_for_a_moment_is_repeated(
-    use: str, stores: Stores, settings: Settings, way: Way
+    use: str, stores: Stores, settings: Settings, proxy: Proxy
 ) -> None:
-    way.spoil(BUSY, ".*", "", times=1)
+    proxy.fail(BUSY, ".*", "", times=1)
 
     USES[use](stores, settings)
 
 
 @every_use
 def test_a_server_that_stays_busy_is_reported_as_unavailable(
-    use: str, stores: Stores, settings: Settings, way: Way
+    use: str, stores: Stores, settings: Settings, proxy: Proxy
 ) -> None:
-    way.spoil(BUSY, ".*", "")
+    proxy.fail(BUSY, ".*", "")
 
     with pytest.raises(StoreUnavailable, match=r"did not answer \(503( SlowDown)?\); run it again later") as refused:
         USES[use](stores, settings)
 
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(refused.value)
-    way.resolve()
+    proxy.clear()
     USES[use](stores, settings)
 
 
 @pytest.mark.parametrize("use", ["verify", "clear", "report"])
 def test_files_that_cannot_be_fetched_are_not_reported_as_damaged(
-    use: str, stores: Stores, settings: Settings, way: Way
+    use: str, stores: Stores, settings: Settings, proxy: Proxy
 ) -> None:
     verify([W5], stores, NOW)
-    way.spoil(BUSY, ".*", r"\.parquet")
+    proxy.fail(BUSY, ".*", r"\.parquet")
 
     with pytest.raises(StoreUnavailable):
         USES[use](stores, settings)
@@ -110,11 +110,11 @@ def test_files_that_cannot_be_fetched_are_not_reported_as_damaged(
 
 
 @pytest.mark.parametrize("status", [409, 412])
-def test_a_commit_that_s3_refuses_is_tried_again(status: int, settings: Settings, way: Way) -> None:
+def test_a_commit_that_s3_refuses_is_tried_again(status: int, settings: Settings, proxy: Proxy) -> None:
     stores = open_stores(settings)
     keep(stores.hot, rows := five_versions())
     put(stores.lake, [version(batch_id="b2")])
-    way.spoil(Fault(status, "PreconditionFailed"), "PUT", r"/attempts/_delta_log/\d+\.json", times=1)
+    proxy.fail(Fault(status, "PreconditionFailed"), "PUT", r"/attempts/_delta_log/\d+\.json", times=1)
 
     archive([W5], stores, NOW)
 
@@ -123,13 +123,15 @@ def test_a_commit_that_s3_refuses_is_tried_again(status: int, settings: Settings
 
 
 @pytest.mark.parametrize("table", ["attempts", "archive_manifest"])
-@pytest.mark.parametrize("fault", [Fault(503, "SlowDown", is_taken=True), Fault(500, "InternalError", is_taken=True)])
+@pytest.mark.parametrize(
+    "fault", [Fault(503, "SlowDown", is_forwarded=True), Fault(500, "InternalError", is_forwarded=True)]
+)
 def test_a_commit_whose_response_was_lost_is_not_written_twice(
-    table: str, fault: Fault, settings: Settings, way: Way
+    table: str, fault: Fault, settings: Settings, proxy: Proxy
 ) -> None:
     stores = open_stores(settings)
     keep(stores.hot, rows := five_versions())
-    way.spoil(fault, "PUT", rf"/{table}/_delta_log/\d+1\.json", times=1)
+    proxy.fail(fault, "PUT", rf"/{table}/_delta_log/\d+1\.json", times=1)
 
     archive([W5], stores, NOW)
 
@@ -141,8 +143,8 @@ def test_a_commit_whose_response_was_lost_is_not_written_twice(
 
 
 @every_use
-def test_refused_credentials_are_a_settings_error(use: str, stores: Stores, settings: Settings, way: Way) -> None:
-    way.spoil(Fault(403, "InvalidAccessKeyId"), ".*", "")
+def test_refused_credentials_are_a_settings_error(use: str, stores: Stores, settings: Settings, proxy: Proxy) -> None:
+    proxy.fail(Fault(403, "InvalidAccessKeyId"), ".*", "")
 
     with pytest.raises(BadSettings, match=r"^ASSESS_(LAKE|EXHAUSTS): the bucket .* refused us \(403") as refused:
         USES[use](stores, settings)
@@ -162,13 +164,13 @@ def test_a_wrong_secret_is_not_printed(settings: Settings, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("use", ["pin", "archive", "weekly", "doctor, lake"])
 def test_the_error_for_a_missing_bucket_names_it(
-    use: str, settings: Settings, way: Way, monkeypatch: pytest.MonkeyPatch
+    use: str, settings: Settings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = settings._replace(lake="s3://no-such-bucket/lake")
     stores = open_stores(nowhere)
     keep(stores.hot, five_versions())
 
-    with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: the bucket no-such-bucket .*does not exist; make it"):
+    with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: the bucket no-such-bucket .*does not exist; create it"):
         USES[use](stores, nowhere)
 
 
@@ -207,37 +209,37 @@ def test_a_killed_server_is_reported_and_work_continues_after_its_restart(
 # --- the number of requests ---
 
 
-def test_each_file_gets_one_head_request_and_only_the_delta_log_is_listed(settings: Settings, way: Way) -> None:
+def test_each_file_gets_one_head_request_and_only_the_delta_log_is_listed(settings: Settings, proxy: Proxy) -> None:
     stores = open_stores(settings)
     weeks = [version(user_id=f"u{n}", received=RECEIVED + n * WEEK) for n in range(4)]
     keep(stores.hot, weeks)
     put_away(stores)
-    way.asked.clear()
+    proxy.requests.clear()
 
     write_exhaust(stores, "b1", Report.RESPONSE)
 
-    assert way.count("HEAD", r"\.parquet") == 4
-    assert way.count("GET", r"\.parquet") <= 4 * 4
-    listed = [asked.path for asked in way.asked if "list-type" in asked.path]
+    assert proxy.count("HEAD", r"\.parquet") == 4
+    assert proxy.count("GET", r"\.parquet") <= 4 * 4
+    listed = [request.path for request in proxy.requests if "list-type" in request.path]
     assert all("_delta_log/" in path for path in listed), listed
 
 
 # --- doctor ---
 
 
-def test_the_doctor_reports_a_server_that_ignores_conditional_writes(stores: Stores, way: Way) -> None:
-    way.spoil(Fault(200, ""), "PUT", r"\.assess-doctor-")
+def test_the_doctor_reports_a_server_that_ignores_conditional_writes(stores: Stores, proxy: Proxy) -> None:
+    proxy.fail(Fault(200, ""), "PUT", r"\.assess-doctor-")
 
     findings = list(stores.lake.examine())
 
     [bad] = [finding for finding in findings if finding.level is Level.BAD]
-    assert "two archivers at once would lose a commit" in bad.message
+    assert "concurrent archivers would lose a commit" in bad.message
     assert bad.action
-    assert way.count("DELETE", r"\.assess-doctor-") == 1
+    assert proxy.count("DELETE", r"\.assess-doctor-") == 1
 
 
-def test_the_doctor_reports_a_bucket_in_another_region(stores: Stores, way: Way) -> None:
-    way.spoil(Fault(200, "", headers=(("x-amz-bucket-region", "ap-south-2"),)), "HEAD", "")
+def test_the_doctor_reports_a_bucket_in_another_region(stores: Stores, proxy: Proxy) -> None:
+    proxy.fail(Fault(200, "", headers=(("x-amz-bucket-region", "ap-south-2"),)), "HEAD", "")
 
     [bad] = [finding for finding in stores.lake.examine() if finding.level is Level.BAD]
 
@@ -246,12 +248,12 @@ def test_the_doctor_reports_a_bucket_in_another_region(stores: Stores, way: Way)
 
 
 def test_the_doctor_shows_the_location_and_content_of_a_healthy_lake(
-    stores: Stores, settings: Settings, way: Way
+    stores: Stores, settings: Settings, proxy: Proxy
 ) -> None:
     findings = list(stores.lake.examine())
 
     assert {finding.level for finding in findings} == {Level.OK}
-    assert f"{settings.lake} at {way.endpoint} (SeaweedFS" in findings[0].message
+    assert f"{settings.lake} at {proxy.endpoint} (SeaweedFS" in findings[0].message
     assert "credentials by env" in findings[0].message
     assert "5 rows in 1 files" in findings[-1].message
     assert isinstance(stores.lake, DeltaLake)

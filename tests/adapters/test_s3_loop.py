@@ -54,7 +54,7 @@ def steps(settings: Settings) -> list[dict[str, Any]]:
 
 
 def answers(stores: Stores, settings: Settings) -> dict[str, Any]:
-    found = everything(queries(stores, Path()), ["u1"], ["b1"], ["a1"])
+    found = everything(queries(stores), ["u1"], ["b1"], ["a1"])
     weeks = {slice_.week for slice_ in stores.hot.slices()}
     found["weekly activity"] = refresh(stores, open_weekly(settings), weeks).rows
     found["weekly activity, read"] = open_weekly(settings).rows()

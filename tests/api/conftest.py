@@ -1,7 +1,6 @@
 """The API over the stores of one test."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,9 +11,9 @@ from tests.loop import queries
 
 
 @pytest.fixture
-def http(stores: Stores, tmp_path: Path) -> Iterator[Http]:
+def http(stores: Stores) -> Iterator[Http]:
     """A client of the app, which writes attempts into the log folder."""
     intake = stores.log.intake()
-    with client(create_app(queries(stores, tmp_path), intake)) as found:
+    with client(create_app(queries(stores), intake)) as found:
         yield found
     intake.close()

@@ -115,10 +115,10 @@ class Broken:
     ],
 )
 def test_an_internal_error_shows_the_client_no_details(
-    stores: Stores, tmp_path: Path, path: str, body: dict[str, Any], caplog: pytest.LogCaptureFixture
+    stores: Stores, path: str, body: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     broken: Any = Broken()
-    with client(create_app(queries(stores._replace(hot=broken), tmp_path), stores.log.intake())) as http:
+    with client(create_app(queries(stores._replace(hot=broken)), stores.log.intake())) as http:
         answer = http.post(path, json=body)
 
     assert "secret" not in answer.text
@@ -140,12 +140,12 @@ class Slow:
         return self._stores.hot.learners(user_ids)
 
 
-def test_a_slow_answer_blocks_no_other_answer(stores: Stores, tmp_path: Path) -> None:
+def test_a_slow_answer_blocks_no_other_answer(stores: Stores) -> None:
     slow = Slow(stores)
     hot: Any = slow
     take(stores, event())
     found = []
-    with client(create_app(queries(stores._replace(hot=hot), tmp_path), stores.log.intake())) as http:
+    with client(create_app(queries(stores._replace(hot=hot)), stores.log.intake())) as http:
 
         def read(user: str) -> str:
             body = {"request": {"userId": user, "assessmentId": "a1"}}

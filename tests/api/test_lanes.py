@@ -4,7 +4,6 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -68,10 +67,10 @@ def slow(stores: Stores) -> Iterator[Slow]:
 
 
 @pytest.fixture
-def app(stores: Stores, slow: Slow, tmp_path: Path) -> Starlette:
+def app(stores: Stores, slow: Slow) -> Starlette:
     hot: Any = slow
     opened = stores_of(hot, stores.log, stores.lake, stores.exhausts)
-    return create_app(queries(opened, tmp_path), stores.log.intake())
+    return create_app(queries(opened), stores.log.intake())
 
 
 @pytest.fixture

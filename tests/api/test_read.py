@@ -182,9 +182,9 @@ class Away:
         raise StoreUnavailable("the hot store does not answer; try again")
 
 
-def test_a_store_that_does_not_answer_gives_503_with_a_retry_time(stores: Stores, tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_gives_503_with_a_retry_time(stores: Stores) -> None:
     away: Any = Away()
-    with client(create_app(queries(stores._replace(hot=away), tmp_path), stores.log.intake())) as http:
+    with client(create_app(queries(stores._replace(hot=away)), stores.log.intake())) as http:
         answer = http.post(PATH, json={"request": {"userId": "u1", "assessmentId": "a1"}})
         health, ready = http.get("/health"), http.get("/ready")
 

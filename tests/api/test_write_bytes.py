@@ -141,7 +141,7 @@ def api() -> Iterator[tuple[Http, Path]]:
         found = Settings.from_env({}, folder)
         stores: Stores = open_stores(found)
         intake = stores.log.intake()
-        with client(create_app(queries(stores, Path(folder)), intake)) as http:
+        with client(create_app(queries(stores), intake)) as http:
             yield http, Path(found.log)
         intake.close()
 

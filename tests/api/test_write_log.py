@@ -169,9 +169,9 @@ class Held:
         """Nothing needs to be closed."""
 
 
-def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores, tmp_path: Path) -> None:
+def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores) -> None:
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
+    with client(create_app(queries(stores), held)) as http, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(send, http, item())
         assert held.appended.acquire(timeout=PATIENCE)
         assert http.get("/health").status_code == 200  # other requests are not blocked
@@ -181,20 +181,20 @@ def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores, tmp_path:
 
 
 def test_a_log_that_does_not_answer_gives_503(
-    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(write, "PATIENCE", 0.05)
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held)) as http:
+    with client(create_app(queries(stores), held)) as http:
         assert send(http, item()).status_code == 503
         held.waiting[0].set_result(None)  # a late acknowledgement is ignored
         assert http.get("/health").status_code == 200
     assert "the log does not answer" in caplog.text
 
 
-def test_an_assessment_that_the_log_never_accepts_gives_400(stores: Stores, tmp_path: Path) -> None:
+def test_an_assessment_that_the_log_never_accepts_gives_400(stores: Stores) -> None:
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
+    with client(create_app(queries(stores), held)) as http, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(send, http, item())
         assert held.appended.acquire(timeout=PATIENCE)
         held.waiting[0].set_exception(BadRequest("larger than the topic accepts"))
@@ -216,13 +216,13 @@ def test_a_running_server_uses_changed_facts(tmp_path: Path) -> None:
     assert logged(tmp_path / "log") == [text(item())] * 2
 
 
-def test_facts_that_cannot_be_read_give_503(stores: Stores, tmp_path: Path) -> None:
+def test_facts_that_cannot_be_read_give_503(stores: Stores) -> None:
     class Away(NoFacts):
         def batch(self, course_id: str, batch_id: str) -> None:
             raise StoreUnavailable("Cassandra does not answer; start it")
 
     held = Held()
-    with client(create_app(queries(stores, tmp_path), held, Away())) as http:
+    with client(create_app(queries(stores), held, Away())) as http:
         for answer in (send(http, item()), http.post(VIEW, json=request_body(**item()))):
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert held.waiting == []

@@ -248,9 +248,9 @@ FACTS = JsonFacts(
 
 
 @pytest.fixture
-def known(stores: Stores, tmp_path: Path) -> Any:
+def known(stores: Stores) -> Any:
     intake = stores.log.intake()
-    with client(create_app(queries(stores, tmp_path), intake, FACTS)) as found:
+    with client(create_app(queries(stores), intake, FACTS)) as found:
         yield found
     intake.close()
 

@@ -224,11 +224,11 @@ def test_a_request_with_an_invalid_item_is_refused_and_the_item_is_named(
 
 
 @pytest.fixture
-def known(stores: Stores, tmp_path: Path) -> Iterator[Http]:
+def known(stores: Stores) -> Iterator[Http]:
     """An API that knows two batches. One of them is over."""
     intake = stores.log.intake()
     facts = JsonFacts(batches={"0123": FactsBatch("do_123", 1), "0124": FactsBatch("do_123", 2)})
-    with client(create_app(queries(stores, tmp_path), intake, facts)) as found:
+    with client(create_app(queries(stores), intake, facts)) as found:
         yield found
     intake.close()
 

@@ -22,7 +22,3 @@ def test_private_names_of_dagster_are_imported_in_one_module_of_the_product_and_
     users = {str(path.relative_to(ROOT)) for path in files if UNPUBLISHED in path.read_text(encoding="utf-8")}
 
     assert users == {"assess_assets/dagster_internals.py", "tests/assets/dagster_internals.py"}
-
-
-def test_every_private_name_still_exists() -> None:
-    assert not [name for name in dagster_internals.__all__ if not hasattr(dagster_internals, name)]

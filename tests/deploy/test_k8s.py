@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from assess_core.adapters.kafka.url import KafkaUrl
 from tests.deploy.manifests import (
     DEPLOY,
+    OURS,
     ROOT,
     check_command,
     check_image,
@@ -159,10 +160,11 @@ def options_of(configurable: Any) -> set[str]:
     return set(configurable.config_type())
 
 
-def test_every_image_of_dagster_has_the_tested_version() -> None:
+def test_every_image_of_dagster_is_ours_in_the_version_of_this_project() -> None:
     images = list(values_of("image", VALUES))
     assert len(images) == 3
     for image in images:
+        assert image["repository"] == OURS
         check_image(f"{image['repository']}:{image['tag']}")
 
 

@@ -6,18 +6,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from tests import oracle
 from tests.e2e.commands import Commands, known_columns, printed
 
 Log = list[tuple[str, int, bytes]]
-
-
-@pytest.fixture
-def assess(tmp_path: Path) -> Commands:
-    return Commands(tmp_path)
 
 
 def sampled(assess: Commands, events: int) -> Log:

@@ -221,7 +221,7 @@ def test_the_error_of_every_library_for_an_unknown_signer_says_what_to_set(
             read()
         fault = bucket.access.fault(raised.value)
         assert isinstance(fault, BadSettings), raised.value
-        assert "in AWS_CA_BUNDLE, and in SSL_CERT_FILE too" in str(fault)
+        assert "set AWS_CA_BUNDLE and SSL_CERT_FILE" in str(fault)
         assert not _has_a_password(str(fault))
 
 

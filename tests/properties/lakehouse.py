@@ -104,7 +104,7 @@ def written_twice(stores: Stores) -> list[Any]:
 
 def answers(stores: Stores) -> dict[str, Any]:
     """All results of the API and the bytes of all reports."""
-    ask = queries(stores, Path(), NOW)
+    ask = queries(stores)
     known = {slice_.batch_id for slice_ in stores.hot.slices()}
     found = everything(ask, LEARNERS, sorted(known), ["a1", "a2"])
     for batch in BATCHES:

@@ -140,7 +140,7 @@ def test_a_reader_beside_archive_and_clear_misses_nothing(log: list[Line], sched
     with lakehouse() as stores:
         fold_all([log], stores.hot)
         learners = sorted({key[0] for key in wanted["attempts"]})
-        before = {user: pages(queries(stores, Path(), NOW), 2, user_id=user) for user in learners}
+        before = {user: pages(queries(stores), 2, user_id=user) for user in learners}
         turns = Turns(schedule)
         together = watched_stores(stores, turns.boundary)
 
@@ -149,7 +149,7 @@ def test_a_reader_beside_archive_and_clear_misses_nothing(log: list[Line], sched
                 hot, lake, newest = read(together)
                 assert versions(hot + lake) == wanted["attempts"]
                 assert newest == newest_of(wanted)
-                ask = queries(together, Path(), NOW)
+                ask = queries(together)
                 assert {user: pages(ask, 2, user_id=user) for user in learners} == before
 
         assert turns.run(partial(put_away, together), reports) == [None, None]

@@ -42,9 +42,9 @@ def everything_in_a_union(stores: Stores) -> object:
 
 READERS: Final[dict[str, Reader]] = {
     "a union": everything_in_a_union,
-    "a learner's attempts": lambda stores: pages(queries(stores, Path()), 1, user_id="u1"),
-    "a batch's attempts": lambda stores: pages(queries(stores, Path()), 2, batch_id="b1"),
-    "a batch overview": lambda stores: queries(stores, Path()).batch("b1"),
+    "a learner's attempts": lambda stores: pages(queries(stores), 1, user_id="u1"),
+    "a batch's attempts": lambda stores: pages(queries(stores), 2, batch_id="b1"),
+    "a batch overview": lambda stores: queries(stores).batch("b1"),
     "the response exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.RESPONSE).path).read_bytes(),
     "the score exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.SCORE).path).read_bytes(),
 }
@@ -66,6 +66,7 @@ def test_rows_that_move_to_the_lake_during_a_read_are_read_once(reader: Reader, 
     boundaries = Fuse()
     expected = reader(watched_stores(filled(tmp_path / "undisturbed"), boundaries))
 
+    assert boundaries.calls, "the reader never calls the stores"
     for moment in range(boundaries.calls):
         stores = filled(tmp_path / str(moment))
         assert reader(watched_stores(stores, At(moment, partial(move_all, stores)))) == expected

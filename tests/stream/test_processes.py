@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 from random import Random
+from select import select
 
 import pytest
 
@@ -19,7 +20,7 @@ from assess_core.ports.facts import NoFacts
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks, fold
 from tests.properties.tables import tables
-from tests.stream.processes import stop, tailing, wait_until
+from tests.stream.processes import PATIENCE, stop, tailing, wait_until
 
 
 @pytest.fixture
@@ -90,13 +91,13 @@ def test_a_signal_ends_the_stream_in_order(settings: Settings, log: Path, hot: S
 def test_the_stream_waits_for_a_folder_that_does_not_exist_yet(settings: Settings, hot: SqliteHot) -> None:
     log = Path(settings.log)
     with tailing(settings) as process:
-        time.sleep(0.1)
+        assert process.stderr is not None
+        assert select([process.stderr], [], [], PATIENCE)[0]
+        assert process.stderr.readline().decode() == f"waiting for the folder {settings.log!r} (ASSESS_LOG)\n"
         log.mkdir(parents=True)
         append(log / "a.jsonl", list(sample_events(20)))
         wait_until(lambda: bool(hot.positions()) and unread(log, hot) is None)
-        code, errors = stop(process)
-    assert code == 0
-    assert errors in ("", f"waiting for the folder {settings.log!r} (ASSESS_LOG)\n")
+        assert stop(process) == (0, "")
 
 
 def test_two_simultaneous_streams_give_the_same_tables_as_one(settings: Settings, log: Path, hot: SqliteHot) -> None:

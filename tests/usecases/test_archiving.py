@@ -71,7 +71,7 @@ def test_the_digest_equals_the_documented_digest(stores: Stores) -> None:
 
     digest = archive([W5], stores, NOW)[W5].contents.digest
 
-    assert f"| digest of a slice of both | `{digest}` |" in DOCUMENTED.read_text(encoding="utf-8")
+    assert f"| the digest of a slice with both copies | `{digest}` |" in DOCUMENTED.read_text(encoding="utf-8")
 
 
 def test_archive_deletes_nothing_from_the_hot_store(stores: Stores) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from assess_core.adapters.memory import MemoryHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.manifest import Action
 from assess_core.domain.moments import DAY
 from assess_core.domain.slice_status import SliceStatus
@@ -139,10 +141,10 @@ def test_a_cleared_row_that_a_delayed_writer_writes_again_is_cleared_again(store
     put_away(stores)
     keep(stores.hot, five_versions()[:2])
 
-    came_back = stores.hot.counts([W5])[W5]
+    # Cassandra hides the row as long as its tombstone exists
+    came_back = 2 if isinstance(stores.hot, MemoryHot | SqliteHot) else 0
+    assert stores.hot.counts([W5]) == {W5: came_back}
     assert put_away(stores) == came_back
-    assert came_back in (0, 2)  # Cassandra hides the row as long as its tombstone exists
-
     assert stores.hot.counts([W5]) == {W5: 0}
     assert held(stores.lake) == copies_of(five_versions())
 

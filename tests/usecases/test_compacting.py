@@ -101,17 +101,17 @@ def test_a_compacted_slice_stays_verified_and_can_be_cleared(stores: Stores) -> 
     assert sum(done.cleared for done in clear(stores.hot.slices(), stores, LATER).values()) == 8
 
 
-def test_compaction_changes_no_query_result(stores: Stores, tmp_path: Path) -> None:
+def test_compaction_changes_no_query_result(stores: Stores) -> None:
     in_two_files(stores)
     put_away(stores)
     put(stores.lake, five_versions()[:2])
     archive([W5], stores, NOW)
     asked = ["u1", "u2", "u3", "u9"], ["b1", "b2"], ["a1"]
-    before = everything(queries(stores, tmp_path), *asked)
+    before = everything(queries(stores), *asked)
 
     compact(weeks_worth_it(stores.lake), stores.lake, LATER)
 
-    assert everything(queries(stores, tmp_path), *asked) == before
+    assert everything(queries(stores), *asked) == before
 
 
 def test_a_week_that_differs_from_the_manifest_is_not_compacted(stores: Stores) -> None:

@@ -14,6 +14,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, slice_views, verify
+from assess_core.usecases.compacting import compact
 from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import five_versions, keep, stores_over
 from tests.loop import NOW
@@ -104,13 +105,31 @@ def test_clear_detects_damage_after_the_verification(stores: Stores) -> None:
     assert stores.hot.counts([W5]) == {W5: 5}
 
 
-def test_a_changed_row_is_reported_with_its_attempt_and_its_file(stores: Stores) -> None:
-    path = file_of_week_5(stores)
+def change_the_score_of_u2(path: Path) -> None:
     table = rows_of(path)
-    of_u2 = pc.equal(table["user_id"], "u2")
     column = table.schema.get_field_index("total_score")
+    of_u2 = pc.equal(table["user_id"], "u2")
     changed = pc.if_else(of_u2, pc.add(table["total_score"], 1.0), table["total_score"])
     rewrite(path, table.set_column(column, table.schema.field(column), changed))
+
+
+def test_clear_detects_a_changed_row_in_a_file_that_was_compacted_after_the_verification(stores: Stores) -> None:
+    keep(stores.hot, [version(user_id="u9")])
+    archive([W5], stores, NOW)
+    verify([W5], stores, NOW)
+    compact([W5.week], stores.lake, NOW)
+    change_the_score_of_u2(file_of_week_5(stores))
+
+    refused = clear([W5], stores, NOW)[W5].refused
+
+    assert refused is not None
+    assert "1 rows do not give their content hash, e.g. of learner 'u2'" in refused
+    assert stores.hot.counts([W5]) == {W5: 6}
+
+
+def test_a_changed_row_is_reported_with_its_attempt_and_its_file(stores: Stores) -> None:
+    path = file_of_week_5(stores)
+    change_the_score_of_u2(path)
 
     found = problems(stores)
 

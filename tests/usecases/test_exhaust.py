@@ -208,6 +208,13 @@ def test_the_report_of_one_course_has_its_own_file(stores: Stores) -> None:
     assert Path(write_exhaust(stores, "b1", Report.SCORE, course_id="c2'").path).name == "b1@c2%27.csv"
 
 
+@pytest.mark.parametrize(("batch_id", "name"), [(".b", "%2Eb.csv"), ("..", "%2E..csv"), ("a.b", "a.b.csv")])
+def test_a_file_name_has_no_leading_dot(batch_id: str, name: str, stores: Stores) -> None:
+    keep(stores.hot, [version(batch_id=batch_id)])
+
+    assert Path(write_exhaust(stores, batch_id, Report.SCORE).path).name == name
+
+
 @pytest.mark.parametrize("tier", ["hot", "lake", "cleared"])
 def test_a_report_without_attempts_has_only_a_header(tier: str, stores: Stores) -> None:
     if tier != "lake":

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +25,8 @@ def scored(score: float, **named: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def ask(stores: Stores, tmp_path: Path) -> Queries:
-    return queries(stores, tmp_path)
+def ask(stores: Stores) -> Queries:
+    return queries(stores)
 
 
 def _store(stores: Stores, *rows: AttemptVersion) -> None:
@@ -274,12 +273,12 @@ class ClearedMeanwhile:
         return self._stores.hot.get(rows)
 
 
-def test_a_page_that_is_read_while_its_rows_are_cleared_is_complete(stores: Stores, tmp_path: Path) -> None:
+def test_a_page_that_is_read_while_its_rows_are_cleared_is_complete(stores: Stores) -> None:
     take(stores, event(attempt="t1"), event(attempt="t2"))
-    before = queries(stores, tmp_path).attempts(user_id="u1")
+    before = queries(stores).attempts(user_id="u1")
     disturbed: Any = ClearedMeanwhile(stores)
 
-    after = queries(stores._replace(hot=disturbed), tmp_path).attempts(user_id="u1")
+    after = queries(stores._replace(hot=disturbed)).attempts(user_id="u1")
 
     assert len(before.attempts) == 2
     assert after == before

@@ -9,12 +9,13 @@ from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import DAY
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import BadRequest
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import slice_views
 from assess_core.usecases.slice_pages import slice_page
 from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import keep, put_manifest_only, stores_over
-from tests.loop import NOW, put_away
+from tests.loop import NOW, put_away, queries
 
 
 @pytest.fixture
@@ -42,24 +43,48 @@ def pages(stores: Stores, first: int, batch_id: str | None = None) -> list[list[
 
 
 @pytest.mark.parametrize("first", [1, 2, 3, 7, 100])
-@pytest.mark.parametrize("batch_id", [None, "b0", "b1", "unknown"])
-def test_all_pages_together_are_all_slices(stores: Stores, first: int, batch_id: str | None) -> None:
+@pytest.mark.parametrize(("batch_id", "count"), [(None, 7), ("b0", 1), ("b1", 3), ("unknown", 0)])
+def test_all_pages_together_are_all_slices(stores: Stores, first: int, batch_id: str | None, count: int) -> None:
     found = pages(stores, first, batch_id)
 
-    assert [view for page in found for view in page] == slice_views(stores, NOW, DAY, None, batch_id)
+    views = [view for page in found for view in page]
+    assert views == slice_views(stores, NOW, DAY, None, batch_id)
+    assert len(views) == count
     assert all(len(page) == first for page in found[:-1])
 
 
-def test_a_page_counts_only_its_own_slices(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, asked = stores.hot.counts, list[ArchiveSlice]()
+@pytest.mark.parametrize("first", [1, 2, 3, 100])
+@pytest.mark.parametrize(("status", "count"), [(SliceStatus.CLEARED, 2), (SliceStatus.PLANNED, 4)])
+def test_all_pages_of_one_status_together_are_its_slices(
+    stores: Stores, first: int, status: SliceStatus, count: int
+) -> None:
+    found: list[SliceView] = []
+    while page := queries(stores).slice_page(status=status, first=first, after=found[-1].slice if found else None):
+        assert len(page) <= first
+        found += page
 
-    def counted(slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
-        asked.extend(slices)
-        return counts(asked)
+    assert found == [view for view in queries(stores).slices() if view.status is status]
+    assert len(found) == count
 
-    monkeypatch.setattr(stores.hot, "counts", counted)
 
-    page = slice_page(stores, NOW, DAY, None, first=2)
+@pytest.mark.parametrize("begin", [0, 1, 4])
+def test_a_page_counts_only_its_own_slices(stores: Stores, begin: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    slices = [view.slice for view in queries(stores).slices()]
+    counts, counted = stores.hot.counts, list[ArchiveSlice]()
 
-    assert [view.slice for view in page.views] == asked
-    assert [view.status for view in page.views] == [SliceStatus.CLEARED] * 2
+    def recorded(asked: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
+        found = counts(asked)
+        counted.extend(found)
+        return found
+
+    monkeypatch.setattr(stores.hot, "counts", recorded)
+
+    page = queries(stores).slice_page(first=2, after=slices[begin - 1] if begin else None)
+
+    assert [view.slice for view in page] == slices[begin : begin + 2] == counted
+
+
+@pytest.mark.parametrize("first", [0, 101])
+def test_a_page_has_1_to_100_slices(stores: Stores, first: int) -> None:
+    with pytest.raises(BadRequest, match="first"):
+        queries(stores).slice_page(first=first)

@@ -1,7 +1,5 @@
 """The rows that `table` shows of each table and tier."""
 
-from pathlib import Path
-
 import pytest
 
 from assess_core.domain.moments import iso
@@ -17,8 +15,8 @@ LATER = ATTEMPTED + 3_600_000
 
 
 @pytest.fixture
-def ask(stores: Stores, tmp_path: Path) -> Queries:
-    return queries(stores, tmp_path)
+def ask(stores: Stores) -> Queries:
+    return queries(stores)
 
 
 def _column(rows: list[Row], name: str) -> list[object]:

@@ -78,7 +78,7 @@ class Bucket(NamedTuple):
                 if status_of(error) == 404:
                     return None
                 raise
-        return f"{found['ETag']} {found['LastModified']}"
+        return f"{found.get('ETag')} {found.get('LastModified')}"
 
     def sources(self, names: Sequence[str]) -> Iterator[pa.Buffer]:
         with ThreadPoolExecutor(_AT_ONCE) as pool:

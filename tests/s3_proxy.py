@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 _OWN: Final = {"connection", "content-length", "transfer-encoding"}  # headers that the proxy sets itself
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request that the proxy received."""
 
     method: str
@@ -24,61 +24,65 @@ class Fault(NamedTuple):
 
     status: int
     code: str
-    is_taken: bool = False
+    is_forwarded: bool = False
     """Whether the server still gets the request and only its response is lost."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Way:
-    """The proxy. Clients that use `endpoint` reach the server through it."""
+class Proxy:
+    """The proxy. Clients that use its `endpoint` reach the server through it."""
 
     def __init__(self, server: str) -> None:
-        self.asked: list[Asked] = []
-        self._faults: list[tuple[Fault, Callable[[Asked], bool], list[None]]] = []
+        self.requests: list[Request] = []
+        self._faults: list[tuple[Fault, Callable[[Request], bool], list[None]]] = []
         self._lock = Lock()
         self._target = urlsplit(server)
-        self._proxy = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._proxy.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self._proxy.server_port}"
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self._http.server_port}"
 
     @contextmanager
-    def open(self) -> Iterator["Way"]:
+    def run(self) -> Iterator["Proxy"]:
         """Forward requests until the block ends."""
-        thread = Thread(target=self._proxy.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield self
         finally:
-            self._proxy.shutdown()
-            self._proxy.server_close()
+            self._http.shutdown()
+            self._http.server_close()
             thread.join()
 
-    def spoil(self, fault: Fault, method: str, path: str, times: int = 1_000_000) -> None:
+    def fail(self, fault: Fault, method: str, path: str, times: int = 1_000_000) -> None:
         """Apply this fault to the next requests whose method and path match these regular expressions."""
         methods, paths = re.compile(method), re.compile(path)
         self._faults.append(
-            (fault, lambda asked: bool(methods.fullmatch(asked.method) and paths.search(asked.path)), [None] * times)
+            (
+                fault,
+                lambda request: bool(methods.fullmatch(request.method) and paths.search(request.path)),
+                [None] * times,
+            )
         )
 
-    def resolve(self) -> None:
+    def clear(self) -> None:
         """Remove all faults."""
         self._faults.clear()
 
     def count(self, method: str, path: str = "") -> int:
         """The number of matching requests."""
-        return sum(asked.method == method and bool(re.search(path, asked.path)) for asked in self.asked)
+        return sum(request.method == method and bool(re.search(path, request.path)) for request in self.requests)
 
-    def _fault(self, asked: Asked) -> Fault | None:
+    def _fault(self, request: Request) -> Fault | None:
         with self._lock:
-            self.asked.append(asked)
+            self.requests.append(request)
             for fault, matches, left in self._faults:
-                if left and matches(asked):
+                if left and matches(request):
                     left.pop()
                     return fault
         return None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        way = self
+        proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -88,9 +92,9 @@ class Way:
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                fault = way._fault(Asked(self.command, unquote(self.path)))
-                if fault is None or fault.is_taken:
-                    status, headers, content = way._ask(self.command, self.path, list(self.headers.items()), body)
+                fault = proxy._fault(Request(self.command, unquote(self.path)))
+                if fault is None or fault.is_forwarded:
+                    status, headers, content = proxy._forward(self.command, self.path, list(self.headers.items()), body)
                 if fault is not None:
                     status, headers = fault.status, [("content-type", "application/xml"), *fault.headers]
                     content = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code></Error>".encode() * (
@@ -111,7 +115,7 @@ class Way:
 
         return Handler
 
-    def _ask(
+    def _forward(
         self, method: str, path: str, headers: list[tuple[str, str]], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         # the signature includes the host header of the proxy, so the request keeps this header
@@ -121,14 +125,14 @@ class Way:
             for name, value in headers:
                 connection.putheader(name, value)
             connection.endheaders(body)
-            answer = connection.getresponse()
-            return answer.status, answer.getheaders(), answer.read()
+            response = connection.getresponse()
+            return response.status, response.getheaders(), response.read()
         finally:
             connection.close()
 
 
 @contextmanager
-def way_to(server: str) -> Iterator[Way]:
+def proxy_to(server: str) -> Iterator[Proxy]:
     """Runs a proxy in front of an S3 server until the block ends."""
-    with Way(server).open() as way:
-        yield way
+    with Proxy(server).run() as proxy:
+        yield proxy

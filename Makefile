@@ -41,7 +41,7 @@ demo: $(SETUP) ## Run the whole loop on sample events and show that no answer ch
 	$(BIN)/assess demo
 
 test: $(SETUP) ## Run the tests (three processes: on two cores, tests wait for servers a third of the time).
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 4
 
 crash: $(SETUP) ## Kill processes of the product in N seeded runs (N=100; SEED=1, STORES=embedded or cassandra).
 	nice -n 10 $(BIN)/python -m tests.crash --seed $(SEED) --seeds $(N) --stores $(STORES)

@@ -60,4 +60,4 @@ def test_a_week_that_differs_from_the_manifest_fails_the_run_with_its_name(dagst
 
     assert not done.success
     [failure] = [event for event in done.all_events if event.is_step_failure]
-    assert "week 2024-W05 was not compacted: b1|2024-W05: no manifest entry" in str(failure.event_specific_data)
+    assert "week 2024-W05 was not compacted: b1|2024-W05: it was never archived" in str(failure.event_specific_data)

@@ -123,8 +123,9 @@ def _fold(decoded: Sequence[Decoded], hot: HotStore, checks: Checks, alone: bool
         if alone:
             after = _with_new(before, new)
         else:  # other writers may have added entries; learners with only repeated events were not changed
-            learners |= hot.learners({entry.key.user_id for entry in entries})
-            after = _maps(learners)
+            changed = hot.learners({entry.key.user_id for entry in entries})
+            learners |= changed
+            after = before | _maps(changed)
     _write_derived(hot, plan.accepted, learners, after, {entry.key.activity for entry in new})
     if plan.failed:
         hot.add_failed(plan.failed)

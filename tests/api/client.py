@@ -1,12 +1,16 @@
-"""An HTTP client that calls the app without a socket, and a server for tests that need one."""
+"""HTTP clients of the API: without a socket, of a server in this process, and of a process of its own."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +19,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.applications import Starlette
 
 from graphql_api.protocol import LimitedProtocol
+
+PATIENCE = 60  # seconds for an answer of the API's process
 
 
 class Http:
@@ -64,3 +70,28 @@ def served(app: Starlette) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@contextmanager
+def api(
+    home: Path, *options: str, open_files: int | None = None, **env: str
+) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
+    """The API as a process, and a client of it. `open_files`: the soft limit that the process starts with."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
+    command = [sys.executable, "-m", "graphql_api", "--port", "0", *options]
+    limit = [] if open_files is None else ["bash", "-c", f'ulimit -Sn {open_files}; exec "$@"', "bash"]
+    with subprocess.Popen(
+        [*limit, *command],
+        env={**clean, "ASSESS_HOME": str(home), **env},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            printed = process.stderr.readline()
+            assert printed.startswith("API on "), printed + process.stderr.read()
+            port = int(printed.rsplit(":", 1)[1].split("/")[0])
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE) as found:
+                yield process, found
+        finally:
+            process.kill()

@@ -1,7 +1,6 @@
 """A 200 means that the log has the attempt. Tested with killed servers, and with a log that is full, slow or down."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,34 +27,11 @@ from assess_core.usecases.folding import Checks, fold
 from graphql_api import write
 from graphql_api.__main__ import is_loopback
 from graphql_api.app import create_app
-from tests.api.client import Http, client
+from tests.api.client import PATIENCE, Http, api, client
 from tests.api.writes import STATE, VIEW, item, logged, request_body
 from tests.factories import text
 from tests.loop import queries
 from tests.servers import Instance, instance
-
-PATIENCE = 60
-
-
-@contextmanager
-def api(home: Path, *options: str, **env: str) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
-    """The API as a process, and a client of it."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "graphql_api", "--port", "0", *options],
-        env={**clean, "ASSESS_HOME": str(home), **env},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr is not None
-            printed = process.stderr.readline()
-            assert printed.startswith("API on "), printed + process.stderr.read()
-            port = int(printed.rsplit(":", 1)[1].split("/")[0])
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE) as found:
-                yield process, found
-        finally:
-            process.kill()
 
 
 def send(http: "httpx.Client | Http", *items: object) -> httpx.Response:

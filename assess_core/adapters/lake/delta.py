@@ -1,6 +1,6 @@
 """The port `Lake`: Delta tables in a folder or a bucket."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 from urllib.parse import unquote
@@ -20,8 +20,8 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, LakeFile, Pinned
 
-# DuckDB skips row groups by batch and learner, and reads several in parallel
-_WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
+WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
+"""Writes small row groups: DuckDB skips them by batch and learner, and reads several in parallel."""
 
 
 class _Pinned:
@@ -75,9 +75,14 @@ class DeltaLake:
             return int(table.version())
 
     def copies(
-        self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
+        self,
+        pinned: Pinned,
+        slices: Collection[ArchiveSlice],
+        *,
+        proved: bool = False,
+        verified: Mapping[ArchiveSlice, Mapping[str, str]] | None = None,
     ) -> AbstractContextManager[DuckCopies]:
-        return open_copies(pinned, slices, proved=proved)
+        return open_copies(pinned, slices, proved=proved, verified=verified)
 
     def manifest(
         self, slices: Collection[ArchiveSlice] | None = None, *, batch_id: str | None = None
@@ -112,7 +117,7 @@ class DeltaLake:
                 mode="overwrite",
                 predicate=f"year = {week.year} AND week = {week.week}",
                 target_file_size=FILE_BYTES,
-                writer_properties=_WRITER,
+                writer_properties=WRITER,
                 # one name for all weeks: if two compactions run at once, the second one starts again
                 commit_properties=CommitProperties(app_transactions=[Transaction("compaction", table.version() + 1)]),
             )
@@ -160,7 +165,7 @@ def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[Ar
             pa.RecordBatchReader.from_batches(LAKE_SCHEMA, watched()),
             mode="append",
             target_file_size=FILE_BYTES,
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
             commit_properties=CommitProperties(app_transactions=transactions),
         )
     except Exception as error:

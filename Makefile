@@ -1,5 +1,5 @@
-# Everything runs from .venv, which `make setup` builds from requirements.lock; every other target sets it up first.
-# `make help` lists the targets: a target's comment is what it prints.
+# Everything runs from .venv, which `make setup` builds from requirements.lock; other targets run `make setup` if needed.
+# `make help` prints each target with the comment after `##`.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +15,7 @@ N := 100
 SEED := 1
 STORES := embedded
 UV := uv==0.13.9
-# uv installs ten times faster than pip and shows its progress; pip needs its bar, which it shows on a terminal only
+# uv installs ten times faster than pip and shows its progress; pip shows its progress bar only on a terminal
 FAST = $(shell uv --version 2>/dev/null)
 INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install --disable-pip-version-check --progress-bar on)
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
@@ -29,7 +29,7 @@ help: ## List the targets.
 setup: $(SETUP) ## Make .venv with the locked packages (Python 3.11 or 3.12; PYTHON=... picks one).
 
 $(SETUP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it, or give its path: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "setup: about $$(grep -c '^[a-z].*==' requirements.lock) packages into .venv, with $(if $(FAST),uv: some seconds,pip: one to two minutes)"
 	$(PYTHON) -m venv --clear .venv
 	$(INSTALL) --require-hashes -r requirements.lock
@@ -40,7 +40,7 @@ $(SETUP): requirements.lock pyproject.toml
 demo: $(SETUP) ## Run the whole loop on sample events and show that no answer changes.
 	$(BIN)/assess demo
 
-test: $(SETUP) ## Run the tests (three at a time: on two cores a third of their time is waiting for servers).
+test: $(SETUP) ## Run the tests (three processes: on two cores, tests wait for servers a third of the time).
 	$(BIN)/pytest -n 3
 
 crash: $(SETUP) ## Kill processes of the product in N seeded runs (N=100; SEED=1, STORES=embedded or cassandra).
@@ -58,7 +58,7 @@ format: $(SETUP) ## Format the code and apply the safe fixes of the linter.
 up: $(SETUP) ## Run stream, Dagster and API together; Ctrl-C stops them.
 	$(BIN)/assess up
 
-bench: $(SETUP) ## Measure the product beside what this machine can do.
+bench: $(SETUP) ## Measure the product beside the limits of this machine.
 	$(BIN)/python -m benchmarks
 
 docs: $(SETUP) ## Check the docs: links, commands, and a line for every setting, command and error.

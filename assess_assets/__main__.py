@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
-from assess_assets.automation import SLICES_IN_PASSING
+from assess_assets.automation import MAX_GAP
 from assess_assets.backfill import Dagster
 from assess_assets.registration import Range, ranges
 from assess_assets.resources import Lakehouse
@@ -40,7 +40,7 @@ def _backfill(asked: argparse.Namespace, notify: Callable[[str], None], lakehous
     registered = dagster.registered()
     wanted = chosen(registered, asked.first, asked.last) if asked.first else needed(registered, lakehouse)
     if not wanted:
-        notify("no registered slice needs anything; the sensor register_slices_and_batches registers closed slices")
+        notify("no registered slice needs a step; the sensor register_slices_and_batches registers closed slices")
         return 0
     slices = sum(len(each.keys(registered)) for each in wanted)
     backfill = dagster.backfill(wanted, f"archive, verify and clear {slices} slices")
@@ -59,7 +59,7 @@ def chosen(registered: Sequence[str], first: str, last: str | None) -> list[Rang
     last = last or first
     for key in (first, last):
         if key not in registered:
-            raise BadSlice(f"{key!r} is not registered; `assess slices` says what it waits for")
+            raise BadSlice(f"{key!r} is not registered; `assess slices` shows what it waits for")
     if registered.index(first) > registered.index(last):
         raise BadSlice(f"{first!r} comes after {last!r}; the order is by week, then batch")
     return [Range(first, last)]
@@ -70,7 +70,7 @@ def needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
     with lakehouse.open() as opened:
         views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
     wanted = {str(view.slice) for view in views if view.needs_archive or view.needs_clear}
-    return ranges(registered, wanted, gap=SLICES_IN_PASSING)
+    return ranges(registered, wanted, gap=MAX_GAP)
 
 
 if __name__ == "__main__":

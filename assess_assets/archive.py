@@ -1,6 +1,6 @@
 """Attempts of finished weeks: archived to the lake, then cleared from the hot store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 from pydantic import Field
@@ -13,10 +13,11 @@ from assess_assets.outcomes import NOTHING, conclude, of_slices, unnamed
 from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
 from assess_assets.resources import RETRY, Lakehouse
 from assess_assets.slice_page import read_pages
-from assess_core.domain.manifest import by_slice
+from assess_core.domain.manifest import SliceRecord, by_slice
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.ports.lake import Lake
+from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import Cleared, archive, clear, require_closed, require_known, verify
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
@@ -29,7 +30,7 @@ class ClearConfig(dg.Config):
     delete_hot_rows: bool = Field(
         default=True,
         description="This step deletes rows from the hot store. With false it deletes nothing: an observation of each "
-        "slice says how many rows it would delete.",
+        "slice shows how many rows it would delete.",
     )
 
 
@@ -50,7 +51,7 @@ class ClearConfig(dg.Config):
 def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
     """Attempts of closed slices, stored in the lake. Appends the versions that the lake does not hold, then verifies.
 
-    Deletes nothing. An open slice is refused with the reason. To materialize a slice again is safe and adds nothing.
+    Deletes nothing. An open slice is refused with the reason. It is safe to materialize a slice again; it adds nothing.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
@@ -59,11 +60,11 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
         require_closed(slices, now, grace, opened.unread)
         try:
             archived = archive(slices, stores, now)
-        except VerifyFailed:  # a file is damaged: verify finds every slice that it concerns
-            verified, records = verify(slices, stores, now), by_slice(stores.lake.manifest())
+        except VerifyFailed:  # a file is damaged: verify finds all affected slices
+            verified, records = verify(slices, stores, now), _records(slices, stores)
             yield verification_result(verified, records, read_pages(slices, records, stores, now, grace), stores.lake)
             raise
-        verified, records = verify(slices, stores, now), by_slice(stores.lake.manifest())
+        verified, records = verify(slices, stores, now), _records(slices, stores)
         pages = read_pages(slices, records, stores, now, grace)
         yield verification_result(verified, records, pages, stores.lake)
         numbers = {
@@ -94,7 +95,7 @@ def cleared_attempts(
     """**Deletes rows from the hot store**: exactly the versions of verified slices that it reads back from the lake.
 
     All verified slices of the run are cleared. If some are not verified, the run then fails and names them. With
-    `delete_hot_rows: false` in the launchpad, it deletes nothing and says how many rows it would delete.
+    `delete_hot_rows: false` in the launchpad, it deletes nothing and shows how many rows it would delete.
     """
     with lakehouse.open() as opened:
         slices = slices_of(context.partition_keys)
@@ -117,8 +118,13 @@ def cleared_attempts(
         yield dg.Output(None)
 
 
+def _records(slices: Collection[ArchiveSlice], stores: Stores) -> dict[ArchiveSlice, SliceRecord]:
+    """The records of the slices of a run, and of all slices that once failed: the check reports those of older runs."""
+    return by_slice(stores.lake.manifest({*slices, *stores.lake.failed()}))
+
+
 def _observe(context: dg.AssetExecutionContext, found: Mapping[ArchiveSlice, Cleared]) -> Iterator[dg.AssetObservation]:
-    """What a clear would do to each slice, as observations: a materialization would say that it was done."""
+    """Observations of what a clear would do to each slice. A materialization would mean that it was done."""
     for slice_, would in found.items():
         metadata: Metadata = {
             "would be deleted": dg.MetadataValue.int(would.cleared),

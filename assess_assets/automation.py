@@ -1,4 +1,4 @@
-"""When slices are archived and cleared: once a week, if the stores say that a slice needs it."""
+"""When slices are archived and cleared: once a week, if the stores show that a slice needs it."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,15 +11,15 @@ from assess_assets.resources import Lakehouse
 from assess_core.domain.slice_status import SliceView
 from assess_core.usecases.archiving import slice_views
 
-SLICES_IN_PASSING = 300  # a slice that needs nothing costs 47 ms in a run; 300 cost as much as another run, 15 s
+MAX_GAP = 300  # a slice that needs nothing costs 47 ms in a run; 300 cost as much as another run, 15 s
 _INTERVAL: Final = 60  # seconds; each evaluation lists all keys: 0.4 s for 25,000 of them, 1.5 s for 100,000
 
 
 class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
-    """Selects the registered slices that need a step, by asking the stores and not Dagster's log.
+    """Selects the registered slices that need a step. It reads the stores, not Dagster's log.
 
     Also selects up to 300 slices in a row that need nothing: that costs less than another run. If the condition before
-    it is false, the stores are not asked.
+    it is false, the stores are not read.
     """
 
     def __init__(self, name: str, needs_it: Callable[[SliceView], bool], lakehouse: Lakehouse) -> None:
@@ -34,11 +34,11 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
 
     @property
     def requires_cursor(self) -> bool:
-        """False: it has no state of its own."""
+        """False: the condition keeps no state between evaluations."""
         return False
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        """Select among the candidates. Raises what `Lakehouse.open` raises: the tick fails, the next one asks again."""
+        """Select among the candidates. Raises the errors of `Lakehouse.open`: the tick fails, the next one retries."""
         if context.candidate_subset.is_empty:
             return dg.AutomationResult(context, context.get_empty_subset())
         view = context.asset_graph_view
@@ -49,7 +49,7 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
         with self._lakehouse.open() as opened:
             views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
         wanted = {str(view.slice) for view in views if self._needs_it(view)}
-        return {key for each in ranges(registered, wanted, gap=SLICES_IN_PASSING) for key in each.keys(registered)}
+        return {key for each in ranges(registered, wanted, gap=MAX_GAP) for key in each.keys(registered)}
 
 
 def weekly(hour: int, slices: SlicesThat) -> dg.AutomationCondition[dg.AssetKey]:

@@ -14,7 +14,7 @@ from assess_core.usecases.balance import Balance, advice, balance, unknown
 from assess_core.wiring import open_ledger
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
-NAMED = 20  # differences of each kind in the check, which is for people; `assess balance --json` lists all
+NAMED = 20  # differences of each kind that the check lists; `assess balance --json` lists all
 
 balanced = dg.AssetCheckSpec(
     "balanced",
@@ -50,7 +50,7 @@ def balance_sheet(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> It
 
 
 def _result(found: Balance, differences: list[Difference]) -> dg.AssetCheckResult:
-    """Passes if every batch of the run balances. Otherwise it says what is missing, on which side, and what to type."""
+    """Passes if every batch of the run balances. Otherwise it names what is missing and the command to type."""
     total = found.total
     wrong = [sheet for sheet in found.sheets if not sheet.balanced]
     metadata = {name: dg.MetadataValue.int(getattr(total, name)) for name in NUMBERS}

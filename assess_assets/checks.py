@@ -1,4 +1,4 @@
-"""The check `verification`. It blocks nothing: only the manifest decides, slice by slice, what may be cleared."""
+"""The check `verification`. It blocks nothing: only the manifest decides which slices can be cleared."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -14,12 +14,12 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.lake import Lake
 from assess_core.usecases.archiving import Verified
 
-_WEEKS_NAMED: Final = 4  # a sentence names these; the table names all slices
+_WEEKS_NAMED: Final = 4  # the description names these; the table names all slices
 
 verification = dg.AssetCheckSpec(
     "verification",
     asset="archived_attempts",
-    description="The lake's files, read back, hold what the manifest says: for each slice of this run, and for each "
+    description="The lake's files hold what the manifest records, for each slice of this run and for each "
     "slice that an older run found damaged.",
     blocking=False,  # a blocking check would skip all slices of a run because of a single bad one
 )
@@ -33,8 +33,8 @@ def verification_result(
 ) -> dg.AssetCheckResult:
     """Passes if every slice is verified and no older run has left a damaged one.
 
-    Otherwise it names the slices, the problem of each, the files to restore, and what to do. `records`: all slices that
-    the manifest knows; `pages`: the slices of this run.
+    Otherwise it names the slices, the problem of each, the files to restore and the next step. `records`: the
+    slices of this run and all that ever failed; `pages`: the slices of this run.
     """
     failed = {slice_: found.problem for slice_, found in verified.items() if found.problem}
     before = {

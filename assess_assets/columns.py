@@ -14,7 +14,7 @@ _DESCRIPTIONS: Final = {
     "week": "ISO week of updated_on",
     "content_id": "the assessment",
     "last_attempted_on": "when the attempt was submitted (assessmentTs); 1970-01-01 means no clock",
-    "content_hash": "16 bytes of SHA-256 over what is stored: which version it is",
+    "content_hash": "16 bytes of SHA-256 over the stored content; identifies the version",
     "updated_on": "when the event was received",
     "question": "the answers",
 }

@@ -1,6 +1,6 @@
-"""The only module that uses what Dagster does not publish. Another release of Dagster may move or change these names.
+"""The only module that uses private names of Dagster. Another release of Dagster can move or change them.
 
-`tests/assets/test_dagster_internals.py` fails when the installed Dagster is not the one they were tried with.
+`tests/assets/test_dagster_internals.py` fails if the installed Dagster is not the tested release.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 TRIED_WITH: Final = "1.13.27"
-"""The release of Dagster with which every name of this module was tried."""
+"""The release of Dagster with which every name of this module was tested."""
 
 
 def add_partition_metadata(

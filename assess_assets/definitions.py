@@ -1,4 +1,4 @@
-"""What Dagster loads: `dagster dev` finds `defs` here. Nothing is decided in this file."""
+"""The definitions that Dagster loads: `dagster dev` finds `defs` here."""
 
 import dagster as dg
 

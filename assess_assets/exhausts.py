@@ -15,7 +15,7 @@ from assess_core.errors import ReportFailed, UnknownBatch
 from assess_core.ports.reports import Report
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 
-# to start a run takes 15 s, an ordinary report less than a second
+# starting a run takes 15 s, a usual report less than a second
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=50)
 of_both_tiers: list[str | dg.AssetDep] = [
     "hot_attempts",

@@ -8,7 +8,7 @@ from typing import Final
 import dagster as dg
 
 PREVIEW_ROWS: Final = 10
-SENTENCES: Final = 2000  # characters of a cell with a problem; what to do is at the end of the text
+SENTENCES: Final = 2000  # characters of a cell with a problem; the text ends with what to do
 _CELL: Final = 120  # characters of any other cell; the options of a question have hundreds
 _COLOURS: Final = ("#2f6f8f", "#e0a030")
 _PALETTE: Final = 16  # colours; Dagster stores the picture with each materialization: 3 kB instead of 9 kB

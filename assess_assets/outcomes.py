@@ -28,7 +28,7 @@ def conclude(
         add_partition_metadata(context, done)
         return
     for key, metadata in done.items():
-        # Dagster records of a failed step only what the step yielded before
+        # if a step fails, Dagster records only what the step yielded before
         yield dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
     reasons = {key: unnamed(key, reason) for key, reason in sorted(refused.items())}
     sentences = "\n".join(f"{key}: {reason}" for key, reason in reasons.items())
@@ -41,7 +41,7 @@ def conclude(
 
 
 def unnamed(key: str, reason: str) -> str:
-    """A reason without the name of its partition, for a place that already shows the name."""
+    """A reason without the name of its partition, for a table that already shows the name."""
     return reason.replace(f"{key}: ", "")
 
 
@@ -93,7 +93,7 @@ def _of_run(numbers: Mapping[ArchiveSlice, Mapping[str, int]], title: str, size:
 
 
 def of_views(views: Sequence[SliceView], *, seconds: float) -> Metadata:
-    """The metadata of an observation of the hot store: rows of both tiers by week, and the slices that wait."""
+    """The metadata of an observation of the hot store: rows of both tiers by week, and the waiting slices."""
     hot, lake = Counter[str](), Counter[str]()
     for view in views:
         hot[str(view.slice.week)] += view.hot_rows

@@ -18,10 +18,10 @@ iso_weeks = dg.WeeklyPartitionsDefinition(start_date=datetime(2014, 12, 29), day
 """ISO weeks from 2015-W01 to the last week that has ended. A key is the date of the Monday."""
 
 SLICES_A_RUN = 1000
-"""To start a run takes 10 s, even for one slice. 1,000 slices take a minute: the most that a kill can cost."""
+"""Starting a run takes 10 s, even for one slice. 1,000 slices take a minute, so a kill loses at most that minute."""
 
 everything = dg.AllPartitionMapping()
-"""No key of one set belongs to an equal key of another: a batch that is named like a slice must not wait for it."""
+"""Each key depends on all keys of the other set. Dagster would otherwise pair equal keys of unrelated sets."""
 
 
 def slices_of(keys: Iterable[str]) -> list[ArchiveSlice]:

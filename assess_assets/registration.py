@@ -12,7 +12,7 @@ KEYS_TO_FAIL: Final = 100_000
 """Dagster lists all keys of a partition set each time it needs one, so it slows down and then stops responding."""
 
 KEY_LIFETIME: Final = 26 * WEEK
-"""How long (ms) after its week a cleared slice keeps its key, so that people can look up what was done to it."""
+"""How long (ms) after its week a cleared slice keeps its key, so that people can look up its history."""
 
 _Item = TypeVar("_Item")
 
@@ -56,7 +56,7 @@ class Budget(NamedTuple):
 
 
 def budget(keys: int) -> Budget:
-    """Judge a number of registered slice keys, and say what to do."""
+    """Compare the number of registered slice keys with the limits; the message gives the next step."""
     held = f"{keys:,} registered slice keys (it warns at {KEYS_TO_WARN:,} and fails at {KEYS_TO_FAIL:,})"
     if keys < KEYS_TO_WARN:
         return Budget(True, False, held)

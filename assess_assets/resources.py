@@ -1,4 +1,4 @@
-"""What assets, sensors and schedules work with: the stores of the home folder, opened when they are needed."""
+"""The resources of assets, sensors and schedules: the stores of the home folder, opened on first use."""
 
 import os
 import time
@@ -26,7 +26,7 @@ restarted, within these two minutes. With jitter, the steps of several runs do n
 
 
 class Opened(NamedTuple):
-    """The stores of one step or tick, and its time."""
+    """The stores and the time of one step or tick."""
 
     settings: Settings
     stores: Stores

@@ -26,12 +26,12 @@ _UNFINISHED = dg.RunsFilter(statuses=[status for status in dg.DagsterRunStatus i
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,  # it deletes nothing, and without it nothing can be selected
     owners=["team:assessment"],
-    description="Registers closed slices and batches as partitions. Its ticks say which slices wait, and for what.",
+    description="Registers closed slices and batches as partitions. Its ticks show which slices wait, and for what.",
 )
 def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
     """Register closed slices, ordered by week, then batch, and batches; at most 5,000 of each per tick.
 
-    The message of the tick says how many slices are not closed yet, and what the first of them waits for.
+    The message of the tick shows how many slices are not closed yet, and what the first of them waits for.
     """
     with lakehouse.open() as opened:
         unread, grace = opened.unread, opened.settings.grace
@@ -49,7 +49,7 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
     reports = to_register(sorted({slice_.batch_id for slice_ in known}), registered[batches], MOST_A_TICK)
     for partitions, keys in ((archive_slices, slices), (batches, reports)):
         if keys:
-            # not as a request of the tick: for that Dagster looks up each key separately, 5 ms each
+            # not as a request of the tick: Dagster would look up each key separately, which takes 5 ms
             context.instance.add_dynamic_partitions(str(partitions.name), keys)
     message = f"registered {len(slices)} slices and {len(reports)} batches{_waiting(waiting)}"
     if ignored:
@@ -93,12 +93,12 @@ def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakeho
 
 
 def _finished(records: Mapping[ArchiveSlice, SliceRecord], now: int) -> set[ArchiveSlice]:
-    """The slices that are finished according to the manifest alone; the hot store is not asked."""
+    """The slices that are finished according to the manifest; the hot store is not read."""
     return {slice_ for slice_, record in records.items() if is_finished(view(slice_, 0, record, None), now)}
 
 
 def _busy(instance: dg.DagsterInstance) -> str | None:
-    """The runs and backfills that may still use a key; None if there are none."""
+    """The number of runs and backfills that can still use a key, as text; None if there are none."""
     runs = instance.get_runs_count(_UNFINISHED)
     backfills = sum(backfill.backfill_end_timestamp is None for backfill in instance.get_backfills(limit=_BACKFILLS))
     return f"{runs} runs and {backfills} backfills are" if runs or backfills else None

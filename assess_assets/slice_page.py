@@ -18,14 +18,14 @@ CHECK_URL: Final = "/assets/archived_attempts?" + urlencode({"view": "checks", "
 
 
 class SlicePage:
-    """The state of a slice and what its manifest says of it."""
+    """The state and the manifest record of a slice."""
 
     def __init__(self, view: SliceView, record: SliceRecord) -> None:
         self._view = view
         self._record = record
 
     def metadata(self) -> Metadata:
-        """The entries of the page. What did not happen yet is left out."""
+        """The entries of the page, without steps that did not happen yet."""
         view, contents = self._view, self._record.archived and self._record.archived.contents
         texts = {
             "state": view.status.value,
@@ -45,7 +45,7 @@ class SlicePage:
         }
 
     def row(self) -> Row:
-        """The same in short, for a table of slices."""
+        """The most important entries, as a row for a table of slices."""
         view = self._view
         return {
             "slice": str(view.slice),
@@ -65,13 +65,13 @@ def read_pages(
 ) -> dict[ArchiveSlice, SlicePage]:
     """The pages of these slices; a slice without a manifest entry has none. Counts the hot rows of each."""
     recorded = [slice_ for slice_ in slices if slice_ in records]
-    # unread events are not asked for again: the archive of this slice has just waited for them, or did long ago
+    # unread events are not read again: these slices were archived, and archive waits for unread events
     views = views_of(recorded, records, stores, now, grace, unread=None)
     return {view.slice: SlicePage(view, records[view.slice]) for view in views}
 
 
 def links(slice_: ArchiveSlice | None = None) -> Metadata:
-    """Where archive, verify and clear of a slice are shown in the UI; without a slice, of all slices."""
+    """Links to archive, verify and clear of a slice in the UI; without a slice, of all slices."""
     return {
         "archive": dg.MetadataValue.url(_partition_url("archived_attempts", slice_)),
         "verify": dg.MetadataValue.url(CHECK_URL),

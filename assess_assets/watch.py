@@ -15,9 +15,9 @@ from assess_core.domain.slice_status import SliceView
 from assess_core.usecases.archiving import slice_views
 
 LATE: Final = DAY
-"""How long (ms) after it closes a slice may stay unverified; most are archived two hours after they close."""
+"""How long (ms) a slice may stay unverified after it closes. Most slices are archived two hours after they close."""
 MUCH_TOO_LATE: Final = 8 * DAY
-"""After this time, a whole week's round was missed."""
+"""After this time (ms), a slice has missed a whole weekly round."""
 
 
 @dg.multi_observable_source_asset(  # type: ignore[untyped-decorator]  # Dagster does not type it

@@ -25,7 +25,7 @@ from assess_core.usecases.weekly import Refreshed, refresh
     kinds={"deltalake", "duckdb"},
 )
 def weekly_activity(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
-    """Attempts, learners and mean score per batch and ISO week. To run a week again replaces only that week."""
+    """Attempts, learners and mean score per batch and ISO week. Running a week again replaces only that week."""
     weeks = {key: week_of(key) for key in context.partition_keys}
     with lakehouse.open() as opened:
         refreshed = refresh(opened.stores, opened.weekly, set(weeks.values()))

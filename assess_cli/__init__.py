@@ -30,8 +30,8 @@ COMMANDS: Final = {
     "up": ("serve", "Run stream, Dagster and API together."),
     "backfill": ("serve", "Ask Dagster to archive, verify and clear many slices."),
     "schema": ("schema", "Show, create or check the tables of the hot store."),
-    "settings": ("about", "Print the settings and where they come from."),
-    "doctor": ("about", "Check everything and say what to do."),
+    "settings": ("settings", "Print the settings and where they come from."),
+    "doctor": ("doctor", "Check everything and show what to do."),
 }
 """Command -> its module, and its line in the list of commands."""
 
@@ -61,17 +61,17 @@ class _Commands(click.Group):
             click.echo(f"assess: {error}", err=True)
             ctx.exit(error.exit_code)
         except BrokenPipeError:
-            # the reader of our output (`| head`) closed it; Python must not complain when it flushes
+            # the reader of our output (`| head`) closed it; without this, Python's flush at exit would fail
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
         except OSError as error:
             where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
-            click.echo(f"assess: {where}{error.strerror or error}; check the path and who may use it", err=True)
+            click.echo(f"assess: {where}{error.strerror or error}; check the path and its permissions", err=True)
             ctx.exit(1)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=click.Path(path_type=Path), help="The folder of everything embedded.")
+@click.option("--home", type=click.Path(path_type=Path), help="The folder of all embedded stores.")
 @click.version_option(package_name="assessment-lakehouse")
 @click.pass_context
 def main(ctx: click.Context, home: Path | None) -> None:

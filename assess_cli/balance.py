@@ -25,8 +25,8 @@ _NAMED: Final = 10
 def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_json: bool) -> None:
     """Compare the versions that summaries name with those in hot store and lake, key by key; all batches, or BATCH.
 
-    Each row adds up: named = hot_only + lake_only + both + missing. If versions are missing, they are named, with the
-    command to type, and the exit code is 1. A running stream, archive or clear causes no false alarm.
+    In each row, named = hot_only + lake_only + both + missing. If versions are missing, the command lists them, shows
+    the command to type and exits with code 1. A running stream, archive or clear causes no false alarm.
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def _summary(found: Balance) -> Row:
 def _print(found: Balance, differences: Iterable[Difference]) -> None:
     rows = [_numbers(sheet) for sheet in found.sheets]
     if not rows:
-        notify("there is nothing to compare yet; `assess ingest` comes first")
+        notify("there is nothing to compare yet; run `assess ingest` first")
         return
     total = [{**_numbers(found.total), "batch": "(all)"}] if len(rows) > 1 else []
     emit_rows(tuple(rows[0]), [*rows, *total], "table")

@@ -31,8 +31,8 @@ _COLUMNS = ("week", "files_before", "files", "rows_before", "rows", "delta_versi
 def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str, dry_run: bool, as_json: bool) -> None:
     """Rewrite weeks of the lake that have small files or duplicate rows: each version once, in large files.
 
-    The rows are proved before and after, then verified again; superseded versions stay. Without WEEK, every week that
-    is worth it. It is safe to repeat. Exit code 4 if a week was not rewritten.
+    The rows are proved before and after, then verified again; superseded versions stay. Without WEEK, it rewrites every
+    week with such files or rows. It is safe to repeat. Exit code 4 if a week was not rewritten.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
       assess compact --vacuum --retain 14d
     """
     kept = parse_duration(retain, "--retain")
-    compacting.whole_hours(kept)  # refuse it before weeks are rewritten
+    compacting.whole_hours(kept)  # refuses a wrong --retain before weeks are rewritten
     lake = open_lake(settings)
     chosen = sorted(map(IsoWeek.parse, weeks)) or compacting.weeks_worth_it(lake)
     if dry_run:

@@ -1,4 +1,4 @@
-"""The lines of Dagster that a person reads: warnings, errors, and one line for each run that ended."""
+"""Filters Dagster's output: it shows warnings, errors, and one line for each run that ended."""
 
 import re
 from typing import Final
@@ -17,7 +17,7 @@ class DagsterLines:
     """Decides line by line what is shown; a line without a time belongs to the record above it."""
 
     def __init__(self) -> None:
-        self._shown = True  # before the first record comes what Python itself prints, such as a missing module
+        self._shown = True  # lines before the first record are from Python itself, such as a missing module
 
     def __call__(self, line: str) -> str | None:
         """The line as it is shown, or None."""

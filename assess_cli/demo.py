@@ -173,7 +173,7 @@ class _Demo:
         self._console.print(f"\n{title}", style="bold")
 
     def _assess(self, *arguments: str) -> None:
-        """Run a command as a person types it; print its messages, and its output if that is short."""
+        """Run a command as in a shell; print its messages, and its output if that is short."""
         shown = " ".join(self._shown(Path(argument)) for argument in arguments)
         self._console.print(f"  $ assess --home {self._shown(self._home)} {shown}", style="dim", soft_wrap=True)
         command = [sys.executable, "-P", "-m", "assess_cli", "--home", str(self._home), *arguments]
@@ -202,7 +202,7 @@ class _Demo:
 
 
 def program() -> str:
-    """How this program is typed in this shell: `assess`, or its path if the shell does not find it."""
+    """The command that starts this program: `assess`, or its path if the shell does not find it."""
     script = Path(sys.executable).parent / "assess"
     if not script.exists():
         return f"{shlex.quote(sys.executable)} -m assess_cli"

@@ -22,15 +22,15 @@ from assess_core.wiring import format_of, open_output, open_stores
     "--format",
     "format_",
     type=click.Choice([format_.value for format_ in Format]),
-    help="What the file is; by default what the ending of --output says, else csv.",
+    help="The file format; by default from the ending of --output, otherwise csv.",
 )
 @click.option(
-    "--output", metavar="PATH", help="The file or pipe to write, - for standard output; else one below ASSESS_EXHAUSTS."
+    "--output", metavar="PATH", help="The file or pipe to write, - for standard output; default: below ASSESS_EXHAUSTS."
 )
 @click.option(
     "--spreadsheet", is_flag=True, help="CSV for Excel and others: byte order mark, no live formulas, ids stay text."
 )
-@click.option("--json", "as_json", is_flag=True, help="What was written, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
 def exhaust(
     settings: Settings,
@@ -44,9 +44,9 @@ def exhaust(
 ) -> None:
     """Write a report of BATCH over hot store and lake: the same bytes before and after archive and clear.
 
-    The file appears whole or not at all. Its path, or its s3:// URL, goes to standard output, and a summary to standard
-    error. A new file is readable by you alone; an existing one keeps its mode; a link is followed; a pipe or a device
-    gets the bytes.
+    The file appears complete or not at all. Its path, or its s3:// URL, is printed on standard output, and a summary on
+    standard error. A new file is readable only by you; an existing file keeps its mode. OUTPUT can be a link, a pipe or
+    a device.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def exhaust(
         return
     if not written.attempts:
         of_course = "" if course is None else f" at course {course!r}"
-        notify(f"batch {batch!r} has no attempts{of_course}: the report is a header alone")
+        notify(f"batch {batch!r} has no attempts{of_course}: the report has only a header")
     notify(f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes, {written.seconds:.1f} s")
     if output != "-":
         click.echo(written.path)

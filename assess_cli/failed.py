@@ -58,7 +58,7 @@ def _row(event: FailedEvent) -> dict[str, object]:
 @click.argument("offset", type=int)
 @click.pass_obj
 def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
-    """Write the bytes of a failed event to standard output. In a folder, TOPIC is a file's path and OFFSET its line.
+    """Write the bytes of a failed event to standard output. For a log folder, TOPIC is a file and OFFSET its line.
 
     A relative path is made absolute. If the file was changed, several events may have failed at one position: all are
     written, with a line end between them.

@@ -1,4 +1,4 @@
-"""Folders that a command makes: for this user alone, and a sentence if that is not possible."""
+"""Creates folders; errors name the setting and what to do."""
 
 import errno
 from pathlib import Path
@@ -10,7 +10,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def make_folder(folder: Path, setting: str) -> None:
-    """Make a folder and its parents; one that exists stays as it is. Raises `BadSettings`, `StoreUnavailable`."""
+    """Create a folder and its parents; an existing folder is not changed. Raises `BadSettings`, `StoreUnavailable`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -41,7 +41,7 @@ def ingest_options(command: _Command) -> _Command:
 
 @click.command()
 @ingest_options
-@click.option("--repair", is_flag=True, help="Also write rows again that a summary names and no tier holds.")
+@click.option("--repair", is_flag=True, help="Also rewrite rows that a summary names and no tier holds.")
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.pass_obj
 def ingest(
@@ -58,8 +58,8 @@ def ingest(
     subfolders), or - for standard input. Stored events count as repeated, so it is safe to ingest again. Events that
     cannot be read become failed events with a reason (`assess failed list`); the exit code is still 0.
 
-    --repair also writes rows again that a summary names and no tier holds (`assess balance` names them). Without PATH,
-    it reads everything that the log (ASSESS_LOG, a folder or a topic) still holds. Cleared rows stay in the lake.
+    --repair also rewrites rows that a summary names and no tier holds (`assess balance` names them). Without PATH, it
+    reads everything that the log (ASSESS_LOG, a folder or a topic) still holds. Cleared rows stay in the lake.
 
     \b
     The last line is like

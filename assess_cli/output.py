@@ -1,6 +1,7 @@
 """How results are printed: data on standard output, messages on standard error."""
 
 import csv
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,17 +10,13 @@ from typing import IO, Final, Literal, Protocol
 
 import click
 import msgspec
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
-from rich.text import Text
+
+from assess_cli.text_table import ASCII_EDGES, TextTable, shortened
 
 Format = Literal["table", "jsonl", "csv"]
 Row = Mapping[str, object]
 
 _TABLE_ROWS: Final = 500
-_WIDEST: Final = 1_000_000
 _DECIMALS: Final = 6
 _EXACT: Final = 1e9  # above it, a double of 15 digits has no 6 decimals
 
@@ -59,32 +56,28 @@ def emit_rows(columns: Sequence[str], rows: Iterable[Row], format_: Format) -> i
 
 
 def _emit_tables(columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """One table for every 500 rows, so that memory stays bounded; without rows, the header alone."""
-    terminal = Console()
-    room = terminal.width if terminal.is_terminal else _WIDEST
-    console = Console(width=_WIDEST, highlight=False)
+    """One table for every 500 rows, so that memory stays bounded; without rows, only the header."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     remaining = iter(rows)
     for number in count():
         page = list(islice(remaining, _TABLE_ROWS))
         if not page and number:
             return
         cells = [[_printable(_rounded(row[column])) for column in columns] for row in page]
-        table = Table(*(Column(column, no_wrap=True) for column in columns))
-        for row in cells:
-            table.add_row(*(Text(cell) for cell in row))
-        if console.measure(table).maximum <= room:
-            console.print(table)
-        else:
-            _emit_records(columns, cells, number * _TABLE_ROWS + 1, room)
+        table = TextTable(columns, cells)
+        fits = room is None or table.width <= room
+        lines = table.lines() if fits else _records(columns, cells, number * _TABLE_ROWS + 1, room or 0)
+        text = "\n".join(lines)
+        click.echo(text if sys.stdout.encoding.lower().startswith("utf") else text.translate(ASCII_EDGES))
 
 
-def _emit_records(columns: Sequence[str], rows: Sequence[Sequence[str]], first: int, width: int) -> None:
+def _records(columns: Sequence[str], rows: Sequence[Sequence[str]], first: int, width: int) -> Iterator[str]:
     label = max(map(len, columns)) + 2
+    room = max(width - label, 20)
     for number, row in enumerate(rows, first):
-        click.echo(f"-- {number} ".ljust(width, "-"))
+        yield f"-- {number} ".ljust(width, "-")
         for column, cell in zip(columns, row, strict=True):
-            room = max(width - label, 20)
-            click.echo(column.ljust(label) + (cell if cell_len(cell) <= room else set_cell_size(cell, room - 1) + "…"))
+            yield column.ljust(label) + shortened(cell, room)
 
 
 def _emit_csv(columns: Sequence[str], rows: Iterable[Row], out: IO[str]) -> None:
@@ -129,12 +122,22 @@ class Advance(Protocol):
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Advance]:
     """A progress bar on standard error, on a terminal only."""
-    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield _no_progress
+        return
+    # imported here: it takes 0.1 s, and only this bar needs it
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
 
         def advance(amount: int = 1, /) -> None:
             bar.advance(task, amount)
 
         yield advance
+
+
+def _no_progress(amount: int = 1, /) -> None:
+    """Without a terminal nothing is shown."""

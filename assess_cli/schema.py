@@ -61,4 +61,4 @@ def check(ctx: click.Context) -> None:
     if different:
         notify("`assess schema apply` creates what is missing; any other difference needs another keyspace or file")
         ctx.exit(4)
-    notify("all tables are right")
+    notify("all tables are correct")

@@ -1,4 +1,4 @@
-"""`assess api`, `assess up` and `assess backfill`: the servers and what asks them, as processes of their own."""
+"""`assess api`, `assess up` and `assess backfill`: each starts other processes: the servers, or a client of Dagster."""
 
 import json
 import os
@@ -37,14 +37,14 @@ def _http_url(_ctx: click.Context, _parameter: click.Parameter, value: str) -> s
 
 @click.command()
 @click.option("--host", default=HOST, show_default=True, help="The address to listen on; 0.0.0.0 is every interface.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free port.")
 @click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with known batches.")
 @click.pass_obj
 def api(settings: Settings, host: str, port: int, facts: Path | None) -> None:
     """Serve GraphQL (with GraphiQL), the read API and the write API over HTTP.
 
     Submitted attempts go into the log (ASSESS_LOG); a stream must fold them, such as the one of `assess up`. There is
-    no login: everybody who reaches the port may write.
+    no login: everyone who can reach the port can write.
 
     \b
     Examples:
@@ -56,8 +56,10 @@ def api(settings: Settings, host: str, port: int, facts: Path | None) -> None:
 
 
 @click.command()
-@click.option("--api-port", type=_PORT, default=8000, show_default=True, help="Port of the API, or a free one.")
-@click.option("--dagster-port", type=_PORT, default=3000, show_default=True, help="Port of Dagster, or a free one.")
+@click.option("--api-port", type=_PORT, default=8000, show_default=True, help="Port of the API; another one if in use.")
+@click.option(
+    "--dagster-port", type=_PORT, default=3000, show_default=True, help="Port of Dagster; another one if in use."
+)
 @click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Facts for stream and API.")
 @click.option("--verbose", is_flag=True, help="Print every line of Dagster, not only warnings, errors and ended runs.")
 @click.pass_context
@@ -82,7 +84,7 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None,
             "dagster",
             [*_module("dagster"), "dev", "-h", HOST, "-p", str(dagster_port)],
             dagster_port,
-            dagster,  # elsewhere Dagster warns of the dagster.yaml of a checkout
+            dagster,  # in a checkout, Dagster would warn about our dagster.yaml
             None if verbose else DagsterLines(),
         ),
         Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
@@ -98,14 +100,14 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None,
 
 
 def with_dagster(env: Mapping[str, str], home: Path, *, warnings: bool = False) -> dict[str, str]:
-    """An environment in which Dagster keeps its records in that folder, as fast as it can."""
+    """An environment with which Dagster stores its records in that folder, as fast as it can."""
     fixed = {
         "DAGSTER_EVENT_BATCH_SIZE": "500",
         # with Cassandra (2 ms a slice), a tick over 24,000 slices takes a minute: Dagster's default limit
         "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600",
     }
     if not warnings:
-        fixed["PYTHONWARNINGS"] = "ignore"  # Dagster names its beta features at each start, in 40 lines
+        fixed["PYTHONWARNINGS"] = "ignore"  # at each start, Dagster prints 40 lines about beta features
     return {**fixed, **env, "DAGSTER_HOME": str(home)}
 
 
@@ -138,7 +140,7 @@ def _with(settings: Settings, facts: Path | None) -> Settings:
 
 
 def install_dagster_home(home: Path) -> Path:
-    """Make the folder for DAGSTER_HOME with a copy of our dagster.yaml: Dagster reads it only there.
+    """Create the folder for DAGSTER_HOME with a copy of our dagster.yaml: Dagster reads it only there.
 
     Raises `BadSettings`, `StoreUnavailable`.
     """
@@ -164,5 +166,5 @@ def _module(name: str) -> list[str]:
 def _port(name: str, wanted: int) -> int:
     port = free_port(wanted)
     if port != wanted:
-        notify(f"assess: port {wanted} is taken, so {name} gets port {port}")
+        notify(f"assess: port {wanted} is in use, so {name} gets port {port}")
     return port

@@ -9,7 +9,7 @@ import msgspec
 
 from assess_core.errors import StoreUnavailable
 
-# in a process of its own: a shell imports no other shell, and Dagster takes seconds to import
+# a separate process: a shell imports no other shell, and Dagster takes seconds to import
 COMMAND: Final = (sys.executable, "-P", "-W", "ignore", "-m", "assess_assets.switches")
 _LIMIT: Final = 60  # seconds: to import Dagster takes 3, on a busy machine 15
 
@@ -37,7 +37,7 @@ def read_switches(env: Mapping[str, str]) -> list[Switch]:
 
 
 def advice(line: str, url: str) -> str | None:
-    """What a person reads for one line of `COMMAND`: a sentence for a switch that is off, None for one that is on."""
+    """The message for one line of `COMMAND`: a sentence if the switch is off, None if it is on."""
     try:
         switch = msgspec.json.decode(line, type=Switch)
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""Processes that run together: one signal stops all of them, and so does the end of any one."""
+"""Processes that run together: a signal, or the end of one process, stops all of them."""
 
 import ctypes
 import os
@@ -28,11 +28,11 @@ class Part(NamedTuple):
     name: str
     command: Sequence[str]
     port: int | None = None
-    """The port of the loopback interface where it answers once it is up."""
+    """The loopback port on which it answers when it is up."""
     folder: Path | None = None
-    """Its working directory; None is ours."""
+    """Its working directory; if None, the current one."""
     shown: Callable[[str], str | None] | None = None
-    """Changes or drops (None) a line of its output; without it every line is shown."""
+    """Returns the text to show for a line of its output, None to hide the line. Without it every line is shown."""
 
 
 class _Running:
@@ -44,7 +44,7 @@ class _Running:
         self._prefix = f"{part.name:<{width}} | "
         self._rest = b""  # the beginning of a line whose end has not arrived
         parent = os.getpid()
-        # its own session: Ctrl-C on a terminal reaches us alone, and we stop the parts in order
+        # its own session: Ctrl-C on a terminal reaches only us, and we stop the parts in order
         self.process = subprocess.Popen(
             part.command,
             env=env,
@@ -118,7 +118,7 @@ def free_port(wanted: int) -> int:
     """This port if it is free, otherwise any free one. Raises `BadSettings`."""
     for port in (wanted, 0):
         with socket.socket() as probe:
-            # as servers do: a port whose last connections are closing counts as free
+            # servers set this too: a port whose last connections are closing counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))

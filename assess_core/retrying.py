@@ -5,15 +5,10 @@ Adapters and shells choose which errors are temporary and how long to wait; tena
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_before_delay,
-    stop_never,
-    wait_random_exponential,
-)
+if TYPE_CHECKING:
+    from tenacity import RetryCallState, Retrying
 
 FIRST_WAIT = 0.1  # seconds; most leader elections and busy databases recover within it
 LONGEST_WAIT = 2.0
@@ -27,7 +22,7 @@ def retrying(
     longest_wait: float = LONGEST_WAIT,
     notify: Callable[[BaseException, float], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Retrying:
+) -> "Retrying":
     """A retry policy: `retrying(is_temporary, deadline_seconds=10)(call)` returns what `call()` returns.
 
     A permanent error is raised immediately. A temporary error is raised when the next wait would pass the deadline, and
@@ -36,7 +31,10 @@ def retrying(
     `notify` gets the error and the wait in seconds, before each wait.
     """
 
-    def before_sleep(state: RetryCallState) -> None:
+    # imported here: tenacity imports asyncio, which takes 0.05 s, and many commands never retry
+    from tenacity import Retrying, retry_if_exception, stop_before_delay, stop_never, wait_random_exponential
+
+    def before_sleep(state: "RetryCallState") -> None:
         error = state.outcome.exception() if state.outcome else None
         if notify is not None and error is not None:
             notify(error, state.upcoming_sleep)

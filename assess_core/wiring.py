@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from assess_core.adapters.files.facts import FactsFile
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
@@ -16,12 +15,12 @@ from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTabl
 from assess_core.ports.stores import Stores
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
-from assess_core.usecases.folding import Checks
-from assess_core.usecases.queries import Queries
 
 if TYPE_CHECKING:
     from assess_core.adapters.duckdb.location import Location
     from assess_core.ports.ledger import Ledger
+    from assess_core.usecases.folding import Checks
+    from assess_core.usecases.queries import Queries
 
 _S3: Final = "s3://"
 
@@ -62,10 +61,11 @@ def open_lake(settings: Settings) -> Lake:
 
     Raises `BadSettings`.
     """
-    from assess_core.adapters.duckdb.memory import BUDGET
     from assess_core.adapters.lake.delta import DeltaLake
 
     if settings.memory is not None:
+        from assess_core.adapters.duckdb.memory import BUDGET
+
         BUDGET.resize(settings.memory)
     return DeltaLake(_location("ASSESS_LAKE", settings.lake))
 
@@ -189,22 +189,28 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
         raise BadSettings(
             f"ASSESS_FACTS: {hidden(where)!r} is not a source of facts; use a file or cassandra://HOST/KEYSPACE"
         )
+    from assess_core.adapters.files.facts import FactsFile
+
     return FactsFile(Path(where), notify)
 
 
-def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> Checks:
+def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> "Checks":
     """The checks of events against facts, from the file `facts` if given, else from the settings.
 
     Raises `BadFacts`, `BadSettings`, `StoreUnavailable`.
     """
+    from assess_core.usecases.folding import Checks
+
     known = open_facts(str(facts) if facts else settings.facts, notify)
     if question_count and known is None:
         raise BadSettings("--check-question-count needs facts; add --facts FILE")
     return Checks(known or NoFacts(), question_count)
 
 
-def open_queries(settings: Settings) -> Queries:
+def open_queries(settings: Settings) -> "Queries":
     """Queries over the stores that the settings name, with this machine's clock. Raises the errors of `open_stores`."""
+    from assess_core.usecases.queries import Queries
+
     return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
 
 

@@ -1,1 +1,1 @@
-"""Our speed beside the limit of the machine, in the same run: `python -m benchmarks`."""
+"""Our speed beside the limit of the machine, measured in the same run: `python -m benchmarks`."""

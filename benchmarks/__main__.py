@@ -1,6 +1,6 @@
-"""`python -m benchmarks [SHARE]`: what we reach beside what is possible, on this machine, in this run.
+"""`python -m benchmarks [SHARE]`: our rates beside the limits of this machine, measured in the same run.
 
-SHARE scales the usual sizes (default 1); small shares say little.
+SHARE scales the usual sizes (default 1); small shares give inaccurate rates.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import balance, exhaust, ingest_sqlite, stream, write_api
+from benchmarks import balance, command_line, exhaust, ingest_sqlite, stream, write_api
 
 
 class Rates(Protocol):
@@ -36,10 +36,12 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS: Final = (
     Benchmark("decode and score through the dataflow", "events/s", "a plain loop", stream.main, 50_000),
-    Benchmark("ingest into SQLite", "events/s", "upserts of the rows alone", ingest_sqlite.main, 50_000),
-    Benchmark("write API, acknowledged", "requests/s", "the log with nothing around it", write_api.main, 10_000),
+    Benchmark("ingest into SQLite", "events/s", "only the upserts of the rows", ingest_sqlite.main, 50_000),
+    Benchmark("write API, acknowledged", "requests/s", "appending to the log directly", write_api.main, 10_000),
     Benchmark("balance sheet", "versions/s", "counting without comparing", balance.main, 1_000_000),
-    Benchmark("response exhaust", "rows/s", "COPY of the rows exploded", exhaust.main, 1_000_000),
+    Benchmark("response exhaust", "rows/s", "COPY of the unnested rows", exhaust.main, 1_000_000),
+    Benchmark("assess score", "starts/s", "a start of Python with click", command_line.score, 2_000),
+    Benchmark("assess slices", "slices/s", "writing the rows as CSV", command_line.slices, 10_000),
 )
 
 

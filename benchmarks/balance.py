@@ -1,7 +1,7 @@
-"""The balance of 1,000,000 versions: all in the hot store, then half of them in the lake alone.
+"""The balance of 1,000,000 versions: first all in the hot store, then half of them only in the lake.
 
-The limit counts the same entries and rows through the same ports and compares nothing. Each is measured in its own
-process, so that the peak memory is its own.
+The limit counts the same entries and rows through the same ports and compares nothing. Each measurement has its own
+process and so its own peak memory.
 """
 
 import multiprocessing
@@ -32,7 +32,7 @@ _CHUNK: Final = 5_000
 
 
 class Reached(NamedTuple):
-    """Versions a second; ours is the slower of the two."""
+    """Versions per second; ours is the slower of the two."""
 
     ours: float
     limit: float

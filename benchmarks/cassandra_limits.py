@@ -2,8 +2,8 @@
 
 (a) folds the events once and records every write request. Then it sends the same requests into empty tables, many at a
 time, without reading, deciding or encoding anything.
-(b) does what the ancestor's job does for each event, one after the other and unprepared: look up the attempt, insert it
-with its answers as a list of a user-defined type, read all attempts of the learner, write the aggregate.
+(b) does the work of the ancestor's job for each event, one after the other and unprepared: look up the attempt, insert
+it with its answers as a list of a user-defined type, read all attempts of the learner, write the aggregate.
 """
 
 import time

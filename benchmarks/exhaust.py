@@ -1,8 +1,8 @@
 """The response exhaust of 1,000,000 answers (100,000 attempts of 10), from the hot store, half and half, from the lake.
 
-The limit is DuckDB's COPY of the report's own rows, already unnested and sorted, from memory. Each is measured in its
-own process, so that the peak memory is its own. Ours waits for the disk (fsync), the limit does not. The bytes of all
-four are compared.
+The limit is DuckDB's COPY of the report's own rows, already unnested and sorted, from memory. Each measurement has its
+own process and so its own peak memory. Ours waits for the disk (fsync), the limit does not. The bytes of all four are
+compared.
 """
 
 import hashlib
@@ -107,7 +107,7 @@ def _limit(home: Path) -> Measured:
     numbers = ("Question Duration", "Question Score", "Question Max Score")
     typed = ", ".join(f'"{name}"::DOUBLE AS "{name}"' for name in numbers)
     with connect() as duck:
-        # completely in memory: a table that spills to disk is no limit
+        # completely in memory: a table that spills to disk would be slower than the limit
         duck.execute("SET memory_limit = '4GB'")
         duck.execute(
             f"CREATE TABLE exploded AS SELECT * REPLACE ({typed}) FROM read_csv({literal(str(report))}, header = true, "
@@ -131,7 +131,7 @@ def _timed(write: Callable[[], Path]) -> Measured:
 
 
 def _alone(measure: Callable[[Path], Measured], home: Path) -> Measured:
-    # an executor, because a Pool waits for ever when its process dies
+    # an executor, because a Pool waits forever if its process dies
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
         return alone.submit(measure, home).result()
 
@@ -149,7 +149,7 @@ def main(answers: int = 1_000_000) -> Reached:
         ours["lake"] = _alone(_ours, home)
         limit = _alone(_limit, home)
     assert len({measured.digest for measured in (*ours.values(), limit)}) == 1, "the reports differ"
-    for name, measured in (("limit, COPY of the rows exploded", limit), *ours.items()):
+    for name, measured in (("limit, COPY of the unnested rows", limit), *ours.items()):
         print(
             f"{name}: {measured.seconds:.2f} s ({limit.seconds / measured.seconds:.2f} of the limit), "
             f"processor {measured.cpu:.2f} s ({limit.cpu / measured.cpu:.2f}), {measured.peak / 1e6:,.0f} MB at most"

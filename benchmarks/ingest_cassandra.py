@@ -35,11 +35,11 @@ _ROUNDS: Final = 3
 
 
 class Measured(NamedTuple):
-    """Events a second."""
+    """Events per second."""
 
     ours: float
     limit: float
-    """The driver that only writes."""
+    """Only the driver, with the same writes."""
     ancestor: float
 
 
@@ -116,7 +116,7 @@ def main(url: str, events: int = 10_000) -> Measured:
     turns = [(_fold(url, batches), bare_driver(url, batches), ancestor(url)) for _ in range(_ROUNDS)]
     found = Measured(*(median(rates) for rates in zip(*turns, strict=True)))
     print(
-        f"ingest into Cassandra: {found.ours:,.0f} events/s; the driver with the same writes alone {found.limit:,.0f} "
+        f"ingest into Cassandra: {found.ours:,.0f} events/s; only the driver with the same writes {found.limit:,.0f} "
         f"({found.ours / found.limit:.2f} of it); the ancestor's pattern {found.ancestor:,.0f} "
         f"({found.ours / found.ancestor:.0f} times)"
     )

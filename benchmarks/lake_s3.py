@@ -1,9 +1,9 @@
-"""Archive, verify, report and clear with the lake in S3, beside the same in a folder, in one run.
+"""Archive, verify, report and clear with the lake in S3, beside the same steps with the lake in a folder, in one run.
 
     eval "$(deploy/local/servers up s3)" && python -m benchmarks.lake_s3 [ATTEMPTS]
 
-The lake is below ASSESS_LAKE, in a new prefix that stays there. Each round is measured in its own processes, so that
-the peak memory is its own. The bytes of the reports are compared.
+The lake is below ASSESS_LAKE, in a new prefix that is not deleted. Each round has its own processes and so its own peak
+memory. The bytes of the reports are compared.
 """
 
 import multiprocessing

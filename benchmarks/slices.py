@@ -76,7 +76,7 @@ def fill_rows(hot: HotStore, first: int, last: int) -> None:
 
 
 def of_pages(hot: HotStore) -> list[float]:
-    """The first page, one from the middle, and one of an assessment that a tenth of the attempts are of."""
+    """The first page, one from the middle, and one of an assessment that has a tenth of the attempts."""
     slices = hot.slices(batch_id="b1")
     middle = AttemptKey(f"{500_000:032x}", "", "b1", "", "")
     return [

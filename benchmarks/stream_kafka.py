@@ -3,8 +3,7 @@
     python -m benchmarks.stream_kafka BROKERS cassandra://HOST:PORT/KEYSPACE [EVENTS]
 
 The keyspace belongs to the benchmark, which empties it and creates new topics. The ceiling is a process that reads,
-decodes and commits records and stores nothing. A process is measured from its first commit, so that its start does not
-count.
+decodes and commits records and stores nothing. A process is measured from its first commit, so its start is excluded.
 """
 
 import os
@@ -32,10 +31,10 @@ _PATIENCE: Final = 600.0
 
 
 class Measured(NamedTuple):
-    """Events a second."""
+    """Events per second."""
 
     ceiling: float
-    """Of one process that stores nothing."""
+    """The rate of one process that stores nothing."""
     one: float
     two: float
     driver: float
@@ -45,7 +44,7 @@ class Measured(NamedTuple):
 
 
 def _topic(brokers: str, events: int) -> str:
-    """A topic of so many sample events; returns the URL of its log."""
+    """Create a topic with this many sample events; returns the URL of its log."""
     name = f"benchmark-{uuid4()}"
     topics = [
         NewTopic(each, partitions, 1, config={"message.timestamp.type": "LogAppendTime"})
@@ -132,7 +131,7 @@ def main(arguments: Sequence[str]) -> Measured:
         f"Kafka to Cassandra: {found.one:,.0f} events/s by one process, {found.two:,.0f} by two; the driver alone with "
         f"the same writes {found.driver:,.0f} ({found.one / found.driver:.2f} and {found.two / found.driver:.2f}), "
         f"the ancestor's pattern {found.ancestor:,.0f} ({found.one / found.ancestor:.0f} and "
-        f"{found.two / found.ancestor:.0f} times); taken, decoded and committed alone {found.ceiling:,.0f}"
+        f"{found.two / found.ancestor:.0f} times); only read, decoded and committed {found.ceiling:,.0f}"
     )
     return found
 

@@ -1,7 +1,7 @@
 """Acknowledged requests per second of the write API: clients keep their connections and send one attempt per request.
 
-The limit puts the same messages into the same log directly, as many at a time. For orientation, the API with a log that
-acknowledges at once shows the cost of HTTP, JSON and validation.
+The limit appends the same messages to the same log directly, as many at a time. For comparison, the API with a log that
+acknowledges immediately shows the cost of HTTP, JSON and validation.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _IDS: Final = ("userId", "courseId", "batchId", "contentId", "attemptId")
 
 
 class Measured(NamedTuple):
-    """Requests a second."""
+    """Requests per second."""
 
     ours: float
     limit: float
@@ -44,7 +44,7 @@ class Measured(NamedTuple):
 
 
 def _messages(count: int) -> list[Message]:
-    """Attempts as a client of Sunbird submits them; some 2 kB each."""
+    """Attempts as a client of Sunbird submits them; about 2 kB each."""
     found: list[Message] = []
     seed = 0
     while len(found) < count:
@@ -64,7 +64,7 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-# --- the same number at a time for every target ---
+# --- every target gets the same number of requests at a time ---
 
 
 async def _all(take: Sequence[Callable[[int], Awaitable[None]]], count: int) -> float:
@@ -130,7 +130,7 @@ def _server(*command: str, settings: Settings) -> Iterator[int]:
 
 
 class _Nowhere:
-    """A log that acknowledges at once."""
+    """A log that acknowledges immediately."""
 
     def append(self, messages: Sequence[Message]) -> "Future[None]":
         done: Future[None] = Future()
@@ -172,15 +172,15 @@ def _rates(settings: Settings, messages: Sequence[Message]) -> Measured:
 
 
 def main(requests: int = 10_000, log: str = "") -> Measured:
-    """Measure and print; `log` is an ASSESS_LOG, by default a folder that is thrown away."""
+    """Measure and print; `log` is an ASSESS_LOG, by default a temporary folder."""
     messages = _messages(requests)
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         env: dict[str, Any] = {"ASSESS_LOG": log}
         settings = Settings.from_env(env, str(Path(folder) / "home"))
         found = _rates(settings, messages)
     print(
-        f"write API: {found.ours:,.0f} requests/s acknowledged, {_CONNECTIONS} at a time, limit (the log with nothing "
-        f"around it) {found.limit:,.0f}/s, {found.ratio:.2f} of the limit; HTTP without a log {found.http:,.0f}/s"
+        f"write API: {found.ours:,.0f} requests/s acknowledged, {_CONNECTIONS} at a time, limit (appending to the "
+        f"log directly) {found.limit:,.0f}/s, {found.ratio:.2f} of the limit; HTTP without a log {found.http:,.0f}/s"
     )
     return found
 

@@ -1,1 +1,1 @@
-"""The HTTP faces: GraphQL with GraphiQL, Sunbird's read API, and its write APIs."""
+"""The HTTP APIs: GraphQL with GraphiQL, and Sunbird's read and write APIs."""

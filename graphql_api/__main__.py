@@ -21,7 +21,7 @@ from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free port.")
 @click.pass_context
 def main(ctx: click.Context, host: str, port: int) -> None:
     """Serve GraphQL, GraphiQL, the read API and the write API until SIGINT or SIGTERM."""
@@ -29,18 +29,18 @@ def main(ctx: click.Context, host: str, port: int) -> None:
     try:
         settings = Settings.from_env(os.environ)
         stores = open_stores(settings)
-        facts = open_facts(settings.facts, _say)
+        facts = open_facts(settings.facts, _notify)
         listening = _listen(host, port)
         intake = stores.log.intake()
     except AssessError as error:
-        _say(str(error))
+        _notify(str(error))
         ctx.exit(error.exit_code)
     address = f"[{host}]" if ":" in host else host
     click.echo(f"API on http://{address}:{listening.getsockname()[1]}/graphiql", err=True)
     if not is_loopback(host):
-        _say(f"whoever reaches {host} may write attempts of any learner: there is no login; put a gateway before it")
+        _notify(f"there is no login: any client of {host} can write attempts of any learner; put a gateway before it")
     for stop in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops by itself, then raises the signal again for whoever was there before: a stop is no failure
+        # uvicorn stops, restores the earlier handler, and raises the signal again: this handler makes the exit code 0
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
@@ -54,7 +54,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         intake.close()
 
 
-def _say(text: str) -> None:
+def _notify(text: str) -> None:
     click.echo(f"assess: {text}", err=True)
 
 
@@ -68,7 +68,7 @@ def _allow_open_files(wanted: int) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -76,13 +76,13 @@ def is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if not host:  # the system takes it for every interface
+    if not host:  # an empty host would listen on every interface
         raise BadSettings("--host is empty; write an address, 0.0.0.0 for every interface")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, TypeError, UnicodeError) as error:  # a host name is no Unicode, or a label of it is too long
-        why = getattr(error, "strerror", None) or "not the name of a host"
+    except (OSError, TypeError, UnicodeError) as error:  # the last two: the text cannot be a host name
+        why = getattr(error, "strerror", None) or "not a host name"
         raise BadSettings(f"--host {host} --port {port}: {why.partition(' (')[0]}; choose others") from error
 
 

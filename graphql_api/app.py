@@ -1,4 +1,4 @@
-"""The ASGI app: GraphQL, GraphiQL, read and write API, health. Asks one `Queries`; writes into the log alone."""
+"""The ASGI app: GraphQL, GraphiQL, read and write API, health. Reads through one `Queries`; writes only to the log."""
 
 from functools import partial
 from typing import Any, Final
@@ -31,11 +31,11 @@ _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
     "/v1/user/content/state, /health and /ready"
 )
-_FACTS_THREADS: Final = 8  # they wait for a table of facts
+_FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
 
 
 def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> Starlette:
-    """All of `_PATHS`. `facts` say which batches are known and on-going; None: every batch is accepted."""
+    """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted."""
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
@@ -71,7 +71,7 @@ class GraphQL(HTTPEndpoint):
     """`POST` with JSON, or `GET` with `query`, `variables` (JSON) and `operationName` in the URL."""
 
     async def post(self, request: Request) -> Response:
-        """The JSON must say so."""
+        """Execute the query of a JSON body; the content type must be JSON."""
         if not is_json(request):
             return _refused(415, "send the query as application/json")
         try:
@@ -80,7 +80,7 @@ class GraphQL(HTTPEndpoint):
             return _refused(error.status, str(error))
 
     async def get(self, request: Request) -> Response:
-        """Queries change nothing, so they may be a URL. A browser that brings none gets GraphiQL."""
+        """Execute the query of the URL: queries change nothing. A browser without a query is redirected to GraphiQL."""
         query = request.query_params.get("query")
         if query is None:
             if "text/html" in request.headers.get("accept", ""):
@@ -93,7 +93,7 @@ class GraphQL(HTTPEndpoint):
         return await _execute(request, _Asked(query, variables, request.query_params.get("operationName")))
 
     async def method_not_allowed(self, request: Request) -> Response:
-        """Anything but GET and POST."""
+        """Refuse every method except GET and POST."""
         return _refused(405, f"{request.method} is not allowed; use POST", {"allow": "GET, POST"})
 
 
@@ -116,7 +116,7 @@ def _refused(status: int, message: str, headers: dict[str, str] | None = None) -
 
 
 async def _health(_request: Request) -> Response:
-    """Liveness: this process answers. It asks no store, so a store that is away does not restart the process."""
+    """Liveness: this process answers. It asks no store, so an unreachable store does not restart the process."""
     return Response(to_json({"status": "ok"}), media_type="application/json")
 
 
@@ -130,7 +130,7 @@ async def _ready(request: Request) -> Response:
 
 
 async def _not_found(request: Request, _error: Exception) -> Response:
-    return _envelope(request, 404, f"there is no {request.url.path}; there are {_PATHS}")
+    return _envelope(request, 404, f"{request.url.path} does not exist; the paths are {_PATHS}")
 
 
 async def _method_not_allowed(request: Request, error: Exception) -> Response:
@@ -140,11 +140,11 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
 
 
 async def _internal_error(request: Request, _error: Exception) -> Response:
-    """Starlette has logged the error; the client learns nothing of it."""
-    return _envelope(request, 500, "an internal error; the log of the server has it")
+    """Starlette has logged the error; the client gets no details."""
+    return _envelope(request, 500, "internal error; the server's log has the details")
 
 
 def _envelope(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """A failure that no endpoint answers, in the envelope of Sunbird's services."""
+    """An error outside the endpoints, in the envelope of Sunbird's services."""
     message_id = request.headers.get("x-msgid") or str(uuid4())
     return learning(request.url.path, message_id, status, (code_of(status), message), headers=headers)

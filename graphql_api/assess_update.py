@@ -1,8 +1,8 @@
 """Requests and responses of `POST /v2/view/assess/update`.
 
 A request is one assessment with its answers, or a list of assessments that each have `events`. Course and batch are
-`courseId` and `batchId`, else `collectionId` and `contextId`. If an assessment of a list has no such
-member, the request's member is used.
+`courseId` and `batchId`, otherwise `collectionId` and `contextId`. If an assessment of a list lacks a member, the
+request's member is used.
 """
 
 from typing import Any, Final, NamedTuple
@@ -120,7 +120,7 @@ def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, whe
 
 
 def _wrong(fields: dict[str, str], where: str) -> Refused:
-    """The message contains the place of each field; the fields have the names that clients know."""
+    """The message contains the path of each field. `fields` uses the names that clients know."""
     message = "; ".join(f"{where}.{name}: {why}" for name, why in fields.items())
     return Refused("CLIENT_ERROR", message, {f"request.{name}": why for name, why in fields.items()})
 

@@ -38,10 +38,10 @@ class Verdict(StrEnum):
 
 REASONS: Final = {
     Verdict.SUCCESS: None,
-    Verdict.UNKNOWN_BATCH: "no such batch is known for this course; nothing was stored",
+    Verdict.UNKNOWN_BATCH: "the batch is unknown for this course; nothing was stored",
     Verdict.BATCH_OVER: "the batch is not on-going; nothing was stored",
-    Verdict.NOT_KEPT: "this service keeps no progress of contents; nothing was stored",
-    Verdict.BAD_ID: "an id contains U+FFFD or half of a surrogate pair, which is no character; nothing was stored",
+    Verdict.NOT_KEPT: "this service does not store content progress; nothing was stored",
+    Verdict.BAD_ID: "an id contains U+FFFD or half of a surrogate pair, not a valid character; nothing was stored",
 }
 
 _VERDICTS: Final = {
@@ -78,7 +78,7 @@ class Assessment(NamedTuple):
 
 
 class _Forwarded(msgspec.Struct):
-    """A message with the checked members alone, as Sunbird's jobs read it."""
+    """A message with only the checked members, as Sunbird's jobs read it."""
 
     assessmentTs: msgspec.Raw | int  # noqa: N815 the wire's names
     batchId: str  # noqa: N815
@@ -132,11 +132,11 @@ def messages(assessments: Sequence[Assessment], verdicts: Iterable[Verdict], req
 
 
 def refusals(found: Iterable[tuple[str, Verdict]]) -> dict[str, list[str]]:
-    """`BATCH_NOT_EXISTS` and `NOT_A_ON_GOING_BATCH` of a result: batch ids in the order of the request."""
+    """The entries `BATCH_NOT_EXISTS` and `NOT_A_ON_GOING_BATCH` of a result: batch ids in the order of the request."""
     refused: dict[str, dict[str, None]] = {}
     for batch_id, one in found:
         if one in (Verdict.UNKNOWN_BATCH, Verdict.BATCH_OVER):
-            refused.setdefault(one, {})[batch_id] = None  # a request may name 10,000 batches: no search in a list
+            refused.setdefault(one, {})[batch_id] = None  # a dict, because a request may name 10,000 batches
     return {name: list(refused[name]) for name in sorted(refused)}
 
 
@@ -145,7 +145,7 @@ def detail(name: str, id_: str, found: Verdict) -> dict[str, str | None]:
     return {name: id_, "status": found, "reason": REASONS[found]}
 
 
-# --- the bytes of a request: only what is checked is decoded ---
+# --- the bytes of a request: only checked members are decoded ---
 
 Field = msgspec.Raw | msgspec.UnsetType
 
@@ -176,12 +176,12 @@ _list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def is_null(field: Field) -> bool:
-    """Missing, or null."""
+    """Whether the member is missing or null."""
     return field is msgspec.UNSET or bytes(field) == b"null"
 
 
 def is_text(field: Field) -> bool:
-    """Whether it is text, blank or not."""
+    """Whether the member is text, blank or not."""
     return field is not msgspec.UNSET and bytes(memoryview(field)[:1]) == b'"'
 
 

@@ -9,13 +9,13 @@ from starlette.requests import ClientDisconnect, Request
 from assess_core.domain.json_text import is_too_deep, replace_half_surrogates
 
 BODY_SECONDS: Final = 20.0
-MOST_BYTES: Final = 1024 * 1024  # what Sunbird's gateway lets through
+MOST_BYTES: Final = 1024 * 1024  # the limit of Sunbird's gateway
 
 T = TypeVar("T")
 
 
 class BadBody(Exception):
-    """A body that cannot be taken; `str(error)` is a sentence for a person."""
+    """A rejected body; `str(error)` is the message for the client."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ async def read_json(request: Request, decoder: msgspec.json.Decoder[T], *, with_
     if with_texts:
         body = replace_half_surrogates(body)
     try:
-        body.decode()  # members that stay bytes are not checked by the decoder
+        body.decode()  # the decoder does not check members that stay bytes
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise BadBody(400, f"the body does not have the expected shape: {error}") from None
@@ -52,15 +52,15 @@ async def _read_bytes(request: Request) -> bytes:
     except TimeoutError:
         raise BadBody(408, f"the body did not arrive in {BODY_SECONDS:.0f} s") from None
     except ClientDisconnect:
-        raise BadBody(400, "the body broke off") from None
+        raise BadBody(400, "the connection closed before the end of the body") from None
     return bytes(body)
 
 
 def is_json(request: Request) -> bool:
-    """Whether the body is sent as JSON: a page of another site cannot do so without asking first."""
+    """Whether the content type is JSON, which a page of another site can send only after a CORS preflight."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def to_json(value: Any) -> bytes:
-    """A response's bytes."""
+    """The bytes of a response."""
     return msgspec.json.encode(value)

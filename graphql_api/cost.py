@@ -1,4 +1,4 @@
-"""What a GraphQL query costs, counted before anything is read: aliases repeat a field as often as a query likes."""
+"""The cost of a GraphQL query, counted before anything is read. Aliases can repeat a field any number of times."""
 
 from typing import Any, Final, NamedTuple
 
@@ -19,14 +19,14 @@ from graphql import (
 from assess_core.usecases.paging import FIRST, MOST
 
 MOST_UNITS: Final = 100
-"""Units of a query. A unit is about a millisecond of a core for a learner, and ten for a batch."""
+"""The most units of a query. A unit takes a core about 1 ms if the query reads a learner, and 10 ms for a batch."""
 MOST_VALUES: Final = 10_000
-"""Fields of an answer, where each attempt of a page counts. Aliases at every level multiply them."""
+"""The most fields of an answer; the fields of every attempt count. Aliases at every level multiply them."""
 
 _UNITS: Final = {"score": 5, "scores": 5, "batch": 10, "slices": 10}
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
-"""Attempts of a page that cost a unit."""
+"""The number of attempts of a page that cost one unit."""
 
 
 class TooManyValues(Exception):
@@ -38,7 +38,7 @@ class Cost(NamedTuple):
 
     units: int
     reads_many_rows: bool
-    """Whether it asks for a batch or for slices, and not for a learner alone."""
+    """Whether it reads a batch or slices, and not only one learner."""
 
 
 def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
@@ -98,7 +98,7 @@ def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
 
 
 def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:
-    """Whether `userId` has a value; null, or a variable without one, asks for all learners of a batch."""
+    """Whether `userId` has a value. Null or an unset variable selects all learners of a batch."""
     for argument in node.arguments:
         if argument.name.value == "userId":
             value = argument.value
@@ -111,7 +111,7 @@ def _has_text(value: ValueNode) -> bool:
 
 
 def _first(node: FieldNode, variables: dict[str, Any]) -> int:
-    """The length of the page that is asked for, as far as it is a number within the limits."""
+    """The requested page length, forced into the limits; the longest page if it is not a number."""
     for argument in node.arguments:
         if argument.name.value == "first":
             value = argument.value

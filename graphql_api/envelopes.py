@@ -1,4 +1,4 @@
-"""The two dialects of Sunbird's services: how the learning service answers, and how the viewing service does."""
+"""The response envelopes of Sunbird's two services: the learning service and the viewing service."""
 
 import time
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def viewing(
     result: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An answer of the viewing service; where it refuses, `result` has what is wrong, field by field."""
+    """A response of the viewing service. If the request is refused, `result` has the error of each wrong field."""
     code = code_of(status)
     good = code == "OK"
     body = {
@@ -59,7 +59,7 @@ def learning(
     result: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An answer of the learning service to a path like `/v1/content/state/update`; `error` is a code and a message."""
+    """A response of the learning service to a path like `/v1/content/state/update`; `error` is a code and a message."""
     version, *names = path.strip("/").split("/")
     answered = result or {}
     now = _now()
@@ -79,7 +79,7 @@ def learning(
 
 
 def retry_after(error: AssessError) -> Mapping[str, str] | None:
-    """The header that says when to come again, where that may help."""
+    """The `Retry-After` header, if a retry can help."""
     return RETRY_AFTER if error.retryable else None
 
 

@@ -1,4 +1,4 @@
-"""A GraphQL query as text -> an answer: parsed and checked once per text, bounded in size, depth and reads."""
+"""Executes GraphQL queries: each text is parsed and checked once; size, depth and reads have limits."""
 
 import logging
 import re
@@ -24,10 +24,10 @@ from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
 from graphql_api.schema import schema
 
-MOST_TOKENS: Final = 1000  # the longest query that GraphiQL makes has some 300
+MOST_TOKENS: Final = 1000  # GraphiQL's longest query has about 300
 MOST_LENGTH: Final = 20_000
-MOST_DEPTH: Final = 10  # the deepest field of the schema is at 6
-# parse and validate take 3 of the 3.5 ms of a query
+MOST_DEPTH: Final = 10  # the schema's deepest field has depth 6
+# queries; parsing and validating take 3 of a query's 3.5 ms
 _CACHED: Final = 128
 
 _log = logging.getLogger(__name__)
@@ -47,11 +47,11 @@ class Planned(NamedTuple):
     operation: str | None
     variables: dict[str, Any] | None
     reads_many_rows: bool
-    """Whether it asks for a batch or for slices, and not for a learner alone."""
+    """Whether it reads a batch or slices, and not only one learner."""
 
 
 class _Refused(Exception):
-    """A text that is no query for us; `errors` as the client sees them. Exceptions are not cached."""
+    """A query text that is refused; `errors` as the client sees them. The cache stores no exceptions."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__()
@@ -79,14 +79,14 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
         )
     if cost.units > MOST_UNITS:
         return _refusal(
-            f"the query costs {cost.units} units and {MOST_UNITS} are allowed (docs/api.md); ask in several queries",
+            f"the query costs {cost.units} units, more than {MOST_UNITS} (docs/api.md); split it into several queries",
             "TOO_EXPENSIVE",
         )
     return Planned(document, operation, variables, cost.reads_many_rows)
 
 
 def execute(queries: Queries, planned: Planned) -> Executed:
-    """Answer a query. Never raises: what fails is among `errors`, with a code and no stack trace."""
+    """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace."""
     result = execute_sync(
         schema,
         planned.document,
@@ -98,18 +98,18 @@ def execute(queries: Queries, planned: Planned) -> Executed:
         return Executed(200, {"data": result.data})
     body: dict[str, Any] = {"errors": [_shown(error) for error in result.errors]}
     if result.data is None and all(error.path is None for error in result.errors):
-        return Executed(400, body)  # variables that do not fit: nothing was executed
+        return Executed(400, body)  # the variables have wrong types: nothing was executed
     return Executed(200, body | {"data": result.data})
 
 
 def failure(error: AssessError) -> dict[str, Any]:
-    """The body of an answer that failed as a whole."""
+    """The status and body if the whole query failed."""
     return {"errors": [{"message": str(error), "extensions": {"code": _code(error), "retryable": error.retryable}}]}
 
 
 @lru_cache(maxsize=_CACHED)
 def check(text: str) -> DocumentNode:
-    """Parse and validate a query, once for each good text of at most `MOST_LENGTH` characters. Raises `_Refused`."""
+    """Parse and validate a query, once for each valid text of at most `MOST_LENGTH` characters. Raises `_Refused`."""
     try:
         document = parse(text, max_lexical_tokens=MOST_TOKENS, max_source_length=MOST_LENGTH)
     except GraphQLError as error:
@@ -127,10 +127,10 @@ def _refusal(message: str, code: str) -> Executed:
 
 
 def _depth(document: DocumentNode) -> int:
-    """How deep fields are nested. By hand, because graphene's validator visits a fragment once per spread: a chain of
-    fragments that are each spread twice takes it time exponential in the length. Here each fragment is visited once.
+    """The depth of the nested fields of a valid document. Visits each fragment once.
 
-    For a valid document: its fragments are known, and none contains itself. Introspection has a limit of its own.
+    Graphene's validator visits a fragment once per spread. If each fragment of a chain spreads the next one twice, that
+    takes exponential time. In a valid document no fragment contains itself. Introspection has its own limit.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     depths: dict[str, int] = {}
@@ -161,7 +161,7 @@ def _shown(error: GraphQLError, code: str = "BAD_REQUEST") -> dict[str, Any]:
         extensions = {"code": _code(cause), "retryable": cause.retryable}
     elif cause is not None and not isinstance(cause, GraphQLError):
         _log.error("a field could not be resolved", exc_info=cause)
-        shown["message"], extensions["code"] = "an internal error; the log of the server has it", "INTERNAL"
+        shown["message"], extensions["code"] = "internal error; the server's log has the details", "INTERNAL"
     if error.locations:
         shown["locations"] = [location.formatted for location in error.locations]
     if error.path:

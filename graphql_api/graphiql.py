@@ -1,4 +1,4 @@
-"""GraphiQL, served from the files that dagster-webserver brings along: nothing is ever loaded from outside."""
+"""GraphiQL, served from the files in dagster-webserver's package. The page loads nothing from other hosts."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ _FILES: Final = {
     "graphiql.min.js": "text/javascript",
     "graphiql.min.css": "text/css",
 }
-# inline styles: the editor positions itself by them; data: its fonts and cursors are in the style sheet
+# unsafe-inline: the editor positions itself with inline styles; data: the style sheet contains its fonts and cursors
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -69,7 +69,7 @@ def routes() -> list[BaseRoute]:
 
 
 def folder() -> Path | None:
-    """Where dagster-webserver keeps GraphiQL's files (React and GraphiQL, both MIT); it is found, not imported."""
+    """The folder of dagster-webserver with React and GraphiQL (both MIT). The package is located, not imported."""
     package = find_spec("dagster_webserver")
     found = Path(package.origin).parent / "graphiql" if package and package.origin else None
     return found if found and found.is_dir() else None

@@ -31,7 +31,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client connected; from now on it has `HEAD_SECONDS`."""
+        """A client connected; it now has `HEAD_SECONDS` to send its first headers."""
         super().connection_made(transport)
         self._begin_head()
 
@@ -41,7 +41,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived; those of a head that has not ended are counted, whatever the parser keeps of them."""
+        """Bytes arrived. All bytes of an unfinished head are counted, also those that the parser drops."""
         if self.transport.is_closing():
             return
         super().data_received(data)
@@ -68,7 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body; that of a refused request is dropped."""
+        """A part of a body arrived. It is dropped if the request was refused."""
         if not self.transport.is_closing():
             super().on_body(body)
 

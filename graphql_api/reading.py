@@ -1,4 +1,4 @@
-"""What the fields of one request share: the queries, and the numbers of a batch."""
+"""The objects that the fields of one request share: the queries, and the overview of a batch."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ Info = GraphQLResolveInfo
 
 
 class BatchReads:
-    """A batch of which only what is asked for is read."""
+    """A batch that reads only the requested parts."""
 
     def __init__(self, queries: Queries, batch_id: str) -> None:
         self.batch_id = batch_id
@@ -21,8 +21,8 @@ class BatchReads:
 
     @property
     def overview(self) -> Overview:
-        """Its numbers, read once. Raises `UnknownBatch`."""
-        # no cached_property: before Python 3.12 it has one lock for all batches of the process
+        """The counts of the batch, read once. Raises `UnknownBatch`."""
+        # not a cached_property: before Python 3.12 that has one lock for all batches of the process
         if self._overview is None:
             self._overview = self._queries.batch(self.batch_id)
         return self._overview
@@ -35,11 +35,11 @@ class BatchReads:
         """Its slices. Raises `UnknownBatch`."""
         views = self._queries.slices(self.batch_id)
         if not views:
-            self._queries.batch(self.batch_id)  # says whether the batch has none yet, or is unknown
+            self._queries.batch(self.batch_id)  # an unknown batch raises; a known one may have no slice yet
         return views
 
 
 def queries_of(info: Info) -> Queries:
-    """What the request that is being answered may ask; its cost was counted before (`cost.py`)."""
+    """The queries for the current request; its cost was counted before (`cost.py`)."""
     found: Queries = info.context
     return found

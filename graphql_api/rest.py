@@ -26,7 +26,7 @@ class AssessRead(HTTPEndpoint):
     """`{"request": {"userId", "assessmentId", "courseId"?, "batchId"?}}` -> the best score as `result`."""
 
     async def post(self, request: Request) -> Response:
-        """The scores. 400, 413 and 503 in the same envelope, never a 500 for what a client sent."""
+        """Return the scores. Errors use the same envelope: 400, 413 or 503; client input never causes a 500."""
         message_id = request.headers.get("x-msgid")
         try:
             body = await read_json(request, _decoder)
@@ -44,7 +44,7 @@ class AssessRead(HTTPEndpoint):
         return _envelope(message_id, result=scores.result)
 
     async def method_not_allowed(self, request: Request) -> Response:
-        """Anything but POST."""
+        """Refuse every method except POST."""
         message = f"{request.method} is not allowed; use POST"
         return _envelope(request.headers.get("x-msgid"), 405, message, headers={"allow": "POST"})
 
@@ -56,7 +56,7 @@ def _message_id(body: Mapping[str, Any]) -> str | None:
 
 
 def _asked(request: object) -> tuple[list[Any], dict[str, str]]:
-    """The arguments of `Queries.score`, and what is wrong with the request, field by field."""
+    """The arguments of `Queries.score`, and the error of each wrong field of the request."""
     if not isinstance(request, dict):
         return [], {"request": "Field cannot be empty" if request is None else "Field must be an object"}
     wrong: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What GraphQL may be asked."""
+"""The GraphQL schema: the root fields and their arguments."""
 
 from typing import Any, Final
 
@@ -22,13 +22,13 @@ _OF_WHOM: Final = {
 
 
 class Query(graphene.ObjectType):
-    """Scores and attempts of learners, batches in numbers, slices and their status. Archiving changes no answer."""
+    """Scores and attempts of learners, counts of batches, slices and their status. Archiving changes no answer."""
 
     score = graphene.Field(
-        Score, **_OF_WHOM, description="The best score of a learner at an assessment; null where there is none."
+        Score, **_OF_WHOM, description="The best score of a learner at an assessment; null if there is none."
     )
     scores = graphene.List(
-        graphene.NonNull(Score), required=True, **_OF_WHOM, description="One for each course and batch, the best first."
+        graphene.NonNull(Score), required=True, **_OF_WHOM, description="A score per course and batch, the best first."
     )
     attempts = graphene.Field(
         AttemptConnection,
@@ -37,7 +37,7 @@ class Query(graphene.ObjectType):
         batch_id=graphene.ID(),
         course_id=graphene.ID(),
         assessment_id=graphene.ID(),
-        first=graphene.Int(default_value=FIRST, description=f"Attempts a page has, 1 to {MOST}."),
+        first=graphene.Int(default_value=FIRST, description=f"Attempts per page, 1 to {MOST}."),
         after=graphene.String(description="A cursor."),
         description="The attempts of a learner, or of a batch, with their answers.",
     )
@@ -47,9 +47,9 @@ class Query(graphene.ObjectType):
         required=True,
         batch_id=graphene.ID(),
         status=SliceStatus(),
-        first=graphene.Int(default_value=MOST, description=f"How many, 1 to {MOST}."),
-        after=graphene.ID(description="The `id` of the last slice that is known."),
-        description="By week, then batch.",
+        first=graphene.Int(default_value=MOST, description=f"Slices per page, 1 to {MOST}."),
+        after=graphene.ID(description="The `id` of the last slice of the previous page."),
+        description="Ordered by week, then batch.",
     )
 
     @staticmethod

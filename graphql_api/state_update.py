@@ -199,7 +199,7 @@ def decide(update: StateUpdate, states: States, request_id: str, now: int) -> Ou
 
 
 def _of_content(content: Content, completed: set[Content], states: States) -> Verdict:
-    """Sunbird's service ignores contents without a batch too."""
+    """Like Sunbird's service, ignore contents without a batch."""
     if content in completed:
         return Verdict.SUCCESS
     found = verdict(content.course_id, content.batch_id, states) if content.batch_id else Verdict.NOT_KEPT

@@ -1,4 +1,4 @@
-"""What GraphQL answers are made of: a type for each view of `assess_core.usecases.views`, field by field."""
+"""The GraphQL types: one for each view of `assess_core.usecases.views`."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from assess_core.usecases.views import Attempt as AttemptView
 from assess_core.usecases.views import Page, WeekCounts
 from graphql_api.reading import BatchReads, Info
 
-_PAGE = f"Attempts a page has, 1 to {MOST}."
+_PAGE = f"Attempts per page, 1 to {MOST}."
 
 
 class Moment(graphene.Scalar):
@@ -28,27 +28,27 @@ class Texts(graphene.Scalar):
 
     @staticmethod
     def serialize(value: dict[str, str]) -> dict[str, str]:
-        """As it is."""
+        """Return the map unchanged."""
         return value
 
 
-SliceStatus = graphene.Enum.from_enum(Status, description=lambda value: None if value else "How far a slice has come.")
+SliceStatus = graphene.Enum.from_enum(Status, description=lambda value: None if value else "The progress of a slice.")
 
 
 class Score(graphene.ObjectType):
-    """What a learner has reached at an assessment in a batch, over all attempts, archived ones too."""
+    """The scores of a learner at an assessment in a batch, over all attempts, also the archived ones."""
 
     user_id = graphene.ID(required=True)
     course_id = graphene.ID(required=True)
     batch_id = graphene.ID(required=True)
     assessment_id = graphene.ID(required=True)
     best_score = graphene.Float(required=True)
-    total_max_score = graphene.Float(required=True, description="The maximum of the best attempt.")
+    total_max_score = graphene.Float(required=True, description="The maximum score of the best attempt.")
     last_attempted_score = graphene.Float(required=True)
     min_score = graphene.Float(required=True)
     average_score = graphene.Float(required=True)
     attempts_count = graphene.Int(required=True)
-    updated_on = Moment(description="When the newest version was attempted; null where it has no clock.")
+    updated_on = Moment(description="When the newest version was attempted; null if it has no clock.")
 
     @staticmethod
     def resolve_updated_on(score: Any, _info: Info) -> int | None:
@@ -79,18 +79,18 @@ class Answer(graphene.ObjectType):
 
 
 class Attempt(graphene.ObjectType):
-    """One try of one learner at one assessment: the version of it that counts."""
+    """One try of one learner at one assessment, with the content of its newest version."""
 
     user_id = graphene.ID(required=True)
     course_id = graphene.ID(required=True)
     batch_id = graphene.ID(required=True)
     assessment_id = graphene.ID(required=True)
     attempt_id = graphene.ID(required=True)
-    last_attempted_on = Moment(description="Null where it has no clock.")
+    last_attempted_on = Moment(description="Null if it has no clock.")
     total_score = graphene.Float(required=True)
     total_max_score = graphene.Float(required=True)
     grand_total = graphene.String(required=True)
-    updated_on = Moment(required=True, description="When it was received first.")
+    updated_on = Moment(required=True, description="When this version was first received.")
     answers = graphene.List(graphene.NonNull(Answer), required=True, description="Sorted by question id.")
 
     @staticmethod
@@ -119,7 +119,7 @@ class Attempt(graphene.ObjectType):
 
 
 class AttemptEdge(graphene.ObjectType):
-    """An attempt, and where the page after it begins."""
+    """An attempt, and the cursor of the page after it."""
 
     node = graphene.Field(Attempt, required=True)
     cursor = graphene.String(required=True)
@@ -155,7 +155,7 @@ class AttemptConnection(graphene.ObjectType):
 
 
 class Slice(graphene.ObjectType):
-    """All versions of one batch that were received in one ISO week: what is archived, verified and cleared."""
+    """All versions of one batch that were received in one ISO week: the unit of archive, verify and clear."""
 
     id = graphene.ID(required=True, description="`BATCH|2024-W05`.")
     batch_id = graphene.ID(required=True)
@@ -183,10 +183,10 @@ class Slice(graphene.ObjectType):
 
 
 class Week(graphene.ObjectType):
-    """What was received in one ISO week."""
+    """The number of attempts and versions that were received in one ISO week."""
 
     week = graphene.String(required=True, description="`2024-W05`.")
-    attempts = graphene.Int(required=True, description="Attempts whose counting version was received in it.")
+    attempts = graphene.Int(required=True, description="Attempts whose newest version was received in this week.")
     versions = graphene.Int(required=True)
 
     @staticmethod
@@ -202,14 +202,14 @@ def _number(name: str) -> Any:
 
 
 class Batch(graphene.ObjectType):
-    """One run of a course, in numbers, with its attempts and slices."""
+    """One run of a course: its counts, attempts and slices."""
 
     batch_id = graphene.ID(required=True)
     attempts_count = graphene.Int(required=True, resolver=_number("attempts"))
     learners_count = graphene.Int(required=True, resolver=_number("learners"))
     assessments_count = graphene.Int(required=True, resolver=_number("assessments"))
     versions_count = graphene.Int(required=True, resolver=_number("versions"))
-    mean_score = graphene.Float(resolver=_number("mean_score"), description="Null where there are no attempts.")
+    mean_score = graphene.Float(resolver=_number("mean_score"), description="Null if there are no attempts.")
     first_received = Moment(resolver=_number("first_received"))
     last_received = Moment(resolver=_number("last_received"))
     weeks = graphene.List(graphene.NonNull(Week), required=True, resolver=_number("weeks"))

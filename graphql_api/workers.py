@@ -1,7 +1,7 @@
 """The threads that ask the stores, in lanes: no kind of question waits for another kind.
 
 * *quick*: a learner's scores and attempts. A read by key.
-* *long*: batches and slices. They read many rows, so they have a deadline, and end when the client goes away.
+* *long*: batches and slices. They read many rows, so they have a deadline, and end when the client disconnects.
 * *ready*: whether the stores answer.
 
 Liveness (`/health`) uses no lane: it asks no store.
@@ -22,14 +22,14 @@ from assess_core.usecases.queries import Queries
 QUICK_THREADS: Final = 8
 """Reads by key at the same time: they wait for Cassandra, or for the lake if the attempt was cleared."""
 LONG_THREADS: Final = 2
-"""Long questions at the same time: each may use all cores and hold a batch's keys in memory."""
+"""Long questions at the same time: each can use all cores and hold a batch's keys in memory."""
 DEADLINE: Final = 15.0
-"""Seconds for a long question, waiting included; clients wait 30."""
+"""Seconds for a long question, including its wait for a thread; clients wait 30."""
 READY_DEADLINE: Final = 5.0
-_POLL: Final = 0.2  # seconds between two looks whether the client is still there
+_POLL: Final = 0.2  # seconds between two checks that the client is still connected
 
-_LATE: Final = f"the answer took more than {DEADLINE:.0f} s and was given up; ask for less, or again when less is asked"
-_GONE: Final = "the client went away before the answer"
+_LATE: Final = f"the answer took more than {DEADLINE:.0f} s and was cancelled; ask for less, or try again later"
+_GONE: Final = "the client disconnected before the answer"
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ async def ask_long(request: Request, question: Callable[[Queries], T]) -> T:
                 cancellation.cancel(_GONE)
             if cancellation.reason is None:
                 cancellation.cancel(_LATE)
-            group.cancel_scope.cancel()  # ends the wait for a thread; a thread that works ends by itself
+            group.cancel_scope.cancel()  # ends the wait for a thread; a busy thread ends by `cancellation`
 
         group.start_soon(watch)
         try:

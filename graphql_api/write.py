@@ -1,4 +1,4 @@
-"""The write API: appends the attempts of clients to the log, and acknowledges them when the log has stored them."""
+"""The write API: appends clients' attempts to the log, and acknowledges them after the log has stored them."""
 
 import asyncio
 import logging
@@ -29,10 +29,10 @@ _log = logging.getLogger(__name__)
 
 
 class StateUpdate(HTTPEndpoint):
-    """`PATCH /v1/content/state/update` and its alias, in the dialect of the learning service."""
+    """`PATCH /v1/content/state/update` and its alias, in the format of the learning service."""
 
     async def patch(self, request: Request) -> Response:
-        """The assessments go into the log; 4xx and 503 in the same envelope, never a 500 for what a client sent."""
+        """Append the assessments to the log. Errors are 4xx or 503 in the same envelope; client input causes no 500."""
         message_id = _message_id(request)
         answer = partial(learning, request.url.path, message_id)
         try:
@@ -45,24 +45,24 @@ class StateUpdate(HTTPEndpoint):
             return answer(400, (error.code, str(error)))
         except AssessError as error:
             code = CLIENT_ERROR if error.status < 500 else SERVER_ERROR
-            return answer(error.status, (code, _told(error)), headers=retry_after(error))
+            return answer(error.status, (code, _client_message(error)), headers=retry_after(error))
         return answer(result=result)
 
     async def options(self, _request: Request) -> Response:
-        """Like Sunbird's service. It sends no CORS headers, so pages of other sites stay refused."""
+        """Answer like Sunbird's service. Without CORS headers, browsers still block pages of other sites."""
         return Response(headers={"allow": "PATCH, OPTIONS"})
 
     async def method_not_allowed(self, request: Request) -> Response:
-        """Any other method."""
+        """Refuse every other method."""
         error = (CLIENT_ERROR, f"{request.method} is not allowed; use PATCH")
         return learning(request.url.path, _message_id(request), 405, error, headers={"allow": "PATCH, OPTIONS"})
 
 
 class AssessUpdate(HTTPEndpoint):
-    """`POST /v2/view/assess/update`, in the dialect of the viewing service."""
+    """`POST /v2/view/assess/update`, in the format of the viewing service."""
 
     async def post(self, request: Request) -> Response:
-        """The assessments go into the log; 4xx and 503 in the same envelope, never a 500 for what a client sent."""
+        """Append the assessments to the log. Errors are 4xx or 503 in the same envelope; client input causes no 500."""
         message_id = _message_id(request)
         try:
             body = await _read_body(request)
@@ -75,11 +75,11 @@ class AssessUpdate(HTTPEndpoint):
         except Refused as error:
             return _viewing(message_id, 400, str(error), error.fields)
         except AssessError as error:
-            return _viewing(message_id, error.status, _told(error), headers=retry_after(error))
+            return _viewing(message_id, error.status, _client_message(error), headers=retry_after(error))
         return _viewing(message_id, result=result)
 
     async def method_not_allowed(self, request: Request) -> Response:
-        """Anything but POST."""
+        """Refuse every method except POST."""
         message = f"{request.method} is not allowed; use POST"
         return _viewing(_message_id(request), 405, message, headers={"allow": "POST"})
 
@@ -124,9 +124,9 @@ def _nothing_known(_course_id: str, _batch_id: str) -> None:
     """Without facts, every batch is accepted."""
 
 
-def _told(error: AssessError) -> str:
+def _client_message(error: AssessError) -> str:
     """The message for a client. Details of our servers go to this server's log only."""
     if error.status < 500:
         return str(error)
     _log.warning("%s", error)
-    return "this is not known to be stored; send the request again"
+    return "the request may not have been stored; send it again"

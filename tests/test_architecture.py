@@ -35,7 +35,8 @@ SHELL_LIBRARIES = {"click", "packaging", "rich"}
 VALUES = {"msgspec"}  # allowed in every layer, because it defines values and is not a driver
 READS_THE_ENVIRONMENT = {  # modules that start a process and create settings from the environment
     "assess_cli/__init__.py",
-    "assess_cli/about.py",
+    "assess_cli/doctor.py",
+    "assess_cli/settings.py",
     "assess_cli/demo.py",
     "assess_cli/serve.py",
     "assess_assets/resources.py",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import reads
+from benchmarks import archived, reads
 from benchmarks.__main__ import BENCHMARKS, main
 
 
@@ -24,3 +24,11 @@ def test_the_benchmark_of_reads_prints_a_line_for_each_size(
     printed = capsys.readouterr().out
     assert printed.count("(1.0x)") >= 6
     assert len([line for line in printed.splitlines() if "x)" in line]) == len(reads.SLICES) + len(reads.ATTEMPTS)
+
+
+def test_the_benchmark_of_archived_attempts_prints_each_read(capsys: pytest.CaptureFixture[str]) -> None:
+    archived.main(["0.001"])
+
+    printed = capsys.readouterr().out
+    assert all(f"attempt, {read} " in printed for read in ("cold", "union", "warm", "limit"))
+    assert all(f"manifest of a slice, {read} " in printed for read in ("cold", "warm"))

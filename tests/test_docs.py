@@ -46,6 +46,11 @@ def first_cells(page: Path) -> dict[str, list[str]]:
     return {found[1]: row for row in rows(page) if (found := re.match(r"`([^`]+)`", row[0]))}
 
 
+@every_page
+def test_no_page_was_committed_in_the_middle_of_a_merge(page: Path) -> None:
+    assert not re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", text(page), re.MULTILINE)
+
+
 # --- all that exists is documented ---
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
 
@@ -32,6 +33,9 @@ class MemoryHot:
         self._failed: dict[FailedKey, FailedEvent] = {}
         self._resolved: set[FailedKey] = set()
         self._positions: dict[str, Position] = {}
+
+    def transaction(self) -> AbstractContextManager[bool]:
+        return nullcontext(False)
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         return {user_id: self._learner(user_id) for user_id in user_ids if user_id in self._entries}

@@ -1,7 +1,6 @@
-"""Event text -> values: the only place that knows the wire format (design section 4).
+"""Decode a record of the log into an `Accepted` version, a request to `Recompute`, or a `FailedEvent` with its reason.
 
-A record of the log becomes an `Accepted` version, a request to `Recompute`, or a `FailedEvent` with its reason;
-decoding never raises, whatever the bytes are.
+Decoding never raises, whatever the bytes are. Only this module and `wire` know the wire format.
 """
 
 import hashlib
@@ -16,31 +15,31 @@ from assess_core.domain import moments
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, latest_answers, make_version
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.reasons import BadEvent, Reason
-from assess_core.domain.wire import Clock, WireAnswer, WireEvent, read_event
+from assess_core.domain.usual import usual_event, usual_line
+from assess_core.domain.wire import MAX_ID_BYTES, Clock, WireAnswer, WireEvent, read_event
 
-MAX_EVENT_BYTES: Final = 8 * 1024 * 1024  # a Cassandra mutation is refused at 13 MB
-MAX_ID_BYTES: Final = 1024  # a Cassandra key is refused at 64 kB; an id of the platform has 36 characters
+MAX_EVENT_BYTES: Final = 8 * 1024 * 1024  # Cassandra refuses mutations of 13 MB
 STDIN: Final = "-"  # the topic of lines from standard input
-AHEAD_TOLERANCE: Final = moments.DAY  # how far a client's clock may run ahead of the log's
+AHEAD_TOLERANCE: Final = moments.DAY  # a client's clock can be ahead of the log's by at most this
 
 
 class RecordKind(Enum):
     """What a record may contain. The source of a record decides this, not its content, which clients write."""
 
     EVENT = "event"
-    """A bare event: a record of Kafka."""
+    """A bare event, as in Kafka."""
     LINE = "line"
-    """A line of our folder log, or of a file for `ingest`: an event, or `{"receivedAt": ..., "value": EVENT}`."""
+    """A line of the folder log or of a file for `ingest`: an event, or `{"receivedAt": ..., "value": EVENT}`."""
 
 
 class Record(NamedTuple):
     """One record of the log, unchanged."""
 
     topic: str
-    """Kafka's topic, or a file's absolute path."""
+    """The topic in Kafka, or the absolute path of a file."""
     partition: int
     offset: int
-    """Kafka's offset, or a file's line, from 1."""
+    """The offset in Kafka, or the number of a line, from 1."""
     raw: bytes
     received_at: int | None = None
     """The log's own time of receipt (epoch ms), if the log keeps one outside the record."""
@@ -48,16 +47,16 @@ class Record(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """An event that is a version of an attempt."""
+    """An event with answers: it is a version of an attempt."""
 
     record: Record
     version: AttemptVersion
     questions: int
-    """How many distinct questions it answers."""
+    """The number of distinct questions that it answers."""
 
 
 class Recompute(NamedTuple):
-    """An event without answers: a request to write the derived data of this learner, course and batch again."""
+    """An event without answers: a request to write the derived data of a learner in a batch again."""
 
     record: Record
     user_id: str
@@ -66,7 +65,7 @@ class Recompute(NamedTuple):
 
 
 class FailedKey(NamedTuple):
-    """The identity of a failed event: its place in the log, and its bytes."""
+    """Identifies a failed event by its position in the log and its bytes."""
 
     topic: str
     partition: int
@@ -141,7 +140,7 @@ def decode(record: Record) -> Decoded:
     """Decode a record of the log. Any bytes give a value; it never raises."""
     received_at = record.received_at
     if received_at is not None and not moments.EARLIEST <= received_at < moments.LATEST:
-        received_at = None  # no table can show such a time, so a failed event does not keep it
+        received_at = None  # the tables cannot show such a time, so a failed event is stored without it
     try:
         if len(record.raw) > MAX_EVENT_BYTES:
             raise BadEvent(
@@ -149,6 +148,13 @@ def decode(record: Record) -> Decoded:
             )
         if is_too_deep(record.raw):
             raise BadEvent(Reason.BAD_SHAPE, "the event is nested too deeply")
+        usual = usual_line(record.raw) if record.kind is RecordKind.LINE else usual_event(record.raw)
+        if usual is not None:
+            if usual.received_at is not None:
+                received_at = usual.received_at
+            elif record.received_at is not None:
+                received_at = _receipt(record.received_at)
+            return _accepted(record, usual.event.key, usual.event.assessmentTs, usual.event.answers(), received_at)
         event = read_event(record.raw)
         if (
             record.kind is RecordKind.LINE
@@ -163,7 +169,7 @@ def decode(record: Record) -> Decoded:
     except BadEvent as error:
         reason, message = error.reason, str(error)
     except msgspec.ValidationError as error:
-        # msgspec's words for a number that no float can hold, or an integer of more than 4,300 digits
+        # msgspec reports so a number too large for a float, and an integer of more than 4,300 digits
         reason = Reason.BAD_NUMBER if "out of range" in str(error) else Reason.BAD_SHAPE
         message = f"the event does not have the expected shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -185,10 +191,15 @@ def _parse(record: Record, event: WireEvent, received_at: int | None) -> Accepte
         what = "null" if event.assessmentTs is None else "missing"
         raise BadEvent(Reason.BAD_SHAPE, f"the event does not have the expected shape: `assessmentTs` is {what}")
     attempted_on = _clock(event.assessmentTs, "assessmentTs", moments.EARLIEST)
-    answers = [_answer(answer) for answer in event.events]
-    newest = max(attempted_on, *(answer.assess_ts or 0 for answer in answers))
+    return _accepted(record, key, attempted_on, [_answer(answer) for answer in event.events], received_at)
+
+
+def _accepted(
+    record: Record, key: AttemptKey, attempted_on: int, answers: list[Answer], received_at: int | None
+) -> Accepted:
+    newest = max(attempted_on, *[answer.assess_ts or 0 for answer in answers])
     if received_at is None:
-        received_at = newest  # the log has no time for a bare event: use the event's newest clock
+        received_at = newest  # the log has no receipt for a bare event: use its newest clock
     elif newest > received_at + AHEAD_TOLERANCE:
         raise BadEvent(
             Reason.BAD_CLOCK,
@@ -211,8 +222,8 @@ def _answer(answer: WireAnswer) -> Answer:
         _number(data.score, "score"),
         item.type,
         item.title,
-        [entry if len(entry) < 2 else _in_order(entry) for entry in data.resvalues],
-        [entry if len(entry) < 2 else _in_order(entry) for entry in item.params],
+        data.resvalues,
+        item.params,
         item.desc,
         _number(data.duration, "duration"),
     )
@@ -247,7 +258,7 @@ def _number(value: float | str | None, name: str) -> float:
         value = float(value)
     if not math.isfinite(value):
         raise BadEvent(Reason.BAD_NUMBER, f"`{name}` is outside floating point")
-    return value + 0.0  # -0.0 becomes 0.0: they are equal and must hash alike
+    return value + 0.0  # -0.0 becomes 0.0: equal numbers must have equal hashes
 
 
 def _clock(value: int | float | str, name: str, earliest: int) -> int:
@@ -262,8 +273,3 @@ def _clock(value: int | float | str, name: str, earliest: int) -> int:
 
 def _receipt(value: int | float | str) -> int:
     return _clock(value, "receivedAt", moments.EARLIEST)
-
-
-def _in_order(entry: dict[str, str]) -> dict[str, str]:
-    """Sort the members by name: maps that differ only in their order are the same version."""
-    return {key: entry[key] for key in sorted(entry)}

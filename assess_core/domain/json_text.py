@@ -1,4 +1,4 @@
-"""Checks of JSON text before it is decoded: its depth, and halves of surrogate pairs.
+"""Check JSON text before it is decoded: its depth, and halves of surrogate pairs.
 
 Both functions take time linear in the size of the text, whatever it contains.
 """
@@ -9,13 +9,13 @@ from typing import Final
 
 MAX_DEPTH: Final = 200
 """How deep objects and lists may be nested. A decoder's own limit depends on the stack of its caller, so the stream and
-a replay could disagree. This number leaves 600 of Python's 1,000 frames to the caller: a level takes at most two."""
+a replay could disagree. A level needs at most two of Python's 1,000 frames, so the caller can use 600."""
 
 _QUOTES_AND_BRACKETS: Final = b'"[]{}'
 _OTHERS: Final = bytes(set(range(256)) - set(_QUOTES_AND_BRACKETS))
 _STEP: Final = [{ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.get(byte, 0) for byte in range(256)]
 
-# a backslash that escapes a backslash, a whole pair, half a pair: tried in this order, each consumed once
+# the alternatives in this order: an escaped backslash, a whole pair, half a pair
 _SURROGATES: Final = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
@@ -26,13 +26,13 @@ REPLACEMENT: Final = "\ufffd"
 def is_too_deep(text: bytes) -> bool:
     """Whether objects and lists are nested deeper than `MAX_DEPTH`; the text need not be valid JSON.
 
-    An event of 15 answers has fewer brackets than that: 4 us. The exact answer takes 5 us per kB more.
+    An event of 15 answers has fewer brackets than that, and takes 4 us. Others take 5 us more per kB.
     """
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
     if b"\\\\" in text:
         text = text.replace(b"\\\\", b"")
-    text = text.replace(b'\\"', b"")  # from here on every quote begins or ends a string
+    text = text.replace(b'\\"', b"")  # every quote that is left begins or ends a string
     marks = text.translate(None, _OTHERS).replace(b'""', b"")
     outside = b"".join(marks.split(b'"')[::2])
     return max(accumulate(map(_STEP.__getitem__, outside)), default=0) > MAX_DEPTH
@@ -41,7 +41,7 @@ def is_too_deep(text: bytes) -> bool:
 def replace_half_surrogates(text: bytes) -> bytes:
     r"""The text with U+FFFD instead of each `\ud83d` that is not part of a pair; the length stays the same.
 
-    JSON's grammar allows such escapes (RFC 8259, section 8.2), but they are no characters, and the stores refuse them.
+    JSON's grammar allows such escapes (RFC 8259, section 8.2), but they are not characters and the stores refuse them.
     """
     if b"\\ud" not in text and b"\\uD" not in text:
         return text

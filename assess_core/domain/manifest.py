@@ -1,7 +1,7 @@
 """The archive manifest: what was written to the lake, verified there, and cleared from the hot store.
 
-Entries are only appended, and each has the hash of the slice's previous entry: an entry that was changed, removed or
-inserted breaks the chain. A slice's state is computed from its entries and is never stored.
+Entries are only appended. Each contains the hash of the slice's previous entry, so a changed, removed or inserted
+entry breaks the chain. A slice's state is computed from its entries and is never stored.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from assess_core.domain.slices import ArchiveSlice
 
 
 class Action(StrEnum):
-    """What an entry says was done to a slice."""
+    """What was done to a slice."""
 
     ARCHIVED = "archived"
     VERIFIED = "verified"
     FAILED = "failed"
-    """It was read back, and the files did not agree with the manifest."""
+    """A verification found files that differ from the manifest."""
     CLEARING = "clearing"
-    """Written before the first row is deleted, so that a killed clear is visible."""
+    """A clear begins. This is written before the first row is deleted, so that a killed clear is visible."""
     CLEARED = "cleared"
 
 
@@ -31,7 +31,7 @@ class Contents(NamedTuple):
     """Contents of a slice, measured from the lake's files."""
 
     rows: int
-    """Number of rows; a copy that was written twice counts twice."""
+    """The number of rows. A copy that was written twice counts twice."""
     versions: int
     attempts: int
     total_score: float
@@ -40,18 +40,18 @@ class Contents(NamedTuple):
     0 if the sum is infinite.
     """
     digest: str
-    """Sum of SHA-256 over the distinct copies, modulo a prime (64 hex digits, docs/content-hash.md); order-free."""
+    """Sum of SHA-256 over the distinct copies, modulo a prime: 64 hex digits. It does not depend on their order."""
 
     def same_copies(self, other: "Contents") -> bool:
-        """Whether both are of the same copies, by counts and digest, which are exact.
+        """Whether both have the same copies, by counts and digest, which are exact.
 
-        The digest covers every content hash, and the hash covers the score, so the sum decides nothing. A sum of
-        floats may differ in its last bit between two releases of DuckDB. How often a copy was written does not matter.
+        How often a copy was written does not matter. `total_score` is not compared: a sum of floats can differ in its
+        last bit between two releases of DuckDB, and the digest covers the scores through the content hashes.
         """
         return (self.versions, self.attempts, self.digest) == (other.versions, other.attempts, other.digest)
 
     def same_rows(self, other: "Contents") -> bool:
-        """Whether both are of the same copies, each written equally often."""
+        """Whether both have the same copies, and the same number of rows."""
         return self.rows == other.rows and self.same_copies(other)
 
 
@@ -62,7 +62,7 @@ _PRIME: Final = 2**256 - 189
 
 
 def digest_of(limbs: Iterable[int]) -> str:
-    """The digest from the four sums of 64-bit limbs, the highest first."""
+    """The digest of the distinct copies, from the sums of their four 64-bit limbs, the highest limb first."""
     total = 0
     for limb in limbs:
         total = (total << 64) + limb
@@ -84,13 +84,13 @@ class ManifestEntry(msgspec.Struct, frozen=True):
     cleared: int = 0
     """Rows deleted from the hot store (cleared entries only)."""
     left: int = 0
-    """Rows that stayed in the hot store because the lake does not hold them: archive again."""
+    """Rows that stayed in the hot store because they are not in the lake. The slice must be archived again."""
     files: dict[str, str] = {}
-    """The files that hold rows of the slice, by name, each with the SHA-256 of its bytes (64 hex digits)."""
+    """The files that contain rows of the slice: name and SHA-256 of the bytes (64 hex digits)."""
     problem: str | None = None
     """What a failed verification found, as a sentence."""
     number: int = 0
-    """Position in the slice's chain, from 1; 0 while the entry is not recorded."""
+    """Position in the slice's chain, from 1; 0 if the entry is not linked yet."""
     previous: str = ""
     """The hash of the slice's previous entry; `UNCHAINED.hash` for the first."""
     hash: str = ""
@@ -98,14 +98,14 @@ class ManifestEntry(msgspec.Struct, frozen=True):
 
 
 class Link(NamedTuple):
-    """The end of a slice's chain, to which the next entry is linked."""
+    """The last entry of a slice's chain. The next entry is linked to it."""
 
     number: int
     hash: str
 
 
 UNCHAINED: Final = Link(0, "0" * 64)
-"""The end of an empty chain."""
+"""The link of a chain's first entry."""
 
 
 def entry_text(entry: ManifestEntry) -> str:
@@ -128,19 +128,19 @@ def entry_hash(entry: ManifestEntry) -> str:
 
 
 def chained(entries: Iterable[ManifestEntry], ends: Mapping[ArchiveSlice, Link]) -> list[ManifestEntry]:
-    """Link each entry to its slice's previous entry, in this order; `ends` are the current ends of the chains."""
+    """Link each entry, in this order, to the previous entry of its slice. `ends`: the last entry of each chain."""
     links = dict(ends)
-    tied = []
+    linked = []
     for entry in entries:
         number, previous = links.get(entry.slice, UNCHAINED)
         numbered = msgspec.structs.replace(entry, number=number + 1, previous=previous)
-        tied.append(msgspec.structs.replace(numbered, hash=entry_hash(numbered)))
-        links[entry.slice] = Link(number + 1, tied[-1].hash)
-    return tied
+        linked.append(msgspec.structs.replace(numbered, hash=entry_hash(numbered)))
+        links[entry.slice] = Link(number + 1, linked[-1].hash)
+    return linked
 
 
 def broken(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, str]:
-    """The slices whose chain of entries is broken, each with a sentence."""
+    """The slices with a broken chain, each with a sentence about it."""
     ends: dict[ArchiveSlice, Link] = {}
     problems: dict[ArchiveSlice, str] = {}
     for entry in sorted(entries, key=lambda entry: (entry.slice, entry.number)):
@@ -149,7 +149,7 @@ def broken(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, str]:
             continue
         if (entry.number, entry.previous, entry.hash) != (number + 1, previous, entry_hash(entry)):
             problems[entry.slice] = (
-                f"the manifest was changed: entry {entry.number} does not follow from the {number} before it; "
+                f"the manifest was changed: entry {entry.number} does not follow entry {number}; "
                 "restore archive_manifest from a backup"
             )
         ends[entry.slice] = Link(entry.number, entry.hash)
@@ -167,7 +167,7 @@ class SliceRecord(NamedTuple):
 
     @property
     def is_verified(self) -> bool:
-        """Whether the newest archive was verified, at its Delta version or a later one."""
+        """Whether the newest archive was verified at its Delta version or a later one, and the newest check passed."""
         return (
             self.archived is not None
             and self.verified is not None
@@ -182,12 +182,12 @@ class SliceRecord(NamedTuple):
 
     @property
     def failure(self) -> str | None:
-        """What the newest verification found; None when it did not fail."""
+        """What the newest verification found; None if it did not fail."""
         return self.failed.problem if self.failed and self.has_failed else None
 
     @property
     def is_clearing(self) -> bool:
-        """Whether the newest entry is the start of a clear: it is running, or it was killed."""
+        """Whether the newest entry is the start of a clear, which is running or was killed."""
         others = (self.archived, self.verified, self.failed, self.cleared)
         return self.clearing is not None and all(_number(self.clearing) > _number(entry) for entry in others)
 
@@ -206,23 +206,23 @@ def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord
 
 
 def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> str | None:
-    """How the lake's files differ from the manifest, and what to do; None when they agree.
+    """How the lake's files differ from the manifest, and what to do; None if they agree.
 
     `files` as in `ManifestEntry`. A file that the manifest does not name, such as a compacted one, is checked by its
-    rows alone. A file that it names must have the same bytes, because readers also use the statistics in a file, and
-    no row shows whether these are right.
+    rows alone. A file that the manifest names must also have the same bytes, because readers use the statistics in the
+    file, and the rows cannot prove those.
     """
     if record.archived is None:
-        return "no manifest entry says that it was archived; archive it first"
-    said = record.archived.contents
+        return "it was never archived; archive it first"
+    recorded = record.archived.contents
     changed = altered(record, files)
-    if not said.same_copies(found):
-        return f"{changed}the lake's files differ from the manifest: {_differing(said, found)}"
+    if not recorded.same_copies(found):
+        return f"{changed}the lake's files differ from the manifest: {_differing(recorded, found)}"
     return f"{changed}restore the file from a backup" if changed else None
 
 
 def altered(record: SliceRecord, files: Mapping[str, str]) -> str:
-    """The files whose bytes are not those of the manifest, as the beginning of a sentence; empty when there is none."""
+    """The files whose bytes differ from the manifest, as the beginning of a sentence; empty if there are none."""
     written = {
         name: digest for entry in (record.archived, record.verified) if entry for name, digest in entry.files.items()
     }
@@ -230,12 +230,12 @@ def altered(record: SliceRecord, files: Mapping[str, str]) -> str:
     return f"the bytes of {', '.join(names)} have changed since they were written; " if names else ""
 
 
-def _differing(said: Contents, found: Contents) -> str:
-    names = [name for name in Contents._fields if getattr(found, name) != getattr(said, name)]
-    differing = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(said, name)}" for name in names)
+def _differing(recorded: Contents, found: Contents) -> str:
+    names = [name for name in Contents._fields if getattr(found, name) != getattr(recorded, name)]
+    differing = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(recorded, name)}" for name in names)
     advice = (
-        "archive it again, so that the manifest says what the lake holds"
-        if found.rows > said.rows and found.versions >= said.versions
-        else "restore the lake from a backup, or archive it again while the hot store holds its rows"
+        "archive it again to record in the manifest what the lake contains"
+        if found.rows > recorded.rows and found.versions >= recorded.versions
+        else "restore the lake from a backup, or archive it again while its rows are in the hot store"
     )
     return f"{differing}; {advice}"

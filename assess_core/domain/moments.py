@@ -1,4 +1,4 @@
-"""Moments: parsed and formatted here only. All other code uses epoch milliseconds in UTC (`int`)."""
+"""Parse and format moments. All other code uses epoch milliseconds in UTC (`int`)."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,8 @@ from typing import Final
 from assess_core.errors import BadTime
 
 EARLIEST: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
-LATEST: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z; a year the driver cannot decode makes every read fail
+LATEST: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z; a year that the driver cannot decode fails every read
+MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -18,7 +19,7 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY, "w": 7 * DA
 
 
 def millis(moment: datetime) -> int:
-    """Epoch milliseconds of a datetime with a zone. Microseconds are cut off."""
+    """Epoch milliseconds of a datetime with a zone; microseconds are dropped."""
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
@@ -59,7 +60,7 @@ def _parse_clock_text(text: str) -> int:
         return int(stripped)
     try:
         if len(stripped) > _MAX_CLOCK_TEXT or stripped.isdecimal():
-            raise ValueError  # Python would read 20 digits as a date, a separator and a time
+            raise ValueError  # Python reads 20 digits as a date, a separator and a time
         read = datetime.fromisoformat(stripped)
         return millis(read if read.tzinfo else read.replace(tzinfo=UTC))
     except (ValueError, OverflowError):

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why an event failed; the code is stable, the message beside it is for people."""
+    """Why an event failed. Programs can rely on these codes; the messages beside them are for people."""
 
     NOT_JSON = "not_json"
     BAD_SHAPE = "bad_shape"

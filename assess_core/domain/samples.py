@@ -1,4 +1,4 @@
-"""Sample events: a log of four weeks around the turn of a year. The same seed gives the same events."""
+"""Sample events: a log of four weeks around New Year. The same seed gives the same events."""
 
 import json
 from collections import deque
@@ -64,7 +64,7 @@ def sample_events(events: int, seed: int = 0) -> Iterator[bytes]:
 class _Sampler:
     def __init__(self, events: int, seed: int) -> None:
         self._events, self._seed = events, seed
-        # only Random.random gives the same numbers in every version of Python
+        # of Random's methods, only random() gives the same numbers in every version of Python
         self._random = Random(seed).random
         self._learners = max(10, events // _EVENTS_A_LEARNER)
         self._batches = max(2 * len(_COURSES), events // _EVENTS_A_BATCH)
@@ -93,7 +93,7 @@ class _Sampler:
         text = self._id("learner", learner)
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
-    # --- kinds of lines, each from its number and its receipt ---
+    # --- kinds of lines; arguments: number and receipt ---
 
     def _fresh(self, n: int, received: int) -> str:
         return self._submit(n, received, received - MINUTE - self._below(HOUR), bare=self._random() < 0.2)
@@ -137,7 +137,7 @@ class _Sampler:
         return kinds[n // _CYCLE % len(kinds)]
 
     def _submit(self, n: int, received: int, attempted: int, first: _Attempt | None = None, bare: bool = False) -> str:
-        """A line with a learner's answers, for a new attempt or for one that was submitted before."""
+        """A line with a learner's answers, for a new attempt or for an attempt that was submitted before."""
         learner = first.learner if first else self._below(self._learners)
         assessment = first.assessment if first else self._below(_ASSESSMENTS)
         attempt_id = first.attempt_id if first else self._id("attempt", n)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version, total
-from assess_core.domain.moments import DAY, moment
+from assess_core.domain.moments import DAY, MINUTE, moment
 from assess_core.domain.slices import ArchiveSlice
 
 
@@ -24,6 +24,11 @@ class SummaryKey(NamedTuple):
     assessment_id: str
     course_id: str
     batch_id: str
+
+    @property
+    def activity(self) -> "ActivityKey":
+        """The activity that contains the summary."""
+        return ActivityKey(self.user_id, self.course_id, self.batch_id)
 
 
 class ActivityKey(NamedTuple):
@@ -43,7 +48,7 @@ class ActivityKey(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One entry of a summary's map: an accepted version and the place of its row."""
+    """One entry of a summary's map: an accepted version, its scores and its receipt."""
 
     key: SummaryKey
     attempt_id: str
@@ -61,19 +66,19 @@ class Entry(NamedTuple):
 
     @property
     def row_key(self) -> RowKey:
-        """The row that the entry points to."""
+        """The key of the entry's row."""
         user_id, assessment_id, course_id, batch_id = self.key
         key = AttemptKey(user_id, course_id, batch_id, assessment_id, self.attempt_id)
         return RowKey(ArchiveSlice.of(batch_id, self.received_at), key, self.version, self.received_at)
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Scores of a learner at an assessment in a batch; columns as Sunbird's readers expect them."""
+    """Scores of a learner at an assessment in a batch, in the columns that Sunbird's readers expect."""
 
     key: SummaryKey
     last_attempted_score: float
     total_max_score: float
-    """The maximum of the best attempt."""
+    """The maximum score of the best attempt."""
     best_score: float
     min_score: float
     average_score: float
@@ -81,7 +86,7 @@ class Summary(msgspec.Struct, frozen=True):
     updated_on: int
     """`assessmentTs` of the newest version (epoch ms), never a receipt."""
     versions: int
-    """The number of versions it was computed from. A view from fewer never replaces one from more."""
+    """The number of versions that it was computed from. A row from fewer versions never replaces one from more."""
 
 
 class Activity(msgspec.Struct, frozen=True):
@@ -96,30 +101,66 @@ class Activity(msgspec.Struct, frozen=True):
     versions: int
 
 
+class Attempts(msgspec.Struct):
+    """The attempts in a summary's map."""
+
+    newest: dict[str, Entry]
+    """The newest version of each attempt, by attempt id."""
+    versions: int = 0
+    """The number of all versions."""
+
+    def add(self, entry: Entry) -> None:
+        """Add a version that is not in the map yet."""
+        self.versions += 1
+        kept = self.newest.get(entry.attempt_id)
+        if kept is None or entry.version > kept.version:
+            self.newest[entry.attempt_id] = entry
+
+    def copy(self) -> "Attempts":
+        return Attempts(self.newest.copy(), self.versions)
+
+    def in_order(self) -> list[Entry]:
+        """The newest versions, ordered by attempt id."""
+        return [self.newest[attempt_id] for attempt_id in sorted(self.newest)]
+
+
+Maps = dict[SummaryKey, Attempts]
+
+
+def maps_of(entries: Iterable[Entry]) -> Maps:
+    """The attempts of each summary."""
+    maps: Maps = {}
+    for entry in entries:
+        attempts = maps.get(entry.key)
+        if attempts is None:
+            attempts = maps[entry.key] = Attempts({})
+        attempts.add(entry)
+    return maps
+
+
 def newest_versions(entries: Iterable[Entry]) -> list[Entry]:
     """The newest version of each attempt, ordered by course, batch, assessment, attempt id."""
-    newest: dict[tuple[SummaryKey, str], Entry] = {}
-    for entry in entries:
-        kept = newest.get((entry.key, entry.attempt_id))
-        if kept is None or entry.version > kept.version:
-            newest[entry.key, entry.attempt_id] = entry
-    return sorted(newest.values(), key=_course_order)
+    maps = maps_of(entries)
+    return [entry for key in sorted(maps, key=_course_order) for entry in maps[key].in_order()]
 
 
-def _course_order(entry: Entry) -> tuple[str, str, str, str]:
-    key = entry.key
-    return key.course_id, key.batch_id, key.assessment_id, entry.attempt_id
+def _course_order(key: SummaryKey) -> tuple[str, str, str]:
+    return key.course_id, key.batch_id, key.assessment_id
+
+
+_score_of = attrgetter("score")
+_version_of = attrgetter("version")
 
 
 def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
     """Best, last, lowest and average score.
 
     `attempts`: the newest version of each attempt of this key, ordered by attempt id, at least one. `versions`: the
-    number of all versions of the key. Best is the highest score, on a tie the smallest attempt id. Last is the highest
-    version.
+    number of all versions of the key. Best is the highest score; on a tie, the smallest attempt id. Last is the score
+    of the highest version.
     """
-    best = min(attempts, key=_best_first)
-    last = max(attempts, key=attrgetter("version"))
+    best = max(attempts, key=_score_of)  # of equals, max returns the first
+    last = max(attempts, key=_version_of)
     scores = [attempt.score for attempt in attempts]
     return Summary(
         key=key,
@@ -136,34 +177,29 @@ def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
 
 def _mean(scores: list[float]) -> float:
     mean = total(scores) / len(scores)
-    # each score is finite, but the sum may not be: two scores of 1e308 still have a mean
+    # the sum of finite scores can be infinite: two scores of 1e308 still have a mean
     return mean if isfinite(mean) else total(score / len(scores) for score in scores)
 
 
-def _best_first(attempt: Entry) -> tuple[float, str]:
-    return -attempt.score, attempt.attempt_id
-
-
 class Derived(NamedTuple):
-    """Everything that is derived for one learner."""
+    """Derived data."""
 
     summaries: dict[SummaryKey, Summary]
     activities: dict[ActivityKey, Activity]
 
 
 def derive(entries: Iterable[Entry]) -> Derived:
-    """The rows of `assessment_aggregator_v2` and `user_activity_agg` for one learner, from all entries of the maps."""
-    entries = list(entries)
-    versions: dict[SummaryKey, int] = {}
-    for entry in entries:
-        versions[entry.key] = versions.get(entry.key, 0) + 1
-    attempts: dict[SummaryKey, list[Entry]] = {}
-    for entry in newest_versions(entries):
-        attempts.setdefault(entry.key, []).append(entry)
-    summaries = {key: summarise(key, found, versions[key]) for key, found in attempts.items()}
+    """Derive a learner's rows of `assessment_aggregator_v2` and `user_activity_agg` from all entries of the maps."""
+    return derive_from(maps_of(entries))
+
+
+def derive_from(maps: Maps) -> Derived:
+    """Derive from maps. All maps of an activity's learner, course and batch must be among them."""
+    attempts = {key: maps[key].in_order() for key in sorted(maps, key=_course_order)}
+    summaries = {key: summarise(key, found, maps[key].versions) for key, found in attempts.items()}
     contents: dict[ActivityKey, list[SummaryKey]] = {}
     for key in attempts:
-        contents.setdefault(ActivityKey(key.user_id, key.course_id, key.batch_id), []).append(key)
+        contents.setdefault(key.activity, []).append(key)
     activities = {key: _activity(key, found, summaries, attempts) for key, found in contents.items()}
     return Derived(summaries, activities)
 
@@ -190,6 +226,7 @@ def _activity(
     return Activity(key, aggregates, details, updated, versions)
 
 
+_DAY_MINUTES: Final = DAY // MINUTE
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -207,15 +244,21 @@ _encode = msgspec.json.Encoder().encode
 
 def _detail(attempt: Entry) -> str:
     """Sunbird's text for an attempt. Its time is `MMM dd, yyyy, h:mm:ss a` in UTC, whatever the locale."""
-    day, rest = divmod(attempt.version.last_attempted_on, DAY)
-    minutes, seconds = divmod(rest // 1000, 60)
-    hours, minutes = divmod(minutes, 60)
-    time = f"{_date(day)}, {hours % 12 or 12}:{minutes:02d}:{seconds:02d} {'AM' if hours < 12 else 'PM'}"
+    minute, ms = divmod(attempt.version.last_attempted_on, MINUTE)
+    day, minute = divmod(minute, _DAY_MINUTES)
+    hour_and_minute, half = _time(minute)
+    time = f"{_date(day)}, {hour_and_minute}:{ms // 1000:02d} {half}"
     detail = _Detail(attempt.attempt_id, time, attempt.score, attempt.key.assessment_id, attempt.max_score)
     return _encode(detail).decode()
 
 
-@cache  # at most 36,525 days from 2000 to 2100; strftime took half of the time that folding computes
+@cache  # 1,440 minutes
+def _time(minute: int) -> tuple[str, str]:
+    hours, minutes = divmod(minute, 60)
+    return f"{hours % 12 or 12}:{minutes:02d}", "AM" if hours < 12 else "PM"
+
+
+@cache  # at most 36,525 days from 2000 to 2100; strftime took half of the CPU time of a fold
 def _date(day: int) -> str:
     at = moment(day * DAY)
     return f"{_MONTHS[at.month - 1]} {at.day:02d}, {at.year:04d}"

@@ -11,7 +11,7 @@ _LEAST: Final = 64_000_000
 
 
 def parse_size(text: str, name: str) -> int | None:
-    """The bytes that a text asks for; None if it is empty. Raises `BadSettings`, with the name of the setting."""
+    """The size in bytes; None if the text is empty. Raises `BadSettings`, which names the setting."""
     if not text:
         return None
     found = _SIZE.fullmatch(text.strip())

@@ -1,4 +1,4 @@
-"""How far a slice has come and what it needs next: pure functions of the stores' answers and the manifest."""
+"""The status of a slice and its next steps: pure functions of the manifest and of counts in the stores."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -6,24 +6,24 @@ from typing import Final, NamedTuple
 from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.slices import ArchiveSlice
 
-_EMPTY: Final = "it has no rows: a stream was killed before it wrote the first one; there is nothing to do"
+_EMPTY: Final = "it has no rows, because a stream was killed before it wrote the first one; you need not do anything"
 
 
 class SliceStatus(StrEnum):
-    """How far a slice has come; computed, never stored."""
+    """The status of a slice. It is computed and never stored."""
 
     OPEN = "open"
     PLANNED = "planned"
-    """Closed, and nothing of it was archived yet."""
+    """Closed, and not archived yet."""
     WRITTEN = "written"
     VERIFIED = "verified"
     CLEARING = "clearing"
-    """A clear began and has not ended: it is running, or it was killed and must be run again."""
+    """A clear began and has not ended. It is running, or it was killed and must be run again."""
     CLEARED = "cleared"
 
 
 class Step(StrEnum):
-    """What is to be done with a slice."""
+    """Work on a slice."""
 
     ARCHIVE = "archive"
     VERIFY = "verify"
@@ -38,7 +38,7 @@ _REASONS: Final = {
 
 
 class SliceView(NamedTuple):
-    """A slice's state; times in epoch ms, None where it did not happen."""
+    """A slice's state. Times are in epoch ms; None means that it did not happen."""
 
     slice: ArchiveSlice
     status: SliceStatus
@@ -50,16 +50,16 @@ class SliceView(NamedTuple):
     cleared_at: int | None
     why_open: str | None
     note: str | None
-    """What a failed verification found, or what to do about rows that came later."""
+    """What a failed verification found, or what to do about rows that arrived later."""
     has_failed: bool
     """Whether its newest verification failed."""
 
     @property
     def next_steps(self) -> tuple[Step, ...]:
-        """What the slice needs next, in this order; empty while it is open and once it is cleared.
+        """The next steps of the slice, in this order; empty if it is open or cleared.
 
-        A verified slice with a note got rows after it was archived. They may be in the lake or not: an archive finds
-        out, and a clear deletes those that are.
+        A verified slice with a note got rows after it was archived. An archive appends those that are not in the lake
+        yet, and a clear then deletes them.
         """
         match self.status:
             case SliceStatus.PLANNED:
@@ -75,22 +75,22 @@ class SliceView(NamedTuple):
 
     @property
     def needs_archive(self) -> bool:
-        """Whether the lake does not hold all of a closed slice yet, or it was not read back."""
+        """Whether a closed slice must be archived or verified."""
         return not {Step.ARCHIVE, Step.VERIFY}.isdisjoint(self.next_steps)
 
     @property
     def needs_clear(self) -> bool:
-        """Whether a slice was read back and still has rows in the hot store."""
+        """Whether a verified slice still has rows in the hot store, or its clear has not ended."""
         return Step.CLEAR in self.next_steps
 
     @property
     def why(self) -> str:
-        """Why the slice is not cleared yet; empty when nothing is to be done."""
+        """Why the slice is not cleared yet; empty if it needs nothing."""
         return self.why_open or self.note or _REASONS.get(self.status, "")
 
 
 def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | None) -> SliceView:
-    """A slice's state from its hot rows, its manifest entries and the answer of `why_open`."""
+    """A slice's state from its number of hot rows, its manifest entries and the result of `why_open`."""
     done = (record.archived, record.verified, record.cleared)
     archived_at, verified_at, cleared_at = (entry.at if entry else None for entry in done)
     return SliceView(
@@ -132,5 +132,5 @@ def _note(hot_rows: int, record: SliceRecord, open_: str | None) -> str | None:
     if more > 0:
         return f"at least {more} of the hot rows are not in the lake: archive, verify and clear again"
     if record.cleared is not None:
-        return f"{hot_rows} rows are in the hot store since it was cleared: archive, verify and clear again"
+        return f"{hot_rows} rows arrived in the hot store after it was cleared: archive, verify and clear again"
     return None

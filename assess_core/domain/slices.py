@@ -14,7 +14,7 @@ _WEEK = re.compile(r"(\d{4})-W(\d{2})\Z", re.ASCII)
 
 
 class IsoWeek(NamedTuple):
-    """A Monday-to-Sunday week in UTC, named as ISO 8601 names it, by its own year: 30 December 2024 is 2025-W01."""
+    """A week from Monday to Sunday in UTC, with the year that ISO 8601 gives it: 30 December 2024 is in 2025-W01."""
 
     year: int
     week: int
@@ -53,7 +53,7 @@ class IsoWeek(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The next Monday 00:00 UTC (epoch ms); no moment of the week reaches it."""
+        """The next Monday 00:00 UTC (epoch ms), which is not part of the week."""
         return self.start + WEEK
 
     def __str__(self) -> str:
@@ -61,9 +61,9 @@ class IsoWeek(NamedTuple):
 
 
 class ArchiveSlice(NamedTuple):
-    """All versions of one batch whose *received at* lies in one ISO week; written `BATCH|2024-W05`.
+    """All copies of one batch that were received in one ISO week; written `BATCH|2024-W05`.
 
-    The order is by week, then batch: the order in which slices close and are registered.
+    Slices are ordered by week, then batch: the order in which they close.
     """
 
     week: IsoWeek
@@ -71,12 +71,12 @@ class ArchiveSlice(NamedTuple):
 
     @classmethod
     def of(cls, batch_id: str, received_at: int) -> Self:
-        """Where a version of this batch, received then (epoch ms), belongs."""
+        """The slice of a version of this batch that was received at this moment (epoch ms)."""
         return cls(IsoWeek.of(received_at), batch_id)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The inverse of `str`, read from the right: a batch id may hold anything, `|` too. Raises `BadSlice`."""
+        """The inverse of `str`, read from the right, because a batch id may contain `|`. Raises `BadSlice`."""
         batch_id, bar, week = text.rpartition("|")
         if not bar or not batch_id:
             raise BadSlice(f"{text!r} does not name a slice; write it like 'BATCH|2024-W05' (with quotes in a shell)")
@@ -92,13 +92,13 @@ class Unread(NamedTuple):
     what: str
     """Which events, as a phrase: `3 files, e.g. events.jsonl from line 17`."""
     since: int | None = None
-    """The earliest receipt that they may have (epoch ms); None if the log does not say, so they may be of any week."""
+    """The earliest receipt that they can have (epoch ms); None if it is unknown, so they can be of any week."""
 
 
 def why_open(slice_: ArchiveSlice, now: int, grace: int, unread: Unread | None) -> str | None:
-    """Why a slice is not closed yet, as a sentence; None when it is closed.
+    """Why a slice is not closed yet, as a sentence; None if it is closed.
 
-    `now` and `grace` in ms. A slice waits for `unread` events if they may have been received before its week ended.
+    `now` and `grace` are in ms. A slice waits for `unread` events that can have a receipt before the end of its week.
     """
     closes = slice_.week.end + grace
     if now < closes:

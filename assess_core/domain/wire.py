@@ -1,6 +1,6 @@
 """The wire format of an assess event, as players send it: JSON text -> typed values (docs/formats.md).
 
-Members that are not named here are ignored. `eid` is not checked.
+Other members, such as `eid`, are ignored.
 """
 
 from typing import Any, Final
@@ -10,10 +10,12 @@ import msgspec
 from assess_core.domain.json_text import REPLACEMENT, replace_half_surrogates
 from assess_core.domain.reasons import BadEvent, Reason
 
+MAX_ID_BYTES: Final = 1024  # Cassandra refuses keys of 64 kB; the platform's ids have 36 characters
+
 Clock = int | float | str
 Number = float | str | None
 Maps = list[dict[str, str]]
-"""Options and responses: small maps whose values are text."""
+"""Options or responses: small maps of text."""
 
 
 class WireItem(msgspec.Struct, gc=False):
@@ -44,7 +46,7 @@ class WireAnswer(msgspec.Struct, gc=False):
 
 
 class WireEvent(msgspec.Struct, gc=False):
-    """One event; or, if it has both `receivedAt` and `value`, a line that carries its receipt."""
+    """One event; or, if it has both `receivedAt` and `value`, a line with a receipt and an event."""
 
     userId: str = ""  # noqa: N815 the wire's names
     courseId: str = ""  # noqa: N815
@@ -100,11 +102,11 @@ _encode = msgspec.json.Encoder().encode
 
 _IDS: Final = ("userId", "courseId", "batchId", "contentId", "attemptId")
 _ODD: Final = "value"
-"""The key under which an option or a response that is no map is kept."""
+"""The key for the text of an option or response that is not a map."""
 
 
 def read_event(raw: bytes | msgspec.Raw) -> WireEvent:
-    """The event that a text contains; the text must not be too deep. Raises `BadEvent`, `msgspec.DecodeError`."""
+    """Parse an event that is not nested too deeply. Raises `BadEvent` and `msgspec.DecodeError`."""
     try:
         return _decode_any_shape(raw)
     except msgspec.ValidationError:
@@ -117,7 +119,7 @@ def read_event(raw: bytes | msgspec.Raw) -> WireEvent:
 
 
 def _decode_any_shape(raw: bytes | msgspec.Raw) -> WireEvent:
-    # nearly every event has the usual shape; a check of each value would double the time of decoding
+    # nearly every event has the usual shape; checking each value would double the time of decoding
     try:
         return _decode_event(raw)
     except msgspec.ValidationError:
@@ -125,7 +127,7 @@ def _decode_any_shape(raw: bytes | msgspec.Raw) -> WireEvent:
 
 
 def _with_whole_ids(event: WireEvent) -> WireEvent:
-    """Raises `BadEvent` if an id had half of a surrogate pair: two such ids could become one."""
+    """Raises `BadEvent` if an id had half of a surrogate pair, because two such ids could become equal."""
     for name in _IDS:
         _require_whole(name, getattr(event, name))
     for answer in event.events or ():
@@ -135,11 +137,11 @@ def _with_whole_ids(event: WireEvent) -> WireEvent:
 
 def _require_whole(name: str, value: object) -> None:
     if isinstance(value, str) and REPLACEMENT in value:
-        raise BadEvent(Reason.BAD_UNICODE, f"`{name}` contains half of a surrogate pair, which is no character")
+        raise BadEvent(Reason.BAD_UNICODE, f"`{name}` contains half of a surrogate pair, which is not a character")
 
 
 def _usual(event: _LooseEvent) -> WireEvent:
-    """The same event with text wherever `WireEvent` has text."""
+    """The same event, with other values turned into text as `WireEvent` requires."""
     answers = None if event.events is None else [_usual_answer(answer) for answer in event.events]
     return WireEvent(
         event.userId,
@@ -169,7 +171,7 @@ def _usual_answer(answer: _LooseAnswer) -> WireAnswer:
 
 
 def _maps(raw: msgspec.Raw) -> Maps:
-    """A list of maps of text: null is an empty list, a single value a list of one, an odd element `{"value": text}`."""
+    """A list of maps of text: null is an empty list, another value a list of one, an odd element `{"value": text}`."""
     text = bytes(raw)
     if text == b"null":
         return []
@@ -188,12 +190,12 @@ def _optional_text(raw: msgspec.Raw) -> str | None:
 
 
 def _text(raw: msgspec.Raw) -> str:
-    """Text as it is. Other values become compact JSON text without null members, as the reference data has them."""
+    """Text unchanged; any other value as compact JSON text without null members, as in the reference data."""
     if bytes(raw).startswith(b'"'):
         return _decode_text(raw)
     try:
         return _encode(_without_nulls(_decode_any(raw))).decode()
-    except msgspec.ValidationError:  # a number that no float can hold stays as it was written
+    except msgspec.ValidationError:  # a number too large for a float keeps its text
         return bytes(raw).decode()
 
 

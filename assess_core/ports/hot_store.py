@@ -1,9 +1,10 @@
-"""What the core needs from the hot store: bounded reads, and no transactions over several rows.
+"""What the core needs from the hot store: bounded reads. Transactions make it faster, but no rule depends on them.
 
 A method raises `StoreUnavailable` when the store does not answer or is full. It never returns an empty result instead.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
@@ -51,6 +52,14 @@ class HotStore(Protocol):
     @property
     def shards(self) -> int:
         """The number of parts in which a slice is stored; fixed when the store is created."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[bool]:
+        """A block of reads and writes by this thread, as one transaction if the store has them.
+
+        True: other writers wait until the block ends, and if it raises, nothing of it is written. False: each call
+        stands alone, and what others write may appear between any two.
+        """
         ...
 
     # --- folding; the stream must write in this order ---

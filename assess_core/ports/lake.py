@@ -155,6 +155,10 @@ class Lake(Protocol):
         """The slices with manifest entries, sorted: after `after`, up to and including `until` (None: no bound)."""
         ...
 
+    def failed(self) -> list[ArchiveSlice]:
+        """The slices with a manifest entry that has a problem, sorted; later entries can say that it is resolved."""
+        ...
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         """Append manifest entries in one commit."""
         ...

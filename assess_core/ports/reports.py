@@ -105,10 +105,6 @@ class Union(Protocol):
         """The numbers of each ISO week, in order."""
         ...
 
-    def versions_of(self, user_id: str, hashes: Collection[bytes]) -> list[AttemptVersion]:
-        """The copies of a learner's versions with these content hashes."""
-        ...
-
     def all_attempts(self) -> Iterator[AttemptVersion]:
         """The newest version of each attempt, ordered by batch, learner, course, assessment and attempt id."""
         ...
@@ -152,6 +148,15 @@ class Unions(Protocol):
         """The newest versions of these attempts, ordered by key.
 
         The cost grows with the page, not with the batch. Raises the errors of a union.
+        """
+        ...
+
+    def archived(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[AttemptVersion]:
+        """The lake's copies of a learner's versions with these content hashes, received in these weeks.
+
+        Reads the lake alone, at its newest version. Call it after the hot store was read. Raises what a union raises.
         """
         ...
 

@@ -3,6 +3,9 @@
 Order of writes: slices, rows, map entries, derived columns, failed events. So every map entry has its row. After a
 crash between two writes the log repeats the batch, and folding it again completes it. Until then no reader gets a wrong
 answer. If the store will never accept a row, its event becomes a failed event.
+
+A store with transactions writes all of a batch or nothing. While the transaction runs, other writers wait, so the maps
+after the batch follow from the maps before it. Otherwise learners are read again after their entries were written.
 """
 
 from array import array
@@ -13,14 +16,12 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, FailedEvent, Recompute, Record, failed, raw_hash
 from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import (
-    Activity,
     ActivityKey,
-    Derived,
+    Attempts,
     Entry,
-    Summary,
-    SummaryKey,
-    derive,
-    newest_versions,
+    Maps,
+    derive_from,
+    maps_of,
 )
 from assess_core.ports.facts import Facts
 from assess_core.ports.hot_store import HotStore, Learner
@@ -98,26 +99,54 @@ class Tally:
 
 
 def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
-    """Fold a batch as a whole: read its learners, write, then read them again to derive their scores.
+    """Fold a batch as a whole: read its learners, decide, write, and derive the scores that it touches.
 
     Raises `StoreUnavailable`. The batch may then be partly written; fold it again.
     """
     decoded = list(batch)
+    with hot.transaction() as alone:
+        return _fold(decoded, hot, checks, alone)
+
+
+def _fold(decoded: Sequence[Decoded], hot: HotStore, checks: Checks, alone: bool) -> Folded:
     users = {_user_id(event) for event in decoded if not isinstance(event, FailedEvent)}
-    before = hot.learners(users) if users else {}
-    plan = _decide(decoded, before, checks)
+    learners = hot.learners(users) if users else {}
+    before = _maps(learners)
+    plan = _decide(decoded, learners, checks)
+    after, new = before, list[Entry]()
     if plan.rows:
         hot.add_slices({row.slice for row in plan.rows})
         plan = _without(plan, hot.add_rows(plan.rows))
-        hot.add_entries([Entry.of(row) for row in plan.rows])
-    # learners with only repeated events were not changed, so their first read is still current
-    after = before | hot.learners({row.key.user_id for row in plan.rows}) if plan.rows else before
-    _write_derived(hot, after, {Entry.of(row).key for row in plan.rows if row.version.content_hash in plan.new})
+        entries = [Entry.of(row) for row in plan.rows]
+        hot.add_entries(entries)
+        new = [entry for entry in entries if _hash(entry) in plan.new]
+        if alone:
+            after = _with_new(before, new)
+        else:  # other writers may have added entries; learners with only repeated events were not changed
+            learners |= hot.learners({entry.key.user_id for entry in entries})
+            after = _maps(learners)
+    _write_derived(hot, plan.accepted, learners, after, {entry.key.activity for entry in new})
     if plan.failed:
         hot.add_failed(plan.failed)
     _resolve(hot, (event.record for event in plan.accepted))
-    counting, displaced = _superseding(plan.new, before, after)
+    counting, displaced = _superseding(new, before, after)
     return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
+
+
+def _maps(learners: Mapping[str, Learner]) -> Maps:
+    return maps_of(entry for learner in learners.values() for entry in learner.entries)
+
+
+def _with_new(maps: Maps, entries: Iterable[Entry]) -> Maps:
+    """The maps with new versions; the given maps stay as they are."""
+    grown: Maps = {}
+    for entry in entries:
+        attempts = grown.get(entry.key)
+        if attempts is None:
+            found = maps.get(entry.key)
+            attempts = grown[entry.key] = Attempts({}) if found is None else found.copy()
+        attempts.add(entry)
+    return maps | grown
 
 
 class _Plan(NamedTuple):
@@ -134,11 +163,14 @@ def _user_id(event: Accepted | Recompute) -> str:
     return event.version.key.user_id if isinstance(event, Accepted) else event.user_id
 
 
-def _decide(decoded: Sequence[Decoded], before: dict[str, Learner], checks: Checks) -> _Plan:
+def _activity_key(event: Accepted | Recompute) -> ActivityKey:
+    key = event.version.key if isinstance(event, Accepted) else event
+    return ActivityKey(key.user_id, key.course_id, key.batch_id)
+
+
+def _decide(decoded: Sequence[Decoded], learners: Mapping[str, Learner], checks: Checks) -> _Plan:
     """Decide which rows to write, from the batch and the maps. A content hash covers the key, so it names a version."""
-    receipts = {
-        entry.version.content_hash: entry.received_at for learner in before.values() for entry in learner.entries
-    }
+    receipts = {_hash(entry): entry.received_at for learner in learners.values() for entry in learner.entries}
     rows: dict[bytes, AttemptVersion] = {}
     plan = _Plan([], set(), [], [], 0, 0)
     repeated = recomputed = 0
@@ -199,22 +231,27 @@ def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
     return None
 
 
-def _write_derived(hot: HotStore, learners: dict[str, Learner], grown: set[SummaryKey]) -> None:
+def _write_derived(
+    hot: HotStore,
+    accepted: Iterable[Accepted | Recompute],
+    learners: Mapping[str, Learner],
+    maps: Maps,
+    grown: set[ActivityKey],
+) -> None:
     """Write derived columns that differ from the stored ones, also for repeats: a replay completes them after a crash.
 
-    `grown`: the maps that got a version. Their stored activities lack it and always differ, so they are not read.
+    Only the activities of accepted events, and their summaries, are derived. `grown`: activities that got a version.
+    Their stored rows have fewer versions, so they always differ and are not read.
     """
-    summaries: list[Summary] = []
-    expected: dict[ActivityKey, Activity] = {}
-    for learner in learners.values():
-        derived: Derived = derive(learner.entries)
-        summaries += [summary for key, summary in derived.summaries.items() if learner.summaries.get(key) != summary]
-        expected |= derived.activities
+    touched = {_activity_key(event) for event in accepted}
+    derived = derive_from({key: attempts for key, attempts in maps.items() if key.activity in touched})
+    stored = {key: summary for learner in learners.values() for key, summary in learner.summaries.items()}
+    summaries = [summary for key, summary in derived.summaries.items() if stored.get(key) != summary]
     if summaries:
         hot.put_summaries(summaries)
-    asked = expected.keys() - {ActivityKey(key.user_id, key.course_id, key.batch_id) for key in grown}
-    stored = hot.activities(asked) if asked else {}
-    activities = [activity for key, activity in expected.items() if stored.get(key) != activity]
+    asked = derived.activities.keys() - grown
+    known = hot.activities(asked) if asked else {}
+    activities = [activity for key, activity in derived.activities.items() if known.get(key) != activity]
     if activities:
         hot.put_activities(activities)
 
@@ -231,13 +268,17 @@ def _resolve(hot: HotStore, accepted: Iterable[Record]) -> None:
             hot.resolve(resolved)
 
 
-def _superseding(new: set[bytes], before: dict[str, Learner], after: dict[str, Learner]) -> tuple[list[int], set[int]]:
-    """The new versions that count now, and the versions that counted before and no longer do."""
-    if not new:
-        return [], set()
-    counted = {_hash(entry) for learner in before.values() for entry in newest_versions(learner.entries)}
-    counts = {_hash(entry) for learner in after.values() for entry in newest_versions(learner.entries)}
-    return [_short(hash_) for hash_ in counts & new], {_short(hash_) for hash_ in counted - counts}
+def _superseding(new: Iterable[Entry], before: Maps, after: Maps) -> tuple[list[int], set[int]]:
+    """The new versions that count now, and the versions of their attempts that counted before and no longer do."""
+    counting, displaced = list[int](), set[int]()
+    for entry in new:
+        newest = after[entry.key].newest[entry.attempt_id]
+        if _hash(newest) == _hash(entry):
+            counting.append(_short(_hash(entry)))
+        counted = before[entry.key].newest.get(entry.attempt_id) if entry.key in before else None
+        if counted is not None and _hash(counted) != _hash(newest):
+            displaced.add(_short(_hash(counted)))
+    return counting, displaced
 
 
 def _hash(entry: Entry) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -118,6 +117,9 @@ def entry(
 @cache
 def _code() -> str:
     """The version of this project, which each entry names."""
+    # imported here: it takes 0.03 s, and only a proof needs it
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("assessment-lakehouse")
     except PackageNotFoundError:

@@ -10,7 +10,7 @@ from math import isfinite
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
-from assess_core.domain.scores import Entry, derive, newest_versions
+from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
@@ -19,9 +19,11 @@ from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
+from assess_core.usecases.ids import optional, required
+from assess_core.usecases.learner_scores import entries_of, score
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.slice_pages import slice_page
-from assess_core.usecases.views import Attempt, Overview, Page, Score, Scores, WeekCounts
+from assess_core.usecases.views import Attempt, Overview, Page, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
 
@@ -42,14 +44,7 @@ class Queries:
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
     ) -> Scores:
         """The scores of a learner at an assessment, optionally of one course or batch."""
-        entries = self._entries(
-            _required("userId", user_id),
-            _optional("courseId", course_id),
-            _optional("batchId", batch_id),
-            _required("assessmentId", assessment_id),
-        )
-        scores = [Score.of(summary) for summary in derive(entries).summaries.values()]
-        return Scores(tuple(sorted(scores, key=lambda score: score.best_first)))
+        return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
 
     def attempts(
         self,
@@ -69,17 +64,19 @@ class Queries:
         """
         check_first(first)
         last = read_cursor(after) if after else None
-        user_id, batch_id = _optional("userId", user_id), _optional("batchId", batch_id)
-        course_id, assessment_id = _optional("courseId", course_id), _optional("assessmentId", assessment_id)
+        user_id, batch_id = optional("userId", user_id), optional("batchId", batch_id)
+        course_id, assessment_id = optional("courseId", course_id), optional("assessmentId", assessment_id)
         if user_id:
-            return self._page_of_learner(self._entries(user_id, course_id, batch_id, assessment_id), first, last)
+            return self._page_of_learner(
+                entries_of(self._stores.hot, user_id, course_id, batch_id, assessment_id), first, last
+            )
         if batch_id:
             return self._page_of_batch(batch_id, course_id, assessment_id, first, last)
         raise BadRequest("userId and batchId are both missing; give one of them or both")
 
     def batch(self, batch_id: str) -> Overview:
         """The numbers of a batch. Raises `UnknownBatch`."""
-        batch_id = _required("batchId", batch_id)
+        batch_id = required("batchId", batch_id)
         with self._stores.union(batch_id=batch_id) as union:
             numbers, weeks = union.batch_numbers(), union.week_numbers()
         if not numbers.versions:
@@ -109,7 +106,7 @@ class Queries:
         The cost grows with `first`, and with the slices between them that have another status.
         """
         check_first(first)
-        batch_id, now, unread = _optional("batchId", batch_id), self._now(), self._stores.log.unread()
+        batch_id, now, unread = optional("batchId", batch_id), self._now(), self._stores.log.unread()
         found: list[SliceView] = []
         while True:
             page = slice_page(self._stores, now, self._grace, unread, batch_id=batch_id, after=after, first=first)
@@ -128,27 +125,14 @@ class Queries:
         self, name: tables.Name, batch_id: str | None = None, tier: tables.Tier = tables.Tier.ALL
     ) -> Iterator[tables.Row]:
         """The rows of a table, sorted, with the columns `tables.COLUMNS[name]`."""
-        batch_id = _optional("batchId", batch_id)
-        tables.check(name, batch_id, tier)
         if name is tables.Name.SLICES:
-            return map(tables.slice_row, self.slices(batch_id))
+            tables.check(name, batch_id, tier)
+            return map(tables.slice_row, self.slices(optional("batchId", batch_id)))
         return tables.rows(self._stores, name, batch_id, tier)
 
     def ready(self) -> None:
         """Run a small query on the hot store; raises `StoreUnavailable` if it does not answer."""
         self._stores.hot.learners(["-"])
-
-    def _entries(
-        self, user_id: str, course_id: str | None, batch_id: str | None, assessment_id: str | None
-    ) -> list[Entry]:
-        learner = self._stores.hot.learners([user_id]).get(user_id)
-        return [
-            entry
-            for entry in (learner.entries if learner else [])
-            if (course_id is None or entry.key.course_id == course_id)
-            and (batch_id is None or entry.key.batch_id == batch_id)
-            and (assessment_id is None or entry.key.assessment_id == assessment_id)
-        ]
 
     def _page_of_learner(self, entries: Collection[Entry], first: int, last: AttemptKey | None) -> Page:
         keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))
@@ -172,15 +156,16 @@ class Queries:
             if entry.version.content_hash not in found:
                 raise VersionMissing(
                     f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
-                    "nor in the lake; restore the lake's files or the hot store from a backup"
+                    "nor in the lake; restore the lake's files or the hot store from a backup, or read the log again: "
+                    "assess ingest --repair"
                 )
         return found
 
     def _archived_versions(self, batch_id: str, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
         hashes = [entry.version.content_hash for entry in entries]
         weeks = {entry.row_key.slice.week for entry in entries}
-        with self._stores.union(batch_id=batch_id, weeks=weeks) as union:
-            found = union.versions_of(entries[0].key.user_id, hashes)
+        # the hot store was read before, so a row that a clear deleted since then is in the lake's newest version
+        found = self._stores.union.archived(batch_id, weeks, entries[0].key.user_id, hashes)
         return {version.version.content_hash: version for version in found}
 
     def _page_of_batch(
@@ -208,25 +193,6 @@ def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
         updated_on=received_at,
         answers=_answers(version.question),
     )
-
-
-def _required(name: str, value: str) -> str:
-    if not value:
-        raise BadRequest(f"{name} is empty; give a value")
-    return _text(name, value)
-
-
-def _optional(name: str, value: str | None) -> str | None:
-    return _text(name, value) if value else None
-
-
-def _text(name: str, value: str) -> str:
-    """Reject half of a surrogate pair: events never have it in an id, and stores do not accept it."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise BadRequest(f"{name} is not valid Unicode; send it as UTF-8") from None
-    return value
 
 
 def _mean(numbers: BatchNumbers) -> float | None:

@@ -12,8 +12,9 @@ from assess_core.domain.moments import iso, iso_or_empty
 from assess_core.domain.scores import Activity, Entry, Summary, SummaryKey
 from assess_core.domain.slice_status import SliceView
 from assess_core.errors import BadRequest
-from assess_core.ports.hot_store import Learner
+from assess_core.ports.hot_store import HotStore, Learner
 from assess_core.ports.stores import Stores
+from assess_core.usecases.ids import optional
 
 Row = dict[str, object]
 
@@ -64,6 +65,8 @@ COLUMNS: Final = {
     Name.SLICES: _SLICES,
 }
 """The columns of each table, in their order."""
+HOT_ONLY: Final = (Name.SUMMARIES, Name.ACTIVITY, Name.FAILED)
+"""The tables that are only in the hot store."""
 
 
 _answers = msgspec.json.Decoder(list[Answer]).decode
@@ -78,16 +81,28 @@ def check(name: Name, batch_id: str | None, tier: Tier) -> None:
 
 
 def rows(stores: Stores, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:
-    """The rows of any table except slices, sorted by key and read lazily. `tier` applies only to attempts."""
-    if name is Name.ATTEMPTS:
-        return _attempt_rows(stores, batch_id, tier)
+    """The rows of any table except slices, sorted by key and read lazily. `tier` applies only to attempts.
+
+    Raises `BadRequest`.
+    """
+    if name in HOT_ONLY:
+        return hot_rows(stores.hot, name, batch_id, tier)
+    batch_id = optional("batchId", batch_id)
+    check(name, batch_id, tier)
+    return _attempt_rows(stores, batch_id, tier)
+
+
+def hot_rows(hot: HotStore, name: Name, batch_id: str | None, tier: Tier) -> Iterator[Row]:
+    """The rows of a table of `HOT_ONLY`, sorted by key and read lazily. Raises `BadRequest`."""
+    batch_id = optional("batchId", batch_id)
+    check(name, batch_id, tier)
     if name is Name.FAILED:
-        return map(_failed_row, stores.hot.failed())
+        return map(_failed_row, hot.failed())
     if name is Name.SUMMARIES:
-        return (row for _, learner in stores.hot.all_learners() for row in _summary_rows(learner, batch_id))
+        return (row for _, learner in hot.all_learners() for row in _summary_rows(learner, batch_id))
     return (
         _activity_row(activity)
-        for activity in stores.hot.all_activities()
+        for activity in hot.all_activities()
         if batch_id is None or activity.key.batch_id == batch_id
     )
 

@@ -95,15 +95,15 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     up = commands.add_parser("up", parents=[data], help="start servers that do not run; print the variables to export")
-    up.add_argument("names", nargs="*", type=_name, metavar="|".join(NAMES), help="which servers (default: all)")
-    up.add_argument("--nodes", type=int, choices=(1, NODES), help="how many nodes Cassandra has (default 1)")
+    up.add_argument("names", nargs="*", type=_name, metavar="|".join(NAMES), help="the servers to start (default: all)")
+    up.add_argument("--nodes", type=int, choices=(1, NODES), help="the number of Cassandra nodes (default 1)")
     up.add_argument("--parent", type=int, metavar="PID", help="stop them when this process has ended")
 
     commands.add_parser("down", parents=[data], help="stop all servers; their data and addresses stay")
-    commands.add_parser("status", parents=[data], help="list the servers, and where they listen")
+    commands.add_parser("status", parents=[data], help="list the servers and their addresses")
 
     nodetool = commands.add_parser("nodetool", parents=[data], help="run nodetool on a Cassandra node")
-    nodetool.add_argument("--node", type=int, default=1, metavar="N", help="which (default 1)")
+    nodetool.add_argument("--node", type=int, default=1, metavar="N", help="the number of the node (default 1)")
     nodetool.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="the arguments of nodetool")
 
     watch = commands.add_parser("watch", parents=[data])  # what --parent starts
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _name(text: str) -> str:
     if text not in NAMES:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(NAMES)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(NAMES)}")
     return text
 
 

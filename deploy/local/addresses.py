@@ -1,4 +1,4 @@
-"""The addresses of an instance: its own 127.a.b.1 to 127.a.b.3, chosen once and kept in its folder."""
+"""The addresses of an instance: its own 127.a.b.1 to 127.a.b.3, chosen once and stored in its folder."""
 
 import json
 import os
@@ -29,8 +29,9 @@ USUAL: Final = {
     "filer": None,
     "filer-grpc": None,
 }
-"""The usual ports, which an instance gets if no program holds them on every address. Without one (None) it gets a port
-of its own: Cassandra's JMX listens on 127.0.0.1 alone, and SeaweedFS's parts share /tmp/seaweedfs-*-PORT.sock."""
+"""The usual ports. An instance gets a usual port if the port is free on its own addresses, otherwise a random one.
+A port without a usual number (None) is always random, because other instances would conflict: Cassandra's JMX listens
+only on 127.0.0.1, and SeaweedFS's parts use /tmp/seaweedfs-*-PORT.sock."""
 _OTHERS: Final = range(20_000, 32_000)  # below the ports that the system gives to clients
 
 
@@ -54,8 +55,8 @@ def addresses_of(folder: Path) -> Addresses:
     """The addresses of an instance, chosen at the first call. Raises `CannotServe`."""
     file = folder / "addresses.json"
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        return Addresses(kept["prefix"], kept["ports"])
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return Addresses(stored["prefix"], stored["ports"])
     except FileNotFoundError:
         chosen = _choose()
         half = file.with_suffix(".part")
@@ -75,14 +76,14 @@ def _choose() -> Addresses:
         elif (port := next((port for port in others if _free(hosts, port)), None)) is not None:
             ports[name] = port
         else:
-            raise CannotServe(f"no port is free on {hosts[1]}: this system has 127.0.0.1 alone, or all are held")
+            raise CannotServe(f"no port is free on {hosts[1]}: this system has only 127.0.0.1, or all ports are in use")
     return Addresses(prefix, ports)
 
 
 def _free(hosts: Sequence[str], port: int) -> bool:
     for host in hosts:
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closing connections do not hold a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores closing connections
             try:
                 probe.bind((host, port))
             except OSError:

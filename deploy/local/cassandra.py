@@ -13,7 +13,7 @@ from deploy.local.errors import CannotServe
 from deploy.local.server import Server
 
 KEYSPACE: Final = "sunbird_courses"
-_OPTIONS: Final = b"\x04\x00\x00\x00\x05\x00\x00\x00\x00"  # CQL, version 4: which options do you know?
+_OPTIONS: Final = b"\x04\x00\x00\x00\x05\x00\x00\x00\x00"  # CQL version 4: an OPTIONS request
 _SUPPORTED: Final = 0x06
 
 
@@ -21,7 +21,7 @@ class Cassandra:
     """The ring of an instance; the folders of the first start fix its number of nodes."""
 
     def __init__(self, folder: Path, addresses: Addresses, nodes: int, notify: packages.Notify) -> None:
-        self._folder, self._addresses, self._nodes, self._say = folder, addresses, nodes, notify
+        self._folder, self._addresses, self._nodes, self._notify = folder, addresses, nodes, notify
 
     def servers(self) -> Sequence[Server]:
         numbers = range(1, self._nodes + 1)
@@ -31,7 +31,7 @@ class Cassandra:
 
     def fetch(self) -> None:
         packages.java()
-        packages.jars("cassandra", self._say)
+        packages.jars("cassandra", self._notify)
 
     def command(self, server: Server) -> Sequence[str]:
         number = _number(server)
@@ -46,7 +46,7 @@ class Cassandra:
         }
         template = Template((packages.CONF / "cassandra.yaml").read_text(encoding="utf-8"))
         (server.home / "cassandra.yaml").write_text(template.substitute(values), encoding="utf-8")
-        lib = packages.jars("cassandra", self._say)
+        lib = packages.jars("cassandra", self._notify)
         jamm = next(lib.glob("jamm-*.jar"))
         return [
             *_java(server.home),
@@ -70,17 +70,18 @@ class Cassandra:
         return len(reply) == 5 and reply[4] == _SUPPORTED
 
     def settle(self) -> None:
-        """Wait until every node sees every other: until then a quorum write fails, although CQL is open."""
+        """Wait until every node sees all others. Before that, a quorum write fails although CQL is open."""
         if self._nodes == 1:
             return
         for server in self.servers():
             for _ in range(30):
-                told = subprocess.run(self.nodetool(server, "status"), capture_output=True, text=True, check=False)
-                if told.stdout.count("\nUN ") == self._nodes:
+                status = subprocess.run(self.nodetool(server, "status"), capture_output=True, text=True, check=False)
+                if status.stdout.count("\nUN ") == self._nodes:
                     break
             else:
-                raise CannotServe(f"{server.name} does not see all {self._nodes} nodes up:\n{told.stdout}{told.stderr}")
-        self._say(f"the {self._nodes} nodes see each other")
+                output = f"{status.stdout}{status.stderr}"
+                raise CannotServe(f"{server.name} does not see all {self._nodes} nodes up:\n{output}")
+        self._notify(f"the {self._nodes} nodes see each other")
 
     def nodetool(self, server: Server, *words: str) -> Sequence[str]:
         """The command that runs nodetool on a node."""
@@ -89,7 +90,7 @@ class Cassandra:
             *("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
             f"-Dlogback.configurationFile=file://{packages.CONF}/nodetool.logback.xml",
             f"-Duser.home={server.home}",  # nodetool writes its history there
-            *("-cp", f"{packages.jars('cassandra', self._say)}/*", "org.apache.cassandra.tools.NodeTool"),
+            *("-cp", f"{packages.jars('cassandra', self._notify)}/*", "org.apache.cassandra.tools.NodeTool"),
             *("-h", "127.0.0.1", "-p", str(self._addresses.ports[f"jmx-{_number(server)}"]), *words),
         ]
 

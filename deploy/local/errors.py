@@ -1,5 +1,5 @@
-"""What keeps the servers from running, as a sentence for a person."""
+"""The error of the servers."""
 
 
 class CannotServe(Exception):
-    """A server cannot be had, started or reached; the message says what to do."""
+    """A server cannot be downloaded, started or reached; the message gives the next step."""

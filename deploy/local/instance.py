@@ -29,7 +29,7 @@ Notify = Callable[[str], None]
 
 
 class State(NamedTuple):
-    """One server as it is now."""
+    """The current state of one server."""
 
     server: Server
     pid: int | None
@@ -40,7 +40,7 @@ class Instance:
     """The servers in a folder. Move the folder only while no server runs."""
 
     def __init__(self, folder: Path, notify: Notify) -> None:
-        self.folder, self._say = folder.resolve(), notify
+        self.folder, self._notify = folder.resolve(), notify
 
     def up(self, names: Sequence[str], nodes: int | None, parent: int | None, interrupts: Interrupts) -> dict[str, str]:
         """Start servers that do not run; returns the variables of all running servers.
@@ -64,7 +64,7 @@ class Instance:
             return {name: value for kind in self._running() for name, value in kind.exports().items()}
 
     def down(self) -> int:
-        """Stop all servers, last started first; returns how many ran."""
+        """Stop all servers, last started first; returns the number of servers that were running."""
         if not self.folder.is_dir():
             return 0
         with exclusively(self.folder / "lock"):
@@ -85,7 +85,7 @@ class Instance:
 
     def nodetool(self, number: int, words: Sequence[str]) -> Sequence[str]:
         """The command that runs nodetool on one Cassandra node. Raises `CannotServe`."""
-        ring = Cassandra(self.folder, addresses_of(self.folder), self._nodes(), self._say)
+        ring = Cassandra(self.folder, addresses_of(self.folder), self._nodes(), self._notify)
         for server in ring.servers():
             if server.name == f"cassandra-{number}" and processes.running(server.home):
                 return ring.nodetool(server, *words)
@@ -99,9 +99,9 @@ class Instance:
                 f"Cassandra in {self.folder} has {there} nodes, which cannot change; use another --data for {nodes}"
             )
         makers: dict[str, Callable[[], Kind]] = {
-            "cassandra": lambda: Cassandra(self.folder, addresses, there or nodes or 1, self._say),
-            "kafka": lambda: Kafka(self.folder, addresses, self._say),
-            "s3": lambda: S3(self.folder, addresses, self._say),
+            "cassandra": lambda: Cassandra(self.folder, addresses, there or nodes or 1, self._notify),
+            "kafka": lambda: Kafka(self.folder, addresses, self._notify),
+            "s3": lambda: S3(self.folder, addresses, self._notify),
         }
         return [make() for name, make in makers.items() if name in names]
 
@@ -128,7 +128,7 @@ class Instance:
                     with interrupts.held():
                         started.append(server)
                         children[server.name] = processes.launch(server.home, command)
-                    self._say(f"starting {server.name} at {server.address}, log {server.home / 'log'}")
+                    self._notify(f"starting {server.name} at {server.address}, log {server.home / 'log'}")
         self._wait([(kind, server) for kind in kinds for server in kind.servers()], children)
 
     def _wait(self, waiting: list[tuple[Kind, Server]], children: "Mapping[str, subprocess.Popen[bytes]]") -> None:
@@ -141,7 +141,7 @@ class Instance:
                 if kind.answers(server):
                     waiting.remove((kind, server))
                     if child is not None:
-                        self._say(f"{server.name} answers after {time.monotonic() - begun:.1f} s")
+                        self._notify(f"{server.name} answers after {time.monotonic() - begun:.1f} s")
                 elif child is not None and child.poll() is not None:
                     raise _failed(server, f"ended with exit code {child.returncode}")
                 elif seconds > (patience := _PATIENCE if child is not None else _PATIENCE_BEFORE):
@@ -149,14 +149,14 @@ class Instance:
             time.sleep(0.05)
 
     def _stop(self, servers: Sequence[Server]) -> int:
-        """Stop running servers, last started first; all at once, because a Cassandra node takes 2.5 s."""
+        """Stop running servers, last started first, without waiting in between: a Cassandra node takes 2.5 s."""
         with ThreadPoolExecutor(NODES) as pool:
             ended = list(pool.map(lambda server: processes.stop(server.home, server.patience), reversed(servers)))
         for server, ran in zip(reversed(servers), ended, strict=True):
             for path in server.litter:
                 path.unlink(missing_ok=True)
             if ran:
-                self._say(f"stopped {server.name}")
+                self._notify(f"stopped {server.name}")
         return sum(ended)
 
     def _watch(self, parent: int, interrupts: Interrupts) -> None:

@@ -29,7 +29,7 @@ class Kafka:
     """The broker of an instance."""
 
     def __init__(self, folder: Path, addresses: Addresses, notify: packages.Notify) -> None:
-        self._addresses, self._say = addresses, notify
+        self._addresses, self._notify = addresses, notify
         self._server = Server("kafka", folder / "kafka", addresses.at("kafka"))
 
     def servers(self) -> Sequence[Server]:
@@ -37,7 +37,7 @@ class Kafka:
 
     def fetch(self) -> None:
         packages.java()
-        packages.jars("kafka", self._say)
+        packages.jars("kafka", self._notify)
 
     def command(self, server: Server) -> Sequence[str]:
         conf, data = server.home / "kafka.properties", server.home / "data"
@@ -49,7 +49,7 @@ class Kafka:
         }
         template = Template((packages.CONF / "kafka.properties").read_text(encoding="utf-8"))
         conf.write_text(template.substitute(values), encoding="utf-8")
-        lib = packages.jars("kafka", self._say)
+        lib = packages.jars("kafka", self._notify)
         java = [
             packages.java(),
             *("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"),
@@ -70,7 +70,7 @@ class Kafka:
             return False
 
     def settle(self) -> None:
-        """Create the topics: *received at* is the time of the append, and 4 processes get a partition each."""
+        """Create the topics. *Received at* is the time of the append; 4 partitions allow 4 processes."""
         self._make(TOPIC, PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
         self._make(FAILED, 1, {"max.message.bytes": str(_LARGEST_FAILED)})
 
@@ -92,21 +92,21 @@ class Kafka:
             (code,) = struct.unpack_from(">h", reply, at)
             if code in (_OK, _EXISTS):
                 if code == _OK:
-                    self._say(f"made topic {topic}")
+                    self._notify(f"created topic {topic}")
                 return
             time.sleep(0.2)  # the controller may not know the broker yet
-        raise CannotServe(f"Kafka refuses the topic {topic} (error {code} of its protocol); its log says why")
+        raise CannotServe(f"Kafka refuses the topic {topic} (error {code} of its protocol); see its log")
 
 
 def _ask(address: str, request: int, version: int, body: bytes) -> bytes:
-    """One request in Kafka's protocol, and the body of the reply: Kafka's Java tools take a second."""
+    """Send one request in Kafka's protocol; returns the body of the reply. Kafka's Java tools would take a second."""
     host, _, port = address.rpartition(":")
     head = struct.pack(">hhi", request, version, 0) + _text("servers")
     with socket.create_connection((host, int(port)), timeout=15) as connection:
         connection.sendall(struct.pack(">i", len(head + body)) + head + body)
         with connection.makefile("rb") as replies:
             (size,) = struct.unpack(">i", _whole(replies.read(4), 4))
-            return _whole(replies.read(size), size)[4:]  # without the number of the request
+            return _whole(replies.read(size), size)[4:]  # the first 4 bytes are the number of the request
 
 
 def _whole(got: bytes, size: int) -> bytes:

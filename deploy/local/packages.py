@@ -30,8 +30,8 @@ def java() -> str:
     if found is None:
         where = f"JAVA_HOME ({home})" if home else "PATH"
         raise CannotServe(f"Cassandra and Kafka need Java 17, and there is no java in {where}: {_MISSING}")
-    told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', told)
+    output = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', output)
     # Cassandra 5.0 starts only on 11 and 17; the options in cassandra.jvm are for 17
     if version is None or version[1] != "17":
         raise CannotServe(
@@ -74,7 +74,7 @@ def weed(notify: Notify) -> Path:
 
 
 def cached(name: str, fetch: Callable[[Path], None], notify: Notify) -> Path:
-    """A folder of the cache; one process fills it, completely or not at all."""
+    """A folder of the cache. If several processes need it, only one fills it; a failure leaves no folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assessment-lakehouse"
     folder = cache / name
     if folder.is_dir():

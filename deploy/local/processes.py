@@ -1,6 +1,6 @@
 """Daemons with a folder each: their pid is in `pid`, their output in `log`.
 
-It uses the standard library alone: `deploy/local/servers` runs on any Python 3.11, before `make setup`.
+It uses only the standard library, so `deploy/local/servers` runs on Python 3.11 or newer before `make setup`.
 """
 
 import os
@@ -39,7 +39,7 @@ def launch(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 
 def running(home: Path) -> int | None:
-    """The pid of a folder's daemon; None if it ended, also if another process has its pid now."""
+    """The pid of a folder's daemon; None if it ended, even if another process has its pid now."""
     try:
         pid = int((home / "pid").read_text(encoding="ascii"))
         # a zombie has no command line
@@ -50,7 +50,7 @@ def running(home: Path) -> int | None:
 
 
 def stop(home: Path, patience: float) -> bool:
-    """End a folder's daemon, by force after so many seconds; False if none ran."""
+    """Stop a folder's daemon; kill it after `patience` seconds. False if none was running."""
     pid = running(home)
     if pid is None:
         return False
@@ -63,7 +63,7 @@ def stop(home: Path, patience: float) -> bool:
             return False
         for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, None)):
             signal.pidfd_send_signal(process, number)
-            signal.pidfd_send_signal(process, signal.SIGCONT)  # a stopped process does not see another signal
+            signal.pidfd_send_signal(process, signal.SIGCONT)  # a stopped process handles no other signal
             if select.select([process], [], [], seconds)[0]:
                 break
     except ProcessLookupError:

@@ -26,9 +26,9 @@ class S3:
     """The object store of an instance, and its only key."""
 
     def __init__(self, folder: Path, addresses: Addresses, notify: packages.Notify) -> None:
-        self._addresses, self._say = addresses, notify
+        self._addresses, self._notify = addresses, notify
         sockets = [Path(f"/tmp/seaweedfs-{part}-grpc-{addresses.ports[f'{part}-grpc']}.sock") for part in _PARTS]
-        # it takes no more requests at once, then waits 15 s for its own connections to one another
+        # after SIGTERM it refuses requests immediately, then waits 15 s for connections between its own parts
         self._server = Server("s3", folder / "s3", addresses.at("s3"), patience=1.0, litter=sockets)
         self._keys = self._server.home / "s3.json"
 
@@ -36,7 +36,7 @@ class S3:
         return [self._server]
 
     def fetch(self) -> None:
-        packages.weed(self._say)
+        packages.weed(self._notify)
 
     def command(self, server: Server) -> Sequence[str]:
         if not self._keys.exists():
@@ -54,18 +54,18 @@ class S3:
         listen = [f"-{part}.port={ports[part]}" for part in _PARTS]
         listen += [f"-{part}.port.grpc={ports[f'{part}-grpc']}" for part in _PARTS]
         return [
-            *(str(packages.weed(self._say)), "server", f"-dir={data}", f"-ip={host}", f"-ip.bind={host}", *listen),
+            *(str(packages.weed(self._notify)), "server", f"-dir={data}", f"-ip={host}", f"-ip.bind={host}", *listen),
             *("-s3", f"-s3.config={self._keys}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-            # in its folder: below /tmp two instances would share them
+            # sockets in its folder: two instances would share sockets below /tmp
             *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),
             *("-volume.max=20", "-master.volumeSizeLimitMB=512", "-volume.preStopSeconds=0"),
-            *("-master.electionTimeout=1s", "-master.telemetry=false"),  # of 10 s a second start takes 14
+            *("-master.electionTimeout=1s", "-master.telemetry=false"),  # with 10 s, a second start takes 14 s
         ]
 
     def answers(self, server: Server) -> bool:
-        """Whether the bucket is there or can be made, and an object that an earlier start left can be read.
+        """Whether the bucket exists or can be created, and the object of an earlier start can be read.
 
-        It makes buckets before its parts know one another, and lists objects before it finds what they hold.
+        SeaweedFS creates buckets before its parts are connected, and lists objects before it can read them.
         """
         try:
             return self._ask("PUT", f"/{BUCKET}") in (200, 409) and self._ask("GET", _PROBE) in (200, 404)
@@ -73,9 +73,9 @@ class S3:
             return False
 
     def settle(self) -> None:
-        """Put an object with content: only then every part of the server has worked."""
+        """Put an object with content, because that needs every part of the server."""
         if (status := self._ask("PUT", _PROBE, b"it works")) != 200:
-            raise CannotServe(f"S3 answers {status} to a PUT; its log {self._server.home / 'log'} says why")
+            raise CannotServe(f"S3 answers {status} to a PUT; see its log {self._server.home / 'log'}")
 
     def exports(self) -> dict[str, str]:
         key, secret = self._key()
@@ -107,10 +107,10 @@ class S3:
             signing = hmac.digest(signing, part.encode(), "sha256")
         text = f"AWS4-HMAC-SHA256\n{at}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(signing, text.encode(), "sha256").hex()
-        told = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        authorization = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
         connection = http.client.HTTPConnection(self._server.address, timeout=5)
         try:
-            headers = {**signed, "authorization": told, "content-length": str(len(body))}
+            headers = {**signed, "authorization": authorization, "content-length": str(len(body))}
             connection.request(method, path, body, headers)
             return connection.getresponse().status
         finally:

@@ -9,12 +9,12 @@ class Server(NamedTuple):
     """One process of an instance."""
 
     name: str
-    """`cassandra-1`; the folder in which it has its pid and its log."""
+    """`cassandra-1`; also the name of its folder, which contains its pid and its log."""
     home: Path
     address: str
-    """`127.a.b.N:PORT`, where it answers."""
+    """`127.a.b.N:PORT`, on which it answers."""
     patience: float = 20.0
-    """Seconds that it has to stop: Cassandra takes 2.5, Kafka up to 2.2."""
+    """Seconds until it is killed if it does not stop: Cassandra takes 2.5, Kafka up to 2.2."""
     litter: Sequence[Path] = ()
     """Files that it leaves outside its folder."""
 
@@ -43,5 +43,5 @@ class Kind(Protocol):
         ...
 
     def exports(self) -> dict[str, str]:
-        """The settings with which `assess` uses it."""
+        """The settings with which `assess` connects to it."""
         ...

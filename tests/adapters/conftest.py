@@ -1,4 +1,4 @@
-"""Topics of Kafka, and those who follow them."""
+"""Kafka topics, and feeds that read them."""
 
 from collections.abc import Callable, Iterator
 from uuid import uuid4
@@ -19,17 +19,17 @@ def topic(kafka_brokers: str) -> Topic:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def follow(topic: Topic, said: list[str]) -> Iterator[Callable[..., Feed]]:
-    """Opens feeds of the topic, which are closed at the end."""
+def follow(topic: Topic, messages: list[str]) -> Iterator[Callable[..., Feed]]:
+    """Opens feeds of the topic. They are closed after the test."""
     opened: list[Feed] = []
 
     def feed(options: str = "") -> Feed:
-        opened.append(KafkaLog(topic.url(options)).feed(said.append))
+        opened.append(KafkaLog(topic.url(options)).feed(messages.append))
         return opened[-1]
 
     yield feed

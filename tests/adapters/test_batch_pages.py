@@ -1,4 +1,4 @@
-"""Pages of a batch: the newest version of each attempt from both tiers, at a cost that the batch does not change."""
+"""Pages of a batch: the newest version of each attempt from both tiers, at a cost that does not grow with the batch."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -44,8 +44,8 @@ def newest_of(rows: Collection[AttemptVersion]) -> list[AttemptVersion]:
     return [newest[key] for key in sorted(newest)]
 
 
-def many(chance: Random) -> list[AttemptVersion]:
-    """Versions of few keys, so that most keys have several, in three weeks and two batches."""
+def random_versions(chance: Random) -> list[AttemptVersion]:
+    """Versions of few keys in three weeks and two batches, so that most keys have several versions."""
     return [
         version(
             user_id=f"u{chance.randrange(6)}",
@@ -62,11 +62,9 @@ def many(chance: Random) -> list[AttemptVersion]:
 
 @pytest.mark.parametrize("limit", [1, 3, 20])
 @pytest.mark.parametrize("seed", range(4))
-def test_pages_hold_the_newest_version_of_each_attempt_wherever_its_copies_are(
-    seed: int, limit: int, lake: Lake
-) -> None:
+def test_pages_hold_the_newest_version_of_each_attempt_from_both_tiers(seed: int, limit: int, lake: Lake) -> None:
     chance, hot = Random(seed), MemoryHot()
-    rows = many(chance)
+    rows = random_versions(chance)
     keep(hot, rows[:70])
     put(lake, rows[50:])
     of_batch = [row for row in rows if row.key.batch_id == "b1"]
@@ -80,14 +78,14 @@ def test_pages_hold_the_newest_version_of_each_attempt_wherever_its_copies_are(
 
 
 @pytest.mark.parametrize("id_", NASTY, ids=ascii)
-def test_a_page_may_begin_after_any_id(id_: str, lake: Lake) -> None:
+def test_a_page_can_begin_after_any_id(id_: str, lake: Lake) -> None:
     rows = [version(user_id=id_, batch_id=id_, attempt_id=f"t{number}") for number in range(3)]
     put(lake, rows)
 
     assert all_pages(DuckUnions(MemoryHot(), lake), id_, 1) == rows
 
 
-def test_an_attempt_with_more_versions_than_are_read_at_first_fills_one_place(lake: Lake) -> None:
+def test_an_attempt_with_many_versions_counts_as_one_on_a_page(lake: Lake) -> None:
     often = [version(user_id="u1", attempted=ATTEMPTED + number) for number in range(50)]
     put(lake, [*often, version(user_id="u2")])
 
@@ -100,7 +98,7 @@ def test_an_attempt_with_more_versions_than_are_read_at_first_fills_one_place(la
 
 
 class WatchedHot(MemoryHot):
-    """Calls `on_read` before and after each read of a page. It must not be scanned."""
+    """Calls `on_read` before the list of slices, and before and after each read of rows."""
 
     def __init__(self, on_read: Callable[[], None]) -> None:
         super().__init__(shards=2)
@@ -108,7 +106,7 @@ class WatchedHot(MemoryHot):
 
     def slices(self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None) -> list[ArchiveSlice]:
         self._on_read()
-        assert batch_id is not None, "a page asks for the slices of its batch alone"
+        assert batch_id is not None, "a page must list only the slices of its batch"
         return super().slices(batch_id=batch_id, weeks=weeks)
 
     def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
@@ -119,7 +117,7 @@ class WatchedHot(MemoryHot):
 
 
 @pytest.mark.parametrize("step", range(3))
-def test_a_page_misses_nothing_whenever_everything_is_archived_and_cleared(step: int, lake: Lake) -> None:
+def test_a_page_misses_nothing_if_all_rows_are_archived_and_cleared_during_its_reads(step: int, lake: Lake) -> None:
     rows = [version(user_id=f"u{number}", attempted=ATTEMPTED + number % 3 * WEEK) for number in range(9)]
     steps = iter(range(3))
 
@@ -167,7 +165,7 @@ def test_a_page_of_the_lake_reads_as_many_rows_from_a_large_batch_as_from_a_smal
     assert read == [40, 40]
 
 
-def test_hot_rows_at_the_end_of_the_page_limit_what_is_read_of_the_lake(lake: Lake, read: list[int]) -> None:
+def test_a_full_page_of_hot_rows_limits_the_read_of_the_lake(lake: Lake, read: list[int]) -> None:
     hot = MemoryHot()
     rows = [version(user_id=f"u{number:03}") for number in range(100)]
     keep(hot, rows[:3])
@@ -177,7 +175,7 @@ def test_hot_rows_at_the_end_of_the_page_limit_what_is_read_of_the_lake(lake: La
     assert read == [24, 3]
 
 
-def test_a_damaged_file_fails_the_page_by_name(lake: Lake) -> None:
+def test_a_page_fails_with_the_name_of_the_damaged_file(lake: Lake) -> None:
     put(lake, [version()])
     damaged = Path(lake.pin().files()[0].url)
     damaged.write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Properties of the Cassandra store alone: write times, tombstones, refused statements, pages of large rows."""
+"""Properties that only the Cassandra store has: write times, tombstones, refused statements, pages of large rows."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def derived_is_right(hot: HotStore, user_id: str = "u1") -> bool:
 # --- versions and receipts, in every order ---
 
 
-def test_an_older_version_that_comes_after_a_newer_one_changes_no_score_but_is_kept(
+def test_an_older_version_that_arrives_after_a_newer_one_is_stored_but_changes_no_score(
     cassandra_hot: CassandraHot,
 ) -> None:
     newer = accepted(event(attempted=ATTEMPTED + 1, answers=[wire_answer(score=2.0)]), offset=1)
@@ -66,7 +66,7 @@ def test_an_older_version_that_comes_after_a_newer_one_changes_no_score_but_is_k
     assert len(rows_of(cassandra_hot)) == 2
 
 
-def test_an_earlier_receipt_of_what_was_cleared_comes_into_the_slice_again(cassandra_hot: CassandraHot) -> None:
+def test_an_earlier_receipt_of_a_cleared_version_is_stored_in_the_slice_again(cassandra_hot: CassandraHot) -> None:
     folded(cassandra_hot, accepted(received=RECEIVED + 5000))
     cleared(cassandra_hot)
 
@@ -76,17 +76,17 @@ def test_an_earlier_receipt_of_what_was_cleared_comes_into_the_slice_again(cassa
     assert [entry.received_at for entry in cassandra_hot.learners(["u1"])["u1"].entries] == [RECEIVED]
 
 
-def test_a_later_receipt_of_what_was_cleared_stays_away(cassandra_hot: CassandraHot) -> None:
+def test_a_later_receipt_of_a_cleared_version_is_not_stored(cassandra_hot: CassandraHot) -> None:
     folded(cassandra_hot, accepted(received=RECEIVED))
     cleared(cassandra_hot)
 
     folded(cassandra_hot, accepted(received=RECEIVED + 5000))
-    cassandra_hot.add_rows([version(received=RECEIVED + 5000)])  # and so does that of a writer who looked before
+    cassandra_hot.add_rows([version(received=RECEIVED + 5000)])  # the same for a writer that checked before the clear
 
     assert rows_of(cassandra_hot) == []
 
 
-def test_a_copy_in_a_later_slice_outlives_the_clear_of_the_earlier_one(cassandra_hot: CassandraHot) -> None:
+def test_a_copy_in_a_later_slice_survives_the_clear_of_the_earlier_slice(cassandra_hot: CassandraHot) -> None:
     folded(cassandra_hot, accepted(received=RECEIVED + WEEK))
     folded(cassandra_hot, accepted(received=RECEIVED))
 
@@ -96,7 +96,7 @@ def test_a_copy_in_a_later_slice_outlives_the_clear_of_the_earlier_one(cassandra
     assert len(rows_of(cassandra_hot, ArchiveSlice.of("b1", RECEIVED + WEEK))) == 1
 
 
-def test_a_replay_from_the_start_after_a_clear_brings_nothing_back(cassandra_hot: CassandraHot) -> None:
+def test_a_replay_from_the_start_after_a_clear_restores_no_row(cassandra_hot: CassandraHot) -> None:
     events = [accepted(event(user=f"u{number}", attempt=f"t{number}"), offset=number) for number in range(1, 30)]
     folded(cassandra_hot, *events)
     cleared(cassandra_hot)
@@ -106,18 +106,18 @@ def test_a_replay_from_the_start_after_a_clear_brings_nothing_back(cassandra_hot
     assert rows_of(cassandra_hot) == []
 
 
-# --- zombies, and marks of deleted rows ---
+# --- late writers and tombstones ---
 
 
-def test_a_worker_that_decided_before_the_clear_and_writes_after_it_brings_nothing_back(
+def test_a_worker_that_decided_before_the_clear_and_writes_after_it_restores_no_row(
     cassandra_hot: CassandraHot,
 ) -> None:
-    zombie = version()
+    late = version()
     folded(cassandra_hot, accepted())
     cleared(cassandra_hot)
 
-    cassandra_hot.add_rows([zombie])
-    cassandra_hot.add_entries([Entry.of(zombie)])
+    cassandra_hot.add_rows([late])
+    cassandra_hot.add_entries([Entry.of(late)])
 
     assert rows_of(cassandra_hot) == []
     assert derived_is_right(cassandra_hot)
@@ -125,22 +125,19 @@ def test_a_worker_that_decided_before_the_clear_and_writes_after_it_brings_nothi
 
 @pytest.fixture
 def purged(keyspace: Keyspace, servers_of_this_run: Run) -> Iterator[Keyspace]:
-    """A keyspace that may purge tombstones at once; others wait a day."""
+    """A keyspace that can purge tombstones immediately. Other keyspaces wait a day."""
     keyspace.cql("ALTER TABLE {ks}.assessment_aggregator WITH gc_grace_seconds = 0")
     yield keyspace
     keyspace.cql("ALTER TABLE {ks}.assessment_aggregator WITH gc_grace_seconds = 86400")
 
 
 def purge(keyspace: Keyspace, run: Run) -> None:
-    """Purge tombstones."""
     time.sleep(1.1)  # gc_grace counts whole seconds
     run.instance.nodetool("flush", keyspace.name, "assessment_aggregator")
     run.instance.nodetool("compact", keyspace.name, "assessment_aggregator")
 
 
-def test_a_replay_brings_nothing_back_even_after_tombstones_were_purged(
-    purged: Keyspace, servers_of_this_run: Run
-) -> None:
+def test_a_replay_restores_no_row_even_after_tombstones_were_purged(purged: Keyspace, servers_of_this_run: Run) -> None:
     hot = CassandraHot(purged.url)
     first, later = accepted(received=RECEIVED), accepted(received=RECEIVED + 5000, offset=2)
     folded(hot, first)
@@ -150,13 +147,13 @@ def test_a_replay_brings_nothing_back_even_after_tombstones_were_purged(
     assert folded(hot, first, later).repeated == 2
     assert rows_of(hot) == []
 
-    hot.add_rows([version()])  # a zombie's: no mark is left to keep it away, so the purge was one
+    hot.add_rows([version()])  # a late writer's row is stored, which shows that the tombstone was purged
     assert rows_of(hot) == [version()]
-    assert hot.delete([version().row_key]) == 1  # the next clear takes it: what it holds is in the lake
+    assert hot.delete([version().row_key]) == 1  # the next clear deletes it, because the lake has this version
     assert derived_is_right(hot)
 
 
-def test_a_view_that_two_writers_mixed_is_corrected_by_the_next_repeat(
+def test_derived_data_that_two_writers_mixed_is_corrected_by_the_next_repeated_event(
     cassandra_hot: CassandraHot, keyspace: Keyspace
 ) -> None:
     folded(cassandra_hot, accepted())
@@ -172,14 +169,16 @@ def test_a_view_that_two_writers_mixed_is_corrected_by_the_next_repeat(
     )
     assert not derived_is_right(cassandra_hot)
 
-    time.sleep(0.002)  # a view of as many versions counts from the next millisecond on
+    time.sleep(0.002)  # a summary of equally many versions wins only if it is at least 1 ms later
     folded(cassandra_hot, accepted())
 
     [summary] = cassandra_hot.learners(["u1"])["u1"].summaries.values()
     assert summary.best_score == 1.0
 
 
-def test_a_learner_that_an_operator_deletes_is_gone(cassandra_hot: CassandraHot, keyspace: Keyspace) -> None:
+def test_a_learner_that_an_operator_deletes_is_no_longer_listed(
+    cassandra_hot: CassandraHot, keyspace: Keyspace
+) -> None:
     folded(cassandra_hot, accepted())
 
     keyspace.cql("DELETE FROM {ks}.assessment_aggregator_v2 WHERE user_id = 'u1'")
@@ -190,10 +189,10 @@ def test_a_learner_that_an_operator_deletes_is_gone(cassandra_hot: CassandraHot,
     assert cassandra_hot.learners(["u1"]) == {}
     assert list(cassandra_hot.all_activities()) == []
     for table in ("assessment_aggregator_v2", "user_activity_agg"):
-        keyspace.cql(f"TRUNCATE {{ks}}.{table}")  # the marks that this leaves would hide the next test's rows
+        keyspace.cql(f"TRUNCATE {{ks}}.{table}")  # the tombstones would hide rows of the next test
 
 
-# --- what a server refuses ---
+# --- statements that the server refuses ---
 
 
 def too_large(offset: int) -> Decoded:
@@ -205,7 +204,7 @@ def too_large(offset: int) -> Decoded:
     return accepted(event(attempt="large", answers=answers), offset=offset)
 
 
-def test_a_row_that_the_server_will_never_accept_is_a_failed_event_and_the_others_are_stored(
+def test_a_row_that_the_server_refuses_becomes_a_failed_event_and_the_others_are_stored(
     cassandra_hot: CassandraHot,
 ) -> None:
     small = [accepted(event(attempt=f"t{number}"), offset=number) for number in (1, 2, 3)]
@@ -223,7 +222,7 @@ def test_a_row_that_the_server_will_never_accept_is_a_failed_event_and_the_other
     assert len(list(cassandra_hot.failed())) == 1
 
 
-def test_a_missing_table_is_named_and_makes_no_event_fail(cassandra_url: str, worker_id: str) -> None:
+def test_a_missing_table_is_named_in_the_error_and_no_event_fails(cassandra_url: str, worker_id: str) -> None:
     own = Keyspace(f"{cassandra_url}/dropped_{worker_id}")
     own.schema.apply(None, 4)
     hot = CassandraHot(own.url)
@@ -264,7 +263,7 @@ def test_a_slice_is_read_in_pages_of_a_thousand_rows_while_others_are_read(cassa
 
 
 @pytest.mark.parametrize("rows", [199, 200, 1000, 1001])
-def test_a_slice_is_read_whole_whether_or_not_it_fits_a_page(cassandra_hot: CassandraHot, rows: int) -> None:
+def test_a_slice_is_read_whole_whether_or_not_it_fits_on_a_page(cassandra_hot: CassandraHot, rows: int) -> None:
     stored = [version(user_id=f"u{number % 50}", attempt_id=f"{number:05d}") for number in range(rows)]
     cassandra_hot.add_slices({SLICE})
     cassandra_hot.add_rows(stored)
@@ -279,10 +278,10 @@ def test_a_small_slice_is_read_with_one_request(cassandra_hot: CassandraHot, cas
     with recorded(f"{cassandra_url}/any") as requests:
         assert (len(rows_of(cassandra_hot)), cassandra_hot.counts([SLICE])) == (20, {SLICE: 20})
 
-    assert len(requests) == 3  # how long its rows are, all of them, how many
+    assert len(requests) == 3  # the sizes of the rows, the rows, and their number
 
 
-def test_many_slices_are_counted_at_once_including_a_large_one(cassandra_hot: CassandraHot) -> None:
+def test_many_slices_are_counted_together_including_a_large_one(cassandra_hot: CassandraHot) -> None:
     small = [version(batch_id=f"b{number}") for number in range(2, 300)]
     large = [version(user_id=f"u{number}") for number in range(250)]
     none = ArchiveSlice.of("b300", RECEIVED)
@@ -302,10 +301,10 @@ def test_ids_of_a_thousand_bytes_are_stored(cassandra_hot: CassandraHot) -> None
     assert derived_is_right(cassandra_hot, long)
 
 
-# --- several at once ---
+# --- threads and forks ---
 
 
-def test_threads_share_a_store(cassandra_hot: CassandraHot) -> None:
+def test_threads_can_share_a_store(cassandra_hot: CassandraHot) -> None:
     def write(number: int) -> None:
         folded(cassandra_hot, *(accepted(event(user=f"u{number}", attempt=f"t{n}"), offset=n) for n in range(50)))
 
@@ -320,7 +319,7 @@ def test_a_forked_child_opens_its_own_connections(cassandra_hot: CassandraHot) -
     folded(cassandra_hot, accepted())
     child = os.fork()
     if not child:
-        signal.alarm(60)  # one that waits for connections of its parent waits for ever
+        signal.alarm(60)  # a child that used its parent's connections would hang
         try:
             folded(cassandra_hot, accepted(event(attempt="of the child"), offset=2))
             os._exit(0)
@@ -333,7 +332,7 @@ def test_a_forked_child_opens_its_own_connections(cassandra_hot: CassandraHot) -
     assert cassandra_hot.counts([SLICE]) == {SLICE: 2}
 
 
-# --- what it says of itself ---
+# --- the doctor ---
 
 
 def test_the_doctor_reports_servers_and_whether_acknowledged_writes_survive(cassandra_hot: CassandraHot) -> None:

@@ -1,4 +1,4 @@
-"""When a node hangs, the driver asks another one too; then one request may have two answers."""
+"""If a node hangs, the driver also sends the request to another node, so a request can have two responses."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ USERS = [f"u{n}" for n in range(200)]
 
 
 @pytest.fixture
-def every_request_is_answered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Like the driver when both replicas answer: it calls back for each answer."""
+def every_request_has_two_responses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulates two replicas that both respond: the driver calls back for each response."""
     once = ResponseFuture.add_callbacks
 
     def twice(future: ResponseFuture, *callbacks: Any) -> None:
@@ -26,8 +26,8 @@ def every_request_is_answered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ResponseFuture, "add_callbacks", twice)
 
 
-@pytest.mark.usefixtures("every_request_is_answered_twice")
-def test_two_answers_to_one_request_are_one(cassandra_hot: CassandraHot) -> None:
+@pytest.mark.usefixtures("every_request_has_two_responses")
+def test_two_responses_to_a_request_count_once(cassandra_hot: CassandraHot) -> None:
     events = [accepted(event(user=user, attempt=f"t{n}"), offset=n) for n in range(3) for user in USERS]
 
     fold(events, cassandra_hot, Checks(NoFacts()))

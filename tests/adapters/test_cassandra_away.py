@@ -32,12 +32,12 @@ def url(own: Instance, monkeypatch: pytest.MonkeyPatch) -> str:
     """A keyspace on this server, for a store with a deadline of two seconds."""
     monkeypatch.setattr(connection, "DEADLINE_SECONDS", 2.0)
     hot_store = own.env["ASSESS_HOT_STORE"].partition("?")[0]
-    place = f"{hot_store.rpartition('/')[0]}/away"
-    CassandraSchema(place).apply(None, 2)
-    return place
+    keyspace = f"{hot_store.rpartition('/')[0]}/away"
+    CassandraSchema(keyspace).apply(None, 2)
+    return keyspace
 
 
-def test_a_server_that_hangs_is_named_and_no_event_fails_and_the_store_works_when_it_resumes(
+def test_if_a_server_hangs_the_error_names_it_no_event_fails_and_the_store_works_after_it_resumes(
     own: Instance, url: str
 ) -> None:
     hot = CassandraHot(url)
@@ -51,7 +51,7 @@ def test_a_server_that_hangs_is_named_and_no_event_fails_and_the_store_works_whe
     finally:
         own.resume("cassandra-1")
 
-    fold_when_it_is_back(hot, "meanwhile")
+    fold_until_accepted(hot, "meanwhile")
     assert hot.counts([SLICE]) == {SLICE: 2}
     assert list(hot.failed()) == []
 
@@ -69,7 +69,7 @@ def test_a_deadline_bounds_how_long_a_statement_waits_for_a_server_that_hangs(ow
         own.resume("cassandra-1")
 
 
-def test_a_killed_server_that_syncs_loses_nothing_acknowledged_and_is_found_after_its_restart(
+def test_a_killed_server_that_syncs_loses_no_acknowledged_write_and_is_used_again_after_its_restart(
     own: Instance, url: str
 ) -> None:
     hot = CassandraHot(url)
@@ -83,21 +83,21 @@ def test_a_killed_server_that_syncs_loses_nothing_acknowledged_and_is_found_afte
         hot.scan(SLICE)
     own.up()
 
-    fold_when_it_is_back(hot, "after")
+    fold_until_accepted(hot, "after")
     assert hot.counts([SLICE]) == {SLICE: before + 1}
 
 
-def test_opening_a_store_while_its_server_is_down_is_an_error_that_says_so() -> None:
+def test_the_error_for_a_server_that_is_down_names_its_address() -> None:
     with pytest.raises(StoreUnavailable, match=r"Cassandra at 127.255.255.254:9 did not answer as it should"):
         CassandraHot("cassandra://127.255.255.254:9/k")
 
 
-def test_a_name_without_an_address_is_a_setting_to_correct() -> None:
+def test_a_host_name_without_an_address_is_a_settings_error() -> None:
     with pytest.raises(BadSettings, match=r"no host of nowhere\.invalid:9042 has an address"):
         CassandraHot("cassandra://nowhere.invalid/k")
 
 
-def fold_when_it_is_back(hot: CassandraHot, attempt: str) -> None:
+def fold_until_accepted(hot: CassandraHot, attempt: str) -> None:
     """Like the stream: repeat the same batch until the store accepts it."""
     until = time.monotonic() + 60
     while True:
@@ -105,4 +105,4 @@ def fold_when_it_is_back(hot: CassandraHot, attempt: str) -> None:
             fold([accepted(event(attempt=attempt), offset=2)], hot, Checks(NoFacts()))
             return
         except StoreUnavailable:
-            assert time.monotonic() < until, "the store stays away after its server came back"
+            assert time.monotonic() < until, "the store is still unavailable after its server restarted"

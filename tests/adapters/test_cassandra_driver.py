@@ -1,4 +1,4 @@
-"""Names of cassandra-driver that its documentation does not promise."""
+"""The adapter uses some names of cassandra-driver that its documentation does not mention."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ ADAPTER = Path(driver.__file__).parent
 DOCUMENTED = {"cassandra", "cassandra.auth", "cassandra.cluster", "cassandra.policies", "cassandra.query"}
 
 
-def test_undocumented_names_were_tried_with_the_version_that_is_installed() -> None:
+def test_undocumented_names_were_tried_with_the_installed_version() -> None:
     assert cassandra.__version__ == driver.TRIED_WITH, (
         "run tests/adapters/test_cassandra*.py with the new driver; then write its version into "
         "assess_core/adapters/cassandra/driver.py"

@@ -1,4 +1,4 @@
-"""States of batches, from a table like Sunbird's."""
+"""The states of batches are read from a table like Sunbird's."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,7 +68,7 @@ def change(url: str) -> Callable[[str, int], None]:
     return to
 
 
-def test_a_batch_is_on_going_with_status_1_alone(url: str) -> None:
+def test_only_a_batch_with_status_1_is_on_going(url: str) -> None:
     facts = open_facts(url, print)
 
     assert isinstance(facts, CassandraFacts)
@@ -79,7 +79,7 @@ def test_a_batch_is_on_going_with_status_1_alone(url: str) -> None:
         BatchState.NOT_ONGOING,
         *[BatchState.UNKNOWN] * 3,
     ]
-    assert facts.batch("c2", "b1") is BatchState.UNKNOWN  # of another course
+    assert facts.batch("c2", "b1") is BatchState.UNKNOWN  # the batch belongs to another course
     assert (facts.leaf_nodes("c1"), facts.question_count("a1")) == (None, None)
 
 
@@ -98,7 +98,7 @@ def test_the_state_of_a_batch_is_read_again_after_some_seconds(
     assert stale.batch("c1", "b1") is BatchState.ONGOING
 
 
-def test_the_number_of_remembered_batches_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_batches_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cassandra_facts, "_MOST", 3)
     facts = CassandraFacts(url)
     for _ in range(2):
@@ -108,17 +108,18 @@ def test_the_number_of_remembered_batches_is_bounded(url: str, monkeypatch: pyte
             BatchState.NOT_ONGOING,
         ]
         assert facts.batch("c1", "b9") is BatchState.UNKNOWN
+        assert len(facts._known) <= 3  # noqa: SLF001 no caller can see the cache
 
 
-class Away:
-    """A connection that fails after some seconds of the clock, and counts its questions."""
+class Unreachable:
+    """A connection that fails after some seconds of the fake clock, and counts its requests."""
 
     def __init__(self, clock: "Clock", seconds: float = 2.0) -> None:
-        self.asked = 0
+        self.requests = 0
         self._clock, self._seconds = clock, seconds
 
     def execute(self, *_: object) -> None:
-        self.asked += 1
+        self.requests += 1
         self._clock.now += self._seconds
         raise StoreUnavailable("Cassandra does not answer; start it")
 
@@ -132,7 +133,7 @@ class Clock:
 
 
 class Courses:
-    """Facts that knew batch b1 a minute ago, with a clock, while Cassandra is away."""
+    """Facts that read batch b1 a minute ago, with a fake clock. Cassandra does not answer now."""
 
     def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = Clock()
@@ -141,15 +142,15 @@ class Courses:
         assert self.facts.batch("c1", "b1") is BatchState.ONGOING
         self._monkeypatch = monkeypatch
         self.answering = Connection.execute
-        self.away = Away(self.clock)
-        self.answer_with(self.away.execute)
+        self.unreachable = Unreachable(self.clock)
+        self.answer_with(self.unreachable.execute)
         self.clock.now += 60
 
     def answer_with(self, execute: object) -> None:
         self._monkeypatch.setattr(Connection, "execute", execute)
 
     def seconds(self, batch: str = "b1") -> float:
-        """How long an answer about a known batch took."""
+        """How many seconds the answer about an on-going batch took."""
         before = self.clock.now
         assert self.facts.batch("c1", batch) is BatchState.ONGOING
         return self.clock.now - before
@@ -160,25 +161,27 @@ def courses(url: str, monkeypatch: pytest.MonkeyPatch) -> Courses:
     return Courses(url, monkeypatch)
 
 
-def test_while_cassandra_is_away_the_last_known_state_is_used_and_only_one_request_waits(courses: Courses) -> None:
+def test_while_cassandra_is_unreachable_the_last_known_state_is_used_and_only_one_request_waits(
+    courses: Courses,
+) -> None:
     assert courses.seconds() == 2.0
     assert [courses.seconds() for _ in range(100)] == [0.0] * 100
-    assert courses.away.asked == 1
+    assert courses.unreachable.requests == 1
 
 
-def test_an_unknown_batch_is_refused_at_once_while_cassandra_is_away(courses: Courses) -> None:
+def test_an_unknown_batch_is_refused_immediately_while_cassandra_is_unreachable(courses: Courses) -> None:
     for _ in range(10):
         with pytest.raises(StoreUnavailable, match="Cassandra does not answer; start it"):
             courses.facts.batch("c1", "b2")
 
-    assert courses.away.asked == 1
+    assert courses.unreachable.requests == 1
 
 
-def test_cassandra_is_asked_again_after_a_pause_and_its_answer_counts(courses: Courses) -> None:
+def test_cassandra_is_queried_again_after_a_pause_and_its_answer_counts(courses: Courses) -> None:
     courses.seconds()
     courses.clock.now += 5
     assert courses.seconds() == 2.0
-    assert courses.away.asked == 2
+    assert courses.unreachable.requests == 2
 
     courses.answer_with(courses.answering)
     courses.clock.now += 5
@@ -186,10 +189,10 @@ def test_cassandra_is_asked_again_after_a_pause_and_its_answer_counts(courses: C
     assert courses.facts.batch("c1", "b0") is BatchState.NOT_ONGOING
 
 
-def test_requests_do_not_wait_beside_the_one_that_asks_again(courses: Courses) -> None:
-    """While the question of one request is open, the connection itself makes the next request."""
+def test_other_requests_do_not_wait_while_one_request_queries_cassandra_again(courses: Courses) -> None:
+    """While one request waits for Cassandra, the fake connection makes the next request."""
 
-    class Nested(Away):
+    class Nested(Unreachable):
         def execute(self, *_: object) -> None:
             nested.append(courses.seconds())
             super().execute()
@@ -233,14 +236,16 @@ def test_the_doctor_counts_the_batches(url: str, change: Callable[[str, int], No
         ),
     ],
 )
-def test_a_table_of_another_shape_is_named(cassandra_url: str, columns: str, message: str) -> None:
+def test_the_error_for_a_table_of_another_shape_names_the_difference(
+    cassandra_url: str, columns: str, message: str
+) -> None:
     table = f"CREATE TABLE {{ks}}.course_batch ({columns}, PRIMARY KEY (courseid, batchid))"
     named = rf"\AASSESS_FACTS: .*{message}.*; name the .*of Sunbird's courses\Z"
     with keyspace_with(cassandra_url, table) as url, pytest.raises(BadSettings, match=named):
         CassandraFacts(url)
 
 
-def test_a_keyspace_without_the_table_is_named(cassandra_url: str) -> None:
+def test_the_error_for_a_keyspace_without_the_table_names_both(cassandra_url: str) -> None:
     with pytest.raises(BadSettings, match=r"ASSESS_FACTS: keyspace 'nothing_here' has no table course_batch"):
         CassandraFacts(f"{cassandra_url}/nothing_here")
 
@@ -252,7 +257,7 @@ def test_the_error_for_a_wrong_url_names_the_right_setting() -> None:
         assert "ASSESS_HOT_STORE" not in str(refused.value)
 
 
-def test_other_places_are_refused() -> None:
+def test_other_urls_are_refused() -> None:
     with pytest.raises(
         BadSettings, match=r"ASSESS_FACTS: 'redis://h/0' is not a source of facts; use a file or cassandra://"
     ):

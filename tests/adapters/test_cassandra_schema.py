@@ -1,4 +1,4 @@
-"""The schema on Cassandra: applied concurrently, brought up to date, checked; differences are named."""
+"""The Cassandra schema: how it is applied, upgraded and checked."""
 
 import threading
 from collections.abc import Iterator
@@ -27,25 +27,27 @@ def new(cassandra_url: str, worker_id: str) -> Iterator[Keyspace]:
     keyspace.cql("DROP KEYSPACE IF EXISTS {ks}")
 
 
-def test_apply_makes_the_keyspace_and_its_tables_and_may_be_repeated(new: Keyspace) -> None:
+def test_apply_creates_the_keyspace_and_its_tables_and_can_be_repeated(new: Keyspace) -> None:
     assert list(new.schema.check()) == [f"there is no keyspace {new.name}"]
 
-    said = new.schema.apply(None, None)
+    reported = new.schema.apply(None, None)
 
-    assert said.startswith(f"keyspace {new.name}: schema version {SCHEMA_VERSION}, {DEFAULT_SHARDS} shards, copies ")
-    assert new.schema.apply(None, None) == said
+    assert reported.startswith(
+        f"keyspace {new.name}: schema version {SCHEMA_VERSION}, {DEFAULT_SHARDS} shards, copies "
+    )
+    assert new.schema.apply(None, None) == reported
     assert list(new.schema.check()) == []
     assert CassandraHot(new.url).shards == DEFAULT_SHARDS
 
 
-def test_concurrent_applies_make_one_schema(new: Keyspace) -> None:
-    said: list[str] = []
+def test_concurrent_applies_create_one_schema(new: Keyspace) -> None:
+    reported: list[str] = []
 
     def apply() -> None:
         try:
-            said.append(CassandraSchema(new.url).apply(None, None))
+            reported.append(CassandraSchema(new.url).apply(None, None))
         except AssessError as error:
-            said.append(str(error))
+            reported.append(str(error))
 
     threads = [threading.Thread(target=apply) for _ in range(3)]
     for thread in threads:
@@ -53,12 +55,12 @@ def test_concurrent_applies_make_one_schema(new: Keyspace) -> None:
     for thread in threads:
         thread.join()
 
-    assert len(set(said)) == 1
-    assert "16 shards" in said[0]
+    assert len(set(reported)) == 1
+    assert "16 shards" in reported[0]
     assert list(new.schema.check()) == []
 
 
-def test_shards_and_copies_are_fixed_when_the_keyspace_is_made(new: Keyspace) -> None:
+def test_shards_and_copies_are_fixed_when_the_keyspace_is_created(new: Keyspace) -> None:
     new.schema.apply("1", 7)
 
     assert CassandraHot(new.url).shards == 7
@@ -84,12 +86,12 @@ def test_an_invalid_replication_is_refused(new: Keyspace, copies: str, message: 
     assert list(new.schema.check()) == [f"there is no keyspace {new.name}"]
 
 
-def test_the_error_for_a_missing_keyspace_says_what_to_type(new: Keyspace) -> None:
+def test_the_error_for_a_missing_keyspace_names_the_command(new: Keyspace) -> None:
     with pytest.raises(BadSettings, match=f"there is no keyspace {new.name}; type `assess schema apply`"):
         CassandraHot(new.url)
 
 
-def test_a_missing_data_centre_is_named(new: Keyspace) -> None:
+def test_the_error_for_an_unknown_data_centre_names_it(new: Keyspace) -> None:
     with pytest.raises(BadSettings, match=r"dc=mars is not a data centre of .*; it has "):
         CassandraHot(f"{new.url}?dc=mars")
 
@@ -115,7 +117,9 @@ def test_missing_parts_are_named_and_created_by_the_next_apply(new: Keyspace) ->
         ("ALTER TABLE {ks}.positions DROP byte", "table positions has no column byte bigint"),
     ],
 )
-def test_a_table_of_another_shape_is_refused_naming_the_difference(new: Keyspace, change: str, message: str) -> None:
+def test_a_table_of_another_shape_is_refused_and_the_difference_is_named(
+    new: Keyspace, change: str, message: str
+) -> None:
     new.schema.apply(None, None)
     new.cql(change)
 
@@ -126,7 +130,7 @@ def test_a_table_of_another_shape_is_refused_naming_the_difference(new: Keyspace
         new.schema.apply(None, None)
 
 
-def test_tables_of_an_older_system_are_left_alone(new: Keyspace) -> None:
+def test_tables_of_an_older_system_are_refused_and_not_changed(new: Keyspace) -> None:
     new.cql("CREATE KEYSPACE {ks} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
     new.cql(
         "CREATE TABLE {ks}.user_activity_agg (activity_type text, activity_id text, user_id text, context_id text, "
@@ -149,7 +153,7 @@ def test_tables_of_an_older_system_are_left_alone(new: Keyspace) -> None:
         ("shard_hash", "it was made with shard hash 9"),
     ],
 )
-def test_a_keyspace_with_other_fixed_settings_is_refused_and_the_difference_named(
+def test_a_keyspace_with_other_fixed_settings_is_refused_and_the_difference_is_named(
     new: Keyspace, name: str, message: str
 ) -> None:
     new.schema.apply(None, None)
@@ -163,7 +167,7 @@ def test_a_keyspace_with_other_fixed_settings_is_refused_and_the_difference_name
 
 @pytest.fixture
 def older(new: Keyspace) -> Keyspace:
-    """A keyspace as version 1 of the schema has it, with slices of two batches."""
+    """A keyspace with version 1 of the schema, and slices of two batches."""
     new.schema.apply(None, 4)
     new.cql("DROP TABLE {ks}.slices_by_batch")
     new.cql("UPDATE {ks}.meta SET value = '1' WHERE name = 'schema_version'")
@@ -177,7 +181,7 @@ def put_by_older_worker(keyspace: Keyspace, slice_: ArchiveSlice) -> None:
     keyspace.cql(f"INSERT INTO {{ks}}.slices (year, week, batch_id) VALUES ({year}, {week}, '{batch_id}')")
 
 
-def test_the_error_for_an_older_keyspace_says_what_to_type(older: Keyspace) -> None:
+def test_the_error_for_an_older_keyspace_names_the_command(older: Keyspace) -> None:
     with pytest.raises(
         BadSettings,
         match=r"no table slices_by_batch; it has schema version 1, and this program needs \d; type `assess schema",
@@ -185,7 +189,7 @@ def test_the_error_for_an_older_keyspace_says_what_to_type(older: Keyspace) -> N
         CassandraHot(older.url)
 
 
-def test_apply_brings_an_older_keyspace_up_to_date_and_lists_its_slices_by_batch(older: Keyspace) -> None:
+def test_apply_upgrades_an_older_keyspace_and_lists_its_slices_by_batch(older: Keyspace) -> None:
     assert f"schema version {SCHEMA_VERSION}, 4 shards" in older.schema.apply(None, None)
 
     hot = CassandraHot(older.url)
@@ -216,7 +220,7 @@ def test_the_doctor_reports_a_slice_that_an_older_worker_writes_after_the_upgrad
     assert late in CassandraHot(older.url).slices(batch_id="b1")
 
 
-def test_a_later_version_may_add_a_column(older: Keyspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_version_can_add_a_column(older: Keyspace, monkeypatch: pytest.MonkeyPatch) -> None:
     later = {**tables.versions(), 99: "ALTER TABLE positions ADD IF NOT EXISTS later blob;"}
     monkeypatch.setattr(tables, "versions", lambda: later)
 
@@ -227,7 +231,7 @@ def test_a_later_version_may_add_a_column(older: Keyspace, monkeypatch: pytest.M
     older.cql("SELECT later FROM {ks}.positions")
 
 
-def test_a_keyspace_of_a_later_version_is_left_as_it_is(new: Keyspace) -> None:
+def test_a_keyspace_of_a_later_version_is_not_changed(new: Keyspace) -> None:
     new.schema.apply(None, None)
     new.cql("UPDATE {ks}.meta SET value = '99' WHERE name = 'schema_version'")
     new.cql("DROP TABLE {ks}.positions")

@@ -68,7 +68,7 @@ def test_options_are_read(tmp_path: Path) -> None:
         ("cassandra://h1/k?tls=true&ca=/nowhere.pem", "ca=/nowhere.pem is not a file"),
     ],
 )
-def test_an_invalid_url_is_named(url: str, message: str) -> None:
+def test_the_error_for_an_invalid_url_gives_the_reason(url: str, message: str) -> None:
     with pytest.raises(BadSettings, match=f"ASSESS_HOT_STORE: .*{message}"):
         parse_cassandra_url(url)
 
@@ -80,7 +80,7 @@ def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
         parse_cassandra_url(f"cassandra://h1/k?tls=true&cert={tmp_path}/cert.pem")
 
 
-def test_a_password_is_in_no_message() -> None:
+def test_no_error_message_contains_a_password() -> None:
     for url in (
         *("cassandra://u:secret@/k", "cassandra://u:secret@h1/K", "cassandra://u:secret@h1/k?x=1"),
         *("cassandra://u:a/secret@h1/k", "cassandra://u:secret[@h1/k", "cassandra://u:secret\u2100@h1/k"),

@@ -1,4 +1,4 @@
-"""The lake, in a folder and in a bucket: what is pinned, appended, recorded and measured."""
+"""The lake in a folder and in a bucket: pins, appends, the manifest, and measurements of the files."""
 
 import hashlib
 import shutil
@@ -65,7 +65,7 @@ def test_a_lake_without_tables_is_empty(lake: DeltaLake) -> None:
     assert (pinned.version, pinned.files(), lake.manifest()) == (-1, [], [])
 
 
-def test_a_pinned_lake_stays_as_it_was(lake: DeltaLake) -> None:
+def test_a_pinned_lake_does_not_change(lake: DeltaLake) -> None:
     put(lake, [version()])
     before = lake.pin()
     put(lake, [version(batch_id="b2")])
@@ -75,7 +75,7 @@ def test_a_pinned_lake_stays_as_it_was(lake: DeltaLake) -> None:
     assert lake.pin(before.version).files() == before.files()
 
 
-def test_files_come_by_week_with_rows_and_bytes(lake: DeltaLake, place: Location) -> None:
+def test_files_are_listed_by_week_with_rows_and_bytes(lake: DeltaLake, place: Location) -> None:
     put(lake, [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
 
     files = lake.pin().files()
@@ -87,7 +87,7 @@ def test_files_come_by_week_with_rows_and_bytes(lake: DeltaLake, place: Location
     assert lake.pin().files([]) == []
 
 
-def test_a_version_that_there_is_not_is_named(lake: DeltaLake) -> None:
+def test_the_error_for_a_missing_lake_version_names_it(lake: DeltaLake) -> None:
     put(lake, [version()])
 
     with pytest.raises(StoreUnavailable, match="cannot be read at version 7"):
@@ -97,7 +97,7 @@ def test_a_version_that_there_is_not_is_named(lake: DeltaLake) -> None:
 @pytest.mark.parametrize(
     "name", ["a b", "é😀", 'it\'s "odd"', "a*b", "a?b", "{a}", "year=2000", "batch_id=x", "100%", "#"]
 )
-def test_folders_of_any_plain_name_hold_a_lake(tmp_path: Path, name: str) -> None:
+def test_a_lake_works_in_a_folder_of_any_plain_name(tmp_path: Path, name: str) -> None:
     lake = DeltaLake(Folder.of("ASSESS_LAKE", tmp_path / name))
     put(lake, [version()])
     for other in ("axb", "a", "axxb"):
@@ -118,7 +118,7 @@ def test_folders_that_the_delta_library_cannot_handle_are_refused(tmp_path: Path
 # --- appending ---
 
 
-def test_what_was_decided_on_a_lake_that_has_changed_since_is_refused(lake: DeltaLake) -> None:
+def test_an_append_is_refused_if_one_of_its_slices_changed_since_the_pin(lake: DeltaLake) -> None:
     put(lake, [version(user_id="u0")])
     first, second = lake.pin(), lake.pin()
     lake.append(first, [W5], reader(version()))
@@ -129,7 +129,7 @@ def test_what_was_decided_on_a_lake_that_has_changed_since_is_refused(lake: Delt
     assert held(lake) == copies_of([version(user_id="u0"), version()])
 
 
-def test_what_was_decided_on_an_empty_lake_is_refused_when_it_is_empty_no_more(lake: DeltaLake) -> None:
+def test_an_append_that_pinned_an_empty_lake_is_refused_if_its_slice_has_rows_now(lake: DeltaLake) -> None:
     first, second = lake.pin(), lake.pin()
     lake.append(first, [W5], reader(version()))
 
@@ -144,7 +144,7 @@ def test_appends_of_other_slices_are_not_refused(lake: DeltaLake) -> None:
     assert lake.append(second, [B2], reader(version(batch_id="b2"))) == 2
 
 
-def test_a_failure_while_rows_are_read_is_raised_as_it_is(lake: DeltaLake) -> None:
+def test_a_failure_while_rows_are_read_is_raised_unchanged(lake: DeltaLake) -> None:
     def rows() -> Iterator[pa.RecordBatch]:
         yield from reader(version())
         raise StoreUnavailable("the hot store is away")
@@ -155,7 +155,7 @@ def test_a_failure_while_rows_are_read_is_raised_as_it_is(lake: DeltaLake) -> No
     assert lake.pin().files() == []
 
 
-def test_rows_lie_by_batch_then_learner_whatever_their_shards(tmp_path: Path) -> None:
+def test_rows_are_sorted_by_batch_then_learner_across_shards(tmp_path: Path) -> None:
     stores = stores_over(MemoryHot(shards=4), tmp_path)
     rows = [version(batch_id=f"b{n % 3}", user_id=f"u{n * 7919 % 1000:03}", attempt_id=f"t{n}") for n in range(2500)]
     keep(stores.hot, rows)
@@ -182,7 +182,7 @@ def test_the_log_is_checkpointed(lake: DeltaLake, place: Location) -> None:
 # --- the manifest ---
 
 
-def test_the_manifest_gives_back_what_was_recorded_oldest_first(lake: DeltaLake) -> None:
+def test_the_manifest_returns_the_recorded_entries_oldest_first(lake: DeltaLake) -> None:
     odd = ArchiveSlice.parse("b|'\"\n\0😀|2020-W53")
     entries = [entry(at=NOW + n, version=9 - n, action=action) for n, action in enumerate(Action)]
     entries.append(entry(odd, at=NOW + 9))
@@ -198,7 +198,7 @@ def test_the_manifest_gives_back_what_was_recorded_oldest_first(lake: DeltaLake)
     assert broken(found) == {}
 
 
-def test_entries_of_two_archivers_at_once_are_one_chain(lake: DeltaLake) -> None:
+def test_entries_of_concurrent_archivers_form_one_chain(lake: DeltaLake) -> None:
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(lake.record, [entry(at=NOW + n), entry(W6, at=NOW + n)]) for n in range(12)]:
             done.result()
@@ -210,7 +210,7 @@ def test_entries_of_two_archivers_at_once_are_one_chain(lake: DeltaLake) -> None
     assert broken(found) == {}
 
 
-def test_the_manifest_stays_in_few_files(tmp_path: Path) -> None:
+def test_the_manifest_is_stored_in_few_files(tmp_path: Path) -> None:
     lake = DeltaLake(Folder(tmp_path))
     for n in range(40):
         lake.record([entry(at=NOW + n)])
@@ -219,7 +219,7 @@ def test_the_manifest_stays_in_few_files(tmp_path: Path) -> None:
     assert len(DeltaTable(str(tmp_path / "archive_manifest")).file_uris()) < 33
 
 
-def test_what_is_known_of_a_slice_is_its_newest_entries() -> None:
+def test_the_state_of_a_slice_follows_from_its_newest_entries() -> None:
     archived = [entry(version=3, at=NOW + 1), entry(version=2, at=NOW + 2)]
     verified = entry(action=Action.VERIFIED, version=2)
 
@@ -230,7 +230,7 @@ def test_what_is_known_of_a_slice_is_its_newest_entries() -> None:
     assert by_slice([archived[1], verified])[W5].is_verified
 
 
-# --- what is measured from the files ---
+# --- measurements of the files ---
 
 
 def test_the_digest_of_a_slice_is_the_documented_sum(lake: DeltaLake) -> None:
@@ -247,7 +247,7 @@ def test_the_digest_of_a_slice_is_the_documented_sum(lake: DeltaLake) -> None:
     assert contents.rows == 53
 
 
-def test_the_content_hash_of_any_row_is_computed_again_in_sql(lake: DeltaLake) -> None:
+def test_sql_recomputes_the_content_hash_of_any_row(lake: DeltaLake) -> None:
     scores = [0.1 + 0.2, 1e16, 123456789012345680.0, 1e21, 1e22, 1e-4, 1e-5, 1e-7, 5e-324, -2.5, 1.7e308]
     texts = ["\0", "\x0b\x1f", "\"quoted\" \\ / 'x'", "\u2028\u2029", "😀 é e\u0301", ""]
     rows = [version(attempt_id=f"s{n}", answers=[answer(score=score)]) for n, score in enumerate(scores)]
@@ -260,7 +260,7 @@ def test_the_content_hash_of_any_row_is_computed_again_in_sql(lake: DeltaLake) -
         assert copies.contents()[W5].versions == len(rows)
 
 
-def test_no_files_are_no_rows_with_the_columns_of_the_lake() -> None:
+def test_a_query_over_no_files_has_no_rows_and_the_columns_of_the_lake() -> None:
     with connect() as duck:
         table = duck.execute(f"SELECT * FROM {parquet([])}").to_arrow_table()
 
@@ -269,7 +269,7 @@ def test_no_files_are_no_rows_with_the_columns_of_the_lake() -> None:
     assert table.schema.field("question").type == QUESTION
 
 
-def test_a_row_says_its_iso_week_by_its_receipt(lake: DeltaLake) -> None:
+def test_a_row_has_the_iso_week_of_its_receipt(lake: DeltaLake) -> None:
     moments = {"2024-12-30": (2025, 1), "2021-01-03": (2020, 53), "2020-12-28": (2020, 53), "2016-01-03": (2015, 53)}
     days = [parse_moment(day) for day in moments]
     put(lake, [version(attempted=at, received=at) for at in days])

@@ -1,4 +1,4 @@
-"""What lies where a table of ours should be, in a folder and in a bucket, and is none."""
+"""Other data in place of a lake table, in a folder and in a bucket, is refused."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_table_with_other_partitions_is_refused(lake: DeltaLake, place: Locati
         lake.pin()
 
 
-def test_a_table_that_only_looks_like_ours_is_refused(lake: DeltaLake, place: Location) -> None:
+def test_a_table_with_our_columns_but_without_our_name_is_refused(lake: DeltaLake, place: Location) -> None:
     other = place.within("attempts")
     write_deltalake(other.url, reader(version()), partition_by=["year", "week"], storage_options=other.options())
 
@@ -48,7 +48,7 @@ def test_a_table_that_only_looks_like_ours_is_refused(lake: DeltaLake, place: Lo
         lake.pin()
 
 
-def test_a_place_with_other_files_is_refused(lake: DeltaLake, place: Location) -> None:
+def test_a_location_with_other_files_is_refused(lake: DeltaLake, place: Location) -> None:
     Store(place).write("attempts/part-0.parquet", b"")
 
     with pytest.raises(NotOurTable, match="there are files in it, and no Delta table"):
@@ -64,14 +64,14 @@ def test_a_table_whose_log_is_damaged_is_refused(lake: DeltaLake, place: Locatio
         lake.pin()
 
 
-def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_file_in_place_of_the_folder_names_it(tmp_path: Path) -> None:
     (tmp_path / "attempts").touch()
 
     with pytest.raises(StoreUnavailable, match=r"/attempts did not answer"):
         DeltaLake(Folder(tmp_path)).pin()
 
 
-def test_a_creation_that_was_killed_is_ended_by_the_next(tmp_path: Path) -> None:
+def test_the_next_write_completes_a_creation_that_was_killed(tmp_path: Path) -> None:
     lake = DeltaLake(Folder(tmp_path))
     (tmp_path / "attempts" / "_delta_log").mkdir(parents=True)
 

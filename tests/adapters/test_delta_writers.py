@@ -1,4 +1,4 @@
-"""Several writers of one lake, in a folder and in a bucket, and a disk that is full."""
+"""Several writers of one lake, in a folder and in a bucket, and a full disk."""
 
 import re
 import subprocess
@@ -41,7 +41,7 @@ for n in range(3):
 """
 
 
-def test_a_lake_that_several_processes_begin_at_once_is_made_once(place: Location, tmp_path: Path) -> None:
+def test_a_lake_that_several_processes_create_at_the_same_time_is_created_once(place: Location, tmp_path: Path) -> None:
     command = [sys.executable, "-c", APPEND, str(tmp_path), place.url]
     workers = [subprocess.Popen([*command, str(me)], cwd=ROOT) for me in range(3)]
 
@@ -53,7 +53,7 @@ def test_a_lake_that_several_processes_begin_at_once_is_made_once(place: Locatio
         assert [b'"metaData"' in Store(lake).read(name) for name in log] == [True, False, False, False]
 
 
-def test_of_eight_writers_that_decided_on_the_same_lake_one_writes_a_slice(place: Location) -> None:
+def test_only_one_of_eight_writers_that_pinned_the_same_lake_appends_a_slice(place: Location) -> None:
     put(DeltaLake(place), [version(user_id="u0")])
     together = Barrier(8)
 
@@ -116,15 +116,15 @@ except StoreUnavailable as error:
     ],
     ids=["no room at all", "no room for a file of the lake"],
 )
-def test_a_full_disk_is_said_and_changes_nothing(tmp_path: Path, room: int, first: str, advice: str) -> None:
+def test_a_full_disk_is_reported_and_changes_nothing(tmp_path: Path, room: int, first: str, advice: str) -> None:
     lake = DeltaLake(Folder(tmp_path))
     put(lake, [version()])
 
     command = [sys.executable, "-c", FULL, str(tmp_path), str(room)]
-    said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
+    output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
 
-    assert said.startswith(first)
-    assert said.rstrip().endswith(advice)
+    assert output.startswith(first)
+    assert output.rstrip().endswith(advice)
     assert held(lake) == copies_of([version()])
     put(lake, [version(user_id="u2")])
     assert sum(held(lake).values()) == 2

@@ -1,4 +1,4 @@
-"""Where reports are written: each id has a file of its own, which appears whole or not at all."""
+"""Report files: each id has its own file, which is written completely or not at all."""
 
 import random
 import resource
@@ -34,7 +34,7 @@ def test_no_two_batches_or_courses_share_a_file(ids: list[tuple[str, str | None]
     assert all(Path(name).name == name and len(name) <= 255 and not name.startswith(".") for name in names)
 
 
-def test_ids_that_differ_only_at_the_end_of_a_kilobyte_have_files_of_their_own() -> None:
+def test_ids_of_1_kb_that_differ_only_at_the_end_have_different_files() -> None:
     ids = ["é" * 512, "é" * 511 + "è", "b" * 1024, "b" * 1023 + "c"]
 
     names = {file_name(id_, id_, Format.PARQUET) for id_ in ids} | {file_name(id_, None, Format.CSV) for id_ in ids}
@@ -44,7 +44,7 @@ def test_ids_that_differ_only_at_the_end_of_a_kilobyte_have_files_of_their_own()
 
 
 @pytest.mark.parametrize("batch_id", NASTY, ids=ascii)
-def test_a_batch_with_any_id_has_its_report_among_the_exhausts(batch_id: str, stores: Stores) -> None:
+def test_the_report_of_a_batch_with_any_id_is_in_the_exhausts_folder(batch_id: str, stores: Stores) -> None:
     keep(stores.hot, [version(batch_id=batch_id)])
 
     written = write_exhaust(stores, batch_id, Report.SCORE)
@@ -54,7 +54,7 @@ def test_a_batch_with_any_id_has_its_report_among_the_exhausts(batch_id: str, st
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """As if the disk were full: no file of this process grows beyond."""
+    """Simulates a full disk: no file of this process can have more than `size` bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -64,23 +64,23 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("format_", list(Format))
-def test_a_full_disk_fails_the_report_and_leaves_the_former_one(
+def test_if_the_disk_is_full_the_report_fails_and_the_previous_report_is_kept(
     format_: Format, stores: Stores, tmp_path: Path
 ) -> None:
     noise = random.Random(1)
     put(stores.lake, [version(user_id=noise.randbytes(16).hex(), attempt_id=str(number)) for number in range(3000)])
     output = tmp_path / "out" / "report"
     output.parent.mkdir()
-    output.write_text("the former report")
+    output.write_text("the previous report")
 
     with pytest.raises(StoreUnavailable, match="room"), files_of_at_most(40_000):
         write_exhaust(stores, "b1", Report.RESPONSE, format_, output=open_output(str(output), None))
 
-    assert output.read_text() == "the former report"
+    assert output.read_text() == "the previous report"
     assert list(output.parent.iterdir()) == [output]
 
 
-def test_a_full_disk_fails_the_reading_of_hot_rows_too(stores: Stores) -> None:
+def test_if_the_disk_is_full_the_read_of_hot_rows_fails_too(stores: Stores) -> None:
     noise = random.Random(1)
     keep(stores.hot, [version(user_id=noise.randbytes(16).hex(), attempt_id=str(number)) for number in range(3000)])
 
@@ -91,7 +91,7 @@ def test_a_full_disk_fails_the_reading_of_hot_rows_too(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("report", list(Report))
-def test_a_lake_that_cannot_be_read_fails_the_report_and_leaves_nothing(report: Report, stores: Stores) -> None:
+def test_if_the_lake_cannot_be_read_the_report_fails_and_leaves_no_file(report: Report, stores: Stores) -> None:
     keep(stores.hot, [version(attempt_id="t1")])
     put(stores.lake, [version(attempt_id="t2")])
     path = Path(stores.lake.pin().files()[0].url)

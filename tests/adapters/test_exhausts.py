@@ -1,4 +1,4 @@
-"""Where reports go, a folder and a bucket: each appears whole or not at all."""
+"""Reports in a folder and in a bucket: each is written completely or not at all."""
 
 import os
 from pathlib import Path
@@ -16,11 +16,11 @@ from tests.s3_way import Fault, way_to
 from tests.servers import S3
 
 NAME = "score-exhaust/b%2F1@c é.csv"
-LARGE = os.urandom(1 << 20) * 20  # more than two of the parts in which it is uploaded
+LARGE = os.urandom(1 << 20) * 20  # more than two parts of a multipart upload
 
 
 class Reports:
-    """The reports under test, and where they lie."""
+    """The exhausts under test, and where they are stored."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -48,14 +48,14 @@ def test_a_report_has_the_bytes_that_were_written(reports: Reports, content: byt
     assert reports.exhausts.path(NAME) == f"{reports.url}/{NAME}"
 
 
-def test_a_report_replaces_the_one_before(reports: Reports) -> None:
+def test_a_report_replaces_the_previous_one(reports: Reports) -> None:
     reports.write(b"before")
     reports.write(b"after")
 
     assert reports.store.read(NAME) == b"after"
 
 
-def test_what_fails_while_it_is_written_leaves_the_one_before(reports: Reports) -> None:
+def test_a_failure_during_a_write_keeps_the_previous_report(reports: Reports) -> None:
     reports.write(b"before")
 
     written: list[Path] = []
@@ -74,13 +74,13 @@ def test_what_fails_while_it_is_written_leaves_the_one_before(reports: Reports) 
     assert not written[0].exists()
 
 
-def test_a_report_is_not_there_before_it_is_whole(reports: Reports) -> None:
+def test_a_report_does_not_exist_before_it_is_complete(reports: Reports) -> None:
     with reports.exhausts.atomic_write(NAME) as temporary:
         temporary.write_bytes(b"half of")
         assert NAME not in reports.store.names()
 
 
-def test_a_place_that_takes_reports_is_well(reports: Reports) -> None:
+def test_the_doctor_finds_no_problem_if_reports_can_be_written(reports: Reports) -> None:
     reports.write(b"a report")
 
     findings = list(reports.exhausts.examine())
@@ -90,7 +90,7 @@ def test_a_place_that_takes_reports_is_well(reports: Reports) -> None:
     assert reports.store.names() == [NAME]
 
 
-def test_a_report_in_a_bucket_says_what_it_is(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_in_a_bucket_has_a_content_type(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     reports = Reports(in_s3(s3, monkeypatch))
     reports.write(b"id\n")
 
@@ -100,7 +100,7 @@ def test_a_report_in_a_bucket_says_what_it_is(s3: S3, monkeypatch: pytest.Monkey
     assert found["ContentType"] == "text/csv; charset=utf-8"
 
 
-def test_an_upload_that_breaks_off_leaves_no_part_behind(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_upload_leaves_no_part_behind(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
         reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint, AWS_MAX_ATTEMPTS="1"))
         way.spoil(Fault(503, "SlowDown"), "PUT", "partNumber=2")
@@ -131,7 +131,7 @@ def test_a_bucket_that_refuses_a_report_is_named(
             reports.write(b"a report")
 
 
-def test_what_else_s3_says_fails_the_report(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_error_of_s3_makes_the_report_fail(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     with way_to(s3.env["AWS_ENDPOINT_URL"]) as way:
         reports = Reports(in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint))
         way.spoil(Fault(405, "MethodNotAllowed"), "PUT", "")

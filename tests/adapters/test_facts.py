@@ -27,7 +27,7 @@ def test_leaf_nodes_and_question_counts_are_read_from_a_file(path: Path) -> None
     assert read.question_count("a1") == 10
 
 
-def test_what_the_file_does_not_name_is_unknown(path: Path) -> None:
+def test_values_that_the_file_does_not_have_are_unknown(path: Path) -> None:
     for read in (facts(path, '{"leafNodes": {"c1": []}, "other": 1}'), facts(path, "{}"), NoFacts()):
         assert read.leaf_nodes("c1") is None
         assert read.question_count("a1") is None
@@ -42,7 +42,7 @@ def test_what_the_file_does_not_name_is_unknown(path: Path) -> None:
         *('{"batches": []}', '{"batches": {"b1": {"status": 1}}}', '{"batches": {"b1": {"courseId": 1, "status": 1}}}'),
     ],
 )
-def test_a_file_of_another_shape_says_what_it_should_be_like(path: Path, text: str | bytes) -> None:
+def test_the_error_for_a_file_of_another_shape_shows_the_expected_shape(path: Path, text: str | bytes) -> None:
     with pytest.raises(BadFacts, match=r'the facts file .*facts.json.* is not like \{"leafNodes"'):
         facts(path, text)
 
@@ -53,7 +53,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             JsonFacts.read(path)
 
 
-def test_a_batch_is_on_going_with_status_1_alone(path: Path) -> None:
+def test_only_a_batch_with_status_1_is_on_going(path: Path) -> None:
     read = facts(
         path,
         '{"batches": {"b0": {"courseId": "c1", "status": 0, "name": "x"}, "b1": {"courseId": "c1", "status": 1},'
@@ -66,19 +66,19 @@ def test_a_batch_is_on_going_with_status_1_alone(path: Path) -> None:
         BatchState.NOT_ONGOING,
         BatchState.UNKNOWN,
     ]
-    assert read.batch("c2", "b1") is BatchState.UNKNOWN  # of another course
+    assert read.batch("c2", "b1") is BatchState.UNKNOWN  # the batch belongs to another course
 
 
-def test_a_file_without_batches_knows_the_state_of_none(path: Path) -> None:
+def test_a_file_without_batches_gives_no_batch_a_state(path: Path) -> None:
     for read in (facts(path, '{"leafNodes": {"c1": ["a1"]}}'), facts(path, '{"batches": null}'), NoFacts()):
         assert read.batch("c1", "b1") is None
     assert facts(path, '{"batches": {}}').batch("c1", "b1") is BatchState.UNKNOWN
 
 
 def test_a_file_that_changed_is_read_again(path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     path.write_text('{"leafNodes": {"c1": ["a1"]}}')
-    known = FactsFile(path, said.append)
+    known = FactsFile(path, messages.append)
     assert (known.leaf_nodes("c1"), known.batch("c1", "b1")) == (frozenset({"a1"}), None)
 
     path.write_text('{"batches": {"b1": {"courseId": "c1", "status": 1}}, "questionCounts": {"a1": 3}}')
@@ -89,23 +89,23 @@ def test_a_file_that_changed_is_read_again(path: Path) -> None:
     os.utime(replaced, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
     replaced.rename(path)
     assert known.batch("c1", "b1") is BatchState.NOT_ONGOING
-    assert said == []
+    assert messages == []
 
 
 def test_the_previous_facts_are_used_while_the_file_cannot_be_read(path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     path.write_text('{"batches": {"b1": {"courseId": "c1", "status": 1}}}')
-    known = FactsFile(path, said.append)
+    known = FactsFile(path, messages.append)
     path.write_text("{")
     assert [known.batch("c1", "b1") for _ in range(3)] == [BatchState.ONGOING] * 3
     path.unlink()
     assert known.batch("c1", "b1") is BatchState.ONGOING
-    assert len(said) == 2
-    assert all(one.endswith("until then the previous facts are used") for one in said)
+    assert len(messages) == 2
+    assert all(one.endswith("until then the previous facts are used") for one in messages)
     path.write_text('{"batches": {}}')
     assert known.batch("c1", "b1") is BatchState.UNKNOWN
 
 
-def test_a_facts_file_must_exist_at_the_start(path: Path) -> None:
+def test_a_facts_file_must_exist_at_startup(path: Path) -> None:
     with pytest.raises(BadFacts, match="cannot be read"):
         FactsFile(path, print)

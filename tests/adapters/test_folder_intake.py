@@ -1,4 +1,4 @@
-"""What is special about the folder's intake: its own files, a disk that fills up, processes that are killed."""
+"""Properties that only the folder intake has: its own files, full disks, killed processes."""
 
 import errno
 import fcntl
@@ -56,12 +56,12 @@ def test_the_first_message_creates_the_folder_and_the_file(log: Path, intake: Fo
     assert files(log) == [f"api-{RECEIVED}-{os.getpid()}-0.jsonl"]
 
 
-def test_folder_and_file_are_for_their_owner_alone(log: Path, intake: FolderIntake) -> None:
+def test_only_the_owner_can_read_the_folder_and_the_file(log: Path, intake: FolderIntake) -> None:
     intake.append([message()]).result(PATIENCE)
     assert [path.stat().st_mode & 0o777 for path in (log, *log.iterdir())] == [0o700, 0o600]
 
 
-def test_two_intakes_write_files_of_their_own(log: Path, intake: FolderIntake) -> None:
+def test_two_intakes_write_different_files(log: Path, intake: FolderIntake) -> None:
     other = FolderIntake(log, lambda: RECEIVED)
     for n in range(3):
         intake.append([message(f"a{n}")]).result(PATIENCE)
@@ -72,7 +72,7 @@ def test_two_intakes_write_files_of_their_own(log: Path, intake: FolderIntake) -
     assert logged(log) == values("a0", "a1", "a2", "b0", "b1", "b2")
 
 
-def test_receipts_do_not_go_back_when_the_clock_does(log: Path) -> None:
+def test_receipts_never_decrease_even_if_the_clock_goes_back(log: Path) -> None:
     clock = iter([RECEIVED + 5, RECEIVED, RECEIVED + 3, RECEIVED + 9, RECEIVED + 9])
     intake = FolderIntake(log, lambda: next(clock, RECEIVED))
     for n in range(4):
@@ -123,15 +123,15 @@ def test_waiting_calls_share_one_fsync(log: Path, intake: FolderIntake, monkeypa
         fdatasync(fd)
 
     monkeypatch.setattr(os, "fdatasync", slow)
-    taken = [intake.append([message("first")])]
+    futures = [intake.append([message("first")])]
     for _ in range(PATIENCE * 1000):
         if synced:
             break
         time.sleep(0.001)
-    taken += [intake.append([message(str(n))]) for n in range(100)]
-    assert not any(one.done() for one in taken)  # not before the disk has it
+    futures += [intake.append([message(str(n))]) for n in range(100)]
+    assert not any(one.done() for one in futures)  # no call is acknowledged before the fsync ends
     go_on.set()
-    for one in taken:
+    for one in futures:
         one.result(PATIENCE)
     assert len(synced) == 2
 
@@ -139,10 +139,10 @@ def test_waiting_calls_share_one_fsync(log: Path, intake: FolderIntake, monkeypa
 def test_the_writer_waits_for_a_starting_process_that_holds_the_lock_of_its_file(
     log: Path, intake: FolderIntake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process locks each file of the folder for some ms, to cut off half lines."""
+    """A starting process locks each file of the folder for some milliseconds, to cut off half lines."""
     opened = os.open
 
-    def looked_at(path: Path, flags: int, mode: int = 0o777) -> int:
+    def open_and_lock(path: Path, flags: int, mode: int = 0o777) -> int:
         fd = opened(path, flags, mode)
         if flags & os.O_EXCL:
             other = opened(path, os.O_RDWR)
@@ -150,12 +150,12 @@ def test_the_writer_waits_for_a_starting_process_that_holds_the_lock_of_its_file
             threading.Timer(0.2, os.close, [other]).start()
         return fd
 
-    monkeypatch.setattr(os, "open", looked_at)
+    monkeypatch.setattr(os, "open", open_and_lock)
     intake.append([message()]).result(PATIENCE)
     assert logged(log) == values("x")
 
 
-def test_many_processes_that_start_at_once_all_write(log: Path) -> None:
+def test_many_intakes_that_start_at_the_same_time_all_write(log: Path) -> None:
     def start(_number: int) -> None:
         for _ in range(20):
             intake = FolderIntake(log, lambda: RECEIVED)
@@ -199,7 +199,7 @@ def test_no_receipt_is_earlier_than_the_name_of_its_file(log: Path) -> None:
 
 
 class Disk:
-    """Writes `room` more bytes, then has no space left; or fails on fsync."""
+    """A disk that has space for `room` more bytes, or fails on fsync."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room: int | None = None
@@ -215,13 +215,13 @@ class Disk:
             self.room -= written
             return written
 
-        def sure(fd: int) -> None:
+        def sync_or_fail(fd: int) -> None:
             if not self.sync:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             fdatasync(fd)
 
         monkeypatch.setattr(os, "write", bounded)
-        monkeypatch.setattr(os, "fdatasync", sure)
+        monkeypatch.setattr(os, "fdatasync", sync_or_fail)
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_a_full_disk_leaves_whole_lines_and_writing_continues_when_there_is_spac
     disk.room = room
     with pytest.raises(StoreUnavailable, match="No space left on device"):
         intake.append([message("1"), message("2"), message("3")]).result(PATIENCE)
-    assert logged(log) == values(*map(str, range(1 + room // size)))  # each is whole: `logged` says so
+    assert logged(log) == values(*map(str, range(1 + room // size)))  # `logged` fails on a half line
 
     disk.room = None
     intake.append([message("4")]).result(PATIENCE)
@@ -261,7 +261,7 @@ def test_a_line_that_a_reader_has_seen_is_never_removed(log: Path, intake: Folde
     assert len(seen) == len(set(seen)) == len(logged(log))
 
 
-def test_half_a_line_that_cannot_be_cut_off_at_once_is_cut_off_later(
+def test_half_a_line_that_cannot_be_cut_off_immediately_is_cut_off_later(
     log: Path, intake: FolderIntake, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_fd: int, _size: int) -> None:

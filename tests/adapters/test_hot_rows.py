@@ -11,7 +11,7 @@ SLICE = version().slice
 
 
 @pytest.mark.parametrize("part", [1, 5_000, 64 * 1024, 10_000_000])
-def test_shards_of_any_size_come_by_learner_and_nothing_is_left_out(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_all_shards_are_merged_by_learner_without_loss(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hot_rows, "_PART_BYTES", part)
     monkeypatch.setattr("assess_core.adapters.memory._BATCH_ROWS", 3)
     hot = MemoryHot(shards=4)

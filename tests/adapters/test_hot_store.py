@@ -1,4 +1,4 @@
-"""The contract of every hot store. The memory store is the reference. A new kind is one more param of `hot`."""
+"""The contract of every hot store. The memory store is the reference. To test a new store, add a param to `hot`."""
 
 from itertools import permutations
 
@@ -25,7 +25,7 @@ def rows_of(hot: Hot, slice_: ArchiveSlice = SLICE) -> list[AttemptVersion]:
 
 
 def put(hot: Hot, *rows: AttemptVersion) -> None:
-    """Write versions in the order of a fold."""
+    """Write versions in the order in which a fold writes them."""
     hot.add_slices({row.slice for row in rows})
     hot.add_rows(rows)
     hot.add_entries([Entry.of(row) for row in rows])
@@ -78,10 +78,10 @@ def test_writing_nothing_changes_nothing(hot: Hot) -> None:
     assert hot.delete([]) == 0
 
 
-# --- learners: the maps and what is derived from them ---
+# --- learners: maps and derived data ---
 
 
-def test_a_learner_is_read_whole_over_courses_batches_and_assessments(hot: Hot) -> None:
+def test_a_learner_is_read_with_all_courses_batches_and_assessments(hot: Hot) -> None:
     rows = [
         version(),
         version(course_id="c2"),
@@ -99,7 +99,7 @@ def test_a_learner_is_read_whole_over_courses_batches_and_assessments(hot: Hot) 
     assert found["u1"].summaries == {}
 
 
-def test_many_learners_are_read_at_once(hot: Hot) -> None:
+def test_many_learners_are_read_together(hot: Hot) -> None:
     rows = [version(user_id=f"u{number}") for number in range(1300)]
     put(hot, *rows)
 
@@ -110,7 +110,7 @@ def test_many_learners_are_read_at_once(hot: Hot) -> None:
     }
 
 
-def test_versions_with_equal_clocks_and_other_answers_are_entries_and_rows_of_their_own(hot: Hot) -> None:
+def test_versions_with_equal_clocks_and_different_answers_are_separate_entries_and_rows(hot: Hot) -> None:
     rows = [version(), version(answers=[answer(score=2.0)]), version(answers=[])]
     put(hot, *rows)
 
@@ -142,7 +142,7 @@ def test_a_summary_from_fewer_versions_never_replaces_one_from_more(hot: Hot) ->
     assert hot.learners(["u1"])["u1"].summaries == {SUMMARY: summary(versions=3, best=3.0)}
 
 
-def test_a_summary_from_as_many_versions_is_written_again(hot: Hot) -> None:
+def test_a_summary_from_equally_many_versions_replaces_the_stored_one(hot: Hot) -> None:
     put(hot, version())
     hot.put_summaries([summary(versions=2, best=2.0)])
     hot.put_summaries([summary(versions=2, best=5.0)])
@@ -156,7 +156,7 @@ def test_a_summary_without_map_entries_is_ignored(hot: Hot) -> None:
     assert hot.learners(["u1"]) == {}
 
 
-def test_every_column_of_a_summary_comes_back(hot: Hot) -> None:
+def test_every_column_of_a_summary_is_stored_exactly(hot: Hot) -> None:
     stored = Summary(SUMMARY, 0.1 + 0.2, 5e-324, 1.7976931348623157e308, 1.0, 1 / 3, 7, 9, 8)
     put(hot, version())
     hot.put_summaries([stored])
@@ -171,27 +171,27 @@ def test_an_activity_from_fewer_versions_never_replaces_one_from_more(hot: Hot) 
     assert hot.activities([ACTIVITY]) == {ACTIVITY: activity(3, best=3.0)}
 
 
-def test_an_activity_from_as_many_versions_is_written_again(hot: Hot) -> None:
+def test_an_activity_from_equally_many_versions_replaces_the_stored_one(hot: Hot) -> None:
     for best in (1.0, 2.0):
         hot.put_activities([activity(2, best)])
 
     assert hot.activities([ACTIVITY]) == {ACTIVITY: activity(2, 2.0)}
 
 
-def test_only_the_activities_that_are_asked_for_are_read(hot: Hot) -> None:
+def test_only_the_requested_activities_are_read(hot: Hot) -> None:
     keys = [ActivityKey(f"u{number}", course, "b1") for number in range(600) for course in ("c1", "c2")]
     hot.put_activities([activity(1, of=key) for key in keys])
-    asked = [key for key in keys if key.course_id == "c2"]
+    requested = [key for key in keys if key.course_id == "c2"]
 
-    found = hot.activities([*asked, ActivityKey("u1", "c2", "b9")])
+    found = hot.activities([*requested, ActivityKey("u1", "c2", "b9")])
 
-    assert found == {key: activity(1, of=key) for key in asked}
+    assert found == {key: activity(1, of=key) for key in requested}
 
 
 # --- slices and rows ---
 
 
-def test_slices_come_by_week_then_batch_and_are_never_forgotten(hot: Hot) -> None:
+def test_slices_are_listed_by_week_then_batch_and_are_never_removed(hot: Hot) -> None:
     new_year = ArchiveSlice(IsoWeek(2025, 1), "a")
     old_year = ArchiveSlice(IsoWeek(2024, 52), "z")
     row = version()
@@ -204,7 +204,7 @@ def test_slices_come_by_week_then_batch_and_are_never_forgotten(hot: Hot) -> Non
     assert hot.slices() == [SLICE, old_year, ArchiveSlice(IsoWeek(2025, 1), "A|b"), new_year]
 
 
-def test_a_row_lies_in_the_slice_of_its_receipt(hot: Hot) -> None:
+def test_a_row_is_stored_in_the_slice_of_its_receipt(hot: Hot) -> None:
     last_moment = version(received=MONDAY + WEEK - 1)
     next_week = version(attempt_id="t2", received=MONDAY + WEEK)
     put(hot, last_moment, next_week)
@@ -233,7 +233,7 @@ def test_a_slice_keeps_the_row_with_the_earliest_of_several_receipts(hot: Hot, o
     assert hot.counts([SLICE]) == {SLICE: 1}
 
 
-def test_a_learner_lies_in_one_shard_and_every_row_in_one(hot: Hot) -> None:
+def test_all_rows_of_a_learner_are_in_one_shard_and_each_row_once(hot: Hot) -> None:
     rows = [version(user_id=f"u{user}", attempt_id=f"t{attempt}") for user in range(40) for attempt in range(3)]
     put(hot, *rows)
 
@@ -244,7 +244,7 @@ def test_a_learner_lies_in_one_shard_and_every_row_in_one(hot: Hot) -> None:
     assert all(shards)
 
 
-def test_a_shard_is_read_in_order_by_learner_course_assessment_attempt_and_clock(hot: Hot) -> None:
+def test_a_shard_is_read_in_order_of_learner_course_assessment_attempt_and_clock(hot: Hot) -> None:
     parts = ("", "B", "a", "b", "ä", "\U0001f600", "\uffff")
     rows = [
         version(key(user_id=f"u{user}", course_id=f"c{course}", attempt_id=attempt), ATTEMPTED + clock)
@@ -261,7 +261,7 @@ def test_a_shard_is_read_in_order_by_learner_course_assessment_attempt_and_clock
     assert hot.counts([SLICE]) == {SLICE: len(rows)}
 
 
-def test_rows_come_in_batches_of_bounded_size_and_in_the_declared_shape(hot: Hot) -> None:
+def test_rows_are_read_in_batches_of_bounded_size_with_the_declared_schema(hot: Hot) -> None:
     rows = [version(user_id="u1", attempt_id=f"{number:05d}") for number in range(5200)]
     put(hot, *rows)
 
@@ -272,7 +272,7 @@ def test_rows_come_in_batches_of_bounded_size_and_in_the_declared_shape(hot: Hot
     assert [row for batch in batches for row in from_batch(batch)] == rows
 
 
-def test_versions_of_one_attempt_at_one_clock_are_all_read_however_many(hot: Hot) -> None:
+def test_all_of_many_versions_of_one_attempt_with_equal_clocks_are_read(hot: Hot) -> None:
     rows = [version(answers=[answer(score=float(score))]) for score in range(2100)]
     put(hot, *rows)
 
@@ -285,7 +285,7 @@ def test_other_slices_are_not_read(hot: Hot) -> None:
     assert (len(rows_of(hot)), hot.counts([SLICE])) == (1, {SLICE: 1})
 
 
-def test_text_and_numbers_come_back_as_they_were(hot: Hot) -> None:
+def test_text_and_numbers_are_stored_exactly(hot: Hot) -> None:
     odd = answer(id=ODD, score=0.1 + 0.2, max_score=1e22)
     row = version(key(ODD + "u", ODD + "c", ODD + "b", ODD + "a", ODD + "t"), answers=[odd])
     put(hot, row)
@@ -302,7 +302,7 @@ def test_text_and_numbers_come_back_as_they_were(hot: Hot) -> None:
     assert hot.delete([row.row_key]) == 1
 
 
-def test_a_row_without_a_clock_comes_back(hot: Hot) -> None:
+def test_a_row_without_a_clock_can_be_read(hot: Hot) -> None:
     row = version(attempted=0, received=RECEIVED)
     put(hot, row)
 
@@ -324,7 +324,7 @@ def test_rows_may_be_written_and_deleted_while_a_slice_is_read(hot: Hot) -> None
     assert kept <= {row.version for row in seen} <= {row.version for row in rows}
 
 
-def test_rows_are_got_by_slice_key_and_version_whatever_their_receipt(hot: Hot) -> None:
+def test_rows_are_read_by_slice_key_and_version_with_any_receipt(hot: Hot) -> None:
     row = version()
     put(hot, row, version(attempted=ATTEMPTED + 1))
 
@@ -334,7 +334,7 @@ def test_rows_are_got_by_slice_key_and_version_whatever_their_receipt(hot: Hot) 
     assert hot.get([row.row_key._replace(version=Version(ATTEMPTED, True, b"another hash"))]) == []
 
 
-def test_many_rows_are_got_at_once(hot: Hot) -> None:
+def test_many_rows_are_read_together_by_key(hot: Hot) -> None:
     rows = [version(user_id=f"u{number}") for number in range(1100)]
     put(hot, *rows)
 
@@ -344,7 +344,7 @@ def test_many_rows_are_got_at_once(hot: Hot) -> None:
 # --- delete ---
 
 
-def test_only_the_copies_that_are_named_are_deleted(hot: Hot) -> None:
+def test_only_the_given_copies_are_deleted(hot: Hot) -> None:
     row = version()
     newer = version(attempted=ATTEMPTED + 1)
     same_clock = version(answers=[answer(score=2.0)])
@@ -358,7 +358,7 @@ def test_only_the_copies_that_are_named_are_deleted(hot: Hot) -> None:
     assert len(hot.learners(["u1"])["u1"].entries) == 3
 
 
-def test_a_copy_that_received_an_earlier_receipt_in_the_meantime_is_not_deleted(hot: Hot) -> None:
+def test_a_copy_that_got_an_earlier_receipt_in_the_meantime_is_not_deleted(hot: Hot) -> None:
     verified = received(version(), RECEIVED + 1000)
     put(hot, verified)
     put(hot, version())
@@ -367,7 +367,7 @@ def test_a_copy_that_received_an_earlier_receipt_in_the_meantime_is_not_deleted(
     assert rows_of(hot) == [version()]
 
 
-def test_deleting_again_deletes_nothing(hot: Hot) -> None:
+def test_rows_that_were_deleted_before_are_not_counted_again(hot: Hot) -> None:
     rows = [version(user_id=f"u{number}") for number in range(30)]
     put(hot, *rows)
 
@@ -379,7 +379,7 @@ def test_deleting_again_deletes_nothing(hot: Hot) -> None:
 # --- everything, for tables and audits ---
 
 
-def test_all_learners_come_by_id_with_what_is_derived(hot: Hot) -> None:
+def test_all_learners_are_listed_by_id_with_derived_data(hot: Hot) -> None:
     rows = [version(user_id=f"u{number:04d}", attempt_id=f"t{attempt}") for number in range(1100) for attempt in (1, 2)]
     put(hot, *rows)
     derived = derive([Entry.of(row) for row in rows])
@@ -392,7 +392,7 @@ def test_all_learners_come_by_id_with_what_is_derived(hot: Hot) -> None:
     assert {key: value for _, learner in found for key, value in learner.summaries.items()} == derived.summaries
 
 
-def test_all_activities_come_by_key(hot: Hot) -> None:
+def test_all_activities_are_listed_by_key(hot: Hot) -> None:
     keys = [ActivityKey(f"u{user}", course, batch) for user in range(300) for course in "cC" for batch in "bB"]
     hot.put_activities([activity(1, of=key) for key in keys])
 

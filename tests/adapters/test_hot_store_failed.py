@@ -11,7 +11,7 @@ def failed_of(hot: Hot) -> list[FailedEvent]:
     return list(hot.failed())
 
 
-def test_failed_events_come_back_whole_by_topic_partition_and_offset(hot: Hot) -> None:
+def test_failed_events_are_read_whole_in_order_of_topic_partition_and_offset(hot: Hot) -> None:
     events = [
         failed_event("a.jsonl", 2, raw=b"\x00\xff" * 10, received_at=RECEIVED),
         failed_event("a.jsonl", 10, raw=b"", message=ODD),
@@ -24,7 +24,7 @@ def test_failed_events_come_back_whole_by_topic_partition_and_offset(hot: Hot) -
     assert failed_of(hot) == sorted(events, key=lambda event: event.key)
 
 
-def test_a_failed_event_that_is_added_again_stays_as_it_is(hot: Hot) -> None:
+def test_a_failed_event_that_is_added_again_is_not_changed(hot: Hot) -> None:
     hot.add_failed([failed_event(message="first")])
     hot.add_failed([failed_event(message="second")])
 

@@ -32,14 +32,14 @@ def test_the_slices_of_some_weeks_are_listed_in_their_order(hot: Hot) -> None:
     assert hot.slices(weeks=[IsoWeek(2023, 5)]) == []
 
 
-def test_a_list_of_no_weeks_names_no_slice(hot: Hot) -> None:
+def test_an_empty_list_of_weeks_selects_no_slice(hot: Hot) -> None:
     hot.add_slices(SLICES)
 
     assert hot.slices(weeks=[]) == []
     assert hot.slices(batch_id="b1", weeks=[]) == []
 
 
-def test_batch_and_weeks_narrow_the_list_together(hot: Hot) -> None:
+def test_slices_can_be_selected_by_batch_and_weeks_together(hot: Hot) -> None:
     hot.add_slices(SLICES)
 
     assert hot.slices(batch_id="b1", weeks=WEEKS[1:3]) == [ArchiveSlice(week, "b1") for week in WEEKS[1:3]]
@@ -62,7 +62,7 @@ def test_a_cleared_slice_stays_in_every_list(hot: Hot) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, len(SLICES), len(SLICES) + 1])
-def test_pages_of_slices_make_up_the_list(hot: Hot, limit: int) -> None:
+def test_all_pages_of_slices_together_are_the_list(hot: Hot, limit: int) -> None:
     hot.add_slices(SLICES)
 
     found: list[ArchiveSlice] = []
@@ -73,7 +73,7 @@ def test_pages_of_slices_make_up_the_list(hot: Hot, limit: int) -> None:
     assert found == hot.slices() == SLICES
 
 
-def test_a_page_may_begin_after_a_slice_that_does_not_exist(hot: Hot) -> None:
+def test_a_page_can_begin_after_a_slice_that_does_not_exist(hot: Hot) -> None:
     hot.add_slices(SLICES)
 
     assert hot.slices_after(ArchiveSlice(WEEKS[0], "zzz"), 1) == [SLICES[4]]  # z is before é
@@ -85,7 +85,7 @@ def test_a_page_may_begin_after_a_slice_that_does_not_exist(hot: Hot) -> None:
 
 
 def attempts(number: int, content_id: str = "a1", attempt_id: str = "t1", batch_id: str = "b1") -> list[AttemptVersion]:
-    """One attempt each of this many learners; their ids sort as their numbers do."""
+    """One attempt for each of `number` learners, whose ids sort by number."""
     keys = (key(f"u{learner:04d}", "c1", batch_id, content_id, attempt_id) for learner in range(number))
     return [version(of) for of in keys]
 
@@ -95,7 +95,7 @@ def in_order(rows: list[AttemptVersion]) -> list[AttemptVersion]:
 
 
 @pytest.mark.parametrize("size", [1, 4, 20, 1000])
-def test_pages_of_a_batch_make_up_its_rows(hot: Hot, size: int) -> None:
+def test_all_pages_of_a_batch_together_are_its_rows(hot: Hot, size: int) -> None:
     rows = [
         *attempts(9),
         *attempts(3, content_id="a2"),
@@ -114,7 +114,7 @@ def test_pages_of_a_batch_make_up_its_rows(hot: Hot, size: int) -> None:
     assert found == in_order(rows)
 
 
-def test_an_attempt_comes_with_all_its_versions_from_all_weeks(hot: Hot) -> None:
+def test_an_attempt_is_read_with_all_its_versions_from_all_weeks(hot: Hot) -> None:
     versions = [version(attempted=ATTEMPTED + n, received=RECEIVED + n % 2 * WEEK) for n in range(7)]
     put(hot, *versions, version(user_id="u2"), version(user_id="u2", received=RECEIVED + WEEK))
 
@@ -128,7 +128,7 @@ def test_both_copies_of_a_version_are_on_the_page(hot: Hot) -> None:
     assert hot.rows_after([THIS_WEEK, NEXT_WEEK], AttemptRange(None, 5)) == copies
 
 
-def test_a_page_reads_only_the_slices_it_is_asked_for(hot: Hot) -> None:
+def test_a_page_reads_only_the_given_slices(hot: Hot) -> None:
     this, next_ = version(), version(attempt_id="t2", received=RECEIVED + WEEK)
     put(hot, this, next_)
 
@@ -143,7 +143,7 @@ def test_a_page_of_no_attempts_is_empty(hot: Hot) -> None:
     assert hot.rows_after([THIS_WEEK], AttemptRange(None, 0)) == []
 
 
-def test_a_page_may_begin_after_an_attempt_that_is_not_there(hot: Hot) -> None:
+def test_a_page_can_begin_after_an_attempt_that_does_not_exist(hot: Hot) -> None:
     rows = attempts(5)
     put(hot, *rows)
 
@@ -151,7 +151,7 @@ def test_a_page_may_begin_after_an_attempt_that_is_not_there(hot: Hot) -> None:
     assert hot.rows_after([THIS_WEEK], AttemptRange(rows[-1].key, 2)) == []
 
 
-def test_a_page_of_a_course_or_an_assessment_has_no_others(hot: Hot) -> None:
+def test_a_page_of_a_course_or_an_assessment_has_no_other_attempts(hot: Hot) -> None:
     rows = [
         version(user_id=user_id, course_id=course_id, content_id=content_id)
         for user_id in ("u1", "u2", "u3")
@@ -169,7 +169,7 @@ def test_a_page_of_a_course_or_an_assessment_has_no_others(hot: Hot) -> None:
     assert hot.rows_after([THIS_WEEK], AttemptRange(None, 9, content_id="a3")) == []
 
 
-def test_a_rare_assessment_is_found_behind_many_others(hot: Hot) -> None:
+def test_a_rare_assessment_is_found_after_many_others(hot: Hot) -> None:
     rare = version(user_id="zz", content_id="rare")
     put(hot, *attempts(700), rare)
 

@@ -1,4 +1,4 @@
-"""Where the log on Kafka differs from a folder: clocks, missing values, failed events, retention, an audit."""
+"""Properties that only the Kafka log has: clocks, missing values, failed events, retention, an audit."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from tests.kafka_topics import PATIENCE, Topic, create_topic, records, take
 
 
 def fold_and_finish(feed: Feed, count: int, hot: MemoryHot) -> list[FailedEvent]:
-    """Fold so many records as the stream does; returns the events that failed."""
+    """Fold this many records as the stream does, and return the rejected events."""
     rejected: list[FailedEvent] = []
     for batch in take(feed, count):
         folded = fold(map(decode, batch.records), hot, Checks(NoFacts()))
@@ -30,7 +30,7 @@ def fold_and_finish(feed: Feed, count: int, hot: MemoryHot) -> list[FailedEvent]
     return rejected
 
 
-def found(findings: Iterable[Finding], what: str) -> Finding:
+def finding_about(findings: Iterable[Finding], what: str) -> Finding:
     [finding] = [each for each in findings if each.what == what]
     return finding
 
@@ -38,7 +38,7 @@ def found(findings: Iterable[Finding], what: str) -> Finding:
 # --- records ---
 
 
-def test_the_brokers_clock_says_when_an_event_was_received(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_the_receipt_of_an_event_is_the_time_of_the_brokers_clock(topic: Topic, follow: Callable[..., Feed]) -> None:
     topic.produce(text(event()))
     [batch] = take(follow(), 1)
     [record] = batch.records
@@ -57,7 +57,7 @@ def test_a_record_without_a_value_is_a_failed_event(topic: Topic, follow: Callab
     assert topic.log.unread() is None
 
 
-def test_a_poison_record_goes_to_the_failed_topic_whole_and_with_its_place(
+def test_a_rejected_record_is_published_whole_to_the_failed_topic_with_its_position(
     topic: Topic, follow: Callable[..., Feed]
 ) -> None:
     topic.produce(text(event()), b'{"nonsense', text(event(batch="")), partition=3)
@@ -77,7 +77,7 @@ def test_a_poison_record_goes_to_the_failed_topic_whole_and_with_its_place(
     assert topic.log.unread() is None
 
 
-def test_failed_events_may_go_to_another_topic(topic: Topic, follow: Callable[..., Feed]) -> None:
+def test_failed_events_can_be_published_to_another_topic(topic: Topic, follow: Callable[..., Feed]) -> None:
     create_topic(topic.brokers, f"{topic.name}.poison", partitions=1)
     topic.produce(b"nonsense")
     fold_and_finish(follow(f"&failed={topic.name}.poison"), 1, MemoryHot())
@@ -85,13 +85,13 @@ def test_failed_events_may_go_to_another_topic(topic: Topic, follow: Callable[..
     assert records(topic.brokers, f"{topic.name}.failed") == []
 
 
-def test_without_a_failed_topic_the_batch_waits_and_its_position_too(
-    topic: Topic, follow: Callable[..., Feed], said: list[str]
+def test_without_a_failed_topic_a_batch_with_rejected_events_is_not_committed(
+    topic: Topic, follow: Callable[..., Feed], messages: list[str]
 ) -> None:
     failed = f"{topic.name}.later"
     topic.produce(b"nonsense")
     feed = follow(f"&failed={failed}")
-    assert f"--create --topic {failed} --partitions 1" in said[0]
+    assert f"--create --topic {failed} --partitions 1" in messages[0]
     [batch] = take(feed, 1)
     folded = fold(map(decode, batch.records), MemoryHot(), Checks(NoFacts()))
     with pytest.raises(StoreUnavailable, match=f"no topic '{failed}'.*--create --topic {failed}"):
@@ -104,21 +104,21 @@ def test_without_a_failed_topic_the_batch_waits_and_its_position_too(
 
 
 def test_a_failed_event_too_large_for_its_topic_is_reported_and_blocks_nothing(
-    topic: Topic, follow: Callable[..., Feed], said: list[str]
+    topic: Topic, follow: Callable[..., Feed], messages: list[str]
 ) -> None:
     small = f"{topic.name}.small"
     create_topic(topic.brokers, small, partitions=1, max_message_bytes="1000")
     topic.produce(b"x" * 2000)
     fold_and_finish(follow(f"&failed={small}"), 1, MemoryHot())
-    assert any("2,000 bytes is too large" in each and "max.message.bytes" in each for each in said)
+    assert any("2,000 bytes is too large" in each and "max.message.bytes" in each for each in messages)
     assert topic.log.unread() is None
 
 
-# --- a topic with its senders' clocks ---
+# --- a topic with the clocks of its producers ---
 
 
 def test_without_append_time_the_events_own_clock_is_used_and_that_is_reported_once(
-    kafka_brokers: str, said: list[str]
+    kafka_brokers: str, messages: list[str]
 ) -> None:
     topic = Topic(kafka_brokers, f"created-{uuid4()}")
     create_topic(kafka_brokers, topic.name, message_timestamp_type="CreateTime")
@@ -127,18 +127,18 @@ def test_without_append_time_the_events_own_clock_is_used_and_that_is_reported_o
     unread = topic.log.unread()
     assert unread is not None
     assert unread.since is None
-    feed = topic.log.feed(said.append)
+    feed = topic.log.feed(messages.append)
     batches = take(feed, 2)
     assert [record.received_at for batch in batches for record in batch.records] == [None, None]
     feed.close()
-    assert len(said) == 1
+    assert len(messages) == 1
     command = f"--entity-name {topic.name} --alter --add-config message.timestamp.type=LogAppendTime"
-    assert command in said[0]
-    finding = found(topic.log.examine(), "timestamps")
+    assert command in messages[0]
+    finding = finding_about(topic.log.examine(), "timestamps")
     assert (finding.level, finding.action is not None and command in finding.action) == (Level.BAD, True)
 
 
-# --- what is unread ---
+# --- unread records ---
 
 
 def test_lag_is_reported_by_partition(topic: Topic, follow: Callable[..., Feed]) -> None:
@@ -154,7 +154,7 @@ def test_lag_is_reported_by_partition(topic: Topic, follow: Callable[..., Feed])
     assert [each.records for each in lag] == [0, 0, 4, 0]
 
 
-def test_since_is_the_earliest_of_all_partitions(topic: Topic) -> None:
+def test_since_is_the_earliest_unread_receipt_of_all_partitions(topic: Topic) -> None:
     topic.produce(b"later", partition=3)
     time.sleep(0.01)
     topic.produce(b"last", partition=0)
@@ -182,15 +182,15 @@ def test_offsets_without_a_record_are_not_unread(topic: Topic, follow: Callable[
     feed = follow()
     [batch] = take(feed, 1)
     feed.done(batch, [])
-    assert topic.log.lag()[0] == Lag(0, 0, 2, 1)  # the transaction's end has an offset of its own
+    assert topic.log.lag()[0] == Lag(0, 0, 2, 1)  # the end of the transaction also has an offset
     assert topic.log.unread() is None
 
 
-# --- retention, topics made anew ---
+# --- retention, recreated topics ---
 
 
 def test_records_deleted_by_retention_are_reported_and_the_rest_is_folded(
-    topic: Topic, follow: Callable[..., Feed], said: list[str]
+    topic: Topic, follow: Callable[..., Feed], messages: list[str]
 ) -> None:
     topic.produce(*[b"%d" % number for number in range(10)], partition=0)
     topic.commit(0, 2)
@@ -204,11 +204,11 @@ def test_records_deleted_by_retention_are_reported_and_the_rest_is_folded(
     ]
     batches = take(follow(), 4)
     assert [record.offset for batch in batches for record in batch.records] == [6, 7, 8, 9]
-    assert any("does not have offset 2" in each and "retention.ms" in each for each in said)
+    assert any("does not have offset 2" in each and "retention.ms" in each for each in messages)
 
 
-def test_after_a_topic_is_recreated_all_of_it_is_read(
-    topic: Topic, follow: Callable[..., Feed], said: list[str]
+def test_a_recreated_topic_is_read_from_its_start(
+    topic: Topic, follow: Callable[..., Feed], messages: list[str]
 ) -> None:
     topic.produce(b"1", b"2", partition=0)
     topic.commit(0, 1000)
@@ -216,7 +216,7 @@ def test_after_a_topic_is_recreated_all_of_it_is_read(
     assert unread is not None
     assert "partition 0 from offset 0, 2 records in all" in unread.what
     assert len([record for batch in take(follow(), 2) for record in batch.records]) == 2
-    assert any("does not have offset 1000" in each for each in said)
+    assert any("does not have offset 1000" in each for each in messages)
 
 
 # --- an audit ---

@@ -1,4 +1,4 @@
-"""The balance of the stores against a topic, after retention deleted records, and a repair from it."""
+"""The stores are compared with a topic, also after retention deleted records, and are repaired from it."""
 
 import time
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from tests.properties.tables import rows
 
 
 def fold_all(feed: Feed, stores: Stores, records: int) -> None:
-    """Fold until so many records are folded."""
+    """Fold until this many records are folded."""
     until, folded = time.monotonic() + PATIENCE, 0
     while folded < records:
-        assert time.monotonic() < until, f"{folded} of {records} came"
+        assert time.monotonic() < until, f"only {folded} of {records} records arrived"
         for batch in feed.batches():
             feed.done(batch, fold(map(decode, batch.records), stores.hot, NO_FACTS).rejected)
             folded += len(batch.records)
 
 
-def test_a_topic_is_compared_with_the_stores_and_repairs_them(
+def test_the_stores_are_compared_with_a_topic_and_repaired_from_it(
     topic: Topic, follow: Callable[..., Feed], tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'hot.sqlite'}"
@@ -55,9 +55,9 @@ def test_a_topic_is_compared_with_the_stores_and_repairs_them(
 
     assert resolve(stores) == (1, 0)
     assert draw(stores, against_log=True).found.balanced
-    assert topic.log.lag()[0].committed == 3  # no position was touched
+    assert topic.log.lag()[0].committed == 3  # the repair committed no position
 
-    time.sleep(0.01)  # what comes now is received later than all that was
+    time.sleep(0.01)  # the next record must get a later receipt than all before it
     topic.produce(text(event(user="u6")), partition=0)
     topic.delete_before(0, 3)
     cut = draw(stores, against_log=True)

@@ -1,4 +1,4 @@
-"""A group's coordinator that is not available: on a new broker, or because its broker was stopped."""
+"""The coordinator of a group is unavailable on a new broker, or because its broker was stopped."""
 
 import multiprocessing
 import time
@@ -14,34 +14,36 @@ from assess_core.errors import StoreUnavailable
 from tests.kafka_topics import PATIENCE
 from tests.servers import instance
 
-_ANSWERED = 20
+_QUERIES = 20
 
 
-def ask_while_the_coordinator_goes(url: str) -> None:
-    """Run in a process of its own, because librdkafka used to kill it."""
+def query_lag_while_the_coordinator_moves(url: str) -> None:
+    """Runs in a separate process, because librdkafka used to kill the process."""
     log = KafkaLog(url)
     log.lag()
     admin = AdminClient({"bootstrap.servers": KafkaUrl.parse(url).brokers})
     for _ in range(3):
-        # the groups' positions are kept in this topic: without it the broker is no group's coordinator
+        # this topic stores the positions of all groups; without it the broker coordinates no group
         admin.delete_topics(["__consumer_offsets"])["__consumer_offsets"].result(PATIENCE)
-        for _ in range(_ANSWERED):
+        for _ in range(_QUERIES):
             assert all(each.committed is None for each in log.lag())
             time.sleep(0.01)
 
 
-def test_the_question_is_repeated_while_the_coordinator_moves(tmp_path: Path) -> None:
+def test_the_lag_query_is_repeated_while_the_coordinator_moves(tmp_path: Path) -> None:
     with instance(tmp_path / "servers", "kafka") as own:
-        asking = multiprocessing.get_context("spawn").Process(
-            target=ask_while_the_coordinator_goes, args=(own.env["ASSESS_LOG"],)
+        querying = multiprocessing.get_context("spawn").Process(
+            target=query_lag_while_the_coordinator_moves, args=(own.env["ASSESS_LOG"],)
         )
-        asking.start()
-        asking.join()
-    assert asking.exitcode == 0, "it ended by a signal" if (asking.exitcode or 0) < 0 else "it raised"
+        querying.start()
+        querying.join()
+    assert querying.exitcode == 0, (
+        "a signal ended the process" if (querying.exitcode or 0) < 0 else "the process raised an error"
+    )
 
 
-def test_a_missing_coordinator_is_an_error_that_says_to_try_again() -> None:
-    said = translated(KafkaError(KafkaError.NOT_COORDINATOR), KafkaUrl.parse("kafka://b1:9092/assess?group=g"))
+def test_the_error_for_a_missing_coordinator_says_to_try_again() -> None:
+    error = translated(KafkaError(KafkaError.NOT_COORDINATOR), KafkaUrl.parse("kafka://b1:9092/assess?group=g"))
 
-    assert isinstance(said, StoreUnavailable)
-    assert str(said) == "Kafka at b1:9092 has no coordinator of the group yet; try again in some seconds"
+    assert isinstance(error, StoreUnavailable)
+    assert str(error) == "Kafka at b1:9092 has no coordinator of the group yet; try again in some seconds"

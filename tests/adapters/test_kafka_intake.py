@@ -1,4 +1,4 @@
-"""What is special about Kafka's intake: keys, headers, topics that refuse a record, a broker that stops answering."""
+"""Properties that only the Kafka intake has: keys, headers, topics that refuse a record, a broker that hangs."""
 
 import time
 from collections.abc import Iterator
@@ -99,7 +99,7 @@ def test_options_that_librdkafka_does_not_know_are_refused(kafka_brokers: str) -
         KafkaIntake(url)
 
 
-def test_without_a_broker_the_intake_is_unavailable_soon() -> None:
+def test_a_missing_broker_is_reported_soon() -> None:
     intake = intake_of("127.0.0.1:1", "t")
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
@@ -114,7 +114,7 @@ def own(tmp_path: Path) -> Iterator[Instance]:
         yield found
 
 
-def test_a_broker_that_stops_answering_is_unavailable_soon_and_keeps_what_it_acknowledged(own: Instance) -> None:
+def test_a_broker_that_hangs_is_reported_soon_and_loses_no_acknowledged_event(own: Instance) -> None:
     brokers = own.env["ASSESS_LOG"].split("/")[2]
     topic = f"intake-{uuid4()}"
     create_topic(brokers, topic)
@@ -129,7 +129,7 @@ def test_a_broker_that_stops_answering_is_unavailable_soon_and_keeps_what_it_ack
     own.resume("kafka")
     intake.append([Message("u1", b"after")]).result(PATIENCE)
 
-    # acks=all on one broker: what was acknowledged is with the kernel, and a killed broker finds it again
+    # with acks=all, the kernel has all acknowledged records, so they survive a killed broker
     own.kill("kafka")
     own.up()
     found = [record.value for record in records(brokers, topic)]

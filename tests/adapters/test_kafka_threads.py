@@ -91,7 +91,7 @@ def test_a_commit_that_fails_in_any_way_is_sent_again() -> None:
     assert [[(each.partition, each.offset) for each in offsets] for offsets in committed] == [[(3, 17)]]
 
 
-def test_a_call_in_a_thread_is_waited_for_no_longer_than_asked() -> None:
+def test_a_wait_for_a_call_in_a_thread_ends_at_its_timeout() -> None:
     go_on = threading.Event()
     aside = BackgroundCall(lambda: go_on.wait(PATIENCE))
     assert not aside.has_ended(0.01)

@@ -52,7 +52,7 @@ def test_secrets_are_not_shown() -> None:
         ("kafka://b1/t?group=g&enable.auto.commit=true", "'enable.auto.commit' is not an option"),
     ],
 )
-def test_options_that_cannot_be_used_are_refused_by_name(url: str, message: str) -> None:
+def test_the_error_for_an_invalid_url_gives_the_reason_and_no_secret(url: str, message: str) -> None:
     with pytest.raises(BadSettings, match=message) as refused:
         KafkaUrl.parse(url)
     assert "ASSESS_LOG" in str(refused.value)

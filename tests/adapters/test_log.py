@@ -12,11 +12,11 @@ from assess_core.adapters.files.log import FolderLog
 from assess_core.adapters.memory import MemoryHot
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS, Feed, Log, LogBatch
 
-PATIENCE = 30.0  # seconds; a group's first member waits one
+PATIENCE = 30.0  # seconds; the first member of a group waits 1 s
 
 
-class Way(NamedTuple):
-    """An empty log, and a way to put lines into it."""
+class LogCase(NamedTuple):
+    """An empty log, and a function that appends lines to it."""
 
     log: Log
     append: Callable[[Iterable[bytes]], None]
@@ -24,8 +24,8 @@ class Way(NamedTuple):
 
 
 @pytest.fixture(params=["folder", "kafka"])
-def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
-    """A log of every kind."""
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> LogCase:
+    """An empty log, once for every kind."""
     if request.param == "folder":
         (tmp_path / "log").mkdir()
 
@@ -33,7 +33,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
             with (tmp_path / "log" / "events.jsonl").open("ab") as file:
                 file.writelines(line + b"\n" for line in lines)
 
-        return Way(FolderLog(tmp_path / "log", MemoryHot()), append, knows_receipts=False)
+        return LogCase(FolderLog(tmp_path / "log", MemoryHot()), append, knows_receipts=False)
     from assess_core.adapters.kafka.log import KafkaLog
     from tests.kafka_topics import create_topic, produce
 
@@ -41,16 +41,16 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
     create_topic(brokers, topic)
     create_topic(brokers, f"{topic}.failed", partitions=1)
     log = KafkaLog(f"kafka://{brokers}/{topic}?group={topic}")
-    return Way(log, lambda lines: produce(brokers, topic, lines), knows_receipts=True)
+    return LogCase(log, lambda lines: produce(brokers, topic, lines), knows_receipts=True)
 
 
 @pytest.fixture
-def feeds(way: Way) -> Iterator[Callable[[], Feed]]:
+def feeds(case: LogCase) -> Iterator[Callable[[], Feed]]:
     """Opens feeds; they are closed after the test."""
     opened: list[Feed] = []
 
     def feed() -> Feed:
-        opened.append(way.log.feed(print))
+        opened.append(case.log.feed(print))
         return opened[-1]
 
     yield feed
@@ -63,57 +63,57 @@ def lines(count: int, prefix: str = "") -> list[bytes]:
 
 
 def take(feed: Feed, records: int, *, done: bool = True) -> list[LogBatch]:
-    """Batches until so many records arrived."""
-    taken: list[LogBatch] = []
+    """Read batches until this many records arrived."""
+    received: list[LogBatch] = []
     until = time.monotonic() + PATIENCE
-    while sum(len(batch.records) for batch in taken) < records:
-        assert time.monotonic() < until, f"only {taken} came"
+    while sum(len(batch.records) for batch in received) < records:
+        assert time.monotonic() < until, f"only {received} arrived"
         for batch in feed.batches():
-            taken.append(batch)
+            received.append(batch)
             if done:
                 feed.done(batch, [])
-    return taken
+    return received
 
 
 def values(batches: Iterable[LogBatch]) -> list[bytes]:
     return [record.raw for batch in batches for record in batch.records]
 
 
-def test_appended_records_are_given_once_and_in_the_order_of_their_partition(
-    way: Way, feeds: Callable[[], Feed]
+def test_appended_records_are_delivered_once_and_in_the_order_of_their_partition(
+    case: LogCase, feeds: Callable[[], Feed]
 ) -> None:
-    way.append(lines(2500))
+    case.append(lines(2500))
     feed = feeds()
-    taken = take(feed, 2500)
-    assert sorted(values(taken)) == lines(2500)
+    received = take(feed, 2500)
+    assert sorted(values(received)) == lines(2500)
     partitions: dict[int, list[bytes]] = {}
-    for batch in taken:
+    for batch in received:
         for record in batch.records:
             partitions.setdefault(record.partition, []).append(record.raw)
     assert all(part == sorted(part) for part in partitions.values())
     assert [*feed.batches()] == []
 
 
-def test_batches_are_bounded_by_records_and_by_bytes(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_batches_are_bounded_by_records_and_by_bytes(case: LogCase, feeds: Callable[[], Feed]) -> None:
     large = b"x" * (BATCH_BYTES // 20)
-    way.append([*lines(BATCH_RECORDS + 1), *[large] * 30])
-    taken = take(feeds(), BATCH_RECORDS + 31)
-    assert max(len(batch.records) for batch in taken) <= BATCH_RECORDS
-    assert max(sum(len(record.raw) for record in batch.records) for batch in taken) < 2 * BATCH_BYTES
-    assert len(taken) > 2
+    case.append([*lines(BATCH_RECORDS + 1), *[large] * 30])
+    received = take(feeds(), BATCH_RECORDS + 31)
+    assert max(len(batch.records) for batch in received) <= BATCH_RECORDS
+    assert max(sum(len(record.raw) for record in batch.records) for batch in received) < 2 * BATCH_BYTES
+    assert len(received) > 2
 
 
-def test_a_feed_gives_records_that_arrive_later(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_a_feed_delivers_records_that_arrive_later(case: LogCase, feeds: Callable[[], Feed]) -> None:
     feed = feeds()
     assert [*feed.batches()] == []
-    way.append(lines(10, "a"))
+    case.append(lines(10, "a"))
     assert sorted(values(take(feed, 10))) == lines(10, "a")
-    way.append(lines(10, "b"))
+    case.append(lines(10, "b"))
     assert sorted(values(take(feed, 10))) == lines(10, "b")
 
 
-def test_a_batch_that_is_not_done_is_given_again_to_the_next_feed(way: Way, feeds: Callable[[], Feed]) -> None:
-    way.append(lines(BATCH_RECORDS + 500))
+def test_a_batch_that_is_not_done_is_delivered_again_to_the_next_feed(case: LogCase, feeds: Callable[[], Feed]) -> None:
+    case.append(lines(BATCH_RECORDS + 500))
     first = feeds()
     batch, *more = take(first, BATCH_RECORDS + 500, done=False)
     first.done(batch, [])
@@ -123,40 +123,42 @@ def test_a_batch_that_is_not_done_is_given_again_to_the_next_feed(way: Way, feed
     assert sorted(values(rest)) == sorted(values(more))
 
 
-def test_batches_that_are_done_are_not_given_to_the_next_feed(way: Way, feeds: Callable[[], Feed]) -> None:
-    way.append(lines(100))
+def test_batches_that_are_done_are_not_delivered_to_the_next_feed(case: LogCase, feeds: Callable[[], Feed]) -> None:
+    case.append(lines(100))
     first = feeds()
     take(first, 100)
     first.close()
-    way.append(lines(1, "later"))
+    case.append(lines(1, "later"))
     assert values(take(feeds(), 1)) == lines(1, "later")
 
 
-def test_no_record_is_given_twice_because_a_batch_waited(way: Way, feeds: Callable[[], Feed]) -> None:
-    way.append(lines(BATCH_RECORDS + 700))
+def test_no_record_is_delivered_twice_if_a_batch_waits(case: LogCase, feeds: Callable[[], Feed]) -> None:
+    case.append(lines(BATCH_RECORDS + 700))
     feed = feeds()
-    taken: list[LogBatch] = []
-    while sum(len(batch.records) for batch in taken) < BATCH_RECORDS + 700:
+    received: list[LogBatch] = []
+    while sum(len(batch.records) for batch in received) < BATCH_RECORDS + 700:
         for batch in feed.batches():
             for _ in range(20):
                 feed.heartbeat()
                 time.sleep(0.01)
             feed.done(batch, [])
-            taken.append(batch)
-    assert sorted(values(taken)) == lines(BATCH_RECORDS + 700)
+            received.append(batch)
+    assert sorted(values(received)) == lines(BATCH_RECORDS + 700)
 
 
-def test_an_empty_log_has_nothing_unread(way: Way) -> None:
-    assert way.log.unread() is None
+def test_an_empty_log_has_nothing_unread(case: LogCase) -> None:
+    assert case.log.unread() is None
 
 
-def test_records_that_are_not_done_are_unread_and_the_log_says_since_when(way: Way, feeds: Callable[[], Feed]) -> None:
+def test_records_that_are_not_done_are_unread_and_the_log_gives_their_earliest_receipt(
+    case: LogCase, feeds: Callable[[], Feed]
+) -> None:
     before = time.time_ns() // 1_000_000
-    way.append(lines(100))
+    case.append(lines(100))
     after = time.time_ns() // 1_000_000
-    unread = way.log.unread()
+    unread = case.log.unread()
     assert unread is not None
-    if way.knows_receipts:
+    if case.knows_receipts:
         assert unread.since is not None
         assert before <= unread.since <= after
         assert "100 records in all" in unread.what
@@ -164,19 +166,19 @@ def test_records_that_are_not_done_are_unread_and_the_log_says_since_when(way: W
         assert unread.since is None
     feed = feeds()
     batches = take(feed, 100, done=False)
-    assert way.log.unread() == unread
+    assert case.log.unread() == unread
     for batch in batches:
         feed.done(batch, [])
-    assert way.log.unread() is None
+    assert case.log.unread() is None
 
 
-def test_only_records_after_the_last_done_batch_are_unread(way: Way, feeds: Callable[[], Feed]) -> None:
-    way.append(lines(40))
+def test_only_records_after_the_last_done_batch_are_unread(case: LogCase, feeds: Callable[[], Feed]) -> None:
+    case.append(lines(40))
     take(feeds(), 40)
     time.sleep(0.01)
     between = time.time_ns() // 1_000_000
-    way.append(lines(3))
-    unread = way.log.unread()
+    case.append(lines(3))
+    unread = case.log.unread()
     assert unread is not None
     assert unread.since is None or unread.since >= between
-    assert way.knows_receipts == ("3 records in all" in unread.what)
+    assert case.knows_receipts == ("3 records in all" in unread.what)

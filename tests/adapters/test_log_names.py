@@ -14,14 +14,14 @@ from assess_core.domain.slices import Unread
 from tests.logs import heard, put, raws, records, refusal
 
 
-def test_a_folder_is_its_log_files_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_the_log_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     put(tmp_path / "b.jsonl", b"2")
     put(tmp_path / "a.jsonl.gz", b"1")
     put(tmp_path / "c.json", b"3")
     assert raws(tmp_path) == [b"1", b"2", b"3"]
 
 
-def test_a_file_has_one_topic_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_has_the_same_topic_for_every_path_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "log").mkdir()
     path = put(tmp_path / "log" / "a.jsonl", b"1")
@@ -61,16 +61,14 @@ def test_other_names_are_not_read(tmp_path: Path, name: str) -> None:
     refusal(tmp_path / name)
 
 
-def test_names_that_are_not_read_are_reported_in_one_sentence(tmp_path: Path) -> None:
+def test_files_that_are_not_read_are_reported_in_one_message(tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", b"1")
     put(tmp_path / "notes.txt", b"x")
     put(tmp_path / ".hidden.jsonl", b"x")
     (tmp_path / "older.jsonl").mkdir()
     os.symlink("nowhere", tmp_path / "z.jsonl")
-    [sentence] = heard(tmp_path)
-    assert sentence == (
-        f"not read in {str(tmp_path)!r}, because log files end in {ENDINGS}: '.hidden.jsonl' and 3 more"
-    )
+    [message] = heard(tmp_path)
+    assert message == f"not read in {str(tmp_path)!r}, because log files end in {ENDINGS}: '.hidden.jsonl' and 3 more"
     assert raws(tmp_path) == [b"1"]
 
 
@@ -86,12 +84,12 @@ def test_a_folder_without_log_files_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ['a "quoted" name', "new\nline", "..", "एक 😀", "it's", "semi;colon|bar"])
-def test_any_name_of_a_file_is_its_topic(tmp_path: Path, name: str) -> None:
+def test_the_topic_of_a_file_with_any_name_is_its_path(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / f"{name}.jsonl", b"1")
     assert records(path) == [Record(str(path), 0, 1, b"1", kind=RecordKind.LINE)]
 
 
-def test_a_name_that_is_not_utf_8_is_a_url_that_any_store_can_keep(tmp_path: Path) -> None:
+def test_the_topic_of_a_file_name_that_is_not_utf_8_is_a_url_that_any_store_accepts(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
     with open(path, "wb") as file:
         file.write(b"1")

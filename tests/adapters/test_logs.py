@@ -23,7 +23,7 @@ from assess_core.errors import BadLog
 from assess_core.ports.log import BATCH_RECORDS, LogBatch
 from tests.logs import batches, ends, ignore, put, raws, records, refusal
 
-# --- what is an event ---
+# --- lines and events ---
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz", "EVENTS.JSONL"])
@@ -35,7 +35,7 @@ def test_each_line_is_a_record_named_by_path_and_line(tmp_path: Path, name: str)
     ]
 
 
-def test_a_json_file_is_one_event_however_many_lines_it_has(tmp_path: Path) -> None:
+def test_a_json_file_with_any_number_of_lines_is_one_event(tmp_path: Path) -> None:
     path = put(tmp_path / "event.json", b'{\n "a": 1\n}\n')
     assert records(path) == [Record(str(path), 0, 1, b'{\n "a": 1\n}', kind=RecordKind.LINE)]
 
@@ -44,7 +44,7 @@ def test_an_unfinished_last_line_is_a_line(tmp_path: Path) -> None:
     assert raws(put(tmp_path / "events.jsonl", b'one\n{"cut": ')) == [b"one", b'{"cut": ']
 
 
-def test_blank_lines_are_no_events_but_count_as_lines(tmp_path: Path) -> None:
+def test_blank_lines_are_not_events_but_count_as_lines(tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", b"\n  \t\none\n\r\n\ntwo")
     assert [(record.offset, record.raw) for record in records(path)] == [(3, b"one"), (6, b"two")]
 
@@ -131,7 +131,7 @@ def test_the_sizes_of_the_batches_add_up_to_the_file(tmp_path: Path, name: str) 
     assert sum(batch.size for batch in batches(path)) == path.stat().st_size
 
 
-# --- what cannot be read ---
+# --- unreadable files ---
 
 
 def test_a_missing_path_is_refused_before_anything_is_read(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_named_like_a_log_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_link_to_itself_is_refused_by_name(tmp_path: Path) -> None:
+def test_the_error_for_a_link_to_itself_names_it(tmp_path: Path) -> None:
     os.symlink("loop.jsonl", tmp_path / "loop.jsonl")
     for path in (tmp_path, tmp_path / "loop.jsonl"):
         assert "loop.jsonl' cannot be read: Too many levels of symbolic links" in refusal(path)
@@ -155,15 +155,15 @@ def test_a_link_to_itself_is_refused_by_name(tmp_path: Path) -> None:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that every user may enter; pytest's own folders are private."""
+    """A folder that every user can enter. The folders of pytest are private."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 @contextmanager
-def as_anybody() -> Iterator[None]:
-    """As a user who is not root, because root may read everything."""
+def without_root_rights() -> Iterator[None]:
+    """Run as a user who is not root, because root can read everything."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -174,40 +174,40 @@ def as_anybody() -> Iterator[None]:
             os.seteuid(0)
 
 
-def test_a_folder_without_permission_is_refused_by_name(public: Path) -> None:
+def test_the_error_for_a_folder_without_permission_says_what_to_do(public: Path) -> None:
     (public / "closed").mkdir()
     put(public / "closed" / "a.jsonl", b"1")
-    for mode in (0o000, 0o444):  # the second can be listed, but what is in it cannot be looked at
+    for mode in (0o000, 0o444):  # a folder with the second mode can be listed, but its files cannot be opened
         (public / "closed").chmod(mode)
-        with as_anybody():
+        with without_root_rights():
             assert "cannot be read: Permission denied; check its name and permissions" in refusal(public / "closed")
             for folder in (public / "closed", public / "closed" / "below"):
                 with pytest.raises(BadLog, match="Permission denied"):
                     unread(folder, MemoryHot())
 
 
-def test_a_file_without_permission_fails_by_name_after_the_files_before_it(public: Path) -> None:
+def test_the_files_before_a_file_without_permission_are_read_and_the_error_names_it(public: Path) -> None:
     put(public / "a.jsonl", b"1").chmod(0o644)
     put(public / "b.jsonl", b"2").chmod(0o000)
-    with as_anybody():
-        given, why = given_before_the_failure(public)
-    assert given == [b"1"]
+    with without_root_rights():
+        found, why = read_until_the_failure(public)
+    assert found == [b"1"]
     assert why == f"{str(public / 'b.jsonl')!r} cannot be read: Permission denied; check its name and permissions"
 
 
-def given_before_the_failure(path: Path) -> tuple[list[bytes], str]:
-    given: list[bytes] = []
+def read_until_the_failure(path: Path) -> tuple[list[bytes], str]:
+    found: list[bytes] = []
 
     def take(some: Iterable[LogBatch]) -> None:
         for batch in some:
-            given.extend(record.raw for record in batch.records)
+            found.extend(record.raw for record in batch.records)
 
     with pytest.raises(BadLog) as error:
         take(read_files(find([str(path)], ignore), ignore))
-    return given, str(error.value)
+    return found, str(error.value)
 
 
-def test_a_file_that_is_deleted_before_its_turn_fails_by_name_after_the_files_before_it(tmp_path: Path) -> None:
+def test_the_files_before_a_deleted_file_are_read_and_the_error_names_it(tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", b"1")
     files = find([str(tmp_path), str(put(tmp_path / "b.jsonl", b"2"))], ignore)
     (tmp_path / "b.jsonl").unlink()
@@ -217,33 +217,33 @@ def test_a_file_that_is_deleted_before_its_turn_fails_by_name_after_the_files_be
         next(reading)
 
 
-def test_a_cut_gzip_file_gives_its_whole_lines_and_then_fails_by_name(tmp_path: Path) -> None:
+def test_the_whole_lines_of_a_cut_gzip_file_are_read_and_the_error_names_it(tmp_path: Path) -> None:
     lines = [os.urandom(500).hex().encode() for _ in range(40)]
     path = put(tmp_path / "e.jsonl.gz", b"\n".join(lines))
     path.write_bytes(path.read_bytes()[:12_000])
-    given, why = given_before_the_failure(path)
-    assert 10 < len(given) < 40
-    assert given == lines[: len(given)]
-    assert why.startswith(f"{str(path)!r} is damaged after line {len(given)} (")
+    found, why = read_until_the_failure(path)
+    assert 10 < len(found) < 40
+    assert found == lines[: len(found)]
+    assert why.startswith(f"{str(path)!r} is damaged after line {len(found)} (")
     assert why.endswith("replace it by the complete file and read it again, stored events are only repeated")
 
 
-def test_a_damaged_gzip_file_fails_by_name(tmp_path: Path) -> None:
+def test_the_error_for_a_damaged_gzip_file_names_it(tmp_path: Path) -> None:
     path = put(tmp_path / "e.jsonl.gz", b"1\n2\n" * 5000)
     whole = bytearray(path.read_bytes())
     whole[len(whole) // 2 : len(whole) // 2 + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(whole)
-    assert "e.jsonl.gz' is damaged after line " in given_before_the_failure(path)[1]
+    assert "e.jsonl.gz' is damaged after line " in read_until_the_failure(path)[1]
 
 
-def test_a_file_that_is_named_gzip_and_is_not_fails_by_name(tmp_path: Path) -> None:
+def test_the_error_for_a_file_that_is_only_named_like_gzip_names_it(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl.gz"
     path.write_bytes(b'{"not": "zipped"}\n')
-    assert given_before_the_failure(path) == ([], refusal(path))
+    assert read_until_the_failure(path) == ([], refusal(path))
     assert "is damaged after line 0 (Not a gzipped file" in refusal(path)
 
 
-# --- what is unread ---
+# --- unread files ---
 
 
 def test_nothing_is_unread_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from deltalake import WriterProperties
+from msgspec.structs import replace
 
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake import tables
@@ -47,19 +48,19 @@ def compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeltaLake:
 
 
 @pytest.mark.parametrize("chosen", [SLICES[:1], SLICES[3:5], [SLICES[0], SLICES[-1]], SLICES])
-def test_the_entries_of_slices_are_those_of_the_whole_manifest(lake: DeltaLake, chosen: list[ArchiveSlice]) -> None:
+def test_a_read_by_slice_returns_the_entries_of_the_whole_manifest(lake: DeltaLake, chosen: list[ArchiveSlice]) -> None:
     found = lake.manifest(chosen)
 
     assert found == [entry for entry in lake.manifest() if entry.slice in chosen]
     assert broken(found) == {}
 
 
-def test_the_entries_of_a_batch_are_those_of_the_whole_manifest(lake: DeltaLake) -> None:
+def test_a_read_by_batch_returns_the_entries_of_the_whole_manifest(lake: DeltaLake) -> None:
     assert lake.manifest(batch_id="b2") == [entry for entry in lake.manifest() if entry.slice.batch_id == "b2"]
     assert lake.manifest(batch_id="b3") == []
 
 
-def test_no_slices_have_no_entries_and_neither_has_a_slice_of_another_week(lake: DeltaLake) -> None:
+def test_an_empty_list_of_slices_and_a_slice_of_another_week_have_no_entries(lake: DeltaLake) -> None:
     assert lake.manifest([]) == []
     assert lake.manifest([ArchiveSlice(IsoWeek(2023, 1), "b1")]) == []
 
@@ -74,6 +75,22 @@ def test_recorded_slices_are_listed_between_two_bounds(
     ]
 
 
+def test_slices_with_a_problem_are_listed_also_if_it_was_resolved(lake: DeltaLake) -> None:
+    assert lake.failed() == []
+
+    failed = [replace(entry, problem="a file is damaged") for entry in entries([SLICES[4], SLICES[1]])]
+    lake.record(failed)
+    lake.record(entries([SLICES[1]]))
+
+    assert lake.failed() == [SLICES[1], SLICES[4]]
+
+
+def test_row_groups_without_a_problem_are_not_read(compacted: DeltaLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(pq.ParquetFile, "read_row_group")
+
+    assert compacted.failed() == []
+
+
 def test_row_groups_of_other_weeks_are_not_read(compacted: DeltaLake, monkeypatch: pytest.MonkeyPatch) -> None:
     read_row_group, read = pq.ParquetFile.read_row_group, set[int]()
 
@@ -84,7 +101,7 @@ def test_row_groups_of_other_weeks_are_not_read(compacted: DeltaLake, monkeypatc
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
 
     assert [entry.slice for entry in compacted.manifest([SLICES[6]])] == [SLICES[6]]
-    assert len(read) <= 2  # of six
+    assert len(read) <= 2  # of six row groups
 
 
 def test_a_compacted_manifest_has_the_same_entries(compacted: DeltaLake) -> None:

@@ -26,7 +26,7 @@ def test_open_connections_never_get_more_than_the_budget_together(total: int) ->
     assert all(LEAST <= share <= MOST for share in shares)
 
 
-def test_a_budget_below_the_least_still_opens_one_connection() -> None:
+def test_a_budget_below_the_minimum_still_opens_one_connection() -> None:
     budget = MemoryBudget(10_000_000)
     with budget.share() as share:
         assert share == 10_000_000
@@ -65,7 +65,7 @@ def test_a_connection_of_duckdb_has_the_limit_of_its_share(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "file", ["sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/a/memory.max"]
 )
-def test_the_limit_of_a_control_group_is_what_the_process_may_have(file: str, tmp_path: Path) -> None:
+def test_the_process_may_use_the_memory_limit_of_its_control_group(file: str, tmp_path: Path) -> None:
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text("300000000\n")
     (tmp_path / "proc/self").mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_the_limit_of_a_control_group_is_what_the_process_may_have(file: str, tm
     assert available_memory(tmp_path) == 300_000_000
 
 
-def test_without_a_limit_the_process_may_have_the_memory_of_the_machine(tmp_path: Path) -> None:
+def test_without_a_limit_the_process_may_use_the_memory_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
     (tmp_path / "sys/fs/cgroup/memory.max").write_text("max\n")
 

@@ -1,9 +1,11 @@
-"""Where `--output` leads: a file, a link, a pipe, a device, standard output; and what is refused."""
+"""Targets of `--output`: a file, a link, a pipe, a device or standard output. Other targets are refused."""
 
 import os
+import pty
 import stat
 import sys
 import threading
+import tty
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ REPORT = b"a,b\n1,2\n"
 
 
 def write(target: object, format_: Format | None = None) -> str:
-    """Write the report to an output; returns what the output is called."""
+    """Write the report to an output, and return the name of the output."""
     output = open_output(str(target), format_)
     with output.write() as temporary:
         temporary.write_bytes(REPORT)
@@ -28,7 +30,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_new_file(tmp_path: Path) -> None:
     assert write(tmp_path / "new.csv") == str(tmp_path / "new.csv")
     assert ((tmp_path / "new.csv").read_bytes(), mode(tmp_path / "new.csv")) == (REPORT, 0o600)
 
@@ -78,14 +80,15 @@ def test_a_pipe_that_no_program_reads_is_named(tmp_path: Path, monkeypatch: pyte
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
-def test_a_device_gets_the_bytes_and_stays_a_device(tmp_path: Path) -> None:
-    device = tmp_path / "null"
-    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+def test_a_device_gets_the_bytes_and_stays_a_device() -> None:
+    terminal, device = pty.openpty()
+    tty.setraw(device)  # a terminal would write a carriage return at the end of each line
+    with open(terminal, "rb", buffering=0) as read:
+        write(os.ttyname(device))
 
-    write(device)
-
-    assert stat.S_ISCHR(device.stat().st_mode)
+        assert read.read(100) == REPORT
+        assert stat.S_ISCHR(Path(os.ttyname(device)).stat().st_mode)
+    os.close(device)
 
 
 def test_a_dash_is_standard_output(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +108,7 @@ def test_a_folder_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/x.csv", "file/x.csv"])
-def test_no_folder_is_made(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_is_created(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
 
@@ -132,7 +135,7 @@ def test_the_ending_of_a_compressed_file_is_refused(tmp_path: Path, name: str) -
         open_output(str(tmp_path / name), None)
 
 
-def test_an_ending_asks_for_its_format() -> None:
+def test_the_ending_of_a_file_name_selects_the_format() -> None:
     assert [format_of(name) for name in ("a.parquet", "a.CSV", "a", "-", "csv")] == [
         Format.PARQUET,
         Format.CSV,
@@ -140,8 +143,8 @@ def test_an_ending_asks_for_its_format() -> None:
     ]
 
 
-def test_a_report_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("the former report")
+def test_a_report_that_fails_keeps_the_previous_one(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("the previous report")
 
     def fail() -> None:
         with open_output(str(tmp_path / "x.csv"), None).write() as temporary:
@@ -151,4 +154,4 @@ def test_a_report_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
     with pytest.raises(AssessError, match="lake"):
         fail()
 
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["the former report"]
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["the previous report"]

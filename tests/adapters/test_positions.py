@@ -1,4 +1,4 @@
-"""Where positions of a log folder are stored: in every hot store."""
+"""Every hot store can store the positions of a log folder."""
 
 from assess_core.ports.log import Position
 from tests.conftest import Hot
@@ -10,7 +10,7 @@ def test_a_position_is_returned_with_its_proof(hot: Hot) -> None:
     assert hot.positions() == positions
 
 
-def test_the_last_position_of_a_file_wins_also_if_it_is_an_earlier_one(hot: Hot) -> None:
+def test_the_last_committed_position_of_a_file_wins_even_if_it_is_earlier(hot: Hot) -> None:
     for position in (Position(9, 90, b"long"), Position(2, 10, b"short"), Position(1, 0)):
         hot.commit({"/log/a.jsonl": position})
         assert hot.positions() == {"/log/a.jsonl": position}

@@ -32,22 +32,22 @@ def log(tmp_path: Path) -> Path:
 
 
 class Follower:
-    """Follows a log and commits each batch at once; it may be killed and started again."""
+    """Follows a log and commits each batch immediately. If it is not `running`, each poll starts a new tail."""
 
-    def __init__(self, log: Path, positions: Positions, *, lives: bool) -> None:
-        self._log, self._positions, self._lives = log, positions, lives
+    def __init__(self, log: Path, positions: Positions, *, running: bool) -> None:
+        self._log, self._positions, self._running = log, positions, running
         self._tail = self._start()
 
     def _start(self) -> Tail:
         return Tail(self._log, self._positions.positions(), print)
 
-    def look(self) -> list[bytes]:
-        """What two looks give: enough for a file that is written as a whole."""
-        if not self._lives:
+    def poll(self) -> list[bytes]:
+        """The records of two polls, because a file that is written as a whole is read by the second one."""
+        if not self._running:
             self._tail = self._start()
-        return [*self._look(), *self._look()]
+        return [*self._poll_once(), *self._poll_once()]
 
-    def _look(self) -> Iterator[bytes]:
+    def _poll_once(self) -> Iterator[bytes]:
         for batch in self._tail.batches():
             self._positions.commit(batch.ends)
             yield from (record.raw for record in batch.records)
@@ -55,7 +55,7 @@ class Follower:
 
 @pytest.fixture(params=[True, False], ids=["running", "restarted"])
 def follower(request: pytest.FixtureRequest, log: Path, hot: MemoryHot) -> Follower:
-    return Follower(log, hot, lives=request.param)
+    return Follower(log, hot, running=request.param)
 
 
 def rename(path: Path, text: bytes) -> None:
@@ -85,7 +85,7 @@ def replace(path: Path, text: bytes) -> None:
 
 
 def lines(letter: str, count: int, length: int = 10) -> list[bytes]:
-    """Lines of equal length, so that a line of any file ends where one of any other does."""
+    """Lines of equal length, so that the lines of different files end at the same positions."""
     return [f"{letter}{number:0{length}}".encode() for number in range(count)]
 
 
@@ -95,25 +95,25 @@ def text(some: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("longer", [0, 1, 100])
 @pytest.mark.parametrize("length", [10, 20_000])
-@pytest.mark.parametrize("way", [rename, truncate, delete, overwrite, replace])
+@pytest.mark.parametrize("change", [rename, truncate, delete, overwrite, replace])
 def test_another_file_under_the_same_name_is_read_from_its_start(
-    log: Path, hot: MemoryHot, follower: Follower, way: Callable[[Path, bytes], None], length: int, longer: int
+    log: Path, hot: MemoryHot, follower: Follower, change: Callable[[Path, bytes], None], length: int, longer: int
 ) -> None:
     path = log / "e.jsonl"
     path.write_bytes(text(lines("a", 8, length)))
-    assert follower.look() == lines("a", 8, length)
+    assert follower.poll() == lines("a", 8, length)
     new = lines("b", 8 + longer, length)
-    way(path, text(new))
+    change(path, text(new))
     assert unread(log, hot) is not None
     assert folded(log, hot)[str(path), 0] == 1
-    assert set(follower.look()) >= set(new)
+    assert set(follower.poll()) >= set(new)
     assert unread(log, hot) is None
 
 
 @pytest.mark.parametrize("name", ["e.jsonl.gz", "e.json"])
-@pytest.mark.parametrize("way", [truncate, delete, replace])
+@pytest.mark.parametrize("change", [truncate, delete, replace])
 def test_a_whole_file_that_is_replaced_by_one_of_the_same_size_is_read_again(
-    log: Path, hot: MemoryHot, follower: Follower, name: str, way: Callable[[Path, bytes], None]
+    log: Path, hot: MemoryHot, follower: Follower, name: str, change: Callable[[Path, bytes], None]
 ) -> None:
     def whole(letter: bytes) -> bytes:
         one = b'"' + letter * 1000 + b'"'
@@ -121,38 +121,38 @@ def test_a_whole_file_that_is_replaced_by_one_of_the_same_size_is_read_again(
 
     path = log / name
     path.write_bytes(whole(b"a"))
-    assert follower.look() == [b'"' + b"a" * 1000 + b'"']
+    assert follower.poll() == [b'"' + b"a" * 1000 + b'"']
     assert len(whole(b"b")) == path.stat().st_size
-    way(path, whole(b"b"))
+    change(path, whole(b"b"))
     assert unread(log, hot) == Unread(f"1 file, e.g. {name} from line 1")
-    assert follower.look() == [b'"' + b"b" * 1000 + b'"']
+    assert follower.poll() == [b'"' + b"b" * 1000 + b'"']
     assert unread(log, hot) is None
 
 
-def test_a_file_that_only_grew_or_was_copied_goes_on_at_its_position(
+def test_a_file_that_only_grew_or_was_copied_is_read_from_its_position(
     log: Path, hot: MemoryHot, follower: Follower
 ) -> None:
     path = log / "e.jsonl"
     path.write_bytes(text(lines("a", 5000)))
-    follower.look()
+    follower.poll()
     replace(path, path.read_bytes())  # another inode and another time, as after a restored backup
     assert unread(log, hot) is None
     with path.open("ab") as file:
         file.write(b"later\n")
     assert unread(log, hot) == Unread("1 file, e.g. e.jsonl from line 5001")
-    assert follower.look() == [b"later"]
+    assert follower.poll() == [b"later"]
 
 
-def test_the_proof_does_not_depend_on_how_many_lines_came_at_once(log: Path) -> None:
+def test_the_proof_does_not_depend_on_how_many_lines_arrived_together(log: Path) -> None:
     path, found = log / "e.jsonl", set[Position]()
     for step in (700, 2500, 5000):
         path.write_bytes(b"")
         hot, some = MemoryHot(), lines("a", 5000, 15)
-        follower = Follower(log, hot, lives=True)
+        follower = Follower(log, hot, running=True)
         for start in range(0, 5000, step):
             with path.open("ab") as file:
                 file.write(text(some[start : start + step]))
-            follower.look()
+            follower.poll()
         found.add(hot.positions()[str(path)])
     assert len(found) == 1
 
@@ -161,24 +161,24 @@ def test_a_position_without_a_proof_is_not_trusted(log: Path, hot: MemoryHot, fo
     (log / "e.jsonl").write_bytes(b"1\n2\n")
     hot.commit({str(log / "e.jsonl"): Position(2, 2)})
     assert unread(log, hot) == Unread("1 file, e.g. e.jsonl from line 1")
-    assert follower.look() == [b"1", b"2"]
+    assert follower.poll() == [b"1", b"2"]
 
 
-def test_a_file_that_was_emptied_has_its_start_committed(log: Path, hot: MemoryHot, follower: Follower) -> None:
+def test_the_start_of_a_file_is_committed_after_it_was_emptied(log: Path, hot: MemoryHot, follower: Follower) -> None:
     path = log / "e.jsonl"
     path.write_bytes(b"1\n2\n")
-    follower.look()
+    follower.poll()
     os.truncate(path, 0)
-    assert follower.look() == []
+    assert follower.poll() == []
     assert hot.positions() == {str(path): START}
 
 
-def test_a_check_reads_two_short_parts_of_a_file_however_large_it_is(
+def test_a_check_reads_only_two_short_parts_of_a_large_file(
     log: Path, hot: MemoryHot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = log / "e.jsonl"
     path.write_bytes(text(lines("a", 200_000)))
-    Follower(log, hot, lives=True).look()
+    Follower(log, hot, running=True).poll()
     [file], read, pread = find([str(path)], print), list[int](), os.pread
 
     def counted(fd: int, size: int, offset: int) -> bytes:
@@ -190,10 +190,10 @@ def test_a_check_reads_two_short_parts_of_a_file_however_large_it_is(
     assert read == [WINDOW, WINDOW]
 
 
-def test_a_proof_survives_in_the_embedded_store(log: Path, tmp_path: Path) -> None:
+def test_the_embedded_store_stores_the_proof(log: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'hot.sqlite'}"
     (log / "e.jsonl").write_bytes(b"1\n2\n")
-    Follower(log, SqliteHot(url), lives=True).look()
+    Follower(log, SqliteHot(url), running=True).poll()
     assert unread(log, SqliteHot(url)) is None
     (log / "e.jsonl").write_bytes(b"3\n4\n")
     assert unread(log, SqliteHot(url)) == Unread("1 file, e.g. e.jsonl from line 1")

@@ -1,4 +1,4 @@
-"""Who we are to S3, and where it is: botocore decides by the usual AWS chain, DuckDB and deltalake follow."""
+"""Credentials and address of S3: botocore reads the usual AWS settings, and DuckDB and deltalake use the same."""
 
 import os
 import sys
@@ -20,25 +20,25 @@ Chain = Callable[..., None]
 
 @pytest.fixture
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
-    """Sets the environment and the AWS configuration file: of this process nothing else counts."""
+    """Sets the AWS environment and configuration file. All other AWS settings of this process are removed."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
-    def has(config: str = "", **env: str) -> None:
+    def configure(config: str = "", **env: str) -> None:
         (tmp_path / "config").write_text(config)
         for name, value in env.items():
             monkeypatch.setenv(name, value)
 
-    return has
+    return configure
 
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "very/secret+key"}
 
 
-# --- where ---
+# --- address ---
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "very/secre
         ),
     ],
 )
-def test_the_address_is_what_the_aws_configuration_says(
+def test_the_address_comes_from_the_aws_configuration(
     chain: Chain, env: dict[str, str], config: str, expected: Address
 ) -> None:
     chain(config, **KEYS, **env)
@@ -85,11 +85,11 @@ def test_the_address_is_what_the_aws_configuration_says(
     assert urlsplit(signed).path == ("/lake-bucket/k" if expected.path_style else "/k")
 
 
-def test_deltalake_and_duckdb_are_told_the_same(chain: Chain) -> None:
+def test_deltalake_and_duckdb_get_the_same_settings(chain: Chain) -> None:
     chain(**KEYS, AWS_SESSION_TOKEN="a token", AWS_REGION="ap-south-1", AWS_MAX_ATTEMPTS="3")
     access = Access("ASSESS_LAKE", "lake-bucket")
 
-    options, (secret, retries) = access.options(), told(access)
+    options, (secret, retries) = access.options(), duckdb_settings(access)
 
     assert options["AWS_ENDPOINT_URL"] == "https://lake-bucket.s3.ap-south-1.amazonaws.com"
     assert options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] == "true"
@@ -102,19 +102,19 @@ def test_deltalake_and_duckdb_are_told_the_same(chain: Chain) -> None:
     assert options["aws_conditional_put"] == "etag"
 
 
-def test_a_server_of_ones_own_is_asked_by_path(chain: Chain) -> None:
+def test_a_configured_endpoint_gets_path_style_requests(chain: Chain) -> None:
     chain(**KEYS, AWS_ENDPOINT_URL="http://minio:9000")
     access = Access("ASSESS_LAKE", "lake-bucket")
 
-    options, (secret, _) = access.options(), told(access)
+    options, (secret, _) = access.options(), duckdb_settings(access)
 
     assert options["AWS_ENDPOINT_URL"] == "http://minio:9000"
     assert (options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"], options["AWS_ALLOW_HTTP"]) == ("false", "true")
     assert (secret["endpoint"], secret["url_style"], secret["use_ssl"]) == ("minio:9000", "path", "false")
 
 
-def told(access: Access) -> tuple[dict[str, str], int]:
-    """What DuckDB's secret says, and how often it tries again: as a cursor of the connection knows it."""
+def duckdb_settings(access: Access) -> tuple[dict[str, str], int]:
+    """DuckDB's secret and its number of retries, read by a cursor of the connection."""
     with connect() as duck:
         access.attach(duck)
         [(text, retries, loaded)] = (
@@ -125,23 +125,23 @@ def told(access: Access) -> tuple[dict[str, str], int]:
             )
             .fetchall()
         )
-    assert loaded in ("", str(access.extension()))  # from the package, and nowhere else
+    assert loaded in ("", str(access.extension()))  # the package, and no download, provides the extension
     return dict(part.split("=", 1) for part in text.split(";")), retries
 
 
-# --- who ---
+# --- credentials ---
 
 
-def by_process(tmp_path: Path, lives: timedelta) -> str:
-    """A profile whose credentials a program gives; it writes down how often it was asked."""
+def by_process(tmp_path: Path, lifetime: timedelta) -> str:
+    """A profile whose credentials come from a program. The program counts its calls in a file."""
     program = tmp_path / "program.py"
     program.write_text(
         f"""
 import json, pathlib
-asked = pathlib.Path({str(tmp_path / "asked")!r})
-n = len(asked.read_text()) + 1 if asked.exists() else 1
-asked.write_text("x" * n)
-expires = {(datetime.now(UTC) + lives).isoformat()!r}
+calls = pathlib.Path({str(tmp_path / "calls")!r})
+n = len(calls.read_text()) + 1 if calls.exists() else 1
+calls.write_text("x" * n)
+expires = {(datetime.now(UTC) + lifetime).isoformat()!r}
 print(json.dumps({{"Version": 1, "AccessKeyId": f"KEY{{n}}", "SecretAccessKey": "s", "SessionToken": f"token {{n}}",
                   "Expiration": expires}}))
 """
@@ -149,14 +149,14 @@ print(json.dumps({{"Version": 1, "AccessKeyId": f"KEY{{n}}", "SecretAccessKey": 
     return f"[default]\ncredential_process = {sys.executable} {program}\n"
 
 
-def test_credentials_that_are_valid_are_found_once(chain: Chain, tmp_path: Path) -> None:
+def test_valid_credentials_are_requested_once(chain: Chain, tmp_path: Path) -> None:
     chain(by_process(tmp_path, timedelta(hours=1)))
     access = Access("ASSESS_LAKE", "lake-bucket")
 
     assert [access.options()["AWS_SESSION_TOKEN"] for _ in range(3)] == ["token 1"] * 3
 
 
-def test_credentials_that_expire_are_found_again(chain: Chain, tmp_path: Path) -> None:
+def test_expiring_credentials_are_requested_again(chain: Chain, tmp_path: Path) -> None:
     chain(by_process(tmp_path, timedelta(minutes=12)))  # botocore renews 15 minutes before the end
     access = Access("ASSESS_LAKE", "lake-bucket")
 
@@ -165,7 +165,7 @@ def test_credentials_that_expire_are_found_again(chain: Chain, tmp_path: Path) -
     assert first["AWS_SESSION_TOKEN"] != second["AWS_SESSION_TOKEN"]
 
 
-def test_nobody_is_told_by_name(chain: Chain) -> None:
+def test_the_error_for_missing_credentials_names_the_setting_and_the_bucket(chain: Chain) -> None:
     chain()
 
     with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: there are no AWS credentials for the bucket lake-bucket; "):
@@ -183,7 +183,9 @@ def test_nobody_is_told_by_name(chain: Chain) -> None:
         ("", {**KEYS, "AWS_ENDPOINT_URL": "no url"}),
     ],
 )
-def test_a_configuration_that_cannot_be_used_is_named(chain: Chain, config: str, env: dict[str, Any]) -> None:
+def test_the_error_for_an_unusable_configuration_names_the_setting_and_no_secret(
+    chain: Chain, config: str, env: dict[str, Any]
+) -> None:
     chain(config, **env)
 
     with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: ") as refused:
@@ -196,7 +198,7 @@ def test_a_configuration_that_cannot_be_used_is_named(chain: Chain, config: str,
 
 
 @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/", "s3://bucket/a", "s3://bucket/a/b=c_1-2.d/"])
-def test_a_bucket_with_and_without_a_prefix_is_a_place(url: str) -> None:
+def test_a_bucket_is_accepted_with_and_without_a_prefix(url: str) -> None:
     place = Bucket.of("ASSESS_LAKE", url)
 
     assert place.url == url.rstrip("/")
@@ -209,7 +211,7 @@ def test_a_bucket_with_and_without_a_prefix_is_a_place(url: str) -> None:
     ["s3://", "s3:///a", "s3://UPPER/a", "s3://key:secret@bucket/a", "s3://bucket/a?b", "s3://bucket/a#b",
      "s3://bucket/a b", "s3://bucket/a*", "s3://bucket/a//b", "s3://bucket/../a", "s3://bucket/a%20b", "s3://bucket/é"],
 )  # fmt: skip
-def test_a_url_that_names_no_place_is_refused(url: str) -> None:
+def test_an_invalid_s3_url_is_refused(url: str) -> None:
     with pytest.raises(BadSettings, match=r"^ASSESS_LAKE: .*s3://|letters") as refused:
         Bucket.of("ASSESS_LAKE", url)
 

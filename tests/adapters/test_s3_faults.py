@@ -1,4 +1,4 @@
-"""What happens on the way to S3: refusals, servers that are busy or away, answers that are lost."""
+"""Faults of S3: refusals, servers that are busy or unreachable, lost responses."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def way(s3: S3) -> Iterator[Way]:
 
 @pytest.fixture
 def settings(s3: S3, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """An embedded hot store, and a lake and reports at the end of the way; who fails is tried twice."""
+    """An embedded hot store, and a lake and reports behind the proxy. Each request is tried at most twice."""
     url = in_s3(s3, monkeypatch, AWS_ENDPOINT_URL=way.endpoint, AWS_MAX_ATTEMPTS="2")
     return Settings.from_env({"ASSESS_LAKE": f"{url}/lake", "ASSESS_EXHAUSTS": f"{url}/exhausts"}, str(tmp_path))
 
@@ -73,7 +73,7 @@ every_use = pytest.mark.parametrize("use", USES)
 
 
 @every_use
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+def test_a_request_to_a_server_that_is_busy_for_a_moment_is_repeated(
     use: str, stores: Stores, settings: Settings, way: Way
 ) -> None:
     way.spoil(BUSY, ".*", "", times=1)
@@ -82,7 +82,9 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(
 
 
 @every_use
-def test_a_server_that_stays_busy_is_unavailable(use: str, stores: Stores, settings: Settings, way: Way) -> None:
+def test_a_server_that_stays_busy_is_reported_as_unavailable(
+    use: str, stores: Stores, settings: Settings, way: Way
+) -> None:
     way.spoil(BUSY, ".*", "")
 
     with pytest.raises(StoreUnavailable, match=r"did not answer \(503( SlowDown)?\); run it again later") as refused:
@@ -94,7 +96,7 @@ def test_a_server_that_stays_busy_is_unavailable(use: str, stores: Stores, setti
 
 
 @pytest.mark.parametrize("use", ["verify", "clear", "report"])
-def test_files_that_cannot_be_had_are_not_called_damaged(
+def test_files_that_cannot_be_fetched_are_not_reported_as_damaged(
     use: str, stores: Stores, settings: Settings, way: Way
 ) -> None:
     verify([W5], stores, NOW)
@@ -104,11 +106,11 @@ def test_files_that_cannot_be_had_are_not_called_damaged(
         USES[use](stores, settings)
 
 
-# --- two at once ---
+# --- conflicts ---
 
 
 @pytest.mark.parametrize("status", [409, 412])
-def test_a_commit_that_s3_refuses_is_decided_again(status: int, settings: Settings, way: Way) -> None:
+def test_a_commit_that_s3_refuses_is_tried_again(status: int, settings: Settings, way: Way) -> None:
     stores = open_stores(settings)
     keep(stores.hot, rows := five_versions())
     put(stores.lake, [version(batch_id="b2")])
@@ -122,7 +124,7 @@ def test_a_commit_that_s3_refuses_is_decided_again(status: int, settings: Settin
 
 @pytest.mark.parametrize("table", ["attempts", "archive_manifest"])
 @pytest.mark.parametrize("fault", [Fault(503, "SlowDown", is_taken=True), Fault(500, "InternalError", is_taken=True)])
-def test_a_commit_of_which_nobody_heard_is_not_written_twice(
+def test_a_commit_whose_response_was_lost_is_not_written_twice(
     table: str, fault: Fault, settings: Settings, way: Way
 ) -> None:
     stores = open_stores(settings)
@@ -139,9 +141,7 @@ def test_a_commit_of_which_nobody_heard_is_not_written_twice(
 
 
 @every_use
-def test_a_server_that_refuses_us_is_a_matter_of_settings(
-    use: str, stores: Stores, settings: Settings, way: Way
-) -> None:
+def test_refused_credentials_are_a_settings_error(use: str, stores: Stores, settings: Settings, way: Way) -> None:
     way.spoil(Fault(403, "InvalidAccessKeyId"), ".*", "")
 
     with pytest.raises(BadSettings, match=r"^ASSESS_(LAKE|EXHAUSTS): the bucket .* refused us \(403") as refused:
@@ -150,7 +150,7 @@ def test_a_server_that_refuses_us_is_a_matter_of_settings(
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(refused.value)
 
 
-def test_a_secret_that_is_wrong_is_not_said(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_secret_is_not_printed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong/secret+key")
 
     for use in USES:
@@ -161,7 +161,7 @@ def test_a_secret_that_is_wrong_is_not_said(settings: Settings, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("use", ["pin", "archive", "weekly", "doctor, lake"])
-def test_a_bucket_that_is_not_there_is_named(
+def test_the_error_for_a_missing_bucket_names_it(
     use: str, settings: Settings, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = settings._replace(lake="s3://no-such-bucket/lake")
@@ -172,10 +172,10 @@ def test_a_bucket_that_is_not_there_is_named(
         USES[use](stores, nowhere)
 
 
-# --- away ---
+# --- unreachable ---
 
 
-def test_a_store_that_is_killed_is_unavailable_and_all_goes_on_when_it_is_back(
+def test_a_killed_server_is_reported_and_work_continues_after_its_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with instance(tmp_path / "servers", "s3") as own:
@@ -198,16 +198,16 @@ def test_a_store_that_is_killed_is_unavailable_and_all_goes_on_when_it_is_back(
         assert Path(after.path).read_bytes() == Path(expected.path).read_bytes()
 
         own.pause("s3")
-        wakes = Timer(3, own.resume, ["s3"])
-        wakes.start()
-        assert verify([W5], stores, NOW)[W5].problem is None  # it waited
-        wakes.join()
+        resuming = Timer(3, own.resume, ["s3"])
+        resuming.start()
+        assert verify([W5], stores, NOW)[W5].problem is None  # it waited until the server resumed
+        resuming.join()
 
 
-# --- how often S3 is asked ---
+# --- the number of requests ---
 
 
-def test_a_file_is_asked_for_once_and_no_prefix_is_listed_but_the_log(settings: Settings, way: Way) -> None:
+def test_each_file_gets_one_head_request_and_only_the_delta_log_is_listed(settings: Settings, way: Way) -> None:
     stores = open_stores(settings)
     weeks = [version(user_id=f"u{n}", received=RECEIVED + n * WEEK) for n in range(4)]
     keep(stores.hot, weeks)
@@ -225,7 +225,7 @@ def test_a_file_is_asked_for_once_and_no_prefix_is_listed_but_the_log(settings: 
 # --- doctor ---
 
 
-def test_a_server_that_takes_a_second_first_write_is_bad(stores: Stores, way: Way) -> None:
+def test_the_doctor_reports_a_server_that_ignores_conditional_writes(stores: Stores, way: Way) -> None:
     way.spoil(Fault(200, ""), "PUT", r"\.assess-doctor-")
 
     findings = list(stores.lake.examine())
@@ -236,7 +236,7 @@ def test_a_server_that_takes_a_second_first_write_is_bad(stores: Stores, way: Wa
     assert way.count("DELETE", r"\.assess-doctor-") == 1
 
 
-def test_a_bucket_in_another_region_is_bad(stores: Stores, way: Way) -> None:
+def test_the_doctor_reports_a_bucket_in_another_region(stores: Stores, way: Way) -> None:
     way.spoil(Fault(200, "", headers=(("x-amz-bucket-region", "ap-south-2"),)), "HEAD", "")
 
     [bad] = [finding for finding in stores.lake.examine() if finding.level is Level.BAD]
@@ -245,7 +245,9 @@ def test_a_bucket_in_another_region_is_bad(stores: Stores, way: Way) -> None:
     assert bad.action == "export AWS_REGION=ap-south-2"
 
 
-def test_a_lake_that_is_well_says_where_it_is_and_what_it_holds(stores: Stores, settings: Settings, way: Way) -> None:
+def test_the_doctor_shows_the_location_and_content_of_a_healthy_lake(
+    stores: Stores, settings: Settings, way: Way
+) -> None:
     findings = list(stores.lake.examine())
 
     assert {finding.level for finding in findings} == {Level.OK}

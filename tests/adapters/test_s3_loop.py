@@ -1,4 +1,4 @@
-"""The loop with lake and reports in a bucket: every answer and every byte as when they are in folders."""
+"""With lake and reports in a bucket, every answer and every byte is the same as with folders."""
 
 from itertools import product
 from pathlib import Path
@@ -38,7 +38,7 @@ def in_folders(tmp_path: Path) -> Settings:
 
 
 def steps(settings: Settings) -> list[dict[str, Any]]:
-    """All answers and bytes while events come, slices are put away, late events come, and those are put away too."""
+    """Answers and bytes after events arrived, after their slices were cleared, and after late events were cleared."""
     stores = open_stores(settings)
     again = event("u1", answers=[wire_answer("q1", score=0.5), wire_answer("q2")], attempted=MONDAY + 5000)
     seen = []
@@ -65,7 +65,7 @@ def answers(stores: Stores, settings: Settings) -> dict[str, Any]:
     return found
 
 
-def test_every_answer_and_every_byte_is_as_with_folders(in_bucket: Settings, in_folders: Settings) -> None:
+def test_every_answer_and_every_byte_is_the_same_as_with_folders(in_bucket: Settings, in_folders: Settings) -> None:
     expected, found = steps(in_folders), steps(in_bucket)
 
     assert [sorted(each) for each in found] == [sorted(each) for each in expected]
@@ -85,24 +85,26 @@ def verified(in_bucket: Settings) -> Stores:
 
 
 def first_file(stores: Stores, settings: Settings) -> tuple[Store, str, str]:
-    """Where the lake is, the name there of the file of 2024-W05, and its URL."""
+    """The location of the lake, and the name and the URL of its file of 2024-W05."""
     [file] = stores.lake.pin().files([IsoWeek(2024, 5)])
     return Store(at(settings.lake)), file.url.removeprefix(f"{settings.lake}/"), file.url
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut", "changed", "empty"])
-def test_a_file_that_is_not_what_was_written_is_named(harm: str, verified: Stores, in_bucket: Settings) -> None:
+@pytest.mark.parametrize("damage", ["missing", "cut", "changed", "empty"])
+def test_the_error_for_a_file_that_was_changed_or_deleted_names_it(
+    damage: str, verified: Stores, in_bucket: Settings
+) -> None:
     store, name, url = first_file(verified, in_bucket)
     content = store.read(name)
-    store.write(name, {"cut": content[:-50], "changed": content[:-9] + b"x" + content[-8:]}.get(harm, b""))
-    if harm == "missing":
+    store.write(name, {"cut": content[:-50], "changed": content[:-9] + b"x" + content[-8:]}.get(damage, b""))
+    if damage == "missing":
         store.remove(name)
 
     found = verify([W5, W6], verified, NOW)
     cleared = clear([W5, W6], verified, NOW)
 
     problem = found[W5].problem or ""
-    assert problem.startswith(f"b1|2024-W05: the lake's file {url} {'is missing' if harm == 'missing' else 'cannot'}")
+    assert problem.startswith(f"b1|2024-W05: the lake's file {url} {'is missing' if damage == 'missing' else 'cannot'}")
     assert found[W6].problem is None
     assert (cleared[W5].cleared, cleared[W6].cleared) == (0, 1)
     with pytest.raises(ReportFailed, match=f"the lake's file {url} cannot be read, so nothing was reported"):
@@ -112,7 +114,7 @@ def test_a_file_that_is_not_what_was_written_is_named(harm: str, verified: Store
     assert clear([W5], verified, NOW)[W5].cleared == 5
 
 
-def test_lakes_whose_names_begin_alike_know_nothing_of_one_another(in_bucket: Settings) -> None:
+def test_lakes_whose_names_begin_alike_are_independent(in_bucket: Settings) -> None:
     beside = in_bucket._replace(lake=f"{in_bucket.lake}-2")
     first, second = open_stores(in_bucket), open_stores(beside)
     keep(first.hot, five_versions())

@@ -1,4 +1,4 @@
-"""Properties of the SQLite store alone: a file, several processes, settings that never change."""
+"""Properties that only the SQLite store has: a file, several processes, settings that never change."""
 
 import os
 import resource
@@ -44,10 +44,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "hot.sqlite"
 
 
-# --- where it is ---
+# --- path and URL ---
 
 
-def test_the_parent_folder_is_made(tmp_path: Path) -> None:
+def test_the_parent_folder_is_created(tmp_path: Path) -> None:
     SqliteHot(at(tmp_path / "a" / "b" / "hot.sqlite"))
 
     assert (tmp_path / "a" / "b" / "hot.sqlite").is_file()
@@ -73,27 +73,27 @@ def test_a_path_is_not_percent_decoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite:///", "sqlite://hot.sqlite", "sqlite:///folder/", "sqlite:///?shards=4"])
-def test_a_url_without_a_file_is_refused_by_name(url: str) -> None:
+def test_the_error_for_a_url_without_a_file_shows_the_format(url: str) -> None:
     with pytest.raises(BadSettings, match=r"ASSESS_HOT_STORE: .* does not name a file; write sqlite:///PATH"):
         SqliteHot(url)
 
 
 @pytest.mark.parametrize("options", ["?shards=0", "?shards=1025", "?shards=x", "?shard=4", "?", "?shards=4&x=1"])
-def test_an_option_that_is_not_one_is_refused_by_name(path: Path, options: str) -> None:
+def test_the_error_for_an_invalid_option_shows_the_format(path: Path, options: str) -> None:
     with pytest.raises(BadSettings, match=r"ASSESS_HOT_STORE: .* is not an option; write \?shards=N"):
         SqliteHot(at(path, options))
 
     assert not path.exists()
 
 
-# --- what was fixed when it was made ---
+# --- settings that are fixed when the store is created ---
 
 
-def test_a_store_has_one_shard_unless_more_are_asked_for(path: Path) -> None:
+def test_a_store_has_one_shard_by_default(path: Path) -> None:
     assert SqliteHot(at(path)).shards == 1
 
 
-def test_the_number_of_shards_is_fixed_when_the_store_is_made(path: Path) -> None:
+def test_the_number_of_shards_is_fixed_when_the_store_is_created(path: Path) -> None:
     SqliteHot(at(path, "?shards=7"))
 
     assert SqliteHot(at(path)).shards == SqliteHot(at(path, "?shards=7")).shards == 7
@@ -104,7 +104,7 @@ def test_the_number_of_shards_is_fixed_when_the_store_is_made(path: Path) -> Non
 
 
 @pytest.mark.parametrize(("name", "what"), [("schema_version", "schema version"), ("shard_hash", "hash of shards")])
-def test_a_store_with_other_fixed_settings_is_refused_and_the_difference_named(
+def test_a_store_with_other_fixed_settings_is_refused_and_the_difference_is_named(
     path: Path, name: str, what: str
 ) -> None:
     SqliteHot(at(path))
@@ -114,7 +114,7 @@ def test_a_store_with_other_fixed_settings_is_refused_and_the_difference_named(
         SqliteHot(at(path))
 
 
-def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_not_changed(path: Path) -> None:
     path.write_bytes(b"these are somebody's notes\n" * 100)
 
     with pytest.raises(NotOurTable, match="is not a SQLite database; name another file in ASSESS_HOT_STORE"):
@@ -124,7 +124,7 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["moz_places (id INTEGER)", "meta (name TEXT)"])
-def test_a_database_of_something_else_is_left_alone(path: Path, table: str) -> None:
+def test_a_database_of_another_program_is_refused_and_not_changed(path: Path, table: str) -> None:
     execute(path, f"CREATE TABLE {table}")
 
     with pytest.raises(NotOurTable, match="holds tables of another program"):
@@ -133,7 +133,7 @@ def test_a_database_of_something_else_is_left_alone(path: Path, table: str) -> N
     assert execute(path, "SELECT count(*) FROM sqlite_master") == [(1,)]
 
 
-def test_a_table_of_another_shape_is_refused_by_name(path: Path) -> None:
+def test_a_table_of_another_shape_is_refused_and_named(path: Path) -> None:
     SqliteHot(at(path))
     execute(path, "ALTER TABLE assessment_aggregator ADD COLUMN note TEXT")
 
@@ -147,7 +147,7 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
     assert SqliteHot(at(path)).slices() == []
 
 
-# --- several at once ---
+# --- several processes and threads ---
 
 
 def some_events(first: int, last: int) -> list[Accepted]:
@@ -159,19 +159,19 @@ def some_events(first: int, last: int) -> list[Accepted]:
 
 
 def fold_some(path: str, first: int, last: int) -> None:
-    """The work of a separate process: fold by the hundred."""
+    """The work of a separate process: fold events in batches of 100."""
     hot = SqliteHot(at(Path(path)))
     for start in range(first, last, 100):
         fold(some_events(start, start + 100), hot, Checks(NoFacts()))
 
 
-def started(path: Path, first: int, last: int) -> subprocess.Popen[bytes]:
+def start_folding(path: Path, first: int, last: int) -> subprocess.Popen[bytes]:
     code = f"from tests.adapters.test_sqlite import fold_some; fold_some({str(path)!r}, {first}, {last})"
     return subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
 
 
-def test_processes_that_make_the_store_and_fold_at_once_lose_nothing(path: Path) -> None:
-    processes = [started(path, first, first + 400) for first in (0, 200, 200)]
+def test_processes_that_create_the_store_and_fold_at_the_same_time_lose_nothing(path: Path) -> None:
+    processes = [start_folding(path, first, first + 400) for first in (0, 200, 200)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
 
     alone = MemoryHot()
@@ -188,7 +188,7 @@ def content(hot: SqliteHot | MemoryHot) -> tuple[object, ...]:
     )
 
 
-def test_threads_share_a_store(path: Path) -> None:
+def test_threads_can_share_a_store(path: Path) -> None:
     hot = SqliteHot(at(path))
 
     def write(number: int) -> None:
@@ -200,7 +200,7 @@ def test_threads_share_a_store(path: Path) -> None:
     assert hot.counts([SLICE]) == {SLICE: 400}
 
 
-def test_another_thread_may_continue_a_scan(path: Path) -> None:
+def test_another_thread_can_continue_a_scan(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_rows([version(user_id="u1", attempt_id=f"t{number}") for number in range(2500)])
     batches = hot.scan(SLICE)[shard_of("u1", hot.shards)]
@@ -239,12 +239,12 @@ def test_a_batch_of_large_rows_is_bounded_by_bytes(path: Path) -> None:
     assert [batch.num_rows for batch in batches] == [7, 3]
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
 @contextmanager
 def no_right_to_write(folder: Path) -> Iterator[None]:
-    """The folder and its files are read-only. Root becomes another user, because root may always write."""
+    """The folder and its files are read-only. Root becomes another user, because root can always write."""
     paths = [folder, *folder.iterdir()]
     modes = [path.stat().st_mode for path in paths]
     for path, mode in zip(paths, modes, strict=True):
@@ -262,23 +262,23 @@ def no_right_to_write(folder: Path) -> Iterator[None]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every user may list; those of `tmp_path` are private."""
+    """A folder that every user can list. The folders of pytest are private."""
     with TemporaryDirectory() as made:
         Path(made).chmod(0o755)
         yield Path(made)
 
 
-def test_a_folder_that_may_not_be_written_is_named(folder: Path) -> None:
+def test_the_error_for_a_folder_without_write_permission_says_what_to_do(folder: Path) -> None:
     with no_right_to_write(folder), pytest.raises(StoreUnavailable, match="let this user write the file and its fold"):
         SqliteHot(at(folder / "hot.sqlite"))
 
 
-def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+def test_the_error_for_a_folder_that_cannot_be_created_says_what_to_do(folder: Path) -> None:
     with no_right_to_write(folder), pytest.raises(StoreUnavailable, match=r"cannot be made: .*; make it, or name"):
         SqliteHot(at(folder / "below" / "hot.sqlite"))
 
 
-def test_a_store_that_may_not_be_written_says_so_and_can_be_read(folder: Path) -> None:
+def test_a_store_without_write_permission_can_be_read_but_not_written(folder: Path) -> None:
     ours = SqliteHot(at(folder / "hot.sqlite"))
     ours.add_rows([version()])
     for file in folder.iterdir():
@@ -291,14 +291,14 @@ def test_a_store_that_may_not_be_written_says_so_and_can_be_read(folder: Path) -
             theirs.add_rows([version()])
 
 
-def test_a_folder_in_place_of_the_file_is_named(path: Path) -> None:
+def test_a_folder_in_place_of_the_file_is_refused(path: Path) -> None:
     path.mkdir()
 
     with pytest.raises(StoreUnavailable, match="it cannot be opened"):
         SqliteHot(at(path))
 
 
-def test_a_full_disk_loses_nothing_that_was_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_no_acknowledged_event(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = connections.connect
 
     def limited(path: Path) -> sqlite3.Connection:
@@ -334,10 +334,14 @@ def test_an_interrupted_write_is_rolled_back_and_the_next_one_works(path: Path) 
     assert hot.positions() == {"a.jsonl": Position(1, 0)}
 
 
-def test_a_disk_that_refuses_to_write_says_what_to_do(path: Path) -> None:
+def test_the_error_for_a_disk_that_refuses_to_write_says_what_to_do(path: Path) -> None:
     """Runs in a separate process with a limit of 300 kB per file."""
     process = subprocess.run(
-        [sys.executable, "-c", f"from tests.adapters.test_sqlite import refused; refused({str(path)!r})"],
+        [
+            sys.executable,
+            "-c",
+            f"from tests.adapters.test_sqlite import fold_until_refused; fold_until_refused({str(path)!r})",
+        ],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -348,7 +352,7 @@ def test_a_disk_that_refuses_to_write_says_what_to_do(path: Path) -> None:
     assert "nothing acknowledged is lost" in process.stdout
 
 
-def refused(path: str) -> None:
+def fold_until_refused(path: str) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
     try:
@@ -357,7 +361,7 @@ def refused(path: str) -> None:
         print(error)
 
 
-def test_a_store_that_stays_locked_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_to_a_store_that_stays_locked_fails(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hot = SqliteHot(at(path))
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
@@ -372,7 +376,7 @@ def test_a_store_that_stays_locked_says_so(path: Path, monkeypatch: pytest.Monke
     assert hot.counts([SLICE]) == {SLICE: 1}
 
 
-def test_a_damaged_file_says_what_to_do(path: Path) -> None:
+def test_the_error_for_a_damaged_file_says_what_to_do(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_entries([Entry.of(version(user_id=f"u{number}", attempted=ATTEMPTED)) for number in range(3000)])
     execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")

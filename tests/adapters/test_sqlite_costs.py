@@ -1,4 +1,4 @@
-"""What reads of the SQLite store cost: counted in steps of SQLite's virtual machine, so the figures never vary."""
+"""The cost of reads of the SQLite store, in steps of SQLite's virtual machine, so that the figures never vary."""
 
 import sqlite3
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
     ],
     ids=["of a batch", "of a week", "the first page", "a page in the middle"],
 )
-def test_a_list_of_slices_costs_the_same_however_many_others_there_are(
+def test_the_cost_of_a_list_of_slices_does_not_grow_with_the_number_of_other_slices(
     counted: Counted, read: Callable[[SqliteHot], object]
 ) -> None:
     fill_slices(counted.hot, 0, 200)
@@ -67,7 +67,7 @@ def test_a_list_of_slices_costs_the_same_however_many_others_there_are(
     assert counted.cost(lambda: read(counted.hot)) <= before
 
 
-def test_a_page_of_a_batch_costs_the_same_however_many_rows_the_batch_has(counted: Counted) -> None:
+def test_the_cost_of_a_page_does_not_grow_with_the_number_of_rows_in_the_batch(counted: Counted) -> None:
     fill_rows(counted.hot, 0, 300)
     slices = counted.hot.slices(batch_id="b1")
     middle = key(user_id="0" * 28)

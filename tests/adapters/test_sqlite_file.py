@@ -1,4 +1,4 @@
-"""The file of the SQLite store: older versions of it, who may read it, and processes that fork."""
+"""The file of the SQLite store: older versions, permissions, and processes that fork."""
 
 import gc
 import os
@@ -38,13 +38,13 @@ VERSION_1 = [
 
 @pytest.fixture
 def older(path: Path) -> Path:
-    """A store that version 1 of the schema made, with slices of two batches."""
+    """A store with version 1 of the schema, and slices of two batches."""
     for sql in VERSION_1:
         execute(path, sql)
     return path
 
 
-def test_a_store_of_version_1_is_brought_up_to_date_when_it_is_opened(older: Path) -> None:
+def test_a_store_of_version_1_is_upgraded_when_it_is_opened(older: Path) -> None:
     hot = SqliteHot(at(older))
 
     assert hot.shards == 2
@@ -53,7 +53,7 @@ def test_a_store_of_version_1_is_brought_up_to_date_when_it_is_opened(older: Pat
     assert SqliteHot(at(older)).slices() == hot.slices()
 
 
-def test_an_older_process_that_has_the_store_open_goes_on_and_its_slices_are_found_by_batch(older: Path) -> None:
+def test_an_older_process_can_still_write_after_the_upgrade_and_its_slices_are_found_by_batch(older: Path) -> None:
     with closing(sqlite3.connect(older, isolation_level=None)) as before:
         before.execute("SELECT * FROM slices").fetchall()
         hot = SqliteHot(at(older))
@@ -63,9 +63,7 @@ def test_an_older_process_that_has_the_store_open_goes_on_and_its_slices_are_fou
     assert ArchiveSlice(IsoWeek(2024, 7), "b1") in hot.slices(batch_id="b1")
 
 
-def test_an_update_that_breaks_off_leaves_the_older_store_as_it_was(
-    older: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upgrade_that_fails_does_not_change_the_older_store(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = execute(older, "SELECT name, sql FROM sqlite_master")
     with monkeypatch.context() as patched:
         patched.setitem(tables.VERSIONS, tables.SCHEMA_VERSION, (*tables.VERSIONS[tables.SCHEMA_VERSION], "no SQL"))
@@ -76,7 +74,7 @@ def test_an_update_that_breaks_off_leaves_the_older_store_as_it_was(
     assert len(SqliteHot(at(older)).slices()) == 3
 
 
-def test_a_later_version_may_add_a_column(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_version_can_add_a_column(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     last = tables.SCHEMA_VERSION + 1
     monkeypatch.setitem(tables.VERSIONS, last, ("ALTER TABLE positions ADD COLUMN later BLOB",))
     monkeypatch.setattr(schema, "SCHEMA_VERSION", last)
@@ -85,7 +83,7 @@ def test_a_later_version_may_add_a_column(older: Path, monkeypatch: pytest.Monke
     SqliteHot(at(older.with_name("new.sqlite")))
 
     assert execute(older, "SELECT * FROM positions") == [("a.jsonl", 1, 2, b"", None)]
-    assert SqliteHot(at(older)).positions() == {"a.jsonl": Position(1, 2)}  # opened again: its shape is right
+    assert SqliteHot(at(older)).positions() == {"a.jsonl": Position(1, 2)}  # a second open accepts the shape
 
 
 def test_a_position_of_an_older_version_has_no_proof(older: Path) -> None:
@@ -94,7 +92,7 @@ def test_a_position_of_an_older_version_has_no_proof(older: Path) -> None:
     assert SqliteHot(at(older)).positions() == {"a.jsonl": Position(1, 2, b"")}
 
 
-def test_an_older_store_with_a_table_of_another_shape_is_refused_and_left_as_it_was(older: Path) -> None:
+def test_an_older_store_with_a_table_of_another_shape_is_refused_and_not_changed(older: Path) -> None:
     execute(older, "ALTER TABLE positions ADD COLUMN note TEXT")
 
     with pytest.raises(NotOurTable, match=r"table 'positions' .* is missing or has another shape"):
@@ -111,11 +109,11 @@ def test_a_store_of_a_later_version_is_refused(path: Path) -> None:
         SqliteHot(at(path))
 
 
-# --- who may read it ---
+# --- permissions ---
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_the_files_are_for_this_user_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_only_this_user_can_read_the_files_for_any_umask(tmp_path: Path, umask: int) -> None:
     file = tmp_path / "home" / "hot" / "hot.sqlite"
     before = os.umask(umask)
     try:
@@ -129,7 +127,7 @@ def test_the_files_are_for_this_user_alone_whatever_the_umask(tmp_path: Path, um
     assert [folder.stat().st_mode & 0o777 for folder in (file.parent, file.parent.parent)] == [0o700, 0o700]
 
 
-def test_files_and_folders_that_exist_keep_their_mode_and_the_doctor_says_who_can_read_them(tmp_path: Path) -> None:
+def test_existing_files_and_folders_keep_their_mode_and_the_doctor_reports_who_can_read_them(tmp_path: Path) -> None:
     folder = tmp_path / "home"
     folder.mkdir()
     folder.chmod(0o755)
@@ -153,7 +151,7 @@ def test_files_and_folders_that_exist_keep_their_mode_and_the_doctor_says_who_ca
 
 
 def run_in_fork(work: Callable[[], object]) -> int:
-    """The exit code of a child that does this work: 0 unless it raises or hangs."""
+    """Do this work in a child, and return its exit code: 0 unless the work raises or hangs."""
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -178,7 +176,7 @@ def test_a_child_has_no_open_file_of_its_parents_store(path: Path) -> None:
     assert hot.counts([SLICE]) == {SLICE: 1}
 
 
-def test_parent_and_child_write_the_store_that_was_open_before_the_fork(path: Path) -> None:
+def test_parent_and_child_can_both_write_a_store_that_was_open_before_the_fork(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_rows([version(user_id="before")])
     stop = threading.Event()
@@ -207,7 +205,7 @@ def test_parent_and_child_write_the_store_that_was_open_before_the_fork(path: Pa
     assert execute(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_the_parents_end_does_not_take_the_write_ahead_log_from_the_child(path: Path) -> None:
+def test_closing_the_store_in_the_parent_keeps_the_write_ahead_log_for_the_child(path: Path) -> None:
     hot = SqliteHot(at(path))
     hot.add_rows([version()])
     ours, theirs = os.pipe(), os.pipe()

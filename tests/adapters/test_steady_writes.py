@@ -1,4 +1,4 @@
-"""Slices close while events are written without a pause: unread events hold back only what they may belong to."""
+"""Slices close while events are written without a pause: unread events hold back only the slices of their weeks."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ from tests.factories import RECEIVED
 from tests.logs import put
 
 PATIENCE = 60
-LOOKS = 40
+CHECKS = 40
 
 
 def now() -> int:
@@ -28,7 +28,7 @@ def now() -> int:
 
 @contextmanager
 def running(*jobs: Callable[[], object]) -> Iterator[None]:
-    """Each job is done again and again, by a thread of its own, until the block ends."""
+    """Repeat each job in its own thread until the block ends."""
     over, failed = threading.Event(), list[Exception]()
 
     def repeat(job: Callable[[], object]) -> None:
@@ -58,16 +58,16 @@ def write(log: Log, number: int) -> Callable[[], object]:
 def read(feed: Feed) -> Callable[[], object]:
     def once() -> None:
         for batch in feed.batches():
-            time.sleep(0.05)  # what a store takes
+            time.sleep(0.05)  # the time that a store needs
             feed.done(batch, [])
 
     return once
 
 
-def waits(log: Log) -> tuple[int, list[str]]:
-    """How many of some looks found unread events, and why the slice of the week before was open at any of them."""
+def check_repeatedly(log: Log) -> tuple[int, list[str]]:
+    """How many checks found unread events, and why the slice of two weeks ago was open at any check."""
     found, reasons = 0, list[str]()
-    for _ in range(LOOKS):
+    for _ in range(CHECKS):
         unread, moment = log.unread(), now()
         found += unread is not None
         why = why_open(ArchiveSlice.of("b1", moment - 2 * WEEK), moment, DAY, unread)
@@ -82,8 +82,8 @@ def test_slices_of_a_folder_close_under_steady_writes(tmp_path: Path) -> None:
     for job in writers:
         job()
     with running(*writers, read(log.feed(print))):
-        found, reasons = waits(log)
-    assert found > LOOKS // 2  # else it shows nothing
+        found, reasons = check_repeatedly(log)
+    assert found > CHECKS // 2  # otherwise the test proves nothing
     assert reasons == []
 
 
@@ -98,15 +98,15 @@ def test_slices_of_a_topic_close_under_steady_writes(kafka_brokers: str) -> None
     feed = log.feed(print)
     try:
         with running(*(write(log, number) for number in range(4)), read(feed)):
-            time.sleep(3)  # a group's first member waits
-            found, reasons = waits(log)
+            time.sleep(3)  # the first member of a group waits
+            found, reasons = check_repeatedly(log)
     finally:
         feed.close()
-    assert found > LOOKS // 2
+    assert found > CHECKS // 2
     assert reasons == []
 
 
-# --- since when events of a folder are unread ---
+# --- the earliest receipt of the unread events of a folder ---
 
 API = f"api-{RECEIVED}-17-0.jsonl"
 
@@ -121,7 +121,7 @@ def since(folder: Path, hot: MemoryHot | None = None) -> int | None:
     return unread.since
 
 
-def test_the_first_unread_line_of_the_api_says_since_when(tmp_path: Path) -> None:
+def test_since_is_the_receipt_of_the_first_unread_line_of_the_api(tmp_path: Path) -> None:
     hot = MemoryHot()
     put(tmp_path / API, line(RECEIVED))
     feed = FolderLog(tmp_path, hot).feed(print)
@@ -131,14 +131,16 @@ def test_the_first_unread_line_of_the_api_says_since_when(tmp_path: Path) -> Non
     assert since(tmp_path, hot) == RECEIVED + 5
 
 
-def test_the_earliest_of_all_files_counts(tmp_path: Path) -> None:
+def test_since_is_the_earliest_receipt_of_all_files(tmp_path: Path) -> None:
     for number in (3, 1, 2):
         put(tmp_path / f"api-{RECEIVED}-{number}-0.jsonl", line(RECEIVED + number))
     assert since(tmp_path) == RECEIVED + 1
 
 
 @pytest.mark.parametrize("size", [1, 15, 25, 40])
-def test_a_line_that_is_being_written_is_no_earlier_than_the_name_of_its_file(tmp_path: Path, size: int) -> None:
+def test_the_receipt_of_a_line_that_is_being_written_is_not_earlier_than_its_file_name(
+    tmp_path: Path, size: int
+) -> None:
     put(tmp_path / API, line(RECEIVED + 5)[:size])
     assert since(tmp_path) in (RECEIVED, RECEIVED + 5)
 
@@ -154,9 +156,7 @@ def test_a_line_that_is_being_written_is_no_earlier_than_the_name_of_its_file(tm
         (API, b"x" * 100),
     ],
 )
-def test_lines_that_do_not_say_when_they_were_received_may_be_of_any_week(
-    tmp_path: Path, name: str, text: bytes
-) -> None:
+def test_lines_without_a_receipt_may_belong_to_any_week(tmp_path: Path, name: str, text: bytes) -> None:
     put(tmp_path / "api-1-1-1.jsonl", line(RECEIVED))
     put(tmp_path / name, text)
     assert since(tmp_path) is None
@@ -172,7 +172,7 @@ def test_a_slice_waits_for_lines_that_were_received_before_its_week_ended(tmp_pa
     assert why_open(slice_, closes, DAY, Unread("1 file")) is not None
 
 
-def test_receipts_of_the_intake_are_understood(tmp_path: Path) -> None:
+def test_receipts_that_the_intake_writes_are_read(tmp_path: Path) -> None:
     intake = FolderIntake(tmp_path, lambda: RECEIVED)
     intake.append([Message("u1", b"{}")]).result(PATIENCE)
     intake.close()

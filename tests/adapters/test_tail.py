@@ -18,15 +18,15 @@ from assess_core.ports.log import LogBatch
 
 
 class Follower:
-    """A tail whose batches are committed at once, as the stream commits them."""
+    """A tail whose batches are committed immediately, as the stream commits them."""
 
     def __init__(self, folder: Path, hot: MemoryHot) -> None:
         self.messages: list[str] = []
         self._hot = hot
         self._tail = Tail(folder, hot.positions(), self.messages.append)
 
-    def look(self) -> list[bytes]:
-        """The records of one look."""
+    def poll(self) -> list[bytes]:
+        """The records of one poll."""
         return [record.raw for batch in self._tail.batches() for record in self._commit(batch).records]
 
     def _commit(self, batch: LogBatch) -> LogBatch:
@@ -55,13 +55,13 @@ def append(path: Path, text: bytes) -> None:
         file.write(text)
 
 
-def test_a_look_returns_the_lines_appended_since_the_last_one(log: Path, follower: Follower) -> None:
+def test_a_poll_returns_the_lines_that_were_appended_since_the_last_poll(log: Path, follower: Follower) -> None:
     append(log / "a.jsonl", b"1\n2\n")
-    assert follower.look() == [b"1", b"2"]
-    assert follower.look() == []
+    assert follower.poll() == [b"1", b"2"]
+    assert follower.poll() == []
     append(log / "a.jsonl", b"3\n")
     append(log / "b.jsonl", b"4\n")
-    assert follower.look() == [b"3", b"4"]
+    assert follower.poll() == [b"3", b"4"]
 
 
 def test_records_are_named_by_absolute_path_and_line(log: Path) -> None:
@@ -77,68 +77,68 @@ def test_records_are_named_by_absolute_path_and_line(log: Path) -> None:
 
 def test_an_unfinished_last_line_waits_until_it_is_finished(log: Path, hot: MemoryHot, follower: Follower) -> None:
     append(log / "a.jsonl", b'1\n{"cut":')
-    assert follower.look() == [b"1"]
-    assert follower.look() == []
+    assert follower.poll() == [b"1"]
+    assert follower.poll() == []
     assert unread(log, hot) == Unread("1 file, e.g. a.jsonl from line 2")
     append(log / "a.jsonl", b" true}")
-    assert follower.look() == []
+    assert follower.poll() == []
     append(log / "a.jsonl", b"\n")
-    assert follower.look() == [b'{"cut": true}']
+    assert follower.poll() == [b'{"cut": true}']
     assert unread(log, hot) is None
 
 
 def test_a_restart_continues_at_the_committed_positions(log: Path, hot: MemoryHot, follower: Follower) -> None:
     append(log / "a.jsonl", b"1\n2\n3")
-    assert follower.look() == [b"1", b"2"]
+    assert follower.poll() == [b"1", b"2"]
     append(log / "a.jsonl", b"\n4\n")
-    assert Follower(log, hot).look() == [b"3", b"4"]
+    assert Follower(log, hot).poll() == [b"3", b"4"]
 
 
 def test_blank_lines_at_the_end_are_read_too(log: Path, hot: MemoryHot, follower: Follower) -> None:
     append(log / "a.jsonl", b"1\n")
-    follower.look()
+    follower.poll()
     append(log / "a.jsonl", b"\n\n")
-    assert follower.look() == []
+    assert follower.poll() == []
     assert unread(log, hot) is None
 
 
 def test_the_tail_waits_for_a_folder_that_does_not_exist_yet(tmp_path: Path, hot: MemoryHot) -> None:
     follower = Follower(tmp_path / "later", hot)
-    assert follower.look() == follower.look() == []
+    assert follower.poll() == follower.poll() == []
     assert follower.messages == [f"waiting for the folder {str(tmp_path / 'later')!r} (ASSESS_LOG)"]
     (tmp_path / "later").mkdir()
     append(tmp_path / "later" / "a.jsonl", b"1\n")
-    assert follower.look() == [b"1"]
+    assert follower.poll() == [b"1"]
 
 
 def test_a_file_that_shrank_is_read_again_from_the_start(log: Path, hot: MemoryHot, follower: Follower) -> None:
     append(log / "a.jsonl", b"1\n2\n3\n")
-    follower.look()
+    follower.poll()
     (log / "a.jsonl").write_bytes(b"4\n")
-    assert follower.look() == [b"4"]
+    assert follower.poll() == [b"4"]
     (log / "a.jsonl").write_bytes(b"")
-    assert follower.look() == []
+    assert follower.poll() == []
     assert unread(log, hot) is None
     append(log / "a.jsonl", b"5\n6\n7\n8\n")
-    assert follower.look() == [b"5", b"6", b"7", b"8"]
+    assert follower.poll() == [b"5", b"6", b"7", b"8"]
     assert unread(log, hot) is None
 
 
 def test_a_file_that_was_replaced_by_a_larger_one_is_read_from_the_start(log: Path, follower: Follower) -> None:
     append(log / "a.jsonl", b"1\n2\n")
-    follower.look()
+    follower.poll()
     append(log / "new", b"3\n4\n5\n")
     os.replace(log / "new", log / "a.jsonl")
-    assert follower.look() == [b"3", b"4", b"5"]
+    assert follower.poll() == [b"3", b"4", b"5"]
 
 
 def test_a_file_that_was_replaced_between_two_runs_is_read_from_the_start(
     log: Path, hot: MemoryHot, follower: Follower
 ) -> None:
     append(log / "a.jsonl", b"1\n2\n")
-    follower.look()
+    follower.poll()
     (log / "a.jsonl").write_bytes(b"first\nsecond\n")
-    assert Follower(log, hot).look() == [b"first", b"second"]
+    assert Follower(log, hot).poll() == [b"first", b"second"]
 
 
 @pytest.mark.parametrize("name", ["e.json", "e.jsonl.gz"])
@@ -147,13 +147,13 @@ def test_a_file_that_is_written_as_a_whole_is_read_when_it_no_longer_changes(
 ) -> None:
     whole = gzip.compress(b'{"a":1}') if name.endswith(".gz") else b'{"a":1}'
     append(log / name, whole[:3])
-    assert follower.look() == []
+    assert follower.poll() == []
     append(log / name, whole[3:])
-    assert follower.look() == []
-    assert follower.look() == [b'{"a":1}']
-    assert follower.look() == []
+    assert follower.poll() == []
+    assert follower.poll() == [b'{"a":1}']
+    assert follower.poll() == []
     assert unread(log, hot) is None
-    assert Follower(log, hot).look() == []
+    assert Follower(log, hot).poll() == []
 
 
 @pytest.mark.parametrize("name", ["e.json", "e.jsonl.gz"])
@@ -164,12 +164,12 @@ def test_a_file_that_was_written_as_a_whole_and_changes_is_read_again(
         (log / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
 
     write(b"[1]")
-    follower.look()
-    assert follower.look() == [b"[1]"]
+    follower.poll()
+    assert follower.poll() == [b"[1]"]
     write(b"[2,3]")
     assert unread(log, hot) == Unread(f"1 file, e.g. {name} from line 1")
-    follower.look()
-    assert follower.look() == [b"[2,3]"]
+    follower.poll()
+    assert follower.poll() == [b"[2,3]"]
 
 
 def test_a_restart_continues_within_a_gzip_file(log: Path, hot: MemoryHot) -> None:
@@ -179,8 +179,8 @@ def test_a_restart_continues_within_a_gzip_file(log: Path, hot: MemoryHot) -> No
     hot.commit(batch.ends)
     assert unread(log, hot) == Unread("1 file, e.g. e.jsonl.gz from line 3")
     follower = Follower(log, hot)
-    follower.look()
-    assert follower.look() == [b"3"]
+    follower.poll()
+    assert follower.poll() == [b"3"]
     assert unread(log, hot) is None
 
 
@@ -190,17 +190,17 @@ def test_a_damaged_file_is_reported_once_stays_unread_and_does_not_stop_the_othe
     lines = b"".join(os.urandom(40).hex().encode() + b"\n" for _ in range(1000))
     (log / "a.jsonl.gz").write_bytes(gzip.compress(lines)[:20_000])
     append(log / "b.jsonl", b"1\n")
-    follower.look()
-    taken = follower.look()
+    follower.poll()
+    intact = follower.poll()
     append(log / "b.jsonl", b"2\n")
-    assert follower.look() == [b"2"]
-    [said] = follower.messages
-    assert f"a.jsonl.gz' is damaged after line {len(taken)} (" in said
-    assert said.endswith("; until then its lines count as unread")
-    assert unread(log, hot) == Unread(f"1 file, e.g. a.jsonl.gz from line {len(taken) + 1}")
+    assert follower.poll() == [b"2"]
+    [message] = follower.messages
+    assert f"a.jsonl.gz' is damaged after line {len(intact)} (" in message
+    assert message.endswith("; until then its lines count as unread")
+    assert unread(log, hot) == Unread(f"1 file, e.g. a.jsonl.gz from line {len(intact) + 1}")
     (log / "a.jsonl.gz").write_bytes(gzip.compress(lines))
-    follower.look()
-    assert follower.look() == lines.splitlines()
+    follower.poll()
+    assert follower.poll() == lines.splitlines()
     assert unread(log, hot) is None
 
 
@@ -208,28 +208,28 @@ def test_a_damaged_file_is_not_read_again_until_it_changes(log: Path, hot: Memor
     path, whole = log / "a.jsonl.gz", gzip.compress(b"1\n")
     path.write_bytes(whole[:-8] + b"bad sum.")
     before = path.stat()
-    follower.look()
-    assert follower.look() == [b"1"]
+    follower.poll()
+    assert follower.poll() == [b"1"]
     path.write_bytes(whole)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # so that no look can see the change
-    assert follower.look() == follower.look() == []
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # so that no poll detects the change
+    assert follower.poll() == follower.poll() == []
     assert unread(log, hot) == Unread("1 file, e.g. a.jsonl.gz from line 1")
     path.touch()
-    follower.look()
-    assert follower.look() == [b"1"]
+    follower.poll()
+    assert follower.poll() == [b"1"]
 
 
-def test_names_that_are_not_read_are_reported_once(log: Path, follower: Follower) -> None:
+def test_files_that_are_not_read_are_reported_once(log: Path, follower: Follower) -> None:
     append(log / "notes.txt", b"1")
-    follower.look()
-    follower.look()
+    follower.poll()
+    follower.poll()
     assert len(follower.messages) == 1
 
 
 def test_a_folder_that_cannot_be_read_ends_the_tail(tmp_path: Path, hot: MemoryHot) -> None:
     append(tmp_path / "log", b"")
     with pytest.raises(BadLog, match="cannot be read: Not a directory"):
-        Follower(tmp_path / "log", hot).look()
+        Follower(tmp_path / "log", hot).poll()
 
 
 def test_workers_share_the_files_and_skip_none(log: Path) -> None:

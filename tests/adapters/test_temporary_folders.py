@@ -1,4 +1,4 @@
-"""Work that needs temporary files fails with a sentence if TMPDIR is full or missing."""
+"""Work that needs temporary files fails with an error that names TMPDIR if the folder is full or missing."""
 
 import errno
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def _output(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("work", [_union, _ledger, _connection, _output])
-def test_a_missing_temporary_folder_is_named_with_what_to_do(
+def test_the_error_for_a_missing_temporary_folder_names_tmpdir(
     work: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
@@ -76,7 +76,7 @@ class _Full(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types
 
 @pytest.mark.parametrize("at", ["__init__", "write_table", "close"])
 @pytest.mark.parametrize("work", [_union, _ledger])
-def test_a_full_temporary_folder_is_named_with_what_to_do(
+def test_the_error_for_a_full_temporary_folder_names_tmpdir(
     work: Callable[[Path], None], at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_Full, "fails_at", at)

@@ -1,4 +1,4 @@
-"""The union of both tiers: by key and version, hot first, whatever happens meanwhile."""
+"""The union of both tiers: by key and version, hot store first, also while rows move to the lake."""
 
 import multiprocessing
 from collections.abc import Callable, Collection, Iterator
@@ -41,7 +41,7 @@ def hashes(union: DuckUnion, view: str) -> list[object]:
 
 
 @pytest.mark.parametrize("older_tier", ["hot", "lake"])
-def test_the_newer_version_counts_whichever_tier_has_it(older_tier: str, lake: Lake) -> None:
+def test_the_newer_version_counts_whether_it_is_hot_or_in_the_lake(older_tier: str, lake: Lake) -> None:
     hot = MemoryHot()
     older, newer = version(attempted=ATTEMPTED), version(attempted=ATTEMPTED + 1)
     keep(hot, [older if older_tier == "hot" else newer])
@@ -51,7 +51,7 @@ def test_the_newer_version_counts_whichever_tier_has_it(older_tier: str, lake: L
         assert newest(union) == [("t1", ATTEMPTED + 1, newer.received_at, 2)]
 
 
-def test_a_newer_clock_counts_even_when_it_was_received_earlier(lake: Lake) -> None:
+def test_a_newer_clock_counts_even_if_it_was_received_earlier(lake: Lake) -> None:
     hot = MemoryHot()
     late = version(attempted=ATTEMPTED, received=ATTEMPTED + 2 * WEEK)
     newer = version(attempted=ATTEMPTED + 1, received=ATTEMPTED + WEEK)
@@ -63,7 +63,7 @@ def test_a_newer_clock_counts_even_when_it_was_received_earlier(lake: Lake) -> N
 
 
 @pytest.mark.parametrize("early_tier", ["hot", "lake"])
-def test_of_two_receipts_of_one_version_the_earlier_counts(early_tier: str, lake: Lake) -> None:
+def test_if_a_version_was_received_twice_the_earlier_receipt_counts(early_tier: str, lake: Lake) -> None:
     hot = MemoryHot()
     early, late = version(), version(received=ATTEMPTED + 2 * WEEK)
     keep(hot, [early if early_tier == "hot" else late])
@@ -74,9 +74,9 @@ def test_of_two_receipts_of_one_version_the_earlier_counts(early_tier: str, lake
         assert [row["week"] for row in union.rows("SELECT week FROM versions")] == [early.slice.week.week]
 
 
-def test_at_equal_clocks_a_version_with_answers_is_newer_whatever_the_hashes(lake: Lake) -> None:
+def test_at_equal_clocks_a_version_with_answers_is_newer_for_any_hash(lake: Lake) -> None:
     hot = MemoryHot()
-    attempts = [f"t{number}" for number in range(8)]  # in some of them the empty version has the higher hash
+    attempts = [f"t{number}" for number in range(8)]  # for some attempts the empty version has the higher hash
     keep(hot, [version(attempt_id=attempt, answers=[]) for attempt in attempts])
     put(lake, [version(attempt_id=attempt) for attempt in attempts])
 
@@ -139,11 +139,11 @@ def test_a_row_reads_the_same_from_either_tier(lake: Lake) -> None:
     assert from_hot == from_lake
 
 
-# --- what is read, and what is not ---
+# --- which rows and files are read ---
 
 
 @pytest.mark.parametrize("batch_id", NASTY, ids=ascii)
-def test_a_batch_with_any_id_is_read_alone(batch_id: str, lake: Lake) -> None:
+def test_a_batch_with_any_id_is_read_without_other_batches(batch_id: str, lake: Lake) -> None:
     hot = MemoryHot()
     keep(hot, [version(batch_id=batch_id, attempt_id="t1"), version(batch_id="b1", attempt_id="t2")])
     put(lake, [version(batch_id=batch_id, attempt_id="t3"), version(batch_id="b1", attempt_id="t4")])
@@ -154,7 +154,7 @@ def test_a_batch_with_any_id_is_read_alone(batch_id: str, lake: Lake) -> None:
     assert rows == [{"batch_id": batch_id, "attempt_id": "t1"}, {"batch_id": batch_id, "attempt_id": "t3"}]
 
 
-def test_files_of_other_weeks_are_not_touched(lake: Lake) -> None:
+def test_files_of_other_weeks_are_not_read(lake: Lake) -> None:
     hot = MemoryHot()
     mine, other = version(attempt_id="t1"), version(attempt_id="t2", attempted=ATTEMPTED + WEEK)
     put(lake, [mine, other])
@@ -172,7 +172,7 @@ def test_without_any_row_the_views_are_empty(lake: Lake) -> None:
         assert [hashes(union, view) for view in ("copies", "versions", "newest")] == [[], [], []]
 
 
-def test_queries_may_overlap(lake: Lake) -> None:
+def test_queries_can_overlap(lake: Lake) -> None:
     hot = MemoryHot()
     keep(hot, [version(attempt_id=f"t{number:04}") for number in range(1500)])
 
@@ -185,7 +185,7 @@ def test_queries_may_overlap(lake: Lake) -> None:
     assert [row["attempt_id"] for row in (head, *rest)] == [f"t{number:04}" for number in range(1500)]
 
 
-# --- rule 4: hot first and to its end, then the lake is pinned ---
+# --- rule 4: the hot store is read to its end, then the lake is pinned ---
 
 
 class WatchedHot(MemoryHot):
@@ -212,11 +212,11 @@ ROWS = [
     version(user_id=f"u{number % 3}", attempt_id=f"t{number}", attempted=ATTEMPTED + number % 4 * WEEK)
     for number in range(12)
 ]
-READS = 17  # the list of slices; before and after each of 2 shards of 4 slices, the last of these before the pin
+READS = 17  # the list of slices, and before and after each of 2 shards of 4 slices (the last one is before the pin)
 
 
 @pytest.mark.parametrize("step", range(READS + 1))
-def test_a_reader_misses_nothing_whenever_everything_is_archived_and_cleared(step: int, lake: Lake) -> None:
+def test_a_reader_misses_nothing_if_all_rows_are_archived_and_cleared_during_its_reads(step: int, lake: Lake) -> None:
     """At one step of the reader all rows move to the lake: before, within or after its read of the hot store."""
     steps = iter(range(READS + 1))
 
@@ -263,7 +263,9 @@ def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path
 
     mover.start()
     seen: list[list[object]] = []
+    moved: set[int] = set()
     while mover.is_alive() or not seen:
+        moved.add(lake.pin().version)
         with open_union(hot, lake) as union:
             seen.append(hashes(union, "newest"))
     mover.join()
@@ -271,16 +273,17 @@ def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path
     assert mover.exitcode == 0
     assert sum(hot.counts(hot.slices()).values()) == 0
     assert all(hashes_ == everything for hashes_ in seen)
+    assert len(moved) > 2  # reads happened between the moves
 
 
-# --- what cannot be read fails by name ---
+# --- unreadable data ---
 
 
-def _gone(path: Path) -> None:
+def _delete(path: Path) -> None:
     path.unlink()
 
 
-def _a_folder(path: Path) -> None:
+def _replace_by_a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
@@ -293,17 +296,17 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def _overwritten(path: Path) -> None:
+def _overwrite(path: Path) -> None:
     raw = path.read_bytes()
     path.write_bytes(raw[:4] + b"\xff" * 400 + raw[404:])
 
 
-def _another_table(path: Path) -> None:
+def _replace_by_another_table(path: Path) -> None:
     pq.write_table(pa.table({"batch_id": ["b1"]}), path)
 
 
-@pytest.mark.parametrize("damage", [_gone, _a_folder, _empty, _cut, _overwritten, _another_table])
-def test_a_file_that_cannot_be_read_fails_the_reader_by_name(damage: Callable[[Path], None], lake: Lake) -> None:
+@pytest.mark.parametrize("damage", [_delete, _replace_by_a_folder, _empty, _cut, _overwrite, _replace_by_another_table])
+def test_a_reader_fails_with_the_name_of_the_unreadable_file(damage: Callable[[Path], None], lake: Lake) -> None:
     put(lake, [version(attempt_id="t1")])
     put(lake, [version(attempt_id="t2")])
     damaged = Path(lake.pin().files()[1].url)
@@ -315,7 +318,9 @@ def test_a_file_that_cannot_be_read_fails_the_reader_by_name(damage: Callable[[P
     assert damaged.name in str(failed.value)
 
 
-def test_hot_rows_spill_to_a_folder_of_any_name(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hot_rows_can_spill_to_a_folder_with_any_name(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "it's [a] *?"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -327,7 +332,7 @@ def test_hot_rows_spill_to_a_folder_of_any_name(lake: Lake, tmp_path: Path, monk
     assert list(folder.iterdir()) == []
 
 
-def test_a_hot_store_that_does_not_answer_fails_the_reader_in_its_own_words(lake: Lake) -> None:
+def test_an_error_of_the_hot_store_reaches_the_reader_unchanged(lake: Lake) -> None:
     def fail() -> None:
         raise StoreUnavailable("the cluster is away; try again later")
 
@@ -337,6 +342,6 @@ def test_a_hot_store_that_does_not_answer_fails_the_reader_in_its_own_words(lake
         pass
 
 
-def test_a_mistake_in_a_query_stays_a_mistake(lake: Lake) -> None:
+def test_an_invalid_query_raises_the_error_of_duckdb(lake: Lake) -> None:
     with open_union(MemoryHot(), lake) as union, pytest.raises(Exception, match="no_such_column"):
         list(union.rows("SELECT no_such_column FROM newest"))

@@ -1,4 +1,4 @@
-"""An HTTP client of the app without a socket between them, and a server for tests that need one."""
+"""An HTTP client that calls the app without a socket, and a server for tests that need one."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ from graphql_api.protocol import LimitedProtocol
 
 
 class Http:
-    """Requests of any thread, answered on one event loop; what the app does not catch is a 500 to them."""
+    """Sends requests of any thread on one event loop. An error that the app does not catch becomes a 500."""
 
     def __init__(self, app: Starlette, portal: BlockingPortal) -> None:
         self._client = httpx.AsyncClient(
@@ -27,19 +27,19 @@ class Http:
         self._portal = portal
 
     def request(self, method: str, path: str, **sent: Any) -> httpx.Response:
-        """As `httpx.request`."""
+        """Like `httpx.request`."""
         return self._portal.call(partial(self._client.request, method, path, **sent))
 
     def get(self, path: str, **sent: Any) -> httpx.Response:
-        """As `httpx.get`."""
+        """Like `httpx.get`."""
         return self.request("GET", path, **sent)
 
     def patch(self, path: str, **sent: Any) -> httpx.Response:
-        """As `httpx.patch`."""
+        """Like `httpx.patch`."""
         return self.request("PATCH", path, **sent)
 
     def post(self, path: str, **sent: Any) -> httpx.Response:
-        """As `httpx.post`."""
+        """Like `httpx.post`."""
         return self.request("POST", path, **sent)
 
 

@@ -1,4 +1,4 @@
-"""The API over stores of this test's own."""
+"""The API over the stores of one test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.loop import queries
 
 @pytest.fixture
 def http(stores: Stores, tmp_path: Path) -> Iterator[Http]:
-    """A client of the app, which takes attempts into the log folder."""
+    """A client of the app, which writes attempts into the log folder."""
     intake = stores.log.intake()
     with client(create_app(queries(stores, tmp_path), intake)) as found:
         yield found

@@ -1,4 +1,4 @@
-"""The app around the questions: GraphiQL from our own files, health, errors of ours, the server as a process."""
+"""The app apart from its queries: GraphiQL from installed files, health, internal errors, the server as a process."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from tests.factories import event
 from tests.loop import queries, take
 
 
-def test_graphiql_is_served_from_files_that_are_installed(http: Http) -> None:
+def test_graphiql_is_served_from_installed_files(http: Http) -> None:
     page = http.get("/graphiql")
 
     assert page.status_code == 200
@@ -37,7 +37,7 @@ def test_graphiql_is_served_from_files_that_are_installed(http: Http) -> None:
         assert len(file.content) > 100
 
 
-def test_graphiql_may_load_nothing_from_outside(http: Http) -> None:
+def test_graphiql_may_load_nothing_from_other_sites(http: Http) -> None:
     policy = http.get("/graphiql").headers["content-security-policy"]
 
     assert policy.startswith("default-src 'none'; script-src 'self';")
@@ -45,18 +45,23 @@ def test_graphiql_may_load_nothing_from_outside(http: Http) -> None:
     assert "*" not in policy
 
 
-def test_graphiqls_style_sheet_names_nothing_outside(http: Http) -> None:
-    style = http.get("/graphiql/graphiql.min.css").text
+def test_the_style_sheet_of_graphiql_loads_nothing_from_other_sites(http: Http) -> None:
+    answer = http.get("/graphiql/graphiql.min.css")
+    assert answer.status_code == 200
+    style = answer.text
+    assert ".graphiql-container" in style
 
     assert not re.findall(r"(?:url\(|@import)\s*['\"]?(?!data:)[^)'\"]+", style)
 
 
 def test_no_other_file_is_served(http: Http) -> None:
-    for name in ("graphiql-plugin-explorer.umd.js", "../app.py", "..%2fapp.py", "%2e%2e/app.py", "x.js", ""):
+    for name in ("graphiql-plugin-explorer.umd.js", "..%2fapp.py", "%2e%2e/app.py", "x.js", ""):
         assert http.get(f"/graphiql/{name}").status_code in (307, 404)
 
 
-def test_without_its_files_graphiql_says_what_to_install(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_the_files_of_graphiql_are_missing_the_error_says_what_to_install(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(graphiql, "find_spec", lambda _name: None)
 
     answer = http.get("/graphiql/graphiql.min.js")
@@ -65,18 +70,18 @@ def test_without_its_files_graphiql_says_what_to_install(http: Http, monkeypatch
     assert "dagster-webserver" in answer.text
 
 
-def test_a_browser_that_brings_no_query_gets_graphiql(http: Http) -> None:
+def test_a_browser_without_a_query_is_redirected_to_graphiql(http: Http) -> None:
     for path in ("/", "/graphql"):
         answer = http.get(path, headers={"accept": "text/html,*/*"})
         assert (answer.status_code, answer.headers["location"]) == (307, "/graphiql")
 
 
-def test_health_and_readiness_of_a_good_installation_are_ok(http: Http) -> None:
+def test_health_and_readiness_of_a_working_installation_are_ok(http: Http) -> None:
     for path in ("/health", "/ready"):
         assert (http.get(path).status_code, http.get(path).json()) == (200, {"status": "ok"})
 
 
-def test_a_path_that_is_not_there_says_in_the_envelope_what_is(http: Http) -> None:
+def test_the_error_for_an_unknown_path_names_the_known_paths_in_the_envelope(http: Http) -> None:
     answer = http.get("/v1/nothing", headers={"x-msgid": "m1"})
 
     assert answer.status_code == 404
@@ -109,7 +114,7 @@ class Broken:
         ("/graphql", {"query": '{ score(userId: "u1", assessmentId: "a1") { bestScore } }'}),
     ],
 )
-def test_a_defect_tells_the_client_nothing_of_the_inside(
+def test_an_internal_error_shows_the_client_no_details(
     stores: Stores, tmp_path: Path, path: str, body: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     broken: Any = Broken()
@@ -122,20 +127,20 @@ def test_a_defect_tells_the_client_nothing_of_the_inside(
 
 
 class Slow:
-    """A hot store that answers one learner when it is told to."""
+    """A hot store that answers for the learner `slow` only after `go_on` is set."""
 
     def __init__(self, stores: Stores) -> None:
-        self.asked, self.go_on = threading.Event(), threading.Event()
+        self.called, self.go_on = threading.Event(), threading.Event()
         self._stores = stores
 
     def learners(self, user_ids: list[str]) -> dict[str, Learner]:
         if user_ids == ["slow"]:
-            self.asked.set()
+            self.called.set()
             assert self.go_on.wait(10)
         return self._stores.hot.learners(user_ids)
 
 
-def test_a_slow_answer_blocks_no_other_and_no_liveness(stores: Stores, tmp_path: Path) -> None:
+def test_a_slow_answer_blocks_no_other_answer(stores: Stores, tmp_path: Path) -> None:
     slow = Slow(stores)
     hot: Any = slow
     take(stores, event())
@@ -149,7 +154,7 @@ def test_a_slow_answer_blocks_no_other_and_no_liveness(stores: Stores, tmp_path:
 
         waiting = threading.Thread(target=lambda: found.append(read("slow")))
         waiting.start()
-        assert slow.asked.wait(10)
+        assert slow.called.wait(10)
         assert read("u1") == "OK"
         assert found == []
         slow.go_on.set()
@@ -169,13 +174,13 @@ def _start(home: Path, *options: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_the_server_says_where_it_is_and_stops_on_sigterm(tmp_path: Path) -> None:
+def test_the_server_prints_its_url_and_stops_on_sigterm(tmp_path: Path) -> None:
     server = _start(tmp_path, "--port", "0")
     try:
         assert server.stderr
-        said = server.stderr.readline()
-        found = re.fullmatch(r"API on (http://127\.0\.0\.1:\d+)/graphiql\n", said)
-        assert found, said
+        printed = server.stderr.readline()
+        found = re.fullmatch(r"API on (http://127\.0\.0\.1:\d+)/graphiql\n", printed)
+        assert found, printed
         assert _get(f"{found[1]}/health").json() == {"status": "ok"}
         server.send_signal(signal.SIGTERM)
         assert server.wait(10) == 0
@@ -194,12 +199,12 @@ def _get(url: str) -> httpx.Response:
     raise AssertionError(f"{url} does not answer")
 
 
-def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_port_that_is_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
         server = _start(tmp_path, "--port", str(port))
-        _, said = server.communicate(timeout=30)
+        _, printed = server.communicate(timeout=30)
 
     assert server.returncode == 2
-    assert said.startswith(f"assess: --host 127.0.0.1 --port {port}: ")
-    assert len(said.splitlines()) == 1
+    assert printed.startswith(f"assess: --host 127.0.0.1 --port {port}: ")
+    assert len(printed.splitlines()) == 1

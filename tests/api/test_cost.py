@@ -1,4 +1,4 @@
-"""The cost of a query is counted before anything is read, in bounded time."""
+"""The cost of a query is computed in bounded time before anything is read."""
 
 import time
 from typing import Any
@@ -40,7 +40,7 @@ def test_a_page_of_a_hundred_attempts_with_all_answers_is_allowed() -> None:
     assert isinstance(plan(f'{{ batch(batchId: "b1") {{ attempts(first: 100) {{ {PAGE} }} }} }}', None, None), Planned)
 
 
-def test_only_fields_that_ask_the_stores_cost_units() -> None:
+def test_only_fields_that_read_the_stores_cost_units() -> None:
     scores = repeated("score", 30)
     query = f'{{ attempts(userId: "u1", first: 1) {{ edges {{ node {{ answers {{ {scores} }} }} }} }} }}'
 
@@ -48,7 +48,7 @@ def test_only_fields_that_ask_the_stores_cost_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("learner", "variables", "many"),
+    ("learner", "variables", "reads_many"),
     [
         ('"u1"', None, False),
         ("$u", {"u": "u1"}, False),
@@ -58,12 +58,12 @@ def test_only_fields_that_ask_the_stores_cost_units() -> None:
         ('""', None, True),
     ],
 )
-def test_attempts_without_the_name_of_a_learner_run_in_the_lane_of_batches(
-    learner: str, variables: dict[str, Any] | None, many: bool
+def test_attempts_without_a_learner_run_in_the_lane_for_batches(
+    learner: str, variables: dict[str, Any] | None, reads_many: bool
 ) -> None:
     query = f'query Q($u: ID) {{ attempts(userId: {learner}, batchId: "b1") {{ edges {{ cursor }} }} }}'
 
     found = plan(query if "$u" in learner else query.replace("($u: ID)", ""), variables, None)
 
     assert isinstance(found, Planned)
-    assert found.reads_many_rows is many
+    assert found.reads_many_rows is reads_many

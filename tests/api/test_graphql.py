@@ -1,4 +1,4 @@
-"""GraphQL: what can be asked, that pages fit together, and that nothing a client sends breaks it."""
+"""GraphQL: queries, pages, and the refusal of invalid and expensive requests."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ def scored(score: float, **named: object) -> dict[str, object]:
     return event(answers=[wire_answer(score=score, maxscore=10)], **named)
 
 
-def test_the_score_of_a_learner_is_the_best_one(stores: Stores, http: Http) -> None:
+def test_the_score_of_a_learner_is_the_best_of_all_batches(stores: Stores, http: Http) -> None:
     take(stores, scored(3), scored(8, batch="b2"), scored(5, batch="b2", attempt="t2", attempted=ATTEMPTED + 1))
     fields = """{ userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore averageScore
     attemptsCount updatedOn }"""
@@ -63,7 +63,7 @@ def test_the_score_of_a_learner_is_the_best_one(stores: Stores, http: Http) -> N
     assert ask(http, query, user="u2") == {"score": None, "scores": []}
 
 
-def test_an_attempt_comes_with_its_answers(stores: Stores, http: Http) -> None:
+def test_an_attempt_has_its_answers(stores: Stores, http: Http) -> None:
     take(stores, scored(8))
 
     data = ask(http, f'{{ attempts(userId: "u1") {PAGE} batch(batchId: "b1") {{ attempts {PAGE} }} }}')
@@ -135,7 +135,7 @@ def test_a_page_after_the_last_is_empty(stores: Stores, http: Http) -> None:
     }
 
 
-def test_a_batch_in_numbers_with_its_attempts_and_slices(stores: Stores, http: Http) -> None:
+def test_a_batch_has_counts_attempts_and_slices(stores: Stores, http: Http) -> None:
     take(stores, scored(8), scored(3, user="u2"))
 
     data = ask(
@@ -158,7 +158,7 @@ def test_a_batch_in_numbers_with_its_attempts_and_slices(stores: Stores, http: H
     }  # fmt: skip
 
 
-def test_slices_are_asked_for_by_batch_by_status_and_page_by_page(stores: Stores, http: Http) -> None:
+def test_slices_can_be_selected_by_batch_and_status_and_read_in_pages(stores: Stores, http: Http) -> None:
     take(stores, event(batch="b1"), event(batch="b2"), event(batch="b3"))
     put_away(stores, [ArchiveSlice.parse("b2|2024-W05")])
 
@@ -177,7 +177,7 @@ def test_slices_are_asked_for_by_batch_by_status_and_page_by_page(stores: Stores
     assert error["extensions"]["code"] == "BAD_REQUEST"
 
 
-def test_archive_and_clear_change_no_answer_but_the_status_of_slices(stores: Stores, http: Http) -> None:
+def test_archive_and_clear_change_only_the_status_of_slices(stores: Stores, http: Http) -> None:
     take(stores, scored(8), scored(3, user="u2"), scored(4, attempt="t2"), scored(5, attempted=ATTEMPTED + 1))
     query = f"""{{ attempts(userId: "u1") {PAGE} scores(userId: "u1", assessmentId: "a1") {{ bestScore updatedOn }}
         batch(batchId: "b1") {{ attemptsCount versionsCount meanScore weeks {{ week attempts versions }}
@@ -217,7 +217,7 @@ def test_an_unknown_batch_is_named_and_the_rest_is_answered(stores: Stores, http
         ('after: "\\u0000"', "BAD_REQUEST"),
     ],
 )
-def test_a_page_that_cannot_be_asked_for_is_an_error_with_a_code(http: Http, asked: str, code: str) -> None:
+def test_an_invalid_page_is_an_error_with_a_code(http: Http, asked: str, code: str) -> None:
     [error] = errors(http, f'{{ attempts(userId: "u1", {asked}) {{ edges {{ cursor }} }} }}', 200)
 
     assert error["extensions"]["code"] == code
@@ -271,12 +271,12 @@ def test_a_query_that_costs_too_much_is_refused_before_anything_is_read(http: Ht
     [found] = errors(http, asked(21), 400)
 
     assert found["extensions"]["code"] == "TOO_EXPENSIVE"
-    assert "ask in several queries" in found["message"]
+    assert "split it into several queries" in found["message"]
     response = http.post("/graphql", json={"query": asked(1)})
     assert response.status_code == 200
 
 
-def test_a_page_whose_length_is_a_variable_costs_what_is_asked_for(stores: Stores, http: Http) -> None:
+def test_a_page_whose_length_is_a_variable_costs_as_much_as_its_value(stores: Stores, http: Http) -> None:
     take(stores, event())
     aliases = " ".join(f'p{n}: attempts(batchId: "b1", first: $n) {{ edges {{ cursor }} }}' for n in range(10))
     for first, status in ((1, 200), (100, 400)):
@@ -284,7 +284,7 @@ def test_a_page_whose_length_is_a_variable_costs_what_is_asked_for(stores: Store
         assert http.post("/graphql", json=body).status_code == status
 
 
-def test_only_good_queries_of_a_bounded_length_are_remembered(http: Http) -> None:
+def test_only_valid_queries_of_a_bounded_length_are_cached(http: Http) -> None:
     check.cache_clear()
     for text in ("{ nonsense }", "{ unclosed", "{ slices { id } } " + "#" * 30_000):
         assert http.post("/graphql", json={"query": text}).status_code == 400
@@ -293,7 +293,7 @@ def test_only_good_queries_of_a_bounded_length_are_remembered(http: Http) -> Non
     assert check.cache_info().currsize == 1
 
 
-def test_fragments_that_double_at_every_level_are_checked_at_once(http: Http) -> None:
+def test_fragments_that_double_at_every_level_are_checked_in_bounded_time(http: Http) -> None:
     levels = 60
     doubling = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels))
     query = f"{{ ...F0 }} {doubling} fragment F{levels} on Query {{ slices {{ id }} }}"
@@ -301,7 +301,7 @@ def test_fragments_that_double_at_every_level_are_checked_at_once(http: Http) ->
     assert ask(http, query) == {"slices": []}
 
 
-def test_a_query_is_not_nested_deeper_than_the_schema(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_is_nested_too_deeply_is_refused(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "MOST_DEPTH", 4)
     deep = '{ ...A } fragment A on Query { attempts(userId: "u2") { edges { node { answers { score } } } } }'
 
@@ -315,7 +315,7 @@ def test_introspection_is_answered(http: Http) -> None:
     assert {"Query", "Batch", "AttemptConnection", "Slice"} <= {one["name"] for one in types}
 
 
-def test_a_query_is_checked_once(http: Http) -> None:
+def test_a_repeated_query_is_checked_once(http: Http) -> None:
     query = '{ score(userId: "checked once", assessmentId: "a1") { bestScore } }'
     ask(http, query)
     checked = execution.check.cache_info().misses
@@ -336,14 +336,14 @@ def test_a_query_is_checked_once(http: Http) -> None:
     ],
     ids=lambda content: repr(content[:24]),
 )  # fmt: skip
-def test_a_body_that_is_no_graphql_request_is_refused(http: Http, content: bytes) -> None:
+def test_a_body_that_is_not_a_graphql_request_is_refused(http: Http, content: bytes) -> None:
     answer = http.post("/graphql", content=content, headers={"content-type": "application/json"})
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
 
-def test_a_query_may_be_a_url(stores: Stores, http: Http) -> None:
+def test_a_query_can_be_sent_in_the_url(stores: Stores, http: Http) -> None:
     take(stores, event())
     query = "query A($batch: ID) { slices(batchId: $batch) { id } } query B { __typename }"
 
@@ -360,14 +360,14 @@ def test_a_query_may_be_a_url(stores: Stores, http: Http) -> None:
     assert http.get("/graphql").status_code == 400
 
 
-def test_another_sites_form_cannot_ask(http: Http) -> None:
+def test_a_form_of_another_site_is_refused(http: Http) -> None:
     answer = http.post("/graphql", data={"query": "{ slices { id } }"})
 
     assert answer.status_code == 415
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
-def test_only_get_and_post_are_answered(http: Http, method: str) -> None:
+def test_only_get_and_post_are_allowed(http: Http, method: str) -> None:
     answer = http.request(method, "/graphql")
 
     assert answer.status_code == 405

@@ -1,4 +1,4 @@
-"""Lanes: a long question has a deadline and a lane of its own, and ends when its client is gone."""
+"""Lanes: a long query has a deadline and its own lane, and stops when it is cancelled."""
 
 import gc
 import threading
@@ -29,7 +29,7 @@ LEARNER = '{ score(userId: "u1", assessmentId: "a1") { bestScore } }'
 
 
 class Slow:
-    """A hot store that scans until it is told to stop, a batch of rows every 10 ms."""
+    """A hot store whose scan gives rows every 10 ms until `stop` is set."""
 
     def __init__(self, stores: Stores) -> None:
         self.scanning, self.ended = threading.Semaphore(0), threading.Semaphore(0)
@@ -52,10 +52,10 @@ class Slow:
 
 
 def has_ended(slow: Slow) -> bool:
-    """Whether the scan ends well before the deadline of a long question."""
+    """Whether the scan ends well before the deadline of a long query."""
     give_up = time.monotonic() + 7
     while not slow.ended.acquire(timeout=0.1) and time.monotonic() < give_up:
-        gc.collect()  # the error holds the frames of the question, and so the scan
+        gc.collect()  # the error holds the frames of the query, and so the scan
     return time.monotonic() < give_up
 
 
@@ -84,7 +84,7 @@ def post(http: Http, query: str) -> Any:
     return http.post("/graphql", json={"query": query})
 
 
-def test_a_long_question_is_given_up_at_its_deadline_and_stops_working(
+def test_a_long_query_is_cancelled_at_its_deadline_and_stops_its_work(
     http: Http, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "DEADLINE", 0.5)
@@ -97,7 +97,7 @@ def test_a_long_question_is_given_up_at_its_deadline_and_stops_working(
     assert has_ended(slow)
 
 
-def test_a_long_question_stops_working_when_its_client_disconnects(app: Starlette, slow: Slow) -> None:
+def test_a_long_query_stops_working_when_its_client_disconnects(app: Starlette, slow: Slow) -> None:
     with served(app) as port:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": BATCH}, timeout=1)
@@ -106,7 +106,7 @@ def test_a_long_question_stops_working_when_its_client_disconnects(app: Starlett
         assert has_ended(slow)
 
 
-def test_reads_by_key_and_liveness_do_not_wait_for_long_questions(http: Http, slow: Slow) -> None:
+def test_reads_by_key_and_health_checks_do_not_wait_for_long_queries(http: Http, slow: Slow) -> None:
     busy = [threading.Thread(target=post, args=(http, BATCH)) for _ in range(workers.LONG_THREADS + 2)]
     for thread in busy:
         thread.start()
@@ -123,7 +123,7 @@ def test_reads_by_key_and_liveness_do_not_wait_for_long_questions(http: Http, sl
         thread.join(30)
 
 
-def test_a_query_of_duckdb_is_interrupted_when_its_question_is_given_up() -> None:
+def test_a_query_of_duckdb_is_interrupted_when_its_request_is_cancelled() -> None:
     cancellation = Cancellation()
     threading.Timer(0.3, cancellation.cancel, ("given up",)).start()
     endless = "SELECT count(*) FROM range(10_000_000_000) AS a(x), range(10_000_000_000) AS b(y) WHERE x * y = 7"
@@ -139,7 +139,7 @@ def test_a_query_of_duckdb_is_interrupted_when_its_question_is_given_up() -> Non
     assert time.monotonic() - started < 20
 
 
-def test_a_question_that_was_given_up_before_it_began_reads_nothing() -> None:
+def test_a_request_that_was_cancelled_before_it_began_reads_nothing() -> None:
     cancellation = Cancellation()
     cancellation.cancel("given up")
 

@@ -1,4 +1,4 @@
-"""Limits of a connection: the size of a head, the time for it, and what follows on the same connection."""
+"""Limits of a connection: the size of a request head, the time for it, and later requests."""
 
 import contextlib
 import socket
@@ -31,7 +31,7 @@ def port() -> Iterator[int]:
 
 
 def talk(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
-    """Send parts; returns what the server sends until it closes the connection."""
+    """Send parts, and return what the server sends until it closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         try:
             for part in parts:
@@ -60,15 +60,19 @@ def test_headers_of_many_megabytes_are_refused_before_they_have_all_arrived(port
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             while sent < 80_000_000:
                 sent += connection.send(header)
-    assert sent < 20_000_000  # what the kernel buffers, and no more
+    assert sent < 20_000_000  # the kernel buffers this much, and the server reads no more
 
 
 @pytest.mark.parametrize("header", [b"x: " + b"y" * (MOST_HEAD_BYTES + 1), b"\r\n".join([b"x: y"] * 20_000)])
-def test_headers_over_the_limit_are_431(port: int, header: bytes) -> None:
-    assert talk(port, GET + header + b"\r\n\r\n")[:12] in (b"HTTP/1.1 431", b"")
+def test_headers_over_the_limit_get_431(port: int, header: bytes) -> None:
+    # the system can drop an answer if the client still sends; then the client reads nothing
+    answers = {talk(port, GET + header + b"\r\n\r\n")[:12] for _ in range(10)}
+
+    assert b"HTTP/1.1 431" in answers
+    assert answers <= {b"HTTP/1.1 431", b""}
 
 
-def test_a_client_that_never_ends_its_headers_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_ends_its_headers_is_disconnected(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
 
     started = time.monotonic()
@@ -87,7 +91,7 @@ def test_an_empty_line_after_an_answer_does_not_keep_a_connection_open(
     assert time.monotonic() - started < 4  # uvicorn's own limit for an idle connection is 5 s
 
 
-def test_several_requests_on_one_connection_are_each_measured_alone(port: int) -> None:
+def test_each_of_several_requests_on_one_connection_is_measured_separately(port: int) -> None:
     large = GET + b"x: " + b"y" * (MOST_HEAD_BYTES // 2) + b"\r\n"
 
     answer = talk(port, (large + b"\r\n") * 3, large + b"connection: close\r\n\r\n")

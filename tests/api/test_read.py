@@ -1,4 +1,4 @@
-"""`POST /v2/view/assess/read`: what Sunbird's clients send and expect."""
+"""`POST /v2/view/assess/read`: requests of Sunbird's clients, and the responses that they expect."""
 
 import re
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ def scored(score: float, **named: object) -> dict[str, object]:
     return event(answers=[wire_answer(score=score, maxscore=20)], **named)
 
 
-def test_the_answer_is_the_one_of_the_design_page_and_three_numbers_more(stores: Stores, http: Http) -> None:
+def test_the_response_has_the_fields_of_the_design_page_and_three_more_numbers(stores: Stores, http: Http) -> None:
     take(stores, scored(10), scored(5, attempt="t2", attempted=ATTEMPTED + 1))
 
     body = read(http, userId="u1", assessmentId="a1", batchId="b1", courseId="c1")
@@ -51,7 +51,7 @@ def test_the_answer_is_the_one_of_the_design_page_and_three_numbers_more(stores:
     }  # fmt: skip
 
 
-def test_of_several_matches_the_best_is_the_result_and_all_are_beside_it(stores: Stores, http: Http) -> None:
+def test_if_several_scores_match_the_best_is_the_result_and_all_are_listed(stores: Stores, http: Http) -> None:
     take(stores, scored(5, batch="b1"), scored(10, batch="b2"))
 
     result = read(http, userId="u1", assessmentId="a1")["result"]
@@ -61,7 +61,7 @@ def test_of_several_matches_the_best_is_the_result_and_all_are_beside_it(stores:
     assert {name: result[name] for name in result["assessments"][0]} == result["assessments"][0]
 
 
-def test_no_match_is_an_empty_result(stores: Stores, http: Http) -> None:
+def test_no_match_gives_an_empty_result(stores: Stores, http: Http) -> None:
     take(stores, scored(5))
 
     assert read(http, userId="u1", assessmentId="a2")["result"] == {}
@@ -94,7 +94,7 @@ def test_the_reference_events_give_the_reference_scores(stores: Stores, http: Ht
         assert put_away(stores) or not any(stores.hot.counts(stores.hot.slices()[:1]).values())
 
 
-def test_a_message_id_comes_back(http: Http) -> None:
+def test_a_message_id_is_returned(http: Http) -> None:
     asked = {"request": {"userId": "u1", "assessmentId": "a1"}, "params": {"msgid": "of the body"}}
 
     assert http.post(PATH, json=asked).json()["params"]["msgid"] == "of the body"
@@ -126,7 +126,7 @@ def refused(http: Http, status: int, **sent: Any) -> dict[str, Any]:
         ({"userId": "u1", "assessmentId": "a1", "batchId": 1, "courseId": {}}, ["batchId", "courseId"]),
     ],
 )
-def test_what_is_missing_or_no_text_is_named_field_by_field(
+def test_every_field_that_is_missing_or_not_text_is_named(
     http: Http, request_: dict[str, object], wrong: list[str]
 ) -> None:
     result = refused(http, 400, json={"request": request_})["result"]
@@ -163,13 +163,13 @@ def test_a_body_over_a_megabyte_is_refused_before_it_is_read(http: Http) -> None
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
-def test_only_post_is_answered(http: Http, method: str) -> None:
+def test_only_post_is_allowed(http: Http, method: str) -> None:
     refused(http, 405, method=method)
     assert http.request(method, PATH).headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("name", ["u\0", "' OR 1=1", "x" * 100_000, "\n", "😀", "../../etc/passwd", "$1", "%s"])
-def test_an_id_that_nobody_has_has_no_score(stores: Stores, http: Http, name: str) -> None:
+def test_an_unknown_id_has_no_score(stores: Stores, http: Http, name: str) -> None:
     take(stores, scored(5))
 
     assert read(http, userId=name + ".", assessmentId=name + ".", batchId=name, courseId=name)["result"] == {}
@@ -182,7 +182,7 @@ class Away:
         raise StoreUnavailable("the hot store does not answer; try again")
 
 
-def test_a_store_that_is_away_is_503_with_a_time_to_come_back(stores: Stores, tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_gives_503_with_a_retry_time(stores: Stores, tmp_path: Path) -> None:
     away: Any = Away()
     with client(create_app(queries(stores._replace(hot=away), tmp_path), stores.log.intake())) as http:
         answer = http.post(PATH, json={"request": {"userId": "u1", "assessmentId": "a1"}})
@@ -193,6 +193,6 @@ def test_a_store_that_is_away_is_503_with_a_time_to_come_back(stores: Stores, tm
     assert answer.json()["responseCode"] == "SERVER_ERROR"
     assert answer.json()["params"]["status"] == "failed"
     assert answer.json()["params"]["errmsg"] == "the hot store does not answer; try again"
-    assert health.status_code == 200  # liveness asks no store
+    assert health.status_code == 200  # liveness reads no store
     assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
     assert int(ready.headers["retry-after"]) > 0

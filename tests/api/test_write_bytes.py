@@ -1,4 +1,4 @@
-"""What was acknowledged is in the log exactly as it was sent, whatever it is."""
+"""Every acknowledged item is in the log exactly as it was sent."""
 
 import json
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def test_a_line_feed_within_text_is_not_json_so_it_never_reaches_the_log(http: H
     assert logged(log) == []
 
 
-def test_the_longest_request_is_a_line_that_the_stream_takes(http: Http, log: Path) -> None:
+def test_the_longest_request_is_a_line_that_the_stream_accepts(http: Http, log: Path) -> None:
     filler = "x" * (1024 * 1024 - len(body(text(item(filler="")))))
     sent = text(item(filler=filler))
     assert http.patch(STATE, content=body(sent), headers=JSON).status_code == 200
@@ -87,7 +87,7 @@ def test_the_longest_request_is_a_line_that_the_stream_takes(http: Http, log: Pa
     assert isinstance(decode(record), Accepted)
 
 
-def test_receipts_are_of_this_machine_and_never_go_back(http: Http, log: Path) -> None:
+def test_receipts_use_the_clock_of_this_machine_and_never_decrease(http: Http, log: Path) -> None:
     for _ in range(20):
         http.patch(STATE, json={"request": {"assessments": [item()]}})
     received = [at for at, _ in receipts(log)]
@@ -96,7 +96,7 @@ def test_receipts_are_of_this_machine_and_never_go_back(http: Http, log: Path) -
     assert received[0] > ATTEMPTED
 
 
-# --- anything at all ---
+# --- random bodies ---
 
 NAMES = (
     "request assessments contents events userId courseId collectionId batchId contextId contentId attemptId "
@@ -150,7 +150,7 @@ def api() -> Iterator[tuple[Http, Path]]:
 @given(path=paths, sent=spelled | broken | st.binary())
 @example(path=("PATCH", STATE), sent=body(text(item())))
 @example(path=("POST", VIEW), sent=body(text(item())))
-def test_no_body_is_our_fault_and_what_is_acknowledged_is_in_the_log(
+def test_no_body_causes_a_server_error_and_acknowledged_items_are_in_the_log(
     api: tuple[Http, Path], path: tuple[str, str], sent: bytes
 ) -> None:
     http, log = api
@@ -163,13 +163,13 @@ def test_no_body_is_our_fault_and_what_is_acknowledged_is_in_the_log(
         assert added == []
         return
     expected: Any = json.loads(sent)["request"]
-    taken = expected.get("assessments") or []
+    accepted = expected.get("assessments") or []
     result = answer.json()["result"]
-    if "response" in result and not taken and not expected.get("contents"):
+    if "response" in result and not accepted and not expected.get("contents"):
         assert [json.loads(value)["userId"] for value in added] == [expected["userId"]]
     elif path[1] == VIEW:
         assert len(added) == len([line for line in result["details"] if line["status"] == "SUCCESS"])
         assert all(value in sent.replace(b"\n", b" ") for value in added) or "collectionId" in sent.decode()
     else:
-        assert [json.loads(value) for value in added] == taken
+        assert [json.loads(value) for value in added] == accepted
         assert all(value in sent.replace(b"\n", b" ") for value in added)

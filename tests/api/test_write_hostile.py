@@ -1,4 +1,4 @@
-"""Hostile writes: they reach no other learner, no key of ours, no limit of the decoder, and no other attempt."""
+"""Hostile requests cannot affect other learners, our keys, the limits of the decoder, or other attempts."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from assess_core.domain.json_text import MAX_DEPTH
 from assess_core.settings import Settings
 from graphql_api.assessments import Verdict, refusals
 from tests.api.client import Http
-from tests.api.writes import STATE, VIEW, asked, content, item, logged
+from tests.api.writes import STATE, VIEW, content, item, logged, request_body
 from tests.factories import RECEIVED, event, text
 
 JSON = {"content-type": "application/json"}
@@ -20,22 +20,22 @@ JSON = {"content-type": "application/json"}
 
 @pytest.fixture
 def log(settings: Settings) -> Path:
-    """The folder that the API's log is in."""
+    """The log folder of the API."""
     return Path(settings.log)
 
 
 def submit(http: Http, path: str, body: object) -> Any:
-    """The body of the response to a request, which may contain bytes that no encoder writes."""
+    """Send a body, which may contain bytes that no encoder writes, and return the status and body of the response."""
     send = http.patch if path == STATE else http.post
     response = send(path, content=body if isinstance(body, bytes) else text(body), headers=JSON)
     return {"status": response.status_code, **response.json()}
 
 
 @pytest.mark.parametrize("path", [STATE, VIEW])
-def test_a_client_cannot_write_a_line_of_our_log(http: Http, log: Path, path: str) -> None:
+def test_a_client_cannot_forge_a_line_of_our_log(http: Http, log: Path, path: str) -> None:
     forged = item(userId="me", receivedAt=RECEIVED, value=event(user="victim"))
 
-    assert submit(http, path, asked(assessments=[forged]))["status"] == 200
+    assert submit(http, path, request_body(assessments=[forged]))["status"] == 200
 
     [value] = logged(log)
     assert not {"receivedAt", "value"} & json.loads(value).keys()
@@ -47,9 +47,11 @@ def test_a_client_cannot_write_a_line_of_our_log(http: Http, log: Path, path: st
 
 
 @pytest.mark.parametrize("path", [STATE, VIEW])
-def test_half_of_a_surrogate_pair_in_a_text_costs_nothing(http: Http, log: Path, path: str) -> None:
+def test_half_of_a_surrogate_pair_in_a_text_is_replaced_and_the_attempt_is_stored(
+    http: Http, log: Path, path: str
+) -> None:
     broken = item(attemptId="broken", note="@")
-    body = text(asked(assessments=[item(), broken])).replace(b'"@"', rb'"well done \ud83d"')
+    body = text(request_body(assessments=[item(), broken])).replace(b'"@"', rb'"well done \ud83d"')
 
     found = submit(http, path, body)
 
@@ -60,10 +62,10 @@ def test_half_of_a_surrogate_pair_in_a_text_costs_nothing(http: Http, log: Path,
 
 @pytest.mark.parametrize("path", [STATE, VIEW])
 @pytest.mark.parametrize("name", ["userId", "courseId", "batchId", "contentId", "attemptId"])
-def test_half_of_a_surrogate_pair_in_an_id_costs_this_attempt_alone(
+def test_half_of_a_surrogate_pair_in_an_id_rejects_only_this_attempt(
     http: Http, log: Path, path: str, name: str
 ) -> None:
-    body = text(asked(assessments=[item(**{name: "@"}), item(attemptId="good")])).replace(b'"@"', rb'"x\ud83d"')
+    body = text(request_body(assessments=[item(**{name: "@"}), item(attemptId="good")])).replace(b'"@"', rb'"x\ud83d"')
 
     found = submit(http, path, body)
 
@@ -73,19 +75,19 @@ def test_half_of_a_surrogate_pair_in_an_id_costs_this_attempt_alone(
 
 
 @pytest.mark.parametrize("name", ["details", "BATCH_NOT_EXISTS", "NOT_A_ON_GOING_BATCH"])
-def test_a_batch_with_the_name_of_a_key_of_ours_is_reported_in_details_alone(http: Http, name: str) -> None:
-    found = submit(http, STATE, asked(assessments=[item(batchId=name, contentId=name)], contents=[content()]))
-    viewed = submit(http, VIEW, asked(assessments=[item(batchId=name, contentId=name)]))
+def test_a_batch_with_the_name_of_one_of_our_keys_is_reported_only_in_details(http: Http, name: str) -> None:
+    found = submit(http, STATE, request_body(assessments=[item(batchId=name, contentId=name)], contents=[content()]))
+    viewed = submit(http, VIEW, request_body(assessments=[item(batchId=name, contentId=name)]))
 
     assert found["result"].keys() == viewed["result"].keys() == {"details"}
     assert [line["status"] for line in found["result"]["details"]] == ["SUCCESS", "NOT_KEPT"]
 
 
 @pytest.mark.parametrize("path", [STATE, VIEW])
-def test_a_body_that_is_nested_too_deeply_is_refused_whoever_calls(http: Http, log: Path, path: str) -> None:
+def test_a_body_that_is_nested_too_deeply_is_refused(http: Http, log: Path, path: str) -> None:
     around = 4  # the body, `request`, `assessments`, and an assessment
     for depth, status in ((MAX_DEPTH - around, 200), (MAX_DEPTH - around + 1, 400), (100_000, 400)):
-        body = text(asked(assessments=[item(deep="@")])).replace(b'"@"', b"[" * depth + b"]" * depth)
+        body = text(request_body(assessments=[item(deep="@")])).replace(b'"@"', b"[" * depth + b"]" * depth)
         assert submit(http, path, body)["status"] == status
     assert len(logged(log)) == 1
 
@@ -98,4 +100,4 @@ def test_time_to_answer_is_linear_in_the_number_of_unknown_batches() -> None:
         return (time.thread_time() - start) / batches
 
     few, many = (min(seconds_a_batch(batches) for _ in range(5)) for batches in (500, 16_000))
-    assert many < 8 * few  # a search in a list makes it 30 times as long
+    assert many < 8 * few  # a search in a list would take 30 times as long

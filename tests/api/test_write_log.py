@@ -1,4 +1,4 @@
-"""A 200 means that the log has it: over real HTTP, killed servers, a log that is full, slow, or away."""
+"""A 200 means that the log has the attempt. Tested with killed servers, and with a log that is full, slow or down."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
 from assess_core.adapters.files import intake as folder_intake
@@ -29,7 +30,7 @@ from graphql_api import write
 from graphql_api.__main__ import is_loopback
 from graphql_api.app import create_app
 from tests.api.client import Http, client
-from tests.api.writes import STATE, VIEW, asked, item, logged
+from tests.api.writes import STATE, VIEW, item, logged, request_body
 from tests.factories import text
 from tests.loop import queries
 from tests.servers import Instance, instance
@@ -49,9 +50,9 @@ def api(home: Path, *options: str, **env: str) -> Iterator[tuple["subprocess.Pop
     ) as process:
         try:
             assert process.stderr is not None
-            said = process.stderr.readline()
-            assert said.startswith("API on "), said + process.stderr.read()
-            port = int(said.rsplit(":", 1)[1].split("/")[0])
+            printed = process.stderr.readline()
+            assert printed.startswith("API on "), printed + process.stderr.read()
+            port = int(printed.rsplit(":", 1)[1].split("/")[0])
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE) as found:
                 yield process, found
         finally:
@@ -59,11 +60,13 @@ def api(home: Path, *options: str, **env: str) -> Iterator[tuple["subprocess.Pop
 
 
 def send(http: "httpx.Client | Http", *items: object) -> httpx.Response:
-    return http.patch(STATE, content=text(asked(assessments=items)), headers={"content-type": "application/json"})
+    return http.patch(
+        STATE, content=text(request_body(assessments=items)), headers={"content-type": "application/json"}
+    )
 
 
 def fold_values(values: Sequence[bytes], received: int | None = None) -> int:
-    """How many versions these messages are."""
+    """The number of versions that a fold of these messages stores."""
     records = [Record("log", 0, n, value, received) for n, value in enumerate(values, 1)]
     return fold([decode(record) for record in records], MemoryHot(1), Checks(NoFacts())).stored
 
@@ -71,7 +74,7 @@ def fold_values(values: Sequence[bytes], received: int | None = None) -> int:
 # --- the folder ---
 
 
-def test_what_was_acknowledged_is_in_the_folder_when_the_server_is_killed(tmp_path: Path) -> None:
+def test_acknowledged_attempts_are_in_the_folder_after_the_server_is_killed(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     with api(tmp_path) as (process, http):
         limits = httpx.Limits(max_connections=8)
@@ -102,7 +105,7 @@ def _whole_lines(log: Path) -> list[bytes]:
     return logged(log)
 
 
-def test_the_next_server_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
+def test_the_next_server_writes_into_a_new_file(tmp_path: Path) -> None:
     for n in range(2):
         with api(tmp_path) as (process, http):
             assert send(http, item(attemptId=str(n))).status_code == 200
@@ -112,7 +115,7 @@ def test_the_next_server_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert len(list((tmp_path / "log").iterdir())) == 2
 
 
-def test_what_is_written_can_be_read_after_the_stream_took_it(tmp_path: Path) -> None:
+def test_a_written_attempt_can_be_read_after_its_ingestion(tmp_path: Path) -> None:
     with api(tmp_path) as (_, http):
         assert send(http, item()).status_code == 200
         body = {"request": {"userId": "u1", "assessmentId": "do_789"}}
@@ -123,11 +126,11 @@ def test_what_is_written_can_be_read_after_the_stream_took_it(tmp_path: Path) ->
     assert (result["batchId"], result["attemptsCount"], result["bestScore"]) == ("0123", 1, 1.0)
 
 
-def test_a_log_that_is_full_is_429_and_comes_again(
+def test_a_full_log_gives_429_and_accepts_the_retry(
     http: Http, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_intake, "MOST_WAITING", 100)
-    for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
+    for answer in (send(http, item()), http.post(VIEW, json=request_body(**item()))):
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
         assert answer.json()["responseCode"] == "CLIENT_ERROR"
         assert "in some seconds" in answer.json()["params"]["errmsg"]
@@ -136,70 +139,70 @@ def test_a_log_that_is_full_is_429_and_comes_again(
     assert send(http, item()).status_code == 200
 
 
-def test_a_log_that_cannot_be_written_is_503_and_tells_nothing_of_the_inside(http: Http, settings: Settings) -> None:
+def test_a_log_that_cannot_be_written_gives_503_without_internal_details(http: Http, settings: Settings) -> None:
     log = Path(settings.log)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("a file")
-    for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
+    for answer in (send(http, item()), http.post(VIEW, json=request_body(**item()))):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["responseCode"] == "SERVER_ERROR"
-        assert answer.json()["params"]["errmsg"] == "this is not known to be stored; send the request again"
+        assert answer.json()["params"]["errmsg"] == "the request may not have been stored; send it again"
     log.unlink()
     assert send(http, item()).status_code == 200
     assert logged(log) == [text(item())]
 
 
 class Held:
-    """A way into the log that answers when it is told to."""
+    """An intake that acknowledges only when the test completes its futures."""
 
     def __init__(self) -> None:
         self.waiting: list[Future[None]] = []
-        self.taken = threading.Semaphore(0)
+        self.appended = threading.Semaphore(0)
 
     def append(self, messages: Sequence[Message]) -> "Future[None]":
         self.waiting.append(Future())
         self.waiting[-1].set_running_or_notify_cancel()
-        self.taken.release()
+        self.appended.release()
         return self.waiting[-1]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing needs to be closed."""
 
 
 def test_nothing_is_acknowledged_before_the_log_has_it(stores: Stores, tmp_path: Path) -> None:
     held = Held()
     with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(send, http, item())
-        assert held.taken.acquire(timeout=PATIENCE)
-        assert http.get("/health").status_code == 200  # and it blocks nobody
+        assert held.appended.acquire(timeout=PATIENCE)
+        assert http.get("/health").status_code == 200  # other requests are not blocked
         assert not answer.done()
         held.waiting[0].set_result(None)
         assert answer.result(PATIENCE).status_code == 200
 
 
-def test_a_log_that_does_not_answer_is_503(
+def test_a_log_that_does_not_answer_gives_503(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(write, "PATIENCE", 0.05)
     held = Held()
     with client(create_app(queries(stores, tmp_path), held)) as http:
         assert send(http, item()).status_code == 503
-        held.waiting[0].set_result(None)  # too late: nobody hears it, and nothing breaks
+        held.waiting[0].set_result(None)  # a late acknowledgement is ignored
         assert http.get("/health").status_code == 200
     assert "the log does not answer" in caplog.text
 
 
-def test_an_assessment_that_the_log_never_takes_is_400(stores: Stores, tmp_path: Path) -> None:
+def test_an_assessment_that_the_log_never_accepts_gives_400(stores: Stores, tmp_path: Path) -> None:
     held = Held()
     with client(create_app(queries(stores, tmp_path), held)) as http, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(send, http, item())
-        assert held.taken.acquire(timeout=PATIENCE)
-        held.waiting[0].set_exception(BadRequest("larger than the topic takes"))
+        assert held.appended.acquire(timeout=PATIENCE)
+        held.waiting[0].set_exception(BadRequest("larger than the topic accepts"))
         assert answer.result(PATIENCE).status_code == 400
         assert "retry-after" not in answer.result().headers
 
 
-def test_facts_that_change_are_seen_by_a_server_that_runs(tmp_path: Path) -> None:
+def test_a_running_server_uses_changed_facts(tmp_path: Path) -> None:
     facts = tmp_path / "facts.json"
     facts.write_text('{"batches": {"0123": {"courseId": "do_123", "status": 2}}}')
     with api(tmp_path, ASSESS_FACTS=str(facts)) as (process, http):
@@ -213,29 +216,31 @@ def test_facts_that_change_are_seen_by_a_server_that_runs(tmp_path: Path) -> Non
     assert logged(tmp_path / "log") == [text(item())] * 2
 
 
-def test_facts_that_cannot_be_asked_are_503(stores: Stores, tmp_path: Path) -> None:
+def test_facts_that_cannot_be_read_give_503(stores: Stores, tmp_path: Path) -> None:
     class Away(NoFacts):
         def batch(self, course_id: str, batch_id: str) -> None:
-            raise StoreUnavailable("nobody answers; start it")
+            raise StoreUnavailable("Cassandra does not answer; start it")
 
     held = Held()
     with client(create_app(queries(stores, tmp_path), held, Away())) as http:
-        for answer in (send(http, item()), http.post(VIEW, json=asked(**item()))):
+        for answer in (send(http, item()), http.post(VIEW, json=request_body(**item()))):
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert held.waiting == []
 
 
-# --- whom it listens to ---
+# --- the listening address ---
 
 
-def test_without_a_word_it_listens_to_this_machine_alone(tmp_path: Path) -> None:
+def test_by_default_the_server_listens_to_this_machine_only_and_prints_no_warning(tmp_path: Path) -> None:
     with api(tmp_path) as (process, _):
+        listening = [each.laddr.ip for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"]
+        assert listening == ["127.0.0.1"]
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
 
-def test_an_address_that_others_reach_is_known_as_one() -> None:
+def test_loopback_addresses_are_distinguished_from_others() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "example.org", "")))
 
@@ -245,12 +250,12 @@ def test_an_address_that_others_reach_is_known_as_one() -> None:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Instance]:
-    """A broker that may be stopped."""
+    """A broker that can be stopped."""
     with instance(tmp_path / "servers", "kafka") as found:
         yield found
 
 
-def test_on_kafka_too_a_200_means_that_the_log_has_it(own: Instance, tmp_path: Path) -> None:
+def test_with_kafka_too_a_200_means_that_the_log_has_the_attempt(own: Instance, tmp_path: Path) -> None:
     from tests.kafka_topics import create_topic, records
 
     brokers, topic = own.env["ASSESS_LOG"].split("/")[2], f"write-{uuid4()}"
@@ -275,4 +280,4 @@ def test_on_kafka_too_a_200_means_that_the_log_has_it(own: Instance, tmp_path: P
         "while",
         *(f"{n}{b}" for n in range(20) for b in ("", "b")),
     }
-    assert fold_values([record.value for record in found], found[0].at) == 41  # whatever was sent twice counts once
+    assert fold_values([record.value for record in found], found[0].at) == 41  # an attempt sent twice counts once

@@ -13,7 +13,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from graphql_api.app import create_app
 from tests.api.client import Http, client
-from tests.api.writes import ALIAS, STATE, asked, content, item, logged
+from tests.api.writes import ALIAS, STATE, content, item, logged, request_body
 from tests.factories import text
 from tests.loop import queries
 
@@ -29,15 +29,15 @@ EVENTS = ("EVENTS_DATA_MISSING", "Events array is mandatory")
 
 JSON = {"content-type": "application/json"}
 GOOD = "2020-11-23 12:58:35:179+0000"
-NOBODY: list[Any] = [..., None, "", " \t\n", 17, 1.5, True, [], {"id": "x"}]
-"""What names nobody: missing, null, blank, or no text."""
+NOT_AN_ID: list[Any] = [..., None, "", " \t\n", 17, 1.5, True, [], {"id": "x"}]
+"""Values that are not an id: missing, null, blank, or not text."""
 
 
 def one(error: tuple[str, str], *parts: Any) -> Any:
     return pytest.param(error, *parts, id=f"{error[0]}: {json.dumps(parts[-1], default=str)}")
 
 
-NO_DATES: list[Any] = [
+NOT_A_DATE: list[Any] = [
     "",
     "yesterday",
     "2020-11-23 12:58:35.179+0000",
@@ -51,20 +51,20 @@ NO_DATES: list[Any] = [
     {},
 ]
 CONTENTS: list[Any] = [
-    *(one(DATE, {name: value}) for name in ("lastUpdatedTime", "lastCompletedTime") for value in NO_DATES),
-    *(one(COURSE, {"courseId": value}) for value in NOBODY),
-    *(one(COURSE, {"courseId": ..., "collectionId": value}) for value in NOBODY),
-    *(one(CONTENT, {"contentId": value}) for value in NOBODY if value not in ("", " \t\n")),
-    *(one(STATUS, {"status": value}) for value in NOBODY[:2]),
+    *(one(DATE, {name: value}) for name in ("lastUpdatedTime", "lastCompletedTime") for value in NOT_A_DATE),
+    *(one(COURSE, {"courseId": value}) for value in NOT_AN_ID),
+    *(one(COURSE, {"courseId": ..., "collectionId": value}) for value in NOT_AN_ID),
+    *(one(CONTENT, {"contentId": value}) for value in NOT_AN_ID if value not in ("", " \t\n")),
+    *(one(STATUS, {"status": value}) for value in NOT_AN_ID[:2]),
 ]
 ASSESSMENTS: list[Any] = [
     one(ATTEMPTED, {"assessmentTs": ...}),
-    *(one(COURSE, {"courseId": value}) for value in NOBODY),
+    *(one(COURSE, {"courseId": value}) for value in NOT_AN_ID),
     one(COURSE, {"courseId": ..., "collectionId": "do_123"}),
-    *(one(CONTENT, {"contentId": value}) for value in NOBODY),
-    *(one(BATCH, {"batchId": value}) for value in NOBODY),
-    *(one(USER, {"userId": value}) for value in NOBODY),
-    *(one(ATTEMPT, {"attemptId": value}) for value in NOBODY),
+    *(one(CONTENT, {"contentId": value}) for value in NOT_AN_ID),
+    *(one(BATCH, {"batchId": value}) for value in NOT_AN_ID),
+    *(one(USER, {"userId": value}) for value in NOT_AN_ID),
+    *(one(ATTEMPT, {"attemptId": value}) for value in NOT_AN_ID),
     one(EVENTS, {"events": ...}),
 ]
 ORDER_OF_CONTENTS = [
@@ -91,8 +91,8 @@ def refused(answer: httpx.Response, error: tuple[str, str], status: int = 400) -
     assert (body["responseCode"], body["result"]) == ("CLIENT_ERROR", {})
 
 
-def told(answer: httpx.Response) -> dict[str, Any]:
-    """The result, without what Sunbird does not have."""
+def sunbirds_result(answer: httpx.Response) -> dict[str, Any]:
+    """The result without `details`, which Sunbird does not have."""
     assert answer.status_code == 200, answer.text
     result: dict[str, Any] = answer.json()["result"]
     return {name: value for name, value in result.items() if name != "details"}
@@ -110,14 +110,14 @@ def log(settings: Settings) -> Path:
 
 
 @pytest.mark.parametrize(("error", "wrong"), CONTENTS)
-def test_a_content_is_checked(http: Http, log: Path, error: tuple[str, str], wrong: dict[str, Any]) -> None:
-    refused(http.patch(STATE, json=asked(contents=[content(), content(**wrong)], assessments=[item()])), error)
+def test_an_invalid_content_is_refused(http: Http, log: Path, error: tuple[str, str], wrong: dict[str, Any]) -> None:
+    refused(http.patch(STATE, json=request_body(contents=[content(), content(**wrong)], assessments=[item()])), error)
     assert logged(log) == []
 
 
 @pytest.mark.parametrize(("error", "wrong"), ASSESSMENTS)
-def test_an_assessment_is_checked(http: Http, log: Path, error: tuple[str, str], wrong: dict[str, Any]) -> None:
-    refused(http.patch(STATE, json=asked(assessments=[item(), item(**wrong)])), error)
+def test_an_invalid_assessment_is_refused(http: Http, log: Path, error: tuple[str, str], wrong: dict[str, Any]) -> None:
+    refused(http.patch(STATE, json=request_body(assessments=[item(), item(**wrong)])), error)
     assert logged(log) == []
 
 
@@ -126,19 +126,19 @@ def test_an_assessment_is_checked(http: Http, log: Path, error: tuple[str, str],
     [(content, "contents", ORDER_OF_CONTENTS), (item, "assessments", ORDER_OF_ASSESSMENTS)],
     ids=["contents", "assessments"],
 )
-def test_the_first_check_that_fails_is_the_answer(
+def test_the_first_check_that_fails_is_reported(
     http: Http, make: Any, name: str, order: list[tuple[tuple[str, str], dict[str, object]]]
 ) -> None:
     wrong: dict[str, object] = {}
     for error, more in reversed(order):
         wrong |= more
-        refused(http.patch(STATE, json=asked(**{name: [make(**wrong)]})), error)
+        refused(http.patch(STATE, json=request_body(**{name: [make(**wrong)]})), error)
 
 
-def test_elements_are_checked_one_after_another_and_contents_first(http: Http) -> None:
+def test_contents_are_checked_first_and_elements_in_their_order(http: Http) -> None:
     late_first = [item(attemptId=None), item(assessmentTs=...)]
-    refused(http.patch(STATE, json=asked(assessments=late_first)), ATTEMPT)
-    refused(http.patch(STATE, json=asked(assessments=late_first, contents=[content(status=None)])), STATUS)
+    refused(http.patch(STATE, json=request_body(assessments=late_first)), ATTEMPT)
+    refused(http.patch(STATE, json=request_body(assessments=late_first, contents=[content(status=None)])), STATUS)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_elements_are_checked_one_after_another_and_contents_first(http: Http) -
     ],
     ids=str,
 )
-def test_what_sunbird_takes_of_a_content_is_taken(http: Http, good: dict[str, Any]) -> None:
-    assert told(http.patch(STATE, json=asked(contents=[content(**good)]))) == {}
+def test_a_content_that_sunbird_accepts_is_accepted(http: Http, good: dict[str, Any]) -> None:
+    assert sunbirds_result(http.patch(STATE, json=request_body(contents=[content(**good)]))) == {}
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ def test_what_sunbird_takes_of_a_content_is_taken(http: Http, good: dict[str, An
     ],
     ids=str,
 )
-def test_what_sunbird_takes_of_an_assessment_is_in_the_log(http: Http, log: Path, good: dict[str, Any]) -> None:
-    answer = http.patch(STATE, content=text(asked(assessments=[item(**good)])), headers=JSON)
+def test_an_assessment_that_sunbird_accepts_is_in_the_log(http: Http, log: Path, good: dict[str, Any]) -> None:
+    answer = http.patch(STATE, content=text(request_body(assessments=[item(**good)])), headers=JSON)
 
-    assert told(answer) == {"0123": "SUCCESS", "do_789": "SUCCESS"}
+    assert sunbirds_result(answer) == {"0123": "SUCCESS", "do_789": "SUCCESS"}
     assert logged(log) == [text(item(**good))]
 
 
@@ -184,7 +184,7 @@ def test_what_sunbird_takes_of_an_assessment_is_in_the_log(http: Http, log: Path
 
 
 def test_the_envelope_is_that_of_the_learning_service(http: Http) -> None:
-    answer = http.patch(STATE, json=asked(assessments=[item()]), headers={"x-msgid": "74aa2cb5"})
+    answer = http.patch(STATE, json=request_body(assessments=[item()]), headers={"x-msgid": "74aa2cb5"})
 
     body = answer.json()
     assert list(body) == ["id", "ver", "ts", "params", "responseCode", "result"]
@@ -200,22 +200,22 @@ def test_the_envelope_is_that_of_the_learning_service(http: Http) -> None:
     assert answer.headers["x-response-length"] == str(len(text(body["result"])))
 
 
-def test_a_message_id_is_made_where_none_is_sent(http: Http) -> None:
-    found = {http.patch(STATE, json=asked(assessments=[item()])).json()["params"]["msgid"] for _ in range(2)}
+def test_a_message_id_is_generated_if_none_is_sent(http: Http) -> None:
+    found = {http.patch(STATE, json=request_body(assessments=[item()])).json()["params"]["msgid"] for _ in range(2)}
     assert len(found) == 2
     assert all(re.fullmatch(r"[0-9a-f-]{36}", one) for one in found)
 
 
-def test_the_alias_answers_alike_under_its_own_name(http: Http, log: Path) -> None:
-    answer = http.patch(ALIAS, json=asked(assessments=[item()]))
+def test_the_alias_gives_the_same_result_under_its_own_id(http: Http, log: Path) -> None:
+    answer = http.patch(ALIAS, json=request_body(assessments=[item()]))
 
-    assert told(answer) == {"0123": "SUCCESS", "do_789": "SUCCESS"}
+    assert sunbirds_result(answer) == {"0123": "SUCCESS", "do_789": "SUCCESS"}
     assert answer.json()["id"] == "api.user.content.state"
     assert logged(log) == [text(item())]
 
 
-def test_every_item_has_a_line_of_its_own(http: Http) -> None:
-    answer = http.patch(STATE, json=asked(assessments=[item(), item(attemptId="efgh")], contents=[content()]))
+def test_every_item_has_its_own_line_in_details(http: Http) -> None:
+    answer = http.patch(STATE, json=request_body(assessments=[item(), item(attemptId="efgh")], contents=[content()]))
 
     assert answer.json()["result"]["details"] == [
         {"attemptId": "abcd", "status": "SUCCESS", "reason": None},
@@ -224,18 +224,18 @@ def test_every_item_has_a_line_of_its_own(http: Http) -> None:
     ]
 
 
-def test_contents_are_not_kept_and_nobody_is_told_so_falsely(http: Http, log: Path) -> None:
-    answer = http.patch(STATE, json=asked(contents=[content(contentId="do_1")], assessments=[item()]))
+def test_contents_are_not_stored_and_are_reported_as_not_kept(http: Http, log: Path) -> None:
+    answer = http.patch(STATE, json=request_body(contents=[content(contentId="do_1")], assessments=[item()]))
 
-    assert told(answer) == {"0123": "SUCCESS", "do_789": "SUCCESS"}
+    assert sunbirds_result(answer) == {"0123": "SUCCESS", "do_789": "SUCCESS"}
     assert details(answer) == [("abcd", "SUCCESS"), ("do_1", "NOT_KEPT")]
     assert len(logged(log)) == 1
 
 
-def test_contents_alone_write_nothing(http: Http, log: Path) -> None:
-    answer = http.patch(STATE, json=asked(contents=[content()]))
+def test_a_request_with_only_contents_writes_nothing(http: Http, log: Path) -> None:
+    answer = http.patch(STATE, json=request_body(contents=[content()]))
 
-    assert told(answer) == {}
+    assert sunbirds_result(answer) == {}
     assert details(answer) == [("do_789", "NOT_KEPT")]
     assert logged(log) == []
 
@@ -255,7 +255,7 @@ def known(stores: Stores, tmp_path: Path) -> Any:
     intake.close()
 
 
-def test_batches_that_are_unknown_or_over_are_named_and_the_rest_is_taken(known: Http, log: Path) -> None:
+def test_batches_that_are_unknown_or_over_are_named_and_the_rest_is_accepted(known: Http, log: Path) -> None:
     items = [
         item(attemptId="a", batchId="0999"),
         item(attemptId="b", batchId="0124", contentId="do_2"),
@@ -264,9 +264,9 @@ def test_batches_that_are_unknown_or_over_are_named_and_the_rest_is_taken(known:
         item(attemptId="e", batchId="0999"),
         item(attemptId="f", courseId="do_other"),
     ]
-    answer = known.patch(STATE, json=asked(assessments=items, contents=[content(batchId="0124"), content()]))
+    answer = known.patch(STATE, json=request_body(assessments=items, contents=[content(batchId="0124"), content()]))
 
-    assert told(answer) == {
+    assert sunbirds_result(answer) == {
         "0123": "SUCCESS",
         "do_789": "SUCCESS",
         "BATCH_NOT_EXISTS": ["0999", "0123"],
@@ -285,10 +285,10 @@ def test_batches_that_are_unknown_or_over_are_named_and_the_rest_is_taken(known:
     assert [json.loads(value)["attemptId"] for value in logged(log)] == ["c"]
 
 
-def test_all_rejected_is_still_200_and_ok(known: Http, log: Path) -> None:
-    answer = known.patch(STATE, json=asked(assessments=[item(batchId="0124")]))
+def test_a_request_whose_items_are_all_rejected_is_still_200_and_ok(known: Http, log: Path) -> None:
+    answer = known.patch(STATE, json=request_body(assessments=[item(batchId="0124")]))
 
-    assert told(answer) == {"NOT_A_ON_GOING_BATCH": ["0124"]}
+    assert sunbirds_result(answer) == {"NOT_A_ON_GOING_BATCH": ["0124"]}
     assert answer.json()["responseCode"] == "OK"
     assert all(line["reason"] for line in answer.json()["result"]["details"])
     assert logged(log) == []
@@ -302,24 +302,26 @@ ENROLMENT = {"userId": "u1", "courseId": "do_123", "batchId": "0123"}
 @pytest.mark.parametrize(
     ("error", "wrong"),
     [
-        *(one(COURSE, {"courseId": value}) for value in NOBODY),
-        *(one(COURSE, {"courseId": ..., "collectionId": value}) for value in NOBODY),
-        *(one(BATCH, {"batchId": value}) for value in NOBODY),
-        *(one(USER, {"userId": value}) for value in NOBODY),
+        *(one(COURSE, {"courseId": value}) for value in NOT_AN_ID),
+        *(one(COURSE, {"courseId": ..., "collectionId": value}) for value in NOT_AN_ID),
+        *(one(BATCH, {"batchId": value}) for value in NOT_AN_ID),
+        *(one(USER, {"userId": value}) for value in NOT_AN_ID),
         one(BATCH, {"batchId": ..., "userId": ...}),
         one(COURSE, {"courseId": ..., "batchId": ..., "userId": ...}),
     ],
 )
-def test_a_synchronisation_is_checked(http: Http, log: Path, error: tuple[str, str], wrong: dict[str, Any]) -> None:
+def test_an_invalid_synchronisation_is_refused(
+    http: Http, log: Path, error: tuple[str, str], wrong: dict[str, Any]
+) -> None:
     request = {name: value for name, value in {**ENROLMENT, **wrong}.items() if value is not ...}
-    refused(http.patch(STATE, json=asked(**request)), error)
+    refused(http.patch(STATE, json=request_body(**request)), error)
     assert logged(log) == []
 
 
 @pytest.mark.parametrize("lists", [{}, {"contents": [], "assessments": []}, {"contents": None, "assessments": None}])
-def test_a_request_without_lists_asks_for_recomputation(http: Http, log: Path, lists: dict[str, Any]) -> None:
+def test_a_request_without_lists_requests_a_recomputation(http: Http, log: Path, lists: dict[str, Any]) -> None:
     request = {"userId": "u1", "collectionId": "do_123", "batchId": "0123"}
-    answer = http.patch(STATE, json=asked(**request, **lists))
+    answer = http.patch(STATE, json=request_body(**request, **lists))
 
     assert answer.json()["result"] == {"response": "SUCCESS"}
     (value,) = logged(log)
@@ -328,15 +330,17 @@ def test_a_request_without_lists_asks_for_recomputation(http: Http, log: Path, l
     assert message == ENROLMENT
 
 
-def test_nobody_is_enrolled_in_a_batch_that_is_unknown(known: Http, log: Path) -> None:
+def test_a_synchronisation_of_an_unknown_batch_is_refused(known: Http, log: Path) -> None:
     message = "No Enrolment found for userId: u1, batchId: 0999, courseId: do_123"
-    answer = known.patch(STATE, json=asked(**{**ENROLMENT, "batchId": "0999"}))
+    answer = known.patch(STATE, json=request_body(**{**ENROLMENT, "batchId": "0999"}))
     refused(answer, ("INVALID_REQUESTED_DATA", message))
-    assert told(known.patch(STATE, json=asked(**{**ENROLMENT, "batchId": "0124"}))) == {"response": "SUCCESS"}
+    assert sunbirds_result(known.patch(STATE, json=request_body(**{**ENROLMENT, "batchId": "0124"}))) == {
+        "response": "SUCCESS"
+    }
     assert len(logged(log)) == 1
 
 
-# --- what is no request ---
+# --- invalid requests ---
 
 
 @pytest.mark.parametrize(
@@ -361,7 +365,7 @@ def test_nobody_is_enrolled_in_a_batch_that_is_unknown(known: Http, log: Path) -
     ],
     ids=lambda value: repr(value[:60]),
 )
-def test_what_is_no_request_is_400(http: Http, log: Path, body: bytes, message: str) -> None:
+def test_an_invalid_request_gives_400(http: Http, log: Path, body: bytes, message: str) -> None:
     answer = http.patch(STATE, content=body, headers=JSON)
 
     assert answer.status_code == 400
@@ -371,19 +375,19 @@ def test_what_is_no_request_is_400(http: Http, log: Path, body: bytes, message: 
     assert logged(log) == []
 
 
-def test_a_body_that_is_too_long_is_413(http: Http) -> None:
+def test_a_body_that_is_too_long_gives_413(http: Http) -> None:
     answer = http.patch(STATE, content=b" " * (1024 * 1024 + 1), headers=JSON)
     assert (answer.status_code, answer.json()["params"]["err"]) == (413, "CLIENT_ERROR")
 
 
-def test_json_must_say_that_it_is_json(http: Http) -> None:
+def test_the_content_type_must_be_json(http: Http) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
-        answer = http.patch(STATE, content=text(asked(assessments=[item()])), headers={"content-type": kind})
+        answer = http.patch(STATE, content=text(request_body(assessments=[item()])), headers={"content-type": kind})
         assert (answer.status_code, answer.json()["responseCode"]) == (415, "CLIENT_ERROR")
 
 
-def test_other_methods_are_named(http: Http) -> None:
-    answer = http.post(STATE, json=asked(assessments=[item()]))
+def test_other_methods_are_refused_and_the_allowed_ones_are_named(http: Http) -> None:
+    answer = http.post(STATE, json=request_body(assessments=[item()]))
     assert (answer.status_code, answer.headers["allow"]) == (405, "PATCH, OPTIONS")
     assert answer.json()["params"]["errmsg"] == "POST is not allowed; use PATCH"
     options = http.request("OPTIONS", STATE)

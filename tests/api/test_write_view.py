@@ -1,4 +1,4 @@
-"""`POST /v2/view/assess/update`: one assessment or a list, both vocabularies, in the viewing service's dialect."""
+"""`POST /v2/view/assess/update`: one assessment or a list, in both vocabularies, as the viewing service has them."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from graphql_api.app import create_app
 from tests.api.client import Http, client
-from tests.api.writes import VIEW, asked, item, logged
+from tests.api.writes import VIEW, item, logged, request_body
 from tests.factories import ATTEMPTED, decoded, text, wire_answer
 from tests.loop import queries
 
@@ -23,15 +23,22 @@ JSON = {"content-type": "application/json"}
 EMPTY, NO_TEXT = "Field cannot be empty", "Field must be text"
 
 
-UNSAID: list[tuple[Any, str]] = [(..., EMPTY), (None, EMPTY), ("", EMPTY), (" ", EMPTY), (17, NO_TEXT), ([], NO_TEXT)]
+NOT_A_VALUE: list[tuple[Any, str]] = [
+    (..., EMPTY),
+    (None, EMPTY),
+    ("", EMPTY),
+    (" ", EMPTY),
+    (17, NO_TEXT),
+    ([], NO_TEXT),
+]
 SHOWN = {"collectionId": "courseId", "contextId": "batchId"}
 WRONG: list[Any] = [
     *(
         ({name: value}, {f"request.{SHOWN.get(name, name)}": why})
         for name in ("userId", "contentId", "attemptId", "collectionId", "contextId")
-        for value, why in UNSAID
+        for value, why in NOT_A_VALUE
     ),
-    *(({"assessments": value}, {"request.assessments": EMPTY}) for value, _ in UNSAID[:2]),
+    *(({"assessments": value}, {"request.assessments": EMPTY}) for value, _ in NOT_A_VALUE[:2]),
     ({"assessments": []}, {"request.assessments": EMPTY}),
     ({"assessments": ..., "events": []}, {"request.assessments": EMPTY}),
     ({"assessments": [{"eid": "ASSESS"}]}, {"request.assessmentTs": EMPTY}),
@@ -41,7 +48,7 @@ WRONG: list[Any] = [
 
 
 def flat(**named: object) -> dict[str, Any]:
-    """One assessment in the words of the viewing service; `...` leaves a member out."""
+    """One assessment with the member names of the viewing service; `...` leaves a member out."""
     complete = {
         "userId": "u1",
         "contentId": "do_789",
@@ -63,7 +70,7 @@ def log(settings: Settings) -> Path:
 
 
 def message(log: Path) -> dict[str, Any]:
-    """The only message of the log, which the stream understands."""
+    """The only message of the log. The stream must accept it."""
     (value,) = logged(log)
     assert isinstance(decoded(value), Accepted)
     found: dict[str, Any] = json.loads(value)
@@ -73,7 +80,7 @@ def message(log: Path) -> dict[str, Any]:
 # --- one assessment ---
 
 
-def test_one_assessment_becomes_one_message_as_sunbirds_jobs_read_it(http: Http, log: Path) -> None:
+def test_one_assessment_becomes_one_message_in_the_format_of_sunbirds_jobs(http: Http, log: Path) -> None:
     answer = send(http, flat())
 
     result = answer.json()["result"]
@@ -116,18 +123,18 @@ def test_the_message_id_comes_from_the_header_then_the_body(http: Http) -> None:
     ],
     ids=str,
 )
-def test_both_vocabularies_say_the_same_and_course_and_batch_win(http: Http, log: Path, names: dict[str, Any]) -> None:
+def test_both_vocabularies_mean_the_same_and_course_and_batch_win(http: Http, log: Path, names: dict[str, Any]) -> None:
     assert send(http, flat(**names)).json()["result"]["do_789"] == "Score Updated"
     assert message(log) == item(events=flat()["assessments"])
 
 
-def test_what_is_a_message_already_is_the_message(http: Http, log: Path) -> None:
+def test_a_request_that_already_is_a_message_is_logged_unchanged(http: Http, log: Path) -> None:
     request = {"channel": "web", **item()}
     assert send(http, request).json()["result"]["do_789"] == "Score Updated"
     assert logged(log) == [text(request)]
 
 
-def test_the_answers_and_the_clock_keep_their_bytes(http: Http, log: Path) -> None:
+def test_the_bytes_of_the_answers_and_the_clock_are_not_changed(http: Http, log: Path) -> None:
     answers = b'[ {"eid":"ASSESS", "ets" : 1706572800000,"edata":{"score":1.0, "item":{"id":"q\\u0031","params":[]}}} ]'
     request = b'{"userId":"u1","contentId":"c","courseId":"k","batchId":"b","attemptId":"a","assessments":%b' % answers
     http.post(VIEW, content=b'{"request":%b,"assessmentTs":  "1706572800000" }}' % request, headers=JSON)
@@ -146,7 +153,7 @@ def test_the_answers_and_the_clock_keep_their_bytes(http: Http, log: Path) -> No
     ],
     ids=str,
 )
-def test_without_a_clock_of_its_own_it_was_submitted_with_its_last_answer(
+def test_an_assessment_without_a_clock_gets_the_clock_of_its_last_answer(
     http: Http, log: Path, clocks: list[Any], submitted: int
 ) -> None:
     for _ in range(2):
@@ -159,9 +166,7 @@ def test_without_a_clock_of_its_own_it_was_submitted_with_its_last_answer(
     WRONG,
     ids=str,
 )
-def test_what_is_wrong_is_told_field_by_field(
-    http: Http, log: Path, wrong: dict[str, Any], fields: dict[str, str]
-) -> None:
+def test_every_invalid_field_is_named(http: Http, log: Path, wrong: dict[str, Any], fields: dict[str, str]) -> None:
     answer = send(http, flat(**wrong))
 
     body = answer.json()
@@ -175,7 +180,7 @@ def test_what_is_wrong_is_told_field_by_field(
 # --- a list of assessments ---
 
 
-def test_a_list_is_a_message_each_and_every_one_is_acknowledged(http: Http, log: Path) -> None:
+def test_each_assessment_of_a_list_becomes_a_message_and_is_acknowledged(http: Http, log: Path) -> None:
     items = [item(attemptId="a"), item(attemptId="b"), item(attemptId="c", contentId="do_2")]
     answer = send(http, {"userId": "u1", "assessments": items})
 
@@ -187,7 +192,7 @@ def test_a_list_is_a_message_each_and_every_one_is_acknowledged(http: Http, log:
     assert logged(log) == [text(one) for one in items]
 
 
-def test_what_an_item_leaves_out_the_request_says(http: Http, log: Path) -> None:
+def test_members_that_an_item_leaves_out_come_from_the_request(http: Http, log: Path) -> None:
     around = {"userId": "u1", "collectionId": "do_123", "contextId": "0123", "assessmentTs": ATTEMPTED}
     send(http, {**around, "assessments": [item(userId=..., courseId=None, batchId=..., assessmentTs=...)]})
 
@@ -205,7 +210,7 @@ def test_what_an_item_leaves_out_the_request_says(http: Http, log: Path) -> None
     ],
     ids=str,
 )
-def test_an_item_that_is_wrong_refuses_the_request_and_is_named(
+def test_a_request_with_an_invalid_item_is_refused_and_the_item_is_named(
     http: Http, log: Path, items: list[Any], fields: dict[str, str], where: str
 ) -> None:
     answer = send(http, {"assessments": items})
@@ -215,12 +220,12 @@ def test_an_item_that_is_wrong_refuses_the_request_and_is_named(
     assert logged(log) == []
 
 
-# --- batches, and what is no request ---
+# --- batches and invalid requests ---
 
 
 @pytest.fixture
 def known(stores: Stores, tmp_path: Path) -> Iterator[Http]:
-    """An API that knows two batches, of which one is over."""
+    """An API that knows two batches. One of them is over."""
     intake = stores.log.intake()
     facts = JsonFacts(batches={"0123": FactsBatch("do_123", 1), "0124": FactsBatch("do_123", 2)})
     with client(create_app(queries(stores, tmp_path), intake, facts)) as found:
@@ -228,7 +233,7 @@ def known(stores: Stores, tmp_path: Path) -> Iterator[Http]:
     intake.close()
 
 
-def test_batches_that_are_unknown_or_over_are_named_and_the_rest_is_taken(known: Http, log: Path) -> None:
+def test_batches_that_are_unknown_or_over_are_named_and_the_rest_is_accepted(known: Http, log: Path) -> None:
     items = [item(batchId="9"), item(batchId="0124"), item()]
     result = send(known, {"assessments": items}).json()["result"]
 
@@ -244,14 +249,14 @@ def test_batches_that_are_unknown_or_over_are_named_and_the_rest_is_taken(known:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"request": null}', b'{"request": []}', b'{"request": {"assessments": {"a": 1}}}']
 )
-def test_what_is_no_request_is_400(http: Http, body: bytes) -> None:
+def test_an_invalid_request_gives_400(http: Http, body: bytes) -> None:
     answer = http.post(VIEW, content=body, headers=JSON)
     assert (answer.status_code, answer.json()["responseCode"], answer.json()["result"]) == (400, "CLIENT_ERROR", {})
 
 
 def test_a_page_of_another_site_cannot_write(http: Http, log: Path) -> None:
-    """A browser sends `text/plain` anywhere without asking; for JSON it asks first, and gets no leave."""
-    answer = http.post(VIEW, content=text(asked(**flat())), headers={"content-type": "text/plain"})
+    """A browser sends `text/plain` to any site. Before JSON it sends a preflight request, which is not allowed."""
+    answer = http.post(VIEW, content=text(request_body(**flat())), headers={"content-type": "text/plain"})
     assert (answer.status_code, answer.json()["responseCode"]) == (415, "CLIENT_ERROR")
     assert logged(log) == []
     preflight = http.request("OPTIONS", VIEW, headers={"origin": "http://elsewhere"})

@@ -1,4 +1,4 @@
-"""What clients submit, and what of it the log folder has."""
+"""Requests that clients submit, and the messages that the log folder has."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ _LINE: Final = re.compile(rb'\{"receivedAt": (\d+), "value": (.*)\}\n', re.DOTAL
 
 
 def item(**named: object) -> dict[str, Any]:
-    """An assessment as a client of Sunbird submits it; None leaves nothing out, `...` does."""
+    """An assessment as a client of Sunbird submits it; `...` leaves a member out."""
     complete = {
         "assessmentTs": ATTEMPTED,
         "courseId": "do_123",
@@ -39,13 +39,13 @@ def content(**named: object) -> dict[str, Any]:
     return {name: value for name, value in {**complete, **named}.items() if value is not ...}
 
 
-def asked(**request: object) -> dict[str, Any]:
-    """A body."""
+def request_body(**request: object) -> dict[str, Any]:
+    """The body of a request with these members."""
     return {"request": request}
 
 
 def receipts(folder: Path) -> list[tuple[int, bytes]]:
-    """The lines of the log folder in the order of its files: when they were received, and the bytes of their values."""
+    """Receipt and value of each line of the log folder, in the order of its files."""
     found = []
     for file in sorted(folder.glob("*.jsonl")):
         for line in file.read_bytes().splitlines(keepends=True) if file.stat().st_size else ():
@@ -56,5 +56,5 @@ def receipts(folder: Path) -> list[tuple[int, bytes]]:
 
 
 def logged(folder: Path) -> list[bytes]:
-    """The values that the log folder has."""
+    """The values of the lines of the log folder."""
     return [value for _, value in receipts(folder)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assess_cli import about
+from assess_cli import doctor as doctor_module
 from assess_cli.serve import install_dagster_home
 from assess_core import wiring
 from assess_core.ports.facts import NoFacts
@@ -204,7 +204,7 @@ def test_the_doctor_gives_the_next_step_of_slices(assess: Assess, settings: Sett
     assert doctor() == ("1 archived and not verified, e.g. b1|2024-W05", "assess verify --closed")
     verify(stores.hot.slices(), stores, LATER)
     clear(stores.hot.slices(), stores, LATER)
-    assert doctor() == ("1, none needs anything now", None)
+    assert doctor() == ("1, none needs an action now", None)
     fold_one(stores, event(batch="b1", attempt="t2"))
     assert doctor() == (
         "1 archived, and received rows since, e.g. b1|2024-W05",
@@ -266,7 +266,7 @@ def test_the_doctor_opens_each_store_once(assess: Assess, stores: Stores, monkey
             opened.append(open_.__name__)
             return open_(*given)
 
-        for module in (about, wiring):
+        for module in (doctor_module, wiring):
             monkeypatch.setattr(module, open_.__name__, counted)
 
     assert "slices" in findings(assess("doctor", "--json").stdout)

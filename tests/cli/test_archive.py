@@ -179,11 +179,11 @@ def test_slices_warns_of_files_in_the_log_folder_that_are_not_read(
 
 
 def test_a_command_with_nothing_to_do_prints_a_message(assess: Assess, stores: Stores) -> None:
-    assert assess("slices").stderr == "there are no slices yet; `assess ingest` comes first\n"
+    assert assess("slices").stderr == "there are no slices yet; run `assess ingest` first\n"
     for command in ("archive", "verify", "clear"):
         result = assess(command, "--closed")
         assert (result.exit_code, result.stdout) == (0, "")
-        assert result.stderr == "no slice with rows is closed; `assess slices` says why each one is open\n"
+        assert result.stderr == "no slice with rows is closed; `assess slices` shows why each one is open\n"
 
 
 def test_problems_are_printed_for_each_slice_and_the_others_are_verified(assess: Assess, two_slices: Stores) -> None:
@@ -196,7 +196,7 @@ def test_problems_are_printed_for_each_slice_and_the_others_are_verified(assess:
 
     assert verified.exit_code == cleared.exit_code == 4
     assert f"{W5}: the lake's file {file.url} is missing; restore it from a backup\n" in verified.stderr
-    assert verified.stderr.endswith("assess: 1 of 2 slices could not be verified; nothing of them will be cleared\n")
+    assert verified.stderr.endswith("assess: 1 of 2 slices could not be verified; they will not be cleared\n")
     assert [row["verified"] for row in objects(verified)] == [False, True]
     assert cleared.stderr.endswith("assess: 1 of 2 slices were not cleared; verify them first\n")
     assert [row["cleared"] for row in objects(cleared)] == [0, 1]

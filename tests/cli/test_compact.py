@@ -38,7 +38,7 @@ def test_a_week_that_differs_from_the_manifest_is_reported(assess: Assess, store
     result = assess("compact", "2024-W05")
 
     assert result.exit_code == 4
-    assert "week 2024-W05 was not compacted: b1|2024-W05: no manifest entry says that it was archived" in result.stderr
+    assert "week 2024-W05 was not compacted: b1|2024-W05: it was never archived" in result.stderr
     assert result.stderr.endswith("assess: 1 of 1 weeks were not rewritten; resolve the problems above first\n")
 
 

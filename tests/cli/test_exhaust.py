@@ -51,7 +51,7 @@ def test_a_report_with_only_a_header_is_reported(loaded: Stores) -> None:
     done = assess(loaded, "b1", "--report", "score", "--course", "another")
 
     assert done.exit_code == 0
-    assert "batch 'b1' has no attempts at course 'another': the report is a header alone" in done.stderr
+    assert "batch 'b1' has no attempts at course 'another': the report has only a header" in done.stderr
 
 
 def test_an_unknown_batch_exits_with_3(loaded: Stores) -> None:

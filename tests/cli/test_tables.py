@@ -5,9 +5,12 @@ import io
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from assess_cli import main
 from assess_core.domain.moments import iso
 from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
 from assess_core.usecases.tables import COLUMNS, Name
 from tests.cli.conftest import Assess
 from tests.factories import ATTEMPTED, RECEIVED, event, failed_event, wire_answer
@@ -58,17 +61,26 @@ def test_a_table_prints_no_control_characters(stores: Stores, assess: Assess) ->
     assert "[bold]x[/bold]\\x07" in printed
 
 
-def test_rows_are_shown_as_records_if_the_terminal_is_too_narrow_for_the_table(stores: Stores, assess: Assess) -> None:
+def test_rows_are_shown_as_records_if_the_terminal_is_too_narrow_for_the_table(
+    stores: Stores, assess: Assess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     take(stores, event(user="u1"), event(user="u2"))
-    terminal = {"COLUMNS": "60", "TTY_COMPATIBLE": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
 
-    lines = assess("table", "attempts", env=terminal).stdout.splitlines()
+    lines = assess("table", "attempts", env={"COLUMNS": "60"}).stdout.splitlines()
 
     assert [line for line in lines if line.startswith("--")] == ["-- 1 ".ljust(60, "-"), "-- 2 ".ljust(60, "-")]
     assert "user_id            u1" in lines
     assert max(map(len, lines)) == 60
     assert next(line for line in lines if line.startswith("question")).endswith("…")
-    assert assess("table", "attempts", env=terminal | {"COLUMNS": "2000"}).stdout.count("u1") == 1
+    assert assess("table", "attempts", env={"COLUMNS": "2000"}).stdout.count("u1") == 1
+
+
+def test_a_table_has_plain_edges_if_the_output_is_not_utf_8(settings: Settings) -> None:
+    printed = CliRunner(charset="latin-1").invoke(main, ["--home", str(settings.home), "settings"]).output
+
+    assert printed.splitlines()[1].split() == ["|", "setting", "|", "value", "|", "from", "|"]
+    assert printed.isascii()
 
 
 def test_a_tier_a_batch_and_a_format_can_be_combined(stores: Stores, assess: Assess) -> None:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,7 +25,7 @@ from stream import sources
 
 WRITES: Final = (
     *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "resolve", "delete"),
-    *("commit", "append", "record", "replace", "vacuum", "compact_small_tables", "atomic_write"),
+    *("transaction", "commit", "append", "record", "replace", "vacuum", "compact_small_tables", "atomic_write"),
 )
 """Modifying calls. A kill before a read has the same effect as a kill after the previous write."""
 ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
@@ -57,13 +58,27 @@ def watch(link: Link, effects: int | None) -> None:
         setattr(module, name, value)
     _acknowledge(link)
     waiting = link.turns is not None
+    holding = False
 
     def boundary(name: str = "") -> None:
         nonlocal waiting
-        if waiting and link.turns is not None:
+        if waiting and link.turns is not None and not holding:
             link.notify("write" if name in WRITES else "turn")
             waiting = os.read(link.turns, 1) == b"1"
 
+    @contextmanager
+    def transaction(hot: SqliteHot) -> Iterator[bool]:
+        """It holds the write lock, so a worker that waited for its turn inside would stop all others."""
+        nonlocal holding
+        with began(hot) as alone:
+            holding = True
+            try:
+                yield alone
+            finally:
+                holding = False
+
+    began = SqliteHot.transaction
+    setattr(SqliteHot, began.__name__, transaction)
     for adapter in ADAPTERS:
         for name, method in list(vars(adapter).items()):
             if callable(method) and not name.startswith("_"):

@@ -29,7 +29,9 @@ from tests.crash.watch import Link, watch
 from tests.loop import pages
 
 _LATE: Final = (
-    *("assess_core.adapters.files.intake", "assess_core.adapters.duckdb.union", "pyarrow.dataset", "pyarrow.json"),
+    *("assess_core.adapters.files.intake", "assess_core.adapters.duckdb.union", "assess_core.adapters.duckdb.pages"),
+    *("assess_core.adapters.lake.copies", "assess_core.adapters.lake.rewriting", "assess_core.adapters.sqlite.batches"),
+    *("assess_core.usecases.queries", "pyarrow.dataset", "pyarrow.json", "rich.progress", "tenacity"),
     *("rich._emoji_codes", "dateutil.relativedelta", "zoneinfo"),
     *sorted({f"assess_cli.{module}" for module, _ in COMMANDS.values()}),
 )

@@ -1,4 +1,4 @@
-"""Answers, totals, and what makes a version the version that it is."""
+"""Which answers count, how totals are computed, and what the content hash of a version covers."""
 
 import hashlib
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def test_the_answer_with_the_highest_ets_counts() -> None:
     assert latest_answers(answers) == [answers[1]]
 
 
-def test_of_answers_with_equal_ets_the_first_in_the_list_counts() -> None:
+def test_if_two_answers_have_equal_ets_the_first_in_the_list_counts() -> None:
     answers = [answer("q1", 1), answer("q1", 2)]
 
     assert latest_answers(answers) == answers[:1]
@@ -58,8 +58,8 @@ def test_answers_are_sorted_by_question() -> None:
 # --- totals ---
 
 
-def test_a_total_is_the_plain_sum_from_left_to_right_on_every_python() -> None:
-    """A compensated sum, as `sum()` is from Python 3.12 on, gives 1.0 and 1.0."""
+def test_a_total_is_the_plain_sum_from_left_to_right_in_every_python_version() -> None:
+    """From Python 3.12 on, `sum()` compensates rounding errors and gives 1.0 for both lists."""
     assert total([0.1] * 10) == 0.9999999999999999
     assert total([1e16, 1.0, -1e16]) == 0.0
     assert str(total([])) == "0.0"
@@ -81,12 +81,14 @@ def test_totals_are_added_in_the_order_of_question_ids() -> None:
         (0, 0, "0.0/0.0"),
         (10, 20.5, "10.0/20.5"),
         (1.10, 1.0049, "1.1/1.0"),
-        (0.125, 0.375, "0.12/0.38"),  # exact halves go to even
-        (2.675, 1.005, "2.67/1.0"),  # no halves: the nearest doubles lie below
+        (0.125, 0.375, "0.12/0.38"),  # an exact half is rounded to even
+        (2.675, 1.005, "2.67/1.0"),  # the nearest doubles are below the half
         (-1.5, 1e22, "-1.5/10000000000000000000000.0"),
     ],
 )
-def test_the_grand_total_has_two_decimals_less_one_trailing_zero(score: float, max_score: float, text: str) -> None:
+def test_the_grand_total_is_rounded_to_two_decimals_and_one_trailing_zero_is_dropped(
+    score: float, max_score: float, text: str
+) -> None:
     assert grand_total(score, max_score) == text
 
 
@@ -99,7 +101,7 @@ def test_totals_are_neither_rounded_nor_clamped() -> None:
 # --- versions ---
 
 
-def test_a_later_clock_is_newer_then_having_answers_then_the_hash() -> None:
+def test_versions_are_ordered_by_clock_then_by_having_answers_then_by_hash() -> None:
     ascending = [
         Version(1, True, b"\xff"),
         Version(2, False, b"\xff"),
@@ -110,7 +112,7 @@ def test_a_later_clock_is_newer_then_having_answers_then_the_hash() -> None:
     assert sorted(set(ascending)) == ascending
 
 
-def test_a_version_without_answers_says_so() -> None:
+def test_a_version_records_whether_it_has_answers() -> None:
     empty = version(answers=[])
 
     assert (empty.question, empty.version.has_answers, empty.grand_total) == ("[]", False, "0.0/0.0")
@@ -119,13 +121,13 @@ def test_a_version_without_answers_says_so() -> None:
 
 def test_the_hash_is_the_first_16_bytes_of_sha_256_over_the_canonical_text() -> None:
     row = version(answers=[])
-    text = '["u1","c1","b1","a1","t1",1706572800000,0.0,0.0,"0.0/0.0",[]]'
+    text = b'["u1","c1","b1","a1","t1",1706572800000,0.0,0.0,"0.0/0.0",[]]'
 
-    assert canonical(row.key, ATTEMPTED, (0.0, 0.0, "0.0/0.0"), "[]") == text
-    assert row.version.content_hash == hashlib.sha256(text.encode()).digest()[:16]
+    assert canonical(row.key, ATTEMPTED, (0.0, 0.0, "0.0/0.0"), b"[]") == text
+    assert row.version.content_hash == hashlib.sha256(text).digest()[:16]
 
 
-def test_the_receipt_changes_the_slice_and_not_the_version() -> None:
+def test_the_receipt_changes_the_slice_but_not_the_version() -> None:
     one, other = version(received=RECEIVED), version(received=RECEIVED + WEEK)
 
     assert one.version == other.version
@@ -149,35 +151,37 @@ OTHER: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("change", OTHER, ids=str)
-def test_every_stored_column_of_an_answer_is_under_the_hash(change: dict[str, object]) -> None:
+def test_the_hash_covers_every_stored_column_of_an_answer(change: dict[str, object]) -> None:
     changed = msgspec.structs.replace(answer(), **change)
 
     assert version(answers=[changed]).version.content_hash != version().version.content_hash
 
 
 @pytest.mark.parametrize("part", ["user_id", "course_id", "batch_id", "content_id", "attempt_id"])
-def test_every_part_of_the_key_is_under_the_hash(part: str) -> None:
+def test_the_hash_covers_every_part_of_the_key(part: str) -> None:
     assert version(key(**{part: "other"})).version.content_hash != version().version.content_hash
 
 
-def test_the_clock_and_the_totals_are_under_the_hash() -> None:
+def test_the_hash_covers_the_clock_and_the_totals() -> None:
     row = version()
     totals = (row.total_score, row.total_max_score, row.grand_total)
     others = [(9.0, *totals[1:]), (totals[0], 9.0, totals[2]), (*totals[:2], "9.0/9.0")]
 
-    hashes = {with_totals(row.key, ATTEMPTED, other, row.question, RECEIVED).version.content_hash for other in others}
+    hashes = {
+        with_totals(row.key, ATTEMPTED, other, row.question.encode(), RECEIVED).version.content_hash for other in others
+    }
 
     assert len(hashes | {row.version.content_hash, version(attempted=ATTEMPTED + 1).version.content_hash}) == 5
-    assert with_totals(row.key, ATTEMPTED, totals, row.question, RECEIVED) == row
+    assert with_totals(row.key, ATTEMPTED, totals, row.question.encode(), RECEIVED) == row
 
 
-def test_parts_of_the_key_do_not_run_into_one_another() -> None:
+def test_the_hash_keeps_the_parts_of_the_key_separate() -> None:
     one, other = key(user_id='u","c', course_id="x"), key(user_id="u", course_id='c","x')
 
     assert version(one).version.content_hash != version(other).version.content_hash
 
 
-# --- the text is what DuckDB writes, so SQL over the lake's files can recompute the hash ---
+# --- DuckDB writes the same text, so SQL over the lake's files can recompute the hash ---
 
 odd_characters = st.sampled_from('\x00\x01\x0b\x1b\x1f\x7f\u2028\\"/u00bé\U0001f600 ')
 texts = st.text(max_size=12) | st.text(odd_characters, max_size=8)
@@ -240,13 +244,13 @@ def test_sql_recomputes_text_and_hash(engine: duckdb.DuckDBPyConnection, rows: l
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(versions, max_size=5))
-def test_rows_come_back_from_arrow_as_they_were(rows: list[AttemptVersion]) -> None:
+def test_rows_are_unchanged_after_a_round_trip_through_arrow(rows: list[AttemptVersion]) -> None:
     assert from_batch(to_batch(rows)) == rows
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(answers, max_size=4))
-def test_the_stored_text_says_what_the_answers_say(given: list[Answer]) -> None:
+def test_the_stored_text_decodes_to_the_same_answers(given: list[Answer]) -> None:
     stored = latest_answers(given)
 
     assert msgspec.json.decode(make_version(key(), ATTEMPTED, stored, RECEIVED).question, type=list[Answer]) == stored

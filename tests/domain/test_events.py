@@ -1,4 +1,4 @@
-"""The wire: what becomes a version, what asks for recomputation, and what is set aside, with which reason."""
+"""Decoding of events: some become versions, some request a recomputation, and the others are rejected."""
 
 import json
 from typing import Any
@@ -38,16 +38,16 @@ from tests.factories import (
 
 
 def only_answer(message: object) -> Answer:
-    """The one answer of a message as it is stored."""
+    """The only answer of a message, as it is stored."""
     question = json.loads(accepted(message).version.question)
     assert len(question) == 1
     return Answer(**question[0])
 
 
-# --- what is accepted ---
+# --- accepted events ---
 
 
-def test_an_event_is_a_version_of_the_attempt_that_it_names() -> None:
+def test_an_event_becomes_a_version_of_the_attempt_that_it_names() -> None:
     result = accepted(event(answers=[wire_answer("q2", 0.33, 1), wire_answer("q1", 1, 1)]))
 
     version = result.version
@@ -67,13 +67,13 @@ def test_one_answer_counts_for_each_question() -> None:
     assert (result.questions, result.version.total_score) == (2, 1.0)
 
 
-def test_keys_that_are_not_named_and_the_eid_do_not_matter() -> None:
+def test_unknown_keys_and_the_eid_are_ignored() -> None:
     sent = {**wire_answer(), "eid": "SOMETHING", "mid": "m1", "tags": [1, None, {"a": []}]}
 
     assert accepted(event(answers=[sent], other={"x": 1}, mid=7)).version == accepted().version
 
 
-def test_the_same_text_in_another_spelling_is_the_same_version() -> None:
+def test_key_order_white_space_and_escapes_do_not_change_the_version() -> None:
     message = event(user="Zoë \U0001f600", answers=[wire_answer("q1", 1.0)])
     reordered = dict(reversed(list(message.items())))
 
@@ -82,19 +82,19 @@ def test_the_same_text_in_another_spelling_is_the_same_version() -> None:
     assert len({accepted(spelling).version for spelling in spellings}) == 1
 
 
-def test_the_last_of_duplicate_keys_counts() -> None:
+def test_if_a_key_appears_twice_the_last_one_counts() -> None:
     raw = text(event(user="u2")).replace(b'{"userId":"u2"', b'{"userId":"u1","userId":"u2"')
 
     assert accepted(raw).version == accepted(event(user="u2")).version
 
 
-def test_names_with_anything_in_them_are_kept() -> None:
+def test_ids_with_any_characters_are_stored_unchanged() -> None:
     odd = 'a\x00b "q" \\ /../\n\U0001f600|;--'
 
     assert accepted(event(odd, odd, odd, odd, odd)).version.key == (odd, odd, odd, odd, odd)
 
 
-def test_an_attempt_id_may_be_empty_but_must_be_there() -> None:
+def test_an_attempt_id_may_be_empty_but_not_missing() -> None:
     assert accepted(event(attempt="")).version.key.attempt_id == ""
     assert refused(without(event(), "attemptId")) == (
         Reason.BAD_SHAPE,
@@ -109,13 +109,13 @@ def test_clocks_may_be_numbers_numeric_text_or_iso_8601(clock: object) -> None:
     assert accepted(message).version == accepted(event(answers=[wire_answer(ets=ATTEMPTED)])).version
 
 
-def test_a_clock_with_a_zone_is_read_in_it() -> None:
+def test_the_time_zone_of_a_clock_is_used() -> None:
     version = accepted(event(attempted="2024-01-30T05:30:00+05:30")).version
 
     assert version.version.last_attempted_on == ATTEMPTED
 
 
-def test_a_null_ets_is_0_and_a_missing_one_fails() -> None:
+def test_a_null_ets_is_0_and_a_missing_ets_fails() -> None:
     assert only_answer(event(answers=[wire_answer(ets=None)])).assess_ts == 0
     assert reason(event(answers=[without(wire_answer(), "ets")])) == Reason.BAD_SHAPE
 
@@ -127,7 +127,7 @@ def test_numbers_may_be_numeric_text_and_null_is_0(name: str, sent: object, stor
 
     value = getattr(only_answer(with_answer(**{name: sent})), column)
 
-    assert str(value) == str(stored)  # 0.0, not -0.0: they must hash alike
+    assert str(value) == str(stored)  # -0.0 is stored as 0.0, because both must have the same hash
 
 
 def test_missing_score_maxscore_and_duration_are_0() -> None:
@@ -141,7 +141,7 @@ def test_a_question_id_may_be_missing_empty_or_a_number(sent: object, stored: st
     assert only_answer(event(answers=[wire_answer(id=sent)])).id == stored
 
 
-def test_questions_without_an_id_are_one_question() -> None:
+def test_answers_without_a_question_id_belong_to_one_question() -> None:
     assert accepted(event(answers=[wire_answer(id=None), wire_answer(id="")])).questions == 1
 
 
@@ -159,19 +159,21 @@ def test_questions_without_an_id_are_one_question() -> None:
     ],
 )
 @pytest.mark.parametrize("column", ["params", "resvalues"])
-def test_options_and_responses_that_are_not_text_are_kept_as_json_text(column: str, value: object, stored: str) -> None:
+def test_options_and_responses_that_are_not_text_are_stored_as_json_text(
+    column: str, value: object, stored: str
+) -> None:
     stored_entries = getattr(only_answer(with_answer(**{column: [{"1": value}, {}]})), column)
 
     assert stored_entries == [{"1": stored}, {}]
 
 
-def test_the_order_of_members_in_an_option_does_not_make_another_version() -> None:
+def test_the_order_of_members_in_an_option_does_not_change_the_version() -> None:
     one, other = (with_answer(params=[entry]) for entry in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}))
 
     assert accepted(one).version == accepted(other).version
 
 
-# --- when it was received ---
+# --- receipts ---
 
 
 def test_a_line_may_carry_its_receipt() -> None:
@@ -188,7 +190,7 @@ def test_a_bare_event_was_received_at_the_later_of_its_newest_ets_and_its_assess
     assert accepted(message, received=None).version.received_at == max(ATTEMPTED, ets)
 
 
-def test_the_receipt_is_no_part_of_the_version() -> None:
+def test_the_receipt_is_not_part_of_the_version() -> None:
     assert accepted(received=RECEIVED).version.version == accepted(received=RECEIVED + DAY).version.version
 
 
@@ -203,26 +205,26 @@ def test_a_receipt_outside_2000_to_2100_fails_and_is_not_kept(receipt: int) -> N
 
 
 @pytest.mark.parametrize("receipt", ["soon", 1.5, -5])
-def test_a_receipt_that_is_no_clock_fails(receipt: object) -> None:
+def test_a_receipt_that_is_not_a_clock_fails(receipt: object) -> None:
     assert reason(text({"receivedAt": receipt, "value": event()}), None) == Reason.BAD_CLOCK
 
 
 def test_a_receipt_that_a_client_writes_into_its_event_is_ignored() -> None:
     forged = {**event(), "receivedAt": RECEIVED - WEEK, "value": event(attempt="forged")}
 
-    taken = decode(Record("topic", 3, 17, text(forged), RECEIVED))
+    found = decode(Record("topic", 3, 17, text(forged), RECEIVED))
 
-    assert isinstance(taken, Accepted)
-    assert (taken.version.key.attempt_id, taken.version.received_at) == (event()["attemptId"], RECEIVED)
-    told: tuple[object, ...] = ("soon", -1, [], RECEIVED - WEEK)
-    for receipt in told:
+    assert isinstance(found, Accepted)
+    assert (found.version.key.attempt_id, found.version.received_at) == (event()["attemptId"], RECEIVED)
+    receipts: tuple[object, ...] = ("soon", -1, [], RECEIVED - WEEK)
+    for receipt in receipts:
         alone = decode(Record("topic", 3, 17, text({"receivedAt": receipt, "value": event()}), RECEIVED))
         assert isinstance(alone, FailedEvent)
         assert alone.reason is Reason.BAD_ID
 
 
 @pytest.mark.parametrize("received", [RECEIVED, None])
-def test_a_record_of_kafka_is_never_unwrapped(received: int | None) -> None:
+def test_a_kafka_record_is_never_unwrapped(received: int | None) -> None:
     forged = text({"receivedAt": RECEIVED, "value": event(user="victim")})
 
     found = decode(Record("topic", 3, 17, forged, received))
@@ -242,7 +244,7 @@ def test_a_line_is_unwrapped_once() -> None:
 
 
 @pytest.mark.parametrize("receipt", [RECEIVED, str(RECEIVED), iso(RECEIVED)])
-def test_a_line_with_its_receipt_that_failed_is_the_same_line_when_it_is_taken_again(receipt: object) -> None:
+def test_a_replay_of_a_failed_line_with_a_receipt_gives_the_same_result(receipt: object) -> None:
     line = text({"receivedAt": receipt, "value": event()})
     first = decode(Record("/log/events.jsonl", 0, 1, line, kind=RecordKind.LINE))
     assert isinstance(first, Accepted)
@@ -263,7 +265,7 @@ def test_a_failed_event_keeps_the_receipt_of_its_line() -> None:
 
 
 @pytest.mark.parametrize("events", ["missing", None, []])
-def test_an_event_without_answers_asks_for_recomputation(events: object) -> None:
+def test_an_event_without_answers_requests_a_recomputation(events: object) -> None:
     message = {**event(), "events": events}
     if events == "missing":
         message = without(message, "events")
@@ -274,7 +276,7 @@ def test_an_event_without_answers_asks_for_recomputation(events: object) -> None
     assert (result.user_id, result.course_id, result.batch_id) == ("u1", "c1", "b1")
 
 
-def test_a_request_to_recompute_names_a_learner_a_course_and_a_batch() -> None:
+def test_a_request_to_recompute_must_name_a_learner_a_course_and_a_batch() -> None:
     for name in ("userId", "courseId", "batchId"):
         assert reason(without(event(answers=[]), name)) == Reason.BAD_ID
 
@@ -283,10 +285,10 @@ def test_a_request_to_recompute_with_an_impossible_clock_fails() -> None:
     assert reason(event(answers=[], attempted=-1)) == Reason.BAD_CLOCK
 
 
-# --- what is set aside is kept ---
+# --- rejected events are kept whole ---
 
 
-def test_a_failed_event_says_where_it_stood_and_what_stood_there() -> None:
+def test_a_failed_event_has_its_position_and_its_bytes() -> None:
     result = decode(Record("topic", 3, 17, b"nonsense", RECEIVED))
 
     assert isinstance(result, FailedEvent)
@@ -304,8 +306,8 @@ json_values = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_whatever_an_event_holds_it_is_a_value(data: st.DataObject) -> None:
-    """Any JSON value in any place of an event."""
+def test_any_json_value_in_an_event_gives_a_result(data: st.DataObject) -> None:
+    """Hypothesis replaces any member of an event by any JSON value."""
     message = event(answers=[wire_answer()])
     places: list[tuple[Any, str | int]] = []
 
@@ -326,7 +328,7 @@ def test_whatever_an_event_holds_it_is_a_value(data: st.DataObject) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 60))
-def test_whatever_the_bytes_are_they_are_a_value(noise: bytes, start: int, length: int) -> None:
+def test_any_bytes_give_a_result(noise: bytes, start: int, length: int) -> None:
     raw = text(event())
 
     for bytes_ in (noise, raw[:start] + noise + raw[start + length :]):

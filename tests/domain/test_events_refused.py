@@ -1,4 +1,4 @@
-"""The wire: which events fail, and with which reason."""
+"""Decoding of events: which events fail, and for which reason."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from tests.factories import ATTEMPTED, RECEIVED, accepted, decoded, event, line,
 
 
 def refused(message: object, received: int | None = RECEIVED) -> tuple[Reason, str]:
-    """The reason and message of a failed event, which must contain the whole message."""
+    """The reason and the text of a failure. The failed event must contain the whole message."""
     result = decoded(message, received=received)
     assert isinstance(result, FailedEvent), result
     assert result.raw == (message if isinstance(message, bytes) else text(message))
@@ -33,9 +33,9 @@ def with_answer(**members: object) -> dict[str, object]:
     return event(answers=[sent])
 
 
-def spliced(place: object, raw: bytes) -> bytes:
+def spliced(message: object, raw: bytes) -> bytes:
     """The text of a message with raw bytes instead of `"@"`, for JSON that no encoder writes."""
-    return text(place).replace(b'"@"', raw)
+    return text(message).replace(b'"@"', raw)
 
 
 # --- rejected: shape ---
@@ -65,7 +65,7 @@ def test_an_id_that_is_missing_or_empty_fails(member: str) -> None:
     assert refused(without(event(), member)) == (Reason.BAD_ID, f"`{member}` is missing or empty")
 
 
-def test_an_event_with_answers_needs_its_clock() -> None:
+def test_an_event_with_answers_needs_a_clock() -> None:
     shape = "the event does not have the expected shape: `assessmentTs` is"
     assert refused(without(event(), "assessmentTs")) == (Reason.BAD_SHAPE, f"{shape} missing")
     assert refused(event(attempted=None)) == (Reason.BAD_SHAPE, f"{shape} null")
@@ -105,7 +105,7 @@ def test_a_total_outside_floating_point_fails() -> None:
     assert accepted(event(answers=both[:1])).version.total_score == 1e308
 
 
-# --- what is set aside: clocks ---
+# --- rejected: clocks ---
 
 
 @pytest.mark.parametrize("clock", [-1, "-1", 1.5, ATTEMPTED + 0.5, "soon", "", "1e3", "2024-13-01", 10**30, "9" * 30])
@@ -137,7 +137,7 @@ def test_an_ets_may_be_older_than_2000_but_not_after_2100() -> None:
     assert reason(event(answers=[wire_answer(ets=4_102_444_800_000)]), None) == Reason.BAD_CLOCK
 
 
-def test_a_clock_may_run_a_day_ahead_of_its_receipt_and_no_further() -> None:
+def test_a_clock_may_be_at_most_one_day_ahead_of_its_receipt() -> None:
     ahead = RECEIVED + DAY
 
     assert accepted(event(attempted=ahead))
@@ -161,7 +161,7 @@ def test_a_question_id_over_1_kb_fails() -> None:
     assert reason(spliced(event(answers=[wire_answer(id="@")]), b"9" * 1025)) == Reason.BAD_ID
 
 
-def test_an_event_over_8_mib_fails_whatever_it_contains() -> None:
+def test_an_event_over_8_mib_fails_with_any_content() -> None:
     size = 8 * 1024 * 1024
     fits = text(event()).ljust(size)
 
@@ -188,7 +188,7 @@ def test_an_event_that_is_nested_too_deeply_fails(opening: bytes, closing: bytes
     assert reason(opening * 100_000) == Reason.BAD_SHAPE
 
 
-def test_depth_does_not_depend_on_the_stack_of_the_caller() -> None:
+def test_the_depth_limit_does_not_depend_on_the_callers_stack() -> None:
     deep = spliced(event(ignored="@"), b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1))
 
     def decoded_at(depth: int) -> Decoded:
@@ -198,7 +198,7 @@ def test_depth_does_not_depend_on_the_stack_of_the_caller() -> None:
 
 
 @pytest.mark.parametrize("text", ['"[[["', r'"\\"', r'"\"["', r'"\\\"[[["', '""', '"]"', "[[]]"])
-def test_only_brackets_outside_of_strings_count_for_the_depth(text: str) -> None:
+def test_only_brackets_outside_strings_count_for_the_depth(text: str) -> None:
     value = json.loads(text)
     filled = b"[" + b",".join([text.encode()] * 300) + b"]"
     depth = 3 if value == [[]] else 1
@@ -208,7 +208,7 @@ def test_only_brackets_outside_of_strings_count_for_the_depth(text: str) -> None
 
 
 @pytest.mark.parametrize("raw", [b'"\xed\xa0\x80"', b'"\xff"'])
-def test_bytes_that_are_no_utf_8_fail(raw: bytes) -> None:
+def test_bytes_that_are_not_utf_8_fail(raw: bytes) -> None:
     assert reason(spliced(event(user="@"), raw)) == Reason.NOT_JSON
     assert reason(spliced(with_answer(params=[{"1": "@"}]), raw)) == Reason.NOT_JSON
 
@@ -227,11 +227,11 @@ def test_half_of_a_surrogate_pair_in_a_text_becomes_u_fffd(half: bytes) -> None:
 
 @pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("name", ["user", "course", "batch", "content", "attempt"])
-def test_half_of_a_surrogate_pair_in_an_id_fails_the_event(name: str, half: bytes) -> None:
+def test_an_event_fails_if_an_id_has_half_of_a_surrogate_pair(name: str, half: bytes) -> None:
     assert reason(spliced(event(**{name: "@"}), b'"' + half + b'"')) == Reason.BAD_UNICODE
 
 
-def test_half_of_a_surrogate_pair_in_a_question_id_fails_the_event() -> None:
+def test_an_event_fails_if_a_question_id_has_half_of_a_surrogate_pair() -> None:
     assert reason(spliced(with_answer(id="@"), rb'"q\ud83d"')) == Reason.BAD_UNICODE
 
 

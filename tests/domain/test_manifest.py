@@ -1,4 +1,4 @@
-"""The manifest's entries: what each says, how they are tied to one another, and what is known of a slice from them."""
+"""Manifest entries: their text, their hash chain, and the state of a slice that follows from them."""
 
 import hashlib
 import json
@@ -34,16 +34,16 @@ CONTENTS = Contents(3, 3, 2, 4.5, "ab" * 32)
 Entries = list[ManifestEntry]
 
 
-def said(action: Action = Action.ARCHIVED, slice_: ArchiveSlice = W5, version: int = 1) -> ManifestEntry:
+def new_entry(action: Action = Action.ARCHIVED, slice_: ArchiveSlice = W5, version: int = 1) -> ManifestEntry:
     return ManifestEntry(slice_, action, version, CONTENTS, 1_706_572_800_000, "0.1.0", files={"b": "2", "a": "1"})
 
 
 def chain(*actions: Action) -> Entries:
-    return chained(map(said, actions), {})
+    return chained(map(new_entry, actions), {})
 
 
-def test_the_text_of_an_entry_is_what_any_json_writer_would_write() -> None:
-    [entry] = chained([said()], {})
+def test_the_text_of_an_entry_is_compact_standard_json() -> None:
+    [entry] = chained([new_entry()], {})
 
     assert json.loads(entry_text(entry)) == [
         *("0" * 64, 1, "b1", "2024-W05", "archived", 1, 3, 3, 2, struct.pack(">d", 4.5).hex(), "ab" * 32),
@@ -54,14 +54,14 @@ def test_the_text_of_an_entry_is_what_any_json_writer_would_write() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_no_batch_id_is_written_in_two_ways(batch_id: str) -> None:
-    text = entry_text(said(slice_=ArchiveSlice(IsoWeek(2024, 5), batch_id)))
+def test_every_batch_id_has_only_one_json_spelling(batch_id: str) -> None:
+    text = entry_text(new_entry(slice_=ArchiveSlice(IsoWeek(2024, 5), batch_id)))
 
     assert text == json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
 
 
-def test_each_entry_is_tied_to_the_one_before_it_in_its_own_slice() -> None:
-    entries = chained([said(), said(slice_=W6), said(Action.VERIFIED)], {W6: Link(7, "cd" * 32)})
+def test_each_entry_has_the_hash_of_the_previous_entry_of_its_slice() -> None:
+    entries = chained([new_entry(), new_entry(slice_=W6), new_entry(Action.VERIFIED)], {W6: Link(7, "cd" * 32)})
 
     assert [(entry.number, entry.previous) for entry in entries] == [
         UNCHAINED._replace(number=1),
@@ -70,20 +70,20 @@ def test_each_entry_is_tied_to_the_one_before_it_in_its_own_slice() -> None:
     ]
 
 
-def test_a_whole_chain_holds_in_whatever_order_it_is_read() -> None:
+def test_a_complete_chain_is_valid_in_any_read_order() -> None:
     assert broken(reversed(chain(*Action))) == {}
     assert broken([]) == {}
 
 
-def without_the_first(entries: Entries) -> Entries:
+def without_the_first_entry(entries: Entries) -> Entries:
     return entries[1:]
 
 
-def without_one_in_between(entries: Entries) -> Entries:
+def without_a_middle_entry(entries: Entries) -> Entries:
     return entries[:1] + entries[2:]
 
 
-def another_sum(entries: Entries) -> Entries:
+def with_another_sum(entries: Entries) -> Entries:
     changed = msgspec.structs.replace(entries[1], contents=CONTENTS._replace(total_score=5.0))
     return [entries[0], changed, *entries[2:]]
 
@@ -96,20 +96,27 @@ def rewritten_with_its_hash(entries: Entries) -> Entries:
     ]
 
 
-def one_twice(entries: Entries) -> Entries:
+def with_a_repeated_entry(entries: Entries) -> Entries:
     return [*entries, entries[1]]
 
 
-def never_tied(entries: Entries) -> Entries:
-    return [*entries, said()]
+def with_an_unchained_entry(entries: Entries) -> Entries:
+    return [*entries, new_entry()]
 
 
 @pytest.mark.parametrize(
     "damage",
-    [without_the_first, without_one_in_between, another_sum, rewritten_with_its_hash, one_twice, never_tied],
+    [
+        without_the_first_entry,
+        without_a_middle_entry,
+        with_another_sum,
+        rewritten_with_its_hash,
+        with_a_repeated_entry,
+        with_an_unchained_entry,
+    ],
 )
-def test_a_chain_from_which_something_is_missing_or_changed_is_named(damage: Callable[[Entries], Entries]) -> None:
-    good = chained([said(slice_=W6)], {})
+def test_a_chain_with_a_missing_or_changed_entry_is_reported(damage: Callable[[Entries], Entries]) -> None:
+    good = chained([new_entry(slice_=W6)], {})
 
     problems = broken([*damage(chain(Action.ARCHIVED, Action.VERIFIED, Action.CLEARED)), *good])
 
@@ -118,7 +125,7 @@ def test_a_chain_from_which_something_is_missing_or_changed_is_named(damage: Cal
     assert problems[W5].endswith("restore archive_manifest from a backup")
 
 
-def test_a_slice_whose_newest_verification_failed_is_not_verified_until_it_is_again() -> None:
+def test_a_slice_whose_last_verification_failed_is_not_verified_until_the_next_success() -> None:
     entries = chain(Action.ARCHIVED, Action.VERIFIED, Action.FAILED, Action.VERIFIED)
 
     known = [by_slice(entries[:many])[W5] for many in (1, 2, 3, 4)]
@@ -127,7 +134,7 @@ def test_a_slice_whose_newest_verification_failed_is_not_verified_until_it_is_ag
     assert [record.has_failed for record in known] == [False, False, True, False]
 
 
-def test_a_clear_is_under_way_until_something_else_is_said() -> None:
+def test_a_clear_is_in_progress_until_the_next_entry() -> None:
     entries = chain(Action.ARCHIVED, Action.VERIFIED, Action.CLEARING, Action.CLEARED, Action.CLEARING, Action.VERIFIED)
 
     assert [by_slice(entries[:many])[W5].is_clearing for many in range(1, 7)] == [
@@ -135,19 +142,19 @@ def test_a_clear_is_under_way_until_something_else_is_said() -> None:
     ]  # fmt: skip
 
 
-def test_what_was_read_from_the_highest_version_counts_whoever_wrote_it_down_last() -> None:
-    entries = chained([said(version=6), said(version=5)], {})
+def test_the_entry_of_the_highest_lake_version_counts_even_if_it_was_recorded_earlier() -> None:
+    entries = chained([new_entry(version=6), new_entry(version=5)], {})
 
     assert by_slice(entries)[W5].archived == entries[0]
     assert NOTHING.versions == 0
 
 
-def test_a_sum_of_floats_does_not_decide_whether_copies_are_the_same() -> None:
+def test_copies_are_the_same_even_if_the_sum_of_their_scores_was_rounded_differently() -> None:
     rounded = CONTENTS._replace(total_score=4.500000000000001)
 
     assert CONTENTS.same_copies(rounded)
     assert CONTENTS.same_rows(rounded)
-    assert problem(SliceRecord(archived=said()), rounded, {}) is None
+    assert problem(SliceRecord(archived=new_entry()), rounded, {}) is None
 
 
 @pytest.mark.parametrize(

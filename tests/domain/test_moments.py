@@ -1,4 +1,4 @@
-"""Moments: one way to parse them and one format."""
+"""Moments: how they are parsed and formatted."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -23,7 +23,7 @@ from tests.factories import ATTEMPTED
 
 
 @given(st.integers(0, LATEST))
-def test_a_moment_is_shown_in_utc_with_milliseconds_and_read_back(at: int) -> None:
+def test_a_moment_is_written_in_utc_with_milliseconds_and_parsed_back(at: int) -> None:
     assert millis(moment(at)) == at
     assert clock(iso(at)) == at
 
@@ -33,7 +33,7 @@ def test_the_format_of_a_moment() -> None:
     assert iso(ATTEMPTED + 7) == "2024-01-30T00:00:00.007Z"
 
 
-def test_no_clock_is_shown_as_empty() -> None:
+def test_a_missing_clock_is_shown_as_empty() -> None:
     assert iso_or_empty(0) is None
     assert iso_or_empty(1) == "1970-01-01T00:00:00.001Z"
 
@@ -43,7 +43,7 @@ def test_microseconds_are_cut_off() -> None:
     assert clock("2024-01-30T00:00:00.001999Z") == ATTEMPTED + 1
 
 
-def test_another_zone_is_the_same_moment() -> None:
+def test_a_time_in_another_zone_is_the_same_moment() -> None:
     india = timezone(timedelta(hours=5, minutes=30))
 
     assert millis(datetime(2024, 1, 30, 5, 30, tzinfo=india)) == ATTEMPTED
@@ -73,7 +73,7 @@ def test_a_bad_clock_gives_the_reason(value: int | float | str, why: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["2024-01-30", "2024-01-30T00:00:00Z", str(ATTEMPTED), "2024-01-30T05:30+05:30"])
-def test_a_moment_may_be_typed_in_several_ways(text: str) -> None:
+def test_a_moment_can_be_typed_in_several_formats(text: str) -> None:
     assert parse_moment(text) == ATTEMPTED
 
 
@@ -96,7 +96,7 @@ def test_a_bad_moment_names_the_option_and_shows_the_format(text: str) -> None:
         ("0", 0),
     ],
 )
-def test_durations(text: str, duration: int) -> None:
+def test_durations_are_parsed_to_milliseconds(text: str, duration: int) -> None:
     assert parse_duration(f" {text} ", "ASSESS_GRACE") == duration
 
 

@@ -1,4 +1,4 @@
-"""Sample events: the same for a seed, of every kind, over a turn of the year."""
+"""Sample events: a seed gives the same events, every kind occurs, and they span the end of a year."""
 
 import json
 from collections import Counter
@@ -29,7 +29,7 @@ def accepted(events: int, seed: int = 0) -> list[Accepted]:
 
 
 @pytest.mark.parametrize("events", [0, 1, 8, 9, 49, 50, 777])
-def test_there_are_as_many_lines_as_were_asked_for(events: int) -> None:
+def test_the_number_of_lines_is_as_requested(events: int) -> None:
     lines = list(sample_events(events))
     assert len(lines) == events
     assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in lines)
@@ -47,18 +47,18 @@ def test_another_seed_gives_other_learners() -> None:
     assert not one & other
 
 
-def test_the_beginning_does_not_wait_for_the_end() -> None:
+def test_the_first_events_do_not_wait_for_the_others() -> None:
     assert len(list(islice(sample_events(10**9), 100))) == 100
 
 
-def test_of_fifty_lines_one_each_is_of_a_special_kind() -> None:
+def test_fifty_lines_have_one_failed_one_recompute_and_one_repeated_event() -> None:
     hot, tally = MemoryHot(), Tally()
     tally.add(fold(decoded(1000), hot, Checks(NoFacts())))
     assert (tally.events, tally.failed, tally.recomputed, tally.repeated) == (1000, 20, 20, 20)
     assert (tally.stored, tally.superseded) == (940, 40)
 
 
-def test_every_way_to_fail_is_there() -> None:
+def test_failed_samples_have_several_reasons() -> None:
     reasons = Counter(event.reason for event in decoded(800) if isinstance(event, FailedEvent))
     assert reasons == {
         Reason.NOT_JSON: 4,
@@ -69,12 +69,12 @@ def test_every_way_to_fail_is_there() -> None:
     }
 
 
-def test_the_weeks_lie_on_both_sides_of_the_turn_of_the_year() -> None:
+def test_samples_have_weeks_before_and_after_the_end_of_a_year() -> None:
     weeks = {event.version.slice.week for event in accepted(1000)}
     assert weeks >= {IsoWeek(2024, 51), IsoWeek(2024, 52), IsoWeek(2025, 1), IsoWeek(2025, 2)}
 
 
-def test_some_are_received_in_a_later_week_than_they_were_made_in() -> None:
+def test_some_attempts_are_received_in_a_later_week_than_their_clock() -> None:
     late = [e for e in accepted(1000) if IsoWeek.of(e.version.version.last_attempted_on) < e.version.slice.week]
     assert len(late) >= 10
 
@@ -85,7 +85,7 @@ def test_some_lines_carry_their_receipt_and_some_are_bare() -> None:
     assert kinds[True] > 700
 
 
-def test_there_are_several_of_everything_and_five_to_ten_answers() -> None:
+def test_samples_have_several_courses_batches_and_assessments_and_five_to_ten_answers() -> None:
     events = accepted(1000)
     keys = [event.version.key for event in events]
     assert len({key.course_id for key in keys}) == 3
@@ -115,7 +115,7 @@ def test_a_recompute_names_a_learner_who_answered() -> None:
     assert {event.user_id for event in recomputes} <= learners
 
 
-def test_texts_are_of_many_scripts_and_scores_of_many_sizes() -> None:
+def test_texts_use_several_scripts_and_scores_vary() -> None:
     text = b"".join(sample_events(200)).decode()
     assert all(word in text for word in ("भारत", "நீரின்", "🍎", '\\"prime\\"', "¿Qué"))
     totals = {event.version.total_score for event in accepted(500)}

@@ -18,7 +18,7 @@ def scored(attempt: str, score: float, at: int = ATTEMPTED, max_score: float = 1
 
 
 def summary(*rows: AttemptVersion) -> Summary:
-    """The one summary of these versions, whatever their order."""
+    """The only summary of these versions. It must be the same for every order."""
     found = [derive(map(Entry.of, order)).summaries for order in permutations(rows)]
     assert all(summaries == found[0] for summaries in found)
     [only] = found[0].values()
@@ -26,14 +26,14 @@ def summary(*rows: AttemptVersion) -> Summary:
 
 
 def activity(*rows: AttemptVersion) -> Activity:
-    """The one row of `user_activity_agg` of these versions, whatever their order."""
+    """The only row of `user_activity_agg` of these versions. It must be the same for every order."""
     found = [derive(map(Entry.of, order)).activities for order in permutations(rows)]
     assert all(activities == found[0] for activities in found)
     [only] = found[0].values()
     return only
 
 
-def test_an_entry_names_the_version_and_where_its_row_is() -> None:
+def test_an_entry_has_the_version_and_the_key_of_its_row() -> None:
     row = version()
     entry = Entry.of(row)
 
@@ -60,32 +60,32 @@ def test_best_last_lowest_and_average_are_over_the_newest_version_of_each_attemp
     )
 
 
-def test_on_a_tie_the_smallest_attempt_id_is_best_and_gives_the_maximum() -> None:
+def test_if_scores_tie_the_attempt_with_the_smallest_id_is_best_and_gives_the_maximum() -> None:
     found = summary(scored("t2", 5, max_score=20), scored("t1", 5, max_score=8), scored("t3", 4, max_score=100))
 
     assert (found.best_score, found.total_max_score) == (5.0, 8.0)
 
 
-def test_best_is_the_highest_score_not_the_highest_share_of_the_maximum() -> None:
+def test_best_is_the_highest_score_not_the_highest_percentage() -> None:
     found = summary(scored("t1", 5, max_score=5), scored("t2", 6, max_score=100))
 
     assert (found.best_score, found.total_max_score) == (6.0, 100.0)
 
 
-def test_negative_scores_are_scores() -> None:
+def test_negative_scores_count_like_any_other() -> None:
     found = summary(scored("t1", -3), scored("t2", -1))
 
     assert (found.best_score, found.min_score, found.average_score) == (-1.0, -3.0, -2.0)
 
 
-def test_at_equal_clocks_a_version_with_answers_is_the_newer() -> None:
+def test_at_equal_clocks_a_version_with_answers_is_newer() -> None:
     empty = version(answers=[])
 
     assert newest_versions([Entry.of(empty), Entry.of(version())]) == [Entry.of(version())]
     assert summary(empty, version()).best_score == 1.0
 
 
-def test_at_equal_clocks_with_other_answers_the_version_decides_not_the_arrival() -> None:
+def test_at_equal_clocks_the_higher_version_is_newer_in_any_order_of_arrival() -> None:
     one, other = scored("t1", 3), scored("t1", 7)
     newer = max(one, other, key=lambda row: row.version)
 
@@ -93,17 +93,17 @@ def test_at_equal_clocks_with_other_answers_the_version_decides_not_the_arrival(
     assert summary(one, other).versions == 2
 
 
-def test_what_is_derived_says_nothing_of_receipts() -> None:
+def test_derived_data_does_not_depend_on_receipts() -> None:
     one, other = (version(received=RECEIVED + late) for late in (0, 1000))
 
     assert derive([Entry.of(one)]) == derive([Entry.of(other)])
 
 
-def test_scores_whose_sum_is_outside_floating_point_have_an_average() -> None:
+def test_scores_have_an_average_even_if_their_sum_overflows() -> None:
     assert summary(scored("t1", 1.5e308), scored("t2", 1.5e308)).average_score == 1.5e308
 
 
-def test_an_average_is_the_plain_sum_divided() -> None:
+def test_an_average_is_the_plain_sum_divided_by_the_number_of_attempts() -> None:
     rows = [scored(f"t{number}", 0.1) for number in range(10)]
 
     assert derive(map(Entry.of, rows)).summaries[KEY].average_score == 0.09999999999999999
@@ -124,7 +124,7 @@ def test_each_assessment_in_each_batch_of_each_course_has_a_summary() -> None:
     assert sorted(found.activities) == [("u1", "c1", "b1"), ("u1", "c1", "b2"), ("u1", "c2", "b1")]
 
 
-def test_an_activity_has_best_score_its_maximum_and_attempts_per_assessment() -> None:
+def test_an_activity_has_the_best_score_its_maximum_and_the_attempts_of_each_assessment() -> None:
     rows = [scored("t1", 3), scored("t2", 5, max_score=6), scored("t1", 1, ATTEMPTED + 5, content_id="a0")]
 
     found = activity(*rows)
@@ -163,7 +163,7 @@ def test_details_are_ordered_by_assessment_then_attempt_and_not_by_arrival() -> 
         (1_704_067_199_000, "Dec 31, 2023, 11:59:59 PM"),
     ],
 )
-def test_a_detail_is_sunbirds_text_for_an_attempt(clock: int, text: str) -> None:
+def test_a_detail_has_sunbirds_text_for_an_attempt(clock: int, text: str) -> None:
     assert activity(scored("t1", 1.33, clock, max_score=2)).agg_details == [
         f'{{"attempt_id":"t1","last_attempted_on":"{text}","score":1.33,"content_id":"a1","max_score":2.0,'
         '"type":"attempt_metrics"}'

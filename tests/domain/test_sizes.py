@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes as operators write them in settings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a slice needs next, by how far it has come."""
+"""The status of a slice, and the steps that it needs next."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
     [
         (state(3, open_="its week is not over"), SliceStatus.OPEN, (), "its week is not over"),
         (state(3), SliceStatus.PLANNED, (Step.ARCHIVE,), "closed, and not archived yet"),
-        (state(0), SliceStatus.PLANNED, (), "it has no rows: a stream was killed"),
+        (state(0), SliceStatus.PLANNED, (), "it has no rows, because a stream was killed"),
         (state(3, ARCHIVED), SliceStatus.WRITTEN, (Step.VERIFY,), "archived, and not verified yet"),
         (state(3, ARCHIVED, FAILED), SliceStatus.WRITTEN, (Step.VERIFY,), "damaged"),
         (state(3, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.CLEAR,), "verified, and not cleared yet"),
@@ -33,11 +33,11 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
             state(1, ARCHIVED, VERIFIED, CLEARING, CLEARED),
             SliceStatus.VERIFIED,
             (Step.ARCHIVE, Step.CLEAR),
-            "1 rows are in the hot store since it was cleared",
+            "1 rows arrived in the hot store after it was cleared",
         ),
     ],
 )
-def test_a_slice_needs_what_its_status_says(
+def test_a_slice_has_a_status_its_next_steps_and_a_reason(
     found: SliceView, status: SliceStatus, steps: tuple[Step, ...], why: str
 ) -> None:
     assert (found.status, found.next_steps) == (status, steps)
@@ -45,7 +45,7 @@ def test_a_slice_needs_what_its_status_says(
     assert bool(found.why) == bool(why)
 
 
-def test_a_slice_that_needs_a_step_is_archived_or_cleared() -> None:
+def test_the_next_steps_tell_whether_a_slice_needs_an_archive_or_a_clear() -> None:
     assert (state(3).needs_archive, state(3).needs_clear) == (True, False)
     assert (state(3, ARCHIVED).needs_archive, state(3, ARCHIVED).needs_clear) == (True, False)
     assert (state(3, ARCHIVED, VERIFIED).needs_archive, state(3, ARCHIVED, VERIFIED).needs_clear) == (False, True)

@@ -17,7 +17,7 @@ W05 = IsoWeek(2024, 5)
 weeks = st.integers(EARLIEST, LATEST - 1).map(IsoWeek.of)
 
 
-def test_every_day_for_thirty_years_lies_in_its_own_week() -> None:
+def test_every_day_of_thirty_years_is_in_its_iso_week() -> None:
     for number in range(30 * 366):
         day = datetime(2005, 1, 1, tzinfo=UTC) + timedelta(days=number)
         first, last = millis(day), millis(day) + DAY - 1
@@ -28,7 +28,7 @@ def test_every_day_for_thirty_years_lies_in_its_own_week() -> None:
         assert datetime.fromtimestamp(week.start / 1000, UTC).weekday() == 0
 
 
-def test_a_week_names_its_own_year(sunbird: Path) -> None:
+def test_the_year_of_a_week_is_the_iso_year(sunbird: Path) -> None:
     with (sunbird / "archival" / "expected" / "year-week-boundary.csv").open() as file:
         rows = list(csv.DictReader(file))
 
@@ -50,19 +50,19 @@ def test_a_week_begins_on_monday_and_ends_before_the_next() -> None:
 
 
 @given(weeks)
-def test_a_week_is_read_as_it_is_written(week: IsoWeek) -> None:
+def test_the_text_of_a_week_is_parsed_back(week: IsoWeek) -> None:
     assert IsoWeek.parse(str(week)) == week
     assert week.end == week.start + WEEK == IsoWeek.of(week.end).start
 
 
 @given(st.text(min_size=1, max_size=8), weeks)
-def test_a_slice_is_read_as_it_is_written_whatever_the_batch_is_called(batch_id: str, week: IsoWeek) -> None:
+def test_the_text_of_a_slice_is_parsed_back_for_any_batch_id(batch_id: str, week: IsoWeek) -> None:
     slice_ = ArchiveSlice(week, batch_id)
 
     assert ArchiveSlice.parse(str(slice_)) == slice_
 
 
-def test_a_batch_may_hold_bars_slashes_and_weeks() -> None:
+def test_a_batch_id_may_contain_bars_slashes_and_weeks() -> None:
     assert ArchiveSlice.parse("a|b|2024-W04|2024-W05") == ArchiveSlice(W05, "a|b|2024-W04")
     assert str(ArchiveSlice(W05, "../x\n|")) == "../x\n||2024-W05"
 
@@ -70,18 +70,18 @@ def test_a_batch_may_hold_bars_slashes_and_weeks() -> None:
 @pytest.mark.parametrize(
     "text", ["", "b1", "|2024-W05", "b1|", "b1|2024-05", "b1|2024-W5", "b1|2024-W53", "b1|0000-W01", "b1|2024-W00"]
 )
-def test_text_that_names_no_slice_says_how_to_write_one(text: str) -> None:
+def test_the_error_for_an_invalid_slice_shows_the_format(text: str) -> None:
     with pytest.raises(BadSlice, match=r"write it like .*2024-W05"):
         ArchiveSlice.parse(text)
 
 
 @pytest.mark.parametrize("text", ["2024-W05\n", " 2024-W05", "2024-W٠٥", "24-W05", "2021-W53"])
-def test_text_that_names_no_week_says_how_to_write_one(text: str) -> None:
+def test_the_error_for_an_invalid_week_shows_the_format(text: str) -> None:
     with pytest.raises(BadSlice, match="does not name an ISO week; write it like 2024-W05"):
         IsoWeek.parse(text)
 
 
-def test_years_with_53_weeks_have_them() -> None:
+def test_a_long_year_has_week_53() -> None:
     assert IsoWeek.parse("2020-W53").end == IsoWeek(2021, 1).start
 
 

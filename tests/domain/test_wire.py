@@ -56,18 +56,18 @@ def test_options_and_responses_may_be_missing(path: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("sent", "kept"), [(None, None), (5, "5"), (True, "true"), ([1, None], "[1,null]"), ({}, "{}")]
 )
-def test_type_title_and_description_may_be_no_text(name: str, column: str, sent: object, kept: str | None) -> None:
+def test_type_title_and_description_need_not_be_text(name: str, column: str, sent: object, kept: str | None) -> None:
     assert stored(with_answer(**{name: sent}))[column] == kept
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e400", b"9" * 5000])
-def test_a_number_within_an_option_that_no_float_holds_is_kept_as_it_was_written(number: bytes) -> None:
+def test_a_number_in_an_option_that_is_too_large_for_a_float_is_kept_as_written(number: bytes) -> None:
     assert stored(spliced(with_answer(params=[{"1": "@"}]), number))["params"] == [{"1": number.decode()}]
     deep = stored(spliced(with_answer(params=[{"1": {"deep": "@"}}]), number))["params"]
     assert deep == [{"1": '{"deep":' + number.decode() + "}"}]
 
 
-def test_every_shape_in_the_table_of_the_docs_is_stored_as_it_says() -> None:
+def test_every_shape_in_the_docs_table_is_stored_as_the_table_says() -> None:
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
     table = page[page.index("| what the player sends ") :].split("\n\n", 1)[0]
     rows = re.findall(r"^\| [^|]+ \| `([^`]+)`.* \| (?:`([^`]+)`|as it is) \|$", table, re.MULTILINE)

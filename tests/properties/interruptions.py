@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar, cast
 
 Store = TypeVar("Store")
@@ -48,11 +48,28 @@ def until_crash(work: Callable[[], object]) -> None:
 
 
 class _Watched:
-    """Calls `boundary` before and after every call of a store, and before every yielded item."""
+    """Calls `boundary` before and after every call of a store, and before every yielded item.
 
-    def __init__(self, store: object, boundary: Callable[[], None]) -> None:
+    Within a transaction it calls `inside`: no other writer can go first there.
+    """
+
+    def __init__(self, store: Any, boundary: Callable[[], None], inside: Callable[[], None]) -> None:
         self._store = store
         self._boundary = boundary
+        self._inside = inside
+
+    @contextmanager
+    def transaction(self) -> Iterator[bool]:
+        outside = self._boundary
+        outside()
+        with self._store.transaction() as alone:
+            if alone:
+                self._boundary = self._inside
+            try:
+                yield alone
+            finally:
+                self._boundary = outside
+        outside()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
@@ -75,9 +92,9 @@ class _Watched:
             yield item
 
 
-def watched(store: Store, boundary: Callable[[], None]) -> Store:
-    """The store with a boundary around each of its effects."""
-    return cast(Store, _Watched(store, boundary))
+def watched(store: Store, boundary: Callable[[], None], inside: Callable[[], None] = lambda: None) -> Store:
+    """The store with a boundary around each of its effects, and another around each effect within a transaction."""
+    return cast(Store, _Watched(store, boundary, inside))
 
 
 class Turns:

@@ -71,7 +71,7 @@ def test_the_digest_equals_the_documented_digest(stores: Stores) -> None:
 
     digest = archive([W5], stores, NOW)[W5].contents.digest
 
-    assert f"| digest of a slice of both | `{digest}` |" in DOCUMENTED.read_text(encoding="utf-8")
+    assert f"| the digest of a slice with both copies | `{digest}` |" in DOCUMENTED.read_text(encoding="utf-8")
 
 
 def test_archive_deletes_nothing_from_the_hot_store(stores: Stores) -> None:
@@ -228,7 +228,7 @@ def test_a_slice_that_was_never_archived_cannot_be_verified(stores: Stores) -> N
 
     problem = verify([W5], stores, NOW)[W5].problem
 
-    assert problem == "b1|2024-W05: no manifest entry says that it was archived; archive it first"
+    assert problem == "b1|2024-W05: it was never archived; archive it first"
     assert stores.lake.manifest() == []
 
 
@@ -264,7 +264,7 @@ def test_verify_reports_lake_rows_that_the_manifest_does_not_record(stores: Stor
 
     assert problem is not None
     assert "versions 6 instead of 5" in problem
-    assert problem.endswith("archive it again, so that the manifest says what the lake holds")
+    assert problem.endswith("archive it again to record in the manifest what the lake contains")
 
 
 def test_verify_reports_an_unrecorded_earlier_receipt_and_asks_to_archive_again(stores: Stores) -> None:
@@ -276,7 +276,7 @@ def test_verify_reports_an_unrecorded_earlier_receipt_and_asks_to_archive_again(
 
     assert problem is not None
     assert "rows 6 instead of 5" in problem
-    assert problem.endswith("archive it again, so that the manifest says what the lake holds")
+    assert problem.endswith("archive it again to record in the manifest what the lake contains")
 
 
 # --- the status of a slice ---
@@ -317,7 +317,7 @@ def test_the_note_of_a_slice_without_rows_says_that_there_is_nothing_to_do(store
 
     assert view_of(stores, now=RECEIVED).note is None  # its first row can still arrive
     assert view_of(stores).note == (
-        "it has no rows: a stream was killed before it wrote the first one; there is nothing to do"
+        "it has no rows, because a stream was killed before it wrote the first one; you need not do anything"
     )
 
 

@@ -176,7 +176,7 @@ def test_a_removed_row_is_detected_in_its_slice(stores: Stores) -> None:
 
     assert problem is not None
     assert "versions 0 instead of 1" in problem
-    assert problem.endswith("restore the lake from a backup, or archive it again while the hot store holds its rows")
+    assert problem.endswith("restore the lake from a backup, or archive it again while its rows are in the hot store")
 
 
 def test_a_changed_receipt_is_detected(stores: Stores) -> None:

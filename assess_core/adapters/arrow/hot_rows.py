@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from assess_core.ports.lake import Shards
 
-_CHUNK_ROWS: Final = 16_384  # a statement costs 1 ms and a pass over what it is compared with
+_CHUNK_ROWS: Final = 16_384  # each statement costs 1 ms and a pass over the lake's copies
 _PART_BYTES: Final = 64 * 1024
-_CHUNK_BYTES: Final = 8 * 1024 * 1024  # bounds memory where rows are large: nested, they take ten times that
+_CHUNK_BYTES: Final = 8 * 1024 * 1024  # bounds memory if rows are large; nested rows take ten times as much
 
 
 def in_order(shards: Shards) -> Iterator[pa.Table]:
@@ -40,7 +40,7 @@ def _by_learner(of_slice: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.Rec
     shards = [_parts(batches) for batches in of_slice]
     heads = {number: head for number, shard in enumerate(shards) if (head := next(shard, None)) is not None}
     while heads:
-        # every shard was read up to this learner: the smallest last learner of the shards that go on
+        # every shard was read up to this learner: the smallest last learner of the unfinished shards
         bound = min((head.last for head in heads.values() if head.goes_on), default=None)
         ready = []
         for number, head in list(heads.items()):

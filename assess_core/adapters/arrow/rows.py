@@ -1,4 +1,4 @@
-"""Attempt rows as Arrow: the one shape in which both tiers hand them on."""
+"""Attempt rows as Arrow, in the schemas that both tiers use."""
 
 from collections.abc import Sequence
 from typing import Final

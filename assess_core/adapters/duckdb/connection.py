@@ -1,4 +1,4 @@
-"""DuckDB as the engine: in memory, never a shared file; the SQL that several stores need."""
+"""DuckDB connections, always in memory, and the SQL that several stores need."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -53,21 +53,16 @@ CREATE MACRO canonical_of(user_id, course_id, batch_id, content_id, attempt_id, 
 (`attempts.canonical`). Casting text to JSON first would parse it twice, and so would a JSON array around `text_of`."""
 
 
-# where `__main__` has no file (`python -c`, a spawned worker) DuckDB would draw a bar on standard output
+# if `__main__` has no file (`python -c`, a spawned worker), DuckDB draws a progress bar on standard output
 _QUIET: Final = "SET enable_progress_bar = false"
 
 
 UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
-"""What DuckDB raises for a damaged file; the second when it quotes bytes of the file that are no text."""
-
-
-def first_line(error: BaseException) -> str:
-    """What a library says, without the hints and stacks below it."""
-    return str(error).partition("\n")[0].strip()
+"""DuckDB raises these for a damaged file. The second one occurs if its message quotes bytes that are not UTF-8."""
 
 
 def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | None:
-    """What DuckDB raises when it reads every column of a file to its end; it does not always name the file itself."""
+    """Read all columns of a file; returns DuckDB's error, or None. DuckDB's errors do not always name the file."""
     try:
         with cursor(duck) as another:
             another.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchall()
@@ -80,26 +75,31 @@ def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | N
 def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A new connection in UTC with a share of the memory budget; it downloads nothing.
 
-    It reads the files at `place`, and local files. It spills to a folder that is deleted when it closes. Raises
-    `StoreUnavailable` if there is no room for that folder or no memory, and what the place raises.
+    It can read the files at `place` and local files. It spills to a folder that is deleted when it closes. Raises
+    `StoreUnavailable` if there is no room for that folder or no memory, and the errors of `place.attach`.
     """
     with temporary_folder("assess-duckdb-") as spill, BUDGET.share() as memory:
-        config: dict[str, str | bool | int | float | list[str]] = {
+        config = {
             "temp_directory": spill,
             "memory_limit": f"{memory}B",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
         }
-        connection = duckdb.connect(":memory:", config=config)
+        connection = open_connection(config)
         try:
-            connection.execute("SET GLOBAL TimeZone = 'UTC'")
-            connection.execute(_QUIET)
-            connection.execute(MACROS)
             if place is not None:
                 place.attach(connection)
             yield connection
         finally:
             connection.close()
+
+
+def open_connection(config: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    """A new connection in UTC with the macros; the caller closes it."""
+    offline = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    connection = duckdb.connect(":memory:", config={**config, **offline})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute(_QUIET)
+    connection.execute(MACROS)
+    return connection
 
 
 @contextmanager
@@ -128,8 +128,8 @@ _COLUMNS: Final = (
     ("updated_on", _TIME),
     ("question", WIRE_QUESTION.replace("assess_ts BIGINT", f"assess_ts {_TIME}")),
 )
-# year and week are in no file: Delta keeps partition columns in paths. They are computed from the receipt, which is
-# what they mean, and not read from the path: above the lake a folder named `year=2000` or `batch_id=x` would win
+# Delta stores year and week in paths, not in files. They are computed from the receipt, which defines them. DuckDB must
+# not read them from paths, because a parent folder named `year=2000` or `batch_id=x` would override the columns
 _COMPUTED: Final = {
     "year": "isoyear(make_timestamp(epoch_us(updated_on)))::INTEGER AS year",
     "week": "week(make_timestamp(epoch_us(updated_on)))::INTEGER AS week",
@@ -141,9 +141,9 @@ PLACE: Final = ("file_index", "file_row_number")
 
 
 def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
-    """The lake's files as a table expression with the columns of `rows.LAKE_SCHEMA`, in its order; none: no rows.
+    """The lake's files as a table expression with the columns of `rows.LAKE_SCHEMA`, in its order.
 
-    With `place`, the columns of `PLACE` follow.
+    Without files, it has no rows. With `place`, the columns of `PLACE` follow.
     """
     more = PLACE if place else ()
     if not files:
@@ -154,12 +154,12 @@ def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
 
 
 def urls(files: Sequence[LakeFile]) -> str:
-    """The places of files as an SQL list."""
-    # a name of a folder above the lake is no pattern: `a*b` would read `axb` too; in S3 there are no such names
+    """The URLs of files as an SQL list."""
+    # DuckDB expands patterns: a folder named `a*b` would also match `axb`. S3 prefixes have no such characters
     patterns = (_PATTERN.sub(r"[\1]", file.url) for file in files)
     return f"[{', '.join(map(literal, patterns))}]"
 
 
 def literal(text: str) -> str:
-    """A text as an SQL literal; the parser would stop at a NUL."""
+    """A text as an SQL literal. A NUL is written as chr(0), because the parser stops at a NUL."""
     return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"

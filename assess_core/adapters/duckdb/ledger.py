@@ -1,4 +1,4 @@
-"""Sets of keys side by side: what maps, tiers and log say of some batches, compared in DuckDB.
+"""Compares in DuckDB the sets of keys that maps, tiers and log have of some batches.
 
 Each side is spilled to Parquet files as it is read, narrow and without answers, so memory is bounded by a chunk of rows
 and by DuckDB's own limit, whatever the number of versions.
@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
-from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, first_line, literal, parquet
+from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, literal, parquet
 from assess_core.adapters.duckdb.location import Location, location_of
+from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey
@@ -28,7 +29,7 @@ from assess_core.ports.lake import Lake, LakeFile
 from assess_core.ports.ledger import Difference, Fault, Logged, LogOffset, LogSheet, Rejected, Sheet
 
 _ROWS: Final = 20_000
-"""Rows that are in memory before they are spilled: some 10 MB as Python has them."""
+"""Rows held in memory before they are spilled, about 10 MB as Python objects."""
 _FETCHED: Final = 500
 
 _ID: Final = "user_id, course_id, batch_id, content_id, attempt_id"
@@ -43,7 +44,7 @@ _ASIDE: Final = pa.schema([*_PLACES, ("batch_id", pa.string()), ("received_at", 
 _MARK: Final = [("folded", pa.bool_()), ("accepted", pa.bool_()), ("content_hash", pa.binary())]
 _LOGGED: Final = pa.schema([*_PLACES, *_MARK, ("received_at", pa.int64()), *_TEXTS])
 
-# The content hash covers the key; the key's own hash beside it tells rows apart whose columns were changed
+# The content hash covers the key. The hash of the key columns also distinguishes rows whose columns were changed
 _MARKS: Final = """
 CREATE OR REPLACE TABLE versions AS
 SELECT content_hash, key_hash, any_value(batch_id) AS batch_id, min(received_at) AS received_at,
@@ -106,7 +107,7 @@ WHERE received_at >= {{begins}} ORDER BY batch_id, place
 
 @contextmanager
 def open_ledger(batch_ids: Collection[str] = ()) -> Iterator["DuckLedger"]:
-    """A `balance.Ledger` of these batches, of all when none are named. Raises `StoreUnavailable`."""
+    """A `balance.Ledger` of these batches, or of all batches if none are given. Raises `StoreUnavailable`."""
     with temporary_folder("assess-ledger-") as folder, connect() as duck:
         yield DuckLedger(duck, Path(folder), frozenset(batch_ids))
 
@@ -123,7 +124,7 @@ class DuckLedger:
         self._spill("aside", _ASIDE, ())
         self._spill("logged", _LOGGED, ())
 
-    # --- what is read ---
+    # --- inputs ---
 
     def rejected(self, events: Iterable[Rejected]) -> None:
         rows = ((*event.place, event.batch_id, event.received_at) for event in events if self._is_asked(event.batch_id))
@@ -156,7 +157,7 @@ class DuckLedger:
         self._write("hot", (batch.select(columns) for batch in batches))
 
     def _mark(self, files: Sequence[LakeFile]) -> None:
-        """One row for each version of any side."""
+        """Create `versions`: one row for each version of any side."""
         of_batches = "SEMI JOIN asked USING (batch_id)" if self._asked else ""
         tiers = f"SELECT {_KEY}, epoch_ms(updated_on) AS received_at"
         hot = f"UNION ALL {tiers}, 'hot' AS source FROM {self._files('hot')}" if self._files("hot") else ""
@@ -170,7 +171,7 @@ class DuckLedger:
     def _probe(self, place: Location, files: Sequence[LakeFile], error: Exception) -> tuple[list[LakeFile], list[str]]:
         """The files that can be read, and a sentence for each that cannot."""
         if fault := place.fault(error):
-            raise fault from error  # that S3 is away says nothing of its files
+            raise fault from error  # a connection error does not mean that a file is damaged
         readable, sentences = [], []
         for file in files:
             try:
@@ -179,14 +180,14 @@ class DuckLedger:
                 if fault := place.fault(problem):
                     raise fault from problem
                 why = "is missing" if place.is_missing(file.url, problem) else f"cannot be read ({first_line(problem)})"
-                sentences.append(f"the lake's file {file.url} {why}: its {file.rows:,} rows count as not there")
+                sentences.append(f"the lake's file {file.url} {why}: its {file.rows:,} rows are counted as missing")
             else:
                 readable.append(file)
         if not sentences:
             raise _no_room(error) from error
         return readable, sentences
 
-    # --- the second look ---
+    # --- versions without a map entry ---
 
     def unnamed(self) -> Iterator[tuple[AttemptKey, bytes]]:
         for _, _, user, course, batch, content, attempt, hash_, _, _ in self._rows(
@@ -222,7 +223,7 @@ class DuckLedger:
             f"CREATE OR REPLACE VIEW logged AS SELECT *, hash({_ID}) AS key_hash FROM {self._files('logged')}"
         )
 
-    # --- what came out ---
+    # --- results ---
 
     def sheets(self) -> list[Sheet]:
         self._views()
@@ -260,18 +261,18 @@ class DuckLedger:
             AND content_hash IN (SELECT unnest($hashes::BLOB[])) RETURNING content_hash, received_at"""
         return dict(self._rows(sql, {"hashes": list(hashes)}))
 
-    # --- how it is kept ---
+    # --- spilled files ---
 
     def _is_asked(self, batch_id: str | None) -> bool:
         return not self._asked or batch_id in self._asked
 
     def _files(self, side: str) -> str:
-        """A side's files as a table expression; empty where it has none."""
+        """A side's files as a table expression; an empty text if it has none."""
         files = sorted(self._folder.glob(f"{side}-*.parquet"))
         return f"read_parquet([{', '.join(literal(str(file)) for file in files)}])" if files else ""
 
     def _spill(self, side: str, schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> None:
-        """One more file of a side; there is one even where there are no rows."""
+        """Write one more file of a side, even if there are no rows."""
 
         def batches() -> Iterator[pa.RecordBatch]:
             for some in chunks(rows, _ROWS):
@@ -335,5 +336,5 @@ def _difference(what: Fault) -> Callable[[tuple[Any, ...]], Difference]:
 def _no_room(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
         f"versions could not be compared: {first_line(error)}; "
-        "see that there is memory and room for temporary files (TMPDIR), then run it again"
+        "free memory or disk space for temporary files (TMPDIR), then run it again"
     )

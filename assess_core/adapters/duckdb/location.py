@@ -1,67 +1,73 @@
-"""Where Delta tables are: the few things in which a folder and a bucket differ."""
+"""The location of Delta tables: everything that differs between a folder and a bucket."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-import duckdb
 import pyarrow as pa
 
 from assess_core.errors import AssessError
 from assess_core.ports.findings import Finding
 from assess_core.ports.lake import Pinned
 
+if TYPE_CHECKING:
+    import duckdb
+
 
 class Location(Protocol):
-    """A folder, or a prefix of a bucket; there need not be anything in it yet."""
+    """A folder, or a prefix of a bucket. It can be empty, or not exist yet."""
 
     @property
     def url(self) -> str:
-        """What DuckDB and deltalake call it: an absolute path or an s3:// URL, without a slash at its end."""
+        """The address for DuckDB and deltalake: an absolute path or an s3:// URL, without a trailing slash."""
         ...
 
     @property
     def name(self) -> str:
-        """The last part of it."""
+        """The last part of the URL."""
         ...
 
     @property
     def advice(self) -> str:
-        """What to look at when it cannot be written, as the end of a sentence."""
+        """What to check if it cannot be written, as the end of a sentence."""
         ...
 
     def within(self, name: str) -> "Location":
-        """The place of this name inside."""
+        """The location with this name inside."""
         ...
 
     def options(self) -> dict[str, str] | None:
-        """What deltalake must know to get there, credentials that are valid now among it; None: nothing."""
+        """deltalake's storage options, with credentials that are valid now; None if it needs none."""
         ...
 
-    def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
-        """Let a connection of DuckDB read what lies there, with credentials that are valid now."""
+    def attach(self, duck: "duckdb.DuckDBPyConnection") -> None:
+        """Let a DuckDB connection read the files here, with credentials that are valid now."""
         ...
 
     def names(self) -> set[str]:
-        """The first parts of the names of what lies inside (up to a thousand); raises `OSError`."""
+        """The names of the files and folders directly inside, up to a thousand. Raises `OSError`."""
+        ...
+
+    def mark(self, name: str) -> object | None:
+        """A value that changes if the file of this name is replaced; None if there is no file. Raises `OSError`."""
         ...
 
     def sources(self, names: Sequence[str]) -> "Iterator[str | pa.Buffer]":
-        """What pyarrow can read these files inside from, one after the other; raises `OSError`."""
+        """A source for pyarrow for each of these files, in their order. Raises `OSError`."""
         ...
 
     def is_missing(self, url: str, error: Exception) -> bool:
-        """Whether DuckDB could not read a file because it is not there."""
+        """Whether DuckDB could not read a file because the file is missing."""
         ...
 
     def fault(self, error: BaseException) -> AssessError | None:
-        """What an error of a driver says of the way there; None when it says nothing: the error is about a file."""
+        """Our error, if a driver's error is about the connection; None if it is about a file."""
         ...
 
     def examine(self, what: str) -> Iterator[Finding]:
-        """How the place is, for `doctor`; one that needs no server is as it is."""
+        """Findings for `doctor`; none if the location needs no server."""
         ...
 
 
 def location_of(pinned: Pinned) -> Location:
-    """Where the files of a pinned lake are. Every lake of ours is at a `Location`; the port shows its URL alone."""
+    """The location of a pinned lake's files. Every lake of ours has a `Location`; the port shows only its URL."""
     return cast(Location, pinned.place)

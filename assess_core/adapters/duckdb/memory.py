@@ -13,9 +13,9 @@ from assess_core.errors import StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 
 MOST: Final = 1_000_000_000
-"""What one connection gets at most: a report of a million answers takes as long as with 16 GB; more spills to disk."""
+"""The maximum for one connection. A report of a million answers is as fast as with 16 GB; larger ones spill to disk."""
 LEAST: Final = 64_000_000
-"""What a query needs: DuckDB fails with less."""
+"""The minimum for a query; DuckDB fails with less."""
 _WAIT_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.5
 """How often a waiting read checks whether its client went away."""
@@ -91,4 +91,4 @@ def _own_group(root: Path) -> list[str]:
 
 
 BUDGET: Final = MemoryBudget(available_memory() // 2)
-"""Half of it by default: the rest is for Python, Arrow and the page cache."""
+"""By default half of the available memory; the rest is for Python, Arrow and the page cache."""

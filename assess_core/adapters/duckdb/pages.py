@@ -42,7 +42,7 @@ class _LakeBatch:
         conditions = [f"{name} = ${name}" for name in self._parameters]
         if asked.after is not None:
             above = ", ".join(f"$after_{name}" for name in _PARTS)
-            # the learner twice: row groups are skipped by the plain comparison alone
+            # compare the learner twice, because DuckDB skips row groups only by the plain comparison
             conditions += ["user_id >= $after_user_id", f"({', '.join(_PARTS)}) > ({above})"]
             self._parameters |= {f"after_{name}": getattr(asked.after, name) for name in _PARTS}
         self._union = union

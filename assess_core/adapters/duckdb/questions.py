@@ -1,4 +1,4 @@
-"""The SQL of the questions that use cases ask a union, and the rows of the answers."""
+"""The SQL that use cases run over a union, and the conversion of its rows."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -16,12 +16,11 @@ ROW: Final = f"""
 SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, has_answers, content_hash, total_score,
        total_max_score, grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
 """
-VERSIONS_OF: Final = f"{ROW} FROM copies WHERE user_id = $user_id AND list_contains($hashes, content_hash)"
 ALL_ATTEMPTS: Final = f"{ROW} FROM newest ORDER BY {_BY_BATCH}"
 COPIES: Final = (
     f"{ROW} FROM copies WHERE tier = $tier ORDER BY {_BY_BATCH}, last_attempted_on, content_hash, updated_on"
 )
-# scores are added in the order of the keys: a sum of floats depends on the order, and this answer must not
+# add scores in the order of the keys, because a sum of floats depends on the order
 BATCH_NUMBERS: Final = f"""
 SELECT attempts, learners, assessments, sum_of_scores, sum_of_parts, versions, first_received, last_received
 FROM (SELECT count(*) AS attempts, count(DISTINCT user_id) AS learners, count(DISTINCT content_id) AS assessments,

@@ -4,7 +4,7 @@ from typing import Final
 
 from assess_core.ports.reports import Format, Report
 
-# The peer's 18 columns in its declared order. The names of course, batch and question set are unknown here: empty.
+# Sunbird's 18 columns in their declared order. Names of course, batch and question set are unknown, so they are empty.
 # Duration is rounded half away from zero, as Spark does; `+ 0.0` makes -0.0 a plain zero.
 _RESPONSE: Final = """
 SELECT
@@ -96,5 +96,5 @@ _TEXTS: Final = {
     ),
     Report.SCORE: ("batch_id", "course_id", "user_id", "content_id", "attempt_id", "grand_total"),
 }
-"""The columns that hold texts of people and other systems."""
+"""The columns with texts that people or other systems wrote."""
 _FIRST_COLUMN: Final = {Report.RESPONSE: '"Collection Id"', Report.SCORE: "batch_id"}

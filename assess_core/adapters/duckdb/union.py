@@ -1,4 +1,4 @@
-"""Hot store ∪ lake, held still in DuckDB: what every report, page and answer is read from."""
+"""The union of hot store and lake as DuckDB views; reports, pages and answers are read from it."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,6 @@ from assess_core.adapters.duckdb.connection import (
     connect,
     cursor,
     failure_of,
-    first_line,
     literal,
     parquet,
 )
@@ -27,7 +26,6 @@ from assess_core.adapters.duckdb.questions import (
     BATCH_NUMBERS,
     COPIES,
     RECEIVED,
-    VERSIONS_OF,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
     to_activity,
@@ -35,6 +33,7 @@ from assess_core.adapters.duckdb.questions import (
     to_version,
 )
 from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
+from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
@@ -45,7 +44,7 @@ from assess_core.ports.lake import Lake, LakeFile, Pinned
 from assess_core.ports.reports import BatchNumbers, Format, Received, Report, WeeklyActivity, WeekNumbers
 
 _ROWS: Final = 1000
-"""Rows that a query hands on at a time."""
+"""Rows that a query fetches at a time."""
 _VERSIONS: Final = {"duckdb": duckdb.__version__}
 """The versions that the bytes of a Parquet report depend on."""
 _GROUP_BYTES: Final = 32 * 1024 * 1024
@@ -54,9 +53,9 @@ _GROUP_BYTES: Final = 32 * 1024 * 1024
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
-# A copy has a place: the number of its file and its row there; hot rows lie in file -1, so they win every tie. Winners
-# are picked on narrow columns, then `question`, nearly all of a row, is read for them alone: to sort it or carry it
-# through a window takes 4 times as long. The learner is in the join so that a filter on it reaches both sides.
+# A copy has a place: the number of its file and its row there. Hot rows have file number -1, so they win every tie.
+# Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
+# or a window over `question` takes 4 times as long. The join names the learner, so a filter on it reaches both sides.
 _VIEWS: Final = f"""
 CREATE VIEW copies AS SELECT {_COLUMNS}, question, tier FROM placed;
 
@@ -86,14 +85,15 @@ SELECT {_COLUMNS}, question, tier, versions FROM placed JOIN winner USING (user_
 def open_union(
     hot: HotStore, lake: Lake, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
 ) -> Iterator["DuckUnion"]:
-    """The union of the slices of a batch, or of some weeks, or of both; all of them when nothing is asked.
+    """The union of the slices of a batch, or of some weeks, or of both; of all slices if neither is given.
 
-    With `weeks`, a version that was received twice is seen by the copies of those weeks alone. Raises `ReportFailed`
-    where a file of the lake cannot be read, `StoreUnavailable` where a store does not answer or there is no room.
+    With `weeks`, only the copies of those weeks are read, also of a version that was received in two weeks. Raises
+    `ReportFailed` if a file of the lake cannot be read, `StoreUnavailable` if a store does not answer or disk or memory
+    is full.
     """
     with temporary_folder("assess-union-") as folder:
-        # the order is rule 4: what a clear takes from the hot store from here on was in the lake before. So is the
-        # list of slices, which only grows: what is not in it yet is newer than this union
+        # rule 4: read the hot store first. Rows that a clear deletes from now on were in the lake before. The list of
+        # slices only grows, so a slice that is not in the list yet is newer than this union
         spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)
@@ -112,10 +112,10 @@ def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None
 
 
 def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
-    """Write the hot rows to a file; None when there are none.
+    """Write the hot rows to a file; returns None if there are none.
 
-    Parquet by pyarrow, not a table of DuckDB: 100,000 attempts of 4.4 kB take 0.4 s and 100 MB instead of 1.4 s and
-    560 MB, are read by all threads, and the store's iterator stays in the thread that opened it.
+    pyarrow writes Parquet: 100,000 attempts of 4.4 kB take 0.4 s and 100 MB. A DuckDB table takes 1.4 s and 560 MB.
+    All DuckDB threads can read the file, and the store's iterator stays in the thread that opened it.
     """
     writer: pq.ParquetWriter | None = None
     try:
@@ -135,7 +135,7 @@ def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
 
 
 def _placed(spilled: Path | None, files: Sequence[LakeFile], batch_id: str | None) -> str:
-    """The view under all others: every copy with its place."""
+    """The SQL of `placed`, the view below all others: every copy with its place."""
     of_batch = "" if batch_id is None else f" WHERE batch_id = {literal(batch_id)}"
     lake = f"SELECT *, 'lake' AS tier FROM {parquet(files, place=True)}{of_batch}"
     if spilled is None:
@@ -146,7 +146,7 @@ def _placed(spilled: Path | None, files: Sequence[LakeFile], batch_id: str | Non
 
 
 def _named(**parameters: object) -> dict[str, object]:
-    """The parameters that a statement names: those that are given."""
+    """The parameters of a statement, without those that are None."""
     return {name: value for name, value in parameters.items() if value is not None}
 
 
@@ -156,7 +156,7 @@ def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
 
 
 class DuckUnion:
-    """A `ports.Union` over one DuckDB connection; queries may overlap, each has a cursor of its own."""
+    """A `ports.Union` over one DuckDB connection; queries can overlap, because each has its own cursor."""
 
     def __init__(self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile]) -> None:
         self.lake_version = pinned.version
@@ -165,7 +165,7 @@ class DuckUnion:
         self._files = files
 
     def define(self, placed: str) -> None:
-        """Create the views; reads the head of a file of the lake."""
+        """Create the views. DuckDB reads the schema of a file for them."""
         with self._named_errors():
             self._duck.execute(f"CREATE VIEW placed AS {placed}")
             self._duck.execute(_VIEWS)
@@ -204,9 +204,6 @@ class DuckUnion:
     def week_numbers(self) -> list[WeekNumbers]:
         return [msgspec.convert(row, WeekNumbers) for row in self.rows(WEEK_NUMBERS)]
 
-    def versions_of(self, user_id: str, hashes: Collection[bytes]) -> list[AttemptVersion]:
-        return [to_version(row) for row in self.rows(VERSIONS_OF, {"user_id": user_id, "hashes": list(hashes)})]
-
     def all_attempts(self) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(ALL_ATTEMPTS))
 
@@ -221,7 +218,7 @@ class DuckUnion:
         return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters)))
 
     def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
-        # DuckDB's own temporary file would stay behind when it fails
+        # if DuckDB fails, its own temporary file would be left behind
         statement = f"COPY ({sql}) TO {literal(str(target))} ({options}, USE_TMP_FILE false)"
         with self._named_errors(), cursor(self._duck) as duck:
             written = duck.execute(statement, dict(parameters)).fetchone()
@@ -229,11 +226,11 @@ class DuckUnion:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """An error of DuckDB as one of ours, with the file of the lake that cannot be read where there is one."""
+        """Translate errors of DuckDB to ours. They name the lake's unreadable file, if there is one."""
         try:
             yield
         except UNREADABLE as error:
-            checkpoint()  # an interrupted query is no unreadable file
+            checkpoint()  # an interrupted query does not mean that a file is damaged
             if fault := self._place.fault(error):
                 raise fault from error
             for file in self._files:

@@ -2,26 +2,47 @@
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from assess_core.adapters.duckdb.pages import read_page
-from assess_core.adapters.duckdb.union import DuckUnion, open_union
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
 
+if TYPE_CHECKING:
+    from assess_core.adapters.duckdb.union import DuckUnion
+    from assess_core.adapters.duckdb.warm import WarmConnections
+
 
 class DuckUnions:
-    """A `ports.Unions`; any thread may call it."""
+    """A `ports.Unions`; any thread may call it. DuckDB is imported at the first read: it takes 0.1 s."""
 
     def __init__(self, hot: HotStore, lake: Lake) -> None:
         self._hot = hot
         self._lake = lake
 
+    @cached_property
+    def _warm(self) -> "WarmConnections":
+        from assess_core.adapters.duckdb.warm import WarmConnections
+
+        return WarmConnections()
+
     def __call__(
         self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
-    ) -> AbstractContextManager[DuckUnion]:
+    ) -> "AbstractContextManager[DuckUnion]":
+        from assess_core.adapters.duckdb.union import open_union
+
         return open_union(self._hot, self._lake, batch_id=batch_id, weeks=weeks)
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
+        from assess_core.adapters.duckdb.pages import read_page
+
         return read_page(self._hot, self._lake, batch_id, asked)
+
+    def archived(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[AttemptVersion]:
+        from assess_core.adapters.duckdb.archived import read_archived
+
+        return read_archived(self._lake, self._warm, batch_id, weeks, user_id, hashes)

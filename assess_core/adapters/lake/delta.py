@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -10,9 +10,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
-from assess_core.adapters.lake.copies import DuckCopies, open_copies
 from assess_core.adapters.lake.manifest_table import ManifestTable
-from assess_core.adapters.lake.rewriting import Draft, repeated, rewritten, slices_in
+from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import OurTable, translated
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.manifest import ManifestEntry
@@ -20,53 +19,60 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, LakeFile, Pinned
 
+if TYPE_CHECKING:
+    from assess_core.adapters.lake.copies import DuckCopies
+    from assess_core.adapters.lake.rewriting import Draft
+
 WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
 """Writes small row groups: DuckDB skips them by batch and learner, and reads several in parallel."""
 
 
 class _Pinned:
-    """The port `Pinned`: one DeltaTable object. Reads decide what to append, and the same object appends it."""
+    """The port `Pinned`: the files of one version. Any thread may read it."""
 
     def __init__(self, table: DeltaTable | None, place: Location) -> None:
-        self.table = table
         self.version: int = -1 if table is None else table.version()
         self.place = place
-        self._files: dict[IsoWeek, list[LakeFile]] | None = None
+        self._files = {} if table is None else _by_week(table, place)
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
-        if self._files is None:
-            self._files = self._by_week()
         wanted = sorted(self._files if weeks is None else self._files.keys() & set(weeks))
         return [file for week in wanted for file in self._files[week]]
 
-    def _by_week(self) -> dict[IsoWeek, list[LakeFile]]:
-        if self.table is None:
-            return {}
-        actions = pa.table(self.table.get_add_actions(flatten=True))
-        names = ("path", "partition.year", "partition.week", "num_records", "size_bytes")
-        files: dict[IsoWeek, list[LakeFile]] = {}
-        for path, year, week, rows, size in zip(*(actions[name].to_pylist() for name in names), strict=True):
-            url = f"{self.place.url}/{unquote(path)}"  # the log URL-quotes paths
-            files.setdefault(IsoWeek(year, week), []).append(LakeFile(url, IsoWeek(year, week), rows, size))
-        return {week: sorted(found) for week, found in files.items()}
+
+def _by_week(table: DeltaTable, place: Location) -> dict[IsoWeek, list[LakeFile]]:
+    actions = pa.table(table.get_add_actions(flatten=True))
+    names = ("path", "partition.year", "partition.week", "num_records", "size_bytes")
+    files: dict[IsoWeek, list[LakeFile]] = {}
+    for path, year, week, rows, size in zip(*(actions[name].to_pylist() for name in names), strict=True):
+        url = f"{place.url}/{unquote(path)}"  # the log URL-quotes paths
+        files.setdefault(IsoWeek(year, week), []).append(LakeFile(url, IsoWeek(year, week), rows, size))
+    return {week: sorted(found) for week, found in files.items()}
 
 
 class DeltaLake:
-    """The port `Lake`. The first write creates the tables. Thread-safe."""
+    """The port `Lake`. The first write creates the tables. Thread-safe. DuckDB is imported when files are read."""
 
     def __init__(self, place: Location) -> None:
         self._place = place
         self._attempts = OurTable(place.within("attempts"), LAKE_SCHEMA, ["year", "week"])
+        self._newest = Snapshots(self._attempts, self._pinned)
         self._manifest = ManifestTable(place.within("archive_manifest"))
         self._weekly = DeltaWeekly(place.within("weekly_activity"))
 
     def pin(self, version: int | None = None) -> "_Pinned":
         with translated(self._attempts.place):
+            if version is None:
+                return self._newest.newest() or _Pinned(None, self._attempts.place)
             return _Pinned(self._attempts.open(version), self._attempts.place)
 
+    def _pinned(self, table: DeltaTable) -> "_Pinned":
+        return _Pinned(table, self._attempts.place)
+
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
-        table = pinned.table if isinstance(pinned, _Pinned) else self.pin(pinned.version).table
         with translated(self._attempts.place):
+            # at the pinned version: the decision what to append was made on it
+            table = None if pinned.version < 0 else self._attempts.open(pinned.version)
             if table is None:
                 # the decision was made on an empty lake, so write against the table's first version, which is empty:
                 # Delta then reports a conflict with every later append
@@ -81,7 +87,9 @@ class DeltaLake:
         *,
         proved: bool = False,
         verified: Mapping[ArchiveSlice, Mapping[str, str]] | None = None,
-    ) -> AbstractContextManager[DuckCopies]:
+    ) -> "AbstractContextManager[DuckCopies]":
+        from assess_core.adapters.lake.copies import open_copies
+
         return open_copies(pinned, slices, proved=proved, verified=verified)
 
     def manifest(
@@ -92,25 +100,35 @@ class DeltaLake:
     def recorded(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
         return self._manifest.slices(after, until)
 
+    def failed(self) -> list[ArchiveSlice]:
+        return self._manifest.failed()
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         if entries:
             self._manifest.append(entries)
 
     def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
+        from assess_core.adapters.lake.rewriting import slices_in
+
         return slices_in(pinned, week)
 
     def repeated(self, pinned: Pinned, week: IsoWeek) -> int:
+        from assess_core.adapters.lake.rewriting import repeated
+
         return repeated(pinned, week)
 
-    def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Draft]:
+    def rewritten(self, pinned: Pinned, week: IsoWeek) -> "AbstractContextManager[Draft]":
+        from assess_core.adapters.lake.rewriting import rewritten
+
         return rewritten(pinned, week)
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
-        assert isinstance(pinned, _Pinned)
+        from assess_core.adapters.lake.rewriting import Draft
+
         assert isinstance(draft, Draft)
-        table = pinned.table
-        assert table is not None, "a week that has files has a table"
         with translated(self._attempts.place):
+            table = self._attempts.open(pinned.version)
+            assert table is not None, "a week that has files has a table"
             write_deltalake(
                 table,
                 draft.rows(),

@@ -1,21 +1,22 @@
-"""A folder of this machine as the location of a lake's tables."""
+"""A local folder as the location of a lake's tables."""
 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
-
-import duckdb
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from assess_core.errors import BadSettings
 from assess_core.ports.findings import Finding
+
+if TYPE_CHECKING:
+    import duckdb
 
 # deltalake 1.6.6 finds no table (or panics) below a folder with one of these in its name
 _REFUSED: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f\\\[\]|^]")
 
 
 class Folder(NamedTuple):
-    """A folder of this machine."""
+    """A local folder."""
 
     path: Path
 
@@ -47,11 +48,18 @@ class Folder(NamedTuple):
     def options(self) -> None:
         return None
 
-    def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
+    def attach(self, duck: "duckdb.DuckDBPyConnection") -> None:
         return
 
     def names(self) -> set[str]:
         return {path.name for path in self.path.iterdir()} if self.path.exists() else set()
+
+    def mark(self, name: str) -> tuple[int, ...] | None:
+        try:
+            found = (self.path / name).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def sources(self, names: Sequence[str]) -> Iterator[str]:
         return (str(self.path / name) for name in names)

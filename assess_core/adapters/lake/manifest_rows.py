@@ -1,6 +1,6 @@
 """Entries of the archive manifest as rows of a table."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -61,7 +61,7 @@ def read_entries(
 ) -> list[ManifestEntry]:
     """Entries of the manifest's files at a place, oldest first: of these slices, of a batch, or all.
 
-    Raises `OSError` where a file cannot be read.
+    Raises `OSError` if a file cannot be read.
     """
     entries: list[ManifestEntry] = []
     for table in _tables(place, names, _Wanted.of(slices, batch_id)):
@@ -70,7 +70,7 @@ def read_entries(
 
 
 def read_ends(place: Location, names: Sequence[str], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, Link]:
-    """Where the chains of these slices end. Raises `OSError` where a file cannot be read."""
+    """The last link of each slice's chain. Raises `OSError` if a file cannot be read."""
     ends: dict[ArchiveSlice, Link] = {}
     for table in _tables(place, names, _Wanted.of(slices, None), [*_SLICE, "number", "hash"]):
         for batch_id, year, week, number, hash_ in zip(*(column.to_pylist() for column in table.columns), strict=True):
@@ -87,12 +87,37 @@ def read_slices(
     weeks = (after.week if after else _FIRST, until.week if until else _LAST)
     found: set[ArchiveSlice] = set()
     for table in _tables(place, names, _Wanted(weeks, None, None), _SLICE):
-        rows = table.group_by(_SLICE).aggregate([])
-        keys = zip(*(rows[name].to_pylist() for name in _SLICE), strict=True)
-        found |= {ArchiveSlice(IsoWeek(year, week), batch_id) for batch_id, year, week in keys}
+        found |= _slices_of(table)
     return sorted(
         slice_ for slice_ in found if (after is None or slice_ > after) and (until is None or slice_ <= until)
     )
+
+
+def read_failed(place: Location, names: Sequence[str]) -> list[ArchiveSlice]:
+    """The slices with an entry that has a problem, sorted. Raises `OSError` as `read_entries`."""
+    failed: set[ArchiveSlice] = set()
+    for table in _read(place, names, _rows_with_problem):
+        failed |= _slices_of(table)
+    return sorted(failed)
+
+
+def _rows_with_problem(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    for number in range(file.metadata.num_row_groups):
+        if _can_have_problem(file.metadata.row_group(number)):
+            rows = file.read_row_group(number, [*_SLICE, "problem"])
+            yield rows.filter(pc.is_valid(rows["problem"]))
+
+
+def _can_have_problem(group: pq.RowGroupMetaData) -> bool:
+    columns = map(group.column, range(group.num_columns))
+    statistics = next(column.statistics for column in columns if column.path_in_schema == "problem")
+    return statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows
+
+
+def _slices_of(table: pa.Table) -> set[ArchiveSlice]:
+    rows = table.group_by(_SLICE).aggregate([])
+    keys = zip(*(rows[name].to_pylist() for name in _SLICE), strict=True)
+    return {ArchiveSlice(IsoWeek(year, week), batch_id) for batch_id, year, week in keys}
 
 
 class _Wanted(NamedTuple):
@@ -151,10 +176,17 @@ class _Wanted(NamedTuple):
 def _tables(
     place: Location, names: Sequence[str], wanted: _Wanted, columns: list[str] | None = None
 ) -> Iterator[pa.Table]:
+    return _read(place, names, lambda file: _wanted_rows(file, wanted, columns))
+
+
+def _read(
+    place: Location, names: Sequence[str], rows: Callable[[pq.ParquetFile], Iterator[pa.Table]]
+) -> Iterator[pa.Table]:
+    """The wanted rows of each file of the manifest. Raises `OSError` if a file is damaged."""
     for name, source in zip(names, place.sources(names), strict=True):
         try:
             with pq.ParquetFile(source) as file:
-                yield from _wanted_rows(file, wanted, columns)
+                yield from rows(file)
         except pa.ArrowException as error:
             raise OSError(f"{place.url}/{name} is damaged ({error})") from error
 

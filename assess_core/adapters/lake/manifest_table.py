@@ -7,7 +7,15 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from assess_core.adapters.duckdb.location import Location
-from assess_core.adapters.lake.manifest_rows import MANIFEST_SCHEMA, read_ends, read_entries, read_slices, to_table
+from assess_core.adapters.lake.manifest_rows import (
+    MANIFEST_SCHEMA,
+    read_ends,
+    read_entries,
+    read_failed,
+    read_slices,
+    to_table,
+)
+from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import OurTable, compact, names, translated
 from assess_core.domain.manifest import ManifestEntry, chained
 from assess_core.domain.slices import ArchiveSlice
@@ -23,20 +31,27 @@ class ManifestTable:
 
     def __init__(self, place: Location) -> None:
         self.table = OurTable(place, MANIFEST_SCHEMA, [])
+        self._files = Snapshots(self.table, names)
 
     def read(self, slices: Collection[ArchiveSlice] | None, batch_id: str | None) -> list[ManifestEntry]:
         """The entries of these slices, of a batch, or all, oldest first."""
         with translated(self.table.place):
-            table = self.table.open()
-            if table is None or (slices is not None and not slices):
+            files = self._files.newest()
+            if files is None or (slices is not None and not slices):
                 return []
-            return read_entries(self.table.place, names(table), slices, batch_id)
+            return read_entries(self.table.place, files, slices, batch_id)
 
     def slices(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
         """The slices with entries above `after` up to `until`, in their order."""
         with translated(self.table.place):
-            table = self.table.open()
-            return [] if table is None else read_slices(self.table.place, names(table), after, until)
+            files = self._files.newest()
+            return [] if files is None else read_slices(self.table.place, files, after, until)
+
+    def failed(self) -> list[ArchiveSlice]:
+        """The slices with an entry that has a problem, sorted."""
+        with translated(self.table.place):
+            files = self._files.newest()
+            return [] if files is None else read_failed(self.table.place, files)
 
     def append(self, entries: Sequence[ManifestEntry]) -> None:
         """Append entries in one commit."""

@@ -15,8 +15,8 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
-from assess_core.adapters.duckdb.connection import first_line
 from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.error_text import first_line
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 
 _CHECKPOINT: Final = "20"  # commits; without checkpoints, opening a table replays every commit since the first

@@ -1,7 +1,8 @@
-"""Who we are to S3, and where it is: the usual AWS chain, as botocore walks it.
+"""Credentials and endpoint of S3, as botocore finds them in the usual AWS configuration.
 
-Profiles, environment, web identity, container and instance roles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_S3, regions,
-addressing style: what botocore decides is handed to DuckDB and to deltalake, which would each decide for themselves.
+The configuration has profiles, environment, web identity, container and instance roles, AWS_ENDPOINT_URL,
+AWS_ENDPOINT_URL_S3, regions and addressing style. DuckDB and deltalake get the decisions of botocore, because each of
+them would decide differently.
 """
 
 import re
@@ -23,13 +24,13 @@ from assess_core.privacy import hidden
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
 
-_ATTEMPTS: Final = 5  # some 7 s of waiting in each of the three libraries, where AWS_MAX_ATTEMPTS says nothing
+_ATTEMPTS: Final = 5  # about 7 s of waiting in each of the three libraries, unless AWS_MAX_ATTEMPTS is set
 _CONNECT: Final = 5  # seconds
 _ANSWER: Final = 20  # seconds for an answer: a part of a file has 10 MB at most
 _WAIT: Final = 500  # ms before the second attempt; twice as long before each other one
-_REGION: Final = "us-east-1"  # of a server of one's own that has none
+_REGION: Final = "us-east-1"  # for self-hosted servers, which have no regions
 _REGIONS: Final = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], _REGION, None)}
-"""botocore alone among the AWS libraries looks at the second variable only."""
+"""botocore reads only the second variable; the other AWS libraries also read the first."""
 _AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn")
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -42,7 +43,7 @@ _ESCAPES: Final = re.compile(r"\x1b\[\d+m|↳")
 _NO_ANSWER: Final = re.compile(
     r"HTTP error|error sending request|timed out|error decoding response body| error for HTTP "
 )
-# in the words of OpenSSL (botocore), rustls (deltalake) and curl (DuckDB)
+# the messages of OpenSSL (botocore), rustls (deltalake) and curl (DuckDB)
 _UNTRUSTED: Final = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|UnknownIssuer|SSL (?:peer|server) (?:certificate|verification)"
 )
@@ -52,13 +53,13 @@ _CONFLICT: Final = {409, 412}
 
 
 class Address(NamedTuple):
-    """Where the requests for a bucket go."""
+    """The endpoint for a bucket's requests."""
 
     scheme: str
     host: str
-    """With its port; without the bucket, whatever the style."""
+    """With its port, and without the bucket in either style."""
     path_style: bool
-    """Whether the bucket stands in the path, and not before the host."""
+    """Whether a URL has the bucket in its path, and not before the host."""
     region: str
 
 
@@ -70,9 +71,10 @@ class _Found(NamedTuple):
 
 
 class Access:
-    """The way to one bucket; looked up when it is first needed, credentials whenever they are. Any thread may use it.
+    """The connection settings of one bucket, looked up at the first use. Any thread may use it.
 
-    `setting` is named in errors. Raises `BadSettings` where the AWS configuration cannot be used or has no credentials.
+    Credentials are looked up at each use. Errors name `setting`. Raises `BadSettings` if the AWS configuration cannot
+    be used or has no credentials.
     """
 
     def __init__(self, setting: str, bucket: str) -> None:
@@ -123,7 +125,7 @@ class Access:
         return options | ({"AWS_SESSION_TOKEN": token} if token else {})
 
     def attach(self, duck: duckdb.DuckDBPyConnection) -> None:
-        """Load httpfs from its package and hand the credentials to a connection. Downloads nothing."""
+        """Load httpfs from its Python package and give the credentials to a connection. Downloads nothing."""
         (key, secret, token, *_), _ = self.credentials()
         found = self._find()
         scheme, host, path_style, region = found.address
@@ -139,20 +141,20 @@ class Access:
         duck.execute(f"LOAD {literal(str(self.extension()))}")
         duck.execute(
             f"""
-            -- GLOBAL: of a connection's own settings its cursors know nothing
+            -- GLOBAL, because cursors do not inherit a connection's own settings
             SET GLOBAL http_timeout = {_ANSWER}; SET GLOBAL http_retries = {found.attempts - 1};
             SET GLOBAL http_retry_wait_ms = {_WAIT}; SET GLOBAL http_retry_backoff = 2;
-            -- no name is a pattern; and files never change: one HEAD each, not one a query
+            -- names are not patterns; files never change, so one HEAD per file is enough, not one per query
             SET GLOBAL s3_url_compatibility_mode = true;
             SET GLOBAL enable_http_metadata_cache = true; SET GLOBAL validate_external_file_cache = 'NO_VALIDATION';
             """
         )
         if authority := found.session.get_config_variable("ca_bundle"):
             duck.execute(f"SET GLOBAL ca_cert_file = {literal(authority)}")
-        duck.execute(f"CREATE SECRET (TYPE s3, {given}, USE_SSL {scheme == 'https'})")
+        duck.execute(f"CREATE OR REPLACE SECRET (TYPE s3, {given}, USE_SSL {scheme == 'https'})")
 
     def extension(self) -> Path:
-        """The httpfs extension for the DuckDB that runs here. Raises `BadSettings` where there is none."""
+        """The httpfs extension for the DuckDB that runs here. Raises `BadSettings` if there is none."""
         folder = Path(str(duckdb_extension_httpfs.__file__)).parent / "extensions" / f"v{duckdb.__version__}"
         path = folder / "httpfs.duckdb_extension"
         if not path.is_file():
@@ -163,34 +165,35 @@ class Access:
         return path
 
     def fault(self, error: BaseException) -> AssessError | None:
-        """What an error of botocore, DuckDB or deltalake says of the bucket or of the way to it.
+        """Our error, if an error of botocore, DuckDB or deltalake is about the bucket or the connection; else None.
 
-        None when it says nothing of them. Of the driver's words only the status, S3's code and, where nothing
-        answered, the last line are quoted.
+        The message quotes the status and S3's code. If nothing answered, it quotes the line of the driver's error that
+        has the cause.
         """
         if isinstance(error, AssessError):
             return error
         status, code = status_of(error), _code_of(error)
         said = " ".join(str(part) for part in (status, code) if part)
         if status in _DENIED:
-            self._forget()  # a credentials file that was renewed is read again
+            self._forget()  # so that a renewed credentials file is read again
             return BadSettings(
-                f"{self.setting}: {self._where} refused us ({said}); see that the AWS credentials in force "
-                "(AWS_PROFILE, AWS_ACCESS_KEY_ID, a role) and AWS_REGION are right, and that its policy lets them list "
+                f"{self.setting}: {self._where} refused us ({said}); check that the AWS credentials in use "
+                "(AWS_PROFILE, AWS_ACCESS_KEY_ID, a role) and AWS_REGION are right, and that the policy lets them list "
                 "the bucket and get, put and delete objects"
             )
         if status in _ELSEWHERE:
             return BadSettings(f"{self.setting}: {self._where} is in another region ({said}); set AWS_REGION to that")
         if code == "NoSuchBucket":
-            return BadSettings(f"{self.setting}: {self._where} does not exist; make it, or name another one")
+            return BadSettings(f"{self.setting}: {self._where} does not exist; create it, or choose another one")
         if status in _CONFLICT:
-            return LakeConflict(f"somebody else wrote to {self._where} at the same time ({said}); run it again")
+            return LakeConflict(f"another process wrote to {self._where} at the same time ({said}); run it again")
         if status is not None and status != 429 and status < 500:
             return None
         if status is None and _UNTRUSTED.search(str(error)):
             return BadSettings(
-                f"{self.setting}: {self._where} shows a certificate that nobody here trusts ({_last_line(error)}); "
-                "name the file of who signed it in AWS_CA_BUNDLE, and in SSL_CERT_FILE too"
+                f"{self.setting}: {self._where} has a certificate that this machine does not trust "
+                f"({_last_line(error)}); "
+                "set AWS_CA_BUNDLE and SSL_CERT_FILE to the certificate file of its authority"
             )
         if status is None and not (isinstance(error, BotoCoreError) or _NO_ANSWER.search(str(error))):
             return None
@@ -225,8 +228,8 @@ class Access:
             endpoint = urlsplit(client.meta.endpoint_url)
         except (BotoCoreError, ValueError) as error:
             raise self._unusable(error) from error
-        # as botocore does: few servers of one's own have a name for each bucket, and no certificate of Amazon's is for
-        # a name with dots before its own
+        # as botocore does: few self-hosted servers have a host name for each bucket, and Amazon's certificates do not
+        # cover bucket names with dots
         is_amazon = (endpoint.hostname or "").endswith(_AMAZON)
         path_style = style == "path" or (style != "virtual" and (not is_amazon or "." in self.bucket))
         address = Address(endpoint.scheme, endpoint.netloc, path_style, client.meta.region_name)
@@ -247,18 +250,18 @@ def split(setting: str, url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     prefix = parts.path.strip("/")
     if parts.scheme != "s3" or parts.query or parts.fragment or not _BUCKET.fullmatch(parts.netloc):
-        raise BadSettings(f"{setting}: {hidden(url)!r} is no place in S3; write s3://BUCKET/PREFIX")
+        raise BadSettings(f"{setting}: {hidden(url)!r} is not an S3 address; write s3://BUCKET/PREFIX")
     if not _PREFIX.fullmatch(prefix):
-        raise BadSettings(f"{setting}: the prefix of {url!r} must be of letters, digits and - _ = . /")
+        raise BadSettings(f"{setting}: the prefix of {url!r} can only have letters, digits and - _ = . /")
     return parts.netloc, prefix
 
 
 def status_of(error: BaseException) -> int | None:
-    """With what status S3 answered, as an error of botocore, DuckDB or deltalake says; None when it does not."""
+    """The HTTP status in an error of botocore, DuckDB or deltalake; None if it has none."""
     if isinstance(error, ClientError):
         return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
     if isinstance(error, duckdb.HTTPException):
-        status: int | None = getattr(error, "status_code", None)  # none where what came was not what was asked for
+        status: int | None = getattr(error, "status_code", None)  # missing if the answer had the wrong content
         return status
     found = _STATUS.search(str(error))
     return int(found[1]) if found else None

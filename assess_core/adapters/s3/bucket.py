@@ -1,4 +1,4 @@
-"""A prefix of an S3 bucket: as a place for tables, and for reports."""
+"""A prefix of an S3 bucket, for tables and for reports."""
 
 import errno
 import os
@@ -21,20 +21,20 @@ from assess_core.adapters.s3.access import Access, split, status_of
 from assess_core.errors import AssessError, ReportFailed, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 
-_AT_ONCE: Final = 8  # of the manifest's files, 32 at most: one after the other each costs a round trip
+_AT_ONCE: Final = 8  # parallel requests: the manifest has up to 32 files, and each costs a round trip
 _TYPES: Final = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 
 
 class Bucket(NamedTuple):
-    """A `places.Place`: a prefix of a bucket."""
+    """A `Location`: a prefix of a bucket."""
 
     access: Access
     prefix: str
-    """Without slashes at its ends; empty: the whole bucket."""
+    """Without slashes at its ends. An empty prefix is the whole bucket."""
 
     @classmethod
     def of(cls, setting: str, url: str) -> "Bucket":
-        """What `s3://bucket/prefix` names; nothing is asked of S3 yet. Raises `BadSettings`."""
+        """The location of `s3://bucket/prefix`; sends no request yet. Raises `BadSettings`."""
         bucket, prefix = split(setting, url)
         return cls(Access(setting, bucket), prefix)
 
@@ -54,7 +54,7 @@ class Bucket(NamedTuple):
         return Bucket(self.access, self.key(name))
 
     def key(self, name: str) -> str:
-        """The key of an object of this name inside."""
+        """The key of the object with this name inside."""
         return f"{self.prefix}/{name}".lstrip("/")
 
     def options(self) -> dict[str, str]:
@@ -69,6 +69,16 @@ class Bucket(NamedTuple):
             page = self.access.client.list_objects_v2(Bucket=self.access.bucket, Prefix=start, Delimiter="/")
         folders = {found["Prefix"].removeprefix(start).rstrip("/") for found in page.get("CommonPrefixes", [])}
         return folders | {found["Key"].removeprefix(start) for found in page.get("Contents", [])}
+
+    def mark(self, name: str) -> str | None:
+        with self.translated():
+            try:
+                found = self.access.client.head_object(Bucket=self.access.bucket, Key=self.key(name))
+            except ClientError as error:
+                if status_of(error) == 404:
+                    return None
+                raise
+        return f"{found['ETag']} {found['LastModified']}"
 
     def sources(self, names: Sequence[str]) -> Iterator[pa.Buffer]:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -91,14 +101,14 @@ class Bucket(NamedTuple):
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Errors of botocore as errors of ours."""
+        """Translate errors of botocore to ours."""
         try:
             yield
         except (BotoCoreError, ClientError) as error:
             raise self.fault(error) or StoreUnavailable(f"{self.url} cannot be used: {error}; {self.advice}") from error
 
     def examine(self, what: str) -> Iterator[Finding]:
-        """Whether the bucket is there, and whether one of two who write the same object first is told so."""
+        """Check that the bucket exists, and that the server refuses the second of two conditional puts."""
         _, method = self.access.credentials()
         client, bucket, address = self.access.client, self.access.bucket, self.access.address
         with self.translated():
@@ -125,13 +135,13 @@ class Bucket(NamedTuple):
             finally:
                 client.delete_object(Bucket=bucket, Key=key)
         if is_refused:
-            yield Finding(Level.OK, what, "a conditional put of an object that is there is refused")
+            yield Finding(Level.OK, what, "the server refuses a conditional put of an existing object")
         else:
             yield Finding(
                 Level.BAD,
                 what,
-                "a second put of one object with If-None-Match was taken: two archivers at once would lose a commit",
-                "use a server that knows conditional puts: AWS S3, MinIO, SeaweedFS and Ceph in a recent version",
+                "the server accepted a second put with If-None-Match, so concurrent archivers would lose a commit",
+                "use a server with conditional puts: AWS S3, or a recent version of MinIO, SeaweedFS or Ceph",
             )
 
     def _is_refused(self, key: str) -> bool:
@@ -161,7 +171,7 @@ class BucketExhausts:
             self._upload(temporary, name)
 
     def _upload(self, temporary: Path, name: str) -> None:
-        # in parts where it is large: the object appears when the last one is there, and what fails is aborted
+        # large files are uploaded in parts: the object appears with the last part, and a failed upload is aborted
         access = self._bucket.access
         extra = {"ContentType": _TYPES.get(temporary.suffix, "application/octet-stream")}
         try:

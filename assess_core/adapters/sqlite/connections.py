@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -85,8 +86,14 @@ class Connections:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. It takes the write lock before it reads, so it never has to restart."""
+        """One transaction. It takes the write lock before it reads, so it never has to restart.
+
+        Within another transaction of this thread it is a part of that one.
+        """
         with self.use() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -101,10 +108,7 @@ def connect(path: Path) -> sqlite3.Connection:
     # the thread that forks closes the connections of other threads
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        # in WAL mode readers work beside a writer; the busy timeout does not apply to this PRAGMA
-        retrying(_is_busy, deadline_seconds=BUSY_SECONDS, first_wait=0.01)(
-            lambda: connection.execute("PRAGMA journal_mode = WAL")
-        )
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
         connection.execute("PRAGMA cache_size = -32768")  # 32 MiB
         connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a fifth less is written than with 4 MiB
@@ -112,6 +116,17 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL mode, in which readers work beside a writer. The busy timeout does not apply to this PRAGMA."""
+    switch = partial(connection.execute, "PRAGMA journal_mode = WAL")
+    try:
+        switch()
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        retrying(_is_busy, deadline_seconds=BUSY_SECONDS, first_wait=0.01)(switch)
 
 
 @contextmanager

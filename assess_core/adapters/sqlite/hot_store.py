@@ -1,19 +1,18 @@
 """The hot store in one SQLite file, which several processes can share. memory.py is the reference implementation."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import pyarrow as pa
 
-from assess_core.adapters.arrow.rows import HOT_SCHEMA
 from assess_core.adapters.sqlite.connections import Connections
 from assess_core.adapters.sqlite.pages import BatchPages
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
 from assess_core.adapters.sqlite.slices import SliceTable
 from assess_core.adapters.sqlite.url import parse_sqlite_url
 from assess_core.chunks import chunks, padded
-from assess_core.domain.attempts import AttemptVersion, RowKey, Version
+from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
@@ -22,6 +21,9 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CHUNK: Final = 512  # ids in one IN (...): a power of two, because shorter lists are padded to one
 _SCAN_ROWS: Final = 500  # 2 MB of text stay in the processor's cache; with 2,000 rows a sorted scan takes 40 % longer
@@ -108,7 +110,6 @@ _ACTIVITIES_AFTER = f"""SELECT {_ACTIVITY} FROM user_activity_agg
 _FAILED_AFTER = f"""SELECT {_FAILED} FROM failed_events
     WHERE ({_FAILED_KEY}) > (?, ?, ?, ?) AND mended = 0 ORDER BY {_FAILED_KEY} LIMIT {_PAGE}"""
 
-_TIMES: Final = pa.timestamp("ms", "UTC")
 _encode = msgspec.json.Encoder().encode
 _decode_aggregates = msgspec.json.Decoder(dict[str, float]).decode
 _decode_details = msgspec.json.Decoder(list[str]).decode
@@ -137,6 +138,11 @@ class SqliteHot:
 
     # --- folding ---
 
+    @contextmanager
+    def transaction(self) -> Iterator[bool]:
+        with self._connections.transaction():
+            yield True
+
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         found: dict[str, Learner] = {}
         for ids in chunks(user_ids, _CHUNK):
@@ -147,11 +153,12 @@ class SqliteHot:
     def _read_entries(self, ids: Sequence[str], found: dict[str, Learner]) -> None:
         key, entries = SummaryKey("", "", "", ""), list[Entry]()
         for row in self._of_users(_ENTRIES_OF, ids):
+            _, _, _, _, attempt_id, attempted_on, hash_, has_answers, score, max_score, received_at = row
             if row[:4] != key:  # rows of a key are adjacent, so each key is made once
                 key = SummaryKey(*row[:4])
-                entries = found.setdefault(row[0], Learner([], {})).entries
-            version = Version(row[5], bool(row[7]), row[6])
-            entries.append(Entry(key, row[4], version, row[8], row[9], row[10]))
+                entries = found.setdefault(key.user_id, Learner([], {})).entries
+            version = Version(attempted_on, has_answers == 1, hash_)
+            entries.append(Entry(key, attempt_id, version, score, max_score, received_at))
 
     def _read_summaries(self, ids: Sequence[str], found: dict[str, Learner]) -> None:
         for row in self._of_users(_SUMMARIES_OF, ids):
@@ -175,7 +182,7 @@ class SqliteHot:
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         values = [
             (
-                *self._place(row.row_key),
+                *self._place(row.slice, row.key, row.version),
                 row.total_score, row.total_max_score, row.grand_total, row.received_at, row.question,
             )
             for row in rows
@@ -184,12 +191,14 @@ class SqliteHot:
             connection.executemany(_ADD_ROW, sorted(values))
         return {}
 
-    def _place(self, row: RowKey) -> tuple[str, int, int, int, str, str, str, str, int, bytes]:
+    def _place(
+        self, slice_: ArchiveSlice, key: AttemptKey, version: Version
+    ) -> tuple[str, int, int, int, str, str, str, str, int, bytes]:
         """The primary key of a row."""
-        (year, week), batch_id = row.slice
-        user_id, course_id, _, content_id, attempt_id = row.key
+        (year, week), batch_id = slice_
+        user_id, course_id, _, content_id, attempt_id = key
         shard = shard_of(user_id, self.shards)
-        attempted_on, _, hash_ = row.version
+        attempted_on, _, hash_ = version
         return batch_id, year, week, shard, user_id, course_id, content_id, attempt_id, attempted_on, hash_
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
@@ -282,14 +291,16 @@ class SqliteHot:
                 f"chmod 600 {names}; chmod 700 {self._path.parent}",
             )
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+    def scan(self, slice_: ArchiveSlice) -> "list[Iterator[pa.RecordBatch]]":
         return [self._shard(slice_, shard) for shard in range(self.shards)]
 
-    def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+    def _shard(self, slice_: ArchiveSlice, shard: int) -> "Iterator[pa.RecordBatch]":
+        from assess_core.adapters.sqlite.batches import to_batch
+
         (year, week), batch_id = slice_
         last: tuple[object, ...] = ("", "", "", "", -1, b"")
         while rows := self._some_rows((batch_id, year, week, shard, *last)):
-            yield _batch(rows)
+            yield to_batch(rows)
             last = (*rows[-1][3:8], rows[-1][9])
 
     def _some_rows(self, after: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -306,13 +317,13 @@ class SqliteHot:
         return rows
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
-        found = ((row, values) for row in rows for values in self._select(_GET, self._place(row)))
+        found = ((row, values) for row in rows for values in self._select(_GET, self._place(*row[:3])))
         return [AttemptVersion(row.key, row.version, *values) for row, values in found]
 
     def delete(self, rows: Sequence[RowKey]) -> int:
         deleted = 0
         for some in chunks(rows, _DELETE_ROWS):
-            values = sorted((*self._place(row), row.received_at) for row in some)
+            values = sorted((*self._place(*row[:3]), row.received_at) for row in some)
             with self._connections.transaction() as connection:
                 deleted += connection.executemany(_DELETE, values).rowcount
         return deleted
@@ -341,22 +352,6 @@ class SqliteHot:
         values = [(topic, *position) for topic, position in positions.items()]
         with self._connections.transaction() as connection:
             connection.executemany(_COMMIT, values)
-
-
-def _batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
-    """Rows of `_SCAN` as a batch of `HOT_SCHEMA`."""
-    columns = zip(*rows, strict=True)
-    return pa.RecordBatch.from_arrays(
-        [_array(column, field.type) for column, field in zip(columns, HOT_SCHEMA, strict=True)], schema=HOT_SCHEMA
-    )
-
-
-def _array(column: Sequence[Any], type_: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(type_):
-        return pa.array(column, _TIMES).cast(type_)
-    if pa.types.is_boolean(type_):
-        return pa.array(column, pa.int8()).cast(type_)
-    return pa.array(column, type_)
 
 
 def _activity(row: tuple[Any, ...]) -> Activity:

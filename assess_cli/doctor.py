@@ -1,4 +1,4 @@
-"""`assess settings` and `assess doctor`: the settings in force, and whether everything works."""
+"""`assess doctor`: a check of everything."""
 
 import os
 import shlex
@@ -15,7 +15,8 @@ from typing import Final, Protocol
 import click
 from packaging.requirements import Requirement
 
-from assess_cli.output import emit_json, emit_rows, notify
+from assess_cli.output import emit_json, notify
+from assess_cli.settings import unknown_settings
 from assess_cli.switches import read_switches
 from assess_core.domain.slice_status import SliceStatus, Step
 from assess_core.errors import AssessError
@@ -26,50 +27,14 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
-from assess_core.privacy import hidden
-from assess_core.settings import Settings, unknown_variables
+from assess_core.settings import Settings
 from assess_core.usecases.archiving import slice_views
 from assess_core.wiring import hot_schema, open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
 
 DISTRIBUTION: Final = "assessment-lakehouse"
-_LITTLE: Final = 1024**3  # bytes; an archive of a busy week and its compaction need that twice
-_NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone may be as large before its checkpoint
+_LITTLE: Final = 1024**3  # bytes; archiving and compacting a busy week needs twice this
+_NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone can grow to this size
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-@click.command("settings")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each setting, one per line.")
-@click.pass_context
-def settings(ctx: click.Context, as_json: bool) -> None:
-    """Print every setting, its value and where the value comes from; secrets are shown as ***.
-
-    \b
-    Examples:
-      assess settings
-      ASSESS_GRACE=6h assess --home /srv/assess settings --json
-    """
-    in_force: Settings = ctx.obj
-    given = ctx.find_root().params["home"] is not None
-    rows = (
-        {"setting": name, "value": hidden(value), "from": _origin(name, os.environ, given)}
-        for name, value in in_force.env().items()
-    )
-    emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")
-    for sentence, action in _unknown(os.environ):
-        notify(f"warning: {sentence}; {action}")
-
-
-def _unknown(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """For each variable that looks like a setting and is none: a sentence, and what to do."""
-    for name, meant in unknown_variables(env).items():
-        action = f"did you mean {meant}?" if meant else "`assess settings` lists all settings; unset it"
-        yield f"{name} is not a setting and has no effect", action
-
-
-def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:
-    if name == "ASSESS_HOME" and home_given:
-        return "--home"
-    return "environment" if env.get(name) else "default"
 
 
 @click.command()
@@ -78,7 +43,7 @@ def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check settings, home folder, stores, log, packages and Dagster; exit code 1 if something is bad.
 
-    It changes nothing. Each finding that needs something says what to do.
+    It changes nothing. Each finding that needs an action names it.
 
     \b
     Examples:
@@ -105,10 +70,10 @@ def _line(finding: Finding) -> str:
 
 
 def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Finding]:
-    """All findings, one check after the other; `now` in epoch ms. Never raises an `AssessError`, makes no file."""
+    """All findings, one check after the other; `now` in epoch ms. Raises no `AssessError`, creates no file."""
     yield _python()
     yield _packages()
-    for sentence, action in _unknown(env):
+    for sentence, action in unknown_settings(env):
         yield Finding(Level.WARN, "settings", sentence, action)
     yield from _home(settings.home)
     yield from _spaces(settings)
@@ -122,7 +87,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     hot_file = _missing_hot_file(settings)
     if hot_file is not None:
         yield from _guarded("hot store", lambda: _no_hot_file(settings, hot_file))
-        del checks["hot store"]  # to open it would make it
+        del checks["hot store"]  # opening it would create it
         if "://" not in settings.log:
             del checks["log"]  # its positions are in that file
             yield _writable("log", Path(settings.log))
@@ -143,7 +108,7 @@ def _no_hot_file(settings: Settings, file: Path) -> Iterator[Finding]:
     action = "assess ingest EVENTS, or assess demo; if there should be data, check --home and ASSESS_HOT_STORE"
     found = _writable("hot store", file.parent)
     if found.level is Level.OK:
-        found = Finding(Level.WARN, "hot store", f"{file} does not exist yet; the first event makes it", action)
+        found = Finding(Level.WARN, "hot store", f"{file} does not exist yet; the first event creates it", action)
     yield found
 
 
@@ -168,7 +133,7 @@ def _examine(opened: Callable[[], _Examined]) -> Iterator[Finding]:
 
 
 class _Opened:
-    """The stores; each is opened once, at its first use: to connect may take seconds."""
+    """The stores. Each is opened once, at its first use, because connecting can take seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -196,7 +161,7 @@ class _Opened:
     def together(self) -> Stores:
         return stores_of(self.hot, self.log, self.lake, self.exhausts)
 
-    # a log in a folder keeps its positions in the hot store; Kafka has its own
+    # a log in a folder stores its positions in the hot store; Kafka stores its own
     def positions(self) -> dict[str, Position]:
         return self._hot[1].positions()
 
@@ -243,7 +208,7 @@ def _packages() -> Finding:
 
 
 def _spaces(settings: Settings) -> Iterator[Finding]:
-    """The free space of each file system that holds something of ours, and folders that cannot be written."""
+    """The free space of each file system that we write to, and folders that cannot be written."""
     folders = {
         "ASSESS_HOME": settings.home,
         "ASSESS_HOT_STORE": _hot_file(settings).parent,
@@ -257,7 +222,7 @@ def _spaces(settings: Settings) -> Iterator[Finding]:
     for setting, folder in folders.items():
         place = _nearest(folder)
         if not place.is_dir():
-            yield Finding(Level.BAD, "folders", f"{setting}: {folder} cannot be made, because {place} is a file")
+            yield Finding(Level.BAD, "folders", f"{setting}: {folder} cannot be created, because {place} is a file")
         elif place.stat().st_dev not in seen:
             seen.add(place.stat().st_dev)
             yield _space(setting, folder, shutil.disk_usage(place).free)
@@ -276,13 +241,13 @@ def _home(home: Path) -> Iterator[Finding]:
     found = _writable("home folder", home)
     if found.level is Level.OK and not home.exists():
         message = f"{home} does not exist, so nothing is stored there"
-        yield Finding(Level.WARN, "home folder", message, "assess demo makes one; or name yours with --home")
+        yield Finding(Level.WARN, "home folder", message, "assess demo creates one; or name yours with --home")
     else:
         yield found
-    # folders that this version makes are private; these were made by others, or by an older version
+    # this version creates private folders; these come from another program or an older version
     open_ones = [path for path in (home, home / "log", home / "lake", home / "exhausts") if _is_open(path)]
     if open_ones:
-        message = f"other users of this machine may read {', '.join(map(str, open_ones))}; it holds personal data"
+        message = f"other users of this machine can read {', '.join(map(str, open_ones))}; it holds personal data"
         yield Finding(Level.WARN, "privacy", message, f"chmod -R go= {shlex.quote(str(home))}")
 
 
@@ -295,7 +260,7 @@ def _writable(what: str, folder: Path) -> Finding:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return Finding(Level.BAD, what, f"{folder} cannot be written", f"let this user write {place}")
     if place != folder:
-        return Finding(Level.OK, what, f"{folder} does not exist yet; the first command that writes to it makes it")
+        return Finding(Level.OK, what, f"{folder} does not exist yet; the first command that writes to it creates it")
     return Finding(Level.OK, what, str(folder))
 
 
@@ -335,13 +300,13 @@ def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
         if found:
             yield Finding(Level.WARN, "slices", f"{len(found):,} {what}, e.g. {found[0].slice}", action)
     if not damaged and not any(waiting.values()):
-        yield Finding(Level.OK, "slices", f"{len(views):,}, none needs anything now")
+        yield Finding(Level.OK, "slices", f"{len(views):,}, none needs an action now")
 
 
 def _switches(home: Path, env: Mapping[str, str]) -> Iterator[Finding]:
     folder = Path(env.get("DAGSTER_HOME") or home / "dagster")
     if not folder.is_dir():
-        yield Finding(Level.OK, "Dagster", f"{folder} does not exist; `assess up` makes it and starts Dagster")
+        yield Finding(Level.OK, "Dagster", f"{folder} does not exist; `assess up` creates it and starts Dagster")
         return
     off = [switch for switch in read_switches({**env, "DAGSTER_HOME": str(folder)}) if not switch.on]
     for switch in off:

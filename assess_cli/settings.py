@@ -1,0 +1,45 @@
+"""`assess settings`: the settings in force."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+import click
+
+from assess_cli.output import emit_rows, notify
+from assess_core.privacy import hidden
+from assess_core.settings import Settings, unknown_variables
+
+
+@click.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each setting, one per line.")
+@click.pass_context
+def settings(ctx: click.Context, as_json: bool) -> None:
+    """Print every setting, its value and where the value comes from; secrets are shown as ***.
+
+    \b
+    Examples:
+      assess settings
+      ASSESS_GRACE=6h assess --home /srv/assess settings --json
+    """
+    in_force: Settings = ctx.obj
+    given = ctx.find_root().params["home"] is not None
+    rows = (
+        {"setting": name, "value": hidden(value), "from": _origin(name, os.environ, given)}
+        for name, value in in_force.env().items()
+    )
+    emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")
+    for sentence, action in unknown_settings(os.environ):
+        notify(f"warning: {sentence}; {action}")
+
+
+def unknown_settings(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A message and an action for each variable that looks like a setting but is not one."""
+    for name, meant in unknown_variables(env).items():
+        action = f"did you mean {meant}?" if meant else "`assess settings` lists all settings; unset it"
+        yield f"{name} is not a setting and has no effect", action
+
+
+def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:
+    if name == "ASSESS_HOME" and home_given:
+        return "--home"
+    return "environment" if env.get(name) else "default"

@@ -15,7 +15,7 @@ from duckdb.func import ARROW
 from duckdb.sqltypes import BLOB, VARCHAR
 
 from assess_core.adapters.arrow.hashes import content_hashes
-from assess_core.adapters.arrow.hot_rows import gathered, in_order
+from assess_core.adapters.arrow.hot_rows import ahead, gathered, in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, parquet, urls
 from assess_core.adapters.duckdb.location import Location, location_of
@@ -259,7 +259,7 @@ class DuckCopies:
         return Missing(pa.RecordBatchReader.from_batches(LAKE_SCHEMA, rows()), appended)
 
     def _missing(self, shards: Shards, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
-        for chunk in in_order(shards):
+        for chunk in ahead(in_order(shards)):
             rows = chunk.filter(self._is_missing(chunk))
             for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
                 slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import balance, command_line, exhaust, ingest_sqlite, stream, write_api
+from benchmarks import archiving, balance, command_line, exhaust, ingest_sqlite, stream, write_api
 
 
 class Rates(Protocol):
@@ -39,6 +39,7 @@ BENCHMARKS: Final = (
     Benchmark("ingest into SQLite", "events/s", "only the upserts of the rows", ingest_sqlite.main, 50_000),
     Benchmark("write API, acknowledged", "requests/s", "appending to the log directly", write_api.main, 10_000),
     Benchmark("balance sheet", "versions/s", "counting without comparing", balance.main, 1_000_000),
+    Benchmark("archive", "attempts/s", "a bare Delta write of the rows", archiving.main, 50_000),
     Benchmark("response exhaust", "rows/s", "COPY of the unnested rows", exhaust.main, 1_000_000),
     Benchmark("assess score", "starts/s", "a start of Python with click", command_line.score, 2_000),
     Benchmark("assess slices", "slices/s", "writing the rows as CSV", command_line.slices, 10_000),

@@ -126,12 +126,19 @@ class Lake(Protocol):
         ...
 
     def copies(
-        self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
+        self,
+        pinned: Pinned,
+        slices: Collection[ArchiveSlice],
+        *,
+        proved: bool = False,
+        verified: Mapping[ArchiveSlice, Mapping[str, str]] | None = None,
     ) -> AbstractContextManager[Copies]:
         """Read the copies of these slices from the pinned files. Memory grows with the weeks, so pass one week.
 
-        `proved` reads every column and computes every content hash again. Raises `VerifyFailed` naming the first file
-        that is missing or cannot be read.
+        `proved` reads every column and computes every content hash again. `verified` names, for each slice, the files
+        in which its rows were proved before, with the SHA-256 of their bytes. If all bytes of such a file have the same
+        SHA-256 now, the slice's rows in it are not proved again. Raises `VerifyFailed` naming the first file that is
+        missing or cannot be read.
         """
         ...
 

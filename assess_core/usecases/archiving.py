@@ -303,8 +303,9 @@ def _clear_verified(
     slices: Sequence[ArchiveSlice], manifest: Manifest, stores: Stores, now: int, dry_run: bool
 ) -> dict[ArchiveSlice, Cleared]:
     pinned = stores.lake.pin()
+    before = {slice_: record.verified.files for slice_ in slices if (record := manifest.records[slice_]).verified}
     try:
-        with stores.lake.copies(pinned, slices, proved=True) as copies:
+        with stores.lake.copies(pinned, slices, proved=True, verified=before) as copies:
             found, compared = prove(slices, manifest, copies), copies.compare(map(stores.hot.scan, slices))
             good = {slice_: None for slice_ in slices if slice_ not in found.problems}
             begun = [slice_ for slice_ in good if compared.held.get(slice_) or manifest.records[slice_].is_clearing]

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
 
+from assess_core.adapters.lake import copies
 from assess_core.adapters.memory import MemoryHot
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.manifest import Action
@@ -41,6 +43,19 @@ def test_clear_deletes_the_verified_copies_of_a_slice(stores: Stores) -> None:
     assert stores.hot.counts([other.slice]) == {other.slice: 1}
     [entry] = [entry for entry in stores.lake.manifest() if entry.action is Action.CLEARED]
     assert (entry.cleared, entry.left) == (5, 0)
+
+
+def test_clear_proves_no_row_again_if_the_bytes_are_those_that_verify_proved(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    verify([W5], stores, NOW)
+    proved: list[pa.ChunkedArray] = []
+    monkeypatch.setattr(copies, "content_hashes", proved.append)
+
+    assert clear([W5], stores, NOW) == {W5: Cleared(5, 0)}
+    assert proved == []
 
 
 @pytest.mark.parametrize("attempted", [RECEIVED - DAY, RECEIVED + DAY], ids=["older", "newer"])

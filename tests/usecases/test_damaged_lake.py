@@ -1,5 +1,6 @@
 """Damaged lake files: verify reports the damage, clear refuses the slice, and other weeks are not affected."""
 
+import hashlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -138,6 +139,25 @@ def test_a_changed_row_is_reported_with_its_attempt_and_its_file(stores: Stores)
         "1 rows do not give their content hash, e.g. of learner 'u2', assessment 'a1', attempt 't2'; "
         "restore the lake from a backup"
     )
+
+
+def test_rows_are_proved_again_unless_their_slice_was_verified_with_the_same_bytes(stores: Stores) -> None:
+    path = file_of_week_5(stores)
+    table = rows_of(path)
+    column = table.schema.get_field_index("total_score")
+    rewrite(path, table.set_column(column, table.schema.field(column), pc.add(table["total_score"], 1.0)))
+    same, other = ({path.name: hashlib.sha256(data).hexdigest()} for data in (path.read_bytes(), b""))
+
+    def damaged(verified: dict[ArchiveSlice, dict[str, str]]) -> set[ArchiveSlice]:
+        with stores.lake.copies(stores.lake.pin(), [W5, B2], proved=True, verified=verified) as copies:
+            assert copies.contents()[W5].rows == 5
+            assert copies.files([W5]) == {W5: same}
+            return set(copies.damaged())
+
+    assert damaged({W5: same, B2: same}) == set()
+    assert damaged({W5: same}) == {W5, B2}
+    assert damaged({W5: other, B2: other}) == {W5, B2}
+    assert damaged({}) == {W5, B2}
 
 
 def test_a_changed_answer_is_detected(stores: Stores) -> None:

@@ -1,6 +1,7 @@
 """Hot rows in the order in which the lake stores them: slice by slice, by learner, in chunks of bounded size."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from typing import Final, NamedTuple
 
@@ -18,6 +19,18 @@ def in_order(shards: Shards) -> Iterator[pa.Table]:
     """The hot rows of slices, in the order given, those of a slice by learner; tables of `HOT_SCHEMA`, none empty."""
     batches = (batch for of_slice in shards for batch in _by_learner(of_slice))
     return gathered(batches, rows=_CHUNK_ROWS, size=_CHUNK_BYTES)
+
+
+def ahead(tables: Iterator[pa.Table]) -> Generator[pa.Table, None, None]:
+    """The same tables. While the caller works with one, a thread reads the next one.
+
+    The thread ends with the iteration: closing it waits until the table that is being read is complete.
+    """
+    with ThreadPoolExecutor(1, "assess-read-ahead") as thread:
+        following = thread.submit(next, tables, None)
+        while (table := following.result()) is not None:
+            following = thread.submit(next, tables, None)
+            yield table
 
 
 def gathered(batches: Iterable[pa.RecordBatch], *, rows: float = inf, size: float = inf) -> Iterator[pa.Table]:

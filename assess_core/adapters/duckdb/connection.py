@@ -14,28 +14,43 @@ from assess_core.ports.cancelling import interruptible
 from assess_core.ports.lake import LakeFile
 
 _PATTERN: Final = re.compile(r"([*?\[])")
-_MAPS: Final = "MAP(VARCHAR, VARCHAR)[]"
-
-WIRE_QUESTION: Final = (
-    "STRUCT(id VARCHAR, assess_ts BIGINT, max_score DOUBLE, score DOUBLE, type VARCHAR, title VARCHAR, "
-    f"resvalues {_MAPS}, params {_MAPS}, description VARCHAR, duration DOUBLE)[]"
+_MAP: Final = "MAP(VARCHAR, VARCHAR)"
+_QUESTION: Final = (
+    ("id", "VARCHAR"),
+    ("assess_ts", "BIGINT"),
+    ("max_score", "DOUBLE"),
+    ("score", "DOUBLE"),
+    ("type", "VARCHAR"),
+    ("title", "VARCHAR"),
+    ("resvalues", f"{_MAP}[]"),
+    ("params", f"{_MAP}[]"),
+    ("description", "VARCHAR"),
+    ("duration", "DOUBLE"),
 )
+WIRE_QUESTION: Final = f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in _QUESTION)})[]"
 """The type of `question` as the hot store's JSON text has it: `assess_ts` in epoch milliseconds."""
 
+
+def _json_type(type_: str) -> str:
+    """A type in the notation of DuckDB's JSON functions: a list is an array of its one element."""
+    return f'["{type_[:-2]}"]' if type_.endswith("[]") else f'"{type_}"'
+
+
+_JSON_QUESTION: Final = f"""[{{{", ".join(f'"{name}": {_json_type(type_)}' for name, type_ in _QUESTION)}}}]"""
+"""`WIRE_QUESTION` as DuckDB's JSON functions write a type."""
+
 MACROS: Final = f"""
-CREATE MACRO question_of(text) AS list_transform(text::JSON::{WIRE_QUESTION}, lambda q: struct_update(
+CREATE MACRO question_of(text) AS list_transform(from_json_strict(text, '{_JSON_QUESTION}'), lambda q: struct_update(
     q, assess_ts := make_timestamptz(q.assess_ts * 1000)));
 CREATE MACRO text_of(question) AS to_json(list_transform(question, lambda q: struct_update(
     q, assess_ts := epoch_ms(q.assess_ts))))::VARCHAR;
-CREATE MACRO hash_of(user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on,
-                     total_score, total_max_score, grand_total, question) AS
-    unhex(left(sha256(json_array(
-        user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on),
-        total_score, total_max_score, grand_total,
-        to_json(list_transform(question, lambda q: struct_update(q, assess_ts := epoch_ms(q.assess_ts))))
-    )::VARCHAR), 32));
+CREATE MACRO canonical_of(user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on,
+                          total_score, total_max_score, grand_total, question) AS
+    left(json_array(user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on),
+                    total_score, total_max_score, grand_total)::VARCHAR, -1) || ',' || text_of(question) || ']';
 """
-"""`question_of` JSON text -> nested, `text_of` its inverse, `hash_of` the content hash (attempts.canonical) in SQL."""
+"""`question_of` JSON text -> nested, `text_of` its inverse, `canonical_of` the text under the content hash
+(`attempts.canonical`). Casting text to JSON first would parse it twice, and so would a JSON array around `text_of`."""
 
 
 # if `__main__` has no file (`python -c`, a spawned worker), DuckDB draws a progress bar on standard output

@@ -1,6 +1,6 @@
 """The port `Lake`: Delta tables in a folder or a bucket."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from assess_core.adapters.lake.copies import DuckCopies
     from assess_core.adapters.lake.rewriting import Draft
 
-# DuckDB skips row groups by batch and learner, and reads several in parallel
-_WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
+WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
+"""Writes small row groups: DuckDB skips them by batch and learner, and reads several in parallel."""
 
 
 class _Pinned:
@@ -81,11 +81,16 @@ class DeltaLake:
             return int(table.version())
 
     def copies(
-        self, pinned: Pinned, slices: Collection[ArchiveSlice], *, proved: bool = False
+        self,
+        pinned: Pinned,
+        slices: Collection[ArchiveSlice],
+        *,
+        proved: bool = False,
+        verified: Mapping[ArchiveSlice, Mapping[str, str]] | None = None,
     ) -> "AbstractContextManager[DuckCopies]":
         from assess_core.adapters.lake.copies import open_copies
 
-        return open_copies(pinned, slices, proved=proved)
+        return open_copies(pinned, slices, proved=proved, verified=verified)
 
     def manifest(
         self, slices: Collection[ArchiveSlice] | None = None, *, batch_id: str | None = None
@@ -130,7 +135,7 @@ class DeltaLake:
                 mode="overwrite",
                 predicate=f"year = {week.year} AND week = {week.week}",
                 target_file_size=FILE_BYTES,
-                writer_properties=_WRITER,
+                writer_properties=WRITER,
                 # one name for all weeks: if two compactions run at once, the second one starts again
                 commit_properties=CommitProperties(app_transactions=[Transaction("compaction", table.version() + 1)]),
             )
@@ -178,7 +183,7 @@ def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[Ar
             pa.RecordBatchReader.from_batches(LAKE_SCHEMA, watched()),
             mode="append",
             target_file_size=FILE_BYTES,
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
             commit_properties=CommitProperties(app_transactions=transactions),
         )
     except Exception as error:

@@ -16,6 +16,8 @@ MOST: Final = 1_000_000_000
 """What one connection gets at most: a report of a million answers takes as long as with 16 GB; more spills to disk."""
 LEAST: Final = 64_000_000
 """What a query needs: DuckDB fails with less."""
+_OF_A_THREAD: Final = 125_000_000
+"""What a thread of DuckDB needs to write the lines of 2,048 attempts of 10 answers that it reads from the lake."""
 _WAIT_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.5
 """How often a waiting read checks whether its client went away."""
@@ -66,6 +68,11 @@ class MemoryBudget:
                         f"other reports and reads used all {self._total // 1_000_000:,} MB of memory for {wait:.0f} s; "
                         "try again later, or raise ASSESS_MEMORY"
                     )
+
+
+def most_threads(share: int) -> int:
+    """The number of DuckDB's threads that have room in a share."""
+    return max(1, share // _OF_A_THREAD)
 
 
 def available_memory(root: Path = Path("/")) -> int:

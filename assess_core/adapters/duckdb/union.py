@@ -1,5 +1,6 @@
 """Hot store ∪ lake, held still in DuckDB: what every report, page and answer is read from."""
 
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,8 @@ from assess_core.ports.reports import BatchNumbers, Format, Received, Report, We
 
 _ROWS: Final = 1000
 """Rows that a query hands on at a time."""
+_PARTS: Final = 16
+"""The parts of a report whose attempts are too large for the memory: it is read as often, so it takes longer."""
 _VERSIONS: Final = {"duckdb": duckdb.__version__}
 """The versions that the bytes of a Parquet report depend on."""
 _GROUP_BYTES: Final = 1024 * 1024
@@ -161,6 +164,16 @@ def _lake_rows(files: Sequence[LakeFile], batch_id: str | None) -> str:
     return f"SELECT * FROM {parquet(files, place=True)}{of_batch}"
 
 
+def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: int) -> list[Path]:
+    """Write the records of a query part by part, each into a folder; returns the folders."""
+    folder.mkdir()
+    folders = [folder / str(part) for part in range(parts)]
+    for part, target in enumerate(folders):
+        statement = f"COPY ({sql}) TO {literal(str(target))} (FORMAT blob, PER_THREAD_OUTPUT)"
+        duck.execute(statement, {"parts": parts, "part": part})
+    return folders
+
+
 def _named(**parameters: object) -> dict[str, object]:
     """The parameters that a statement names: those that are given."""
     return {name: value for name, value in parameters.items() if value is not None}
@@ -204,7 +217,7 @@ class DuckUnion:
         return not any(self.rows("SELECT 1 AS found FROM copies LIMIT 1"))
 
     def count_attempts(self, course_id: str | None) -> int:
-        sql = f"SELECT count(*) AS attempts FROM newest WHERE {of_course(course_id)}"
+        sql = f"SELECT count(*) AS attempts FROM winners WHERE {of_course(course_id)}"
         [row] = self.rows(sql, _named(course_id=course_id))
         return cast(int, row["attempts"])
 
@@ -241,7 +254,7 @@ class DuckUnion:
 
     def _write_lines(self, target: Path, course_id: str | None, spreadsheet: bool) -> int:
         with temporary_folder("assess-report-") as folder:
-            records = self._records(Path(folder) / "records", course_id, spreadsheet)
+            records = self._records(Path(folder), course_id, spreadsheet)
             with target.open("wb") as file:
                 file.write(header_line(spreadsheet))
                 for lines in records.in_order():
@@ -254,9 +267,13 @@ class DuckUnion:
         with self._named_errors(), cursor(self._duck) as duck:
             duck.execute(numbered_sql(course_id), _named(course_id=course_id))
             [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
-            options = "FORMAT blob, PER_THREAD_OUTPUT"
-            duck.execute(f"COPY ({records_sql(spreadsheet)}) TO {literal(str(folder))} ({options})")
-        return Records(sorted(folder.iterdir()), attempts)
+            sql = records_sql(spreadsheet)
+            try:
+                folders = _in_parts(duck, sql, folder / "whole", 1)
+            except duckdb.OutOfMemoryException:
+                shutil.rmtree(folder / "whole", ignore_errors=True)
+                folders = _in_parts(duck, sql, folder / "parts", _PARTS)
+        return Records([file for each in folders for file in each.iterdir()], attempts)
 
     def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
         # DuckDB's own temporary file would stay behind when it fails

@@ -17,7 +17,7 @@ MOST: Final = 1_000_000_000
 LEAST: Final = 64_000_000
 """What a query needs: DuckDB fails with less."""
 _OF_A_THREAD: Final = 125_000_000
-"""What a thread of DuckDB needs to write the lines of 2,048 attempts of 10 answers that it reads from the lake."""
+"""What a thread of DuckDB needs to write the report's lines of 2,048 attempts with 10 answers from the lake."""
 _WAIT_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.5
 """How often a waiting read checks whether its client went away."""

@@ -40,7 +40,7 @@ ANSWER_COLUMNS: Final = (
     Column("Question Options", "answer.params::JSON::VARCHAR"),
     Column("Question Response", "answer.resvalues::JSON::VARCHAR"),
 )
-"""The other columns of the response report. The cast to JSON costs nothing for values that have that type already."""
+"""The other columns of the response report. The cast to JSON is free for values of that type."""
 _SCORE_COLUMNS: Final = (
     *(Column(name, name) for name in ("batch_id", "course_id", "user_id", "content_id", "attempt_id", "grand_total")),
     *(Column(name, name, is_text=False) for name in ("total_score", "total_max_score")),

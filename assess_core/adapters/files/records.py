@@ -1,6 +1,6 @@
-"""Numbered records that lie in several files in any order, read back by number.
+"""Numbered records, which are stored in several files in any order and read by number.
 
-A record is a line `number bytes rows` in ASCII, then its bytes. `rows` is a number that is added up.
+A record is a line `NUMBER SIZE ROWS` in ASCII, then SIZE bytes. ROWS is the number of the report's rows in them.
 """
 
 import os
@@ -24,6 +24,7 @@ class Records:
         self._start = array("q", [0]) * count
         self._size = array("q", [0]) * count
         self.rows = 0
+        """The rows of all records."""
         for number, path in enumerate(self._files):
             self._index(number, path)
 

@@ -1,14 +1,13 @@
 """The response exhaust of 1,000,000 answers (100,000 attempts of 10), from the hot store, half and half, from the lake.
 
 The limit is DuckDB's COPY of the report's own rows, already unnested and sorted, from memory. Each measurement has its
-own process and so its own peak memory. Ours waits for the disk (fsync), the limit does not. The bytes of all four are
-compared.
+own process and so its own peak memory. Of three measurements the one with the median CPU time is shown. Ours waits for
+the disk (fsync), the limit does not. The bytes of all four are compared.
 """
 
 import hashlib
 import multiprocessing
 import random
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ BATCH: Final = "0130929928739635202"
 """The batch of the report."""
 _FIRST: Final = IsoWeek(2024, 5).start
 _WEEKS: Final = 4
+_RUNS: Final = 3
 _CHUNK: Final = 2_000
 
 
@@ -125,15 +125,18 @@ def _timed(write: Callable[[], Path]) -> Measured:
     started, cpu = time.perf_counter(), time.process_time()
     path = write()
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # not ru_maxrss: a process inherits that from the one that started it
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak = int(status["VmHWM"].split()[0]) * 1024
     with path.open("rb") as file:
         return Measured(seconds, cpu, peak, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _alone(measure: Callable[[Path], Measured], home: Path) -> Measured:
-    # an executor, because a Pool waits forever if its process dies
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-        return alone.submit(measure, home).result()
+    # an executor, because a Pool waits forever if its process dies; each process measures once
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as alone:
+        runs = [alone.submit(measure, home).result() for _ in range(_RUNS)]
+    return sorted(runs, key=lambda run: run.cpu)[_RUNS // 2]
 
 
 def main(answers: int = 1_000_000) -> Reached:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from assess_core.adapters.duckdb.connection import connect
-from assess_core.adapters.duckdb.memory import LEAST, MOST, MemoryBudget, available_memory
+from assess_core.adapters.duckdb.memory import LEAST, MOST, MemoryBudget, available_memory, most_threads
 from assess_core.errors import StoreUnavailable
 
 
@@ -57,6 +57,17 @@ def test_a_connection_of_duckdb_has_the_limit_of_its_share(monkeypatch: pytest.M
     with connect() as first, connect() as second:
         limits = [duck.execute("SELECT current_setting('memory_limit')").fetchall() for duck in (first, second)]
     assert limits == [[("256.0 MiB",)], [("128.0 MiB",)]]
+
+
+@pytest.mark.parametrize(("share", "threads"), [(LEAST, 1), (249_000_000, 1), (250_000_000, 2), (MOST, 8)])
+def test_each_thread_has_room_in_the_share(share: int, threads: int) -> None:
+    assert most_threads(share) == threads
+
+
+def test_a_connection_with_a_small_share_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(LEAST))
+    with connect() as duck:
+        assert duck.execute("SELECT current_setting('threads')").fetchall() == [(1,)]
 
 
 # --- the default ---

@@ -1,5 +1,6 @@
 """DuckDB connections, always in memory, and the SQL that several stores need."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import Final
 import duckdb
 
 from assess_core.adapters.duckdb.location import Location
-from assess_core.adapters.duckdb.memory import BUDGET
+from assess_core.adapters.duckdb.memory import BUDGET, most_threads
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.ports.cancelling import interruptible
 from assess_core.ports.lake import LakeFile
@@ -85,6 +86,8 @@ def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection
         }
         connection = open_connection(config)
         try:
+            if most_threads(memory) < (os.cpu_count() or 1):
+                connection.execute(f"SET threads = {most_threads(memory)}")
             if place is not None:
                 place.attach(connection)
             yield connection

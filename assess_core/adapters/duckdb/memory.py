@@ -16,6 +16,8 @@ MOST: Final = 1_000_000_000
 """The maximum for one connection. A report of a million answers is as fast as with 16 GB; larger ones spill to disk."""
 LEAST: Final = 64_000_000
 """The minimum for a query; DuckDB fails with less."""
+_OF_A_THREAD: Final = 125_000_000
+"""The memory a thread of DuckDB needs to write the report lines of 2,048 attempts with 10 answers from the lake."""
 _WAIT_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.5
 """How often a waiting read checks whether its client went away."""
@@ -66,6 +68,11 @@ class MemoryBudget:
                         f"other reports and reads used all {self._total // 1_000_000:,} MB of memory for {wait:.0f} s; "
                         "try again later, or raise ASSESS_MEMORY"
                     )
+
+
+def most_threads(share: int) -> int:
+    """The number of DuckDB's threads that have room in a share."""
+    return max(1, share // _OF_A_THREAD)
 
 
 def available_memory(root: Path = Path("/")) -> int:

@@ -1,48 +1,70 @@
-"""The SQL of the reports, over the views of the union."""
+"""The columns of the reports, and their SQL over the views of the union."""
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from assess_core.ports.reports import Format, Report
 
+
+class Column(NamedTuple):
+    """A column of a report."""
+
+    name: str
+    sql: str
+    is_text: bool = True
+    """Whether the column contains texts that people or other systems wrote."""
+
+
 # Sunbird's 18 columns in their declared order. Names of course, batch and question set are unknown, so they are empty.
 # Duration is rounded half away from zero, as Spark does; `+ 0.0` makes -0.0 a plain zero.
-_RESPONSE: Final = """
-SELECT
-    course_id AS "Collection Id",
-    NULL::VARCHAR AS "Collection Name",
-    'BatchId_' || batch_id AS "Batch Id",
-    NULL::VARCHAR AS "Batch Name",
-    user_id AS "User UUID",
-    content_id AS "QuestionSet Id",
-    NULL::VARCHAR AS "QuestionSet Title",
-    attempt_id AS "Attempt Id",
-    attempted_on AS "Attempted On",
-    answer.id AS "Question Id",
-    answer.type AS "Question Type",
-    answer.title AS "Question Title",
-    answer.description AS "Question Description",
-    round(answer.duration) + 0.0 AS "Question Duration",
-    answer.score AS "Question Score",
-    answer.max_score AS "Question Max Score",
-    to_json(answer.params)::VARCHAR AS "Question Options",
-    to_json(answer.resvalues)::VARCHAR AS "Question Response"
-FROM (
-    SELECT *, {last_attempted_on} AS attempted_on,
-        unnest(CASE WHEN has_answers THEN question ELSE [NULL] END) AS answer
-    FROM newest WHERE {of_course}
+ATTEMPT_COLUMNS: Final = (
+    Column("Collection Id", "course_id"),
+    Column("Collection Name", "NULL::VARCHAR"),
+    Column("Batch Id", "'BatchId_' || batch_id"),
+    Column("Batch Name", "NULL::VARCHAR"),
+    Column("User UUID", "user_id"),
+    Column("QuestionSet Id", "content_id"),
+    Column("QuestionSet Title", "NULL::VARCHAR"),
+    Column("Attempt Id", "attempt_id"),
+    Column("Attempted On", "{last_attempted_on}", is_text=False),
 )
-ORDER BY user_id, course_id, content_id, attempt_id, answer.id
-"""
+"""The first columns of the response report."""
+ANSWER_COLUMNS: Final = (
+    Column("Question Id", "answer.id"),
+    Column("Question Type", "answer.type"),
+    Column("Question Title", "answer.title"),
+    Column("Question Description", "answer.description"),
+    Column("Question Duration", "round(answer.duration) + 0.0", is_text=False),
+    Column("Question Score", "answer.score", is_text=False),
+    Column("Question Max Score", "answer.max_score", is_text=False),
+    Column("Question Options", "answer.params::JSON::VARCHAR"),
+    Column("Question Response", "answer.resvalues::JSON::VARCHAR"),
+)
+"""The other columns of the response report. The cast to JSON is free for values of that type."""
+_SCORE_COLUMNS: Final = (
+    *(Column(name, name) for name in ("batch_id", "course_id", "user_id", "content_id", "attempt_id", "grand_total")),
+    *(Column(name, name, is_text=False) for name in ("total_score", "total_max_score")),
+    *(Column(name, f"{{{name}}}", is_text=False) for name in ("last_attempted_on", "updated_on")),
+    Column("answers", "len(question)", is_text=False),
+    Column("versions", "versions", is_text=False),
+)
+_COLUMNS: Final = {Report.RESPONSE: (*ATTEMPT_COLUMNS, *ANSWER_COLUMNS), Report.SCORE: _SCORE_COLUMNS}
 
-_SCORE: Final = """
-SELECT
-    batch_id, course_id, user_id, content_id, attempt_id, grand_total, total_score, total_max_score,
-    {last_attempted_on} AS last_attempted_on, {updated_on} AS updated_on, len(question) AS answers, versions
-FROM newest WHERE {of_course}
-ORDER BY user_id, course_id, content_id, attempt_id
-"""
-
-_SQL: Final = {Report.RESPONSE: _RESPONSE, Report.SCORE: _SCORE}
+_ROWS: Final = {
+    Report.RESPONSE: """
+        SELECT {columns}
+        FROM (
+            SELECT *, unnest(CASE WHEN has_answers THEN question ELSE [NULL] END) AS answer
+            FROM newest WHERE {of_course}
+        )
+        ORDER BY user_id, course_id, content_id, attempt_id, answer.id
+    """,
+    Report.SCORE: """
+        SELECT {columns}
+        FROM newest WHERE {of_course}
+        ORDER BY newest.user_id, newest.course_id, newest.content_id, newest.attempt_id
+    """,
+}
 _OPTIONS: Final = {Format.CSV: "FORMAT csv, HEADER", Format.PARQUET: "FORMAT parquet, COMPRESSION zstd"}
 
 # Texts that a spreadsheet program runs as a formula or changes. It shows 12 digits as 1.2E+11, rounds more than 15,
@@ -52,12 +74,29 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def report_sql(report: Report, format: Format, course_id: str | None, spreadsheet: bool) -> str:
-    """The rows of a report. Version time 1970-01-01 means "no clock" and is shown as empty."""
-    shown = {column: f"nullif({column}, to_timestamp(0))" for column in ("last_attempted_on", "updated_on")}
+    """The rows of a report."""
+    columns = shown(_COLUMNS[report], format, spreadsheet)
+    names = header(report, spreadsheet)
+    listed = ", ".join(f'{column.sql} AS "{name}"' for column, name in zip(columns, names, strict=True))
+    return _ROWS[report].format(columns=listed, of_course=of_course(course_id))
+
+
+def header(report: Report, spreadsheet: bool) -> list[str]:
+    """The names of the columns; a spreadsheet program needs a byte order mark before the first one."""
+    first, *others = (column.name for column in _COLUMNS[report])
+    return [_BYTE_ORDER_MARK + first if spreadsheet else first, *others]
+
+
+def shown(columns: Iterable[Column], format: Format, spreadsheet: bool) -> list[Column]:
+    """The columns as a format shows them. Version time 1970-01-01 means "no clock" and is shown as empty.
+
+    For a spreadsheet program an apostrophe precedes unsafe texts.
+    """
+    moments = {column: f"nullif({column}, to_timestamp(0))" for column in ("last_attempted_on", "updated_on")}
     if format is Format.CSV:
-        shown = {column: _text(moment) for column, moment in shown.items()}
-    sql = _SQL[report].format(of_course=of_course(course_id), **shown)
-    return _for_spreadsheets(sql, report) if spreadsheet else sql
+        moments = {column: _text(moment) for column, moment in moments.items()}
+    plain = (column._replace(sql=column.sql.format(**moments)) for column in columns)
+    return [column._replace(sql=_safe(column.sql)) if spreadsheet and column.is_text else column for column in plain]
 
 
 def copy_options(format: Format, versions: dict[str, str]) -> str:
@@ -73,28 +112,9 @@ def of_course(course_id: str | None) -> str:
     return "true" if course_id is None else "course_id = $course_id"
 
 
-def _for_spreadsheets(sql: str, report: Report) -> str:
-    """The same rows, with an apostrophe before unsafe texts, and a byte order mark before the first name."""
-    first = _FIRST_COLUMN[report]
-    columns = ", ".join(
-        f"CASE WHEN regexp_matches({name}, '{_UNSAFE}') THEN chr(39) || {name} ELSE {name} END AS {name}"
-        for name in _TEXTS[report]
-    )
-    named = f'{first} AS "{_BYTE_ORDER_MARK}{first.strip(chr(34))}"'
-    return f"SELECT * RENAME ({named}) FROM (SELECT * REPLACE ({columns}) FROM ({sql}))"
+def _safe(text: str) -> str:
+    return f"CASE WHEN regexp_matches({text}, '{_UNSAFE}') THEN chr(39) || {text} ELSE {text} END"
 
 
 def _text(moment: str) -> str:
     return f"strftime(make_timestamp(epoch_us({moment})), '%Y-%m-%dT%H:%M:%S.%gZ')"
-
-
-_TEXTS: Final = {
-    Report.RESPONSE: (
-        *('"Collection Id"', '"Collection Name"', '"Batch Id"', '"Batch Name"', '"User UUID"', '"QuestionSet Id"'),
-        *('"QuestionSet Title"', '"Attempt Id"', '"Question Id"', '"Question Type"', '"Question Title"'),
-        *('"Question Description"', '"Question Options"', '"Question Response"'),
-    ),
-    Report.SCORE: ("batch_id", "course_id", "user_id", "content_id", "attempt_id", "grand_total"),
-}
-"""The columns with texts that people or other systems wrote."""
-_FIRST_COLUMN: Final = {Report.RESPONSE: '"Collection Id"', Report.SCORE: "batch_id"}

@@ -1,0 +1,96 @@
+"""The SQL of the response report in CSV: for each attempt one text, with a line for each answer.
+
+DuckDB's CSV writer would need all answers in order, and sorting them takes longer than writing them. Here DuckDB sorts
+only the places of the attempts, and writes their texts in any order (`files.records`). The bytes are the same.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from assess_core.adapters.duckdb.reports import ANSWER_COLUMNS, ATTEMPT_COLUMNS, Column, header, of_course, shown
+from assess_core.ports.reports import Format, Report
+
+_NUMBERED: Final = """
+CREATE TEMP TABLE numbered AS
+SELECT row_number() OVER (ORDER BY user_id, course_id, content_id, attempt_id) - 1 AS number,
+    file_index, file_row_number
+FROM winners WHERE {of_course}
+"""
+
+_RECORDS: Final = """
+SELECT encode(concat(number, ' ', strlen(lines), ' ', rows, chr(10), lines)) AS record FROM ({lines})
+"""
+
+# Each level computes its columns once, however often the level above uses them. `question` is sorted by question id.
+# An answer that is NULL is the row of an attempt without answers
+_LINES: Final = """
+SELECT number, coalesce(len(answers), 0) AS rows, coalesce(array_to_string(list_transform(
+    answers, lambda answer: concat(attempt, ',', {answer_cells}, chr(10))), ''), '') AS lines
+FROM (
+    SELECT number, concat({attempt_cells}) AS attempt,
+        list_transform(answers, lambda answer: struct_pack({answer_values})) AS answers
+    FROM (
+        SELECT number, {attempt_values}, CASE WHEN has_answers THEN {answers} ELSE [NULL] END AS answers
+        FROM {rows} JOIN numbered USING (file_index, file_row_number)
+        WHERE file_row_number % $parts = $part
+    )
+)
+"""
+
+# The hot store has options and responses as the text that the report shows: it is not parsed
+_HOT_ANSWERS: Final = """from_json_strict(question, '[{"id": "VARCHAR", "type": "VARCHAR", "title": "VARCHAR",
+    "description": "VARCHAR", "duration": "DOUBLE", "score": "DOUBLE", "max_score": "DOUBLE", "params": "JSON",
+    "resvalues": "JSON"}]')"""
+
+
+def numbered_sql(course_id: str | None) -> str:
+    """Number the attempts of the report in its order; the parameter is `$course_id`."""
+    return _NUMBERED.format(of_course=of_course(course_id))
+
+
+def records_sql(spreadsheet: bool) -> str:
+    """The attempts that are numbered, as `files.records` in one column, in any order.
+
+    With the parameters `$parts` and `$part` it is a part of them, which takes less memory: DuckDB handles up to 2,048
+    rows of a file at a time.
+    """
+    hot, lake = _lines("hot_rows", _HOT_ANSWERS, spreadsheet), _lines("lake_rows", "question", spreadsheet)
+    return " UNION ALL ".join(_RECORDS.format(lines=lines) for lines in (hot, lake))
+
+
+def header_line(spreadsheet: bool) -> bytes:
+    """The first line of the report."""
+    return ",".join(header(Report.RESPONSE, spreadsheet)).encode() + b"\n"
+
+
+def _lines(rows: str, answers: str, spreadsheet: bool) -> str:
+    attempt = shown(ATTEMPT_COLUMNS, Format.CSV, spreadsheet)
+    answer = shown(ANSWER_COLUMNS, Format.CSV, spreadsheet)
+    return _LINES.format(
+        rows=rows,
+        answers=answers,
+        attempt_values=_list(f"{column.sql} AS {_value(column)}" for column in attempt),
+        attempt_cells=_cells(attempt, ""),
+        answer_values=_list(f"{_value(column)} := {column.sql}" for column in answer),
+        answer_cells=_cells(answer, "answer."),
+    )
+
+
+def _list(items: Iterable[str]) -> str:
+    return ", ".join(items)
+
+
+def _value(column: Column) -> str:
+    return column.name.lower().replace(" ", "_")
+
+
+def _cells(columns: Sequence[Column], prefix: str) -> str:
+    return ", ',', ".join(_cell(column, prefix + _value(column)) for column in columns)
+
+
+def _cell(column: Column, value: str) -> str:
+    """A cell as DuckDB writes it: an empty text is quoted, and `concat` makes NULL an empty cell."""
+    if not column.is_text:
+        return value
+    special = " OR ".join(f"contains({value}, {text})" for text in ("'\"'", "','", "chr(10)", "chr(13)", "'#'"))
+    return f"""CASE WHEN {value} = '' OR {special} THEN '"' || replace({value}, '"', '""') || '"' ELSE {value} END"""

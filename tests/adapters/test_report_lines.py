@@ -1,0 +1,91 @@
+"""The lines of the response report are those of DuckDB's CSV writer, in bounded memory."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from assess_core.adapters.duckdb.memory import LEAST, MemoryBudget
+from assess_core.adapters.duckdb.reports import report_sql
+from assess_core.adapters.duckdb.union import open_union
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.attempts import Answer, AttemptVersion, latest_answers, make_version
+from assess_core.ports.reports import Format, Report
+from assess_core.ports.stores import Stores
+from tests.factories import ATTEMPTED, WEEK, answer, key, version
+from tests.lakes import NASTY, keep, move, put, stores_over
+
+CHARACTERS = "".join(map(chr, range(128))) + "é\u2028\ufeff😀"
+TEXTS: Final[tuple[str, ...]] = (
+    *NASTY,
+    *CHARACTERS,
+    *(f"x{character}y" for character in CHARACTERS),
+    *("", "=1+1", "0123", "12e5", "{}", "null"),
+)
+NUMBERS = (0.0, -0.0, 0.5, -0.5, 2.5, 0.1 + 0.2, 1e15, 1e16, 1e21, 1e22, 1e-4, 1e-6, 1e-7, 5e-324, 1.797e308)
+
+
+def hostile(count: int) -> list[AttemptVersion]:
+    """Attempts with texts and numbers that are hard to write as CSV; some have two versions."""
+    chance = random.Random(7)
+
+    def text() -> str:
+        return chance.choice(TEXTS)
+
+    def maps() -> list[dict[str, str]]:
+        return [{text(): text() for _ in range(chance.randrange(3))} for _ in range(chance.randrange(4))]
+
+    def one() -> Answer:
+        maximum, score, duration = chance.choices(NUMBERS, k=3)
+        kind, title, description = chance.choices((None, *TEXTS), k=3)
+        return Answer(text(), 1, maximum, score, kind, title, maps(), maps(), description, duration)
+
+    attempts = [key(text(), chance.choice(["c1", text()]), "b1", text(), text()) for _ in range(count)]
+    return [
+        make_version(
+            attempt,
+            chance.choice([0, ATTEMPTED, ATTEMPTED + 1]),
+            latest_answers(one() for _ in range(chance.randrange(5))),
+            ATTEMPTED + chance.randrange(3) * WEEK,
+        )
+        for attempt in (*attempts, *attempts[::5])
+    ]
+
+
+def tiers(stores: Stores, tier: str, rows: Sequence[AttemptVersion]) -> None:
+    keep(stores.hot, rows)
+    if tier == "both":
+        put(stores.lake, rows[::2])
+    if tier == "lake":
+        move(stores.hot, stores.lake, rows)
+
+
+@pytest.mark.parametrize("spreadsheet", [False, True])
+@pytest.mark.parametrize("tier", ["hot", "both", "lake"])
+def test_the_bytes_are_those_that_duckdb_writes(tier: str, spreadsheet: bool, tmp_path: Path) -> None:
+    stores, ours, duckdbs = stores_over(MemoryHot(), tmp_path), tmp_path / "ours.csv", tmp_path / "duckdbs.csv"
+    tiers(stores, tier, hostile(400))
+
+    with open_union(stores.hot, stores.lake, batch_id="b1") as union:
+        rows = union.write_report(Report.RESPONSE, Format.CSV, ours, None, spreadsheet)
+        sql = report_sql(Report.RESPONSE, Format.CSV, None, spreadsheet)
+        [copied] = union.rows(f"COPY ({sql}) TO '{duckdbs}' (FORMAT csv, HEADER)")
+
+    assert ours.read_bytes() == duckdbs.read_bytes()
+    assert [rows] == list(copied.values())
+
+
+@pytest.mark.parametrize(("tier", "memory"), [("hot", LEAST), ("lake", 4 * LEAST)])
+def test_a_report_fits_into_little_memory(
+    tier: str, memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB gets half of the memory, but at least 64 MB. The report has 50 MB."""
+    stores = stores_over(MemoryHot(), tmp_path)
+    answers = [answer(f"q{number:02}") for number in range(20)]
+    tiers(stores, tier, [version(user_id=f"u{number * 7919 % 6_000}", answers=answers) for number in range(6_000)])
+    monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(memory))
+
+    with stores.union(batch_id="b1") as union:
+        assert union.write_report(Report.RESPONSE, Format.CSV, tmp_path / "report.csv", None, False) == 120_000

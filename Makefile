@@ -40,7 +40,7 @@ $(SETUP): requirements.lock pyproject.toml
 demo: $(SETUP) ## Run the whole loop on sample events and show that no answer changes.
 	$(BIN)/assess demo
 
-test: $(SETUP) ## Run the tests (three processes: on two cores, tests wait for servers a third of the time).
+test: $(SETUP) ## Run the tests (four processes: on two cores, tests wait for servers a third of the time).
 	$(BIN)/pytest -n 4
 
 crash: $(SETUP) ## Kill processes of the product in N seeded runs (N=100; SEED=1, STORES=embedded or cassandra).

@@ -25,6 +25,9 @@ import pytest
 from deploy.local.processes import running
 
 TOOL: Final = Path(__file__).parents[1] / "deploy" / "local" / "servers"
+# Cassandra flushes its system tables to disk after each statement that changes a schema, so that the schema survives a
+# crash. No test kills the shared node, so it saves this work.
+_NEVER_KILLED: Final = {"JAVA_TOOL_OPTIONS": "-Dcassandra.unsafesystem=true"}
 _PATIENCE: Final = 900.0  # seconds; the very first start downloads 260 MB
 
 
@@ -42,10 +45,14 @@ class S3(NamedTuple):
 
 
 class Instance:
-    """Servers in one folder that end with the process `parent`. `env` holds the variables that the tool exports."""
+    """Servers in one folder that end with the process `parent`. `env` holds the variables that the tool exports.
 
-    def __init__(self, folder: Path, parent: int) -> None:
+    `variables` are additional variables for the servers.
+    """
+
+    def __init__(self, folder: Path, parent: int, variables: Mapping[str, str] | None = None) -> None:
         self.folder, self.parent = folder.resolve(), parent
+        self._variables = variables or {}
         self.env: dict[str, str] = {}
 
     def up(self, *names: str, nodes: int | None = None) -> None:
@@ -65,7 +72,8 @@ class Instance:
         """Run a command of the tool. Returns its standard output. Raises `NotUp`."""
         # the options of the instance come first, because all arguments after `--node` are for nodetool
         words = [sys.executable, str(TOOL), command, "--data", str(self.folder), *arguments]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        env = {**os.environ, **self._variables}
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False)
         if done.returncode:
             raise NotUp(
                 re.split(r"^servers: ", done.stderr, flags=re.MULTILINE)[-1].strip()
@@ -160,7 +168,7 @@ class Run:
         self.controls = given is None
         folder = Path(tempfile.gettempdir(), f"assess-servers-{os.getpid()}")
         self.shared: Mapping[str, Any] = given or {"servers": str(folder), "controller": os.getpid()}
-        self.instance = Instance(Path(self.shared["servers"]), self.shared["controller"])
+        self.instance = Instance(Path(self.shared["servers"]), self.shared["controller"], _NEVER_KILLED)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -16,7 +16,8 @@ from deploy.local.errors import CannotServe
 
 TAIL: Final = 30
 """The number of last lines of a log that show why a server ended."""
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")  # not AWS_...: SeaweedFS would use them
+# JAVA_TOOL_OPTIONS adds options to every Java program. AWS_... is missing, because SeaweedFS would use it
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_TOOL_OPTIONS")
 
 
 def launch(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":

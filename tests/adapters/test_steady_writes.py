@@ -17,6 +17,7 @@ from assess_core.domain.slices import WEEK, ArchiveSlice, Unread, why_open
 from assess_core.ports.log import Feed, Log, Message
 from tests.factories import RECEIVED
 from tests.logs import put
+from tests.stream.processes import wait_until
 
 PATIENCE = 60
 CHECKS = 40
@@ -98,7 +99,7 @@ def test_slices_of_a_topic_close_under_steady_writes(kafka_brokers: str) -> None
     feed = log.feed(print)
     try:
         with running(*(write(log, number) for number in range(4)), read(feed)):
-            time.sleep(3)  # the first member of a group waits
+            wait_until(lambda: any(each.committed for each in log.lag()))  # the group reads
             found, reasons = check_repeatedly(log)
     finally:
         feed.close()

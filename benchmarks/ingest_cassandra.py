@@ -4,7 +4,7 @@
 
 The keyspace belongs to the benchmark, which empties it. PID is the server's process, if it runs on this machine.
 Without PID, the server's CPU time is 0. Learners have 12 events or one, and batches have 1,000 events or 4,000.
-Afterwards each part of the store is measured beside the driver alone: rows written, rows read as a slice, learners read.
+Afterwards each part of the store is measured beside the driver alone: rows written, a slice read, learners read.
 """
 
 import gc

@@ -16,7 +16,6 @@ from assess_core.ports.hot_store import HotStore
 from assess_core.usecases.folding import Checks, Folded, Tally, fold
 from tests.conftest import Hot
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, accepted, decoded, event, line, wire_answer
-from tests.properties.interruptions import At, watched
 
 UNCHECKED = Checks(NoFacts())
 SLICE = ArchiveSlice.of("b1", RECEIVED)
@@ -299,19 +298,6 @@ def test_a_crash_between_any_two_writes_is_repaired_by_the_replay_and_readers_ne
         folded(hot, *events_of_a_day())
         assert tables(hot) == tables(whole)
         assert is_whole(hot)
-
-
-@pytest.mark.parametrize("moment", range(14))
-def test_a_version_that_another_writer_adds_during_a_fold_counts(moment: int) -> None:
-    hot = MemoryHot()
-    folded(hot, scored("t1", 1))
-    other = At(moment, lambda: folded(hot, scored("t2", 2)))
-
-    fold([scored("t3", 0)], watched(hot, other), Checks(NoFacts()))
-
-    [summary] = hot.learners(["u1"])["u1"].summaries.values()
-    assert (summary.versions, summary.best_score, summary.min_score) == (3, 2, 0)
-    assert is_whole(hot)
 
 
 class Recorded(MemoryHot):

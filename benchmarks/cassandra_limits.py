@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from cassandra.cluster import ResponseFuture, Session
@@ -28,6 +28,7 @@ from assess_core.domain.samples import sample_events
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.log import BATCH_RECORDS
 from assess_core.usecases.folding import Checks, fold
+from benchmarks.cost import Cost, cost
 
 Request: TypeAlias = BoundStatement | BatchStatement
 
@@ -47,11 +48,11 @@ _ANCESTOR: Final = (
 )
 
 
-def sample_batches(events: int) -> list[list[Decoded]]:
-    """Sample events, decoded, in the batches that the stream folds."""
-    lines = enumerate(sample_events(events), 1)
+def sample_batches(events: int, size: int = BATCH_RECORDS, events_a_learner: int = 12) -> list[list[Decoded]]:
+    """Sample events, decoded, in batches as the stream folds them."""
+    lines = enumerate(sample_events(events, events_a_learner=events_a_learner), 1)
     decoded = (decode(Record("sample.jsonl", 0, number, line, kind=RecordKind.LINE)) for number, line in lines)
-    return list(iter(lambda: list(islice(decoded, BATCH_RECORDS)), []))
+    return list(iter(lambda: list(islice(decoded, size)), []))
 
 
 def empty_store(url: str) -> CassandraHot:
@@ -63,15 +64,27 @@ def empty_store(url: str) -> CassandraHot:
     return CassandraHot(url)
 
 
-def bare_driver(url: str, batches: Sequence[Sequence[Decoded]]) -> float:
-    """(a): events per second of the driver that only sends what folding these batches wrote."""
+class Sent(NamedTuple):
+    """What the driver alone reached, and the requests of the fold."""
+
+    cost: Cost
+    requests: float
+    """Requests of the fold per event, reads included."""
+    statements: float
+
+
+def bare_driver(url: str, batches: Sequence[Sequence[Decoded]], server: int | None = None) -> Sent:
+    """(a): the driver only sends what folding these batches wrote. `server`: the id of the server's process."""
     hot = empty_store(url)
     with recorded(url) as requests:
         for batch in batches:
             fold(batch, hot, Checks(NoFacts()))
     writes = [request for request in requests if not _reads(request)]
     empty_store(url)
-    return sum(map(len, batches)) / seconds_to_send(url, writes)
+    events = sum(map(len, batches))
+    statements = sum(len(one) if isinstance(one, BatchStatement) else 1 for one in requests)
+    sent = cost(events, lambda: seconds_to_send(url, writes), server)
+    return Sent(sent, len(requests) / events, statements / events)
 
 
 def ancestor(url: str, events: int = 500) -> float:

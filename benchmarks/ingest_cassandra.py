@@ -1,15 +1,17 @@
 """Folding events into a keyspace of Cassandra, beside the driver with the same writes and the ancestor's pattern.
 
-    python -m benchmarks.ingest_cassandra cassandra://HOST:PORT/KEYSPACE [EVENTS]
+    python -m benchmarks.ingest_cassandra cassandra://HOST:PORT/KEYSPACE [EVENTS [PID]]
 
-The keyspace belongs to the benchmark, which empties it. Afterwards each part of the store is measured beside the driver
-alone: rows written, rows read as a slice, learners read one by one.
+The keyspace belongs to the benchmark, which empties it. PID is the server's process, if it runs on this machine.
+Without PID, the server's CPU time is 0. Learners have 12 events or one, and batches have 1,000 events or 4,000.
+Afterwards each part of the store is measured beside the driver alone: rows written, a slice read, learners read.
 """
 
 import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -23,6 +25,7 @@ from assess_core.ports.facts import NoFacts
 from assess_core.usecases.folding import Checks, fold
 from benchmarks.cassandra_limits import (
     IN_FLIGHT,
+    Sent,
     ancestor,
     bare_driver,
     empty_store,
@@ -30,17 +33,19 @@ from benchmarks.cassandra_limits import (
     sample_batches,
     seconds_to_send,
 )
+from benchmarks.cost import Cost, cost, peak_mib
 
 _ROUNDS: Final = 3
 
 
 class Measured(NamedTuple):
-    """Events per second."""
+    """Medians of a kind of load."""
 
-    ours: float
-    limit: float
+    ours: Cost
+    limit: Sent
     """Only the driver, with the same writes."""
     ancestor: float
+    """Events per second."""
 
 
 class Parts(NamedTuple):
@@ -51,12 +56,10 @@ class Parts(NamedTuple):
     learners: tuple[float, float]
 
 
-def _fold(url: str, batches: Sequence[Sequence[Decoded]]) -> float:
+def _fold(url: str, batches: Sequence[Sequence[Decoded]], server: int | None = None) -> Cost:
     hot = empty_store(url)
-    started = time.perf_counter()
-    for batch in batches:
-        fold(batch, hot, Checks(NoFacts()))
-    return sum(map(len, batches)) / (time.perf_counter() - started)
+    events = sum(map(len, batches))
+    return cost(events, lambda: [fold(batch, hot, Checks(NoFacts())) for batch in batches], server)
 
 
 def _rate(units: int, call: Callable[[], object]) -> float:
@@ -107,22 +110,34 @@ def _reads(url: str, hot: CassandraHot) -> tuple[tuple[float, float], tuple[floa
     return (ours, bare), (ours_learners, bare_learners)
 
 
-def main(url: str, events: int = 10_000) -> Measured:
-    """Measure and print."""
-    batches = sample_batches(events)
-    gc.collect()
-    gc.freeze()
+def _measure(url: str, batches: Sequence[Sequence[Decoded]], server: int | None) -> Measured:
     _fold(url, batches[:2])  # warm-up: the server compiles code that runs often
-    turns = [(_fold(url, batches), bare_driver(url, batches), ancestor(url)) for _ in range(_ROUNDS)]
-    found = Measured(*(median(rates) for rates in zip(*turns, strict=True)))
-    print(
-        f"ingest into Cassandra: {found.ours:,.0f} events/s; only the driver with the same writes {found.limit:,.0f} "
-        f"({found.ours / found.limit:.2f} of it); the ancestor's pattern {found.ancestor:,.0f} "
-        f"({found.ours / found.ancestor:.0f} times)"
-    )
-    for what, (ours, bare) in parts(url, batches)._asdict().items():
-        print(f"{what}: {ours:,.0f}/s, the driver alone {bare:,.0f}/s, {ours / bare:.2f} of it")
-    return found
+    turns = [
+        (_fold(url, batches, server), bare_driver(url, batches, server), ancestor(url, 200)) for _ in range(_ROUNDS)
+    ]
+    ours, limits, ancestors = zip(*turns, strict=True)
+    middle = sorted(limits, key=lambda sent: sent.cost.cpu)[_ROUNDS // 2]
+    return Measured(sorted(ours, key=lambda found: found.cpu)[_ROUNDS // 2], middle, median(ancestors))
+
+
+def main(url: str, events: int = 12_000, server: int | None = None) -> None:
+    """Measure and print."""
+    for events_a_learner, size in product((12, 1), (1000, 4000)):
+        batches = sample_batches(events, size, events_a_learner)
+        gc.collect()
+        gc.freeze()
+        ours, limit, peer = _measure(url, batches, server)
+        print(
+            f"ingest into Cassandra, {events_a_learner} events a learner, batches of {size:,}: {ours}, "
+            f"{limit.requests:.3f} requests and {limit.statements:.2f} statements an event\n"
+            f"  only the driver with the same writes: {limit.cost}; we reach {ours.rate / limit.cost.rate:.2f} of it "
+            f"by the clock, {limit.cost.cpu / ours.cpu:.2f} by CPU time\n"
+            f"  the ancestor's pattern: {peer:,.0f} events/s, we are {ours.rate / peer:.0f} times as fast; "
+            f"peak memory so far {peak_mib():,.0f} MiB",
+            flush=True,
+        )
+    for what, (ours_, bare) in parts(url, batches)._asdict().items():
+        print(f"{what}: {ours_:,.0f}/s, the driver alone {bare:,.0f}/s, {ours_ / bare:.2f} of it")
 
 
 if __name__ == "__main__":

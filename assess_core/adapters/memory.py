@@ -45,6 +45,10 @@ class MemoryHot:
         keys = {entry.key for entry in entries}
         return Learner(entries, {key: self._summaries[key] for key in keys if key in self._summaries})
 
+    def map_sizes(self, user_ids: Collection[str]) -> dict[SummaryKey, int]:
+        learners = self.learners(user_ids).values()
+        return dict(Counter(entry.key for learner in learners for entry in learner.entries))
+
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
         return {key: self._activities[key] for key in keys if key in self._activities}
 
@@ -62,13 +66,15 @@ class MemoryHot:
                 self._rows[key] = row
         return {}
 
-    def add_entries(self, entries: Sequence[Entry]) -> None:
+    def add_entries(self, entries: Sequence[Entry], summaries: Sequence[Summary] = ()) -> None:
         for entry in entries:
             self._on_write()
             partition = self._entries.setdefault(entry.key.user_id, {})
             kept = partition.get(entry.version.content_hash)
             if kept is None or entry.received_at < kept.received_at:
                 partition[entry.version.content_hash] = entry
+        if summaries:
+            self.put_summaries(summaries)
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:
         for summary in summaries:

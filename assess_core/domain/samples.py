@@ -51,22 +51,22 @@ class _Attempt(NamedTuple):
     bare: bool
 
 
-def sample_events(events: int, seed: int = 0) -> Iterator[bytes]:
+def sample_events(events: int, seed: int = 0, events_a_learner: int = _EVENTS_A_LEARNER) -> Iterator[bytes]:
     """The lines of a log with this number of events, each with its line end, in the order of receipt.
 
     Most lines carry their receipt (`{"receivedAt": ..., "value": {...}}`), some are bare events. Each 50 lines contain
     one retry (the same event, another receipt), one attempt with newer answers, one with an older clock, one that is
     received days late, one request to recompute, and one bad event. Memory is constant.
     """
-    return _Sampler(events, seed).lines()
+    return _Sampler(events, seed, events_a_learner).lines()
 
 
 class _Sampler:
-    def __init__(self, events: int, seed: int) -> None:
+    def __init__(self, events: int, seed: int, events_a_learner: int) -> None:
         self._events, self._seed = events, seed
         # of Random's methods, only random() gives the same numbers in every version of Python
         self._random = Random(seed).random
-        self._learners = max(10, events // _EVENTS_A_LEARNER)
+        self._learners = max(10, events // events_a_learner)
         self._batches = max(2 * len(_COURSES), events // _EVENTS_A_BATCH)
         self._recent: deque[_Attempt] = deque(maxlen=_RECENT)
         self._answers = [_answer_texts(f"do_2130{n:04d}") for n in range(len(_COURSES) * _ASSESSMENTS)]

@@ -68,6 +68,10 @@ class HotStore(Protocol):
         """The complete partitions of these learners; learners without a partition are left out."""
         ...
 
+    def map_sizes(self, user_ids: Collection[str]) -> dict[SummaryKey, int]:
+        """The number of entries in each map of these learners; empty maps are left out."""
+        ...
+
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
         """The rows of `user_activity_agg` with these keys; keys without a row are left out."""
         ...
@@ -84,8 +88,11 @@ class HotStore(Protocol):
         """
         ...
 
-    def add_entries(self, entries: Sequence[Entry]) -> None:
-        """Write map entries, each into its own cell. If a version has two receipts, the earlier one wins."""
+    def add_entries(self, entries: Sequence[Entry], summaries: Sequence[Summary] = ()) -> None:
+        """Write map entries, each into its own cell, and summaries as in `put_summaries`.
+
+        If a version has two receipts, the earlier one wins. A summary never appears before its learner's entries.
+        """
         ...
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:

@@ -4,22 +4,26 @@ Order of writes: slices, rows, map entries, derived columns, failed events. So e
 crash between two writes the log repeats the batch, and folding it again completes it. Until then no reader gets a wrong
 answer. If the store will never accept a row, its event becomes a failed event.
 
-A store with transactions writes all of a batch or nothing. While the transaction runs, other writers wait, so the maps
-after the batch follow from the maps before it. Otherwise learners are read again after their entries were written.
+The maps after a batch follow from the maps before it, unless another writer adds entries meanwhile. A store with
+transactions makes other writers wait. Otherwise the sizes of the maps are read after the entries were written. A map
+that is larger than expected has entries of another writer, so its learner is read again and derived again.
 """
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, FailedEvent, Recompute, Record, failed, raw_hash
 from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import (
+    Activity,
     ActivityKey,
     Attempts,
+    Derived,
     Entry,
     Maps,
+    Summary,
     derive_from,
     maps_of,
 )
@@ -113,20 +117,28 @@ def _fold(decoded: Sequence[Decoded], hot: HotStore, checks: Checks, alone: bool
     learners = hot.learners(users) if users else {}
     before = _maps(learners)
     plan = _decide(decoded, learners, checks)
-    after, new = before, list[Entry]()
+    entries = list[Entry]()
     if plan.rows:
         hot.add_slices({row.slice for row in plan.rows})
         plan = _without(plan, hot.add_rows(plan.rows))
         entries = [Entry.of(row) for row in plan.rows]
-        hot.add_entries(entries)
-        new = [entry for entry in entries if _hash(entry) in plan.new]
-        if alone:
-            after = _with_new(before, new)
-        else:  # other writers may have added entries; learners with only repeated events were not changed
-            changed = hot.learners({entry.key.user_id for entry in entries})
-            learners |= changed
-            after = before | _maps(changed)
-    _write_derived(hot, plan.accepted, learners, after, {entry.key.activity for entry in new})
+    new = [entry for entry in entries if _hash(entry) in plan.new]
+    after = _with_new(before, new)
+    touched = {_activity_key(event) for event in plan.accepted}
+    derived = _derived(touched, after)
+    summaries = _that_differ(derived, learners)
+    if entries:
+        hot.add_entries(entries, summaries)
+    elif summaries:
+        hot.put_summaries(summaries)
+    if entries and not alone and (others := _grown_by_others(hot, entries, after)):
+        changed = hot.learners(others)
+        after = after | _maps(changed)
+        again = _derived({key for key in touched if key.user_id in others}, after)
+        derived.activities.update(again.activities)
+        if summaries := _that_differ(again, changed):
+            hot.put_summaries(summaries)
+    _write_activities(hot, derived.activities, {entry.key.activity for entry in new})
     if plan.failed:
         hot.add_failed(plan.failed)
     _resolve(hot, (event.record for event in plan.accepted))
@@ -232,29 +244,35 @@ def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
     return None
 
 
-def _write_derived(
-    hot: HotStore,
-    accepted: Iterable[Accepted | Recompute],
-    learners: Mapping[str, Learner],
-    maps: Maps,
-    grown: set[ActivityKey],
-) -> None:
-    """Write derived columns that differ from the stored ones, also for repeats: a replay completes them after a crash.
+def _derived(touched: Collection[ActivityKey], maps: Maps) -> Derived:
+    """Derive the activities of accepted events and their summaries."""
+    return derive_from({key: attempts for key, attempts in maps.items() if key.activity in touched})
 
-    Only the activities of accepted events, and their summaries, are derived. `grown`: activities that got a version.
-    Their stored rows have fewer versions, so they always differ and are not read.
-    """
-    touched = {_activity_key(event) for event in accepted}
-    derived = derive_from({key: attempts for key, attempts in maps.items() if key.activity in touched})
+
+def _that_differ(derived: Derived, learners: Mapping[str, Learner]) -> list[Summary]:
+    """The summaries that differ from the stored ones, also of repeats: a replay completes them after a crash."""
     stored = {key: summary for learner in learners.values() for key, summary in learner.summaries.items()}
-    summaries = [summary for key, summary in derived.summaries.items() if stored.get(key) != summary]
-    if summaries:
-        hot.put_summaries(summaries)
-    asked = derived.activities.keys() - grown
+    return [summary for key, summary in derived.summaries.items() if stored.get(key) != summary]
+
+
+def _grown_by_others(hot: HotStore, entries: Iterable[Entry], maps: Maps) -> set[str]:
+    """The learners whose maps have other entries than expected. Entries are never deleted, so sizes are enough."""
+    users = {entry.key.user_id for entry in entries}
+    expected = {key: attempts.versions for key, attempts in maps.items() if key.user_id in users}
+    return {key.user_id for key, _ in hot.map_sizes(users).items() ^ expected.items()}
+
+
+def _write_activities(hot: HotStore, activities: Mapping[ActivityKey, Activity], grown: set[ActivityKey]) -> None:
+    """Write activities that differ from the stored ones.
+
+    `grown`: activities that got a version. Their stored rows have fewer versions, so they always differ and are not
+    read.
+    """
+    asked = activities.keys() - grown
     known = hot.activities(asked) if asked else {}
-    activities = [activity for key, activity in derived.activities.items() if known.get(key) != activity]
-    if activities:
-        hot.put_activities(activities)
+    changed = [activity for key, activity in activities.items() if known.get(key) != activity]
+    if changed:
+        hot.put_activities(changed)
 
 
 def _resolve(hot: HotStore, accepted: Iterable[Record]) -> None:

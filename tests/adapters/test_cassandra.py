@@ -66,6 +66,17 @@ def test_an_older_version_that_arrives_after_a_newer_one_is_stored_but_changes_n
     assert len(rows_of(cassandra_hot)) == 2
 
 
+def test_a_batch_of_many_learners_takes_a_few_requests(cassandra_hot: CassandraHot, cassandra_url: str) -> None:
+    events = [accepted(event(user=f"u{number}"), offset=number) for number in range(30)]
+
+    with recorded(f"{cassandra_url}/any") as requests:
+        folded(cassandra_hot, *events)
+
+    # learners, slice, slice by batch, rows, entries with summaries, sizes, activities, failed events to resolve
+    assert len(requests) == 8
+    assert all(derived_is_right(cassandra_hot, f"u{number}") for number in range(30))
+
+
 def test_an_earlier_receipt_of_a_cleared_version_is_stored_in_the_slice_again(cassandra_hot: CassandraHot) -> None:
     folded(cassandra_hot, accepted(received=RECEIVED + 5000))
     cleared(cassandra_hot)

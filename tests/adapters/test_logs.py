@@ -108,9 +108,9 @@ def test_a_line_of_any_length_takes_a_bounded_amount_of_memory(tmp_path: Path) -
 def test_batches_are_bounded_by_records_and_end_where_the_next_begins(tmp_path: Path) -> None:
     path = put(tmp_path / "e.jsonl", b"1234\n" * (BATCH_RECORDS + 1))
     first, second = batches(path)
-    assert (len(first.records), ends(first)) == (BATCH_RECORDS, {str(path): (BATCH_RECORDS + 1, 5000)})
-    assert (len(second.records), ends(second)) == (1, {str(path): (BATCH_RECORDS + 2, 5005)})
-    assert (first.size, second.size) == (5000, 5)
+    assert (len(first.records), ends(first)) == (BATCH_RECORDS, {str(path): (BATCH_RECORDS + 1, 5 * BATCH_RECORDS)})
+    assert (len(second.records), ends(second)) == (1, {str(path): (BATCH_RECORDS + 2, 5 * (BATCH_RECORDS + 1))})
+    assert (first.size, second.size) == (5 * BATCH_RECORDS, 5)
 
 
 def test_batches_are_bounded_by_bytes(tmp_path: Path) -> None:

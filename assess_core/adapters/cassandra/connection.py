@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 
 import cassandra
 from cassandra.cluster import Session
-from cassandra.query import Statement
+from cassandra.query import BoundStatement, Statement
 
 from assess_core.adapters.cassandra.driver import Host
-from assess_core.adapters.cassandra.requests import Prepared
+from assess_core.adapters.cassandra.requests import Prepared, grouped, packed
 from assess_core.adapters.cassandra.session import REFUSED, REQUEST_SECONDS, is_full, is_temporary, session, translated
 from assess_core.adapters.cassandra.url import KeyspacePlace
 from assess_core.errors import AssessError
@@ -19,6 +19,7 @@ from assess_core.retrying import retrying
 
 Row = tuple[Any, ...]
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 
 DEADLINE_SECONDS: Final = 15.0  # a restarting node is back sooner; callers have their own deadlines
 IN_FLIGHT: Final = 64
@@ -103,13 +104,24 @@ class Connection:
             if state is None:
                 return
 
-    def owner(self, *key: str | int) -> Host | None:
-        """The first replica of a partition; None if the driver does not know it yet."""
-        parts = [part.encode() if isinstance(part, str) else part.to_bytes(4) for part in key]
+    def owner(self, *key: str | bytes) -> Host | None:
+        """The first replica of a partition; None if the driver does not know it yet. Bytes are encoded already."""
+        parts = [part.encode() if isinstance(part, str) else part for part in key]
         if len(parts) > 1:
             parts = [len(part).to_bytes(2) + part + b"\0" for part in parts]
         replicas = self.session.cluster.metadata.get_replicas(self.place.keyspace, b"".join(parts))
         return replicas[0] if replicas else None
+
+    def by_owner(self, items: Iterable[_Item], key: Callable[[_Item], Sequence[str | bytes]]) -> list[list[_Item]]:
+        """Group items by the first replica of their partition, so that each request goes to one node."""
+        return list(grouped(items, lambda item: self.owner(*key(item))).values())
+
+    def write(
+        self, units: Iterable[list[BoundStatement]], partition: Callable[[BoundStatement], Sequence[bytes]]
+    ) -> None:
+        """Write units in few requests. A unit has statements of one partition, which appear together or not at all."""
+        groups = self.by_owner(units, lambda unit: partition(unit[0]))
+        self.execute_all([request for group in groups for request in packed(group)])
 
     def execute_at(self, node: Host, statement: Statement) -> list[Row]:
         """All rows of a statement that one node executes."""

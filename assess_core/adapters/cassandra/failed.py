@@ -50,22 +50,21 @@ class FailedEvents:
             for number, start in enumerate(range(0, len(event.raw), _PIECE))
         )
         for some in by_bytes(pieces, lambda piece: len(piece.values[-1]), _ROUND_BYTES):
-            db.execute_all(some)
+            db.write(([piece] for piece in some), lambda piece: piece.values[:4])
         parts = {_part(event.key) for event in events}
         db.execute_all([db.prepared(_ADD_PART).bind(part) for part in parts])
         add = db.prepared(_ADD)
-        db.execute_all(
-            [
-                add.bind(
-                    (
-                        *(*_part(event.key), event.offset, event.key.raw_hash),
-                        UNSET_VALUE if event.received_at is None else event.received_at,
-                        *(event.reason.value, event.message, first_write_time()),
-                    )
+        bound = (
+            add.bind(
+                (
+                    *(*_part(event.key), event.offset, event.key.raw_hash),
+                    UNSET_VALUE if event.received_at is None else event.received_at,
+                    *(event.reason.value, event.message, first_write_time()),
                 )
-                for event in events
-            ]
+            )
+            for event in events
         )
+        db.write(([row] for row in bound), lambda row: row.values[:3])
 
     def all(self) -> Iterator[FailedEvent]:
         """The unresolved failed events, in the order of their keys."""

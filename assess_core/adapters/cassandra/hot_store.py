@@ -1,8 +1,9 @@
 """The hot store in a keyspace of Cassandra. memory.py is the reference implementation, cql/ defines the tables."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, NamedTuple, TypeVar
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 from cassandra.query import BoundStatement
@@ -13,7 +14,14 @@ from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
 from assess_core.adapters.cassandra.maps import doubles, entries, times
 from assess_core.adapters.cassandra.pages import BatchPages
-from assess_core.adapters.cassandra.requests import as_one_request, by_bytes, chunked, grouped
+from assess_core.adapters.cassandra.requests import (
+    REQUEST_BYTES,
+    as_one_request,
+    by_bytes,
+    chunked,
+    grouped,
+    size,
+)
 from assess_core.adapters.cassandra.scan import LONG_QUESTION, Scans
 from assess_core.adapters.cassandra.schema import require
 from assess_core.adapters.cassandra.slices import SliceTables
@@ -30,9 +38,8 @@ from assess_core.ports.findings import Finding
 from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
 
-_BATCH_ROWS: Final = 20
-_BATCH_BYTES: Final = 64 * 1024
-_IDS: Final = 16  # learners in one IN; they share a replica, which asks the other replicas for each of them
+_READ_ROWS: Final = 20  # keys in one IN
+_IDS: Final = 64  # learners in one IN; they share a replica, which asks the other replicas for each of them
 _PAGE: Final = 512
 _IN_FLIGHT_BYTES: Final = 16 * 1024 * 1024  # 64 rows of 8 MiB must not be in flight at once
 
@@ -50,6 +57,7 @@ _GET = f"""SELECT {_SELECTED_KEY}, total_score, total_max_score, grand_total, qu
 _RECEIPTS = f"""SELECT {_SELECTED_KEY}, to_unix_timestamp(updated_on)
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
 
+_USER: Final = -4  # in the values of the two statements below
 _SUMMARY_KEY = "user_id, assessment_id, course_id, batch_id"
 _ADD_ENTRY = """UPDATE {ks}.assessment_aggregator_v2 USING TIMESTAMP ? SET attempts[?] = ?
     WHERE user_id = ? AND assessment_id = ? AND course_id = ? AND batch_id = ?"""
@@ -61,13 +69,14 @@ _LEARNERS = f"""SELECT {_SUMMARY_KEY}, attempts, last_attempted_score, total_max
     average_score, attempts_count, to_unix_timestamp(updated_on), versions
     FROM {{ks}}.assessment_aggregator_v2 WHERE user_id IN ("""
 
+_MAP_SIZES = f"""SELECT {_SUMMARY_KEY}, collection_count(attempts)
+    FROM {{ks}}.assessment_aggregator_v2 WHERE user_id IN ("""
+
 _PUT_ACTIVITY = """INSERT INTO {ks}.user_activity_agg
     (activity_type, activity_id, user_id, context_id, aggregates, agg_details, agg_last_updated, versions)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
 _ACTIVITIES = """SELECT activity_id, user_id, context_id, aggregates, agg_details, agg_last_updated, versions
     FROM {ks}.user_activity_agg WHERE activity_type = ? AND activity_id = ? AND user_id IN ("""
-
-_Item = TypeVar("_Item")
 
 
 class CassandraHot:
@@ -92,14 +101,19 @@ class CassandraHot:
         return nullcontext(False)
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
-        groups = self._by_owner(user_ids, lambda user_id: (user_id,))
-        asked = [self._in(_LEARNERS, (), ids) for ids in chunked(groups, _IDS)]
         found: dict[str, Learner] = {}
-        for rows in self._db.execute_all(asked):
-            for row in rows:
-                if row[4] is not None:  # a summary without map entries is ignored
-                    _read_learner(row, found)
+        for row in self._of_users(_LEARNERS, user_ids):
+            if row[4] is not None:  # a summary without map entries is ignored
+                _read_learner(row, found)
         return found
+
+    def map_sizes(self, user_ids: Collection[str]) -> dict[SummaryKey, int]:
+        return {SummaryKey(*key): count for *key, count in self._of_users(_MAP_SIZES, user_ids) if count}
+
+    def _of_users(self, select: str, user_ids: Collection[str]) -> Iterator[Row]:
+        groups = self._db.by_owner(user_ids, lambda user_id: (user_id,))
+        asked = [self._in(select, (), ids) for ids in chunked(groups, _IDS)]
+        return chain.from_iterable(self._db.execute_all(asked))
 
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
         wanted = set(keys)
@@ -108,7 +122,7 @@ class CassandraHot:
             courses.setdefault((key.activity_type, key.course_id), set()).add(key.user_id)
         asked = []
         for course, users in courses.items():
-            groups = self._by_owner(users, lambda user_id, course=course: (*course, user_id))  # type: ignore[misc]
+            groups = self._db.by_owner(users, lambda user_id, course=course: (*course, user_id))  # type: ignore[misc]
             asked += [self._in(_ACTIVITIES, course, ids) for ids in chunked(groups, _IDS)]
         activities = (_activity(row) for rows in self._db.execute_all(asked) for row in rows)
         return {activity.key: activity for activity in activities if activity.key in wanted}
@@ -120,12 +134,12 @@ class CassandraHot:
         insert = self._db.prepared(_ADD_ROW)
         bound = [_BoundRow(row, insert.bind(self._values(row))) for row in rows]
         self._mark_large(bound)
-        partitions = grouped(bound, lambda one: tuple(one.statement.values[:4]))  # each batch is for one partition
+        # rows of a partition are adjacent, because the server writes those of a request together
+        bound.sort(key=lambda one: one.partition)
         batches = [
             batch
-            for partition in partitions.values()
-            for some in by_bytes(partition, lambda one: one.size, _BATCH_BYTES)
-            for batch in chunks(some, _BATCH_ROWS)
+            for of_node in self._db.by_owner(bound, lambda one: one.partition)
+            for batch in by_bytes(of_node, lambda one: size(one.statement), REQUEST_BYTES)
         ]
         refused: dict[bytes, str] = {}
         for at_once in by_bytes(batches, lambda batch: sum(one.size for one in batch), _IN_FLIGHT_BYTES):
@@ -171,70 +185,67 @@ class CassandraHot:
                 largest[slice_] = max(largest.get(slice_, 0), 1 << (one.size - 1).bit_length())
         self._slices.mark_largest(largest)
 
-    def add_entries(self, entries: Sequence[Entry]) -> None:
+    def add_entries(self, entries: Sequence[Entry], summaries: Sequence[Summary] = ()) -> None:
+        """The server writes the statements of a learner in one request as a whole, so the entries go with summaries."""
         add = self._db.prepared(_ADD_ENTRY)
-        self._write_by_learner(
-            (
-                entry.key.user_id,
-                add.bind(
-                    (
-                        receipt_write_time(entry.received_at),
-                        (entry.attempt_id, entry.version.last_attempted_on, entry.version.content_hash),
-                        (entry.score, entry.max_score, entry.version.has_answers, entry.received_at),
-                        *entry.key,
-                    )
-                ),
+        learners = grouped(self._put_summaries(summaries), lambda statement: statement.values[_USER])
+        bound = (
+            add.bind(
+                (
+                    receipt_write_time(entry.received_at),
+                    (entry.attempt_id, entry.version.last_attempted_on, entry.version.content_hash),
+                    (entry.score, entry.max_score, entry.version.has_answers, entry.received_at),
+                    *entry.key,
+                )
             )
             for entry in entries
         )
+        units, late = list[list[BoundStatement]](), list[list[BoundStatement]]()
+        for user, statements in grouped(bound, lambda statement: statement.values[_USER]).items():
+            derived = learners.pop(user, [])
+            if sum(map(size, statements)) + sum(map(size, derived)) <= REQUEST_BYTES:
+                units.append([*statements, *derived])
+            else:
+                units += [[statement] for statement in statements]
+                late += [[statement] for statement in derived]
+        self._write_learners(units)
+        self._write_learners([*late, *learners.values()])
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:
+        self._write_learners([[statement] for statement in self._put_summaries(summaries)])
+
+    def _put_summaries(self, summaries: Iterable[Summary]) -> Iterator[BoundStatement]:
         put = self._db.prepared(_PUT_SUMMARY)
-        self._write_by_learner(
-            (
-                summary.key.user_id,
-                put.bind(
-                    (
-                        view_write_time(summary.versions),
-                        *(summary.last_attempted_score, summary.total_max_score, summary.best_score),
-                        *(summary.min_score, summary.average_score, summary.attempts_count, summary.updated_on),
-                        summary.versions,
-                        *summary.key,
-                    )
-                ),
+        return (
+            put.bind(
+                (
+                    view_write_time(summary.versions),
+                    *(summary.last_attempted_score, summary.total_max_score, summary.best_score),
+                    *(summary.min_score, summary.average_score, summary.attempts_count, summary.updated_on),
+                    summary.versions,
+                    *summary.key,
+                )
             )
             for summary in summaries
         )
 
-    def _write_by_learner(self, writes: Iterable[tuple[str, BoundStatement]]) -> None:
-        groups = self._by_owner(writes, lambda write: (write[0],))
-        self._db.execute_all(
-            [as_one_request([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
-        )
+    def _write_learners(self, units: Sequence[list[BoundStatement]]) -> None:
+        """Write units, each of one learner."""
+        self._db.write(units, lambda statement: (statement.values[_USER],))
 
     def put_activities(self, activities: Sequence[Activity]) -> None:
         put = self._db.prepared(_PUT_ACTIVITY)
-        bound = [
-            (
-                activity.key,
-                put.bind(
-                    (
-                        *(activity.key.activity_type, activity.key.course_id, activity.key.user_id),
-                        *(activity.key.context_id, activity.aggregates, activity.agg_details),
-                        *(activity.agg_last_updated, activity.versions, view_write_time(activity.versions)),
-                    )
-                ),
+        bound = (
+            put.bind(
+                (
+                    *(activity.key.activity_type, activity.key.course_id, activity.key.user_id),
+                    *(activity.key.context_id, activity.aggregates, activity.agg_details),
+                    *(activity.agg_last_updated, activity.versions, view_write_time(activity.versions)),
+                )
             )
             for activity in activities
-        ]
-        groups = self._by_owner(bound, lambda one: (one[0].activity_type, one[0].course_id, one[0].user_id))
-        self._db.execute_all(
-            [as_one_request([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
         )
-
-    def _by_owner(self, items: Iterable[_Item], key: Callable[[_Item], tuple[str | int, ...]]) -> list[list[_Item]]:
-        """Group items by the first replica of their partition, so that each request goes to one node."""
-        return list(grouped(items, lambda item: self._db.owner(*key(item))).values())
+        self._db.write(([statement] for statement in bound), lambda statement: statement.values[:3])
 
     def _in(self, cql: str, first: Sequence[str], ids: Sequence[str]) -> BoundStatement:
         asked = padded(ids)  # so that five statements are prepared, not sixteen
@@ -295,13 +306,10 @@ class CassandraHot:
                 if stored.get(self._primary_key(row)) == (row.received_at,)
             }
             # a row that got an earlier receipt meanwhile has a higher write time, so this does not delete it
-            bound = [
-                (key[:4], delete.bind((receipt_write_time(received_at), *key))) for key, received_at in wanted.items()
-            ]
-            groups = self._by_owner(bound, lambda one: one[0])
-            self._db.execute_all(
-                [as_one_request([statement for _, statement in some]) for some in chunked(groups, _BATCH_ROWS)]
+            bound = (
+                delete.bind((receipt_write_time(received_at), *key)) for key, received_at in sorted(wanted.items())
             )
+            self._db.write(([statement] for statement in bound), lambda statement: statement.values[1:5])
             deleted += len(wanted)
         return deleted
 
@@ -312,7 +320,7 @@ class CassandraHot:
         asked = [
             (partition, select.bind((*partition, [_clustering_key(row) for row in some])))
             for partition, of_partition in partitions.items()
-            for some in chunks(of_partition, _BATCH_ROWS)
+            for some in chunks(of_partition, _READ_ROWS)
         ]
         found = self._db.execute_all([statement for _, statement in asked])
         return {
@@ -357,6 +365,11 @@ class _BoundRow(NamedTuple):
 
     row: AttemptVersion
     statement: BoundStatement
+
+    @property
+    def partition(self) -> list[bytes]:
+        """The encoded partition key."""
+        return list(self.statement.values[:4])
 
     @property
     def size(self) -> int:

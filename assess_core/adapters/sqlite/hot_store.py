@@ -1,5 +1,6 @@
 """The hot store in one SQLite file, which several processes can share. memory.py is the reference implementation."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -170,6 +171,10 @@ class SqliteHot:
         asked = padded(ids)  # ten statements are prepared, not one for each length
         return self._select(f"{select} WHERE user_id IN ({', '.join('?' * len(asked))})", asked)
 
+    def map_sizes(self, user_ids: Collection[str]) -> dict[SummaryKey, int]:
+        learners = self.learners(user_ids).values()
+        return dict(Counter(entry.key for learner in learners for entry in learner.entries))
+
     def activities(self, keys: Collection[ActivityKey]) -> dict[ActivityKey, Activity]:
         wanted, users = set(keys), {key.user_id for key in keys}
         rows = (row for ids in chunks(users, _CHUNK) for row in self._of_users(_ACTIVITIES_OF, ids))
@@ -201,13 +206,15 @@ class SqliteHot:
         attempted_on, _, hash_ = version
         return batch_id, year, week, shard, user_id, course_id, content_id, attempt_id, attempted_on, hash_
 
-    def add_entries(self, entries: Sequence[Entry]) -> None:
+    def add_entries(self, entries: Sequence[Entry], summaries: Sequence[Summary] = ()) -> None:
         values = [
             (*key, attempt_id, attempted_on, hash_, has_answers, score, max_score, received_at)
             for key, attempt_id, (attempted_on, has_answers, hash_), score, max_score, received_at in entries
         ]
         with self._connections.transaction() as connection:
             connection.executemany(_ADD_ENTRY, sorted(values))
+            if summaries:
+                self.put_summaries(summaries)
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:
         values = [

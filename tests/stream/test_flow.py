@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bytewax.testing import TestingSink, TestingSource
 
+from assess_core.adapters.files import log_lines
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.adapters.files.log import FolderLog
 from assess_core.adapters.files.log_files import find
@@ -21,7 +22,7 @@ from assess_core.domain.samples import sample_events
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadLog, StoreUnavailable
 from assess_core.ports.facts import NoFacts
-from assess_core.ports.log import BATCH_RECORDS, LogBatch, Position, Positions
+from assess_core.ports.log import LogBatch, Position, Positions
 from assess_core.usecases.folding import Checks, Folded, Tally
 from stream.flow import build_flow
 from stream.pace import Pace
@@ -33,6 +34,13 @@ from tests.factories import event, record, text
 from tests.properties.tables import tables
 
 UNCHECKED = Checks(NoFacts())
+BATCH = 250
+"""Records of a batch in these tests, which take less time with small batches."""
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_lines, "BATCH_RECORDS", BATCH)
 
 
 class Unavailable:
@@ -171,31 +179,31 @@ def test_ingest_stores_no_position(tmp_path: Path) -> None:
 
 def test_positions_are_committed_after_their_batch(tmp_path: Path) -> None:
     hot = MemoryHot()
-    path = sample_log(tmp_path / "log", BATCH_RECORDS + 10)
+    path = sample_log(tmp_path / "log", BATCH + 10)
     follow(path.parent, hot, hot, until=2)
-    assert ends(hot) == {str(path): (BATCH_RECORDS + 11, path.stat().st_size)}
+    assert ends(hot) == {str(path): (BATCH + 11, path.stat().st_size)}
 
 
 def test_a_crash_between_write_and_commit_repeats_one_batch_and_changes_nothing(tmp_path: Path) -> None:
     hot, undisturbed = MemoryHot(), MemoryHot()
-    path = sample_log(tmp_path / "log", 3 * BATCH_RECORDS)
+    path = sample_log(tmp_path / "log", 3 * BATCH)
     with pytest.raises(StoreUnavailable):
         follow(path.parent, hot, Unavailable(hot, [False, True]), until=3)
-    assert hot.positions()[str(path)].line == BATCH_RECORDS + 1
+    assert hot.positions()[str(path)].line == BATCH + 1
     second, third = follow(path.parent, hot, hot, until=2)
-    assert (events(second), second.stored) == (BATCH_RECORDS, 0)
-    assert (events(third), third.stored > 900) == (BATCH_RECORDS, True)
+    assert (events(second), second.stored) == (BATCH, 0)
+    assert (events(third), third.stored > 200) == (BATCH, True)
     ingest([path], undisturbed)
     assert tables(hot) == tables(undisturbed)
 
 
 def test_nothing_is_folded_after_a_batch_that_failed(tmp_path: Path) -> None:
     hot = MemoryHot()
-    path = sample_log(tmp_path / "log", 3 * BATCH_RECORDS)
+    path = sample_log(tmp_path / "log", 3 * BATCH)
     with pytest.raises(StoreUnavailable, match="the store is down"):
         follow(path.parent, hot, Unavailable(hot, [True]), until=3)
     assert hot.positions() == {}
-    assert max(event.offset for event in hot.failed()) < BATCH_RECORDS
+    assert max(event.offset for event in hot.failed()) < BATCH
 
 
 def test_no_position_is_committed_after_a_failed_batch_also_if_both_arrive_together() -> None:
@@ -317,15 +325,15 @@ def test_an_error_of_a_store_ends_the_flow_without_a_panic_of_bytewax(
 
 
 def test_the_source_reads_at_most_one_batch_ahead_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = io.BytesIO(b"x\n" * 10 * BATCH_RECORDS)
+    lines = io.BytesIO(b"x\n" * 10 * BATCH)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(lines))
     run = Run()
     folded: list[int] = []
 
     def count(batch: DecodedBatch, of_batch: Folded) -> None:
         folded.append(events(of_batch))
-        assert lines.tell() <= 2 * (sum(folded) + BATCH_RECORDS)
+        assert lines.tell() <= 2 * (sum(folded) + BATCH)
 
     source = FilesSource(NamedFiles(["-"], print), run)
     run.run(build_flow(source, FoldSink(Target(MemoryHot(), UNCHECKED), run, count)))
-    assert folded == [BATCH_RECORDS] * 10
+    assert folded == [BATCH] * 10

@@ -85,6 +85,12 @@ class Row:
         """How many times as fast as this side ours is."""
         return side.seconds / self.ours.seconds
 
+    def times_by_cpu(self, side: Side) -> float | None:
+        """The same by processor time, which other programs change less; None if it was not measured."""
+        if not side.cpu or not self.ours.cpu:
+            return None
+        return side.cpu / side.amount * self.ours.amount / self.ours.cpu
+
 
 def in_turn(size: Size, sides: Mapping[str, Callable[[], Run]]) -> dict[str, list[Run]]:
     """The runs of each side. The sides take turns, because the speed of the machine varies."""
@@ -122,6 +128,7 @@ def _side(row: Row, side: Side) -> dict[str, Any]:
         "what": side.what,
         "value": row.value(side),
         "ours_is_times_as_fast": row.times(side),
+        "the_same_by_cpu": row.times_by_cpu(side),
         "amount": side.amount,
         "seconds": [run.seconds for run in side.runs],
         "spread": side.spread,
@@ -133,7 +140,17 @@ def _side(row: Row, side: Side) -> dict[str, Any]:
 def show(rows: Sequence[Row], console: Console) -> None:
     """Print a table, and below it what the peers and limits are."""
     table = Table(
-        "row", "unit", "who", "figure", "ours is", "spread", "CPU s", "peak MB", box=None, padding=(0, 2, 0, 0)
+        "row",
+        "unit",
+        "who",
+        "figure",
+        "ours is",
+        "by CPU",
+        "spread",
+        "CPU s",
+        "peak MB",
+        box=None,
+        padding=(0, 2, 0, 0),
     )
     for row in rows:
         for name in ("ours", "peer", "limit"):
@@ -147,6 +164,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
                 name if first else f"{name}: {side.what}",
                 _figure(row.value(side)),
                 "" if first else f"{row.times(side):.2f} times",
+                "" if first or (by_cpu := row.times_by_cpu(side)) is None else f"{by_cpu:.2f}",
                 f"{side.spread:.0%}",
                 f"{side.cpu:.2f}",
                 f"{side.peak / 1e6:,.0f}",

@@ -1,11 +1,16 @@
 """The benchmarks run at a tiny size, at which their figures have no meaning."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from rich.console import Console
 
 from benchmarks import reads
 from benchmarks.__main__ import BENCHMARKS, measure
-from benchmarks.measure import Run
+from benchmarks.measure import Run, Work, alone
 from benchmarks.row import LATENCY, TINY, Row, Side, as_json, show
 
 
@@ -21,6 +26,20 @@ def test_every_cheap_benchmark_measures_rows_with_a_limit(monkeypatch: pytest.Mo
     for row in rows:
         assert row.limit is not None
         assert all(run.seconds > 0 and run.peak > 0 for run in row.ours.runs)
+
+
+@contextmanager
+def with_a_large_child(megabytes: int) -> Iterator[Work]:
+    code = f"x = b'x' * ({megabytes} << 20); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        yield child.stdout.readline
+        child.stdin.close()
+
+
+def test_the_peak_memory_of_a_run_includes_its_children() -> None:
+    assert alone(with_a_large_child, 300).peak > 300 << 20
 
 
 def test_a_row_shows_medians_and_how_many_times_as_fast_ours_is(capsys: pytest.CaptureFixture[str]) -> None:

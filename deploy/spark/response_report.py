@@ -42,7 +42,10 @@ def write_report(spark: Any, attempts: str, batch_id: str, target: str) -> None:
     """Write the report. The time zone of the session must be UTC."""
     newest = _NEWEST.format(attempts=attempts.replace("`", "``"), batch=_literal(batch_id))
     report = spark.sql(_REPORT.format(newest=newest))
-    report.write.mode("overwrite").csv(target, header=True, quote='"', escape='"', emptyValue='""', nullValue="")
+    # by default Spark removes white space at both ends of a cell
+    whole = {"ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
+    options = {"header": True, "quote": '"', "escape": '"', "emptyValue": '""', "nullValue": ""}
+    report.write.mode("overwrite").csv(target, **options, **whole)
 
 
 def _literal(text: str) -> str:

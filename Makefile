@@ -21,7 +21,7 @@ INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install 
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-.PHONY: help setup demo test crash check format up bench docs lock wheel clean
+.PHONY: help setup demo test crash check format up bench spark docs lock wheel clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -58,8 +58,11 @@ format: $(SETUP) ## Format the code and apply the safe fixes of the linter.
 up: $(SETUP) ## Run stream, Dagster and API together; Ctrl-C stops them.
 	$(BIN)/assess up
 
-bench: $(SETUP) ## Measure the product beside the limits of this machine.
-	$(BIN)/python -m benchmarks
+bench: $(SETUP) ## Measure the product beside its peers and the limits of this machine (ROW=name, SIZE=tiny or a share).
+	$(BIN)/python -m benchmarks $(if $(ROW),--row $(ROW)) $(if $(SIZE),--size $(SIZE))
+
+spark: $(SETUP) ## Fetch PySpark and its jars (330 MB) into the user's cache: for the Spark job and for `make bench`.
+	$(BIN)/python -m deploy.spark
 
 docs: $(SETUP) ## Check the docs: links, commands, and a line for every setting, command and error.
 	$(BIN)/pytest tests/test_docs.py

@@ -1,63 +1,106 @@
-"""`python -m benchmarks [SHARE]`: our rates beside the limits of this machine, measured in the same run.
+"""`python -m benchmarks [--row NAME] [--size SIZE]`: our cost beside a peer and the limit, measured in the same run.
 
-SHARE scales the usual sizes (default 1); small shares give inaccurate rates.
+Prints one table, and writes it as JSON below benchmarks/results. SIZE is a share of the usual amounts (default 1), or
+`tiny`, which shows only that the rows run.
 """
 
-import sys
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
 
+import msgspec
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import archiving, balance, command_line, exhaust, ingest_sqlite, stream, write_api
+from benchmarks import (
+    archived,
+    archiving,
+    backfill,
+    balance,
+    command_line,
+    exhaust,
+    graphql,
+    ingest_sqlite,
+    lake_s3,
+    servers,
+    stream,
+    write_api,
+)
+from benchmarks.row import TINY, Missing, Row, Size, as_json, machine, show
 
-
-class Rates(Protocol):
-    """The rate that a benchmark reached, and its limit."""
-
-    @property
-    def ours(self) -> float: ...
-
-    @property
-    def limit(self) -> float: ...
+RESULTS: Final = Path(__file__).parent / "results"
+Measure: TypeAlias = Callable[[Size], Row | list[Row]]
 
 
 class Benchmark(NamedTuple):
-    """A claim of speed."""
+    """A script that measures one or several rows on the same data."""
 
-    what: str
-    unit: str
-    limit: str
-    """What the limit measures."""
-    run: Callable[[int], Rates]
-    size: int
+    measure: Measure
+    is_cheap: bool = True
+    """Whether its tiny size takes seconds and needs no server."""
 
 
-BENCHMARKS: Final = (
-    Benchmark("decode and score through the dataflow", "events/s", "a plain loop", stream.main, 50_000),
-    Benchmark("ingest into SQLite", "events/s", "only the upserts of the rows", ingest_sqlite.main, 50_000),
-    Benchmark("write API, acknowledged", "requests/s", "appending to the log directly", write_api.main, 10_000),
-    Benchmark("balance sheet", "versions/s", "counting without comparing", balance.main, 1_000_000),
-    Benchmark("archive", "attempts/s", "a bare Delta write of the rows", archiving.main, 50_000),
-    Benchmark("response exhaust", "rows/s", "COPY of the unnested rows", exhaust.main, 1_000_000),
-    Benchmark("assess score", "starts/s", "a start of Python with click", command_line.score, 2_000),
-    Benchmark("assess slices", "slices/s", "writing the rows as CSV", command_line.slices, 10_000),
-)
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    "decode": Benchmark(stream.decode_row),
+    "decode-reference": Benchmark(stream.reference_row),
+    "fold": Benchmark(ingest_sqlite.fold_row),
+    "cassandra": Benchmark(servers.cassandra_row, is_cheap=False),
+    "kafka": Benchmark(servers.kafka_rows, is_cheap=False),
+    "exhaust": Benchmark(exhaust.exhaust_rows),
+    "archive": Benchmark(archiving.archiving_rows),
+    "s3": Benchmark(lake_s3.s3_rows, is_cheap=False),
+    "backfill": Benchmark(backfill.backfill_row, is_cheap=False),
+    "archived": Benchmark(archived.archived_rows),
+    "graphql": Benchmark(graphql.graphql_rows),
+    "score": Benchmark(command_line.score_row),
+    "slices": Benchmark(command_line.slices_row),
+    "write-api": Benchmark(write_api.write_api_row),
+    "balance": Benchmark(balance.balance_row),
+}
 
 
-def main(arguments: Sequence[str], benchmarks: Sequence[Benchmark] = BENCHMARKS) -> None:
-    """Run all benchmarks, then print one table."""
-    share = float(arguments[0]) if arguments else 1.0
-    measured = [(one, one.run(max(1, round(one.size * share)))) for one in benchmarks]
-    table = Table("", "ours", "limit", "ratio", "the limit is", box=None, padding=(0, 2, 0, 0))
-    for one, found in measured:
-        reached = f"{found.ours / found.limit:.2f}"
-        table.add_row(one.what, f"{found.ours:,.0f} {one.unit}", f"{found.limit:,.0f}", reached, one.limit)
-    console = Console(width=120)
+def measure(names: Sequence[str], size: Size, console: Console) -> list[Row]:
+    """Measure the named benchmarks. One that needs something that is missing is named and left out."""
+    rows: list[Row] = []
+    for name in names:
+        started = time.perf_counter()
+        try:
+            found = BENCHMARKS[name].measure(size)
+        except Missing as missing:
+            console.print(f"{name}: not measured, {missing}")
+            continue
+        rows += [found] if isinstance(found, Row) else found
+        console.print(f"{name}: measured in {time.perf_counter() - started:.0f} s")
+    return rows
+
+
+def _size(text: str) -> Size:
+    if text == "tiny":
+        return TINY
+    share = float(text)
+    if not share > 0:
+        raise ValueError
+    return Size(share)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--row", choices=list(BENCHMARKS), action="append", help="measure only this one")
+    parser.add_argument("--size", type=_size, default=Size(), help="tiny, or a share of the usual amounts")
+    asked = parser.parse_args(arguments)
+    console, described = Console(width=140, highlight=False), machine()
+    rows = measure(asked.row or list(BENCHMARKS), asked.size, console)
     console.print()
-    console.print(table)
+    show(rows, console)
+    console.print(", ".join(f"{name} {value}" for name, value in described.items()))
+    RESULTS.mkdir(exist_ok=True)
+    target = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+    document = {"machine": described, "size": asked.size._asdict(), "rows": list(map(as_json, rows))}
+    target.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+    console.print(f"written to {target}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

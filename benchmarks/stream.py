@@ -1,42 +1,30 @@
-"""Decode and score sample events through the dataflow: file, source, decode step, a sink that only counts.
+"""Decode and score events through the dataflow: file, source, decode step, a sink that only counts.
 
-The limit is a plain loop that decodes and scores the lines of the same file without Bytewax. For orientation, msgspec
-alone decodes the lines into typed values and discards them. Rates are per second of CPU time, because nothing waits
-here and other programs of the machine must not count; they are medians.
+The limit is msgspec alone, which decodes the same lines into typed values and discards them. The peer is a plain loop
+that decodes and scores the lines without Bytewax.
 """
 
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from assess_core.adapters.files.named_files import NamedFiles
 from assess_core.domain.events import Record, RecordKind, decode
-from assess_core.domain.samples import sample_events
+from benchmarks.data import events, reference_events
+from benchmarks.measure import Work, alone
+from benchmarks.row import Row, Side, Size, in_turn
 from stream.flow import build_flow
 from stream.runs import Run
 from stream.sources import FilesSource
 from stream.steps import DecodedBatch
 
-_ROUNDS: Final = 5  # ours, limit and msgspec take turns, because the speed of the machine varies
-
-
-class Measured(NamedTuple):
-    """Events per second of CPU time."""
-
-    ours: float
-    limit: float
-    msgspec: float
-
-    @property
-    def ratio(self) -> float:
-        return self.ours / self.limit
+_EVENTS: Final = 50_000
 
 
 class _Counted(DynamicSink[DecodedBatch]):
@@ -57,13 +45,13 @@ class _Counter(StatelessSinkPartition[DecodedBatch]):
         self._counted.events += sum(len(batch.events) for batch in items)
 
 
-def _ours(path: Path) -> int:
+def _dataflow(path: Path) -> int:
     run, counted = Run(), _Counted()
     run.run(build_flow(FilesSource(NamedFiles([str(path)], print), run), counted))
     return counted.events
 
 
-def _limit(path: Path) -> int:
+def _loop(path: Path) -> int:
     topic, count = str(path), 0
     with path.open("rb") as file:
         for line in file:
@@ -119,27 +107,39 @@ def _msgspec(path: Path) -> int:
     return count
 
 
-def _rate(run: Callable[[Path], int], path: Path, events: int) -> float:
-    started = time.process_time()
-    assert run(path) == events
-    return events / (time.process_time() - started)
+_SIDES: Final = {"dataflow": _dataflow, "loop": _loop, "msgspec": _msgspec}
 
 
-def main(events: int = 50_000) -> Measured:
-    """Measure and print."""
+@contextmanager
+def _reading(name: str, path: Path) -> Iterator[Work]:
+    yield partial(_SIDES[name], path)
+
+
+def _row(name: str, lines: Iterable[bytes], count: int, size: Size, note: str) -> Row:
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         path = Path(folder) / "events.jsonl"
         with path.open("wb") as file:
-            file.writelines(sample_events(events))
-        turns = [[_rate(run, path, events) for run in (_ours, _limit, _msgspec)] for _ in range(_ROUNDS)]
-    found = Measured(*map(median, zip(*turns, strict=True)))
-    print(
-        f"decode and score through the dataflow: {found.ours:,.0f} events/s, limit (the same in a plain loop) "
-        f"{found.limit:,.0f} events/s, {found.ratio:.2f} of the limit; msgspec alone {found.msgspec:,.0f} events/s, "
-        f"the dataflow {found.ours / found.msgspec:.2f} of it, the loop {found.limit / found.msgspec:.2f}"
+            file.writelines(lines)
+        runs = in_turn(size, {side: partial(alone, _reading, side, path) for side in _SIDES})
+    assert {run.result for side in runs.values() for run in side} == {count}, "a side lost events"
+    return Row(
+        name,
+        "events/s",
+        Side("dataflow", count, runs["dataflow"]),
+        Side("the same in a plain loop", count, runs["loop"]),
+        Side("bare msgspec, typed", count, runs["msgspec"]),
+        note,
     )
-    return found
 
 
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+def decode_row(size: Size) -> Row:
+    """Events of 7.7 kB with 10 answers."""
+    count = size.of(_EVENTS)
+    return _row("decode", events(count), count, size, "")
+
+
+def reference_row(size: Size) -> Row:
+    """The reference events. Raises `Missing`."""
+    count = size.of(_EVENTS)
+    note = "Project Sunbird's own test events, repeated; they are smaller, and some fail"
+    return _row("decode-reference", reference_events(count), count, size, note)

@@ -1,7 +1,7 @@
 """Acknowledged requests per second of the write API: clients keep their connections and send one attempt per request.
 
-The limit appends the same messages to the same log directly, as many at a time. For comparison, the API with a log that
-acknowledges immediately shows the cost of HTTP, JSON and validation.
+The limit appends the same messages to the same log directly, as many at a time. The peer is the API with a log that
+acknowledges immediately: the cost of HTTP, JSON and validation.
 """
 
 import asyncio
@@ -9,85 +9,56 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
 import uvicorn
 
-from assess_core.domain.samples import sample_events
 from assess_core.ports.log import Intake, Message
 from assess_core.settings import Settings
 from assess_core.wiring import open_hot, open_log, open_stores
+from benchmarks.data import events
+from benchmarks.measure import Work, alone
+from benchmarks.row import Row, Side, Size, in_turn
 
-_ROUNDS: Final = 3  # ours, limit and HTTP alone take turns, because the speed of the machine varies
+_REQUESTS: Final = 10_000
 _CONNECTIONS: Final = 64
-_IDS: Final = ("userId", "courseId", "batchId", "contentId", "attemptId")
-
-
-class Measured(NamedTuple):
-    """Requests per second."""
-
-    ours: float
-    limit: float
-    http: float
-
-    @property
-    def ratio(self) -> float:
-        return self.ours / self.limit
 
 
 def _messages(count: int) -> list[Message]:
-    """Attempts as a client of Sunbird submits them; about 2 kB each."""
-    found: list[Message] = []
-    seed = 0
-    while len(found) < count:
-        for line in sample_events(count, seed):
-            try:
-                read = msgspec.json.decode(line)
-            except msgspec.DecodeError:
-                continue
-            item = read.get("value", read) if isinstance(read, dict) else {}
-            if item.get("events") and "assessmentTs" in item and all(_is_id(item.get(name)) for name in _IDS):
-                found.append(Message(item["userId"], msgspec.json.encode(item)))
-        seed += 1
-    return found[:count]
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    """Attempts as a client submits them."""
+    values = (msgspec.json.decode(line)["value"] for line in events(count))
+    return [Message(value["userId"], msgspec.json.encode(value)) for value in values]
 
 
 # --- every target gets the same number of requests at a time ---
 
 
-async def _all(take: Sequence[Callable[[int], Awaitable[None]]], count: int) -> float:
-    """Messages per second of these workers, which are all busy until every message is done."""
+async def _all(take: Sequence[Callable[[int], Awaitable[None]]], count: int) -> None:
+    """Keep these workers busy until every message is done."""
     numbers = iter(range(count))
 
     async def busy(one: Callable[[int], Awaitable[None]]) -> None:
         for number in numbers:
             await one(number)
 
-    started = time.perf_counter()
     await asyncio.gather(*map(busy, take))
-    return count / (time.perf_counter() - started)
 
 
-async def _bare(intake: Intake, messages: Sequence[Message]) -> float:
+async def _bare(intake: Intake, messages: Sequence[Message]) -> None:
     async def take(number: int) -> None:
         await asyncio.wrap_future(intake.append([messages[number]]))
 
-    return await _all([take] * _CONNECTIONS, len(messages))
+    await _all([take] * _CONNECTIONS, len(messages))
 
 
-async def _over_http(port: int, messages: Sequence[Message]) -> float:
+async def _over_http(port: int, messages: Sequence[Message]) -> None:
     requests = [_request(message) for message in messages]
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(_CONNECTIONS)]
 
@@ -100,10 +71,9 @@ async def _over_http(port: int, messages: Sequence[Message]) -> float:
 
         return take
 
-    rate = await _all([client(*connection) for connection in connections], len(messages))
+    await _all([client(*connection) for connection in connections], len(messages))
     for _, writer in connections:
         writer.close()
-    return rate
 
 
 def _request(message: Message) -> bytes:
@@ -153,37 +123,37 @@ def serve_without_log() -> None:
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
-def _rates(settings: Settings, messages: Sequence[Message]) -> Measured:
-    alone = "from benchmarks.write_api import serve_without_log; serve_without_log()"
-    with (
-        closing(open_log(settings, open_hot(settings)[1]).intake()) as intake,
-        _server("-m", "graphql_api", "--port", "0", settings=settings) as port,
-        _server("-c", alone, settings=settings) as without_log,
-    ):
-        turns = [
-            (
-                asyncio.run(_over_http(port, messages)),
-                asyncio.run(_bare(intake, messages)),
-                asyncio.run(_over_http(without_log, messages)),
-            )
-            for _ in range(_ROUNDS)
-        ]
-    return Measured(*map(median, zip(*turns, strict=True)))
+@contextmanager
+def _served(words: Sequence[str], settings: Settings, count: int) -> Iterator[Work]:
+    messages = _messages(count)
+    with _server(*words, settings=settings) as port:
+        yield lambda: asyncio.run(_over_http(port, messages))
 
 
-def main(requests: int = 10_000, log: str = "") -> Measured:
-    """Measure and print; `log` is an ASSESS_LOG, by default a temporary folder."""
-    messages = _messages(requests)
+@contextmanager
+def _appended(settings: Settings, count: int) -> Iterator[Work]:
+    messages = _messages(count)
+    with closing(open_log(settings, open_hot(settings)[1]).intake()) as intake:
+        yield lambda: asyncio.run(_bare(intake, messages))
+
+
+def write_api_row(size: Size) -> Row:
+    """Requests of one attempt each, 64 at a time, into the folder log."""
+    count = size.of(_REQUESTS)
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
-        env: dict[str, Any] = {"ASSESS_LOG": log}
-        settings = Settings.from_env(env, str(Path(folder) / "home"))
-        found = _rates(settings, messages)
-    print(
-        f"write API: {found.ours:,.0f} requests/s acknowledged, {_CONNECTIONS} at a time, limit (appending to the "
-        f"log directly) {found.limit:,.0f}/s, {found.ratio:.2f} of the limit; HTTP without a log {found.http:,.0f}/s"
+        settings = Settings.from_env({}, str(Path(folder) / "home"))
+        without = ["-c", "from benchmarks.write_api import serve_without_log; serve_without_log()"]
+        sides = {
+            "ours": partial(alone, _served, ["-m", "graphql_api", "--port", "0"], settings, count),
+            "peer": partial(alone, _served, without, settings, count),
+            "limit": partial(alone, _appended, settings, count),
+        }
+        runs = in_turn(size, sides)
+    return Row(
+        "write-api",
+        "requests/s",
+        Side("acknowledged", count, runs["ours"]),
+        Side("the same API without a log", count, runs["peer"]),
+        Side("appending to the log directly", count, runs["limit"]),
+        "processor time and memory include the clients",
     )
-    return found
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 10_000, *sys.argv[2:3])

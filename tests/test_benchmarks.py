@@ -1,17 +1,59 @@
 """The benchmarks run at a tiny size, at which their figures have no meaning."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from rich.console import Console
 
-from benchmarks import archived, reads
-from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks import reads
+from benchmarks.__main__ import BENCHMARKS, measure
+from benchmarks.measure import Run, Work, alone
+from benchmarks.row import LATENCY, TINY, Row, Side, as_json, show
 
 
-def test_every_benchmark_prints_its_rate_and_its_limit(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["0.001"])
+def test_every_cheap_benchmark_measures_rows_with_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.spark.is_set_up", lambda: False)  # test_spark.py runs Spark
+    cheap = [name for name, benchmark in BENCHMARKS.items() if benchmark.is_cheap]
+
+    rows = measure(cheap, TINY, Console(quiet=True))
+
+    names = {row.name for row in rows}
+    assert names >= {"decode", "fold-sqlite", "exhaust-hot", "exhaust-lake", "archive", "verify", "clear", "manifest"}
+    assert names >= {"archived-attempt", "graphql-score", "graphql-attempts", "assess score", "assess slices"}
+    for row in rows:
+        assert row.limit is not None
+        assert all(run.seconds > 0 and run.peak > 0 for run in row.ours.runs)
+
+
+@contextmanager
+def with_a_large_child(megabytes: int) -> Iterator[Work]:
+    code = f"x = b'x' * ({megabytes} << 20); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        yield child.stdout.readline
+        child.stdin.close()
+
+
+def test_the_peak_memory_of_a_run_includes_its_children() -> None:
+    assert alone(with_a_large_child, 300).peak > 300 << 20
+
+
+def test_a_row_shows_medians_and_how_many_times_as_fast_ours_is(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = Side("us", 100, [Run(1.0, 1.0, 1_000_000), Run(5.0, 1.0, 3_000_000), Run(2.0, 1.0, 1_000_000)])
+    peer = Side("them", 10, [Run(0.8, 0.8, 1_000_000)])
+
+    row = Row("work", "events/s", ours, peer)
+    show([row], Console(width=140))
+
+    assert (row.value(ours), row.value(peer), row.times(peer)) == (50, 12.5, 4)
     printed = capsys.readouterr().out
-    for benchmark in BENCHMARKS:
-        assert f"{benchmark.what} " in printed
-        assert benchmark.limit in printed
+    assert "4.00 times" in printed
+    assert as_json(row)["ours"]["peak_bytes"] == 3_000_000
+    assert Row("read", LATENCY, peer).value(peer) == pytest.approx(80)
 
 
 def test_the_benchmark_of_reads_prints_a_line_for_each_size(
@@ -24,11 +66,3 @@ def test_the_benchmark_of_reads_prints_a_line_for_each_size(
     printed = capsys.readouterr().out
     assert printed.count("(1.0x)") >= 6
     assert len([line for line in printed.splitlines() if "x)" in line]) == len(reads.SLICES) + len(reads.ATTEMPTS)
-
-
-def test_the_benchmark_of_archived_attempts_prints_each_read(capsys: pytest.CaptureFixture[str]) -> None:
-    archived.main(["0.001"])
-
-    printed = capsys.readouterr().out
-    assert all(f"attempt, {read} " in printed for read in ("cold", "union", "warm", "limit"))
-    assert all(f"manifest of a slice, {read} " in printed for read in ("cold", "warm"))

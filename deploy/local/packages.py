@@ -75,8 +75,8 @@ def weed(notify: Notify) -> Path:
 
 def cached(name: str, fetch: Callable[[Path], None], notify: Notify) -> Path:
     """A folder of the cache. If several processes need it, only one fills it; a failure leaves no folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assessment-lakehouse"
-    folder = cache / name
+    folder = folder_of(name)
+    cache = folder.parent
     if folder.is_dir():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
@@ -91,6 +91,11 @@ def cached(name: str, fetch: Callable[[Path], None], notify: Notify) -> Path:
             finally:
                 shutil.rmtree(half, ignore_errors=True)
     return folder
+
+
+def folder_of(name: str) -> Path:
+    """A folder of the cache, which may not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assessment-lakehouse" / name
 
 
 @contextmanager

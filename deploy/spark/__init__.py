@@ -1,0 +1,1 @@
+"""Spark over the same lake: the response report as a job."""

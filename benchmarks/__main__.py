@@ -45,7 +45,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "decode": Benchmark(stream.decode_row),
     "decode-reference": Benchmark(stream.reference_row),
     "fold": Benchmark(ingest_sqlite.fold_row),
-    "cassandra": Benchmark(servers.cassandra_row, is_cheap=False),
+    "cassandra": Benchmark(servers.cassandra_rows, is_cheap=False),
     "kafka": Benchmark(servers.kafka_rows, is_cheap=False),
     "exhaust": Benchmark(exhaust.exhaust_rows),
     "archive": Benchmark(archiving.archiving_rows),

@@ -10,7 +10,7 @@ Afterwards each part of the store is measured beside the driver alone: rows writ
 import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from statistics import median
 from typing import Final, NamedTuple
@@ -120,15 +120,20 @@ def _measure(url: str, batches: Sequence[Sequence[Decoded]], server: int | None)
     return Measured(sorted(ours, key=lambda found: found.cpu)[_ROUNDS // 2], middle, median(ancestors))
 
 
-def main(url: str, events: int = 12_000, server: int | None = None) -> None:
-    """Measure and print."""
+def loads(url: str, events: int, server: int | None = None) -> Iterator[tuple[str, Measured]]:
+    """Each kind of load with its figures."""
     for events_a_learner, size in product((12, 1), (1000, 4000)):
         batches = sample_batches(events, size, events_a_learner)
         gc.collect()
         gc.freeze()
-        ours, limit, peer = _measure(url, batches, server)
+        yield f"{events_a_learner} events a learner, batches of {size:,}", _measure(url, batches, server)
+
+
+def main(url: str, events: int = 12_000, server: int | None = None) -> None:
+    """Measure and print."""
+    for load, (ours, limit, peer) in loads(url, events, server):
         print(
-            f"ingest into Cassandra, {events_a_learner} events a learner, batches of {size:,}: {ours}, "
+            f"ingest into Cassandra, {load}: {ours}, "
             f"{limit.requests:.3f} requests and {limit.statements:.2f} statements an event\n"
             f"  only the driver with the same writes: {limit.cost}; we reach {ours.rate / limit.cost.rate:.2f} of it "
             f"by the clock, {limit.cost.cpu / ours.cpu:.2f} by CPU time\n"
@@ -136,7 +141,7 @@ def main(url: str, events: int = 12_000, server: int | None = None) -> None:
             f"peak memory so far {peak_mib():,.0f} MiB",
             flush=True,
         )
-    for what, (ours_, bare) in parts(url, batches)._asdict().items():
+    for what, (ours_, bare) in parts(url, sample_batches(events, 1000, 12))._asdict().items():
         print(f"{what}: {ours_:,.0f}/s, the driver alone {bare:,.0f}/s, {ours_ / bare:.2f} of it")
 
 

@@ -35,17 +35,20 @@ def _side(what: str, rate: float) -> Side:
     return Side(what, 1, [Run(1 / rate, 0.0, 0)])
 
 
-def cassandra_row(size: Size) -> Row:
-    """Decoded events into Cassandra. Raises `Missing`."""
-    found = ingest_cassandra.main(_cassandra(), size.of(_EVENTS))
-    return Row(
-        "fold-cassandra",
-        "events/s",
-        _side("fold", found.ours),
-        _side("the ancestor's access pattern, an event at a time", found.ancestor),
-        _side("the bare driver with the same writes", found.limit),
-        _NOTE,
-    )
+def cassandra_rows(size: Size) -> list[Row]:
+    """Decoded events into Cassandra, for each kind of load. Raises `Missing`."""
+    ancestor, limit = "the ancestor's access pattern, an event at a time", "the bare driver with the same writes"
+    return [
+        Row(
+            "fold-cassandra",
+            "events/s",
+            _side(f"fold, {load}", found.ours.rate),
+            _side(ancestor, found.ancestor),
+            _side(limit, found.limit.cost.rate),
+            _NOTE,
+        )
+        for load, found in ingest_cassandra.loads(_cassandra(), size.of(_EVENTS))
+    ]
 
 
 def kafka_rows(size: Size) -> list[Row]:

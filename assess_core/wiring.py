@@ -207,6 +207,13 @@ def open_tokens(settings: Settings, notify: Notify) -> Tokens | None:
     return opened(settings.api, notify)
 
 
+def days_left(certificate: str) -> int:
+    """The days until a certificate expires; negative if it has. Raises `BadSettings`."""
+    from assess_core.adapters.tokens.certificates import days_left as read
+
+    return read(certificate)
+
+
 def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> "Checks":
     """The checks of events against facts, from the file `facts` if given, else from the settings.
 

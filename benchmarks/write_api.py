@@ -118,7 +118,7 @@ def _request(message: Message) -> bytes:
 
 
 @contextmanager
-def _server(*command: str, settings: Settings) -> Iterator[int]:
+def server(*command: str, settings: Settings) -> Iterator[int]:
     """The port of an API that runs as its own process."""
     env = {**os.environ, **settings.env()}
     with subprocess.Popen([sys.executable, *command], env=env, stderr=subprocess.PIPE, text=True) as process:
@@ -157,8 +157,8 @@ def _rates(settings: Settings, messages: Sequence[Message]) -> Measured:
     alone = "from benchmarks.write_api import serve_without_log; serve_without_log()"
     with (
         closing(open_log(settings, open_hot(settings)[1]).intake()) as intake,
-        _server("-m", "graphql_api", "--port", "0", settings=settings) as port,
-        _server("-c", alone, settings=settings) as without_log,
+        server("-m", "graphql_api", "--port", "0", settings=settings) as port,
+        server("-c", alone, settings=settings) as without_log,
     ):
         turns = [
             (

@@ -64,6 +64,8 @@ def _read(answer: IO[bytes], deadline: float) -> bytes:
             raise ValueError(f"more than {MOST_BYTES:,} bytes")
         if time.monotonic() > deadline:
             raise ValueError(f"more than {SECONDS:.0f} s")
+    if getattr(answer, "length", None):  # the bytes that are still missing
+        raise ValueError("the answer ended early")
     return text
 
 

@@ -87,9 +87,9 @@ def require_allowed(request: Request, resource: Resource) -> None:
 
 
 def _token(scope: Scope) -> str:
-    """The learner's token. Behind Sunbird's gateway, `Authorization` has the key of the app, and the other header it.
+    """The caller's token. Raises `Unauthenticated`.
 
-    Raises `Unauthenticated`.
+    Behind Sunbird's gateway, `Authorization` has the key of an app. Then the other header has the learner's token.
     """
     token = _single(scope, "x-authenticated-user-token")
     authorization = _single(scope, "authorization")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from assess_core.errors import StoreUnavailable
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.wiring import open_tokens
@@ -206,6 +207,22 @@ def test_a_denial_writes_one_line_without_the_token_or_a_learner_s_id(
     assert not [line for line in lines if secret[-40:] in line or secret[:40] in line or "learner-" in line]
     assert found[0]["caller"] == found[1]["caller"]
     assert found[1]["learner"] not in ("", found[1]["caller"])
+
+
+def test_a_probe_without_a_token_learns_nothing_about_the_stores(stores: Stores, tmp_path: Path) -> None:
+    broken: Any = Away()
+    for tokens, shown in ((trusting(tmp_path), False), (None, True)):
+        with client(create_app(queries(stores._replace(hot=broken)), stores.log.intake(), tokens=tokens)) as http:
+            answer = http.get("/ready")
+        assert answer.status_code == 503
+        assert ("db.internal" in answer.text) == shown
+
+
+class Away:
+    """A hot store that does not answer."""
+
+    def learners(self, user_ids: object) -> None:
+        raise StoreUnavailable("db.internal does not answer")
 
 
 # --- the cache ---

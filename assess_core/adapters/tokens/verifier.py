@@ -135,7 +135,7 @@ class JwtTokens:
         settings = self._settings
         learner = _learner(_claim(claims, settings.learner_claim))
         if not learner:
-            raise Unauthenticated(f"the token has no learner in the claim {settings.learner_claim}")
+            raise Unauthenticated("the token has no learner in the claim that ASSESS_API_LEARNER_CLAIM names")
         roles = frozenset(Role(name) for name in _texts(_claim(claims, settings.roles_claim)) if name in set(Role))
         batches, courses = (_texts(_claim(claims, name)) for name in (settings.batches_claim, settings.courses_claim))
         parent = claims.get(_PARENT)

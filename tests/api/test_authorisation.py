@@ -4,6 +4,7 @@ The expected answers are written here, independently of the tables of the code.
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import httpx
@@ -11,9 +12,12 @@ import pytest
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
 from starlette.routing import Route
 
+from assess_core.domain.access import Caller, Role
+from assess_core.errors import Forbidden
 from assess_core.ports.stores import Stores
 from graphql_api.app import create_app
 from graphql_api.permissions import FIELDS, ROUTES
+from graphql_api.reading import Context
 from graphql_api.schema import schema
 from tests.api.client import Http
 from tests.api.issuer import bearer, guarded, token, trusting
@@ -249,6 +253,21 @@ def test_a_variable_and_a_directive_change_nothing(http: Http) -> None:
 
     assert (status(u="u2", b="b1"), status(u="mentor"), status(u="u2", yes=False)) == (200, 200, 200)
     assert (status(u="u2"), status(u="u2", b="b2"), status(u="mentor ")) == (403, 403, 403)
+
+
+def test_the_answers_of_an_attempt_are_protected_whatever_field_gives_the_attempt(http: Http, stores: Stores) -> None:
+    [attempt, *_] = queries(stores).attempts(user_id="u2", batch_id="b1").attempts
+    answers = schema.type_map["Attempt"].fields["answers"]  # type: ignore[attr-defined]
+
+    def read_by(role: Role, learner: str = "x", batch: str = "") -> object:
+        caller = Caller(learner, frozenset({role}), frozenset({batch}))
+        return answers.resolve(attempt, SimpleNamespace(context=Context(queries(stores), caller)))
+
+    for allowed in ((Role.LEARNER, "u2"), (Role.MENTOR, "m", "b1"), (Role.OPERATOR,)):
+        assert read_by(*allowed) == attempt.answers
+    for denied in ((Role.LEARNER, "u1"), (Role.MENTOR, "m", "b2"), (Role.AUDITOR, "a", "b1")):
+        with pytest.raises(Forbidden):
+            read_by(*denied)
 
 
 # --- the tables are complete ---

@@ -1,6 +1,7 @@
 """Who may do what: the rights of each role, and what an empty id means."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from assess_core.domain.access import LOCAL, RIGHTS, Action, Caller, Resource, R
 EVERYTHING = Resource()
 
 
-def caller(*roles: Role, id: str = "u1", **more: object) -> Caller:
+def caller(*roles: Role, id: str = "u1", **more: Any) -> Caller:
     return Caller(id, frozenset(roles))._replace(**more)
 
 
@@ -17,7 +18,7 @@ def test_every_action_except_a_probe_has_rights() -> None:
     assert set(RIGHTS) == set(Action) - {Action.PROBE}
 
 
-@pytest.mark.parametrize("action", set(Action) - {Action.PROBE})
+@pytest.mark.parametrize("action", [one for one in Action if one is not Action.PROBE])
 def test_a_client_without_a_token_is_asked_for_one(action: Action) -> None:
     denial = denial_of(None, action, Resource("u1", "b1", "c1"))
     assert denial is not None
@@ -30,7 +31,7 @@ def test_an_operator_and_the_caller_of_this_machine_may_do_everything(action: Ac
         assert denial_of(who, action, EVERYTHING) is None
 
 
-@pytest.mark.parametrize("action", set(Action) - {Action.PROBE, Action.DESCRIBE})
+@pytest.mark.parametrize("action", [one for one in Action if one not in (Action.PROBE, Action.DESCRIBE)])
 def test_a_caller_without_roles_may_do_nothing(action: Action) -> None:
     who = caller(batches=frozenset({"b1"}), courses=frozenset({"c1"}))
     denial = denial_of(who, action, Resource("u1", "b1", "c1"))

@@ -27,13 +27,24 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
-from assess_core.settings import Settings
+from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.archiving import slice_views
-from assess_core.wiring import hot_schema, open_exhausts, open_facts, open_hot, open_lake, open_log, stores_of
+from assess_core.wiring import (
+    days_left,
+    hot_schema,
+    open_exhausts,
+    open_facts,
+    open_hot,
+    open_lake,
+    open_log,
+    open_tokens,
+    stores_of,
+)
 
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; archiving and compacting a busy week needs twice this
 _NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone can grow to this size
+_RENEW_DAYS: Final = 14
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -96,11 +107,37 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
         for finding in _guarded(what, partial(_examine, store)):
             bad = bad or finding.level is Level.BAD
             yield finding
+    yield from _guarded("API", lambda: _api(settings))
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
     yield from _guarded("Dagster", lambda: _switches(settings.home, env))
+
+
+def _api(settings: Settings) -> Iterator[Finding]:
+    tokens = open_tokens(settings, lambda _text: None)  # a server that does not answer is a finding below
+    if tokens is None:
+        message = "has no keys: every client can do everything, so it listens only on this machine"
+        yield Finding(Level.OK, "API", message)
+    else:
+        yield from tokens.examine()
+    if settings.api.secret:
+        message = "ASSESS_API_SECRET is for development: who can verify a token can also make one"
+        yield Finding(Level.WARN, "API", message, "set ASSESS_API_KEYS instead")
+    yield from _certificate(settings.api)
+
+
+def _certificate(api: ApiSettings) -> Iterator[Finding]:
+    if not api.tls_cert:
+        return
+    days = days_left(api.tls_cert)
+    if days < 0:
+        yield Finding(Level.BAD, "API", f"the certificate {api.tls_cert} has expired", "renew it, then restart the API")
+    elif days < _RENEW_DAYS:
+        yield Finding(Level.WARN, "API", f"the certificate {api.tls_cert} expires in {days} days", "renew it")
+    else:
+        yield Finding(Level.OK, "API", f"the certificate {api.tls_cert} is valid for {days} days")
 
 
 def _no_hot_file(settings: Settings, file: Path) -> Iterator[Finding]:

@@ -39,19 +39,20 @@ def _http_url(_ctx: click.Context, _parameter: click.Parameter, value: str) -> s
 @click.option("--host", default=HOST, show_default=True, help="The address to listen on; 0.0.0.0 is every interface.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free port.")
 @click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with known batches.")
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine although every client can do everything.")
 @click.pass_obj
-def api(settings: Settings, host: str, port: int, facts: Path | None) -> None:
+def api(settings: Settings, host: str, port: int, facts: Path | None, insecure: bool) -> None:
     """Serve GraphQL (with GraphiQL), the read API and the write API over HTTP.
 
-    Submitted attempts go into the log (ASSESS_LOG); a stream must fold them, such as the one of `assess up`. There is
-    no login: everyone who can reach the port can write.
+    Submitted attempts go into the log (ASSESS_LOG); a stream must fold them, such as the one of `assess up`.
+    Without keys (ASSESS_API_KEYS) every client can do everything, so the API listens only on this machine.
 
     \b
     Examples:
       assess api
       curl -s localhost:8000/graphql -H 'content-type: application/json' -d '{"query": "{ __typename }"}'
     """
-    command = [*_module("graphql_api"), "--host", host, "--port", str(port)]
+    command = [*_module("graphql_api"), "--host", host, "--port", str(port), *(["--insecure"] if insecure else [])]
     os.execve(sys.executable, command, {**os.environ, **_with(settings, facts).env()})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from assess_cli.output import emit_rows, notify
-from assess_core.privacy import hidden
+from assess_core.privacy import hidden, is_secret
 from assess_core.settings import Settings, unknown_variables
 
 
@@ -24,7 +24,11 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     in_force: Settings = ctx.obj
     given = ctx.find_root().params["home"] is not None
     rows = (
-        {"setting": name, "value": hidden(value), "from": _origin(name, os.environ, given)}
+        {
+            "setting": name,
+            "value": "***" if value and is_secret(name) else hidden(value),
+            "from": _origin(name, os.environ, given),
+        }
         for name, value in in_force.env().items()
     )
     emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")

@@ -7,6 +7,8 @@
       BadTime            a text is not a valid moment or duration
       BadFacts           the facts file cannot be read
       BadLog             a log file or folder cannot be read
+      Unauthenticated    a request has no valid token
+      Forbidden          a token does not allow this
       SliceOpen          a slice that is not closed cannot be archived
       SliceNotVerified   a slice that was not verified cannot be cleared
       VerifyFailed       the files of the lake cannot be read or differ from the manifest
@@ -74,6 +76,18 @@ class BadLog(AssessError):
     """A log file or folder cannot be read."""
 
     exit_code, status = 2, 400
+
+
+class Unauthenticated(AssessError):
+    """A request has no valid token; the message gives the reason, and never a part of the token."""
+
+    exit_code, status = 4, 401
+
+
+class Forbidden(AssessError):
+    """A token is valid but does not allow this."""
+
+    exit_code, status = 4, 403
 
 
 class SliceOpen(AssessError):

@@ -10,7 +10,65 @@ from assess_core.domain.sizes import parse_size
 
 _SQLITE: Final = "sqlite:///"
 _PREFIX: Final = "ASSESS_"
+_API: Final = "ASSESS_API_"
 _SIMILAR: Final = 0.5  # GRACE_PERIOD and GRACE have a similarity of 0.59
+
+
+class ApiSettings(NamedTuple):
+    """Who may use the API, and how it is reached. The defaults have no keys: only this machine can use it."""
+
+    keys: str = ""
+    """`ASSESS_API_KEYS`: the file or `https://` URL of the JSON Web Key Set that verifies tokens (default: no keys)."""
+    secret: str = ""
+    """`ASSESS_API_SECRET`: a secret for HS256 tokens, for development only (default: none)."""
+    issuer: str = ""
+    """`ASSESS_API_ISSUER`: the only accepted issuer (default: any)."""
+    audience: str = ""
+    """`ASSESS_API_AUDIENCE`: the only accepted audience (default: any)."""
+    clock_skew: int = 30_000
+    """`ASSESS_API_CLOCK_SKEW`: how much the clocks of issuer and API can differ, in ms (default `30s`)."""
+    learner_claim: str = "sub"
+    """`ASSESS_API_LEARNER_CLAIM`: the claim with the learner's id (default `sub`)."""
+    roles_claim: str = "roles"
+    """`ASSESS_API_ROLES_CLAIM`: the claim with the roles, such as `realm_access.roles` (default `roles`)."""
+    batches_claim: str = "batches"
+    """`ASSESS_API_BATCHES_CLAIM`: the claim with the batches of a mentor (default `batches`)."""
+    courses_claim: str = "courses"
+    """`ASSESS_API_COURSES_CLAIM`: the claim with the courses of a mentor (default `courses`)."""
+    hosts: str = ""
+    """`ASSESS_API_HOSTS`: the host names that the API answers to, separated by commas (default: with keys all names,
+    without keys only `localhost` and loopback addresses)."""
+    tls_cert: str = ""
+    """`ASSESS_API_TLS_CERT`: the file with the server's certificate chain (default: no TLS)."""
+    tls_key: str = ""
+    """`ASSESS_API_TLS_KEY`: the file with the private key of that certificate."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read the settings from environment variables. Raises `BadTime`."""
+
+        def given(name: str, default: str = "") -> str:
+            return env.get(f"{_API}{name}") or default
+
+        return cls(
+            keys=_absolute(given("KEYS")),
+            secret=given("SECRET"),
+            issuer=given("ISSUER"),
+            audience=given("AUDIENCE"),
+            clock_skew=parse_duration(given("CLOCK_SKEW", "30s"), f"{_API}CLOCK_SKEW"),
+            learner_claim=given("LEARNER_CLAIM", "sub"),
+            roles_claim=given("ROLES_CLAIM", "roles"),
+            batches_claim=given("BATCHES_CLAIM", "batches"),
+            courses_claim=given("COURSES_CLAIM", "courses"),
+            hosts=given("HOSTS"),
+            tls_cert=_absolute(given("TLS_CERT")),
+            tls_key=_absolute(given("TLS_KEY")),
+        )
+
+    def env(self) -> dict[str, str]:
+        """These settings as environment variables."""
+        texts = {**self._asdict(), "clock_skew": duration_text(self.clock_skew)}
+        return {f"{_API}{name.upper()}": text for name, text in texts.items()}
 
 
 class Settings(NamedTuple):
@@ -35,6 +93,8 @@ class Settings(NamedTuple):
     memory: int | None = None
     """`ASSESS_MEMORY`: the memory that all reports and reads of a process may use together, such as `2GB`
     (default: half of the machine's memory, or of the control group's limit)."""
+    api: ApiSettings = ApiSettings()
+    """The settings of the API, `ASSESS_API_...`."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -53,6 +113,7 @@ class Settings(NamedTuple):
             grace=parse_duration(grace, "ASSESS_GRACE"),
             facts=_absolute(env.get("ASSESS_FACTS") or ""),
             memory=parse_size(env.get("ASSESS_MEMORY") or "", "ASSESS_MEMORY"),
+            api=ApiSettings.from_env(env),
         )
 
     def env(self) -> dict[str, str]:
@@ -66,6 +127,7 @@ class Settings(NamedTuple):
             "ASSESS_GRACE": duration_text(self.grace),
             "ASSESS_FACTS": self.facts,
             "ASSESS_MEMORY": "" if self.memory is None else f"{self.memory}B",
+            **self.api.env(),
         }
 
 

@@ -13,6 +13,7 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
 from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTable
 from assess_core.ports.stores import Stores
+from assess_core.ports.tokens import Tokens
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
 
@@ -192,6 +193,25 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
     from assess_core.adapters.files.facts import FactsFile
 
     return FactsFile(Path(where), notify)
+
+
+def open_tokens(settings: Settings, notify: Notify) -> Tokens | None:
+    """The verification of the API's tokens; None if no keys are set, which lets every client do everything.
+
+    `notify` gets a message if the keys cannot be read now, or later. Raises `BadSettings`.
+    """
+    if not settings.api.keys and not settings.api.secret:
+        return None
+    from assess_core.adapters.tokens.opening import open_tokens as opened
+
+    return opened(settings.api, notify)
+
+
+def days_left(certificate: str) -> int:
+    """The days until a certificate expires; negative if it has. Raises `BadSettings`."""
+    from assess_core.adapters.tokens.certificates import days_left as read
+
+    return read(certificate)
 
 
 def open_checks(settings: Settings, facts: Path | None, question_count: bool, notify: Notify) -> "Checks":

@@ -88,7 +88,7 @@ def _request(message: Message) -> bytes:
 
 
 @contextmanager
-def _server(*command: str, settings: Settings) -> Iterator[int]:
+def server(*command: str, settings: Settings) -> Iterator[int]:
     """The port of an API that runs as its own process."""
     env = {**os.environ, **settings.env()}
     with subprocess.Popen([sys.executable, *command], env=env, stderr=subprocess.PIPE, text=True) as process:
@@ -126,7 +126,7 @@ def serve_without_log() -> None:
 @contextmanager
 def _served(words: Sequence[str], settings: Settings, count: int) -> Iterator[Work]:
     messages = _messages(count)
-    with _server(*words, settings=settings) as port:
+    with server(*words, settings=settings) as port:
         yield lambda: asyncio.run(_over_http(port, messages))
 
 

@@ -1,33 +1,42 @@
 """`python -m graphql_api --host 127.0.0.1 --port 8000`: the API over the stores that the environment names."""
 
-import ipaddress
 import os
 import resource
 import signal
 import socket
+import ssl
 import time
+from typing import Any
 
 import click
 import uvicorn
 
 from assess_core.errors import AssessError, BadSettings
 from assess_core.privacy import keep_files_private
-from assess_core.settings import Settings
+from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_stores
+from assess_core.wiring import open_facts, open_stores, open_tokens
 from graphql_api.app import create_app
+from graphql_api.hosts import Hosts, is_loopback
 from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; others than loopback need keys."
+)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free port.")
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine although every client can do everything.")
 @click.pass_context
-def main(ctx: click.Context, host: str, port: int) -> None:
+def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     """Serve GraphQL, GraphiQL, the read API and the write API until SIGINT or SIGTERM."""
     keep_files_private()
     try:
         settings = Settings.from_env(os.environ)
+        tokens = open_tokens(settings, _notify)
+        if not is_loopback(host) and not insecure:
+            _require_keys(settings.api, host)
+        hosts, tls = _hosts(settings.api, tokens is not None), _tls(settings.api)
         stores = open_stores(settings)
         facts = open_facts(settings.facts, _notify)
         listening = _listen(host, port)
@@ -36,17 +45,20 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         _notify(str(error))
         ctx.exit(error.exit_code)
     address = f"[{host}]" if ":" in host else host
-    click.echo(f"API on http://{address}:{listening.getsockname()[1]}/graphiql", err=True)
+    click.echo(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql", err=True)
     if not is_loopback(host):
-        _notify(f"there is no login: any client of {host} can write attempts of any learner; put a gateway before it")
+        if tokens is None:
+            _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
+        if not tls:
+            _notify("tokens and answers are not encrypted; set ASSESS_API_TLS_CERT, or put a proxy with TLS before it")
     for stop in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops, restores the earlier handler, and raises the signal again: this handler makes the exit code 0
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts)
+    app = create_app(queries, intake, facts, tokens, hosts)
     config = uvicorn.Config(
-        app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS
+        app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS, **tls
     )
     try:
         uvicorn.Server(config).run(sockets=[listening])
@@ -67,12 +79,35 @@ def _allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
+def _require_keys(api: ApiSettings, host: str) -> None:
+    """Raise `BadSettings` if other machines could do everything, or forge a token with a shared secret."""
+    if not api.keys:
+        what = "ASSESS_API_SECRET is for development" if api.secret else "without keys every client can do everything"
+        raise BadSettings(
+            f"--host {host}: {what}; set ASSESS_API_KEYS, or listen on 127.0.0.1, or type --insecure behind a gateway"
+        )
+
+
+def _hosts(api: ApiSettings, has_tokens: bool) -> Hosts | None:
+    """The host names to answer to; None for every name: a page of another site has no token."""
+    return Hosts.parse(api.hosts) if api.hosts or not has_tokens else None
+
+
+def _tls(api: ApiSettings) -> dict[str, Any]:
+    """The options of uvicorn for TLS; none without a certificate. Raises `BadSettings`."""
+    if not api.tls_cert and not api.tls_key:
+        return {}
+    if not api.tls_cert or not api.tls_key:
+        raise BadSettings("ASSESS_API_TLS_CERT and ASSESS_API_TLS_KEY belong together; set both or neither")
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(api.tls_cert, api.tls_key, password=lambda: b"")
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise BadSettings(
+            f"ASSESS_API_TLS_CERT, ASSESS_API_TLS_KEY: {error.strerror or error}; use PEM files of one certificate"
+            if isinstance(error, OSError)
+            else "ASSESS_API_TLS_KEY needs a password; use a key without one"
+        ) from error
+    return {"ssl_certfile": api.tls_cert, "ssl_keyfile": api.tls_key}
 
 
 def _listen(host: str, port: int) -> socket.socket:

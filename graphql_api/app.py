@@ -18,11 +18,14 @@ from starlette.routing import BaseRoute, Route
 from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
+from assess_core.ports.tokens import Tokens
 from assess_core.usecases.queries import Queries
 from graphql_api import graphiql
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.envelopes import RETRY_AFTER, code_of, learning
 from graphql_api.execution import Executed, execute, failure, plan
+from graphql_api.gate import Gate, caller_of
+from graphql_api.hosts import Hosts
 from graphql_api.rest import AssessRead
 from graphql_api.workers import Lanes, ask_long, ask_quick, is_ready
 from graphql_api.write import AssessUpdate, StateUpdate, Writes
@@ -31,11 +34,21 @@ _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
     "/v1/user/content/state, /health and /ready"
 )
+_LOCAL_HOSTS: Final = Hosts()
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
 
 
-def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> Starlette:
-    """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted."""
+def create_app(
+    queries: Queries,
+    intake: Intake,
+    facts: Facts | None = None,
+    tokens: Tokens | None = None,
+    hosts: Hosts | None = _LOCAL_HOSTS,
+) -> Starlette:
+    """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
+
+    Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name.
+    """
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
@@ -48,7 +61,8 @@ def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> 
         *graphiql.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
-    app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)], exception_handlers=handlers)
+    layers = [Middleware(GZipMiddleware), Middleware(Gate, tokens=tokens, hosts=hosts)]
+    app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
     app.state.lanes = Lanes()
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
@@ -104,7 +118,7 @@ async def _execute(request: Request, asked: _Asked) -> Response:
     else:
         ask = ask_long if planned.reads_many_rows else ask_quick
         try:
-            status, body = await ask(request, partial(execute, planned=planned))
+            status, body = await ask(request, partial(execute, planned=planned, caller=caller_of(request)))
         except DeadlineExceeded as error:
             status, body = error.status, failure(error)
     return Response(to_json(body), status, media_type="application/json")
@@ -125,12 +139,15 @@ async def _ready(request: Request) -> Response:
     try:
         await is_ready(request)
     except AssessError as error:
-        return Response(to_json({"status": "unavailable", "message": str(error)}), 503, RETRY_AFTER, "application/json")
+        body = {"status": "unavailable"}
+        if caller_of(request) is not None:  # a client without a token learns nothing about the stores
+            body["message"] = str(error)
+        return Response(to_json(body), 503, RETRY_AFTER, "application/json")
     return Response(to_json({"status": "ok"}), media_type="application/json")
 
 
 async def _not_found(request: Request, _error: Exception) -> Response:
-    return _envelope(request, 404, f"{request.url.path} does not exist; the paths are {_PATHS}")
+    return _envelope(request, 404, f"{request.scope['path']} does not exist; the paths are {_PATHS}")
 
 
 async def _method_not_allowed(request: Request, error: Exception) -> Response:
@@ -147,4 +164,4 @@ async def _internal_error(request: Request, _error: Exception) -> Response:
 def _envelope(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
     """An error outside the endpoints, in the envelope of Sunbird's services."""
     message_id = request.headers.get("x-msgid") or str(uuid4())
-    return learning(request.url.path, message_id, status, (code_of(status), message), headers=headers)
+    return learning(request.scope["path"], message_id, status, (code_of(status), message), headers=headers)

@@ -78,8 +78,11 @@ class AssessUpdate(NamedTuple):
     """Whether the request contains a list of assessments."""
 
 
-def parse(asked: Field) -> AssessUpdate:
-    """Validate the `request` of a body. Raises `Refused` with every wrong field."""
+def parse(asked: Field, learner: str = "") -> AssessUpdate:
+    """Validate the `request` of a body. Raises `Refused` with every wrong field.
+
+    An assessment without a `userId` is of the `learner`, if one is given.
+    """
     request = members(asked, _read_members, "request")
     name = "events" if is_null(request.assessments) else "assessments"
     submitted = getattr(request, name)
@@ -87,24 +90,26 @@ def parse(asked: Field) -> AssessUpdate:
     if not found:
         raise _wrong({"assessments": _EMPTY}, "request")
     if not any(_has_events(one) for one in found):
-        return AssessUpdate([_assessment(asked, request, _Members(), submitted, "request")], listed=False)
+        return AssessUpdate([_assessment(asked, request, _Members(), submitted, "request", learner)], listed=False)
     assessments = []
     for n, one in enumerate(found):
         where = f"request.{name}[{n}]"
         item = members(one, _read_members, where)
         if not elements(item.events, f"{where}.events"):
             raise _wrong({"events": _EMPTY}, where)
-        assessments.append(_assessment(one, item, request, item.events, where))
+        assessments.append(_assessment(one, item, request, item.events, where, learner))
     return AssessUpdate(assessments, listed=True)
 
 
-def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, where: str) -> Assessment:
+def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, where: str, learner: str) -> Assessment:
     assert isinstance(raw, msgspec.Raw)
     assert isinstance(answers, msgspec.Raw)
     ids, wrong = {}, {}
     for id_, names in _IDS.items():
         sent = [field for members in (own, around) for name in names if not is_null(field := getattr(members, name))]
         ids[id_] = next(filter(None, map(text, sent)), "")
+        if id_ == "userId" and not sent:
+            ids[id_] = learner
         if not ids[id_]:
             wrong[id_] = _EMPTY if all(map(is_text, sent)) else _NO_TEXT
     attempted = next((ts for ts in (own.assessmentTs, around.assessmentTs) if not is_null(ts)), None)

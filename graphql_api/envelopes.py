@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.types import Scope
 
 from assess_core.domain.moments import iso, moment
 from assess_core.errors import AssessError
@@ -13,6 +15,10 @@ from graphql_api.bodies import to_json
 
 CLIENT_ERROR: Final = "CLIENT_ERROR"
 SERVER_ERROR: Final = "SERVER_ERROR"
+FORBIDDEN: Final = "FORBIDDEN"
+READ_ID: Final = "api.view.assessment.read"
+UPDATE_ID: Final = "api.view.assess.update"
+_VIEWING_IDS: Final = {"/v2/view/assess/read": READ_ID, "/v2/view/assess/update": UPDATE_ID}
 RETRY_AFTER: Final = {"retry-after": "5"}
 
 
@@ -76,6 +82,19 @@ def learning(
     }
     length = {"x-response-length": str(len(to_json(answered)))}
     return Response(to_json(body), status, {**length, **(headers or {})}, "application/json")
+
+
+def refusal(scope: Scope, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A refusal before a path was called, in the envelope of that path."""
+    path, sent = scope["path"], Headers(scope=scope)
+    if path == "/graphql":
+        code = {401: "UNAUTHENTICATED", 421: "BAD_REQUEST"}.get(status, "STORE_UNAVAILABLE")
+        body = {"errors": [{"message": message, "extensions": {"code": code}}]}
+        return Response(to_json(body), status, headers, "application/json")
+    if path in _VIEWING_IDS:
+        return viewing(_VIEWING_IDS[path], sent.get("x-msgid"), status, message, headers=headers)
+    error = ("UNAUTHORIZED_USER", "You are not authorized.") if status == 401 else (code_of(status), message)
+    return learning(path, sent.get("x-msgid") or str(uuid4()), status, error, headers=headers)
 
 
 def retry_after(error: AssessError) -> Mapping[str, str] | None:

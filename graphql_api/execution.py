@@ -19,9 +19,11 @@ from graphql import (
     validate,
 )
 
-from assess_core.errors import AssessError
+from assess_core.domain.access import Caller
+from assess_core.errors import AssessError, Forbidden
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
+from graphql_api.reading import Context
 from graphql_api.schema import schema
 
 MOST_TOKENS: Final = 1000  # GraphiQL's longest query has about 300
@@ -85,17 +87,23 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
     return Planned(document, operation, variables, cost.reads_many_rows)
 
 
-def execute(queries: Queries, planned: Planned) -> Executed:
-    """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace."""
+def execute(queries: Queries, planned: Planned, caller: Caller | None) -> Executed:
+    """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace.
+
+    If the caller may not read one of the fields, the answer is 403 and has no data.
+    """
     result = execute_sync(
         schema,
         planned.document,
-        context_value=queries,
+        context_value=Context(queries, caller),
         variable_values=planned.variables,
         operation_name=planned.operation,
     )
     if not result.errors:
         return Executed(200, {"data": result.data})
+    denied = [_shown(error) for error in result.errors if isinstance(error.original_error, Forbidden)]
+    if denied:
+        return Executed(Forbidden.status, {"errors": denied})
     body: dict[str, Any] = {"errors": [_shown(error) for error in result.errors]}
     if result.data is None and all(error.path is None for error in result.errors):
         return Executed(400, body)  # the variables have wrong types: nothing was executed

@@ -1,14 +1,22 @@
-"""The objects that the fields of one request share: the queries, and the overview of a batch."""
+"""The objects that the fields of one request share: the queries, the caller, and the overview of a batch."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import GraphQLResolveInfo
 
+from assess_core.domain.access import Caller
 from assess_core.domain.slice_status import SliceView
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.views import Overview, Page
 
 Info = GraphQLResolveInfo
+
+
+class Context(NamedTuple):
+    """What the fields of one request share."""
+
+    queries: Queries
+    caller: Caller | None
 
 
 class BatchReads:
@@ -41,5 +49,11 @@ class BatchReads:
 
 def queries_of(info: Info) -> Queries:
     """The queries for the current request; its cost was counted before (`cost.py`)."""
-    found: Queries = info.context
-    return found
+    context: Context = info.context
+    return context.queries
+
+
+def caller_of(info: Info) -> Caller | None:
+    """The caller of the current request."""
+    context: Context = info.context
+    return context.caller

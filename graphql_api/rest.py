@@ -10,15 +10,17 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assess_core.domain.access import Resource
 from assess_core.errors import AssessError
 from graphql_api.bodies import BadBody, read_json
-from graphql_api.envelopes import retry_after, viewing
+from graphql_api.envelopes import READ_ID, retry_after, viewing
+from graphql_api.gate import learner_of, require_allowed
 from graphql_api.workers import ask_quick
 
 _REQUIRED: Final = ("userId", "assessmentId")
 _OPTIONAL: Final = ("courseId", "batchId")
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])
-_envelope: Final = partial(viewing, "api.view.assessment.read")
+_envelope: Final = partial(viewing, READ_ID)
 _log = logging.getLogger(__name__)
 
 
@@ -31,9 +33,11 @@ class AssessRead(HTTPEndpoint):
         try:
             body = await read_json(request, _decoder)
             message_id = message_id or _message_id(body)
-            asked, wrong = _asked(body.get("request"))
+            asked, wrong = _asked(body.get("request"), learner_of(request))
             if wrong:
                 return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
+            user_id, _, course_id, batch_id = asked
+            require_allowed(request, Resource(user_id, batch_id or "", course_id or ""))
             scores = await ask_quick(request, lambda queries: queries.score(*asked))
         except BadBody as error:
             return _envelope(message_id, error.status, str(error))
@@ -55,10 +59,15 @@ def _message_id(body: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _asked(request: object) -> tuple[list[Any], dict[str, str]]:
-    """The arguments of `Queries.score`, and the error of each wrong field of the request."""
+def _asked(request: object, learner: str) -> tuple[list[Any], dict[str, str]]:
+    """The arguments of `Queries.score`, and the error of each wrong field of the request.
+
+    A request without a `userId` is about the caller.
+    """
     if not isinstance(request, dict):
         return [], {"request": "Field cannot be empty" if request is None else "Field must be an object"}
+    if learner and request.get("userId") in (None, ""):
+        request = {**request, "userId": learner}
     wrong: dict[str, str] = {}
     for name in (*_REQUIRED, *_OPTIONAL):
         value = request.get(name)

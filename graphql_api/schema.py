@@ -10,6 +10,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
+from graphql_api.permissions import protect
 from graphql_api.reading import BatchReads, Info, queries_of
 from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
 
@@ -81,5 +82,5 @@ class Query(graphene.ObjectType):
         return queries_of(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
 
 
-schema: Final = graphene.Schema(query=Query).graphql_schema
-"""The schema as graphql-core executes it."""
+schema: Final = protect(graphene.Schema(query=Query).graphql_schema)
+"""The schema as graphql-core executes it; each field asks the policy first."""

@@ -107,6 +107,13 @@ class StateUpdate(NamedTuple):
     assessments: list[Assessment]
     contents: list[Content]
     enrolment: Enrolment | None
+    user_id: str
+    """The learner of the whole request; empty if it names none."""
+
+    @property
+    def learners(self) -> set[str]:
+        """Every learner whom the request names."""
+        return {one for one in (self.user_id, *(item.user_id for item in self.assessments)) if one}
 
 
 def parse(asked: Field) -> StateUpdate:
@@ -115,7 +122,7 @@ def parse(asked: Field) -> StateUpdate:
     contents = [_content(one, n) for n, one in enumerate(elements(request.contents, "contents"))]
     assessments = [_assessment(one, n) for n, one in enumerate(elements(request.assessments, "assessments"))]
     enrolment = None if contents or assessments else _enrolment(request)
-    return StateUpdate(assessments, contents, enrolment)
+    return StateUpdate(assessments, contents, enrolment, text(request.userId))
 
 
 def _content(raw: msgspec.Raw, number: int) -> Content:

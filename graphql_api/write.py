@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 from uuid import uuid4
@@ -13,18 +14,20 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assess_core.errors import AssessError, StoreUnavailable
+from assess_core.domain.access import Resource
+from assess_core.errors import AssessError, Forbidden, StoreUnavailable
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from graphql_api import assess_update, state_update
 from graphql_api.assessments import Body, Outcome, Refused, read_body
 from graphql_api.bodies import BadBody, is_json, read_json
-from graphql_api.envelopes import CLIENT_ERROR, SERVER_ERROR, learning, retry_after, viewing
+from graphql_api.envelopes import CLIENT_ERROR, FORBIDDEN, SERVER_ERROR, UPDATE_ID, learning, retry_after, viewing
+from graphql_api.gate import learner_of, require_allowed
 
 PATIENCE: Final = 20.0
 """Seconds until the log must have stored a request; clients wait 30."""
 
-_viewing: Final = partial(viewing, "api.view.assess.update")
+_viewing: Final = partial(viewing, UPDATE_ID)
 _log = logging.getLogger(__name__)
 
 
@@ -34,9 +37,10 @@ class StateUpdate(HTTPEndpoint):
     async def patch(self, request: Request) -> Response:
         """Append the assessments to the log. Errors are 4xx or 503 in the same envelope; client input causes no 500."""
         message_id = _message_id(request)
-        answer = partial(learning, request.url.path, message_id)
+        answer = partial(learning, request.scope["path"], message_id)
         try:
             update = state_update.parse((await _read_body(request)).request)
+            _require_own(request, update.learners)
             decide = partial(state_update.decide, update, request_id=message_id, now=time.time_ns() // 1_000_000)
             result = await _store(request, decide)
         except BadBody as error:
@@ -44,8 +48,7 @@ class StateUpdate(HTTPEndpoint):
         except Refused as error:
             return answer(400, (error.code, str(error)))
         except AssessError as error:
-            code = CLIENT_ERROR if error.status < 500 else SERVER_ERROR
-            return answer(error.status, (code, _client_message(error)), headers=retry_after(error))
+            return answer(error.status, (_code(error), _client_message(error)), headers=retry_after(error))
         return answer(result=result)
 
     async def options(self, _request: Request) -> Response:
@@ -55,7 +58,7 @@ class StateUpdate(HTTPEndpoint):
     async def method_not_allowed(self, request: Request) -> Response:
         """Refuse every other method."""
         error = (CLIENT_ERROR, f"{request.method} is not allowed; use PATCH")
-        return learning(request.url.path, _message_id(request), 405, error, headers={"allow": "PATCH, OPTIONS"})
+        return learning(request.scope["path"], _message_id(request), 405, error, headers={"allow": "PATCH, OPTIONS"})
 
 
 class AssessUpdate(HTTPEndpoint):
@@ -68,7 +71,8 @@ class AssessUpdate(HTTPEndpoint):
             body = await _read_body(request)
             if "x-msgid" not in request.headers:
                 message_id = body.message_id or message_id
-            update = assess_update.parse(body.request)
+            update = assess_update.parse(body.request, learner_of(request))
+            _require_own(request, {one.user_id for one in update.assessments})
             result = await _store(request, partial(assess_update.decide, update, request_id=message_id))
         except BadBody as error:
             return _viewing(message_id, error.status, str(error))
@@ -103,6 +107,12 @@ async def _read_body(request: Request) -> Body:
     return await read_json(request, read_body, with_texts=True)
 
 
+def _require_own(request: Request, learners: Iterable[str]) -> None:
+    """Raise `Forbidden` if the caller may not write the rows of one of these learners."""
+    for learner in learners:
+        require_allowed(request, Resource(learner))
+
+
 async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, object]:
     """Append the messages to the log, then return the result. Raises `Refused`, `Overloaded`, `StoreUnavailable`."""
     writes: Writes = request.app.state.writes
@@ -122,6 +132,12 @@ async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, obje
 
 def _nothing_known(_course_id: str, _batch_id: str) -> None:
     """Without facts, every batch is accepted."""
+
+
+def _code(error: AssessError) -> str:
+    if isinstance(error, Forbidden):
+        return FORBIDDEN
+    return CLIENT_ERROR if error.status < 500 else SERVER_ERROR
 
 
 def _client_message(error: AssessError) -> str:

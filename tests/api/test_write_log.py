@@ -25,8 +25,8 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks, fold
 from graphql_api import write
-from graphql_api.__main__ import is_loopback
 from graphql_api.app import create_app
+from graphql_api.hosts import is_loopback
 from tests.api.client import PATIENCE, Http, api, client
 from tests.api.writes import STATE, VIEW, item, logged, request_body
 from tests.factories import text

@@ -12,7 +12,7 @@ from assess_cli.serve import install_dagster_home
 from assess_core import wiring
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
-from assess_core.settings import Settings
+from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_exhausts, open_hot, open_lake, open_log, open_stores
@@ -43,6 +43,7 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_GRACE": ("36h", "environment"),
         "ASSESS_FACTS": ("", "default"),
         "ASSESS_MEMORY": ("", "default"),
+        **{name: (value, "default") for name, value in ApiSettings().env().items()},
     }
 
 

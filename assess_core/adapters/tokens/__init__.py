@@ -1,0 +1,1 @@
+"""Verifies JSON Web Tokens."""

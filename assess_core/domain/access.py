@@ -1,0 +1,136 @@
+"""Who may do what: a pure function of caller, action and resource, from one table of rights.
+
+Every shell that serves people asks `denial_of`. A caller with several roles has the rights of all of them.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from typing import Final, NamedTuple
+
+
+class Role(StrEnum):
+    """The roles of a token. A token without any of them is a learner's."""
+
+    LEARNER = "learner"
+    MENTOR = "mentor"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+
+
+class Action(StrEnum):
+    """What a caller wants to do."""
+
+    PROBE = "probe"
+    """Ask whether the process lives and can answer. The only action without a token."""
+    DESCRIBE = "describe"
+    """Read the schema, use GraphiQL, send a query. Nothing of this shows data of learners."""
+    READ_SCORES = "read_scores"
+    """Read the scores of a learner, without attempts."""
+    READ_ATTEMPTS = "read_attempts"
+    """Read when a learner tried, and the score of each try."""
+    READ_ANSWERS = "read_answers"
+    READ_BATCH = "read_batch"
+    """Read the numbers of a batch, without learners."""
+    READ_SLICES = "read_slices"
+    """Read slices, their status and their row counts."""
+    WRITE_ATTEMPTS = "write_attempts"
+
+
+class Caller(NamedTuple):
+    """The owner of a verified token."""
+
+    id: str
+    roles: frozenset[Role]
+    batches: frozenset[str] = frozenset()
+    """The batches that a mentor may read."""
+    courses: frozenset[str] = frozenset()
+    """The courses that a mentor may read."""
+    requested_for: str = ""
+    """The managed learner for whom the caller acts; empty if the caller acts for itself."""
+
+    @property
+    def learner(self) -> str:
+        """The learner whose rows are the caller's own."""
+        return self.requested_for or self.id
+
+
+LOCAL: Final = Caller("", frozenset({Role.OPERATOR}))
+"""The caller of an API without keys, which only this machine can reach."""
+
+
+class Resource(NamedTuple):
+    """What an action concerns. An empty learner means all learners; the same for batch and course."""
+
+    learner: str = ""
+    batch: str = ""
+    course: str = ""
+
+
+class Denial(NamedTuple):
+    """A refusal with its reason."""
+
+    message: str
+    needs_token: bool = False
+    """Whether the caller is unknown: HTTP answers 401 and not 403."""
+
+
+class _Scope(Enum):
+    """The resources to which a right extends."""
+
+    OWN = "own rows"
+    GRANTED = "granted batches and courses"
+    ALL = "everything"
+
+
+_OWN: Final = frozenset({_Scope.OWN})
+_GRANTED: Final = frozenset({_Scope.GRANTED})
+_ALL: Final = frozenset({_Scope.ALL})
+_OF_LEARNERS: Final = {Role.LEARNER: _OWN, Role.MENTOR: _OWN | _GRANTED, Role.OPERATOR: _ALL}
+_OF_BATCHES: Final = {Role.MENTOR: _GRANTED, Role.OPERATOR: _ALL, Role.AUDITOR: _ALL}
+
+RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[_Scope]]]] = {
+    Action.DESCRIBE: dict.fromkeys(Role, _ALL),
+    Action.READ_SCORES: _OF_LEARNERS,
+    Action.READ_ATTEMPTS: _OF_LEARNERS,
+    Action.READ_ANSWERS: _OF_LEARNERS,
+    Action.READ_BATCH: _OF_BATCHES,
+    Action.READ_SLICES: _OF_BATCHES,
+    Action.WRITE_ATTEMPTS: {Role.LEARNER: _OWN, Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
+}
+"""The rights of each role. An action or a role that is missing here is denied."""
+
+_NO_TOKEN: Final = Denial("send a valid token in the header Authorization: Bearer TOKEN", needs_token=True)
+
+
+def denial_of(caller: Caller | None, action: Action, resource: Resource) -> Denial | None:
+    """None if the caller may do this; otherwise why not. None as the caller is a client without a token."""
+    if action is Action.PROBE:
+        return None
+    if caller is None:
+        return _NO_TOKEN
+    rights = RIGHTS.get(action, {})
+    scopes = frozenset[_Scope]().union(*(rights.get(role, ()) for role in caller.roles))
+    if any(_is_within(scope, caller, resource) for scope in scopes):
+        return None
+    return Denial(_reason(action, scopes))
+
+
+def _is_within(scope: _Scope, caller: Caller, resource: Resource) -> bool:
+    if scope is _Scope.ALL:
+        return True
+    if scope is _Scope.OWN:
+        return bool(resource.learner) and resource.learner == caller.learner
+    return _is_one(resource.batch, caller.batches) or _is_one(resource.course, caller.courses)
+
+
+def _is_one(id_: str, granted: frozenset[str]) -> bool:
+    """An empty id selects everything, so it is never granted."""
+    return bool(id_) and id_ in granted
+
+
+def _reason(action: Action, scopes: frozenset[_Scope]) -> str:
+    if not scopes:
+        return f"the roles of this token do not allow {action}; ask for a token with another role"
+    if _Scope.GRANTED in scopes:
+        return "this token does not grant that; name a batch or a course that it grants"
+    return "this token is for another learner; name the token's learner, or use that learner's token"

@@ -1,0 +1,127 @@
+"""The action of every path and of every GraphQL field, and the one function that asks the policy.
+
+A path or field that is missing here is refused. A test compares both tables with the app and the schema.
+"""
+
+import hashlib
+import json
+import logging
+from typing import Any, Final
+
+from graphql import GraphQLObjectType, GraphQLSchema, default_field_resolver, is_introspection_type
+
+from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of
+from assess_core.errors import Forbidden
+from assess_core.usecases.views import Attempt
+from graphql_api.reading import BatchReads, Info, caller_of
+
+ROUTES: Final = {
+    "/": Action.DESCRIBE,
+    "/graphql": Action.DESCRIBE,  # each field has an action of its own
+    "/graphiql": Action.DESCRIBE,
+    "/graphiql/start.js": Action.DESCRIBE,
+    "/graphiql/{name}": Action.DESCRIBE,
+    "/v2/view/assess/read": Action.READ_SCORES,
+    "/v2/view/assess/update": Action.WRITE_ATTEMPTS,
+    "/v1/content/state/update": Action.WRITE_ATTEMPTS,
+    "/v1/user/content/state": Action.WRITE_ATTEMPTS,
+    "/health": Action.PROBE,
+    "/ready": Action.PROBE,
+}
+PROBES: Final = frozenset(path for path, action in ROUTES.items() if action is Action.PROBE)
+
+
+def _open(names: str) -> dict[str, Action | None]:
+    """Fields without an action of their own."""
+    return dict.fromkeys(names.split())
+
+
+FIELDS: Final[dict[str, dict[str, Action | None]]] = {
+    "Query": {
+        "score": Action.READ_SCORES,
+        "scores": Action.READ_SCORES,
+        "attempts": Action.READ_ATTEMPTS,
+        "batch": Action.READ_BATCH,
+        "slices": Action.READ_SLICES,
+    },
+    "Batch": {
+        "attempts": Action.READ_ATTEMPTS,
+        "slices": Action.READ_SLICES,
+        **_open("batchId attemptsCount learnersCount assessmentsCount versionsCount meanScore"),
+        **_open("firstReceived lastReceived weeks"),
+    },
+    "Attempt": {
+        "answers": Action.READ_ANSWERS,
+        **_open("userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
+        **_open("grandTotal updatedOn"),
+    },
+    "Score": {
+        **_open("userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore"),
+        **_open("averageScore attemptsCount updatedOn"),
+    },
+    "Answer": _open("questionId answeredOn score maxScore duration type title description params resvalues"),
+    "Slice": _open("id batchId week status hotRows lakeRows archivedAt verifiedAt clearedAt whyOpen note"),
+    "Week": _open("week attempts versions"),
+    "AttemptConnection": _open("edges pageInfo"),
+    "AttemptEdge": _open("node cursor"),
+    "PageInfo": _open("hasNextPage hasPreviousPage startCursor endCursor"),
+}
+"""Type -> field -> action. None: a client that may read the object may read this field of it."""
+
+_SHOWN: Final = 200  # characters of a client's text in the log
+_audit = logging.getLogger("assess.audit")
+
+
+def require(caller: Caller | None, action: Action, resource: Resource, where: str) -> None:
+    """Raise `Forbidden`, after a line in the audit log, if the policy denies the action. `where`: a path or a field."""
+    denial = denial_of(caller, action, resource)
+    if denial is not None:
+        record(caller, action, resource, denial, where)
+        raise Forbidden(denial.message)
+
+
+def record(caller: Caller | None, action: Action, resource: Resource, denial: Denial, where: str) -> None:
+    """Write the line of a denial into the audit log: learners as hashes, client text escaped and shortened."""
+    line = {
+        "denied": action,
+        "status": 401 if denial.needs_token else 403,
+        "where": where[:_SHOWN],
+        "caller": _hash(caller.id) if caller else None,
+        "learner": _hash(resource.learner) if resource.learner else None,
+        "batch": resource.batch[:_SHOWN],
+        "course": resource.course[:_SHOWN],
+        "reason": denial.message,
+    }
+    _audit.warning("%s", json.dumps({name: value for name, value in line.items() if value}))
+
+
+def _hash(learner: str) -> str:
+    """The first 16 hex digits of the SHA-256 of an id."""
+    return hashlib.sha256(learner.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def protect(schema: GraphQLSchema) -> GraphQLSchema:
+    """Make every field with an action ask the policy before it is resolved. A `KeyError` names an unlisted field."""
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLObjectType) and not is_introspection_type(type_):
+            for name, field in type_.fields.items():
+                action = FIELDS[type_.name][name]
+                if action is not None:
+                    field.resolve = _asking(f"{type_.name}.{name}", action, field.resolve or default_field_resolver)
+    return schema
+
+
+def _asking(where: str, action: Action, resolve: Any) -> Any:
+    def resolve_if_allowed(source: Any, info: Info, **arguments: Any) -> Any:
+        require(caller_of(info), action, _resource(source, arguments), where)
+        return resolve(source, info, **arguments)
+
+    return resolve_if_allowed
+
+
+def _resource(source: Any, arguments: dict[str, Any]) -> Resource:
+    """What a field reads, from the object that it belongs to and from its arguments, as the resolver gets them."""
+    if isinstance(source, Attempt):
+        return Resource(source.key.user_id, source.key.batch_id, source.key.course_id)
+    batch = source.batch_id if isinstance(source, BatchReads) else arguments.get("batch_id")
+    return Resource(arguments.get("user_id") or "", batch or "", arguments.get("course_id") or "")

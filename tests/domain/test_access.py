@@ -1,0 +1,63 @@
+"""Who may do what: the rights of each role, and what an empty id means."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from assess_core.domain.access import LOCAL, RIGHTS, Action, Caller, Resource, Role, denial_of
+
+EVERYTHING = Resource()
+
+
+def caller(*roles: Role, id: str = "u1", **more: Any) -> Caller:
+    return Caller(id, frozenset(roles))._replace(**more)
+
+
+def test_every_action_except_a_probe_has_rights() -> None:
+    assert set(RIGHTS) == set(Action) - {Action.PROBE}
+
+
+@pytest.mark.parametrize("action", [one for one in Action if one is not Action.PROBE])
+def test_a_client_without_a_token_is_asked_for_one(action: Action) -> None:
+    denial = denial_of(None, action, Resource("u1", "b1", "c1"))
+    assert denial is not None
+    assert denial.needs_token
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_operator_and_the_caller_of_this_machine_may_do_everything(action: Action) -> None:
+    for who in (LOCAL, caller(Role.OPERATOR)):
+        assert denial_of(who, action, EVERYTHING) is None
+
+
+@pytest.mark.parametrize("action", [one for one in Action if one not in (Action.PROBE, Action.DESCRIBE)])
+def test_a_caller_without_roles_may_do_nothing(action: Action) -> None:
+    who = caller(batches=frozenset({"b1"}), courses=frozenset({"c1"}))
+    denial = denial_of(who, action, Resource("u1", "b1", "c1"))
+    assert denial is not None
+    assert not denial.needs_token
+
+
+@pytest.mark.parametrize(("role", "action"), list(product(Role, Action)))
+def test_an_empty_id_is_never_a_caller_s_own_or_granted(role: Role, action: Action) -> None:
+    empty = caller(role, id="", batches=frozenset({""}), courses=frozenset({""}))
+    full = caller(role, batches=frozenset({"b1"}), courses=frozenset({"c1"}))
+    assert (denial_of(empty, action, EVERYTHING) is None) == (denial_of(full, action, EVERYTHING) is None)
+
+
+def test_ids_are_compared_exactly() -> None:
+    who = caller(Role.MENTOR, batches=frozenset({"b1"}))
+    for resource in (Resource("U1"), Resource("u1 "), Resource("", "B1"), Resource("", "b1 "), Resource("", "", "b1")):
+        assert denial_of(who, Action.READ_SCORES, resource) is not None
+
+
+def test_who_acts_for_a_managed_learner_has_that_learner_s_rows_and_not_its_own() -> None:
+    who = caller(Role.LEARNER, requested_for="kid")
+    assert denial_of(who, Action.WRITE_ATTEMPTS, Resource("kid")) is None
+    assert denial_of(who, Action.WRITE_ATTEMPTS, Resource("u1")) is not None
+
+
+def test_a_grant_never_allows_writing() -> None:
+    who = caller(Role.MENTOR, batches=frozenset({"b1"}), courses=frozenset({"c1"}))
+    assert denial_of(who, Action.WRITE_ATTEMPTS, Resource("u2", "b1", "c1")) is not None

@@ -108,11 +108,25 @@ def open_union(
         # slices only grows, so a slice that is not in the list yet is newer than this union
         spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
-        files = pinned.files(weeks)
+        files = pinned.files(weeks if batch_id is None else weeks_of(hot, lake, batch_id, weeks))
         with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
             union.define(_hot_rows(spilled), _lake_rows(files, batch_id))
             yield union
+
+
+def weeks_of(
+    hot: HotStore, lake: Lake, batch_id: str, weeks: Collection[IsoWeek] | None = None
+) -> Collection[IsoWeek] | None:
+    """The weeks (among these) in which the lake can have rows of a batch, so that only their files are opened.
+
+    The hot store lists a slice before its first row, and forever. The manifest lists it too, in case the hot store was
+    created again. If neither lists the batch, all files are read: an archiver can be killed before its manifest entry.
+    """
+    slices = (*hot.slices(batch_id=batch_id), *lake.recorded_of(batch_id))
+    if not slices:
+        return weeks
+    return {slice_.week for slice_ in slices if weeks is None or slice_.week in weeks}
 
 
 def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:

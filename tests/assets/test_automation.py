@@ -196,7 +196,7 @@ def test_no_store_is_read_between_the_scheduled_hours(
         raise AssertionError("the store was read")
 
     _, cursor = evaluate(dagster, repository, 2, 30)
-    monkeypatch.setattr(SqliteHot, "slices", fail)
+    monkeypatch.setattr(SqliteHot, "held", fail)
 
     assert evaluate(dagster, repository, 2, 31, cursor)[0] == []
 

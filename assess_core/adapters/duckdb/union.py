@@ -121,8 +121,9 @@ def weeks_of(
 ) -> Collection[IsoWeek] | None:
     """The weeks (among these) in which the lake can have rows of a batch, so that only their files are opened.
 
-    `listed`: the slices in the hot store, which lists them before their first row, and forever. The manifest lists them too
-    created again. If neither lists the batch, all files are read: an archiver can be killed before its manifest entry.
+    `listed` are its slices in the hot store, which lists a slice before its first row, and forever. The manifest lists
+    it too, in case the hot store was created again. If neither lists the batch, all files are read: an archiver can be
+    killed before its manifest entry.
     """
     slices = (*listed, *lake.recorded_of(batch_id))
     if not slices:

@@ -19,13 +19,10 @@ from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.error_text import first_line
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 
-_CONFIGURATION: Final = {
-    # commits; without checkpoints, opening a table replays every commit since the first
-    "delta.checkpointInterval": "20",
-    # Delta finds conflicts in the commits. Without a limit, checkpoints keep the transaction of every slice forever:
-    # with 400,000 slices, opening the table took 320 ms instead of 17 ms
-    "delta.setTransactionRetentionDuration": "interval 7 days",
-}
+_CHECKPOINT: Final = "20"  # commits; without checkpoints, opening a table replays every commit since the first
+_TRANSACTIONS: Final = "interval 7 days"
+"""How long checkpoints keep the transaction of a slice. Delta finds conflicts in the commits. Without a limit, opening a
+table with the transactions of 400,000 slices took 320 ms instead of 17 ms."""
 COMPACTED_BYTES: Final = 16 * 1024 * 1024
 """Target size of a compacted file. Larger files are not rewritten, so a compaction costs the same in any year."""
 _SMALL_GROUPS: Final = WriterProperties(compression="ZSTD", max_row_group_size=2048)
@@ -91,7 +88,7 @@ class OurTable(NamedTuple):
                 storage_options=self.place.options(),
                 name=self.place.name,
                 description="Written by assessment-lakehouse",
-                configuration=_CONFIGURATION,
+                configuration=_configuration(),
                 # a retry would write the table's metadata again, and that refuses the commits of other processes
                 commit_properties=CommitProperties(max_commit_retries=0),
             )
@@ -106,8 +103,8 @@ class OurTable(NamedTuple):
         """Give a table of an earlier version the configuration of a new one."""
         with translated(self.place):
             table = self.open()
-            if table is not None and not _CONFIGURATION.items() <= table.metadata().configuration.items():
-                table.alter.set_table_properties(_CONFIGURATION)
+            if table is not None and not _configuration().items() <= table.metadata().configuration.items():
+                table.alter.set_table_properties(_configuration())
 
     def compact(self) -> int:
         """Rewrite small files into few; returns how many files the table has fewer. Rows stay the same."""
@@ -139,6 +136,10 @@ def vacuum(table: DeltaTable, place: Location, retain_hours: int, dry_run: bool)
         enforce_retention_duration=False,  # Delta would refuse less than a week
     )
     return sorted(f"{place.name}/{file}" for file in files)
+
+
+def _configuration() -> dict[str, str]:
+    return {"delta.checkpointInterval": _CHECKPOINT, "delta.setTransactionRetentionDuration": _TRANSACTIONS}
 
 
 def transaction(name: str, number: int) -> Transaction:

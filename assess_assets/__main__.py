@@ -12,7 +12,7 @@ from assess_assets.backfill import Dagster
 from assess_assets.registration import Range, ranges
 from assess_assets.resources import Lakehouse
 from assess_core.errors import AssessError, BadSlice
-from assess_core.usecases.archiving import slice_views
+from assess_core.usecases.pending import pending_views
 
 _INTERVAL = 5.0  # seconds between two requests for the state of a backfill
 
@@ -68,7 +68,7 @@ def chosen(registered: Sequence[str], first: str, last: str | None) -> list[Rang
 def needed(registered: Sequence[str], lakehouse: Lakehouse) -> list[Range]:
     """The ranges that contain every registered slice that needs to be archived, verified or cleared."""
     with lakehouse.open() as opened:
-        views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
+        views = pending_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
     wanted = {str(view.slice) for view in views if view.needs_archive or view.needs_clear}
     return ranges(registered, wanted, gap=MAX_GAP)
 

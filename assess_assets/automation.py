@@ -9,7 +9,7 @@ from assess_assets.partitions import archive_slices
 from assess_assets.registration import ranges
 from assess_assets.resources import Lakehouse
 from assess_core.domain.slice_status import SliceView
-from assess_core.usecases.archiving import slice_views
+from assess_core.usecases.pending import pending_views
 
 MAX_GAP = 300  # a slice that needs nothing costs 47 ms in a run; 300 cost as much as another run, 15 s
 _INTERVAL: Final = 60  # seconds; each evaluation lists all keys: 0.4 s for 25,000 of them, 1.5 s for 100,000
@@ -47,7 +47,7 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
 
     def _wanted(self, registered: Sequence[str]) -> set[str]:
         with self._lakehouse.open() as opened:
-            views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
+            views = pending_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
         wanted = {str(view.slice) for view in views if self._needs_it(view)}
         return {key for each in ranges(registered, wanted, gap=MAX_GAP) for key in each.keys(registered)}
 

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 from assess_core.domain.slice_status import SliceStatus, SliceView
-from assess_core.domain.slices import WEEK
+from assess_core.domain.slices import WEEK, ArchiveSlice
 
 KEYS_TO_WARN: Final = 25_000
 KEYS_TO_FAIL: Final = 100_000
@@ -29,7 +29,12 @@ def is_finished(view: SliceView, now: int) -> bool:
     If a replay or an import brings rows back, it is not finished any more.
     """
     done = view.status is SliceStatus.CLEARED and not view.hot_rows and view.note is None
-    return done and view.slice.week.end + KEY_LIFETIME <= now
+    return done and is_old(view.slice, now)
+
+
+def is_old(slice_: ArchiveSlice, now: int) -> bool:
+    """Whether the week of a slice ended half a year ago or earlier."""
+    return slice_.week.end + KEY_LIFETIME <= now
 
 
 def to_retire(views: Iterable[SliceView], registered: Collection[str], now: int, most: int) -> list[str]:

@@ -3,20 +3,21 @@
 Registering is on by default, because it deletes nothing. Retiring keys is off until an operator starts it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import dagster as dg
 
-from assess_assets.partitions import archive_slices, batches
-from assess_assets.registration import is_finished, rotate, to_register, to_retire
-from assess_assets.resources import Lakehouse
-from assess_core.domain.manifest import SliceRecord, by_slice
-from assess_core.domain.slice_status import view
+from assess_assets.partitions import archive_slices, batches, slices_of
+from assess_assets.registration import is_finished, is_old, rotate, to_register, to_retire
+from assess_assets.resources import Lakehouse, Opened
+from assess_core.domain.manifest import by_slice
 from assess_core.domain.slices import ArchiveSlice, why_open
-from assess_core.usecases.archiving import closed
+from assess_core.usecases.archiving import closed, views_of
+from assess_core.usecases.pending import pending
+from assess_core.usecases.slice_pages import known_after
 
 MOST_A_TICK = 5000  # keys; a first tick over years of slices takes seconds
-COUNTED_A_TICK = 500  # finished slices that may have rows again; a count in Cassandra takes 1 to 2 ms
+LISTED_A_TICK = 1000  # slices of the whole history that a tick looks at; the next tick continues after them
 _BACKFILLS = 50  # the newest; older ones have ended
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _UNFINISHED = dg.RunsFilter(statuses=[status for status in dg.DagsterRunStatus if status not in _ENDED])
@@ -31,19 +32,21 @@ _UNFINISHED = dg.RunsFilter(statuses=[status for status in dg.DagsterRunStatus i
 def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> dg.SensorResult:
     """Register closed slices, ordered by week, then batch, and batches; at most 5,000 of each per tick.
 
+    A tick looks at the slices that can need a step, and at 1,000 slices of the history, so its cost does not grow.
+
     The message of the tick shows how many slices are not closed yet, and what the first of them waits for.
     """
     with lakehouse.open() as opened:
         unread, grace = opened.unread, opened.settings.grace
-        records = by_slice(opened.stores.lake.manifest())
-        known = sorted({*opened.stores.hot.slices(), *records})
-        finished = _finished(records, opened.now)
-        counted, cursor = rotate(sorted(finished), int(context.cursor or 0), COUNTED_A_TICK)
-        with_rows = {slice_ for slice_, rows in opened.stores.hot.counts(counted).items() if rows}
-        candidates = [slice_ for slice_ in known if slice_ not in finished or slice_ in with_rows]
-        ready = closed(candidates, opened.now, grace, unread)
+        # slices that can need a step now, and a page of the whole history: on the first ticks, and if the hot store was
+        # created again, other slices need a key too
+        listed = known_after(opened.stores, _cursor(context), LISTED_A_TICK)
+        known = sorted({*pending(opened.stores, opened.now), *listed})
+        finished = _finished(known, opened)
+        ready = closed((slice_ for slice_ in known if slice_ not in finished), opened.now, grace, unread)
         waiting = [(slice_, why) for slice_ in known if (why := why_open(slice_, opened.now, grace, unread))]
         ignored = opened.stores.log.ignored()
+    cursor = str(listed[-1]) if len(listed) == LISTED_A_TICK else ""
     registered = {each: context.instance.get_dynamic_partitions(str(each.name)) for each in (archive_slices, batches)}
     slices = to_register(map(str, ready), registered[archive_slices], MOST_A_TICK)
     reports = to_register(sorted({slice_.batch_id for slice_ in known}), registered[batches], MOST_A_TICK)
@@ -55,7 +58,13 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
     if ignored:
         context.log.warning(ignored)
         message += f"; {ignored}"
-    return dg.SensorResult(skip_reason=message, cursor=str(cursor))
+    return dg.SensorResult(skip_reason=message, cursor=cursor)
+
+
+def _cursor(context: dg.SensorEvaluationContext) -> ArchiveSlice | None:
+    """The last slice of the history that the previous tick looked at; None at its beginning."""
+    text = context.cursor or ""
+    return ArchiveSlice.parse(text) if "|" in text else None  # earlier versions stored a number
 
 
 def _waiting(slices: list[tuple[ArchiveSlice, str]]) -> str:
@@ -80,21 +89,24 @@ def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakeho
         return dg.SensorResult(skip_reason=f"{busy} in progress; keys are deleted when none is")
     registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
     with lakehouse.open() as opened:
-        records = by_slice(opened.stores.lake.manifest())
-        keys = set(registered)
-        old = sorted(slice_ for slice_ in _finished(records, opened.now) if str(slice_) in keys)[:MOST_A_TICK]
-        held = opened.stores.hot.counts(old)
-        views = [view(slice_, rows, records[slice_], None) for slice_, rows in held.items()]
-        retired = to_retire(views, keys, opened.now, MOST_A_TICK)
+        old = sorted(slice_ for slice_ in slices_of(registered) if is_old(slice_, opened.now))
+        some, cursor = rotate(old, int(context.cursor or 0), MOST_A_TICK)
+        records = by_slice(opened.stores.lake.manifest(some))
+        views = views_of(some, records, opened.stores, opened.now, opened.settings.grace, None)
+        retired = to_retire(views, registered, opened.now, MOST_A_TICK)
     return dg.SensorResult(
         skip_reason=f"retired {len(retired)} of {len(registered)} slice keys",
+        cursor=str(max(0, cursor - len(retired))),
         dynamic_partitions_requests=[archive_slices.build_delete_request(retired)] if retired else [],
     )
 
 
-def _finished(records: Mapping[ArchiveSlice, SliceRecord], now: int) -> set[ArchiveSlice]:
-    """The slices that are finished according to the manifest; the hot store is not read."""
-    return {slice_ for slice_, record in records.items() if is_finished(view(slice_, 0, record, None), now)}
+def _finished(slices: Iterable[ArchiveSlice], opened: Opened) -> set[ArchiveSlice]:
+    """The slices among these that need no key any more. Only those whose week ended half a year ago are looked up."""
+    old = [slice_ for slice_ in slices if is_old(slice_, opened.now)]
+    records = by_slice(opened.stores.lake.manifest(old))
+    views = views_of(old, records, opened.stores, opened.now, opened.settings.grace, None)
+    return {view.slice for view in views if is_finished(view, opened.now)}
 
 
 def _busy(instance: dg.DagsterInstance) -> str | None:

@@ -12,7 +12,7 @@ from assess_assets.registration import Budget, budget
 from assess_assets.resources import RETRY, Lakehouse
 from assess_core.domain.moments import DAY
 from assess_core.domain.slice_status import SliceView
-from assess_core.usecases.archiving import slice_views
+from assess_core.usecases.pending import pending_views
 
 LATE: Final = DAY
 """How long (ms) a slice may stay unverified after it closes. Most slices are archived two hours after they close."""
@@ -33,7 +33,7 @@ MUCH_TOO_LATE: Final = 8 * DAY
 def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
     """Show how many rows both tiers hold by week, and which slices wait, and for what."""
     with lakehouse.open() as opened:
-        views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
+        views = pending_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
         return dg.ObserveResult(asset_key="hot_attempts", metadata=of_views(views, seconds=opened.seconds))
 
 
@@ -45,7 +45,7 @@ def hot_attempts(lakehouse: Lakehouse) -> dg.ObserveResult:
 def archived_in_time(lakehouse: Lakehouse) -> dg.AssetCheckResult:
     """Fail if a slice is closed and not verified: a warning after a day, an error after eight days."""
     with lakehouse.open() as opened:
-        views = slice_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
+        views = pending_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
         late = overdue(views, opened.now - opened.settings.grace - LATE)
         return _in_time(late, overdue(late, opened.now - opened.settings.grace - MUCH_TOO_LATE))
 

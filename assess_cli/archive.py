@@ -15,6 +15,7 @@ from assess_core.errors import SliceNotVerified, StoreUnavailable, VerifyFailed
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import archiving
+from assess_core.usecases.pending import pending
 from assess_core.usecases.tables import slice_row
 from assess_core.wiring import open_lake, open_stores
 
@@ -61,19 +62,29 @@ def _named(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: 
     return _Asked(stores, named, only_closed, now, moment, settings.grace, unread, as_json)
 
 
-def _asked(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
+def _asked(
+    settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool, history: bool
+) -> _Asked:
+    """The named slices; if there are none, the slices of the whole history, or those that can need a step."""
     asked = _named(settings, slices, only_closed, as_of, as_json)
-    chosen = asked.slices or archiving.known(asked.stores)
+    chosen = asked.slices or (archiving.known(asked.stores) if history else pending(asked.stores, asked.now))
     if only_closed:
         chosen = archiving.closed(chosen, asked.as_of, asked.grace, asked.unread)
     return asked._replace(slices=chosen)
 
 
-def _some(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
+def _some(
+    settings: Settings,
+    slices: Sequence[str],
+    only_closed: bool,
+    as_of: str | None,
+    as_json: bool,
+    history: bool = False,
+) -> _Asked:
     """Like `_asked`, for commands that change data: without arguments they must not change all slices."""
     if not slices and not only_closed:
         raise click.UsageError("name slices like 'BATCH|2024-W05' (with quotes), or write --closed")
-    return _asked(settings, slices, only_closed, as_of, as_json)
+    return _asked(settings, slices, only_closed, as_of, as_json, history)
 
 
 _with_rows = click.option("--rows", "each", is_flag=True, help="Print a row for each slice, not only the totals.")
@@ -226,12 +237,12 @@ def _verified(
 ) -> dict[ArchiveSlice, archiving.Verified]:
     """Verify the slices; only in the lake if the hot store or the log does not answer."""
     try:
-        asked = _some(settings, slices, only_closed, as_of, as_json)
+        asked = _some(settings, slices, only_closed, as_of, as_json, history=True)
     except StoreUnavailable as error:
         lake = open_lake(settings)
-        archived = by_slice(lake.manifest())
+        recorded = lake.recorded(None, None)
         notify(f"{error}; the lake is verified without it")
-        chosen = [ArchiveSlice.parse(text) for text in slices] or sorted(archived)
+        chosen = [ArchiveSlice.parse(text) for text in slices] or recorded
         with progress("verify", len(chosen)) as advance:
             return archiving.verify_alone(chosen, lake, time.time_ns() // 1_000_000, advance)
     with progress("verify", len(asked.slices)) as advance:

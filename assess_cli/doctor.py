@@ -28,7 +28,7 @@ from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
 from assess_core.settings import ApiSettings, Settings
-from assess_core.usecases.archiving import slice_views
+from assess_core.usecases.pending import pending_views
 from assess_core.wiring import (
     days_left,
     hot_schema,
@@ -314,7 +314,7 @@ def _failed(hot: HotStore) -> Iterator[Finding]:
 
 
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:
-    views = slice_views(stores, now, settings.grace, stores.log.unread())
+    views = pending_views(stores, now, settings.grace, stores.log.unread())
     if damaged := [view for view in views if view.has_failed]:
         message = f"{len(damaged):,} could not be verified, e.g. {damaged[0].note}"
         yield Finding(Level.BAD, "slices", message, "restore the lake's files, then assess verify --closed")

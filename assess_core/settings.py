@@ -91,7 +91,7 @@ class Settings(NamedTuple):
     """`ASSESS_FACTS`: a file with facts about courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
     Sunbird's batches (default: no facts)."""
     memory: int | None = None
-    """`ASSESS_MEMORY`: the memory that all reports and reads of a process may use together, such as `2GB`
+    """`ASSESS_MEMORY`: the memory that a process should use at most, such as `2GB`
     (default: half of the machine's memory, or of the control group's limit)."""
     api: ApiSettings = ApiSettings()
     """The settings of the API, `ASSESS_API_...`."""

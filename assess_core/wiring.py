@@ -65,9 +65,9 @@ def open_lake(settings: Settings) -> Lake:
     from assess_core.adapters.lake.delta import DeltaLake
 
     if settings.memory is not None:
-        from assess_core.adapters.duckdb.memory import BUDGET
+        from assess_core.adapters.duckdb.memory import BUDGET, for_duckdb
 
-        BUDGET.resize(settings.memory)
+        BUDGET.resize(for_duckdb(settings.memory))
     return DeltaLake(_location("ASSESS_LAKE", settings.lake))
 
 

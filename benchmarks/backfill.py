@@ -17,7 +17,7 @@ from typing import Final
 
 from assess_assets.registration import Range
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, make_version
-from assess_core.domain.slices import WEEK, IsoWeek
+from assess_core.domain.slices import WEEK, ArchiveSlice, IsoWeek
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, slice_views, verify
 from assess_core.wiring import open_stores
@@ -35,14 +35,20 @@ _LIMIT: Final = 3_600  # deadline of a phase in seconds
 
 def _attempts(slices: int, rows: int) -> Iterator[AttemptVersion]:
     weeks = min(_WEEKS, slices)
+    for number in range(slices):
+        slice_ = ArchiveSlice.of(f"{number // weeks:019}", _FIRST + number % weeks * WEEK)
+        yield from attempts_of(slice_, rows, number * rows)
+
+
+def attempts_of(slice_: ArchiveSlice, rows: int, first_learner: int = 0) -> Iterator[AttemptVersion]:
+    """Small attempts of a slice, each of another learner."""
     params = [{"1": '{"text":"8"}'}, {"2": '{"text":"9"}'}, {"answer": '{"correct":["1"]}'}]
-    for number in range(slices * rows):
-        place, row = divmod(number, rows)
-        at = _FIRST + place % weeks * WEEK + row * 60_000
+    for row in range(rows):
+        at = slice_.week.start + row * 60_000
         key = AttemptKey(
-            f"{number:036}",
+            f"{first_learner + row:036}",
             "do_1130928636168192001667",
-            f"{place // weeks:019}",
+            slice_.batch_id,
             "do_2128870328040161281204",
             f"{row:032}",
         )

@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import graphene
 
+from assess_core.domain.access import LOCAL
 from assess_core.domain.moments import DAY
 from assess_core.usecases.queries import Queries
 from benchmarks.data import NOW, events, fill_all, stores
 from benchmarks.measure import Work, alone, median_of_calls
 from benchmarks.row import LATENCY, Row, Side, Size, in_turn
 from graphql_api.execution import Executed, execute, plan
+from graphql_api.reading import Context
 from graphql_api.schema import Query
 
 _EVENTS: Final = 5_000
@@ -43,10 +45,10 @@ def _reads(name: str, text: str, home: Path) -> Iterator[Work]:
     def ours() -> Any:
         planned = plan(text, variables, None)
         assert not isinstance(planned, Executed), planned
-        return execute(queries, planned).body["data"]
+        return execute(queries, planned, LOCAL).body["data"]
 
     def peer() -> Any:
-        return schema.execute(text, variable_values=variables, context_value=queries).data
+        return schema.execute(text, variable_values=variables, context_value=Context(queries, LOCAL)).data
 
     def limit() -> object:
         if text == _SCORE:

@@ -122,6 +122,9 @@ class MemoryHot:
     def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
         return sorted(slice_ for slice_ in self._slices if after is None or slice_ > after)[:limit]
 
+    def held(self) -> list[ArchiveSlice]:
+        return sorted({slice_ for slice_, _ in self._rows})
+
     def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         rows = [
             row

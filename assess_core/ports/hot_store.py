@@ -134,6 +134,10 @@ class HotStore(Protocol):
         """A page of the list of all slices: the first `limit` slices after `after` (None: from the beginning)."""
         ...
 
+    def held(self) -> list[ArchiveSlice]:
+        """The slices that hold rows now, sorted. Slices that were cleared cost nothing."""
+        ...
+
     def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         """A page of a batch: all rows of the requested attempts, ordered by key, version and receipt.
 

@@ -155,6 +155,24 @@ class Lake(Protocol):
         """The slices with manifest entries, sorted: after `after`, up to and including `until` (None: no bound)."""
         ...
 
+    def recorded_of(self, batch_id: str) -> list[ArchiveSlice]:
+        """The slices of a batch with manifest entries, sorted.
+
+        The first call of a process reads the columns of a slice from the whole manifest. Later calls read new files.
+        """
+        ...
+
+    def recorded_since(self, at: int) -> list[ArchiveSlice]:
+        """The slices with manifest entries that were recorded at this moment (epoch ms) or later, sorted.
+
+        Skips files whose entries are all older.
+        """
+        ...
+
+    def repeating(self) -> set[IsoWeek]:
+        """The weeks of slices with a manifest entry that has more rows than versions. Reads two numbers per entry."""
+        ...
+
     def failed(self) -> list[ArchiveSlice]:
         """The slices with a manifest entry that has a problem, sorted; later entries can say that it is resolved."""
         ...

@@ -116,7 +116,8 @@ def require_closed(slices: Iterable[ArchiveSlice], now: int, grace: int, unread:
 
 def known(stores: Stores, batch_id: str | None = None) -> list[ArchiveSlice]:
     """The slices (of a batch) that the hot store or the manifest knows, sorted."""
-    return sorted({*stores.hot.slices(batch_id=batch_id), *by_slice(stores.lake.manifest(batch_id=batch_id))})
+    recorded = stores.lake.recorded(None, None) if batch_id is None else stores.lake.recorded_of(batch_id)
+    return sorted({*stores.hot.slices(batch_id=batch_id), *recorded})
 
 
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:

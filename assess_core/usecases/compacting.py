@@ -36,8 +36,8 @@ class Compacted(NamedTuple):
 
 def weeks_worth_it(lake: Lake) -> list[IsoWeek]:
     """The weeks that compaction would change, oldest first."""
-    pinned, records = lake.pin(), Manifest.read(lake).records
-    weeks, repeating = sorted({file.week for file in pinned.files()}), may_repeat(records)
+    pinned, repeating = lake.pin(), lake.repeating()
+    weeks = sorted({file.week for file in pinned.files()})
     return [week for week in weeks if _worth(week, lake, pinned, repeating)]
 
 

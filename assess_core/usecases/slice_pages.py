@@ -32,7 +32,7 @@ def slice_page(
 
     Only the rows of these slices are counted, and only their manifest entries are read.
     """
-    found = _of_batch(stores, batch_id, after) if batch_id is not None else _of_all(stores, after, first + 1)
+    found = _of_batch(stores, batch_id, after) if batch_id is not None else known_after(stores, after, first + 1)
     page = found[:first]
     records = by_slice(stores.lake.manifest(page))
     return SlicePage(views_of(page, records, stores, now, grace, unread), len(found) > first)
@@ -42,7 +42,8 @@ def _of_batch(stores: Stores, batch_id: str, after: ArchiveSlice | None) -> list
     return [slice_ for slice_ in known(stores, batch_id) if after is None or slice_ > after]
 
 
-def _of_all(stores: Stores, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+def known_after(stores: Stores, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
+    """The first `limit` slices after `after` (None: from the beginning) that the hot store or the manifest knows."""
     hot = stores.hot.slices_after(after, limit)
     # the hot store also lists cleared slices, so the manifest has more slices only if the hot store was created again
     until = hot[-1] if len(hot) == limit else None

@@ -3,17 +3,21 @@
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 from typing import Final
 
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.moments import DAY
 from assess_core.errors import LakeConflict
 from assess_core.usecases.archiving import archive, verify
 from tests.adapters.test_delta import ROOT, W5, reader
@@ -128,3 +132,31 @@ def test_a_full_disk_is_reported_and_changes_nothing(tmp_path: Path, room: int, 
     assert held(lake) == copies_of([version()])
     put(lake, [version(user_id="u2")])
     assert sum(held(lake).values()) == 2
+
+
+def test_a_checkpoint_drops_the_transactions_of_old_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = DeltaLake(Folder(tmp_path))
+    now = time.time_ns()
+    for day in range(41):
+        monkeypatch.setattr(time, "time_ns", lambda day=day: now - (40 - day) * DAY * 1_000_000)
+        put(lake, [version(batch_id=f"b{day}")])
+
+    [*_, newest] = sorted((tmp_path / "attempts" / "_delta_log").glob("*.checkpoint.parquet"))
+    kept = [row["appId"] for row in pq.read_table(newest, columns=["txn"])["txn"].to_pylist() if row]
+
+    assert len(kept) <= 8  # of 40 days, those of the last week
+    assert "b38|2024-W05" in kept
+
+
+def test_a_table_of_an_earlier_version_gets_the_configuration_of_a_new_one(tmp_path: Path) -> None:
+    lake = DeltaLake(Folder(tmp_path))
+    put(lake, [version()])
+    table = DeltaTable(tmp_path / "attempts")
+    table.alter.set_table_properties({"delta.setTransactionRetentionDuration": "interval 100 weeks"})
+
+    lake.compact_small_tables()
+
+    configuration = DeltaTable(tmp_path / "attempts").metadata().configuration
+    assert configuration["delta.setTransactionRetentionDuration"] == "interval 7 days"
+    put(lake, [version(attempt_id="t2")])
+    assert len(held(lake)) == 2

@@ -52,6 +52,18 @@ def test_a_batch_that_never_held_rows_has_no_slices(hot: Hot) -> None:
     assert hot.slices(batch_id="b") == []
 
 
+def test_a_slice_is_held_from_its_first_row_until_its_last_row_is_deleted(hot: Hot) -> None:
+    hot.add_slices(SLICES)
+    assert hot.held() == []
+    early, late = version(key(batch_id=ODD)), version(received=RECEIVED + WEEK)
+    put(hot, late, early, version(key(attempt_id="a2"), received=RECEIVED + WEEK))
+
+    assert hot.held() == sorted([early.slice, late.slice])
+
+    hot.delete([early.row_key])
+    assert hot.held() == [late.slice]
+
+
 def test_a_cleared_slice_stays_in_every_list(hot: Hot) -> None:
     row = version()
     put(hot, row)

@@ -85,6 +85,53 @@ def test_slices_with_a_problem_are_listed_also_if_it_was_resolved(lake: DeltaLak
     assert lake.failed() == [SLICES[1], SLICES[4]]
 
 
+def test_the_slices_of_a_batch_are_listed_also_if_they_were_recorded_after_the_first_read(lake: DeltaLake) -> None:
+    assert lake.recorded_of("b2") == [slice_ for slice_ in SLICES if slice_.batch_id == "b2"]
+    assert lake.recorded_of("b3") == []
+
+    lake.record(entries([ArchiveSlice(SLICES[0].week, "b3")]))
+
+    assert lake.recorded_of("b3") == [ArchiveSlice(SLICES[0].week, "b3")]
+
+
+def test_slices_that_were_recorded_lately_are_listed(lake: DeltaLake) -> None:
+    lake.record(entries([SLICES[3], SLICES[2]], at=NOW + 10))
+
+    assert lake.recorded_since(NOW + 10) == SLICES[2:4]
+    assert lake.recorded_since(NOW) == SLICES
+    assert lake.recorded_since(NOW + 11) == []
+
+
+def test_weeks_with_more_rows_than_versions_are_found(lake: DeltaLake) -> None:
+    assert lake.repeating() == set()
+
+    twice = Contents(4, 3, 2, 4.5, "ab" * 32)
+    lake.record([replace(entry, contents=twice) for entry in entries(SLICES[2:3])])
+
+    assert lake.repeating() == {SLICES[2].week}
+
+
+def test_files_of_other_weeks_and_of_older_entries_are_not_opened(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = DeltaLake(place)
+    for number, slice_ in enumerate(SLICES[::2]):
+        lake.record(entries([slice_], at=NOW + number))
+    opened: list[pq.ParquetFile] = []
+    parquet_file = pq.ParquetFile
+
+    def counted(source: object) -> pq.ParquetFile:
+        opened.append(parquet_file(source))
+        return opened[-1]
+
+    monkeypatch.setattr(pq, "ParquetFile", counted)
+
+    assert len(lake.manifest([SLICES[2]])) == 1
+    assert lake.recorded_since(NOW + 5) == [SLICES[10]]
+    assert lake.failed() == []
+    assert len(opened) == 2
+
+
 def test_row_groups_without_a_problem_are_not_read(compacted: DeltaLake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pq.ParquetFile, "read_row_group")
 

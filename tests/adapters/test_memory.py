@@ -8,7 +8,14 @@ import psutil
 import pytest
 
 from assess_core.adapters.duckdb.connection import connect
-from assess_core.adapters.duckdb.memory import LEAST, MOST, MemoryBudget, available_memory, most_threads
+from assess_core.adapters.duckdb.memory import (
+    LEAST,
+    MOST,
+    MemoryBudget,
+    available_memory,
+    for_duckdb,
+    most_threads,
+)
 from assess_core.errors import StoreUnavailable
 
 
@@ -90,3 +97,8 @@ def test_without_a_limit_the_process_may_use_the_memory_of_the_machine(tmp_path:
     (tmp_path / "sys/fs/cgroup/memory.max").write_text("max\n")
 
     assert available_memory(tmp_path) == psutil.virtual_memory().total
+
+
+def test_a_process_keeps_400_mb_beside_duckdb_and_duckdb_gets_at_least_half() -> None:
+    assert for_duckdb(1_000_000_000) == 600_000_000
+    assert for_duckdb(512_000_000) == 256_000_000

@@ -181,7 +181,7 @@ def test_slices_are_selected_a_minute_later_if_the_store_was_down_at_the_hour(
 
     _, cursor = evaluate(dagster, repository, 1, 59)
     with monkeypatch.context() as broken:
-        broken.setattr(SqliteHot, "slices", unavailable)
+        broken.setattr(SqliteHot, "held", unavailable)
         with pytest.raises(Exception, match="archived_attempts") as failed:
             evaluate(dagster, repository, 2, 0, cursor)
 
@@ -196,7 +196,7 @@ def test_no_store_is_read_between_the_scheduled_hours(
         raise AssertionError("the store was read")
 
     _, cursor = evaluate(dagster, repository, 2, 30)
-    monkeypatch.setattr(SqliteHot, "slices", fail)
+    monkeypatch.setattr(SqliteHot, "held", fail)
 
     assert evaluate(dagster, repository, 2, 31, cursor)[0] == []
 

@@ -9,7 +9,8 @@ from assess_assets import outcomes, sensors
 from assess_assets.metadata import Bars
 from assess_core.domain.moments import DAY
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.usecases.archiving import archive
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.pending import RECENT
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event, line
 
@@ -37,6 +38,24 @@ def test_a_tick_registers_a_limited_number_of_keys_and_the_next_ticks_the_rest(
 
     assert registered == [2, 4, 5, 5]
     assert dagster.keys("archive_slices") == [f"b{n}|2024-W05" for n in range(5)]
+
+
+def test_ticks_reach_every_slice_of_the_history(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "LISTED_A_TICK", 2)
+    for week in range(5):
+        dagster.ingest([event(batch=f"b{week}", attempted=MONDAY + week * WEEK)])
+    long_ago = MONDAY + 6 * WEEK
+    for step in (archive, verify, clear):
+        step(dagster.stores.hot.slices(), dagster.stores, long_ago)
+    dagster.clock.now = long_ago + RECENT + WEEK  # no manifest entry is recent, and no slice has rows
+
+    registered = []
+    for _ in range(3):
+        dagster.tick()
+        registered.append(len(dagster.keys("archive_slices")))
+
+    assert registered == [2, 4, 5]
+    assert len(dagster.keys("batches")) == 5
 
 
 def test_a_tick_with_nothing_new_registers_nothing(dagster: Dagster) -> None:

@@ -278,6 +278,9 @@ class CassandraHot:
     def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         return self._pages.after(slices, asked)
 
+    def held(self) -> list[ArchiveSlice]:
+        return self._scans.held()
+
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         return self._scans.counts(slices)
 

@@ -10,7 +10,7 @@ from assess_core.adapters.arrow.rows import HOT_SCHEMA
 from assess_core.adapters.cassandra.connection import Connection, Page, Row
 from assess_core.adapters.cassandra.requests import grouped
 from assess_core.chunks import chunks
-from assess_core.domain.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 
 LONG_QUESTION: Final = 16 * 1024  # bytes; a longer question is marked in `slices` before it is written
 _PAGE_BYTES: Final = 16 * 1024 * 1024  # of a page of the longest rows; two pages of a shard are in memory
@@ -26,6 +26,7 @@ _OF_SLICE = "FROM {ks}.assessment_aggregator WHERE batch_id = ? AND year = ? AND
 _SLICE = f"SELECT {_COLUMNS}, shard {_OF_SLICE} shard IN ?"
 _SHARD = f"SELECT {_COLUMNS} {_OF_SLICE} shard = ?"
 _SOME = f"SELECT shard {_OF_SLICE} shard IN ? LIMIT {_SOME_ROWS}"
+_HELD = "SELECT DISTINCT batch_id, year, week, shard FROM {ks}.assessment_aggregator"
 _COUNT = f"SELECT count(*) {_OF_SLICE} shard = ?"
 _TIMES: Final = pa.timestamp("ms", "UTC")
 
@@ -50,6 +51,11 @@ class Scans:
         if state is None:
             return [iter(batches) for batches in self._of_each(slice_, found)]
         return [self._scan(slice_, shard, rows) for shard in self._shards]
+
+    def held(self) -> list[ArchiveSlice]:
+        """The slices with rows, sorted: one request for each thousand partitions of the table."""
+        partitions = self._db.pages(_HELD)
+        return sorted({ArchiveSlice(IsoWeek(year, week), batch_id) for batch_id, year, week, _ in partitions})
 
     def counts(self, slices: Iterable[ArchiveSlice]) -> dict[ArchiveSlice, int]:
         """The number of rows of each slice. Counting a large slice reads all its rows."""

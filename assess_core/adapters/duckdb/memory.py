@@ -18,6 +18,8 @@ LEAST: Final = 64_000_000
 """The minimum for a query; DuckDB fails with less."""
 _OF_A_THREAD: Final = 125_000_000
 """The memory a thread of DuckDB needs to write the report lines of 2,048 attempts with 10 answers from the lake."""
+_OUTSIDE: Final = 400_000_000
+"""What a process needs beside DuckDB: 150 MB for Python and its libraries, the rest for Arrow and a Delta write."""
 _WAIT_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.5
 """How often a waiting read checks whether its client went away."""
@@ -70,6 +72,11 @@ class MemoryBudget:
                     )
 
 
+def for_duckdb(memory: int) -> int:
+    """The part of the memory of a process that DuckDB may use: all but 400 MB, and at least half."""
+    return max(memory // 2, memory - _OUTSIDE)
+
+
 def most_threads(share: int) -> int:
     """The number of DuckDB's threads that have room in a share."""
     return max(1, share // _OF_A_THREAD)
@@ -97,5 +104,5 @@ def _own_group(root: Path) -> list[str]:
     return [f"sys/fs/cgroup/{folder}/memory.max" for folder in folders]
 
 
-BUDGET: Final = MemoryBudget(available_memory() // 2)
-"""By default half of the available memory; the rest is for Python, Arrow and the page cache."""
+BUDGET: Final = MemoryBudget(for_duckdb(available_memory() // 2))
+"""By default a process may use half of the available memory; the rest is for other processes and the page cache."""

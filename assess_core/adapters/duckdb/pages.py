@@ -8,7 +8,7 @@ from typing import Final
 from assess_core.adapters.duckdb.connection import connect, parquet
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
-from assess_core.adapters.duckdb.union import DuckUnion
+from assess_core.adapters.duckdb.union import DuckUnion, weeks_of
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, page_order
 from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
@@ -23,9 +23,10 @@ def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> 
     """See `ports.Unions.page`."""
     # hot first, then the lake (rule 4). Each tier gives all rows of its first `limit` keys, so the first `limit` keys
     # of both together are complete
-    hot_rows = hot.rows_after(hot.slices(batch_id=batch_id), asked)
+    slices = hot.slices(batch_id=batch_id)
+    hot_rows = hot.rows_after(slices, asked)
     pinned = lake.pin()
-    if not (files := pinned.files()):
+    if not (files := pinned.files(weeks_of(slices, lake, batch_id))):
         return _newest(hot_rows)[: asked.limit]
     with connect(location_of(pinned)) as duck:
         batch = _LakeBatch(DuckUnion(duck, pinned, files), f"FROM {parquet(files)}", batch_id, asked)

@@ -39,7 +39,7 @@ from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.slices import IsoWeek
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
@@ -106,17 +106,33 @@ def open_union(
     with temporary_folder("assess-union-") as folder:
         # rule 4: read the hot store first. Rows that a clear deletes from now on were in the lake before. The list of
         # slices only grows, so a slice that is not in the list yet is newer than this union
-        spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
+        slices = hot.slices(batch_id=batch_id, weeks=weeks)
+        spilled = _spill(_scan(hot, slices), Path(folder) / "hot.parquet")
         pinned = lake.pin()
-        files = pinned.files(weeks)
+        files = pinned.files(weeks if batch_id is None else weeks_of(slices, lake, batch_id, weeks))
         with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
             union.define(_hot_rows(spilled), _lake_rows(files, batch_id))
             yield union
 
 
-def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:
-    for slice_ in hot.slices(batch_id=batch_id, weeks=weeks):
+def weeks_of(
+    listed: Sequence[ArchiveSlice], lake: Lake, batch_id: str, weeks: Collection[IsoWeek] | None = None
+) -> Collection[IsoWeek] | None:
+    """The weeks (among these) in which the lake can have rows of a batch, so that only their files are opened.
+
+    `listed` are its slices in the hot store, which lists a slice before its first row, and forever. The manifest lists
+    it too, in case the hot store was created again. If neither lists the batch, all files are read: an archiver can be
+    killed before its manifest entry.
+    """
+    slices = (*listed, *lake.recorded_of(batch_id))
+    if not slices:
+        return weeks
+    return {slice_.week for slice_ in slices if weeks is None or slice_.week in weeks}
+
+
+def _scan(hot: HotStore, slices: Iterable[ArchiveSlice]) -> Iterator[pa.RecordBatch]:
+    for slice_ in slices:
         for shard in hot.scan(slice_):
             for batch in shard:
                 checkpoint()

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.manifest_table import ManifestTable
 from assess_core.adapters.lake.snapshots import Snapshots
-from assess_core.adapters.lake.tables import OurTable, translated
+from assess_core.adapters.lake.tables import OurTable, transaction, translated
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -97,6 +97,15 @@ class DeltaLake:
     ) -> list[ManifestEntry]:
         return self._manifest.read(slices, batch_id)
 
+    def recorded_of(self, batch_id: str) -> list[ArchiveSlice]:
+        return self._manifest.slices_of(batch_id)
+
+    def recorded_since(self, at: int) -> list[ArchiveSlice]:
+        return self._manifest.slices_since(at)
+
+    def repeating(self) -> set[IsoWeek]:
+        return self._manifest.repeating()
+
     def recorded(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
         return self._manifest.slices(after, until)
 
@@ -137,12 +146,14 @@ class DeltaLake:
                 target_file_size=FILE_BYTES,
                 writer_properties=WRITER,
                 # one name for all weeks: if two compactions run at once, the second one starts again
-                commit_properties=CommitProperties(app_transactions=[Transaction("compaction", table.version() + 1)]),
+                commit_properties=CommitProperties(app_transactions=[transaction("compaction", table.version() + 1)]),
             )
             table.create_checkpoint()
             return int(table.version())
 
     def compact_small_tables(self) -> int:
+        for table in (self._attempts, self._manifest.table):
+            table.configure()
         return self._manifest.table.compact() + self._weekly.compact()
 
     def vacuum(self, retain_hours: int, dry_run: bool) -> list[str]:
@@ -158,9 +169,9 @@ class DeltaLake:
         if pinned.version < 0:
             yield Finding(Level.OK, "lake", "nothing was archived yet")
             return
-        files, entries = pinned.files(), self.manifest()
+        files = pinned.files()
         message = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
-        yield Finding(Level.OK, "lake", f"{message}, {len(entries):,} manifest entries")
+        yield Finding(Level.OK, "lake", f"{message}, {self._manifest.count():,} manifest entries")
 
 
 def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[ArchiveSlice]) -> None:
@@ -176,7 +187,7 @@ def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[Ar
     # Delta refuses a commit if one made after `table` was read has the same transaction name, whatever its number.
     # The table's version serves as number: looking up a slice's last number takes 1.5 ms in a log with 10,000 slices
     number = table.version() + 1
-    transactions = [Transaction(str(slice_), number) for slice_ in sorted(set(slices))]
+    transactions = [transaction(str(slice_), number) for slice_ in sorted(set(slices))]
     try:
         write_deltalake(
             table,

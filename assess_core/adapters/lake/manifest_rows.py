@@ -1,6 +1,6 @@
 """Entries of the archive manifest as rows of a table."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.lake.manifest_files import FIRST, LAST, ManifestFile, week_range
 from assess_core.domain.manifest import UNCHAINED, Action, Contents, Link, ManifestEntry
 from assess_core.domain.moments import millis
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -39,7 +40,6 @@ MANIFEST_SCHEMA: Final = pa.schema(
 """A row of `archive_manifest`: the fields of `manifest.ManifestEntry`."""
 
 _SLICE: Final = ["batch_id", "year", "week"]
-_FIRST, _LAST = IsoWeek(0, 1), IsoWeek(9999, 53)
 
 
 def to_table(entries: Sequence[ManifestEntry]) -> pa.Table:
@@ -57,22 +57,27 @@ def _values(entry: ManifestEntry) -> tuple[object, ...]:
 
 
 def read_entries(
-    place: Location, names: Sequence[str], slices: Collection[ArchiveSlice] | None = None, batch_id: str | None = None
+    place: Location,
+    files: Iterable[ManifestFile],
+    slices: Collection[ArchiveSlice] | None = None,
+    batch_id: str | None = None,
 ) -> list[ManifestEntry]:
     """Entries of the manifest's files at a place, oldest first: of these slices, of a batch, or all.
 
     Raises `OSError` if a file cannot be read.
     """
     entries: list[ManifestEntry] = []
-    for table in _tables(place, names, _Wanted.of(slices, batch_id)):
+    for table in _tables(place, files, _Wanted.of(slices, batch_id)):
         entries += map(_entry, *(column.to_pylist() for column in table.columns))
     return sorted(entries, key=lambda entry: (entry.at, entry.slice, entry.number))
 
 
-def read_ends(place: Location, names: Sequence[str], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, Link]:
+def read_ends(
+    place: Location, files: Iterable[ManifestFile], slices: Collection[ArchiveSlice]
+) -> dict[ArchiveSlice, Link]:
     """The last link of each slice's chain. Raises `OSError` if a file cannot be read."""
     ends: dict[ArchiveSlice, Link] = {}
-    for table in _tables(place, names, _Wanted.of(slices, None), [*_SLICE, "number", "hash"]):
+    for table in _tables(place, files, _Wanted.of(slices, None), [*_SLICE, "number", "hash"]):
         for batch_id, year, week, number, hash_ in zip(*(column.to_pylist() for column in table.columns), strict=True):
             slice_ = ArchiveSlice(IsoWeek(year, week), batch_id)
             if number > ends.get(slice_, UNCHAINED).number:
@@ -81,24 +86,73 @@ def read_ends(place: Location, names: Sequence[str], slices: Collection[ArchiveS
 
 
 def read_slices(
-    place: Location, names: Sequence[str], after: ArchiveSlice | None, until: ArchiveSlice | None
+    place: Location, files: Iterable[ManifestFile], after: ArchiveSlice | None, until: ArchiveSlice | None
 ) -> list[ArchiveSlice]:
     """The slices with entries above `after` up to `until`, in their order. Raises `OSError` as `read_entries`."""
-    weeks = (after.week if after else _FIRST, until.week if until else _LAST)
+    weeks = (after.week if after else FIRST, until.week if until else LAST)
     found: set[ArchiveSlice] = set()
-    for table in _tables(place, names, _Wanted(weeks, None, None), _SLICE):
-        found |= _slices_of(table)
+    for table in _tables(place, files, _Wanted(weeks, None, None), _SLICE):
+        found |= slices_of(table)
     return sorted(
         slice_ for slice_ in found if (after is None or slice_ > after) and (until is None or slice_ <= until)
     )
 
 
-def read_failed(place: Location, names: Sequence[str]) -> list[ArchiveSlice]:
+def read_since(place: Location, files: Iterable[ManifestFile], at: int) -> list[ArchiveSlice]:
+    """The slices with entries recorded at this moment (epoch ms) or later. Raises `OSError` as `read_entries`."""
+    first = pa.scalar(at * 1000, pa.timestamp("us", "UTC"))
+    return _chosen(
+        place,
+        (file for file in files if file.recorded_since(at)),
+        lambda file: (rows.filter(pc.greater_equal(rows["at"], first)) for rows in _groups(file, [*_SLICE, "at"])),
+    )
+
+
+def read_repeating(place: Location, files: Iterable[ManifestFile]) -> set[IsoWeek]:
+    """The weeks with an entry that has more rows than versions. Raises `OSError` as `read_entries`."""
+    found = _chosen(
+        place,
+        files,
+        lambda file: (
+            rows.filter(pc.greater(rows["rows"], rows["versions"]))
+            for rows in _groups(file, [*_SLICE, "rows", "versions"])
+        ),
+    )
+    return {slice_.week for slice_ in found}
+
+
+def read_failed(place: Location, files: Iterable[ManifestFile]) -> list[ArchiveSlice]:
     """The slices with an entry that has a problem, sorted. Raises `OSError` as `read_entries`."""
-    failed: set[ArchiveSlice] = set()
-    for table in _read(place, names, _rows_with_problem):
-        failed |= _slices_of(table)
-    return sorted(failed)
+    return _chosen(place, (file for file in files if file.can_have_problem), _rows_with_problem)
+
+
+def read_index(place: Location, file: ManifestFile) -> pa.Table:
+    """The slices of a file, each once or a few times: the columns of a slice, the batch as a dictionary."""
+    [index] = _read(place, [file], lambda open_: iter([_index(open_)]))
+    return index
+
+
+def _index(file: pq.ParquetFile) -> pa.Table:
+    columns = [field for field in MANIFEST_SCHEMA if field.name in _SLICE]
+    empty = pa.schema(columns).empty_table()
+    distinct = [rows.group_by(_SLICE).aggregate([]).select(_SLICE) for rows in _groups(file, _SLICE)]
+    whole = pa.concat_tables([empty, *distinct]).group_by(_SLICE).aggregate([]).select(_SLICE)
+    return whole.set_column(0, "batch_id", whole["batch_id"].dictionary_encode()).combine_chunks()
+
+
+def _chosen(
+    place: Location, files: Iterable[ManifestFile], rows: Callable[[pq.ParquetFile], Iterator[pa.Table]]
+) -> list[ArchiveSlice]:
+    """The slices of these rows, sorted."""
+    found: set[ArchiveSlice] = set()
+    for table in _read(place, files, rows):
+        if table.num_rows:
+            found |= slices_of(table)
+    return sorted(found)
+
+
+def _groups(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
+    return (file.read_row_group(number, columns) for number in range(file.metadata.num_row_groups))
 
 
 def _rows_with_problem(file: pq.ParquetFile) -> Iterator[pa.Table]:
@@ -114,7 +168,8 @@ def _can_have_problem(group: pq.RowGroupMetaData) -> bool:
     return statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows
 
 
-def _slices_of(table: pa.Table) -> set[ArchiveSlice]:
+def slices_of(table: pa.Table) -> set[ArchiveSlice]:
+    """The slices of a table's rows."""
     rows = table.group_by(_SLICE).aggregate([])
     keys = zip(*(rows[name].to_pylist() for name in _SLICE), strict=True)
     return {ArchiveSlice(IsoWeek(year, week), batch_id) for batch_id, year, week in keys}
@@ -134,7 +189,7 @@ class _Wanted(NamedTuple):
     def of(cls, slices: Collection[ArchiveSlice] | None, batch_id: str | None) -> "_Wanted":
         """The rows of these slices, of a batch, or all."""
         if slices is None:
-            return cls((_FIRST, _LAST), None if batch_id is None else pa.array([batch_id], pa.string()), None)
+            return cls((FIRST, LAST), None if batch_id is None else pa.array([batch_id], pa.string()), None)
         weeks = [slice_.week for slice_ in slices]
         batch_ids = sorted({slice_.batch_id for slice_ in slices})
         return cls((min(weeks), max(weeks)), pa.array(batch_ids, pa.string()), set(slices))
@@ -152,10 +207,7 @@ class _Wanted(NamedTuple):
         years, weeks = group.column(year).statistics, group.column(week).statistics
         if years is None or weeks is None or not (years.has_min_max and weeks.has_min_max):
             return True
-        # weeks are bounded by their column only within one year
-        is_one_year = years.min == years.max
-        first = IsoWeek(years.min, weeks.min if is_one_year else _FIRST.week)
-        last = IsoWeek(years.max, weeks.max if is_one_year else _LAST.week)
+        first, last = week_range((years.min, years.max), (weeks.min, weeks.max))
         return first <= self.weeks[1] and last >= self.weeks[0]
 
     def mask(self, rows: pa.Table) -> pa.Array:
@@ -174,15 +226,17 @@ class _Wanted(NamedTuple):
 
 
 def _tables(
-    place: Location, names: Sequence[str], wanted: _Wanted, columns: list[str] | None = None
+    place: Location, files: Iterable[ManifestFile], wanted: _Wanted, columns: list[str] | None = None
 ) -> Iterator[pa.Table]:
-    return _read(place, names, lambda file: _wanted_rows(file, wanted, columns))
+    can_matter = (file for file in files if file.overlaps(wanted.weeks))
+    return _read(place, can_matter, lambda file: _wanted_rows(file, wanted, columns))
 
 
 def _read(
-    place: Location, names: Sequence[str], rows: Callable[[pq.ParquetFile], Iterator[pa.Table]]
+    place: Location, files: Iterable[ManifestFile], rows: Callable[[pq.ParquetFile], Iterator[pa.Table]]
 ) -> Iterator[pa.Table]:
     """The wanted rows of each file of the manifest. Raises `OSError` if a file is damaged."""
+    names = [file.name for file in files]
     for name, source in zip(names, place.sources(names), strict=True):
         try:
             with pq.ParquetFile(source) as file:

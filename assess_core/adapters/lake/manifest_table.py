@@ -1,24 +1,32 @@
 """The Delta table `archive_manifest`: entries are appended, chained per slice, and read by slice or batch."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.lake.manifest_files import ManifestFile, manifest_files
 from assess_core.adapters.lake.manifest_rows import (
     MANIFEST_SCHEMA,
     read_ends,
     read_entries,
     read_failed,
+    read_index,
+    read_repeating,
+    read_since,
     read_slices,
+    slices_of,
     to_table,
 )
 from assess_core.adapters.lake.snapshots import Snapshots
-from assess_core.adapters.lake.tables import OurTable, compact, names, translated
+from assess_core.adapters.lake.tables import OurTable, compact, transaction, translated
 from assess_core.domain.manifest import ManifestEntry, chained
-from assess_core.domain.slices import ArchiveSlice
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.retrying import retrying
 
 _DEADLINE: Final = 60.0  # seconds; each retry means that another process has committed, so all make progress
@@ -31,27 +39,69 @@ class ManifestTable:
 
     def __init__(self, place: Location) -> None:
         self.table = OurTable(place, MANIFEST_SCHEMA, [])
-        self._files = Snapshots(self.table, names)
+        self._files = Snapshots(self.table, manifest_files)
+        self._index: dict[str, pa.Table] = {}
+        """The slices of each file, by its name: a file never changes. A million slices take 20 MB."""
 
     def read(self, slices: Collection[ArchiveSlice] | None, batch_id: str | None) -> list[ManifestEntry]:
         """The entries of these slices, of a batch, or all, oldest first."""
-        with translated(self.table.place):
-            files = self._files.newest()
-            if files is None or (slices is not None and not slices):
-                return []
-            return read_entries(self.table.place, files, slices, batch_id)
+        if batch_id is not None:
+            of_batch = self.slices_of(batch_id)
+            slices = of_batch if slices is None else set(of_batch).intersection(slices)
+        if slices is not None and not slices:
+            return []
+        with self._newest() as files:
+            return read_entries(self.table.place, files, slices)
 
     def slices(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
         """The slices with entries above `after` up to `until`, in their order."""
-        with translated(self.table.place):
-            files = self._files.newest()
-            return [] if files is None else read_slices(self.table.place, files, after, until)
+        with self._newest() as files:
+            return read_slices(self.table.place, files, after, until)
+
+    def slices_of(self, batch_id: str) -> list[ArchiveSlice]:
+        """The slices of a batch with entries, sorted."""
+        with self._newest() as files:
+            found: set[ArchiveSlice] = set()
+            for index in self._indexes(files):
+                batches = index["batch_id"].combine_chunks()
+                number = pc.index(batches.dictionary, batch_id).as_py()
+                if number >= 0:
+                    found |= slices_of(index.filter(pc.equal(batches.indices, number)))
+        return sorted(found)
+
+    def slices_since(self, at: int) -> list[ArchiveSlice]:
+        """The slices with entries recorded at this moment (epoch ms) or later, sorted."""
+        with self._newest() as files:
+            return read_since(self.table.place, files, at)
 
     def failed(self) -> list[ArchiveSlice]:
         """The slices with an entry that has a problem, sorted."""
+        with self._newest() as files:
+            return read_failed(self.table.place, files)
+
+    def repeating(self) -> set[IsoWeek]:
+        """The weeks with an entry that has more rows than versions."""
+        with self._newest() as files:
+            return read_repeating(self.table.place, files)
+
+    def count(self) -> int:
+        """The number of entries."""
+        with self._newest() as files:
+            return sum(file.entries for file in files)
+
+    @contextmanager
+    def _newest(self) -> Iterator[Sequence[ManifestFile]]:
+        """The files of the newest version; none if there is no table."""
         with translated(self.table.place):
-            files = self._files.newest()
-            return [] if files is None else read_failed(self.table.place, files)
+            yield self._files.newest() or ()
+
+    def _indexes(self, files: Sequence[ManifestFile]) -> list[pa.Table]:
+        known = self._index
+        # a new dictionary: another thread can be reading the old one
+        self._index = {
+            file.name: known[file.name] if file.name in known else read_index(self.table.place, file) for file in files
+        }
+        return list(self._index.values())
 
     def append(self, entries: Sequence[ManifestEntry]) -> None:
         """Append entries in one commit."""
@@ -63,9 +113,9 @@ class ManifestTable:
     def _chain(self, entries: Sequence[ManifestEntry]) -> DeltaTable:
         """Append entries, each tied to its slice's entry before. Raises `CommitFailedError` when others came first."""
         table = self.table.open() or self.table.create()
-        ends = read_ends(self.table.place, names(table), {entry.slice for entry in entries})
+        ends = read_ends(self.table.place, manifest_files(table), {entry.slice for entry in entries})
         # one name for all slices: two commits at once cannot both follow the same entry
-        only_one = Transaction("chain", table.version() + 1)
+        only_one = transaction("chain", table.version() + 1)
         write_deltalake(
             table,
             to_table(chained(entries, ends)),

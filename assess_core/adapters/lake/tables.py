@@ -1,12 +1,12 @@
 """One Delta table of ours: open it, check that it is ours, create it, compact it and vacuum it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties
 from deltalake.exceptions import (
     CommitFailedError,
     DeltaError,
@@ -20,6 +20,12 @@ from assess_core.adapters.error_text import first_line
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
 
 _CHECKPOINT: Final = "20"  # commits; without checkpoints, opening a table replays every commit since the first
+_TRANSACTIONS: Final = "interval 7 days"
+"""How long checkpoints keep the transaction of a slice. Delta finds conflicts in the commits.
+
+Without a limit, opening a table with the transactions of 400,000 slices took 320 ms instead of 17 ms."""
+COMPACTED_BYTES: Final = 16 * 1024 * 1024
+"""Target size of a compacted file. Larger files are not rewritten, so a compaction costs the same in any year."""
 _SMALL_GROUPS: Final = WriterProperties(compression="ZSTD", max_row_group_size=2048)
 """For tables of which a few rows are read at a time: a read by key decodes whole row groups."""
 
@@ -83,7 +89,7 @@ class OurTable(NamedTuple):
                 storage_options=self.place.options(),
                 name=self.place.name,
                 description="Written by assessment-lakehouse",
-                configuration={"delta.checkpointInterval": _CHECKPOINT},
+                configuration=_configuration(),
                 # a retry would write the table's metadata again, and that refuses the commits of other processes
                 commit_properties=CommitProperties(max_commit_retries=0),
             )
@@ -93,6 +99,13 @@ class OurTable(NamedTuple):
         table = self._at(version=0)
         self._check(table)
         return table
+
+    def configure(self) -> None:
+        """Give a table of an earlier version the configuration of a new one."""
+        with translated(self.place):
+            table = self.open()
+            if table is not None and not _configuration().items() <= table.metadata().configuration.items():
+                table.alter.set_table_properties(_configuration())
 
     def compact(self) -> int:
         """Rewrite small files into few; returns how many files the table has fewer. Rows stay the same."""
@@ -110,7 +123,7 @@ class OurTable(NamedTuple):
 def compact(table: DeltaTable) -> int:
     """As `OurTable.compact`, for an open table."""
     try:
-        metrics = table.optimize.compact(writer_properties=_SMALL_GROUPS)
+        metrics = table.optimize.compact(target_size=COMPACTED_BYTES, writer_properties=_SMALL_GROUPS)
     except CommitFailedError:
         return 0  # another process compacts it at the same time
     return int(metrics["numFilesRemoved"]) - int(metrics["numFilesAdded"])
@@ -126,9 +139,13 @@ def vacuum(table: DeltaTable, place: Location, retain_hours: int, dry_run: bool)
     return sorted(f"{place.name}/{file}" for file in files)
 
 
-def names(table: DeltaTable) -> list[str]:
-    """The table's files, within its place."""
-    return [unquote(path) for path in pa.table(table.get_add_actions())["path"].to_pylist()]
+def _configuration() -> dict[str, str]:
+    return {"delta.checkpointInterval": _CHECKPOINT, "delta.setTransactionRetentionDuration": _TRANSACTIONS}
+
+
+def transaction(name: str, number: int) -> Transaction:
+    """A transaction of a commit. Its time lets checkpoints drop it when its retention ends."""
+    return Transaction(name, number, time.time_ns() // 1_000_000)
 
 
 @contextmanager

@@ -274,6 +274,9 @@ class SqliteHot:
     def slices_after(self, after: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
         return self._slices.after(after, limit)
 
+    def held(self) -> list[ArchiveSlice]:
+        return self._slices.held()
+
     def rows_after(self, slices: Collection[ArchiveSlice], asked: AttemptRange) -> list[AttemptVersion]:
         return self._pages.after(slices, asked)
 

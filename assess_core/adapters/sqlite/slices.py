@@ -15,6 +15,12 @@ _OF_WEEK: Final = f"{_SELECT} WHERE year = ? AND week = ? {_ORDER}"
 _ALL: Final = f"{_SELECT} {_ORDER}"
 _AFTER: Final = f"{_SELECT} WHERE (year, week, batch_id) > (?, ?, ?) {_ORDER} LIMIT ?"
 
+# the next slice in the index of rows: one step for each slice, however many rows it has
+_HELD_AFTER: Final = """
+SELECT year, week, batch_id FROM assessment_aggregator WHERE (batch_id, year, week) > (?, ?, ?)
+ORDER BY batch_id, year, week LIMIT 1
+"""
+
 
 class SliceTable:
     """The slices of a store, which are never deleted."""
@@ -37,6 +43,15 @@ class SliceTable:
     def after(self, slice_: ArchiveSlice | None, limit: int) -> list[ArchiveSlice]:
         (year, week), batch_id = slice_ or ArchiveSlice(IsoWeek(0, 0), "")
         return self._select(_AFTER, (year, week, batch_id, limit))
+
+    def held(self) -> list[ArchiveSlice]:
+        """The slices with rows in the table of attempts, sorted."""
+        held: list[ArchiveSlice] = []
+        (year, week), batch_id = IsoWeek(0, 0), ""
+        while found := self._select(_HELD_AFTER, (batch_id, year, week)):
+            held += found
+            (year, week), batch_id = found[0]
+        return sorted(held)
 
     def count(self) -> int:
         with self._connections.use() as connection:

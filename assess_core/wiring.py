@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from assess_core.domain.report_spec import Format
+from assess_core.domain.report_formats import Format
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema

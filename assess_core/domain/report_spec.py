@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from assess_core.domain.moments import parse_moment
+from assess_core.domain.report_formats import CSV_FORMATS, Dialect, Format
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import AssessError, BadReport
 
@@ -33,13 +34,6 @@ class Report(StrEnum):
     """A row per option of a question."""
     ASSESSMENT_ANALYSIS = "assessment-analysis"
     """A row per assessment: mean, deviation, reliability."""
-
-
-class Format(StrEnum):
-    """The format of a report file."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 class Versions(StrEnum):
@@ -89,6 +83,8 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The columns to write, in this order; empty: all columns in the declared order."""
     spreadsheet: bool = False
     """Write a CSV that a spreadsheet program opens without damage (docs/formats.md)."""
+    sunbird: bool = False
+    """Write a CSV like those of Sunbird's response exhaust (docs/formats.md)."""
     since: int | None = None
     """Only attempts with a version that was received at or after this moment (epoch ms)."""
     counted: Counted = Counted.FIRST
@@ -103,10 +99,17 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
         return fnmatchcase(batch_id, self.batch_pattern)
 
     @property
+    def dialect(self) -> Dialect:
+        """How the cells of a CSV file are written."""
+        if self.sunbird:
+            return Dialect.SUNBIRD
+        return Dialect.SPREADSHEET if self.spreadsheet else Dialect.EXACT
+
+    @property
     def is_filtered(self) -> bool:
         """Whether something other than report, format, batches and course differs from the default."""
         return msgspec.structs.replace(self, batches=(), batch_pattern=None, course=None) != ReportSpec(
-            report=self.report, format=self.format, spreadsheet=self.spreadsheet
+            report=self.report, format=self.format, spreadsheet=self.spreadsheet, sunbird=self.sunbird
         )
 
     @property
@@ -148,6 +151,7 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
         versions=asked.one_of("versions", Versions, Versions.NEWEST) or Versions.NEWEST,
         columns=tuple(asked.texts("columns", _MOST_ITEMS, _COLUMN_BYTES)),
         spreadsheet=asked.switch("spreadsheet"),
+        sunbird=asked.switch("sunbird"),
         since=asked.moment("since"),
         counted=asked.one_of("counted", Counted, Counted.FIRST) or Counted.FIRST,
         by_week=asked.switch("byWeek"),
@@ -171,8 +175,12 @@ def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
         problems.append("attemptedTo: it must be after attemptedFrom; attempts of that very moment are not included")
     if len(set(spec.columns)) < len(spec.columns):
         problems.append("columns: name each column once")
-    if spec.spreadsheet and spec.format is not Format.CSV:
-        problems.append("spreadsheet: it is for CSV; leave it out, or write format csv")
+    if spec.dialect is not Dialect.EXACT and spec.format not in CSV_FORMATS:
+        problems.append(f"{spec.dialect}: it is for CSV; leave it out, or use format {_listed(CSV_FORMATS)}")
+    if spec.spreadsheet and spec.sunbird:
+        problems.append("sunbird: leave it out, or leave out spreadsheet")
+    if spec.sunbird and spec.report is not Report.RESPONSE:
+        problems.append("sunbird: it is for the report response; leave it out")
     if "report" in asked.wrong:
         return problems
     if spec.versions is Versions.ALL and spec.report not in _OF_VERSIONS:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.report_formats import Password
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
@@ -57,6 +58,30 @@ class Received(NamedTuple):
     week: IsoWeek
 
 
+class Packing(NamedTuple):
+    """How the file of a report is packed."""
+
+    member: str
+    """The name of the CSV file within a zip file."""
+    password: Password | None = None
+    """Encrypt the zip file with this password."""
+
+
+class Content(NamedTuple):
+    """The uncompressed content of a file."""
+
+    bytes: int
+    sha256: str
+
+
+class WrittenReport(NamedTuple):
+    """A report that was written to a local file."""
+
+    rows: int
+    content: Content | None
+    """The text that was written or compressed; None for Parquet."""
+
+
 class Union(Protocol):
     """A snapshot of hot store ∪ lake, from which reports, pages and answers are read.
 
@@ -77,10 +102,11 @@ class Union(Protocol):
         """The number of attempts that a spec selects."""
         ...
 
-    def write_report(self, spec: ReportSpec, target: Path) -> int:
-        """Write a report to a file; returns the number of rows.
+    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+        """Write a report to a file.
 
-        The union must have all rows of the batches that the spec selects. Raises `BadReport` for an unknown column.
+        The union must have all rows of the batches that the spec selects. Raises `BadReport` for an unknown column, and
+        for rows or texts that the format cannot hold.
         """
         ...
 

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
+from assess_core.domain.report_formats import CSV_FORMATS, Format, Password
 from assess_core.domain.report_spec import ReportSpec
-from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import ReportOutput, Union
+from assess_core.errors import BadReport, UnknownBatch
+from assess_core.ports.reports import Packing, ReportOutput, Union
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 
@@ -40,7 +43,12 @@ _NAMED: Final = 5
 
 
 def write_exhaust(
-    stores: Stores, spec: ReportSpec, output: ReportOutput | None = None, *, look: Callable[[Path], None] | None = None
+    stores: Stores,
+    spec: ReportSpec,
+    output: ReportOutput | None = None,
+    *,
+    password: Password | None = None,
+    look: Callable[[Path], None] | None = None,
 ) -> Exhaust:
     """Write a report to `output` or to the folder of exhausts.
 
@@ -48,18 +56,20 @@ def write_exhaust(
     report without attempts has only a header. Raises `UnknownBatch`, `BadReport`, `ReportFailed`, `StoreUnavailable`.
     """
     started = time.perf_counter()
+    if password is not None and spec.format is not Format.ZIP:
+        raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
     name = f"{spec.report}-exhaust/{file_name(spec)}"
     batches = spec.batches if spec.batch_pattern is None else _matching(stores, spec)
     with stores.union(batches=batches) as union:
         attempts = union.count_attempts(spec)
         _require_known(stores, union, batches)
         with output.write() if output else stores.exhausts.atomic_write(name) as temporary:
-            rows = union.write_report(spec, temporary)
+            report = union.write_report(spec, temporary, Packing(member_name(spec), password))
             size = temporary.stat().st_size
             if look is not None:
                 look(temporary)
     path = output.path if output else stores.exhausts.path(name)
-    return Exhaust(path, rows, attempts, size, time.perf_counter() - started, union.lake_version)
+    return Exhaust(path, report.rows, attempts, size, time.perf_counter() - started, union.lake_version)
 
 
 def file_name(spec: ReportSpec) -> str:
@@ -79,6 +89,13 @@ def file_name(spec: ReportSpec) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()
         name = f"{name[: _NAME_BYTES - len(ending) - len(digest) - 1]}+{digest}"
     return name + ending
+
+
+def member_name(spec: ReportSpec) -> str:
+    """The name of the CSV file within a zip file."""
+    return (
+        file_name(msgspec.structs.replace(spec, format=Format.CSV)) if spec.format in CSV_FORMATS else file_name(spec)
+    )
 
 
 def _encoded(id_: str) -> str:

@@ -1,6 +1,5 @@
 """The union of hot store and lake as DuckDB views; reports, pages and answers are read from it."""
 
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +32,9 @@ from assess_core.adapters.duckdb.questions import (
     to_received,
     to_version,
 )
-from assess_core.adapters.duckdb.reports.columns import chosen, copy_options, report_sql
-from assess_core.adapters.duckdb.reports.declared import DECLARED
-from assess_core.adapters.duckdb.reports.lines import can_write, header_line, numbered_sql, records_sql
-from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
+from assess_core.adapters.duckdb.reports.picked import picked_sql
+from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
-from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_spec import ReportSpec
@@ -47,14 +43,10 @@ from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
-from assess_core.ports.reports import BatchNumbers, Received, WeeklyActivity, WeekNumbers
+from assess_core.ports.reports import BatchNumbers, Packing, Received, WeeklyActivity, WeekNumbers, WrittenReport
 
 _ROWS: Final = 1000
 """Rows that a query fetches at a time."""
-_PARTS: Final = 16
-"""The parts of a report that is too large for the memory. The files are read once for each part."""
-_VERSIONS: Final = {"duckdb": duckdb.__version__}
-"""The versions that the bytes of a Parquet report depend on."""
 _GROUP_BYTES: Final = 1024 * 1024
 """The size of a row group of spilled hot rows. DuckDB handles one group at a time per thread: with 250 attempts instead
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
@@ -173,16 +165,6 @@ def _lake_rows(files: Sequence[LakeFile], batches: Collection[str] | None) -> st
     return f"SELECT * FROM {parquet(files, place=True)}{of_batches}"
 
 
-def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: int) -> list[Path]:
-    """Write the records of a query part by part, each into a folder; returns the folders."""
-    folder.mkdir()
-    folders = [folder / str(part) for part in range(parts)]
-    for part, target in enumerate(folders):
-        statement = f"COPY ({sql}) TO {literal(str(target))} (FORMAT blob, PER_THREAD_OUTPUT)"
-        duck.execute(statement, {"parts": parts, "part": part})
-    return folders
-
-
 def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
     """ISO weeks as the numbers that SQL compares: 202405."""
     return [week.year * 100 + week.week for week in weeks]
@@ -225,8 +207,9 @@ class DuckUnion:
         [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {_KEY} FROM ({picked}))", parameters)
         return cast(int, row["attempts"])
 
-    def write_report(self, spec: ReportSpec, target: Path) -> int:
-        return self._write_lines(spec, target) if can_write(spec) else self._write_rows(spec, target)
+    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+        with self._named_errors(), cursor(self._duck) as duck:
+            return write_report(duck, spec, target, packing)
 
     def batch_numbers(self) -> BatchNumbers:
         [row] = self.rows(BATCH_NUMBERS)
@@ -247,45 +230,6 @@ class DuckUnion:
     def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
         parameters = {"weeks": _numbers(weeks), "without": list(without)}
         return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters)))
-
-    def _write_lines(self, spec: ReportSpec, target: Path) -> int:
-        with temporary_folder("assess-report-") as folder:
-            records = self._records(spec, Path(folder))
-            with target.open("wb") as file:
-                file.write(header_line(spec))
-                for lines in records.in_order():
-                    checkpoint()
-                    file.write(lines)
-        return records.rows
-
-    def _records(self, spec: ReportSpec, folder: Path) -> Records:
-        """The lines of each attempt, numbered in the order of the report; each thread of DuckDB writes a file."""
-        picked, parameters = picked_sql(spec)
-        with self._named_errors(), cursor(self._duck) as duck:
-            duck.execute(numbered_sql(picked), parameters)
-            [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
-            sql = records_sql(spec)
-            try:
-                folders = _in_parts(duck, sql, folder / "whole", 1)
-            except duckdb.OutOfMemoryException:
-                shutil.rmtree(folder / "whole", ignore_errors=True)
-                folders = _in_parts(duck, sql, folder / "parts", _PARTS)
-        return Records([file for each in folders for file in each.iterdir()], attempts)
-
-    def _write_rows(self, spec: ReportSpec, target: Path) -> int:
-        declared = DECLARED[spec.report]
-        picked, parameters = picked_sql(spec)
-        with self._named_errors(), cursor(self._duck) as duck:
-            duck.execute(f"CREATE TEMP TABLE picked AS {picked}", parameters)
-            duck.execute(REPORTED)
-            for statement in declared.prepare(spec):
-                duck.execute(statement)
-            columns = chosen(declared, declared.more(lambda sql: duck.execute(sql).fetchall()), spec)
-            # if DuckDB fails, its own temporary file would be left behind
-            options = f"{copy_options(spec.format, _VERSIONS)}, USE_TMP_FILE false"
-            sql = f"COPY ({report_sql(declared, columns, spec)}) TO {literal(str(target))} ({options})"
-            written = duck.execute(sql).fetchone()
-        return int(written[0]) if written else 0
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

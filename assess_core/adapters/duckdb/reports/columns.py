@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from assess_core.domain.report_spec import Format, ReportSpec, Versions
+from assess_core.domain.report_formats import Dialect, Format
+from assess_core.domain.report_spec import ReportSpec, Versions
 from assess_core.errors import BadReport
 
 
@@ -14,6 +15,8 @@ class Type(Enum):
 
     TEXT = auto()
     """Texts that people or other systems wrote."""
+    JSON = auto()
+    """A JSON list, as text."""
     VALUE = auto()
     """Numbers, truth values, and texts that this project writes."""
     MOMENT = auto()
@@ -48,8 +51,6 @@ class Declaration(NamedTuple):
     more: Callable[[Query], tuple[Column, ...]] = lambda _: ()
     """Columns that depend on the data; they follow the others."""
 
-
-_OPTIONS: Final = {Format.CSV: "FORMAT csv, HEADER", Format.PARQUET: "FORMAT parquet, COMPRESSION zstd"}
 
 # Texts that a spreadsheet program runs as a formula or changes. It shows 12 digits as 1.2E+11, rounds more than 15,
 # drops zeros at the beginning, and reads 12e5 as a number
@@ -102,7 +103,7 @@ def shown(column: Column, spec: ReportSpec) -> Column:
     """
     if column.type is Type.MOMENT:
         moment = f"nullif({column.sql}, to_timestamp(0))"
-        return column._replace(sql=_text(moment) if spec.format is Format.CSV else moment)
+        return column._replace(sql=_moment(moment, spec))
     if spec.spreadsheet and column.type is Type.TEXT:
         return column._replace(sql=_safe(column.sql))
     return column
@@ -116,20 +117,18 @@ def header(columns: Sequence[Column], spec: ReportSpec) -> list[str]:
     return [_BYTE_ORDER_MARK + first, *others]
 
 
-def report_sql(declared: Declaration, columns: Sequence[Column], spec: ReportSpec) -> str:
-    """The rows of a report; `columns` are from `chosen`."""
-    named = zip(columns, header(columns, spec), strict=True)
+def report_sql(declared: Declaration, columns: Sequence[Column], names: Sequence[str]) -> str:
+    """The rows of a report; `columns` are from `chosen`, and `names` are their names in the result."""
+    named = zip(columns, names, strict=True)
     listed = ", ".join(f"{column.sql} AS {_identifier(name)}" for column, name in named)
     order = ", ".join(f"rows.{name.strip()}" for name in declared.order.split(","))
     return f"SELECT {listed} FROM ({declared.rows}) AS rows ORDER BY {order}"
 
 
-def copy_options(format: Format, versions: Mapping[str, str]) -> str:
-    """How DuckDB's COPY writes a format; a Parquet file names the versions that its bytes depend on."""
-    if format is Format.CSV:
-        return _OPTIONS[format]
+def parquet_options(versions: Mapping[str, str]) -> str:
+    """The options of DuckDB's COPY; the file names the versions that its bytes depend on."""
     metadata = ", ".join(f"{name}: '{version}'" for name, version in versions.items())
-    return f"{_OPTIONS[format]}, KV_METADATA {{{metadata}}}"
+    return f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}}"
 
 
 def _identifier(name: str) -> str:
@@ -140,5 +139,10 @@ def _safe(text: str) -> str:
     return f"CASE WHEN regexp_matches({text}, '{_UNSAFE}') THEN chr(39) || {text} ELSE {text} END"
 
 
-def _text(moment: str) -> str:
-    return f"strftime(make_timestamp(epoch_us({moment})), '%Y-%m-%dT%H:%M:%S.%gZ')"
+def _moment(moment: str, spec: ReportSpec) -> str:
+    if spec.format is Format.PARQUET:
+        return moment
+    if spec.format is Format.XLSX:  # days since the year 1900, as Excel counts them
+        return f"epoch_ms({moment}) / 86400000.0 + 25569"
+    pattern = "%Y-%m-%d %H:%M:%S" if spec.dialect is Dialect.SUNBIRD else "%Y-%m-%dT%H:%M:%S.%gZ"
+    return f"strftime(make_timestamp(epoch_us({moment})), '{pattern}')"

@@ -26,8 +26,8 @@ ANSWER_COLUMNS: Final = (
     Column("Question Duration", "round(answer.duration) + 0.0", Type.VALUE),
     Column("Question Score", "answer.score", Type.VALUE),
     Column("Question Max Score", "answer.max_score", Type.VALUE),
-    Column("Question Options", "answer.params::JSON::VARCHAR"),
-    Column("Question Response", "answer.resvalues::JSON::VARCHAR"),
+    Column("Question Options", "answer.params::JSON::VARCHAR", Type.JSON),
+    Column("Question Response", "answer.resvalues::JSON::VARCHAR", Type.JSON),
 )
 """The other columns of the report. The cast to JSON is free for values of that type."""
 

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from assess_cli.folders import cannot_write, make_folder
-from assess_core.domain.report_spec import Format, Report, ReportSpec
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.scores import Entry
 from assess_core.errors import BadSettings
 from assess_core.ports.stores import Stores

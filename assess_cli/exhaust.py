@@ -3,7 +3,8 @@
 import click
 
 from assess_cli.output import emit_json, notify
-from assess_core.domain.report_spec import Counted, Format, Report, Versions, parse_report_spec
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import format_of, open_output, open_stores

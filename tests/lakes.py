@@ -18,7 +18,8 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.report_spec import Format, Report, ReportSpec
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores

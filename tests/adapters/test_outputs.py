@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from assess_core.adapters.files import outputs
-from assess_core.domain.report_spec import Format
+from assess_core.domain.report_formats import Format
 from assess_core.errors import AssessError, BadSettings, ReportFailed
 from assess_core.wiring import format_of, open_output
 

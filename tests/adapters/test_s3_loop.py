@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from assess_core.domain.report_spec import Format, Report
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed
 from assess_core.ports.stores import Stores

@@ -6,12 +6,12 @@ times faster than zlib's default and makes files a tenth larger.
 
 import hashlib
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 from stream_zip import ZIP_32, ZIP_64, Method, ZipOverflowError, stream_zip
 
 from assess_core.adapters.files.workbook import SHEET_NAME, parts
@@ -34,9 +34,7 @@ def write_packed(
     """
     measured = _Measured(texts)
     if format is Format.CSV_GZ:
-        with target.open("wb") as raw, igzip.IGzipFile("", "wb", _LEVEL, raw, mtime=0) as file:
-            for chunk in measured:
-                file.write(chunk)
+        _write(target, _gzipped(measured))
     elif format is Format.ZIP:
         _write(target, _zipped([(member, ZIP_64, measured)], password))
     elif format is Format.XLSX:
@@ -74,11 +72,23 @@ class _Measured:
         return chunk
 
 
+def _compressor(window: int) -> isal_zlib.Compress:
+    return isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, window)
+
+
+def _gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """A gzip file. Its header has neither a time nor a name."""
+    compressor = _compressor(16 + isal_zlib.MAX_WBITS)
+    for chunk in chunks:
+        yield compressor.compress(chunk)
+    yield compressor.flush()
+
+
 def _zipped(members: Iterable[tuple[str, Method, Iterable[bytes]]], password: Password | None) -> Iterable[bytes]:
     return stream_zip(
         ((name, _DATE, _MODE, method, chunks) for name, method, chunks in members),
         chunk_size=_CHUNK,
-        get_compressobj=lambda: isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS),
+        get_compressobj=cast("Callable[[], Any]", lambda: _compressor(-isal_zlib.MAX_WBITS)),
         extended_timestamps=False,
         password=password.text if password else None,
     )

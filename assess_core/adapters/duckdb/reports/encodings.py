@@ -94,7 +94,7 @@ _EMPTY: Final = "'\"\"'"
 
 
 def _sunbird_cell(column: Column, value: str) -> str:
-    """Null and the empty text are `""`. Spaces around a text are removed; a backslash escapes quotes and backslashes."""
+    """Null and the empty text are `""`. Spaces around a text are removed; a backslash escapes."""
     if column.type in (Type.VALUE, Type.MOMENT):
         return f"coalesce({value}::VARCHAR, {_EMPTY})"
     if column.type is Type.JSON:  # not reversible, as in Sunbird's files
@@ -158,7 +158,7 @@ def _short(column: Column, value: str) -> str:
 
 
 def _xml(value: str) -> str:
-    """A text in XML. Excel writes characters that XML does not allow as _x0001_, and `_x0001_` itself as _x005F_x0001_."""
+    """A text in XML. As in Excel, `_x0001_` stands for a character that XML does not allow, and `_x005F_` for `_`."""
     escaped = f"regexp_replace({value}, '_(x[0-9A-Fa-f]{{4}}_)', '_x005F_\\1', 'g')"
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         escaped = f"replace({escaped}, '{character}', '{entity}')"

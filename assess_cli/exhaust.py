@@ -1,13 +1,18 @@
 """`assess exhaust`: write a report."""
 
+from pathlib import Path
+from typing import Final
+
 import click
 
 from assess_cli.output import emit_json, notify
-from assess_core.domain.report_formats import Format
+from assess_core.domain.report_formats import Format, Password, format_of_name
 from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import write_exhaust
-from assess_core.wiring import format_of, open_output, open_stores
+from assess_core.wiring import open_output, open_stores
+
+_PASSWORD_BYTES: Final = 1024
 
 
 @click.command()
@@ -51,6 +56,13 @@ from assess_core.wiring import format_of, open_output, open_stores
 @click.option(
     "--spreadsheet", is_flag=True, help="CSV for Excel and others: byte order mark, no live formulas, ids stay text."
 )
+@click.option("--sunbird", is_flag=True, help="CSV with the cells of Sunbird's response exhaust.")
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Encrypt the zip file (AES-256) with the password in the first line of this file.",
+)
+@click.option("--ask-password", is_flag=True, help="Encrypt the zip file (AES-256) ; asks for the password.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
 def exhaust(
@@ -72,6 +84,9 @@ def exhaust(
     format_: str | None,
     output: str | None,
     spreadsheet: bool,
+    sunbird: bool,
+    password_file: Path | None,
+    ask_password: bool,
     as_json: bool,
 ) -> None:
     """Write a report of one or more batches over hot store and lake: the same bytes before and after archive and clear.
@@ -85,13 +100,14 @@ def exhaust(
       assess exhaust 0130929928739635202 --report response
       assess exhaust 0130929928739635202 --report score --format parquet --output scores.parquet
       assess exhaust 0130929928739635202 --report score --spreadsheet --output for-excel.csv
-      assess exhaust 0130929928739635202 --report score --output - | gzip > scores.csv.gz
+      assess exhaust 0130929928739635202 --report score --output scores.xlsx
+      assess exhaust 0130929928739635202 --report response --format zip --ask-password
       assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
       assess exhaust --batch-pattern '01309*' --report progress
       assess exhaust 0130929928739635202 --report item-analysis --counted best --by-week
     """
     if format_ is None and output is not None:
-        format_ = format_of(output)
+        format_ = format_of_name(output)
     spec = parse_report_spec(
         {
             "report": report,
@@ -110,10 +126,12 @@ def exhaust(
             "counted": counted,
             "byWeek": by_week,
             "spreadsheet": spreadsheet,
+            "sunbird": sunbird,
         }
     )
     target = None if output is None else open_output(output, spec.format)
-    written = write_exhaust(open_stores(settings), spec, target)
+    password = _password(password_file, ask_password)
+    written = write_exhaust(open_stores(settings), spec, target, password=password)
     if as_json and output != "-":
         emit_json(written._asdict())
         return
@@ -122,3 +140,16 @@ def exhaust(
     notify(f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes, {written.seconds:.1f} s")
     if output != "-":
         click.echo(written.path)
+
+
+def _password(file: Path | None, ask: bool) -> Password | None:
+    """The password for a zip file. It is not an argument of the command, because other users can read those."""
+    if file is not None and ask:
+        raise click.UsageError("--ask-password and --password-file exclude each other; leave one of them out")
+    if ask:
+        return Password(click.prompt("Password of the zip file", hide_input=True, confirmation_prompt=True, err=True))
+    if file is not None:
+        with file.open("rb") as opened:
+            line = opened.readline(_PASSWORD_BYTES)
+        return Password(line.decode("utf-8", "replace").rstrip("\r\n"))
+    return None

@@ -148,13 +148,6 @@ def open_output(text: str, format: Format | None) -> ReportOutput:
     return opened(text, format)
 
 
-def format_of(name: str) -> Format | None:
-    """The format that belongs to the extension of a file name; None if there is none."""
-    from assess_core.adapters.files.outputs import format_of as found
-
-    return found(name)
-
-
 def open_log(settings: Settings, positions: Positions) -> Log:
     """The log that the stream follows. A folder needs `positions`, Kafka stores its own. Raises `BadSettings`."""
     if settings.log.startswith("kafka://"):

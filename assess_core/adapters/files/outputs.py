@@ -13,11 +13,12 @@ from typing import IO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
 from assess_core.adapters.files.temporary import temporary_folder
-from assess_core.domain.report_formats import Format
+from assess_core.domain.report_formats import Format, format_of_name
 from assess_core.errors import BadSettings, ReportFailed
 
 STDOUT: Final = "-"
-_COMPRESSED: Final = (".gz", ".zip", ".zst", ".bz2", ".xz")
+_OTHER: Final = (".gz", ".zst", ".bz2", ".xz", ".7z", ".xls", ".xlsm", ".ods", ".json", ".ndjson")
+"""Endings of formats that look like those of reports."""
 _READER_SECONDS: Final = 10.0
 """How long a report waits for a program that opens its pipe."""
 
@@ -42,19 +43,12 @@ def open_output(text: str, format_: Format | None) -> "FileOutput | StreamOutput
     return FileOutput(path, mode) if mode is None or stat.S_ISREG(mode) else StreamOutput(text, path)
 
 
-def format_of(text: str) -> Format | None:
-    """The format of a file name's ending; None if the ending is not a format."""
-    ending = Path(text).suffix.lower().removeprefix(".")
-    return next((format_ for format_ in Format if format_.value == ending), None)
-
-
 def _require_ending(text: str, format_: Format | None) -> None:
-    if text.lower().endswith(_COMPRESSED):
+    named = format_of_name(text)
+    if named is None and text.lower().endswith(_OTHER):
         raise BadSettings(
-            f"--output: {text!r} has the ending of a compressed file, and reports are not compressed; "
-            "write --output - | gzip > FILE"
+            f"--output: {text!r} has the ending of a format that reports do not have; use {', '.join(Format)}"
         )
-    named = format_of(text)
     if named is not None and format_ is not None and named is not format_:
         raise BadSettings(f"--output: {text!r} ends in .{named} and --format is {format_}; change one of them")
 

@@ -118,7 +118,15 @@ _SUNBIRD: Final = Encoding("", ",", "\n", _sunbird_cell, _csv_head)
 
 def _json_cell(column: Column, value: str) -> str:
     name = json.dumps(column.name, ensure_ascii=False)
-    return f"{text_literal(f'{name}:')} || coalesce(to_json({value})::VARCHAR, 'null')"
+    text = f"to_json({value})"
+    if column.type is Type.VALUE:  # JSON has no infinite numbers
+        text = f"CASE WHEN {_finite(value)} THEN {text} ELSE to_json({value}::VARCHAR) END"
+    return f"{text_literal(f'{name}:')} || coalesce({text}::VARCHAR, 'null')"
+
+
+def _finite(value: str) -> str:
+    """Whether a value is not an infinite number, and not NULL."""
+    return f"{value}::VARCHAR NOT IN ('inf', '-inf', 'nan')"
 
 
 _JSON_LINES: Final = Encoding("{", ",", "}\n", _json_cell, lambda _, __: "")
@@ -129,7 +137,8 @@ _TEXT_CELL: Final = '<c t="inlineStr" s="1"><is><t xml:space="preserve">'
 _TEXT_END: Final = "</t></is></c>"
 _CONTROLS: Final = (*range(9), 11, 12, *range(13, 32), 0xFFFE, 0xFFFF)
 """Characters that XML does not allow, and the carriage return, which XML readers replace."""
-_RARE: Final = r"[\x00-\x08\x0b-\x1f&<>]|_x[0-9A-Fa-f]{4}_|[\x{FFFE}\x{FFFF}]"
+_ESCAPED: Final = "_x[0-9A-Fa-f]{4}_"
+_RARE: Final = rf"[\x00-\x08\x0b-\x1f&<>\x{{FFFE}}\x{{FFFF}}]|{_ESCAPED}"
 _ASTRAL: Final = r"[^\x{10000}-\x{10FFFF}]"
 
 
@@ -141,7 +150,7 @@ def _sheet_cell(column: Column, value: str) -> str:
         text = _sheet_text(column, f"{value}::VARCHAR")
         return f"""CASE typeof({value}) WHEN 'VARCHAR' THEN {text}
             WHEN 'BOOLEAN' THEN coalesce('<c t="b"><v>' || {value}::VARCHAR::BOOLEAN::INTEGER || '</v></c>', '<c/>')
-            ELSE coalesce('<c><v>' || {value}::VARCHAR || '</v></c>', '<c/>') END"""
+            ELSE CASE WHEN {_finite(value)} THEN '<c><v>' || {value}::VARCHAR || '</v></c>' ELSE {text} END END"""
     return _sheet_text(column, value)
 
 
@@ -159,7 +168,9 @@ def _short(column: Column, value: str) -> str:
 
 def _xml(value: str) -> str:
     """A text in XML. As in Excel, `_x0001_` stands for a character that XML does not allow, and `_x005F_` for `_`."""
-    escaped = f"regexp_replace({value}, '_(x[0-9A-Fa-f]{{4}}_)', '_x005F_\\1', 'g')"
+    escaped = (
+        f"CASE WHEN regexp_matches({value}, '{_ESCAPED}') THEN replace({value}, '_x', '_x005F_x') ELSE {value} END"
+    )
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         escaped = f"replace({escaped}, '{character}', '{entity}')"
     for code in _CONTROLS:

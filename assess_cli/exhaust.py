@@ -1,5 +1,6 @@
 """`assess exhaust`: write a report."""
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -9,10 +10,12 @@ from assess_cli.output import emit_json, notify
 from assess_core.domain.report_formats import Format, Password, format_of_name
 from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
-from assess_core.usecases.exhaust import write_exhaust
+from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import open_output, open_stores
 
 _PASSWORD_BYTES: Final = 1024
+_PARTIAL: Final = 6
+"""The exit code for a report that is not complete."""
 
 
 @click.command()
@@ -63,6 +66,11 @@ _PASSWORD_BYTES: Final = 1024
     help="Encrypt the zip file (AES-256) with the password in the first line of this file.",
 )
 @click.option("--ask-password", is_flag=True, help="Encrypt the zip file (AES-256) ; asks for the password.")
+@click.option(
+    "--allow-partial",
+    is_flag=True,
+    help="If data is missing, report the rest; file name, sidecar and exit code 6 say that the report is partial.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
 def exhaust(
@@ -87,6 +95,7 @@ def exhaust(
     sunbird: bool,
     password_file: Path | None,
     ask_password: bool,
+    allow_partial: bool,
     as_json: bool,
 ) -> None:
     """Write a report of one or more batches over hot store and lake: the same bytes before and after archive and clear.
@@ -131,15 +140,26 @@ def exhaust(
     )
     target = None if output is None else open_output(output, spec.format)
     password = _password(password_file, ask_password)
-    written = write_exhaust(open_stores(settings), spec, target, password=password)
+    written = write_exhaust(open_stores(settings), spec, target, password=password, allow_partial=allow_partial)
+    for problem in written.sidecar.problems:
+        notify(f"partial report: {problem}")
     if as_json and output != "-":
-        emit_json(written._asdict())
-        return
-    if not written.attempts:
-        notify("the stores have no attempt that was asked for: the report has only a header")
-    notify(f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes, {written.seconds:.1f} s")
-    if output != "-":
-        click.echo(written.path)
+        emit_json(_summary(written))
+    else:
+        if not written.attempts:
+            notify("the stores have no attempt that was asked for: the report has only a header")
+        numbers = f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes"
+        notify(f"{numbers}, {written.seconds:.1f} s")
+        if output != "-":
+            click.echo(written.path)
+    if not written.sidecar.complete:
+        sys.exit(_PARTIAL)
+
+
+def _summary(written: Exhaust) -> dict[str, object]:
+    sidecar = written.sidecar
+    more = {"complete": sidecar.complete, "problems": sidecar.problems, "sha256": sidecar.sha256}
+    return {name: value for name, value in written._asdict().items() if name != "sidecar"} | more
 
 
 def _password(file: Path | None, ask: bool) -> Password | None:

@@ -31,6 +31,8 @@ class Dialect(StrEnum):
 
 CSV_FORMATS: Final = (Format.CSV, Format.CSV_GZ, Format.ZIP)
 """The formats whose content is CSV."""
+PLAIN_FORMATS: Final = (Format.CSV, Format.JSONL)
+"""Texts that are not compressed."""
 MOST_SHEET_ROWS: Final = 1_048_576
 """Rows of an Excel sheet, with the header."""
 MOST_CELL_CHARACTERS: Final = 32_767
@@ -45,6 +47,13 @@ def format_of_name(name: str) -> Format | None:
     """The format of a file name's ending; None if the ending is not a format."""
     lower = name.lower()
     return next((format_ for format_ in Format if lower.endswith(f".{format_}")), None)
+
+
+def partial_name(name: str) -> str:
+    """The name of a file that is not complete: `b1.csv` becomes `b1.partial.csv`."""
+    format_ = format_of_name(name)
+    stem = name[: -len(format_) - 1] if format_ else name
+    return f"{stem}.partial{name[len(stem) :]}"
 
 
 class Password:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.completeness import Content
 from assess_core.domain.report_formats import Password
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -67,19 +68,25 @@ class Packing(NamedTuple):
     """Encrypt the zip file with this password."""
 
 
-class Content(NamedTuple):
-    """The uncompressed content of a file."""
-
-    bytes: int
-    sha256: str
-
-
 class WrittenReport(NamedTuple):
     """A report that was written to a local file."""
 
     rows: int
     content: Content | None
     """The text that was written or compressed; None for Parquet."""
+    written_with: dict[str, str]
+    """The versions of the libraries that decide the bytes of the file."""
+
+
+class SliceRows(NamedTuple):
+    """The rows of a slice in a union."""
+
+    hot: int
+    lake: int
+    versions: int
+    """Distinct versions in both tiers."""
+    newest_hot: int | None
+    """The newest receipt in the hot store (epoch ms)."""
 
 
 class Union(Protocol):
@@ -94,8 +101,13 @@ class Union(Protocol):
         """The pinned Delta version; -1 if there is no table."""
         ...
 
-    def batches(self) -> set[str]:
-        """The batches that have rows in a tier."""
+    @property
+    def unreadable(self) -> list[str]:
+        """Sentences that name the lake's files that were left out, because they cannot be read."""
+        ...
+
+    def slices(self) -> dict[ArchiveSlice, SliceRows]:
+        """The slices with rows."""
         ...
 
     def count_attempts(self, spec: ReportSpec) -> int:
@@ -143,6 +155,14 @@ class ReportOutput(Protocol):
         """Its name in messages."""
         ...
 
+    def sidecar(self) -> "ReportOutput | None":
+        """The output beside this one for the sidecar; None if there is no place for it."""
+        ...
+
+    def partial(self) -> "ReportOutput":
+        """The output for a report that is not complete, with a name that says so. Raises `ReportFailed`."""
+        ...
+
     def write(self) -> AbstractContextManager[Path]:
         """A local temporary file; the end of the block copies it to the output. Raises the errors of `Exhausts`."""
         ...
@@ -152,9 +172,16 @@ class Unions(Protocol):
     """Opens unions of some of the slices."""
 
     def __call__(
-        self, *, batches: Collection[str] | None = None, weeks: Collection[IsoWeek] | None = None
+        self,
+        *,
+        batches: Collection[str] | None = None,
+        weeks: Collection[IsoWeek] | None = None,
+        skip_unreadable: bool = False,
     ) -> AbstractContextManager[Union]:
-        """The slices of some batches, or of some weeks, or of both; all slices by default."""
+        """The slices of some batches, or of some weeks, or of both; all slices by default.
+
+        `skip_unreadable`: leave out the files of the lake that cannot be read, and name them.
+        """
         ...
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:

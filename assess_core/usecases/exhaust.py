@@ -9,19 +9,23 @@ Rows have the order that the report declares; texts are compared as UTF-8 bytes.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 
-from assess_core.domain.report_formats import CSV_FORMATS, Format, Password
+from assess_core.domain.completeness import Sidecar, sidecar_text
+from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, partial_name
 from assess_core.domain.report_spec import ReportSpec
-from assess_core.errors import BadReport, UnknownBatch
-from assess_core.ports.reports import Packing, ReportOutput, Union
+from assess_core.errors import BadReport, ReportFailed, UnknownBatch
+from assess_core.ports.reports import Packing, ReportOutput
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
+from assess_core.usecases.completeness import survey, survey_log
+from assess_core.usecases.proving import product_version
 
 
 class Exhaust(NamedTuple):
@@ -35,9 +39,13 @@ class Exhaust(NamedTuple):
     seconds: float
     lake_version: int
     """The Delta version of `attempts` that was read; -1 if there is no table."""
+    sidecar_path: str | None
+    """The path or URL of the sidecar; None if the report went to a pipe or a device."""
+    sidecar: Sidecar
 
 
-_NAME_BYTES: Final = 255  # the limit of file systems
+SIDECAR_ENDING: Final = ".json"
+_NAME_BYTES: Final = 255 - len(".partial") - len(SIDECAR_ENDING)  # the limit of file systems is 255
 _NAMED: Final = 5
 """Batches that a message names."""
 
@@ -48,28 +56,116 @@ def write_exhaust(
     output: ReportOutput | None = None,
     *,
     password: Password | None = None,
+    allow_partial: bool = False,
     look: Callable[[Path], None] | None = None,
 ) -> Exhaust:
-    """Write a report to `output` or to the folder of exhausts.
+    """Write a report to `output` or to the folder of exhausts, then its sidecar.
 
-    The file appears whole or not at all. `look` is called with a complete local copy just before the file appears. A
-    report without attempts has only a header. Raises `UnknownBatch`, `BadReport`, `ReportFailed`, `StoreUnavailable`.
+    The file appears whole or not at all. The sidecar appears last: it names the SHA-256 of the file, so it never proves
+    another one. If something is missing, the report fails. With `allow_partial` it is written without what is missing,
+    and the file name and the sidecar say so.
+
+    `look` is called with a complete local copy just before the file appears. A report without attempts has only a
+    header. Raises `UnknownBatch`, `BadReport`, `ReportFailed`, `BadLog`, `StoreUnavailable`.
     """
-    started = time.perf_counter()
     if password is not None and spec.format is not Format.ZIP:
         raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
-    name = f"{spec.report}-exhaust/{file_name(spec)}"
-    batches = spec.batches if spec.batch_pattern is None else _matching(stores, spec)
-    with stores.union(batches=batches) as union:
-        attempts = union.count_attempts(spec)
-        _require_known(stores, union, batches)
-        with output.write() if output else stores.exhausts.atomic_write(name) as temporary:
-            report = union.write_report(spec, temporary, Packing(member_name(spec), password))
-            size = temporary.stat().st_size
-            if look is not None:
-                look(temporary)
-    path = output.path if output else stores.exhausts.path(name)
-    return Exhaust(path, report.rows, attempts, size, time.perf_counter() - started, union.lake_version)
+    writer = _Writer(stores, spec, output, password, allow_partial, look)
+    try:
+        return writer.write(skip_unreadable=False)
+    except ReportFailed:
+        if not allow_partial:
+            raise
+    return writer.write(skip_unreadable=True)
+
+
+class _Writer(NamedTuple):
+    """The arguments of `write_exhaust`."""
+
+    stores: Stores
+    spec: ReportSpec
+    output: ReportOutput | None
+    password: Password | None
+    allow_partial: bool
+    look: Callable[[Path], None] | None
+
+    def write(self, *, skip_unreadable: bool) -> Exhaust:
+        """Write report and sidecar."""
+        started = time.perf_counter()
+        stores, spec = self.stores, self.spec
+        batches = spec.batches if spec.batch_pattern is None else _matching(stores, spec)
+        log = survey_log(stores.log, self.allow_partial)
+        with stores.union(batches=batches, skip_unreadable=skip_unreadable) as union:
+            found = survey(stores, union, batches, self.allow_partial)
+            attempts = union.count_attempts(spec)
+            _require_known(stores, batches, found.with_rows)
+            problems = [*log.problems, *found.problems]
+            place = self._place(is_partial=bool(problems))
+            with place.block as temporary:
+                report = union.write_report(spec, temporary, Packing(member_name(spec), self.password))
+                if self.look is not None:
+                    self.look(temporary)
+                size = temporary.stat().st_size
+                plain = report.content if spec.format in PLAIN_FORMATS else None
+                digest = plain.sha256 if plain else _sha256(temporary)
+        sidecar = Sidecar(
+            product=product_version(),
+            written_with=report.written_with,
+            file=PurePath(place.path).name,
+            spec=msgspec.to_builtins(spec),
+            complete=not problems,
+            problems=problems,
+            rows=report.rows,
+            attempts=attempts,
+            suppressed_cells=0,
+            bytes=size,
+            sha256=digest,
+            content=report.content,
+            encrypted=self.password is not None,
+            lake_version=union.lake_version,
+            hot_watermark=found.hot_watermark,
+            log=log.read,
+            slices=found.slices,
+        )
+        if place.sidecar is not None:
+            with place.sidecar.block as temporary:
+                temporary.write_bytes(sidecar_text(sidecar))
+        return Exhaust(
+            path=place.path,
+            rows=report.rows,
+            attempts=attempts,
+            bytes=size,
+            seconds=time.perf_counter() - started,
+            lake_version=union.lake_version,
+            sidecar_path=place.sidecar.path if place.sidecar else None,
+            sidecar=sidecar,
+        )
+
+    def _place(self, *, is_partial: bool) -> "_Place":
+        if self.output is not None:
+            output = self.output.partial() if is_partial else self.output
+            sidecar = output.sidecar()
+            beside = _Place(sidecar.path, sidecar.write()) if sidecar else None
+            return _Place(output.path, output.write(), beside)
+        exhausts, name = self.stores.exhausts, f"{self.spec.report}-exhaust/{file_name(self.spec)}"
+        name = partial_name(name) if is_partial else name
+        sidecar_name = name + SIDECAR_ENDING
+        beside = _Place(exhausts.path(sidecar_name), exhausts.atomic_write(sidecar_name))
+        return _Place(exhausts.path(name), exhausts.atomic_write(name), beside)
+
+
+class _Place(NamedTuple):
+    """Where a file is written."""
+
+    path: str
+    block: AbstractContextManager[Path]
+    """A temporary file, which becomes the file at the end of the block."""
+    sidecar: "_Place | None" = None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_name(spec: ReportSpec) -> str:
@@ -93,9 +189,7 @@ def file_name(spec: ReportSpec) -> str:
 
 def member_name(spec: ReportSpec) -> str:
     """The name of the CSV file within a zip file."""
-    return (
-        file_name(msgspec.structs.replace(spec, format=Format.CSV)) if spec.format in CSV_FORMATS else file_name(spec)
-    )
+    return file_name(msgspec.structs.replace(spec, format=Format.CSV))
 
 
 def _encoded(id_: str) -> str:
@@ -112,9 +206,9 @@ def _matching(stores: Stores, spec: ReportSpec) -> list[str]:
     return found
 
 
-def _require_known(stores: Stores, union: Union, batches: Iterable[str]) -> None:
+def _require_known(stores: Stores, batches: Iterable[str], with_rows: Collection[str]) -> None:
     """Raise `UnknownBatch` for batches without a row that neither the hot store nor the manifest knows."""
-    without_rows = set(batches) - union.batches()
+    without_rows = set(batches).difference(with_rows)
     if unknown := sorted(batch_id for batch_id in without_rows if not known(stores, batch_id)):
         named = ", ".join(map(repr, unknown[:_NAMED]))
         if len(unknown) > _NAMED:

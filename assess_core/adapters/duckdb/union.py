@@ -26,10 +26,12 @@ from assess_core.adapters.duckdb.questions import (
     BATCH_NUMBERS,
     COPIES,
     RECEIVED,
+    SLICES,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
     to_activity,
     to_received,
+    to_slice,
     to_version,
 )
 from assess_core.adapters.duckdb.reports.picked import picked_sql
@@ -38,12 +40,20 @@ from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_spec import ReportSpec
-from assess_core.domain.slices import IsoWeek
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
-from assess_core.ports.reports import BatchNumbers, Packing, Received, WeeklyActivity, WeekNumbers, WrittenReport
+from assess_core.ports.reports import (
+    BatchNumbers,
+    Packing,
+    Received,
+    SliceRows,
+    WeeklyActivity,
+    WeekNumbers,
+    WrittenReport,
+)
 
 _ROWS: Final = 1000
 """Rows that a query fetches at a time."""
@@ -91,10 +101,16 @@ FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM win
 
 @contextmanager
 def open_union(
-    hot: HotStore, lake: Lake, *, batches: Collection[str] | None = None, weeks: Collection[IsoWeek] | None = None
+    hot: HotStore,
+    lake: Lake,
+    *,
+    batches: Collection[str] | None = None,
+    weeks: Collection[IsoWeek] | None = None,
+    skip_unreadable: bool = False,
 ) -> Iterator["DuckUnion"]:
     """The union of the slices of some batches, or of some weeks, or of both; of all slices if neither is given.
 
+    `skip_unreadable` leaves out the files of the lake that cannot be read: it reads every file to its end.
     With `weeks`, only the copies of those weeks are read, also of a version that was received in two weeks. Raises
     `ReportFailed` if a file of the lake cannot be read, `StoreUnavailable` if a store does not answer or disk or memory
     is full.
@@ -107,6 +123,8 @@ def open_union(
         files = pinned.files(weeks)
         with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
+            if skip_unreadable:
+                files = union.skip_unreadable()
             union.define(_hot_rows(spilled), _lake_rows(files, batches))
             yield union
 
@@ -177,7 +195,15 @@ class DuckUnion:
         self.lake_version = pinned.version
         self._place = location_of(pinned)
         self._duck = duck
-        self._files = files
+        self._files = list(files)
+        self.unreadable: list[str] = []
+
+    def skip_unreadable(self) -> list[LakeFile]:
+        """Leave out the files that cannot be read; returns the others."""
+        problems = {file: self._problem(file) for file in self._files}
+        self.unreadable = [f"the lake's file {file.url} cannot be read: {why}" for file, why in problems.items() if why]
+        self._files = [file for file, why in problems.items() if not why]
+        return self._files
 
     def define(self, hot_rows: str, lake_rows: str) -> None:
         """Create the views over the copies of each tier. DuckDB reads the schema of a file for them."""
@@ -199,8 +225,8 @@ class DuckUnion:
                 for row in batch:
                     yield dict(zip(names, row, strict=True))
 
-    def batches(self) -> set[str]:
-        return {str(row["batch_id"]) for row in self.rows("SELECT DISTINCT batch_id FROM copies")}
+    def slices(self) -> dict[ArchiveSlice, SliceRows]:
+        return dict(map(to_slice, self.rows(SLICES)))
 
     def count_attempts(self, spec: ReportSpec) -> int:
         picked, parameters = picked_sql(spec)

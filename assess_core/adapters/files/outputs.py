@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
 from assess_core.adapters.files.temporary import temporary_folder
-from assess_core.domain.report_formats import Format, format_of_name
+from assess_core.domain.report_formats import Format, format_of_name, partial_name
 from assess_core.errors import BadSettings, ReportFailed
 
 STDOUT: Final = "-"
@@ -71,6 +71,15 @@ class FileOutput:
         """A temporary file, which replaces the file at the end of the block."""
         return atomic_write(Path(self.path), self._mode)
 
+    def sidecar(self) -> "FileOutput":
+        """The file beside this one, with the same mode."""
+        return FileOutput(Path(f"{self.path}.json"), self._mode)
+
+    def partial(self) -> "FileOutput":
+        """A file beside this one."""
+        path = Path(self.path)
+        return FileOutput(path.with_name(partial_name(path.name)), self._mode)
+
 
 class StreamOutput:
     """A pipe, a device or standard output: the finished report is copied into it."""
@@ -89,6 +98,13 @@ class StreamOutput:
             with report_file.open("rb") as report, self._opened() as target:
                 shutil.copyfileobj(report, target)
                 target.flush()
+
+    def sidecar(self) -> None:
+        """There is no place beside a pipe."""
+
+    def partial(self) -> "StreamOutput":
+        """Raises `ReportFailed`: a pipe has no name that could say that the report is not complete."""
+        raise ReportFailed(f"{self.path} cannot say that the report is not complete; name a file with --output")
 
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
         if self._special is None:

@@ -11,14 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
+import isal
 from isal import isal_zlib
 from stream_zip import ZIP_32, ZIP_64, Method, ZipOverflowError, stream_zip
 
 from assess_core.adapters.files.workbook import SHEET_NAME, parts
+from assess_core.domain.completeness import Content
 from assess_core.domain.report_formats import Format, Password
 from assess_core.errors import BadReport
-from assess_core.ports.reports import Content
 
+PACKED: Final = (Format.CSV_GZ, Format.ZIP, Format.XLSX)
+"""The compressed formats."""
+PACKED_WITH: Final = {"isal": isal.__version__}
+"""The version that the bytes of a compressed file depend on, together with the processor."""
 _CHUNK: Final = 256 * 1024
 _LEVEL: Final = 1
 _DATE: Final = datetime(1980, 1, 1)  # the first date that a zip file can have

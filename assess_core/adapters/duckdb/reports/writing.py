@@ -16,7 +16,7 @@ from assess_core.adapters.duckdb.reports.encodings import TOO_LONG, encoding_of,
 from assess_core.adapters.duckdb.reports.lines import can_write, numbered_sql, records_sql
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.error_text import first_line
-from assess_core.adapters.files.packing import write_packed
+from assess_core.adapters.files.packing import PACKED, PACKED_WITH, write_packed
 from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.report_formats import MOST_CELL_CHARACTERS, MOST_SHEET_ROWS, Format
@@ -36,7 +36,7 @@ _VERSIONS: Final = {"duckdb": duckdb.__version__}
 def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
     """Write a report to a file. Raises `BadReport` for an unknown column, and for what an Excel sheet cannot hold."""
     if spec.format is Format.PARQUET:
-        return WrittenReport(_write_parquet(duck, spec, target), None)
+        return WrittenReport(_write_parquet(duck, spec, target), None, _VERSIONS)
     opened = _lines(duck, spec) if can_write(spec) else _rows(duck, spec)
     try:
         with opened as texts:
@@ -48,7 +48,7 @@ def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path
         raise BadReport(
             [f"format: {problem} characters, and an Excel cell can hold {MOST_CELL_CHARACTERS:,}; use csv or parquet"]
         ) from error
-    return WrittenReport(texts.rows, content)
+    return WrittenReport(texts.rows, content, {**_VERSIONS, **PACKED_WITH} if spec.format in PACKED else _VERSIONS)
 
 
 class _Texts:

@@ -33,7 +33,7 @@ from assess_core.adapters.duckdb.questions import (
     to_received,
     to_version,
 )
-from assess_core.adapters.duckdb.reports.columns import chosen, copy_options, report_sql
+from assess_core.adapters.duckdb.reports.columns import ATTEMPT, chosen, copy_options, report_sql
 from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.lines import can_write, header_line, numbered_sql, records_sql
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
@@ -60,7 +60,6 @@ _GROUP_BYTES: Final = 1024 * 1024
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
 
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
-_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
 # A copy has a place: the number of its file and its row there. Hot rows have file number -1, so they win every tie.
 # Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
@@ -82,11 +81,11 @@ WITH first_copy AS (
 SELECT {_COLUMNS}, question, tier FROM placed JOIN first_copy USING (user_id, file_index, file_row_number);
 
 CREATE VIEW winners AS
-SELECT {_KEY}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {_KEY}) AS versions,
-    year, week, last_attempted_on, has_answers, total_score, total_max_score
+SELECT {ATTEMPT}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {ATTEMPT}) AS versions,
+    year, week, last_attempted_on, has_answers, content_hash, total_score, total_max_score
 FROM placed
 QUALIFY row_number() OVER (
-    PARTITION BY {_KEY}
+    PARTITION BY {ATTEMPT}
     ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC, updated_on, file_index, file_row_number
 ) = 1;
 
@@ -221,8 +220,8 @@ class DuckUnion:
         return {str(row["batch_id"]) for row in self.rows("SELECT DISTINCT batch_id FROM copies")}
 
     def count_attempts(self, spec: ReportSpec) -> int:
-        picked, parameters = picked_sql(spec)
-        [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {_KEY} FROM ({picked}))", parameters)
+        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+        [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {ATTEMPT} FROM ({picked}))", parameters)
         return cast(int, row["attempts"])
 
     def write_report(self, spec: ReportSpec, target: Path) -> int:
@@ -260,7 +259,7 @@ class DuckUnion:
 
     def _records(self, spec: ReportSpec, folder: Path) -> Records:
         """The lines of each attempt, numbered in the order of the report; each thread of DuckDB writes a file."""
-        picked, parameters = picked_sql(spec)
+        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
         with self._named_errors(), cursor(self._duck) as duck:
             duck.execute(numbered_sql(picked), parameters)
             [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
@@ -274,7 +273,7 @@ class DuckUnion:
 
     def _write_rows(self, spec: ReportSpec, target: Path) -> int:
         declared = DECLARED[spec.report]
-        picked, parameters = picked_sql(spec)
+        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
         with self._named_errors(), cursor(self._duck) as duck:
             duck.execute(f"CREATE TEMP TABLE picked AS {picked}", parameters)
             duck.execute(REPORTED)

@@ -75,7 +75,7 @@ def test_the_bytes_are_those_that_duckdb_writes(tier: str, spreadsheet: bool, tm
     with open_union(stores.hot, stores.lake, batches=["b1"]) as union:
         spec = asked("b1", Report.RESPONSE, spreadsheet=spreadsheet)
         written = union.write_report(spec, ours, Packing("b1.csv"))
-        picked, _ = picked_sql(spec)
+        picked, _ = picked_sql(spec, RESPONSE.unit)
         columns = chosen(RESPONSE, (), spec)
         sql = report_sql(RESPONSE, columns, header(columns, spec))
         list(union.rows(f"CREATE TABLE picked AS {picked}"))

@@ -34,6 +34,8 @@ from assess_core.adapters.duckdb.questions import (
     to_slice,
     to_version,
 )
+from assess_core.adapters.duckdb.reports.columns import ATTEMPT
+from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.picked import picked_sql
 from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
@@ -62,7 +64,6 @@ _GROUP_BYTES: Final = 1024 * 1024
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
 
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
-_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
 # A copy has a place: the number of its file and its row there. Hot rows have file number -1, so they win every tie.
 # Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
@@ -84,11 +85,11 @@ WITH first_copy AS (
 SELECT {_COLUMNS}, question, tier FROM placed JOIN first_copy USING (user_id, file_index, file_row_number);
 
 CREATE VIEW winners AS
-SELECT {_KEY}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {_KEY}) AS versions,
-    year, week, last_attempted_on, has_answers, total_score, total_max_score
+SELECT {ATTEMPT}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {ATTEMPT}) AS versions,
+    year, week, last_attempted_on, has_answers, content_hash, total_score, total_max_score
 FROM placed
 QUALIFY row_number() OVER (
-    PARTITION BY {_KEY}
+    PARTITION BY {ATTEMPT}
     ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC, updated_on, file_index, file_row_number
 ) = 1;
 
@@ -229,8 +230,8 @@ class DuckUnion:
         return dict(map(to_slice, self.rows(SLICES)))
 
     def count_attempts(self, spec: ReportSpec) -> int:
-        picked, parameters = picked_sql(spec)
-        [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {_KEY} FROM ({picked}))", parameters)
+        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+        [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {ATTEMPT} FROM ({picked}))", parameters)
         return cast(int, row["attempts"])
 
     def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:

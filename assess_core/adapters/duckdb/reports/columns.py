@@ -32,6 +32,8 @@ class Column(NamedTuple):
     type: Type = Type.TEXT
 
 
+ATTEMPT: Final = "user_id, course_id, batch_id, content_id, attempt_id"
+"""The columns of an attempt key."""
 Query = Callable[[str], list[tuple[object, ...]]]
 """Runs a query and returns all of its rows."""
 
@@ -44,6 +46,8 @@ class Declaration(NamedTuple):
     """A query; the columns are expressions over its rows."""
     order: str
     """The columns of `rows` that order the report. No two rows are equal in all of them."""
+    unit: str = ATTEMPT
+    """The columns that identify what a change concerns: with `since`, all attempts of a changed unit are picked."""
     of_versions: tuple[Column, ...] = ()
     """Columns that follow if all versions are reported."""
     prepare: Callable[[ReportSpec], Sequence[str]] = lambda _: ()

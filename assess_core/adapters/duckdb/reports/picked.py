@@ -2,32 +2,33 @@
 
 from typing import Final
 
+from assess_core.adapters.duckdb.reports.columns import ATTEMPT
 from assess_core.domain.report_spec import ReportSpec, Versions
 
-_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _FACTS: Final = (
-    f"{_KEY}, file_index, file_row_number, year, week, last_attempted_on, has_answers, total_score, total_max_score"
+    f"{ATTEMPT}, file_index, file_row_number, year, week, last_attempted_on, has_answers, content_hash, "
+    "total_score, total_max_score"
 )
 
 _NEWEST: Final = f"SELECT {_FACTS}, versions, true AS counts FROM winners"
 # of several copies of a version, the one with the earliest receipt
 _ALL: Final = f"""
-SELECT {_FACTS}, count(*) OVER (PARTITION BY {_KEY}) AS versions,
-    row_number() OVER (PARTITION BY {_KEY} ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC) = 1
+SELECT {_FACTS}, count(*) OVER (PARTITION BY {ATTEMPT}) AS versions,
+    row_number() OVER (PARTITION BY {ATTEMPT} ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC) = 1
         AS counts
 FROM (
-    SELECT {_FACTS}, content_hash FROM placed
+    SELECT {_FACTS} FROM placed
     QUALIFY row_number() OVER (
-        PARTITION BY {_KEY}, content_hash ORDER BY updated_on, file_index, file_row_number
+        PARTITION BY {ATTEMPT}, content_hash ORDER BY updated_on, file_index, file_row_number
     ) = 1
 )
 """
 # a version that is received again is not a change
 _CHANGED: Final = f"""
 SEMI JOIN (
-    SELECT {_KEY} FROM placed GROUP BY {_KEY}, content_hash
+    SELECT {{unit}} FROM placed GROUP BY {ATTEMPT}, content_hash
     HAVING min(updated_on) >= make_timestamptz($since::BIGINT * 1000)
-) USING ({_KEY})
+) USING ({{unit}})
 """
 
 REPORTED: Final = """
@@ -37,10 +38,11 @@ FROM placed JOIN picked USING (user_id, file_index, file_row_number)
 """
 
 
-def picked_sql(spec: ReportSpec) -> tuple[str, dict[str, object]]:
+def picked_sql(spec: ReportSpec, unit: str) -> tuple[str, dict[str, object]]:
     """The selected versions with their places, and the parameters of this query.
 
-    It does not filter by batch: the union has only the rows of the selected batches.
+    `unit` is that of the report's declaration. The query does not filter by batch, because the union has
+    only the rows of the selected batches.
     """
     weeks = [week.year * 100 + week.week for week in spec.weeks]
     filters: list[tuple[str, str, object]] = [
@@ -56,6 +58,6 @@ def picked_sql(spec: ReportSpec) -> tuple[str, dict[str, object]]:
     versions = _ALL if spec.versions is Versions.ALL else _NEWEST
     changed = ""
     if spec.since is not None:
-        changed, parameters["since"] = _CHANGED, spec.since
+        changed, parameters["since"] = _CHANGED.format(unit=unit), spec.since
     where = " AND ".join(condition for condition, _, _ in used) or "true"
     return f"SELECT * FROM ({versions}) {changed} WHERE {where}", parameters

@@ -90,7 +90,7 @@ def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> Iterator[_Texts
 
 def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, folder: Path) -> Records:
     """The rows of each attempt, numbered in the order of the report; each thread of DuckDB writes a file."""
-    picked, parameters = picked_sql(spec)
+    picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
     duck.execute(numbered_sql(picked), parameters)
     [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
     sql = records_sql(spec)
@@ -120,7 +120,7 @@ class _Prepared(NamedTuple):
 def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> _Prepared:
     """Create what the SQL of a report reads; returns the columns to write."""
     declared = DECLARED[spec.report]
-    picked, parameters = picked_sql(spec)
+    picked, parameters = picked_sql(spec, declared.unit)
     duck.execute(f"CREATE TEMP TABLE picked AS {picked}", parameters)
     duck.execute(REPORTED)
     for statement in declared.prepare(spec):

@@ -11,6 +11,7 @@ from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
+from assess_core.domain.completeness import Sidecar
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import ReportFailed, UnknownBatch
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
@@ -78,9 +79,24 @@ def _write(
             path=dg.MetadataValue.path(written.path),
             attempts=dg.MetadataValue.int(written.attempts),
             lake_version=dg.MetadataValue.int(written.lake_version),
+            **_completeness(written.sidecar),
             **{SCHEMA: dg.MetadataValue.table_schema(schema_of_text(preview.columns))},
         )
     yield from conclude(context, done, refused)
+
+
+def _completeness(sidecar: Sidecar) -> Metadata:
+    """What was read, from the sidecar."""
+    slices = sidecar.slices
+    return {
+        "sha256": dg.MetadataValue.text(sidecar.sha256),
+        "slices_expected": dg.MetadataValue.int(slices.expected),
+        "slices_read": dg.MetadataValue.int(slices.read),
+        "hot_watermark": dg.MetadataValue.text(sidecar.hot_watermark or "no row in the hot store"),
+        "unread_events": dg.MetadataValue.text(sidecar.log.unread or "none"),
+        "suppressed_cells": dg.MetadataValue.int(sidecar.suppressed_cells),
+        "product": dg.MetadataValue.text(sidecar.product),
+    }
 
 
 def _written(opened: Opened, batch_id: str, report: Report, marks: Marks) -> tuple[Exhaust, Preview]:

@@ -69,6 +69,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     attempts: int
     suppressed_cells: int
+    """The groups of learners that are so small that their figures are not shown."""
     bytes: int
     sha256: str
     content: Content | None

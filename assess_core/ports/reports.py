@@ -76,6 +76,8 @@ class WrittenReport(NamedTuple):
     """The text that was written or compressed; None for Parquet."""
     written_with: dict[str, str]
     """The versions of the libraries that decide the bytes of the file."""
+    suppressed_cells: int
+    """The groups of learners whose figures are suppressed."""
 
 
 class SliceRows(NamedTuple):

@@ -117,7 +117,7 @@ class _Writer(NamedTuple):
             problems=problems,
             rows=report.rows,
             attempts=attempts,
-            suppressed_cells=0,
+            suppressed_cells=report.suppressed_cells,
             bytes=size,
             sha256=digest,
             content=report.content,

@@ -29,6 +29,8 @@ _PARTS: Final = 16
 """The parts of a report that is too large for the memory. The files are read once for each part."""
 _ROWS: Final = 2048
 """Rows that are fetched at a time."""
+_SUPPRESSED: Final = "is_suppressed"
+"""The column that says whether the figures of a row are suppressed."""
 _VERSIONS: Final = {"duckdb": duckdb.__version__}
 """The versions that the bytes of a Parquet report depend on."""
 
@@ -36,7 +38,7 @@ _VERSIONS: Final = {"duckdb": duckdb.__version__}
 def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
     """Write a report to a file. Raises `BadReport` for an unknown column, and for what an Excel sheet cannot hold."""
     if spec.format is Format.PARQUET:
-        return WrittenReport(_write_parquet(duck, spec, target), None, _VERSIONS)
+        return WrittenReport(_write_parquet(duck, spec, target), None, _VERSIONS, _suppressed(duck, spec))
     opened = _lines(duck, spec) if can_write(spec) else _rows(duck, spec)
     try:
         with opened as texts:
@@ -48,7 +50,17 @@ def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path
         raise BadReport(
             [f"format: {problem} characters, and an Excel cell can hold {MOST_CELL_CHARACTERS:,}; use csv or parquet"]
         ) from error
-    return WrittenReport(texts.rows, content, {**_VERSIONS, **PACKED_WITH} if spec.format in PACKED else _VERSIONS)
+    written_with = {**_VERSIONS, **PACKED_WITH} if spec.format in PACKED else _VERSIONS
+    return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec))
+
+
+def _suppressed(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> int:
+    """The groups of learners whose figures the report suppresses. It must have been prepared before."""
+    declared = DECLARED[spec.report]
+    if not any(column.sql == _SUPPRESSED for column in declared.columns):
+        return 0
+    [(groups,)] = duck.execute(f"SELECT count(*) FROM ({declared.rows}) WHERE {_SUPPRESSED}").fetchall()
+    return int(groups)
 
 
 class _Texts:

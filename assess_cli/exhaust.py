@@ -14,7 +14,7 @@ from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import open_output, open_stores
 
 _PASSWORD_BYTES: Final = 1024
-_PARTIAL: Final = 6
+PARTIAL: Final = 6
 """The exit code for a report that is not complete."""
 
 
@@ -153,7 +153,7 @@ def exhaust(
         if output != "-":
             click.echo(written.path)
     if not written.sidecar.complete:
-        sys.exit(_PARTIAL)
+        sys.exit(PARTIAL)
 
 
 def _summary(written: Exhaust) -> dict[str, object]:

@@ -26,7 +26,8 @@ from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_stores
 
-_ANSWERS: Final = 10  # of an attempt
+ANSWERS: Final = 10
+"""The answers of an attempt."""
 BATCH: Final = "0130929928739635202"
 """The batch of the report."""
 _FIRST: Final = IsoWeek(2024, 5).start
@@ -51,6 +52,8 @@ class Measured(NamedTuple):
     peak: int
     """Peak memory in bytes, including 100 MB for the interpreter."""
     digest: str
+    size: int
+    """The bytes of the file."""
 
 
 def _attempts(count: int) -> Iterator[AttemptVersion]:
@@ -74,7 +77,7 @@ def _attempts(count: int) -> Iterator[AttemptVersion]:
                 description="SelfAssess for course",
                 duration=float(chance.randrange(1, 90)),
             )
-            for question in range(_ANSWERS)
+            for question in range(ANSWERS)
         ]
         yield make_version(key, at, answers, at + 500)
 
@@ -87,7 +90,8 @@ def fill(home: Path, count: int) -> None:
         hot.add_rows(chunk)
 
 
-def _move(home: Path, weeks: int) -> None:
+def move(home: Path, weeks: int) -> None:
+    """Archive, verify and clear the first weeks."""
     stores = open_stores(Settings.from_env({}, str(home)))
     now = _FIRST + 52 * WEEK
     slices = stores.hot.slices()[:weeks]
@@ -97,7 +101,7 @@ def _move(home: Path, weeks: int) -> None:
 
 def _ours(home: Path) -> Measured:
     stores = open_stores(Settings.from_env({}, str(home)))
-    return _timed(lambda: Path(write_exhaust(stores, ReportSpec(report=Report.RESPONSE, batches=(BATCH,))).path))
+    return timed(lambda: Path(write_exhaust(stores, ReportSpec(report=Report.RESPONSE, batches=(BATCH,))).path))
 
 
 def _limit(home: Path) -> Measured:
@@ -118,10 +122,11 @@ def _limit(home: Path) -> Measured:
             duck.execute(f"COPY exploded TO {literal(str(target))} (FORMAT csv, HEADER)")
             return target
 
-        return _timed(copy)
+        return timed(copy)
 
 
-def _timed(write: Callable[[], Path]) -> Measured:
+def timed(write: Callable[[], Path]) -> Measured:
+    """Measure the writing of a file in this process."""
     started, cpu = time.perf_counter(), time.process_time()
     path = write()
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
@@ -129,35 +134,36 @@ def _timed(write: Callable[[], Path]) -> Measured:
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     peak = int(status["VmHWM"].split()[0]) * 1024
     with path.open("rb") as file:
-        return Measured(seconds, cpu, peak, hashlib.file_digest(file, "sha256").hexdigest())
+        return Measured(seconds, cpu, peak, hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
 
 
-def _alone(measure: Callable[[Path], Measured], home: Path) -> Measured:
+def alone(measure: Callable[..., Measured], *arguments: object, runs: int = _RUNS) -> Measured:
+    """The measurement with the median processor time; each has its own process."""
     # an executor, because a Pool waits forever if its process dies; each process measures once
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as alone:
-        runs = [alone.submit(measure, home).result() for _ in range(_RUNS)]
-    return sorted(runs, key=lambda run: run.cpu)[_RUNS // 2]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as executor:
+        found = [executor.submit(measure, *arguments).result() for _ in range(runs)]
+    return sorted(found, key=lambda run: run.cpu)[runs // 2]
 
 
 def main(answers: int = 1_000_000) -> Reached:
     """Measure and print."""
-    attempts = max(1, answers // _ANSWERS)
+    attempts = max(1, answers // ANSWERS)
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         home = Path(folder)
         fill(home, attempts)
-        ours = {"hot store": _alone(_ours, home)}
-        _move(home, _WEEKS // 2)
-        ours["half and half"] = _alone(_ours, home)
-        _move(home, _WEEKS)
-        ours["lake"] = _alone(_ours, home)
-        limit = _alone(_limit, home)
+        ours = {"hot store": alone(_ours, home)}
+        move(home, _WEEKS // 2)
+        ours["half and half"] = alone(_ours, home)
+        move(home, _WEEKS)
+        ours["lake"] = alone(_ours, home)
+        limit = alone(_limit, home)
     assert len({measured.digest for measured in (*ours.values(), limit)}) == 1, "the reports differ"
     for name, measured in (("limit, COPY of the unnested rows", limit), *ours.items()):
         print(
             f"{name}: {measured.seconds:.2f} s ({limit.seconds / measured.seconds:.2f} of the limit), "
             f"processor {measured.cpu:.2f} s ({limit.cpu / measured.cpu:.2f}), {measured.peak / 1e6:,.0f} MB at most"
         )
-    rows = attempts * _ANSWERS
+    rows = attempts * ANSWERS
     return Reached(rows / max(measured.seconds for measured in ours.values()), rows / limit.seconds)
 
 

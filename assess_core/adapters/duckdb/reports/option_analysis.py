@@ -57,21 +57,17 @@ SELECT *, is_small OR is_hidden OR is_risky OR NOT coalesce(is_key, false) AND a
 FROM (
     SELECT *, bool_or(is_risky) OVER (PARTITION BY number, question_id) AS any_risky
     FROM (
-        SELECT declared.*, batch_id, course_id, content_id, week, is_small, is_hidden, items.learners,
-            coalesce(choices, 0) AS choices,
-            choices BETWEEN 1 AND {LEAST} - 1 OR items.learners - coalesce(choices, 0) BETWEEN 1 AND {LEAST} - 1
-                AS is_risky,
-            CASE WHEN is_rest_constant OR choices = items.learners THEN NULL
-            ELSE {
-    finite(
-        "((rest - choices * mean_rest) / (sqrt(choices * (items.learners - choices) / items.learners) "
-        "* sqrt(rest_squares)))"
-    )
-} END AS correlation
-        FROM (SELECT DISTINCT ON (number, question_id, option) * FROM declared ORDER BY text) AS declared
-        JOIN items USING (number, question_id)
-        JOIN assessments USING (number)
-        LEFT JOIN chosen USING (number, question_id, option)
+        SELECT *, choices BETWEEN 1 AND {LEAST} - 1 OR learners - choices BETWEEN 1 AND {LEAST} - 1 AS is_risky,
+            CASE WHEN choices > 0 AND choices < learners AND NOT is_rest_constant THEN (rest - choices * mean_rest)
+                / (sqrt(choices * (learners - choices) / learners) * sqrt(rest_squares)) END AS correlation
+        FROM (
+            SELECT declared.*, batch_id, course_id, content_id, week, is_small, is_hidden, items.learners, mean_rest,
+                is_rest_constant, rest_squares, coalesce(choices, 0) AS choices, rest
+            FROM (SELECT DISTINCT ON (number, question_id, option) * FROM declared ORDER BY text) AS declared
+            JOIN items USING (number, question_id)
+            JOIN assessments USING (number)
+            LEFT JOIN chosen USING (number, question_id, option)
+        )
     )
 )
 """
@@ -93,7 +89,7 @@ OPTION_ANALYSIS: Final = Declaration(
         Column("suppressed", "is_suppressed", Type.VALUE),
         _figure("choices", "choices"),
         _figure("share", "choices / learners"),
-        _figure("correlation", "correlation"),
+        _figure("correlation", finite("correlation")),
         _figure("likely_wrong_key", "is_key IS NOT NULL AND NOT is_key AND coalesce(is_suspect, false)"),
     ),
     prepare=_prepare,

@@ -18,9 +18,10 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     dagster.ingest([event(user="u1"), event(user="u2", answers=[wire_answer(id="q1"), wire_answer(id="q2")])])
     dagster.tick()
 
-    result = dagster.materialize(f"{report}_exhaust", "b1")
+    asset = f"{report.replace('-', '_')}_exhaust"
+    result = dagster.materialize(asset, "b1")
 
-    [materialization] = result.asset_materializations_for_node(f"{report}_exhaust")
+    [materialization] = result.asset_materializations_for_node(asset)
     expected = write_exhaust(
         dagster.stores, asked("b1", report), output=open_output(str(tmp_path / "expected.csv"), None)
     )

@@ -192,7 +192,9 @@ def _options(sat: list[Sitting], id_: str, suppressed: bool) -> dict[str, dict[s
     }
     counts = {option: int(sum(marks)) for option, marks in chosen.items()}
     risky = {option for option, count in counts.items() if small(count) or small(len(sat) - count)}
-    hidden = {option for option in declared if option in risky or (risky and option not in keys)}
+    silent = sum(not any(map(_ids, one.answers[id_]["resvalues"])) for one in sat)
+    is_any_risky = bool(risky) or small(silent)
+    hidden = {option for option in declared if option in risky or (is_any_risky and option not in keys)}
     correlations = {option: correlation(marks, rest) for option, marks in chosen.items()}
     known = {option: value for option, value in correlations.items() if value is not None}
     of_keys = [known[key] for key in keys if key in known]

@@ -18,9 +18,10 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     dagster.ingest([event(user="u1"), event(user="u2", answers=[wire_answer(id="q1"), wire_answer(id="q2")])])
     dagster.tick()
 
-    result = dagster.materialize(f"{report}_exhaust", "b1")
+    asset = f"{report.replace('-', '_')}_exhaust"
+    result = dagster.materialize(asset, "b1")
 
-    [materialization] = result.asset_materializations_for_node(f"{report}_exhaust")
+    [materialization] = result.asset_materializations_for_node(asset)
     expected = write_exhaust(
         dagster.stores, asked("b1", report), output=open_output(str(tmp_path / "expected.csv"), None)
     )
@@ -29,6 +30,29 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     assert materialization.metadata["rows"].value == expected.rows
     assert materialization.metadata["bytes"].value == path.stat().st_size
     assert {"seconds", "preview", "picture"} <= materialization.metadata.keys()
+
+
+def test_a_report_has_the_options_of_its_configuration(dagster: Dagster) -> None:
+    dagster.ingest([event(user="u1"), event(user="u2", course="c2")])
+    dagster.tick()
+    options = {"courseId": "c2", "columns": ["user_id"]}
+
+    result = dagster.materialize("score_exhaust", "b1", score_exhaust={"options": options})
+
+    [materialization] = result.asset_materializations_for_node("score_exhaust")
+    assert Path(str(materialization.metadata["path"].value)).read_text() == "user_id\nu2\n"
+
+
+def test_options_that_a_report_does_not_have_fail_with_every_problem(dagster: Dagster) -> None:
+    dagster.ingest([event()])
+    dagster.tick()
+
+    result = dagster.materialize("score_exhaust", "b1", score_exhaust={"options": {"weeks": ["x"], "color": "red"}})
+
+    assert not result.success
+    error = dagster.error_of(result)
+    assert "weeks: 'x' does not name an ISO week" in error
+    assert "'color': no such option" in error
 
 
 def test_the_preview_of_a_large_report_is_small(dagster: Dagster) -> None:

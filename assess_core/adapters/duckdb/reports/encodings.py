@@ -89,7 +89,7 @@ _CSV: Final = Encoding("", ",", "\n", _csv_cell, _csv_head)
 
 # --- Sunbird's CSV: the writer of Spark 3 with its default options ---
 
-_SPACES: Final = "concat(" + ", ".join(f"chr({code})" for code in range(33)) + ")"
+_SPACES: Final = "chr(0) || '" + "".join(map(chr, range(1, 33))) + "'"
 _EMPTY: Final = "'\"\"'"
 
 

@@ -55,7 +55,7 @@ ITEM_ANALYSIS: Final = Declaration(
     ),
     prepare=prepare,
     rows="""
-        SELECT * EXCLUDE (items.learners), items.learners, assessments.is_small OR items.is_hidden AS is_suppressed,
+        SELECT * EXCLUDE (assessments.learners, figures.learners), is_small OR is_hidden AS is_suppressed,
             list_sum(list(variance_of_all) OVER (
                 PARTITION BY number ORDER BY question_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
             )) AS sum_of_variances

@@ -34,51 +34,56 @@ FROM (
     )
 )
 """
+_RESPONSES: Final = f"""
+CREATE TEMP TABLE responses AS
+SELECT response, list_distinct(flatten(list_transform({_MAPS.format(text="response")}, lambda m: {_IDS}))) AS options
+FROM (SELECT DISTINCT response FROM marks WHERE response IS NOT NULL)
+"""
 _CHOSEN: Final = f"""
 CREATE TEMP TABLE chosen AS
 SELECT number, question_id, option, sum(learners)::BIGINT AS choices,
     list_sum(list(learners * rest ORDER BY rest)) AS rest
 FROM (
     SELECT number, question_id, option, round(total - score, {analysis.DECIMALS}) AS rest, sum(learners) AS learners
-    FROM marks JOIN (
-        SELECT response,
-            unnest(list_distinct(flatten(list_transform({_MAPS.format(text="response")}, lambda m: {_IDS})))) AS option
-        FROM (SELECT DISTINCT response FROM marks WHERE response IS NOT NULL)
-    ) USING (response)
+    FROM marks JOIN (SELECT response, unnest(options) AS option FROM responses) USING (response)
     WHERE NOT is_duration
     GROUP BY number, question_id, option, rest
 )
 GROUP BY number, question_id, option
+"""
+_SILENT: Final = """
+CREATE TEMP TABLE silent AS
+SELECT number, question_id, sum(learners)::BIGINT AS silent
+FROM marks JOIN responses USING (response) WHERE NOT is_duration AND len(options) = 0
+GROUP BY number, question_id
 """
 # for one small count, all counts of the question are suppressed except that of the key, which the mean tells anyway
 _OPTIONS: Final = f"""
 CREATE TEMP TABLE options AS
 SELECT *, is_small OR is_hidden OR is_risky OR NOT coalesce(is_key, false) AND any_risky AS is_suppressed
 FROM (
-    SELECT *, bool_or(is_risky) OVER (PARTITION BY number, question_id) AS any_risky
+    SELECT *, bool_or(is_risky OR silent BETWEEN 1 AND {LEAST} - 1) OVER (PARTITION BY number, question_id) AS any_risky
     FROM (
-        SELECT declared.*, batch_id, course_id, content_id, week, is_small, is_hidden, items.learners,
-            coalesce(choices, 0) AS choices,
-            choices BETWEEN 1 AND {LEAST} - 1 OR items.learners - coalesce(choices, 0) BETWEEN 1 AND {LEAST} - 1
-                AS is_risky,
-            CASE WHEN is_rest_constant OR choices = items.learners THEN NULL
-            ELSE {
-    finite(
-        "((rest - choices * mean_rest) / (sqrt(choices * (items.learners - choices) / items.learners) "
-        "* sqrt(rest_squares)))"
-    )
-} END AS correlation
-        FROM (SELECT DISTINCT ON (number, question_id, option) * FROM declared ORDER BY text) AS declared
-        JOIN items USING (number, question_id)
-        JOIN assessments USING (number)
-        LEFT JOIN chosen USING (number, question_id, option)
+        SELECT *, choices BETWEEN 1 AND {LEAST} - 1 OR learners - choices BETWEEN 1 AND {LEAST} - 1 AS is_risky,
+            CASE WHEN choices > 0 AND choices < learners AND NOT is_rest_constant THEN (rest - choices * mean_rest)
+                / (sqrt(choices * (learners - choices) / learners) * sqrt(rest_squares)) END AS correlation
+        FROM (
+            SELECT declared.*, batch_id, course_id, content_id, week, is_small, is_hidden, items.learners, mean_rest,
+                is_rest_constant, rest_squares, coalesce(choices, 0) AS choices, rest,
+                coalesce(silent, 0) AS silent
+            FROM (SELECT DISTINCT ON (number, question_id, option) * FROM declared ORDER BY text) AS declared
+            JOIN items USING (number, question_id)
+            JOIN assessments USING (number)
+            LEFT JOIN chosen USING (number, question_id, option)
+            LEFT JOIN silent USING (number, question_id)
+        )
     )
 )
 """
 
 
 def _prepare(spec: ReportSpec) -> list[str]:
-    return [*analysis.prepare(spec), _DECLARED, _CHOSEN, _OPTIONS]
+    return [*analysis.prepare(spec), _DECLARED, _RESPONSES, _CHOSEN, _SILENT, _OPTIONS]
 
 
 def _figure(name: str, sql: str) -> Column:
@@ -93,7 +98,7 @@ OPTION_ANALYSIS: Final = Declaration(
         Column("suppressed", "is_suppressed", Type.VALUE),
         _figure("choices", "choices"),
         _figure("share", "choices / learners"),
-        _figure("correlation", "correlation"),
+        _figure("correlation", finite("correlation")),
         _figure("likely_wrong_key", "is_key IS NOT NULL AND NOT is_key AND coalesce(is_suspect, false)"),
     ),
     prepare=_prepare,

@@ -37,12 +37,16 @@ def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> No
 
     written = json.loads(done.stdout)
     assert written.pop("seconds") >= 0
+    assert written.pop("sha256") == json.loads(Path(written["sidecar_path"]).read_text())["sha256"]
     assert written == {
         "path": str(output),
         "rows": 2,
         "attempts": 2,
         "bytes": output.stat().st_size,
         "lake_version": -1,
+        "sidecar_path": f"{output}.json",
+        "complete": True,
+        "problems": [],
     }
     assert done.stderr == ""
 

@@ -108,6 +108,8 @@ def shown(column: Column, spec: ReportSpec) -> Column:
     if column.type is Type.MOMENT:
         moment = f"nullif({column.sql}, to_timestamp(0))"
         return column._replace(sql=_moment(moment, spec))
+    if spec.dialect is Dialect.SUNBIRD and column.type is Type.JSON:
+        return column._replace(sql=_mangled(column.sql))
     if spec.spreadsheet and column.type is Type.TEXT:
         return column._replace(sql=_safe(column.sql))
     return column
@@ -137,6 +139,11 @@ def parquet_options(versions: Mapping[str, str]) -> str:
 
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _mangled(text: str) -> str:
+    """JSON as in Sunbird's files: without backslashes and `\\n`, with apostrophes instead of quotes."""
+    return rf"""coalesce(replace(replace(replace({text}, '\n', ''), '\', ''), '"', chr(39)), 'null')"""
 
 
 def _safe(text: str) -> str:

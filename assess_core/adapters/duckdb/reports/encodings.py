@@ -90,6 +90,7 @@ _CSV: Final = Encoding("", ",", "\n", _csv_cell, _csv_head)
 # --- Sunbird's CSV: the writer of Spark 3 with its default options ---
 
 _SPACES: Final = "chr(0) || '" + "".join(map(chr, range(1, 33))) + "'"
+_SPACES_AROUND: Final = r"^[\x00-\x20]|[\x00-\x20]$"
 _EMPTY: Final = "'\"\"'"
 
 
@@ -97,18 +98,22 @@ def _sunbird_cell(column: Column, value: str) -> str:
     """Null and the empty text are `""`. Spaces around a text are removed; a backslash escapes."""
     if column.type in (Type.VALUE, Type.MOMENT):
         return f"coalesce({value}::VARCHAR, {_EMPTY})"
-    if column.type is Type.JSON:  # not reversible, as in Sunbird's files
-        plain = rf"replace(replace(replace({value}, '\n', ''), '\', ''), '\"', chr(39))".replace(r"\"", '"')
-        return f"coalesce({_sunbird_text(plain)}, 'null')"
     return f"coalesce({_sunbird_text(value)}, {_EMPTY})"
 
 
 def _sunbird_text(value: str) -> str:
-    begun = f"ltrim({value}, {_SPACES})"
+    """Spaces are looked for first: DuckDB trims slowly, and few texts have them at an end."""
     trimmed = f"trim({value}, {_SPACES})"
-    escaped = rf"""replace(replace({trimmed}, '\', '\\'), '"', '\"')"""
+    around = f"regexp_matches({value}, '{_SPACES_AROUND}')"
+    spaced = f"CASE WHEN {trimmed} = '' THEN {_EMPTY} ELSE {_spark_cell(f'ltrim({value}, {_SPACES})', trimmed)} END"
+    return f"CASE WHEN {value} = '' THEN {_EMPTY} WHEN {around} THEN {spaced} ELSE {_spark_cell(value, value)} END"
+
+
+def _spark_cell(begun: str, text: str) -> str:
+    """A text in quotes if it needs them. `begun` is the text with the spaces at its end, which can be line ends."""
+    escaped = rf"""replace(replace({text}, '\', '\\'), '"', '\"')"""
     special = _contains(begun, _QUOTE, _COMMA, _LINE_FEED, _RETURN)
-    return f"CASE WHEN {trimmed} = '' THEN {_EMPTY} WHEN {special} THEN '\"' || {escaped} || '\"' ELSE {trimmed} END"
+    return f"CASE WHEN {special} THEN '\"' || {escaped} || '\"' ELSE {text} END"
 
 
 _SUNBIRD: Final = Encoding("", ",", "\n", _sunbird_cell, _csv_head)

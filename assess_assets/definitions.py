@@ -6,7 +6,7 @@ from assess_assets.archive import archived_attempts, cleared_attempts
 from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
-from assess_assets.exhausts import response_exhaust, score_exhaust
+from assess_assets.exhausts import exhausts
 from assess_assets.resources import Lakehouse
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 from assess_assets.watch import archived_in_time, hot_attempts, slice_keys, watch_daily, watch_job
@@ -22,8 +22,7 @@ defs = dg.Definitions(
         cleared_attempts,
         compacted_attempts,
         balance_sheet,
-        response_exhaust,
-        score_exhaust,
+        *exhausts,
         weekly_activity,
     ],
     asset_checks=[archived_in_time, slice_keys],

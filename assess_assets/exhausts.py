@@ -1,8 +1,11 @@
 """Reports of a batch: the files that a course mentor downloads."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from assess_assets.archive import archived_attempts
 from assess_assets.columns import SCHEMA, schema_of_text
@@ -11,8 +14,10 @@ from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
-from assess_core.errors import ReportFailed, UnknownBatch
-from assess_core.ports.reports import Report
+from assess_core.domain.completeness import Sidecar
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report, ReportSpec, parse_report_spec
+from assess_core.errors import BadReport, ReportFailed, UnknownBatch
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 
 # starting a run takes 15 s, a usual report less than a second
@@ -21,52 +26,75 @@ of_both_tiers: list[str | dg.AssetDep] = [
     "hot_attempts",
     dg.AssetDep(archived_attempts, partition_mapping=everything),
 ]
-response_marks = Marks("Question Score", "Question Max Score", "answers by share of the maximum")
-score_marks = Marks("total_score", "total_max_score", "attempts by share of the maximum")
+_MARKS = {
+    Report.RESPONSE: Marks("Question Score", "Question Max Score", "answers by share of the maximum"),
+    Report.SCORE: Marks("total_score", "total_max_score", "attempts by share of the maximum"),
+    Report.SUMMARY: Marks("best_score", "best_max_score", "best scores by share of the maximum"),
+    Report.PROGRESS: Marks("Total Score", None, "learners by total score"),
+    Report.ITEM_ANALYSIS: Marks("difficulty", None, "questions by difficulty"),
+    Report.OPTION_ANALYSIS: Marks("share", None, "options by share of the learners"),
+    Report.ASSESSMENT_ANALYSIS: Marks("alpha", None, "assessments by reliability"),
+}
+_ROWS = {
+    Report.RESPONSE: "a row per answer of the newest version of each attempt",
+    Report.SCORE: "a row per attempt, by its newest version",
+    Report.SUMMARY: "a row per learner and assessment",
+    Report.PROGRESS: "a row per learner, with the best score of each assessment",
+    Report.ITEM_ANALYSIS: "a row per question",
+    Report.OPTION_ANALYSIS: "a row per option of a question",
+    Report.ASSESSMENT_ANALYSIS: "a row per assessment",
+}
 
 
-@dg.asset(
-    partitions_def=batches,
-    deps=of_both_tiers,
-    backfill_policy=in_few_runs,
-    retry_policy=RETRY,
-    group_name="exhausts",
-    owners=["team:assessment"],
-    kinds={"csv", "duckdb"},
-    dagster_type=NOTHING,
-)
-def response_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.AssetMaterialization]:
-    """The response exhaust as CSV: a row per answer of the newest version of each attempt, from both tiers."""
-    with lakehouse.open() as opened:
-        yield from _write(context, opened, Report.RESPONSE, response_marks)
+class ReportOptions(dg.Config):
+    """The configuration of a report."""
+
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of the report as in docs/formats.md, e.g. {courseId: c1, weeks: [2024-W05], versions: "
+        "all}. The batches are the partitions.",
+    )
+    allow_partial: bool = Field(
+        default=False, description="If data is missing, report the rest; name, sidecar and metadata say so."
+    )
 
 
-@dg.asset(
-    partitions_def=batches,
-    deps=of_both_tiers,
-    backfill_policy=in_few_runs,
-    retry_policy=RETRY,
-    group_name="exhausts",
-    owners=["team:assessment"],
-    kinds={"csv", "duckdb"},
-    dagster_type=NOTHING,
-)
-def score_exhaust(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.AssetMaterialization]:
-    """The score exhaust as CSV: a row per attempt, by its newest version, from both tiers."""
-    with lakehouse.open() as opened:
-        yield from _write(context, opened, Report.SCORE, score_marks)
+def _asset(report: Report) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"{report.replace('-', '_')}_exhaust",
+        description=f"The {report} exhaust as CSV: {_ROWS[report]}, from both tiers.",
+        partitions_def=batches,
+        deps=of_both_tiers,
+        backfill_policy=in_few_runs,
+        retry_policy=RETRY,
+        group_name="exhausts",
+        owners=["team:assessment"],
+        kinds={"csv", "duckdb"},
+        dagster_type=NOTHING,
+    )
+    def exhaust(
+        context: dg.AssetExecutionContext, config: ReportOptions, lakehouse: Lakehouse
+    ) -> Iterator[dg.AssetMaterialization]:
+        with lakehouse.open() as opened:
+            yield from _write(context, opened, report, config)
+
+    return exhaust
+
+
+exhausts = [_asset(report) for report in Report]
 
 
 def _write(
-    context: dg.AssetExecutionContext, opened: Opened, report: Report, marks: Marks
+    context: dg.AssetExecutionContext, opened: Opened, report: Report, config: ReportOptions
 ) -> Iterator[dg.AssetMaterialization]:
     """Write the report of each batch of the run. If one cannot be written, the others still are."""
     done: dict[str, Metadata] = {}
     refused: dict[str, str] = {}
     for batch_id in context.partition_keys:
         try:
-            written, preview = _written(opened, batch_id, report, marks)
-        except (UnknownBatch, ReportFailed) as error:
+            spec = parse_report_spec({"format": Format.CSV, **config.options, "report": report, "batchId": batch_id})
+            written, preview = _written(opened, spec, config.allow_partial)
+        except (BadReport, UnknownBatch, ReportFailed) as error:
             refused[batch_id] = str(error)
             continue
         done[batch_id] = shown(
@@ -74,18 +102,38 @@ def _write(
             size=written.bytes,
             seconds=written.seconds,
             preview=preview.first,
-            picture=bars(marks.title, {"rows": preview.distribution}),
+            picture=bars(_MARKS[report].title, {"rows": preview.distribution}),
             path=dg.MetadataValue.path(written.path),
             attempts=dg.MetadataValue.int(written.attempts),
             lake_version=dg.MetadataValue.int(written.lake_version),
+            **_completeness(written.sidecar),
             **{SCHEMA: dg.MetadataValue.table_schema(schema_of_text(preview.columns))},
         )
     yield from conclude(context, done, refused)
 
 
-def _written(opened: Opened, batch_id: str, report: Report, marks: Marks) -> tuple[Exhaust, Preview]:
+def _completeness(sidecar: Sidecar) -> Metadata:
+    """What was read, from the sidecar."""
+    slices = sidecar.slices
+    return {
+        "complete": dg.MetadataValue.bool(sidecar.complete),
+        "missing": dg.MetadataValue.text("; ".join(sidecar.problems) or "nothing"),
+        "sha256": dg.MetadataValue.text(sidecar.sha256),
+        "slices_expected": dg.MetadataValue.int(slices.expected),
+        "slices_read": dg.MetadataValue.int(slices.read),
+        "hot_watermark": dg.MetadataValue.text(sidecar.hot_watermark or "no row in the hot store"),
+        "unread_events": dg.MetadataValue.text(sidecar.log.unread or "none"),
+        "suppressed_cells": dg.MetadataValue.int(sidecar.suppressed_cells),
+        "product": dg.MetadataValue.text(sidecar.product),
+    }
+
+
+def _written(opened: Opened, spec: ReportSpec, allow_partial: bool) -> tuple[Exhaust, Preview]:
     previews: list[Preview] = []
-    written = write_exhaust(
-        opened.stores, batch_id, report, look=lambda file: previews.append(preview_report(file, marks))
-    )
-    return written, previews[0]
+
+    def look(file: Path) -> None:
+        if spec.format is Format.CSV:
+            previews.append(preview_report(file, _MARKS[spec.report]))
+
+    written = write_exhaust(opened.stores, spec, allow_partial=allow_partial, look=look)
+    return written, previews[0] if previews else Preview([], [], {})

@@ -14,7 +14,8 @@ class Marks(NamedTuple):
     """The columns with the score and its maximum, and the title of the picture."""
 
     score: str
-    maximum: str
+    maximum: str | None
+    """None: the score is already a share, `0.67` or `67%`."""
     title: str
 
 
@@ -38,10 +39,18 @@ def preview_report(path: Path, marks: Marks) -> Preview:
         for row in rows:
             if len(first) < PREVIEW_ROWS:
                 first.append(row)
-            maximum = float(row[marks.maximum] or 0)
-            if maximum > 0:
-                share = float(row[marks.score] or 0) / maximum  # may be below 0, or infinite if the maximum is tiny
+            share = _share(row, marks)
+            if share is not None:
                 counts[int(min(max(share, 0.0) * _TENTHS, _TENTHS - 1))] += 1
     width = 100 // _TENTHS
     distribution = {f"{tenth * width}-{tenth * width + width} %": count for tenth, count in enumerate(counts)}
     return Preview(columns, first, distribution)
+
+
+def _share(row: Row, marks: Marks) -> float | None:
+    """The share of the maximum; below 0 if the score is, infinite if the maximum is tiny, None if there is none."""
+    text = str(row.get(marks.score) or "")
+    if marks.maximum is None:
+        return (float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)) if text else None
+    maximum = float(str(row.get(marks.maximum) or 0))
+    return float(text or 0) / maximum if maximum > 0 else None

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from assess_cli.folders import cannot_write, make_folder
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.scores import Entry
 from assess_core.errors import BadSettings
-from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import tables
@@ -164,8 +165,11 @@ class _Demo:
         for name in (tables.Name.ATTEMPTS, tables.Name.SUMMARIES, tables.Name.ACTIVITY, tables.Name.FAILED):
             answers[f"table {name}"] = _answer(queries.table(name))
         for report in Report:
-            for format_ in Format:
-                written = (Path(write_exhaust(stores, batch, report, format_).path) for batch in batches)
+            for format_ in (Format.CSV, Format.PARQUET):
+                written = (
+                    Path(write_exhaust(stores, ReportSpec(report=report, format=format_, batches=(batch,))).path)
+                    for batch in batches
+                )
                 answers[f"{report} exhausts, {format_}"] = _answer(map(_sha256, written))
         return answers
 

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from assess_core.domain.report_formats import Format
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
-from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTable
+from assess_core.ports.reports import Exhausts, ReportOutput, WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.privacy import hidden
@@ -146,13 +147,6 @@ def open_output(text: str, format: Format | None) -> ReportOutput:
     from assess_core.adapters.files.outputs import open_output as opened
 
     return opened(text, format)
-
-
-def format_of(name: str) -> Format | None:
-    """The format that belongs to the extension of a file name; None if there is none."""
-    from assess_core.adapters.files.outputs import format_of as found
-
-    return found(name)
 
 
 def open_log(settings: Settings, positions: Positions) -> Log:

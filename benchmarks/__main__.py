@@ -20,6 +20,7 @@ from benchmarks import (
     balance,
     command_line,
     exhaust,
+    formats,
     graphql,
     ingest_sqlite,
     lake_s3,
@@ -38,7 +39,7 @@ class Benchmark(NamedTuple):
 
     measure: Measure
     is_cheap: bool = True
-    """Whether its tiny size takes seconds and needs no server."""
+    """Whether its tiny size takes few seconds and needs no server."""
 
 
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
@@ -48,6 +49,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "cassandra": Benchmark(servers.cassandra_rows, is_cheap=False),
     "kafka": Benchmark(servers.kafka_rows, is_cheap=False),
     "exhaust": Benchmark(exhaust.exhaust_rows),
+    "formats": Benchmark(formats.format_rows, is_cheap=False),
     "archive": Benchmark(archiving.archiving_rows),
     "s3": Benchmark(lake_s3.s3_rows, is_cheap=False),
     "backfill": Benchmark(backfill.backfill_row, is_cheap=False),

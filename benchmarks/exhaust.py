@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from assess_core.adapters.duckdb.connection import connect, literal
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
 from benchmarks import spark
@@ -28,7 +28,7 @@ _ROWS: Final = 1_000_000
 @contextmanager
 def _ours(home: Path) -> Iterator[Work]:
     opened = stores(home)
-    yield lambda: write_exhaust(opened, BATCH, Report.RESPONSE).path
+    yield lambda: write_exhaust(opened, ReportSpec(report=Report.RESPONSE, batches=(BATCH,))).path
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from assess_core.domain.events import Record, RecordKind, decode
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.samples import sample_events
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.facts import NoFacts
-from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
@@ -111,7 +111,7 @@ def _overview(home: Home) -> Prepared:
 
 
 def _report(home: Home) -> Prepared:
-    return lambda: write_exhaust(home.stores, BATCH, Report.RESPONSE)
+    return lambda: write_exhaust(home.stores, ReportSpec(report=Report.RESPONSE, batches=(BATCH,)))
 
 
 def _slice_page(home: Home) -> Prepared:

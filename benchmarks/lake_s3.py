@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 from uuid import uuid4
 
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
@@ -41,7 +41,9 @@ def _clear(stores: Stores) -> None:
 
 def _report(stores: Stores) -> str:
     digests: list[str] = []
-    write_exhaust(stores, BATCH, Report.RESPONSE, look=lambda file: digests.append(_digest(file)))
+    write_exhaust(
+        stores, ReportSpec(report=Report.RESPONSE, batches=(BATCH,)), look=lambda file: digests.append(_digest(file))
+    )
     return digests[0]
 
 

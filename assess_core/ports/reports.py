@@ -2,30 +2,18 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.completeness import Content
+from assess_core.domain.report_formats import Password
+from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
 from assess_core.ports.hot_store import AttemptRange
-
-
-class Report(StrEnum):
-    """The kinds of reports: one row per answer, or one row per attempt."""
-
-    RESPONSE = "response"
-    SCORE = "score"
-
-
-class Format(StrEnum):
-    """The format of a report file."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 class BatchNumbers(msgspec.Struct):
@@ -71,6 +59,38 @@ class Received(NamedTuple):
     week: IsoWeek
 
 
+class Packing(NamedTuple):
+    """How the file of a report is packed."""
+
+    member: str
+    """The name of the CSV file within a zip file."""
+    password: Password | None = None
+    """Encrypt the zip file with this password."""
+
+
+class WrittenReport(NamedTuple):
+    """A report that was written to a local file."""
+
+    rows: int
+    content: Content | None
+    """The text that was written or compressed; None for Parquet."""
+    written_with: dict[str, str]
+    """The versions of the libraries that decide the bytes of the file."""
+    suppressed_cells: int
+    """The groups of learners whose figures are suppressed."""
+
+
+class SliceRows(NamedTuple):
+    """The rows of a slice in a union."""
+
+    hot: int
+    lake: int
+    versions: int
+    """Distinct versions in both tiers."""
+    newest_hot: int | None
+    """The newest receipt in the hot store (epoch ms)."""
+
+
 class Union(Protocol):
     """A snapshot of hot store ∪ lake, from which reports, pages and answers are read.
 
@@ -83,18 +103,25 @@ class Union(Protocol):
         """The pinned Delta version; -1 if there is no table."""
         ...
 
-    def is_empty(self) -> bool:
-        """Whether neither tier has a row of these slices."""
+    @property
+    def unreadable(self) -> list[str]:
+        """Sentences that name the lake's files that were left out, because they cannot be read."""
         ...
 
-    def count_attempts(self, course_id: str | None) -> int:
-        """The number of attempts, optionally of one course."""
+    def slices(self) -> dict[ArchiveSlice, SliceRows]:
+        """The slices with rows."""
         ...
 
-    def write_report(
-        self, report: Report, format: Format, target: Path, course_id: str | None, spreadsheet: bool
-    ) -> int:
-        """Write a report to a file; returns the number of rows. `spreadsheet`: see `usecases.exhaust.write_exhaust`."""
+    def count_attempts(self, spec: ReportSpec) -> int:
+        """The number of attempts that a spec selects."""
+        ...
+
+    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+        """Write a report to a file.
+
+        The union must have all rows of the batches that the spec selects. Raises `BadReport` for an unknown column, and
+        for rows or texts that the format cannot hold.
+        """
         ...
 
     def batch_numbers(self) -> BatchNumbers:
@@ -130,6 +157,14 @@ class ReportOutput(Protocol):
         """Its name in messages."""
         ...
 
+    def sidecar(self) -> "ReportOutput | None":
+        """The output beside this one for the sidecar; None if there is no place for it."""
+        ...
+
+    def partial(self) -> "ReportOutput":
+        """The output for a report that is not complete, with a name that says so. Raises `ReportFailed`."""
+        ...
+
     def write(self) -> AbstractContextManager[Path]:
         """A local temporary file; the end of the block copies it to the output. Raises the errors of `Exhausts`."""
         ...
@@ -139,9 +174,16 @@ class Unions(Protocol):
     """Opens unions of some of the slices."""
 
     def __call__(
-        self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+        self,
+        *,
+        batches: Collection[str] | None = None,
+        weeks: Collection[IsoWeek] | None = None,
+        skip_unreadable: bool = False,
     ) -> AbstractContextManager[Union]:
-        """The slices of a batch, or of some weeks, or of both; all slices by default."""
+        """The slices of some batches, or of some weeks, or of both; all slices by default.
+
+        `skip_unreadable`: leave out the files of the lake that cannot be read, and name them.
+        """
         ...
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:

@@ -1,23 +1,31 @@
-"""Use case: write a report file for a batch. The same input gives the same bytes, whichever tier has the rows.
+"""Use case: write a report file. The same input gives the same bytes, whichever tier has the rows.
 
 CSV: RFC 4180 with `\\n` line ends, UTF-8. Moments are ISO 8601 in UTC with milliseconds (`2024-12-30T23:59:59.999Z`).
 A number is the shortest text that reads back as the same number; whole numbers end in `.0`. Null is empty, an empty
 text is `""`. Cells hold the bytes that learners sent, unless the report is for a spreadsheet program.
 Parquet: moments and numbers keep their types.
-Rows are ordered by learner, course, question set, attempt and question id, compared as UTF-8 bytes.
+Rows have the order that the report declares; texts are compared as UTF-8 bytes.
 """
 
 import hashlib
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import Format, Report, ReportOutput, Union
+import msgspec
+
+from assess_core.domain.completeness import Sidecar, sidecar_text
+from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, partial_name
+from assess_core.domain.report_spec import ReportSpec
+from assess_core.errors import BadReport, ReportFailed, UnknownBatch
+from assess_core.ports.reports import Packing, ReportOutput
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
+from assess_core.usecases.completeness import survey, survey_log
+from assess_core.usecases.proving import product_version
 
 
 class Exhaust(NamedTuple):
@@ -31,68 +39,157 @@ class Exhaust(NamedTuple):
     seconds: float
     lake_version: int
     """The Delta version of `attempts` that was read; -1 if there is no table."""
+    sidecar_path: str | None
+    """The path or URL of the sidecar; None if the report went to a pipe or a device."""
+    sidecar: Sidecar
 
 
-_NAME_BYTES: Final = 255  # the limit of file systems
+SIDECAR_ENDING: Final = ".json"
+_NAME_BYTES: Final = 255 - len(".partial") - len(SIDECAR_ENDING)  # the limit of file systems is 255
+_NAMED: Final = 5
+"""Batches that a message names."""
 
 
 def write_exhaust(
     stores: Stores,
-    batch_id: str,
-    report: Report,
-    format: Format = Format.CSV,
-    course_id: str | None = None,
+    spec: ReportSpec,
     output: ReportOutput | None = None,
     *,
-    spreadsheet: bool = False,
+    password: Password | None = None,
+    allow_partial: bool = False,
     look: Callable[[Path], None] | None = None,
 ) -> Exhaust:
-    """Write the report of a batch, or of one of its courses, to `output` or to the folder of exhausts.
+    """Write a report to `output` or to the folder of exhausts, then its sidecar.
 
-    `spreadsheet`: write a CSV that a spreadsheet program opens without damage (docs/formats.md).
+    The file appears whole or not at all. The sidecar appears last: it names the SHA-256 of the file, so it never proves
+    another one. If something is missing, the report fails. With `allow_partial` it is written without what is missing,
+    and the file name and the sidecar say so.
 
-    The file appears whole or not at all. `look` is called with a complete local copy just before the file appears. The
-    report of a batch without attempts has only a header. Raises `UnknownBatch`, `ReportFailed`, `StoreUnavailable`.
+    `look` is called with a complete local copy just before the file appears. A report without attempts has only a
+    header. Raises `UnknownBatch`, `BadReport`, `ReportFailed`, `BadLog`, `StoreUnavailable`.
     """
-    started = time.perf_counter()
-    for id_ in (batch_id, course_id or ""):
-        if not _is_text(id_):  # a shell passes invalid UTF-8 as surrogates
-            raise UnknownBatch(f"no store knows {id_!r}, which is not UTF-8; `assess slices` lists the batches")
-    name = f"{report}-exhaust/{file_name(batch_id, course_id, format)}"
-    with stores.union(batch_id=batch_id) as union:
-        attempts = union.count_attempts(course_id)
-        if not attempts and not _is_known(stores, union, batch_id):
-            raise UnknownBatch(f"no store knows batch {batch_id!r}; `assess slices` lists the batches")
-        with output.write() if output else stores.exhausts.atomic_write(name) as temporary:
-            rows = union.write_report(report, format, temporary, course_id, spreadsheet)
-            size = temporary.stat().st_size
-            if look is not None:
-                look(temporary)
-    path = output.path if output else stores.exhausts.path(name)
-    return Exhaust(path, rows, attempts, size, time.perf_counter() - started, union.lake_version)
+    if password is not None and spec.format is not Format.ZIP:
+        raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
+    writer = _Writer(stores, spec, output, password, allow_partial, look)
+    try:
+        return writer.write(skip_unreadable=False)
+    except ReportFailed:
+        if not allow_partial:
+            raise
+    return writer.write(skip_unreadable=True)
 
 
-def file_name(batch_id: str, course_id: str | None, format: Format) -> str:
-    """A file name of at most 255 bytes that no other batch, course or format has.
+class _Writer(NamedTuple):
+    """The arguments of `write_exhaust`."""
 
-    Ids are percent-encoded, including a leading dot. `@` precedes the course. `+` precedes the hash that replaces the
-    end of a long name. A percent-encoded id contains neither of them.
+    stores: Stores
+    spec: ReportSpec
+    output: ReportOutput | None
+    password: Password | None
+    allow_partial: bool
+    look: Callable[[Path], None] | None
+
+    def write(self, *, skip_unreadable: bool) -> Exhaust:
+        """Write report and sidecar."""
+        started = time.perf_counter()
+        stores, spec = self.stores, self.spec
+        batches = spec.batches if spec.batch_pattern is None else _matching(stores, spec)
+        log = survey_log(stores.log, self.allow_partial)
+        with stores.union(batches=batches, skip_unreadable=skip_unreadable) as union:
+            found = survey(stores, union, batches, self.allow_partial)
+            attempts = union.count_attempts(spec)
+            _require_known(stores, batches, found.with_rows)
+            problems = [*log.problems, *found.problems]
+            place = self._place(is_partial=bool(problems))
+            with place.block as temporary:
+                report = union.write_report(spec, temporary, Packing(member_name(spec), self.password))
+                if self.look is not None:
+                    self.look(temporary)
+                size = temporary.stat().st_size
+                plain = report.content if spec.format in PLAIN_FORMATS else None
+                digest = plain.sha256 if plain else _sha256(temporary)
+        sidecar = Sidecar(
+            product=product_version(),
+            written_with=report.written_with,
+            file=PurePath(place.path).name,
+            spec=msgspec.to_builtins(spec),
+            complete=not problems,
+            problems=problems,
+            rows=report.rows,
+            attempts=attempts,
+            suppressed_cells=report.suppressed_cells,
+            bytes=size,
+            sha256=digest,
+            content=report.content,
+            encrypted=self.password is not None,
+            lake_version=union.lake_version,
+            hot_watermark=found.hot_watermark,
+            log=log.read,
+            slices=found.slices,
+        )
+        if place.sidecar is not None:
+            with place.sidecar.block as temporary:
+                temporary.write_bytes(sidecar_text(sidecar))
+        return Exhaust(
+            path=place.path,
+            rows=report.rows,
+            attempts=attempts,
+            bytes=size,
+            seconds=time.perf_counter() - started,
+            lake_version=union.lake_version,
+            sidecar_path=place.sidecar.path if place.sidecar else None,
+            sidecar=sidecar,
+        )
+
+    def _place(self, *, is_partial: bool) -> "_Place":
+        if self.output is not None:
+            output = self.output.partial() if is_partial else self.output
+            sidecar = output.sidecar()
+            beside = _Place(sidecar.path, sidecar.write()) if sidecar else None
+            return _Place(output.path, output.write(), beside)
+        exhausts, name = self.stores.exhausts, f"{self.spec.report}-exhaust/{file_name(self.spec)}"
+        name = partial_name(name) if is_partial else name
+        sidecar_name = name + SIDECAR_ENDING
+        beside = _Place(exhausts.path(sidecar_name), exhausts.atomic_write(sidecar_name))
+        return _Place(exhausts.path(name), exhausts.atomic_write(name), beside)
+
+
+class _Place(NamedTuple):
+    """Where a file is written."""
+
+    path: str
+    block: AbstractContextManager[Path]
+    """A temporary file, which becomes the file at the end of the block."""
+    sidecar: "_Place | None" = None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_name(spec: ReportSpec) -> str:
+    """A file name of at most 255 bytes that no report with another content has.
+
+    Ids are percent-encoded, including a leading dot. `@` precedes the course. `+` precedes the digits that stand for
+    other filters, or for the end of a long name. A percent-encoded id contains neither of them.
     """
-    ids = [batch_id] if course_id is None else [batch_id, course_id]
+    ids = [*spec.batches] if len(spec.batches) == 1 else ["batches"]
+    if spec.course is not None:
+        ids.append(spec.course)
     name = "@".join(_encoded(id_) for id_ in ids)
-    ending = f".{format}"
+    ending = f".{spec.format}"
+    if len(spec.batches) != 1 or spec.is_filtered:
+        ending = f"+{spec.digest}{ending}"
     if len(name) + len(ending) > _NAME_BYTES:
         digest = hashlib.sha256(name.encode()).hexdigest()
         name = f"{name[: _NAME_BYTES - len(ending) - len(digest) - 1]}+{digest}"
     return name + ending
 
 
-def _is_text(id_: str) -> bool:
-    try:
-        id_.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def member_name(spec: ReportSpec) -> str:
+    """The name of the CSV file within a zip file."""
+    return file_name(msgspec.structs.replace(spec, format=Format.CSV))
 
 
 def _encoded(id_: str) -> str:
@@ -100,5 +197,20 @@ def _encoded(id_: str) -> str:
     return "%2E" + text[1:] if text.startswith(".") else text
 
 
-def _is_known(stores: Stores, union: Union, batch_id: str) -> bool:
-    return bool(known(stores, batch_id)) or not union.is_empty()
+def _matching(stores: Stores, spec: ReportSpec) -> list[str]:
+    """The batches that the pattern matches, sorted. Raises `UnknownBatch` if there is none."""
+    slices = (*stores.hot.slices(), *stores.lake.recorded(None, None))
+    found = sorted(batch_id for batch_id in {slice_.batch_id for slice_ in slices} if spec.matches(batch_id))
+    if not found:
+        raise UnknownBatch(f"no batch matches {spec.batch_pattern!r}; `assess slices` lists the batches")
+    return found
+
+
+def _require_known(stores: Stores, batches: Iterable[str], with_rows: Collection[str]) -> None:
+    """Raise `UnknownBatch` for batches without a row that neither the hot store nor the manifest knows."""
+    without_rows = set(batches).difference(with_rows)
+    if unknown := sorted(batch_id for batch_id in without_rows if not known(stores, batch_id)):
+        named = ", ".join(map(repr, unknown[:_NAMED]))
+        if len(unknown) > _NAMED:
+            named += f" and {len(unknown) - _NAMED} more"
+        raise UnknownBatch(f"no store knows batch {named}; `assess slices` lists the batches")

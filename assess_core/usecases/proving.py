@@ -111,11 +111,11 @@ def entry(
     files: dict[str, str] | None = None,
 ) -> ManifestEntry:
     """A new entry, not chained yet."""
-    return ManifestEntry(slice_, action, delta_version, contents, now, _code(), cleared, left, files or {})
+    return ManifestEntry(slice_, action, delta_version, contents, now, product_version(), cleared, left, files or {})
 
 
 @cache
-def _code() -> str:
+def product_version() -> str:
     """The version of this project, which each entry names."""
     # imported here: it takes 0.03 s, and only a proof needs it
     from importlib.metadata import PackageNotFoundError, version

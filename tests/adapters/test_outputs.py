@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from assess_core.adapters.files import outputs
+from assess_core.domain.report_formats import Format, format_of_name
 from assess_core.errors import AssessError, BadSettings, ReportFailed
-from assess_core.ports.reports import Format
-from assess_core.wiring import format_of, open_output
+from assess_core.wiring import open_output
 
 REPORT = b"a,b\n1,2\n"
 
@@ -123,24 +123,26 @@ def test_a_url_is_refused(url: str) -> None:
         open_output(url, None)
 
 
-def test_an_ending_that_does_not_fit_the_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadSettings, match=r"ends in \.parquet and --format is csv; change one of them"):
-        open_output(str(tmp_path / "x.parquet"), Format.CSV)
-    open_output(str(tmp_path / "x.txt"), Format.CSV)
+@pytest.mark.parametrize("format_", list(Format))
+def test_an_ending_that_does_not_fit_the_format_is_refused(tmp_path: Path, format_: Format) -> None:
+    for other in Format:
+        if other is not format_:
+            with pytest.raises(BadSettings, match=rf"ends in \.{other} and --format is {format_}; change one of them"):
+                open_output(str(tmp_path / f"x.{other}"), format_)
+    open_output(str(tmp_path / f"x.{format_}"), format_)
+    open_output(str(tmp_path / "x.txt"), format_)
 
 
-@pytest.mark.parametrize("name", ["x.csv.gz", "x.parquet.GZ", "x.zip"])
-def test_the_ending_of_a_compressed_file_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadSettings, match=r"reports are not compressed; write --output - \| gzip > FILE"):
+@pytest.mark.parametrize("name", ["x.parquet.GZ", "x.csv.zst", "x.7z", "x.xls", "x.json", "x.gz"])
+def test_an_ending_that_no_format_has_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadSettings, match=r"the ending of a format that reports do not have; use csv, csv.gz, zip"):
         open_output(str(tmp_path / name), None)
 
 
 def test_the_ending_of_a_file_name_selects_the_format() -> None:
-    assert [format_of(name) for name in ("a.parquet", "a.CSV", "a", "-", "csv")] == [
-        Format.PARQUET,
-        Format.CSV,
-        *[None] * 3,
-    ]
+    endings = {"a.parquet": Format.PARQUET, "a.CSV": Format.CSV, "a.csv.gz": Format.CSV_GZ, "a.b.xlsx": Format.XLSX}
+    assert {name: format_of_name(name) for name in endings} == endings
+    assert [format_of_name(name) for name in ("a", "-", "csv", "a.gz", "")] == [None] * 5
 
 
 def test_a_report_that_fails_keeps_the_previous_one(tmp_path: Path) -> None:

@@ -8,14 +8,18 @@ from typing import Final
 import pytest
 
 from assess_core.adapters.duckdb.memory import LEAST, MemoryBudget
-from assess_core.adapters.duckdb.reports import report_sql
+from assess_core.adapters.duckdb.reports.columns import chosen, header, report_sql
+from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
+from assess_core.adapters.duckdb.reports.response import RESPONSE
 from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, latest_answers, make_version
-from assess_core.ports.reports import Format, Report
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report
+from assess_core.ports.reports import Packing
 from assess_core.ports.stores import Stores
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
-from tests.lakes import NASTY, keep, move, put, stores_over
+from tests.lakes import NASTY, asked, keep, move, put, stores_over
 
 CHARACTERS = "".join(map(chr, range(128))) + "é\u2028\ufeff😀"
 TEXTS: Final[tuple[str, ...]] = (
@@ -68,13 +72,34 @@ def test_the_bytes_are_those_that_duckdb_writes(tier: str, spreadsheet: bool, tm
     stores, ours, duckdbs = stores_over(MemoryHot(), tmp_path), tmp_path / "ours.csv", tmp_path / "duckdbs.csv"
     tiers(stores, tier, hostile(400))
 
-    with open_union(stores.hot, stores.lake, batch_id="b1") as union:
-        rows = union.write_report(Report.RESPONSE, Format.CSV, ours, None, spreadsheet)
-        sql = report_sql(Report.RESPONSE, Format.CSV, None, spreadsheet)
+    with open_union(stores.hot, stores.lake, batches=["b1"]) as union:
+        spec = asked("b1", Report.RESPONSE, spreadsheet=spreadsheet)
+        written = union.write_report(spec, ours, Packing("b1.csv"))
+        picked, _ = picked_sql(spec, RESPONSE.unit)
+        columns = chosen(RESPONSE, (), spec)
+        sql = report_sql(RESPONSE, columns, header(columns, spec))
+        list(union.rows(f"CREATE TABLE picked AS {picked}"))
+        list(union.rows(REPORTED.replace(" TEMP", "")))  # each query has its own connection
         [copied] = union.rows(f"COPY ({sql}) TO '{duckdbs}' (FORMAT csv, HEADER)")
 
     assert ours.read_bytes() == duckdbs.read_bytes()
-    assert [rows] == list(copied.values())
+    assert [written.rows] == list(copied.values())
+
+
+@pytest.mark.parametrize("format_", [format_ for format_ in Format if format_ is not Format.PARQUET])
+@pytest.mark.parametrize("tier", ["hot", "both", "lake"])
+def test_the_texts_of_attempts_are_those_of_single_rows(tier: str, format_: Format, tmp_path: Path) -> None:
+    """A report with chosen columns is written row by row."""
+    stores = stores_over(MemoryHot(), tmp_path)
+    tiers(stores, tier, hostile(200))
+    every = tuple(column.name for column in RESPONSE.columns)
+
+    with open_union(stores.hot, stores.lake, batches=["b1"]) as union:
+        for name, columns in (("attempts", ()), ("rows", every)):
+            spec = asked("b1", Report.RESPONSE, format_, columns=columns)
+            union.write_report(spec, tmp_path / name, Packing("b1.csv"))
+
+    assert (tmp_path / "attempts").read_bytes() == (tmp_path / "rows").read_bytes()
 
 
 @pytest.mark.parametrize(("tier", "memory"), [("hot", LEAST), ("lake", 4 * LEAST)])
@@ -87,5 +112,7 @@ def test_a_report_fits_into_little_memory(
     tiers(stores, tier, [version(user_id=f"u{number * 7919 % 6_000}", answers=answers) for number in range(6_000)])
     monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(memory))
 
-    with stores.union(batch_id="b1") as union:
-        assert union.write_report(Report.RESPONSE, Format.CSV, tmp_path / "report.csv", None, False) == 120_000
+    with stores.union(batches=["b1"]) as union:
+        assert (
+            union.write_report(asked("b1", Report.RESPONSE), tmp_path / "report.csv", Packing("b1.csv")).rows == 120_000
+        )

@@ -13,17 +13,17 @@ import pytest
 
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import LakeConflict
 from assess_core.ports.lake import Pinned
-from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_stores
 from tests import oracle
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event, line
-from tests.lakes import held
+from tests.lakes import asked, held
 
 BATCHES, WEEKS = 4, 3
 SUBMITTED = [
@@ -72,7 +72,7 @@ def opened(dagster: Dagster, place: Location) -> Stores:
 def reports(stores: Stores) -> list[bytes]:
     """Both reports of all batches."""
     wanted = [(f"b{batch}", report) for batch in range(BATCHES) for report in Report]
-    return [Path(write_exhaust(stores, batch, report).path).read_bytes() for batch, report in wanted]
+    return [Path(write_exhaust(stores, asked(batch, report)).path).read_bytes() for batch, report in wanted]
 
 
 def hot_rows(stores: Stores) -> int:

@@ -16,11 +16,14 @@ from assess_assets.event_log import BatchedEventLog
 from assess_assets.resources import RETRY, Lakehouse
 from assess_assets.run_launcher import is_alive
 from assess_assets.watch import watch_job
+from assess_core.domain.report_spec import Report
 from assess_core.errors import SliceOpen, StoreUnavailable
 from tests.assets.conftest import ASSETS, FIRST, LAST, begin_a_run
 from tests.assets.dagster_internals import EngineEventData
 
 ROOT = Path(__file__).parents[2]
+
+EXHAUSTS = [f"{report.replace('-', '_')}_exhaust" for report in Report]
 
 LOAD = """
 import os, socket, sys
@@ -56,8 +59,9 @@ def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> 
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout == (
-        "['archived_attempts', 'balance_sheet', 'cleared_attempts', 'compacted_attempts', 'hot_attempts', "
-        "'response_exhaust', 'score_exhaust', 'weekly_activity']\n"
+        "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
+        "'compacted_attempts', 'hot_attempts', 'item_analysis_exhaust', 'option_analysis_exhaust', 'progress_exhaust', "
+        "'response_exhaust', 'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
     )
 
 
@@ -118,8 +122,7 @@ def test_one_run_can_process_many_slices_or_batches() -> None:
     assert most == {
         "archived_attempts": 1000,
         "cleared_attempts": 1000,
-        "response_exhaust": 50,
-        "score_exhaust": 50,
+        **dict.fromkeys(EXHAUSTS, 50),
         "balance_sheet": None,  # one run for all
         "weekly_activity": None,
     }
@@ -135,8 +138,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "cleared_attempts": {"archived_attempts"},
         "compacted_attempts": {"archived_attempts"},
         "balance_sheet": both,
-        "response_exhaust": both,
-        "score_exhaust": both,
+        **dict.fromkeys(EXHAUSTS, both),
         "weekly_activity": both,
     }
     # by default Dagster maps equal keys, so a batch `b1` would wait for a slice `b1`
@@ -148,8 +150,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
     } == {
         "cleared_attempts": "IdentityPartitionMapping",
         "balance_sheet": "AllPartitionMapping",
-        "response_exhaust": "AllPartitionMapping",
-        "score_exhaust": "AllPartitionMapping",
+        **dict.fromkeys(EXHAUSTS, "AllPartitionMapping"),
         "weekly_activity": "AllPartitionMapping",
     }
 

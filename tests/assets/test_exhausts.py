@@ -5,11 +5,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_output
 from tests.assets.conftest import Dagster
 from tests.factories import event, wire_answer
+from tests.lakes import asked
 
 
 @pytest.mark.parametrize("report", list(Report))
@@ -17,15 +18,41 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     dagster.ingest([event(user="u1"), event(user="u2", answers=[wire_answer(id="q1"), wire_answer(id="q2")])])
     dagster.tick()
 
-    result = dagster.materialize(f"{report}_exhaust", "b1")
+    asset = f"{report.replace('-', '_')}_exhaust"
+    result = dagster.materialize(asset, "b1")
 
-    [materialization] = result.asset_materializations_for_node(f"{report}_exhaust")
-    expected = write_exhaust(dagster.stores, "b1", report, output=open_output(str(tmp_path / "expected.csv"), None))
+    [materialization] = result.asset_materializations_for_node(asset)
+    expected = write_exhaust(
+        dagster.stores, asked("b1", report), output=open_output(str(tmp_path / "expected.csv"), None)
+    )
     path = Path(str(materialization.metadata["path"].value))
     assert path.read_bytes() == Path(expected.path).read_bytes()
     assert materialization.metadata["rows"].value == expected.rows
     assert materialization.metadata["bytes"].value == path.stat().st_size
     assert {"seconds", "preview", "picture"} <= materialization.metadata.keys()
+
+
+def test_a_report_has_the_options_of_its_configuration(dagster: Dagster) -> None:
+    dagster.ingest([event(user="u1"), event(user="u2", course="c2")])
+    dagster.tick()
+    options = {"courseId": "c2", "columns": ["user_id"]}
+
+    result = dagster.materialize("score_exhaust", "b1", score_exhaust={"options": options})
+
+    [materialization] = result.asset_materializations_for_node("score_exhaust")
+    assert Path(str(materialization.metadata["path"].value)).read_text() == "user_id\nu2\n"
+
+
+def test_options_that_a_report_does_not_have_fail_with_every_problem(dagster: Dagster) -> None:
+    dagster.ingest([event()])
+    dagster.tick()
+
+    result = dagster.materialize("score_exhaust", "b1", score_exhaust={"options": {"weeks": ["x"], "color": "red"}})
+
+    assert not result.success
+    error = dagster.error_of(result)
+    assert "weeks: 'x' does not name an ISO week" in error
+    assert "'color': no such option" in error
 
 
 def test_the_preview_of_a_large_report_is_small(dagster: Dagster) -> None:

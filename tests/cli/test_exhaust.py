@@ -37,12 +37,16 @@ def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> No
 
     written = json.loads(done.stdout)
     assert written.pop("seconds") >= 0
+    assert written.pop("sha256") == json.loads(Path(written["sidecar_path"]).read_text())["sha256"]
     assert written == {
         "path": str(output),
         "rows": 2,
         "attempts": 2,
         "bytes": output.stat().st_size,
         "lake_version": -1,
+        "sidecar_path": f"{output}.json",
+        "complete": True,
+        "problems": [],
     }
     assert done.stderr == ""
 
@@ -51,7 +55,7 @@ def test_a_report_with_only_a_header_is_reported(loaded: Stores) -> None:
     done = assess(loaded, "b1", "--report", "score", "--course", "another")
 
     assert done.exit_code == 0
-    assert "batch 'b1' has no attempts at course 'another': the report has only a header" in done.stderr
+    assert "the stores have no attempt that was asked for: the report has only a header" in done.stderr
 
 
 def test_an_unknown_batch_exits_with_3(loaded: Stores) -> None:
@@ -62,7 +66,7 @@ def test_an_unknown_batch_exits_with_3(loaded: Stores) -> None:
 
 
 def test_an_unknown_kind_of_report_is_a_usage_error(loaded: Stores) -> None:
-    done = assess(loaded, "b1", "--report", "progress")
+    done = assess(loaded, "b1", "--report", "nonsense")
 
     assert done.exit_code == 2
     assert "'response', 'score'" in done.stderr

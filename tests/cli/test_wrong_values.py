@@ -46,8 +46,18 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "balance": {"batches": ("b9", NOT_TEXT)},
     "compact": {"weeks": ("foo", "2024-W54", NOT_TEXT), "--retain": ("soon", "9" * 15 + "d", "-1d", NOT_TEXT)},
     "exhaust": {
-        "batch": ("b9", NOT_TEXT),
+        "batches": ("b9", NOT_TEXT),
+        "--batch-pattern": (NOT_TEXT, "*" * 201),
         "--course": (NOT_TEXT,),
+        "--assessment": (NOT_TEXT,),
+        "--learner": (NOT_TEXT, "x" * 1025),
+        "--week": ("2024-W54", NOT_TEXT),
+        "--attempted-from": NO_MOMENT,
+        "--attempted-to": NO_MOMENT,
+        "--since": NO_MOMENT,
+        "--versions": ("old",),
+        "--column": ("nonsense", NOT_TEXT),
+        "--counted": ("last", "best"),
         "--report": ("x",),
         "--format": ("xml",),
         "--output": ("/no/such/dir/x.csv", "ftp://host/x.csv", "/", ".", "", "/proc/x.csv"),
@@ -69,7 +79,7 @@ GIVEN: Final[dict[str, dict[str, str]]] = {
     "failed show": {"topic": "nothing", "partition": "0", "offset": "1"},
     "table": {"name": "attempts"},
     "score": {"--user": "u1", "--assessment": "a1"},
-    "exhaust": {"batch": "b1", "--report": "score"},
+    "exhaust": {"batches": "b1", "--report": "score"},
     "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
 }
 """Command -> its required options and arguments, with valid values."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
 from benchmarks.data import BATCH, NOW, events, fill_rows, stores
@@ -41,7 +41,7 @@ def test_the_spark_job_reports_the_same_cells_as_the_product(spark: Any, tmp_pat
     slices = ours.hot.slices()
     for step in (archive, verify, clear):
         step(slices, ours, NOW)
-    write_exhaust(ours, BATCH, Report.RESPONSE)
+    write_exhaust(ours, ReportSpec(report=Report.RESPONSE, batches=(BATCH,)))
 
     write_report(spark, str(tmp_path / "lake" / "attempts"), BATCH, str(tmp_path / "spark"))
 

@@ -11,10 +11,10 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import clock
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
-from tests.lakes import keep, put, stores_over
+from tests.lakes import asked, keep, put, stores_over
 from tests.sunbird import archived_rows, live_rows
 
 COURSE = "do_1130928636168192001667"
@@ -44,7 +44,7 @@ def peer_rows(sunbird: Path) -> list[Row]:
 
 
 def ours(stores: Stores, course_id: str | None = COURSE) -> list[Row]:
-    return read(Path(write_exhaust(stores, "batch-001", Report.RESPONSE, course_id=course_id).path))
+    return read(Path(write_exhaust(stores, asked("batch-001", Report.RESPONSE, course=course_id)).path))
 
 
 def in_the_format_of_the_peer(row: Row) -> Row:
@@ -105,3 +105,31 @@ def test_the_report_of_only_the_live_rows_equals_the_peers_report(
     for row in (*rows, *peer):  # this file of the peer writes 1, its other file writes 1.0
         row["Question Duration"] = row["Question Duration"].removesuffix(".0")
     assert rows == peer
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes().split(b"\n")[1:-1]
+
+
+def without_names(line: bytes) -> bytes:
+    """A line of the peer's file without the names from services. Its first nine cells have no comma."""
+    cells = line.split(b",", 9)
+    for number in (1, 3, 6):
+        cells[number] = b'""'
+    return b",".join(cells)
+
+
+def test_a_report_for_readers_of_sunbirds_files_has_the_bytes_of_the_peers_lines(
+    reference: Stores, sunbird: Path
+) -> None:
+    peer = sunbird / "exhaust" / "expected" / "peer_v2_batch-001.csv"
+    expected = [without_names(line) for line in lines(peer)]
+
+    written = write_exhaust(reference, asked("batch-001", Report.RESPONSE, course=COURSE, sunbird=True))
+
+    found = lines(Path(written.path))
+    assert Path(written.path).read_bytes().split(b"\n")[0] == peer.read_bytes().split(b"\n")[0]
+    assert len(found) == 15
+    assert Counter(found) - Counter(expected) == Counter()
+    [other] = (Counter(expected) - Counter(found)).elements()
+    assert b"user-002" in other  # the blank row of an attempt that has answers

@@ -26,7 +26,7 @@ def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> 
     slices = hot.slices(batch_id=batch_id)
     hot_rows = hot.rows_after(slices, asked)
     pinned = lake.pin()
-    if not (files := pinned.files(weeks_of(slices, lake, batch_id))):
+    if not (files := pinned.files(weeks_of(slices, lake, [batch_id]))):
         return _newest(hot_rows)[: asked.limit]
     with connect(location_of(pinned)) as duck:
         batch = _LakeBatch(DuckUnion(duck, pinned, files), f"FROM {parquet(files)}", batch_id, asked)

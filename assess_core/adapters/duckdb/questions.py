@@ -8,7 +8,7 @@ import msgspec
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.ports.reports import Received, WeeklyActivity
+from assess_core.ports.reports import Received, SliceRows, WeeklyActivity
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 _BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
@@ -35,6 +35,11 @@ SELECT year, week, sum(attempts)::BIGINT AS attempts, sum(versions)::BIGINT AS v
 FROM (SELECT year, week, count(*) AS attempts, 0 AS versions FROM newest GROUP BY year, week
       UNION ALL SELECT year, week, 0, count(*) FROM versions GROUP BY year, week)
 GROUP BY year, week ORDER BY year, week
+"""
+SLICES: Final = """
+SELECT batch_id, year, week, count(*) FILTER (tier = 'hot') AS hot, count(*) FILTER (tier = 'lake') AS lake,
+       count(DISTINCT content_hash) AS versions, epoch_ms(max(updated_on) FILTER (tier = 'hot')) AS newest_hot
+FROM copies GROUP BY batch_id, year, week
 """
 RECEIVED: Final = """
 SELECT user_id, content_hash, year, week FROM versions
@@ -96,6 +101,12 @@ def to_version(found: Mapping[str, object]) -> AttemptVersion:
 def to_received(row: Mapping[str, Any]) -> Received:
     """A row of `RECEIVED`."""
     return Received(row["user_id"], row["content_hash"], IsoWeek(row["year"], row["week"]))
+
+
+def to_slice(row: Mapping[str, Any]) -> tuple[ArchiveSlice, SliceRows]:
+    """A row of `SLICES`."""
+    slice_ = ArchiveSlice(IsoWeek(row["year"], row["week"]), row["batch_id"])
+    return slice_, SliceRows(row["hot"], row["lake"], row["versions"], row["newest_hot"])
 
 
 def to_activity(row: Mapping[str, object]) -> WeeklyActivity:

@@ -1,6 +1,5 @@
 """The union of hot store and lake as DuckDB views; reports, pages and answers are read from it."""
 
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,43 +20,50 @@ from assess_core.adapters.duckdb.connection import (
     literal,
     parquet,
 )
-from assess_core.adapters.duckdb.lines import header_line, numbered_sql, records_sql
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
     BATCH_NUMBERS,
     COPIES,
     RECEIVED,
+    SLICES,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
     to_activity,
     to_received,
+    to_slice,
     to_version,
 )
-from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
+from assess_core.adapters.duckdb.reports.columns import ATTEMPT
+from assess_core.adapters.duckdb.reports.declared import DECLARED
+from assess_core.adapters.duckdb.reports.picked import picked_sql
+from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
-from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
-from assess_core.ports.reports import BatchNumbers, Format, Received, Report, WeeklyActivity, WeekNumbers
+from assess_core.ports.reports import (
+    BatchNumbers,
+    Packing,
+    Received,
+    SliceRows,
+    WeeklyActivity,
+    WeekNumbers,
+    WrittenReport,
+)
 
 _ROWS: Final = 1000
 """Rows that a query fetches at a time."""
-_PARTS: Final = 16
-"""The parts of a report that is too large for the memory. The files are read once for each part."""
-_VERSIONS: Final = {"duckdb": duckdb.__version__}
-"""The versions that the bytes of a Parquet report depend on."""
 _GROUP_BYTES: Final = 1024 * 1024
 """The size of a row group of spilled hot rows. DuckDB handles one group at a time per thread: with 250 attempts instead
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
 
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
-_KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 
 # A copy has a place: the number of its file and its row there. Hot rows have file number -1, so they win every tie.
 # Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
@@ -79,10 +85,11 @@ WITH first_copy AS (
 SELECT {_COLUMNS}, question, tier FROM placed JOIN first_copy USING (user_id, file_index, file_row_number);
 
 CREATE VIEW winners AS
-SELECT {_KEY}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {_KEY}) AS versions
+SELECT {ATTEMPT}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {ATTEMPT}) AS versions,
+    year, week, last_attempted_on, has_answers, content_hash, total_score, total_max_score
 FROM placed
 QUALIFY row_number() OVER (
-    PARTITION BY {_KEY}
+    PARTITION BY {ATTEMPT}
     ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC, updated_on, file_index, file_row_number
 ) = 1;
 
@@ -95,10 +102,16 @@ FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM win
 
 @contextmanager
 def open_union(
-    hot: HotStore, lake: Lake, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+    hot: HotStore,
+    lake: Lake,
+    *,
+    batches: Collection[str] | None = None,
+    weeks: Collection[IsoWeek] | None = None,
+    skip_unreadable: bool = False,
 ) -> Iterator["DuckUnion"]:
-    """The union of the slices of a batch, or of some weeks, or of both; of all slices if neither is given.
+    """The union of the slices of some batches, or of some weeks, or of both; of all slices if neither is given.
 
+    `skip_unreadable` leaves out the files of the lake that cannot be read: it reads every file to its end.
     With `weeks`, only the copies of those weeks are read, also of a version that was received in two weeks. Raises
     `ReportFailed` if a file of the lake cannot be read, `StoreUnavailable` if a store does not answer or disk or memory
     is full.
@@ -106,27 +119,35 @@ def open_union(
     with temporary_folder("assess-union-") as folder:
         # rule 4: read the hot store first. Rows that a clear deletes from now on were in the lake before. The list of
         # slices only grows, so a slice that is not in the list yet is newer than this union
-        slices = hot.slices(batch_id=batch_id, weeks=weeks)
+        slices = _slices(hot, batches, weeks)
         spilled = _spill(_scan(hot, slices), Path(folder) / "hot.parquet")
         pinned = lake.pin()
-        files = pinned.files(weeks if batch_id is None else weeks_of(slices, lake, batch_id, weeks))
+        files = pinned.files(weeks if batches is None else weeks_of(slices, lake, batches, weeks))
         with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
-            union.define(_hot_rows(spilled), _lake_rows(files, batch_id))
+            if skip_unreadable:
+                files = union.skip_unreadable()
+            union.define(_hot_rows(spilled), _lake_rows(files, batches))
             yield union
 
 
-def weeks_of(
-    listed: Sequence[ArchiveSlice], lake: Lake, batch_id: str, weeks: Collection[IsoWeek] | None = None
-) -> Collection[IsoWeek] | None:
-    """The weeks (among these) in which the lake can have rows of a batch, so that only their files are opened.
+def _slices(hot: HotStore, batches: Collection[str] | None, weeks: Collection[IsoWeek] | None) -> list[ArchiveSlice]:
+    if batches is None:
+        return hot.slices(weeks=weeks)
+    return [slice_ for batch_id in batches for slice_ in hot.slices(batch_id=batch_id, weeks=weeks)]
 
-    `listed` are its slices in the hot store, which lists a slice before its first row, and forever. The manifest lists
-    it too, in case the hot store was created again. If neither lists the batch, all files are read: an archiver can be
-    killed before its manifest entry.
+
+def weeks_of(
+    listed: Iterable[ArchiveSlice], lake: Lake, batches: Collection[str], weeks: Collection[IsoWeek] | None = None
+) -> Collection[IsoWeek] | None:
+    """The weeks (among these) in which the lake can have rows of some batches, so that only their files are opened.
+
+    `listed` are their slices in the hot store, which lists a slice before its first row, and forever. The manifest
+    lists them too, in case the hot store was created again. If neither lists a batch, all files are read: an archiver
+    can be killed before its manifest entry.
     """
-    slices = (*listed, *lake.recorded_of(batch_id))
-    if not slices:
+    slices = set(listed).union(*map(lake.recorded_of, batches))
+    if set(batches) - {slice_.batch_id for slice_ in slices}:
         return weeks
     return {slice_.week for slice_ in slices if weeks is None or slice_.week in weeks}
 
@@ -134,9 +155,9 @@ def weeks_of(
 def _scan(hot: HotStore, slices: Iterable[ArchiveSlice]) -> Iterator[pa.RecordBatch]:
     for slice_ in slices:
         for shard in hot.scan(slice_):
-            for batch in shard:
+            for rows in shard:
                 checkpoint()
-                yield batch
+                yield rows
 
 
 def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
@@ -174,25 +195,12 @@ def _hot_rows(spilled: Path | None) -> str:
     return f"SELECT {_COLUMNS}, question, -1::BIGINT AS file_index, file_row_number FROM read_parquet({path})"
 
 
-def _lake_rows(files: Sequence[LakeFile], batch_id: str | None) -> str:
+def _lake_rows(files: Sequence[LakeFile], batches: Collection[str] | None) -> str:
     """The lake's copies with their places; `question` is nested."""
-    of_batch = "" if batch_id is None else f" WHERE batch_id = {literal(batch_id)}"
-    return f"SELECT * FROM {parquet(files, place=True)}{of_batch}"
-
-
-def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: int) -> list[Path]:
-    """Write the records of a query part by part, each into a folder; returns the folders."""
-    folder.mkdir()
-    folders = [folder / str(part) for part in range(parts)]
-    for part, target in enumerate(folders):
-        statement = f"COPY ({sql}) TO {literal(str(target))} (FORMAT blob, PER_THREAD_OUTPUT)"
-        duck.execute(statement, {"parts": parts, "part": part})
-    return folders
-
-
-def _named(**parameters: object) -> dict[str, object]:
-    """The parameters of a statement, without those that are None."""
-    return {name: value for name, value in parameters.items() if value is not None}
+    of_batches = ""
+    if batches is not None:
+        of_batches = f" WHERE batch_id IN ({', '.join(map(literal, batches))})" if batches else " WHERE false"
+    return f"SELECT * FROM {parquet(files, place=True)}{of_batches}"
 
 
 def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
@@ -207,7 +215,15 @@ class DuckUnion:
         self.lake_version = pinned.version
         self._place = location_of(pinned)
         self._duck = duck
-        self._files = files
+        self._files = list(files)
+        self.unreadable: list[str] = []
+
+    def skip_unreadable(self) -> list[LakeFile]:
+        """Leave out the files that cannot be read; returns the others."""
+        problems = {file: self._problem(file) for file in self._files}
+        self.unreadable = [f"the lake's file {file.url} cannot be read: {why}" for file, why in problems.items() if why]
+        self._files = [file for file, why in problems.items() if not why]
+        return self._files
 
     def define(self, hot_rows: str, lake_rows: str) -> None:
         """Create the views over the copies of each tier. DuckDB reads the schema of a file for them."""
@@ -229,21 +245,17 @@ class DuckUnion:
                 for row in batch:
                     yield dict(zip(names, row, strict=True))
 
-    def is_empty(self) -> bool:
-        return not any(self.rows("SELECT 1 AS found FROM copies LIMIT 1"))
+    def slices(self) -> dict[ArchiveSlice, SliceRows]:
+        return dict(map(to_slice, self.rows(SLICES)))
 
-    def count_attempts(self, course_id: str | None) -> int:
-        sql = f"SELECT count(*) AS attempts FROM winners WHERE {of_course(course_id)}"
-        [row] = self.rows(sql, _named(course_id=course_id))
+    def count_attempts(self, spec: ReportSpec) -> int:
+        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+        [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {ATTEMPT} FROM ({picked}))", parameters)
         return cast(int, row["attempts"])
 
-    def write_report(
-        self, report: Report, format: Format, target: Path, course_id: str | None, spreadsheet: bool
-    ) -> int:
-        if report is Report.RESPONSE and format is Format.CSV:
-            return self._write_lines(target, course_id, spreadsheet)
-        sql = report_sql(report, format, course_id, spreadsheet)
-        return self._copy(sql, target, copy_options(format, _VERSIONS), _named(course_id=course_id))
+    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+        with self._named_errors(), cursor(self._duck) as duck:
+            return write_report(duck, spec, target, packing)
 
     def batch_numbers(self) -> BatchNumbers:
         [row] = self.rows(BATCH_NUMBERS)
@@ -264,36 +276,6 @@ class DuckUnion:
     def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
         parameters = {"weeks": _numbers(weeks), "without": list(without)}
         return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters)))
-
-    def _write_lines(self, target: Path, course_id: str | None, spreadsheet: bool) -> int:
-        with temporary_folder("assess-report-") as folder:
-            records = self._records(Path(folder), course_id, spreadsheet)
-            with target.open("wb") as file:
-                file.write(header_line(spreadsheet))
-                for lines in records.in_order():
-                    checkpoint()
-                    file.write(lines)
-        return records.rows
-
-    def _records(self, folder: Path, course_id: str | None, spreadsheet: bool) -> Records:
-        """The lines of each attempt, numbered in the order of the report; each thread of DuckDB writes a file."""
-        with self._named_errors(), cursor(self._duck) as duck:
-            duck.execute(numbered_sql(course_id), _named(course_id=course_id))
-            [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
-            sql = records_sql(spreadsheet)
-            try:
-                folders = _in_parts(duck, sql, folder / "whole", 1)
-            except duckdb.OutOfMemoryException:
-                shutil.rmtree(folder / "whole", ignore_errors=True)
-                folders = _in_parts(duck, sql, folder / "parts", _PARTS)
-        return Records([file for each in folders for file in each.iterdir()], attempts)
-
-    def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
-        # if DuckDB fails, its own temporary file would be left behind
-        statement = f"COPY ({sql}) TO {literal(str(target))} ({options}, USE_TMP_FILE false)"
-        with self._named_errors(), cursor(self._duck) as duck:
-            written = duck.execute(statement, dict(parameters)).fetchone()
-        return int(written[0]) if written else 0
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -13,11 +13,12 @@ from typing import IO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
 from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.domain.report_formats import Format, format_of_name, partial_name
 from assess_core.errors import BadSettings, ReportFailed
-from assess_core.ports.reports import Format
 
 STDOUT: Final = "-"
-_COMPRESSED: Final = (".gz", ".zip", ".zst", ".bz2", ".xz")
+_OTHER: Final = (".gz", ".zst", ".bz2", ".xz", ".7z", ".xls", ".xlsm", ".ods", ".json", ".ndjson")
+"""Endings of formats that look like those of reports."""
 _READER_SECONDS: Final = 10.0
 """How long a report waits for a program that opens its pipe."""
 
@@ -42,19 +43,12 @@ def open_output(text: str, format_: Format | None) -> "FileOutput | StreamOutput
     return FileOutput(path, mode) if mode is None or stat.S_ISREG(mode) else StreamOutput(text, path)
 
 
-def format_of(text: str) -> Format | None:
-    """The format of a file name's ending; None if the ending is not a format."""
-    ending = Path(text).suffix.lower().removeprefix(".")
-    return next((format_ for format_ in Format if format_.value == ending), None)
-
-
 def _require_ending(text: str, format_: Format | None) -> None:
-    if text.lower().endswith(_COMPRESSED):
+    named = format_of_name(text)
+    if named is None and text.lower().endswith(_OTHER):
         raise BadSettings(
-            f"--output: {text!r} has the ending of a compressed file, and reports are not compressed; "
-            "write --output - | gzip > FILE"
+            f"--output: {text!r} has the ending of a format that reports do not have; use {', '.join(Format)}"
         )
-    named = format_of(text)
     if named is not None and format_ is not None and named is not format_:
         raise BadSettings(f"--output: {text!r} ends in .{named} and --format is {format_}; change one of them")
 
@@ -77,6 +71,15 @@ class FileOutput:
         """A temporary file, which replaces the file at the end of the block."""
         return atomic_write(Path(self.path), self._mode)
 
+    def sidecar(self) -> "FileOutput":
+        """The file beside this one, with the same mode."""
+        return FileOutput(Path(f"{self.path}.json"), self._mode)
+
+    def partial(self) -> "FileOutput":
+        """A file beside this one."""
+        path = Path(self.path)
+        return FileOutput(path.with_name(partial_name(path.name)), self._mode)
+
 
 class StreamOutput:
     """A pipe, a device or standard output: the finished report is copied into it."""
@@ -95,6 +98,13 @@ class StreamOutput:
             with report_file.open("rb") as report, self._opened() as target:
                 shutil.copyfileobj(report, target)
                 target.flush()
+
+    def sidecar(self) -> None:
+        """There is no place beside a pipe."""
+
+    def partial(self) -> "StreamOutput":
+        """Raises `ReportFailed`: a pipe has no name that could say that the report is not complete."""
+        raise ReportFailed(f"{self.path} cannot say that the report is not complete; name a file with --output")
 
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
         if self._special is None:

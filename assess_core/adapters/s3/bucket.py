@@ -22,7 +22,15 @@ from assess_core.errors import AssessError, ReportFailed, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 
 _AT_ONCE: Final = 8  # parallel requests: the manifest has up to 32 files, and each costs a round trip
-_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
+_TYPES: Final = {
+    ".csv": "text/csv; charset=utf-8",
+    ".gz": "application/gzip",
+    ".zip": "application/zip",
+    ".parquet": "application/vnd.apache.parquet",
+    ".jsonl": "application/jsonl",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".json": "application/json",
+}
 
 
 class Bucket(NamedTuple):

@@ -1,20 +1,23 @@
-"""The SQL of the response report in CSV: for each attempt one text, with a line for each answer.
+"""The SQL of the response report as text: for each attempt one text, with the row of each answer.
 
-DuckDB's CSV writer would need all answers in order, and sorting them takes longer than writing them. Here DuckDB sorts
+DuckDB's writers would need all answers in order, and sorting them takes longer than writing them. Here DuckDB sorts
 only the places of the attempts, and writes their texts in any order (`files.records`). The bytes are the same.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from assess_core.adapters.duckdb.reports import ANSWER_COLUMNS, ATTEMPT_COLUMNS, Column, header, of_course, shown
-from assess_core.ports.reports import Format, Report
+from assess_core.adapters.duckdb.reports.columns import Column, shown
+from assess_core.adapters.duckdb.reports.encodings import Encoding, cells_sql, encoding_of, text_literal
+from assess_core.adapters.duckdb.reports.response import ANSWER_COLUMNS, ATTEMPT_COLUMNS
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report, ReportSpec, Versions
 
 _NUMBERED: Final = """
 CREATE TEMP TABLE numbered AS
-SELECT row_number() OVER (ORDER BY user_id, course_id, content_id, attempt_id) - 1 AS number,
+SELECT row_number() OVER (ORDER BY user_id, course_id, batch_id, content_id, attempt_id) - 1 AS number,
     file_index, file_row_number
-FROM winners WHERE {of_course}
+FROM ({picked})
 """
 
 _RECORDS: Final = """
@@ -25,9 +28,9 @@ SELECT encode(concat(number, ' ', strlen(lines), ' ', rows, chr(10), lines)) AS 
 # An answer that is NULL is the row of an attempt without answers
 _LINES: Final = """
 SELECT number, coalesce(len(answers), 0) AS rows, coalesce(array_to_string(list_transform(
-    answers, lambda answer: concat(attempt, ',', {answer_cells}, chr(10))), ''), '') AS lines
+    answers, lambda answer: concat(attempt, {answer_cells}, {end})), ''), '') AS lines
 FROM (
-    SELECT number, concat({attempt_cells}) AS attempt,
+    SELECT number, concat({start}, {attempt_cells}, {between}) AS attempt,
         list_transform(answers, lambda answer: struct_pack({answer_values})) AS answers
     FROM (
         SELECT number, {attempt_values}, CASE WHEN has_answers THEN {answers} ELSE [NULL] END AS answers
@@ -43,36 +46,43 @@ _HOT_ANSWERS: Final = """from_json_strict(question, '[{"id": "VARCHAR", "type": 
     "resvalues": "JSON"}]')"""
 
 
-def numbered_sql(course_id: str | None) -> str:
-    """Number the attempts of the report in its order; the parameter is `$course_id`."""
-    return _NUMBERED.format(of_course=of_course(course_id))
+def can_write(spec: ReportSpec) -> bool:
+    """Whether a report can be written in lines: the response report of newest versions, as text with all columns."""
+    return (
+        spec.report is Report.RESPONSE
+        and spec.format is not Format.PARQUET
+        and spec.versions is Versions.NEWEST
+        and not spec.columns
+    )
 
 
-def records_sql(spreadsheet: bool) -> str:
+def numbered_sql(picked: str) -> str:
+    """Number the picked attempts in the order of the report."""
+    return _NUMBERED.format(picked=picked)
+
+
+def records_sql(spec: ReportSpec) -> str:
     """The attempts that are numbered, as `files.records` in one column, in any order.
 
     With the parameters `$parts` and `$part` it is a part of them, which takes less memory: DuckDB handles up to 2,048
     rows of a file at a time.
     """
-    hot, lake = _lines("hot_rows", _HOT_ANSWERS, spreadsheet), _lines("lake_rows", "question", spreadsheet)
+    hot, lake = _lines("hot_rows", _HOT_ANSWERS, spec), _lines("lake_rows", "question", spec)
     return " UNION ALL ".join(_RECORDS.format(lines=lines) for lines in (hot, lake))
 
 
-def header_line(spreadsheet: bool) -> bytes:
-    """The first line of the report."""
-    return ",".join(header(Report.RESPONSE, spreadsheet)).encode() + b"\n"
-
-
-def _lines(rows: str, answers: str, spreadsheet: bool) -> str:
-    attempt = shown(ATTEMPT_COLUMNS, Format.CSV, spreadsheet)
-    answer = shown(ANSWER_COLUMNS, Format.CSV, spreadsheet)
+def _lines(rows: str, answers: str, spec: ReportSpec) -> str:
+    encoding = encoding_of(spec)
+    attempt = [shown(column, spec) for column in ATTEMPT_COLUMNS]
+    answer = [shown(column, spec) for column in ANSWER_COLUMNS]
     return _LINES.format(
         rows=rows,
         answers=answers,
         attempt_values=_list(f"{column.sql} AS {_value(column)}" for column in attempt),
-        attempt_cells=_cells(attempt, ""),
+        attempt_cells=_cells(encoding, attempt, ""),
         answer_values=_list(f"{_value(column)} := {column.sql}" for column in answer),
-        answer_cells=_cells(answer, "answer."),
+        answer_cells=_cells(encoding, answer, "answer."),
+        **{name: text_literal(getattr(encoding, name)) for name in ("start", "between", "end")},
     )
 
 
@@ -84,13 +94,5 @@ def _value(column: Column) -> str:
     return column.name.lower().replace(" ", "_")
 
 
-def _cells(columns: Sequence[Column], prefix: str) -> str:
-    return ", ',', ".join(_cell(column, prefix + _value(column)) for column in columns)
-
-
-def _cell(column: Column, value: str) -> str:
-    """A cell as DuckDB writes it: an empty text is quoted, and `concat` makes NULL an empty cell."""
-    if not column.is_text:
-        return value
-    special = " OR ".join(f"contains({value}, {text})" for text in ("'\"'", "','", "chr(10)", "chr(13)", "'#'"))
-    return f"""CASE WHEN {value} = '' OR {special} THEN '"' || replace({value}, '"', '""') || '"' ELSE {value} END"""
+def _cells(encoding: Encoding, columns: Sequence[Column], prefix: str) -> str:
+    return cells_sql(encoding, columns, [prefix + _value(column) for column in columns])

@@ -1,0 +1,167 @@
+"""Writes a report from the views of a union: rows become text in DuckDB, and `files.packing` writes them."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from assess_core.adapters.duckdb.connection import literal
+from assess_core.adapters.duckdb.reports.columns import Column, Declaration, chosen, header, parquet_options, report_sql
+from assess_core.adapters.duckdb.reports.declared import DECLARED
+from assess_core.adapters.duckdb.reports.encodings import TOO_LONG, encoding_of, row_sql
+from assess_core.adapters.duckdb.reports.lines import can_write, numbered_sql, records_sql
+from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
+from assess_core.adapters.error_text import first_line
+from assess_core.adapters.files.packing import PACKED, PACKED_WITH, write_packed
+from assess_core.adapters.files.records import Records
+from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.domain.report_formats import MOST_CELL_CHARACTERS, MOST_SHEET_ROWS, Format
+from assess_core.domain.report_spec import ReportSpec
+from assess_core.errors import BadReport
+from assess_core.ports.cancelling import checkpoint
+from assess_core.ports.reports import Packing, WrittenReport
+
+_PARTS: Final = 16
+"""The parts of a report that is too large for the memory. The files are read once for each part."""
+_ROWS: Final = 2048
+"""Rows that are fetched at a time."""
+_SUPPRESSED: Final = "is_suppressed"
+"""The column that says whether the figures of a row are suppressed."""
+_VERSIONS: Final = {"duckdb": duckdb.__version__}
+"""The versions that the bytes of a Parquet report depend on."""
+
+
+def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+    """Write a report to a file. Raises `BadReport` for an unknown column, and for what an Excel sheet cannot hold."""
+    if spec.format is Format.PARQUET:
+        return WrittenReport(_write_parquet(duck, spec, target), None, _VERSIONS, _suppressed(duck, spec))
+    opened = _lines(duck, spec) if can_write(spec) else _rows(duck, spec)
+    try:
+        with opened as texts:
+            content = write_packed(texts, target, spec.format, packing.member, packing.password)
+    except duckdb.InvalidInputException as error:
+        if TOO_LONG not in str(error):
+            raise
+        problem = first_line(error).partition(f"{TOO_LONG}: ")[2]
+        raise BadReport(
+            [f"format: {problem} characters, and an Excel cell can hold {MOST_CELL_CHARACTERS:,}; use csv or parquet"]
+        ) from error
+    written_with = {**_VERSIONS, **PACKED_WITH} if spec.format in PACKED else _VERSIONS
+    return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec))
+
+
+def _suppressed(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> int:
+    """The groups of learners whose figures the report suppresses. It must have been prepared before."""
+    declared = DECLARED[spec.report]
+    if not any(column.sql == _SUPPRESSED for column in declared.columns):
+        return 0
+    [(groups,)] = duck.execute(f"SELECT count(*) FROM ({declared.rows}) WHERE {_SUPPRESSED}").fetchall()
+    return int(groups)
+
+
+class _Texts:
+    """The head, the rows and the tail of a report as text."""
+
+    def __init__(self, spec: ReportSpec, columns: Sequence[Column], bodies: Iterator[tuple[int, bytes]]) -> None:
+        self._encoding = encoding_of(spec)
+        self._head = self._encoding.head(columns, spec).encode()
+        self._bodies = bodies
+        self._most = MOST_SHEET_ROWS - 1 if spec.format is Format.XLSX else None
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        for rows, text in self._bodies:
+            checkpoint()
+            self.count(rows)
+            yield text
+        yield self._encoding.tail.encode()
+
+    def count(self, rows: int) -> None:
+        """Raises `BadReport` if a sheet has too many rows."""
+        self.rows += rows
+        if self._most is not None and self.rows > self._most:
+            raise BadReport(
+                [f"format: an Excel sheet can hold {self._most:,} rows and this report has more; use parquet or csv"]
+            )
+
+
+@contextmanager
+def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> Iterator[_Texts]:
+    """The rows of each attempt as one text, in the order of the report."""
+    with temporary_folder("assess-report-") as folder:
+        records = _records(duck, spec, Path(folder))
+        texts = _Texts(spec, DECLARED[spec.report].columns, ((0, text) for text in records.in_order()))
+        texts.count(records.rows)
+        yield texts
+
+
+def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, folder: Path) -> Records:
+    """The rows of each attempt, numbered in the order of the report; each thread of DuckDB writes a file."""
+    picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+    duck.execute(numbered_sql(picked), parameters)
+    [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
+    sql = records_sql(spec)
+    try:
+        folders = _in_parts(duck, sql, folder / "whole", 1)
+    except duckdb.OutOfMemoryException:
+        shutil.rmtree(folder / "whole", ignore_errors=True)
+        folders = _in_parts(duck, sql, folder / "parts", _PARTS)
+    return Records([file for each in folders for file in each.iterdir()], attempts)
+
+
+def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: int) -> list[Path]:
+    """Write the records of a query part by part, each into a folder; returns the folders."""
+    folder.mkdir()
+    folders = [folder / str(part) for part in range(parts)]
+    for part, target in enumerate(folders):
+        statement = f"COPY ({sql}) TO {literal(str(target))} (FORMAT blob, PER_THREAD_OUTPUT)"
+        duck.execute(statement, {"parts": parts, "part": part})
+    return folders
+
+
+class _Prepared(NamedTuple):
+    declared: Declaration
+    columns: Sequence[Column]
+
+
+def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> _Prepared:
+    """Create what the SQL of a report reads; returns the columns to write."""
+    declared = DECLARED[spec.report]
+    picked, parameters = picked_sql(spec, declared.unit)
+    duck.execute(f"CREATE TEMP TABLE picked AS {picked}", parameters)
+    duck.execute(REPORTED)
+    for statement in declared.prepare(spec):
+        duck.execute(statement)
+    return _Prepared(declared, chosen(declared, declared.more(lambda sql: duck.execute(sql).fetchall()), spec))
+
+
+@contextmanager
+def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> Iterator[_Texts]:
+    """The rows of any report as text, while DuckDB computes them."""
+    declared, columns = _prepare(duck, spec)
+    names = [f"c{number}" for number in range(len(columns))]
+    row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
+    duck.execute(f"SELECT {row} AS row FROM ({report_sql(declared, columns, names)}) AS report")
+    yield _Texts(spec, columns, map(_joined, duck.to_arrow_reader(_ROWS)))
+
+
+def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:
+    """The number of texts in a batch, and all of them: Arrow stores them one after the other."""
+    texts = batch.column(0).cast(pa.large_binary())
+    offsets = memoryview(texts.buffers()[1]).cast("q")
+    start, end = offsets[texts.offset], offsets[texts.offset + len(texts)]
+    return len(texts), texts.buffers()[2].slice(start, end - start).to_pybytes() if end > start else b""
+
+
+def _write_parquet(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path) -> int:
+    declared, columns = _prepare(duck, spec)
+    # if DuckDB fails, its own temporary file would be left behind
+    options = f"{parquet_options(_VERSIONS)}, USE_TMP_FILE false"
+    sql = report_sql(declared, columns, header(columns, spec))
+    written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
+    return int(written[0]) if written else 0

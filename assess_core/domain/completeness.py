@@ -1,0 +1,106 @@
+"""The sidecar of a report: what was read, whether anything is missing, and the SHA-256 of the file."""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import msgspec
+
+from assess_core.domain.manifest import SliceRecord
+from assess_core.domain.slices import ArchiveSlice
+
+SIDECAR_VERSION: Final = 1
+"""The version of the sidecar's format."""
+_NAMED: Final = 5
+"""Slices that a problem names."""
+
+
+class SliceRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report read of a slice."""
+
+    slice: str
+    hot_rows: int
+    lake_rows: int
+    versions: int
+    """Distinct versions in both tiers."""
+    recorded_versions: int
+    """The versions that the manifest recorded when the slice was archived; 0 if it was not."""
+
+
+class SlicesRead(msgspec.Struct, frozen=True, kw_only=True):
+    """The slices of a report."""
+
+    expected: int
+    """Slices with rows in the hot store, or with versions in the manifest."""
+    read: int
+    """Expected slices of which every version was read."""
+    each: list[SliceRead]
+
+
+class LogRead(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that were not folded yet when the report began. They are not in the report."""
+
+    unread: str | None
+    """Which events, as a phrase; None if there were none, or if it is unknown."""
+    since: str | None
+    """The earliest receipt that they can have; None if it is unknown."""
+
+
+class Content(msgspec.Struct, frozen=True):
+    """The uncompressed content of a file. It depends only on the stores and the spec."""
+
+    bytes: int
+    sha256: str
+
+
+class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """The sidecar of a report. It appears after the report, and proves the file that has its SHA-256."""
+
+    sidecar_version: int = SIDECAR_VERSION
+    product: str
+    """The version of this project."""
+    written_with: dict[str, str]
+    """The versions of the libraries that decide the bytes of the file."""
+    file: str
+    spec: dict[str, object]
+    """What was asked for: `report_spec.ReportSpec`."""
+    complete: bool
+    problems: list[str]
+    """What is missing, in sentences; empty if the report is complete."""
+    rows: int
+    attempts: int
+    suppressed_cells: int
+    """The groups of learners that are so small that their figures are not shown."""
+    bytes: int
+    sha256: str
+    content: Content | None
+    encrypted: bool
+    lake_version: int
+    """The Delta version of `attempts` that was read; -1 if there is no table."""
+    hot_watermark: str | None
+    """The newest receipt among the rows of the hot store; None if it had no row of these batches."""
+    log: LogRead
+    slices: SlicesRead
+
+
+def sidecar_text(sidecar: Sidecar) -> bytes:
+    """The bytes of the file of a sidecar."""
+    return msgspec.json.format(msgspec.json.encode(sidecar), indent=2) + b"\n"
+
+
+def expected_versions(records: Mapping[ArchiveSlice, SliceRecord], slice_: ArchiveSlice) -> int:
+    """The versions of a slice that the manifest recorded."""
+    archived = records.get(slice_, SliceRecord()).archived
+    return archived.contents.versions if archived else 0
+
+
+def compare_slices(slices: Collection[SliceRead]) -> tuple[SlicesRead, list[str]]:
+    """The slices of a report, and what is missing, in sentences."""
+    each = sorted(slices, key=lambda one: one.slice)
+    short = [one for one in each if one.versions < one.recorded_versions]
+    problems = [
+        f"only {one.versions:,} of {one.recorded_versions:,} versions of slice {one.slice} were read"
+        for one in short[:_NAMED]
+    ]
+    if len(short) > _NAMED:
+        problems.append(f"{len(short) - _NAMED:,} more slices were not read completely")
+    return SlicesRead(expected=len(each), read=len(each) - len(short), each=each), problems

@@ -109,6 +109,9 @@ def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Pat
     assert header[Report.RESPONSE] == [row[0] for row in pairs] + [row[2] for row in pairs]
     score = text(FORMATS).partition("One row per attempt: ")[2].partition(".")[0].replace("\n", " ")
     assert header[Report.SCORE] == re.sub(r" \([^)]*\)", "", score).split(", ")
+    of_reports = text(FORMATS).partition("### Response exhaust")[2].partition("## Read API")[0]
+    for columns in header.values():
+        assert [name for name in columns if not re.search(rf"\b{name}\b", of_reports)] in ([], ["a1 - Score"])
 
 
 def test_the_sample_event_of_the_formats_is_a_scored_attempt(stores: Stores) -> None:

@@ -65,6 +65,26 @@ def test_an_unknown_batch_exits_with_3(loaded: Stores) -> None:
     assert done.stderr == "assess: no store knows batch 'b2'; `assess slices` lists the batches\n"
 
 
+def test_several_batches_filters_and_columns_are_one_report(loaded: Stores) -> None:
+    done = assess(
+        loaded, "b1", "--report", "score", "--versions", "all", "--week", "2024-W05", "--attempted-from", "2024-01-01",
+        "--column", "user_id", "--column", "counts",
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.stderr
+    lines = Path(done.stdout.strip()).read_text().splitlines()
+    assert lines[0] == "user_id,counts"
+    assert {line.partition(",")[2] for line in lines[1:]} == {"true"}
+
+
+def test_options_that_contradict_each_other_are_named_and_exit_with_2(loaded: Stores) -> None:
+    done = assess(loaded, "b1", "--report", "summary", "--versions", "all", "--batch-pattern", "b*")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "batchPattern: leave it out" in done.stderr
+    assert "versions: the report summary counts newest versions" in done.stderr
+
+
 def test_an_unknown_kind_of_report_is_a_usage_error(loaded: Stores) -> None:
     done = assess(loaded, "b1", "--report", "nonsense")
 

@@ -41,7 +41,7 @@ from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.report_spec import ReportSpec
+from assess_core.domain.report_spec import ReportSpec, Versions
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
@@ -250,7 +250,9 @@ class DuckUnion:
 
     def count_attempts(self, spec: ReportSpec) -> int:
         picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
-        [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {ATTEMPT} FROM ({picked}))", parameters)
+        # of the newest versions each attempt has one
+        keys = f"SELECT DISTINCT {ATTEMPT} FROM ({picked})" if spec.versions is Versions.ALL else picked
+        [row] = self.rows(f"SELECT count(*) AS attempts FROM ({keys})", parameters)
         return cast(int, row["attempts"])
 
     def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:

@@ -1,0 +1,25 @@
+"""Requests for reports with sensible defaults, and jobs of them."""
+
+from assess_core.domain.report_jobs import Job, ReportRequest, Rules, canonical, new_job
+from tests.factories import MONDAY
+
+NOW = MONDAY
+RULES = Rules()
+
+
+def request(
+    *batches: str,
+    tag: str = "t1",
+    channel: str = "in.ekstep",
+    requester: str = "mentor",
+    dataset: str = "score-exhaust",
+) -> ReportRequest:
+    """A request for a report of these batches; of batch b1 by default."""
+    wanted = batches or ("b1",)
+    config = canonical({"batchFilter": wanted})
+    return ReportRequest(f"{kind}-exhaust", config, wanted, None, "csv", f"{tag}:{channel}", channel, requester)
+
+
+def job(*batches: str, at: int = NOW, tag: str = "t1", channel: str = "in.ekstep", requester: str = "mentor") -> Job:
+    """A submitted job."""
+    return new_job(request(*batches, tag=tag, channel=channel, requester=requester), at)

@@ -17,7 +17,7 @@ def request(
     """A request for a report of these batches; of batch b1 by default."""
     wanted = batches or ("b1",)
     config = canonical({"batchFilter": wanted})
-    return ReportRequest(f"{kind}-exhaust", config, wanted, None, "csv", f"{tag}:{channel}", channel, requester)
+    return ReportRequest(dataset, config, wanted, None, "csv", f"{tag}:{channel}", channel, requester)
 
 
 def job(*batches: str, at: int = NOW, tag: str = "t1", channel: str = "in.ekstep", requester: str = "mentor") -> Job:

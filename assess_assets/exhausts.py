@@ -11,8 +11,8 @@ from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
+from assess_core.domain.report_spec import Report
 from assess_core.errors import ReportFailed, UnknownBatch
-from assess_core.ports.reports import Report
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 
 # starting a run takes 15 s, a usual report less than a second

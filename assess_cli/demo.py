@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from assess_cli.folders import cannot_write, make_folder
+from assess_core.domain.report_spec import Format, Report
 from assess_core.domain.scores import Entry
 from assess_core.errors import BadSettings
-from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import tables

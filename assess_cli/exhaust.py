@@ -3,7 +3,7 @@
 import click
 
 from assess_cli.output import emit_json, notify
-from assess_core.ports.reports import Format, Report
+from assess_core.domain.report_spec import Format, Report
 from assess_core.settings import Settings
 from assess_core.usecases import exhaust as reports
 from assess_core.wiring import format_of, open_output, open_stores

@@ -3,6 +3,7 @@
     AssessError
       BadSettings        a setting or an option cannot be used
       BadRequest         a request cannot be answered
+      BadReport          a report cannot be written as it was asked for
       BadSlice           a text does not name a slice
       BadTime            a text is not a valid moment or duration
       BadFacts           the facts file cannot be read
@@ -31,6 +32,7 @@ The CLI prints the message and exits with `exit_code`, HTTP answers with `status
 the error is `retryable`.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -55,6 +57,16 @@ class BadRequest(AssessError):
     """A request cannot be answered; the message names the wrong part."""
 
     exit_code, status = 2, 400
+
+
+class BadReport(AssessError):
+    """A report cannot be written as it was asked for; the message has every problem."""
+
+    exit_code, status = 2, 400
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class BadSlice(AssessError):

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assess_core.domain.report_jobs import Rules
+from assess_core.domain.report_spec import Format
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
 from assess_core.ports.links import Links
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
-from assess_core.ports.reports import Exhausts, Format, ReportOutput, WeeklyTable
+from assess_core.ports.reports import Exhausts, ReportOutput, WeeklyTable
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.privacy import hidden

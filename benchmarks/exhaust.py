@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 
 from assess_core.adapters.duckdb.connection import connect, literal
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, make_version
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import WEEK, ArchiveSlice, IsoWeek
-from assess_core.ports.reports import Report
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust

@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 from uuid import uuid4
 
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import WEEK, IsoWeek
-from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify

@@ -1,6 +1,7 @@
 """Requests for reports with sensible defaults, and jobs of them."""
 
 from assess_core.domain.report_jobs import Job, ReportRequest, Rules, canonical, new_job
+from assess_core.domain.report_spec import parse_report_spec
 from tests.factories import MONDAY
 
 NOW = MONDAY
@@ -15,9 +16,9 @@ def request(
     dataset: str = "score-exhaust",
 ) -> ReportRequest:
     """A request for a report of these batches; of batch b1 by default."""
-    wanted = batches or ("b1",)
-    config = canonical({"batchFilter": wanted})
-    return ReportRequest(dataset, config, wanted, None, "csv", f"{tag}:{channel}", channel, requester)
+    config = {"batchFilter": list(batches or ("b1",))}
+    spec = parse_report_spec({**config, "report": "score"})
+    return ReportRequest("score-exhaust", canonical(config), spec, f"{tag}:{channel}", channel, requester)
 
 
 def job(*batches: str, at: int = NOW, tag: str = "t1", channel: str = "in.ekstep", requester: str = "mentor") -> Job:

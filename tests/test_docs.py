@@ -14,8 +14,8 @@ from assess_cli import COMMANDS, main
 from assess_core import errors
 from assess_core.adapters.sqlite.schema import DEFAULT_SHARDS
 from assess_core.domain.reasons import Reason
+from assess_core.domain.report_spec import Report
 from assess_core.ports.facts import NoFacts
-from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import tables

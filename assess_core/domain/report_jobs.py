@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from assess_core.domain.moments import DAY, MINUTE, iso
+from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import RequestClosed
 
 _MOST_MESSAGE: Final = 1000  # characters of a message that a job stores
@@ -57,10 +58,9 @@ class ReportRequest(msgspec.Struct, frozen=True):
 
     dataset: str
     config: str
-    """The client's `datasetConfig` as canonical JSON."""
-    batches: tuple[str, ...]
-    course_id: str | None
-    format: str
+    """The client's `datasetConfig` as canonical JSON, as responses repeat it."""
+    spec: ReportSpec
+    """The report. Each batch of it gets its own file."""
     tag: str
     """The client's tag, a colon and the channel."""
     channel: str
@@ -126,7 +126,7 @@ class Job(msgspec.Struct, frozen=True):
     def batches_left(self) -> tuple[str, ...]:
         """The batches without a file, in their order."""
         done = {file.batch_id for file in self.files}
-        return tuple(batch for batch in self.request.batches if batch not in done)
+        return tuple(batch for batch in self.request.spec.batches if batch not in done)
 
 
 def canonical(config: Any) -> str:
@@ -136,11 +136,8 @@ def canonical(config: Any) -> str:
 
 def job_id(request: ReportRequest, at: int) -> str:
     """The identity of a request: its whole content and the day (UTC), as 32 hexadecimal digits."""
-    content = (
-        *(request.dataset, request.config, request.format),
-        *(request.tag, request.channel, request.requester, day_of(at)),
-    )
-    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:32].upper()
+    content = (request.dataset, request.spec, request.tag, request.channel, request.requester, day_of(at))
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32].upper()
 
 
 def day_of(at: int) -> int:
@@ -287,7 +284,7 @@ def _bounded(message: str | None) -> str | None:
 
 
 def _percent(batches: float, job: Job) -> int:
-    return int(100 * batches / len(job.request.batches))
+    return int(100 * batches / len(job.request.spec.batches))
 
 
 def _changed(job: Job, **values: Any) -> Job:

@@ -1,17 +1,22 @@
 """Checks what a client submits, and turns it into a `ReportRequest`. The input is hostile: every part has a limit."""
 
-from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from assess_core.domain.report_jobs import ReportRequest, Rules, canonical
-from assess_core.errors import BadRequest
+from assess_core.domain.report_spec import Report, ReportSpec, parse_report_spec
+from assess_core.errors import BadReport, BadRequest
 
+DATASETS: Final = {f"{report}-exhaust": report for report in Report}
+"""The name of a dataset, as Sunbird's clients write it -> its report."""
 MOST_ID: Final = 1000
 """Bytes of an id, the limit of the stream."""
 MOST_TAG: Final = 500
-"""Characters of a tag; Sunbird's services store 100."""
-_CONFIG: Final = ("batchId", "batchFilter", "courseId")
-_PRINTED: Final = 60  # characters of a wrong value in a message
+"""Bytes of a tag; Sunbird's services store 100."""
+_MOST_CONFIG: Final = 64 * 1024
+"""Bytes of a configuration: it is stored with its job."""
+_BY_THE_REQUEST: Final = ("report", "format")
+"""Options that `dataset` and `output_format` already give."""
+_SHOWN: Final = 60  # characters of a wrong value in a message
 
 
 class Caller(NamedTuple):
@@ -21,39 +26,24 @@ class Caller(NamedTuple):
     requester: str
 
 
-class Offer(NamedTuple):
-    """What can be requested."""
-
-    datasets: Collection[str]
-    formats: Collection[str]
-
-
-def parse_request(asked: Any, caller: Caller, offer: Offer, rules: Rules) -> ReportRequest:
+def parse_request(asked: Any, caller: Caller, rules: Rules) -> ReportRequest:
     """Check the `request` of a submit. Raises `BadRequest` with a sentence that names the wrong part."""
     if not isinstance(asked, dict):
         raise BadRequest("request is not an object; send it as documented in docs/api.md")
     tag = text(asked.get("tag"), "tag", MOST_TAG)
     dataset = text(asked.get("dataset"), "dataset", MOST_TAG)
-    if dataset not in offer.datasets:
-        raise BadRequest(f"dataset {_shown(dataset)} is unknown; write one of {', '.join(sorted(offer.datasets))}")
+    if dataset not in DATASETS:
+        raise BadRequest(f"dataset {_shown(dataset)} is unknown; write one of {', '.join(DATASETS)}")
     if asked.get("encryptionKey"):
         raise BadRequest("encryptionKey is not supported: files have no password; leave it out")
-    wanted = asked.get("output_format") or "csv"
-    if wanted not in offer.formats:
-        raise BadRequest(f"output_format {_shown(wanted)} is unknown; write one of {', '.join(sorted(offer.formats))}")
     config = asked.get("datasetConfig")
     if not isinstance(config, dict):
         raise BadRequest('datasetConfig is empty; write {"batchId": ID} or {"batchFilter": [ID, ...]}')
-    return ReportRequest(
-        dataset=dataset,
-        config=canonical(config),
-        batches=_batches(config, rules),
-        course_id=text(config["courseId"], "datasetConfig.courseId") if config.get("courseId") is not None else None,
-        format=wanted,
-        tag=full_tag(tag, caller.channel),
-        channel=caller.channel,
-        requester=caller.requester,
-    )
+    stored = canonical(config)
+    if len(stored) > _MOST_CONFIG:
+        raise BadRequest(f"datasetConfig has more than {_MOST_CONFIG:,} bytes")
+    spec = _spec(config, DATASETS[dataset], asked.get("output_format"), rules)
+    return ReportRequest(dataset, stored, spec, full_tag(tag, caller.channel), caller.channel, caller.requester)
 
 
 def full_tag(tag: str, channel: str) -> str:
@@ -76,32 +66,27 @@ def text(value: Any, name: str, most: int = MOST_ID) -> str:
     return value
 
 
-def _batches(config: dict[str, Any], rules: Rules) -> tuple[str, ...]:
+def _spec(config: dict[str, Any], report: Report, format_: object, rules: Rules) -> ReportSpec:
     if "searchFilter" in config:
         raise BadRequest(
             "datasetConfig.searchFilter needs a search service, and none is connected; name the batches in batchFilter"
         )
-    if unknown := sorted(config.keys() - set(_CONFIG)):
-        # an ignored filter would give a report of other rows than the client expects
-        raise BadRequest(
-            f"datasetConfig.{_shown(unknown[0])} is unknown; write only {', '.join(_CONFIG[:-1])} and {_CONFIG[-1]}"
-        )
-    one, several = config.get("batchId"), config.get("batchFilter")
-    if one is None and several is None:
-        raise BadRequest("datasetConfig selects no batch; it should have either of batchId, batchFilter")
-    if several is not None and not isinstance(several, list):
-        raise BadRequest("datasetConfig.batchFilter is not a list of batch ids")
-    listed = several or []
-    if len(listed) > rules.batches_a_request:
+    for name in _BY_THE_REQUEST:
+        if name in config:
+            raise BadRequest(f"datasetConfig.{name} is given by dataset and output_format; leave it out")
+    named = {"report": report.value} if format_ is None else {"report": report.value, "format": format_}
+    try:
+        spec = parse_report_spec({**config, **named})
+    except BadReport as error:
+        raise BadRequest("; ".join(f"datasetConfig: {problem}" for problem in error.problems)) from None
+    if spec.batch_pattern is not None:
+        # the limits of a channel are counted in batches, so a request must say which
+        raise BadRequest("datasetConfig.batchPattern is not for requests; name the batches in batchFilter")
+    if len(spec.batches) > rules.batches_a_request:
         # Sunbird's words, which its clients may look for
         raise BadRequest(f"Number of batches in request exceeded. It should be within {rules.batches_a_request}")
-    ids = [text(batch, f"datasetConfig.batchFilter[{n}]") for n, batch in enumerate(listed)]
-    if one is not None:
-        ids.insert(0, text(one, "datasetConfig.batchId"))
-    if not ids:
-        raise BadRequest("datasetConfig.batchFilter is empty; name at least one batch")
-    return tuple(dict.fromkeys(ids))
+    return spec
 
 
-def _shown(value: Any) -> str:
-    return repr(value if isinstance(value, str) else type(value).__name__)[:_PRINTED]
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")

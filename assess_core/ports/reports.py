@@ -2,30 +2,16 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
 from assess_core.ports.hot_store import AttemptRange
-
-
-class Report(StrEnum):
-    """The kinds of reports: one row per answer, or one row per attempt."""
-
-    RESPONSE = "response"
-    SCORE = "score"
-
-
-class Format(StrEnum):
-    """The format of a report file."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 class BatchNumbers(msgspec.Struct):
@@ -83,18 +69,19 @@ class Union(Protocol):
         """The pinned Delta version; -1 if there is no table."""
         ...
 
-    def is_empty(self) -> bool:
-        """Whether neither tier has a row of these slices."""
+    def batches(self) -> set[str]:
+        """The batches that have rows in a tier."""
         ...
 
-    def count_attempts(self, course_id: str | None) -> int:
-        """The number of attempts, optionally of one course."""
+    def count_attempts(self, spec: ReportSpec) -> int:
+        """The number of attempts that a spec selects."""
         ...
 
-    def write_report(
-        self, report: Report, format: Format, target: Path, course_id: str | None, spreadsheet: bool
-    ) -> int:
-        """Write a report to a file; returns the number of rows. `spreadsheet`: see `usecases.exhaust.write_exhaust`."""
+    def write_report(self, spec: ReportSpec, target: Path) -> int:
+        """Write a report to a file; returns the number of rows.
+
+        The union must have all rows of the batches that the spec selects. Raises `BadReport` for an unknown column.
+        """
         ...
 
     def batch_numbers(self) -> BatchNumbers:
@@ -139,9 +126,9 @@ class Unions(Protocol):
     """Opens unions of some of the slices."""
 
     def __call__(
-        self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+        self, *, batches: Collection[str] | None = None, weeks: Collection[IsoWeek] | None = None
     ) -> AbstractContextManager[Union]:
-        """The slices of a batch, or of some weeks, or of both; all slices by default."""
+        """The slices of some batches, or of some weeks, or of both; all slices by default."""
         ...
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:

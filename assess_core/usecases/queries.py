@@ -77,7 +77,7 @@ class Queries:
     def batch(self, batch_id: str) -> Overview:
         """The numbers of a batch. Raises `UnknownBatch`."""
         batch_id = required("batchId", batch_id)
-        with self._stores.union(batch_id=batch_id) as union:
+        with self._stores.union(batches=[batch_id]) as union:
             numbers, weeks = union.batch_numbers(), union.week_numbers()
         if not numbers.versions:
             self.require_known(batch_id)

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from assess_core.domain.moments import moment
 from assess_core.domain.report_jobs import (
     BatchFile,
@@ -25,13 +27,13 @@ from assess_core.domain.report_jobs import (
     without_files,
 )
 from assess_core.domain.report_queue import Charge, Usage, in_turn, is_used_up, next_day, used_up_message
+from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import file_name, write_exhaust
 from assess_core.usecases.holding import Held, LeaseLost
-from assess_core.usecases.requesting import DATASETS, FORMATS
 
 _DELETED_AT_ONCE: Final = 100
 _INTERNAL: Final = "internal error; the worker's log has the details, so ask the operator"
@@ -55,10 +57,7 @@ def report_writer(stores: Stores) -> WriteBatch:
     """Writes the reports of batches from these stores."""
 
     def write(job: Job, batch_id: str, name: str) -> BatchFile:
-        asked, output = job.request, _Named(stores.exhausts, name)
-        written = write_exhaust(
-            stores, batch_id, DATASETS[asked.dataset], FORMATS[asked.format], asked.course_id, output
-        )
+        written = write_exhaust(stores, _of_batch(job, batch_id), _Named(stores.exhausts, name))
         return BatchFile(batch_id, name, written.rows, written.bytes)
 
     return write
@@ -168,9 +167,13 @@ def _usage_today(work: Work, job: Job) -> Usage:
 
 def file_of(job: Job, batch_id: str) -> str:
     """The name of a batch's file, like Sunbird's: batch, report and day of the request. Each lease has its folder."""
-    report = DATASETS[job.request.dataset]
-    stem = f"{batch_id}_{report}_{moment(job.created_at):%Y%m%d}"
-    return f"{folder(job, job.claims)}/{file_name(stem, job.request.course_id, FORMATS[job.request.format])}"
+    spec = job.request.spec
+    stem = f"{batch_id}_{spec.report}_{moment(job.created_at):%Y%m%d}"
+    return f"{folder(job, job.claims)}/{file_name(msgspec.structs.replace(spec, batches=(stem,)))}"
+
+
+def _of_batch(job: Job, batch_id: str) -> ReportSpec:
+    return msgspec.structs.replace(job.request.spec, batches=(batch_id,))
 
 
 def delete_old_files(work: Work) -> Iterator[Job]:

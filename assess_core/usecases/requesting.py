@@ -18,7 +18,6 @@ from assess_core.domain.report_queue import require_room
 from assess_core.domain.report_request import full_tag
 from assess_core.errors import BadRequest, RequestClosed, StoreUnavailable, UnknownRequest
 from assess_core.ports.links import Link, Links
-from assess_core.ports.reports import Format, Report
 from assess_core.ports.requests import Place, Requests
 
 MOST_LISTED: Final = 100
@@ -26,10 +25,6 @@ MOST_LISTED: Final = 100
 SEARCHED: Final = 1000
 """The newest jobs of a channel that a search looks at."""
 _ATTEMPTS: Final = 10  # at a change that other processes make at the same time
-
-DATASETS: Final = {f"{report}-exhaust": report for report in Report}
-"""The name of a dataset -> its report."""
-FORMATS: Final = {str(format_): format_ for format_ in Format}
 
 
 class Filters(NamedTuple):

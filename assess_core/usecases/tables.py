@@ -126,7 +126,7 @@ def slice_row(view: SliceView) -> Row:
 
 
 def _attempt_rows(stores: Stores, batch_id: str | None, tier: Tier) -> Iterator[Row]:
-    with stores.union(batch_id=batch_id) as union:
+    with stores.union(batches=None if batch_id is None else [batch_id]) as union:
         for version in union.all_attempts() if tier is Tier.ALL else union.copies(tier.value):
             yield _attempt_row(version)
 

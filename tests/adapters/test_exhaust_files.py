@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.report_spec import Format, Report
 from assess_core.errors import AssessError, StoreUnavailable
-from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import file_name, write_exhaust
 from assess_core.wiring import open_output

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from assess_core.adapters.files import outputs
+from assess_core.domain.report_spec import Format
 from assess_core.errors import AssessError, BadSettings, ReportFailed
-from assess_core.ports.reports import Format
 from assess_core.wiring import format_of, open_output
 
 REPORT = b"a,b\n1,2\n"

@@ -12,7 +12,7 @@ from assess_core.adapters.duckdb.reports import report_sql
 from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, latest_answers, make_version
-from assess_core.ports.reports import Format, Report
+from assess_core.domain.report_spec import Format, Report
 from assess_core.ports.stores import Stores
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
 from tests.lakes import NASTY, keep, move, put, stores_over

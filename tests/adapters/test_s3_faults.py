@@ -9,10 +9,11 @@ from typing import Final
 import pytest
 
 from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
 from assess_core.ports.findings import Level
-from assess_core.ports.reports import Report, WeeklyActivity
+from assess_core.ports.reports import WeeklyActivity
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify

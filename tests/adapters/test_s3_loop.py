@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
+from assess_core.domain.report_spec import Format, Report
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed
-from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify

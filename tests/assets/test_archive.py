@@ -14,8 +14,8 @@ import pytest
 from assess_assets import definitions
 from assess_assets.archive import ClearConfig
 from assess_assets.slice_page import links
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.ports.reports import Report
 from assess_core.usecases.exhaust import write_exhaust
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event

@@ -13,10 +13,10 @@ import pytest
 
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import LakeConflict
 from assess_core.ports.lake import Pinned
-from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_stores

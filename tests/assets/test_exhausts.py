@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_output
 from tests.assets.conftest import Dagster

@@ -14,9 +14,9 @@ from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
+from assess_core.domain.report_spec import Format, Report
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving
 from assess_core.usecases.exhaust import write_exhaust

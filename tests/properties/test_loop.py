@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.ports.reports import Report
 from assess_core.usecases import archiving
 from assess_core.usecases.exhaust import write_exhaust
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from assess_core.adapters.memory import MemoryHot
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, line

@@ -11,8 +11,8 @@ from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.moments import DAY
+from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import IsoWeek
-from assess_core.ports.reports import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust

@@ -11,7 +11,7 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import clock
-from assess_core.ports.reports import Report
+from assess_core.domain.report_spec import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from tests.lakes import keep, put, stores_over

@@ -16,9 +16,9 @@ from assess_core.adapters.duckdb.union import DuckUnion
 from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, make_version
+from assess_core.domain.report_spec import Format, Report
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import UnknownBatch
-from assess_core.ports.reports import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from tests.factories import ATTEMPTED, WEEK, answer, key, version

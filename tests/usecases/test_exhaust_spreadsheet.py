@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from assess_core.ports.reports import Format, Report
+from assess_core.domain.report_spec import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from tests.factories import answer, version

@@ -21,7 +21,6 @@ from assess_core.adapters.duckdb.connection import (
     literal,
     parquet,
 )
-from assess_core.adapters.duckdb.lines import header_line, numbered_sql, records_sql
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
@@ -34,17 +33,21 @@ from assess_core.adapters.duckdb.questions import (
     to_received,
     to_version,
 )
-from assess_core.adapters.duckdb.reports import copy_options, of_course, report_sql
+from assess_core.adapters.duckdb.reports.columns import chosen, copy_options, report_sql
+from assess_core.adapters.duckdb.reports.declared import DECLARED
+from assess_core.adapters.duckdb.reports.lines import can_write, header_line, numbered_sql, records_sql
+from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
-from assess_core.ports.reports import BatchNumbers, Format, Received, Report, WeeklyActivity, WeekNumbers
+from assess_core.ports.reports import BatchNumbers, Received, WeeklyActivity, WeekNumbers
 
 _ROWS: Final = 1000
 """Rows that a query fetches at a time."""
@@ -79,7 +82,8 @@ WITH first_copy AS (
 SELECT {_COLUMNS}, question, tier FROM placed JOIN first_copy USING (user_id, file_index, file_row_number);
 
 CREATE VIEW winners AS
-SELECT {_KEY}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {_KEY}) AS versions
+SELECT {_KEY}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {_KEY}) AS versions,
+    year, week, last_attempted_on, has_answers, total_score, total_max_score
 FROM placed
 QUALIFY row_number() OVER (
     PARTITION BY {_KEY}
@@ -95,9 +99,9 @@ FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM win
 
 @contextmanager
 def open_union(
-    hot: HotStore, lake: Lake, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+    hot: HotStore, lake: Lake, *, batches: Collection[str] | None = None, weeks: Collection[IsoWeek] | None = None
 ) -> Iterator["DuckUnion"]:
-    """The union of the slices of a batch, or of some weeks, or of both; of all slices if neither is given.
+    """The union of the slices of some batches, or of some weeks, or of both; of all slices if neither is given.
 
     With `weeks`, only the copies of those weeks are read, also of a version that was received in two weeks. Raises
     `ReportFailed` if a file of the lake cannot be read, `StoreUnavailable` if a store does not answer or disk or memory
@@ -106,21 +110,24 @@ def open_union(
     with temporary_folder("assess-union-") as folder:
         # rule 4: read the hot store first. Rows that a clear deletes from now on were in the lake before. The list of
         # slices only grows, so a slice that is not in the list yet is newer than this union
-        spilled = _spill(_scan(hot, batch_id, weeks), Path(folder) / "hot.parquet")
+        spilled = _spill(_scan(hot, batches, weeks), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)
         with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
-            union.define(_hot_rows(spilled), _lake_rows(files, batch_id))
+            union.define(_hot_rows(spilled), _lake_rows(files, batches))
             yield union
 
 
-def _scan(hot: HotStore, batch_id: str | None, weeks: Collection[IsoWeek] | None) -> Iterator[pa.RecordBatch]:
-    for slice_ in hot.slices(batch_id=batch_id, weeks=weeks):
-        for shard in hot.scan(slice_):
-            for batch in shard:
-                checkpoint()
-                yield batch
+def _scan(
+    hot: HotStore, batches: Collection[str] | None, weeks: Collection[IsoWeek] | None
+) -> Iterator[pa.RecordBatch]:
+    for batch_id in [None] if batches is None else batches:
+        for slice_ in hot.slices(batch_id=batch_id, weeks=weeks):
+            for shard in hot.scan(slice_):
+                for rows in shard:
+                    checkpoint()
+                    yield rows
 
 
 def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
@@ -158,10 +165,12 @@ def _hot_rows(spilled: Path | None) -> str:
     return f"SELECT {_COLUMNS}, question, -1::BIGINT AS file_index, file_row_number FROM read_parquet({path})"
 
 
-def _lake_rows(files: Sequence[LakeFile], batch_id: str | None) -> str:
+def _lake_rows(files: Sequence[LakeFile], batches: Collection[str] | None) -> str:
     """The lake's copies with their places; `question` is nested."""
-    of_batch = "" if batch_id is None else f" WHERE batch_id = {literal(batch_id)}"
-    return f"SELECT * FROM {parquet(files, place=True)}{of_batch}"
+    of_batches = ""
+    if batches is not None:
+        of_batches = f" WHERE batch_id IN ({', '.join(map(literal, batches))})" if batches else " WHERE false"
+    return f"SELECT * FROM {parquet(files, place=True)}{of_batches}"
 
 
 def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: int) -> list[Path]:
@@ -172,11 +181,6 @@ def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: in
         statement = f"COPY ({sql}) TO {literal(str(target))} (FORMAT blob, PER_THREAD_OUTPUT)"
         duck.execute(statement, {"parts": parts, "part": part})
     return folders
-
-
-def _named(**parameters: object) -> dict[str, object]:
-    """The parameters of a statement, without those that are None."""
-    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
@@ -213,21 +217,16 @@ class DuckUnion:
                 for row in batch:
                     yield dict(zip(names, row, strict=True))
 
-    def is_empty(self) -> bool:
-        return not any(self.rows("SELECT 1 AS found FROM copies LIMIT 1"))
+    def batches(self) -> set[str]:
+        return {str(row["batch_id"]) for row in self.rows("SELECT DISTINCT batch_id FROM copies")}
 
-    def count_attempts(self, course_id: str | None) -> int:
-        sql = f"SELECT count(*) AS attempts FROM winners WHERE {of_course(course_id)}"
-        [row] = self.rows(sql, _named(course_id=course_id))
+    def count_attempts(self, spec: ReportSpec) -> int:
+        picked, parameters = picked_sql(spec)
+        [row] = self.rows(f"SELECT count(*) AS attempts FROM (SELECT DISTINCT {_KEY} FROM ({picked}))", parameters)
         return cast(int, row["attempts"])
 
-    def write_report(
-        self, report: Report, format: Format, target: Path, course_id: str | None, spreadsheet: bool
-    ) -> int:
-        if report is Report.RESPONSE and format is Format.CSV:
-            return self._write_lines(target, course_id, spreadsheet)
-        sql = report_sql(report, format, course_id, spreadsheet)
-        return self._copy(sql, target, copy_options(format, _VERSIONS), _named(course_id=course_id))
+    def write_report(self, spec: ReportSpec, target: Path) -> int:
+        return self._write_lines(spec, target) if can_write(spec) else self._write_rows(spec, target)
 
     def batch_numbers(self) -> BatchNumbers:
         [row] = self.rows(BATCH_NUMBERS)
@@ -249,22 +248,23 @@ class DuckUnion:
         parameters = {"weeks": _numbers(weeks), "without": list(without)}
         return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters)))
 
-    def _write_lines(self, target: Path, course_id: str | None, spreadsheet: bool) -> int:
+    def _write_lines(self, spec: ReportSpec, target: Path) -> int:
         with temporary_folder("assess-report-") as folder:
-            records = self._records(Path(folder), course_id, spreadsheet)
+            records = self._records(spec, Path(folder))
             with target.open("wb") as file:
-                file.write(header_line(spreadsheet))
+                file.write(header_line(spec))
                 for lines in records.in_order():
                     checkpoint()
                     file.write(lines)
         return records.rows
 
-    def _records(self, folder: Path, course_id: str | None, spreadsheet: bool) -> Records:
+    def _records(self, spec: ReportSpec, folder: Path) -> Records:
         """The lines of each attempt, numbered in the order of the report; each thread of DuckDB writes a file."""
+        picked, parameters = picked_sql(spec)
         with self._named_errors(), cursor(self._duck) as duck:
-            duck.execute(numbered_sql(course_id), _named(course_id=course_id))
+            duck.execute(numbered_sql(picked), parameters)
             [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
-            sql = records_sql(spreadsheet)
+            sql = records_sql(spec)
             try:
                 folders = _in_parts(duck, sql, folder / "whole", 1)
             except duckdb.OutOfMemoryException:
@@ -272,11 +272,19 @@ class DuckUnion:
                 folders = _in_parts(duck, sql, folder / "parts", _PARTS)
         return Records([file for each in folders for file in each.iterdir()], attempts)
 
-    def _copy(self, sql: str, target: Path, options: str, parameters: Mapping[str, object]) -> int:
-        # if DuckDB fails, its own temporary file would be left behind
-        statement = f"COPY ({sql}) TO {literal(str(target))} ({options}, USE_TMP_FILE false)"
+    def _write_rows(self, spec: ReportSpec, target: Path) -> int:
+        declared = DECLARED[spec.report]
+        picked, parameters = picked_sql(spec)
         with self._named_errors(), cursor(self._duck) as duck:
-            written = duck.execute(statement, dict(parameters)).fetchone()
+            duck.execute(f"CREATE TEMP TABLE picked AS {picked}", parameters)
+            duck.execute(REPORTED)
+            for statement in declared.prepare(spec):
+                duck.execute(statement)
+            columns = chosen(declared, declared.more(lambda sql: duck.execute(sql).fetchall()), spec)
+            # if DuckDB fails, its own temporary file would be left behind
+            options = f"{copy_options(spec.format, _VERSIONS)}, USE_TMP_FILE false"
+            sql = f"COPY ({report_sql(declared, columns, spec)}) TO {literal(str(target))} ({options})"
+            written = duck.execute(sql).fetchone()
         return int(written[0]) if written else 0
 
     @contextmanager

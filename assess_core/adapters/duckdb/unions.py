@@ -29,11 +29,11 @@ class DuckUnions:
         return WarmConnections()
 
     def __call__(
-        self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+        self, *, batches: Collection[str] | None = None, weeks: Collection[IsoWeek] | None = None
     ) -> "AbstractContextManager[DuckUnion]":
         from assess_core.adapters.duckdb.union import open_union
 
-        return open_union(self._hot, self._lake, batch_id=batch_id, weeks=weeks)
+        return open_union(self._hot, self._lake, batches=batches, weeks=weeks)
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
         from assess_core.adapters.duckdb.pages import read_page

@@ -13,8 +13,8 @@ from typing import IO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
 from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.domain.report_spec import Format
 from assess_core.errors import BadSettings, ReportFailed
-from assess_core.ports.reports import Format
 
 STDOUT: Final = "-"
 _COMPRESSED: Final = (".gz", ".zip", ".zst", ".bz2", ".xz")

@@ -7,14 +7,15 @@ only the places of the attempts, and writes their texts in any order (`files.rec
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from assess_core.adapters.duckdb.reports import ANSWER_COLUMNS, ATTEMPT_COLUMNS, Column, header, of_course, shown
-from assess_core.ports.reports import Format, Report
+from assess_core.adapters.duckdb.reports.columns import Column, Type, header, shown
+from assess_core.adapters.duckdb.reports.response import ANSWER_COLUMNS, ATTEMPT_COLUMNS
+from assess_core.domain.report_spec import Format, Report, ReportSpec, Versions
 
 _NUMBERED: Final = """
 CREATE TEMP TABLE numbered AS
-SELECT row_number() OVER (ORDER BY user_id, course_id, content_id, attempt_id) - 1 AS number,
+SELECT row_number() OVER (ORDER BY user_id, course_id, batch_id, content_id, attempt_id) - 1 AS number,
     file_index, file_row_number
-FROM winners WHERE {of_course}
+FROM ({picked})
 """
 
 _RECORDS: Final = """
@@ -43,29 +44,39 @@ _HOT_ANSWERS: Final = """from_json_strict(question, '[{"id": "VARCHAR", "type": 
     "resvalues": "JSON"}]')"""
 
 
-def numbered_sql(course_id: str | None) -> str:
-    """Number the attempts of the report in its order; the parameter is `$course_id`."""
-    return _NUMBERED.format(of_course=of_course(course_id))
+def can_write(spec: ReportSpec) -> bool:
+    """Whether a report can be written in lines: the response report of newest versions, in CSV with all columns."""
+    return (
+        spec.report is Report.RESPONSE
+        and spec.format is Format.CSV
+        and spec.versions is Versions.NEWEST
+        and not spec.columns
+    )
 
 
-def records_sql(spreadsheet: bool) -> str:
+def numbered_sql(picked: str) -> str:
+    """Number the picked attempts in the order of the report."""
+    return _NUMBERED.format(picked=picked)
+
+
+def records_sql(spec: ReportSpec) -> str:
     """The attempts that are numbered, as `files.records` in one column, in any order.
 
     With the parameters `$parts` and `$part` it is a part of them, which takes less memory: DuckDB handles up to 2,048
     rows of a file at a time.
     """
-    hot, lake = _lines("hot_rows", _HOT_ANSWERS, spreadsheet), _lines("lake_rows", "question", spreadsheet)
+    hot, lake = _lines("hot_rows", _HOT_ANSWERS, spec), _lines("lake_rows", "question", spec)
     return " UNION ALL ".join(_RECORDS.format(lines=lines) for lines in (hot, lake))
 
 
-def header_line(spreadsheet: bool) -> bytes:
+def header_line(spec: ReportSpec) -> bytes:
     """The first line of the report."""
-    return ",".join(header(Report.RESPONSE, spreadsheet)).encode() + b"\n"
+    return ",".join(header([*ATTEMPT_COLUMNS, *ANSWER_COLUMNS], spec)).encode() + b"\n"
 
 
-def _lines(rows: str, answers: str, spreadsheet: bool) -> str:
-    attempt = shown(ATTEMPT_COLUMNS, Format.CSV, spreadsheet)
-    answer = shown(ANSWER_COLUMNS, Format.CSV, spreadsheet)
+def _lines(rows: str, answers: str, spec: ReportSpec) -> str:
+    attempt = [shown(column, spec) for column in ATTEMPT_COLUMNS]
+    answer = [shown(column, spec) for column in ANSWER_COLUMNS]
     return _LINES.format(
         rows=rows,
         answers=answers,
@@ -90,7 +101,7 @@ def _cells(columns: Sequence[Column], prefix: str) -> str:
 
 def _cell(column: Column, value: str) -> str:
     """A cell as DuckDB writes it: an empty text is quoted, and `concat` makes NULL an empty cell."""
-    if not column.is_text:
+    if column.type is not Type.TEXT:
         return value
     special = " OR ".join(f"contains({value}, {text})" for text in ("'\"'", "','", "chr(10)", "chr(13)", "'#'"))
     return f"""CASE WHEN {value} = '' OR {special} THEN '"' || replace({value}, '"', '""') || '"' ELSE {value} END"""

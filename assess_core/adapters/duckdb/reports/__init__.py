@@ -1,0 +1,1 @@
+"""The reports, one module each: its columns, its SQL over the picked attempts, and its order."""

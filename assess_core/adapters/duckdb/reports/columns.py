@@ -1,0 +1,144 @@
+"""What a report declares, and how its columns are written in each format."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from assess_core.domain.report_spec import Format, ReportSpec, Versions
+from assess_core.errors import BadReport
+
+
+class Type(Enum):
+    """What a column contains."""
+
+    TEXT = auto()
+    """Texts that people or other systems wrote."""
+    VALUE = auto()
+    """Numbers, truth values, and texts that this project writes."""
+    MOMENT = auto()
+
+
+class Column(NamedTuple):
+    """A column of a report."""
+
+    name: str
+    """The header."""
+    sql: str
+    """An expression over the rows of the report."""
+    type: Type = Type.TEXT
+
+
+Query = Callable[[str], list[tuple[object, ...]]]
+"""Runs a query and returns all of its rows."""
+
+
+class Declaration(NamedTuple):
+    """A report. Its SQL reads the table `picked` (`picked.picked_sql`) and the view `reported` over it."""
+
+    columns: tuple[Column, ...]
+    rows: str
+    """A query; the columns are expressions over its rows."""
+    order: str
+    """The columns of `rows` that order the report. No two rows are equal in all of them."""
+    of_versions: tuple[Column, ...] = ()
+    """Columns that follow if all versions are reported."""
+    prepare: Callable[[ReportSpec], Sequence[str]] = lambda _: ()
+    """Statements to run before the query, for example to create a table that is read several times."""
+    more: Callable[[Query], tuple[Column, ...]] = lambda _: ()
+    """Columns that depend on the data; they follow the others."""
+
+
+_OPTIONS: Final = {Format.CSV: "FORMAT csv, HEADER", Format.PARQUET: "FORMAT parquet, COMPRESSION zstd"}
+
+# Texts that a spreadsheet program runs as a formula or changes. It shows 12 digits as 1.2E+11, rounds more than 15,
+# drops zeros at the beginning, and reads 12e5 as a number
+_UNSAFE: Final = r"^(\s*[=+@\t\r-]|0[0-9]+$|[0-9]{12,}$|[0-9]+[eE][0-9]+$)"
+_UNSAFE_NAME: Final = re.compile(_UNSAFE)
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_NAMED: Final = 10
+"""Columns that a message names."""
+
+
+def chosen(declared: Declaration, more: Sequence[Column], spec: ReportSpec) -> list[Column]:
+    """The columns that a spec asks for, in its order, as its format shows them. Raises `BadReport`."""
+    versions = declared.of_versions if spec.versions is Versions.ALL else ()
+    columns = _with_own_names([*declared.columns, *versions, *more])
+    if spec.columns:
+        by_name = {column.name: column for column in columns}
+        if unknown := [name for name in spec.columns if name not in by_name]:
+            raise BadReport([_no_column(spec, unknown, list(by_name))])
+        columns = [by_name[name] for name in spec.columns]
+    return [shown(column, spec) for column in columns]
+
+
+def _no_column(spec: ReportSpec, unknown: Sequence[str], known: Sequence[str]) -> str:
+    wrong = ", ".join(repr(name[:100]) for name in unknown[:_NAMED])
+    return f"columns: the report {spec.report} has no column {wrong}; it has {', '.join(known[: 4 * _NAMED])}"
+
+
+def _with_own_names(columns: Iterable[Column]) -> list[Column]:
+    """The columns with names that differ also without regard to case: DuckDB compares them so.
+
+    A NUL, at which DuckDB's parser stops, becomes U+FFFD. A repeated name gets a number.
+    """
+    found: set[str] = set()
+    result = []
+    for column in columns:
+        name = plain = column.name.replace("\0", "\ufffd")
+        number = 1
+        while name.casefold() in found:
+            number += 1
+            name = f"{plain} ({number})"
+        found.add(name.casefold())
+        result.append(column._replace(name=name))
+    return result
+
+
+def shown(column: Column, spec: ReportSpec) -> Column:
+    """A column as a format shows it. Version time 1970-01-01 means "no clock" and is shown as empty.
+
+    For a spreadsheet program an apostrophe precedes unsafe texts.
+    """
+    if column.type is Type.MOMENT:
+        moment = f"nullif({column.sql}, to_timestamp(0))"
+        return column._replace(sql=_text(moment) if spec.format is Format.CSV else moment)
+    if spec.spreadsheet and column.type is Type.TEXT:
+        return column._replace(sql=_safe(column.sql))
+    return column
+
+
+def header(columns: Sequence[Column], spec: ReportSpec) -> list[str]:
+    """The names of the columns; a spreadsheet program needs a byte order mark before the first one."""
+    if not spec.spreadsheet:
+        return [column.name for column in columns]
+    first, *others = ("'" + name if _UNSAFE_NAME.match(name) else name for name, *_ in columns)
+    return [_BYTE_ORDER_MARK + first, *others]
+
+
+def report_sql(declared: Declaration, columns: Sequence[Column], spec: ReportSpec) -> str:
+    """The rows of a report; `columns` are from `chosen`."""
+    named = zip(columns, header(columns, spec), strict=True)
+    listed = ", ".join(f"{column.sql} AS {_identifier(name)}" for column, name in named)
+    order = ", ".join(f"rows.{name.strip()}" for name in declared.order.split(","))
+    return f"SELECT {listed} FROM ({declared.rows}) AS rows ORDER BY {order}"
+
+
+def copy_options(format: Format, versions: Mapping[str, str]) -> str:
+    """How DuckDB's COPY writes a format; a Parquet file names the versions that its bytes depend on."""
+    if format is Format.CSV:
+        return _OPTIONS[format]
+    metadata = ", ".join(f"{name}: '{version}'" for name, version in versions.items())
+    return f"{_OPTIONS[format]}, KV_METADATA {{{metadata}}}"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _safe(text: str) -> str:
+    return f"CASE WHEN regexp_matches({text}, '{_UNSAFE}') THEN chr(39) || {text} ELSE {text} END"
+
+
+def _text(moment: str) -> str:
+    return f"strftime(make_timestamp(epoch_us({moment})), '%Y-%m-%dT%H:%M:%S.%gZ')"

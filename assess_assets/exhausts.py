@@ -11,7 +11,7 @@ from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
-from assess_core.domain.report_spec import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import ReportFailed, UnknownBatch
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 
@@ -86,6 +86,8 @@ def _write(
 def _written(opened: Opened, batch_id: str, report: Report, marks: Marks) -> tuple[Exhaust, Preview]:
     previews: list[Preview] = []
     written = write_exhaust(
-        opened.stores, batch_id, report, look=lambda file: previews.append(preview_report(file, marks))
+        opened.stores,
+        ReportSpec(report=report, batches=(batch_id,)),
+        look=lambda file: previews.append(preview_report(file, marks)),
     )
     return written, previews[0]

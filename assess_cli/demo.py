@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assess_cli.folders import cannot_write, make_folder
-from assess_core.domain.report_spec import Format, Report
+from assess_core.domain.report_spec import Format, Report, ReportSpec
 from assess_core.domain.scores import Entry
 from assess_core.errors import BadSettings
 from assess_core.ports.stores import Stores
@@ -165,7 +165,10 @@ class _Demo:
             answers[f"table {name}"] = _answer(queries.table(name))
         for report in Report:
             for format_ in Format:
-                written = (Path(write_exhaust(stores, batch, report, format_).path) for batch in batches)
+                written = (
+                    Path(write_exhaust(stores, ReportSpec(report=report, format=format_, batches=(batch,))).path)
+                    for batch in batches
+                )
                 answers[f"{report} exhausts, {format_}"] = _answer(map(_sha256, written))
         return answers
 

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
         [file, *_] = stores.lake.pin().files(weeks)
 
         def union() -> None:
-            with open_union(stores.hot, stores.lake, batch_id=BATCH, weeks=weeks) as found:
+            with open_union(stores.hot, stores.lake, batches=[BATCH], weeks=weeks) as found:
                 list(found.rows(f"{ROW} FROM copies WHERE user_id = $user AND content_hash = $hash", parameters))
 
         def row_group() -> None:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from assess_core.adapters.duckdb.connection import connect, literal
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, make_version
-from assess_core.domain.report_spec import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import WEEK, ArchiveSlice, IsoWeek
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
@@ -97,7 +97,7 @@ def _move(home: Path, weeks: int) -> None:
 
 def _ours(home: Path) -> Measured:
     stores = open_stores(Settings.from_env({}, str(home)))
-    return _timed(lambda: Path(write_exhaust(stores, BATCH, Report.RESPONSE).path))
+    return _timed(lambda: Path(write_exhaust(stores, ReportSpec(report=Report.RESPONSE, batches=(BATCH,))).path))
 
 
 def _limit(home: Path) -> Measured:

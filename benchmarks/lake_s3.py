@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from assess_core.domain.report_spec import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import WEEK, IsoWeek
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
@@ -60,7 +60,9 @@ def _clear(stores: Stores) -> str:
 
 def _report(stores: Stores) -> str:
     digests: list[str] = []
-    write_exhaust(stores, BATCH, Report.RESPONSE, look=lambda file: digests.append(_digest(file)))
+    write_exhaust(
+        stores, ReportSpec(report=Report.RESPONSE, batches=(BATCH,)), look=lambda file: digests.append(_digest(file))
+    )
     return digests[0]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+from msgspec import structs
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
@@ -17,6 +18,7 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.report_spec import Format, Report, ReportSpec
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
@@ -45,6 +47,11 @@ def stores_over(hot: Hot, folder: Path) -> Stores:
     """Stores with the given hot store and a lake in a folder."""
     lake, exhausts = DeltaLake(Folder(folder / "lake")), FolderExhausts(folder / "exhausts")
     return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
+
+
+def asked(batch_id: str, report: Report, format: Format = Format.CSV, **options: object) -> ReportSpec:
+    """A report of one batch; `options` are other fields of the value."""
+    return structs.replace(ReportSpec(report=report, format=format, batches=(batch_id,)), **options)
 
 
 def reports(stores: Stores) -> Path:

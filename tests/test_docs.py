@@ -23,6 +23,7 @@ from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_output
 from tests.factories import decoded
+from tests.lakes import asked
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -99,7 +100,7 @@ def test_every_table_is_documented_with_its_columns(name: tables.Name) -> None:
 def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Path) -> None:
     fold([decoded()], stores.hot, Checks(NoFacts()))
     files = {
-        report: Path(write_exhaust(stores, "b1", report, output=open_output(str(tmp_path / report), None)).path)
+        report: Path(write_exhaust(stores, asked("b1", report), output=open_output(str(tmp_path / report), None)).path)
         for report in Report
     }
     header = {report: file.read_text(encoding="utf-8").partition("\n")[0].split(",") for report, file in files.items()}

@@ -51,7 +51,7 @@ def test_the_rows_are_the_rows_of_the_union(lake: DeltaLake, unions: DuckUnions)
     put(lake, [version(user_id="u1", attempt_id="a1", received=RECEIVED + WEEK)])
     weeks = {W5, IsoWeek.of(RECEIVED + WEEK)}
 
-    with open_union(MemoryHot(), lake, batch_id=FIRST.key.batch_id, weeks=weeks) as union:
+    with open_union(MemoryHot(), lake, batches=[FIRST.key.batch_id], weeks=weeks) as union:
         rows = union.rows(f"{ROW} FROM copies WHERE user_id = 'u1' ORDER BY attempt_id, updated_on")
         expected = list(map(to_version, rows))
 

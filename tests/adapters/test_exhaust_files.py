@@ -17,7 +17,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import file_name, write_exhaust
 from assess_core.wiring import open_output
 from tests.factories import version
-from tests.lakes import NASTY, keep, put, reports, stores_over
+from tests.lakes import NASTY, asked, keep, put, reports, stores_over
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def stores(tmp_path: Path) -> Stores:
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.none() | st.text(min_size=1)), min_size=2, max_size=5, unique=True))
 def test_no_two_batches_or_courses_share_a_file(ids: list[tuple[str, str | None]]) -> None:
-    names = {file_name(batch_id, course_id, Format.CSV) for batch_id, course_id in ids}
+    names = {file_name(asked(batch_id, Report.SCORE, Format.CSV, course=course_id)) for batch_id, course_id in ids}
 
     assert len(names) == len(ids)
     assert all(Path(name).name == name and len(name) <= 255 and not name.startswith(".") for name in names)
@@ -37,7 +37,9 @@ def test_no_two_batches_or_courses_share_a_file(ids: list[tuple[str, str | None]
 def test_ids_of_1_kb_that_differ_only_at_the_end_have_different_files() -> None:
     ids = ["é" * 512, "é" * 511 + "è", "b" * 1024, "b" * 1023 + "c"]
 
-    names = {file_name(id_, id_, Format.PARQUET) for id_ in ids} | {file_name(id_, None, Format.CSV) for id_ in ids}
+    names = {file_name(asked(id_, Report.SCORE, Format.PARQUET, course=id_)) for id_ in ids} | {
+        file_name(asked(id_, Report.SCORE, Format.CSV, course=None)) for id_ in ids
+    }
 
     assert len(names) == 8
     assert max(map(len, names)) == 255
@@ -47,7 +49,7 @@ def test_ids_of_1_kb_that_differ_only_at_the_end_have_different_files() -> None:
 def test_the_report_of_a_batch_with_any_id_is_in_the_exhausts_folder(batch_id: str, stores: Stores) -> None:
     keep(stores.hot, [version(batch_id=batch_id)])
 
-    written = write_exhaust(stores, batch_id, Report.SCORE)
+    written = write_exhaust(stores, asked(batch_id, Report.SCORE))
 
     assert list((reports(stores) / "score-exhaust").iterdir()) == [Path(written.path)]
 
@@ -74,7 +76,7 @@ def test_if_the_disk_is_full_the_report_fails_and_the_previous_report_is_kept(
     output.write_text("the previous report")
 
     with pytest.raises(StoreUnavailable, match="room"), files_of_at_most(40_000):
-        write_exhaust(stores, "b1", Report.RESPONSE, format_, output=open_output(str(output), None))
+        write_exhaust(stores, asked("b1", Report.RESPONSE, format_), output=open_output(str(output), None))
 
     assert output.read_text() == "the previous report"
     assert list(output.parent.iterdir()) == [output]
@@ -85,7 +87,7 @@ def test_if_the_disk_is_full_the_read_of_hot_rows_fails_too(stores: Stores) -> N
     keep(stores.hot, [version(user_id=noise.randbytes(16).hex(), attempt_id=str(number)) for number in range(3000)])
 
     with pytest.raises(StoreUnavailable, match="TMPDIR"), files_of_at_most(40_000):
-        write_exhaust(stores, "b1", Report.RESPONSE)
+        write_exhaust(stores, asked("b1", Report.RESPONSE))
 
     assert not reports(stores).exists()
 
@@ -98,6 +100,6 @@ def test_if_the_lake_cannot_be_read_the_report_fails_and_leaves_no_file(report: 
     path.write_bytes(path.read_bytes()[:-50])
 
     with pytest.raises(AssessError, match=path.name):
-        write_exhaust(stores, "b1", report)
+        write_exhaust(stores, asked("b1", report))
 
     assert not reports(stores).exists() or not list(reports(stores).rglob("*.*"))

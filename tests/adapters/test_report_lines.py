@@ -8,14 +8,14 @@ from typing import Final
 import pytest
 
 from assess_core.adapters.duckdb.memory import LEAST, MemoryBudget
-from assess_core.adapters.duckdb.reports import report_sql
+from assess_core.adapters.duckdb.reports.response import RESPONSE
 from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, latest_answers, make_version
-from assess_core.domain.report_spec import Format, Report
+from assess_core.domain.report_spec import Report
 from assess_core.ports.stores import Stores
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
-from tests.lakes import NASTY, keep, move, put, stores_over
+from tests.lakes import NASTY, asked, keep, move, put, stores_over
 
 CHARACTERS = "".join(map(chr, range(128))) + "é\u2028\ufeff😀"
 TEXTS: Final[tuple[str, ...]] = (
@@ -68,13 +68,14 @@ def test_the_bytes_are_those_that_duckdb_writes(tier: str, spreadsheet: bool, tm
     stores, ours, duckdbs = stores_over(MemoryHot(), tmp_path), tmp_path / "ours.csv", tmp_path / "duckdbs.csv"
     tiers(stores, tier, hostile(400))
 
-    with open_union(stores.hot, stores.lake, batch_id="b1") as union:
-        rows = union.write_report(Report.RESPONSE, Format.CSV, ours, None, spreadsheet)
-        sql = report_sql(Report.RESPONSE, Format.CSV, None, spreadsheet)
-        [copied] = union.rows(f"COPY ({sql}) TO '{duckdbs}' (FORMAT csv, HEADER)")
+    with open_union(stores.hot, stores.lake, batches=["b1"]) as union:
+        rows = union.write_report(asked("b1", Report.RESPONSE, spreadsheet=spreadsheet), ours)
+        # a report with chosen columns is written by DuckDB
+        every = tuple(column.name for column in RESPONSE.columns)
+        copied = union.write_report(asked("b1", Report.RESPONSE, spreadsheet=spreadsheet, columns=every), duckdbs)
 
     assert ours.read_bytes() == duckdbs.read_bytes()
-    assert [rows] == list(copied.values())
+    assert rows == copied
 
 
 @pytest.mark.parametrize(("tier", "memory"), [("hot", LEAST), ("lake", 4 * LEAST)])
@@ -87,5 +88,5 @@ def test_a_report_fits_into_little_memory(
     tiers(stores, tier, [version(user_id=f"u{number * 7919 % 6_000}", answers=answers) for number in range(6_000)])
     monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(memory))
 
-    with stores.union(batch_id="b1") as union:
-        assert union.write_report(Report.RESPONSE, Format.CSV, tmp_path / "report.csv", None, False) == 120_000
+    with stores.union(batches=["b1"]) as union:
+        assert union.write_report(asked("b1", Report.RESPONSE), tmp_path / "report.csv") == 120_000

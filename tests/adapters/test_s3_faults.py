@@ -20,7 +20,7 @@ from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_output, open_stores, open_weekly
 from tests.factories import RECEIVED, WEEK, version
-from tests.lakes import copies_of, five_versions, held, keep, put
+from tests.lakes import asked, copies_of, five_versions, held, keep, put
 from tests.loop import NOW, put_away
 from tests.places import in_s3
 from tests.s3_proxy import Fault, Proxy, proxy_to
@@ -58,7 +58,7 @@ USES: Final[dict[str, Callable[[Stores, Settings], object]]] = {
     "archive": lambda stores, _: archive([W5], stores, NOW),
     "verify": lambda stores, _: verify([W5], stores, NOW),
     "clear": lambda stores, _: clear([W5], stores, NOW),
-    "report": lambda stores, _: write_exhaust(stores, "b1", Report.SCORE),
+    "report": lambda stores, _: write_exhaust(stores, asked("b1", Report.SCORE)),
     "weekly": lambda _, settings: open_weekly(settings).rows(),
     "weekly, written": lambda _, settings: open_weekly(settings).replace(
         [W5.week], [WeeklyActivity(W5, attempts=1, learners=1, mean_score=1.0)]
@@ -188,7 +188,9 @@ def test_a_killed_server_is_reported_and_work_continues_after_its_restart(
         stores = open_stores(settings)
         keep(stores.hot, five_versions())
         archive([W5], stores, NOW)
-        expected = write_exhaust(stores, "b1", Report.SCORE, output=open_output(str(tmp_path / "before.csv"), None))
+        expected = write_exhaust(
+            stores, asked("b1", Report.SCORE), output=open_output(str(tmp_path / "before.csv"), None)
+        )
 
         own.kill("s3")
         for use in USES:
@@ -197,7 +199,7 @@ def test_a_killed_server_is_reported_and_work_continues_after_its_restart(
         own.up()
 
         assert put_away(stores) == 5
-        after = write_exhaust(stores, "b1", Report.SCORE, output=open_output(str(tmp_path / "after.csv"), None))
+        after = write_exhaust(stores, asked("b1", Report.SCORE), output=open_output(str(tmp_path / "after.csv"), None))
         assert Path(after.path).read_bytes() == Path(expected.path).read_bytes()
 
         own.pause("s3")
@@ -217,7 +219,7 @@ def test_each_file_gets_one_head_request_and_only_the_delta_log_is_listed(settin
     put_away(stores)
     proxy.requests.clear()
 
-    write_exhaust(stores, "b1", Report.RESPONSE)
+    write_exhaust(stores, asked("b1", Report.RESPONSE))
 
     assert proxy.count("HEAD", r"\.parquet") == 4
     assert proxy.count("GET", r"\.parquet") <= 4 * 4

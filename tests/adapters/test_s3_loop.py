@@ -16,7 +16,7 @@ from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.weekly import refresh
 from assess_core.wiring import open_stores, open_weekly
 from tests.factories import MONDAY, RECEIVED, WEEK, event, version, wire_answer
-from tests.lakes import five_versions, keep
+from tests.lakes import asked, five_versions, keep
 from tests.loop import NOW, everything, put_away, queries, take
 from tests.places import Store, at, in_s3
 from tests.servers import S3
@@ -59,7 +59,7 @@ def answers(stores: Stores, settings: Settings) -> dict[str, Any]:
     found["weekly activity"] = refresh(stores, open_weekly(settings), weeks).rows
     found["weekly activity, read"] = open_weekly(settings).rows()
     for batch, report, format_ in product(["b1", "b'2"], Report, Format):
-        written = write_exhaust(stores, batch, report, format_)
+        written = write_exhaust(stores, asked(batch, report, format_))
         name = written.path.removeprefix(f"{settings.exhausts}/")
         found[name] = Store(at(settings.exhausts)).read(name)
     return found
@@ -108,7 +108,7 @@ def test_the_error_for_a_file_that_was_changed_or_deleted_names_it(
     assert found[W6].problem is None
     assert (cleared[W5].cleared, cleared[W6].cleared) == (0, 1)
     with pytest.raises(ReportFailed, match=f"the lake's file {url} cannot be read, so nothing was reported"):
-        write_exhaust(verified, "b1", Report.SCORE)
+        write_exhaust(verified, asked("b1", Report.SCORE))
     store.write(name, content)
     assert verify([W5], verified, NOW)[W5].problem is None
     assert clear([W5], verified, NOW)[W5].cleared == 5

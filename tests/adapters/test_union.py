@@ -148,7 +148,7 @@ def test_a_batch_with_any_id_is_read_without_other_batches(batch_id: str, lake: 
     keep(hot, [version(batch_id=batch_id, attempt_id="t1"), version(batch_id="b1", attempt_id="t2")])
     put(lake, [version(batch_id=batch_id, attempt_id="t3"), version(batch_id="b1", attempt_id="t4")])
 
-    with open_union(hot, lake, batch_id=batch_id) as union:
+    with open_union(hot, lake, batches=[batch_id]) as union:
         rows = list(union.rows("SELECT batch_id, attempt_id FROM newest ORDER BY attempt_id"))
 
     assert rows == [{"batch_id": batch_id, "attempt_id": "t1"}, {"batch_id": batch_id, "attempt_id": "t3"}]

@@ -19,6 +19,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.exhaust import write_exhaust
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event
+from tests.lakes import asked
 
 BATCHES = [f"b{n}" for n in range(5)]
 PAGE = ("state", "next step", "verified at", "digest", "manifest hash", "files", "archive", "verify", "clear")
@@ -37,7 +38,9 @@ def slices(dagster: Dagster) -> list[str]:
 def report_bytes(dagster: Dagster) -> list[bytes]:
     """Both reports of all batches."""
     return [
-        Path(write_exhaust(dagster.stores, batch, report).path).read_bytes() for batch in BATCHES for report in Report
+        Path(write_exhaust(dagster.stores, asked(batch, report)).path).read_bytes()
+        for batch in BATCHES
+        for report in Report
     ]
 
 

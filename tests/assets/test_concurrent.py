@@ -23,7 +23,7 @@ from assess_core.wiring import open_stores
 from tests import oracle
 from tests.assets.conftest import Dagster
 from tests.factories import MONDAY, WEEK, event, line
-from tests.lakes import held
+from tests.lakes import asked, held
 
 BATCHES, WEEKS = 4, 3
 SUBMITTED = [
@@ -72,7 +72,7 @@ def opened(dagster: Dagster, place: Location) -> Stores:
 def reports(stores: Stores) -> list[bytes]:
     """Both reports of all batches."""
     wanted = [(f"b{batch}", report) for batch in range(BATCHES) for report in Report]
-    return [Path(write_exhaust(stores, batch, report).path).read_bytes() for batch, report in wanted]
+    return [Path(write_exhaust(stores, asked(batch, report)).path).read_bytes() for batch, report in wanted]
 
 
 def hot_rows(stores: Stores) -> int:

@@ -10,6 +10,7 @@ from assess_core.usecases.exhaust import write_exhaust
 from assess_core.wiring import open_output
 from tests.assets.conftest import Dagster
 from tests.factories import event, wire_answer
+from tests.lakes import asked
 
 
 @pytest.mark.parametrize("report", list(Report))
@@ -20,7 +21,9 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     result = dagster.materialize(f"{report}_exhaust", "b1")
 
     [materialization] = result.asset_materializations_for_node(f"{report}_exhaust")
-    expected = write_exhaust(dagster.stores, "b1", report, output=open_output(str(tmp_path / "expected.csv"), None))
+    expected = write_exhaust(
+        dagster.stores, asked("b1", report), output=open_output(str(tmp_path / "expected.csv"), None)
+    )
     path = Path(str(materialization.metadata["path"].value))
     assert path.read_bytes() == Path(expected.path).read_bytes()
     assert materialization.metadata["rows"].value == expected.rows

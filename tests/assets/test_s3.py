@@ -13,6 +13,7 @@ from assess_core.wiring import open_output
 from tests.assets.conftest import Dagster
 from tests.deploy.manifests import documents
 from tests.factories import event, wire_answer
+from tests.lakes import asked
 from tests.places import Store, at, in_s3
 from tests.servers import S3
 
@@ -38,7 +39,7 @@ def test_a_report_in_a_bucket_has_the_same_bytes_and_is_previewed(
 
     [materialization] = result.asset_materializations_for_node("response_exhaust")
     expected = write_exhaust(
-        dagster.stores, "b1", Report.RESPONSE, output=open_output(str(tmp_path / "expected.csv"), None)
+        dagster.stores, asked("b1", Report.RESPONSE), output=open_output(str(tmp_path / "expected.csv"), None)
     )
     assert materialization.metadata["path"].value == f"{bucket}/exhausts/response-exhaust/b1.csv"
     assert Store(at(bucket)).read("exhausts/response-exhaust/b1.csv") == Path(expected.path).read_bytes()

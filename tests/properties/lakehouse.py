@@ -20,6 +20,7 @@ from assess_core.errors import UnknownBatch
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving
 from assess_core.usecases.exhaust import write_exhaust
+from tests.lakes import asked
 from tests.loop import everything, queries
 from tests.properties.interruptions import watched
 from tests.properties.strategies import BATCHES, DAY, LEARNERS, RECEIPTS, Facts, Line
@@ -116,6 +117,6 @@ def answers(stores: Stores) -> dict[str, Any]:
 
 def _exhaust(stores: Stores, batch: str, report: Report, format_: Format) -> bytes | str:
     try:
-        return Path(write_exhaust(stores, batch, report, format_).path).read_bytes()
+        return Path(write_exhaust(stores, asked(batch, report, format_)).path).read_bytes()
     except UnknownBatch as error:
         return str(error)

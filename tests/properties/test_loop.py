@@ -15,6 +15,7 @@ from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases import archiving
 from assess_core.usecases.exhaust import write_exhaust
+from tests.lakes import asked
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched
 from tests.properties.lakehouse import NOW, assert_right, open_stores, put_away, watched_stores
 from tests.properties.strategies import (
@@ -110,7 +111,7 @@ class Loop(RuleBasedStateMachine):
     @rule()
     def report(self) -> None:
         for batch in {slice_.batch_id for slice_ in self.slices()}:
-            file = Path(write_exhaust(self.stores, batch, Report.SCORE).path)
+            file = Path(write_exhaust(self.stores, asked(batch, Report.SCORE)).path)
             assert file.read_bytes() == self.reports.setdefault(batch, file.read_bytes())
             assert sorted(map(tuple, _cells(file))) == _scores(self.log, batch)
 

@@ -12,7 +12,7 @@ from assess_core.domain.report_spec import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, line
-from tests.lakes import move
+from tests.lakes import asked, move
 from tests.loop import pages, queries
 from tests.properties.interruptions import At, Fuse
 from tests.properties.lakehouse import open_stores, read, watched_stores
@@ -45,8 +45,8 @@ READERS: Final[dict[str, Reader]] = {
     "a learner's attempts": lambda stores: pages(queries(stores), 1, user_id="u1"),
     "a batch's attempts": lambda stores: pages(queries(stores), 2, batch_id="b1"),
     "a batch overview": lambda stores: queries(stores).batch("b1"),
-    "the response exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.RESPONSE).path).read_bytes(),
-    "the score exhaust": lambda stores: Path(write_exhaust(stores, "b1", Report.SCORE).path).read_bytes(),
+    "the response exhaust": lambda stores: Path(write_exhaust(stores, asked("b1", Report.RESPONSE)).path).read_bytes(),
+    "the score exhaust": lambda stores: Path(write_exhaust(stores, asked("b1", Report.SCORE)).path).read_bytes(),
 }
 
 

@@ -17,7 +17,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
 from tests.factories import WEEK
-from tests.lakes import keep, stores_over
+from tests.lakes import asked, keep, stores_over
 from tests.sunbird import archived_rows, live_rows
 
 SLICES = {"batch-011|2021-W48": 2, "batch-011|2021-W49": 3, "batch-021|2021-W49": 2, "batch-031|2021-W49": 1}
@@ -61,7 +61,7 @@ def test_archive_appends_the_rows_of_the_peer_to_the_lake(loaded: Stores, sunbir
 
 def test_reports_are_the_same_after_archive_verify_and_clear(loaded: Stores) -> None:
     def report(batch_id: str) -> bytes:
-        return Path(write_exhaust(loaded, batch_id, Report.RESPONSE).path).read_bytes()
+        return Path(write_exhaust(loaded, asked(batch_id, Report.RESPONSE)).path).read_bytes()
 
     batches, slices, now = ("batch-011", "batch-021", "batch-031"), loaded.hot.slices(), IsoWeek(2021, 52).start
     before = [report(batch_id) for batch_id in batches]

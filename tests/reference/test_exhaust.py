@@ -14,7 +14,7 @@ from assess_core.domain.moments import clock
 from assess_core.domain.report_spec import Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
-from tests.lakes import keep, put, stores_over
+from tests.lakes import asked, keep, put, stores_over
 from tests.sunbird import archived_rows, live_rows
 
 COURSE = "do_1130928636168192001667"
@@ -44,7 +44,7 @@ def peer_rows(sunbird: Path) -> list[Row]:
 
 
 def ours(stores: Stores, course_id: str | None = COURSE) -> list[Row]:
-    return read(Path(write_exhaust(stores, "batch-001", Report.RESPONSE, course_id=course_id).path))
+    return read(Path(write_exhaust(stores, asked("batch-001", Report.RESPONSE, course=course_id)).path))
 
 
 def in_the_format_of_the_peer(row: Row) -> Row:

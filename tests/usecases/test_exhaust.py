@@ -22,7 +22,7 @@ from assess_core.errors import UnknownBatch
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from tests.factories import ATTEMPTED, WEEK, answer, key, version
-from tests.lakes import NASTY, keep, move, put, reports, stores_over
+from tests.lakes import NASTY, asked, keep, move, put, reports, stores_over
 
 COLUMNS = (
     "Collection Id,Collection Name,Batch Id,Batch Name,User UUID,QuestionSet Id,QuestionSet Title,Attempt Id,"
@@ -47,7 +47,7 @@ def rows(written: Exhaust) -> list[dict[str, str]]:
 
 
 def response(stores: Stores, batch_id: str = "b1", course_id: str | None = None) -> list[dict[str, str]]:
-    return rows(write_exhaust(stores, batch_id, Report.RESPONSE, course_id=course_id))
+    return rows(write_exhaust(stores, asked(batch_id, Report.RESPONSE, course=course_id)))
 
 
 # --- what is in a report ---
@@ -56,7 +56,7 @@ def response(stores: Stores, batch_id: str = "b1", course_id: str | None = None)
 def test_the_response_report_has_a_row_per_answer_in_the_declared_columns(stores: Stores) -> None:
     keep(stores.hot, [version(answers=[answer("q2", score=0.5), answer("q1")])])
 
-    written = write_exhaust(stores, "b1", Report.RESPONSE)
+    written = write_exhaust(stores, asked("b1", Report.RESPONSE))
 
     options, given_ = (
         r'"[{""1"":""{\""text\"":\""Dispur\""}""},{""answer"":""{\""correct\"":[\""1\""]}""}]"',
@@ -93,7 +93,7 @@ def test_the_score_report_has_a_row_per_attempt(stores: Stores) -> None:
     keep(stores.hot, [version(answers=[answer("q1", 0.25), answer("q2", 1.08)]), version(attempted=ATTEMPTED - 5)])
     put(stores.lake, [version(attempt_id="t0", answers=[])])
 
-    written = write_exhaust(stores, "b1", Report.SCORE)
+    written = write_exhaust(stores, asked("b1", Report.SCORE))
 
     assert Path(written.path).read_text(encoding="utf-8").split("\n") == [
         SCORE_COLUMNS,
@@ -135,7 +135,7 @@ def test_an_attempt_without_a_time_has_an_empty_time_column(stores: Stores) -> N
     keep(stores.hot, [version(attempted=0, received=ATTEMPTED)])
 
     (row,) = response(stores)
-    (score,) = rows(write_exhaust(stores, "b1", Report.SCORE))
+    (score,) = rows(write_exhaust(stores, asked("b1", Report.SCORE)))
 
     assert (row["Attempted On"], score["last_attempted_on"]) == ("", "")
     assert score["updated_on"] == "2024-01-30T00:00:00.000Z"
@@ -145,7 +145,9 @@ def test_null_is_an_empty_cell_and_an_empty_text_is_quoted(stores: Stores) -> No
     empty = Answer("q1", 1, 1.0, 1.0, None, "", [], [], "", 0.0)
     keep(stores.hot, [make_version(key(attempt_id=""), ATTEMPTED, [empty], ATTEMPTED)])
 
-    (_, line, _) = Path(write_exhaust(stores, "b1", Report.RESPONSE).path).read_text(encoding="utf-8").split("\n")
+    (_, line, _) = (
+        Path(write_exhaust(stores, asked("b1", Report.RESPONSE)).path).read_text(encoding="utf-8").split("\n")
+    )
 
     assert line == 'c1,,BatchId_b1,,u1,a1,,"",2024-01-30T00:00:00.000Z,q1,,"","",0.0,1.0,1.0,[],[]'
 
@@ -176,7 +178,7 @@ def test_a_parquet_report_records_the_duckdb_version_that_wrote_it(stores: Store
     keep(stores.hot, [version()])
 
     for report in Report:
-        written = write_exhaust(stores, "b1", report, Format.PARQUET)
+        written = write_exhaust(stores, asked("b1", report, Format.PARQUET))
         metadata = pq.read_metadata(written.path).metadata
         assert metadata[b"duckdb"] == duckdb.__version__.encode()
 
@@ -184,8 +186,8 @@ def test_a_parquet_report_records_the_duckdb_version_that_wrote_it(stores: Store
 def test_parquet_keeps_types_and_names(stores: Stores) -> None:
     keep(stores.hot, [version(), version(attempt_id="t2", attempted=0, answers=[], received=ATTEMPTED)])
 
-    table = pq.read_table(write_exhaust(stores, "b1", Report.RESPONSE, Format.PARQUET).path)
-    scores = pq.read_table(write_exhaust(stores, "b1", Report.SCORE, Format.PARQUET).path)
+    table = pq.read_table(write_exhaust(stores, asked("b1", Report.RESPONSE, Format.PARQUET)).path)
+    scores = pq.read_table(write_exhaust(stores, asked("b1", Report.SCORE, Format.PARQUET)).path)
 
     assert ",".join(table.column_names) == COLUMNS
     assert ",".join(scores.column_names) == SCORE_COLUMNS
@@ -205,14 +207,14 @@ def test_the_report_of_one_course_has_its_own_file(stores: Stores) -> None:
     keep(stores.hot, [version(course_id="c1"), version(course_id="c2'")])
 
     assert [row["Collection Id"] for row in response(stores, course_id="c2'")] == ["c2'"]
-    assert Path(write_exhaust(stores, "b1", Report.SCORE, course_id="c2'").path).name == "b1@c2%27.csv"
+    assert Path(write_exhaust(stores, asked("b1", Report.SCORE, course="c2'")).path).name == "b1@c2%27.csv"
 
 
 @pytest.mark.parametrize(("batch_id", "name"), [(".b", "%2Eb.csv"), ("..", "%2E..csv"), ("a.b", "a.b.csv")])
 def test_a_file_name_has_no_leading_dot(batch_id: str, name: str, stores: Stores) -> None:
     keep(stores.hot, [version(batch_id=batch_id)])
 
-    assert Path(write_exhaust(stores, batch_id, Report.SCORE).path).name == name
+    assert Path(write_exhaust(stores, asked(batch_id, Report.SCORE)).path).name == name
 
 
 @pytest.mark.parametrize("tier", ["hot", "lake", "cleared"])
@@ -224,7 +226,7 @@ def test_a_report_without_attempts_has_only_a_header(tier: str, stores: Stores) 
     if tier == "cleared":
         stores.hot.delete([version().row_key])
 
-    written = write_exhaust(stores, "b1", Report.RESPONSE, course_id="another")
+    written = write_exhaust(stores, asked("b1", Report.RESPONSE, course="another"))
 
     assert Path(written.path).read_text(encoding="utf-8") == COLUMNS + "\n"
     assert (written.rows, written.attempts) == (0, 0)
@@ -236,7 +238,7 @@ def test_the_refusal_of_an_unknown_batch_gives_its_name_and_writes_no_file(batch
     put(stores.lake, [version()])
 
     with pytest.raises(UnknownBatch) as refused:
-        write_exhaust(stores, batch_id, Report.RESPONSE)
+        write_exhaust(stores, asked(batch_id, Report.RESPONSE))
 
     assert repr(batch_id) in str(refused.value)
     assert not reports(stores).exists()
@@ -246,7 +248,7 @@ def test_a_course_id_that_is_not_valid_text_is_refused(stores: Stores) -> None:
     keep(stores.hot, [version()])
 
     with pytest.raises(UnknownBatch, match="UTF-8"):
-        write_exhaust(stores, "b1", Report.RESPONSE, course_id="\udcff")
+        write_exhaust(stores, asked("b1", Report.RESPONSE, course="\udcff"))
 
 
 # --- same input, same bytes ---
@@ -266,7 +268,9 @@ MANY = [
 
 def all_reports(stores: Stores) -> list[bytes]:
     return [
-        Path(write_exhaust(stores, "b1", report, format_).path).read_bytes() for report in Report for format_ in Format
+        Path(write_exhaust(stores, asked("b1", report, format_)).path).read_bytes()
+        for report in Report
+        for format_ in Format
     ]
 
 
@@ -329,9 +333,9 @@ def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) 
 
         @contextmanager
         def __call__(
-            self, *, batch_id: str | None = None, weeks: Collection[IsoWeek] | None = None
+            self, *, batches: Collection[str] | None = None, weeks: Collection[IsoWeek] | None = None
         ) -> Iterator[DuckUnion]:
-            with super().__call__(batch_id=batch_id, weeks=weeks) as union:
+            with super().__call__(batches=batches, weeks=weeks) as union:
                 list(union.rows(f"SET threads = {self._threads}"))
                 yield union
 

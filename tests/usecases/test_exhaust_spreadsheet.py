@@ -10,14 +10,14 @@ from assess_core.domain.report_spec import Format, Report
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from tests.factories import answer, version
-from tests.lakes import keep
+from tests.lakes import asked, keep
 
 BATCH = "0130929928739635202"
 
 
 def rows(stores: Stores, report: Report, *, spreadsheet: bool) -> list[dict[str, str]]:
     """The rows of a report. A byte order mark becomes part of the first column name."""
-    written = write_exhaust(stores, BATCH, report, Format.CSV, spreadsheet=spreadsheet)
+    written = write_exhaust(stores, asked(BATCH, report, Format.CSV, spreadsheet=spreadsheet))
     return list(csv.DictReader(Path(written.path).read_text(encoding="utf-8").splitlines()))
 
 
@@ -25,7 +25,7 @@ def rows(stores: Stores, report: Report, *, spreadsheet: bool) -> list[dict[str,
 def test_only_the_report_for_spreadsheets_begins_with_a_byte_order_mark(stores: Stores, report: Report) -> None:
     keep(stores.hot, [version(batch_id=BATCH)])
     for spreadsheet in (True, False):
-        written = write_exhaust(stores, BATCH, report, spreadsheet=spreadsheet)
+        written = write_exhaust(stores, asked(BATCH, report, spreadsheet=spreadsheet))
         assert Path(written.path).read_bytes().startswith(b"\xef\xbb\xbf") is spreadsheet
 
 

@@ -1,12 +1,13 @@
-"""The attempts, or versions, that a spec selects: the table `picked`, and the view `reported` with all their columns."""
+"""The attempts, or versions, of a report: the table `picked`, and the view `reported` with all columns."""
 
 from typing import Final
 
 from assess_core.domain.report_spec import ReportSpec, Versions
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
-_FACTS: Final = f"{_KEY}, file_index, file_row_number, year, week, last_attempted_on, has_answers, total_score, \
-total_max_score"
+_FACTS: Final = (
+    f"{_KEY}, file_index, file_row_number, year, week, last_attempted_on, has_answers, total_score, total_max_score"
+)
 
 _NEWEST: Final = f"SELECT {_FACTS}, versions, true AS counts FROM winners"
 # of several copies of a version, the one with the earliest receipt

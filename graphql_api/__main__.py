@@ -14,8 +14,9 @@ from assess_core.errors import AssessError, BadSettings
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_stores
+from assess_core.wiring import open_facts, open_requesting, open_stores
 from graphql_api.app import create_app
+from graphql_api.dataset import ReportRequests
 from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
 
 
@@ -32,6 +33,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         facts = open_facts(settings.facts, _notify)
         listening = _listen(host, port)
         intake = stores.log.intake()
+        requests = ReportRequests.of(open_requesting(settings), stores.exhausts, settings.public_url)
     except AssessError as error:
         _notify(str(error))
         ctx.exit(error.exit_code)
@@ -44,7 +46,7 @@ def main(ctx: click.Context, host: str, port: int) -> None:
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts)
+    app = create_app(queries, intake, facts, requests)
     config = uvicorn.Config(
         app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS
     )

@@ -19,8 +19,9 @@ from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.usecases.queries import Queries
-from graphql_api import graphiql
+from graphql_api import dataset, graphiql
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
+from graphql_api.dataset import ReportRequests
 from graphql_api.envelopes import RETRY_AFTER, code_of, learning
 from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.rest import AssessRead
@@ -29,13 +30,18 @@ from graphql_api.write import AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
-    "/v1/user/content/state, /health and /ready"
+    "/v1/user/content/state, /dataset/v1/request/{submit, read, list, search, cancel}, /health and /ready"
 )
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
 
 
-def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> Starlette:
-    """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted."""
+def create_app(
+    queries: Queries, intake: Intake, facts: Facts | None = None, requests: ReportRequests | None = None
+) -> Starlette:
+    """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
+
+    Without `requests`, the paths of the dataset API do not exist.
+    """
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
@@ -45,12 +51,14 @@ def create_app(queries: Queries, intake: Intake, facts: Facts | None = None) -> 
         Route("/v1/user/content/state", StateUpdate),
         Route("/health", _health),
         Route("/ready", _ready),
+        *(dataset.routes() if requests else ()),
         *graphiql.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
     app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)], exception_handlers=handlers)
     app.state.queries = queries
     app.state.lanes = Lanes()
+    app.state.report_requests = requests
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
     return app
 

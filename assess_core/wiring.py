@@ -239,11 +239,11 @@ def open_requesting(settings: Settings) -> "Requesting":
     return Requesting(open_requests(settings), open_links(settings), request_rules(settings), _now)
 
 
-def open_work(settings: Settings) -> "Work":
-    """What a worker of requests needs. Raises the errors of `open_stores`."""
+def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
+    """What a worker of requests needs, with stores that are open already or not. Raises the errors of `open_stores`."""
     from assess_core.usecases.report_work import Work, report_writer
 
-    stores, rules = open_stores(settings), request_rules(settings)
+    stores, rules = stores or open_stores(settings), request_rules(settings)
     return Work(open_requests(settings), stores.exhausts, report_writer(stores), rules, _now)
 
 

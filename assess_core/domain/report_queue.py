@@ -64,6 +64,11 @@ def in_turn(queue: Iterable[Queued], usage: Mapping[str, Usage], now: int, rules
     return [job for *_, job in sorted(ranked)]
 
 
+def unserved(ready: Iterable[Queued], now: int, patience: int) -> list[Queued]:
+    """The jobs among those in turn that a worker could have begun at least `patience` ms ago."""
+    return [job for job in ready if max(job.created_at, job.ready_at) <= now - patience]
+
+
 def is_used_up(usage: Usage, rules: Rules) -> bool:
     """Whether a channel reached one of its limits for the day."""
     return usage.batches >= rules.batches_a_day or usage.bytes >= rules.bytes_a_day

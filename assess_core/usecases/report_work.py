@@ -26,7 +26,7 @@ from assess_core.domain.report_jobs import (
     with_file,
     without_files,
 )
-from assess_core.domain.report_queue import Charge, Usage, in_turn, is_used_up, next_day, used_up_message
+from assess_core.domain.report_queue import Charge, Queued, Usage, in_turn, is_used_up, next_day, used_up_message
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.reports import Exhausts
@@ -94,11 +94,16 @@ def work_one(work: Work, worker: str) -> Job | None:
             raise
 
 
-def _claim(work: Work, worker: str) -> Held | None:
-    requests, now = work.requests, work.now()
+def ready_jobs(requests: Requests, rules: Rules, now: int) -> list[Queued]:
+    """The jobs that may start now, in the order in which workers take them."""
     queue = requests.queue()
     usage = {channel: requests.usage(channel, day_of(now)) for channel in {entry.channel for entry in queue}}
-    for entry in in_turn(queue, usage, now, work.rules):
+    return in_turn(queue, usage, now, rules)
+
+
+def _claim(work: Work, worker: str) -> Held | None:
+    requests, now = work.requests, work.now()
+    for entry in ready_jobs(requests, work.rules, now):
         job = requests.get(entry.tag, entry.id)
         mine = claimed(job, worker, now, work.rules) if job is not None else None
         if job is None or mine is None:
@@ -133,6 +138,8 @@ def _write_batches(work: Work, held: Held) -> Job:
         except LeaseLost:
             work.exhausts.delete(name)
             raise
+    if not job.files:  # no batch has a row
+        work.exhausts.delete(folder(job))
     return job
 
 

@@ -56,11 +56,13 @@ def in_turn(queue: Iterable[Queued], usage: Mapping[str, Usage], now: int, rules
         key=lambda job: (job.created_at, job.id),
     )
     turns = Counter[str]()
+    oldest: dict[str, int] = {}
     ranked = []
     for job in ready:
         turn = running[job.channel] + turns[job.channel]
         turns[job.channel] += 1
-        ranked.append((turn, usage.get(job.channel, Usage()).served_at, job.created_at, job.id, job))
+        first = oldest.setdefault(job.channel, job.created_at)
+        ranked.append((turn, usage.get(job.channel, Usage()).served_at, first, job))
     return [job for *_, job in sorted(ranked)]
 
 

@@ -109,10 +109,14 @@ async def _execute(request: Request, asked: _Asked) -> Response:
     planned = plan(asked.query, asked.variables, asked.operationName or None)
     if isinstance(planned, Executed):
         status, body = planned
+    elif planned.writes and request.method == "GET":
+        # a page of another site can make a browser send a GET
+        return _refused(405, "a mutation must be sent with POST", {"allow": "POST"})
     else:
         ask = ask_long if planned.reads_many_rows else ask_quick
         try:
-            status, body = await ask(request, partial(execute, planned=planned))
+            reads = dataset.request_reads(request)
+            status, body = await ask(request, partial(execute, planned=planned, requests=reads))
         except DeadlineExceeded as error:
             status, body = error.status, failure(error)
     return Response(to_json(body), status, media_type="application/json")

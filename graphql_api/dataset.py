@@ -27,6 +27,7 @@ from assess_core.usecases.requesting import MOST_LISTED, Filters, Requesting
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.callers import caller_of
 from graphql_api.envelopes import code_of, retry_after
+from graphql_api.reading import RequestReads
 
 _ROOT: Final = "/dataset/v1/request"
 _SEARCHED: Final = 10
@@ -242,6 +243,19 @@ def links_of(requesting: Requesting, base: str, job: Job) -> list[Link]:
 def wire_status(job: Job) -> str:
     """The status that Sunbird's clients know; `statusMessage` says that a request was cancelled."""
     return str(JobStatus.FAILED if job.status is JobStatus.CANCELLED else job.status)
+
+
+def request_reads(request: Request) -> RequestReads | None:
+    """The requests for reports, for the fields of GraphQL; None if this server has none."""
+    api: ReportRequests | None = request.app.state.report_requests
+    if api is None:
+        return None
+    base = _base(request)
+    return RequestReads(
+        api.requesting,
+        lambda: caller_of(request),
+        lambda job: [link.url for link in links_of(api.requesting, base, job)],
+    )
 
 
 def _base(request: Request) -> str:

@@ -1,11 +1,16 @@
 """The objects that the fields of one request share: the queries, and the overview of a batch."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from graphql import GraphQLResolveInfo
 
+from assess_core.domain.report_jobs import Job
+from assess_core.domain.report_request import Caller
 from assess_core.domain.slice_status import SliceView
+from assess_core.errors import BadRequest
 from assess_core.usecases.queries import Queries
+from assess_core.usecases.requesting import Requesting
 from assess_core.usecases.views import Overview, Page
 
 Info = GraphQLResolveInfo
@@ -39,7 +44,32 @@ class BatchReads:
         return views
 
 
+class RequestReads(NamedTuple):
+    """The requests for reports, as the client of one GraphQL request may use them."""
+
+    requesting: Requesting
+    caller: Callable[[], Caller]
+    """Raises `BadRequest` if the client does not say who it is."""
+    urls: Callable[[Job], list[str]]
+    """The links to the files of a job."""
+
+
+class Context(NamedTuple):
+    """What the fields of one request read from."""
+
+    queries: Queries
+    requests: RequestReads | None
+
+
 def queries_of(info: Info) -> Queries:
     """The queries for the current request; its cost was counted before (`cost.py`)."""
-    found: Queries = info.context
-    return found
+    context: Context = info.context
+    return context.queries
+
+
+def request_reads_of(info: Info) -> RequestReads:
+    """The requests for reports. Raises `BadRequest` if this server has none."""
+    context: Context = info.context
+    if context.requests is None:
+        raise BadRequest("this server takes no requests for reports")
+    return context.requests

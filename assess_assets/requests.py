@@ -21,6 +21,8 @@ MOST_A_RUN: Final = 500
 """Requests of one run: its page stays readable, and its code does not get old."""
 PATIENCE: Final = MINUTE
 """How long (ms) a request waits for a worker process before Dagster starts a run, which takes 15 s."""
+SERVES: Final = {"assess/serves": "requests"}
+"""The tag of the runs that the sensor starts."""
 _ENDED: Final = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -41,7 +43,7 @@ def requested_exhausts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) 
         work = opened.work
         deleted = sum(1 for _ in delete_old_files(work))
         jobs = []
-        for job in islice(_worked(work, f"{socket.gethostname()}:{os.getpid()}:{context.run_id[:8]}"), MOST_A_RUN):
+        for job in islice(_worked(work, f"{socket.gethostname()}:{os.getpid()}:{context.run.run_id[:8]}"), MOST_A_RUN):
             context.log.info("%s of %s: %s %s", job.id, job.request.tag, job.status, job.message or "")
             jobs.append(job)
         by_status = Counter(str(job.status) for job in jobs)
@@ -91,7 +93,6 @@ def serve_requests(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) ->
     if not waiting:
         return dg.SensorResult(skip_reason="no request waits longer than a minute")
     unfinished = [status for status in dg.DagsterRunStatus if status not in _ENDED]
-    tags = {"dagster/sensor_name": context.sensor_name}
-    if context.instance.get_runs_count(dg.RunsFilter(statuses=unfinished, tags=tags)):
+    if context.instance.get_runs_count(dg.RunsFilter(statuses=unfinished, tags=SERVES)):
         return dg.SensorResult(skip_reason=f"{waiting} requests wait; a run serves them")
-    return dg.SensorResult(run_requests=[dg.RunRequest()])
+    return dg.SensorResult(run_requests=[dg.RunRequest(tags=SERVES)])

@@ -114,6 +114,7 @@ def _outcome(settings: Settings, channels: int, seconds: float, killed: int) -> 
 @click.option("--seed", default=0, show_default=True)
 def main(requests: int, channels: int, kills: int, seed: int) -> None:
     """Print what happened; exit code 1 if a request was lost, stuck or published twice."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the workers end too
     with tempfile.TemporaryDirectory(prefix="assess-requests-") as folder:
         found = run(Path(folder), requests, channels, kills, seed=seed)
     taken_over = sum(job.claims > 1 for job in found.jobs)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from assess_core.domain.moments import DAY, duration_text, parse_duration
-from assess_core.domain.sizes import parse_size
+from assess_core.domain.sizes import parse_size, size_text
 from assess_core.errors import BadSettings
 
 _SQLITE: Final = "sqlite:///"
@@ -83,7 +83,7 @@ class Settings(NamedTuple):
             "ASSESS_FACTS": self.facts,
             "ASSESS_MEMORY": "" if self.memory is None else f"{self.memory}B",
             "ASSESS_CHANNEL_BATCHES": str(self.channel_batches),
-            "ASSESS_CHANNEL_BYTES": f"{self.channel_bytes}B",
+            "ASSESS_CHANNEL_BYTES": size_text(self.channel_bytes),
             "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
             "ASSESS_PUBLIC_URL": self.public_url,
         }

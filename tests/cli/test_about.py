@@ -44,7 +44,7 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_FACTS": ("", "default"),
         "ASSESS_MEMORY": ("", "default"),
         "ASSESS_CHANNEL_BATCHES": ("500", "default"),
-        "ASSESS_CHANNEL_BYTES": ("10000000000B", "default"),
+        "ASSESS_CHANNEL_BYTES": ("10GB", "default"),
         "ASSESS_KEEP_REPORTS": ("7d", "default"),
         "ASSESS_PUBLIC_URL": ("", "default"),
     }

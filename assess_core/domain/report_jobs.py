@@ -104,6 +104,7 @@ class Job(msgspec.Struct, frozen=True):
     claimed_at: int | None = None
     files: tuple[BatchFile, ...] = ()
     percent: int = 0
+    """The finished batches."""
     completed_at: int | None = None
     execution_ms: int = 0
     message: str | None = None
@@ -193,21 +194,17 @@ def claimed(job: Job, worker: str, now: int, rules: Rules) -> Job | None:
     )
 
 
-def renewed(job: Job, part: float, now: int, rules: Rules) -> Job:
-    """The job with a longer lease. `part`: how much of the current batch is written, from 0 to 1."""
+def renewed(job: Job, now: int, rules: Rules) -> Job:
+    """The job with a longer lease, and with its progress."""
     assert job.lease is not None
-    return _changed(
-        job,
-        lease=Lease(job.lease.worker, now + rules.lease),
-        percent=max(job.percent, _percent(len(job.files) + part, job)),
-    )
+    return _changed(job, lease=Lease(job.lease.worker, now + rules.lease), percent=_percent(job))
 
 
 def with_file(job: Job, file: BatchFile, now: int, rules: Rules) -> Job:
     """The job after one more batch. After the last one it is SUCCESS, or FAILED if no batch has a row."""
     more = msgspec.structs.replace(job, files=(*job.files, file))
     if more.batches_left:
-        return renewed(more, 0, now, rules)
+        return renewed(more, now, rules)
     if any(each.rows for each in more.files):
         return _finished(more, JobStatus.SUCCESS, now, rules, None)
     message = "No data found: no attempt matches the request; check its batches and its course, then submit it again"
@@ -253,7 +250,7 @@ def _finished(job: Job, status: JobStatus, now: int, rules: Rules, message: str 
         status=status,
         lease=None,
         claimed_at=None,
-        percent=_percent(len(job.files), job),
+        percent=_percent(job),
         completed_at=now,
         execution_ms=_executed(job, now),
         message=_bounded(message),
@@ -267,7 +264,7 @@ def _waiting(job: Job, now: int, until: int, message: str, tries: int) -> Job:
         status=JobStatus.SUBMITTED,
         lease=None,
         claimed_at=None,
-        percent=_percent(len(job.files), job),
+        percent=_percent(job),
         execution_ms=_executed(job, now),
         not_before=until,
         message=_bounded(message),
@@ -283,8 +280,8 @@ def _bounded(message: str | None) -> str | None:
     return message if message is None or len(message) <= _MOST_MESSAGE else f"{message[:_MOST_MESSAGE]}..."
 
 
-def _percent(batches: float, job: Job) -> int:
-    return int(100 * batches / len(job.request.spec.batches))
+def _percent(job: Job) -> int:
+    return 100 * len(job.files) // len(job.request.spec.batches)
 
 
 def _changed(job: Job, **values: Any) -> Job:

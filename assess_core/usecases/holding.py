@@ -28,8 +28,6 @@ class Held:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._cancellation = Cancellation()
-        self.part = 0.0
-        """How much of the current batch is written, from 0 to 1."""
 
     @property
     def job(self) -> Job:
@@ -63,7 +61,7 @@ class Held:
     def _renew(self) -> None:
         while not self._ended.wait(self._rules.lease / 1000 / _RENEWALS):
             try:
-                self.change(lambda job, now: job if job.lease is None else renewed(job, self.part, now, self._rules))
+                self.change(lambda job, now: job if job.lease is None else renewed(job, now, self._rules))
             except LeaseLost:
                 return
             except StoreUnavailable:

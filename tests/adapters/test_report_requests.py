@@ -169,7 +169,7 @@ def test_a_job_that_is_submitted_again_is_in_the_queue_again(requests: Requests)
 def test_a_renewed_lease_moves_the_moment_at_which_the_job_is_free(requests: Requests) -> None:
     mine = begun(requests, requests.add(job()))
 
-    change(requests, mine, renewed(mine, 0.5, NOW + 1000, RULES))
+    change(requests, mine, renewed(mine, NOW + 1000, RULES))
 
     assert [entry.ready_at for entry in requests.queue()] == [NOW + 1000 + RULES.lease]
 

@@ -62,16 +62,8 @@ def test_one_worker_holds_a_job_until_its_lease_expires() -> None:
     assert (taken.lease.worker, taken.tries, taken.claims) == ("w2", 2, 2)
 
 
-def test_a_renewed_lease_lasts_longer_and_shows_progress() -> None:
-    after = renewed(begun(), 0.5, NOW + 1000, RULES)
-
-    assert claimed(after, "w2", LATER, RULES) is None
-    assert after.percent == 25
-
-
-def test_progress_never_falls() -> None:
-    half = with_file(begun(), file(), NOW, RULES)
-    assert renewed(renewed(half, 0.8, NOW, RULES), 0.1, NOW, RULES).percent == 90
+def test_a_renewed_lease_lasts_longer() -> None:
+    assert claimed(renewed(begun(), NOW + 1000, RULES), "w2", LATER, RULES) is None
 
 
 def test_a_job_is_a_success_after_its_last_batch() -> None:
@@ -185,7 +177,7 @@ def test_files_are_kept_for_a_week_after_the_end() -> None:
 def test_every_change_has_a_higher_revision() -> None:
     mine = begun()
     changes = [
-        renewed(mine, 0, NOW, RULES),
+        renewed(mine, NOW, RULES),
         with_file(mine, file(), NOW, RULES),
         after_failure(mine, "no", True, NOW, RULES),
         postponed(mine, NOW, "later", NOW),

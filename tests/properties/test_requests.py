@@ -89,7 +89,7 @@ class Requests(RuleBasedStateMachine):
 
     @rule(target=workers, job=consumes(workers))
     def renew(self, job: Job) -> MultipleResults[Job] | Job:
-        after = renewed(job, 0.5, self.now, RULES)
+        after = renewed(job, self.now, RULES)
         return after if self.requests.replace(job, after) else multiple()
 
     @rule(target=workers, job=consumes(workers))

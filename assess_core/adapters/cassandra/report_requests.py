@@ -86,9 +86,9 @@ class CassandraRequests:
         if reopens:
             self._list(new)  # first, for the same reason as in `add`
         key = (old.request.tag, old.id)
-        self._db.execute(_REPLACE, (new.revision, _encode(new).decode(), *key, old.revision))
-        # read what is stored: if the statement was sent twice, the second answer is a refusal of our own write
-        if self.get(*key) != new:
+        [(is_applied, *_)] = self._db.execute(_REPLACE, (new.revision, _encode(new).decode(), *key, old.revision))
+        # if the statement was sent twice, the second answer is a refusal of our own write
+        if not is_applied and self.get(*key) != new:
             return False
         if not reopens:
             self._list(new)

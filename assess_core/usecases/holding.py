@@ -1,4 +1,4 @@
-"""A job whose lease this process holds: a thread renews the lease, and notices when the job belongs to someone else."""
+"""A job whose lease this process holds. A thread renews the lease, and stops the work if it is lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _RENEWALS: Final = 4  # in the time of one lease
 
 
 class LeaseLost(Exception):
-    """The job was cancelled, or another worker took it over. What this worker wrote for it is of no use."""
+    """The job was cancelled, or another worker took it over. The current file of this worker is not published."""
 
 
 class Held:
@@ -35,7 +35,7 @@ class Held:
         return self._job
 
     def change(self, transition: Callable[[Job, int], Job]) -> Job:
-        """Store the next state of the job. Raises `LeaseLost` if it is not ours any more, `StoreUnavailable`."""
+        """Store the next state of the job. Raises `LeaseLost` if another process changed it, `StoreUnavailable`."""
         with self._lock:
             after = transition(self._job, self._now())
             if after is self._job:

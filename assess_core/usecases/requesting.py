@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from assess_core.domain.moments import DAY
 from assess_core.domain.report_jobs import (
     Job,
     JobStatus,
@@ -89,7 +90,7 @@ class Requesting:
         return found
 
     def _newest(self, channel: str, day: int | None) -> Iterator[Job]:
-        after = None if day is None else Place((day + 1) * (24 * 60 * 60 * 1000), "")
+        after = None if day is None else Place((day + 1) * DAY, "")
         for _ in range(SEARCHED // MOST_LISTED):
             page = self._requests.of_channel(channel, after, MOST_LISTED)
             yield from page

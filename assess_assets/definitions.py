@@ -7,6 +7,7 @@ from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
 from assess_assets.exhausts import exhausts
+from assess_assets.requests import requested_exhausts, serve_requests
 from assess_assets.resources import Lakehouse
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 from assess_assets.watch import archived_in_time, hot_attempts, slice_keys, watch_daily, watch_job
@@ -23,12 +24,19 @@ defs = dg.Definitions(
         compacted_attempts,
         balance_sheet,
         *exhausts,
+        requested_exhausts,
         weekly_activity,
     ],
     asset_checks=[archived_in_time, slice_keys],
     jobs=[watch_job],
     schedules=[watch_daily],
-    sensors=[register_slices_and_batches, archive_closed_weeks, clear_verified_weeks, retire_cleared_slices],
+    sensors=[
+        register_slices_and_batches,
+        serve_requests,
+        archive_closed_weeks,
+        clear_verified_weeks,
+        retire_cleared_slices,
+    ],
     resources={"lakehouse": Lakehouse()},
     executor=dg.in_process_executor,  # a process per step would cost 3 s
 )

@@ -13,10 +13,12 @@ from assess_core.errors import AssessError
 from assess_core.ports.reports import WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.wiring import open_stores, open_weekly
+from assess_core.wiring import open_stores, open_weekly, open_work
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
+
+    from assess_core.usecases.report_work import Work
 
 
 RETRY: Final = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.LINEAR, jitter=dg.Jitter.PLUS_MINUS)
@@ -42,6 +44,11 @@ class Opened(NamedTuple):
     @property
     def weekly(self) -> WeeklyTable:
         return open_weekly(self.settings)
+
+    @property
+    def work(self) -> "Work":
+        """What a worker of requests for reports needs."""
+        return open_work(self.settings, self.stores)
 
     @property
     def seconds(self) -> float:

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
+    "request": ("request", "Submit, list and work on requests for reports."),
     "sample-events": ("samples", "Write sample events."),
     "demo": ("demo", "Run the whole loop on sample events."),
     "api": ("serve", "Serve GraphQL, GraphiQL, the read and the write API."),

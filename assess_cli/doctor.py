@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from assess_cli.output import emit_json, notify
 from assess_cli.settings import unknown_settings
 from assess_cli.switches import read_switches
+from assess_core.domain.moments import MINUTE, duration_text
+from assess_core.domain.report_queue import unserved
 from assess_core.domain.slice_status import SliceStatus, Step
 from assess_core.errors import AssessError
 from assess_core.ports.facts import NoFacts
@@ -29,6 +31,7 @@ from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
 from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.pending import pending_views
+from assess_core.usecases.report_work import ready_jobs
 from assess_core.wiring import (
     days_left,
     hot_schema,
@@ -37,7 +40,9 @@ from assess_core.wiring import (
     open_hot,
     open_lake,
     open_log,
+    open_requests,
     open_tokens,
+    request_rules,
     stores_of,
 )
 
@@ -45,6 +50,7 @@ DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; archiving and compacting a busy week needs twice this
 _NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone can grow to this size
 _RENEW_DAYS: Final = 14
+_STUCK: Final = 10 * MINUTE
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -111,6 +117,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
+        yield from _guarded("requests", lambda: _requests(settings, now))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
     yield from _guarded("Dagster", lambda: _switches(settings.home, env))
 
@@ -311,6 +318,17 @@ def _failed(hot: HotStore) -> Iterator[Finding]:
         yield Finding(Level.WARN, "failed events", f"{waiting:,} are not resolved", "assess failed list")
     else:
         yield Finding(Level.OK, "failed events", "none")
+
+
+def _requests(settings: Settings, now: int) -> Iterator[Finding]:
+    """Requests for reports that no worker serves."""
+    requests, rules = open_requests(settings), request_rules(settings)
+    if waiting := unserved(ready_jobs(requests, rules, now), now, _STUCK):
+        first = min(waiting, key=lambda job: job.created_at)
+        message = f"{len(waiting):,} wait longer than {duration_text(_STUCK)}, the oldest {first.id} of {first.tag}"
+        yield Finding(Level.WARN, "requests", message, "assess request work --follow, or assess up")
+    else:
+        yield Finding(Level.OK, "requests", f"{len(requests.queue()):,} open, none is stuck")
 
 
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:

@@ -65,9 +65,10 @@ def api(settings: Settings, host: str, port: int, facts: Path | None, insecure: 
 @click.option("--verbose", is_flag=True, help="Print every line of Dagster, not only warnings, errors and ended runs.")
 @click.pass_context
 def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None, verbose: bool) -> None:
-    """Run stream, Dagster and API together; one Ctrl-C stops them all.
+    """Run stream, Dagster, API and a worker of requests together; one Ctrl-C stops them all.
 
     The stream tails the log folder (ASSESS_LOG): a line that is appended to its .jsonl files is folded within a second.
+    The worker begins a requested report within a second.
 
     \b
     Examples:
@@ -88,6 +89,7 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None,
             dagster,  # in a checkout, Dagster would warn about our dagster.yaml
             None if verbose else DagsterLines(),
         ),
+        Part("requests", [*_module("assess_cli"), "request", "work", "--follow"]),
         Part("api", [*_module("graphql_api"), "--host", HOST, "--port", str(api_port)], api_port),
     ]
     notify(f"assess: the stream follows {hidden(settings.log)}")

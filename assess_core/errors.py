@@ -23,6 +23,11 @@
       StoreUnavailable   a store does not answer or is full
       DeadlineExceeded   an answer took too long and was cancelled
       Overloaded         the queue in front of the log is full
+      UnknownRequest     there is no request for a report with this tag and id
+      RequestClosed      a finished request cannot be changed
+      QueueFull          too many requests for reports are open
+      LinkRefused        a link to a report is not valid
+      LinkExpired        a link to a report, or the report itself, has expired
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -178,3 +183,33 @@ class Overloaded(AssessError):
     """The queue in front of the log is full, and nothing of this request was stored; retry after a few seconds."""
 
     exit_code, status, retryable = 5, 429, True
+
+
+class UnknownRequest(AssessError):
+    """There is no request for a report with this tag and id."""
+
+    exit_code, status = 3, 404
+
+
+class RequestClosed(AssessError):
+    """A finished request for a report cannot be changed."""
+
+    exit_code, status = 4, 409
+
+
+class QueueFull(AssessError):
+    """Too many requests for reports are open; submit the request again later."""
+
+    exit_code, status, retryable = 5, 429, True
+
+
+class LinkRefused(AssessError):
+    """A link to a report was not made by this installation, or was changed."""
+
+    exit_code, status = 4, 403
+
+
+class LinkExpired(AssessError):
+    """A link to a report has expired, or the report was deleted; the message says how to get a new one."""
+
+    exit_code, status = 3, 410

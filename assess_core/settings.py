@@ -1,16 +1,19 @@
 """Settings, which a process reads once when it starts. Nothing else reads them from the environment."""
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from assess_core.domain.moments import duration_text, parse_duration
-from assess_core.domain.sizes import parse_size
+from assess_core.domain.moments import DAY, duration_text, parse_duration
+from assess_core.domain.sizes import parse_size, size_text
+from assess_core.errors import BadSettings
 
 _SQLITE: Final = "sqlite:///"
 _PREFIX: Final = "ASSESS_"
 _API: Final = "ASSESS_API_"
+_DIGITS: Final = 9
 _SIMILAR: Final = 0.5  # GRACE_PERIOD and GRACE have a similarity of 0.59
 
 
@@ -95,6 +98,15 @@ class Settings(NamedTuple):
     (default: half of the machine's memory, or of the control group's limit)."""
     api: ApiSettings = ApiSettings()
     """The settings of the API, `ASSESS_API_...`."""
+    channel_batches: int = 500
+    """`ASSESS_CHANNEL_BATCHES`: the batches that the requests of one channel may have reports of in a day."""
+    channel_bytes: int = 10 * 1000**3
+    """`ASSESS_CHANNEL_BYTES`: the size of the reports that one channel may request in a day (default `10GB`)."""
+    keep_reports: int = 7 * DAY
+    """`ASSESS_KEEP_REPORTS`: how long the files of a finished request are kept, in ms (default `7d`)."""
+    public_url: str = ""
+    """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
+    of the API used)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -114,6 +126,10 @@ class Settings(NamedTuple):
             facts=_absolute(env.get("ASSESS_FACTS") or ""),
             memory=parse_size(env.get("ASSESS_MEMORY") or "", "ASSESS_MEMORY"),
             api=ApiSettings.from_env(env),
+            channel_batches=_batches(env.get("ASSESS_CHANNEL_BATCHES") or "500"),
+            channel_bytes=parse_size(env.get("ASSESS_CHANNEL_BYTES") or "10GB", "ASSESS_CHANNEL_BYTES") or 0,
+            keep_reports=_at_least_a_day(env.get("ASSESS_KEEP_REPORTS") or "7d"),
+            public_url=_http(env.get("ASSESS_PUBLIC_URL") or ""),
         )
 
     def env(self) -> dict[str, str]:
@@ -128,6 +144,10 @@ class Settings(NamedTuple):
             "ASSESS_FACTS": self.facts,
             "ASSESS_MEMORY": "" if self.memory is None else f"{self.memory}B",
             **self.api.env(),
+            "ASSESS_CHANNEL_BATCHES": str(self.channel_batches),
+            "ASSESS_CHANNEL_BYTES": size_text(self.channel_bytes),
+            "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
+            "ASSESS_PUBLIC_URL": self.public_url,
         }
 
 
@@ -139,6 +159,25 @@ def unknown_variables(env: Mapping[str, str]) -> dict[str, str | None]:
     )
     found = {name: get_close_matches(name.upper().removeprefix(_PREFIX), known, 1, _SIMILAR) for name in unknown}
     return {name: f"{_PREFIX}{meant[0]}" if meant else None for name, meant in found.items()}
+
+
+def _batches(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS and int(text)):
+        raise BadSettings(f"ASSESS_CHANNEL_BATCHES: {text[:40]!r} is not a number of batches; write e.g. 500")
+    return int(text)
+
+
+def _at_least_a_day(text: str) -> int:
+    found = parse_duration(text, "ASSESS_KEEP_REPORTS")
+    if found < DAY:  # the same request on the same day gets the same files
+        raise BadSettings(f"ASSESS_KEEP_REPORTS: {text!r} is shorter than a day; write e.g. 7d")
+    return found
+
+
+def _http(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text):
+        raise BadSettings(f"ASSESS_PUBLIC_URL: {text[:80]!r} is not an address; write e.g. https://api.example.org")
+    return text.rstrip("/")
 
 
 def _absolute(text: str) -> str:

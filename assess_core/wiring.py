@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assess_core.domain.report_formats import Format
+from assess_core.domain.report_jobs import Rules
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
+from assess_core.ports.links import Links
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
 from assess_core.ports.reports import Exhausts, ReportOutput, WeeklyTable
+from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.privacy import hidden
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from assess_core.ports.ledger import Ledger
     from assess_core.usecases.folding import Checks
     from assess_core.usecases.queries import Queries
+    from assess_core.usecases.report_work import Work
+    from assess_core.usecases.requesting import Requesting
 
 _S3: Final = "s3://"
 
@@ -225,7 +230,60 @@ def open_queries(settings: Settings) -> "Queries":
     """Queries over the stores that the settings name, with this machine's clock. Raises the errors of `open_stores`."""
     from assess_core.usecases.queries import Queries
 
-    return Queries(open_stores(settings), settings.grace, lambda: time.time_ns() // 1_000_000)
+    return Queries(open_stores(settings), settings.grace, _now)
+
+
+def open_requests(settings: Settings) -> Requests:
+    """The store of requests for reports, in the hot store. Raises the errors of `open_hot`."""
+    if _hot_scheme(settings) == "cassandra":
+        with _servers_extra("ASSESS_HOT_STORE"):
+            from assess_core.adapters.cassandra.report_requests import CassandraRequests
+
+        return CassandraRequests(settings.hot_store)
+    from assess_core.adapters.sqlite.report_requests import SqliteRequests
+
+    return SqliteRequests(settings.hot_store)
+
+
+def open_requesting(settings: Settings) -> "Requesting":
+    """The use cases of requests for reports, with this machine's clock. Raises the errors of `open_hot`."""
+    from assess_core.usecases.requesting import Requesting
+
+    return Requesting(open_requests(settings), open_links(settings), request_rules(settings), _now)
+
+
+def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
+    """What a worker of requests needs, with stores that are open already or not. Raises the errors of `open_stores`."""
+    from assess_core.usecases.report_work import Work, report_writer
+
+    stores, rules = stores or open_stores(settings), request_rules(settings)
+    return Work(open_requests(settings), stores.exhausts, report_writer(stores), rules, _now)
+
+
+def open_links(settings: Settings) -> Links:
+    """Links to reports: of the bucket if they are in one, otherwise of the API. Raises `BadSettings`."""
+    name, text = "ASSESS_EXHAUSTS", settings.exhausts
+    if text.startswith(_S3):
+        with _servers_extra(name):
+            from assess_core.adapters.s3.bucket import Bucket, BucketLinks
+
+        return BucketLinks(Bucket.of(name, text))
+    from assess_core.adapters.files.links import SignedLinks
+
+    return SignedLinks(settings.home)
+
+
+def request_rules(settings: Settings) -> Rules:
+    """The limits of requests that the settings name."""
+    return Rules(
+        batches_a_day=settings.channel_batches,
+        bytes_a_day=settings.channel_bytes,
+        keep_files=settings.keep_reports,
+    )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _location(name: str, text: str) -> "Location":

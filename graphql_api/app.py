@@ -20,8 +20,9 @@ from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.ports.tokens import Tokens
 from assess_core.usecases.queries import Queries
-from graphql_api import graphiql
+from graphql_api import dataset, graphiql
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
+from graphql_api.dataset import ReportRequests
 from graphql_api.envelopes import RETRY_AFTER, code_of, learning
 from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.gate import Gate, caller_of
@@ -32,7 +33,7 @@ from graphql_api.write import AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
-    "/v1/user/content/state, /health and /ready"
+    "/v1/user/content/state, /dataset/v1/request/{submit, read, list, search, cancel}, /health and /ready"
 )
 _LOCAL_HOSTS: Final = Hosts()
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
@@ -44,10 +45,12 @@ def create_app(
     facts: Facts | None = None,
     tokens: Tokens | None = None,
     hosts: Hosts | None = _LOCAL_HOSTS,
+    requests: ReportRequests | None = None,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
 
-    Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name.
+    Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name. Without
+    `requests`, the paths of the dataset API do not exist.
     """
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
@@ -58,6 +61,7 @@ def create_app(
         Route("/v1/user/content/state", StateUpdate),
         Route("/health", _health),
         Route("/ready", _ready),
+        *(dataset.routes() if requests else ()),
         *graphiql.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
@@ -65,6 +69,7 @@ def create_app(
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
     app.state.lanes = Lanes()
+    app.state.report_requests = requests
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
     return app
 
@@ -115,10 +120,15 @@ async def _execute(request: Request, asked: _Asked) -> Response:
     planned = plan(asked.query, asked.variables, asked.operationName or None)
     if isinstance(planned, Executed):
         status, body = planned
+    elif planned.writes and request.method == "GET":
+        # a page of another site can make a browser send a GET
+        return _refused(405, "a mutation must be sent with POST", {"allow": "POST"})
     else:
         ask = ask_long if planned.reads_many_rows else ask_quick
         try:
-            status, body = await ask(request, partial(execute, planned=planned, caller=caller_of(request)))
+            reads = dataset.request_reads(request)
+            work = partial(execute, planned=planned, caller=caller_of(request), requests=reads)
+            status, body = await ask(request, work)
         except DeadlineExceeded as error:
             status, body = error.status, failure(error)
     return Response(to_json(body), status, media_type="application/json")

@@ -23,7 +23,16 @@ MOST_UNITS: Final = 100
 MOST_VALUES: Final = 10_000
 """The most fields of an answer; the fields of every attempt count. Aliases at every level multiply them."""
 
-_UNITS: Final = {"score": 5, "scores": 5, "batch": 10, "slices": 10}
+_UNITS: Final = {
+    "score": 5,
+    "scores": 5,
+    "batch": 10,
+    "slices": 10,
+    "reportRequest": 5,
+    "reportRequests": 20,
+    "submitReportRequest": 20,
+    "cancelReportRequest": 10,
+}
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """The number of attempts of a page that cost one unit."""

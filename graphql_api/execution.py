@@ -12,6 +12,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     execute_sync,
     get_operation_ast,
@@ -23,7 +24,7 @@ from assess_core.domain.access import Caller
 from assess_core.errors import AssessError, Forbidden
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
-from graphql_api.reading import Context
+from graphql_api.reading import Context, RequestReads
 from graphql_api.schema import schema
 
 MOST_TOKENS: Final = 1000  # GraphiQL's longest query has about 300
@@ -50,6 +51,8 @@ class Planned(NamedTuple):
     variables: dict[str, Any] | None
     reads_many_rows: bool
     """Whether it reads a batch or slices, and not only one learner."""
+    writes: bool
+    """Whether it is a mutation."""
 
 
 class _Refused(Exception):
@@ -84,10 +87,13 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
             f"the query costs {cost.units} units, more than {MOST_UNITS} (docs/api.md); split it into several queries",
             "TOO_EXPENSIVE",
         )
-    return Planned(document, operation, variables, cost.reads_many_rows)
+    writes = chosen.operation is OperationType.MUTATION
+    return Planned(document, operation, variables, cost.reads_many_rows, writes)
 
 
-def execute(queries: Queries, planned: Planned, caller: Caller | None) -> Executed:
+def execute(
+    queries: Queries, planned: Planned, caller: Caller | None, requests: RequestReads | None = None
+) -> Executed:
     """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace.
 
     If the caller may not read one of the fields, the answer is 403 and has no data.
@@ -95,7 +101,7 @@ def execute(queries: Queries, planned: Planned, caller: Caller | None) -> Execut
     result = execute_sync(
         schema,
         planned.document,
-        context_value=Context(queries, caller),
+        context_value=Context(queries, caller, requests),
         variable_values=planned.variables,
         operation_name=planned.operation,
     )

@@ -15,6 +15,8 @@ from assess_core.errors import Forbidden
 from assess_core.usecases.views import Attempt
 from graphql_api.reading import BatchReads, Info, caller_of
 
+DOWNLOADS: Final = "/dataset/v1/request/download/"
+"""Below this path the signature of a link is the permission, so no token is needed."""
 ROUTES: Final = {
     "/": Action.DESCRIBE,
     "/graphql": Action.DESCRIBE,  # each field has an action of its own
@@ -25,6 +27,12 @@ ROUTES: Final = {
     "/v2/view/assess/update": Action.WRITE_ATTEMPTS,
     "/v1/content/state/update": Action.WRITE_ATTEMPTS,
     "/v1/user/content/state": Action.WRITE_ATTEMPTS,
+    "/dataset/v1/request/submit": Action.REQUEST_REPORTS,
+    "/dataset/v1/request/read/{tag:path}": Action.REQUEST_REPORTS,
+    "/dataset/v1/request/list/{tag:path}": Action.REQUEST_REPORTS,
+    "/dataset/v1/request/search": Action.REQUEST_REPORTS,
+    "/dataset/v1/request/cancel/{tag:path}": Action.REQUEST_REPORTS,
+    DOWNLOADS + "{name:path}": Action.DOWNLOAD,
     "/health": Action.PROBE,
     "/ready": Action.PROBE,
 }
@@ -43,7 +51,17 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "attempts": Action.READ_ATTEMPTS,
         "batch": Action.READ_BATCH,
         "slices": Action.READ_SLICES,
+        "reportRequest": Action.REQUEST_REPORTS,
+        "reportRequests": Action.REQUEST_REPORTS,
     },
+    "Mutation": {
+        "submitReportRequest": Action.REQUEST_REPORTS,
+        "cancelReportRequest": Action.REQUEST_REPORTS,
+    },
+    "ReportRequest": _open(
+        "requestId tag dataset config channel requester status progress tries submittedAt completedAt message "
+        "downloadUrls"
+    ),
     "Batch": {
         "attempts": Action.READ_ATTEMPTS,
         "slices": Action.READ_SLICES,

@@ -1,15 +1,30 @@
 """The objects that the fields of one request share: the queries, the caller, and the overview of a batch."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from graphql import GraphQLResolveInfo
 
 from assess_core.domain.access import Caller
+from assess_core.domain.report_jobs import Job
+from assess_core.domain.report_request import Requester
 from assess_core.domain.slice_status import SliceView
+from assess_core.errors import BadRequest
 from assess_core.usecases.queries import Queries
+from assess_core.usecases.requesting import Requesting
 from assess_core.usecases.views import Overview, Page
 
 Info = GraphQLResolveInfo
+
+
+class RequestReads(NamedTuple):
+    """The requests for reports, as the client of one GraphQL request may use them."""
+
+    requesting: Requesting
+    requester: Callable[[], Requester]
+    """Raises `BadRequest` if the client does not say who it is."""
+    urls: Callable[[Job], list[str]]
+    """The links to the files of a job."""
 
 
 class Context(NamedTuple):
@@ -17,6 +32,7 @@ class Context(NamedTuple):
 
     queries: Queries
     caller: Caller | None
+    requests: RequestReads | None = None
 
 
 class BatchReads:
@@ -57,3 +73,11 @@ def caller_of(info: Info) -> Caller | None:
     """The caller of the current request."""
     context: Context = info.context
     return context.caller
+
+
+def request_reads_of(info: Info) -> RequestReads:
+    """The requests for reports. Raises `BadRequest` if this server has none."""
+    context: Context = info.context
+    if context.requests is None:
+        raise BadRequest("this server takes no requests for reports")
+    return context.requests

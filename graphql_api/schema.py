@@ -12,6 +12,7 @@ from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
 from graphql_api.permissions import protect
 from graphql_api.reading import BatchReads, Info, queries_of
+from graphql_api.report_types import Mutation, ReportQuery
 from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
 
 _OF_WHOM: Final = {
@@ -22,7 +23,7 @@ _OF_WHOM: Final = {
 }
 
 
-class Query(graphene.ObjectType):
+class Query(ReportQuery):
     """Scores and attempts of learners, counts of batches, slices and their status. Archiving changes no answer."""
 
     score = graphene.Field(
@@ -82,5 +83,5 @@ class Query(graphene.ObjectType):
         return queries_of(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
 
 
-schema: Final = protect(graphene.Schema(query=Query).graphql_schema)
+schema: Final = protect(graphene.Schema(query=Query, mutation=Mutation).graphql_schema)
 """The schema as graphql-core executes it; each field asks the policy first."""

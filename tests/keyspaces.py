@@ -13,6 +13,7 @@ from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.ports.hot_store import Schema
 
 SHARDS: Final = 4
+_WITH_TOMBSTONES: Final = {"assessment_aggregator", "report_queue", "report_files"}
 
 
 class Keyspace(NamedTuple):
@@ -36,10 +37,8 @@ class Keyspace(NamedTuple):
     def clear(self) -> None:
         """Remove all rows and tombstones."""
         for table in declared():
-            # TRUNCATE takes 25 ms, so empty tables are skipped, except the one table that can still hold tombstones
-            if table != "meta" and (
-                table == "assessment_aggregator" or self.cql(f"SELECT * FROM {{ks}}.{table} LIMIT 1")
-            ):
+            # TRUNCATE takes 25 ms, so empty tables are skipped, except those that can still hold tombstones
+            if table != "meta" and (table in _WITH_TOMBSTONES or self.cql(f"SELECT * FROM {{ks}}.{table} LIMIT 1")):
                 self.cql(f"TRUNCATE {{ks}}.{table}")
 
 

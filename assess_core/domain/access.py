@@ -21,7 +21,9 @@ class Action(StrEnum):
     """What a caller wants to do."""
 
     PROBE = "probe"
-    """Ask whether the process lives and can answer. The only action without a token."""
+    """Ask whether the process lives and can answer."""
+    DOWNLOAD = "download"
+    """Read a file by a signed link. The signature is the permission."""
     DESCRIBE = "describe"
     """Read the schema, use GraphiQL, send a query. Nothing of this shows data of learners."""
     READ_SCORES = "read_scores"
@@ -34,6 +36,8 @@ class Action(StrEnum):
     READ_SLICES = "read_slices"
     """Read slices, their status and their row counts."""
     WRITE_ATTEMPTS = "write_attempts"
+    REQUEST_REPORTS = "request_reports"
+    """Submit, list, read and cancel requests for reports, in the name of any channel and user."""
 
 
 class Caller(NamedTuple):
@@ -95,16 +99,18 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[_Scope]]]] = {
     Action.READ_ANSWERS: _OF_LEARNERS,
     Action.READ_BATCH: _OF_BATCHES,
     Action.READ_SLICES: _OF_BATCHES,
+    Action.REQUEST_REPORTS: {Role.OPERATOR: _ALL},
     Action.WRITE_ATTEMPTS: {Role.LEARNER: _OWN, Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
 }
 """The rights of each role. An action or a role that is missing here is denied."""
 
+_WITHOUT_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD})
 _NO_TOKEN: Final = Denial("send a valid token in the header Authorization: Bearer TOKEN", needs_token=True)
 
 
 def denial_of(caller: Caller | None, action: Action, resource: Resource) -> Denial | None:
     """None if the caller may do this; otherwise why not. None as the caller is a client without a token."""
-    if action is Action.PROBE:
+    if action in _WITHOUT_TOKEN:
         return None
     if caller is None:
         return _NO_TOKEN

@@ -203,6 +203,14 @@ class Unions(Protocol):
         ...
 
 
+class StoredReport(NamedTuple):
+    """A report that is read from the folder or bucket."""
+
+    size: int
+    """In bytes."""
+    chunks: Iterator[bytes]
+
+
 class Exhausts(Protocol):
     """The folder, or the prefix of a bucket, for reports. Names are relative, with `/` between parts."""
 
@@ -214,6 +222,17 @@ class Exhausts(Protocol):
         """A local temporary file, which becomes the report at the end of the block. It is deleted if the block fails.
 
         The report appears whole or not at all. Raises `StoreUnavailable`, `ReportFailed`.
+        """
+        ...
+
+    def read(self, name: str) -> StoredReport:
+        """The report of this name. Raises `LinkExpired` if it does not exist, `StoreUnavailable`, `ReportFailed`."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete the report of this name, or all reports below it. Nothing happens if there is none.
+
+        Raises `StoreUnavailable`, `ReportFailed`.
         """
         ...
 

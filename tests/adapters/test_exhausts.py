@@ -3,14 +3,15 @@
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 
 from assess_core.adapters.s3.bucket import Bucket
-from assess_core.errors import BadSettings, ReportFailed, StoreUnavailable
+from assess_core.errors import BadSettings, LinkExpired, ReportFailed, StoreUnavailable
 from assess_core.ports.findings import Level
 from assess_core.ports.reports import Exhausts
 from assess_core.settings import Settings
-from assess_core.wiring import open_exhausts
+from assess_core.wiring import open_exhausts, open_links
 from tests.places import Store, at, in_s3
 from tests.s3_proxy import Fault, proxy_to
 from tests.servers import S3
@@ -138,3 +139,43 @@ def test_any_other_error_of_s3_makes_the_report_fail(s3: S3, monkeypatch: pytest
 
         with pytest.raises(ReportFailed, match=r"cannot write s3://.*MethodNotAllowed.*nothing was left behind"):
             reports.write(b"a report")
+
+
+# --- reading, deleting and links ---
+
+
+@pytest.mark.parametrize("content", [b"", b"id\n1\n", LARGE], ids=["empty", "small", "large"])
+def test_a_report_is_read_as_it_was_written(reports: Reports, content: bytes) -> None:
+    reports.write(content)
+
+    found = reports.exhausts.read(NAME)
+
+    assert found.size == len(content)
+    assert b"".join(found.chunks) == content
+
+
+def test_reading_a_report_that_does_not_exist_says_what_to_do(reports: Reports) -> None:
+    with pytest.raises(LinkExpired, match="submit its request again"):
+        reports.exhausts.read("nothing/here.csv")
+
+
+def test_a_folder_of_reports_is_deleted_and_its_neighbours_are_not(reports: Reports) -> None:
+    for name in ("r/1/a.csv", "r/1/b.csv", "r/10/c.csv", "r/2.csv"):
+        reports.write(b"x", name)
+
+    reports.exhausts.delete("r/1")
+    reports.exhausts.delete("r/2.csv")
+    reports.exhausts.delete("nothing")
+
+    assert reports.store.names() == ["r/10/c.csv"]
+
+
+def test_a_presigned_link_gives_the_report_without_credentials(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = Reports(in_s3(s3, monkeypatch))
+    reports.write(b"id\n1\n")
+
+    link = open_links(Settings.from_env({"ASSESS_EXHAUSTS": reports.url})).link(NAME, 1000)
+
+    assert httpx.get(link.url, trust_env=False).content == b"id\n1\n"
+    assert link.expires == 1000 + 30 * 60 * 1000
+    assert httpx.get(link.url.replace("b%252F1", "b%252F2"), trust_env=False).status_code == 403

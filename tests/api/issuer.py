@@ -21,6 +21,7 @@ from assess_core.ports.tokens import Tokens
 from assess_core.settings import ApiSettings, Settings
 from assess_core.wiring import open_tokens
 from graphql_api.app import create_app
+from graphql_api.dataset import ReportRequests
 from tests.api.client import Http, client
 from tests.loop import queries
 
@@ -80,11 +81,11 @@ def trusting(folder: Path, keys: bytes | None = None, **settings: Any) -> Tokens
 
 
 @contextmanager
-def guarded(stores: Stores, tokens: Tokens) -> Iterator[Http]:
+def guarded(stores: Stores, tokens: Tokens, requests: ReportRequests | None = None) -> Iterator[Http]:
     """A client of an API that needs tokens."""
     intake = stores.log.intake()
     try:
-        with client(create_app(queries(stores), intake, tokens=tokens, hosts=None)) as http:
+        with client(create_app(queries(stores), intake, tokens=tokens, hosts=None, requests=requests)) as http:
             yield http
     finally:
         intake.close()

@@ -49,7 +49,7 @@ def load(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
 def test_definitions_contain_no_branch_loop_or_function() -> None:
     lines = Path(definitions.__file__).read_text(encoding="utf-8").splitlines()
 
-    assert len(lines) < 40
+    assert len(lines) < 50
     assert not [line for line in lines if line.lstrip().startswith(("if ", "for ", "def ", "match "))]
 
 
@@ -61,7 +61,7 @@ def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> 
     assert result.stdout == (
         "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
         "'compacted_attempts', 'hot_attempts', 'item_analysis_exhaust', 'option_analysis_exhaust', 'progress_exhaust', "
-        "'response_exhaust', 'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
+        "'requested_exhausts', 'response_exhaust', 'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
     )
 
 
@@ -72,6 +72,7 @@ def test_all_jobs_sensors_and_schedules_are_loaded() -> None:
     # Dagster would add a default sensor for a condition that has none
     assert {sensor.name for sensor in defs.get_repository_def().sensor_defs} == {
         "register_slices_and_batches",
+        "serve_requests",
         "archive_closed_weeks",
         "clear_verified_weeks",
         "retire_cleared_slices",
@@ -80,13 +81,13 @@ def test_all_jobs_sensors_and_schedules_are_loaded() -> None:
     assert defs.executor is dg.in_process_executor
 
 
-def test_only_the_sensor_that_registers_keys_is_on_by_default() -> None:
+def test_only_the_sensors_that_delete_no_attempts_are_on_by_default() -> None:
     defs = definitions.defs
     automation = [*(defs.schedules or []), *(defs.sensors or [])]
 
-    assert len(automation) == 5
+    assert len(automation) == 6
     running = {each.name for each in automation if each.default_status.value == "RUNNING"}
-    assert running == {"register_slices_and_batches"}  # it deletes nothing
+    assert running == {"register_slices_and_batches", "serve_requests"}
     assert all(each.description for each in automation)  # the UI shows only the description beside a switch
 
 
@@ -139,6 +140,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "compacted_attempts": {"archived_attempts"},
         "balance_sheet": both,
         **dict.fromkeys(EXHAUSTS, both),
+        "requested_exhausts": both,
         "weekly_activity": both,
     }
     # by default Dagster maps equal keys, so a batch `b1` would wait for a slice `b1`
@@ -151,6 +153,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "cleared_attempts": "IdentityPartitionMapping",
         "balance_sheet": "AllPartitionMapping",
         **dict.fromkeys(EXHAUSTS, "AllPartitionMapping"),
+        "requested_exhausts": "AllPartitionMapping",
         "weekly_activity": "AllPartitionMapping",
     }
 

@@ -44,6 +44,10 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_FACTS": ("", "default"),
         "ASSESS_MEMORY": ("", "default"),
         **{name: (value, "default") for name, value in ApiSettings().env().items()},
+        "ASSESS_CHANNEL_BATCHES": ("500", "default"),
+        "ASSESS_CHANNEL_BYTES": ("10GB", "default"),
+        "ASSESS_KEEP_REPORTS": ("7d", "default"),
+        "ASSESS_PUBLIC_URL": ("", "default"),
     }
 
 

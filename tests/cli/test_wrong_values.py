@@ -194,6 +194,10 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_GRACE": ("soon", "-1d", "9" * 15 + "d", "9" * 5000),
     "ASSESS_FACTS": ("/no/such/file", "ftp://host/facts", "cassandra://"),
     "ASSESS_MEMORY": ("lots", "-1", "0", "9" * 5000 + "GB"),
+    "ASSESS_CHANNEL_BATCHES": ("many", "-1", "0", "9" * 5000),
+    "ASSESS_CHANNEL_BYTES": ("lots", "0"),
+    "ASSESS_KEEP_REPORTS": ("soon", "1h"),
+    "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
 }  # fmt: skip
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {

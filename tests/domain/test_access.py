@@ -8,17 +8,18 @@ import pytest
 from assess_core.domain.access import LOCAL, RIGHTS, Action, Caller, Resource, Role, denial_of
 
 EVERYTHING = Resource()
+WITHOUT_TOKEN = (Action.PROBE, Action.DOWNLOAD)
 
 
 def caller(*roles: Role, id: str = "u1", **more: Any) -> Caller:
     return Caller(id, frozenset(roles))._replace(**more)
 
 
-def test_every_action_except_a_probe_has_rights() -> None:
-    assert set(RIGHTS) == set(Action) - {Action.PROBE}
+def test_every_action_that_needs_a_token_has_rights() -> None:
+    assert set(RIGHTS) == set(Action) - set(WITHOUT_TOKEN)
 
 
-@pytest.mark.parametrize("action", [one for one in Action if one is not Action.PROBE])
+@pytest.mark.parametrize("action", [one for one in Action if one not in WITHOUT_TOKEN])
 def test_a_client_without_a_token_is_asked_for_one(action: Action) -> None:
     denial = denial_of(None, action, Resource("u1", "b1", "c1"))
     assert denial is not None
@@ -31,7 +32,7 @@ def test_an_operator_and_the_caller_of_this_machine_may_do_everything(action: Ac
         assert denial_of(who, action, EVERYTHING) is None
 
 
-@pytest.mark.parametrize("action", [one for one in Action if one not in (Action.PROBE, Action.DESCRIBE)])
+@pytest.mark.parametrize("action", [one for one in Action if one not in (*WITHOUT_TOKEN, Action.DESCRIBE)])
 def test_a_caller_without_roles_may_do_nothing(action: Action) -> None:
     who = caller(batches=frozenset({"b1"}), courses=frozenset({"c1"}))
     denial = denial_of(who, action, Resource("u1", "b1", "c1"))

@@ -1,15 +1,20 @@
 """Reports in a folder."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
+from assess_core.errors import LinkExpired, ReportFailed
 from assess_core.ports.findings import Finding, Level
+from assess_core.ports.reports import StoredReport
 
 _PRIVATE_FOLDER: Final = 0o700
+_CHUNK: Final = 256 * 1024
+GONE: Final = "the report does not exist any more; submit its request again"
 
 
 class FolderExhausts:
@@ -29,6 +34,25 @@ class FolderExhausts:
         with atomic_write(path) as temporary:
             yield temporary
 
+    def read(self, name: str) -> StoredReport:
+        path = self._folder / name
+        try:
+            with translated(path):
+                file = path.open("rb")
+        except ReportFailed as error:
+            if not path.exists():
+                raise LinkExpired(GONE) from error
+            raise
+        return StoredReport(os.fstat(file.fileno()).st_size, _chunks(file))
+
+    def delete(self, name: str) -> None:
+        path = self._folder / name
+        with translated(path):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=False)
+            else:
+                path.unlink(missing_ok=True)
+
     def examine(self) -> Iterator[Finding]:
         folder = self._folder
         place = next(place for place in (folder, *folder.parents) if place.exists())
@@ -39,3 +63,9 @@ class FolderExhausts:
             yield Finding(Level.OK, "exhausts", message)
         else:
             yield Finding(Level.OK, "exhausts", str(folder))
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -18,9 +18,13 @@ from boto3.s3.transfer import S3Transfer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from assess_core.adapters.s3.access import Access, split, status_of
-from assess_core.errors import AssessError, ReportFailed, StoreUnavailable
+from assess_core.domain.signed_links import LINK_TIME
+from assess_core.errors import AssessError, LinkExpired, LinkRefused, ReportFailed, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
+from assess_core.ports.links import Link
+from assess_core.ports.reports import StoredReport
 
+_CHUNK: Final = 256 * 1024
 _AT_ONCE: Final = 8  # parallel requests: the manifest has up to 32 files, and each costs a round trip
 _TYPES: Final = {
     ".csv": "text/csv; charset=utf-8",
@@ -193,8 +197,46 @@ class BucketExhausts:
             message = f"cannot write {self.path(name)}: {error}; nothing was left behind"
             raise ReportFailed(message) from error
 
+    def read(self, name: str) -> StoredReport:
+        access = self._bucket.access
+        with self._bucket.translated():
+            try:
+                found = access.client.get_object(Bucket=access.bucket, Key=self._bucket.key(name))
+            except access.client.exceptions.NoSuchKey:
+                raise LinkExpired("the report does not exist any more; submit its request again") from None
+        return StoredReport(found["ContentLength"], self._chunks(found["Body"]))
+
+    def _chunks(self, body: Any) -> Iterator[bytes]:
+        with self._bucket.translated():
+            yield from body.iter_chunks(_CHUNK)
+
+    def delete(self, name: str) -> None:
+        access, key = self._bucket.access, self._bucket.key(name)
+        with self._bucket.translated():
+            access.client.delete_object(Bucket=access.bucket, Key=key)
+            pages = access.client.get_paginator("list_objects_v2").paginate(Bucket=access.bucket, Prefix=f"{key}/")
+            for found in (found for page in pages for found in page.get("Contents", [])):
+                access.client.delete_object(Bucket=access.bucket, Key=found["Key"])
+
     def examine(self) -> Iterator[Finding]:
         return self._bucket.examine("exhausts")
+
+
+class BucketLinks:
+    """`ports.Links`: presigned URLs of the bucket, which serves the files itself."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def link(self, name: str, now: int) -> Link:
+        access = self._bucket.access
+        where = {"Bucket": access.bucket, "Key": self._bucket.key(name)}
+        with self._bucket.translated():
+            url: str = access.client.generate_presigned_url("get_object", Params=where, ExpiresIn=LINK_TIME // 1000)
+        return Link(url, now + LINK_TIME)
+
+    def require_valid(self, name: str, expires: str, signature: str, now: int) -> None:
+        raise LinkRefused("this API serves no files; read the request again, and use the link in downloadUrls")
 
 
 @contextmanager

@@ -55,6 +55,24 @@ VERSIONS: Final[dict[int, tuple[str, ...]]] = {
     2: ("CREATE INDEX slices_by_batch ON slices (batch_id, year, week)",),
     # the proof that a log file is the one that was read; empty if unknown
     3: ("ALTER TABLE positions ADD COLUMN proof BLOB NOT NULL DEFAULT x''",),
+    # requests for reports; `ready_at` is null for a finished job, so the index of the queue holds open jobs only
+    4: (
+        """CREATE TABLE report_requests (
+            tag TEXT NOT NULL, request_id TEXT NOT NULL, channel TEXT NOT NULL, created_at INTEGER NOT NULL,
+            revision INTEGER NOT NULL, ready_at INTEGER, is_processing INTEGER NOT NULL, files_until INTEGER,
+            job TEXT NOT NULL,
+            PRIMARY KEY (tag, request_id)
+        )""",
+        "CREATE INDEX report_requests_by_tag ON report_requests (tag, created_at, request_id)",
+        "CREATE INDEX report_requests_by_channel ON report_requests (channel, created_at, request_id)",
+        "CREATE INDEX report_queue ON report_requests (ready_at) WHERE ready_at IS NOT NULL",
+        "CREATE INDEX report_files ON report_requests (files_until) WHERE files_until IS NOT NULL",
+        """CREATE TABLE report_usage (
+            channel TEXT NOT NULL, day INTEGER NOT NULL, request_id TEXT NOT NULL, batch_id TEXT NOT NULL,
+            bytes INTEGER NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (channel, day, request_id, batch_id)
+        ) WITHOUT ROWID""",
+    ),
 }
 """What each version of the schema adds. Append a version to change a table; never edit a released version.
 

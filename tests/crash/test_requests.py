@@ -1,0 +1,14 @@
+"""Two workers of requests, one of which is killed: each request is published once, and none is stuck."""
+
+from pathlib import Path
+
+from tests.crash.requests import run
+
+
+def test_each_request_is_published_once_although_a_worker_is_killed(tmp_path: Path) -> None:
+    found = run(tmp_path / "home", requests=60, channels=4, kills=2)
+
+    assert found.kills == 2
+    assert found.statuses == {"SUCCESS": 60}
+    assert found.files == 60
+    assert found.others <= 2  # at most one unfinished file for each kill

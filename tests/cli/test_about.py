@@ -209,7 +209,7 @@ def test_the_doctor_gives_the_next_step_of_slices(assess: Assess, settings: Sett
     assert doctor() == ("1 archived and not verified, e.g. b1|2024-W05", "assess verify --closed")
     verify(stores.hot.slices(), stores, LATER)
     clear(stores.hot.slices(), stores, LATER)
-    assert doctor() == ("1, none needs an action now", None)
+    assert doctor() == ("0, none needs an action now", None)
     fold_one(stores, event(batch="b1", attempt="t2"))
     assert doctor() == (
         "1 archived, and received rows since, e.g. b1|2024-W05",

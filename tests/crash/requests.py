@@ -21,6 +21,7 @@ from assess_core.domain.report_jobs import Job, JobStatus, ReportRequest, canoni
 from assess_core.domain.report_spec import parse_report_spec
 from assess_core.ports.facts import NoFacts
 from assess_core.settings import Settings
+from assess_core.usecases.exhaust import SIDECAR_ENDING
 from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_requests, open_stores
 from tests.factories import event, record
@@ -104,7 +105,8 @@ def _outcome(settings: Settings, channels: int, seconds: float, killed: int) -> 
     there = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     named = {file.name for job in jobs for file in job.files}
     assert named <= there, "a published file is missing"
-    return Outcome(seconds, jobs, killed, len(named), len(there - named))
+    sidecars = {name + SIDECAR_ENDING for name in named}
+    return Outcome(seconds, jobs, killed, len(named), len(there - named - sidecars))
 
 
 @click.command()

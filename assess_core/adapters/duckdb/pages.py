@@ -1,6 +1,6 @@
 """A page of a batch's attempts, read by key: the cost grows with the page, not with the batch."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -8,8 +8,9 @@ from typing import Final
 from assess_core.adapters.duckdb.connection import connect, parquet
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
-from assess_core.adapters.duckdb.union import DuckUnion, weeks_of
+from assess_core.adapters.duckdb.union import DuckUnion
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, page_order
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
 
@@ -26,12 +27,23 @@ def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> 
     slices = hot.slices(batch_id=batch_id)
     hot_rows = hot.rows_after(slices, asked)
     pinned = lake.pin()
-    if not (files := pinned.files(weeks_of(slices, lake, [batch_id]))):
+    if not (files := pinned.files(_weeks_of(slices, lake, batch_id))):
         return _newest(hot_rows)[: asked.limit]
     with connect(location_of(pinned)) as duck:
         batch = _LakeBatch(DuckUnion(duck, pinned, files), f"FROM {parquet(files)}", batch_id, asked)
         lake_rows = batch.rows(until=_last_learner(hot_rows, asked.limit))
     return _newest([*hot_rows, *lake_rows])[: asked.limit]
+
+
+def _weeks_of(listed: Iterable[ArchiveSlice], lake: Lake, batch_id: str) -> Collection[IsoWeek] | None:
+    """The weeks in which the lake can have rows of a batch, so that only their files are opened; None: all weeks.
+
+    `listed` are its slices in the hot store, which lists a slice before its first row, and forever. The manifest lists
+    it too, in case the hot store was created again. If neither lists the batch, all files are read: an archiver can be
+    killed before its manifest entry.
+    """
+    slices = {*listed, *lake.recorded_of(batch_id)}
+    return {slice_.week for slice_ in slices} or None
 
 
 class _LakeBatch:

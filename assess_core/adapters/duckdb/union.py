@@ -119,10 +119,9 @@ def open_union(
     with temporary_folder("assess-union-") as folder:
         # rule 4: read the hot store first. Rows that a clear deletes from now on were in the lake before. The list of
         # slices only grows, so a slice that is not in the list yet is newer than this union
-        slices = _slices(hot, batches, weeks)
-        spilled = _spill(_scan(hot, slices), Path(folder) / "hot.parquet")
+        spilled = _spill(_scan(hot, _slices(hot, batches, weeks)), Path(folder) / "hot.parquet")
         pinned = lake.pin()
-        files = pinned.files(weeks if batches is None else weeks_of(slices, lake, batches, weeks))
+        files = pinned.files(weeks)  # all of them: a report does not rely on a list of slices
         with connect(location_of(pinned)) as duck:
             union = DuckUnion(duck, pinned, files)
             if skip_unreadable:
@@ -135,21 +134,6 @@ def _slices(hot: HotStore, batches: Collection[str] | None, weeks: Collection[Is
     if batches is None:
         return hot.slices(weeks=weeks)
     return [slice_ for batch_id in batches for slice_ in hot.slices(batch_id=batch_id, weeks=weeks)]
-
-
-def weeks_of(
-    listed: Iterable[ArchiveSlice], lake: Lake, batches: Collection[str], weeks: Collection[IsoWeek] | None = None
-) -> Collection[IsoWeek] | None:
-    """The weeks (among these) in which the lake can have rows of some batches, so that only their files are opened.
-
-    `listed` are their slices in the hot store, which lists a slice before its first row, and forever. The manifest
-    lists them too, in case the hot store was created again. If neither lists a batch, all files are read: an archiver
-    can be killed before its manifest entry.
-    """
-    slices = set(listed).union(*map(lake.recorded_of, batches))
-    if set(batches) - {slice_.batch_id for slice_ in slices}:
-        return weeks
-    return {slice_.week for slice_ in slices if weeks is None or slice_.week in weeks}
 
 
 def _scan(hot: HotStore, slices: Iterable[ArchiveSlice]) -> Iterator[pa.RecordBatch]:

@@ -65,7 +65,7 @@ PARTIAL: Final = 6
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Encrypt the zip file (AES-256) with the password in the first line of this file.",
 )
-@click.option("--ask-password", is_flag=True, help="Encrypt the zip file (AES-256) ; asks for the password.")
+@click.option("--ask-password", is_flag=True, help="Encrypt the zip file (AES-256); asks for the password.")
 @click.option(
     "--allow-partial",
     is_flag=True,

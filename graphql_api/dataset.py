@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from assess_core.domain.access import Action, Resource
 from assess_core.domain.moments import millis, moment
+from assess_core.domain.report_formats import MEDIA_TYPES
 from assess_core.domain.report_jobs import Job, JobStatus, day_of
 from assess_core.domain.report_request import Requester, parse_request, text
 from assess_core.domain.signed_links import LINK_TIME
@@ -36,7 +38,6 @@ _ROOT: Final = "/dataset/v1/request"
 _SEARCHED: Final = 10
 _DATE_LENGTH: Final = 10
 _THREADS: Final = 8
-_TYPES: Final = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ async def _download(request: Request) -> Response:
         "cache-control": "private, no-store",
         "x-content-type-options": "nosniff",
     }
-    type_ = _TYPES.get(file.rpartition(".")[2], "application/octet-stream")
+    type_ = MEDIA_TYPES.get(PurePosixPath(file).suffix, "application/octet-stream")
     return StreamingResponse(report.chunks, headers=headers, media_type=type_)
 
 

@@ -29,6 +29,16 @@ class Dialect(StrEnum):
     """As in the files of Sunbird's response exhaust, for programs that read those."""
 
 
+MEDIA_TYPES: Final = {
+    ".csv": "text/csv; charset=utf-8",
+    ".gz": "application/gzip",
+    ".zip": "application/zip",
+    ".parquet": "application/vnd.apache.parquet",
+    ".jsonl": "application/jsonl",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".json": "application/json",
+}
+"""Ending of a report or of its sidecar -> media type."""
 CSV_FORMATS: Final = (Format.CSV, Format.CSV_GZ, Format.ZIP)
 """The formats whose content is CSV."""
 PLAIN_FORMATS: Final = (Format.CSV, Format.JSONL)

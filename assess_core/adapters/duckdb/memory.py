@@ -16,7 +16,7 @@ MOST: Final = 1_000_000_000
 """The maximum for one connection. A report of a million answers is as fast as with 16 GB; larger ones spill to disk."""
 LEAST: Final = 64_000_000
 """The minimum for a query; DuckDB fails with less."""
-_OF_A_THREAD: Final = 125_000_000
+_THREAD_BYTES: Final = 125_000_000
 """The memory a thread of DuckDB needs to write the report lines of 2,048 attempts with 10 answers from the lake."""
 _OUTSIDE: Final = 400_000_000
 """What a process needs beside DuckDB: 150 MB for Python and its libraries, the rest for Arrow and a Delta write."""
@@ -79,7 +79,7 @@ def for_duckdb(memory: int) -> int:
 
 def most_threads(share: int) -> int:
     """The number of DuckDB's threads that have room in a share."""
-    return max(1, share // _OF_A_THREAD)
+    return max(1, share // _THREAD_BYTES)
 
 
 def available_memory(root: Path = Path("/")) -> int:

@@ -18,6 +18,7 @@ from boto3.s3.transfer import S3Transfer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from assess_core.adapters.s3.access import Access, split, status_of
+from assess_core.domain.report_formats import MEDIA_TYPES
 from assess_core.domain.signed_links import LINK_TIME
 from assess_core.errors import AssessError, LinkExpired, LinkRefused, ReportFailed, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
@@ -26,15 +27,6 @@ from assess_core.ports.reports import StoredReport
 
 _CHUNK: Final = 256 * 1024
 _AT_ONCE: Final = 8  # parallel requests: the manifest has up to 32 files, and each costs a round trip
-_TYPES: Final = {
-    ".csv": "text/csv; charset=utf-8",
-    ".gz": "application/gzip",
-    ".zip": "application/zip",
-    ".parquet": "application/vnd.apache.parquet",
-    ".jsonl": "application/jsonl",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".json": "application/json",
-}
 
 
 class Bucket(NamedTuple):
@@ -185,7 +177,7 @@ class BucketExhausts:
     def _upload(self, temporary: Path, name: str) -> None:
         # large files are uploaded in parts: the object appears with the last part, and a failed upload is aborted
         access = self._bucket.access
-        extra = {"ContentType": _TYPES.get(temporary.suffix, "application/octet-stream")}
+        extra = {"ContentType": MEDIA_TYPES.get(temporary.suffix, "application/octet-stream")}
         try:
             transfer = S3Transfer(access.client)
             transfer.upload_file(str(temporary), access.bucket, self._bucket.key(name), extra_args=extra)

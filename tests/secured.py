@@ -7,17 +7,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+from cryptography.x509.oid import NameOID
 
 from assess_core.adapters.cassandra.schema import CassandraSchema
 from assess_core.adapters.cassandra.session import session
 from assess_core.adapters.cassandra.url import parse_cassandra_url
-from deploy.local import packages, processes
+from deploy.local import processes
 from deploy.local.addresses import Addresses, addresses_of
 from deploy.local.cassandra import Cassandra
 from deploy.local.errors import CannotServe
@@ -64,23 +76,40 @@ class Certificates(NamedTuple):
 
 
 def certificates(folder: Path, *hosts: str) -> Certificates:
-    """Create a signer, and a certificate for these addresses with its signature, by the JDK's keytool."""
-    keytool = Path(packages.java()).with_name("keytool")
+    """Create a signer, and a certificate for these addresses with its signature."""
 
-    def run(store: str, words: str, *more: str) -> None:
-        of_store = ["-keystore", str(folder / store), "-storetype", "PKCS12", "-storepass", _STORE_PASSWORD]
-        subprocess.run([str(keytool), *words.split(), *more, *of_store], check=True, capture_output=True)
+    def signer(file: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = _certificate("signer", "signer", key).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        signed = made.sign(key, SHA256())
+        (folder / file).write_bytes(signed.public_bytes(Encoding.PEM))
+        return key, signed
 
-    def signer(store: str, file: str) -> Path:
-        run(store, "-genkeypair -alias ca -keyalg EC -dname CN=signer -ext bc:c -validity 2")
-        run(store, "-exportcert -rfc -alias ca", "-file", str(folder / file))
-        return folder / file
+    signing, ca = signer("ca.pem")
+    signer("other.pem")
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host)) for host in hosts])
+    server = _certificate("server", "signer", key).add_extension(names, critical=False)
+    password = BestAvailableEncryption(_STORE_PASSWORD.encode())
+    stored = pkcs12.serialize_key_and_certificates(b"server", key, server.sign(signing, SHA256()), [ca], password)
+    (folder / "server.p12").write_bytes(stored)
+    return Certificates(folder / "server.p12", folder / "ca.pem", folder / "other.pem")
 
-    ca, other = signer("server.p12", "ca.pem"), signer("other.p12", "other.pem")
-    names = "san=" + ",".join(f"ip:{host}" for host in hosts)
-    run("server.p12", "-genkeypair -alias server -keyalg EC -dname CN=server -signer ca -validity 2 -ext", names)
-    run("server.p12", "-delete -alias ca")  # a server can present any key that it finds
-    return Certificates(folder / "server.p12", ca, other)
+
+def _certificate(name: str, signer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    """An unsigned certificate, valid for two days."""
+    subject, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, signer))
+    now = datetime.now(UTC)
+    return x509.CertificateBuilder(
+        subject_name=subject,
+        issuer_name=issuer,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + timedelta(days=1),
+    )
 
 
 def tls_of(made: Certificates) -> ssl.SSLContext:

@@ -212,7 +212,9 @@ def test_a_killed_server_is_reported_and_work_continues_after_its_restart(
 # --- the number of requests ---
 
 
-def test_each_file_gets_one_head_request_and_only_the_delta_log_is_listed(settings: Settings, proxy: Proxy) -> None:
+def test_each_file_of_attempts_gets_one_head_request_and_only_the_delta_log_is_listed(
+    settings: Settings, proxy: Proxy
+) -> None:
     stores = open_stores(settings)
     weeks = [version(user_id=f"u{n}", received=RECEIVED + n * WEEK) for n in range(4)]
     keep(stores.hot, weeks)
@@ -221,8 +223,8 @@ def test_each_file_gets_one_head_request_and_only_the_delta_log_is_listed(settin
 
     write_exhaust(stores, asked("b1", Report.RESPONSE))
 
-    assert proxy.count("HEAD", r"\.parquet") == 4
-    assert proxy.count("GET", r"\.parquet") <= 4 * 4
+    assert proxy.count("HEAD", r"/attempts/.*\.parquet") == 4
+    assert proxy.count("GET", r"/attempts/.*\.parquet") <= 4 * 4
     listed = [request.path for request in proxy.requests if "list-type" in request.path]
     assert all("_delta_log/" in path for path in listed), listed
 

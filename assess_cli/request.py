@@ -18,7 +18,7 @@ from assess_cli.output import Format, emit_json, emit_rows, notify
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.moments import iso, parse_duration
 from assess_core.domain.report_jobs import Job, JobStatus
-from assess_core.domain.report_request import DATASETS, Requester, parse_request
+from assess_core.domain.report_request import DATASETS, Requester, parse_request, text
 from assess_core.errors import AssessError, BadRequest
 from assess_core.settings import Settings
 from assess_core.usecases.report_work import Work, delete_old_files, work_one
@@ -28,15 +28,20 @@ from assess_core.wiring import open_exhausts, open_output, open_requesting, open
 COLUMNS: Final = ("request", "tag", "dataset", "status", "percent", "tries", "submitted", "message")
 _POLL: Final = 1.0  # seconds between two looks at an empty queue
 _DELETE_EVERY: Final = 600.0  # seconds
+_SHORTEST_LEASE: Final = 1000  # ms; a worker must be able to renew it
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+def _checked(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A text that can be stored. Raises `BadRequest`."""
+    return None if value is None else text(value, (parameter.name or "").strip("_"))
+
+
 def _of_channel(command: _F) -> _F:
-    return click.option("--channel", default="local", show_default=True, help="The channel (tenant) of the request.")(
-        command
-    )
+    explained = "The channel (tenant) of the request."
+    return click.option("--channel", default="local", show_default=True, callback=_checked, help=explained)(command)
 
 
 @click.group()
@@ -58,8 +63,10 @@ def request() -> None:
 @click.option("--tag", required=True, help="A name of your choice; requests are listed by their tag.")
 @click.option("--dataset", required=True, type=click.Choice(list(DATASETS)), help="The report.")
 @click.option("--config", required=True, help='The batches and filters, as JSON: {"batchFilter": ["B1", "B2"]}.')
-@click.option("--format", "format_", help="csv (default) or parquet.")
-@click.option("--by", "requester", default=getpass.getuser, help="Who asks; by default your user name.")
+@click.option("--format", "format_", help="The format of the files, csv by default.")
+@click.option(
+    "--by", "requester", default=getpass.getuser, callback=_checked, help="Who asks; by default your user name."
+)
 @_of_channel
 @click.pass_obj
 def submit(
@@ -79,7 +86,7 @@ def submit(
 
 
 @request.command("list")
-@click.argument("tag", required=False)
+@click.argument("tag", required=False, callback=_checked)
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only with this status.")
 @click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True)
 @click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
@@ -98,8 +105,8 @@ def list_(settings: Settings, tag: str | None, status: str | None, limit: int, f
 
 
 @request.command()
-@click.argument("tag")
-@click.argument("id_", metavar="REQUEST")
+@click.argument("tag", callback=_checked)
+@click.argument("id_", metavar="REQUEST", callback=_checked)
 @_of_channel
 @click.pass_obj
 def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
@@ -109,8 +116,8 @@ def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
 
 
 @request.command()
-@click.argument("tag")
-@click.argument("id_", metavar="REQUEST")
+@click.argument("tag", callback=_checked)
+@click.argument("id_", metavar="REQUEST", callback=_checked)
 @_of_channel
 @click.pass_obj
 def cancel(settings: Settings, tag: str, id_: str, channel: str) -> None:
@@ -119,8 +126,8 @@ def cancel(settings: Settings, tag: str, id_: str, channel: str) -> None:
 
 
 @request.command()
-@click.argument("tag")
-@click.argument("id_", metavar="REQUEST")
+@click.argument("tag", callback=_checked)
+@click.argument("id_", metavar="REQUEST", callback=_checked)
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write; default: here."
 )
@@ -161,7 +168,8 @@ def work(settings: Settings, follow: bool, most: int | None, lease: str | None) 
     """
     opened = open_work(settings)
     if lease is not None:
-        opened = opened._replace(rules=opened.rules._replace(lease=max(parse_duration(lease, "--lease"), 1)))
+        time_ = max(parse_duration(lease, "--lease"), _SHORTEST_LEASE)
+        opened = opened._replace(rules=opened.rules._replace(lease=time_))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM gives the request back, like Ctrl-C
     done = Counter[JobStatus]()
     try:

@@ -80,6 +80,10 @@ class ArchiveSlice(NamedTuple):
         batch_id, bar, week = text.rpartition("|")
         if not bar or not batch_id:
             raise BadSlice(f"{text!r} does not name a slice; write it like 'BATCH|2024-W05' (with quotes in a shell)")
+        try:
+            batch_id.encode()
+        except UnicodeEncodeError:  # a shell passes invalid UTF-8 as surrogates
+            raise BadSlice(f"{text!r} is not UTF-8; copy the slice from `assess slices`") from None
         return cls(IsoWeek.parse(week), batch_id)
 
     def __str__(self) -> str:

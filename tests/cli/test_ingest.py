@@ -20,6 +20,7 @@ from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.events import MAX_EVENT_BYTES
 from assess_core.domain.samples import sample_events
 from assess_core.errors import AssessError
+from assess_core.ports.log import BATCH_RECORDS
 from assess_core.settings import Settings
 from stream.__main__ import commands
 from tests.factories import event, line, text, without
@@ -244,7 +245,7 @@ def ingesting(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "assess_cli", "ingest", "-"]
     with subprocess.Popen(command, env=environment(settings), stdin=pipe, stderr=pipe) as process:
         assert process.stdin
-        process.stdin.write(b"".join(sample_events(1000)))
+        process.stdin.write(b"".join(sample_events(BATCH_RECORDS)))
         process.stdin.flush()
         wait_until(lambda: bool(hot.slices()))
         yield process
@@ -265,7 +266,7 @@ def test_an_interrupted_ingest_stops_in_order_and_prints_its_counts(settings: Se
         _, error = process.communicate(b"one more line, so that the read returns\n", timeout=PATIENCE)
     assert process.returncode == 1
     # an interrupt while it waits for a line takes effect after that line is folded
-    assert re.match("interrupted after 100[01] events = 940 stored", error.decode())
+    assert re.match("interrupted after 400[01] events = 3760 stored", error.decode())
     assert error.decode().endswith("; run it again to fold the rest: stored events count as repeated\n")
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.ports.log import BATCH_RECORDS
 from tests import oracle
 from tests.e2e.commands import Commands, known_columns, printed
 
@@ -54,7 +55,8 @@ def test_archive_clear_and_a_replay_change_no_table_score_or_report(assess: Comm
 
 
 def test_an_ingest_that_is_killed_and_repeated_loses_and_doubles_nothing(assess: Commands) -> None:
-    log = sampled(assess, 3000)
+    events = 3 * BATCH_RECORDS  # a batch is one transaction, so a kill can only be between two batches
+    log = sampled(assess, events)
     wanted = oracle.tables(log)
     versions = sum(map(len, wanted["attempts"].values()))
     SqliteHot(f"sqlite:///{assess.home / 'hot.sqlite'}")  # the file must exist before the first process starts
@@ -65,7 +67,7 @@ def test_an_ingest_that_is_killed_and_repeated_loses_and_doubles_nothing(assess:
     counts = assess.json("ingest", "events.jsonl")
 
     assert 0 < stored[1] < stored[2] < versions, "an ingest was not killed in the middle"
-    assert counts["events"] == 3000
+    assert counts["events"] == events
     assert known_columns(assess.tables()) == printed(wanted)
 
 

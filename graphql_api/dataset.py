@@ -22,7 +22,7 @@ from assess_core.domain.moments import millis, moment
 from assess_core.domain.report_formats import MEDIA_TYPES
 from assess_core.domain.report_jobs import Job, JobStatus, day_of
 from assess_core.domain.report_request import Requester, parse_request, text
-from assess_core.domain.signed_links import LINK_TIME
+from assess_core.domain.signed_links import LINK_PATH, LINK_TIME
 from assess_core.errors import AssessError, BadRequest, UnknownRequest
 from assess_core.ports.links import Link
 from assess_core.ports.reports import Exhausts
@@ -30,7 +30,7 @@ from assess_core.usecases.requesting import MOST_LISTED, Filters, Requesting
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.envelopes import code_of, retry_after
 from graphql_api.gate import caller_of
-from graphql_api.permissions import DOWNLOADS, require
+from graphql_api.permissions import require
 from graphql_api.reading import RequestReads
 from graphql_api.requesters import requester_of
 
@@ -73,7 +73,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{_ROOT}/list/{{tag:path}}", partial(_answer, "list", _list), methods=["GET"]),
         Route(f"{_ROOT}/search", partial(_answer, "search", _search), methods=["POST"]),
         Route(f"{_ROOT}/cancel/{{tag:path}}", partial(_answer, "cancel", _cancel), methods=["POST"]),
-        Route(f"{DOWNLOADS}{{name:path}}", _download, methods=["GET"]),
+        Route(f"{LINK_PATH}{{name:path}}", _download, methods=["GET"]),
     ]
 
 

@@ -9,11 +9,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assess_core.domain.access import LOCAL, Action, Caller, Denial, Resource
+from assess_core.domain.signed_links import LINK_PATH
 from assess_core.errors import StoreUnavailable, Unauthenticated
 from assess_core.ports.tokens import Tokens, UnknownKey
 from graphql_api.envelopes import refusal
 from graphql_api.hosts import Hosts
-from graphql_api.permissions import DOWNLOADS, PROBES, ROUTES, record, require
+from graphql_api.permissions import PROBES, ROUTES, record, require
 
 _CALLER: Final = "assess.caller"
 _BEARER: Final = "bearer "
@@ -44,7 +45,7 @@ class Gate:
             return None
         if self._hosts is not None and not self._hosts.answers_to(_headers(scope, b"host")):
             return refusal(scope, 421, _MISDIRECTED)
-        if self._tokens is None or scope["path"].startswith(DOWNLOADS):
+        if self._tokens is None or scope["path"].startswith(LINK_PATH):
             return None
         try:
             scope[_CALLER] = await self._caller(scope, self._tokens)

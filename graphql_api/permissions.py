@@ -11,12 +11,11 @@ from typing import Any, Final
 from graphql import GraphQLObjectType, GraphQLSchema, default_field_resolver, is_introspection_type
 
 from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of
+from assess_core.domain.signed_links import LINK_PATH
 from assess_core.errors import Forbidden
 from assess_core.usecases.views import Attempt
 from graphql_api.reading import BatchReads, Info, caller_of
 
-DOWNLOADS: Final = "/dataset/v1/request/download/"
-"""Below this path the signature of a link is the permission, so no token is needed."""
 ROUTES: Final = {
     "/": Action.DESCRIBE,
     "/graphql": Action.DESCRIBE,  # each field has an action of its own
@@ -32,7 +31,7 @@ ROUTES: Final = {
     "/dataset/v1/request/list/{tag:path}": Action.REQUEST_REPORTS,
     "/dataset/v1/request/search": Action.REQUEST_REPORTS,
     "/dataset/v1/request/cancel/{tag:path}": Action.REQUEST_REPORTS,
-    DOWNLOADS + "{name:path}": Action.DOWNLOAD,
+    LINK_PATH + "{name:path}": Action.DOWNLOAD,
     "/health": Action.PROBE,
     "/ready": Action.PROBE,
 }

@@ -8,6 +8,8 @@ import msgspec
 from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.slices import ArchiveSlice
 
+SIDECAR_ENDING: Final = ".json"
+"""What the name of a sidecar adds to that of its report."""
 SIDECAR_VERSION: Final = 1
 """The version of the sidecar's format."""
 _NAMED: Final = 5

@@ -7,6 +7,8 @@ from typing import Final
 from assess_core.domain.moments import MINUTE, iso
 from assess_core.errors import LinkExpired, LinkRefused
 
+LINK_PATH: Final = "/dataset/v1/request/download/"
+"""The path of the API below which the links point. Only the signature protects it, so the API asks for no token."""
 LINK_TIME: Final = 30 * MINUTE
 """How long a link works, in ms; as long as the links of Sunbird's service."""
 _DIGITS: Final = 15

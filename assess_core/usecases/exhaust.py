@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from assess_core.domain.completeness import Sidecar, sidecar_text
+from assess_core.domain.completeness import SIDECAR_ENDING, Sidecar, sidecar_text
 from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, partial_name
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
@@ -44,7 +44,6 @@ class Exhaust(NamedTuple):
     sidecar: Sidecar
 
 
-SIDECAR_ENDING: Final = ".json"
 _NAME_BYTES: Final = 255 - len(".partial") - len(SIDECAR_ENDING)  # the limit of file systems is 255
 _NAMED: Final = 5
 """Batches that a message names."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from assess_core.domain.completeness import SIDECAR_ENDING
 from assess_core.domain.moments import moment
 from assess_core.domain.report_formats import partial_name
 from assess_core.domain.report_jobs import (
@@ -33,7 +34,7 @@ from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
-from assess_core.usecases.exhaust import SIDECAR_ENDING, file_name, write_exhaust
+from assess_core.usecases.exhaust import file_name, write_exhaust
 from assess_core.usecases.holding import Held, LeaseLost
 
 _DELETED_AT_ONCE: Final = 100

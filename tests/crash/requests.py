@@ -16,12 +16,12 @@ from typing import Final, NamedTuple
 
 import click
 
+from assess_core.domain.completeness import SIDECAR_ENDING
 from assess_core.domain.events import decode
 from assess_core.domain.report_jobs import Job, JobStatus, ReportRequest, canonical, new_job
 from assess_core.domain.report_spec import parse_report_spec
 from assess_core.ports.facts import NoFacts
 from assess_core.settings import Settings
-from assess_core.usecases.exhaust import SIDECAR_ENDING
 from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_requests, open_stores
 from tests.factories import event, record

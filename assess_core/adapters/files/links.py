@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from assess_core.domain.signed_links import LINK_TIME, require_valid, signature
+from assess_core.domain.signed_links import LINK_PATH, LINK_TIME, require_valid, signature
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.links import Link
 
-PATH: Final = "/dataset/v1/request/download/"
 _NAME: Final = "link-secret"
 _BYTES: Final = 32
 _PRIVATE_FILE: Final = 0o600
@@ -26,7 +25,7 @@ class SignedLinks:
     def link(self, name: str, now: int) -> Link:
         expires = now + LINK_TIME
         query = urlencode({"expires": expires, "signature": signature(self._secret(), name, expires)})
-        return Link(f"{PATH}{quote(name)}?{query}", expires)
+        return Link(f"{LINK_PATH}{quote(name)}?{query}", expires)
 
     def require_valid(self, name: str, expires: str, signature: str, now: int) -> None:
         require_valid(self._secret(), name, expires, signature, now)

@@ -13,6 +13,7 @@ from typing import IO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
 from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.domain.completeness import SIDECAR_ENDING
 from assess_core.domain.report_formats import Format, format_of_name, partial_name
 from assess_core.errors import BadSettings, ReportFailed
 
@@ -73,7 +74,7 @@ class FileOutput:
 
     def sidecar(self) -> "FileOutput":
         """The file beside this one, with the same mode."""
-        return FileOutput(Path(f"{self.path}.json"), self._mode)
+        return FileOutput(Path(self.path + SIDECAR_ENDING), self._mode)
 
     def partial(self) -> "FileOutput":
         """A file beside this one."""

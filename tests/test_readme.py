@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -127,7 +128,9 @@ def with_port(block: str, port: int) -> str:
 
 
 def test_the_report_of_the_readme_exists(typed: Typed) -> None:
-    assert (typed.folder / "scores.parquet").read_bytes()[:4] == b"PAR1"
+    with zipfile.ZipFile(typed.folder / "scores.xlsx") as workbook:
+        assert workbook.testzip() is None
+        assert "xl/worksheets/sheet1.xml" in workbook.namelist()
 
 
 def test_the_command_line_and_the_read_api_give_the_same_score(typed: Typed) -> None:
@@ -161,6 +164,6 @@ def test_the_commands_that_the_demo_prints_run_in_a_new_shell(typed: Typed) -> N
 
 def test_all_written_files_can_be_read_only_by_this_user(typed: Typed) -> None:
     home = typed.folder / ".assess"
-    paths = [home, *home.rglob("*"), typed.folder / "events.jsonl", typed.folder / "scores.parquet"]
+    paths = [home, *home.rglob("*"), typed.folder / "events.jsonl", typed.folder / "scores.xlsx"]
     assert {path.name for path in paths} >= {"hot.sqlite", "dagster", "log", "lake", "demo", "dagster.yaml"}
     assert not [f"{path.stat().st_mode:o} {path}" for path in paths if path.exists() and path.stat().st_mode & 0o077]

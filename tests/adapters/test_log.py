@@ -96,8 +96,8 @@ def test_appended_records_are_delivered_once_and_in_the_order_of_their_partition
 
 def test_batches_are_bounded_by_records_and_by_bytes(case: LogCase, feeds: Callable[[], Feed]) -> None:
     large = b"x" * (BATCH_BYTES // 20)
-    case.append([*lines(BATCH_RECORDS + 1), *[large] * 30])
-    received = take(feeds(), BATCH_RECORDS + 31)
+    case.append([*lines(BATCH_RECORDS + 1), *[large] * 45])
+    received = take(feeds(), BATCH_RECORDS + 46)
     assert max(len(batch.records) for batch in received) <= BATCH_RECORDS
     assert max(sum(len(record.raw) for record in batch.records) for batch in received) < 2 * BATCH_BYTES
     assert len(received) > 2

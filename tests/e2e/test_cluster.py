@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from tests.e2e.commands import Commands, printed
 from tests.e2e.servers import create_topics, following, produce, received, sample_items, wait_until_read
 from tests.e2e.test_servers import assert_same, failed_in, failed_of, wanted_of
 from tests.servers import instance
 
 
+@pytest.mark.timeout(900)  # three nodes on the cores of one machine: alone 100 s, beside other tests three times as long
 def test_the_loop_loses_and_doubles_nothing_while_nodes_are_killed_and_restarted(
     tmp_path: Path, kafka_brokers: str
 ) -> None:

@@ -70,8 +70,8 @@ def opened(dagster: Dagster, place: Location) -> Stores:
 
 
 def reports(stores: Stores) -> list[bytes]:
-    """Both reports of all batches."""
-    wanted = [(f"b{batch}", report) for batch in range(BATCHES) for report in Report]
+    """The reports of all batches that have a row per answer and per attempt."""
+    wanted = [(f"b{batch}", report) for batch in range(BATCHES) for report in (Report.RESPONSE, Report.SCORE)]
     return [Path(write_exhaust(stores, asked(batch, report)).path).read_bytes() for batch, report in wanted]
 
 

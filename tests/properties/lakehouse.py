@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -29,6 +30,14 @@ from tests.properties.tables import expected, tables
 
 NOW: Final = max(RECEIPTS) + 52 * 7 * DAY
 """A moment at which every slice is closed."""
+
+REPORTS: Final = [
+    (Report.RESPONSE, Format.CSV),
+    (Report.RESPONSE, Format.PARQUET),
+    (Report.SCORE, Format.CSV),
+    (Report.SUMMARY, Format.CSV),
+]
+"""One report with a row per answer, per attempt and per score; the others differ from these only in their SQL."""
 
 _COPIES: Final = """
 SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on) AS attempted_on, has_answers,
@@ -109,12 +118,8 @@ def answers(stores: Stores) -> dict[str, Any]:
     ask = queries(stores)
     known = {slice_.batch_id for slice_ in stores.hot.slices()}
     found = everything(ask, LEARNERS, sorted(known), ["a1", "a2"])
-    for batch in BATCHES:
-        for report in Report:
-            # the others differ from these two only in their SQL, so one format is enough
-            both = report in (Report.RESPONSE, Report.SCORE)
-            for format_ in (Format.CSV, Format.PARQUET) if both else (Format.CSV,):
-                found[f"{report} exhaust of {batch} as {format_}"] = _exhaust(stores, batch, report, format_)
+    for batch, (report, format_) in product(BATCHES, REPORTS):
+        found[f"{report} exhaust of {batch} as {format_}"] = _exhaust(stores, batch, report, format_)
     return found
 
 

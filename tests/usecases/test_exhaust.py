@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import duckdb
@@ -261,11 +262,9 @@ MANY = [
 
 
 def all_reports(stores: Stores) -> list[bytes]:
-    return [
-        Path(write_exhaust(stores, asked("b1", report, format_)).path).read_bytes()
-        for report in Report
-        for format_ in Format
-    ]
+    """Every report as CSV, and one report in every format: a format does not depend on the report."""
+    wanted = [*product(Report, [Format.CSV]), *product([Report.RESPONSE], Format)]
+    return [Path(write_exhaust(stores, asked("b1", report, format_)).path).read_bytes() for report, format_ in wanted]
 
 
 def in_the_hot_store(stores: Stores, versions: Sequence[AttemptVersion]) -> None:

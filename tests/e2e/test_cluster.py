@@ -12,9 +12,7 @@ from tests.e2e.test_servers import assert_same, failed_in, failed_of, wanted_of
 from tests.servers import instance
 
 
-@pytest.mark.timeout(
-    900
-)  # three nodes: alone 100 s, beside other tests three times as long
+@pytest.mark.timeout(900)  # three nodes: alone 100 s, beside other tests three times as long
 def test_the_loop_loses_and_doubles_nothing_while_nodes_are_killed_and_restarted(
     tmp_path: Path, kafka_brokers: str
 ) -> None:

@@ -52,3 +52,11 @@ def test_setup_prints_what_it_does_and_the_next_command(tools: Path) -> None:
     commands = setup_commands(tools)
     assert "packages into .venv" in commands
     assert ". .venv/bin/activate" in commands
+
+
+@pytest.mark.xdist_group("a group")
+def test_the_tests_of_a_group_run_in_one_worker(worker_id: str, request: pytest.FixtureRequest) -> None:
+    """pytest-xdist groups tests by an ending of their id; without it, every worker would start the servers of a group."""
+    if worker_id == "master":
+        pytest.skip("one process runs all tests")
+    assert request.node.nodeid.endswith("@a group")

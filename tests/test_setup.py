@@ -56,7 +56,7 @@ def test_setup_prints_what_it_does_and_the_next_command(tools: Path) -> None:
 
 @pytest.mark.xdist_group("a group")
 def test_the_tests_of_a_group_run_in_one_worker(worker_id: str, request: pytest.FixtureRequest) -> None:
-    """pytest-xdist groups tests by an ending of their id; without it, every worker would start the servers of a group."""
+    """pytest-xdist groups tests by an ending of their id. Without it, each worker starts the servers of each group."""
     if worker_id == "master":
         pytest.skip("one process runs all tests")
     assert request.node.nodeid.endswith("@a group")

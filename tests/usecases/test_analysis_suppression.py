@@ -96,7 +96,7 @@ def known_equations(items: Rows, options: Rows, assessments: Rows) -> list[Equat
     return equations
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**9))
 def test_no_small_number_can_be_computed_from_the_reports(seed: int) -> None:
     versions = attempts(seed)

@@ -2,11 +2,13 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from assess_core.errors import AssessError
 from assess_core.privacy import keep_files_private
@@ -33,8 +35,17 @@ COMMANDS: Final = {
     "schema": ("schema", "Show, create or check the tables of the hot store."),
     "settings": ("settings", "Print the settings and where they come from."),
     "doctor": ("doctor", "Check everything and show what to do."),
+    "completion": ("completion", "Print the script with which a shell completes commands."),
 }
 """Command -> its module, and its line in the list of commands."""
+
+FIRST_STEPS: Final = """\
+Type one of these first:
+  assess demo      run the whole loop on sample events and see that no answer changes
+  assess up        start stream, Dagster and API, and open the pages that it prints
+  assess doctor    check settings and stores, and see what to type next
+
+`assess --help` lists all commands; `assess COMMAND --help` explains one, with examples."""
 
 
 class _Commands(click.Group):
@@ -55,6 +66,19 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Completes a command without importing one."""
+        commands = [CompletionItem(name, help=about) for name, (_, about) in COMMANDS.items()]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(item for item in commands if item.value.startswith(incomplete)), *options]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and (alike := get_close_matches(args[0], COMMANDS, 1)):
+            ctx.fail(f"no such command {args[0]!r}; did you mean `assess {alike[0]}`?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
@@ -71,7 +95,7 @@ class _Commands(click.Group):
             ctx.exit(1)
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--home", type=click.Path(path_type=Path), help="The folder of all embedded stores.")
 @click.version_option(package_name="assessment-lakehouse")
 @click.pass_context
@@ -90,5 +114,8 @@ def main(ctx: click.Context, home: Path | None) -> None:
       assess archive --closed && assess verify --closed && assess clear --closed
       assess exhaust BATCH --report response       the report that a mentor downloads
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(FIRST_STEPS)
+        return
     keep_files_private()
     ctx.obj = Settings.from_env(os.environ, str(home) if home else None)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from assess_cli import COMMANDS
+from assess_cli.completion import VARIABLE
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from tests.factories import event
@@ -14,7 +16,9 @@ from tests.loop import put_away, take
 
 HEAVY = ("numpy", "pyarrow", "deltalake", "duckdb", "dagster", "rich", "tenacity", "asyncio", "packaging", "matplotlib")
 CHEAP = (
+    (),
     ("--help",),
+    ("completion", "zsh"),
     ("settings",),
     ("score", "--user", "u1", "--assessment", "a1"),
     ("table", "summaries"),
@@ -32,6 +36,7 @@ except SystemExit as end:
     code = end.code
 print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]), file=sys.stderr)
 """
+_PLAIN = "from assess_cli import main; main(prog_name='assess')"
 
 
 @pytest.fixture
@@ -54,6 +59,56 @@ def imported_by(settings: Settings, *arguments: str) -> set[str]:
     code, imported = json.loads(done.stderr.splitlines()[-1])
     assert code == 0, done.stderr
     return set(imported)
+
+
+def typed(*arguments: str, **variables: str) -> tuple[int, str]:
+    """The exit code and the output of `assess`, in a new process."""
+    command = [sys.executable, "-P", "-c", _PLAIN, *arguments]
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_without_a_command_the_first_commands_to_type_are_shown() -> None:
+    code, printed = typed()
+
+    assert code == 0
+    named = {line.split()[1] for line in printed.splitlines() if line.startswith("  assess ")}
+    assert len(named) == 3
+    assert named <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [("slicse", "did you mean `assess slices`?"), ("zzz", "No such command 'zzz'")]
+)
+def test_a_misspelled_command_is_answered_with_the_one_that_is_spelled_alike(wrong: str, message: str) -> None:
+    code, printed = typed(wrong)
+
+    assert code == 2
+    assert message in printed
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_of_a_shell_names_the_variable_that_assess_reads(shell: str) -> None:
+    code, printed = typed("completion", shell)
+
+    assert code == 0
+    assert f"{VARIABLE}={shell}_complete" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("assess sl", {"slices"}),
+        ("assess request su", {"submit"}),
+        ("assess exhaust --repo", {"--report"}),
+        ("assess exhaust --report su", {"summary"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(words: str, expected: set[str]) -> None:
+    variables = {VARIABLE: "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    _, printed = typed(**variables)
+
+    assert {line.removeprefix("plain,") for line in printed.splitlines()} == expected
 
 
 @pytest.mark.parametrize("arguments", CHEAP, ids=" ".join)

@@ -97,6 +97,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "schema check": {},
     "settings": {},
     "doctor": {},
+    "completion": {"shell": ("tcsh", NOT_TEXT)},
 }
 """Command -> option or argument -> invalid values."""
 GIVEN: Final[dict[str, dict[str, str]]] = {

@@ -20,7 +20,8 @@ from assess_core.usecases.compacting import compact, vacuum, weeks_worth_it
 def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
     """Weeks of the lake that had small files or held a row twice: rewritten, and verified before and after.
 
-    No version is lost and no report changes. Files that left the table a week ago are deleted.
+    No version is lost and no report changes. Files that left the table a week ago are deleted,
+    unless a ticket holds them.
     """
     with lakehouse.open() as opened:
         lake = opened.stores.lake
@@ -30,7 +31,7 @@ def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
             message = f"{len(refused)} of {len(done)} weeks were left as they are, the others are done:\n"
             raise dg.Failure(message + "\n".join(refused), allow_retries=False)
         lake.compact_small_tables()
-        deleted = vacuum(lake)
+        vacuumed = vacuum(lake, opened.now)
         gone = {str(week): float(found.files_before - found.files) for week, found in done.items()}
         files = {str(week): float(found.files) for week, found in done.items()}
         rows = [{"week": str(week), **found._asdict()} for week, found in done.items()]
@@ -38,7 +39,9 @@ def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
             metadata={
                 "weeks": dg.MetadataValue.int(len(done)),
                 "rows": dg.MetadataValue.int(sum(found.rows for found in done.values())),
-                "files deleted": dg.MetadataValue.int(len(deleted)),
+                "files deleted": dg.MetadataValue.int(len(vacuumed.deleted)),
+                "files held by tickets": dg.MetadataValue.int(len(vacuumed.held)),
+                "tickets deleted": dg.MetadataValue.int(len(vacuumed.tickets)),
                 "seconds": dg.MetadataValue.float(round(opened.seconds, 3)),
                 "picture": bars("files by week", {"now": files, "merged": gone}),
                 "preview": table(rows[:PREVIEW_ROWS]),

@@ -19,6 +19,7 @@ from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report, ReportSpec, parse_report_spec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
+from assess_core.wiring import new_ticket
 
 # starting a run takes 15 s, a usual report less than a second
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=50)
@@ -53,6 +54,9 @@ class ReportOptions(dg.Config):
         default_factory=dict,
         description="Options of the report as in docs/formats.md, e.g. {courseId: c1, weeks: [2024-W05], versions: "
         "all}. The batches are the partitions.",
+    )
+    ticket: bool = Field(
+        default=False, description="Keep what the report reads, so that `assess exhaust --ticket ID` prints it again."
     )
     allow_partial: bool = Field(
         default=False, description="If data is missing, report the rest; name, sidecar and metadata say so."
@@ -93,7 +97,7 @@ def _write(
     for batch_id in context.partition_keys:
         try:
             spec = parse_report_spec({"format": Format.CSV, **config.options, "report": report, "batchId": batch_id})
-            written, preview = _written(opened, spec, config.allow_partial)
+            written, preview = _written(opened, spec, config)
         except (BadReport, UnknownBatch, ReportFailed) as error:
             refused[batch_id] = str(error)
             continue
@@ -124,16 +128,18 @@ def _completeness(sidecar: Sidecar) -> Metadata:
         "hot_watermark": dg.MetadataValue.text(sidecar.hot_watermark or "no row in the hot store"),
         "unread_events": dg.MetadataValue.text(sidecar.log.unread or "none"),
         "suppressed_cells": dg.MetadataValue.int(sidecar.suppressed_cells),
+        "ticket": dg.MetadataValue.text(sidecar.ticket or "none"),
         "product": dg.MetadataValue.text(sidecar.product),
     }
 
 
-def _written(opened: Opened, spec: ReportSpec, allow_partial: bool) -> tuple[Exhaust, Preview]:
+def _written(opened: Opened, spec: ReportSpec, config: ReportOptions) -> tuple[Exhaust, Preview]:
     previews: list[Preview] = []
 
     def look(file: Path) -> None:
         if spec.format is Format.CSV:
             previews.append(preview_report(file, _MARKS[spec.report]))
 
-    written = write_exhaust(opened.stores, spec, allow_partial=allow_partial, look=look)
+    ticket = new_ticket(opened.settings) if config.ticket else None
+    written = write_exhaust(opened.stores, spec, allow_partial=config.allow_partial, look=look, ticket=ticket)
     return written, previews[0] if previews else Preview([], [], {})

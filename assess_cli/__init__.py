@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
+    "ticket": ("ticket", "List, show and release the tickets of reports."),
+    "diff": ("ticket", "List the attempts that changed since a ticket."),
     "request": ("request", "Submit, list and work on requests for reports."),
     "sample-events": ("samples", "Write sample events."),
     "demo": ("demo", "Run the whole loop on sample events."),

@@ -13,12 +13,13 @@ from assess_core.settings import Settings
 from assess_core.usecases import compacting
 from assess_core.wiring import open_lake
 
+_NOTHING = compacting.Vacuumed([], [], False, [])
 _COLUMNS = ("week", "files_before", "files", "rows_before", "rows", "delta_version", "refused")
 
 
 @click.command()
 @click.argument("weeks", nargs=-1, metavar="[WEEK]...")
-@click.option("--vacuum", is_flag=True, help="Also delete files that no version of a table needs.")
+@click.option("--vacuum", is_flag=True, help="Also delete files that neither a table nor a ticket needs.")
 @click.option(
     "--retain",
     default=duration_text(compacting.RETAIN),
@@ -42,22 +43,25 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
     """
     kept = parse_duration(retain, "--retain")
     compacting.whole_hours(kept)  # refuses a wrong --retain before weeks are rewritten
-    lake = open_lake(settings)
+    lake, now = open_lake(settings), time.time_ns() // 1_000_000
     chosen = sorted(map(IsoWeek.parse, weeks)) or compacting.weeks_worth_it(lake)
     if dry_run:
-        deleted = compacting.vacuum(lake, kept, dry_run=True) if vacuum else []
+        vacuumed = compacting.vacuum(lake, now, kept, dry_run=True) if vacuum else _NOTHING
         if as_json:
-            emit_json({"weeks": list(map(str, chosen)), "deleted": deleted, "dry_run": True})
+            emit_json({"weeks": list(map(str, chosen)), **_summary(vacuumed), "dry_run": True})
         else:
-            notify(f"would rewrite {', '.join(map(str, chosen)) or 'no week'}, and delete {len(deleted)} files")
+            deleted = len(vacuumed.deleted)
+            notify(f"would rewrite {', '.join(map(str, chosen)) or 'no week'}, and delete {deleted} files")
+            if vacuumed.held:
+                notify(f"tickets hold {len(vacuumed.held)} more files; `assess ticket list` lists the tickets")
         return
     with progress("weeks", len(chosen)) as advance:
-        done = compacting.compact(chosen, lake, time.time_ns() // 1_000_000, advance)
+        done = compacting.compact(chosen, lake, now, advance)
     lake.compact_small_tables()
-    deleted = compacting.vacuum(lake, kept) if vacuum else []
+    vacuumed = compacting.vacuum(lake, now, kept) if vacuum else _NOTHING
     rows = [{"week": str(week), **compacted._asdict()} for week, compacted in done.items()]
     if as_json:
-        emit_json({"weeks": rows, "deleted": deleted, "dry_run": False})
+        emit_json({"weeks": rows, **_summary(vacuumed), "dry_run": False})
     elif rows:
         emit_rows(_COLUMNS, rows, "table")
     refusals = [compacted.refused for compacted in done.values() if compacted.refused]
@@ -66,4 +70,10 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
     if refusals:
         raise VerifyFailed(f"{len(refusals)} of {len(done)} weeks were not rewritten; resolve the problems above first")
     removed = sum(compacted.files_before - compacted.files for compacted in done.values())
-    notify(f"{len(done)} weeks compacted, {removed} files fewer; {len(deleted)} files deleted")
+    notify(f"{len(done)} weeks compacted, {removed} files fewer; {len(vacuumed.deleted)} files deleted")
+    for notice in vacuumed.notices():
+        notify(notice)
+
+
+def _summary(vacuumed: compacting.Vacuumed) -> dict[str, object]:
+    return {"deleted": vacuumed.deleted, "held": vacuumed.held, "tickets_deleted": vacuumed.tickets}

@@ -5,15 +5,20 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from assess_cli.output import emit_json, notify
+from assess_cli.ticket import print_again
 from assess_core.domain.report_formats import Format, Password, format_of_name
 from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
+from assess_core.wiring import new_ticket as ticket_of
 from assess_core.wiring import open_output, open_stores
 
 _PASSWORD_BYTES: Final = 1024
+_OF_TICKET: Final = {"ticket", "output", "password_file", "ask_password", "allow_different", "as_json"}
+"""The parameters that go with `--ticket`."""
 PARTIAL: Final = 6
 """The exit code for a report that is not complete."""
 
@@ -23,7 +28,6 @@ PARTIAL: Final = 6
 @click.option(
     "--report",
     type=click.Choice([report.value for report in Report]),
-    required=True,
     help="A row per answer (response), attempt (score), learner and assessment (summary), learner (progress), "
     "question, option or assessment (analysis).",
 )
@@ -71,12 +75,19 @@ PARTIAL: Final = 6
     is_flag=True,
     help="If data is missing, report the rest; file name, sidecar and exit code 6 say that the report is partial.",
 )
+@click.option("--new-ticket", is_flag=True, help="Keep what the report reads, so that it can be printed again.")
+@click.option("--ticket", metavar="ID", help="Print the report of this ticket again, with the same bytes.")
+@click.option(
+    "--allow-different",
+    is_flag=True,
+    help="With --ticket: write the report even if other versions of the programs give it other bytes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.pass_obj
+@click.pass_context
 def exhaust(
-    settings: Settings,
+    context: click.Context,
     batches: tuple[str, ...],
-    report: str,
+    report: str | None,
     batch_pattern: str | None,
     course: str | None,
     assessments: tuple[str, ...],
@@ -96,6 +107,9 @@ def exhaust(
     password_file: Path | None,
     ask_password: bool,
     allow_partial: bool,
+    new_ticket: bool,
+    ticket: str | None,
+    allow_different: bool,
     as_json: bool,
 ) -> None:
     """Write a report of one or more batches over hot store and lake: the same bytes before and after archive and clear.
@@ -114,7 +128,23 @@ def exhaust(
       assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
       assess exhaust --batch-pattern '01309*' --report progress
       assess exhaust 0130929928739635202 --report item-analysis --counted best --by-week
+      assess exhaust 0130929928739635202 --report score --new-ticket
+      assess exhaust --ticket 20261130-0123456789ab --output as-of-november.csv
     """
+    settings: Settings = context.obj
+    if ticket is not None:
+        if wrong := _beside_ticket(context):
+            raise click.UsageError(f"--ticket: the ticket has all options of the report; leave out {', '.join(wrong)}")
+        password = _password(password_file, ask_password)
+        again = print_again(settings, ticket, output, password, allow_different=allow_different)
+        if again.difference is not None:
+            notify(again.difference)
+        _show(again.written, output, as_json=as_json)
+        return
+    if report is None:
+        raise click.UsageError("--report: name a report, or name a ticket with --ticket")
+    if allow_different:
+        raise click.UsageError("--allow-different: it is for --ticket; leave it out")
     if format_ is None and output is not None:
         format_ = format_of_name(output)
     spec = parse_report_spec(
@@ -140,7 +170,29 @@ def exhaust(
     )
     target = None if output is None else open_output(output, spec.format)
     password = _password(password_file, ask_password)
-    written = write_exhaust(open_stores(settings), spec, target, password=password, allow_partial=allow_partial)
+    written = write_exhaust(
+        open_stores(settings),
+        spec,
+        target,
+        password=password,
+        allow_partial=allow_partial,
+        ticket=ticket_of(settings) if new_ticket else None,
+    )
+    _show(written, output, as_json=as_json)
+
+
+def _beside_ticket(context: click.Context) -> list[str]:
+    """The options on the command line that exclude `--ticket`."""
+    given = [
+        parameter
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+    return [max(parameter.opts, key=len) for parameter in given if parameter.name not in _OF_TICKET]
+
+
+def _show(written: Exhaust, output: str | None, *, as_json: bool) -> None:
+    """Print the summary. Exits with `PARTIAL` if the report is not complete."""
     for problem in written.sidecar.problems:
         notify(f"partial report: {problem}")
     if as_json and output != "-":
@@ -150,6 +202,8 @@ def exhaust(
             notify("the stores have no attempt that was asked for: the report has only a header")
         numbers = f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes"
         notify(f"{numbers}, {written.seconds:.1f} s")
+        if written.sidecar.ticket is not None:
+            notify(f"ticket {written.sidecar.ticket}")
         if output != "-":
             click.echo(written.path)
     if not written.sidecar.complete:
@@ -159,6 +213,7 @@ def exhaust(
 def _summary(written: Exhaust) -> dict[str, object]:
     sidecar = written.sidecar
     more = {"complete": sidecar.complete, "problems": sidecar.problems, "sha256": sidecar.sha256}
+    more["ticket"] = sidecar.ticket
     return {name: value for name, value in written._asdict().items() if name != "sidecar"} | more
 
 

@@ -28,6 +28,9 @@
       QueueFull          too many requests for reports are open
       LinkRefused        a link to a report is not valid
       LinkExpired        a link to a report, or the report itself, has expired
+      BadTicket          a ticket cannot be read, or a text is not the id of a ticket
+      UnknownTicket      there is no live ticket with this id
+      TicketBroken       a report cannot be printed again with the same bytes
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -213,3 +216,21 @@ class LinkExpired(AssessError):
     """A link to a report has expired, or the report was deleted; the message says how to get a new one."""
 
     exit_code, status = 3, 410
+
+
+class BadTicket(AssessError):
+    """A ticket cannot be read, or a text is not the id of a ticket."""
+
+    exit_code, status = 2, 400
+
+
+class UnknownTicket(AssessError):
+    """There is no ticket with this id, or it was released or has expired."""
+
+    exit_code, status = 3, 404
+
+
+class TicketBroken(AssessError):
+    """A report cannot be printed again with the same bytes; the message names what is missing or differs."""
+
+    exit_code, status = 4, 409

@@ -104,6 +104,10 @@ class Settings(NamedTuple):
     """`ASSESS_CHANNEL_BYTES`: the size of the reports that one channel may request in a day (default `10GB`)."""
     keep_reports: int = 7 * DAY
     """`ASSESS_KEEP_REPORTS`: how long the files of a finished request are kept, in ms (default `7d`)."""
+    keep_tickets: int = 365 * DAY
+    """`ASSESS_KEEP_TICKETS`: how long a ticket holds the files of its report, in ms (default `365d`)."""
+    request_tickets: bool = False
+    """`ASSESS_REQUEST_TICKETS`: whether the reports of requests get a ticket, `yes` or `no` (default `no`)."""
     public_url: str = ""
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
@@ -128,7 +132,9 @@ class Settings(NamedTuple):
             api=ApiSettings.from_env(env),
             channel_batches=_batches(env.get("ASSESS_CHANNEL_BATCHES") or "500"),
             channel_bytes=parse_size(env.get("ASSESS_CHANNEL_BYTES") or "10GB", "ASSESS_CHANNEL_BYTES") or 0,
-            keep_reports=_at_least_a_day(env.get("ASSESS_KEEP_REPORTS") or "7d"),
+            keep_reports=_at_least_a_day("ASSESS_KEEP_REPORTS", env.get("ASSESS_KEEP_REPORTS") or "7d"),
+            keep_tickets=_at_least_a_day("ASSESS_KEEP_TICKETS", env.get("ASSESS_KEEP_TICKETS") or "365d"),
+            request_tickets=_yes_or_no(env.get("ASSESS_REQUEST_TICKETS") or "no"),
             public_url=_http(env.get("ASSESS_PUBLIC_URL") or ""),
         )
 
@@ -147,6 +153,8 @@ class Settings(NamedTuple):
             "ASSESS_CHANNEL_BATCHES": str(self.channel_batches),
             "ASSESS_CHANNEL_BYTES": size_text(self.channel_bytes),
             "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
+            "ASSESS_KEEP_TICKETS": duration_text(self.keep_tickets),
+            "ASSESS_REQUEST_TICKETS": "yes" if self.request_tickets else "no",
             "ASSESS_PUBLIC_URL": self.public_url,
         }
 
@@ -167,11 +175,17 @@ def _batches(text: str) -> int:
     return int(text)
 
 
-def _at_least_a_day(text: str) -> int:
-    found = parse_duration(text, "ASSESS_KEEP_REPORTS")
-    if found < DAY:  # the same request on the same day gets the same files
-        raise BadSettings(f"ASSESS_KEEP_REPORTS: {text!r} is shorter than a day; write e.g. 7d")
+def _at_least_a_day(name: str, text: str) -> int:
+    found = parse_duration(text, name)
+    if found < DAY:  # the same request on the same day gets the same files; a ticket may take a day to be written
+        raise BadSettings(f"{name}: {text!r} is shorter than a day; write e.g. 7d")
     return found
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise BadSettings(f"ASSESS_REQUEST_TICKETS: {text[:40]!r} is neither yes nor no")
+    return text == "yes"
 
 
 def _http(text: str) -> str:

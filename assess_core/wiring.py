@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from assess_core.usecases.queries import Queries
     from assess_core.usecases.report_work import Work
     from assess_core.usecases.requesting import Requesting
+    from assess_core.usecases.sealing import NewTicket
 
 _S3: Final = "s3://"
 
@@ -257,7 +258,15 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
     from assess_core.usecases.report_work import Work, report_writer
 
     stores, rules = stores or open_stores(settings), request_rules(settings)
-    return Work(open_requests(settings), stores.exhausts, report_writer(stores), rules, _now)
+    ticket = new_ticket(settings) if settings.request_tickets else None
+    return Work(open_requests(settings), stores.exhausts, report_writer(stores, ticket), rules, _now)
+
+
+def new_ticket(settings: Settings) -> "NewTicket":
+    """The wish for a ticket that is kept as long as the settings say."""
+    from assess_core.usecases.sealing import NewTicket
+
+    return NewTicket(settings.keep_tickets, _now)
 
 
 def open_links(settings: Settings) -> Links:

@@ -82,6 +82,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """The newest receipt among the rows of the hot store; None if it had no row of these batches."""
     log: LogRead
     slices: SlicesRead
+    ticket: str | None = None
+    """The ticket with which the report can be printed again."""
 
 
 def sidecar_text(sidecar: Sidecar) -> bytes:

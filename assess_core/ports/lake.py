@@ -12,6 +12,8 @@ from assess_core.ports.findings import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from assess_core.ports.tickets import Tickets
+
 
 FILE_BYTES: Final = 32 * 1024 * 1024
 """Target size of a file: about 100,000 attempts with answers. Reading one batch of such a file takes 60 ms."""
@@ -55,6 +57,11 @@ class Pinned(Protocol):
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
         """The files of these weeks (None: of all), in a stable order."""
         ...
+
+
+def name_of(file: LakeFile, pinned: Pinned) -> str:
+    """The name of a file within the table: it stays the same if the lake is moved."""
+    return file.url.removeprefix(f"{pinned.place.url}/")
 
 
 class Missing(NamedTuple):
@@ -204,10 +211,23 @@ class Lake(Protocol):
         """Rewrite `archive_manifest` and `weekly_activity` into few files; returns how many fewer files they have."""
         ...
 
-    def vacuum(self, retain_hours: int, dry_run: bool) -> list[str]:
-        """Delete files that left any of the three tables more than `retain_hours` ago; returns `TABLE/FILE` names.
+    @property
+    def tickets(self) -> "Tickets":
+        """The tickets of reports from this lake."""
+        ...
 
-        With `dry_run` nothing is deleted.
+    def unused(self, retain_hours: int) -> list[str]:
+        """The files that left `attempts` more than `retain_hours` ago, and still exist; sorted."""
+        ...
+
+    def delete(self, names: Collection[str]) -> None:
+        """Delete files of `attempts`. Nothing happens if one does not exist. No check is made: see `vacuum`."""
+        ...
+
+    def vacuum_small_tables(self, retain_hours: int, dry_run: bool) -> list[str]:
+        """Delete files that left `archive_manifest` or `weekly_activity` more than `retain_hours` ago.
+
+        Returns `TABLE/FILE` names. With `dry_run` nothing is deleted.
         """
         ...
 

@@ -12,6 +12,8 @@ from assess_core.domain.completeness import Content
 from assess_core.domain.report_formats import Password
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.ticket_diff import AttemptState
+from assess_core.domain.tickets import SealedFile
 from assess_core.ports.findings import Finding
 from assess_core.ports.hot_store import AttemptRange
 
@@ -91,6 +93,14 @@ class SliceRows(NamedTuple):
     """The newest receipt in the hot store (epoch ms)."""
 
 
+class HotRows(NamedTuple):
+    """The rows of the hot store that a union read."""
+
+    path: Path
+    """A local Parquet file."""
+    file: SealedFile
+
+
 class Union(Protocol):
     """A snapshot of hot store ∪ lake, from which reports, pages and answers are read.
 
@@ -110,6 +120,18 @@ class Union(Protocol):
 
     def slices(self) -> dict[ArchiveSlice, SliceRows]:
         """The slices with rows."""
+        ...
+
+    def lake_files(self) -> list[SealedFile]:
+        """The lake's files with rows of this union, in the order in which they are read. Reads every byte of them."""
+        ...
+
+    def hot_rows(self) -> "HotRows | None":
+        """The rows of the hot store as they were read; None if there is no row. Their file exists as long as this."""
+        ...
+
+    def attempts(self, spec: ReportSpec) -> Iterator[AttemptState]:
+        """The attempts that a spec selects, ordered by key, compared as UTF-8 bytes."""
         ...
 
     def count_attempts(self, spec: ReportSpec) -> int:
@@ -183,6 +205,15 @@ class Unions(Protocol):
         """The slices of some batches, or of some weeks, or of both; all slices by default.
 
         `skip_unreadable`: leave out the files of the lake that cannot be read, and name them.
+        """
+        ...
+
+    def sealed(
+        self, batches: Collection[str], lake_files: Sequence[SealedFile], hot_rows: Path | None
+    ) -> AbstractContextManager[Union]:
+        """A union that was sealed before, with the same order of files. The hot store is not read.
+
+        Raises `TicketBroken` naming the files that are missing or have other bytes, and the errors of a union.
         """
         ...
 

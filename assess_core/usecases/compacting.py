@@ -4,14 +4,15 @@ A draft is checked before it is committed: the old rows must agree with the mani
 same digest. Old files stay until `vacuum`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.moments import duration_text
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.tickets import holds, plan_vacuum
 from assess_core.errors import BadSettings, VerifyFailed
-from assess_core.ports.lake import FILE_BYTES, Lake, LakeFile, Pinned
+from assess_core.ports.lake import FILE_BYTES, Lake, LakeFile, Pinned, name_of
 from assess_core.retrying import retrying
 from assess_core.usecases.archiving import Advance, no_progress, verify_alone
 from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Manifest, is_conflict, prove
@@ -114,9 +115,48 @@ def whole_hours(retain: int) -> int:
     return hours
 
 
-def vacuum(lake: Lake, retain: int = RETAIN, dry_run: bool = False) -> list[str]:
-    """Delete files that left a table of the lake more than `retain` (ms) ago; returns their names.
+class Vacuumed(NamedTuple):
+    """What a vacuum deleted."""
 
-    Until then, a version that a report, a verify or a clear has pinned stays complete. Raises `BadSettings`.
+    deleted: list[str]
+    """`TABLE/FILE` names."""
+    held: list[str]
+    """The files that tickets hold: without them they would have been deleted."""
+    is_writing: bool
+    """Whether a ticket was being written. Then no file of `attempts` is deleted."""
+    tickets: list[str]
+    """The ids of released and expired tickets that were deleted."""
+
+    def notices(self) -> Iterator[str]:
+        """What a person should know about it."""
+        if self.is_writing and self.held:
+            yield f"a ticket is being written, so {len(self.held)} files were not deleted; run it again later"
+        elif self.held:
+            yield f"tickets hold {len(self.held)} files; `assess ticket list` lists the tickets"
+        if self.tickets:
+            yield f"{len(self.tickets)} tickets that were released or had expired were deleted"
+
+
+def vacuum(lake: Lake, now: int, retain: int = RETAIN, dry_run: bool = False) -> Vacuumed:
+    """Delete files that left a table of the lake more than `retain` (ms) ago and that no ticket holds.
+
+    Until then, a version that a report, a verify or a clear has pinned stays complete. A ticket is stored before its
+    lake version is pinned, and here the table is read before the tickets. So a file that a ticket needs is still in
+    the table that was read here, or the ticket is among those that were read. Raises `BadSettings`, `BadTicket`.
     """
-    return lake.vacuum(whole_hours(retain), dry_run)
+    hours = whole_hours(retain)
+    pinned = lake.pin()
+    current = [name_of(file, pinned) for file in pinned.files()]
+    unused, left = lake.unused(hours), lake.unused(0)  # after `current`: a file that leaves in between is in both
+    found = holds(lake.tickets.all(), now)
+    plan = plan_vacuum(unused, set(left).difference(unused), current, found)
+    if not dry_run:
+        lake.delete(plan.deleted)
+        for ticket in plan.finished:
+            lake.tickets.delete(ticket.id)
+    return Vacuumed(
+        [f"attempts/{name}" for name in plan.deleted] + lake.vacuum_small_tables(hours, dry_run),
+        [f"attempts/{name}" for name in plan.held],
+        found.is_writing,
+        [ticket.id for ticket in plan.finished],
+    )

@@ -21,11 +21,12 @@ from assess_core.domain.completeness import SIDECAR_ENDING, Sidecar, sidecar_tex
 from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, partial_name
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
-from assess_core.ports.reports import Packing, ReportOutput
+from assess_core.ports.reports import Packing, ReportOutput, WrittenReport
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 from assess_core.usecases.completeness import survey, survey_log
 from assess_core.usecases.proving import product_version
+from assess_core.usecases.sealing import NewTicket, drafted
 
 
 class Exhaust(NamedTuple):
@@ -57,6 +58,7 @@ def write_exhaust(
     password: Password | None = None,
     allow_partial: bool = False,
     look: Callable[[Path], None] | None = None,
+    ticket: NewTicket | None = None,
 ) -> Exhaust:
     """Write a report to `output` or to the folder of exhausts, then its sidecar.
 
@@ -65,11 +67,12 @@ def write_exhaust(
     and the file name and the sidecar say so.
 
     `look` is called with a complete local copy just before the file appears. A report without attempts has only a
-    header. Raises `UnknownBatch`, `BadReport`, `ReportFailed`, `BadLog`, `StoreUnavailable`.
+    header. With `ticket` the report can be printed again later (`usecases.tickets`). Raises `UnknownBatch`,
+    `BadReport`, `ReportFailed`, `BadLog`, `StoreUnavailable`.
     """
     if password is not None and spec.format is not Format.ZIP:
         raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
-    writer = _Writer(stores, spec, output, password, allow_partial, look)
+    writer = _Writer(stores, spec, output, password, allow_partial, look, ticket)
     try:
         return writer.write(skip_unreadable=False)
     except ReportFailed:
@@ -87,79 +90,102 @@ class _Writer(NamedTuple):
     password: Password | None
     allow_partial: bool
     look: Callable[[Path], None] | None
+    ticket: NewTicket | None
 
     def write(self, *, skip_unreadable: bool) -> Exhaust:
         """Write report and sidecar."""
         started = time.perf_counter()
         stores, spec = self.stores, self.spec
-        batches = spec.batches if spec.batch_pattern is None else _matching(stores, spec)
+        batches = spec.batches if spec.batch_pattern is None else matching(stores, spec)
         log = survey_log(stores.log, self.allow_partial)
-        with stores.union(batches=batches, skip_unreadable=skip_unreadable) as union:
+        with (
+            drafted(stores.lake.tickets, spec, self.ticket) as draft,
+            stores.union(batches=batches, skip_unreadable=skip_unreadable) as union,
+        ):
             found = survey(stores, union, batches, self.allow_partial)
             attempts = union.count_attempts(spec)
             _require_known(stores, batches, found.with_rows)
             problems = [*log.problems, *found.problems]
-            place = self._place(is_partial=bool(problems))
+            place = place_of(stores, spec, self.output, is_partial=bool(problems))
             with place.block as temporary:
                 report = union.write_report(spec, temporary, Packing(member_name(spec), self.password))
                 if self.look is not None:
                     self.look(temporary)
-                size = temporary.stat().st_size
-                plain = report.content if spec.format in PLAIN_FORMATS else None
-                digest = plain.sha256 if plain else _sha256(temporary)
-        sidecar = Sidecar(
-            product=product_version(),
-            written_with=report.written_with,
-            file=PurePath(place.path).name,
-            spec=msgspec.to_builtins(spec),
-            complete=not problems,
-            problems=problems,
-            rows=report.rows,
-            attempts=attempts,
-            suppressed_cells=report.suppressed_cells,
-            bytes=size,
-            sha256=digest,
-            content=report.content,
-            encrypted=self.password is not None,
-            lake_version=union.lake_version,
-            hot_watermark=found.hot_watermark,
-            log=log.read,
-            slices=found.slices,
-        )
-        if place.sidecar is not None:
-            with place.sidecar.block as temporary:
-                temporary.write_bytes(sidecar_text(sidecar))
-        return Exhaust(
-            path=place.path,
-            rows=report.rows,
-            attempts=attempts,
-            bytes=size,
-            seconds=time.perf_counter() - started,
-            lake_version=union.lake_version,
-            sidecar_path=place.sidecar.path if place.sidecar else None,
-            sidecar=sidecar,
-        )
-
-    def _place(self, *, is_partial: bool) -> "_Place":
-        if self.output is not None:
-            output = self.output.partial() if is_partial else self.output
-            sidecar = output.sidecar()
-            beside = _Place(sidecar.path, sidecar.write()) if sidecar else None
-            return _Place(output.path, output.write(), beside)
-        exhausts, name = self.stores.exhausts, f"{self.spec.report}-exhaust/{file_name(self.spec)}"
-        name = partial_name(name) if is_partial else name
-        sidecar_name = name + SIDECAR_ENDING
-        beside = _Place(exhausts.path(sidecar_name), exhausts.atomic_write(sidecar_name))
-        return _Place(exhausts.path(name), exhausts.atomic_write(name), beside)
+                size, digest = measured(spec, report, temporary)
+                sidecar = Sidecar(
+                    product=product_version(),
+                    written_with=report.written_with,
+                    file=PurePath(place.path).name,
+                    spec=msgspec.to_builtins(spec),
+                    complete=not problems,
+                    problems=problems,
+                    rows=report.rows,
+                    attempts=attempts,
+                    suppressed_cells=report.suppressed_cells,
+                    bytes=size,
+                    sha256=digest,
+                    content=report.content,
+                    encrypted=self.password is not None,
+                    lake_version=union.lake_version,
+                    hot_watermark=found.hot_watermark,
+                    log=log.read,
+                    slices=found.slices,
+                    ticket=draft.id if draft else None,
+                )
+                if draft is not None:
+                    draft.seal(union, batches, sidecar)
+            place.write_sidecar(sidecar)
+        return place.written(sidecar, time.perf_counter() - started)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where a file is written."""
 
     path: str
     block: AbstractContextManager[Path]
     """A temporary file, which becomes the file at the end of the block."""
-    sidecar: "_Place | None" = None
+    sidecar: "Place | None" = None
+
+    def write_sidecar(self, sidecar: Sidecar) -> None:
+        """Write the sidecar beside the report. A pipe has none."""
+        if self.sidecar is not None:
+            with self.sidecar.block as temporary:
+                temporary.write_bytes(sidecar_text(sidecar))
+
+    def written(self, sidecar: Sidecar, seconds: float) -> Exhaust:
+        """The report that was written here."""
+        return Exhaust(
+            path=self.path,
+            rows=sidecar.rows,
+            attempts=sidecar.attempts,
+            bytes=sidecar.bytes,
+            seconds=seconds,
+            lake_version=sidecar.lake_version,
+            sidecar_path=self.sidecar.path if self.sidecar else None,
+            sidecar=sidecar,
+        )
+
+
+def place_of(
+    stores: Stores, spec: ReportSpec, output: ReportOutput | None, *, is_partial: bool, folder: str = ""
+) -> Place:
+    """Where a report and its sidecar are written; without `output`, in a folder of the folder of exhausts."""
+    if output is not None:
+        output = output.partial() if is_partial else output
+        sidecar = output.sidecar()
+        beside = Place(sidecar.path, sidecar.write()) if sidecar else None
+        return Place(output.path, output.write(), beside)
+    exhausts, name = stores.exhausts, f"{spec.report}-exhaust/{folder}{file_name(spec)}"
+    name = partial_name(name) if is_partial else name
+    sidecar_name = name + SIDECAR_ENDING
+    beside = Place(exhausts.path(sidecar_name), exhausts.atomic_write(sidecar_name))
+    return Place(exhausts.path(name), exhausts.atomic_write(name), beside)
+
+
+def measured(spec: ReportSpec, report: WrittenReport, path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of the file of a report."""
+    plain = report.content if spec.format in PLAIN_FORMATS else None
+    return path.stat().st_size, plain.sha256 if plain else _sha256(path)
 
 
 def _sha256(path: Path) -> str:
@@ -196,7 +222,7 @@ def _encoded(id_: str) -> str:
     return "%2E" + text[1:] if text.startswith(".") else text
 
 
-def _matching(stores: Stores, spec: ReportSpec) -> list[str]:
+def matching(stores: Stores, spec: ReportSpec) -> list[str]:
     """The batches that the pattern matches, sorted. Raises `UnknownBatch` if there is none."""
     slices = (*stores.hot.slices(), *stores.lake.recorded(None, None))
     found = sorted(batch_id for batch_id in {slice_.batch_id for slice_ in slices} if spec.matches(batch_id))

@@ -36,6 +36,7 @@ from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import file_name, write_exhaust
 from assess_core.usecases.holding import Held, LeaseLost
+from assess_core.usecases.sealing import NewTicket
 
 _DELETED_AT_ONCE: Final = 100
 _INTERNAL: Final = "internal error; the worker's log has the details, so ask the operator"
@@ -55,11 +56,11 @@ class Work(NamedTuple):
     now: Callable[[], int]
 
 
-def report_writer(stores: Stores) -> WriteBatch:
-    """Writes the reports of batches from these stores."""
+def report_writer(stores: Stores, ticket: NewTicket | None = None) -> WriteBatch:
+    """Writes the reports of batches from these stores; each with a ticket, if one is wished."""
 
     def write(job: Job, batch_id: str, name: str) -> BatchFile:
-        written = write_exhaust(stores, _of_batch(job, batch_id), _Named(stores.exhausts, name))
+        written = write_exhaust(stores, _of_batch(job, batch_id), _Named(stores.exhausts, name), ticket=ticket)
         return BatchFile(batch_id, name, written.rows, written.bytes)
 
     return write

@@ -20,6 +20,7 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed
 from assess_core.ports.lake import LakeFile, Pinned
+from assess_core.usecases.compacting import vacuum
 from tests.factories import RECEIVED, WEEK, answer, version
 from tests.lakes import put
 from tests.places import Store
@@ -121,7 +122,7 @@ def test_a_file_that_was_rewritten_and_vacuumed_is_read_from_the_newer_version(p
     old = lake.pin()
     with lake.rewritten(old, W5) as draft:
         lake.replace(old, W5, draft)
-    assert lake.vacuum(0, dry_run=False)
+    assert vacuum(lake, 0, retain=0).deleted
     lake.late = old
 
     assert read(DuckUnions(MemoryHot(), lake), FIRST) == [FIRST]

@@ -199,11 +199,11 @@ def test_vacuum_deletes_files_that_left_the_table_before_the_retention(stores: S
     old = {Path(file.url) for file in stores.lake.pin().files([W5.week])}
     compact([W5.week], stores.lake, LATER)
 
-    assert vacuum(stores.lake, retain=DAY) == []
-    assert len(vacuum(stores.lake, retain=0, dry_run=True)) == 2
+    assert vacuum(stores.lake, NOW, retain=DAY).deleted == []
+    assert len(vacuum(stores.lake, NOW, retain=0, dry_run=True).deleted) == 2
     assert all(path.exists() for path in old)
 
-    assert len(vacuum(stores.lake, retain=0)) == 2
+    assert len(vacuum(stores.lake, NOW, retain=0).deleted) == 2
 
     assert not any(path.exists() for path in old)
     assert all(done.problem is None for done in verify(stores.hot.slices(), stores, LATER).values())
@@ -216,7 +216,7 @@ def test_a_retention_that_hours_cannot_express_is_refused(stores: Stores, retain
     compact([W5.week], stores.lake, LATER)
 
     with pytest.raises(BadSettings, match=r"^--retain: .* is not a whole number of hours, .*; write [12]h$"):
-        vacuum(stores.lake, parse_duration(retain, "--retain"))
+        vacuum(stores.lake, NOW, parse_duration(retain, "--retain"))
 
     assert all(path.exists() for path in old)
 
@@ -231,7 +231,7 @@ def test_manifest_and_weekly_table_are_compacted_and_vacuumed_too(stores: Stores
         weekly.replace([W5.week], [WeeklyActivity(W5, attempts, 1, 1.0)])
 
     fewer = stores.lake.compact_small_tables()
-    deleted = vacuum(stores.lake, retain=0)
+    deleted = vacuum(stores.lake, NOW, retain=0).deleted
 
     assert fewer == 3
     assert sorted(name.split("/")[0] for name in deleted) == ["archive_manifest"] * 4 + ["weekly_activity"]

@@ -72,6 +72,13 @@ def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | N
     return None
 
 
+def sha256_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> str:
+    """The SHA-256 (hex) of a file's bytes. Raises DuckDB's errors."""
+    with cursor(duck) as another:
+        [(found,)] = another.execute(f"SELECT sha256(content) FROM read_blob({urls([file])})").fetchall()
+    return str(found)
+
+
 @contextmanager
 def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A new connection in UTC with a share of the memory budget; it downloads nothing.

@@ -1,6 +1,7 @@
 """The location of Delta tables: everything that differs between a folder and a bucket."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import pyarrow as pa
@@ -44,7 +45,27 @@ class Location(Protocol):
         ...
 
     def names(self) -> set[str]:
-        """The names of the files and folders directly inside, up to a thousand. Raises `OSError`."""
+        """The names of the files and folders directly inside. Raises `OSError`."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The content of a small file. Raises `OSError`, `FileNotFoundError`."""
+        ...
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy a file to a local file. Raises `OSError`, `FileNotFoundError`."""
+        ...
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a local file to here. It appears whole, and only its owner can read it. Raises `OSError`."""
+        ...
+
+    def delete(self, names: Collection[str]) -> None:
+        """Delete files. Nothing happens if one does not exist. Raises `OSError`."""
+        ...
+
+    def delete_all(self, folder: str) -> None:
+        """Delete a folder with all that is in it. Nothing happens if it does not exist. Raises `OSError`."""
         ...
 
     def mark(self, name: str) -> object | None:

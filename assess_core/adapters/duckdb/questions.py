@@ -6,8 +6,10 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from assess_core.adapters.duckdb.reports.columns import ATTEMPT
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.ticket_diff import AttemptState
 from assess_core.ports.reports import Received, SliceRows, WeeklyActivity
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
@@ -65,6 +67,18 @@ GROUP BY year, week, batch_id
 ORDER BY year, week, batch_id
 """
 
+STATES: Final = f"""
+SELECT {ATTEMPT}, content_hash, epoch_ms(last_attempted_on) AS last_attempted_on, epoch_ms(updated_on) AS received_at,
+    total_score, total_max_score, versions
+FROM ({{picked}}) JOIN (SELECT user_id, file_index, file_row_number, updated_on FROM placed)
+    USING (user_id, file_index, file_row_number)
+QUALIFY row_number() OVER (
+    PARTITION BY {ATTEMPT} ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC
+) = 1
+ORDER BY batch_id, user_id, course_id, content_id, attempt_id
+"""
+"""The newest picked version of each attempt; `picked` is a query of `reports.picked`."""
+
 
 class _Row(msgspec.Struct):
     """A row of `ROW`."""
@@ -96,6 +110,13 @@ def to_version(found: Mapping[str, object]) -> AttemptVersion:
         row.question,
         row.received_at,
     )
+
+
+def to_state(row: Mapping[str, Any]) -> AttemptState:
+    """A row of `STATES`."""
+    names = ("user_id", "course_id", "batch_id", "content_id", "attempt_id")
+    more = ("content_hash", "last_attempted_on", "received_at", "total_score", "total_max_score", "versions")
+    return AttemptState(AttemptKey(*(row[name] for name in names)), *(row[name] for name in more))
 
 
 def to_received(row: Mapping[str, Any]) -> Received:

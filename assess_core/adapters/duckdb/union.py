@@ -1,5 +1,6 @@
 """The union of hot store and lake as DuckDB views; reports, pages and answers are read from it."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from assess_core.adapters.duckdb.connection import (
     failure_of,
     literal,
     parquet,
+    sha256_of,
 )
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
@@ -27,11 +29,13 @@ from assess_core.adapters.duckdb.questions import (
     COPIES,
     RECEIVED,
     SLICES,
+    STATES,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
     to_activity,
     to_received,
     to_slice,
+    to_state,
     to_version,
 )
 from assess_core.adapters.duckdb.reports.columns import ATTEMPT
@@ -43,12 +47,15 @@ from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_spec import ReportSpec, Versions
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.ticket_diff import AttemptState
+from assess_core.domain.tickets import HOT_ROWS, SealedFile
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Lake, LakeFile, Pinned
+from assess_core.ports.lake import Lake, LakeFile, Pinned, name_of
 from assess_core.ports.reports import (
     BatchNumbers,
+    HotRows,
     Packing,
     Received,
     SliceRows,
@@ -123,10 +130,10 @@ def open_union(
         pinned = lake.pin()
         files = pinned.files(weeks)  # all of them: a report does not rely on a list of slices
         with connect(location_of(pinned)) as duck:
-            union = DuckUnion(duck, pinned, files)
+            union = DuckUnion(duck, pinned, files, spilled)
             if skip_unreadable:
-                files = union.skip_unreadable()
-            union.define(_hot_rows(spilled), _lake_rows(files, batches))
+                union.skip_unreadable()
+            union.define(batches)
             yield union
 
 
@@ -195,25 +202,32 @@ def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
 class DuckUnion:
     """A `ports.Union` over one DuckDB connection; queries can overlap, because each has its own cursor."""
 
-    def __init__(self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile]) -> None:
-        self.lake_version = pinned.version
+    def __init__(
+        self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile], hot: Path | None = None
+    ) -> None:
+        """`hot` has the rows of the hot store; None if there are none."""
+        self._pinned = pinned
+        self._hot = hot
         self._place = location_of(pinned)
         self._duck = duck
         self._files = list(files)
         self.unreadable: list[str] = []
 
-    def skip_unreadable(self) -> list[LakeFile]:
-        """Leave out the files that cannot be read; returns the others."""
+    @property
+    def lake_version(self) -> int:
+        return self._pinned.version
+
+    def skip_unreadable(self) -> None:
+        """Leave out the files that cannot be read."""
         problems = {file: self._problem(file) for file in self._files}
         self.unreadable = [f"the lake's file {file.url} cannot be read: {why}" for file, why in problems.items() if why]
         self._files = [file for file, why in problems.items() if not why]
-        return self._files
 
-    def define(self, hot_rows: str, lake_rows: str) -> None:
-        """Create the views over the copies of each tier. DuckDB reads the schema of a file for them."""
+    def define(self, batches: Collection[str] | None) -> None:
+        """Create the views over the copies of these batches. DuckDB reads the schema of a file for them."""
         with self._named_errors():
-            self._duck.execute(f"CREATE VIEW hot_rows AS {hot_rows}")
-            self._duck.execute(f"CREATE VIEW lake_rows AS {lake_rows}")
+            self._duck.execute(f"CREATE VIEW hot_rows AS {_hot_rows(self._hot)}")
+            self._duck.execute(f"CREATE VIEW lake_rows AS {_lake_rows(self._files, batches)}")
             self._duck.execute(_VIEWS)
 
     # SQL sees three views:
@@ -238,6 +252,30 @@ class DuckUnion:
         keys = f"SELECT DISTINCT {ATTEMPT} FROM ({picked})" if spec.versions is Versions.ALL else picked
         [row] = self.rows(f"SELECT count(*) AS attempts FROM ({keys})", parameters)
         return cast(int, row["attempts"])
+
+    def lake_files(self) -> list[SealedFile]:
+        read = self.rows("SELECT file_index, count(*) AS rows FROM lake_rows GROUP BY file_index ORDER BY file_index")
+        counts = {cast(int, row["file_index"]): cast(int, row["rows"]) for row in read}
+        files = [self._files[number] for number in counts]
+        with self._named_errors():
+            hashes = [sha256_of(self._duck, file) for file in files]
+        return [
+            SealedFile(name=name_of(file, self._pinned), rows=rows, bytes=file.bytes, sha256=sha256)
+            for file, rows, sha256 in zip(files, counts.values(), hashes, strict=True)
+        ]
+
+    def hot_rows(self) -> HotRows | None:
+        if self._hot is None:
+            return None
+        [row] = self.rows("SELECT count(*) AS rows FROM hot_rows")
+        with self._hot.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = self._hot.stat().st_size
+        return HotRows(self._hot, SealedFile(name=HOT_ROWS, rows=cast(int, row["rows"]), bytes=size, sha256=digest))
+
+    def attempts(self, spec: ReportSpec) -> Iterator[AttemptState]:
+        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+        return map(to_state, self.rows(STATES.format(picked=picked), parameters))
 
     def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:

@@ -1,12 +1,15 @@
 """Unions of a hot store and a lake: the adapter of `ports.Unions`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assess_core.adapters.duckdb.location import location_of
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
+from assess_core.domain.tickets import SealedFile
 from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
 
@@ -38,6 +41,13 @@ class DuckUnions:
         from assess_core.adapters.duckdb.union import open_union
 
         return open_union(self._hot, self._lake, batches=batches, weeks=weeks, skip_unreadable=skip_unreadable)
+
+    def sealed(
+        self, batches: Collection[str], lake_files: Sequence[SealedFile], hot_rows: Path | None
+    ) -> "AbstractContextManager[DuckUnion]":
+        from assess_core.adapters.duckdb.sealed import open_sealed
+
+        return open_sealed(location_of(self._lake.pin()), batches, lake_files, hot_rows)
 
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
         from assess_core.adapters.duckdb.pages import read_page

@@ -17,7 +17,7 @@ from duckdb.sqltypes import BLOB, VARCHAR
 from assess_core.adapters.arrow.hashes import content_hashes
 from assess_core.adapters.arrow.hot_rows import ahead, gathered, in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
-from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, parquet, urls
+from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, parquet, sha256_of
 from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.adapters.error_text import first_line
 from assess_core.domain.attempts import RowKey
@@ -239,10 +239,9 @@ class DuckCopies:
         if number not in self._hashes:
             file = self._files[number]
             try:
-                [(hash_,)] = self._duck.execute(f"SELECT sha256(content) FROM read_blob({urls([file])})").fetchall()
+                self._hashes[number] = sha256_of(self._duck, file)
             except UNREADABLE as error:
                 raise unreadable(self._duck, self._place, [file], error) from error
-            self._hashes[number] = str(hash_)
         return self._hashes[number]
 
     def missing(self, shards: Shards) -> Missing | None:

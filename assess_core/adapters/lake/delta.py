@@ -12,7 +12,8 @@ from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.manifest_table import ManifestTable
 from assess_core.adapters.lake.snapshots import Snapshots
-from assess_core.adapters.lake.tables import OurTable, transaction, translated
+from assess_core.adapters.lake.tables import KEPT_REMOVALS, OurTable, transaction, translated
+from assess_core.adapters.lake.tickets import LakeTickets
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -55,10 +56,11 @@ class DeltaLake:
 
     def __init__(self, place: Location) -> None:
         self._place = place
-        self._attempts = OurTable(place.within("attempts"), LAKE_SCHEMA, ["year", "week"])
+        self._attempts = OurTable(place.within("attempts"), LAKE_SCHEMA, ["year", "week"], KEPT_REMOVALS)
         self._newest = Snapshots(self._attempts, self._pinned)
         self._manifest = ManifestTable(place.within("archive_manifest"))
         self._weekly = DeltaWeekly(place.within("weekly_activity"))
+        self._tickets = LakeTickets(place.within("tickets"))
 
     def pin(self, version: int | None = None) -> "_Pinned":
         with translated(self._attempts.place):
@@ -156,9 +158,19 @@ class DeltaLake:
             table.configure()
         return self._manifest.table.compact() + self._weekly.compact()
 
-    def vacuum(self, retain_hours: int, dry_run: bool) -> list[str]:
+    @property
+    def tickets(self) -> LakeTickets:
+        return self._tickets
+
+    def unused(self, retain_hours: int) -> list[str]:
+        return self._attempts.unused(retain_hours)
+
+    def delete(self, names: Collection[str]) -> None:
+        with translated(self._attempts.place):
+            self._attempts.place.delete(names)
+
+    def vacuum_small_tables(self, retain_hours: int, dry_run: bool) -> list[str]:
         return [
-            *self._attempts.vacuum(retain_hours, dry_run),
             *self._manifest.table.vacuum(retain_hours, dry_run),
             *self._weekly.vacuum(retain_hours, dry_run),
         ]

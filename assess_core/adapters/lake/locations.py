@@ -1,10 +1,13 @@
 """A local folder as the location of a lake's tables."""
 
 import re
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from assess_core.adapters.files.atomic_write import atomic_write
 from assess_core.errors import BadSettings
 from assess_core.ports.findings import Finding
 
@@ -53,6 +56,27 @@ class Folder(NamedTuple):
 
     def names(self) -> set[str]:
         return {path.name for path in self.path.iterdir()} if self.path.exists() else set()
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def fetch(self, name: str, target: Path) -> None:
+        shutil.copyfile(self.path / name, target)
+
+    def put(self, name: str, source: Path) -> None:
+        path = self.path / name
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        with atomic_write(path) as temporary:
+            shutil.copyfile(source, temporary)
+
+    def delete(self, names: Collection[str]) -> None:
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
+    def delete_all(self, folder: str) -> None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.path / folder)
 
     def mark(self, name: str) -> tuple[int, ...] | None:
         try:

@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -68,11 +68,14 @@ class Bucket(NamedTuple):
         self.access.attach(duck)
 
     def names(self) -> set[str]:
-        start = self.key("")
+        start, names = self.key(""), set[str]()
         with self.translated():
-            page = self.access.client.list_objects_v2(Bucket=self.access.bucket, Prefix=start, Delimiter="/")
-        folders = {found["Prefix"].removeprefix(start).rstrip("/") for found in page.get("CommonPrefixes", [])}
-        return folders | {found["Key"].removeprefix(start) for found in page.get("Contents", [])}
+            pages = self.access.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.access.bucket, Prefix=start, Delimiter="/"):
+                folders = (found["Prefix"].rstrip("/") for found in page.get("CommonPrefixes", []))
+                files = (found["Key"] for found in page.get("Contents", []))
+                names.update(key.removeprefix(start) for key in (*folders, *files))
+        return names
 
     def mark(self, name: str) -> str | None:
         with self.translated():
@@ -86,9 +89,9 @@ class Bucket(NamedTuple):
 
     def sources(self, names: Sequence[str]) -> Iterator[pa.Buffer]:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            yield from map(pa.py_buffer, pool.map(self._get, names))
+            yield from map(pa.py_buffer, pool.map(self.read, names))
 
-    def _get(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
         with self.translated():
             try:
                 found = self.access.client.get_object(Bucket=self.access.bucket, Key=self.key(name))
@@ -96,6 +99,37 @@ class Bucket(NamedTuple):
             except self.access.client.exceptions.NoSuchKey:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.url}/{name}") from None
         return content
+
+    def fetch(self, name: str, target: Path) -> None:
+        with self.translated():
+            try:
+                S3Transfer(self.access.client).download_file(self.access.bucket, self.key(name), str(target))
+            except ClientError as error:
+                if status_of(error) == 404:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.url}/{name}") from None
+                raise
+
+    def put(self, name: str, source: Path) -> None:
+        with self.translated():
+            try:
+                S3Transfer(self.access.client).upload_file(str(source), self.access.bucket, self.key(name))
+            except S3UploadFailedError as error:
+                if isinstance(error.__context__, BotoCoreError | ClientError):
+                    raise error.__context__ from None
+                raise StoreUnavailable(f"{self.url} cannot be used: {error}; {self.advice}") from error
+
+    def delete(self, names: Collection[str]) -> None:
+        with self.translated():
+            for name in names:  # one request each: not every server has the request that deletes many
+                self.access.client.delete_object(Bucket=self.access.bucket, Key=self.key(name))
+
+    def delete_all(self, folder: str) -> None:
+        start = self.key(f"{folder}/")
+        with self.translated():
+            pages = self.access.client.get_paginator("list_objects_v2")
+            for found in pages.paginate(Bucket=self.access.bucket, Prefix=start):
+                for one in found.get("Contents", []):
+                    self.access.client.delete_object(Bucket=self.access.bucket, Key=one["Key"])
 
     def is_missing(self, url: str, error: Exception) -> bool:
         return status_of(error) == 404
@@ -203,12 +237,8 @@ class BucketExhausts:
             yield from body.iter_chunks(_CHUNK)
 
     def delete(self, name: str) -> None:
-        access, key = self._bucket.access, self._bucket.key(name)
-        with self._bucket.translated():
-            access.client.delete_object(Bucket=access.bucket, Key=key)
-            pages = access.client.get_paginator("list_objects_v2").paginate(Bucket=access.bucket, Prefix=f"{key}/")
-            for found in (found for page in pages for found in page.get("Contents", [])):
-                access.client.delete_object(Bucket=access.bucket, Key=found["Key"])
+        self._bucket.delete([name])
+        self._bucket.delete_all(name)
 
     def examine(self) -> Iterator[Finding]:
         return self._bucket.examine("exhausts")

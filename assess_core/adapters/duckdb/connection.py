@@ -72,11 +72,11 @@ def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | N
     return None
 
 
-def sha256_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> str:
-    """The SHA-256 (hex) of a file's bytes. Raises DuckDB's errors."""
+def sha256_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> str | None:
+    """The SHA-256 (hex) of a file's bytes; None if the file is missing in a folder. Raises DuckDB's errors."""
     with cursor(duck) as another:
-        [(found,)] = another.execute(f"SELECT sha256(content) FROM read_blob({urls([file])})").fetchall()
-    return str(found)
+        found = another.execute(f"SELECT sha256(content) FROM read_blob({urls([file])})").fetchone()
+    return None if found is None else str(found[0])
 
 
 @contextmanager

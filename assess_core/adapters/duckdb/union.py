@@ -258,11 +258,13 @@ class DuckUnion:
         counts = {cast(int, row["file_index"]): cast(int, row["rows"]) for row in read}
         files = [self._files[number] for number in counts]
         with self._named_errors():
-            hashes = [sha256_of(self._duck, file) for file in files]
-        return [
-            SealedFile(name=name_of(file, self._pinned), rows=rows, bytes=file.bytes, sha256=sha256)
-            for file, rows, sha256 in zip(files, counts.values(), hashes, strict=True)
-        ]
+            return [self._sealed(file, rows) for file, rows in zip(files, counts.values(), strict=True)]
+
+    def _sealed(self, file: LakeFile, rows: int) -> SealedFile:
+        sha256 = sha256_of(self._duck, file)
+        if sha256 is None:
+            raise ReportFailed(f"the lake's file {file.url} disappeared while it was read; write the report again")
+        return SealedFile(name=name_of(file, self._pinned), rows=rows, bytes=file.bytes, sha256=sha256)
 
     def hot_rows(self) -> HotRows | None:
         if self._hot is None:

@@ -239,9 +239,12 @@ class DuckCopies:
         if number not in self._hashes:
             file = self._files[number]
             try:
-                self._hashes[number] = sha256_of(self._duck, file)
+                found = sha256_of(self._duck, file)
             except UNREADABLE as error:
                 raise unreadable(self._duck, self._place, [file], error) from error
+            if found is None:
+                raise VerifyFailed(f"the lake's file {file.url} is missing; restore it from a backup")
+            self._hashes[number] = found
         return self._hashes[number]
 
     def missing(self, shards: Shards) -> Missing | None:

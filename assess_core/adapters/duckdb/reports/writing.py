@@ -31,14 +31,14 @@ _ROWS: Final = 2048
 """Rows that are fetched at a time."""
 _SUPPRESSED: Final = "is_suppressed"
 """The column that says whether the figures of a row are suppressed."""
-_VERSIONS: Final = {"duckdb": duckdb.__version__}
+VERSIONS: Final = {"duckdb": duckdb.__version__}
 """The versions that the bytes of a Parquet report depend on."""
 
 
 def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
     """Write a report to a file. Raises `BadReport` for an unknown column, and for what an Excel sheet cannot hold."""
     if spec.format is Format.PARQUET:
-        return WrittenReport(_write_parquet(duck, spec, target), None, _VERSIONS, _suppressed(duck, spec))
+        return WrittenReport(write_parquet(duck, spec, target), None, VERSIONS, _suppressed(duck, spec))
     opened = _lines(duck, spec) if can_write(spec) else _rows(duck, spec)
     try:
         with opened as texts:
@@ -50,7 +50,7 @@ def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path
         raise BadReport(
             [f"format: {problem} characters, and an Excel cell can hold {MOST_CELL_CHARACTERS:,}; use csv or parquet"]
         ) from error
-    written_with = {**_VERSIONS, **PACKED_WITH} if spec.format in PACKED else _VERSIONS
+    written_with = {**VERSIONS, **PACKED_WITH} if spec.format in PACKED else VERSIONS
     return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec))
 
 
@@ -158,10 +158,11 @@ def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:
     return len(texts), texts.buffers()[2].slice(start, end - start).to_pybytes() if end > start else b""
 
 
-def _write_parquet(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path) -> int:
+def write_parquet(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path) -> int:
+    """Write a report as Parquet; returns the number of rows."""
     declared, columns = _prepare(duck, spec)
     # if DuckDB fails, its own temporary file would be left behind
-    options = f"{parquet_options(_VERSIONS)}, USE_TMP_FILE false"
+    options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
     sql = report_sql(declared, columns, header(columns, spec))
     written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
     return int(written[0]) if written else 0

@@ -47,6 +47,8 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_CHANNEL_BATCHES": ("500", "default"),
         "ASSESS_CHANNEL_BYTES": ("10GB", "default"),
         "ASSESS_KEEP_REPORTS": ("7d", "default"),
+        "ASSESS_KEEP_TICKETS": ("365d", "default"),
+        "ASSESS_REQUEST_TICKETS": ("no", "default"),
         "ASSESS_PUBLIC_URL": ("", "default"),
     }
 

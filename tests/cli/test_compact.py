@@ -22,7 +22,7 @@ def test_weeks_of_small_files_are_rewritten_and_old_files_are_deleted(assess: As
     done = assess("compact", "--vacuum", "--retain", "0s", "--json")
     again = assess("compact", "--vacuum")
 
-    assert dry == {"weeks": ["2024-W05"], "deleted": [], "dry_run": True}
+    assert dry == {"weeks": ["2024-W05"], "deleted": [], "held": [], "tickets_deleted": [], "dry_run": True}
     [week] = json.loads(done.stdout)["weeks"]
     assert (week["week"], week["files_before"], week["files"], week["rows"]) == ("2024-W05", 2, 1, 6)
     deleted = [name.partition("/")[0] for name in json.loads(done.stdout)["deleted"]]

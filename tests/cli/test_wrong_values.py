@@ -24,6 +24,7 @@ NO_URL: Final = ("foo", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://
 NO_PORT: Final = ("70000", "-1", "x")
 NO_FILE: Final = ("/no/such/file", "/proc")
 NO_MOMENT: Final = ("soon", "1999-12-31", "9" * 30, "9" * 5000, NOT_TEXT)
+NO_TICKET: Final = ("20240101-0123456789ab", "t1", "../../etc/passwd", "", NOT_TEXT)
 NO_SLICE: Final = ("2024-W05", "b9|2024-W54", "b9|2024-W05", NOT_TEXT, f"{NOT_TEXT}|2024-W05")
 
 WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
@@ -62,7 +63,12 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--format": ("xml",),
         "--output": ("/no/such/dir/x.csv", "ftp://host/x.csv", "/", ".", "", "/proc/x.csv"),
         "--password-file": NO_FILE,
+        "--ticket": NO_TICKET,
     },
+    "ticket list": {"--format": ("xml",)},
+    "ticket show": {"id_": NO_TICKET},
+    "ticket release": {"ids": NO_TICKET},
+    "diff": {"ticket_": NO_TICKET, "other": NO_TICKET, "--format": ("xml",)},
     "request submit": {
         "--tag": ("", NOT_TEXT, "x" * 501),
         "--dataset": ("x",),
@@ -106,6 +112,7 @@ GIVEN: Final[dict[str, dict[str, str]]] = {
     "table": {"name": "attempts"},
     "score": {"--user": "u1", "--assessment": "a1"},
     "exhaust": {"batches": "b1", "--report": "score"},
+    "diff": {"ticket_": "20240101-0123456789ab"},
     "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
     "request submit": {"--tag": "t", "--dataset": "score-exhaust", "--config": '{"batchId": "b1"}'},
     **{f"request {name}": {"tag": "t", "id_": "r"} for name in ("show", "cancel", "download")},
@@ -225,6 +232,8 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_CHANNEL_BATCHES": ("many", "-1", "0", "9" * 5000),
     "ASSESS_CHANNEL_BYTES": ("lots", "0"),
     "ASSESS_KEEP_REPORTS": ("soon", "1h"),
+    "ASSESS_KEEP_TICKETS": ("soon", "1h"),
+    "ASSESS_REQUEST_TICKETS": ("maybe", "9" * 5000),
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
 }  # fmt: skip
 """Setting -> invalid values."""

@@ -108,7 +108,7 @@ def diff(settings: Settings, ticket_: str, other: str, format_: Format) -> None:
 
     with tickets.compared(open_stores(settings), ticket_, other, _now()) as found:
         emit_rows(COLUMNS, rows(found), format_)
-    notify(", ".join(f"{count:,} attempts {change}" for change, count in counts.items()))
+    notify("attempts " + ", ".join(f"{change}: {count:,}" for change, count in counts.items()))
 
 
 def print_again(

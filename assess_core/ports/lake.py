@@ -59,6 +59,15 @@ class Pinned(Protocol):
         ...
 
 
+class Unused(NamedTuple):
+    """Names of files that are not in a table any more."""
+
+    old: list[str]
+    """Files that left it longer ago than the retention, and still exist; sorted."""
+    recent: frozenset[str]
+    """Files that left it later."""
+
+
 def name_of(file: LakeFile, pinned: Pinned) -> str:
     """The name of a file within the table: it stays the same if the lake is moved."""
     return file.url.removeprefix(f"{pinned.place.url}/")
@@ -216,8 +225,8 @@ class Lake(Protocol):
         """The tickets of reports from this lake."""
         ...
 
-    def unused(self, retain_hours: int) -> list[str]:
-        """The files that left `attempts` more than `retain_hours` ago, and still exist; sorted."""
+    def unused(self, retain_hours: int) -> Unused:
+        """The files that left `attempts`, as far as Delta's log knows."""
         ...
 
     def delete(self, names: Collection[str]) -> None:

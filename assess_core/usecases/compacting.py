@@ -134,7 +134,7 @@ class Vacuumed(NamedTuple):
         elif self.held:
             yield f"tickets hold {len(self.held)} files; `assess ticket list` lists the tickets"
         if self.tickets:
-            yield f"{len(self.tickets)} tickets that were released or had expired were deleted"
+            yield f"released and expired tickets deleted: {len(self.tickets)}"
 
 
 def vacuum(lake: Lake, now: int, retain: int = RETAIN, dry_run: bool = False) -> Vacuumed:
@@ -147,9 +147,9 @@ def vacuum(lake: Lake, now: int, retain: int = RETAIN, dry_run: bool = False) ->
     hours = whole_hours(retain)
     pinned = lake.pin()
     current = [name_of(file, pinned) for file in pinned.files()]
-    unused, left = lake.unused(hours), lake.unused(0)  # after `current`: a file that leaves in between is in both
+    unused = lake.unused(hours)  # after `current`: a file that leaves in between is in both
     found = holds(lake.tickets.all(), now)
-    plan = plan_vacuum(unused, set(left).difference(unused), current, found)
+    plan = plan_vacuum(unused.old, unused.recent, current, found)
     if not dry_run:
         lake.delete(plan.deleted)
         for ticket in plan.finished:

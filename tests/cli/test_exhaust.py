@@ -47,6 +47,7 @@ def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> No
         "sidecar_path": f"{output}.json",
         "complete": True,
         "problems": [],
+        "ticket": None,
     }
     assert done.stderr == ""
 

@@ -68,7 +68,7 @@ def test_a_ticket_is_listed_shown_and_released(assess: Assess, stores: Stores) -
     assert assess("ticket", "release", before["ticket"]).exit_code == 0
     refused = assess("exhaust", "--ticket", before["ticket"])
     assert (refused.exit_code, "is released" in refused.stderr) == (3, True)
-    assert "1 tickets that were released or had expired were deleted" in assess("compact", "--vacuum").stderr
+    assert "released and expired tickets deleted: 1" in assess("compact", "--vacuum").stderr
     assert assess("ticket", "list", "--format", "jsonl").stdout == ""
 
 
@@ -85,7 +85,7 @@ def test_the_differences_of_a_ticket_are_rows_of_a_table(assess: Assess, stores:
         for row in csv.DictReader(io.StringIO(done.stdout))
     ]
     assert rows == [("changed", "u1", "1.0", "2.0"), ("added", "u3", "", "1.0")]
-    assert done.stderr == "1 attempts added, 1 attempts changed, 0 attempts gone\n"
+    assert done.stderr == "attempts added: 1, changed: 1, gone: 0\n"
 
 
 def test_the_reports_of_requests_get_tickets_if_a_setting_says_so(

@@ -15,6 +15,7 @@ from assess_core.domain import tickets as rules
 from assess_core.domain.moments import DAY
 from assess_core.domain.tickets import WRITING_TIME, TicketStatus
 from assess_core.errors import BadTicket, ReportFailed
+from assess_core.ports.lake import Unused
 from assess_core.ports.stores import Stores
 from assess_core.usecases.compacting import vacuum
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
@@ -60,7 +61,7 @@ def test_a_released_file_of_which_delta_s_log_says_nothing_any_more_is_deleted_t
     """As after a checkpoint that dropped the removal, because it is old."""
     ticket, _ = with_ticket(stores, SPECS[0])
     old = replaced_files(stores)
-    monkeypatch.setattr(type(stores.lake), "unused", lambda lake, hours: [])
+    monkeypatch.setattr(type(stores.lake), "unused", lambda lake, hours: Unused([], frozenset()))
     release(stores.lake.tickets, ticket, NOW)
 
     vacuum(stores.lake, NOW)

@@ -18,7 +18,7 @@ from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.lake import FILE_BYTES, LakeFile, Pinned
+from assess_core.ports.lake import FILE_BYTES, LakeFile, Pinned, Unused
 
 if TYPE_CHECKING:
     from assess_core.adapters.lake.copies import DuckCopies
@@ -162,7 +162,7 @@ class DeltaLake:
     def tickets(self) -> LakeTickets:
         return self._tickets
 
-    def unused(self, retain_hours: int) -> list[str]:
+    def unused(self, retain_hours: int) -> Unused:
         return self._attempts.unused(retain_hours)
 
     def delete(self, names: Collection[str]) -> None:

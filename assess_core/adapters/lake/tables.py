@@ -18,6 +18,7 @@ from deltalake.exceptions import (
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.error_text import first_line
 from assess_core.errors import LakeConflict, NotOurTable, StoreUnavailable
+from assess_core.ports.lake import Unused
 
 _CHECKPOINT: Final = "20"  # commits; without checkpoints, opening a table replays every commit since the first
 _TRANSACTIONS: Final = "interval 7 days"
@@ -126,14 +127,19 @@ class OurTable(NamedTuple):
             table = self.open()
             return 0 if table is None else compact(table)
 
-    def unused(self, retain_hours: int) -> list[str]:
-        """The files that left the table more than `retain_hours` ago, and still exist; sorted."""
+    def unused(self, retain_hours: int) -> Unused:
+        """The files that left the table more than `retain_hours` ago, and later."""
         with translated(self.place):
             table = self.open()
             if table is None:
-                return []
-            files = table.vacuum(retention_hours=retain_hours, dry_run=True, enforce_retention_duration=False)
-            return sorted(name for name in files if self.place.mark(name) is not None)
+                return Unused([], frozenset())
+            old, left = (
+                set(table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False))
+                for hours in (retain_hours, 0)
+            )
+            # the log also names files that an earlier vacuum deleted
+            existing = sorted(name for name in old if self.place.mark(name) is not None)
+            return Unused(existing, frozenset(left - old))
 
     def vacuum(self, retain_hours: int, dry_run: bool) -> list[str]:
         """Delete files that left the table more than `retain_hours` ago; returns `TABLE/FILE` names."""

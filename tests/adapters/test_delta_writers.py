@@ -158,5 +158,6 @@ def test_a_table_of_an_earlier_version_gets_the_configuration_of_a_new_one(tmp_p
 
     configuration = DeltaTable(tmp_path / "attempts").metadata().configuration
     assert configuration["delta.setTransactionRetentionDuration"] == "interval 7 days"
+    assert configuration["delta.deletedFileRetentionDuration"] == "interval 90 days"
     put(lake, [version(attempt_id="t2")])
     assert len(held(lake)) == 2

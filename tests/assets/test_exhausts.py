@@ -37,10 +37,12 @@ def test_a_report_has_the_options_of_its_configuration(dagster: Dagster) -> None
     dagster.tick()
     options = {"courseId": "c2", "columns": ["user_id"]}
 
-    result = dagster.materialize("score_exhaust", "b1", score_exhaust={"options": options})
+    result = dagster.materialize("score_exhaust", "b1", score_exhaust={"options": options, "ticket": True})
 
     [materialization] = result.asset_materializations_for_node("score_exhaust")
     assert Path(str(materialization.metadata["path"].value)).read_text() == "user_id\nu2\n"
+    [ticket] = dagster.stores.lake.tickets.all()
+    assert materialization.metadata["ticket"].value == ticket.id
 
 
 def test_options_that_a_report_does_not_have_fail_with_every_problem(dagster: Dagster) -> None:

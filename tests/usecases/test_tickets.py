@@ -24,6 +24,8 @@ from tests.loop import NOW, put_away
 from tests.report_files import PASSWORD, csv_bytes
 from tests.tickets import FIRST, LATE, SPECS, WISH, Aged, with_ticket
 
+pytestmark = pytest.mark.xdist_group("tickets")  # one worker makes the aged stores, once
+
 
 @pytest.fixture
 def stores(ticketed: Stores) -> Stores:

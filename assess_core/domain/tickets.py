@@ -1,7 +1,6 @@
 """Tickets: everything that is needed to print a report again, byte for byte. Pure values and rules."""
 
 import re
-import secrets
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -71,9 +70,9 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
         return TicketStatus.EXPIRED if ends else self.status
 
 
-def new_id(now: int) -> str:
-    """An id for a ticket: the day, and random digits."""
-    return f"{moment(now):%Y%m%d}-{secrets.token_hex(6)}"
+def id_of(now: int, digits: str) -> str:
+    """The id of a ticket: its day, and 12 random hexadecimal digits."""
+    return f"{moment(now):%Y%m%d}-{digits}"
 
 
 def is_id(text: str) -> bool:

@@ -8,6 +8,7 @@ The order makes it safe to run a vacuum, or to be killed, at any moment:
 Until the ticket is live no vacuum deletes anything, and from then on the ticket names its files.
 """
 
+import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import msgspec
 
 from assess_core.domain.completeness import Sidecar
 from assess_core.domain.report_spec import ReportSpec
-from assess_core.domain.tickets import HOT_ROWS, WRITING_TIME, Ticket, TicketStatus, new_id
+from assess_core.domain.tickets import HOT_ROWS, WRITING_TIME, Ticket, TicketStatus, id_of
 from assess_core.errors import AssessError, ReportFailed
 from assess_core.ports.reports import Union
 from assess_core.ports.tickets import Tickets
@@ -74,7 +75,7 @@ def drafted(tickets: Tickets, spec: ReportSpec, wish: NewTicket | None) -> Itera
         return
     now = wish.now()
     ticket = Ticket(
-        id=new_id(now),
+        id=id_of(now, secrets.token_hex(6)),
         status=TicketStatus.WRITING,
         created=now,
         expires=now + WRITING_TIME,

@@ -16,7 +16,7 @@ from assess_core.adapters.lake.tickets import LakeTickets
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import DAY
 from assess_core.domain.report_spec import Report
-from assess_core.domain.tickets import HOT_ROWS, Ticket, TicketStatus, new_id
+from assess_core.domain.tickets import HOT_ROWS, Ticket, TicketStatus, id_of
 from assess_core.errors import BadTicket, TicketBroken, UnknownTicket
 from assess_core.ports.stores import Stores
 from assess_core.ports.tickets import Tickets
@@ -39,7 +39,7 @@ def tickets(place: Location) -> Tickets:
 def ticket(day: int = 0, status: TicketStatus = TicketStatus.LIVE) -> Ticket:
     at = NOW + day * DAY
     spec = asked("b1", Report.SCORE)
-    return Ticket(id=new_id(at), status=status, created=at, expires=at + DAY, spec=spec, batches=["b1"])
+    return Ticket(id=id_of(at, "0123456789ab"), status=status, created=at, expires=at + DAY, spec=spec, batches=["b1"])
 
 
 def test_a_ticket_is_read_as_it_was_written_and_can_be_replaced(tickets: Tickets) -> None:

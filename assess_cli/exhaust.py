@@ -25,7 +25,7 @@ PARTIAL: Final = 6
     type=click.Choice([report.value for report in Report]),
     required=True,
     help="A row per answer (response), attempt (score), learner and assessment (summary), learner (progress), "
-    "question, option or assessment (analysis).",
+    "question, option or assessment (analysis), or a page with pictures (overview).",
 )
 @click.option("--batch-pattern", metavar="PATTERN", help="All batches whose id matches, like '2024-*'.")
 @click.option("--course", help="Only the attempts at this course.")
@@ -51,7 +51,7 @@ PARTIAL: Final = 6
     "--format",
     "format_",
     type=click.Choice([format_.value for format_ in Format]),
-    help="The file format; by default from the ending of --output, otherwise csv.",
+    help="The file format; by default from the ending of --output, otherwise csv (overview: html).",
 )
 @click.option(
     "--output", metavar="PATH", help="The file or pipe to write, - for standard output; default: below ASSESS_EXHAUSTS."
@@ -114,6 +114,7 @@ def exhaust(
       assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
       assess exhaust --batch-pattern '01309*' --report progress
       assess exhaust 0130929928739635202 --report item-analysis --counted best --by-week
+      assess exhaust 0130929928739635202 --report overview --output overview.html
     """
     if format_ is None and output is not None:
         format_ = format_of_name(output)

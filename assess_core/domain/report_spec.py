@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from assess_core.domain.moments import parse_moment
-from assess_core.domain.report_formats import CSV_FORMATS, Dialect, Format
+from assess_core.domain.report_formats import CSV_FORMATS, ROW_FORMATS, Dialect, Format
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import AssessError, BadReport
 
@@ -34,6 +34,8 @@ class Report(StrEnum):
     """A row per option of a question."""
     ASSESSMENT_ANALYSIS = "assessment-analysis"
     """A row per assessment: mean, deviation, reliability."""
+    OVERVIEW = "overview"
+    """A page with pictures: activity by week, and scores and questions of each assessment."""
 
 
 class Versions(StrEnum):
@@ -52,6 +54,8 @@ class Counted(StrEnum):
 
 ANALYSES: Final = (Report.ITEM_ANALYSIS, Report.OPTION_ANALYSIS, Report.ASSESSMENT_ANALYSIS)
 """Reports with figures of all learners together."""
+TABLES: Final = tuple(report for report in Report if report is not Report.OVERVIEW)
+"""Reports with rows."""
 _OF_VERSIONS: Final = frozenset({Report.RESPONSE, Report.SCORE})
 """Reports with rows of single attempts."""
 
@@ -139,7 +143,7 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
     report = asked.one_of("report", Report, None)
     spec = ReportSpec(
         report=report or Report.RESPONSE,
-        format=asked.one_of("format", Format, Format.CSV) or Format.CSV,
+        format=asked.one_of("format", Format, None) or default_format(report),
         batches=tuple(sorted({*asked.ids("batchId", 1), *asked.ids("batchFilter", MOST_BATCHES)})),
         batch_pattern=asked.text("batchPattern", _PATTERN_BYTES),
         course=asked.text("courseId", _ID_BYTES),
@@ -164,6 +168,11 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
     return spec
 
 
+def default_format(report: Report | None) -> Format:
+    """The format of a report if none is given."""
+    return Format.HTML if report is Report.OVERVIEW else Format.CSV
+
+
 def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
     """Options that are right alone and wrong together."""
     problems = []
@@ -185,18 +194,28 @@ def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
         return problems
     if spec.versions is Versions.ALL and spec.report not in _OF_VERSIONS:
         problems.append(f"versions: the report {spec.report} counts newest versions; all is for response and score")
-    if spec.report in ANALYSES:
+    problems += _contradictions_of_page(spec)
+    if spec.report in (*ANALYSES, Report.OVERVIEW):
         if spec.learner is not None:
             problems.append(f"userId: the report {spec.report} has figures of many learners; leave it out")
         if spec.since is not None:
             problems.append(f"since: the report {spec.report} has figures of all attempts; leave it out")
-    else:
-        problems += [
-            f"{name}: it is for the reports {_listed(ANALYSES)}; leave it out"
-            for name, is_default in (("counted", spec.counted is Counted.FIRST), ("byWeek", not spec.by_week))
-            if not is_default
-        ]
+    elif spec.counted is not Counted.FIRST:
+        problems.append(f"counted: it is for the reports {_listed((*ANALYSES, Report.OVERVIEW))}; leave it out")
+    if spec.by_week and spec.report not in ANALYSES:
+        problems.append(f"byWeek: it is for the reports {_listed(ANALYSES)}; leave it out")
     return problems
+
+
+def _contradictions_of_page(spec: ReportSpec) -> list[str]:
+    """The overview is a page, and no other report is one."""
+    if (spec.report is Report.OVERVIEW) != (spec.format is Format.HTML):
+        if spec.format is Format.HTML:
+            return [f"format: html is for the report overview; use {_listed(ROW_FORMATS)}"]
+        return ["format: the report overview is a page with pictures; leave format out, or use html"]
+    if spec.report is Report.OVERVIEW and spec.columns:
+        return ["columns: the report overview has none; leave them out"]
+    return []
 
 
 class _Asked:

@@ -216,7 +216,7 @@ class DuckUnion:
             self._duck.execute(f"CREATE VIEW lake_rows AS {lake_rows}")
             self._duck.execute(_VIEWS)
 
-    # SQL sees three views:
+    # SQL reads these views, and those below them in _VIEWS:
     #     copies    every row of both tiers, with `tier` ('hot' or 'lake')
     #     versions  one row per distinct version, from the copy with the earliest receipt
     #     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
@@ -233,7 +233,8 @@ class DuckUnion:
         return dict(map(to_slice, self.rows(SLICES)))
 
     def count_attempts(self, spec: ReportSpec) -> int:
-        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+        unit = DECLARED[spec.report].unit if spec.report in DECLARED else ATTEMPT
+        picked, parameters = picked_sql(spec, unit)
         # of the newest versions each attempt has one
         keys = f"SELECT DISTINCT {ATTEMPT} FROM ({picked})" if spec.versions is Versions.ALL else picked
         [row] = self.rows(f"SELECT count(*) AS attempts FROM ({keys})", parameters)

@@ -14,13 +14,14 @@ from assess_core.adapters.duckdb.reports.columns import Column, Declaration, cho
 from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.encodings import TOO_LONG, encoding_of, row_sql
 from assess_core.adapters.duckdb.reports.lines import can_write, numbered_sql, records_sql
+from assess_core.adapters.duckdb.reports.overview import write_overview
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.packing import PACKED, PACKED_WITH, write_packed
 from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.report_formats import MOST_CELL_CHARACTERS, MOST_SHEET_ROWS, Format
-from assess_core.domain.report_spec import ReportSpec
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import BadReport
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.reports import Packing, WrittenReport
@@ -37,6 +38,8 @@ _VERSIONS: Final = {"duckdb": duckdb.__version__}
 
 def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
     """Write a report to a file. Raises `BadReport` for an unknown column, and for what an Excel sheet cannot hold."""
+    if spec.report is Report.OVERVIEW:
+        return write_overview(duck, spec, target)
     if spec.format is Format.PARQUET:
         return WrittenReport(_write_parquet(duck, spec, target), None, _VERSIONS, _suppressed(duck, spec))
     opened = _lines(duck, spec) if can_write(spec) else _rows(duck, spec)

@@ -61,7 +61,8 @@ def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> 
     assert result.stdout == (
         "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
         "'compacted_attempts', 'hot_attempts', 'item_analysis_exhaust', 'option_analysis_exhaust', 'overview_exhaust', "
-        "'progress_exhaust', 'requested_exhausts', 'response_exhaust', 'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
+        "'progress_exhaust', 'requested_exhausts', 'response_exhaust', 'score_exhaust', 'summary_exhaust', "
+        "'weekly_activity']\n"
     )
 
 

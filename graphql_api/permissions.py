@@ -33,6 +33,8 @@ ROUTES: Final = {
     "/dataset/v1/request/cancel/{tag:path}": Action.REQUEST_REPORTS,
     LINK_PATH + "{name:path}": Action.DOWNLOAD,
     "/health": Action.PROBE,
+    "/health/live": Action.PROBE,
+    "/health/ready": Action.PROBE,
     "/ready": Action.PROBE,
 }
 PROBES: Final = frozenset(path for path, action in ROUTES.items() if action is Action.PROBE)

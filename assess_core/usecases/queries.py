@@ -130,9 +130,18 @@ class Queries:
             return map(tables.slice_row, self.slices(optional("batchId", batch_id)))
         return tables.rows(self._stores, name, batch_id, tier)
 
-    def ready(self) -> None:
-        """Run a small query on the hot store; raises `StoreUnavailable` if it does not answer."""
+    def dependencies(self) -> dict[str, Callable[[], None]]:
+        """A small question to each store, by name. Raises `AssessError` if the store cannot be used."""
+        return {"hot store": self._ask_hot, "lake": self._ask_lake, "log": self._ask_log}
+
+    def _ask_hot(self) -> None:
         self._stores.hot.learners(["-"])
+
+    def _ask_lake(self) -> None:
+        self._stores.lake.pin()
+
+    def _ask_log(self) -> None:
+        self._stores.log.unread()
 
     def _page_of_learner(self, entries: Collection[Entry], first: int, last: AttemptKey | None) -> Page:
         keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))

@@ -37,6 +37,7 @@ CALLERS: Final[dict[str, dict[str, Any] | None]] = {
 }
 """Caller -> the claims of its token. Batch b1 belongs to course c1, batch b2 to course c2."""
 
+PROBES: Final = ("/health", "/health/live", "/health/ready", "/ready")
 OWN_ROWS, OPERATORS = " yes yes yes no yes", " no no no no yes"
 BY_BATCH, BY_COURSE = " no yes no no yes", " no no yes no yes"
 BATCHES_OF_MENTOR, ALL_BATCHES = " no yes no yes yes", " no no no yes yes"
@@ -221,8 +222,8 @@ def test_every_path_answers_exactly_the_callers_who_may_use_it(
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_every_caller_may_probe_and_only_callers_with_a_token_learn_which_paths_exist(http: Http, caller: str) -> None:
-    statuses = [http.get(path, headers=sent_by(caller)).status_code for path in ("/health", "/ready", "/nothing")]
-    assert statuses == [200, 200, 401 if caller == "anonymous" else 404]
+    statuses = [http.get(path, headers=sent_by(caller)).status_code for path in (*PROBES, "/nothing")]
+    assert statuses == [200, 200, 200, 200, 401 if caller == "anonymous" else 404]
     assert http.request("DELETE", "/graphql", headers=sent_by(caller)).status_code == (
         401 if caller == "anonymous" else 405
     )
@@ -280,7 +281,7 @@ def test_every_path_of_the_app_has_an_action_and_a_row_in_this_test(stores: Stor
     paths = {route.path for route in app.routes if isinstance(route, Route)}
     assert len(paths) == len(app.routes)
     assert paths == {path for path in ROUTES if not path.startswith("/dataset/")}
-    assert paths - {"/health", "/ready", "/graphql"} <= {path for (_, path, _), _ in REQUESTS}
+    assert paths - {*PROBES, "/graphql"} <= {path for (_, path, _), _ in REQUESTS}
 
 
 def test_every_graphql_field_has_an_entry_and_a_row_in_this_test() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from assess_cli.measuring import measuring
 from assess_core.errors import AssessError
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
@@ -57,7 +58,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with measuring(ctx):
+                return super().invoke(ctx)
         except AssessError as error:
             click.echo(f"assess: {error}", err=True)
             ctx.exit(error.exit_code)

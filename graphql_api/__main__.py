@@ -15,7 +15,7 @@ from assess_core.errors import AssessError, BadSettings
 from assess_core.privacy import keep_files_private
 from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_requesting, open_stores, open_tokens
+from assess_core.wiring import open_facts, open_meters, open_requesting, open_stores, open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
@@ -58,7 +58,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, tokens, hosts, requests)
+    app = create_app(queries, intake, facts, tokens, hosts, requests, open_meters(settings))
     config = uvicorn.Config(
         app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS, **tls
     )

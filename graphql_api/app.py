@@ -1,5 +1,6 @@
 """The ASGI app: GraphQL, GraphiQL, read and write API, health. Reads through one `Queries`; writes only to the log."""
 
+import time
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
@@ -18,9 +19,11 @@ from starlette.routing import BaseRoute, Route
 from assess_core.errors import DeadlineExceeded
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
+from assess_core.ports.meter import Meters
 from assess_core.ports.tokens import Tokens
+from assess_core.usecases.monitoring import Monitor
 from assess_core.usecases.queries import Queries
-from graphql_api import dataset, graphiql, health
+from graphql_api import dataset, graphiql, health, metrics
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.dataset import ReportRequests
 from graphql_api.envelopes import code_of, learning
@@ -33,7 +36,8 @@ from graphql_api.write import AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
-    "/v1/user/content/state, /dataset/v1/request/{submit, read, list, search, cancel}, /health, /health/{live, ready} and /ready"
+    "/v1/user/content/state, /dataset/v1/request/{submit, read, list, search, cancel}, "
+    "/health, /health/{live, ready}, /ready and /metrics"
 )
 _LOCAL_HOSTS: Final = Hosts()
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
@@ -46,12 +50,16 @@ def create_app(
     tokens: Tokens | None = None,
     hosts: Hosts | None = _LOCAL_HOSTS,
     requests: ReportRequests | None = None,
+    meters: Meters | None = None,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
+
+    `meters` measure the requests; without them, `/metrics` does not exist.
 
     Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name. Without
     `requests`, the paths of the dataset API do not exist.
     """
+    shown = metrics.Metrics(meters, Monitor(queries.state, time.monotonic)) if meters else None
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
@@ -61,10 +69,13 @@ def create_app(
         Route("/v1/user/content/state", StateUpdate),
         *health.routes(),
         *(dataset.routes() if requests else ()),
+        *([metrics.route(shown)] if shown else ()),
         *graphiql.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
     layers = [Middleware(GZipMiddleware), Middleware(Gate, tokens=tokens, hosts=hosts)]
+    if shown:
+        layers.insert(0, Middleware(metrics.Measured, meter=shown.own))
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
     app.state.health = health.Health(queries.dependencies())

@@ -32,6 +32,7 @@ ROUTES: Final = {
     "/dataset/v1/request/search": Action.REQUEST_REPORTS,
     "/dataset/v1/request/cancel/{tag:path}": Action.REQUEST_REPORTS,
     LINK_PATH + "{name:path}": Action.DOWNLOAD,
+    "/metrics": Action.MONITOR,
     "/health": Action.PROBE,
     "/health/live": Action.PROBE,
     "/health/ready": Action.PROBE,

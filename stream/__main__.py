@@ -13,7 +13,7 @@ from assess_core.ports.log import Feed
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Folded, Tally
-from assess_core.wiring import open_checks, open_files, open_hot, open_log
+from assess_core.wiring import open_checks, open_files, open_hot, open_log, open_meter, serve_metrics
 from stream.flow import build_flow
 from stream.pace import Pace
 from stream.runs import Run, ending_on_signals
@@ -58,7 +58,8 @@ def ingest(
             advance(batch.batch.size)
 
         try:
-            run.run(build_flow(FilesSource(files, run), FoldSink(Target(hot, checks), run, count)))
+            target = Target(hot, checks, meter=open_meter(settings))
+            run.run(build_flow(FilesSource(files, run), FoldSink(target, run, count)))
         except AssessError:
             notify(f"before the error: {tally}")
             raise
@@ -74,10 +75,12 @@ def ingest(
 
 
 @commands.command()
+@click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics there, instead of adding to the home folder's.")
 @facts_options
 @click.pass_obj
-def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
+def tail(settings: Settings, facts: Path | None, check_question_count: bool, metrics: str | None) -> None:
     """Follow the log, `ASSESS_LOG`, until SIGINT or SIGTERM. `assess up` runs this."""
+    meter = serve_metrics(metrics) if metrics else open_meter(settings)
     run, feeds = Run(), list[Feed]()
     checks = open_checks(settings, facts, check_question_count, notify)
     with ending_on_signals(run):
@@ -90,7 +93,7 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
 
         try:
             folded = Pace(notify if sys.stderr.isatty() else _silent)
-            sink = FoldSink(Target(hot, checks, waiting=notify), run, folded)
+            sink = FoldSink(Target(hot, checks, notify, meter), run, folded)
             run.run(build_flow(TailSource(follow, run), sink))
         finally:
             for feed in feeds:

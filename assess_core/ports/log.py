@@ -117,6 +117,16 @@ class Retained(NamedTuple):
     """Read the parts one after the other. Raises `BadLog`, `StoreUnavailable`."""
 
 
+class Backlog(NamedTuple):
+    """How much of a part of a log is not folded yet."""
+
+    partition: str
+    """The partition of a topic; `folder` for a folder."""
+    unread: int
+    unit: str
+    """`records` or `bytes`."""
+
+
 class EventFiles(Protocol):
     """Event files that a user named, read from their start."""
 
@@ -138,6 +148,10 @@ class Log(Protocol):
 
     def unread(self) -> Unread | None:
         """The events that are not folded yet; None if there are none. Raises `BadLog`, `StoreUnavailable`."""
+        ...
+
+    def backlog(self) -> list[Backlog]:
+        """How much of each part is not folded yet, 0 included. Raises `BadLog`, `StoreUnavailable`."""
         ...
 
     def ignored(self) -> str | None:

@@ -10,6 +10,7 @@ from math import isfinite
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
+from assess_core.domain.measures import Sample
 from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -21,6 +22,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import entries_of, score
+from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.slice_pages import slice_page
 from assess_core.usecases.views import Attempt, Overview, Page, Scores, WeekCounts
@@ -133,6 +135,10 @@ class Queries:
     def dependencies(self) -> dict[str, Callable[[], None]]:
         """A small question to each store, by name. Raises `AssessError` if the store cannot be used."""
         return {"hot store": self._ask_hot, "lake": self._ask_lake, "log": self._ask_log}
+
+    def state(self) -> list[Sample]:
+        """The state of the stores as samples of metrics. The cost grows with the rows in the hot store."""
+        return read_state(self._stores, self._now(), self._grace)
 
     def _ask_hot(self) -> None:
         self._stores.hot.learners(["-"])

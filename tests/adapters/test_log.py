@@ -182,3 +182,12 @@ def test_only_records_after_the_last_done_batch_are_unread(case: LogCase, feeds:
     assert unread is not None
     assert unread.since is None or unread.since >= between
     assert case.knows_receipts == ("3 records in all" in unread.what)
+
+
+def test_the_backlog_is_what_is_not_folded_yet(case: LogCase, feeds: Callable[[], Feed]) -> None:
+    assert sum(each.unread for each in case.log.backlog()) == 0
+    case.append(lines(3))
+    [unit] = {each.unit for each in case.log.backlog()}
+    assert sum(each.unread for each in case.log.backlog()) == (3 if unit == "records" else 3 * 7)
+    take(feeds(), 3)
+    assert sum(each.unread for each in case.log.backlog()) == 0

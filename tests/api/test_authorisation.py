@@ -14,8 +14,11 @@ import pytest
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
 from starlette.routing import Route
 
+from assess_core.adapters.metrics.exposition import exposition
+from assess_core.adapters.metrics.memory import MemoryMeter
 from assess_core.domain.access import Caller, Role
 from assess_core.errors import Forbidden
+from assess_core.ports.meter import Meters
 from assess_core.ports.stores import Stores
 from graphql_api.app import create_app
 from graphql_api.permissions import FIELDS, ROUTES
@@ -277,11 +280,11 @@ def test_the_answers_of_an_attempt_are_protected_whatever_field_gives_the_attemp
 
 
 def test_every_path_of_the_app_has_an_action_and_a_row_in_this_test(stores: Stores) -> None:
-    app = create_app(queries(stores), stores.log.intake())
+    app = create_app(queries(stores), stores.log.intake(), meters=Meters(MemoryMeter(), MemoryMeter(), exposition))
     paths = {route.path for route in app.routes if isinstance(route, Route)}
     assert len(paths) == len(app.routes)
     assert paths == {path for path in ROUTES if not path.startswith("/dataset/")}
-    assert paths - {*PROBES, "/graphql"} <= {path for (_, path, _), _ in REQUESTS}
+    assert paths - {*PROBES, "/graphql", "/metrics"} <= {path for (_, path, _), _ in REQUESTS}
 
 
 def test_every_graphql_field_has_an_entry_and_a_row_in_this_test() -> None:

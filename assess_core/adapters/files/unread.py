@@ -37,6 +37,12 @@ def unread(log: Path, positions: Positions) -> Unread | None:
     )
 
 
+def unread_bytes(log: Path, positions: Positions) -> int:
+    """The bytes of the files that are not folded yet. Raises `BadLog`."""
+    known = positions.positions()
+    return sum(file.size - _next_position(file, known).byte for file in _files(log))
+
+
 def folded(log: Path, positions: Positions) -> dict[tuple[str, int], int]:
     """The next line to read of each file, by topic and partition. Raises `BadLog`."""
     known = positions.positions()

@@ -11,7 +11,7 @@ from assess_core.adapters.kafka.retained import retained
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.domain.slices import Unread
 from assess_core.ports.findings import Finding
-from assess_core.ports.log import Feed, Intake, Notify, Retained
+from assess_core.ports.log import Backlog, Feed, Intake, Notify, Retained
 
 
 class KafkaLog:
@@ -34,6 +34,9 @@ class KafkaLog:
             f"{records:,} records in all",
             min(received) if len(received) == len(firsts) else None,
         )
+
+    def backlog(self) -> list[Backlog]:
+        return [Backlog(str(each.partition), each.records, "records") for each in self.lag()]
 
     def ignored(self) -> str | None:
         """Nothing: every record of the topic is read."""

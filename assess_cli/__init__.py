@@ -10,6 +10,7 @@ import click
 
 from assess_cli.measuring import measuring
 from assess_core.errors import AssessError
+from assess_core.messages import is_json, say, use
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 
@@ -61,7 +62,7 @@ class _Commands(click.Group):
             with measuring(ctx):
                 return super().invoke(ctx)
         except AssessError as error:
-            click.echo(f"assess: {error}", err=True)
+            _complain(str(error))
             ctx.exit(error.exit_code)
         except BrokenPipeError:
             # the reader of our output (`| head`) closed it; without this, Python's flush at exit would fail
@@ -69,8 +70,15 @@ class _Commands(click.Group):
             ctx.exit(0)
         except OSError as error:
             where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
-            click.echo(f"assess: {where}{error.strerror or error}; check the path and its permissions", err=True)
+            _complain(f"{where}{error.strerror or error}; check the path and its permissions")
             ctx.exit(1)
+
+
+def _complain(text: str) -> None:
+    if is_json():
+        say(f"assess: {text}")
+    else:
+        click.echo(f"assess: {text}", err=True)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -94,3 +102,4 @@ def main(ctx: click.Context, home: Path | None) -> None:
     """
     keep_files_private()
     ctx.obj = Settings.from_env(os.environ, str(home) if home else None)
+    use(ctx.obj.messages)

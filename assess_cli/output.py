@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from assess_cli.text_table import ASCII_EDGES, TextTable, shortened
+from assess_core.messages import is_json, say
 
 Format = Literal["table", "jsonl", "csv"]
 Row = Mapping[str, object]
@@ -23,7 +24,10 @@ _EXACT: Final = 1e9  # above it, a double of 15 digits has no 6 decimals
 
 def notify(text: str) -> None:
     """Print a message on standard error."""
-    click.echo(text, err=True)
+    if is_json():
+        say(text)
+    else:
+        click.echo(text, err=True)
 
 
 def emit_json(value: object) -> None:

@@ -30,6 +30,7 @@ from graphql_api.envelopes import code_of, learning
 from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.gate import Gate, caller_of
 from graphql_api.hosts import Hosts
+from graphql_api.request_log import Logged
 from graphql_api.rest import AssessRead
 from graphql_api.workers import Lanes, ask_long, ask_quick
 from graphql_api.write import AssessUpdate, StateUpdate, Writes
@@ -73,9 +74,9 @@ def create_app(
         *graphiql.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
-    layers = [Middleware(GZipMiddleware), Middleware(Gate, tokens=tokens, hosts=hosts)]
+    layers = [Middleware(Logged), Middleware(GZipMiddleware), Middleware(Gate, tokens=tokens, hosts=hosts)]
     if shown:
-        layers.insert(0, Middleware(metrics.Measured, meter=shown.own))
+        layers.insert(1, Middleware(metrics.Measured, meter=shown.own))
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
     app.state.health = health.Health(queries.dependencies())

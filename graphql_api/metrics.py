@@ -24,7 +24,8 @@ PATH: Final = "/metrics"
 UNKNOWN: Final = "unknown"
 """The route of a path that the app does not have, so that clients cannot add series."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
-_CUT: Final = 499  # the status of a request whose client left before the answer began
+CUT: Final = 499
+"""The status of a request whose client left before the answer began."""
 _WAIT: Final = 1.0  # seconds for new numbers of the stores; a scraper waits 10
 
 
@@ -81,15 +82,21 @@ class Measured:
         except Exception:
             record(500)
             raise
-        record(_CUT)
+        record(CUT)
 
     def _record(self, scope: Scope, started: float, statuses: Sequence[int], without: int) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = method_of(scope)
         path, status = template(scope["app"].routes, scope), statuses[0] if statuses else without
         self._meter.record(
             Sample(REQUESTS, 1, (method, path, str(status))),
             Sample(REQUEST_SECONDS, time.perf_counter() - started, (path,)),
         )
+
+
+def method_of(scope: Scope) -> str:
+    """The method of a request; `other` for a strange one."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "other"
 
 
 def template(routes: Sequence[BaseRoute], scope: Scope) -> str:

@@ -106,8 +106,8 @@ def record(caller: Caller | None, action: Action, resource: Resource, denial: De
         "denied": action,
         "status": 401 if denial.needs_token else 403,
         "where": where[:_SHOWN],
-        "caller": _hash(caller.id) if caller else None,
-        "learner": _hash(resource.learner) if resource.learner else None,
+        "caller": hash_of(caller.id) if caller else None,
+        "learner": hash_of(resource.learner) if resource.learner else None,
         "batch": resource.batch[:_SHOWN],
         "course": resource.course[:_SHOWN],
         "reason": denial.message,
@@ -115,7 +115,7 @@ def record(caller: Caller | None, action: Action, resource: Resource, denial: De
     _audit.warning("%s", json.dumps({name: value for name, value in line.items() if value}))
 
 
-def _hash(learner: str) -> str:
+def hash_of(learner: str) -> str:
     """The first 16 hex digits of the SHA-256 of an id."""
     return hashlib.sha256(learner.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

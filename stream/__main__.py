@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from assess_core.errors import AssessError
+from assess_core.messages import say as notify
+from assess_core.messages import use
 from assess_core.ports.log import Feed
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
@@ -20,7 +22,7 @@ from stream.runs import Run, ending_on_signals
 from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
 from stream.steps import DecodedBatch
-from stream.terminal import emit_json, notify, progress
+from stream.terminal import emit_json, progress
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -30,6 +32,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def commands(ctx: click.Context) -> None:
     """Fold events into attempts and scores. Settings come from the environment (`assess settings`)."""
     ctx.obj = Settings.from_env(os.environ)
+    use(ctx.obj.messages)
 
 
 def facts_options(command: _Command) -> _Command:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "failed": ("failed", "List, show and replay failed events."),
     "table": ("tables", "Print a table of the stores."),
     "score": ("tables", "Print the score that a learner reads."),
+    "explain": ("explain", "Explain a score: versions, rules, files and hashes."),
     "slices": ("archive", "List slices and their state."),
     "archive": ("archive", "Copy closed slices to the lake."),
     "verify": ("archive", "Read archived slices back and prove the manifest."),

@@ -67,7 +67,7 @@ def _emit_tables(columns: Sequence[str], rows: Iterable[Row]) -> None:
         page = list(islice(remaining, _TABLE_ROWS))
         if not page and number:
             return
-        cells = [[_printable(_rounded(row[column])) for column in columns] for row in page]
+        cells = [[printable(_rounded(row[column])) for column in columns] for row in page]
         table = TextTable(columns, cells)
         fits = room is None or table.width <= room
         lines = table.lines() if fits else _records(columns, cells, number * _TABLE_ROWS + 1, room or 0)
@@ -104,7 +104,7 @@ def _rounded(value: object) -> str:
     return _cell(value)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Control characters as escapes: an escape sequence in a name must not control the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 

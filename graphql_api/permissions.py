@@ -51,6 +51,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "score": Action.READ_SCORES,
         "scores": Action.READ_SCORES,
         "attempts": Action.READ_ATTEMPTS,
+        "explain": Action.EXPLAIN,
         "batch": Action.READ_BATCH,
         "slices": Action.READ_SLICES,
         "reportRequest": Action.REQUEST_REPORTS,
@@ -75,6 +76,20 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         **_open("userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
         **_open("grandTotal updatedOn"),
     },
+    "ExplainedScore": _open(
+        "userId assessmentId courseId batchId bestScore totalMaxScore lastAttemptedScore bestAttempt lastAttempt story "
+        "versions"
+    ),
+    "ExplainedVersion": _open(
+        "attemptId contentHash lastAttemptedOn hasAnswers score maxScore receivedAt counts supersededBy rule slice "
+        "sliceStatus copies event eventNote"
+    ),
+    "StoredCopy": {
+        "answers": Action.READ_ANSWERS,
+        **_open("tier slice receivedAt sound file rowGroup row manifest"),
+    },
+    "ManifestVoucher": _open("number action at deltaVersion digest previous hash chainProblem fileSha256"),
+    "LogEvent": _open("topic partition offset"),
     "Score": {
         **_open("userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore"),
         **_open("averageScore attemptsCount updatedOn"),

@@ -1,6 +1,6 @@
 """What the core needs from a log of events: a folder of files, or a Kafka topic."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from assess_core.domain.events import FailedEvent, Record
@@ -166,6 +166,13 @@ class Log(Protocol):
         """The records that the log still has, for an audit. The stream and its positions are not affected.
 
         The positions are read now, the records only when they are iterated. Raises `BadLog`, `StoreUnavailable`.
+        """
+        ...
+
+    def received_at(self, moments: Collection[int]) -> Iterator[LogBatch]:
+        """The records that may have been received at one of these moments (epoch ms), the likely ones first.
+
+        May deliver other records too; the caller stops when it has read enough. Raises `BadLog`, `StoreUnavailable`.
         """
         ...
 

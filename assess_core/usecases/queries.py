@@ -20,6 +20,7 @@ from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
+from assess_core.usecases.explaining import Explanation, explain
 from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import entries_of, score
 from assess_core.usecases.monitoring import read_state
@@ -47,6 +48,13 @@ class Queries:
     ) -> Scores:
         """The scores of a learner at an assessment, optionally of one course or batch."""
         return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
+
+    def explain(
+        self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
+    ) -> list[Explanation]:
+        """Why the scores of a learner at an assessment are what they are, by batch and course."""
+        now = self._now()
+        return explain(self._stores, now, self._grace, user_id, assessment_id, course_id, batch_id)
 
     def attempts(
         self,

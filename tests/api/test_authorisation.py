@@ -44,6 +44,7 @@ PROBES: Final = ("/health", "/health/live", "/health/ready", "/ready")
 OWN_ROWS, OPERATORS = " yes yes yes no yes", " no no no no yes"
 BY_BATCH, BY_COURSE = " no yes no no yes", " no no yes no yes"
 BATCHES_OF_MENTOR, ALL_BATCHES = " no yes no yes yes", " no no no yes yes"
+EXPLAINED = " no no no yes yes"
 ANY_TOKEN = " yes yes yes yes yes"
 
 # what is asked (ME: the caller's own id) -> whether learner, mentor, course mentor, auditor, operator get an answer
@@ -72,12 +73,17 @@ QUERIES: Final[dict[str, str]] = {
     'attempts(userId: null, batchId: "b2", courseId: "")': OPERATORS,
     'batch(batchId: "b1")': BATCHES_OF_MENTOR,
     'batch(batchId: "b2")': ALL_BATCHES,
+    'explain(userId: "ME", assessmentId: "a1")': EXPLAINED,
+    'explain(userId: "u2", assessmentId: "a1", batchId: "b1", courseId: "c1")': EXPLAINED,
     "slices": ALL_BATCHES,
     'slices(batchId: "")': ALL_BATCHES,
     'slices(batchId: "b1")': BATCHES_OF_MENTOR,
     'slices(batchId: "b2")': ALL_BATCHES,
     'slices(after: "b1|2024-W01")': ALL_BATCHES,
 }
+EXPLAINED_ANSWERS: Final = (
+    '{ explain(userId: "u2", assessmentId: "a1", batchId: "b1") { versions { copies { answers { questionId } } } } }'
+)
 BATCH_PARTS: Final[dict[str, str]] = {  # inside batch(batchId: "b1")
     "attempts": BY_BATCH,
     'attempts(userId: "u2")': BY_BATCH,
@@ -144,6 +150,8 @@ def selections(type_: GraphQLObjectType) -> list[str]:
         inner = named(field.type)
         if not isinstance(inner, GraphQLObjectType):
             found.append(f"{{ {name} }}")
+        elif type_.name == "StoredCopy" and name == "answers":
+            continue  # EXPLAINED_ANSWERS
         elif type_.name != "Batch" or name not in {part.partition("(")[0] for part in BATCH_PARTS}:
             found += [f"{{ {name} {part} }}" for part in selections(inner)]
     return found
@@ -151,7 +159,7 @@ def selections(type_: GraphQLObjectType) -> list[str]:
 
 def all_queries() -> list[tuple[str, str]]:
     """Every query of the tables with each leaf, and whether each role may ask it."""
-    found = []
+    found = [(EXPLAINED_ANSWERS, OPERATORS)]
     for root, expected in QUERIES.items():
         type_ = named(schema.type_map["Query"].fields[root.partition("(")[0]].type)  # type: ignore[attr-defined]
         found += [(f"{{ {root} {part} }}", expected) for part in selections(type_)]

@@ -19,8 +19,10 @@ from assess_core.ports.meter import Meter, Meters
 from assess_core.usecases.monitoring import Monitor
 from graphql_api.envelopes import refusal
 from graphql_api.gate import require_allowed
+from graphql_api.permissions import ROUTES
 
 PATH: Final = "/metrics"
+_TEMPLATE: Final = "assess.template"
 UNKNOWN: Final = "unknown"
 """The route of a path that the app does not have, so that clients cannot add series."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
@@ -86,7 +88,7 @@ class Measured:
 
     def _record(self, scope: Scope, started: float, statuses: Sequence[int], without: int) -> None:
         method = method_of(scope)
-        path, status = template(scope["app"].routes, scope), statuses[0] if statuses else without
+        path, status = template_of(scope), statuses[0] if statuses else without
         self._meter.record(
             Sample(REQUESTS, 1, (method, path, str(status))),
             Sample(REQUEST_SECONDS, time.perf_counter() - started, (path,)),
@@ -99,10 +101,19 @@ def method_of(scope: Scope) -> str:
     return method if method in _METHODS else "other"
 
 
-def template(routes: Sequence[BaseRoute], scope: Scope) -> str:
-    """The path of the route that a request has, like `/graphiql/{name}`."""
-    path = scope["path"]
+def template(routes: Sequence[BaseRoute], path: str) -> str:
+    """The path of the route that a path has, like `/graphiql/{name}`."""
     for each in routes:
         if isinstance(each, Route) and (each.path == path or each.path_regex.match(path)):
             return each.path
     return UNKNOWN
+
+
+def template_of(scope: Scope) -> str:
+    """The template of a request. It is found once for each request, and at once for a path without parameters."""
+    found: str | None = scope.get(_TEMPLATE)
+    if found is None:
+        path = scope["path"]
+        found = path if path in ROUTES else template(scope["app"].routes, path)
+        scope[_TEMPLATE] = found
+    return found

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assess_core.messages import is_json, request_id
 from graphql_api.gate import caller_in
-from graphql_api.metrics import CUT, method_of, template
+from graphql_api.metrics import CUT, method_of, template_of
 from graphql_api.permissions import hash_of
 
 HEADER: Final = "x-request-id"
@@ -64,7 +64,7 @@ def _fields(scope: Scope, status: int, seconds: float) -> dict[str, object]:
     caller = caller_in(scope)
     return {
         "method": method_of(scope),
-        "route": template(scope["app"].routes, scope),
+        "route": template_of(scope),
         "status": status,
         "seconds": round(seconds, 4),
         **({"caller": hash_of(caller.id)} if caller and caller.id else {}),

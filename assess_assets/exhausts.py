@@ -15,6 +15,7 @@ from assess_assets.partitions import batches, everything
 from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
 from assess_core.domain.completeness import Sidecar
+from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report, ReportSpec, default_format, parse_report_spec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
@@ -76,7 +77,7 @@ def _asset(report: Report) -> dg.AssetsDefinition:
     def exhaust(
         context: dg.AssetExecutionContext, config: ReportOptions, lakehouse: Lakehouse
     ) -> Iterator[dg.AssetMaterialization]:
-        with lakehouse.open() as opened:
+        with lakehouse.open("exhaust") as opened:
             yield from _write(context, opened, report, config)
 
     return exhaust
@@ -98,6 +99,7 @@ def _write(
         except (BadReport, UnknownBatch, ReportFailed) as error:
             refused[batch_id] = str(error)
             continue
+        opened.meter.record(Sample(REPORT_SECONDS, written.seconds, (report,)))
         done[batch_id] = shown(
             rows=written.rows,
             size=written.bytes,

@@ -10,7 +10,9 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
+from assess_cli.measuring import measuring
 from assess_core.errors import AssessError
+from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 
@@ -19,6 +21,7 @@ COMMANDS: Final = {
     "failed": ("failed", "List, show and replay failed events."),
     "table": ("tables", "Print a table of the stores."),
     "score": ("tables", "Print the score that a learner reads."),
+    "explain": ("explain", "Explain a score: versions, rules, files and hashes."),
     "slices": ("archive", "List slices and their state."),
     "archive": ("archive", "Copy closed slices to the lake."),
     "verify": ("archive", "Read archived slices back and prove the manifest."),
@@ -81,9 +84,10 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with measuring(ctx):
+                return super().invoke(ctx)
         except AssessError as error:
-            click.echo(f"assess: {error}", err=True)
+            _complain(str(error))
             ctx.exit(error.exit_code)
         except BrokenPipeError:
             # the reader of our output (`| head`) closed it; without this, Python's flush at exit would fail
@@ -91,8 +95,15 @@ class _Commands(click.Group):
             ctx.exit(0)
         except OSError as error:
             where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
-            click.echo(f"assess: {where}{error.strerror or error}; check the path and its permissions", err=True)
+            _complain(f"{where}{error.strerror or error}; check the path and its permissions")
             ctx.exit(1)
+
+
+def _complain(text: str) -> None:
+    if is_json():
+        write_message(f"assess: {text}")
+    else:
+        click.echo(f"assess: {text}", err=True)
 
 
 @click.command(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,3 +130,4 @@ def main(ctx: click.Context, home: Path | None) -> None:
         return
     keep_files_private()
     ctx.obj = Settings.from_env(os.environ, str(home) if home else None)
+    use(ctx.obj.messages)

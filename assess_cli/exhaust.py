@@ -7,11 +7,12 @@ from typing import Final
 import click
 
 from assess_cli.output import emit_json, notify
+from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.report_formats import Format, Password, format_of_name
 from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
-from assess_core.wiring import open_output, open_stores
+from assess_core.wiring import open_meter, open_output, open_stores
 
 _PASSWORD_BYTES: Final = 1024
 PARTIAL: Final = 6
@@ -142,6 +143,7 @@ def exhaust(
     target = None if output is None else open_output(output, spec.format)
     password = _password(password_file, ask_password)
     written = write_exhaust(open_stores(settings), spec, target, password=password, allow_partial=allow_partial)
+    open_meter(settings).record(Sample(REPORT_SECONDS, written.seconds, (spec.report,)))
     for problem in written.sidecar.problems:
         notify(f"partial report: {problem}")
     if as_json and output != "-":

@@ -108,6 +108,9 @@ class Settings(NamedTuple):
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
 
+    messages: str = "text"
+    """`ASSESS_MESSAGES`: how processes write messages on standard error, `text` or `json` (default `text`)."""
+
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
         """Read the settings from environment variables. An empty variable counts as not set.
@@ -130,6 +133,7 @@ class Settings(NamedTuple):
             channel_bytes=parse_size(env.get("ASSESS_CHANNEL_BYTES") or "10GB", "ASSESS_CHANNEL_BYTES") or 0,
             keep_reports=_at_least_a_day(env.get("ASSESS_KEEP_REPORTS") or "7d"),
             public_url=_http(env.get("ASSESS_PUBLIC_URL") or ""),
+            messages=_format(env.get("ASSESS_MESSAGES") or "text"),
         )
 
     def env(self) -> dict[str, str]:
@@ -148,6 +152,7 @@ class Settings(NamedTuple):
             "ASSESS_CHANNEL_BYTES": size_text(self.channel_bytes),
             "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
             "ASSESS_PUBLIC_URL": self.public_url,
+            "ASSESS_MESSAGES": self.messages,
         }
 
 
@@ -178,6 +183,12 @@ def _http(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text):
         raise BadSettings(f"ASSESS_PUBLIC_URL: {text[:80]!r} is not an address; write e.g. https://api.example.org")
     return text.rstrip("/")
+
+
+def _format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise BadSettings(f"ASSESS_MESSAGES: {text[:40]!r} is not a format; write text or json")
+    return text
 
 
 def _absolute(text: str) -> str:

@@ -14,6 +14,7 @@ from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
 from assess_core.ports.links import Links
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
+from assess_core.ports.meter import Meter, Meters
 from assess_core.ports.reports import Exhausts, ReportOutput, WeeklyTable
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
@@ -257,7 +258,7 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
     from assess_core.usecases.report_work import Work, report_writer
 
     stores, rules = stores or open_stores(settings), request_rules(settings)
-    return Work(open_requests(settings), stores.exhausts, report_writer(stores), rules, _now)
+    return Work(open_requests(settings), stores.exhausts, report_writer(stores, open_meter(settings)), rules, _now)
 
 
 def open_links(settings: Settings) -> Links:
@@ -271,6 +272,28 @@ def open_links(settings: Settings) -> Links:
     from assess_core.adapters.files.links import SignedLinks
 
     return SignedLinks(settings.home)
+
+
+def open_meter(settings: Settings) -> Meter:
+    """Where processes record what `/metrics` shows: a file in the home folder. Nothing is recorded without a folder."""
+    from assess_core.adapters.metrics.shared import SharedMeter
+
+    return SharedMeter(settings.home / "metrics.sqlite")
+
+
+def open_meters(settings: Settings) -> Meters:
+    """The meters of a process that shows metrics."""
+    from assess_core.adapters.metrics.exposition import exposition
+    from assess_core.adapters.metrics.memory import MemoryMeter
+
+    return Meters(MemoryMeter(), open_meter(settings), exposition)
+
+
+def serve_metrics(address: str) -> Meter:
+    """Serve the metrics of this process at `HOST:PORT`; returns where they are recorded. Raises `BadSettings`."""
+    from assess_core.adapters.metrics.server import serve
+
+    return serve(address)
 
 
 def request_rules(settings: Settings) -> Rules:

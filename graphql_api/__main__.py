@@ -12,10 +12,11 @@ import click
 import uvicorn
 
 from assess_core.errors import AssessError, BadSettings
+from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_requesting, open_stores, open_tokens
+from assess_core.wiring import open_facts, open_meters, open_requesting, open_stores, open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
@@ -34,6 +35,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     keep_files_private()
     try:
         settings = Settings.from_env(os.environ)
+        use(settings.messages)
         tokens = open_tokens(settings, _notify)
         if not is_loopback(host) and not insecure:
             _require_keys(settings.api, host)
@@ -47,7 +49,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         _notify(str(error))
         ctx.exit(error.exit_code)
     address = f"[{host}]" if ":" in host else host
-    click.echo(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql", err=True)
+    write_message(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql")
     if not is_loopback(host):
         if tokens is None:
             _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
@@ -58,9 +60,16 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, tokens, hosts, requests)
+    app = create_app(queries, intake, facts, tokens, hosts, requests, open_meters(settings))
+    own_format: dict[str, Any] = {"log_config": None} if is_json() else {}  # uvicorn would write its lines as text
     config = uvicorn.Config(
-        app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS, **tls
+        app,
+        log_level="warning",
+        http=LimitedProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
+        **own_format,
+        **tls,
     )
     try:
         uvicorn.Server(config).run(sockets=[listening])
@@ -69,7 +78,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
 
 
 def _notify(text: str) -> None:
-    click.echo(f"assess: {text}", err=True)
+    write_message(f"assess: {text}")
 
 
 def _allow_open_files(wanted: int) -> None:

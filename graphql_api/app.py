@@ -1,5 +1,6 @@
 """The ASGI app: GraphQL, GraphiQL, read and write API, health. Reads through one `Queries`; writes only to the log."""
 
+import time
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
@@ -15,25 +16,29 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from assess_core.errors import AssessError, DeadlineExceeded
+from assess_core.errors import DeadlineExceeded
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
+from assess_core.ports.meter import Meters
 from assess_core.ports.tokens import Tokens
+from assess_core.usecases.monitoring import Monitor
 from assess_core.usecases.queries import Queries
-from graphql_api import dataset, graphiql
+from graphql_api import dataset, graphiql, health, metrics
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.dataset import ReportRequests
-from graphql_api.envelopes import RETRY_AFTER, code_of, learning
+from graphql_api.envelopes import code_of, learning
 from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.gate import Gate, caller_of
 from graphql_api.hosts import Hosts
+from graphql_api.request_log import Logged
 from graphql_api.rest import AssessRead
-from graphql_api.workers import Lanes, ask_long, ask_quick, is_ready
+from graphql_api.workers import Lanes, ask_long, ask_quick
 from graphql_api.write import AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
-    "/v1/user/content/state, /dataset/v1/request/{submit, read, list, search, cancel}, /health and /ready"
+    "/v1/user/content/state, /dataset/v1/request/{submit, read, list, search, cancel}, "
+    "/health, /health/{live, ready}, /ready and /metrics"
 )
 _LOCAL_HOSTS: Final = Hosts()
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
@@ -46,12 +51,16 @@ def create_app(
     tokens: Tokens | None = None,
     hosts: Hosts | None = _LOCAL_HOSTS,
     requests: ReportRequests | None = None,
+    meters: Meters | None = None,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
+
+    `meters` measure the requests; without them, `/metrics` does not exist.
 
     Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name. Without
     `requests`, the paths of the dataset API do not exist.
     """
+    shown = metrics.Metrics(meters, Monitor(queries.state, time.monotonic)) if meters else None
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
@@ -59,15 +68,18 @@ def create_app(
         Route("/v2/view/assess/update", AssessUpdate),
         Route("/v1/content/state/update", StateUpdate),
         Route("/v1/user/content/state", StateUpdate),
-        Route("/health", _health),
-        Route("/ready", _ready),
+        *health.routes(),
         *(dataset.routes() if requests else ()),
+        *([metrics.route(shown)] if shown else ()),
         *graphiql.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
-    layers = [Middleware(GZipMiddleware), Middleware(Gate, tokens=tokens, hosts=hosts)]
+    layers = [Middleware(Logged), Middleware(GZipMiddleware), Middleware(Gate, tokens=tokens, hosts=hosts)]
+    if shown:
+        layers.insert(1, Middleware(metrics.Measured, meter=shown.own))
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
+    app.state.health = health.Health(queries.dependencies())
     app.state.lanes = Lanes()
     app.state.report_requests = requests
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
@@ -137,23 +149,6 @@ async def _execute(request: Request, asked: _Asked) -> Response:
 def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
     body = {"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]}
     return Response(to_json(body), status, headers, "application/json")
-
-
-async def _health(_request: Request) -> Response:
-    """Liveness: this process answers. It asks no store, so an unreachable store does not restart the process."""
-    return Response(to_json({"status": "ok"}), media_type="application/json")
-
-
-async def _ready(request: Request) -> Response:
-    """Readiness: the hot store answers, so requests may be sent here."""
-    try:
-        await is_ready(request)
-    except AssessError as error:
-        body = {"status": "unavailable"}
-        if caller_of(request) is not None:  # a client without a token learns nothing about the stores
-            body["message"] = str(error)
-        return Response(to_json(body), 503, RETRY_AFTER, "application/json")
-    return Response(to_json({"status": "ok"}), media_type="application/json")
 
 
 async def _not_found(request: Request, _error: Exception) -> Response:

@@ -26,6 +26,7 @@ MOST_VALUES: Final = 10_000
 _UNITS: Final = {
     "score": 5,
     "scores": 5,
+    "explain": 20,
     "batch": 10,
     "slices": 10,
     "reportRequest": 5,
@@ -47,7 +48,7 @@ class Cost(NamedTuple):
 
     units: int
     reads_many_rows: bool
-    """Whether it reads a batch or slices, and not only one learner."""
+    """Whether it reads a batch, slices or the log, and not only one learner."""
 
 
 def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
@@ -103,7 +104,7 @@ def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
     name = node.name.value
     if name == "attempts":
         return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not _names_a_learner(node, variables))
-    return Cost(_UNITS.get(name, 0), name in ("batch", "slices"))
+    return Cost(_UNITS.get(name, 0), name in ("batch", "slices", "explain"))
 
 
 def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:

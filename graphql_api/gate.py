@@ -75,6 +75,12 @@ def caller_of(request: Request) -> Caller | None:
     return found
 
 
+def caller_in(scope: Scope) -> Caller | None:
+    """The caller of a request that ended; None if the gate found none."""
+    found: Caller | None = scope.get(_CALLER)
+    return found
+
+
 def learner_of(request: Request) -> str:
     """The learner of the caller's token; empty without a token."""
     caller = caller_of(request)

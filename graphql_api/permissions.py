@@ -32,7 +32,10 @@ ROUTES: Final = {
     "/dataset/v1/request/search": Action.REQUEST_REPORTS,
     "/dataset/v1/request/cancel/{tag:path}": Action.REQUEST_REPORTS,
     LINK_PATH + "{name:path}": Action.DOWNLOAD,
+    "/metrics": Action.MONITOR,
     "/health": Action.PROBE,
+    "/health/live": Action.PROBE,
+    "/health/ready": Action.PROBE,
     "/ready": Action.PROBE,
 }
 PROBES: Final = frozenset(path for path, action in ROUTES.items() if action is Action.PROBE)
@@ -48,6 +51,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "score": Action.READ_SCORES,
         "scores": Action.READ_SCORES,
         "attempts": Action.READ_ATTEMPTS,
+        "explain": Action.EXPLAIN,
         "batch": Action.READ_BATCH,
         "slices": Action.READ_SLICES,
         "reportRequest": Action.REQUEST_REPORTS,
@@ -72,6 +76,20 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         **_open("userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
         **_open("grandTotal updatedOn"),
     },
+    "ExplainedScore": _open(
+        "userId assessmentId courseId batchId bestScore totalMaxScore lastAttemptedScore bestAttempt lastAttempt story "
+        "versions"
+    ),
+    "ExplainedVersion": _open(
+        "attemptId contentHash lastAttemptedOn hasAnswers score maxScore receivedAt counts supersededBy rule slice "
+        "sliceStatus copies event eventNote"
+    ),
+    "StoredCopy": {
+        "answers": Action.READ_ANSWERS,
+        **_open("tier slice receivedAt sound file rowGroup row manifest"),
+    },
+    "ManifestVoucher": _open("number action at deltaVersion digest previous hash chainProblem fileSha256"),
+    "LogEvent": _open("topic partition offset"),
     "Score": {
         **_open("userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore"),
         **_open("averageScore attemptsCount updatedOn"),
@@ -103,8 +121,8 @@ def record(caller: Caller | None, action: Action, resource: Resource, denial: De
         "denied": action,
         "status": 401 if denial.needs_token else 403,
         "where": where[:_SHOWN],
-        "caller": _hash(caller.id) if caller else None,
-        "learner": _hash(resource.learner) if resource.learner else None,
+        "caller": hash_of(caller.id) if caller else None,
+        "learner": hash_of(resource.learner) if resource.learner else None,
         "batch": resource.batch[:_SHOWN],
         "course": resource.course[:_SHOWN],
         "reason": denial.message,
@@ -112,7 +130,7 @@ def record(caller: Caller | None, action: Action, resource: Resource, denial: De
     _audit.warning("%s", json.dumps({name: value for name, value in line.items() if value}))
 
 
-def _hash(learner: str) -> str:
+def hash_of(learner: str) -> str:
     """The first 16 hex digits of the SHA-256 of an id."""
     return hashlib.sha256(learner.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

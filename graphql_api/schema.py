@@ -10,6 +10,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
+from graphql_api.explain_types import ExplainQuery
 from graphql_api.permissions import protect
 from graphql_api.reading import BatchReads, Info, queries_of
 from graphql_api.report_types import Mutation, ReportQuery
@@ -23,7 +24,7 @@ _OF_WHOM: Final = {
 }
 
 
-class Query(ReportQuery):
+class Query(ExplainQuery, ReportQuery):
     """Scores and attempts of learners, counts of batches, slices and their status. Archiving changes no answer."""
 
     score = graphene.Field(

@@ -29,6 +29,7 @@ LAYERS = {  # layer of assess_core -> the other layers of assess_core that it ma
     "errors": set(),
     "privacy": set(),
     "chunks": set(),
+    "messages": set(),
     "retrying": set(),
 }
 SHELL_LIBRARIES = {"click", "packaging", "rich"}

@@ -35,6 +35,10 @@ class Action(StrEnum):
     """Read the numbers of a batch, without learners."""
     READ_SLICES = "read_slices"
     """Read slices, their status and their row counts."""
+    EXPLAIN = "explain"
+    """Read which versions, files and hashes are behind a score, without answers."""
+    MONITOR = "monitor"
+    """Read the metrics of the installation. They name no learner and no batch."""
     WRITE_ATTEMPTS = "write_attempts"
     REQUEST_REPORTS = "request_reports"
     """Submit, list, read and cancel requests for reports, in the name of any channel and user."""
@@ -99,6 +103,8 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[_Scope]]]] = {
     Action.READ_ANSWERS: _OF_LEARNERS,
     Action.READ_BATCH: _OF_BATCHES,
     Action.READ_SLICES: _OF_BATCHES,
+    Action.EXPLAIN: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
+    Action.MONITOR: {Role.OPERATOR: _ALL},
     Action.REQUEST_REPORTS: {Role.OPERATOR: _ALL},
     Action.WRITE_ATTEMPTS: {Role.LEARNER: _OWN, Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
 }

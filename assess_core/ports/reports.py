@@ -170,6 +170,18 @@ class ReportOutput(Protocol):
         ...
 
 
+class Located(NamedTuple):
+    """A copy in the lake, and where it is."""
+
+    version: AttemptVersion
+    file: str
+    """The absolute path or the s3:// URL of the Parquet file."""
+    row_group: int
+    """From 0."""
+    row: int
+    """The number of the row in its row group, from 0."""
+
+
 class Unions(Protocol):
     """Opens unions of some of the slices."""
 
@@ -200,6 +212,12 @@ class Unions(Protocol):
 
         Reads the lake alone, at its newest version. Call it after the hot store was read. Raises what a union raises.
         """
+        ...
+
+    def located(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[Located]:
+        """Like `archived`, with the place of each copy; a copy that was written twice is listed twice."""
         ...
 
 

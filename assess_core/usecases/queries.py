@@ -10,6 +10,7 @@ from math import isfinite
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
+from assess_core.domain.measures import Sample
 from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -19,8 +20,10 @@ from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
+from assess_core.usecases.explaining import Explanation, explain
 from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import entries_of, score
+from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.slice_pages import slice_page
 from assess_core.usecases.views import Attempt, Overview, Page, Scores, WeekCounts
@@ -45,6 +48,13 @@ class Queries:
     ) -> Scores:
         """The scores of a learner at an assessment, optionally of one course or batch."""
         return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
+
+    def explain(
+        self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
+    ) -> list[Explanation]:
+        """Why the scores of a learner at an assessment are what they are, by batch and course."""
+        now = self._now()
+        return explain(self._stores, now, self._grace, user_id, assessment_id, course_id, batch_id)
 
     def attempts(
         self,
@@ -130,9 +140,22 @@ class Queries:
             return map(tables.slice_row, self.slices(optional("batchId", batch_id)))
         return tables.rows(self._stores, name, batch_id, tier)
 
-    def ready(self) -> None:
-        """Run a small query on the hot store; raises `StoreUnavailable` if it does not answer."""
+    def dependencies(self) -> dict[str, Callable[[], None]]:
+        """A small question to each store, by name. Raises `AssessError` if the store cannot be used."""
+        return {"hot store": self._ask_hot, "lake": self._ask_lake, "log": self._ask_log}
+
+    def state(self) -> list[Sample]:
+        """The state of the stores as samples of metrics. The cost grows with the rows in the hot store."""
+        return read_state(self._stores, self._now(), self._grace)
+
+    def _ask_hot(self) -> None:
         self._stores.hot.learners(["-"])
+
+    def _ask_lake(self) -> None:
+        self._stores.lake.pin()
+
+    def _ask_log(self) -> None:
+        self._stores.log.unread()
 
     def _page_of_learner(self, entries: Collection[Entry], first: int, last: AttemptKey | None) -> Page:
         keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))

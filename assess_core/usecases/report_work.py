@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from assess_core.domain.completeness import SIDECAR_ENDING
+from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.moments import moment
 from assess_core.domain.report_formats import partial_name
 from assess_core.domain.report_jobs import (
@@ -31,6 +32,7 @@ from assess_core.domain.report_jobs import (
 from assess_core.domain.report_queue import Charge, Queued, Usage, in_turn, is_used_up, next_day, used_up_message
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import AssessError, DeadlineExceeded
+from assess_core.ports.meter import Meter
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
@@ -55,11 +57,13 @@ class Work(NamedTuple):
     now: Callable[[], int]
 
 
-def report_writer(stores: Stores) -> WriteBatch:
-    """Writes the reports of batches from these stores."""
+def report_writer(stores: Stores, meter: Meter | None = None) -> WriteBatch:
+    """Writes the reports of batches from these stores, and records how long each took."""
 
     def write(job: Job, batch_id: str, name: str) -> BatchFile:
         written = write_exhaust(stores, _of_batch(job, batch_id), _Named(stores.exhausts, name))
+        if meter is not None:
+            meter.record(Sample(REPORT_SECONDS, written.seconds, (job.request.spec.report,)))
         return BatchFile(batch_id, name, written.rows, written.bytes)
 
     return write

@@ -14,8 +14,11 @@ import pytest
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
 from starlette.routing import Route
 
+from assess_core.adapters.metrics.exposition import exposition
+from assess_core.adapters.metrics.memory import MemoryMeter
 from assess_core.domain.access import Caller, Role
 from assess_core.errors import Forbidden
+from assess_core.ports.meter import Meters
 from assess_core.ports.stores import Stores
 from graphql_api.app import create_app
 from graphql_api.permissions import FIELDS, ROUTES
@@ -37,9 +40,11 @@ CALLERS: Final[dict[str, dict[str, Any] | None]] = {
 }
 """Caller -> the claims of its token. Batch b1 belongs to course c1, batch b2 to course c2."""
 
+PROBES: Final = ("/health", "/health/live", "/health/ready", "/ready")
 OWN_ROWS, OPERATORS = " yes yes yes no yes", " no no no no yes"
 BY_BATCH, BY_COURSE = " no yes no no yes", " no no yes no yes"
 BATCHES_OF_MENTOR, ALL_BATCHES = " no yes no yes yes", " no no no yes yes"
+EXPLAINED = " no no no yes yes"
 ANY_TOKEN = " yes yes yes yes yes"
 
 # what is asked (ME: the caller's own id) -> whether learner, mentor, course mentor, auditor, operator get an answer
@@ -68,12 +73,17 @@ QUERIES: Final[dict[str, str]] = {
     'attempts(userId: null, batchId: "b2", courseId: "")': OPERATORS,
     'batch(batchId: "b1")': BATCHES_OF_MENTOR,
     'batch(batchId: "b2")': ALL_BATCHES,
+    'explain(userId: "ME", assessmentId: "a1")': EXPLAINED,
+    'explain(userId: "u2", assessmentId: "a1", batchId: "b1", courseId: "c1")': EXPLAINED,
     "slices": ALL_BATCHES,
     'slices(batchId: "")': ALL_BATCHES,
     'slices(batchId: "b1")': BATCHES_OF_MENTOR,
     'slices(batchId: "b2")': ALL_BATCHES,
     'slices(after: "b1|2024-W01")': ALL_BATCHES,
 }
+EXPLAINED_ANSWERS: Final = (
+    '{ explain(userId: "u2", assessmentId: "a1", batchId: "b1") { versions { copies { answers { questionId } } } } }'
+)
 BATCH_PARTS: Final[dict[str, str]] = {  # inside batch(batchId: "b1")
     "attempts": BY_BATCH,
     'attempts(userId: "u2")': BY_BATCH,
@@ -140,6 +150,8 @@ def selections(type_: GraphQLObjectType) -> list[str]:
         inner = named(field.type)
         if not isinstance(inner, GraphQLObjectType):
             found.append(f"{{ {name} }}")
+        elif type_.name == "StoredCopy" and name == "answers":
+            continue  # EXPLAINED_ANSWERS
         elif type_.name != "Batch" or name not in {part.partition("(")[0] for part in BATCH_PARTS}:
             found += [f"{{ {name} {part} }}" for part in selections(inner)]
     return found
@@ -147,7 +159,7 @@ def selections(type_: GraphQLObjectType) -> list[str]:
 
 def all_queries() -> list[tuple[str, str]]:
     """Every query of the tables with each leaf, and whether each role may ask it."""
-    found = []
+    found = [(EXPLAINED_ANSWERS, OPERATORS)]
     for root, expected in QUERIES.items():
         type_ = named(schema.type_map["Query"].fields[root.partition("(")[0]].type)  # type: ignore[attr-defined]
         found += [(f"{{ {root} {part} }}", expected) for part in selections(type_)]
@@ -221,8 +233,8 @@ def test_every_path_answers_exactly_the_callers_who_may_use_it(
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_every_caller_may_probe_and_only_callers_with_a_token_learn_which_paths_exist(http: Http, caller: str) -> None:
-    statuses = [http.get(path, headers=sent_by(caller)).status_code for path in ("/health", "/ready", "/nothing")]
-    assert statuses == [200, 200, 401 if caller == "anonymous" else 404]
+    statuses = [http.get(path, headers=sent_by(caller)).status_code for path in (*PROBES, "/nothing")]
+    assert statuses == [200, 200, 200, 200, 401 if caller == "anonymous" else 404]
     assert http.request("DELETE", "/graphql", headers=sent_by(caller)).status_code == (
         401 if caller == "anonymous" else 405
     )
@@ -276,11 +288,11 @@ def test_the_answers_of_an_attempt_are_protected_whatever_field_gives_the_attemp
 
 
 def test_every_path_of_the_app_has_an_action_and_a_row_in_this_test(stores: Stores) -> None:
-    app = create_app(queries(stores), stores.log.intake())
+    app = create_app(queries(stores), stores.log.intake(), meters=Meters(MemoryMeter(), MemoryMeter(), exposition))
     paths = {route.path for route in app.routes if isinstance(route, Route)}
     assert len(paths) == len(app.routes)
     assert paths == {path for path in ROUTES if not path.startswith("/dataset/")}
-    assert paths - {"/health", "/ready", "/graphql"} <= {path for (_, path, _), _ in REQUESTS}
+    assert paths - {*PROBES, "/graphql", "/metrics"} <= {path for (_, path, _), _ in REQUESTS}
 
 
 def test_every_graphql_field_has_an_entry_and_a_row_in_this_test() -> None:

@@ -39,6 +39,12 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--course": (NOT_TEXT, "c9"),
         "--batch": (NOT_TEXT, "b9"),
     },
+    "explain": {
+        "--user": ("", NOT_TEXT, "u9"),
+        "--assessment": ("", NOT_TEXT, "a9"),
+        "--course": (NOT_TEXT, "c9"),
+        "--batch": (NOT_TEXT, "b9"),
+    },
     "slices": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "archive": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "verify": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
@@ -105,6 +111,7 @@ GIVEN: Final[dict[str, dict[str, str]]] = {
     "failed show": {"topic": "nothing", "partition": "0", "offset": "1"},
     "table": {"name": "attempts"},
     "score": {"--user": "u1", "--assessment": "a1"},
+    "explain": {"--user": "u1", "--assessment": "a1"},
     "exhaust": {"batches": "b1", "--report": "score"},
     "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
     "request submit": {"--tag": "t", "--dataset": "score-exhaust", "--config": '{"batchId": "b1"}'},
@@ -226,6 +233,7 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_CHANNEL_BYTES": ("lots", "0"),
     "ASSESS_KEEP_REPORTS": ("soon", "1h"),
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
+    "ASSESS_MESSAGES": ("xml", "JSON "),
 }  # fmt: skip
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {

@@ -21,6 +21,7 @@ from assess_core.ports.log import Intake
 from assess_core.ports.tokens import Tokens
 from assess_core.usecases.queries import Queries
 from graphql_api import dataset, graphiql
+from graphql_api.attempt_reads import AssessmentRead, StateRead
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.dataset import ReportRequests
 from graphql_api.envelopes import RETRY_AFTER, code_of, learning
@@ -29,12 +30,18 @@ from graphql_api.gate import Gate, caller_of
 from graphql_api.hosts import Hosts
 from graphql_api.rest import AssessRead
 from graphql_api.workers import Lanes, ask_long, ask_quick, is_ready
-from graphql_api.write import AssessUpdate, StateUpdate, Writes
+from graphql_api.write import AssessmentSubmit, AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
-    "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/update, "
-    "/v1/user/content/state, /dataset/v1/request/{submit, read, list, search, cancel}, /health and /ready"
+    "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/{read, update}, "
+    "/v1/assessment/{read, submit}, /dataset/v1/request/{submit, read, list, search, cancel}, /health and /ready"
 )
+_STATE_UPDATE: Final = (
+    "/v1/content/state/update", "/v1/user/content/state", "/api/course/v1/content/state/update",
+)  # fmt: skip
+_STATE_READ: Final = (
+    "/v1/content/state/read", "/private/v1/content/state/read", "/api/course/v1/content/state/read",
+)  # fmt: skip
 _LOCAL_HOSTS: Final = Hosts()
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
 
@@ -57,8 +64,10 @@ def create_app(
         Route("/graphql", GraphQL),
         Route("/v2/view/assess/read", AssessRead),
         Route("/v2/view/assess/update", AssessUpdate),
-        Route("/v1/content/state/update", StateUpdate),
-        Route("/v1/user/content/state", StateUpdate),
+        *(Route(path, StateUpdate) for path in _STATE_UPDATE),
+        *(Route(path, StateRead) for path in _STATE_READ),
+        Route("/v1/assessment/submit", AssessmentSubmit),
+        Route("/v1/assessment/read", AssessmentRead),
         Route("/health", _health),
         Route("/ready", _ready),
         *(dataset.routes() if requests else ()),

@@ -20,10 +20,10 @@ from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.ids import optional, required
-from assess_core.usecases.learner_scores import entries_of, score
+from assess_core.usecases.learner_scores import attempt_scores, entries_of, score
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.slice_pages import slice_page
-from assess_core.usecases.views import Attempt, Overview, Page, Scores, WeekCounts
+from assess_core.usecases.views import Attempt, AttemptScore, Overview, Page, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
 
@@ -45,6 +45,12 @@ class Queries:
     ) -> Scores:
         """The scores of a learner at an assessment, optionally of one course or batch."""
         return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
+
+    def attempt_scores(
+        self, user_id: str, course_id: str, batch_id: str, assessment_ids: Collection[str] = ()
+    ) -> list[AttemptScore]:
+        """The score of each attempt of a learner in a batch, by default at all assessments."""
+        return attempt_scores(self._stores.hot, user_id, course_id, batch_id, assessment_ids)
 
     def attempts(
         self,

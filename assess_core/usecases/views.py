@@ -94,6 +94,19 @@ class Attempt(NamedTuple):
     """Sorted by question id."""
 
 
+class AttemptScore(NamedTuple):
+    """The score of an attempt, without its answers."""
+
+    course_id: str
+    batch_id: str
+    assessment_id: str
+    attempt_id: str
+    score: float
+    max_score: float
+    last_attempted_on: int
+    """`assessmentTs` (epoch ms); 0 means no clock."""
+
+
 class Page(NamedTuple):
     """Attempts, ordered by key: a newer version that arrives between two pages does not move an attempt."""
 

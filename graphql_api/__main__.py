@@ -20,6 +20,7 @@ from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
 from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
+from graphql_api.throttle import ApiLimits
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,9 +59,15 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, tokens, hosts, requests)
+    app = create_app(queries, intake, facts, tokens, hosts, requests, ApiLimits.of(settings.api))
     config = uvicorn.Config(
-        app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS, **tls
+        app,
+        log_level="warning",
+        http=LimitedProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
+        forwarded_allow_ips=settings.api.proxies,
+        **tls,
     )
     try:
         uvicorn.Server(config).run(sockets=[listening])

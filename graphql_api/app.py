@@ -29,6 +29,7 @@ from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.gate import Gate, caller_of
 from graphql_api.hosts import Hosts
 from graphql_api.rest import AssessRead
+from graphql_api.throttle import ApiLimits, Throttle, address_of, subject_of
 from graphql_api.workers import Lanes, ask_long, ask_quick, is_ready
 from graphql_api.write import AssessmentSubmit, AssessUpdate, StateUpdate, Writes
 
@@ -43,6 +44,7 @@ _STATE_READ: Final = (
     "/v1/content/state/read", "/private/v1/content/state/read", "/api/course/v1/content/state/read",
 )  # fmt: skip
 _LOCAL_HOSTS: Final = Hosts()
+_NO_LIMITS: Final = ApiLimits()
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
 
 
@@ -53,6 +55,7 @@ def create_app(
     tokens: Tokens | None = None,
     hosts: Hosts | None = _LOCAL_HOSTS,
     requests: ReportRequests | None = None,
+    limits: ApiLimits = _NO_LIMITS,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
 
@@ -74,7 +77,12 @@ def create_app(
         *graphiql.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
-    layers = [Middleware(GZipMiddleware), Middleware(Gate, tokens=tokens, hosts=hosts)]
+    layers = [
+        Middleware(GZipMiddleware),
+        Middleware(Throttle, limits=limits.address, key_of=address_of),
+        Middleware(Gate, tokens=tokens, hosts=hosts),
+        Middleware(Throttle, limits=limits.caller, key_of=subject_of),
+    ]
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
     app.state.lanes = Lanes()

@@ -24,6 +24,8 @@ SUBMIT_ID: Final = "api.view.assess"
 ATTEMPTS_ID: Final = "api.assessment.read"
 _VIEWING_IDS: Final = {"/v2/view/assess/read": READ_ID, "/v2/view/assess/update": UPDATE_ID}
 _ASSESSMENT_IDS: Final = {"/v1/assessment/submit": SUBMIT_ID, "/v1/assessment/read": ATTEMPTS_ID}
+DATASET_PATH: Final = "/dataset/v1/request"
+_DATASET_NAMES: Final = {"read": "info"}
 _GATEWAYS: Final = re.compile(r"/(?:private|api/course)(?=/v\d+/)")
 """What Sunbird's gateways put before a path."""
 RETRY_AFTER: Final = {"retry-after": "5"}
@@ -95,6 +97,31 @@ def assessing(
     return _learned(id_, "v1", params, "BAD_REQUEST" if status == 400 else code_of(status), status, result, headers)
 
 
+def analysing(
+    name: str,
+    status: int = 200,
+    message: str | None = None,
+    result: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A response of the dataset API of the analytics service; `name` is the last part of its `id`."""
+    code = FORBIDDEN if status == 403 else code_of(status)
+    body = {
+        "id": f"ekstep.analytics.dataset.request.{name}",
+        "ver": "1.0",
+        "ts": moment(_now()).isoformat(timespec="milliseconds"),
+        "params": {
+            "resmsgid": str(uuid4()),
+            "status": "successful" if message is None else "failed",
+            "err": None if message is None else CLIENT_ERROR if code == "OK" else code,
+            "errmsg": message,
+        },
+        "responseCode": code,
+        "result": result or {},
+    }
+    return Response(to_json(body), status, headers, "application/json")
+
+
 def _learned(
     id_: str,
     version: str,
@@ -126,11 +153,14 @@ def refusal(scope: Scope, status: int, message: str, headers: Mapping[str, str] 
     """A refusal before a path was called, in the envelope of that path."""
     path, sent = scope["path"], Headers(scope=scope)
     if path == "/graphql":
-        code = {401: "UNAUTHENTICATED", 421: "BAD_REQUEST"}.get(status, "STORE_UNAVAILABLE")
+        code = {401: "UNAUTHENTICATED", 421: "BAD_REQUEST", 429: "TOO_MANY_REQUESTS"}.get(status, "STORE_UNAVAILABLE")
         body = {"errors": [{"message": message, "extensions": {"code": code}}]}
         return Response(to_json(body), status, headers, "application/json")
     if path in _VIEWING_IDS:
         return viewing(_VIEWING_IDS[path], sent.get("x-msgid"), status, message, headers=headers)
+    if path.startswith(f"{DATASET_PATH}/"):
+        name = path.removeprefix(f"{DATASET_PATH}/").partition("/")[0]
+        return analysing(_DATASET_NAMES.get(name, name[:20]), status, message, headers=headers)
     message_id = sent.get("x-msgid") or str(uuid4())
     error = ("UNAUTHORIZED_USER", "You are not authorized.") if status == 401 else (code_of(status), message)
     if path in _ASSESSMENT_IDS:

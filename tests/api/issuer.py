@@ -22,6 +22,7 @@ from assess_core.settings import ApiSettings, Settings
 from assess_core.wiring import open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
+from graphql_api.throttle import ApiLimits
 from tests.api.client import Http, client
 from tests.loop import queries
 
@@ -81,11 +82,16 @@ def trusting(folder: Path, keys: bytes | None = None, **settings: Any) -> Tokens
 
 
 @contextmanager
-def guarded(stores: Stores, tokens: Tokens, requests: ReportRequests | None = None) -> Iterator[Http]:
+def guarded(
+    stores: Stores, tokens: Tokens, requests: ReportRequests | None = None, limits: ApiLimits | None = None
+) -> Iterator[Http]:
     """A client of an API that needs tokens."""
     intake = stores.log.intake()
     try:
-        with client(create_app(queries(stores), intake, tokens=tokens, hosts=None, requests=requests)) as http:
+        app = create_app(
+            queries(stores), intake, tokens=tokens, hosts=None, requests=requests, limits=limits or ApiLimits()
+        )
+        with client(app) as http:
             yield http
     finally:
         intake.close()

@@ -15,6 +15,7 @@ from assess_core.errors import BadSettings
 _SQLITE: Final = "sqlite:///"
 _PREFIX: Final = "ASSESS_"
 _API: Final = "ASSESS_API_"
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?\Z", re.ASCII)
 _DIGITS: Final = 9
 _SIMILAR: Final = 0.5  # GRACE_PERIOD and GRACE have a similarity of 0.59
 
@@ -58,6 +59,8 @@ class ApiSettings(NamedTuple):
     proxies: str = "127.0.0.1,::1"
     """`ASSESS_API_PROXIES`: the addresses and networks of proxies that may name the client's address in the header
     `X-Forwarded-For` (default this machine)."""
+    origins: str = ""
+    """`ASSESS_API_ORIGINS`: the sites whose pages may use the API, separated by commas (default none)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -84,6 +87,7 @@ class ApiSettings(NamedTuple):
             address_rate=parse_rate(given("ADDRESS_RATE", "6000/minute"), f"{_API}ADDRESS_RATE"),
             address_at_once=parse_most(given("ADDRESS_AT_ONCE", "250"), f"{_API}ADDRESS_AT_ONCE"),
             proxies=_networks(given("PROXIES", "127.0.0.1,::1")),
+            origins=_origins(given("ORIGINS")),
         )
 
     def env(self) -> dict[str, str]:
@@ -207,6 +211,16 @@ def _networks(text: str) -> str:
                 f"{_API}PROXIES: {one.strip()[:80]!r} is not an address; write e.g. 10.0.0.5 or 10.0.0.0/8"
             ) from None
     return text
+
+
+def _origins(text: str) -> str:
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    for one in found:
+        if not _ORIGIN.match(one):
+            raise BadSettings(
+                f"{_API}ORIGINS: {one[:80]!r} is not the origin of a site; write e.g. https://portal.example.org"
+            )
+    return ",".join(found)
 
 
 def _absolute(text: str) -> str:

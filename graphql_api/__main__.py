@@ -59,7 +59,8 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, tokens, hosts, requests, ApiLimits.of(settings.api))
+    limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
+    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins)
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -1,13 +1,10 @@
 """The ASGI app: GraphQL, GraphiQL, read and write API, health. Reads through one `Queries`; writes only to the log."""
 
-from functools import partial
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
-import msgspec
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -15,22 +12,24 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from assess_core.errors import AssessError, DeadlineExceeded
+from assess_core.errors import AssessError
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.ports.tokens import Tokens
 from assess_core.usecases.queries import Queries
 from graphql_api import dataset, graphiql
 from graphql_api.attempt_reads import AssessmentRead, StateRead
-from graphql_api.bodies import BadBody, is_json, read_json, to_json
+from graphql_api.bodies import to_json
 from graphql_api.dataset import ReportRequests
+from graphql_api.endpoint import GraphQL
 from graphql_api.envelopes import RETRY_AFTER, code_of, learning
-from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.gate import Gate, caller_of
+from graphql_api.headers import SecurityHeaders, cors
 from graphql_api.hosts import Hosts
+from graphql_api.persisted import PersistedQueries
 from graphql_api.rest import AssessRead
 from graphql_api.throttle import ApiLimits, Throttle, address_of, subject_of
-from graphql_api.workers import Lanes, ask_long, ask_quick, is_ready
+from graphql_api.workers import Lanes, is_ready
 from graphql_api.write import AssessmentSubmit, AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
@@ -45,6 +44,7 @@ _STATE_READ: Final = (
 )  # fmt: skip
 _LOCAL_HOSTS: Final = Hosts()
 _NO_LIMITS: Final = ApiLimits()
+_COMPRESSED_FROM: Final = 2048  # bytes; a smaller answer fits into two packets anyway
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
 
 
@@ -56,11 +56,12 @@ def create_app(
     hosts: Hosts | None = _LOCAL_HOSTS,
     requests: ReportRequests | None = None,
     limits: ApiLimits = _NO_LIMITS,
+    origins: tuple[str, ...] = (),
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
 
     Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name. Without
-    `requests`, the paths of the dataset API do not exist.
+    `requests`, the paths of the dataset API do not exist. Pages of other sites can use the API if `origins` has them.
     """
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
@@ -78,7 +79,9 @@ def create_app(
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
     layers = [
-        Middleware(GZipMiddleware),
+        Middleware(SecurityHeaders),
+        *cors(origins),
+        Middleware(GZipMiddleware, minimum_size=_COMPRESSED_FROM, compresslevel=6),
         Middleware(Throttle, limits=limits.address, key_of=address_of),
         Middleware(Gate, tokens=tokens, hosts=hosts),
         Middleware(Throttle, limits=limits.caller, key_of=subject_of),
@@ -86,74 +89,10 @@ def create_app(
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
     app.state.lanes = Lanes()
+    app.state.persisted = PersistedQueries()
     app.state.report_requests = requests
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
     return app
-
-
-class _Asked(msgspec.Struct):
-    """A GraphQL request over HTTP."""
-
-    query: str
-    variables: dict[str, Any] | None = None
-    operationName: str | None = None  # noqa: N815 the wire's name
-
-
-_body: Final = msgspec.json.Decoder(_Asked)
-_variables: Final = msgspec.json.Decoder(dict[str, Any] | None)
-
-
-class GraphQL(HTTPEndpoint):
-    """`POST` with JSON, or `GET` with `query`, `variables` (JSON) and `operationName` in the URL."""
-
-    async def post(self, request: Request) -> Response:
-        """Execute the query of a JSON body; the content type must be JSON."""
-        if not is_json(request):
-            return _refused(415, "send the query as application/json")
-        try:
-            return await _execute(request, await read_json(request, _body))
-        except BadBody as error:
-            return _refused(error.status, str(error))
-
-    async def get(self, request: Request) -> Response:
-        """Execute the query of the URL: queries change nothing. A browser without a query is redirected to GraphiQL."""
-        query = request.query_params.get("query")
-        if query is None:
-            if "text/html" in request.headers.get("accept", ""):
-                return RedirectResponse("/graphiql")
-            return _refused(400, '`query` is missing; send {"query": "{ slices { id status } }"}')
-        try:
-            variables = _variables.decode(request.query_params.get("variables") or "null")
-        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-            return _refused(400, "`variables` is not a JSON object")
-        return await _execute(request, _Asked(query, variables, request.query_params.get("operationName")))
-
-    async def method_not_allowed(self, request: Request) -> Response:
-        """Refuse every method except GET and POST."""
-        return _refused(405, f"{request.method} is not allowed; use POST", {"allow": "GET, POST"})
-
-
-async def _execute(request: Request, asked: _Asked) -> Response:
-    planned = plan(asked.query, asked.variables, asked.operationName or None)
-    if isinstance(planned, Executed):
-        status, body = planned
-    elif planned.writes and request.method == "GET":
-        # a page of another site can make a browser send a GET
-        return _refused(405, "a mutation must be sent with POST", {"allow": "POST"})
-    else:
-        ask = ask_long if planned.reads_many_rows else ask_quick
-        try:
-            reads = dataset.request_reads(request)
-            work = partial(execute, planned=planned, caller=caller_of(request), requests=reads)
-            status, body = await ask(request, work)
-        except DeadlineExceeded as error:
-            status, body = error.status, failure(error)
-    return Response(to_json(body), status, media_type="application/json")
-
-
-def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    body = {"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]}
-    return Response(to_json(body), status, headers, "application/json")
 
 
 async def _health(_request: Request) -> Response:

@@ -17,7 +17,7 @@ from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.ports.tokens import Tokens
 from assess_core.usecases.queries import Queries
-from graphql_api import dataset, graphiql
+from graphql_api import dataset, graphiql, openapi
 from graphql_api.attempt_reads import AssessmentRead, StateRead
 from graphql_api.bodies import to_json
 from graphql_api.dataset import ReportRequests
@@ -34,7 +34,8 @@ from graphql_api.write import AssessmentSubmit, AssessUpdate, StateUpdate, Write
 
 _PATHS: Final = (
     "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/{read, update}, "
-    "/v1/assessment/{read, submit}, /dataset/v1/request/{submit, read, list, search, cancel}, /health and /ready"
+    "/v1/assessment/{read, submit}, /dataset/v1/request/{submit, read, list, search, cancel}, /openapi, "
+    "/health and /ready"
 )
 _STATE_UPDATE: Final = (
     "/v1/content/state/update", "/v1/user/content/state", "/api/course/v1/content/state/update",
@@ -76,6 +77,7 @@ def create_app(
         Route("/ready", _ready),
         *(dataset.routes() if requests else ()),
         *graphiql.routes(),
+        *openapi.routes(),
     ]
     handlers = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
     layers = [

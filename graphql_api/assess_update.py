@@ -37,7 +37,7 @@ NO_ANSWERS: Final = {"request.assessments": _EMPTY}
 """The fields of a refused request without answers."""
 
 
-class _Members(msgspec.Struct, omit_defaults=True):
+class Members(msgspec.Struct, omit_defaults=True):
     """The members of a request, and of an assessment in a list."""
 
     userId: Field = msgspec.UNSET  # noqa: N815 the wire's names
@@ -59,7 +59,7 @@ class _AnswerMembers(msgspec.Struct):
     events: Field = msgspec.UNSET
 
 
-_read_members: Final = msgspec.json.Decoder(_Members)
+_read_members: Final = msgspec.json.Decoder(Members)
 _read_answer: Final = msgspec.json.Decoder(_AnswerMembers)
 _read_clock: Final = msgspec.json.Decoder(int | float | str)
 _IDS: Final = {
@@ -95,7 +95,7 @@ def parse(asked: Field, learner: str = "", *, stand_in: bool = False) -> AssessU
     if not found:
         raise Refused("CLIENT_ERROR", f"request.assessments: {_EMPTY}", NO_ANSWERS)
     if not any(_has_events(one) for one in found):
-        only = _assessment(asked, request, _Members(), submitted, "request", learner, stand_in)
+        only = _assessment(asked, request, Members(), submitted, "request", learner, stand_in)
         return AssessUpdate([only], listed=False)
     assessments = []
     for n, one in enumerate(found):
@@ -108,7 +108,7 @@ def parse(asked: Field, learner: str = "", *, stand_in: bool = False) -> AssessU
 
 
 def _assessment(
-    raw: Field, own: _Members, around: _Members, answers: Field, where: str, learner: str, stand_in: bool
+    raw: Field, own: Members, around: Members, answers: Field, where: str, learner: str, stand_in: bool
 ) -> Assessment:
     assert isinstance(raw, msgspec.Raw)
     assert isinstance(answers, msgspec.Raw)
@@ -125,7 +125,7 @@ def _assessment(
     return Assessment.of(ids, bytes(raw) if whole else forwarded(ids, submitted, answers))
 
 
-def _ids(own: _Members, around: _Members, learner: str, stand_in: bool) -> tuple[dict[str, str], dict[str, str]]:
+def _ids(own: Members, around: Members, learner: str, stand_in: bool) -> tuple[dict[str, str], dict[str, str]]:
     """The ids of an assessment, and what is wrong with the others, under the names that the client uses."""
     ids: dict[str, str] = {}
     shown: dict[str, str] = {}
@@ -148,7 +148,7 @@ def _ids(own: _Members, around: _Members, learner: str, stand_in: bool) -> tuple
     return ids, {shown[id_]: why for id_, why in reasons.items()}
 
 
-def _vocabulary(own: _Members, around: _Members) -> int:
+def _vocabulary(own: Members, around: Members) -> int:
     """Which name of `_IDS` the client prefers: the second one if it sent `collectionId` or `contextId` only."""
 
     def sends(*names: str) -> bool:

@@ -157,6 +157,9 @@ REQUESTS: Final[list[tuple[tuple[str, str, Any], str]]] = [
     (("GET", "/graphiql", None), ANY_TOKEN),
     (("GET", "/graphiql/start.js", None), ANY_TOKEN),
     (("GET", "/graphiql/{name}", None), ANY_TOKEN),
+    (("GET", "/openapi.json", None), ANY_TOKEN),
+    (("GET", "/openapi", None), ANY_TOKEN),
+    (("GET", "/openapi/{name}", None), ANY_TOKEN),
     (("GET", "/graphql?query={__schema{types{kind}}}", None), ANY_TOKEN),
     (("GET", '/graphql?query={score(userId:"u2",assessmentId:"a1"){bestScore}}', None), OPERATORS),
 ]
@@ -244,7 +247,8 @@ def test_every_path_answers_exactly_the_callers_who_may_use_it(
             else httpx.Request("POST", "http://x", json=body).content.replace(b"ME", caller.encode())
         )
         headers = {"content-type": "application/json", **sent_by(caller)}
-        answer = http.request(method, path.replace("{name}", "graphiql.min.css"), content=text, headers=headers)
+        name = "view.js" if path.startswith("/openapi") else "graphiql.min.css"
+        answer = http.request(method, path.replace("{name}", name), content=text, headers=headers)
         if found := problem(caller, may(caller, expected), answer):
             wrong[f"{method} {path} {text!r}"] = found
     assert not wrong

@@ -62,7 +62,7 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
         """`asks`: the fields of these sets may ask the stores; the fields of an answer do not."""
         nonlocal left
         units, reads_many_rows = 0, False
-        for fields in _by_response_key(sets, fragments).values():
+        for fields in fields_by_key(sets, fragments).values():
             left -= times
             if left < 0:
                 raise TooManyValues
@@ -79,7 +79,7 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
     return of([operation.selection_set], 1, asks=True)
 
 
-def _by_response_key(
+def fields_by_key(
     sets: list[SelectionSetNode], fragments: dict[str, FragmentDefinitionNode]
 ) -> dict[str, list[FieldNode]]:
     """The fields of selection sets by response key; each fragment is visited once, as in the GraphQL specification."""

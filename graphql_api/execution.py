@@ -24,6 +24,7 @@ from assess_core.domain.access import Caller
 from assess_core.errors import AssessError, Forbidden
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
+from graphql_api.learners import learners_of
 from graphql_api.reading import Context, RequestReads
 from graphql_api.schema import schema
 
@@ -53,6 +54,8 @@ class Planned(NamedTuple):
     """Whether it reads a batch or slices, and not only one learner."""
     writes: bool
     """Whether it is a mutation."""
+    learners: frozenset[str]
+    """The learners that its fields name."""
 
 
 class _Refused(Exception):
@@ -88,7 +91,8 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
             "TOO_EXPENSIVE",
         )
     writes = chosen.operation is OperationType.MUTATION
-    return Planned(document, operation, variables, cost.reads_many_rows, writes)
+    learners = learners_of(document, chosen, variables or {})
+    return Planned(document, operation, variables, cost.reads_many_rows, writes, learners)
 
 
 def execute(
@@ -101,7 +105,7 @@ def execute(
     result = execute_sync(
         schema,
         planned.document,
-        context_value=Context(queries, caller, requests),
+        context_value=Context(queries.sharing(planned.learners) if planned.learners else queries, caller, requests),
         variable_values=planned.variables,
         operation_name=planned.operation,
     )

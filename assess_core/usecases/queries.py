@@ -20,7 +20,7 @@ from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.ids import optional, required
-from assess_core.usecases.learner_scores import attempt_scores, entries_of, score
+from assess_core.usecases.learner_scores import Learners, SharedLearners, attempt_scores, entries_of, score
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.slice_pages import slice_page
 from assess_core.usecases.views import Attempt, AttemptScore, Overview, Page, Scores, WeekCounts
@@ -35,22 +35,27 @@ class Queries:
     `StoreUnavailable`, `NotOurTable`, and `BadRequest` for an invalid query.
     """
 
-    def __init__(self, stores: Stores, grace: int, now: Callable[[], int]) -> None:
+    def __init__(self, stores: Stores, grace: int, now: Callable[[], int], learners: Learners | None = None) -> None:
         self._stores = stores
         self._grace = grace
         self._now = now
+        self._learners = learners or stores.hot
+
+    def sharing(self, user_ids: Collection[str]) -> "Queries":
+        """Queries for one request, which reads these learners together. They see one state of each learner."""
+        return Queries(self._stores, self._grace, self._now, SharedLearners(self._stores.hot, user_ids))
 
     def score(
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
     ) -> Scores:
         """The scores of a learner at an assessment, optionally of one course or batch."""
-        return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
+        return score(self._learners, user_id, assessment_id, course_id, batch_id)
 
     def attempt_scores(
         self, user_id: str, course_id: str, batch_id: str, assessment_ids: Collection[str] = ()
     ) -> list[AttemptScore]:
         """The score of each attempt of a learner in a batch, by default at all assessments."""
-        return attempt_scores(self._stores.hot, user_id, course_id, batch_id, assessment_ids)
+        return attempt_scores(self._learners, user_id, course_id, batch_id, assessment_ids)
 
     def attempts(
         self,
@@ -74,7 +79,7 @@ class Queries:
         course_id, assessment_id = optional("courseId", course_id), optional("assessmentId", assessment_id)
         if user_id:
             return self._page_of_learner(
-                entries_of(self._stores.hot, user_id, course_id, batch_id, assessment_id), first, last
+                entries_of(self._learners, user_id, course_id, batch_id, assessment_id), first, last
             )
         if batch_id:
             return self._page_of_batch(batch_id, course_id, assessment_id, first, last)

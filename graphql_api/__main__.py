@@ -14,8 +14,9 @@ import uvicorn
 from assess_core.errors import AssessError, BadSettings
 from assess_core.privacy import keep_files_private
 from assess_core.settings import ApiSettings, Settings
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_requesting, open_stores, open_tokens
+from assess_core.wiring import open_facts, open_ledger, open_requesting, open_stores, open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
@@ -60,7 +61,8 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
     limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
-    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins)
+    operating = Operating(stores, open_ledger, facts)
+    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins, operating)
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -1,4 +1,4 @@
-"""The ASGI app: GraphQL, GraphiQL, read and write API, health. Reads through one `Queries`; writes only to the log."""
+"""The ASGI app: GraphQL, GraphiQL, read and write API, health. Reads through one `Queries`; attempts go to the log."""
 
 from typing import Final
 from uuid import uuid4
@@ -16,6 +16,7 @@ from assess_core.errors import AssessError
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.ports.tokens import Tokens
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from graphql_api import dataset, graphiql, openapi
 from graphql_api.attempt_reads import AssessmentRead, StateRead
@@ -58,11 +59,13 @@ def create_app(
     requests: ReportRequests | None = None,
     limits: ApiLimits = _NO_LIMITS,
     origins: tuple[str, ...] = (),
+    operating: Operating | None = None,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
 
     Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name. Without
     `requests`, the paths of the dataset API do not exist. Pages of other sites can use the API if `origins` has them.
+    Without `operating`, the fields for operators and auditors give an error.
     """
     routes: list[BaseRoute] = [
         Route("/", RedirectResponse("/graphiql")),
@@ -93,6 +96,7 @@ def create_app(
     app.state.lanes = Lanes()
     app.state.persisted = PersistedQueries()
     app.state.report_requests = requests
+    app.state.operating = operating
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
     return app
 

@@ -32,7 +32,12 @@ _UNITS: Final = {
     "reportRequests": 20,
     "submitReportRequest": 20,
     "cancelReportRequest": 10,
+    "failedEvents": 20,
+    "manifest": 10,
+    "balance": 50,
+    "replayFailedEvents": 50,
 }
+_READ_MANY_ROWS: Final = frozenset(("batch", "slices", "failedEvents", "manifest", "balance", "replayFailedEvents"))
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """The number of attempts of a page that cost one unit."""
@@ -47,7 +52,7 @@ class Cost(NamedTuple):
 
     units: int
     reads_many_rows: bool
-    """Whether it reads a batch or slices, and not only one learner."""
+    """Whether it reads a batch, slices or failed events, and not only one learner."""
 
 
 def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
@@ -103,7 +108,7 @@ def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
     name = node.name.value
     if name == "attempts":
         return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not _names_a_learner(node, variables))
-    return Cost(_UNITS.get(name, 0), name in ("batch", "slices"))
+    return Cost(_UNITS.get(name, 0), name in _READ_MANY_ROWS)
 
 
 def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:

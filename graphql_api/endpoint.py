@@ -84,7 +84,8 @@ async def _execute(request: Request, asked: _Asked) -> Response:
         ask = ask_long if planned.reads_many_rows else ask_quick
         try:
             reads = dataset.request_reads(request)
-            work = partial(execute, planned=planned, caller=caller_of(request), requests=reads)
+            operating = request.app.state.operating
+            work = partial(execute, planned=planned, caller=caller_of(request), requests=reads, operating=operating)
             status, body = await ask(request, work)
         except DeadlineExceeded as error:
             status, body = error.status, failure(error)

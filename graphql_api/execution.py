@@ -22,6 +22,7 @@ from graphql import (
 
 from assess_core.domain.access import Caller
 from assess_core.errors import AssessError, Forbidden
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
 from graphql_api.learners import learners_of
@@ -96,16 +97,21 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
 
 
 def execute(
-    queries: Queries, planned: Planned, caller: Caller | None, requests: RequestReads | None = None
+    queries: Queries,
+    planned: Planned,
+    caller: Caller | None,
+    requests: RequestReads | None = None,
+    operating: Operating | None = None,
 ) -> Executed:
     """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace.
 
     If the caller may not read one of the fields, the answer is 403 and has no data.
     """
+    shared = queries.sharing(planned.learners) if planned.learners else queries
     result = execute_sync(
         schema,
         planned.document,
-        context_value=Context(queries.sharing(planned.learners) if planned.learners else queries, caller, requests),
+        context_value=Context(shared, caller, requests, operating),
         variable_values=planned.variables,
         operation_name=planned.operation,
     )

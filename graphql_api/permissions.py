@@ -61,8 +61,12 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "slices": Action.READ_SLICES,
         "reportRequest": Action.REQUEST_REPORTS,
         "reportRequests": Action.REQUEST_REPORTS,
+        "failedEvents": Action.READ_FAILED,
+        "manifest": Action.AUDIT,
+        "balance": Action.AUDIT,
     },
     "Mutation": {
+        "replayFailedEvents": Action.REPLAY,
         "submitReportRequest": Action.REQUEST_REPORTS,
         "cancelReportRequest": Action.REQUEST_REPORTS,
     },
@@ -87,6 +91,14 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     },
     "Answer": _open("questionId answeredOn score maxScore duration type title description params resvalues"),
     "Slice": _open("id batchId week status hotRows lakeRows archivedAt verifiedAt clearedAt whyOpen note"),
+    "FailedEvent": _open("id topic partition offset receivedAt reason message bytes text"),
+    "Replay": _open("resolved failed endCursor"),
+    "ManifestEntry": _open(
+        "sliceId action at deltaVersion rows versions attempts totalScore digest cleared left problem code number "
+        "previous hash files"
+    ),
+    "ManifestFile": _open("name sha256"),
+    "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
     "Week": _open("week attempts versions"),
     "AttemptConnection": _open("edges pageInfo"),
     "AttemptEdge": _open("node cursor"),

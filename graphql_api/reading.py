@@ -10,6 +10,7 @@ from assess_core.domain.report_jobs import Job
 from assess_core.domain.report_request import Requester
 from assess_core.domain.slice_status import SliceView
 from assess_core.errors import BadRequest
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.requesting import Requesting
 from assess_core.usecases.views import Overview, Page
@@ -33,6 +34,7 @@ class Context(NamedTuple):
     queries: Queries
     caller: Caller | None
     requests: RequestReads | None = None
+    operating: Operating | None = None
 
 
 class BatchReads:
@@ -81,3 +83,11 @@ def request_reads_of(info: Info) -> RequestReads:
     if context.requests is None:
         raise BadRequest("this server takes no requests for reports")
     return context.requests
+
+
+def operating_of(info: Info) -> Operating:
+    """What operators and auditors ask. Raises `BadRequest` if this server does not answer it."""
+    context: Context = info.context
+    if context.operating is None:
+        raise BadRequest("this server answers no questions of operators; start it with `assess api`")
+    return context.operating

@@ -10,9 +10,10 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
+from graphql_api.operator_types import OperatorMutation, OperatorQuery
 from graphql_api.permissions import protect
 from graphql_api.reading import BatchReads, Info, queries_of
-from graphql_api.report_types import Mutation, ReportQuery
+from graphql_api.report_types import ReportMutation, ReportQuery
 from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
 
 _OF_WHOM: Final = {
@@ -23,7 +24,7 @@ _OF_WHOM: Final = {
 }
 
 
-class Query(ReportQuery):
+class Query(ReportQuery, OperatorQuery):
     """Scores and attempts of learners, counts of batches, slices and their status. Archiving changes no answer."""
 
     score = graphene.Field(
@@ -81,6 +82,10 @@ class Query(ReportQuery):
     ) -> list[SliceView]:
         last = ArchiveSlice.parse(after) if after else None
         return queries_of(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
+
+
+class Mutation(ReportMutation, OperatorMutation):
+    """Requests for reports, and replays. For requests, the header X-Channel-ID names the channel."""
 
 
 schema: Final = protect(graphene.Schema(query=Query, mutation=Mutation).graphql_schema)

@@ -39,6 +39,13 @@ class Action(StrEnum):
     REQUEST_REPORTS = "request_reports"
     """Submit, list, read and cancel requests for reports, in the name of any channel and user."""
 
+    AUDIT = "audit"
+    """Read the manifest of a slice, and the balance of a batch. Neither shows data of learners."""
+    READ_FAILED = "read_failed"
+    """Read failed events, which contain answers of learners."""
+    REPLAY = "replay"
+    """Fold failed events again."""
+
 
 class Caller(NamedTuple):
     """The owner of a verified token."""
@@ -100,6 +107,9 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
     Action.READ_BATCH: _OF_BATCHES,
     Action.READ_SLICES: _OF_BATCHES,
     Action.REQUEST_REPORTS: {Role.OPERATOR: _ALL},
+    Action.AUDIT: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
+    Action.READ_FAILED: {Role.OPERATOR: _ALL},
+    Action.REPLAY: {Role.OPERATOR: _ALL},
     Action.WRITE_ATTEMPTS: {Role.LEARNER: _OWN, Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
 }
 """The rights of each role. An action or a role that is missing here is denied."""

@@ -19,7 +19,8 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.settings import ApiSettings, Settings
-from assess_core.wiring import open_tokens
+from assess_core.usecases.operating import Operating
+from assess_core.wiring import open_ledger, open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.throttle import ApiLimits
@@ -89,7 +90,13 @@ def guarded(
     intake = stores.log.intake()
     try:
         app = create_app(
-            queries(stores), intake, tokens=tokens, hosts=None, requests=requests, limits=limits or ApiLimits()
+            queries(stores),
+            intake,
+            tokens=tokens,
+            hosts=None,
+            requests=requests,
+            limits=limits or ApiLimits(),
+            operating=Operating(stores, open_ledger),
         )
         with client(app) as http:
             yield http

@@ -12,11 +12,11 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     StringValueNode,
-    ValueNode,
     VariableNode,
 )
 
 from assess_core.usecases.paging import FIRST, MOST
+from graphql_api.node_ids import ATTEMPT, SCORE
 
 MOST_UNITS: Final = 100
 """The most units of a query. A unit takes a core about 1 ms if the query reads a learner, and 10 ms for a batch."""
@@ -32,6 +32,7 @@ _UNITS: Final = {
     "reportRequests": 20,
     "submitReportRequest": 20,
     "cancelReportRequest": 10,
+    "node": 10,
     "failedEvents": 20,
     "manifest": 10,
     "balance": 50,
@@ -41,6 +42,10 @@ _READ_MANY_ROWS: Final = frozenset(("batch", "slices", "failedEvents", "manifest
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """The number of attempts of a page that cost one unit."""
+
+
+_WITH_QUESTIONS: Final = frozenset(("batch", "node"))
+"""The fields whose own fields may ask the stores."""
 
 
 class TooManyValues(Exception):
@@ -76,7 +81,7 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
             if asks and node.name.value == "attempts":
                 page *= _first(node, variables)
             inside = [field.selection_set for field in fields if field.selection_set]
-            inner = of(inside, page, asks and node.name.value == "batch")
+            inner = of(inside, page, asks and node.name.value in _WITH_QUESTIONS)
             units += own.units + inner.units
             reads_many_rows = reads_many_rows or own.reads_many_rows or inner.reads_many_rows
         return Cost(units, reads_many_rows)
@@ -108,20 +113,25 @@ def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
     name = node.name.value
     if name == "attempts":
         return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not _names_a_learner(node, variables))
+    if name == "node":
+        return Cost(_UNITS[name], not _text(node, "id", variables).startswith((ATTEMPT, SCORE)))
     return Cost(_UNITS.get(name, 0), name in _READ_MANY_ROWS)
 
 
 def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:
     """Whether `userId` has a value. Null or an unset variable selects all learners of a batch."""
+    return bool(_text(node, "userId", variables))
+
+
+def _text(node: FieldNode, name: str, variables: dict[str, Any]) -> str:
+    """The text of an argument; empty if it has none."""
     for argument in node.arguments:
-        if argument.name.value == "userId":
+        if argument.name.value == name:
             value = argument.value
-            return bool(variables.get(value.name.value)) if isinstance(value, VariableNode) else _has_text(value)
-    return False
-
-
-def _has_text(value: ValueNode) -> bool:
-    return isinstance(value, StringValueNode | IntValueNode) and value.value != ""
+            if isinstance(value, VariableNode):
+                return str(variables.get(value.name.value) or "")
+            return value.value if isinstance(value, StringValueNode | IntValueNode) else ""
+    return ""
 
 
 def _first(node: FieldNode, variables: dict[str, Any]) -> int:

@@ -61,6 +61,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "slices": Action.READ_SLICES,
         "reportRequest": Action.REQUEST_REPORTS,
         "reportRequests": Action.REQUEST_REPORTS,
+        "node": None,  # its resolver asks: the action depends on the id
         "failedEvents": Action.READ_FAILED,
         "manifest": Action.AUDIT,
         "balance": Action.AUDIT,
@@ -77,16 +78,16 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     "Batch": {
         "attempts": Action.READ_ATTEMPTS,
         "slices": Action.READ_SLICES,
-        **_open("batchId attemptsCount learnersCount assessmentsCount versionsCount meanScore"),
+        **_open("id batchId attemptsCount learnersCount assessmentsCount versionsCount meanScore"),
         **_open("firstReceived lastReceived weeks"),
     },
     "Attempt": {
         "answers": Action.READ_ANSWERS,
-        **_open("userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
+        **_open("id userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
         **_open("grandTotal updatedOn"),
     },
     "Score": {
-        **_open("userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore"),
+        **_open("id userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore"),
         **_open("averageScore attemptsCount updatedOn"),
     },
     "Answer": _open("questionId answeredOn score maxScore duration type title description params resvalues"),

@@ -6,14 +6,18 @@ from typing import Any, NamedTuple
 from graphql import GraphQLResolveInfo
 
 from assess_core.domain.access import Caller
+from assess_core.domain.attempts import AttemptKey
 from assess_core.domain.report_jobs import Job
 from assess_core.domain.report_request import Requester
+from assess_core.domain.scores import SummaryKey
 from assess_core.domain.slice_status import SliceView
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadRequest
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.requesting import Requesting
 from assess_core.usecases.views import Overview, Page
+from graphql_api.node_ids import NodeKey
 
 Info = GraphQLResolveInfo
 
@@ -75,6 +79,18 @@ def caller_of(info: Info) -> Caller | None:
     """The caller of the current request."""
     context: Context = info.context
     return context.caller
+
+
+def node_of(info: Info, key: NodeKey) -> object:
+    """The object with a key, as its resolvers expect it; None if it does not exist."""
+    queries = queries_of(info)
+    if isinstance(key, AttemptKey):
+        return queries.attempt(key)
+    if isinstance(key, SummaryKey):
+        return next(iter(queries.score(*key).found), None)
+    if isinstance(key, ArchiveSlice):
+        return queries.slice(key)
+    return BatchReads(queries, key.batch_id) if queries.knows(key.batch_id) else None
 
 
 def request_reads_of(info: Info) -> RequestReads:

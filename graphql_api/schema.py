@@ -10,11 +10,12 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
+from graphql_api.node_ids import needed, read_node_id
 from graphql_api.operator_types import OperatorMutation, OperatorQuery
-from graphql_api.permissions import protect
-from graphql_api.reading import BatchReads, Info, queries_of
+from graphql_api.permissions import protect, require
+from graphql_api.reading import BatchReads, Info, caller_of, node_of, queries_of
 from graphql_api.report_types import ReportMutation, ReportQuery
-from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
+from graphql_api.types import AttemptConnection, Batch, Node, Score, Slice, SliceStatus
 
 _OF_WHOM: Final = {
     "user_id": graphene.ID(required=True),
@@ -54,6 +55,16 @@ class Query(ReportQuery, OperatorQuery):
         after=graphene.ID(description="The `id` of the last slice of the previous page."),
         description="Ordered by week, then batch.",
     )
+
+    node = graphene.Field(
+        Node, id=graphene.ID(required=True), description="The object with this id; null if it does not exist."
+    )
+
+    @staticmethod
+    def resolve_node(_root: None, info: Info, id: str) -> object:
+        key = read_node_id(id)
+        require(caller_of(info), *needed(key), "Query.node")
+        return node_of(info, key)
 
     @staticmethod
     def resolve_score(_root: None, info: Info, **asked: Any) -> ScoreView | None:

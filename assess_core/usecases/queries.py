@@ -10,6 +10,7 @@ from math import isfinite
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
+from assess_core.domain.manifest import by_slice
 from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -84,6 +85,23 @@ class Queries:
         if batch_id:
             return self._page_of_batch(batch_id, course_id, assessment_id, first, last)
         raise BadRequest("userId and batchId are both missing; give one of them or both")
+
+    def attempt(self, key: AttemptKey) -> Attempt | None:
+        """An attempt; None if it does not exist. Raises `VersionMissing` as in `attempts`."""
+        user_id, course_id = required("userId", key.user_id), required("courseId", key.course_id)
+        batch_id, content_id = required("batchId", key.batch_id), required("assessmentId", key.content_id)
+        entries = entries_of(self._learners, user_id, course_id, batch_id, content_id)
+        page = self._page_of_learner([one for one in entries if one.attempt_id == key.attempt_id], 1, None)
+        return next(iter(page.attempts), None)
+
+    def slice(self, slice_: ArchiveSlice) -> SliceView | None:
+        """A slice with its current status; None if no store knows it."""
+        if not archiving.is_known(self._stores, slice_):
+            return None
+        records = by_slice(self._stores.lake.manifest([slice_]))
+        unread = self._stores.log.unread()
+        [view] = archiving.views_of([slice_], records, self._stores, self._now(), self._grace, unread)
+        return view
 
     def batch(self, batch_id: str) -> Overview:
         """The numbers of a batch. Raises `UnknownBatch`."""
@@ -188,9 +206,13 @@ class Queries:
         attempts = tuple(_attempt(row, row.received_at) for row in rows[:first])
         return Page(attempts, has_next=len(rows) > first, has_previous=last is not None)
 
+    def knows(self, batch_id: str) -> bool:
+        """Whether a slice of the batch ever held rows."""
+        return bool(archiving.known(self._stores, required("batchId", batch_id)))
+
     def require_known(self, batch_id: str) -> None:
         """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
-        if not archiving.known(self._stores, batch_id):
+        if not self.knows(batch_id):
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists the batches")
 
 

@@ -23,10 +23,14 @@ MOST_UNITS: Final = 100
 MOST_VALUES: Final = 10_000
 """The most fields of an answer; the fields of every attempt count. Aliases at every level multiply them."""
 
+FIRST_BATCHES: Final = 8
+"""The default number of batches on a page: their numbers together cost less than `MOST_UNITS`."""
+
 _UNITS: Final = {
     "score": 5,
     "scores": 5,
     "batch": 10,
+    "batches": 5,
     "slices": 10,
     "reportRequest": 5,
     "reportRequests": 20,
@@ -38,13 +42,18 @@ _UNITS: Final = {
     "balance": 50,
     "replayFailedEvents": 50,
 }
-_READ_MANY_ROWS: Final = frozenset(("batch", "slices", "failedEvents", "manifest", "balance", "replayFailedEvents"))
+_READ_MANY_ROWS: Final = frozenset(
+    ("batch", "batches", "slices", "failedEvents", "manifest", "balance", "replayFailedEvents")
+)
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """The number of attempts of a page that cost one unit."""
 
 
-_WITH_QUESTIONS: Final = frozenset(("batch", "node"))
+_PAGES: Final = frozenset(("attempts", "batches"))
+_FREE: Final = frozenset(("id", "batchId", "__typename"))
+"""The fields of a batch that read nothing."""
+_WITH_QUESTIONS: Final = frozenset(("batch", "batches", "node"))
 """The fields whose own fields may ask the stores."""
 
 
@@ -78,11 +87,15 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
                 raise TooManyValues
             node, page = fields[0], times
             own = _of_field(node, variables) if asks else Cost(0, False)
-            if asks and node.name.value == "attempts":
+            if asks and node.name.value in _PAGES:
                 page *= _first(node, variables)
             inside = [field.selection_set for field in fields if field.selection_set]
             inner = of(inside, page, asks and node.name.value in _WITH_QUESTIONS)
             units += own.units + inner.units
+            if asks and node.name.value == "batches":  # the numbers of each batch are read on their own
+                names = {found[0].name.value for found in fields_by_key(inside, fragments).values()}
+                each = inner.units + (_UNITS["batch"] if names - _FREE else 0)
+                units += each * _first(node, variables) - inner.units
             reads_many_rows = reads_many_rows or own.reads_many_rows or inner.reads_many_rows
         return Cost(units, reads_many_rows)
 
@@ -144,4 +157,4 @@ def _first(node: FieldNode, variables: dict[str, Any]) -> int:
                 return min(max(given, 1), MOST) if isinstance(given, int) else MOST
             if isinstance(value, IntValueNode):
                 return min(max(int(value.value[:9]), 1), MOST)
-    return FIRST
+    return FIRST_BATCHES if node.name.value == "batches" else FIRST

@@ -84,8 +84,9 @@ async def _execute(request: Request, asked: _Asked) -> Response:
         ask = ask_long if planned.reads_many_rows else ask_quick
         try:
             reads = dataset.request_reads(request)
-            operating = request.app.state.operating
-            work = partial(execute, planned=planned, caller=caller_of(request), requests=reads, operating=operating)
+            operating, facts = request.app.state.operating, request.app.state.writes.facts
+            caller = caller_of(request)
+            work = partial(execute, planned=planned, caller=caller, requests=reads, operating=operating, facts=facts)
             status, body = await ask(request, work)
         except DeadlineExceeded as error:
             status, body = error.status, failure(error)

@@ -22,6 +22,7 @@ from graphql import (
 
 from assess_core.domain.access import Caller
 from assess_core.errors import AssessError, Forbidden
+from assess_core.ports.facts import Facts
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
@@ -102,6 +103,7 @@ def execute(
     caller: Caller | None,
     requests: RequestReads | None = None,
     operating: Operating | None = None,
+    facts: Facts | None = None,
 ) -> Executed:
     """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace.
 
@@ -111,7 +113,7 @@ def execute(
     result = execute_sync(
         schema,
         planned.document,
-        context_value=Context(shared, caller, requests, operating),
+        context_value=Context(shared, caller, requests, operating, facts),
         variable_values=planned.variables,
         operation_name=planned.operation,
     )

@@ -58,6 +58,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "scores": Action.READ_SCORES,
         "attempts": Action.READ_ATTEMPTS,
         "batch": Action.READ_BATCH,
+        "batches": Action.READ_BATCH,
         "slices": Action.READ_SLICES,
         "reportRequest": Action.REQUEST_REPORTS,
         "reportRequests": Action.REQUEST_REPORTS,

@@ -10,10 +10,11 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
+from graphql_api.cost import FIRST_BATCHES
 from graphql_api.node_ids import needed, read_node_id
 from graphql_api.operator_types import OperatorMutation, OperatorQuery
 from graphql_api.permissions import protect, require
-from graphql_api.reading import BatchReads, Info, caller_of, node_of, queries_of
+from graphql_api.reading import MOST_BATCHES, BatchReads, Info, batches_of, caller_of, node_of, queries_of
 from graphql_api.report_types import ReportMutation, ReportQuery
 from graphql_api.types import AttemptConnection, Batch, Node, Score, Slice, SliceStatus
 
@@ -46,6 +47,14 @@ class Query(ReportQuery, OperatorQuery):
         description="The attempts of a learner, or of a batch, with their answers.",
     )
     batch = graphene.Field(Batch, batch_id=graphene.ID(required=True))
+    batches = graphene.List(
+        graphene.NonNull(Batch),
+        required=True,
+        course_id=graphene.ID(required=True),
+        first=graphene.Int(default_value=FIRST_BATCHES, description=f"Batches per page, 1 to {MOST_BATCHES}."),
+        after=graphene.ID(description="The `batchId` of the last batch of the previous page."),
+        description="The batches of a course that the facts name, ordered by id, also those without attempts.",
+    )
     slices = graphene.List(
         graphene.NonNull(Slice),
         required=True,
@@ -81,6 +90,12 @@ class Query(ReportQuery, OperatorQuery):
     @staticmethod
     def resolve_batch(_root: None, info: Info, batch_id: str) -> BatchReads:
         return BatchReads(queries_of(info), batch_id)
+
+    @staticmethod
+    def resolve_batches(
+        _root: None, info: Info, course_id: str, first: int, after: str | None = None
+    ) -> list[BatchReads]:
+        return batches_of(info, course_id, first, after or "")
 
     @staticmethod
     def resolve_slices(

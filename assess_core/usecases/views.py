@@ -1,6 +1,6 @@
 """The answers to queries: immutable values, the same for GraphQL, REST and the command line."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from assess_core.domain.attempts import Answer, AttemptKey
 from assess_core.domain.scores import Summary
@@ -115,6 +115,9 @@ class Page(NamedTuple):
     has_previous: bool
 
 
+EMPTY_PAGE: Final = Page((), has_next=False, has_previous=False)
+
+
 class WeekCounts(NamedTuple):
     """The numbers of one ISO week."""
 
@@ -139,3 +142,8 @@ class Overview(NamedTuple):
     """Epoch ms."""
     last_received: int | None
     weeks: tuple[WeekCounts, ...]
+
+    @classmethod
+    def empty(cls, batch_id: str) -> "Overview":
+        """The numbers of a batch without attempts."""
+        return cls(batch_id, 0, 0, 0, 0, None, None, None, ())

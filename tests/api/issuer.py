@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.settings import ApiSettings, Settings
@@ -84,7 +85,11 @@ def trusting(folder: Path, keys: bytes | None = None, **settings: Any) -> Tokens
 
 @contextmanager
 def guarded(
-    stores: Stores, tokens: Tokens, requests: ReportRequests | None = None, limits: ApiLimits | None = None
+    stores: Stores,
+    tokens: Tokens,
+    requests: ReportRequests | None = None,
+    limits: ApiLimits | None = None,
+    facts: Facts | None = None,
 ) -> Iterator[Http]:
     """A client of an API that needs tokens."""
     intake = stores.log.intake()
@@ -92,6 +97,7 @@ def guarded(
         app = create_app(
             queries(stores),
             intake,
+            facts,
             tokens=tokens,
             hosts=None,
             requests=requests,

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from assess_core.domain.moments import DAY, duration_text, parse_duration
+from assess_core.domain.rates import OFF, Rate, parse_most, parse_rate
 from assess_core.domain.sizes import parse_size, size_text
 from assess_core.errors import BadSettings
 
 _SQLITE: Final = "sqlite:///"
 _PREFIX: Final = "ASSESS_"
 _API: Final = "ASSESS_API_"
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?\Z", re.ASCII)
 _DIGITS: Final = 9
 _SIMILAR: Final = 0.5  # GRACE_PERIOD and GRACE have a similarity of 0.59
 
@@ -45,10 +48,23 @@ class ApiSettings(NamedTuple):
     """`ASSESS_API_TLS_CERT`: the file with the server's certificate chain (default: no TLS)."""
     tls_key: str = ""
     """`ASSESS_API_TLS_KEY`: the file with the private key of that certificate."""
+    caller_rate: Rate | None = Rate(600, 60)
+    """`ASSESS_API_CALLER_RATE`: the requests of one token's owner, operators excepted (default `600/minute`; `off`)."""
+    caller_at_once: int | None = 16
+    """`ASSESS_API_CALLER_AT_ONCE`: the requests of that owner at the same time (default `16`; `off`)."""
+    address_rate: Rate | None = Rate(6000, 60)
+    """`ASSESS_API_ADDRESS_RATE`: the requests of one address, this machine excepted (default `6000/minute`; `off`)."""
+    address_at_once: int | None = 250
+    """`ASSESS_API_ADDRESS_AT_ONCE`: the requests of that address at the same time (default `250`; `off`)."""
+    proxies: str = "127.0.0.1,::1"
+    """`ASSESS_API_PROXIES`: the addresses and networks of proxies that may name the client's address in the header
+    `X-Forwarded-For` (default this machine)."""
+    origins: str = ""
+    """`ASSESS_API_ORIGINS`: the sites whose pages may use the API, separated by commas (default none)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Read the settings from environment variables. Raises `BadTime`."""
+        """Read the settings from environment variables. Raises `BadTime`, `BadSettings`."""
 
         def given(name: str, default: str = "") -> str:
             return env.get(f"{_API}{name}") or default
@@ -66,12 +82,18 @@ class ApiSettings(NamedTuple):
             hosts=given("HOSTS"),
             tls_cert=_absolute(given("TLS_CERT")),
             tls_key=_absolute(given("TLS_KEY")),
+            caller_rate=parse_rate(given("CALLER_RATE", "600/minute"), f"{_API}CALLER_RATE"),
+            caller_at_once=parse_most(given("CALLER_AT_ONCE", "16"), f"{_API}CALLER_AT_ONCE"),
+            address_rate=parse_rate(given("ADDRESS_RATE", "6000/minute"), f"{_API}ADDRESS_RATE"),
+            address_at_once=parse_most(given("ADDRESS_AT_ONCE", "250"), f"{_API}ADDRESS_AT_ONCE"),
+            proxies=_networks(given("PROXIES", "127.0.0.1,::1")),
+            origins=_origins(given("ORIGINS")),
         )
 
     def env(self) -> dict[str, str]:
         """These settings as environment variables."""
         texts = {**self._asdict(), "clock_skew": duration_text(self.clock_skew)}
-        return {f"{_API}{name.upper()}": text for name, text in texts.items()}
+        return {f"{_API}{name.upper()}": OFF if value is None else str(value) for name, value in texts.items()}
 
 
 class Settings(NamedTuple):
@@ -189,6 +211,27 @@ def _format(text: str) -> str:
     if text not in ("text", "json"):
         raise BadSettings(f"ASSESS_MESSAGES: {text[:40]!r} is not a format; write text or json")
     return text
+
+
+def _networks(text: str) -> str:
+    for one in text.split(","):
+        try:
+            ip_network(one.strip())
+        except ValueError:
+            raise BadSettings(
+                f"{_API}PROXIES: {one.strip()[:80]!r} is not an address; write e.g. 10.0.0.5 or 10.0.0.0/8"
+            ) from None
+    return text
+
+
+def _origins(text: str) -> str:
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    for one in found:
+        if not _ORIGIN.match(one):
+            raise BadSettings(
+                f"{_API}ORIGINS: {one[:80]!r} is not the origin of a site; write e.g. https://portal.example.org"
+            )
+    return ",".join(found)
 
 
 def _absolute(text: str) -> str:

@@ -15,12 +15,14 @@ from assess_core.errors import AssessError, BadSettings
 from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import ApiSettings, Settings
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_meters, open_requesting, open_stores, open_tokens
+from assess_core.wiring import open_facts, open_ledger, open_meters, open_requesting, open_stores, open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
 from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
+from graphql_api.throttle import ApiLimits
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +62,9 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, tokens, hosts, requests, open_meters(settings))
+    limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
+    operating, meters = Operating(stores, open_ledger, facts), open_meters(settings)
+    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters)
     own_format: dict[str, Any] = {"log_config": None} if is_json() else {}  # uvicorn would write its lines as text
     config = uvicorn.Config(
         app,
@@ -68,6 +72,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         http=LimitedProtocol,
         ws="none",
         limit_concurrency=MOST_CONNECTIONS,
+        forwarded_allow_ips=settings.api.proxies,
         **own_format,
         **tls,
     )

@@ -71,8 +71,7 @@ class Gate:
 
 def caller_of(request: Request) -> Caller | None:
     """The caller whom the gate found; None for a probe."""
-    found: Caller | None = request.scope[_CALLER]
-    return found
+    return caller_in(request.scope)
 
 
 def caller_in(scope: Scope) -> Caller | None:

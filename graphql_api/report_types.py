@@ -104,7 +104,7 @@ class ReportQuery(graphene.ObjectType):
         return [job for job in requesting.of_tag(requester.channel, tag, first) if status in (None, job.status)]
 
 
-class Mutation(graphene.ObjectType):
+class ReportMutation(graphene.ObjectType):
     """Requests for reports. The header X-Channel-ID names the channel."""
 
     submit_report_request = graphene.Field(

@@ -120,6 +120,12 @@ def known(stores: Stores, batch_id: str | None = None) -> list[ArchiveSlice]:
     return sorted({*stores.hot.slices(batch_id=batch_id), *recorded})
 
 
+def is_known(stores: Stores, slice_: ArchiveSlice) -> bool:
+    """Whether the hot store or the manifest knows a slice."""
+    in_hot = stores.hot.slices(batch_id=slice_.batch_id, weeks=[slice_.week])
+    return bool(in_hot) or bool(stores.lake.manifest([slice_]))
+
+
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
     """Raise `UnknownBatch` if neither the hot store nor the manifest knows a slice; the message names it."""
     asked = set(slices)

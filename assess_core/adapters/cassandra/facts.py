@@ -1,4 +1,4 @@
-"""The state of batches, from Sunbird's table `course_batch` in Cassandra."""
+"""The batches of courses and their states, from Sunbird's table `course_batch` in Cassandra."""
 
 import time
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ _DEADLINE: Final = 2.0  # seconds that a client's request waits for Cassandra, r
 _PAUSE: Final = 5.0  # seconds without a query after a failed one
 _MOST: Final = 100_000  # cached batches: 20 MB
 _STATUS: Final = "SELECT status FROM {ks}.course_batch WHERE courseid = ? AND batchid = ?"
+_OF_COURSE: Final = "SELECT batchid FROM {ks}.course_batch WHERE courseid = ? AND batchid > ? LIMIT ?"
 _EVERY: Final = "SELECT status FROM {ks}.course_batch"
 _TYPES: Final = {"courseid": "text", "batchid": "text", "status": "int"}
 
@@ -27,7 +28,7 @@ class _Known(NamedTuple):
 
 
 class CassandraFacts:
-    """Facts at `cassandra://...` (see `parse_cassandra_url`): only the state of batches, cached for some seconds.
+    """Facts at `cassandra://...` (see `parse_cassandra_url`): only batches; their states are cached for some seconds.
 
     It is thread-safe. While Cassandra is down or slow, the last known state of a batch is used; a batch without one
     raises `StoreUnavailable`. After a failure it sends no query for some seconds, so that requests do not queue up
@@ -84,6 +85,10 @@ class CassandraFacts:
         if before is None:
             raise StoreUnavailable(str(failure)) from failure
         return before.state
+
+    def batches_of(self, course_id: str, after: str, limit: int) -> list[str]:
+        with _as_facts():
+            return [batch_id for (batch_id,) in self._connection.execute(_OF_COURSE, (course_id, after, limit))]
 
     def examine(self) -> Iterator[Finding]:
         with _as_facts():

@@ -130,6 +130,8 @@ class Settings(NamedTuple):
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
 
+    traces: str = ""
+    """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
     messages: str = "text"
     """`ASSESS_MESSAGES`: how processes write messages on standard error, `text` or `json` (default `text`)."""
 
@@ -154,7 +156,8 @@ class Settings(NamedTuple):
             channel_batches=_batches(env.get("ASSESS_CHANNEL_BATCHES") or "500"),
             channel_bytes=parse_size(env.get("ASSESS_CHANNEL_BYTES") or "10GB", "ASSESS_CHANNEL_BYTES") or 0,
             keep_reports=_at_least_a_day(env.get("ASSESS_KEEP_REPORTS") or "7d"),
-            public_url=_http(env.get("ASSESS_PUBLIC_URL") or ""),
+            public_url=_http("ASSESS_PUBLIC_URL", env.get("ASSESS_PUBLIC_URL") or "", "https://api.example.org"),
+            traces=_http("ASSESS_TRACES", env.get("ASSESS_TRACES") or "", "http://127.0.0.1:4318"),
             messages=_format(env.get("ASSESS_MESSAGES") or "text"),
         )
 
@@ -174,6 +177,7 @@ class Settings(NamedTuple):
             "ASSESS_CHANNEL_BYTES": size_text(self.channel_bytes),
             "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
             "ASSESS_PUBLIC_URL": self.public_url,
+            "ASSESS_TRACES": self.traces,
             "ASSESS_MESSAGES": self.messages,
         }
 
@@ -201,9 +205,9 @@ def _at_least_a_day(text: str) -> int:
     return found
 
 
-def _http(text: str) -> str:
+def _http(name: str, text: str, example: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text):
-        raise BadSettings(f"ASSESS_PUBLIC_URL: {text[:80]!r} is not an address; write e.g. https://api.example.org")
+        raise BadSettings(f"{name}: {text[:80]!r} is not an address; write e.g. {example}")
     return text.rstrip("/")
 
 

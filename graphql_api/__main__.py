@@ -11,6 +11,7 @@ from typing import Any
 import click
 import uvicorn
 
+from assess_core import tracing
 from assess_core.errors import AssessError, BadSettings
 from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
@@ -38,6 +39,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     try:
         settings = Settings.from_env(os.environ)
         use(settings.messages)
+        tracing.start(settings.traces, "assess-api")
         tokens = open_tokens(settings, _notify)
         if not is_loopback(host) and not insecure:
             _require_keys(settings.api, host)

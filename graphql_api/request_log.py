@@ -9,9 +9,11 @@ import time
 from typing import Final
 from uuid import uuid4
 
+from opentelemetry.trace import Span, SpanKind
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assess_core import tracing
 from assess_core.messages import is_json, request_id
 from graphql_api.gate import caller_in
 from graphql_api.metrics import CUT, method_of, template_of
@@ -45,14 +47,32 @@ class Logged:
 
         token = request_id.set(id_)
         try:
-            await self._app(scope, receive, with_id)
-        except Exception:
-            status = 500
-            raise
+            with tracing.span(method_of(scope), SpanKind.SERVER, _parent(scope)) as span:
+                try:
+                    await self._app(scope, receive, with_id)
+                except Exception:
+                    status = 500
+                    raise
+                finally:
+                    if span is not None:
+                        _describe(span, scope, status)
         finally:
             if self._writes_lines:
                 _log.info("request", extra={"fields": _fields(scope, status, time.perf_counter() - started)})
             request_id.reset(token)
+
+
+def _parent(scope: Scope) -> str:
+    given = [value for name, value in scope["headers"] if name == tracing.HEADER.encode()]
+    return given[0].decode("latin-1") if len(given) == 1 else ""
+
+
+def _describe(span: Span, scope: Scope, status: int) -> None:
+    method, route = method_of(scope), template_of(scope)
+    span.update_name(f"{method} {route}")
+    span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+    if status >= 500:
+        tracing.fail(span)
 
 
 def _id(scope: Scope) -> str:

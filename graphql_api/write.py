@@ -3,20 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
+from opentelemetry.trace import SpanKind
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assess_core import tracing
 from assess_core.domain.access import Resource
 from assess_core.errors import AssessError, StoreUnavailable
 from assess_core.ports.facts import Facts
-from assess_core.ports.log import Intake
+from assess_core.ports.log import Intake, Message
 from graphql_api import assess_update, state_update
 from graphql_api.assessments import Body, Outcome, Refused, read_body
 from graphql_api.bodies import BadBody, is_json, read_json
@@ -168,10 +170,17 @@ async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, obje
     if outcome.messages:
         try:
             async with asyncio.timeout(PATIENCE):
-                await asyncio.wrap_future(writes.intake.append(outcome.messages))
+                with tracing.span(tracing.APPEND, SpanKind.PRODUCER):
+                    await asyncio.wrap_future(writes.intake.append(_traced(outcome.messages)))
         except TimeoutError:
             raise StoreUnavailable("the log does not answer; send the request again") from None
     return outcome.result
+
+
+def _traced(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages with the trace of this request."""
+    trace = tracing.current()
+    return [message._replace(trace=trace) for message in messages] if trace else messages
 
 
 def _nothing_known(_course_id: str, _batch_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from assess_core import tracing
 from assess_core.errors import AssessError
 from assess_core.messages import use
 from assess_core.messages import write_message as notify
@@ -33,6 +34,7 @@ def commands(ctx: click.Context) -> None:
     """Fold events into attempts and scores. Settings come from the environment (`assess settings`)."""
     ctx.obj = Settings.from_env(os.environ)
     use(ctx.obj.messages)
+    tracing.start(ctx.obj.traces, "assess-stream")
 
 
 def facts_options(command: _Command) -> _Command:

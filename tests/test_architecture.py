@@ -30,6 +30,7 @@ LAYERS = {  # layer of assess_core -> the other layers of assess_core that it ma
     "privacy": set(),
     "chunks": set(),
     "messages": set(),
+    "tracing": {"errors"},
     "retrying": set(),
 }
 SHELL_LIBRARIES = {"click", "packaging", "rich"}

@@ -44,6 +44,8 @@ class Record(NamedTuple):
     received_at: int | None = None
     """The log's own time of receipt (epoch ms), if the log keeps one outside the record."""
     kind: RecordKind = RecordKind.EVENT
+    trace: str = ""
+    """The trace that the record belongs to (W3C `traceparent`); empty if there is none. It is not part of the event."""
 
 
 class Accepted(NamedTuple):

@@ -81,6 +81,8 @@ class Message(NamedTuple):
     """One JSON object, as the client sent it."""
     request_id: str = ""
     """The id of its request, to trace it through the log."""
+    trace: str = ""
+    """The trace of its request (W3C `traceparent`); empty if there is none. Kafka keeps it, a folder does not."""
 
 
 class Intake(Protocol):

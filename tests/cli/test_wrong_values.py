@@ -233,6 +233,7 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_CHANNEL_BYTES": ("lots", "0"),
     "ASSESS_KEEP_REPORTS": ("soon", "1h"),
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
+    "ASSESS_TRACES": ("collector:4318", "ftp://host", "http://"),
     "ASSESS_MESSAGES": ("xml", "JSON "),
 }  # fmt: skip
 """Setting -> invalid values."""

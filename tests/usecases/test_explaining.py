@@ -90,8 +90,10 @@ def test_between_archive_and_clear_both_copies_are_shown(stores: Stores, ask: Qu
 
 def test_a_version_that_was_received_in_two_weeks_has_a_copy_in_each(stores: Stores, ask: Queries) -> None:
     take(stores, scored(8.0), received=RECEIVED + WEEK)
-    put_away(stores)
     take(stores, scored(8.0))
+    [told] = one(ask).versions
+    assert [(copy.tier, str(copy.slice)) for copy in told.copies] == [("hot", "b1|2024-W05"), ("hot", "b1|2024-W06")]
+    put_away(stores, [slice_ for slice_ in stores.hot.slices() if str(slice_.week) == "2024-W06"])
     found = one(ask)
     [told] = found.versions
     assert [(copy.tier, str(copy.slice)) for copy in told.copies] == [("hot", "b1|2024-W05"), ("lake", "b1|2024-W06")]

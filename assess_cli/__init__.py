@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ COMMANDS: Final = {
     "archive": ("archive", "Copy closed slices to the lake."),
     "verify": ("archive", "Read archived slices back and prove the manifest."),
     "clear": ("archive", "Delete verified slices from the hot store."),
+    "import": ("old_archives", "Import old archives of Sunbird."),
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
@@ -47,7 +49,8 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"assess_cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,14 +1,15 @@
 """Opens the stores that the settings name. Only this module chooses adapters, by the scheme of the URL."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_jobs import Rules
-from assess_core.errors import BadSettings
+from assess_core.errors import BadArchives, BadSettings
+from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
@@ -23,8 +24,12 @@ from assess_core.settings import Settings
 
 if TYPE_CHECKING:
     from assess_core.adapters.duckdb.location import Location
+    from assess_core.adapters.files.journal import Journal
+    from assess_core.domain.archive_files import ArchiveFile
+    from assess_core.domain.archive_rows import Refusal
     from assess_core.ports.ledger import Ledger
     from assess_core.usecases.folding import Checks
+    from assess_core.usecases.importing import Import
     from assess_core.usecases.queries import Queries
     from assess_core.usecases.report_work import Work
     from assess_core.usecases.requesting import Requesting
@@ -171,6 +176,44 @@ def open_files(paths: Iterable[str], notify: Notify) -> EventFiles:
     from assess_core.adapters.files.named_files import NamedFiles
 
     return NamedFiles(paths, notify)
+
+
+def open_archives(paths: Sequence[str]) -> list[ArchiveFiles]:
+    """Old archives that a user named: files, folders, and s3:// URLs. Raises `BadArchives`, `StoreUnavailable`."""
+    from assess_core.adapters.files.archive_paths import ArchivePaths
+
+    opened: list[ArchiveFiles] = []
+    local = [path for path in paths if "://" not in path]
+    if local:
+        opened.append(ArchivePaths(local))
+    for url in (path for path in paths if "://" in path):
+        if not url.startswith(_S3):
+            raise BadArchives(f"{hidden(url)!r} cannot be read; name a file, a folder or s3://BUCKET/PREFIX")
+        with _servers_extra(url):
+            from assess_core.adapters.s3.archives import BucketArchives
+            from assess_core.adapters.s3.bucket import Bucket
+        opened.append(BucketArchives(Bucket.of("PATH", url)))
+    return opened
+
+
+def open_journal(path: Path) -> "Journal":
+    """The journal of an import. Raises `BadArchives`."""
+    from assess_core.adapters.files.journal import Journal
+
+    return Journal(path)
+
+
+def open_import(
+    settings: Settings,
+    stores: Stores,
+    refused: Callable[["Refusal"], None],
+    finished: Callable[[Sequence["ArchiveFile"]], None],
+) -> "Import":
+    """An import into these stores, with this machine's clock."""
+    from assess_core.adapters.arrow.rows import to_batch
+    from assess_core.usecases.importing import Import
+
+    return Import(stores, to_batch, _now(), settings.grace, refused=refused, finished=finished)
 
 
 def open_facts(where: str, notify: Notify) -> Facts | None:

@@ -43,6 +43,11 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "archive": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "verify": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "clear": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "import": {
+        "paths": ("/no/such/folder", "/etc/passwd", "/proc/h", "http://h/x", "s3://", "s3://b/\x01", NOT_TEXT),
+        "--refused": ("/no/such/x", "/", "/proc/x", f"/no/{NOT_TEXT}"),
+        "--journal": ("/no/such/x", "/", "/proc/x", "/etc/passwd"),
+    },
     "balance": {"batches": ("b9", NOT_TEXT)},
     "compact": {"weeks": ("foo", "2024-W54", NOT_TEXT), "--retain": ("soon", "9" * 15 + "d", "-1d", NOT_TEXT)},
     "exhaust": {
@@ -101,6 +106,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
 """Command -> option or argument -> invalid values."""
 GIVEN: Final[dict[str, dict[str, str]]] = {
     "ingest": {"paths": "/no/such.jsonl"},
+    "import": {"paths": "/no/such/archive.csv"},
     "failed show": {"topic": "nothing", "partition": "0", "offset": "1"},
     "table": {"name": "attempts"},
     "score": {"--user": "u1", "--assessment": "a1"},

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "verify": ("archive", "Read archived slices back and prove the manifest."),
     "clear": ("archive", "Delete verified slices from the hot store."),
     "import": ("old_archives", "Import old archives of Sunbird."),
+    "export-archive": ("old_archives", "Write slices as archive files of Sunbird."),
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),

@@ -1,4 +1,4 @@
-"""`assess import`: a platform moves in with its old archives."""
+"""`assess import` and `export-archive`: a platform moves in with its old archives, and can move out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +11,13 @@ import msgspec
 from assess_cli.output import emit_json, emit_rows, notify, progress
 from assess_core.domain.archive_files import ArchiveFile
 from assess_core.domain.archive_rows import Refusal
+from assess_core.domain.report_spec import Versions
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadArchives, ImportIncomplete
 from assess_core.settings import Settings
+from assess_core.usecases.archiving import require_known
 from assess_core.usecases.importing import Counts
-from assess_core.wiring import open_archives, open_import, open_journal, open_stores
+from assess_core.wiring import export_archives, open_archives, open_import, open_journal, open_stores
 
 _NAMED: Final = 20
 """The number of refusals that are printed; `--refused` writes all of them."""
@@ -122,3 +125,40 @@ def _refusals(target: Path | None) -> Iterator[Callable[[Refusal], None]]:
             file.close()
     if count > _NAMED:
         notify(f"... and {count - _NAMED:,} more")
+
+
+@click.command()
+@click.argument("slices", nargs=-1, required=True, metavar="SLICE...")
+@click.option("--to", "prefix", required=True, metavar="PREFIX", help="A folder, or s3://BUCKET/PREFIX.")
+@click.option(
+    "--versions",
+    type=click.Choice([versions.value for versions in Versions]),
+    default=Versions.NEWEST.value,
+    show_default=True,
+    help="The newest version of each attempt in the slice, as Sunbird has it, or all of them.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with an object for each slice.")
+@click.pass_obj
+def export_archive(settings: Settings, slices: Sequence[str], prefix: str, versions: str, as_json: bool) -> None:
+    """Write slices as archive files of Sunbird: PREFIX/archived-batches/assessment/BATCH-YEAR-WEEK-TIME.csv.gz.
+
+    The rows come from both tiers, so a slice need not be archived. A file is replaced if it exists. `assess import`
+    reads the files back.
+
+    \b
+    Examples:
+      assess export-archive 'BATCH|2024-W05' --to old-format/
+      assess export-archive 'BATCH|2024-W05' 'BATCH|2024-W06' --to s3://reports/old --versions all
+    """
+    asked = sorted({ArchiveSlice.parse(text) for text in slices})
+    stores = open_stores(settings)
+    require_known(asked, stores)
+    rows = []
+    with progress("slices", len(asked)) as advance:
+        for done in export_archives(asked, stores, prefix, Versions(versions)):
+            rows.append({**done._asdict(), "slice": str(done.slice)})
+            advance()
+    if as_json:
+        emit_json(rows)
+    else:
+        emit_rows(tuple(rows[0]), rows, "table")

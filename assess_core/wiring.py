@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from assess_core.adapters.files.journal import Journal
     from assess_core.domain.archive_files import ArchiveFile
     from assess_core.domain.archive_rows import Refusal
+    from assess_core.domain.report_spec import Versions
+    from assess_core.domain.slices import ArchiveSlice
     from assess_core.ports.ledger import Ledger
+    from assess_core.usecases.exporting import Exported
     from assess_core.usecases.folding import Checks
     from assess_core.usecases.importing import Import
     from assess_core.usecases.queries import Queries
@@ -141,7 +145,10 @@ def weekly_columns() -> list[tuple[str, str]]:
 
 def open_exhausts(settings: Settings) -> Exhausts:
     """The folder or bucket for reports. Raises `BadSettings`."""
-    name, text = "ASSESS_EXHAUSTS", settings.exhausts
+    return _reports("ASSESS_EXHAUSTS", settings.exhausts)
+
+
+def _reports(name: str, text: str) -> Exhausts:
     if text.startswith(_S3):
         with _servers_extra(name):
             from assess_core.adapters.s3.bucket import Bucket, BucketExhausts
@@ -303,6 +310,18 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
     return Work(open_requests(settings), stores.exhausts, report_writer(stores), rules, _now)
 
 
+def export_archives(
+    slices: Sequence["ArchiveSlice"], stores: Stores, prefix: str, versions: "Versions"
+) -> "Iterator[Exported]":
+    """Write slices as archive files of Sunbird below a folder or an s3:// URL. Raises `BadSettings`."""
+    from assess_core.adapters.files.packing import write_packed
+    from assess_core.usecases.exporting import export_slices
+
+    target = _reports("--to", prefix)
+    pack = partial(write_packed, format=Format.CSV_GZ, member="")
+    return export_slices(slices, stores, target, pack, versions)
+
+
 def open_links(settings: Settings) -> Links:
     """Links to reports: of the bucket if they are in one, otherwise of the API. Raises `BadSettings`."""
     name, text = "ASSESS_EXHAUSTS", settings.exhausts
@@ -353,6 +372,6 @@ def _servers_extra(name: str) -> Iterator[None]:
 
 def _folder(name: str, text: str) -> Path:
     if "://" in text:
-        other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS") else ""
+        other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "--to") else ""
         raise BadSettings(f"{name}: {text!r} is not a path; use a folder{other}")
     return Path(text).absolute()

@@ -64,7 +64,8 @@ def named_week(url: str) -> IsoWeek | None:
     return None
 
 
-def file_name(slice_: ArchiveSlice, at: int) -> str:
-    """The name of a file for a slice. `at` (epoch ms) tells apart files of one slice."""
+def file_name(slice_: ArchiveSlice) -> str:
+    """The name of a slice's file. Its time is the end of the week, so a later export replaces the file."""
     year, week = slice_.week
-    return f"archived-batches/assessment/{quote(slice_.batch_id, safe='')}-{year}-{week}-{at}.csv.gz"
+    batch = quote(slice_.batch_id, safe="")
+    return f"archived-batches/assessment/{batch}-{year}-{week}-{slice_.week.end}.csv.gz"

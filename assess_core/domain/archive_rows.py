@@ -1,4 +1,4 @@
-"""A row of Sunbird's archive files: cells -> a version of an attempt, and back.
+"""A row of Sunbird's archive files: cells -> a version of an attempt.
 
 A row becomes the version that the stream makes of the same submission, so an attempt that came both ways is one. If
 the totals of an older job differ from those of the answers, they are kept as they are.

@@ -165,8 +165,8 @@ _ADVICE: Final = {
     Fault.MISSING: "named by a summary and in neither tier: restore the hot store or the lake's files from a backup, "
     "or write the rows again from the log: assess ingest --repair",
     Fault.UNNAMED: "written, not yet named: a writer was killed before it wrote the map entry, or is still writing; "
-    "nothing is lost; read the log again to add the entries: assess ingest --repair; after a killed import, run that "
-    "import again",
+    "nothing is lost; run a killed `assess import` again; for events, read the log again to add the entries: "
+    "assess ingest --repair",
     Fault.NOT_STORED: "consumed by the stream, but neither stored nor failed; "
     "ingest the log again: assess ingest --repair",
     Fault.TOO_MANY: "not in the log, although the log covers that time: ingested from other files, or files of the "

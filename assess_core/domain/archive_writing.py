@@ -11,19 +11,19 @@ from assess_core.domain.spark_csv import written
 from assess_core.domain.wire import Maps
 
 
-class _Written(msgspec.Struct, omit_defaults=True):
+class _Written(msgspec.Struct, omit_defaults=True, kw_only=True):
     """An answer as Spark writes it: members that are null are left out."""
 
     id: str
+    assess_ts: str | None = None
     max_score: float
     score: float
-    resvalues: Maps
-    params: Maps
-    duration: float
-    assess_ts: str | None = None
     type: str | None = None
     title: str | None = None
+    resvalues: Maps
+    params: Maps
     description: str | None = None
+    duration: float
 
 
 _encode = msgspec.json.Encoder().encode
@@ -56,8 +56,15 @@ def _cells(version: AttemptVersion) -> tuple[str, ...]:
 
 
 def _written(answer: Answer) -> _Written:
-    assess_ts = None if answer.assess_ts is None else moments.iso(answer.assess_ts)
     return _Written(
-        answer.id, answer.max_score, answer.score, answer.resvalues, answer.params, answer.duration,
-        assess_ts, answer.type, answer.title, answer.description,
-    )  # fmt: skip
+        id=answer.id,
+        assess_ts=None if answer.assess_ts is None else moments.iso(answer.assess_ts),
+        max_score=answer.max_score,
+        score=answer.score,
+        type=answer.type,
+        title=answer.title,
+        resvalues=answer.resvalues,
+        params=answer.params,
+        description=answer.description,
+        duration=answer.duration,
+    )

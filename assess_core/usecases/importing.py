@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PORTION_ROWS: Final = 20_000
-PORTION_BYTES: Final = 64 * 1024 * 1024
-"""Limits of a portion: rows, and bytes of their answers as text. The objects take about as much again."""
+PORTION_TEXT: Final = 32 * 1024 * 1024
+"""Limits of a portion: rows, and characters of their answers. Arrow and DuckDB take several times as much."""
 _NAMED_ROWS: Final = 4000
 """Rows whose learners are read together, as many as a batch of the stream has."""
 
@@ -83,7 +83,7 @@ class Import:
         self._finished = finished
         self._portion_rows = portion_rows
         self._portion: list[_Read] = []
-        self._bytes = 0
+        self._text = 0
         self._whole: list[ArchiveFile] = []
         self._counts: Counter[str] = Counter()
         self.slices: Counter[ArchiveSlice] = Counter()
@@ -120,8 +120,8 @@ class Import:
                 continue
             self._counts["read"] += 1
             self._portion.append(_Read(file.url, row))
-            self._bytes += len(row.version.question)
-            if len(self._portion) >= self._portion_rows or self._bytes >= PORTION_BYTES:
+            self._text += len(row.version.question)
+            if len(self._portion) >= self._portion_rows or self._text >= PORTION_TEXT:
                 self._write()
         self._counts["read"] += refused
         self._counts["refused"] += refused
@@ -129,7 +129,7 @@ class Import:
 
     def _write(self) -> None:
         """Import the rows that were read since the last call. The files that ended among them are finished."""
-        portion, self._portion, self._bytes = self._portion, [], 0
+        portion, self._portion, self._text = self._portion, [], 0
         rows = _first_receipts(portion)
         new = self._new(rows)
         if new:

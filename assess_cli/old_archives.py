@@ -17,20 +17,43 @@ from assess_core.errors import BadArchives, ImportIncomplete
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.importing import Counts
-from assess_core.wiring import export_archives, open_archives, open_import, open_journal, open_stores
+from assess_core.wiring import (
+    export_archives,
+    open_archives,
+    open_import,
+    open_journal,
+    open_stores,
+    open_table_archives,
+)
 
 _NAMED: Final = 20
 """The number of refusals that are printed; `--refused` writes all of them."""
 
 
 @click.command(name="import")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--cassandra", metavar="URL", help="Also a live table of Sunbird: cassandra://HOST/KEYSPACE.")
+@click.option("--table", default="assessment_aggregator", show_default=True, help="The table of --cassandra.")
+@click.option(
+    "--rows-per-second",
+    type=click.IntRange(1, 1_000_000),
+    default=2_000,
+    show_default=True,
+    help="How fast --cassandra is read.",
+)
 @click.option("--refused", type=click.Path(path_type=Path), help="Write every refused row or file here, as JSON lines.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Remember finished files here, and skip them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as a JSON object.")
 @click.pass_obj
 def import_(
-    settings: Settings, paths: Sequence[str], refused: Path | None, journal: Path | None, as_json: bool
+    settings: Settings,
+    paths: Sequence[str],
+    cassandra: str | None,
+    table: str,
+    rows_per_second: int,
+    refused: Path | None,
+    journal: Path | None,
+    as_json: bool,
 ) -> None:
     """Import old archives of Sunbird: their rows go to the lake, and scores, balance and reports know them.
 
@@ -39,16 +62,21 @@ def import_(
 
     It is safe to repeat, also after a kill: rows that are known count as `there`, and nothing is written twice. With
     --journal, finished files are not even read again. Rows and files that cannot be read are named, and the others are
-    imported; the exit code is then 4.
+    imported; the exit code is then 4. --cassandra reads a live table of Sunbird by token ranges, each as a file.
 
     \b
     Examples:
       assess import archived-data/
       assess import s3://reports/archived-data --journal import.journal
       assess import batch-1-2021-22-1626351011290.csv --refused refused.jsonl --json
+      assess import --cassandra cassandra://10.0.0.5/sunbird_courses?protocol=4 --journal import.journal
     """
+    if not paths and cassandra is None:
+        raise click.UsageError("name files, folders or s3:// URLs, or a table with --cassandra URL")
     stores = open_stores(settings)
     sources = open_archives(paths)
+    if cassandra is not None:
+        sources.append(open_table_archives(cassandra, table, rows_per_second))
     known = open_journal(journal) if journal else None
     with _refusals(refused) as refuse, progress("files", sum(len(source.files) for source in sources)) as advance:
 

@@ -203,6 +203,16 @@ def open_archives(paths: Sequence[str]) -> list[ArchiveFiles]:
     return opened
 
 
+def open_table_archives(url: str, table: str, rows_per_second: int) -> ArchiveFiles:
+    """A live table of Sunbird, as old archives. Raises `BadArchives`, `BadSettings`, `StoreUnavailable`."""
+    if not url.startswith("cassandra://"):
+        raise BadSettings(f"--cassandra: {hidden(url)!r} is not an address; write cassandra://HOST/KEYSPACE")
+    with _servers_extra("--cassandra"):
+        from assess_core.adapters.cassandra.archives import TableArchives
+
+    return TableArchives(url, table, rows_per_second)
+
+
 def open_journal(path: Path) -> "Journal":
     """The journal of an import. Raises `BadArchives`."""
     from assess_core.adapters.files.journal import Journal

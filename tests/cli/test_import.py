@@ -71,7 +71,7 @@ def test_a_journal_skips_files_that_are_finished(assess: Assess, tmp_path: Path)
     assert (found["skipped_files"], found["files"], found["imported"], found["there"]) == (1, 2, 1, 1)
 
 
-FILES, ROWS = 30, 40
+FILES, ROWS = 8, 40
 
 
 def test_an_import_that_is_killed_twice_is_completed_by_the_next_one(

@@ -32,7 +32,9 @@ _NAMED: Final = 20
 
 @click.command(name="import")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--cassandra", metavar="URL", help="Also a live table of Sunbird: cassandra://HOST/KEYSPACE.")
+@click.option(
+    "--cassandra", metavar="URL", help="Also a live table of Sunbird: cassandra://HOST/KEYSPACE, or @FILE with that."
+)
 @click.option("--table", default="assessment_aggregator", show_default=True, help="The table of --cassandra.")
 @click.option(
     "--rows-per-second",
@@ -76,7 +78,7 @@ def import_(
     stores = open_stores(settings)
     sources = open_archives(paths)
     if cassandra is not None:
-        sources.append(open_table_archives(cassandra, table, rows_per_second))
+        sources.append(open_table_archives(_address(cassandra), table, rows_per_second))
     known = open_journal(journal) if journal else None
     with _refusals(refused) as refuse, progress("files", sum(len(source.files) for source in sources)) as advance:
 
@@ -93,6 +95,18 @@ def import_(
     _print(counts, len(run.slices), skipped, as_json)
     if not counts.complete:
         raise ImportIncomplete(_incomplete(counts, refused))
+
+
+def _address(text: str) -> str:
+    """The URL of --cassandra, which may be in a file, because other users see the arguments of a process."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise BadArchives(
+            f"--cassandra: the file {text[1:]!r} cannot be read; check its name and permissions"
+        ) from None
 
 
 def _counted(files: Sequence[ArchiveFile], advance: Callable[[], None]) -> Iterator[ArchiveFile]:

@@ -117,6 +117,19 @@ def test_a_second_import_changes_nothing(stores: Stores, archive: Path) -> None:
     assert (held(stores.lake), entries(stores), stores.lake.manifest(), stores.lake.pin().version) == before
 
 
+def test_after_a_loss_of_the_hot_store_an_import_brings_the_scores_back(
+    stores: Stores, archive: Path, tmp_path: Path
+) -> None:
+    bring(stores, archive)
+    before = held(stores.lake)
+    new = stores_over(MemoryHot(), tmp_path)
+
+    assert bring(new, archive).counts.imported == 4
+
+    assert held(new.lake) == before
+    require_named(new, OLD_VERSIONS)
+
+
 def test_rows_that_are_twice_in_the_files_are_imported_once(stores: Stores, tmp_path: Path) -> None:
     """A second run of Sunbird's archiver added a second file and kept the first one."""
     put_archive(tmp_path / "old", *OLD, name="b1-2024-5-1.csv")

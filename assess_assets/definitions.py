@@ -7,6 +7,7 @@ from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
 from assess_assets.exhausts import exhausts
+from assess_assets.importing import imported_archives
 from assess_assets.requests import requested_exhausts, serve_requests
 from assess_assets.resources import Lakehouse
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
@@ -22,6 +23,7 @@ defs = dg.Definitions(
         archived_attempts,
         cleared_attempts,
         compacted_attempts,
+        imported_archives,
         balance_sheet,
         *exhausts,
         requested_exhausts,

@@ -4,6 +4,7 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,8 @@ COMMANDS: Final = {
     "archive": ("archive", "Copy closed slices to the lake."),
     "verify": ("archive", "Read archived slices back and prove the manifest."),
     "clear": ("archive", "Delete verified slices from the hot store."),
+    "import": ("old_archives", "Import old archives of Sunbird."),
+    "export-archive": ("old_archives", "Write slices as archive files of Sunbird."),
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
@@ -61,7 +64,8 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"assess_cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

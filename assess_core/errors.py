@@ -8,6 +8,7 @@
       BadTime            a text is not a valid moment or duration
       BadFacts           the facts file cannot be read
       BadLog             a log file or folder cannot be read
+      BadArchives        a file or folder of old archives cannot be read
       Unauthenticated    a request has no valid token
       Forbidden          a token does not allow this
       SliceOpen          a slice that is not closed cannot be archived
@@ -19,6 +20,7 @@
       LakeConflict       another process committed to the lake first
       VersionMissing     a version that a map names is in neither tier
       Unbalanced         summaries, tiers and log disagree
+      ImportIncomplete   an import refused rows or files
       ReportFailed       a report could not be completed
       StoreUnavailable   a store does not answer or is full
       DeadlineExceeded   an answer took too long and was cancelled
@@ -95,6 +97,12 @@ class BadLog(AssessError):
     exit_code, status = 2, 400
 
 
+class BadArchives(AssessError):
+    """A file or folder of old archives is missing, cannot be read, or is not an archive."""
+
+    exit_code, status = 2, 400
+
+
 class Unauthenticated(AssessError):
     """A request has no valid token; the message gives the reason, and never a part of the token."""
 
@@ -159,6 +167,12 @@ class Unbalanced(AssessError):
     """Summaries, hot store, lake and log of a batch disagree; the differences were already reported."""
 
     exit_code, status = 1, 500
+
+
+class ImportIncomplete(AssessError):
+    """An import refused rows or files, which were already reported; everything else was imported."""
+
+    exit_code, status = 4, 409
 
 
 class ReportFailed(AssessError):

@@ -1,14 +1,16 @@
 """Opens the stores that the settings name. Only this module chooses adapters, by the scheme of the URL."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_jobs import Rules
-from assess_core.errors import BadSettings
+from assess_core.errors import BadArchives, BadSettings
+from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
@@ -24,8 +26,15 @@ from assess_core.settings import Settings
 
 if TYPE_CHECKING:
     from assess_core.adapters.duckdb.location import Location
+    from assess_core.adapters.files.journal import Journal
+    from assess_core.domain.archive_files import ArchiveFile
+    from assess_core.domain.archive_rows import Refusal
+    from assess_core.domain.report_spec import Versions
+    from assess_core.domain.slices import ArchiveSlice
     from assess_core.ports.ledger import Ledger
+    from assess_core.usecases.exporting import Exported
     from assess_core.usecases.folding import Checks
+    from assess_core.usecases.importing import Import
     from assess_core.usecases.queries import Queries
     from assess_core.usecases.report_work import Work
     from assess_core.usecases.requesting import Requesting
@@ -137,7 +146,10 @@ def weekly_columns() -> list[tuple[str, str]]:
 
 def open_exhausts(settings: Settings) -> Exhausts:
     """The folder or bucket for reports. Raises `BadSettings`."""
-    name, text = "ASSESS_EXHAUSTS", settings.exhausts
+    return _reports("ASSESS_EXHAUSTS", settings.exhausts)
+
+
+def _reports(name: str, text: str) -> Exhausts:
     if text.startswith(_S3):
         with _servers_extra(name):
             from assess_core.adapters.s3.bucket import Bucket, BucketExhausts
@@ -172,6 +184,54 @@ def open_files(paths: Iterable[str], notify: Notify) -> EventFiles:
     from assess_core.adapters.files.named_files import NamedFiles
 
     return NamedFiles(paths, notify)
+
+
+def open_archives(paths: Sequence[str]) -> list[ArchiveFiles]:
+    """Old archives that a user named: files, folders, and s3:// URLs. Raises `BadArchives`, `StoreUnavailable`."""
+    from assess_core.adapters.files.archive_paths import ArchivePaths
+
+    opened: list[ArchiveFiles] = []
+    local = [path for path in paths if "://" not in path]
+    if local:
+        opened.append(ArchivePaths(local))
+    for url in (path for path in paths if "://" in path):
+        if not url.startswith(_S3):
+            raise BadArchives(f"{hidden(url)!r} cannot be read; name a file, a folder or s3://BUCKET/PREFIX")
+        with _servers_extra(url):
+            from assess_core.adapters.s3.archives import BucketArchives
+            from assess_core.adapters.s3.bucket import Bucket
+        opened.append(BucketArchives(Bucket.of("PATH", url)))
+    return opened
+
+
+def open_table_archives(url: str, table: str, rows_per_second: int) -> ArchiveFiles:
+    """A live table of Sunbird, as old archives. Raises `BadArchives`, `BadSettings`, `StoreUnavailable`."""
+    if not url.startswith("cassandra://"):
+        raise BadSettings(f"--cassandra: {hidden(url)!r} is not an address; write cassandra://HOST/KEYSPACE")
+    with _servers_extra("--cassandra"):
+        from assess_core.adapters.cassandra.archives import TableArchives
+
+    return TableArchives(url, table, rows_per_second)
+
+
+def open_journal(path: Path) -> "Journal":
+    """The journal of an import. Raises `BadArchives`."""
+    from assess_core.adapters.files.journal import Journal
+
+    return Journal(path)
+
+
+def open_import(
+    settings: Settings,
+    stores: Stores,
+    refused: Callable[["Refusal"], None],
+    finished: Callable[[Sequence["ArchiveFile"]], None],
+) -> "Import":
+    """An import into these stores, with this machine's clock."""
+    from assess_core.adapters.arrow.rows import to_batch
+    from assess_core.usecases.importing import Import
+
+    return Import(stores, to_batch, _now(), settings.grace, refused=refused, finished=finished)
 
 
 def open_facts(where: str, notify: Notify) -> Facts | None:
@@ -261,6 +321,18 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
     return Work(open_requests(settings), stores.exhausts, report_writer(stores, open_meter(settings)), rules, _now)
 
 
+def export_archives(
+    slices: Sequence["ArchiveSlice"], stores: Stores, prefix: str, versions: "Versions"
+) -> "Iterator[Exported]":
+    """Write slices as archive files of Sunbird below a folder or an s3:// URL. Raises `BadSettings`."""
+    from assess_core.adapters.files.packing import write_packed
+    from assess_core.usecases.exporting import export_slices
+
+    target = _reports("--to", prefix)
+    pack = partial(write_packed, format=Format.CSV_GZ, member="")
+    return export_slices(slices, stores, target, pack, versions)
+
+
 def open_links(settings: Settings) -> Links:
     """Links to reports: of the bucket if they are in one, otherwise of the API. Raises `BadSettings`."""
     name, text = "ASSESS_EXHAUSTS", settings.exhausts
@@ -333,6 +405,6 @@ def _servers_extra(name: str) -> Iterator[None]:
 
 def _folder(name: str, text: str) -> Path:
     if "://" in text:
-        other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS") else ""
+        other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "--to") else ""
         raise BadSettings(f"{name}: {text!r} is not a path; use a folder{other}")
     return Path(text).absolute()

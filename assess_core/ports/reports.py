@@ -136,6 +136,10 @@ class Union(Protocol):
         """The newest version of each attempt, ordered by batch, learner, course, assessment and attempt id."""
         ...
 
+    def all_versions(self) -> Iterator[AttemptVersion]:
+        """Every version once, with its earliest receipt, ordered like `all_attempts`, then by version."""
+        ...
+
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
         """Every copy in a tier (`hot` or `lake`), ordered like `all_attempts`, then by version and receipt."""
         ...

@@ -1,8 +1,8 @@
 """Use case: the balance sheet (rule 7). Every accepted event is stored or failed, and every difference is reported.
 
 Per batch, the versions that the summaries name must be exactly the versions in hot store and lake. While the log is
-retained: distinct accepted events = versions + failed events. Everything is counted by key, so replays and repeats
-change nothing.
+retained: distinct accepted events + imported versions = versions + failed events. Everything is counted by key, so
+replays and repeats change nothing.
 
 This order of reads prevents false alarms while a stream, archive or clear is running:
 
@@ -172,7 +172,8 @@ _ADVICE: Final = {
     Fault.MISSING: "named by a summary and in neither tier: restore the hot store or the lake's files from a backup, "
     "or write the rows again from the log: assess ingest --repair",
     Fault.UNNAMED: "written, not yet named: a writer was killed before it wrote the map entry, or is still writing; "
-    "nothing is lost; read the log again to add the entries: assess ingest --repair",
+    "nothing is lost; run a killed `assess import` again; for events, read the log again to add the entries: "
+    "assess ingest --repair",
     Fault.NOT_STORED: "consumed by the stream, but neither stored nor failed; "
     "ingest the log again: assess ingest --repair",
     Fault.TOO_MANY: "not in the log, although the log covers that time: ingested from other files, or files of the "

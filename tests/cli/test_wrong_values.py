@@ -49,6 +49,19 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "archive": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "verify": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "clear": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "import": {
+        "paths": ("/no/such/folder", "/etc/passwd", "/proc/h", "http://h/x", "s3://", "s3://b/\x01", NOT_TEXT),
+        "--cassandra": ("x", "cassandra://", "cassandra://127.0.0.1:1/ks?protocol=3", "http://h/ks", "@/no/such"),
+        "--table": ("x", "a b"),
+        "--rows-per-second": ("0", "x", "9" * 30),
+        "--refused": ("/no/such/x", "/", "/proc/x", f"/no/{NOT_TEXT}"),
+        "--journal": ("/no/such/x", "/", "/proc/x", "/etc/passwd"),
+    },
+    "export-archive": {
+        "slices": NO_SLICE,
+        "--to": ("ftp://h/x", "/proc/x", "/dev/null/x", "s3://"),
+        "--versions": ("old",),
+    },
     "balance": {"batches": ("b9", NOT_TEXT)},
     "compact": {"weeks": ("foo", "2024-W54", NOT_TEXT), "--retain": ("soon", "9" * 15 + "d", "-1d", NOT_TEXT)},
     "exhaust": {
@@ -108,6 +121,8 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
 """Command -> option or argument -> invalid values."""
 GIVEN: Final[dict[str, dict[str, str]]] = {
     "ingest": {"paths": "/no/such.jsonl"},
+    "export-archive": {"slices": "b1|2024-W05", "--to": "old"},
+    "import": {"paths": "/no/such/archive.csv"},
     "failed show": {"topic": "nothing", "partition": "0", "offset": "1"},
     "table": {"name": "attempts"},
     "score": {"--user": "u1", "--assessment": "a1"},
@@ -200,7 +215,7 @@ def test_an_invalid_value_gives_a_message(run: Assess, words: str, option: str, 
     options = [word for name, text in given.items() if name.startswith("-") for word in (name, text)]
     # after `--`, a value can begin with a hyphen
     result = run(*words.split(), *options, "--", *(text for name, text in given.items() if not name.startswith("-")))
-    check(result, codes=(1, 2, 3) if option == "--output" else (2, 3, 4, 5))  # 1: the report cannot be written there
+    check(result, codes=(1, 2, 3) if option in ("--output", "--to") else (2, 3, 4, 5))  # 1: it cannot be written there
 
 
 @pytest.mark.parametrize("home", WRONG[""]["--home"])

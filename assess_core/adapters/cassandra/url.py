@@ -12,7 +12,8 @@ PORT: Final = 9042
 CONSISTENCIES: Final = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL")
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z", re.ASCII)
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?\Z", re.ASCII)
-_OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key")
+_OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key", "protocol")
+_PROTOCOLS: Final = ("4", "5")
 _EXAMPLE: Final = "write cassandra://[USER:PASSWORD@]HOST[:PORT][,HOST...]/KEYSPACE?dc=DC"
 _ENCODE: Final = "percent-encode all but letters and digits in user and password (/ is %2F, @ is %40)"
 
@@ -32,6 +33,8 @@ class Servers(NamedTuple):
     cert: Path | None
     """The client certificate, if the servers require one, and its key."""
     key: Path | None
+    protocol: int = 5
+    """The version of the protocol: Cassandra 3.11 needs 4."""
 
     def __str__(self) -> str:
         """The hosts, for messages: never the password."""
@@ -76,6 +79,7 @@ def parse_cassandra_url(url: str) -> KeyspacePlace:
         _file(options, "ca"),
         _file(options, "cert"),
         _file(options, "key"),
+        _protocol(options),
     )
     if (servers.cert is None) != (servers.key is None):
         raise BadSettings("ASSESS_HOT_STORE: `cert` and `key` belong together; name the files of both")
@@ -115,6 +119,13 @@ def _tls(options: dict[str, str]) -> bool:
     if tls == "false" and (asked := [name for name in ("ca", "cert", "key") if name in options]):
         raise BadSettings(f"ASSESS_HOT_STORE: {asked[0]!r} only has a meaning with tls=true; add it")
     return tls == "true"
+
+
+def _protocol(options: dict[str, str]) -> int:
+    protocol = options.get("protocol", "5")
+    if protocol not in _PROTOCOLS:
+        raise BadSettings(f"ASSESS_HOT_STORE: protocol={protocol} is neither 5 nor, for Cassandra 3.11, 4")
+    return int(protocol)
 
 
 def _file(options: dict[str, str], name: str) -> Path | None:

@@ -23,6 +23,7 @@ from assess_core.adapters.duckdb.connection import (
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
+    ALL_VERSIONS,
     BATCH_NUMBERS,
     COPIES,
     RECEIVED,
@@ -253,6 +254,9 @@ class DuckUnion:
 
     def all_attempts(self) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(ALL_ATTEMPTS))
+
+    def all_versions(self) -> Iterator[AttemptVersion]:
+        return map(to_version, self.rows(ALL_VERSIONS))
 
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(COPIES, {"tier": tier}))

@@ -7,8 +7,9 @@ from typing import Final
 import click
 
 from assess_cli.output import emit_json, notify
+from assess_core.domain.names import unnamed
 from assess_core.domain.report_formats import Format, Password, format_of_name
-from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
+from assess_core.domain.report_spec import Counted, Naming, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import open_output, open_stores
@@ -47,6 +48,12 @@ PARTIAL: Final = 6
     help="The attempt of each learner that an analysis counts; default: first.",
 )
 @click.option("--by-week", is_flag=True, help="A separate analysis for each ISO week of receipt.")
+@click.option(
+    "--names",
+    type=click.Choice([naming.value for naming in Naming]),
+    help="Titles of courses, batches and assessments; with learners also names of learners, which are personal data. "
+    "Default: titles where the report has a column for them.",
+)
 @click.option(
     "--format",
     "format_",
@@ -89,6 +96,7 @@ def exhaust(
     columns: tuple[str, ...],
     counted: str | None,
     by_week: bool,
+    names: str | None,
     format_: str | None,
     output: str | None,
     spreadsheet: bool,
@@ -114,6 +122,7 @@ def exhaust(
       assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
       assess exhaust --batch-pattern '01309*' --report progress
       assess exhaust 0130929928739635202 --report item-analysis --counted best --by-week
+      assess exhaust 0130929928739635202 --report score --names learners
     """
     if format_ is None and output is not None:
         format_ = format_of_name(output)
@@ -134,6 +143,7 @@ def exhaust(
             "columns": list(columns),
             "counted": counted,
             "byWeek": by_week,
+            "names": names,
             "spreadsheet": spreadsheet,
             "sunbird": sunbird,
         }
@@ -141,6 +151,8 @@ def exhaust(
     target = None if output is None else open_output(output, spec.format)
     password = _password(password_file, ask_password)
     written = write_exhaust(open_stores(settings), spec, target, password=password, allow_partial=allow_partial)
+    for sentence in unnamed(written.sidecar.names):
+        notify(sentence)
     for problem in written.sidecar.problems:
         notify(f"partial report: {problem}")
     if as_json and output != "-":

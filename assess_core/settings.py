@@ -107,6 +107,11 @@ class Settings(NamedTuple):
     public_url: str = ""
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
+    names: str = ""
+    """`ASSESS_NAMES`: the file, `cassandra://HOST/KEYSPACE` or `https://HOST/PATH` with names for reports
+    (default: no names)."""
+    names_token: str = ""
+    """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -130,6 +135,8 @@ class Settings(NamedTuple):
             channel_bytes=parse_size(env.get("ASSESS_CHANNEL_BYTES") or "10GB", "ASSESS_CHANNEL_BYTES") or 0,
             keep_reports=_at_least_a_day(env.get("ASSESS_KEEP_REPORTS") or "7d"),
             public_url=_http(env.get("ASSESS_PUBLIC_URL") or ""),
+            names=_absolute(env.get("ASSESS_NAMES") or ""),
+            names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
         )
 
     def env(self) -> dict[str, str]:
@@ -148,6 +155,8 @@ class Settings(NamedTuple):
             "ASSESS_CHANNEL_BYTES": size_text(self.channel_bytes),
             "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
             "ASSESS_PUBLIC_URL": self.public_url,
+            "ASSESS_NAMES": self.names,
+            "ASSESS_NAMES_TOKEN": self.names_token,
         }
 
 
@@ -178,6 +187,12 @@ def _http(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text):
         raise BadSettings(f"ASSESS_PUBLIC_URL: {text[:80]!r} is not an address; write e.g. https://api.example.org")
     return text.rstrip("/")
+
+
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]*", text):  # the message must not show it
+        raise BadSettings("ASSESS_NAMES_TOKEN: it has a character that no token has; copy it without spaces and lines")
+    return text
 
 
 def _absolute(text: str) -> str:

@@ -14,6 +14,7 @@ from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
 from assess_core.ports.links import Links
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
+from assess_core.ports.names import Names
 from assess_core.ports.reports import Exhausts, ReportOutput, WeeklyTable
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
@@ -35,7 +36,8 @@ _S3: Final = "s3://"
 def open_stores(settings: Settings) -> Stores:
     """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
     hot, positions = open_hot(settings)
-    return stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
+    stores = stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
+    return stores._replace(names=open_names(settings))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
@@ -192,6 +194,30 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
     from assess_core.adapters.files.facts import FactsFile
 
     return FactsFile(Path(where), notify)
+
+
+def open_names(settings: Settings) -> Names | None:
+    """The source of names for reports; None if the settings name none. Nothing is read yet. Raises `BadSettings`."""
+    where = settings.names
+    if not where:
+        return None
+    if where.startswith("cassandra://"):
+        with _servers_extra("ASSESS_NAMES"):
+            from assess_core.adapters.cassandra.names import CassandraNames
+
+        return CassandraNames(where)
+    if where.startswith(("https://", "http://")):
+        from assess_core.adapters.http.names import SearchNames
+
+        return SearchNames(where, settings.names_token)
+    if "://" in where:
+        raise BadSettings(
+            f"ASSESS_NAMES: {hidden(where)!r} is not a source of names; use a file, cassandra://HOST/KEYSPACE or "
+            "https://HOST/PATH"
+        )
+    from assess_core.adapters.files.names import FileNames
+
+    return FileNames(Path(where))
 
 
 def open_tokens(settings: Settings, notify: Notify) -> Tokens | None:

@@ -38,6 +38,8 @@ class Action(StrEnum):
     WRITE_ATTEMPTS = "write_attempts"
     REQUEST_REPORTS = "request_reports"
     """Submit, list, read and cancel requests for reports, in the name of any channel and user."""
+    NAME_LEARNERS = "name_learners"
+    """Request reports with the names and organisations of learners."""
 
 
 class Caller(NamedTuple):
@@ -100,6 +102,7 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[_Scope]]]] = {
     Action.READ_BATCH: _OF_BATCHES,
     Action.READ_SLICES: _OF_BATCHES,
     Action.REQUEST_REPORTS: {Role.OPERATOR: _ALL},
+    Action.NAME_LEARNERS: {Role.OPERATOR: _ALL},
     Action.WRITE_ATTEMPTS: {Role.LEARNER: _OWN, Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
 }
 """The rights of each role. An action or a role that is missing here is denied."""

@@ -19,8 +19,9 @@ import msgspec
 
 from assess_core.domain.completeness import SIDECAR_ENDING, Sidecar, sidecar_text
 from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, partial_name
-from assess_core.domain.report_spec import ReportSpec
+from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
+from assess_core.ports.names import Names
 from assess_core.ports.reports import Packing, ReportOutput
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
@@ -69,6 +70,7 @@ def write_exhaust(
     """
     if password is not None and spec.format is not Format.ZIP:
         raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
+    _names(stores, spec)
     writer = _Writer(stores, spec, output, password, allow_partial, look)
     try:
         return writer.write(skip_unreadable=False)
@@ -101,7 +103,8 @@ class _Writer(NamedTuple):
             problems = [*log.problems, *found.problems]
             place = self._place(is_partial=bool(problems))
             with place.block as temporary:
-                report = union.write_report(spec, temporary, Packing(member_name(spec), self.password))
+                packing = Packing(member_name(spec), self.password)
+                report = union.write_report(spec, temporary, packing, _names(stores, spec))
                 if self.look is not None:
                     self.look(temporary)
                 size = temporary.stat().st_size
@@ -125,6 +128,7 @@ class _Writer(NamedTuple):
             hot_watermark=found.hot_watermark,
             log=log.read,
             slices=found.slices,
+            names=report.names,
         )
         if place.sidecar is not None:
             with place.sidecar.block as temporary:
@@ -151,6 +155,13 @@ class _Writer(NamedTuple):
         sidecar_name = name + SIDECAR_ENDING
         beside = _Place(exhausts.path(sidecar_name), exhausts.atomic_write(sidecar_name))
         return _Place(exhausts.path(name), exhausts.atomic_write(name), beside)
+
+
+def _names(stores: Stores, spec: ReportSpec) -> Names | None:
+    """The source of the report's names; None if all names are empty. Raises `BadReport` if there is no source."""
+    if spec.names in (Naming.TITLES, Naming.LEARNERS) and stores.names is None:
+        raise BadReport([f"names: {spec.names} needs a source of names; set ASSESS_NAMES, or leave names out"])
+    return None if spec.names is Naming.NONE else stores.names
 
 
 class _Place(NamedTuple):

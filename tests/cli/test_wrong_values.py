@@ -58,6 +58,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--versions": ("old",),
         "--column": ("nonsense", NOT_TEXT),
         "--counted": ("last", "best"),
+        "--names": ("all", "titles", "learners"),
         "--report": ("x",),
         "--format": ("xml",),
         "--output": ("/no/such/dir/x.csv", "ftp://host/x.csv", "/", ".", "", "/proc/x.csv"),
@@ -225,6 +226,8 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_CHANNEL_BYTES": ("lots", "0"),
     "ASSESS_KEEP_REPORTS": ("soon", "1h"),
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
+    "ASSESS_NAMES": ("/no/such/file", "ftp://host/names", "http://host/names", "cassandra://"),
+    "ASSESS_NAMES_TOKEN": ("a b", "a\nb", "é"),
 }  # fmt: skip
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
@@ -233,18 +236,23 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
     },
     "archive --closed": {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
     },
     "exhaust b1 --report score": {
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
     },
-    "failed replay": {name: SETTINGS[name] for name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "ASSESS_LOG")},
+    "failed replay": {
+        name: SETTINGS[name] for name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "ASSESS_LOG", "ASSESS_NAMES")
+    },
 }
 """Command -> setting -> the values above that it accepts: it does not open that store, or reads a missing folder."""
 EACH: Final = [(name, value) for name, values in SETTINGS.items() for value in values]

@@ -112,6 +112,8 @@ class Settings(NamedTuple):
     (default: no names)."""
     names_token: str = ""
     """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
+    schedules: str = ""
+    """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -136,6 +138,7 @@ class Settings(NamedTuple):
             keep_reports=_at_least_a_day(env.get("ASSESS_KEEP_REPORTS") or "7d"),
             public_url=_http(env.get("ASSESS_PUBLIC_URL") or ""),
             names=_absolute(env.get("ASSESS_NAMES") or ""),
+            schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
             names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
         )
 
@@ -157,6 +160,7 @@ class Settings(NamedTuple):
             "ASSESS_PUBLIC_URL": self.public_url,
             "ASSESS_NAMES": self.names,
             "ASSESS_NAMES_TOKEN": self.names_token,
+            "ASSESS_SCHEDULES": self.schedules,
         }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_jobs import Rules
+from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
@@ -218,6 +219,13 @@ def open_names(settings: Settings) -> Names | None:
     from assess_core.adapters.files.names import FileNames
 
     return FileNames(Path(where))
+
+
+def read_schedules(settings: Settings) -> Schedules | None:
+    """The scheduled reports; None if the settings name no file. Raises `BadSettings` if it cannot be read."""
+    from assess_core.adapters.files.schedules import read_schedules as read
+
+    return read(Path(settings.schedules)) if settings.schedules else None
 
 
 def open_tokens(settings: Settings, notify: Notify) -> Tokens | None:

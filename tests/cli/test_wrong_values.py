@@ -88,6 +88,8 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--folder": ("/proc/x", "/dev/null"),
     },
     "request work": {"--lease": ("soon", NOT_TEXT), "--most": ("0", "x")},
+    "schedule list": {"--format": ("xml",)},
+    "schedule run": {"names": ("nope", NOT_TEXT), "--day": NO_MOMENT, "--format": ("xml",)},
     "sample-events": {"--events": ("-1", "x"), "--seed": ("x",), "--output": ("/no/such/x", "/", "/proc/x")},
     "demo": {},
     "api": {"--host": ("nope.invalid", "", "1.2.3.4", NOT_TEXT), "--port": NO_PORT, "--facts": NO_FILE},
@@ -228,6 +230,7 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
     "ASSESS_NAMES": ("/no/such/file", "ftp://host/names", "http://host/names", "cassandra://"),
     "ASSESS_NAMES_TOKEN": ("a b", "a\nb", "é"),
+    "ASSESS_SCHEDULES": ("/no/such/file", "/proc"),
 }  # fmt: skip
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
@@ -237,18 +240,21 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
         "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "archive --closed": {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
         "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "exhaust b1 --report score": {
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
         "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "failed replay": {
         name: SETTINGS[name] for name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "ASSESS_LOG", "ASSESS_NAMES")

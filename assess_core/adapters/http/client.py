@@ -45,6 +45,7 @@ def read_url(
         raise NoAnswer(f"answered {error.code}", error.code) from None
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason
         raise NoAnswer(f"does not answer ({reason})") from error
 
 

@@ -257,7 +257,7 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "failed replay": {
-        name: SETTINGS[name] for name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "ASSESS_LOG", "ASSESS_NAMES")
+        f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"] for name in ("LAKE", "EXHAUSTS", "LOG", "NAMES", "SCHEDULES")
     },
 }
 """Command -> setting -> the values above that it accepts: it does not open that store, or reads a missing folder."""

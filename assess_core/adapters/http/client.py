@@ -22,9 +22,11 @@ class NoAnswer(Exception):
 
 
 def is_protected(url: str) -> bool:
-    """Whether requests to a URL are encrypted, or stay on this machine."""
+    """Whether requests to a URL are encrypted, or stay on this machine. A URL with a password is not accepted."""
     try:
         parts = urlsplit(url)
+        if parts.username is not None or parts.port == 0:  # an error of urllib would show the password
+            return False
         if parts.scheme == "https":
             return bool(parts.hostname)
         return parts.scheme == "http" and _is_this_machine(parts.hostname or "")

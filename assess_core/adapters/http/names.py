@@ -94,10 +94,10 @@ class SearchNames:
 
     def __init__(self, url: str, token: str) -> None:
         """Raises `BadSettings`."""
-        if not is_protected(url):
+        if not is_protected(url) or "?" in url or "#" in url:
             raise BadSettings(
-                f"ASSESS_NAMES: {hidden(url)!r} would send names without encryption; write https://HOST/PATH, "
-                "or use http:// for a server on this machine"
+                f"ASSESS_NAMES: {hidden(url)!r} cannot be used; write https://HOST/PATH (http:// only for a server on "
+                "this machine), and a password or token in ASSESS_NAMES_TOKEN"
             )
         self._url = url.rstrip("/")
         self._headers = {"content-type": "application/json", "accept": "application/json"}

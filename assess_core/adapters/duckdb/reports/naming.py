@@ -29,7 +29,7 @@ _INSERT: Final = "INSERT INTO {kind}_names SELECT id, nullif(name, ''), nullif(o
 
 def named(header: str, kind: NameKind, part: str = "name") -> Column:
     """A column with the name of an id, or with another part of it. It is empty if there is none."""
-    return Column(header, f"(SELECT {part} FROM {kind}_names WHERE id = {_IDS[kind]})", names=kind)
+    return Column(header, f"(SELECT {part} FROM {kind}_names WHERE id = {_IDS[kind]})", names=kind, id=_IDS[kind])
 
 
 TITLES: Final = (

@@ -16,6 +16,7 @@ from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
 from assess_core.domain.completeness import Sidecar
 from assess_core.domain.measures import REPORT_SECONDS, Sample
+from assess_core.domain.names import NamesRead, unnamed
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report, ReportSpec, default_format, parse_report_spec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
@@ -126,9 +127,16 @@ def _completeness(sidecar: Sidecar) -> Metadata:
         "slices_read": dg.MetadataValue.int(slices.read),
         "hot_watermark": dg.MetadataValue.text(sidecar.hot_watermark or "no row in the hot store"),
         "unread_events": dg.MetadataValue.text(sidecar.log.unread or "none"),
+        "names": dg.MetadataValue.text(_names(sidecar.names)),
         "suppressed_cells": dg.MetadataValue.int(sidecar.suppressed_cells),
         "product": dg.MetadataValue.text(sidecar.product),
     }
+
+
+def _names(read: NamesRead | None) -> str:
+    if read is None:
+        return "not shown"
+    return "; ".join([f"from {read.source}, SHA-256 {read.sha256}", *unnamed(read)])
 
 
 def _written(opened: Opened, spec: ReportSpec, allow_partial: bool) -> tuple[Exhaust, Preview]:

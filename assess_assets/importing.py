@@ -12,7 +12,7 @@ from assess_assets.outcomes import NOTHING
 from assess_assets.resources import RETRY, Lakehouse, Opened
 from assess_core.domain.archive_rows import Refusal
 from assess_core.usecases.importing import Import
-from assess_core.wiring import open_archives, open_import
+from assess_core.wiring.archives import open_archives, open_import
 
 _KEPT: Final = 100
 """Refusals that a run keeps; `assess import --refused FILE` writes all of them."""

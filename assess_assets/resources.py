@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import dagster as dg
 
+from assess_core.domain.schedules import Schedule
 from assess_core.domain.slices import Unread
 from assess_core.errors import AssessError
 from assess_core.ports.meter import Meter
@@ -15,7 +16,7 @@ from assess_core.ports.reports import WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.measuring import measured
-from assess_core.wiring import open_meter, open_stores, open_weekly, open_work
+from assess_core.wiring import open_meter, open_stores, open_weekly, open_work, read_schedules
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -103,3 +104,18 @@ class Lakehouse(dg.ConfigurableResource[None]):
                 "of this step.",
                 allow_retries=False,
             ) from error
+
+
+def declared_entries() -> tuple[Schedule, ...]:
+    """The valid entries of the file of scheduled reports; none if the environment names no file.
+
+    The definitions are loaded with them. Dagster loads all definitions or none, so an error here would take archive and
+    clear away too: `assess doctor` and the runs report it.
+    """
+    if not os.environ.get("ASSESS_SCHEDULES"):
+        return ()
+    try:
+        found = read_schedules(Settings.from_env(os.environ))
+    except AssessError:
+        return ()
+    return found.entries if found else ()

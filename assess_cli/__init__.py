@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
     "request": ("request", "Submit, list and work on requests for reports."),
+    "schedule": ("schedule", "List and run scheduled reports."),
     "sample-events": ("samples", "Write sample events."),
     "demo": ("demo", "Run the whole loop on sample events."),
     "api": ("serve", "Serve GraphQL, GraphiQL, the read and the write API."),

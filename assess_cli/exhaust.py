@@ -8,8 +8,9 @@ import click
 
 from assess_cli.output import emit_json, notify
 from assess_core.domain.measures import REPORT_SECONDS, Sample
+from assess_core.domain.names import unnamed
 from assess_core.domain.report_formats import Format, Password, format_of_name
-from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
+from assess_core.domain.report_spec import Counted, Naming, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import open_meter, open_output, open_stores
@@ -48,6 +49,12 @@ PARTIAL: Final = 6
     help="The attempt of each learner that an analysis counts; default: first.",
 )
 @click.option("--by-week", is_flag=True, help="A separate analysis for each ISO week of receipt.")
+@click.option(
+    "--names",
+    type=click.Choice([naming.value for naming in Naming]),
+    help="Titles of courses, batches and assessments; with learners also names of learners, which are personal data. "
+    "Default: titles where the report has a column for them.",
+)
 @click.option(
     "--format",
     "format_",
@@ -90,6 +97,7 @@ def exhaust(
     columns: tuple[str, ...],
     counted: str | None,
     by_week: bool,
+    names: str | None,
     format_: str | None,
     output: str | None,
     spreadsheet: bool,
@@ -116,6 +124,7 @@ def exhaust(
       assess exhaust --batch-pattern '01309*' --report progress
       assess exhaust 0130929928739635202 --report item-analysis --counted best --by-week
       assess exhaust 0130929928739635202 --report overview --output overview.html
+      assess exhaust 0130929928739635202 --report score --names learners
     """
     if format_ is None and output is not None:
         format_ = format_of_name(output)
@@ -136,6 +145,7 @@ def exhaust(
             "columns": list(columns),
             "counted": counted,
             "byWeek": by_week,
+            "names": names,
             "spreadsheet": spreadsheet,
             "sunbird": sunbird,
         }
@@ -144,6 +154,8 @@ def exhaust(
     password = _password(password_file, ask_password)
     written = write_exhaust(open_stores(settings), spec, target, password=password, allow_partial=allow_partial)
     open_meter(settings).record(Sample(REPORT_SECONDS, written.seconds, (spec.report,)))
+    for sentence in unnamed(written.sidecar.names):
+        notify(sentence)
     for problem in written.sidecar.problems:
         notify(f"partial report: {problem}")
     if as_json and output != "-":

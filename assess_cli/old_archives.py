@@ -17,14 +17,8 @@ from assess_core.errors import BadArchives, ImportIncomplete
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.importing import Counts
-from assess_core.wiring import (
-    export_archives,
-    open_archives,
-    open_import,
-    open_journal,
-    open_stores,
-    open_table_archives,
-)
+from assess_core.wiring import open_stores
+from assess_core.wiring.archives import export_archives, open_archives, open_import, open_journal, open_table_archives
 
 _NAMED: Final = 20
 """The number of refusals that are printed; `--refused` writes all of them."""

@@ -7,6 +7,7 @@
       BadSlice           a text does not name a slice
       BadTime            a text is not a valid moment or duration
       BadFacts           the facts file cannot be read
+      BadNames           the source of names cannot be used
       BadLog             a log file or folder cannot be read
       BadArchives        a file or folder of old archives cannot be read
       Unauthenticated    a request has no valid token
@@ -89,6 +90,12 @@ class BadFacts(AssessError):
     """The facts file cannot be read."""
 
     exit_code, status = 2, 400
+
+
+class BadNames(AssessError):
+    """The source of names cannot be used: it is missing, has another shape, or contradicts itself."""
+
+    exit_code, status = 2, 500
 
 
 class BadLog(AssessError):

@@ -129,6 +129,13 @@ class Settings(NamedTuple):
     public_url: str = ""
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
+    names: str = ""
+    """`ASSESS_NAMES`: the file, `cassandra://HOST/KEYSPACE` or `https://HOST/PATH` with names for reports
+    (default: no names)."""
+    names_token: str = ""
+    """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
+    schedules: str = ""
+    """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
 
     traces: str = ""
     """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
@@ -159,6 +166,9 @@ class Settings(NamedTuple):
             public_url=_http("ASSESS_PUBLIC_URL", env.get("ASSESS_PUBLIC_URL") or "", "https://api.example.org"),
             traces=_http("ASSESS_TRACES", env.get("ASSESS_TRACES") or "", "http://127.0.0.1:4318"),
             messages=_format(env.get("ASSESS_MESSAGES") or "text"),
+            names=_absolute(env.get("ASSESS_NAMES") or ""),
+            schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
+            names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
         )
 
     def env(self) -> dict[str, str]:
@@ -179,6 +189,9 @@ class Settings(NamedTuple):
             "ASSESS_PUBLIC_URL": self.public_url,
             "ASSESS_TRACES": self.traces,
             "ASSESS_MESSAGES": self.messages,
+            "ASSESS_NAMES": self.names,
+            "ASSESS_NAMES_TOKEN": self.names_token,
+            "ASSESS_SCHEDULES": self.schedules,
         }
 
 
@@ -236,6 +249,12 @@ def _origins(text: str) -> str:
                 f"{_API}ORIGINS: {one[:80]!r} is not the origin of a site; write e.g. https://portal.example.org"
             )
     return ",".join(found)
+
+
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]*", text):  # the message must not show it
+        raise BadSettings("ASSESS_NAMES_TOKEN: it has a character that no token has; copy it without spaces and lines")
+    return text
 
 
 def _absolute(text: str) -> str:

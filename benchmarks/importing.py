@@ -20,7 +20,7 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_formats import Format
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.settings import Settings
-from assess_core.wiring import open_archives, open_import
+from assess_core.wiring.archives import open_archives, open_import
 from benchmarks.data import events, stores, versions
 from benchmarks.measure import Run, Work, alone
 from benchmarks.row import Row, Side, Size

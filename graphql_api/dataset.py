@@ -28,7 +28,7 @@ from assess_core.usecases.requesting import MOST_LISTED, Filters, Requesting
 from graphql_api.bodies import BadBody, is_json, read_json
 from graphql_api.envelopes import DATASET_PATH, analysing, retry_after
 from graphql_api.gate import caller_of
-from graphql_api.permissions import require
+from graphql_api.permissions import require, require_naming
 from graphql_api.reading import RequestReads
 from graphql_api.requesters import requester_of
 
@@ -98,6 +98,7 @@ async def _submit(request: Request) -> _Result:
     requester = requester_of(request, asked.get("requestedBy"))
     api = _api(request)
     wanted = parse_request(asked, requester, api.requesting.rules)
+    require_naming(caller_of(request), wanted.spec, request.scope["path"])
     return await _shown(request, partial(api.requesting.submit, wanted))
 
 

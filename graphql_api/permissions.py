@@ -11,6 +11,7 @@ from typing import Any, Final
 from graphql import GraphQLObjectType, GraphQLSchema, default_field_resolver, is_introspection_type
 
 from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of
+from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.domain.signed_links import LINK_PATH
 from assess_core.errors import Forbidden
 from assess_core.usecases.views import Attempt
@@ -136,6 +137,12 @@ def require(caller: Caller | None, action: Action, resource: Resource, where: st
     if denial is not None:
         record(caller, action, resource, denial, where)
         raise Forbidden(denial.message)
+
+
+def require_naming(caller: Caller | None, spec: ReportSpec, where: str) -> None:
+    """Raise `Forbidden` if a report names learners and the caller may not see their names."""
+    if spec.names is Naming.LEARNERS:
+        require(caller, Action.NAME_LEARNERS, Resource(), where)
 
 
 def record(caller: Caller | None, action: Action, resource: Resource, denial: Denial, where: str) -> None:

@@ -42,6 +42,8 @@ class Action(StrEnum):
     WRITE_ATTEMPTS = "write_attempts"
     REQUEST_REPORTS = "request_reports"
     """Submit, list, read and cancel requests for reports, in the name of any channel and user."""
+    NAME_LEARNERS = "name_learners"
+    """Request reports with the names and organisations of learners."""
 
     AUDIT = "audit"
     """Read the manifest of a slice, and the balance of a batch. Neither shows data of learners."""
@@ -116,6 +118,7 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
     Action.AUDIT: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
     Action.READ_FAILED: {Role.OPERATOR: _ALL},
     Action.REPLAY: {Role.OPERATOR: _ALL},
+    Action.NAME_LEARNERS: {Role.OPERATOR: _ALL},
     Action.WRITE_ATTEMPTS: {Role.LEARNER: _OWN, Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
 }
 """The rights of each role. An action or a role that is missing here is denied."""

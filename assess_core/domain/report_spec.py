@@ -52,6 +52,16 @@ class Counted(StrEnum):
     BEST = "best"
 
 
+class Naming(StrEnum):
+    """The names that a report shows beside its ids."""
+
+    NONE = "none"
+    TITLES = "titles"
+    """The titles of courses, batches and assessments."""
+    LEARNERS = "learners"
+    """Those, and the names and organisations of learners, which are personal data."""
+
+
 ANALYSES: Final = (Report.ITEM_ANALYSIS, Report.OPTION_ANALYSIS, Report.ASSESSMENT_ANALYSIS)
 """Reports with figures of all learners together."""
 TABLES: Final = tuple(report for report in Report if report is not Report.OVERVIEW)
@@ -95,6 +105,8 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
     """For the analyses."""
     by_week: bool = False
     """For the analyses: a separate analysis for each ISO week of receipt."""
+    names: Naming | None = None
+    """None: titles in the columns that the report has anyway, if there is a source of names."""
 
     def matches(self, batch_id: str) -> bool:
         """Whether the spec selects a batch."""
@@ -159,6 +171,7 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
         since=asked.moment("since"),
         counted=asked.one_of("counted", Counted, Counted.FIRST) or Counted.FIRST,
         by_week=asked.switch("byWeek"),
+        names=asked.one_of("names", Naming, None),
     )
     if report is None and "report" not in asked.wrong:
         asked.refuse("report", f"report: name one of {_listed(Report)}")
@@ -196,6 +209,8 @@ def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
         problems.append(f"versions: the report {spec.report} counts newest versions; all is for response and score")
     problems += _contradictions_of_page(spec)
     if spec.report in (*ANALYSES, Report.OVERVIEW):
+        if spec.names is Naming.LEARNERS:
+            problems.append(f"names: the report {spec.report} has no learners; use titles")
         if spec.learner is not None:
             problems.append(f"userId: the report {spec.report} has figures of many learners; leave it out")
         if spec.since is not None:

@@ -9,11 +9,13 @@ import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.completeness import Content
+from assess_core.domain.names import NamesRead
 from assess_core.domain.report_formats import Password
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
 from assess_core.ports.hot_store import AttemptRange
+from assess_core.ports.names import Names
 
 
 class BatchNumbers(msgspec.Struct):
@@ -78,6 +80,8 @@ class WrittenReport(NamedTuple):
     """The versions of the libraries that decide the bytes of the file."""
     suppressed_cells: int
     """The groups of learners whose figures are suppressed."""
+    names: NamesRead | None = None
+    """The names that were read; None if the report shows none."""
 
 
 class SliceRows(NamedTuple):
@@ -116,11 +120,13 @@ class Union(Protocol):
         """The number of attempts that a spec selects."""
         ...
 
-    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
-        """Write a report to a file.
+    def write_report(
+        self, spec: ReportSpec, target: Path, packing: Packing, names: Names | None = None
+    ) -> WrittenReport:
+        """Write a report to a file, with names from this source. Without a source all names are empty.
 
         The union must have all rows of the batches that the spec selects. Raises `BadReport` for an unknown column, and
-        for rows or texts that the format cannot hold.
+        for rows or texts that the format cannot hold; and the errors of the source.
         """
         ...
 

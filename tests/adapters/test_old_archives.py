@@ -12,7 +12,7 @@ from assess_core.adapters.files.journal import Journal
 from assess_core.domain.archive_files import ArchiveFile
 from assess_core.errors import BadArchives
 from assess_core.ports.archive_files import ArchiveFiles
-from assess_core.wiring import open_archives
+from assess_core.wiring.archives import open_archives
 from tests.places import Store
 
 TEXT = b"a,b\n" + b"".join(b"%d,%d\n" % (n, n * n) for n in range(20_000))

@@ -54,7 +54,14 @@ def test_definitions_contain_no_branch_loop_or_function() -> None:
 
 
 def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> None:
-    result = load("-W", "error", ASSESS_HOT_STORE="nonsense", ASSESS_GRACE="nonsense", ASSESS_LAKE="nonsense://")
+    result = load(
+        "-W",
+        "error",
+        ASSESS_HOT_STORE="nonsense",
+        ASSESS_GRACE="nonsense",
+        ASSESS_LAKE="nonsense://",
+        ASSESS_SCHEDULES="",
+    )
 
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
@@ -62,14 +69,14 @@ def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> 
         "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
         "'compacted_attempts', 'hot_attempts', 'imported_archives', 'item_analysis_exhaust', "
         "'option_analysis_exhaust', 'overview_exhaust', 'progress_exhaust', 'requested_exhausts', 'response_exhaust', "
-        "'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
+        "'scheduled_exhausts', 'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
     )
 
 
 def test_all_jobs_sensors_and_schedules_are_loaded() -> None:
     defs = definitions.defs
 
-    assert {job.name for job in defs.resolve_all_job_defs()} >= {"watch_job"}
+    assert {job.name for job in defs.resolve_all_job_defs()} >= {"watch_job", "scheduled_job"}
     # Dagster would add a default sensor for a condition that has none
     assert {sensor.name for sensor in defs.get_repository_def().sensor_defs} == {
         "register_slices_and_batches",
@@ -143,6 +150,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "balance_sheet": both,
         **dict.fromkeys(EXHAUSTS, both),
         "requested_exhausts": both,
+        "scheduled_exhausts": both,
         "weekly_activity": both,
     }
     # by default Dagster maps equal keys, so a batch `b1` would wait for a slice `b1`
@@ -156,6 +164,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "balance_sheet": "AllPartitionMapping",
         **dict.fromkeys(EXHAUSTS, "AllPartitionMapping"),
         "requested_exhausts": "AllPartitionMapping",
+        "scheduled_exhausts": "AllPartitionMapping",
         "weekly_activity": "AllPartitionMapping",
     }
 

@@ -48,6 +48,9 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_CHANNEL_BYTES": ("10GB", "default"),
         "ASSESS_KEEP_REPORTS": ("7d", "default"),
         "ASSESS_PUBLIC_URL": ("", "default"),
+        "ASSESS_NAMES": ("", "default"),
+        "ASSESS_NAMES_TOKEN": ("", "default"),
+        "ASSESS_SCHEDULES": ("", "default"),
     }
 
 

@@ -77,6 +77,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--versions": ("old",),
         "--column": ("nonsense", NOT_TEXT),
         "--counted": ("last", "best"),
+        "--names": ("all", "titles", "learners"),
         "--report": ("x",),
         "--format": ("xml",),
         "--output": ("/no/such/dir/x.csv", "ftp://host/x.csv", "/", ".", "", "/proc/x.csv"),
@@ -106,6 +107,8 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--folder": ("/proc/x", "/dev/null"),
     },
     "request work": {"--lease": ("soon", NOT_TEXT), "--most": ("0", "x")},
+    "schedule list": {"--format": ("xml",)},
+    "schedule run": {"names": ("nope", NOT_TEXT), "--day": NO_MOMENT, "--format": ("xml",)},
     "sample-events": {"--events": ("-1", "x"), "--seed": ("x",), "--output": ("/no/such/x", "/", "/proc/x")},
     "demo": {},
     "api": {"--host": ("nope.invalid", "", "1.2.3.4", NOT_TEXT), "--port": NO_PORT, "--facts": NO_FILE},
@@ -250,6 +253,9 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
     "ASSESS_TRACES": ("collector:4318", "ftp://host", "http://"),
     "ASSESS_MESSAGES": ("xml", "JSON "),
+    "ASSESS_NAMES": ("/no/such/file", "ftp://host/names", "http://host/names", "cassandra://"),
+    "ASSESS_NAMES_TOKEN": ("a b", "a\nb", "é"),
+    "ASSESS_SCHEDULES": ("/no/such/file", "/proc"),
 }  # fmt: skip
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
@@ -258,18 +264,26 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "archive --closed": {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "exhaust b1 --report score": {
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
-    "failed replay": {name: SETTINGS[name] for name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "ASSESS_LOG")},
+    "failed replay": {
+        f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"] for name in ("LAKE", "EXHAUSTS", "LOG", "NAMES", "SCHEDULES")
+    },
 }
 """Command -> setting -> the values above that it accepts: it does not open that store, or reads a missing folder."""
 EACH: Final = [(name, value) for name, values in SETTINGS.items() for value in values]

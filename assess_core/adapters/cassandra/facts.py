@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.driver import column_types
-from assess_core.adapters.cassandra.url import parse_cassandra_url
+from assess_core.adapters.cassandra.url import as_setting, parse_cassandra_url
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding
@@ -37,7 +36,7 @@ class CassandraFacts:
 
     def __init__(self, url: str) -> None:
         """Raises `BadSettings`, `StoreUnavailable`."""
-        with _as_facts():
+        with as_setting("ASSESS_FACTS"):
             place = parse_cassandra_url(url)
             self._patient = Connection(place)
             try:
@@ -87,11 +86,11 @@ class CassandraFacts:
         return before.state
 
     def batches_of(self, course_id: str, after: str, limit: int) -> list[str]:
-        with _as_facts():
+        with as_setting("ASSESS_FACTS"):
             return [batch_id for (batch_id,) in self._connection.execute(_OF_COURSE, (course_id, after, limit))]
 
     def examine(self) -> Iterator[Finding]:
-        with _as_facts():
+        with as_setting("ASSESS_FACTS"):
             statuses = [status for (status,) in self._patient.pages(_EVERY)]
         action = "name the keyspace of Sunbird's courses, or leave ASSESS_FACTS out: every batch is accepted then"
         found = batches_finding(len(statuses), statuses.count(ONGOING), action)
@@ -99,7 +98,7 @@ class CassandraFacts:
         yield found._replace(message=f"course_batch in {place.keyspace} at {place.servers}: {found.message}")
 
     def _ask(self, course_id: str, batch_id: str) -> BatchState:
-        with _as_facts():
+        with as_setting("ASSESS_FACTS"):
             rows = self._connection.execute(_STATUS, (course_id, batch_id))
         if not rows:
             return BatchState.UNKNOWN
@@ -113,12 +112,3 @@ class CassandraFacts:
 
 def _columns_text(types: dict[str, str]) -> str:
     return ", ".join(f"{name} {type_}" for name, type_ in types.items())
-
-
-@contextmanager
-def _as_facts() -> Iterator[None]:
-    """Replace the hot store's setting by ASSESS_FACTS in error messages."""
-    try:
-        yield
-    except BadSettings as error:
-        raise BadSettings(str(error).replace("ASSESS_HOT_STORE", "ASSESS_FACTS")) from error

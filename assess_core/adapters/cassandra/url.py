@@ -1,6 +1,8 @@
 """Where a Cassandra hot store is: `cassandra://[user:password@]host[:port][,host...]/keyspace?option=...`."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -135,3 +137,12 @@ def _file(options: dict[str, str], name: str) -> Path | None:
     if not path.is_file():
         raise BadSettings(f"ASSESS_HOT_STORE: {name}={options[name]} is not a file; name one that this user may read")
     return path
+
+
+@contextmanager
+def as_setting(name: str) -> Iterator[None]:
+    """Name another setting than the hot store's in error messages."""
+    try:
+        yield
+    except BadSettings as error:
+        raise BadSettings(str(error).replace("ASSESS_HOT_STORE", name)) from error

@@ -48,6 +48,7 @@ from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned
+from assess_core.ports.names import Names
 from assess_core.ports.reports import (
     BatchNumbers,
     Packing,
@@ -241,9 +242,11 @@ class DuckUnion:
         [row] = self.rows(f"SELECT count(*) AS attempts FROM ({keys})", parameters)
         return cast(int, row["attempts"])
 
-    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+    def write_report(
+        self, spec: ReportSpec, target: Path, packing: Packing, names: Names | None = None
+    ) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:
-            return write_report(duck, spec, target, packing)
+            return write_report(duck, spec, target, packing, names)
 
     def batch_numbers(self) -> BatchNumbers:
         [row] = self.rows(BATCH_NUMBERS)

@@ -1,17 +1,14 @@
 """Opens the stores that the settings name. Only this module chooses adapters, by the scheme of the URL."""
 
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_jobs import Rules
 from assess_core.domain.schedules import Schedules
-from assess_core.errors import BadArchives, BadSettings
-from assess_core.ports.archive_files import ArchiveFiles
+from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
@@ -28,16 +25,8 @@ from assess_core.settings import Settings
 from assess_core.wiring.places import S3, folder, location, now, reports_at, servers_extra
 
 if TYPE_CHECKING:
-    from assess_core.adapters.duckdb.location import Location
-    from assess_core.adapters.files.journal import Journal
-    from assess_core.domain.archive_files import ArchiveFile
-    from assess_core.domain.archive_rows import Refusal
-    from assess_core.domain.report_spec import Versions
-    from assess_core.domain.slices import ArchiveSlice
     from assess_core.ports.ledger import Ledger
-    from assess_core.usecases.exporting import Exported
     from assess_core.usecases.folding import Checks
-    from assess_core.usecases.importing import Import
     from assess_core.usecases.queries import Queries
     from assess_core.usecases.report_work import Work
     from assess_core.usecases.requesting import Requesting

@@ -46,6 +46,7 @@ _UPDATE: Final = Operation(
 _STATES: Final = Operation(
     "post", "The scores of a learner's attempts in a batch", Face.LEARNING, wire.StateRead, (wire.States,)
 )
+_LIVE: Final = Operation("get", "Whether the process lives", Face.PLAIN, results=(wire.Health,))
 _ID: Final = Query("requestId", "The id of the request.", is_required=True)
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -101,7 +102,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
         ),
         errors=(403, 404, 410),
     ),
-    "/health": Operation("get", "Whether the process lives", Face.PLAIN, results=(wire.Health,)),
+    "/health": _LIVE,
+    "/health/live": _LIVE,
+    "/health/ready": Operation(
+        "get", "Whether each dependency answers", Face.PLAIN, results=(wire.Dependencies,), errors=(503,)
+    ),
     "/ready": Operation("get", "Whether the hot store answers", Face.PLAIN, results=(wire.Health,), errors=(503,)),
 }
 """Path -> its operation. Paths as in `permissions.ROUTES`."""

@@ -16,6 +16,7 @@ S3: Final = "s3://"
 
 
 def reports_at(name: str, text: str) -> Exhausts:
+    """The folder or bucket for files that a setting or an option names. Raises `BadSettings`."""
     if text.startswith(S3):
         with servers_extra(name):
             from assess_core.adapters.s3.bucket import Bucket, BucketExhausts

@@ -309,3 +309,10 @@ class Health(Struct, forbid_unknown_fields=True):
 
     status: Literal["ok", "unavailable"]
     message: str | UnsetType = UNSET
+
+
+class Dependencies(Struct, forbid_unknown_fields=True):
+    """The state of the process and of each dependency: hot store, lake and log."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    dependencies: dict[str, Health]

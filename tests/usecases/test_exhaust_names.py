@@ -94,7 +94,7 @@ def test_an_analysis_has_no_names_of_learners() -> None:
         parse_report_spec({"report": "item-analysis", "batchId": "b1", "names": "learners"})
 
 
-@pytest.mark.parametrize("format_", list(Format))
+@pytest.mark.parametrize("format_", [Format.CSV_GZ, Format.PARQUET, Format.XLSX])
 def test_the_same_names_in_another_order_give_the_same_bytes(format_: Format, stores: Stores, tmp_path: Path) -> None:
     stores = with_names(stores, tmp_path)
     first = write_exhaust(stores, named(Report.RESPONSE, Naming.TITLES, format_))

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
+from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.moments import DAY
 from assess_core.domain.report_spec import Report
@@ -24,6 +26,7 @@ from assess_core.usecases.compacting import compact
 from assess_core.usecases.exhaust import write_exhaust
 from tests.archives import ANSWER, bring, cells, put_archive
 from tests.balances import draw
+from tests.conftest import Hot
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, answer, event, version, wire_answer
 from tests.lakes import asked, copies_of, held, stores_over
 from tests.loop import NOW, put_away, take
@@ -83,6 +86,17 @@ def test_imported_rows_are_in_the_lake_and_named_by_the_maps(stores: Stores, arc
     assert held(stores.lake) == copies_of(OLD_VERSIONS)
     require_named(stores, OLD_VERSIONS)
     assert stores.hot.held() == []
+
+
+def test_an_import_names_its_versions_in_every_hot_store(hot: Hot, archive: Path, tmp_path: Path) -> None:
+    stores = stores_over(hot, tmp_path)
+
+    bring(stores, archive)
+    require_named(stores, OLD_VERSIONS)
+    bring(stores, archive)
+
+    require_named(stores, OLD_VERSIONS)
+    assert draw(stores, against_log=True).sheet.balanced
 
 
 def test_imported_slices_are_like_archived_and_cleared_ones(stores: Stores, archive: Path) -> None:
@@ -301,3 +315,28 @@ def test_the_effects_of_an_import_are_as_many_as_the_test_above_kills(tmp_path: 
     bring(stores_over(MemoryHot(on_write=fuse), tmp_path)._replace(lake=DeadlyLake(tmp_path / "lake", fuse)), archive)
 
     assert fuse.calls == EFFECTS
+
+
+def test_imports_and_a_stream_can_work_at_the_same_time(tmp_path: Path) -> None:
+    """Two processes import the same files, and the same attempts arrive in the log."""
+    old = tmp_path / "old"
+    rows = [cells(user_id=f"u{number}", updated_on=str(RECEIVED + number % 2 * WEEK)) for number in range(30)]
+    put_archive(old, *rows)
+    url = f"sqlite:///{tmp_path / 'hot.sqlite'}"
+    works: list[Callable[[], object]] = [
+        lambda: bring(stores_over(SqliteHot(url), tmp_path), old, portion_rows=10),
+        lambda: bring(stores_over(SqliteHot(url), tmp_path), old, portion_rows=15),
+        lambda: [take(stores_over(SqliteHot(url), tmp_path), event(f"u{number}")) for number in range(0, 30, 2)],
+    ]
+    SqliteHot(url)
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
+
+    stores = stores_over(SqliteHot(url), tmp_path)
+    bring(stores, old)
+    learners = [learner for _, learner in stores.hot.all_learners()]
+    assert [(len(learner.entries), len(learner.summaries)) for learner in learners] == [(1, 1)] * 30
+    assert draw(stores, against_log=False).sheet.balanced
+    assert held(stores.lake).total() == len(held(stores.lake)), "a copy was appended twice"

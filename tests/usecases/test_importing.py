@@ -19,8 +19,10 @@ from assess_core.domain.report_spec import Report
 from assess_core.domain.scores import Entry, derive
 from assess_core.domain.slice_status import SliceStatus
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import VerifyFailed
 from assess_core.ports.lake import ImportedRow, Pinned
 from assess_core.ports.stores import Stores
+from assess_core.usecases import importing
 from assess_core.usecases.archiving import slice_views, verify
 from assess_core.usecases.compacting import compact
 from assess_core.usecases.exhaust import write_exhaust
@@ -151,6 +153,14 @@ def test_rows_that_are_twice_in_the_files_are_imported_once(stores: Stores, tmp_
 
     assert bring(stores, tmp_path / "old").counts == (2, 8, 4, 4, 0, 0)
     assert held(stores.lake) == copies_of(OLD_VERSIONS)
+
+
+def test_of_a_row_with_two_receipts_the_earlier_one_counts(stores: Stores, tmp_path: Path) -> None:
+    done = bring(stores, put_archive(tmp_path, cells(updated_on=str(RECEIVED + WEEK)), cells()))
+
+    assert (done.counts.imported, done.counts.there) == (1, 1)
+    require_named(stores, [version()])
+    assert held(stores.lake) == copies_of([version()])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -340,3 +350,25 @@ def test_imports_and_a_stream_can_work_at_the_same_time(tmp_path: Path) -> None:
     assert [(len(learner.entries), len(learner.summaries)) for learner in learners] == [(1, 1)] * 30
     assert draw(stores, against_log=False).sheet.balanced
     assert held(stores.lake).total() == len(held(stores.lake)), "a copy was appended twice"
+
+
+class DamagingLake(DeltaLake):
+    """Damages the files that it has just written, like a failing disk."""
+
+    def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
+        version = super().append(pinned, slices, rows)
+        for file in self.pin().files():
+            Path(file.url).write_bytes(Path(file.url).read_bytes()[:-100])
+        return version
+
+
+def test_rows_that_cannot_be_read_back_do_not_get_into_the_scores(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_PATIENCE", 0)
+    stores = stores_over(MemoryHot(), tmp_path)
+
+    with pytest.raises(VerifyFailed):
+        bring(stores._replace(lake=DamagingLake(Folder(tmp_path / "lake"))), archive)
+
+    assert entries(stores) == set()

@@ -18,7 +18,7 @@ from assess_core.settings import Settings
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.importing import Counts
 from assess_core.wiring import open_stores
-from assess_core.wiring.archives import export_archives, open_archives, open_import, open_journal, open_table_archives
+from assess_core.wiring.archives import export_archives, open_archives, open_import, open_journal, open_sunbird_table
 
 _NAMED: Final = 20
 """The number of refusals that are printed; `--refused` writes all of them."""
@@ -29,6 +29,7 @@ _NAMED: Final = 20
 @click.option(
     "--cassandra", metavar="URL", help="Also a live table of Sunbird: cassandra://HOST/KEYSPACE, or @FILE with that."
 )
+@click.option("--copy-to", type=click.Path(path_type=Path), help="The folder for the rows of --cassandra, by week.")
 @click.option("--table", default="assessment_aggregator", show_default=True, help="The table of --cassandra.")
 @click.option(
     "--rows-per-second",
@@ -45,6 +46,7 @@ def import_(
     settings: Settings,
     paths: Sequence[str],
     cassandra: str | None,
+    copy_to: Path | None,
     table: str,
     rows_per_second: int,
     refused: Path | None,
@@ -58,21 +60,29 @@ def import_(
 
     It is safe to repeat, also after a kill: rows that are known count as `there`, and nothing is written twice. With
     --journal, finished files are not even read again. Rows and files that cannot be read are named, and the others are
-    imported; the exit code is then 4. --cassandra reads a live table of Sunbird by token ranges, each as a file.
+    imported; the exit code is then 4.
+
+    --cassandra reads a live table of Sunbird. It copies the table to files in the folder --copy-to and imports them. If
+    it is killed, it continues after the last block that is in the folder.
 
     \b
     Examples:
       assess import archived-data/
       assess import s3://reports/archived-data --journal import.journal
       assess import batch-1-2021-22-1626351011290.csv --refused refused.jsonl --json
-      assess import --cassandra cassandra://10.0.0.5/sunbird_courses?protocol=4 --journal import.journal
+      assess import --cassandra cassandra://10.0.0.5/sunbird_courses?protocol=4 --copy-to table/
     """
     if not paths and cassandra is None:
         raise click.UsageError("name files, folders or s3:// URLs, or a table with --cassandra URL")
+    if (cassandra is None) != (copy_to is None):
+        raise click.UsageError("--cassandra and --copy-to belong together: the rows of the table are copied first")
     stores = open_stores(settings)
     sources = open_archives(paths)
-    if cassandra is not None:
-        sources.append(open_table_archives(_address(cassandra), table, rows_per_second))
+    if cassandra is not None and copy_to is not None:
+        live = open_sunbird_table(_address(cassandra), table, rows_per_second)
+        with progress("blocks") as advance:
+            live.copy_to(copy_to, advance)
+        sources += open_archives([str(copy_to)])
     known = open_journal(journal) if journal else None
     with _refusals(refused) as refuse, progress("files", sum(len(source.files) for source in sources)) as advance:
 

@@ -40,9 +40,12 @@ class ArchiveFile(NamedTuple):
         return self.week or _FIRST, self.url
 
 
-def is_archive(url: str) -> bool:
-    """Whether a file in a folder is read: files of Hadoop such as `_SUCCESS` and `.x.csv.crc` are not."""
-    return url.endswith(ENDINGS) and not url.rpartition("/")[2].startswith((".", "_"))
+def is_archive(name: str) -> bool:
+    """Whether a file below a folder is read; `name` is relative to the folder.
+
+    Files and folders of Hadoop such as `_temporary/0/part-0.csv` and `.x.csv.crc` are not.
+    """
+    return name.endswith(ENDINGS) and not any(part.startswith((".", "_")) for part in name.split("/"))
 
 
 def named_week(url: str) -> IsoWeek | None:

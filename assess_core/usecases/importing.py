@@ -14,7 +14,7 @@ once.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from assess_core.chunks import chunks
@@ -26,7 +26,8 @@ from assess_core.errors import VerifyFailed
 from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.ports.lake import ImportedRow
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import archive_rows, verify_alone
+from assess_core.retrying import retrying
+from assess_core.usecases.archiving import Scan, archive_rows, verify_alone
 from assess_core.usecases.folding import name_archived, unnamed
 
 if TYPE_CHECKING:
@@ -166,13 +167,23 @@ class Import:
         def scan(slice_: ArchiveSlice) -> list[Iterator["pa.RecordBatch"]]:
             return [map(self._to_batch, chunks(of_slice[slice_], _SCANNED))]
 
-        archive_rows(of_slice, scan, self._stores.lake, self._now)
-        verified = verify_alone(of_slice, self._stores.lake, self._now, only_new=True)
+        retrying(_is_unproved, deadline_seconds=_PATIENCE, first_wait=_FIRST_WAIT)(self._prove, of_slice, scan)
+
+    def _prove(self, slices: Collection[ArchiveSlice], scan: Scan) -> None:
+        archive_rows(slices, scan, self._stores.lake, self._now)
+        verified = verify_alone(slices, self._stores.lake, self._now, only_new=True)
         problems = [found.problem for found in verified.values() if found.problem]
         if problems:
             raise VerifyFailed(f"{problems[0]}; nothing of these slices was added to the scores; import again after it")
 
 
+def _is_unproved(error: BaseException) -> bool:
+    """Another process may have appended to the slice and not recorded it yet. The next try records and proves it."""
+    return isinstance(error, VerifyFailed)
+
+
+_PATIENCE: Final = 20.0  # seconds
+_FIRST_WAIT: Final = 0.05
 _SCANNED: Final = 500
 
 

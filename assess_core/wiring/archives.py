@@ -14,6 +14,7 @@ from assess_core.settings import Settings
 from assess_core.wiring.places import S3, now, reports_at, servers_extra
 
 if TYPE_CHECKING:
+    from assess_core.adapters.cassandra.archives import SunbirdTable
     from assess_core.adapters.files.journal import Journal
     from assess_core.domain.archive_files import ArchiveFile
     from assess_core.domain.archive_rows import Refusal
@@ -41,14 +42,14 @@ def open_archives(paths: Sequence[str]) -> list[ArchiveFiles]:
     return opened
 
 
-def open_table_archives(url: str, table: str, rows_per_second: int) -> ArchiveFiles:
-    """A live table of Sunbird, as old archives. Raises `BadArchives`, `BadSettings`, `StoreUnavailable`."""
+def open_sunbird_table(url: str, table: str, rows_per_second: int) -> "SunbirdTable":
+    """A live table of Sunbird. Raises `BadArchives`, `BadSettings`, `StoreUnavailable`."""
     if not url.startswith("cassandra://"):
         raise BadSettings(f"--cassandra: {hidden(url)!r} is not an address; write cassandra://HOST/KEYSPACE")
     with servers_extra("--cassandra"):
-        from assess_core.adapters.cassandra.archives import TableArchives
+        from assess_core.adapters.cassandra.archives import SunbirdTable
 
-    return TableArchives(url, table, rows_per_second)
+    return SunbirdTable(url, table, rows_per_second)
 
 
 def open_journal(path: Path) -> "Journal":

@@ -6,21 +6,19 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 
-from assess_core.adapters.arrow.rows import to_batch
+from assess_cli import main
 from assess_core.adapters.cassandra import archives as cassandra_archives
-from assess_core.adapters.cassandra.archives import TableArchives
+from assess_core.adapters.cassandra.archives import SunbirdTable
 from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.url import parse_cassandra_url
+from assess_core.adapters.files.archive_paths import ArchivePaths
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.archive_rows import Refusal
-from assess_core.domain.moments import DAY
 from assess_core.errors import BadArchives, BadSettings
-from assess_core.usecases.importing import Counts, Import
-from tests.archives import ANSWER
-from tests.factories import ATTEMPTED, RECEIVED, version
+from tests.archives import ANSWER, bring
+from tests.factories import ATTEMPTED, RECEIVED, WEEK, version
 from tests.lakes import copies_of, held, stores_over
-from tests.loop import NOW
 
 TYPE = """CREATE TYPE {ks}.question (id text, assess_ts timestamp, max_score double, score double, type text,
     title text, resvalues list<frozen<map<text,text>>>, params list<frozen<map<text,text>>>, description text,
@@ -46,7 +44,7 @@ def url(cassandra_url: str) -> Iterator[str]:
         row = {
             **version(user_id=f"u{number}").key._asdict(),
             "last_attempted_on": ATTEMPTED,
-            "updated_on": RECEIVED,
+            "updated_on": RECEIVED + number % 2 * WEEK,
             "total_score": 1.0,
             "total_max_score": 2.0,
             "grand_total": "1.0/2.0",
@@ -59,50 +57,105 @@ def url(cassandra_url: str) -> Iterator[str]:
         session.execute(f"DROP KEYSPACE {keyspace}")
 
 
-def bring(url: str, folder: Path, first: int = 0) -> tuple[Counts, list[Refusal]]:
-    table = TableArchives(url, "assessment_aggregator", 1_000_000)
-    refusals: list[Refusal] = []
-    run = Import(stores_over(MemoryHot(), folder), to_batch, NOW, DAY, refused=refusals.append)
-    return run.run(table, table.files[first:]), refusals
-
-
 @pytest.fixture(autouse=True)
-def few_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cassandra_archives, "RANGES", 8)
-    monkeypatch.setattr(cassandra_archives, "_WIDTH", (1 << 64) // 8)
+def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cassandra_archives, "BLOCKS", 4)
+    monkeypatch.setattr(cassandra_archives, "_RANGES", 2)
     monkeypatch.setattr(cassandra_archives, "_PAGE_ROWS", 3)
 
 
+class Killed(Exception):
+    """Simulates a killed process."""
+
+
+def copy(url: str, folder: Path, blocks: int | None = None) -> None:
+    """Copy the table, or only some blocks of it."""
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done == blocks:
+            raise Killed
+
+    SunbirdTable(url, "assessment_aggregator", 1_000_000).copy_to(folder, advance)
+
+
+ALL = [version(user_id=f"u{number}", received=RECEIVED + number % 2 * WEEK) for number in range(40)]
+
+
 def test_every_row_of_the_table_becomes_the_version_of_the_stream(url: str, tmp_path: Path) -> None:
-    counts, refusals = bring(url, tmp_path)
+    stores = stores_over(MemoryHot(), tmp_path)
+    copy(url, tmp_path / "table")
 
-    assert refusals == []
-    assert (counts.files, counts.read, counts.imported) == (8, 40, 40)
-    lake = stores_over(MemoryHot(), tmp_path).lake
-    assert held(lake) == copies_of(version(user_id=f"u{number}") for number in range(40))
+    done = bring(stores, tmp_path / "table")
 
-
-def test_the_ranges_are_disjoint_and_can_be_read_one_by_one(url: str, tmp_path: Path) -> None:
-    later, _ = bring(url, tmp_path, first=3)
-
-    assert 0 < later.read < 40
-    again, _ = bring(url, tmp_path)
-    assert again.read == 40
+    assert done.refusals == []
+    assert (done.counts.read, done.counts.imported) == (40, 40)
+    assert held(stores.lake) == copies_of(ALL)
 
 
-def test_the_password_is_not_in_the_names(url: str) -> None:
-    files = TableArchives(url.replace("://", "://user:secret@"), "assessment_aggregator", 1000).files
+def test_the_rows_of_a_week_are_in_files_that_are_imported_together(url: str, tmp_path: Path) -> None:
+    copy(url, tmp_path)
 
-    assert not any("secret" in file.url for file in files)
-    assert files[0].url.endswith("/assessment_aggregator range 1 of 8")
+    weeks = [str(file.week) for file in ArchivePaths([str(tmp_path)]).files]
+
+    assert weeks == sorted(weeks)
+    assert set(weeks) == {"2024-W05", "2024-W06"}
+
+
+def test_a_copy_that_is_killed_continues_after_its_last_block(url: str, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        copy(url, tmp_path, blocks=2)
+    (tmp_path / ".block-3-of-4").mkdir()
+    (tmp_path / ".block-3-of-4" / "assessment_aggregator-2024-5-0.csv").write_bytes(b"course_id,ba")
+    first = {path: path.stat().st_ino for path in tmp_path.glob("block-*")}
+
+    copy(url, tmp_path)
+
+    assert len(first) == 2
+    assert all(path.stat().st_ino == inode for path, inode in first.items())
+    assert bring(stores_over(MemoryHot(), tmp_path / "stores"), tmp_path).counts[1:5] == (40, 40, 0, 0)
+
+
+def test_a_folder_of_another_table_is_refused(url: str, tmp_path: Path) -> None:
+    copy(url, tmp_path)
+    (tmp_path / "source.txt").write_text("cassandra://other/ks/t\n")
+
+    with pytest.raises(BadArchives, match="has rows of cassandra://other/ks/t"):
+        copy(url, tmp_path)
+
+
+def test_a_folder_with_other_files_is_refused(url: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+
+    with pytest.raises(BadArchives, match="has other files"):
+        copy(url, tmp_path)
+
+
+def test_the_password_is_not_in_the_name(url: str) -> None:
+    table = SunbirdTable(url.replace("://", "://user:secret@"), "assessment_aggregator", 1000)
+
+    assert "secret" not in table.name
+    assert table.name.endswith("/assessment_aggregator")
 
 
 @pytest.mark.parametrize("table", ["nothing", "a b", '"', "x" * 49])
 def test_another_table_is_refused(table: str, url: str) -> None:
     with pytest.raises(BadArchives, match=r"--table|--cassandra"):
-        TableArchives(url, table, 1000)
+        SunbirdTable(url, table, 1000)
 
 
 def test_a_wrong_address_names_the_option(url: str) -> None:
     with pytest.raises(BadSettings, match="--cassandra: protocol=3 is neither 5 nor"):
-        TableArchives(url.replace("protocol=4", "protocol=3"), "assessment_aggregator", 1000)
+        SunbirdTable(url.replace("protocol=4", "protocol=3"), "assessment_aggregator", 1000)
+
+
+def test_the_command_copies_and_imports_the_table(url: str, tmp_path: Path) -> None:
+    (tmp_path / "address").write_text(f"{url}\n")
+    words = ["--home", str(tmp_path / "home"), "import", "--cassandra", f"@{tmp_path / 'address'}"]
+
+    done = CliRunner().invoke(main, [*words, "--copy-to", str(tmp_path / "table"), "--json"], catch_exceptions=False)
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["imported"] == 40

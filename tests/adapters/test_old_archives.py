@@ -26,7 +26,13 @@ def read(archives: ArchiveFiles, file: ArchiveFile) -> tuple[str | None, bytes]:
 
 def test_files_below_a_place_are_found_in_the_order_of_their_weeks(place: Location) -> None:
     store = Store(place)
-    for name in ("b/2024-6-1.csv.gz", "a_c/2024-5-1.csv", "b-2023-52-1.csv", "_SUCCESS", "b/.2024-6-1.csv.crc"):
+    for name in (
+        "b/2024-6-1.csv.gz",
+        "a_c/2024-5-1.csv",
+        "b-2023-52-1.csv",
+        "_temporary/0/x-2024-5-1.csv",
+        "b/.2024-6-1.csv.crc",
+    ):
         store.write(name, GZIP if name.endswith("gz") else TEXT)
 
     [archives] = open_archives([place.url])

@@ -52,6 +52,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "import": {
         "paths": ("/no/such/folder", "/etc/passwd", "/proc/h", "http://h/x", "s3://", "s3://b/\x01", NOT_TEXT),
         "--cassandra": ("x", "cassandra://", "cassandra://127.0.0.1:1/ks?protocol=3", "http://h/ks", "@/no/such"),
+        "--copy-to": ("old",),  # without --cassandra
         "--table": ("x", "a b"),
         "--rows-per-second": ("0", "x", "9" * 30),
         "--refused": ("/no/such/x", "/", "/proc/x", f"/no/{NOT_TEXT}"),

@@ -37,7 +37,8 @@ def _found(path: str) -> list[ArchiveFile]:
             return [_named(path)]
         files: list[ArchiveFile] = []
         for folder, _, names in os.walk(path, onerror=_unreadable):
-            files += [_file(os.path.join(folder, name)) for name in names if is_archive(name)]
+            found = (os.path.join(folder, name) for name in names)
+            files += [_file(file) for file in found if is_archive(os.path.relpath(file, path))]
     except OSError as error:
         raise BadArchives(
             f"{str(error.filename or path)!r} cannot be read: {error.strerror}; check its name and permissions"

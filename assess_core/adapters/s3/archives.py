@@ -31,7 +31,8 @@ class BucketArchives:
             pages = access.client.get_paginator("list_objects_v2").paginate(Bucket=access.bucket, Prefix=prefix)
             for found in (found for page in pages for found in page.get("Contents", [])):
                 key = found["Key"]
-                if is_archive(key) and (not prefix or key == prefix or key.startswith(f"{prefix}/")):
+                within = key.removeprefix(prefix).removeprefix("/") or key
+                if is_archive(within) and (not prefix or key == prefix or key.startswith(f"{prefix}/")):
                     yield found
 
     def _file(self, found: dict[str, Any]) -> ArchiveFile:

@@ -2,19 +2,18 @@
 
 from typing import Any, Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ALWAYS: Final = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
     # pages have a policy of their own; nothing else is meant to be shown
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
-_HTTPS: Final = {"strict-transport-security": "max-age=31536000"}
+_ALWAYS_WITH_TLS: Final = _ALWAYS | {b"strict-transport-security": b"max-age=31536000"}
 _SENT: Final = (
     "Authorization", "Content-Type", "If-None-Match", "X-Authenticated-For", "X-Authenticated-User-Token",
     "X-Authenticated-Userid", "X-Channel-Id", "X-msgid",
@@ -31,13 +30,13 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and add headers to its response."""
-        added = _ALWAYS | _HTTPS if scope.get("scheme") == "https" else _ALWAYS
+        added = _ALWAYS_WITH_TLS if scope.get("scheme") == "https" else _ALWAYS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in added.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                present = {name for name, _ in headers}
+                headers.extend(header for header in added.items() if header[0] not in present)
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -8,7 +8,14 @@ import json
 import logging
 from typing import Any, Final
 
-from graphql import GraphQLObjectType, GraphQLSchema, default_field_resolver, is_introspection_type
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    Undefined,
+    default_field_resolver,
+    is_introspection_type,
+)
 
 from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of
 from assess_core.domain.report_spec import Naming, ReportSpec
@@ -172,14 +179,23 @@ def protect(schema: GraphQLSchema) -> GraphQLSchema:
             for name, field in type_.fields.items():
                 action = FIELDS[type_.name][name]
                 if action is not None:
-                    field.resolve = _asking(f"{type_.name}.{name}", action, field.resolve or default_field_resolver)
+                    field.resolve = _asking(f"{type_.name}.{name}", action, field)
     return schema
 
 
-def _asking(where: str, action: Action, resolve: Any) -> Any:
+def _asking(where: str, action: Action, field: GraphQLField) -> Any:
+    resolve = field.resolve or default_field_resolver
+    defaults = {
+        argument.out_name or name: argument.default_value
+        for name, argument in field.args.items()
+        if argument.default_value is not Undefined
+    }
+
     def resolve_if_allowed(source: Any, info: Info, **arguments: Any) -> Any:
-        require(caller_of(info), action, _resource(source, arguments), where)
-        return resolve(source, info, **arguments)
+        # a client may send null for an argument with a default
+        asked = {name: defaults.get(name) if value is None else value for name, value in arguments.items()}
+        require(caller_of(info), action, _resource(source, asked), where)
+        return resolve(source, info, **asked)
 
     return resolve_if_allowed
 

@@ -5,6 +5,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -87,9 +88,9 @@ class Throttle:
             await _refuse(scope, receive, send, message, 1)
             return
         wait = self._windows.wait(key) if self._windows else 0.0
-        if wait:
+        if wait and self._rate:
             seconds = math.ceil(wait)
-            await _refuse(scope, receive, send, f"more than {self._rate} requests; wait {seconds} s", seconds)
+            await _refuse(scope, receive, send, f"more than {self._rate.sentence}; wait {seconds} s", seconds)
             return
         self._running[key] = self._running.get(key, 0) + 1
         try:
@@ -107,10 +108,15 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, message: str, seco
 def address_of(scope: Scope) -> str | None:
     """The address of a client, or its network; None for this machine."""
     client = scope.get("client")
+    return _network_of(client[0]) if client else None
+
+
+@lru_cache(maxsize=MOST_KEYS)  # parsing takes 5 % of a read's time
+def _network_of(text: str) -> str | None:
     try:
-        address = ipaddress.ip_address(client[0] if client else "127.0.0.1")
+        address = ipaddress.ip_address(text)
     except ValueError:  # a proxy wrote something else
-        return str(client[0])[:100] if client else None
+        return text[:100]
     if address.version == 6:
         address = address.ipv4_mapped or address
     if address.is_loopback:

@@ -9,6 +9,7 @@ OFF: Final = "off"
 _RATE: Final = re.compile(r"([1-9]\d{0,6})/(second|minute|hour)\Z", re.ASCII)
 _NUMBER: Final = re.compile(r"[1-9]\d{0,6}\Z", re.ASCII)
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600}
+_UNITS: Final = {seconds: name for name, seconds in _SECONDS.items()}
 
 
 class Rate(NamedTuple):
@@ -18,8 +19,12 @@ class Rate(NamedTuple):
     seconds: int
 
     def __str__(self) -> str:
-        units = {seconds: name for name, seconds in _SECONDS.items()}
-        return f"{self.requests}/{units[self.seconds]}"
+        return f"{self.requests}/{_UNITS[self.seconds]}"
+
+    @property
+    def sentence(self) -> str:
+        """`600 requests per minute`."""
+        return f"{self.requests:,} requests per {_UNITS[self.seconds]}"
 
 
 def parse_rate(text: str, what: str) -> Rate | None:

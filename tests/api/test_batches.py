@@ -43,6 +43,14 @@ def test_the_batches_of_a_course_come_in_pages_also_those_without_attempts(store
         assert ids(ask(http, course="c9")) == []
 
 
+def test_null_for_an_argument_with_a_default_is_the_default(stores: Stores) -> None:
+    take(stores, event())
+    with client(create_app(queries(stores), stores.log.intake(), FACTS)) as http:
+        assert ids(ask(http, first=None)) == ["b1", "b3", "b4"]
+        query = '{ attempts(userId: "u1", first: null) { edges { node { attemptId } } } }'
+        assert "errors" not in http.post("/graphql", json={"query": query}).json()
+
+
 @pytest.mark.parametrize("variables", [{"first": 0}, {"first": 101}, {"course": ""}], ids=str)
 def test_a_wrong_question_is_refused(stores: Stores, variables: dict[str, Any]) -> None:
     with client(create_app(queries(stores), stores.log.intake(), FACTS)) as http:

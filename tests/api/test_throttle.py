@@ -78,7 +78,7 @@ def test_each_face_refuses_with_its_envelope_and_says_when_to_come_back(stores: 
             assert answer.status_code == 429, path
             assert 3590 < int(answer.headers["retry-after"]) <= 3600
             assert expected.items() <= answer.json()[member].items(), path
-            assert answer.json()["params"]["errmsg"].startswith("more than 2/hour requests; wait 3")
+            assert answer.json()["params"]["errmsg"].startswith("more than 2 requests per hour; wait 3")
         error = http.post("/graphql", json={"query": "{ __typename }"}).json()["errors"][0]
         assert error["extensions"] == {"code": "TOO_MANY_REQUESTS"}
         assert [http.get(path).status_code for path in ("/health", "/ready")] == [200, 200]

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import time
+from types import FrameType
 from typing import Any
 
 import click
@@ -52,16 +53,6 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     except AssessError as error:
         _notify(str(error))
         ctx.exit(error.exit_code)
-    address = f"[{host}]" if ":" in host else host
-    write_message(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql")
-    if not is_loopback(host):
-        if tokens is None:
-            _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
-        if not tls:
-            _notify("tokens and answers are not encrypted; set ASSESS_API_TLS_CERT, or put a proxy with TLS before it")
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops, restores the earlier handler, and raises the signal again: this handler makes the exit code 0
-        signal.signal(stop, lambda _number, _frame: None)
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
     limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
@@ -78,8 +69,23 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         **own_format,
         **tls,
     )
+    server = uvicorn.Server(config)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        """Stop a server that is not running yet. Later uvicorn stops, and then raises the signal again: exit code 0."""
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    address = f"[{host}]" if ":" in host else host
+    write_message(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql")
+    if not is_loopback(host):
+        if tokens is None:
+            _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
+        if not tls:
+            _notify("tokens and answers are not encrypted; set ASSESS_API_TLS_CERT, or put a proxy with TLS before it")
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         intake.close()
 

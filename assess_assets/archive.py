@@ -53,7 +53,7 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
 
     Deletes nothing. An open slice is refused with the reason. It is safe to materialize a slice again; it adds nothing.
     """
-    with lakehouse.open() as opened:
+    with lakehouse.open("archive") as opened:
         slices = slices_of(context.partition_keys)
         stores, now, grace = opened.stores, opened.now, opened.settings.grace
         require_known(slices, stores)
@@ -97,7 +97,7 @@ def cleared_attempts(
     All verified slices of the run are cleared. If some are not verified, the run then fails and names them. With
     `delete_hot_rows: false` in the launchpad, it deletes nothing and shows how many rows it would delete.
     """
-    with lakehouse.open() as opened:
+    with lakehouse.open("clear") as opened:
         slices = slices_of(context.partition_keys)
         stores, now = opened.stores, opened.now
         require_known(slices, stores)

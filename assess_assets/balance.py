@@ -11,6 +11,7 @@ from assess_assets.partitions import batches, everything
 from assess_assets.resources import RETRY, Lakehouse
 from assess_core.ports.ledger import NUMBERS, Difference, Sheet
 from assess_core.usecases.balance import Balance, advice, balance, unknown
+from assess_core.usecases.measuring import balance_samples
 from assess_core.wiring import open_ledger
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
@@ -37,8 +38,9 @@ balanced = dg.AssetCheckSpec(
 )
 def balance_sheet(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[Event]:
     """How many versions of a batch are in summaries, hot store and lake, and how many are missing on either side."""
-    with lakehouse.open() as opened, open_ledger(context.partition_keys) as ledger:
+    with lakehouse.open("balance") as opened, open_ledger(context.partition_keys) as ledger:
         found = balance(opened.stores, ledger)
+        opened.meter.record(*balance_samples(found, opened.now))
         yield _result(found, list(ledger.differences(first=NAMED)))
         strangers = unknown(found, opened.stores)
         done = {

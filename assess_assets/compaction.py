@@ -23,7 +23,7 @@ def compacted_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
     No version is lost and no report changes. Files that left the table a week ago are deleted,
     unless a ticket holds them.
     """
-    with lakehouse.open() as opened:
+    with lakehouse.open("compact") as opened:
         lake = opened.stores.lake
         done = compact(weeks_worth_it(lake), lake, opened.now)
         refused = [found.refused for found in done.values() if found.refused]

@@ -7,8 +7,10 @@ from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
 from assess_assets.exhausts import exhausts
+from assess_assets.importing import imported_archives
 from assess_assets.requests import requested_exhausts, serve_requests
 from assess_assets.resources import Lakehouse
+from assess_assets.scheduled import declared, scheduled_exhausts, scheduled_job
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 from assess_assets.watch import archived_in_time, hot_attempts, slice_keys, watch_daily, watch_job
 from assess_assets.weekly import weekly_activity
@@ -22,14 +24,16 @@ defs = dg.Definitions(
         archived_attempts,
         cleared_attempts,
         compacted_attempts,
+        imported_archives,
         balance_sheet,
         *exhausts,
         requested_exhausts,
+        scheduled_exhausts,
         weekly_activity,
     ],
     asset_checks=[archived_in_time, slice_keys],
-    jobs=[watch_job],
-    schedules=[watch_daily],
+    jobs=[watch_job, scheduled_job],
+    schedules=[watch_daily, *declared],
     sensors=[
         register_slices_and_batches,
         serve_requests,

@@ -9,14 +9,16 @@ from pydantic import Field
 
 from assess_assets.archive import archived_attempts
 from assess_assets.columns import SCHEMA, schema_of_text
-from assess_assets.metadata import Metadata, bars, shown
+from assess_assets.metadata import Metadata, bars, dots, shown
 from assess_assets.outcomes import NOTHING, conclude
 from assess_assets.partitions import batches, everything
 from assess_assets.reports import Marks, Preview, preview_report
 from assess_assets.resources import RETRY, Lakehouse, Opened
 from assess_core.domain.completeness import Sidecar
+from assess_core.domain.measures import REPORT_SECONDS, Sample
+from assess_core.domain.names import NamesRead, unnamed
 from assess_core.domain.report_formats import Format
-from assess_core.domain.report_spec import Report, ReportSpec, parse_report_spec
+from assess_core.domain.report_spec import Report, ReportSpec, default_format, parse_report_spec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import new_ticket
@@ -32,7 +34,7 @@ _MARKS = {
     Report.SCORE: Marks("total_score", "total_max_score", "attempts by share of the maximum"),
     Report.SUMMARY: Marks("best_score", "best_max_score", "best scores by share of the maximum"),
     Report.PROGRESS: Marks("Total Score", None, "learners by total score"),
-    Report.ITEM_ANALYSIS: Marks("difficulty", None, "questions by difficulty"),
+    Report.ITEM_ANALYSIS: Marks("difficulty", None, "questions by difficulty and discrimination", "discrimination"),
     Report.OPTION_ANALYSIS: Marks("share", None, "options by share of the learners"),
     Report.ASSESSMENT_ANALYSIS: Marks("alpha", None, "assessments by reliability"),
 }
@@ -44,6 +46,7 @@ _ROWS = {
     Report.ITEM_ANALYSIS: "a row per question",
     Report.OPTION_ANALYSIS: "a row per option of a question",
     Report.ASSESSMENT_ANALYSIS: "a row per assessment",
+    Report.OVERVIEW: "a page with pictures for a mentor, which needs no network",
 }
 
 
@@ -66,20 +69,20 @@ class ReportOptions(dg.Config):
 def _asset(report: Report) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{report.replace('-', '_')}_exhaust",
-        description=f"The {report} exhaust as CSV: {_ROWS[report]}, from both tiers.",
+        description=f"The {report} exhaust as {default_format(report).upper()}: {_ROWS[report]}, from both tiers.",
         partitions_def=batches,
         deps=of_both_tiers,
         backfill_policy=in_few_runs,
         retry_policy=RETRY,
         group_name="exhausts",
         owners=["team:assessment"],
-        kinds={"csv", "duckdb"},
+        kinds={default_format(report), "duckdb"},
         dagster_type=NOTHING,
     )
     def exhaust(
         context: dg.AssetExecutionContext, config: ReportOptions, lakehouse: Lakehouse
     ) -> Iterator[dg.AssetMaterialization]:
-        with lakehouse.open() as opened:
+        with lakehouse.open("exhaust") as opened:
             yield from _write(context, opened, report, config)
 
     return exhaust
@@ -96,17 +99,18 @@ def _write(
     refused: dict[str, str] = {}
     for batch_id in context.partition_keys:
         try:
-            spec = parse_report_spec({"format": Format.CSV, **config.options, "report": report, "batchId": batch_id})
+            spec = parse_report_spec({**config.options, "report": report, "batchId": batch_id})
             written, preview = _written(opened, spec, config)
         except (BadReport, UnknownBatch, ReportFailed) as error:
             refused[batch_id] = str(error)
             continue
+        opened.meter.record(Sample(REPORT_SECONDS, written.seconds, (report,)))
         done[batch_id] = shown(
             rows=written.rows,
             size=written.bytes,
             seconds=written.seconds,
             preview=preview.first,
-            picture=bars(_MARKS[report].title, {"rows": preview.distribution}),
+            picture=_picture(report, preview),
             path=dg.MetadataValue.path(written.path),
             attempts=dg.MetadataValue.int(written.attempts),
             lake_version=dg.MetadataValue.int(written.lake_version),
@@ -127,10 +131,17 @@ def _completeness(sidecar: Sidecar) -> Metadata:
         "slices_read": dg.MetadataValue.int(slices.read),
         "hot_watermark": dg.MetadataValue.text(sidecar.hot_watermark or "no row in the hot store"),
         "unread_events": dg.MetadataValue.text(sidecar.log.unread or "none"),
+        "names": dg.MetadataValue.text(_names(sidecar.names)),
         "suppressed_cells": dg.MetadataValue.int(sidecar.suppressed_cells),
         "ticket": dg.MetadataValue.text(sidecar.ticket or "none"),
         "product": dg.MetadataValue.text(sidecar.product),
     }
+
+
+def _names(read: NamesRead | None) -> str:
+    if read is None:
+        return "not shown"
+    return "; ".join([f"from {read.source}, SHA-256 {read.sha256}", *unnamed(read)])
 
 
 def _written(opened: Opened, spec: ReportSpec, config: ReportOptions) -> tuple[Exhaust, Preview]:
@@ -142,4 +153,14 @@ def _written(opened: Opened, spec: ReportSpec, config: ReportOptions) -> tuple[E
 
     ticket = new_ticket(opened.settings) if config.ticket else None
     written = write_exhaust(opened.stores, spec, allow_partial=config.allow_partial, look=look, ticket=ticket)
-    return written, previews[0] if previews else Preview([], [], {})
+    return written, previews[0] if previews else Preview([], [], {}, [])
+
+
+def _picture(report: Report, preview: Preview) -> dg.MetadataValue:
+    """The distribution of the marks, or for questions their difficulty and discrimination; only CSV is looked at."""
+    if not preview.columns:
+        return dg.MetadataValue.text("only reports as CSV have a picture here")
+    title = _MARKS[report].title
+    if _MARKS[report].against:
+        return dots(title, preview.points)
+    return bars(title, {"rows": preview.distribution})

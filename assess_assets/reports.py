@@ -8,6 +8,8 @@ from assess_assets.metadata import PREVIEW_ROWS, Row
 
 _FIELD: Final = 64 * 1024 * 1024  # characters; an answer has up to 8 MiB, and Python's default limit is 128 kB
 _TENTHS: Final = 10
+_POINTS: Final = 2000
+"""Points of a picture."""
 
 
 class Marks(NamedTuple):
@@ -17,6 +19,8 @@ class Marks(NamedTuple):
     maximum: str | None
     """None: the score is already a share, `0.67` or `67%`."""
     title: str
+    against: str | None = None
+    """A second figure; the picture shows a point for each row instead of a distribution."""
 
 
 class Preview(NamedTuple):
@@ -26,6 +30,8 @@ class Preview(NamedTuple):
     first: list[Row]
     distribution: dict[str, int]
     """Number of rows per tenth of the maximum, e.g. `0-10 %`. Rows without a maximum are left out."""
+    points: list[tuple[float, float]]
+    """The mark and the second figure of the first rows that have both."""
 
 
 def preview_report(path: Path, marks: Marks) -> Preview:
@@ -33,6 +39,7 @@ def preview_report(path: Path, marks: Marks) -> Preview:
     csv.field_size_limit(_FIELD)
     first: list[Row] = []
     counts = [0] * _TENTHS
+    points: list[tuple[float, float]] = []
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         columns = list(rows.fieldnames or ())
@@ -42,9 +49,11 @@ def preview_report(path: Path, marks: Marks) -> Preview:
             share = _share(row, marks)
             if share is not None:
                 counts[int(min(max(share, 0.0) * _TENTHS, _TENTHS - 1))] += 1
+                if marks.against is not None and row[marks.against] and len(points) < _POINTS:
+                    points.append((share, float(row[marks.against])))
     width = 100 // _TENTHS
     distribution = {f"{tenth * width}-{tenth * width + width} %": count for tenth, count in enumerate(counts)}
-    return Preview(columns, first, distribution)
+    return Preview(columns, first, distribution, points)
 
 
 def _share(row: Row, marks: Marks) -> float | None:

@@ -39,7 +39,7 @@ def requested_exhausts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) 
     A request that fails does not fail the run: its status and its message tell the client. Files of old requests are
     deleted.
     """
-    with lakehouse.open() as opened:
+    with lakehouse.open("requests") as opened:
         work = opened.work
         deleted = sum(1 for _ in delete_old_files(work))
         jobs = []

@@ -3,17 +3,20 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import dagster as dg
 
+from assess_core.domain.schedules import Schedule
 from assess_core.domain.slices import Unread
 from assess_core.errors import AssessError
+from assess_core.ports.meter import Meter
 from assess_core.ports.reports import WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
-from assess_core.wiring import open_stores, open_weekly, open_work
+from assess_core.usecases.measuring import measured
+from assess_core.wiring import open_meter, open_stores, open_weekly, open_work, read_schedules
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -46,6 +49,11 @@ class Opened(NamedTuple):
         return open_weekly(self.settings)
 
     @property
+    def meter(self) -> Meter:
+        """Records what `/metrics` shows."""
+        return open_meter(self.settings)
+
+    @property
     def work(self) -> "Work":
         """What a worker of requests for reports needs."""
         return open_work(self.settings, self.stores)
@@ -73,8 +81,8 @@ class Lakehouse(dg.ConfigurableResource[None]):
         return S3Resource(region_name=os.environ.get("AWS_REGION"))  # boto3 does not read AWS_REGION
 
     @contextmanager
-    def open(self) -> Iterator[Opened]:
-        """Open the stores, and translate errors inside the block for Dagster.
+    def open(self, step: str = "") -> Iterator[Opened]:
+        """Open the stores, measure the step if it has a name, and translate errors inside the block for Dagster.
 
         A temporary error is raised unchanged: the step's `RETRY` repeats it, and the next tick of a sensor asks again.
         Any other error becomes a `dg.Failure` that no retry policy repeats.
@@ -82,7 +90,8 @@ class Lakehouse(dg.ConfigurableResource[None]):
         started = time.monotonic()
         try:
             settings = Settings.from_env(os.environ, self.home)
-            yield Opened(settings, open_stores(settings), self.now(), started)
+            with measured(open_meter(settings), step) if step else nullcontext():
+                yield Opened(settings, open_stores(settings), self.now(), started)
         except dg.Failure:
             raise
         except AssessError as error:
@@ -95,3 +104,18 @@ class Lakehouse(dg.ConfigurableResource[None]):
                 "of this step.",
                 allow_retries=False,
             ) from error
+
+
+def declared_entries() -> tuple[Schedule, ...]:
+    """The valid entries of the file of scheduled reports; none if the environment names no file.
+
+    The definitions are loaded with them. Dagster loads all definitions or none, so an error here would take archive and
+    clear away too: `assess doctor` and the runs report it.
+    """
+    if not os.environ.get("ASSESS_SCHEDULES"):
+        return ()
+    try:
+        found = read_schedules(Settings.from_env(os.environ))
+    except AssessError:
+        return ()
+    return found.entries if found else ()

@@ -27,7 +27,7 @@ from assess_core.usecases.weekly import Refreshed, refresh
 def weekly_activity(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
     """Attempts, learners and mean score per batch and ISO week. Running a week again replaces only that week."""
     weeks = {key: week_of(key) for key in context.partition_keys}
-    with lakehouse.open() as opened:
+    with lakehouse.open("weekly_activity") as opened:
         refreshed = refresh(opened.stores, opened.weekly, set(weeks.values()))
         for key, metadata in _shown(weeks, refreshed, opened.seconds).items():
             context.add_asset_metadata(metadata, partition_key=key)

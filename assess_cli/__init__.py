@@ -4,13 +4,16 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Final
 
 import click
 from click.shell_completion import CompletionItem
 
+from assess_cli.measuring import measuring
 from assess_core.errors import AssessError
+from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 
@@ -19,16 +22,20 @@ COMMANDS: Final = {
     "failed": ("failed", "List, show and replay failed events."),
     "table": ("tables", "Print a table of the stores."),
     "score": ("tables", "Print the score that a learner reads."),
+    "explain": ("explain", "Explain a score: versions, rules, files and hashes."),
     "slices": ("archive", "List slices and their state."),
     "archive": ("archive", "Copy closed slices to the lake."),
     "verify": ("archive", "Read archived slices back and prove the manifest."),
     "clear": ("archive", "Delete verified slices from the hot store."),
+    "import": ("old_archives", "Import old archives of Sunbird."),
+    "export-archive": ("old_archives", "Write slices as archive files of Sunbird."),
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
     "ticket": ("ticket", "List, show and release the tickets of reports."),
     "diff": ("ticket", "List the attempts that changed since a ticket."),
     "request": ("request", "Submit, list and work on requests for reports."),
+    "schedule": ("schedule", "List and run scheduled reports."),
     "sample-events": ("samples", "Write sample events."),
     "demo": ("demo", "Run the whole loop on sample events."),
     "api": ("serve", "Serve GraphQL, GraphiQL, the read and the write API."),
@@ -60,7 +67,8 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"assess_cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -83,9 +91,10 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with measuring(ctx):
+                return super().invoke(ctx)
         except AssessError as error:
-            click.echo(f"assess: {error}", err=True)
+            _complain(str(error))
             ctx.exit(error.exit_code)
         except BrokenPipeError:
             # the reader of our output (`| head`) closed it; without this, Python's flush at exit would fail
@@ -93,8 +102,15 @@ class _Commands(click.Group):
             ctx.exit(0)
         except OSError as error:
             where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
-            click.echo(f"assess: {where}{error.strerror or error}; check the path and its permissions", err=True)
+            _complain(f"{where}{error.strerror or error}; check the path and its permissions")
             ctx.exit(1)
+
+
+def _complain(text: str) -> None:
+    if is_json():
+        write_message(f"assess: {text}")
+    else:
+        click.echo(f"assess: {text}", err=True)
 
 
 @click.command(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -121,3 +137,4 @@ def main(ctx: click.Context, home: Path | None) -> None:
         return
     keep_files_private()
     ctx.obj = Settings.from_env(os.environ, str(home) if home else None)
+    use(ctx.obj.messages)

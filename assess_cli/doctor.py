@@ -40,8 +40,10 @@ from assess_core.wiring import (
     open_hot,
     open_lake,
     open_log,
+    open_names,
     open_requests,
     open_tokens,
+    read_schedules,
     request_rules,
     stores_of,
 )
@@ -115,6 +117,8 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
             yield finding
     yield from _guarded("API", lambda: _api(settings))
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
+    yield from _guarded("names", lambda: _names(settings))
+    yield from _guarded("schedules", lambda: _schedules(settings))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
         yield from _guarded("requests", lambda: _requests(settings, now))
@@ -133,6 +137,24 @@ def _api(settings: Settings) -> Iterator[Finding]:
         message = "ASSESS_API_SECRET is for development: who can verify a token can also make one"
         yield Finding(Level.WARN, "API", message, "set ASSESS_API_KEYS instead")
     yield from _certificate(settings.api)
+
+
+def _names(settings: Settings) -> Iterator[Finding]:
+    names = open_names(settings)
+    if names is None:
+        yield Finding(Level.OK, "names", "ASSESS_NAMES is not set: reports show ids without names")
+    else:
+        yield from names.examine()
+
+
+def _schedules(settings: Settings) -> Iterator[Finding]:
+    schedules = read_schedules(settings)
+    if schedules is None:
+        yield Finding(Level.OK, "schedules", "ASSESS_SCHEDULES is not set: no report is scheduled")
+        return
+    yield Finding(Level.OK, "schedules", f"{len(schedules.entries):,} in {schedules.file}")
+    for problem in schedules.described():
+        yield Finding(Level.BAD, "schedules", problem, "correct the entry: it is not run")
 
 
 def _certificate(api: ApiSettings) -> Iterator[Finding]:

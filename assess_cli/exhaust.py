@@ -9,12 +9,14 @@ from click.core import ParameterSource
 
 from assess_cli.output import emit_json, notify
 from assess_cli.ticket import print_again
+from assess_core.domain.measures import REPORT_SECONDS, Sample
+from assess_core.domain.names import unnamed
 from assess_core.domain.report_formats import Format, Password, format_of_name
-from assess_core.domain.report_spec import Counted, Report, Versions, parse_report_spec
+from assess_core.domain.report_spec import Counted, Naming, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import new_ticket as ticket_of
-from assess_core.wiring import open_output, open_stores
+from assess_core.wiring import open_meter, open_output, open_stores
 
 _PASSWORD_BYTES: Final = 1024
 _OF_TICKET: Final = {"ticket", "output", "password_file", "ask_password", "allow_different", "as_json"}
@@ -29,7 +31,7 @@ PARTIAL: Final = 6
     "--report",
     type=click.Choice([report.value for report in Report]),
     help="A row per answer (response), attempt (score), learner and assessment (summary), learner (progress), "
-    "question, option or assessment (analysis).",
+    "question, option or assessment (analysis), or a page with pictures (overview).",
 )
 @click.option("--batch-pattern", metavar="PATTERN", help="All batches whose id matches, like '2024-*'.")
 @click.option("--course", help="Only the attempts at this course.")
@@ -52,10 +54,16 @@ PARTIAL: Final = 6
 )
 @click.option("--by-week", is_flag=True, help="A separate analysis for each ISO week of receipt.")
 @click.option(
+    "--names",
+    type=click.Choice([naming.value for naming in Naming]),
+    help="Titles of courses, batches and assessments; with learners also names of learners, which are personal data. "
+    "Default: titles where the report has a column for them.",
+)
+@click.option(
     "--format",
     "format_",
     type=click.Choice([format_.value for format_ in Format]),
-    help="The file format; by default from the ending of --output, otherwise csv.",
+    help="The file format; by default from the ending of --output, otherwise csv (overview: html).",
 )
 @click.option(
     "--output", metavar="PATH", help="The file or pipe to write, - for standard output; default: below ASSESS_EXHAUSTS."
@@ -100,6 +108,7 @@ def exhaust(
     columns: tuple[str, ...],
     counted: str | None,
     by_week: bool,
+    names: str | None,
     format_: str | None,
     output: str | None,
     spreadsheet: bool,
@@ -128,6 +137,8 @@ def exhaust(
       assess exhaust 0130929928739635202 --report response --course do_1130928636168192001667 --json
       assess exhaust --batch-pattern '01309*' --report progress
       assess exhaust 0130929928739635202 --report item-analysis --counted best --by-week
+      assess exhaust 0130929928739635202 --report overview --output overview.html
+      assess exhaust 0130929928739635202 --report score --names learners
       assess exhaust 0130929928739635202 --report score --new-ticket
       assess exhaust --ticket 20261130-0123456789ab --output as-of-november.csv
     """
@@ -164,6 +175,7 @@ def exhaust(
             "columns": list(columns),
             "counted": counted,
             "byWeek": by_week,
+            "names": names,
             "spreadsheet": spreadsheet,
             "sunbird": sunbird,
         }
@@ -178,6 +190,9 @@ def exhaust(
         allow_partial=allow_partial,
         ticket=ticket_of(settings) if new_ticket else None,
     )
+    open_meter(settings).record(Sample(REPORT_SECONDS, written.seconds, (spec.report,)))
+    for sentence in unnamed(written.sidecar.names):
+        notify(sentence)
     _show(written, output, as_json=as_json)
 
 

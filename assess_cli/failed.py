@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +9,11 @@ import click
 
 from assess_cli.ingest import facts_options
 from assess_cli.output import Format, emit_rows, notify, progress
-from assess_core.domain.events import FailedEvent, Record, decode
+from assess_core.domain.events import FailedEvent
 from assess_core.domain.moments import iso
 from assess_core.errors import BadSettings
-from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS
 from assess_core.settings import Settings
-from assess_core.usecases.folding import Tally, fold
+from assess_core.usecases.operating import replay as replay_records
 from assess_core.wiring import open_checks, open_hot
 
 COLUMNS: Final = ("topic", "partition", "offset", "received_at", "reason", "message")
@@ -80,22 +78,7 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
 def replay(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
     """Fold failed events again, for example after new facts or a new release; stored events leave the list."""
     checks = open_checks(settings, facts, check_question_count, notify)
-    (hot, _), tally = open_hot(settings), Tally()
+    hot, _ = open_hot(settings)
     with progress("events") as advance:
-        for records in _batches(event.record for event in hot.failed()):
-            tally.add(fold(map(decode, records), hot, checks))
-            advance(len(records))
+        tally = replay_records((event.record for event in hot.failed()), hot, checks, advance)
     notify(f"{tally.events - tally.failed} resolved, {tally.failed} still failed")
-
-
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    batch: list[Record] = []
-    held = 0
-    for record in records:
-        batch.append(record)
-        held += len(record.raw)
-        if len(batch) >= BATCH_RECORDS or held >= BATCH_BYTES:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from assess_cli.text_table import ASCII_EDGES, TextTable, shortened
+from assess_core.messages import is_json, write_message
 
 Format = Literal["table", "jsonl", "csv"]
 Row = Mapping[str, object]
@@ -23,7 +24,10 @@ _EXACT: Final = 1e9  # above it, a double of 15 digits has no 6 decimals
 
 def notify(text: str) -> None:
     """Print a message on standard error."""
-    click.echo(text, err=True)
+    if is_json():
+        write_message(text)
+    else:
+        click.echo(text, err=True)
 
 
 def emit_json(value: object) -> None:
@@ -63,7 +67,7 @@ def _emit_tables(columns: Sequence[str], rows: Iterable[Row]) -> None:
         page = list(islice(remaining, _TABLE_ROWS))
         if not page and number:
             return
-        cells = [[_printable(_rounded(row[column])) for column in columns] for row in page]
+        cells = [[printable(_rounded(row[column])) for column in columns] for row in page]
         table = TextTable(columns, cells)
         fits = room is None or table.width <= room
         lines = table.lines() if fits else _records(columns, cells, number * _TABLE_ROWS + 1, room or 0)
@@ -100,7 +104,7 @@ def _rounded(value: object) -> str:
     return _cell(value)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Control characters as escapes: an escape sequence in a name must not control the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 

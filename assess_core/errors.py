@@ -7,7 +7,9 @@
       BadSlice           a text does not name a slice
       BadTime            a text is not a valid moment or duration
       BadFacts           the facts file cannot be read
+      BadNames           the source of names cannot be used
       BadLog             a log file or folder cannot be read
+      BadArchives        a file or folder of old archives cannot be read
       Unauthenticated    a request has no valid token
       Forbidden          a token does not allow this
       SliceOpen          a slice that is not closed cannot be archived
@@ -19,6 +21,7 @@
       LakeConflict       another process committed to the lake first
       VersionMissing     a version that a map names is in neither tier
       Unbalanced         summaries, tiers and log disagree
+      ImportIncomplete   an import refused rows or files
       ReportFailed       a report could not be completed
       StoreUnavailable   a store does not answer or is full
       DeadlineExceeded   an answer took too long and was cancelled
@@ -92,8 +95,20 @@ class BadFacts(AssessError):
     exit_code, status = 2, 400
 
 
+class BadNames(AssessError):
+    """The source of names cannot be used: it is missing, has another shape, or contradicts itself."""
+
+    exit_code, status = 2, 500
+
+
 class BadLog(AssessError):
     """A log file or folder cannot be read."""
+
+    exit_code, status = 2, 400
+
+
+class BadArchives(AssessError):
+    """A file or folder of old archives is missing, cannot be read, or is not an archive."""
 
     exit_code, status = 2, 400
 
@@ -162,6 +177,12 @@ class Unbalanced(AssessError):
     """Summaries, hot store, lake and log of a batch disagree; the differences were already reported."""
 
     exit_code, status = 1, 500
+
+
+class ImportIncomplete(AssessError):
+    """An import refused rows or files, which were already reported; everything else was imported."""
+
+    exit_code, status = 4, 409
 
 
 class ReportFailed(AssessError):

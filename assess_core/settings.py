@@ -3,16 +3,19 @@
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from assess_core.domain.moments import DAY, duration_text, parse_duration
+from assess_core.domain.rates import OFF, Rate, parse_most, parse_rate
 from assess_core.domain.sizes import parse_size, size_text
 from assess_core.errors import BadSettings
 
 _SQLITE: Final = "sqlite:///"
 _PREFIX: Final = "ASSESS_"
 _API: Final = "ASSESS_API_"
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?\Z", re.ASCII)
 _DIGITS: Final = 9
 _SIMILAR: Final = 0.5  # GRACE_PERIOD and GRACE have a similarity of 0.59
 
@@ -45,10 +48,23 @@ class ApiSettings(NamedTuple):
     """`ASSESS_API_TLS_CERT`: the file with the server's certificate chain (default: no TLS)."""
     tls_key: str = ""
     """`ASSESS_API_TLS_KEY`: the file with the private key of that certificate."""
+    caller_rate: Rate | None = Rate(600, 60)
+    """`ASSESS_API_CALLER_RATE`: the requests of one token's owner, operators excepted (default `600/minute`; `off`)."""
+    caller_at_once: int | None = 16
+    """`ASSESS_API_CALLER_AT_ONCE`: the requests of that owner at the same time (default `16`; `off`)."""
+    address_rate: Rate | None = Rate(6000, 60)
+    """`ASSESS_API_ADDRESS_RATE`: the requests of one address, this machine excepted (default `6000/minute`; `off`)."""
+    address_at_once: int | None = 250
+    """`ASSESS_API_ADDRESS_AT_ONCE`: the requests of that address at the same time (default `250`; `off`)."""
+    proxies: str = "127.0.0.1,::1"
+    """`ASSESS_API_PROXIES`: the addresses and networks of proxies that may name the client's address in the header
+    `X-Forwarded-For` (default this machine)."""
+    origins: str = ""
+    """`ASSESS_API_ORIGINS`: the sites whose pages may use the API, separated by commas (default none)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Read the settings from environment variables. Raises `BadTime`."""
+        """Read the settings from environment variables. Raises `BadTime`, `BadSettings`."""
 
         def given(name: str, default: str = "") -> str:
             return env.get(f"{_API}{name}") or default
@@ -66,12 +82,18 @@ class ApiSettings(NamedTuple):
             hosts=given("HOSTS"),
             tls_cert=_absolute(given("TLS_CERT")),
             tls_key=_absolute(given("TLS_KEY")),
+            caller_rate=parse_rate(given("CALLER_RATE", "600/minute"), f"{_API}CALLER_RATE"),
+            caller_at_once=parse_most(given("CALLER_AT_ONCE", "16"), f"{_API}CALLER_AT_ONCE"),
+            address_rate=parse_rate(given("ADDRESS_RATE", "6000/minute"), f"{_API}ADDRESS_RATE"),
+            address_at_once=parse_most(given("ADDRESS_AT_ONCE", "250"), f"{_API}ADDRESS_AT_ONCE"),
+            proxies=_networks(given("PROXIES", "127.0.0.1,::1")),
+            origins=_origins(given("ORIGINS")),
         )
 
     def env(self) -> dict[str, str]:
         """These settings as environment variables."""
         texts = {**self._asdict(), "clock_skew": duration_text(self.clock_skew)}
-        return {f"{_API}{name.upper()}": text for name, text in texts.items()}
+        return {f"{_API}{name.upper()}": OFF if value is None else str(value) for name, value in texts.items()}
 
 
 class Settings(NamedTuple):
@@ -111,6 +133,18 @@ class Settings(NamedTuple):
     public_url: str = ""
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
+    names: str = ""
+    """`ASSESS_NAMES`: the file, `cassandra://HOST/KEYSPACE` or `https://HOST/PATH` with names for reports
+    (default: no names)."""
+    names_token: str = ""
+    """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
+    schedules: str = ""
+    """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
+
+    traces: str = ""
+    """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
+    messages: str = "text"
+    """`ASSESS_MESSAGES`: how processes write messages on standard error, `text` or `json` (default `text`)."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -135,7 +169,12 @@ class Settings(NamedTuple):
             keep_reports=_at_least_a_day("ASSESS_KEEP_REPORTS", env.get("ASSESS_KEEP_REPORTS") or "7d"),
             keep_tickets=_at_least_a_day("ASSESS_KEEP_TICKETS", env.get("ASSESS_KEEP_TICKETS") or "365d"),
             request_tickets=_yes_or_no(env.get("ASSESS_REQUEST_TICKETS") or "no"),
-            public_url=_http(env.get("ASSESS_PUBLIC_URL") or ""),
+            public_url=_http("ASSESS_PUBLIC_URL", env.get("ASSESS_PUBLIC_URL") or "", "https://api.example.org"),
+            traces=_http("ASSESS_TRACES", env.get("ASSESS_TRACES") or "", "http://127.0.0.1:4318"),
+            messages=_format(env.get("ASSESS_MESSAGES") or "text"),
+            names=_absolute(env.get("ASSESS_NAMES") or ""),
+            schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
+            names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
         )
 
     def env(self) -> dict[str, str]:
@@ -156,6 +195,11 @@ class Settings(NamedTuple):
             "ASSESS_KEEP_TICKETS": duration_text(self.keep_tickets),
             "ASSESS_REQUEST_TICKETS": "yes" if self.request_tickets else "no",
             "ASSESS_PUBLIC_URL": self.public_url,
+            "ASSESS_TRACES": self.traces,
+            "ASSESS_MESSAGES": self.messages,
+            "ASSESS_NAMES": self.names,
+            "ASSESS_NAMES_TOKEN": self.names_token,
+            "ASSESS_SCHEDULES": self.schedules,
         }
 
 
@@ -188,10 +232,43 @@ def _yes_or_no(text: str) -> bool:
     return text == "yes"
 
 
-def _http(text: str) -> str:
+def _http(name: str, text: str, example: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text):
-        raise BadSettings(f"ASSESS_PUBLIC_URL: {text[:80]!r} is not an address; write e.g. https://api.example.org")
+        raise BadSettings(f"{name}: {text[:80]!r} is not an address; write e.g. {example}")
     return text.rstrip("/")
+
+
+def _format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise BadSettings(f"ASSESS_MESSAGES: {text[:40]!r} is not a format; write text or json")
+    return text
+
+
+def _networks(text: str) -> str:
+    for one in text.split(","):
+        try:
+            ip_network(one.strip())
+        except ValueError:
+            raise BadSettings(
+                f"{_API}PROXIES: {one.strip()[:80]!r} is not an address; write e.g. 10.0.0.5 or 10.0.0.0/8"
+            ) from None
+    return text
+
+
+def _origins(text: str) -> str:
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    for one in found:
+        if not _ORIGIN.match(one):
+            raise BadSettings(
+                f"{_API}ORIGINS: {one[:80]!r} is not the origin of a site; write e.g. https://portal.example.org"
+            )
+    return ",".join(found)
+
+
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]*", text):  # the message must not show it
+        raise BadSettings("ASSESS_NAMES_TOKEN: it has a character that no token has; copy it without spaces and lines")
+    return text
 
 
 def _absolute(text: str) -> str:

@@ -6,20 +6,25 @@ import signal
 import socket
 import ssl
 import time
+from types import FrameType
 from typing import Any
 
 import click
 import uvicorn
 
+from assess_core import tracing
 from assess_core.errors import AssessError, BadSettings
+from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import ApiSettings, Settings
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_requesting, open_stores, open_tokens
+from assess_core.wiring import open_facts, open_ledger, open_meters, open_requesting, open_stores, open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
 from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
+from graphql_api.throttle import ApiLimits
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,6 +39,8 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     keep_files_private()
     try:
         settings = Settings.from_env(os.environ)
+        use(settings.messages)
+        tracing.start(settings.traces, "assess-api")
         tokens = open_tokens(settings, _notify)
         if not is_loopback(host) and not insecure:
             _require_keys(settings.api, host)
@@ -46,30 +53,45 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     except AssessError as error:
         _notify(str(error))
         ctx.exit(error.exit_code)
+    _allow_open_files(2 * MOST_CONNECTIONS)
+    queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
+    limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
+    operating, meters = Operating(stores, open_ledger, facts), open_meters(settings)
+    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters)
+    own_format: dict[str, Any] = {"log_config": None} if is_json() else {}  # uvicorn would write its lines as text
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        http=LimitedProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
+        forwarded_allow_ips=settings.api.proxies,
+        **own_format,
+        **tls,
+    )
+    server = uvicorn.Server(config)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        """Stop a server that is not running yet. Later uvicorn stops, and then raises the signal again: exit code 0."""
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     address = f"[{host}]" if ":" in host else host
-    click.echo(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql", err=True)
+    write_message(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql")
     if not is_loopback(host):
         if tokens is None:
             _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
         if not tls:
             _notify("tokens and answers are not encrypted; set ASSESS_API_TLS_CERT, or put a proxy with TLS before it")
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops, restores the earlier handler, and raises the signal again: this handler makes the exit code 0
-        signal.signal(stop, lambda _number, _frame: None)
-    _allow_open_files(2 * MOST_CONNECTIONS)
-    queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
-    app = create_app(queries, intake, facts, tokens, hosts, requests)
-    config = uvicorn.Config(
-        app, log_level="warning", http=LimitedProtocol, ws="none", limit_concurrency=MOST_CONNECTIONS, **tls
-    )
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         intake.close()
 
 
 def _notify(text: str) -> None:
-    click.echo(f"assess: {text}", err=True)
+    write_message(f"assess: {text}")
 
 
 def _allow_open_files(wanted: int) -> None:

@@ -1,4 +1,4 @@
-"""Requests and responses of `POST /v2/view/assess/update`.
+"""Requests and responses of `POST /v2/view/assess/update` and `POST /v1/assessment/submit`.
 
 A request is one assessment with its answers, or a list of assessments that each have `events`. Course and batch are
 `courseId` and `batchId`, otherwise `collectionId` and `contextId`. If an assessment of a list lacks a member, the
@@ -33,9 +33,11 @@ from graphql_api.assessments import (
 
 _EMPTY: Final = "Field cannot be empty"
 _NO_TEXT: Final = "Field must be text"
+NO_ANSWERS: Final = {"request.assessments": _EMPTY}
+"""The fields of a refused request without answers."""
 
 
-class _Members(msgspec.Struct, omit_defaults=True):
+class Members(msgspec.Struct, omit_defaults=True):
     """The members of a request, and of an assessment in a list."""
 
     userId: Field = msgspec.UNSET  # noqa: N815 the wire's names
@@ -57,7 +59,7 @@ class _AnswerMembers(msgspec.Struct):
     events: Field = msgspec.UNSET
 
 
-_read_members: Final = msgspec.json.Decoder(_Members)
+_read_members: Final = msgspec.json.Decoder(Members)
 _read_answer: Final = msgspec.json.Decoder(_AnswerMembers)
 _read_clock: Final = msgspec.json.Decoder(int | float | str)
 _IDS: Final = {
@@ -68,6 +70,8 @@ _IDS: Final = {
     "attemptId": ("attemptId",),
 }
 """The names of each id on the wire. The first one that is not empty wins."""
+_STAND_INS: Final = (("courseId", "contentId"), ("batchId", "courseId"))
+"""A missing id, and the id that stands in for it."""
 
 
 class AssessUpdate(NamedTuple):
@@ -78,40 +82,37 @@ class AssessUpdate(NamedTuple):
     """Whether the request contains a list of assessments."""
 
 
-def parse(asked: Field, learner: str = "") -> AssessUpdate:
+def parse(asked: Field, learner: str = "", *, stand_in: bool = False) -> AssessUpdate:
     """Validate the `request` of a body. Raises `Refused` with every wrong field.
 
-    An assessment without a `userId` is of the `learner`, if one is given.
+    An assessment without a `userId` is of the `learner`, if one is given. `stand_in`: the assessment stands in for a
+    missing course, and the course for a missing batch.
     """
     request = members(asked, _read_members, "request")
     name = "events" if is_null(request.assessments) else "assessments"
     submitted = getattr(request, name)
     found = elements(submitted, name)
     if not found:
-        raise _wrong({"assessments": _EMPTY}, "request")
+        raise Refused("CLIENT_ERROR", f"request.assessments: {_EMPTY}", NO_ANSWERS)
     if not any(_has_events(one) for one in found):
-        return AssessUpdate([_assessment(asked, request, _Members(), submitted, "request", learner)], listed=False)
+        only = _assessment(asked, request, Members(), submitted, "request", learner, stand_in)
+        return AssessUpdate([only], listed=False)
     assessments = []
     for n, one in enumerate(found):
         where = f"request.{name}[{n}]"
         item = members(one, _read_members, where)
         if not elements(item.events, f"{where}.events"):
             raise _wrong({"events": _EMPTY}, where)
-        assessments.append(_assessment(one, item, request, item.events, where, learner))
+        assessments.append(_assessment(one, item, request, item.events, where, learner, stand_in))
     return AssessUpdate(assessments, listed=True)
 
 
-def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, where: str, learner: str) -> Assessment:
+def _assessment(
+    raw: Field, own: Members, around: Members, answers: Field, where: str, learner: str, stand_in: bool
+) -> Assessment:
     assert isinstance(raw, msgspec.Raw)
     assert isinstance(answers, msgspec.Raw)
-    ids, wrong = {}, {}
-    for id_, names in _IDS.items():
-        sent = [field for members in (own, around) for name in names if not is_null(field := getattr(members, name))]
-        ids[id_] = next(filter(None, map(text, sent)), "")
-        if id_ == "userId" and not sent:
-            ids[id_] = learner
-        if not ids[id_]:
-            wrong[id_] = _EMPTY if all(map(is_text, sent)) else _NO_TEXT
+    ids, wrong = _ids(own, around, learner, stand_in)
     attempted = next((ts for ts in (own.assessmentTs, around.assessmentTs) if not is_null(ts)), None)
     submitted = attempted if isinstance(attempted, msgspec.Raw) else _newest(answers)
     if submitted is None:
@@ -122,6 +123,38 @@ def _assessment(raw: Field, own: _Members, around: _Members, answers: Field, whe
     # `receivedAt` and `value` are members of our log's lines: drop them if a client sends them
     whole = whole and own.receivedAt is msgspec.UNSET and own.value is msgspec.UNSET
     return Assessment.of(ids, bytes(raw) if whole else forwarded(ids, submitted, answers))
+
+
+def _ids(own: Members, around: Members, learner: str, stand_in: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """The ids of an assessment, and what is wrong with the others, under the names that the client uses."""
+    ids: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    preferred = _vocabulary(own, around)
+    for id_, names in _IDS.items():
+        fields = ((name, getattr(members, name)) for members in (own, around) for name in names)
+        sent = [(name, field) for name, field in fields if not is_null(field)]
+        ids[id_] = next(filter(None, (text(field) for _, field in sent)), "")
+        if id_ == "userId" and not sent:
+            ids[id_] = learner
+        if not ids[id_]:
+            not_text = [name for name, field in sent if not is_text(field)]
+            shown[id_] = next(iter(not_text or [name for name, _ in sent]), names[min(preferred, len(names) - 1)])
+            reasons[id_] = _NO_TEXT if not_text else _EMPTY
+    for id_, other in _STAND_INS if stand_in else ():
+        if reasons.get(id_) == _EMPTY:
+            ids[id_] = ids[other]
+            del reasons[id_]
+    return ids, {shown[id_]: why for id_, why in reasons.items()}
+
+
+def _vocabulary(own: Members, around: Members) -> int:
+    """Which name of `_IDS` the client prefers: the second one if it sent `collectionId` or `contextId` only."""
+
+    def sends(*names: str) -> bool:
+        return any(not is_null(getattr(members, name)) for members in (own, around) for name in names)
+
+    return int(sends("collectionId", "contextId") and not sends("courseId", "batchId"))
 
 
 def _wrong(fields: dict[str, str], where: str) -> Refused:

@@ -12,30 +12,50 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     StringValueNode,
-    ValueNode,
     VariableNode,
 )
 
 from assess_core.usecases.paging import FIRST, MOST
+from graphql_api.node_ids import ATTEMPT, SCORE
 
 MOST_UNITS: Final = 100
 """The most units of a query. A unit takes a core about 1 ms if the query reads a learner, and 10 ms for a batch."""
 MOST_VALUES: Final = 10_000
 """The most fields of an answer; the fields of every attempt count. Aliases at every level multiply them."""
 
+FIRST_BATCHES: Final = 8
+"""The default number of batches on a page: their numbers together cost less than `MOST_UNITS`."""
+
 _UNITS: Final = {
     "score": 5,
     "scores": 5,
+    "explain": 20,
     "batch": 10,
+    "batches": 5,
     "slices": 10,
     "reportRequest": 5,
     "reportRequests": 20,
     "submitReportRequest": 20,
     "cancelReportRequest": 10,
+    "node": 10,
+    "failedEvents": 20,
+    "manifest": 10,
+    "balance": 50,
+    "replayFailedEvents": 50,
 }
+_READ_MANY_ROWS: Final = frozenset(
+    ("batch", "batches", "slices", "explain", "failedEvents", "manifest", "balance", "replayFailedEvents")
+)
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """The number of attempts of a page that cost one unit."""
+
+
+_PAGES: Final = frozenset(("attempts", "batches"))
+_FREE: Final = frozenset(("id", "batchId", "__typename"))
+"""The fields of a batch that read nothing."""
+_WITH_QUESTIONS: Final = frozenset(("batch", "batches", "node"))
+"""The fields whose own fields may ask the stores."""
 
 
 class TooManyValues(Exception):
@@ -47,7 +67,7 @@ class Cost(NamedTuple):
 
     units: int
     reads_many_rows: bool
-    """Whether it reads a batch or slices, and not only one learner."""
+    """Whether it reads a batch, slices, failed events or the log, and not only one learner."""
 
 
 def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
@@ -62,24 +82,28 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
         """`asks`: the fields of these sets may ask the stores; the fields of an answer do not."""
         nonlocal left
         units, reads_many_rows = 0, False
-        for fields in _by_response_key(sets, fragments).values():
+        for fields in fields_by_key(sets, fragments).values():
             left -= times
             if left < 0:
                 raise TooManyValues
             node, page = fields[0], times
             own = _of_field(node, variables) if asks else Cost(0, False)
-            if asks and node.name.value == "attempts":
+            if asks and node.name.value in _PAGES:
                 page *= _first(node, variables)
             inside = [field.selection_set for field in fields if field.selection_set]
-            inner = of(inside, page, asks and node.name.value == "batch")
+            inner = of(inside, page, asks and node.name.value in _WITH_QUESTIONS)
             units += own.units + inner.units
+            if asks and node.name.value == "batches":  # the numbers of each batch are read on their own
+                names = {found[0].name.value for found in fields_by_key(inside, fragments).values()}
+                each = inner.units + (_UNITS["batch"] if names - _FREE else 0)
+                units += each * _first(node, variables) - inner.units
             reads_many_rows = reads_many_rows or own.reads_many_rows or inner.reads_many_rows
         return Cost(units, reads_many_rows)
 
     return of([operation.selection_set], 1, asks=True)
 
 
-def _by_response_key(
+def fields_by_key(
     sets: list[SelectionSetNode], fragments: dict[str, FragmentDefinitionNode]
 ) -> dict[str, list[FieldNode]]:
     """The fields of selection sets by response key; each fragment is visited once, as in the GraphQL specification."""
@@ -103,20 +127,25 @@ def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
     name = node.name.value
     if name == "attempts":
         return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not _names_a_learner(node, variables))
-    return Cost(_UNITS.get(name, 0), name in ("batch", "slices"))
+    if name == "node":
+        return Cost(_UNITS[name], not _text(node, "id", variables).startswith((ATTEMPT, SCORE)))
+    return Cost(_UNITS.get(name, 0), name in _READ_MANY_ROWS)
 
 
 def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:
     """Whether `userId` has a value. Null or an unset variable selects all learners of a batch."""
+    return bool(_text(node, "userId", variables))
+
+
+def _text(node: FieldNode, name: str, variables: dict[str, Any]) -> str:
+    """The text of an argument; empty if it has none."""
     for argument in node.arguments:
-        if argument.name.value == "userId":
+        if argument.name.value == name:
             value = argument.value
-            return bool(variables.get(value.name.value)) if isinstance(value, VariableNode) else _has_text(value)
-    return False
-
-
-def _has_text(value: ValueNode) -> bool:
-    return isinstance(value, StringValueNode | IntValueNode) and value.value != ""
+            if isinstance(value, VariableNode):
+                return str(variables.get(value.name.value) or "")
+            return value.value if isinstance(value, StringValueNode | IntValueNode) else ""
+    return ""
 
 
 def _first(node: FieldNode, variables: dict[str, Any]) -> int:
@@ -129,4 +158,4 @@ def _first(node: FieldNode, variables: dict[str, Any]) -> int:
                 return min(max(given, 1), MOST) if isinstance(given, int) else MOST
             if isinstance(value, IntValueNode):
                 return min(max(int(value.value[:9]), 1), MOST)
-    return FIRST
+    return FIRST_BATCHES if node.name.value == "batches" else FIRST

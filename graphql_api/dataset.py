@@ -1,14 +1,12 @@
 """The dataset API: requests for reports, in the envelope of Sunbird's analytics service."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
-from uuid import uuid4
 
 import msgspec
 from anyio import CapacityLimiter
@@ -18,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from assess_core.domain.access import Action, Resource
-from assess_core.domain.moments import millis, moment
+from assess_core.domain.moments import millis
 from assess_core.domain.report_formats import MEDIA_TYPES
 from assess_core.domain.report_jobs import Job, JobStatus, day_of
 from assess_core.domain.report_request import Requester, parse_request, text
@@ -27,14 +25,14 @@ from assess_core.errors import AssessError, BadRequest, UnknownRequest
 from assess_core.ports.links import Link
 from assess_core.ports.reports import Exhausts
 from assess_core.usecases.requesting import MOST_LISTED, Filters, Requesting
-from graphql_api.bodies import BadBody, is_json, read_json, to_json
-from graphql_api.envelopes import code_of, retry_after
+from graphql_api.bodies import BadBody, is_json, read_json
+from graphql_api.envelopes import DATASET_PATH, analysing, retry_after
 from graphql_api.gate import caller_of
-from graphql_api.permissions import require
+from graphql_api.permissions import require, require_naming
 from graphql_api.reading import RequestReads
 from graphql_api.requesters import requester_of
 
-_ROOT: Final = "/dataset/v1/request"
+_ROOT: Final = DATASET_PATH
 _SEARCHED: Final = 10
 _DATE_LENGTH: Final = 10
 _THREADS: Final = 8
@@ -84,15 +82,15 @@ async def _answer(name: str, work: Callable[[Request], Awaitable[_Result]], requ
     """Answer in the envelope. Client input causes no 500."""
     try:
         require(caller_of(request), Action.REQUEST_REPORTS, Resource(), request.scope["path"])
-        return _envelope(name, result=await work(request))
+        return analysing(name, result=await work(request))
     except BadBody as error:
-        return _envelope(name, error.status, str(error))
+        return analysing(name, error.status, str(error))
     except UnknownRequest as error:
-        return _envelope(name, 200, str(error))  # Sunbird answers OK with an error in params
+        return analysing(name, 200, str(error))  # Sunbird answers OK with an error in params
     except AssessError as error:
         if error.status >= 500:
             _log.warning("%s", error)
-        return _envelope(name, error.status, str(error), headers=retry_after(error))
+        return analysing(name, error.status, str(error), headers=retry_after(error))
 
 
 async def _submit(request: Request) -> _Result:
@@ -100,6 +98,7 @@ async def _submit(request: Request) -> _Result:
     requester = requester_of(request, asked.get("requestedBy"))
     api = _api(request)
     wanted = parse_request(asked, requester, api.requesting.rules)
+    require_naming(caller_of(request), wanted.spec, request.scope["path"])
     return await _shown(request, partial(api.requesting.submit, wanted))
 
 
@@ -136,7 +135,7 @@ async def _download(request: Request) -> Response:
         await _run(request, partial(api.requesting.require_link, name, expires, signature))
         report = await _run(request, partial(api.exhausts.read, name))
     except AssessError as error:
-        return _envelope("download", error.status, str(error), headers=retry_after(error))
+        return analysing("download", error.status, str(error), headers=retry_after(error))
     file = name.rpartition("/")[2]
     headers = {
         "content-length": str(report.size),
@@ -274,27 +273,3 @@ def _api(request: Request) -> ReportRequests:
 
 async def _run(request: Request, work: Callable[[], T]) -> T:
     return await run_sync(work, limiter=_api(request).threads)
-
-
-def _envelope(
-    name: str,
-    status: int = 200,
-    message: str | None = None,
-    result: _Result | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    code = "FORBIDDEN" if status == 403 else code_of(status)
-    body = {
-        "id": f"ekstep.analytics.dataset.request.{name}",
-        "ver": "1.0",
-        "ts": moment(time.time_ns() // 1_000_000).isoformat(timespec="milliseconds"),
-        "params": {
-            "resmsgid": str(uuid4()),
-            "status": "successful" if message is None else "failed",
-            "err": None if message is None else "CLIENT_ERROR" if code == "OK" else code,
-            "errmsg": message,
-        },
-        "responseCode": code,
-        "result": result or {},
-    }
-    return Response(to_json(body), status, headers, "application/json")

@@ -22,8 +22,11 @@ from graphql import (
 
 from assess_core.domain.access import Caller
 from assess_core.errors import AssessError, Forbidden
+from assess_core.ports.facts import Facts
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
+from graphql_api.learners import learners_of
 from graphql_api.reading import Context, RequestReads
 from graphql_api.schema import schema
 
@@ -53,6 +56,8 @@ class Planned(NamedTuple):
     """Whether it reads a batch or slices, and not only one learner."""
     writes: bool
     """Whether it is a mutation."""
+    learners: frozenset[str]
+    """The learners that its fields name."""
 
 
 class _Refused(Exception):
@@ -88,20 +93,27 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
             "TOO_EXPENSIVE",
         )
     writes = chosen.operation is OperationType.MUTATION
-    return Planned(document, operation, variables, cost.reads_many_rows, writes)
+    learners = learners_of(document, chosen, variables or {})
+    return Planned(document, operation, variables, cost.reads_many_rows, writes, learners)
 
 
 def execute(
-    queries: Queries, planned: Planned, caller: Caller | None, requests: RequestReads | None = None
+    queries: Queries,
+    planned: Planned,
+    caller: Caller | None,
+    requests: RequestReads | None = None,
+    operating: Operating | None = None,
+    facts: Facts | None = None,
 ) -> Executed:
     """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace.
 
     If the caller may not read one of the fields, the answer is 403 and has no data.
     """
+    shared = queries.sharing(planned.learners) if planned.learners else queries
     result = execute_sync(
         schema,
         planned.document,
-        context_value=Context(queries, caller, requests),
+        context_value=Context(shared, caller, requests, operating, facts),
         variable_values=planned.variables,
         operation_name=planned.operation,
     )

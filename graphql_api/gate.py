@@ -71,7 +71,12 @@ class Gate:
 
 def caller_of(request: Request) -> Caller | None:
     """The caller whom the gate found; None for a probe."""
-    found: Caller | None = request.scope[_CALLER]
+    return caller_in(request.scope)
+
+
+def caller_in(scope: Scope) -> Caller | None:
+    """The caller of a request that ended; None if the gate found none."""
+    found: Caller | None = scope.get(_CALLER)
     return found
 
 

@@ -8,9 +8,17 @@ import json
 import logging
 from typing import Any, Final
 
-from graphql import GraphQLObjectType, GraphQLSchema, default_field_resolver, is_introspection_type
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    Undefined,
+    default_field_resolver,
+    is_introspection_type,
+)
 
 from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of
+from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.domain.signed_links import LINK_PATH
 from assess_core.errors import Forbidden
 from assess_core.usecases.views import Attempt
@@ -22,17 +30,29 @@ ROUTES: Final = {
     "/graphiql": Action.DESCRIBE,
     "/graphiql/start.js": Action.DESCRIBE,
     "/graphiql/{name}": Action.DESCRIBE,
+    "/openapi.json": Action.DESCRIBE,
+    "/openapi": Action.DESCRIBE,
+    "/openapi/{name}": Action.DESCRIBE,
     "/v2/view/assess/read": Action.READ_SCORES,
     "/v2/view/assess/update": Action.WRITE_ATTEMPTS,
     "/v1/content/state/update": Action.WRITE_ATTEMPTS,
     "/v1/user/content/state": Action.WRITE_ATTEMPTS,
+    "/api/course/v1/content/state/update": Action.WRITE_ATTEMPTS,
+    "/v1/content/state/read": Action.READ_ATTEMPTS,
+    "/private/v1/content/state/read": Action.READ_ATTEMPTS,
+    "/api/course/v1/content/state/read": Action.READ_ATTEMPTS,
+    "/v1/assessment/submit": Action.WRITE_ATTEMPTS,
+    "/v1/assessment/read": Action.READ_ATTEMPTS,
     "/dataset/v1/request/submit": Action.REQUEST_REPORTS,
     "/dataset/v1/request/read/{tag:path}": Action.REQUEST_REPORTS,
     "/dataset/v1/request/list/{tag:path}": Action.REQUEST_REPORTS,
     "/dataset/v1/request/search": Action.REQUEST_REPORTS,
     "/dataset/v1/request/cancel/{tag:path}": Action.REQUEST_REPORTS,
     LINK_PATH + "{name:path}": Action.DOWNLOAD,
+    "/metrics": Action.MONITOR,
     "/health": Action.PROBE,
+    "/health/live": Action.PROBE,
+    "/health/ready": Action.PROBE,
     "/ready": Action.PROBE,
 }
 PROBES: Final = frozenset(path for path, action in ROUTES.items() if action is Action.PROBE)
@@ -48,12 +68,19 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "score": Action.READ_SCORES,
         "scores": Action.READ_SCORES,
         "attempts": Action.READ_ATTEMPTS,
+        "explain": Action.EXPLAIN,
         "batch": Action.READ_BATCH,
+        "batches": Action.READ_BATCH,
         "slices": Action.READ_SLICES,
         "reportRequest": Action.REQUEST_REPORTS,
         "reportRequests": Action.REQUEST_REPORTS,
+        "node": None,  # its resolver asks: the action depends on the id
+        "failedEvents": Action.READ_FAILED,
+        "manifest": Action.AUDIT,
+        "balance": Action.AUDIT,
     },
     "Mutation": {
+        "replayFailedEvents": Action.REPLAY,
         "submitReportRequest": Action.REQUEST_REPORTS,
         "cancelReportRequest": Action.REQUEST_REPORTS,
     },
@@ -64,20 +91,42 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     "Batch": {
         "attempts": Action.READ_ATTEMPTS,
         "slices": Action.READ_SLICES,
-        **_open("batchId attemptsCount learnersCount assessmentsCount versionsCount meanScore"),
+        **_open("id batchId attemptsCount learnersCount assessmentsCount versionsCount meanScore"),
         **_open("firstReceived lastReceived weeks"),
     },
     "Attempt": {
         "answers": Action.READ_ANSWERS,
-        **_open("userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
+        **_open("id userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
         **_open("grandTotal updatedOn"),
     },
+    "ExplainedScore": _open(
+        "userId assessmentId courseId batchId bestScore totalMaxScore lastAttemptedScore bestAttempt lastAttempt story "
+        "versions"
+    ),
+    "ExplainedVersion": _open(
+        "attemptId contentHash lastAttemptedOn hasAnswers score maxScore receivedAt counts supersededBy rule slice "
+        "sliceStatus copies event eventNote"
+    ),
+    "StoredCopy": {
+        "answers": Action.READ_ANSWERS,
+        **_open("tier slice receivedAt sound file rowGroup row manifest"),
+    },
+    "ManifestVoucher": _open("number action at deltaVersion digest previous hash chainProblem fileSha256"),
+    "LogEvent": _open("topic partition offset"),
     "Score": {
-        **_open("userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore"),
+        **_open("id userId courseId batchId assessmentId bestScore totalMaxScore lastAttemptedScore minScore"),
         **_open("averageScore attemptsCount updatedOn"),
     },
     "Answer": _open("questionId answeredOn score maxScore duration type title description params resvalues"),
     "Slice": _open("id batchId week status hotRows lakeRows archivedAt verifiedAt clearedAt whyOpen note"),
+    "FailedEvent": _open("id topic partition offset receivedAt reason message bytes text"),
+    "Replay": _open("resolved failed endCursor"),
+    "ManifestEntry": _open(
+        "sliceId action at deltaVersion rows versions attempts totalScore digest cleared left problem code number "
+        "previous hash files"
+    ),
+    "ManifestFile": _open("name sha256"),
+    "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
     "Week": _open("week attempts versions"),
     "AttemptConnection": _open("edges pageInfo"),
     "AttemptEdge": _open("node cursor"),
@@ -97,14 +146,20 @@ def require(caller: Caller | None, action: Action, resource: Resource, where: st
         raise Forbidden(denial.message)
 
 
+def require_naming(caller: Caller | None, spec: ReportSpec, where: str) -> None:
+    """Raise `Forbidden` if a report names learners and the caller may not see their names."""
+    if spec.names is Naming.LEARNERS:
+        require(caller, Action.NAME_LEARNERS, Resource(), where)
+
+
 def record(caller: Caller | None, action: Action, resource: Resource, denial: Denial, where: str) -> None:
     """Write the line of a denial into the audit log: learners as hashes, client text escaped and shortened."""
     line = {
         "denied": action,
         "status": 401 if denial.needs_token else 403,
         "where": where[:_SHOWN],
-        "caller": _hash(caller.id) if caller else None,
-        "learner": _hash(resource.learner) if resource.learner else None,
+        "caller": hash_of(caller.id) if caller else None,
+        "learner": hash_of(resource.learner) if resource.learner else None,
         "batch": resource.batch[:_SHOWN],
         "course": resource.course[:_SHOWN],
         "reason": denial.message,
@@ -112,7 +167,7 @@ def record(caller: Caller | None, action: Action, resource: Resource, denial: De
     _audit.warning("%s", json.dumps({name: value for name, value in line.items() if value}))
 
 
-def _hash(learner: str) -> str:
+def hash_of(learner: str) -> str:
     """The first 16 hex digits of the SHA-256 of an id."""
     return hashlib.sha256(learner.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -124,14 +179,23 @@ def protect(schema: GraphQLSchema) -> GraphQLSchema:
             for name, field in type_.fields.items():
                 action = FIELDS[type_.name][name]
                 if action is not None:
-                    field.resolve = _asking(f"{type_.name}.{name}", action, field.resolve or default_field_resolver)
+                    field.resolve = _asking(f"{type_.name}.{name}", action, field)
     return schema
 
 
-def _asking(where: str, action: Action, resolve: Any) -> Any:
+def _asking(where: str, action: Action, field: GraphQLField) -> Any:
+    resolve = field.resolve or default_field_resolver
+    defaults = {
+        argument.out_name or name: argument.default_value
+        for name, argument in field.args.items()
+        if argument.default_value is not Undefined
+    }
+
     def resolve_if_allowed(source: Any, info: Info, **arguments: Any) -> Any:
-        require(caller_of(info), action, _resource(source, arguments), where)
-        return resolve(source, info, **arguments)
+        # a client may send null for an argument with a default
+        asked = {name: defaults.get(name) if value is None else value for name, value in arguments.items()}
+        require(caller_of(info), action, _resource(source, asked), where)
+        return resolve(source, info, **asked)
 
     return resolve_if_allowed
 

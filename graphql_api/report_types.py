@@ -11,7 +11,8 @@ from assess_core.domain.report_jobs import JobStatus as Status
 from assess_core.domain.report_request import DATASETS, Requester, parse_request
 from assess_core.errors import BadRequest
 from assess_core.usecases.requesting import MOST_LISTED, Filters, Requesting
-from graphql_api.reading import Info, RequestReads, request_reads_of
+from graphql_api.permissions import require_naming
+from graphql_api.reading import Info, RequestReads, caller_of, request_reads_of
 from graphql_api.types import Moment
 
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -104,7 +105,7 @@ class ReportQuery(graphene.ObjectType):
         return [job for job in requesting.of_tag(requester.channel, tag, first) if status in (None, job.status)]
 
 
-class Mutation(graphene.ObjectType):
+class ReportMutation(graphene.ObjectType):
     """Requests for reports. The header X-Channel-ID names the channel."""
 
     submit_report_request = graphene.Field(
@@ -130,7 +131,9 @@ class Mutation(graphene.ObjectType):
     ) -> Job:
         requesting, requester = _asked(info)
         asked = {"tag": tag, "dataset": dataset, "datasetConfig": _config(config), "output_format": format}
-        return requesting.submit(parse_request(asked, requester, requesting.rules))
+        wanted = parse_request(asked, requester, requesting.rules)
+        require_naming(caller_of(info), wanted.spec, "Mutation.submitReportRequest")
+        return requesting.submit(wanted)
 
     @staticmethod
     def resolve_cancel_report_request(_root: None, info: Info, tag: str, request_id: str) -> Job:

@@ -32,7 +32,7 @@ class AssessRead(HTTPEndpoint):
         message_id = request.headers.get("x-msgid")
         try:
             body = await read_json(request, _decoder)
-            message_id = message_id or _message_id(body)
+            message_id = message_id or message_id_in(body)
             asked, wrong = _asked(body.get("request"), learner_of(request))
             if wrong:
                 return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
@@ -53,7 +53,8 @@ class AssessRead(HTTPEndpoint):
         return _envelope(request.headers.get("x-msgid"), 405, message, headers={"allow": "POST"})
 
 
-def _message_id(body: Mapping[str, Any]) -> str | None:
+def message_id_in(body: Mapping[str, Any]) -> str | None:
+    """`params.msgid` of a body, if it is text."""
     params = body.get("params")
     found = params.get("msgid") if isinstance(params, dict) else None
     return found if isinstance(found, str) else None

@@ -10,10 +10,14 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
-from graphql_api.permissions import protect
-from graphql_api.reading import BatchReads, Info, queries_of
-from graphql_api.report_types import Mutation, ReportQuery
-from graphql_api.types import AttemptConnection, Batch, Score, Slice, SliceStatus
+from graphql_api.cost import FIRST_BATCHES
+from graphql_api.explain_types import ExplainQuery
+from graphql_api.node_ids import needed, read_node_id
+from graphql_api.operator_types import OperatorMutation, OperatorQuery
+from graphql_api.permissions import protect, require
+from graphql_api.reading import MOST_BATCHES, BatchReads, Info, batches_of, caller_of, node_of, queries_of
+from graphql_api.report_types import ReportMutation, ReportQuery
+from graphql_api.types import AttemptConnection, Batch, Node, Score, Slice, SliceStatus
 
 _OF_WHOM: Final = {
     "user_id": graphene.ID(required=True),
@@ -23,7 +27,7 @@ _OF_WHOM: Final = {
 }
 
 
-class Query(ReportQuery):
+class Query(ExplainQuery, ReportQuery, OperatorQuery):
     """Scores and attempts of learners, counts of batches, slices and their status. Archiving changes no answer."""
 
     score = graphene.Field(
@@ -44,6 +48,14 @@ class Query(ReportQuery):
         description="The attempts of a learner, or of a batch, with their answers.",
     )
     batch = graphene.Field(Batch, batch_id=graphene.ID(required=True))
+    batches = graphene.List(
+        graphene.NonNull(Batch),
+        required=True,
+        course_id=graphene.ID(required=True),
+        first=graphene.Int(default_value=FIRST_BATCHES, description=f"Batches per page, 1 to {MOST_BATCHES}."),
+        after=graphene.ID(description="The `batchId` of the last batch of the previous page."),
+        description="The batches of a course that the facts name, ordered by id, also those without attempts.",
+    )
     slices = graphene.List(
         graphene.NonNull(Slice),
         required=True,
@@ -53,6 +65,16 @@ class Query(ReportQuery):
         after=graphene.ID(description="The `id` of the last slice of the previous page."),
         description="Ordered by week, then batch.",
     )
+
+    node = graphene.Field(
+        Node, id=graphene.ID(required=True), description="The object with this id; null if it does not exist."
+    )
+
+    @staticmethod
+    def resolve_node(_root: None, info: Info, id: str) -> object:
+        key = read_node_id(id)
+        require(caller_of(info), *needed(key), "Query.node")
+        return node_of(info, key)
 
     @staticmethod
     def resolve_score(_root: None, info: Info, **asked: Any) -> ScoreView | None:
@@ -71,6 +93,12 @@ class Query(ReportQuery):
         return BatchReads(queries_of(info), batch_id)
 
     @staticmethod
+    def resolve_batches(
+        _root: None, info: Info, course_id: str, first: int, after: str | None = None
+    ) -> list[BatchReads]:
+        return batches_of(info, course_id, first, after or "")
+
+    @staticmethod
     def resolve_slices(
         _root: None,
         info: Info,
@@ -81,6 +109,10 @@ class Query(ReportQuery):
     ) -> list[SliceView]:
         last = ArchiveSlice.parse(after) if after else None
         return queries_of(info).slice_page(batch_id=batch_id, status=status, first=first, after=last)
+
+
+class Mutation(ReportMutation, OperatorMutation):
+    """Requests for reports, and replays. For requests, the header X-Channel-ID names the channel."""
 
 
 schema: Final = protect(graphene.Schema(query=Query, mutation=Mutation).graphql_schema)

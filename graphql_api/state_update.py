@@ -49,7 +49,9 @@ _NOT_ENROLLED: Final = "INVALID_REQUESTED_DATA"
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d):\d{3}[+-]\d{4}\Z", re.ASCII)
 
 
-class _Request(msgspec.Struct):
+class Request(msgspec.Struct):
+    """The members of `request` that are read."""
+
     contents: Field = msgspec.UNSET
     assessments: Field = msgspec.UNSET
     userId: Field = msgspec.UNSET  # noqa: N815 the wire's names
@@ -58,7 +60,9 @@ class _Request(msgspec.Struct):
     batchId: Field = msgspec.UNSET  # noqa: N815
 
 
-class _Content(msgspec.Struct):
+class ContentMembers(msgspec.Struct):
+    """The members of a content that are read."""
+
     lastUpdatedTime: Field = msgspec.UNSET  # noqa: N815
     lastCompletedTime: Field = msgspec.UNSET  # noqa: N815
     courseId: Field = msgspec.UNSET  # noqa: N815
@@ -68,7 +72,9 @@ class _Content(msgspec.Struct):
     status: Field = msgspec.UNSET
 
 
-class _Item(msgspec.Struct):
+class Item(msgspec.Struct):
+    """The members of an assessment that are read."""
+
     assessmentTs: Field = msgspec.UNSET  # noqa: N815
     courseId: Field = msgspec.UNSET  # noqa: N815
     contentId: Field = msgspec.UNSET  # noqa: N815
@@ -80,9 +86,9 @@ class _Item(msgspec.Struct):
     value: Field = msgspec.UNSET
 
 
-_read_request: Final = msgspec.json.Decoder(_Request)
-_read_content: Final = msgspec.json.Decoder(_Content)
-_read_item: Final = msgspec.json.Decoder(_Item)
+_read_request: Final = msgspec.json.Decoder(Request)
+_read_content: Final = msgspec.json.Decoder(ContentMembers)
+_read_item: Final = msgspec.json.Decoder(Item)
 
 
 class Content(NamedTuple):
@@ -155,7 +161,7 @@ def _assessment(raw: msgspec.Raw, number: int) -> Assessment:
     return Assessment.of(ids, value)
 
 
-def _enrolment(request: _Request) -> Enrolment:
+def _enrolment(request: Request) -> Enrolment:
     course_id = text(request.courseId) or text(request.collectionId)
     _require(course_id, _COURSE)
     batch_id = text(request.batchId)

@@ -7,11 +7,14 @@ from graphene.relay import PageInfo
 
 from assess_core.domain.attempts import Answer as StoredAnswer
 from assess_core.domain.moments import iso
+from assess_core.domain.scores import SummaryKey
 from assess_core.domain.slice_status import SliceStatus as Status
 from assess_core.domain.slice_status import SliceView
 from assess_core.usecases.paging import FIRST, MOST, cursor
 from assess_core.usecases.views import Attempt as AttemptView
 from assess_core.usecases.views import Page, WeekCounts
+from assess_core.usecases.views import Score as ScoreView
+from graphql_api.node_ids import BatchKey, node_id
 from graphql_api.reading import BatchReads, Info
 
 _PAGE = f"Attempts per page, 1 to {MOST}."
@@ -35,8 +38,22 @@ class Texts(graphene.Scalar):
 SliceStatus = graphene.Enum.from_enum(Status, description=lambda value: None if value else "The progress of a slice.")
 
 
+class Node(graphene.Interface):
+    """An object that `node(id)` finds again."""
+
+    id = graphene.ID(required=True)
+
+    @classmethod
+    def resolve_type(cls, instance: Any, _info: Info) -> Any:
+        """The type of an object that a resolver returned."""
+        return {AttemptView: Attempt, SliceView: Slice, BatchReads: Batch, ScoreView: Score}[type(instance)]
+
+
 class Score(graphene.ObjectType):
     """The scores of a learner at an assessment in a batch, over all attempts, also the archived ones."""
+
+    class Meta:
+        interfaces = (Node,)
 
     user_id = graphene.ID(required=True)
     course_id = graphene.ID(required=True)
@@ -51,7 +68,11 @@ class Score(graphene.ObjectType):
     updated_on = Moment(description="When the newest version was attempted; null if it has no clock.")
 
     @staticmethod
-    def resolve_updated_on(score: Any, _info: Info) -> int | None:
+    def resolve_id(score: ScoreView, _info: Info) -> str:
+        return node_id(SummaryKey(score.user_id, score.assessment_id, score.course_id, score.batch_id))
+
+    @staticmethod
+    def resolve_updated_on(score: ScoreView, _info: Info) -> int | None:
         return score.updated_on or None
 
 
@@ -81,6 +102,9 @@ class Answer(graphene.ObjectType):
 class Attempt(graphene.ObjectType):
     """One try of one learner at one assessment, with the content of its newest version."""
 
+    class Meta:
+        interfaces = (Node,)
+
     user_id = graphene.ID(required=True)
     course_id = graphene.ID(required=True)
     batch_id = graphene.ID(required=True)
@@ -92,6 +116,10 @@ class Attempt(graphene.ObjectType):
     grand_total = graphene.String(required=True)
     updated_on = Moment(required=True, description="When this version was first received.")
     answers = graphene.List(graphene.NonNull(Answer), required=True, description="Sorted by question id.")
+
+    @staticmethod
+    def resolve_id(attempt: AttemptView, _info: Info) -> str:
+        return node_id(attempt.key)
 
     @staticmethod
     def resolve_user_id(attempt: AttemptView, _info: Info) -> str:
@@ -157,6 +185,9 @@ class AttemptConnection(graphene.ObjectType):
 class Slice(graphene.ObjectType):
     """All versions of one batch that were received in one ISO week: the unit of archive, verify and clear."""
 
+    class Meta:
+        interfaces = (Node,)
+
     id = graphene.ID(required=True, description="`BATCH|2024-W05`.")
     batch_id = graphene.ID(required=True)
     week = graphene.String(required=True, description="`2024-W05`.")
@@ -204,6 +235,9 @@ def _number(name: str) -> Any:
 class Batch(graphene.ObjectType):
     """One run of a course: its counts, attempts and slices."""
 
+    class Meta:
+        interfaces = (Node,)
+
     batch_id = graphene.ID(required=True)
     attempts_count = graphene.Int(required=True, resolver=_number("attempts"))
     learners_count = graphene.Int(required=True, resolver=_number("learners"))
@@ -223,6 +257,10 @@ class Batch(graphene.ObjectType):
         after=graphene.String(description="A cursor."),
     )
     slices = graphene.List(graphene.NonNull(Slice), required=True)
+
+    @staticmethod
+    def resolve_id(batch: BatchReads, _info: Info) -> str:
+        return node_id(BatchKey(batch.batch_id))
 
     @staticmethod
     def resolve_attempts(batch: BatchReads, _info: Info, **asked: Any) -> Page:

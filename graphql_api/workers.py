@@ -2,9 +2,8 @@
 
 * *quick*: a learner's scores and attempts. A read by key.
 * *long*: batches and slices. They read many rows, so they have a deadline, and end when the client disconnects.
-* *ready*: whether the stores answer.
 
-Liveness (`/health`) uses no lane: it asks no store.
+Probes of health have threads of their own (`health.py`).
 """
 
 from collections.abc import Callable
@@ -25,7 +24,6 @@ LONG_THREADS: Final = 2
 """Long questions at the same time: each can use all cores and hold a batch's keys in memory."""
 DEADLINE: Final = 15.0
 """Seconds for a long question, including its wait for a thread; clients wait 30."""
-READY_DEADLINE: Final = 5.0
 _POLL: Final = 0.2  # seconds between two checks that the client is still connected
 
 _LATE: Final = f"the answer took more than {DEADLINE:.0f} s and was cancelled; ask for less, or try again later"
@@ -40,7 +38,6 @@ class Lanes:
     def __init__(self) -> None:
         self.quick = CapacityLimiter(QUICK_THREADS)
         self.long = CapacityLimiter(LONG_THREADS)
-        self.ready = CapacityLimiter(1)
 
 
 async def ask_quick(request: Request, question: Callable[[Queries], T]) -> T:
@@ -82,13 +79,3 @@ async def ask_long(request: Request, question: Callable[[Queries], T]) -> T:
     if not answers:
         raise DeadlineExceeded(cancellation.reason or _LATE)
     return answers[0]
-
-
-async def is_ready(request: Request) -> None:
-    """Raises `StoreUnavailable` or `DeadlineExceeded` if the hot store does not answer in time."""
-    lanes: Lanes = request.app.state.lanes
-    try:
-        with anyio.fail_after(READY_DEADLINE):
-            await run_sync(Queries.ready, request.app.state.queries, limiter=lanes.ready, abandon_on_cancel=True)
-    except TimeoutError:
-        raise DeadlineExceeded(f"the hot store did not answer in {READY_DEADLINE:.0f} s; type: assess doctor") from None

@@ -3,31 +3,45 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
-from uuid import uuid4
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
+from opentelemetry.trace import SpanKind
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assess_core import tracing
 from assess_core.domain.access import Resource
-from assess_core.errors import AssessError, Forbidden, StoreUnavailable
+from assess_core.errors import AssessError, StoreUnavailable
 from assess_core.ports.facts import Facts
-from assess_core.ports.log import Intake
+from assess_core.ports.log import Intake, Message
 from graphql_api import assess_update, state_update
 from graphql_api.assessments import Body, Outcome, Refused, read_body
 from graphql_api.bodies import BadBody, is_json, read_json
-from graphql_api.envelopes import CLIENT_ERROR, FORBIDDEN, SERVER_ERROR, UPDATE_ID, learning, retry_after, viewing
+from graphql_api.envelopes import (
+    CLIENT_ERROR,
+    SUBMIT_ID,
+    UPDATE_ID,
+    assessing,
+    error_of,
+    learning,
+    message_id_of,
+    retry_after,
+    viewing,
+)
 from graphql_api.gate import learner_of, require_allowed
 
 PATIENCE: Final = 20.0
 """Seconds until the log must have stored a request; clients wait 30."""
 
+_MISSING: Final = "MANDATORY_PARAMETER_MISSING"
+
 _viewing: Final = partial(viewing, UPDATE_ID)
+_assessing: Final = partial(assessing, SUBMIT_ID)
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +50,7 @@ class StateUpdate(HTTPEndpoint):
 
     async def patch(self, request: Request) -> Response:
         """Append the assessments to the log. Errors are 4xx or 503 in the same envelope; client input causes no 500."""
-        message_id = _message_id(request)
+        message_id = message_id_of(request)
         answer = partial(learning, request.scope["path"], message_id)
         try:
             update = state_update.parse((await _read_body(request)).request)
@@ -48,7 +62,7 @@ class StateUpdate(HTTPEndpoint):
         except Refused as error:
             return answer(400, (error.code, str(error)))
         except AssessError as error:
-            return answer(error.status, (_code(error), _client_message(error)), headers=retry_after(error))
+            return answer(error.status, (error_of(error)[0], _client_message(error)), headers=retry_after(error))
         return answer(result=result)
 
     async def options(self, _request: Request) -> Response:
@@ -58,7 +72,7 @@ class StateUpdate(HTTPEndpoint):
     async def method_not_allowed(self, request: Request) -> Response:
         """Refuse every other method."""
         error = (CLIENT_ERROR, f"{request.method} is not allowed; use PATCH")
-        return learning(request.scope["path"], _message_id(request), 405, error, headers={"allow": "PATCH, OPTIONS"})
+        return learning(request.scope["path"], message_id_of(request), 405, error, headers={"allow": "PATCH, OPTIONS"})
 
 
 class AssessUpdate(HTTPEndpoint):
@@ -66,14 +80,11 @@ class AssessUpdate(HTTPEndpoint):
 
     async def post(self, request: Request) -> Response:
         """Append the assessments to the log. Errors are 4xx or 503 in the same envelope; client input causes no 500."""
-        message_id = _message_id(request)
+        message_id = message_id_of(request)
         try:
             body = await _read_body(request)
-            if "x-msgid" not in request.headers:
-                message_id = body.message_id or message_id
-            update = assess_update.parse(body.request, learner_of(request))
-            _require_own(request, {one.user_id for one in update.assessments})
-            result = await _store(request, partial(assess_update.decide, update, request_id=message_id))
+            message_id = _message_id(request, body) or message_id
+            result = await _submit(request, body, message_id)
         except BadBody as error:
             return _viewing(message_id, error.status, str(error))
         except Refused as error:
@@ -85,7 +96,46 @@ class AssessUpdate(HTTPEndpoint):
     async def method_not_allowed(self, request: Request) -> Response:
         """Refuse every method except POST."""
         message = f"{request.method} is not allowed; use POST"
-        return _viewing(_message_id(request), 405, message, headers={"allow": "POST"})
+        return _viewing(message_id_of(request), 405, message, headers={"allow": "POST"})
+
+
+class AssessmentSubmit(HTTPEndpoint):
+    """`POST /v1/assessment/submit`, an older draft of the viewing service with an envelope of its own."""
+
+    async def post(self, request: Request) -> Response:
+        """Append the assessments to the log. Errors are 4xx or 503 in the same envelope; client input causes no 500."""
+        message_id = message_id_of(request)
+        try:
+            body = await _read_body(request)
+            message_id = _message_id(request, body) or message_id
+            result = await _submit(request, body, message_id, stand_in=True)
+        except BadBody as error:
+            return _assessing(message_id, error.status, (CLIENT_ERROR, str(error)))
+        except Refused as error:
+            if error.fields == assess_update.NO_ANSWERS:
+                return _assessing(message_id, 400, (_MISSING, "assessments (events) are required"), error.fields)
+            return _assessing(message_id, 400, (error.code, str(error)), error.fields)
+        except AssessError as error:
+            answer = (error_of(error)[0], _client_message(error))
+            return _assessing(message_id, error.status, answer, headers=retry_after(error))
+        return _assessing(message_id, result=result)
+
+    async def method_not_allowed(self, request: Request) -> Response:
+        """Refuse every method except POST."""
+        error = (CLIENT_ERROR, f"{request.method} is not allowed; use POST")
+        return _assessing(message_id_of(request), 405, error, headers={"allow": "POST"})
+
+
+async def _submit(request: Request, body: Body, message_id: str, *, stand_in: bool = False) -> dict[str, object]:
+    """Check and store a request of either path of the viewing service."""
+    update = assess_update.parse(body.request, learner_of(request), stand_in=stand_in)
+    _require_own(request, {one.user_id for one in update.assessments})
+    return await _store(request, partial(assess_update.decide, update, request_id=message_id))
+
+
+def _message_id(request: Request, body: Body) -> str | None:
+    """The message id of a body; the header has precedence."""
+    return None if "x-msgid" in request.headers else body.message_id
 
 
 class Writes:
@@ -95,10 +145,6 @@ class Writes:
         self.intake = intake
         self.facts = facts
         self.threads = threads
-
-
-def _message_id(request: Request) -> str:
-    return request.headers.get("x-msgid") or str(uuid4())
 
 
 async def _read_body(request: Request) -> Body:
@@ -124,20 +170,21 @@ async def _store(request: Request, decide: "partial[Outcome]") -> dict[str, obje
     if outcome.messages:
         try:
             async with asyncio.timeout(PATIENCE):
-                await asyncio.wrap_future(writes.intake.append(outcome.messages))
+                with tracing.span(tracing.APPEND, SpanKind.PRODUCER):
+                    await asyncio.wrap_future(writes.intake.append(_traced(outcome.messages)))
         except TimeoutError:
             raise StoreUnavailable("the log does not answer; send the request again") from None
     return outcome.result
 
 
+def _traced(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages with the trace of this request."""
+    trace = tracing.current()
+    return [message._replace(trace=trace) for message in messages] if trace else messages
+
+
 def _nothing_known(_course_id: str, _batch_id: str) -> None:
     """Without facts, every batch is accepted."""
-
-
-def _code(error: AssessError) -> str:
-    if isinstance(error, Forbidden):
-        return FORBIDDEN
-    return CLIENT_ERROR if error.status < 500 else SERVER_ERROR
 
 
 def _client_message(error: AssessError) -> str:

@@ -8,19 +8,22 @@ from typing import Any, TypeVar
 
 import click
 
+from assess_core import tracing
 from assess_core.errors import AssessError
+from assess_core.messages import use
+from assess_core.messages import write_message as notify
 from assess_core.ports.log import Feed
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Folded, Tally
-from assess_core.wiring import open_checks, open_files, open_hot, open_log
+from assess_core.wiring import open_checks, open_files, open_hot, open_log, open_meter, serve_metrics
 from stream.flow import build_flow
 from stream.pace import Pace
 from stream.runs import Run, ending_on_signals
 from stream.sinks import FoldSink, Target
 from stream.sources import FilesSource, TailSource
 from stream.steps import DecodedBatch
-from stream.terminal import emit_json, notify, progress
+from stream.terminal import emit_json, progress
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -30,6 +33,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def commands(ctx: click.Context) -> None:
     """Fold events into attempts and scores. Settings come from the environment (`assess settings`)."""
     ctx.obj = Settings.from_env(os.environ)
+    use(ctx.obj.messages)
+    tracing.start(ctx.obj.traces, "assess-stream")
 
 
 def facts_options(command: _Command) -> _Command:
@@ -58,7 +63,8 @@ def ingest(
             advance(batch.batch.size)
 
         try:
-            run.run(build_flow(FilesSource(files, run), FoldSink(Target(hot, checks), run, count)))
+            target = Target(hot, checks, meter=open_meter(settings))
+            run.run(build_flow(FilesSource(files, run), FoldSink(target, run, count)))
         except AssessError:
             notify(f"before the error: {tally}")
             raise
@@ -74,10 +80,12 @@ def ingest(
 
 
 @commands.command()
+@click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics there, instead of adding to the home folder's.")
 @facts_options
 @click.pass_obj
-def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> None:
+def tail(settings: Settings, facts: Path | None, check_question_count: bool, metrics: str | None) -> None:
     """Follow the log, `ASSESS_LOG`, until SIGINT or SIGTERM. `assess up` runs this."""
+    meter = serve_metrics(metrics) if metrics else open_meter(settings)
     run, feeds = Run(), list[Feed]()
     checks = open_checks(settings, facts, check_question_count, notify)
     with ending_on_signals(run):
@@ -90,7 +98,7 @@ def tail(settings: Settings, facts: Path | None, check_question_count: bool) -> 
 
         try:
             folded = Pace(notify if sys.stderr.isatty() else _silent)
-            sink = FoldSink(Target(hot, checks, waiting=notify), run, folded)
+            sink = FoldSink(Target(hot, checks, notify, meter), run, folded)
             run.run(build_flow(TailSource(follow, run), sink))
         finally:
             for feed in feeds:

@@ -1,17 +1,11 @@
 """What the stream prints: results on standard output, messages and progress on standard error."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-
-def notify(text: str) -> None:
-    """Print a message on standard error."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def emit_json(value: object) -> None:

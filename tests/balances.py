@@ -51,8 +51,8 @@ def draw(
     for sheet in (*found.sheets, found.total):
         assert sheet.named == sheet.hot_only + sheet.lake_only + sheet.both + sheet.missing
         if sheet.log is not None:
-            accepted, older, too_many, not_stored = sheet.log
-            assert accepted + older + too_many == sheet.named + sheet.unnamed + sheet.failed + not_stored
+            accepted, older, too_many, not_stored, imported = sheet.log
+            assert accepted + older + imported + too_many == sheet.named + sheet.unnamed + sheet.failed + not_stored
     wrong = found.total.wrong
     assert {fault: sum(each.what is fault for each in differences) for fault in Fault} == wrong
     return Drawn(found, differences)

@@ -19,7 +19,7 @@ from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_formats import Format
-from assess_core.domain.report_spec import Report, ReportSpec
+from assess_core.domain.report_spec import Report, ReportSpec, default_format
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
@@ -50,9 +50,10 @@ def stores_over(hot: Hot, folder: Path) -> Stores:
     return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
 
 
-def asked(batch_id: str, report: Report, format: Format = Format.CSV, **options: object) -> ReportSpec:
-    """A report of one batch; `options` are other fields of the value."""
-    return structs.replace(ReportSpec(report=report, format=format, batches=(batch_id,)), **options)
+def asked(batch_id: str, report: Report, format: Format | None = None, **options: object) -> ReportSpec:
+    """A report of one batch, in its default format; `options` are other fields of the value."""
+    spec = ReportSpec(report=report, format=format or default_format(report), batches=(batch_id,))
+    return structs.replace(spec, **options)
 
 
 def reports(stores: Stores) -> Path:

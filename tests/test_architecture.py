@@ -29,6 +29,8 @@ LAYERS = {  # layer of assess_core -> the other layers of assess_core that it ma
     "errors": set(),
     "privacy": set(),
     "chunks": set(),
+    "messages": set(),
+    "tracing": {"errors"},
     "retrying": set(),
 }
 SHELL_LIBRARIES = {"click", "packaging", "rich"}

@@ -15,14 +15,16 @@ from assess_cli.exhaust import PARTIAL
 from assess_core import errors
 from assess_core.adapters.sqlite.schema import DEFAULT_SHARDS
 from assess_core.domain.reasons import Reason
-from assess_core.domain.report_spec import Report
+from assess_core.domain.report_spec import TABLES, Report
+from assess_core.domain.schedules import parse_schedules
 from assess_core.ports.facts import NoFacts
+from assess_core.ports.findings import Level
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import tables
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.folding import Checks, fold
-from assess_core.wiring import open_output
+from assess_core.wiring import open_names, open_output
 from tests.factories import decoded
 from tests.lakes import asked
 
@@ -102,7 +104,7 @@ def test_every_column_of_the_exhausts_is_described(stores: Stores, tmp_path: Pat
     fold([decoded()], stores.hot, Checks(NoFacts()))
     files = {
         report: Path(write_exhaust(stores, asked("b1", report), output=open_output(str(tmp_path / report), None)).path)
-        for report in Report
+        for report in TABLES
     }
     header = {report: file.read_text(encoding="utf-8").partition("\n")[0].split(",") for report, file in files.items()}
     pairs = [row for row in rows(FORMATS) if len(row) == 4 and row[0] != "column" and "---" not in row[0]]
@@ -120,6 +122,17 @@ def test_the_sample_event_of_the_formats_is_a_scored_attempt(stores: Stores) -> 
     [(_, learner)] = stores.hot.all_learners()
     [entry] = learner.entries
     assert (entry.score, entry.max_score, entry.version.has_answers) == (2, 2, True)
+
+
+def test_the_examples_of_schedules_and_names_are_valid(tmp_path: Path) -> None:
+    schedules = re.findall(r"```toml\n(.*?)```", text(ROOT / "docs" / "schedules.md"), re.DOTALL)
+    parsed = [parse_schedules(example.encode(), "schedules.toml") for example in schedules]
+    assert [(len(each.entries), each.problems) for each in parsed] == [(2, ())]
+    [names] = re.findall(r"```csv\n(.*?)```", text(ROOT / "docs" / "names.md"), re.DOTALL)
+    (tmp_path / "names.csv").write_text(names)
+    found = open_names(Settings.from_env({"ASSESS_NAMES": str(tmp_path / "names.csv")}))
+    assert found is not None
+    assert [finding.level for finding in found.examine()] == [Level.OK]
 
 
 def test_decisions_are_numbered() -> None:

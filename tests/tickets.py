@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import DAY
-from assess_core.domain.report_formats import Format, Password
+from assess_core.domain.report_formats import ROW_FORMATS, Format, Password
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive
@@ -70,7 +70,7 @@ def afterwards(stores: Stores) -> None:
 
 SPECS = [
     *(asked("b1", report) for report in Report),
-    *(asked("b1", Report.RESPONSE, format_) for format_ in Format if format_ is not Format.CSV),
+    *(asked("b1", Report.RESPONSE, format_) for format_ in ROW_FORMATS if format_ is not Format.CSV),
     ReportSpec(report=Report.SCORE, batch_pattern="b*"),
 ]
 

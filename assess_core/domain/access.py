@@ -35,9 +35,22 @@ class Action(StrEnum):
     """Read the numbers of a batch, without learners."""
     READ_SLICES = "read_slices"
     """Read slices, their status and their row counts."""
+    EXPLAIN = "explain"
+    """Read which versions, files and hashes are behind a score, without answers."""
+    MONITOR = "monitor"
+    """Read the metrics of the installation. They name no learner and no batch."""
     WRITE_ATTEMPTS = "write_attempts"
     REQUEST_REPORTS = "request_reports"
     """Submit, list, read and cancel requests for reports, in the name of any channel and user."""
+    NAME_LEARNERS = "name_learners"
+    """Request reports with the names and organisations of learners."""
+
+    AUDIT = "audit"
+    """Read the manifest of a slice, and the balance of a batch. Neither shows data of learners."""
+    READ_FAILED = "read_failed"
+    """Read failed events, which contain answers of learners."""
+    REPLAY = "replay"
+    """Fold failed events again."""
 
 
 class Caller(NamedTuple):
@@ -78,7 +91,7 @@ class Denial(NamedTuple):
     """Whether the caller is unknown: HTTP answers 401 and not 403."""
 
 
-class _Scope(Enum):
+class Scope(Enum):
     """The resources to which a right extends."""
 
     OWN = "own rows"
@@ -86,45 +99,52 @@ class _Scope(Enum):
     ALL = "everything"
 
 
-_OWN: Final = frozenset({_Scope.OWN})
-_GRANTED: Final = frozenset({_Scope.GRANTED})
-_ALL: Final = frozenset({_Scope.ALL})
+_OWN: Final = frozenset({Scope.OWN})
+_GRANTED: Final = frozenset({Scope.GRANTED})
+_ALL: Final = frozenset({Scope.ALL})
 _OF_LEARNERS: Final = {Role.LEARNER: _OWN, Role.MENTOR: _OWN | _GRANTED, Role.OPERATOR: _ALL}
 _OF_BATCHES: Final = {Role.MENTOR: _GRANTED, Role.OPERATOR: _ALL, Role.AUDITOR: _ALL}
 
-RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[_Scope]]]] = {
+RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
     Action.DESCRIBE: dict.fromkeys(Role, _ALL),
     Action.READ_SCORES: _OF_LEARNERS,
     Action.READ_ATTEMPTS: _OF_LEARNERS,
     Action.READ_ANSWERS: _OF_LEARNERS,
     Action.READ_BATCH: _OF_BATCHES,
     Action.READ_SLICES: _OF_BATCHES,
+    Action.EXPLAIN: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
+    Action.MONITOR: {Role.OPERATOR: _ALL},
     Action.REQUEST_REPORTS: {Role.OPERATOR: _ALL},
+    Action.AUDIT: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
+    Action.READ_FAILED: {Role.OPERATOR: _ALL},
+    Action.REPLAY: {Role.OPERATOR: _ALL},
+    Action.NAME_LEARNERS: {Role.OPERATOR: _ALL},
     Action.WRITE_ATTEMPTS: {Role.LEARNER: _OWN, Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
 }
 """The rights of each role. An action or a role that is missing here is denied."""
 
-_WITHOUT_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD})
+NEEDS_NO_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD})
+"""What a client without a token may do."""
 _NO_TOKEN: Final = Denial("send a valid token in the header Authorization: Bearer TOKEN", needs_token=True)
 
 
 def denial_of(caller: Caller | None, action: Action, resource: Resource) -> Denial | None:
     """None if the caller may do this; otherwise why not. None as the caller is a client without a token."""
-    if action in _WITHOUT_TOKEN:
+    if action in NEEDS_NO_TOKEN:
         return None
     if caller is None:
         return _NO_TOKEN
     rights = RIGHTS.get(action, {})
-    scopes = frozenset[_Scope]().union(*(rights.get(role, ()) for role in caller.roles))
+    scopes = frozenset[Scope]().union(*(rights.get(role, ()) for role in caller.roles))
     if any(_is_within(scope, caller, resource) for scope in scopes):
         return None
     return Denial(_reason(action, scopes))
 
 
-def _is_within(scope: _Scope, caller: Caller, resource: Resource) -> bool:
-    if scope is _Scope.ALL:
+def _is_within(scope: Scope, caller: Caller, resource: Resource) -> bool:
+    if scope is Scope.ALL:
         return True
-    if scope is _Scope.OWN:
+    if scope is Scope.OWN:
         return bool(resource.learner) and resource.learner == caller.learner
     return _is_one(resource.batch, caller.batches) or _is_one(resource.course, caller.courses)
 
@@ -134,9 +154,9 @@ def _is_one(id_: str, granted: frozenset[str]) -> bool:
     return bool(id_) and id_ in granted
 
 
-def _reason(action: Action, scopes: frozenset[_Scope]) -> str:
+def _reason(action: Action, scopes: frozenset[Scope]) -> str:
     if not scopes:
         return f"the roles of this token do not allow {action}; ask for a token with another role"
-    if _Scope.GRANTED in scopes:
+    if Scope.GRANTED in scopes:
         return "this token does not grant that; name a batch or a course that it grants"
     return "this token is for another learner; name the token's learner, or use that learner's token"

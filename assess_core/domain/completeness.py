@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from assess_core.domain.manifest import SliceRecord
+from assess_core.domain.names import NamesRead
 from assess_core.domain.slices import ArchiveSlice
 
 SIDECAR_ENDING: Final = ".json"
@@ -82,6 +83,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """The newest receipt among the rows of the hot store; None if it had no row of these batches."""
     log: LogRead
     slices: SlicesRead
+    names: NamesRead | None
+    """The names that were read; None if the report shows none."""
     ticket: str | None = None
     """The ticket with which the report can be printed again."""
 

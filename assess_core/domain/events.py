@@ -44,6 +44,8 @@ class Record(NamedTuple):
     received_at: int | None = None
     """The log's own time of receipt (epoch ms), if the log keeps one outside the record."""
     kind: RecordKind = RecordKind.EVENT
+    trace: str = ""
+    """The trace that the record belongs to (W3C `traceparent`); empty if there is none. It is not part of the event."""
 
 
 class Accepted(NamedTuple):
@@ -181,16 +183,16 @@ def _parse(record: Record, event: WireEvent, received_at: int | None) -> Accepte
     user_id, course_id, batch_id = (_id(event, name) for name in ("userId", "courseId", "batchId"))
     if not event.events:
         if event.assessmentTs is not None and event.assessmentTs is not msgspec.UNSET:
-            _clock(event.assessmentTs, "assessmentTs", moments.EARLIEST)
+            clock_of(event.assessmentTs, "assessmentTs", moments.EARLIEST)
         return Recompute(record, user_id, course_id, batch_id)
     if event.attemptId is msgspec.UNSET:
         raise BadEvent(Reason.BAD_SHAPE, "the event does not have the expected shape: `attemptId` is missing")
-    attempt_id = _bounded(event.attemptId, "attemptId")
+    attempt_id = bounded_id(event.attemptId, "attemptId")
     key = AttemptKey(user_id, course_id, batch_id, _id(event, "contentId"), attempt_id)
     if event.assessmentTs is None or event.assessmentTs is msgspec.UNSET:
         what = "null" if event.assessmentTs is None else "missing"
         raise BadEvent(Reason.BAD_SHAPE, f"the event does not have the expected shape: `assessmentTs` is {what}")
-    attempted_on = _clock(event.assessmentTs, "assessmentTs", moments.EARLIEST)
+    attempted_on = clock_of(event.assessmentTs, "assessmentTs", moments.EARLIEST)
     return _accepted(record, key, attempted_on, [_answer(answer) for answer in event.events], received_at)
 
 
@@ -216,16 +218,16 @@ def _accepted(
 def _answer(answer: WireAnswer) -> Answer:
     data, item = answer.edata, answer.edata.item
     return Answer(
-        _question_id(item.id),
-        0 if answer.ets is None else _clock(answer.ets, "ets", 0),
-        _number(item.maxscore, "maxscore"),
-        _number(data.score, "score"),
+        question_id(item.id),
+        0 if answer.ets is None else clock_of(answer.ets, "ets", 0),
+        number(item.maxscore, "maxscore"),
+        number(data.score, "score"),
         item.type,
         item.title,
         data.resvalues,
         item.params,
         item.desc,
-        _number(data.duration, "duration"),
+        number(data.duration, "duration"),
     )
 
 
@@ -233,23 +235,26 @@ def _id(event: WireEvent, name: str) -> str:
     value: str = getattr(event, name)
     if not value:
         raise BadEvent(Reason.BAD_ID, f"`{name}` is missing or empty")
-    return _bounded(value, name)
+    return bounded_id(value, name)
 
 
-def _bounded(value: str, name: str) -> str:
+def bounded_id(value: str, name: str) -> str:
+    """The same text. Raises `BadEvent` if it is longer than an id may be."""
     # a character has at most 4 bytes: encode only a text that may be too long
     if len(value) * 4 > MAX_ID_BYTES and len(value.encode()) > MAX_ID_BYTES:
         raise BadEvent(Reason.BAD_ID, f"`{name}` is longer than {MAX_ID_BYTES} bytes")
     return value
 
 
-def _question_id(value: str | int | float | None) -> str:
+def question_id(value: str | int | float | None) -> str:
+    """The id of a question as text; empty if it has none. Raises `BadEvent`."""
     if value is None:
         return ""
-    return _bounded(value if isinstance(value, str) else str(value), "item.id")
+    return bounded_id(value if isinstance(value, str) else str(value), "item.id")
 
 
-def _number(value: float | str | None, name: str) -> float:
+def number(value: float | str | None, name: str) -> float:
+    """A score, maximum or duration; missing is 0.0. Raises `BadEvent`."""
     if value is None:
         return 0.0
     if isinstance(value, str):
@@ -261,7 +266,8 @@ def _number(value: float | str | None, name: str) -> float:
     return value + 0.0  # -0.0 becomes 0.0: equal numbers must have equal hashes
 
 
-def _clock(value: int | float | str, name: str, earliest: int) -> int:
+def clock_of(value: int | float | str, name: str, earliest: int) -> int:
+    """A clock as epoch ms. Raises `BadEvent` if it is unreadable, before `earliest`, or after 2099."""
     try:
         at = moments.clock(value)
     except (ValueError, OverflowError) as error:
@@ -272,4 +278,4 @@ def _clock(value: int | float | str, name: str, earliest: int) -> int:
 
 
 def _receipt(value: int | float | str) -> int:
-    return _clock(value, "receivedAt", moments.EARLIEST)
+    return clock_of(value, "receivedAt", moments.EARLIEST)

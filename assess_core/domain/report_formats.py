@@ -16,6 +16,8 @@ class Format(StrEnum):
     PARQUET = "parquet"
     JSONL = "jsonl"
     XLSX = "xlsx"
+    HTML = "html"
+    """One page with pictures. It needs no other file and no network."""
 
 
 class Dialect(StrEnum):
@@ -37,8 +39,11 @@ MEDIA_TYPES: Final = {
     ".jsonl": "application/jsonl",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
 }
 """Ending of a report or of its sidecar -> media type."""
+ROW_FORMATS: Final = tuple(format_ for format_ in Format if format_ is not Format.HTML)
+"""The formats of reports with rows."""
 CSV_FORMATS: Final = (Format.CSV, Format.CSV_GZ, Format.ZIP)
 """The formats whose content is CSV."""
 PLAIN_FORMATS: Final = (Format.CSV, Format.JSONL)

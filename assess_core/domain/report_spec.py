@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from assess_core.domain.moments import parse_moment
-from assess_core.domain.report_formats import CSV_FORMATS, Dialect, Format
+from assess_core.domain.report_formats import CSV_FORMATS, ROW_FORMATS, Dialect, Format
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import AssessError, BadReport
 
@@ -34,6 +34,8 @@ class Report(StrEnum):
     """A row per option of a question."""
     ASSESSMENT_ANALYSIS = "assessment-analysis"
     """A row per assessment: mean, deviation, reliability."""
+    OVERVIEW = "overview"
+    """A page with pictures: activity by week, and scores and questions of each assessment."""
 
 
 class Versions(StrEnum):
@@ -50,8 +52,20 @@ class Counted(StrEnum):
     BEST = "best"
 
 
+class Naming(StrEnum):
+    """The names that a report shows beside its ids."""
+
+    NONE = "none"
+    TITLES = "titles"
+    """The titles of courses, batches and assessments."""
+    LEARNERS = "learners"
+    """Those, and the names and organisations of learners, which are personal data."""
+
+
 ANALYSES: Final = (Report.ITEM_ANALYSIS, Report.OPTION_ANALYSIS, Report.ASSESSMENT_ANALYSIS)
 """Reports with figures of all learners together."""
+TABLES: Final = tuple(report for report in Report if report is not Report.OVERVIEW)
+"""Reports with rows."""
 _OF_VERSIONS: Final = frozenset({Report.RESPONSE, Report.SCORE})
 """Reports with rows of single attempts."""
 
@@ -91,6 +105,8 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
     """For the analyses."""
     by_week: bool = False
     """For the analyses: a separate analysis for each ISO week of receipt."""
+    names: Naming | None = None
+    """None: titles in the columns that the report has anyway, if there is a source of names."""
 
     def matches(self, batch_id: str) -> bool:
         """Whether the spec selects a batch."""
@@ -139,7 +155,7 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
     report = asked.one_of("report", Report, None)
     spec = ReportSpec(
         report=report or Report.RESPONSE,
-        format=asked.one_of("format", Format, Format.CSV) or Format.CSV,
+        format=asked.one_of("format", Format, None) or default_format(report),
         batches=tuple(sorted({*asked.ids("batchId", 1), *asked.ids("batchFilter", MOST_BATCHES)})),
         batch_pattern=asked.text("batchPattern", _PATTERN_BYTES),
         course=asked.text("courseId", _ID_BYTES),
@@ -155,6 +171,7 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
         since=asked.moment("since"),
         counted=asked.one_of("counted", Counted, Counted.FIRST) or Counted.FIRST,
         by_week=asked.switch("byWeek"),
+        names=asked.one_of("names", Naming, None),
     )
     if report is None and "report" not in asked.wrong:
         asked.refuse("report", f"report: name one of {_listed(Report)}")
@@ -162,6 +179,11 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
     if problems:
         raise BadReport(problems)
     return spec
+
+
+def default_format(report: Report | None) -> Format:
+    """The format of a report if none is given."""
+    return Format.HTML if report is Report.OVERVIEW else Format.CSV
 
 
 def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
@@ -185,18 +207,30 @@ def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
         return problems
     if spec.versions is Versions.ALL and spec.report not in _OF_VERSIONS:
         problems.append(f"versions: the report {spec.report} counts newest versions; all is for response and score")
-    if spec.report in ANALYSES:
+    problems += _contradictions_of_page(spec)
+    if spec.report in (*ANALYSES, Report.OVERVIEW):
+        if spec.names is Naming.LEARNERS:
+            problems.append(f"names: the report {spec.report} has no learners; use titles")
         if spec.learner is not None:
             problems.append(f"userId: the report {spec.report} has figures of many learners; leave it out")
         if spec.since is not None:
             problems.append(f"since: the report {spec.report} has figures of all attempts; leave it out")
-    else:
-        problems += [
-            f"{name}: it is for the reports {_listed(ANALYSES)}; leave it out"
-            for name, is_default in (("counted", spec.counted is Counted.FIRST), ("byWeek", not spec.by_week))
-            if not is_default
-        ]
+    elif spec.counted is not Counted.FIRST:
+        problems.append(f"counted: it is for the reports {_listed((*ANALYSES, Report.OVERVIEW))}; leave it out")
+    if spec.by_week and spec.report not in ANALYSES:
+        problems.append(f"byWeek: it is for the reports {_listed(ANALYSES)}; leave it out")
     return problems
+
+
+def _contradictions_of_page(spec: ReportSpec) -> list[str]:
+    """The overview is a page, and no other report is one."""
+    if (spec.report is Report.OVERVIEW) != (spec.format is Format.HTML):
+        if spec.format is Format.HTML:
+            return [f"format: html is for the report overview; use {_listed(ROW_FORMATS)}"]
+        return ["format: the report overview is a page with pictures; leave format out, or use html"]
+    if spec.report is Report.OVERVIEW and spec.columns:
+        return ["columns: the report overview has none; leave them out"]
+    return []
 
 
 class _Asked:

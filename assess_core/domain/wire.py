@@ -158,19 +158,19 @@ def _usual(event: _LooseEvent) -> WireEvent:
 
 def _usual_answer(answer: _LooseAnswer) -> WireAnswer:
     data, item = answer.edata, answer.edata.item
-    type_, title, desc = (_optional_text(raw) for raw in (item.type, item.title, item.desc))
+    type_, title, desc = (optional_text(raw) for raw in (item.type, item.title, item.desc))
     return WireAnswer(
         answer.ets,
         WireData(
-            WireItem(_maps(item.params), item.id, item.maxscore, type_, title, desc),
-            _maps(data.resvalues),
+            WireItem(maps_of_text(item.params), item.id, item.maxscore, type_, title, desc),
+            maps_of_text(data.resvalues),
             data.score,
             data.duration,
         ),
     )
 
 
-def _maps(raw: msgspec.Raw) -> Maps:
+def maps_of_text(raw: msgspec.Raw) -> Maps:
     """A list of maps of text: null is an empty list, another value a list of one, an odd element `{"value": text}`."""
     text = bytes(raw)
     if text == b"null":
@@ -185,7 +185,8 @@ def _map(raw: msgspec.Raw) -> dict[str, str]:
     return {_ODD: _text(raw)}
 
 
-def _optional_text(raw: msgspec.Raw) -> str | None:
+def optional_text(raw: msgspec.Raw) -> str | None:
+    """Text unchanged, another value as JSON text; None for null."""
     return None if bytes(raw) == b"null" else _text(raw)
 
 

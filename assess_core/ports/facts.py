@@ -19,7 +19,7 @@ class BatchState(Enum):
 
 
 class Facts(Protocol):
-    """The stream asks about courses and assessments for each new version; the write API asks about batches."""
+    """The stream asks about courses and assessments for each new version; the API asks about batches."""
 
     def leaf_nodes(self, course_id: str) -> frozenset[str] | None:
         """The assessments and contents of a course; None if the course is unknown."""
@@ -31,6 +31,13 @@ class Facts(Protocol):
 
     def batch(self, course_id: str, batch_id: str) -> BatchState | None:
         """The state of a batch; None if this source knows nothing about batches. Raises `StoreUnavailable`."""
+        ...
+
+    def batches_of(self, course_id: str, after: str, limit: int) -> list[str] | None:
+        """The first `limit` batches of a course after `after` (empty: from the beginning), sorted.
+
+        None if this source knows nothing about batches. Raises `StoreUnavailable`.
+        """
         ...
 
     def examine(self) -> Iterator[Finding]:
@@ -48,6 +55,9 @@ class NoFacts:
         return None
 
     def batch(self, course_id: str, batch_id: str) -> BatchState | None:
+        return None
+
+    def batches_of(self, course_id: str, after: str, limit: int) -> list[str] | None:
         return None
 
     def examine(self) -> Iterator[Finding]:

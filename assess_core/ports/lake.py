@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from assess_core.domain.attempts import RowKey
 from assess_core.domain.manifest import Contents, ManifestEntry
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 FILE_BYTES: Final = 32 * 1024 * 1024
 """Target size of a file: about 100,000 attempts with answers. Reading one batch of such a file takes 60 ms."""
 
-Shards = Iterable["Sequence[Iterator[pa.RecordBatch]]"]
+Shard: TypeAlias = "Iterator[pa.RecordBatch]"
+"""Rows of a slice in the shape `arrow.rows.HOT_SCHEMA`, ordered by learner."""
+Shards: TypeAlias = Iterable[Sequence[Shard]]
 """The hot rows of some slices: for each slice, in order, what `HotStore.scan` returns."""
 
 
@@ -126,8 +128,23 @@ class Copies(Protocol):
         ...
 
 
+class ImportedRow(NamedTuple):
+    """A copy that an import wrote into the lake, and where it comes from."""
+
+    slice: ArchiveSlice
+    content_hash: bytes
+    received_at: int
+    """Epoch ms."""
+    source: str
+    """The file, or the table of Sunbird."""
+    line: int | None
+    """The line in the file."""
+    at: int
+    """When it was imported, epoch ms."""
+
+
 class Lake(Protocol):
-    """Delta tables `attempts`, `archive_manifest` and `weekly_activity`, in a folder or a bucket."""
+    """Delta tables `attempts`, `archive_manifest`, `imports` and `weekly_activity`, in a folder or a bucket."""
 
     def pin(self, version: int | None = None) -> Pinned:
         """The newest version, or a given one. Raises `NotOurTable`."""
@@ -199,6 +216,14 @@ class Lake(Protocol):
 
     def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
         """The slices with rows in the pinned files of a week. Raises what `copies` raises."""
+        ...
+
+    def record_imports(self, rows: Sequence[ImportedRow]) -> None:
+        """Append to the table `imports`. It may have a row several times, because an import can be killed."""
+        ...
+
+    def imports(self) -> "Iterator[pa.RecordBatch]":
+        """The rows of the table `imports`, at least their columns `batch_id` and `content_hash`."""
         ...
 
     def repeated(self, pinned: Pinned, week: IsoWeek) -> int:

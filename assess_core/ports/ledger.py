@@ -50,14 +50,16 @@ class Difference(NamedTuple):
 
 
 class LogSheet(NamedTuple):
-    """A batch compared with the log: accepted + older + too_many = named + unnamed + failed + not_stored."""
+    """A batch compared with the log: accepted + older + imported + too_many = named + unnamed + failed + not_stored."""
 
     accepted: int
     """Distinct events of the log that the stream has consumed: versions and failed events."""
     older: int
-    """Versions and failed events that were received before the log begins."""
+    """Other versions and failed events that were received before the log begins."""
     too_many: int
     not_stored: int
+    imported: int = 0
+    """Versions that are not in the log, because they were imported from old archives."""
 
 
 class Sheet(NamedTuple):

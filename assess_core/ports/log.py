@@ -1,6 +1,6 @@
 """What the core needs from a log of events: a folder of files, or a Kafka topic."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from assess_core.domain.events import FailedEvent, Record
@@ -81,6 +81,8 @@ class Message(NamedTuple):
     """One JSON object, as the client sent it."""
     request_id: str = ""
     """The id of its request, to trace it through the log."""
+    trace: str = ""
+    """The trace of its request (W3C `traceparent`); empty if there is none. Kafka keeps it, a folder does not."""
 
 
 class Intake(Protocol):
@@ -117,6 +119,16 @@ class Retained(NamedTuple):
     """Read the parts one after the other. Raises `BadLog`, `StoreUnavailable`."""
 
 
+class Backlog(NamedTuple):
+    """How much of a part of a log is not folded yet."""
+
+    partition: str
+    """The partition of a topic; `folder` for a folder."""
+    unread: int
+    unit: str
+    """`records` or `bytes`."""
+
+
 class EventFiles(Protocol):
     """Event files that a user named, read from their start."""
 
@@ -140,6 +152,10 @@ class Log(Protocol):
         """The events that are not folded yet; None if there are none. Raises `BadLog`, `StoreUnavailable`."""
         ...
 
+    def backlog(self) -> list[Backlog]:
+        """How much of each part is not folded yet, 0 included. Raises `BadLog`, `StoreUnavailable`."""
+        ...
+
     def ignored(self) -> str | None:
         """A sentence about the files of the log that are never read; None if there are none. Raises `BadLog`."""
         ...
@@ -152,6 +168,13 @@ class Log(Protocol):
         """The records that the log still has, for an audit. The stream and its positions are not affected.
 
         The positions are read now, the records only when they are iterated. Raises `BadLog`, `StoreUnavailable`.
+        """
+        ...
+
+    def received_at(self, moments: Collection[int]) -> Iterator[LogBatch]:
+        """The records that may have been received at one of these moments (epoch ms), the likely ones first.
+
+        May deliver other records too; the caller stops when it has read enough. Raises `BadLog`, `StoreUnavailable`.
         """
         ...
 

@@ -9,6 +9,7 @@ import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.completeness import Content
+from assess_core.domain.names import NamesRead
 from assess_core.domain.report_formats import Password
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -16,6 +17,7 @@ from assess_core.domain.ticket_diff import AttemptState
 from assess_core.domain.tickets import SealedFile
 from assess_core.ports.findings import Finding
 from assess_core.ports.hot_store import AttemptRange
+from assess_core.ports.names import Names
 
 
 class BatchNumbers(msgspec.Struct):
@@ -80,6 +82,8 @@ class WrittenReport(NamedTuple):
     """The versions of the libraries that decide the bytes of the file."""
     suppressed_cells: int
     """The groups of learners whose figures are suppressed."""
+    names: NamesRead | None = None
+    """The names that were read; None if the report shows none."""
 
 
 class SliceRows(NamedTuple):
@@ -138,11 +142,13 @@ class Union(Protocol):
         """The number of attempts that a spec selects."""
         ...
 
-    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
-        """Write a report to a file.
+    def write_report(
+        self, spec: ReportSpec, target: Path, packing: Packing, names: Names | None = None
+    ) -> WrittenReport:
+        """Write a report to a file, with names from this source. Without a source all names are empty.
 
         The union must have all rows of the batches that the spec selects. Raises `BadReport` for an unknown column, and
-        for rows or texts that the format cannot hold.
+        for rows or texts that the format cannot hold; and the errors of the source.
         """
         ...
 
@@ -156,6 +162,10 @@ class Union(Protocol):
 
     def all_attempts(self) -> Iterator[AttemptVersion]:
         """The newest version of each attempt, ordered by batch, learner, course, assessment and attempt id."""
+        ...
+
+    def all_versions(self) -> Iterator[AttemptVersion]:
+        """Every version once, with its earliest receipt, ordered like `all_attempts`, then by version."""
         ...
 
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
@@ -190,6 +200,18 @@ class ReportOutput(Protocol):
     def write(self) -> AbstractContextManager[Path]:
         """A local temporary file; the end of the block copies it to the output. Raises the errors of `Exhausts`."""
         ...
+
+
+class Located(NamedTuple):
+    """A copy in the lake, and where it is."""
+
+    version: AttemptVersion
+    file: str
+    """The absolute path or the s3:// URL of the Parquet file."""
+    row_group: int
+    """From 0."""
+    row: int
+    """The number of the row in its row group, from 0."""
 
 
 class Unions(Protocol):
@@ -231,6 +253,12 @@ class Unions(Protocol):
 
         Reads the lake alone, at its newest version. Call it after the hot store was read. Raises what a union raises.
         """
+        ...
+
+    def located(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[Located]:
+        """Like `archived`, with the place of each copy; a copy that was written twice is listed twice."""
         ...
 
 

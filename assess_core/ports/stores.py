@@ -5,6 +5,7 @@ from typing import NamedTuple
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log
+from assess_core.ports.names import Names
 from assess_core.ports.reports import Exhausts, Unions
 
 
@@ -16,3 +17,5 @@ class Stores(NamedTuple):
     lake: Lake
     union: Unions
     exhausts: Exhausts
+    names: Names | None = None
+    """The source of names; None if the settings name none."""

@@ -3,7 +3,7 @@
 The state of a slice is computed from the stores and the manifest and is stored nowhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from assess_core.domain.attempts import RowKey
@@ -12,7 +12,7 @@ from assess_core.domain.slice_status import SliceView, view
 from assess_core.domain.slices import ArchiveSlice, Unread, why_open
 from assess_core.errors import SliceOpen, UnknownBatch, VerifyFailed
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Copies, Lake
+from assess_core.ports.lake import Copies, Lake, Shard
 from assess_core.ports.stores import Stores
 from assess_core.retrying import retrying
 from assess_core.usecases.proving import (
@@ -30,6 +30,10 @@ from assess_core.usecases.proving import (
 
 _NAMED: Final = 5
 """The largest number of slices that a message names."""
+
+
+Scan = Callable[[ArchiveSlice], Sequence[Shard]]
+"""Reads the rows of a slice, as `HotStore.scan` does."""
 
 
 class Advance(Protocol):
@@ -120,6 +124,12 @@ def known(stores: Stores, batch_id: str | None = None) -> list[ArchiveSlice]:
     return sorted({*stores.hot.slices(batch_id=batch_id), *recorded})
 
 
+def is_known(stores: Stores, slice_: ArchiveSlice) -> bool:
+    """Whether the hot store or the manifest knows a slice."""
+    in_hot = stores.hot.slices(batch_id=slice_.batch_id, weeks=[slice_.week])
+    return bool(in_hot) or bool(stores.lake.manifest([slice_]))
+
+
 def require_known(slices: Iterable[ArchiveSlice], stores: Stores) -> None:
     """Raise `UnknownBatch` if neither the hot store nor the manifest knows a slice; the message names it."""
     asked = set(slices)
@@ -142,17 +152,24 @@ def archive(
     `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and `LakeConflict` if other processes keep
     committing the same slices.
     """
+    return archive_rows(slices, stores.hot.scan, stores.lake, now, advance)
+
+
+def archive_rows(
+    slices: Iterable[ArchiveSlice], scan: Scan, lake: Lake, now: int, advance: Advance = no_progress
+) -> dict[ArchiveSlice, Archived]:
+    """Like `archive`, for rows that `scan` returns."""
     chosen = sorted(set(slices))
-    records = by_slice(stores.lake.manifest(chosen))
+    records = by_slice(lake.manifest(chosen))
     done: dict[ArchiveSlice, Archived] = {}
     for group in by_week(chosen):
         again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
-        appended, measured = again(_append_missing, group, stores, records)
-        pinned_at, contents, files = measured or _measure(group, stores.lake, records)
+        appended, measured = again(_append_missing, group, scan, lake, records)
+        pinned_at, contents, files = measured or _measure(group, lake, records)
         held = [slice_ for slice_ in group if contents[slice_] != NOTHING]
         done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned_at) for slice_ in held}
         # also if nothing was appended, because an archiver can be killed between its append and its entry
-        stores.lake.record(
+        lake.record(
             [
                 entry(slice_, Action.ARCHIVED, pinned_at, contents[slice_], now, files=files_of)
                 for slice_, files_of in files.items()
@@ -172,15 +189,15 @@ class _Measured(NamedTuple):
 
 
 def _append_missing(
-    group: Sequence[ArchiveSlice], stores: Stores, records: Mapping[ArchiveSlice, SliceRecord]
+    group: Sequence[ArchiveSlice], scan: Scan, lake: Lake, records: Mapping[ArchiveSlice, SliceRecord]
 ) -> tuple[Mapping[ArchiveSlice, int], _Measured | None]:
     """Append the missing copies. Returns their number per slice; or, if none is missing, the contents of the lake."""
-    pinned = stores.lake.pin()
-    with stores.lake.copies(pinned, group) as copies:
-        missing = copies.missing(map(stores.hot.scan, group))
+    pinned = lake.pin()
+    with lake.copies(pinned, group) as copies:
+        missing = copies.missing(map(scan, group))
         if missing is None:
             return {}, _measured(group, pinned.version, copies, records)
-        stores.lake.append(pinned, group, missing.rows)
+        lake.append(pinned, group, missing.rows)
         return missing.counts, None
 
 
@@ -220,14 +237,22 @@ def verify(
 
 
 def verify_alone(
-    slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = no_progress
+    slices: Iterable[ArchiveSlice], lake: Lake, now: int, advance: Advance = no_progress, *, only_new: bool = False
 ) -> dict[ArchiveSlice, Verified]:
-    """Like `verify`, but without the hot store: reads only the lake's files and the manifest."""
-    return _verify(slices, lake, None, now, advance)
+    """Like `verify`, but without the hot store: reads only the lake's files and the manifest.
+
+    `only_new`: a file that was verified before is proved by the SHA-256 of its bytes, as in `clear`.
+    """
+    return _verify(slices, lake, None, now, advance, only_new)
 
 
 def _verify(
-    slices: Iterable[ArchiveSlice], lake: Lake, hot: HotStore | None, now: int, advance: Advance
+    slices: Iterable[ArchiveSlice],
+    lake: Lake,
+    hot: HotStore | None,
+    now: int,
+    advance: Advance,
+    only_new: bool = False,
 ) -> dict[ArchiveSlice, Verified]:
     chosen = sorted(set(slices))
     manifest = Manifest.read(lake, chosen)
@@ -235,8 +260,9 @@ def _verify(
     for group in by_week(chosen):
         pinned = lake.pin()
         left: Mapping[ArchiveSlice, int] = {}
+        before = _verified_files(group, manifest) if only_new else {}
         try:
-            with lake.copies(pinned, group, proved=True) as copies:
+            with lake.copies(pinned, group, proved=True, verified=before) as copies:
                 found = prove(group, manifest, copies)
                 left = copies.compare(map(hot.scan, group)).left if hot else {}
         except VerifyFailed as error:  # the slices in an unreadable file are unknown
@@ -256,6 +282,12 @@ def _verify(
         lake.record(list(outcomes(group, manifest, found, pinned.version, now)))
         advance(len(group))
     return done
+
+
+def _verified_files(slices: Iterable[ArchiveSlice], manifest: Manifest) -> dict[ArchiveSlice, Mapping[str, str]]:
+    """The files in which the rows of slices were verified, each with the SHA-256 of its bytes."""
+    records = {slice_: manifest.records.get(slice_, SliceRecord()).verified for slice_ in slices}
+    return {slice_: verified.files for slice_, verified in records.items() if verified}
 
 
 # --- clear ---
@@ -304,7 +336,7 @@ def _clear_verified(
     slices: Sequence[ArchiveSlice], manifest: Manifest, stores: Stores, now: int, dry_run: bool
 ) -> dict[ArchiveSlice, Cleared]:
     pinned = stores.lake.pin()
-    before = {slice_: record.verified.files for slice_ in slices if (record := manifest.records[slice_]).verified}
+    before = _verified_files(slices, manifest)
     try:
         with stores.lake.copies(pinned, slices, proved=True, verified=before) as copies:
             found, compared = prove(slices, manifest, copies), copies.compare(map(stores.hot.scan, slices))

@@ -1,8 +1,8 @@
 """Use case: the balance sheet (rule 7). Every accepted event is stored or failed, and every difference is reported.
 
 Per batch, the versions that the summaries name must be exactly the versions in hot store and lake. While the log is
-retained: distinct accepted events = versions + failed events. Everything is counted by key, so replays and repeats
-change nothing.
+retained: distinct accepted events + imported versions = versions + failed events. Everything is counted by key, so
+replays and repeats change nothing.
 
 This order of reads prevents false alarms while a stream, archive or clear is running:
 
@@ -21,7 +21,8 @@ from typing import Final, NamedTuple
 from assess_core.chunks import chunks
 from assess_core.domain.events import Accepted, FailedEvent, FailedKey, Recompute, batch_of, decode, raw_hash
 from assess_core.errors import UnknownBatch
-from assess_core.ports.hot_store import HotStore
+from assess_core.ports.cancelling import checkpoint
+from assess_core.ports.hot_store import HotStore, Learner
 from assess_core.ports.ledger import NUMBERS, Fault, Ledger, Logged, LogSheet, Rejected, Sheet
 from assess_core.ports.log import Part, Retained
 from assess_core.ports.stores import Stores
@@ -72,7 +73,7 @@ def balance(
     """
     retained = stores.log.retained() if against_log else None
     ledger.rejected(map(_rejected, stores.hot.failed()))
-    ledger.name(entry for _, learner in stores.hot.all_learners() for entry in learner.entries)
+    ledger.name(entry for learner in _all_learners(stores.hot) for entry in learner.entries)
     unreadable = ledger.store(stores.hot, stores.lake)
     for seconds in _REREAD_WAITS:
         if not _reread_maps(stores.hot, ledger, seconds, wait):
@@ -80,6 +81,12 @@ def balance(
     if retained is not None:
         ledger.close_log(_read(retained, ledger))
     return Balance(ledger.sheets(), unreadable)
+
+
+def _all_learners(hot: HotStore) -> Iterator[Learner]:
+    for _, learner in hot.all_learners():
+        checkpoint()
+        yield learner
 
 
 def _rejected(event: FailedEvent) -> Rejected:
@@ -165,7 +172,8 @@ _ADVICE: Final = {
     Fault.MISSING: "named by a summary and in neither tier: restore the hot store or the lake's files from a backup, "
     "or write the rows again from the log: assess ingest --repair",
     Fault.UNNAMED: "written, not yet named: a writer was killed before it wrote the map entry, or is still writing; "
-    "nothing is lost; read the log again to add the entries: assess ingest --repair",
+    "nothing is lost; run a killed `assess import` again; for events, read the log again to add the entries: "
+    "assess ingest --repair",
     Fault.NOT_STORED: "consumed by the stream, but neither stored nor failed; "
     "ingest the log again: assess ingest --repair",
     Fault.TOO_MANY: "not in the log, although the log covers that time: ingested from other files, or files of the "

@@ -9,7 +9,7 @@ Rows have the order that the report declares; texts are compared as UTF-8 bytes.
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple
@@ -19,9 +19,10 @@ import msgspec
 
 from assess_core.domain.completeness import SIDECAR_ENDING, Sidecar, sidecar_text
 from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, partial_name
-from assess_core.domain.report_spec import ReportSpec
+from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
-from assess_core.ports.reports import Packing, ReportOutput, WrittenReport
+from assess_core.ports.names import Names
+from assess_core.ports.reports import Exhausts, Packing, ReportOutput, WrittenReport
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 from assess_core.usecases.completeness import survey, survey_log
@@ -72,6 +73,9 @@ def write_exhaust(
     """
     if password is not None and spec.format is not Format.ZIP:
         raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
+    names = _names(stores, spec)
+    if ticket is not None and names is not None:
+        raise BadReport(["names: a ticket does not keep names; add names none, or leave the ticket out"])
     writer = _Writer(stores, spec, output, password, allow_partial, look, ticket)
     try:
         return writer.write(skip_unreadable=False)
@@ -96,7 +100,7 @@ class _Writer(NamedTuple):
         """Write report and sidecar."""
         started = time.perf_counter()
         stores, spec = self.stores, self.spec
-        batches = spec.batches if spec.batch_pattern is None else matching(stores, spec)
+        batches = matching_batches(stores, spec)
         log = survey_log(stores.log, self.allow_partial)
         with (
             drafted(stores.lake.tickets, spec, self.ticket) as draft,
@@ -108,7 +112,8 @@ class _Writer(NamedTuple):
             problems = [*log.problems, *found.problems]
             place = place_of(stores, spec, self.output, is_partial=bool(problems))
             with place.block as temporary:
-                report = union.write_report(spec, temporary, Packing(member_name(spec), self.password))
+                packing = Packing(member_name(spec), self.password)
+                report = union.write_report(spec, temporary, packing, _names(stores, spec))
                 if self.look is not None:
                     self.look(temporary)
                 size, digest = measured(spec, report, temporary)
@@ -130,12 +135,41 @@ class _Writer(NamedTuple):
                     hot_watermark=found.hot_watermark,
                     log=log.read,
                     slices=found.slices,
+                    names=report.names,
                     ticket=draft.id if draft else None,
                 )
                 if draft is not None:
                     draft.seal(union, batches, sidecar)
             place.write_sidecar(sidecar)
         return place.written(sidecar, time.perf_counter() - started)
+
+
+def _names(stores: Stores, spec: ReportSpec) -> Names | None:
+    """The source of the report's names; None if all names are empty. Raises `BadReport` if there is no source."""
+    if spec.names in (Naming.TITLES, Naming.LEARNERS) and stores.names is None:
+        raise BadReport([f"names: {spec.names} needs a source of names; set ASSESS_NAMES, or leave names out"])
+    return None if spec.names is Naming.NONE else stores.names
+
+
+class StoredOutput:
+    """A `ReportOutput` under a name in the folder or bucket of reports."""
+
+    def __init__(self, exhausts: Exhausts, name: str) -> None:
+        self.path = exhausts.path(name)
+        self._exhausts = exhausts
+        self._name = name
+
+    def sidecar(self) -> "StoredOutput":
+        """See `ReportOutput.sidecar`."""
+        return StoredOutput(self._exhausts, self._name + SIDECAR_ENDING)
+
+    def partial(self) -> "StoredOutput":
+        """See `ReportOutput.partial`."""
+        return StoredOutput(self._exhausts, partial_name(self._name))
+
+    def write(self) -> AbstractContextManager[Path]:
+        """See `Exhausts.atomic_write`."""
+        return self._exhausts.atomic_write(self._name)
 
 
 class Place(NamedTuple):
@@ -222,8 +256,10 @@ def _encoded(id_: str) -> str:
     return "%2E" + text[1:] if text.startswith(".") else text
 
 
-def matching(stores: Stores, spec: ReportSpec) -> list[str]:
-    """The batches that the pattern matches, sorted. Raises `UnknownBatch` if there is none."""
+def matching_batches(stores: Stores, spec: ReportSpec) -> Sequence[str]:
+    """The batches of a spec, sorted. Raises `UnknownBatch` if its pattern matches none."""
+    if spec.batch_pattern is None:
+        return spec.batches
     slices = (*stores.hot.slices(), *stores.lake.recorded(None, None))
     found = sorted(batch_id for batch_id in {slice_.batch_id for slice_ in slices} if spec.matches(batch_id))
     if not found:

@@ -11,7 +11,7 @@ that is larger than expected has entries of another writer, so its learner is re
 
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, FailedEvent, Recompute, Record, failed, raw_hash
@@ -27,7 +27,7 @@ from assess_core.domain.scores import (
     derive_from,
     maps_of,
 )
-from assess_core.ports.facts import Facts
+from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Learner
 
 
@@ -115,13 +115,50 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
 def _fold(decoded: Sequence[Decoded], hot: HotStore, checks: Checks, alone: bool) -> Folded:
     users = {_user_id(event) for event in decoded if not isinstance(event, FailedEvent)}
     learners = hot.learners(users) if users else {}
-    before = _maps(learners)
     plan = _decide(decoded, learners, checks)
-    entries = list[Entry]()
     if plan.rows:
         hot.add_slices({row.slice for row in plan.rows})
         plan = _without(plan, hot.add_rows(plan.rows))
-        entries = [Entry.of(row) for row in plan.rows]
+    new, before, after = _name(plan, learners, hot, alone)
+    if plan.failed:
+        hot.add_failed(plan.failed)
+    _resolve(hot, (event.record for event in plan.accepted))
+    counting, displaced = _superseding(new, before, after)
+    return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
+
+
+def name_archived(rows: Iterable[AttemptVersion], hot: HotStore) -> int:
+    """Add the map entries of versions whose rows are in the lake, and derive the scores that they touch.
+
+    The rows themselves are not written to the hot store. Returns how many versions no map named before. Raises
+    `StoreUnavailable`. Can be repeated.
+    """
+    decoded = [Accepted(_NO_RECORD, row, 0) for row in rows]
+    with hot.transaction() as alone:
+        learners = hot.learners({_user_id(event) for event in decoded})
+        plan = _decide(decoded, learners, Checks(NoFacts()))
+        if plan.rows:
+            hot.add_slices({row.slice for row in plan.rows})
+        _name(plan, learners, hot, alone)
+    return len(plan.new)
+
+
+_NO_RECORD: Final = Record("", 0, 0, b"")
+
+
+def unnamed(rows: Sequence[AttemptVersion], hot: HotStore) -> list[AttemptVersion]:
+    """The rows that are not repeats: no map names the version, or only with a later receipt."""
+    learners = hot.learners({row.key.user_id for row in rows})
+    return _decide([Accepted(_NO_RECORD, row, 0) for row in rows], learners, Checks(NoFacts())).rows
+
+
+_Named = tuple[list[Entry], Maps, Maps]
+"""The new entries, and the maps before and after them."""
+
+
+def _name(plan: "_Plan", learners: Mapping[str, Learner], hot: HotStore, alone: bool) -> _Named:
+    """Write the map entries of planned rows, and the derived data."""
+    before, entries = _maps(learners), [Entry.of(row) for row in plan.rows]
     new = [entry for entry in entries if _hash(entry) in plan.new]
     after = _with_new(before, new)
     touched = {_activity_key(event) for event in plan.accepted}
@@ -139,11 +176,7 @@ def _fold(decoded: Sequence[Decoded], hot: HotStore, checks: Checks, alone: bool
         if summaries := _that_differ(again, changed):
             hot.put_summaries(summaries)
     _write_activities(hot, derived.activities, {entry.key.activity for entry in new})
-    if plan.failed:
-        hot.add_failed(plan.failed)
-    _resolve(hot, (event.record for event in plan.accepted))
-    counting, displaced = _superseding(new, before, after)
-    return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
+    return new, before, after
 
 
 def _maps(learners: Mapping[str, Learner]) -> Maps:

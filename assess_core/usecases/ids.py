@@ -15,10 +15,16 @@ def optional(name: str, value: str | None) -> str | None:
     return _text(name, value) if value else None
 
 
-def _text(name: str, value: str) -> str:
-    """Reject half of a surrogate pair: events never have it in an id, and stores do not accept it."""
+def is_unicode(value: str) -> bool:
+    """Whether a text has no half of a surrogate pair: events never have it in an id, and stores do not accept it."""
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise BadRequest(f"{name} is not valid Unicode; send it as UTF-8") from None
+        return False
+    return True
+
+
+def _text(name: str, value: str) -> str:
+    if not is_unicode(value):
+        raise BadRequest(f"{name} is not valid Unicode; send it as UTF-8")
     return value

@@ -1,13 +1,42 @@
 """The scores of a learner: computed from the map in the hot store, which archive and clear never change."""
 
-from assess_core.domain.scores import Entry, derive
-from assess_core.ports.hot_store import HotStore
-from assess_core.usecases.ids import optional, required
-from assess_core.usecases.views import Score, Scores
+from collections.abc import Collection
+from typing import Protocol
+
+from assess_core.domain.scores import Entry, derive, newest_versions
+from assess_core.ports.hot_store import Learner
+from assess_core.usecases.ids import is_unicode, optional, required
+from assess_core.usecases.views import AttemptScore, Score, Scores
+
+
+class Learners(Protocol):
+    """What scores are read from: the hot store, or `SharedLearners`."""
+
+    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
+        """The complete partitions of these learners; learners without a partition are left out."""
+        ...
+
+
+class SharedLearners:
+    """The learners of one request: the first question reads all of them, and later questions read nothing."""
+
+    def __init__(self, hot: Learners, user_ids: Collection[str]) -> None:
+        self._hot = hot
+        self._wanted = {id_ for id_ in user_ids if id_ and is_unicode(id_)}
+        self._read: dict[str, Learner] = {}
+        self._is_read = False
+
+    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
+        """As in `HotStore`. Learners that nobody announced are read on their own."""
+        if not self._is_read and not self._wanted.isdisjoint(user_ids):
+            self._read, self._is_read = self._hot.learners(self._wanted), True
+        others = set(user_ids) - self._wanted
+        found = {id_: self._read[id_] for id_ in user_ids if id_ in self._read}
+        return found | self._hot.learners(others) if others else found
 
 
 def score(
-    hot: HotStore, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
+    hot: Learners, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
 ) -> Scores:
     """The scores of a learner at an assessment; of one course or batch, if it is named.
 
@@ -24,8 +53,33 @@ def score(
     return Scores(tuple(sorted(scores, key=lambda one: one.best_first)))
 
 
+def attempt_scores(
+    hot: Learners, user_id: str, course_id: str, batch_id: str, assessment_ids: Collection[str] = ()
+) -> list[AttemptScore]:
+    """The score of each attempt of a learner in a batch, ordered by assessment and attempt id; by default of all
+    assessments.
+
+    Raises `BadRequest`, `StoreUnavailable`, `NotOurTable`.
+    """
+    user_id, course_id = required("userId", user_id), required("courseId", course_id)
+    entries = entries_of(hot, user_id, course_id, required("batchId", batch_id), None)
+    wanted = [entry for entry in entries if not assessment_ids or entry.key.assessment_id in assessment_ids]
+    return [
+        AttemptScore(
+            course_id=entry.key.course_id,
+            batch_id=entry.key.batch_id,
+            assessment_id=entry.key.assessment_id,
+            attempt_id=entry.attempt_id,
+            score=entry.score,
+            max_score=entry.max_score,
+            last_attempted_on=entry.version.last_attempted_on,
+        )
+        for entry in newest_versions(wanted)
+    ]
+
+
 def entries_of(
-    hot: HotStore, user_id: str, course_id: str | None, batch_id: str | None, assessment_id: str | None
+    hot: Learners, user_id: str, course_id: str | None, batch_id: str | None, assessment_id: str | None
 ) -> list[Entry]:
     """The entries of a learner's map; of one course, batch or assessment, if it is named."""
     learner = hot.learners([user_id]).get(user_id)

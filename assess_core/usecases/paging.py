@@ -1,12 +1,15 @@
 """Pages of attempts: their size, and the cursor at which the next page begins."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from assess_core.domain.attempts import AttemptKey
+from assess_core.domain.events import FailedKey
 from assess_core.errors import BadRequest
+
+K = TypeVar("K", AttemptKey, FailedKey)
 
 FIRST: Final = 20
 """The default number of attempts on a page."""
@@ -22,19 +25,32 @@ def check_first(first: int) -> None:
         )
 
 
-def cursor(key: AttemptKey) -> str:
-    """The cursor of the page after this attempt. Opaque to clients; the inverse of `read_cursor`."""
+def cursor(key: AttemptKey | FailedKey) -> str:
+    """The cursor of the page after this key. Opaque to clients; the inverse of `read_cursor`."""
     return urlsafe_b64encode(msgspec.msgpack.encode(key)).decode().rstrip("=")
 
 
 def read_cursor(text: str) -> AttemptKey:
     """The attempt after which a page begins; it need not exist. Raises `BadRequest`."""
-    try:
-        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-        key = msgspec.msgpack.decode(raw, type=AttemptKey)
-    # the text is not ASCII, base64, msgpack or five texts; the errors of msgspec are ValueErrors
-    except (ValueError, RecursionError):
-        key = None
-    if key is None or cursor(key) != text:
+    key = _read(text, AttemptKey)
+    if key is None:
         raise BadRequest(f"after: {text[:40]!r} is not a cursor; use `cursor` or `endCursor` of a page")
     return key
+
+
+def read_failed_cursor(text: str) -> FailedKey:
+    """The failed event after which a page begins; it need not exist. Raises `BadRequest`."""
+    key = _read(text, FailedKey)
+    if key is None:
+        raise BadRequest(f"after: {text[:40]!r} is not a cursor; use the `id` of the last failed event of a page")
+    return key
+
+
+def _read(text: str, type_: type[K]) -> K | None:
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        key = msgspec.msgpack.decode(raw, type=type_)
+    # the text is not ASCII, base64, msgpack or a key; the errors of msgspec are ValueErrors
+    except (ValueError, RecursionError):
+        return None
+    return key if cursor(key) == text else None

@@ -10,6 +10,8 @@ from math import isfinite
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
+from assess_core.domain.manifest import by_slice
+from assess_core.domain.measures import Sample
 from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -19,11 +21,13 @@ from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
+from assess_core.usecases.explaining import Explanation, explain
 from assess_core.usecases.ids import optional, required
-from assess_core.usecases.learner_scores import entries_of, score
+from assess_core.usecases.learner_scores import Learners, SharedLearners, attempt_scores, entries_of, score
+from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.slice_pages import slice_page
-from assess_core.usecases.views import Attempt, Overview, Page, Scores, WeekCounts
+from assess_core.usecases.views import Attempt, AttemptScore, Overview, Page, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
 
@@ -35,16 +39,34 @@ class Queries:
     `StoreUnavailable`, `NotOurTable`, and `BadRequest` for an invalid query.
     """
 
-    def __init__(self, stores: Stores, grace: int, now: Callable[[], int]) -> None:
+    def __init__(self, stores: Stores, grace: int, now: Callable[[], int], learners: Learners | None = None) -> None:
         self._stores = stores
         self._grace = grace
         self._now = now
+        self._learners = learners or stores.hot
+
+    def sharing(self, user_ids: Collection[str]) -> "Queries":
+        """Queries for one request, which reads these learners together. They see one state of each learner."""
+        return Queries(self._stores, self._grace, self._now, SharedLearners(self._stores.hot, user_ids))
 
     def score(
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
     ) -> Scores:
         """The scores of a learner at an assessment, optionally of one course or batch."""
-        return score(self._stores.hot, user_id, assessment_id, course_id, batch_id)
+        return score(self._learners, user_id, assessment_id, course_id, batch_id)
+
+    def attempt_scores(
+        self, user_id: str, course_id: str, batch_id: str, assessment_ids: Collection[str] = ()
+    ) -> list[AttemptScore]:
+        """The score of each attempt of a learner in a batch, by default at all assessments."""
+        return attempt_scores(self._learners, user_id, course_id, batch_id, assessment_ids)
+
+    def explain(
+        self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
+    ) -> list[Explanation]:
+        """Why the scores of a learner at an assessment are what they are, by batch and course."""
+        now = self._now()
+        return explain(self._stores, now, self._grace, user_id, assessment_id, course_id, batch_id)
 
     def attempts(
         self,
@@ -68,11 +90,28 @@ class Queries:
         course_id, assessment_id = optional("courseId", course_id), optional("assessmentId", assessment_id)
         if user_id:
             return self._page_of_learner(
-                entries_of(self._stores.hot, user_id, course_id, batch_id, assessment_id), first, last
+                entries_of(self._learners, user_id, course_id, batch_id, assessment_id), first, last
             )
         if batch_id:
             return self._page_of_batch(batch_id, course_id, assessment_id, first, last)
         raise BadRequest("userId and batchId are both missing; give one of them or both")
+
+    def attempt(self, key: AttemptKey) -> Attempt | None:
+        """An attempt; None if it does not exist. Raises `VersionMissing` as in `attempts`."""
+        user_id, course_id = required("userId", key.user_id), required("courseId", key.course_id)
+        batch_id, content_id = required("batchId", key.batch_id), required("assessmentId", key.content_id)
+        entries = entries_of(self._learners, user_id, course_id, batch_id, content_id)
+        page = self._page_of_learner([one for one in entries if one.attempt_id == key.attempt_id], 1, None)
+        return next(iter(page.attempts), None)
+
+    def slice(self, slice_: ArchiveSlice) -> SliceView | None:
+        """A slice with its current status; None if no store knows it."""
+        if not archiving.is_known(self._stores, slice_):
+            return None
+        records = by_slice(self._stores.lake.manifest([slice_]))
+        unread = self._stores.log.unread()
+        [view] = archiving.views_of([slice_], records, self._stores, self._now(), self._grace, unread)
+        return view
 
     def batch(self, batch_id: str) -> Overview:
         """The numbers of a batch. Raises `UnknownBatch`."""
@@ -130,9 +169,22 @@ class Queries:
             return map(tables.slice_row, self.slices(optional("batchId", batch_id)))
         return tables.rows(self._stores, name, batch_id, tier)
 
-    def ready(self) -> None:
-        """Run a small query on the hot store; raises `StoreUnavailable` if it does not answer."""
+    def dependencies(self) -> dict[str, Callable[[], None]]:
+        """A small question to each store, by name. Raises `AssessError` if the store cannot be used."""
+        return {"hot store": self._ask_hot, "lake": self._ask_lake, "log": self._ask_log}
+
+    def state(self) -> list[Sample]:
+        """The state of the stores as samples of metrics. The cost grows with the rows in the hot store."""
+        return read_state(self._stores, self._now(), self._grace)
+
+    def _ask_hot(self) -> None:
         self._stores.hot.learners(["-"])
+
+    def _ask_lake(self) -> None:
+        self._stores.lake.pin()
+
+    def _ask_log(self) -> None:
+        self._stores.log.unread()
 
     def _page_of_learner(self, entries: Collection[Entry], first: int, last: AttemptKey | None) -> Page:
         keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))
@@ -177,9 +229,13 @@ class Queries:
         attempts = tuple(_attempt(row, row.received_at) for row in rows[:first])
         return Page(attempts, has_next=len(rows) > first, has_previous=last is not None)
 
+    def knows(self, batch_id: str) -> bool:
+        """Whether a slice of the batch ever held rows."""
+        return bool(archiving.known(self._stores, required("batchId", batch_id)))
+
     def require_known(self, batch_id: str) -> None:
         """Raise `UnknownBatch` unless a slice of the batch ever held rows."""
-        if not archiving.known(self._stores, batch_id):
+        if not self.knows(batch_id):
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists the batches")
 
 

@@ -6,15 +6,12 @@ lease writes a file that no job names.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
-from assess_core.domain.completeness import SIDECAR_ENDING
+from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.moments import moment
-from assess_core.domain.report_formats import partial_name
 from assess_core.domain.report_jobs import (
     BatchFile,
     Job,
@@ -31,10 +28,11 @@ from assess_core.domain.report_jobs import (
 from assess_core.domain.report_queue import Charge, Queued, Usage, in_turn, is_used_up, next_day, used_up_message
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import AssessError, DeadlineExceeded
+from assess_core.ports.meter import Meter
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
-from assess_core.usecases.exhaust import file_name, write_exhaust
+from assess_core.usecases.exhaust import StoredOutput, file_name, write_exhaust
 from assess_core.usecases.holding import Held, LeaseLost
 from assess_core.usecases.sealing import NewTicket
 
@@ -56,33 +54,16 @@ class Work(NamedTuple):
     now: Callable[[], int]
 
 
-def report_writer(stores: Stores, ticket: NewTicket | None = None) -> WriteBatch:
-    """Writes the reports of batches from these stores; each with a ticket, if one is wished."""
+def report_writer(stores: Stores, meter: Meter | None = None, ticket: NewTicket | None = None) -> WriteBatch:
+    """Writes reports of batches, each with a ticket if one is wished, and records how long each took."""
 
     def write(job: Job, batch_id: str, name: str) -> BatchFile:
-        written = write_exhaust(stores, _of_batch(job, batch_id), _Named(stores.exhausts, name), ticket=ticket)
+        written = write_exhaust(stores, _of_batch(job, batch_id), StoredOutput(stores.exhausts, name), ticket=ticket)
+        if meter is not None:
+            meter.record(Sample(REPORT_SECONDS, written.seconds, (job.request.spec.report,)))
         return BatchFile(batch_id, name, written.rows, written.bytes)
 
     return write
-
-
-class _Named:
-    """A `ReportOutput` under a name in the folder or bucket of reports."""
-
-    def __init__(self, exhausts: Exhausts, name: str) -> None:
-        self.path = exhausts.path(name)
-        self._exhausts = exhausts
-        self._name = name
-
-    def sidecar(self) -> "_Named":
-        return _Named(self._exhausts, self._name + SIDECAR_ENDING)
-
-    def partial(self) -> "_Named":
-        return _Named(self._exhausts, partial_name(self._name))
-
-    def write(self) -> AbstractContextManager[Path]:
-        """See `Exhausts.atomic_write`."""
-        return self._exhausts.atomic_write(self._name)
 
 
 def work_one(work: Work, worker: str) -> Job | None:

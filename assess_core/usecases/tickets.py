@@ -25,7 +25,7 @@ from assess_core.ports.reports import Packing, ReportOutput, Union
 from assess_core.ports.stores import Stores
 from assess_core.ports.tickets import Tickets
 from assess_core.usecases.completeness import survey
-from assess_core.usecases.exhaust import Exhaust, matching, measured, member_name, place_of
+from assess_core.usecases.exhaust import Exhaust, matching_batches, measured, member_name, place_of
 from assess_core.usecases.proving import product_version
 
 LATEST: Final = "latest"
@@ -150,7 +150,7 @@ def _other(stores: Stores, ticket: Ticket, other: str, now: int) -> Iterator[Uni
         with _opened(stores, found) as union:
             yield union
         return
-    batches = ticket.spec.batches if ticket.spec.batch_pattern is None else matching(stores, ticket.spec)
+    batches = matching_batches(stores, ticket.spec)
     with stores.union(batches=batches) as union:
         survey(stores, union, batches, allow_partial=False)  # a comparison with a part of the rows would mislead
         yield union

@@ -1,6 +1,6 @@
 """The answers to queries: immutable values, the same for GraphQL, REST and the command line."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from assess_core.domain.attempts import Answer, AttemptKey
 from assess_core.domain.scores import Summary
@@ -94,12 +94,28 @@ class Attempt(NamedTuple):
     """Sorted by question id."""
 
 
+class AttemptScore(NamedTuple):
+    """The score of an attempt, without its answers."""
+
+    course_id: str
+    batch_id: str
+    assessment_id: str
+    attempt_id: str
+    score: float
+    max_score: float
+    last_attempted_on: int
+    """`assessmentTs` (epoch ms); 0 means no clock."""
+
+
 class Page(NamedTuple):
     """Attempts, ordered by key: a newer version that arrives between two pages does not move an attempt."""
 
     attempts: tuple[Attempt, ...]
     has_next: bool
     has_previous: bool
+
+
+EMPTY_PAGE: Final = Page((), has_next=False, has_previous=False)
 
 
 class WeekCounts(NamedTuple):
@@ -126,3 +142,8 @@ class Overview(NamedTuple):
     """Epoch ms."""
     last_received: int | None
     weeks: tuple[WeekCounts, ...]
+
+    @classmethod
+    def empty(cls, batch_id: str) -> "Overview":
+        """The numbers of a batch without attempts."""
+        return cls(batch_id, 0, 0, 0, 0, None, None, None, ())

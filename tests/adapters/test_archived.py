@@ -7,6 +7,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from assess_core.adapters.duckdb.location import Location
@@ -20,6 +21,7 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed
 from assess_core.ports.lake import LakeFile, Pinned
+from assess_core.ports.reports import Located
 from assess_core.usecases.compacting import vacuum
 from tests.factories import RECEIVED, WEEK, answer, version
 from tests.lakes import put
@@ -178,3 +180,36 @@ def test_a_child_process_opens_its_own_connection(tmp_path: Path) -> None:
 
 def _name(place: Location, file: LakeFile) -> str:
     return file.url.removeprefix(f"{place.url}/")
+
+
+def test_the_place_of_a_copy_leads_to_its_row(lake: DeltaLake, unions: DuckUnions) -> None:
+    put(lake, [FIRST, *(version(user_id=f"u{number}") for number in range(2, 30))])
+    put(lake, [SECOND])
+    hashes = [each.version.content_hash for each in (FIRST, SECOND)]
+
+    found = unions.located(FIRST.key.batch_id, [W5], "u1", hashes)
+
+    assert sorted((each.version for each in found), key=lambda row: row.key) == [FIRST, SECOND]
+    assert {each.file for each in found} == {file.url for file in lake.pin().files()}
+    for each in found:
+        if each.file.startswith("/"):
+            assert row_at(each) == each.version.version.content_hash
+
+
+def row_at(found: Located) -> object:
+    """The content hash of a row, read with pyarrow."""
+    return pq.ParquetFile(found.file).read_row_group(found.row_group)["content_hash"][found.row].as_py()
+
+
+def test_a_row_of_a_later_row_group_is_numbered_within_it(tmp_path: Path) -> None:
+    lake = DeltaLake(Folder(tmp_path / "lake"))
+    put(lake, [version(user_id=f"u{number:03}") for number in range(300)])
+    [file] = lake.pin().files()
+    table = pq.ParquetFile(file.url).read()
+    pq.write_table(table, file.url, row_group_size=128)
+    wanted = version(user_id="u200")
+
+    [found] = DuckUnions(MemoryHot(), lake).located("b1", [W5], "u200", [wanted.version.content_hash])
+
+    assert (found.row_group, found.row, found.version) == (1, 72, wanted)
+    assert row_at(found) == wanted.version.content_hash

@@ -263,3 +263,11 @@ def test_other_urls_are_refused() -> None:
     ):
         open_facts("redis://h/0", print)
     assert open_facts(Settings.from_env({}).facts, print) is None
+
+
+def test_the_batches_of_a_course_are_listed_in_pages(url: str) -> None:
+    facts = open_facts(url, print)
+    assert facts is not None
+    assert facts.batches_of("c1", "", 3) == ["b0", "b1", "b2"]
+    assert facts.batches_of("c1", "b2", 3) == ["b3"]
+    assert facts.batches_of("c9", "", 3) == []

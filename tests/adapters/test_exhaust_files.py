@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.report_formats import Format
+from assess_core.domain.report_formats import ROW_FORMATS, Format
 from assess_core.domain.report_spec import Report
 from assess_core.errors import AssessError, StoreUnavailable
 from assess_core.ports.stores import Stores
@@ -66,7 +66,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("format_", list(Format))
+@pytest.mark.parametrize("format_", ROW_FORMATS)
 def test_if_the_disk_is_full_the_report_fails_and_the_previous_report_is_kept(
     format_: Format, stores: Stores, tmp_path: Path
 ) -> None:

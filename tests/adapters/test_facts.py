@@ -109,3 +109,14 @@ def test_the_previous_facts_are_used_while_the_file_cannot_be_read(path: Path) -
 def test_a_facts_file_must_exist_at_startup(path: Path) -> None:
     with pytest.raises(BadFacts, match="cannot be read"):
         FactsFile(path, print)
+
+
+def test_the_batches_of_a_course_are_listed_in_pages(path: Path) -> None:
+    batches = ",".join(f'"b{n}": {{"courseId": "c{n % 2}", "status": {n % 3}}}' for n in (5, 1, 3, 2, 7))
+    read = facts(path, f'{{"batches": {{{batches}}}}}')
+    for known in (read, FactsFile(path, print)):
+        assert known.batches_of("c1", "", 3) == ["b1", "b3", "b5"]
+        assert known.batches_of("c1", "b5", 3) == ["b7"]
+        assert known.batches_of("c9", "", 3) == []
+    assert facts(path, "{}").batches_of("c1", "", 3) is None
+    assert NoFacts().batches_of("c1", "", 3) is None

@@ -182,3 +182,27 @@ def test_only_records_after_the_last_done_batch_are_unread(case: LogCase, feeds:
     assert unread is not None
     assert unread.since is None or unread.since >= between
     assert case.knows_receipts == ("3 records in all" in unread.what)
+
+
+def test_the_backlog_is_what_is_not_folded_yet(case: LogCase, feeds: Callable[[], Feed]) -> None:
+    assert sum(each.unread for each in case.log.backlog()) == 0
+    case.append(lines(3))
+    [unit] = {each.unit for each in case.log.backlog()}
+    assert sum(each.unread for each in case.log.backlog()) == (3 if unit == "records" else 3 * 7)
+    take(feeds(), 3)
+    assert sum(each.unread for each in case.log.backlog()) == 0
+
+
+def test_a_record_is_found_by_the_time_when_it_was_received(case: LogCase) -> None:
+    case.append(lines(3, "a"))
+    records = [record for part in case.log.retained().parts for batch in part.batches for record in batch.records]
+    moments = {record.received_at for record in records if record.received_at is not None} or {0}
+    found = values(case.log.received_at(moments))
+    assert set(found) == set(lines(3, "a"))
+
+
+def test_no_record_is_received_after_the_end_of_a_log_that_knows_receipts(case: LogCase) -> None:
+    case.append(lines(1))
+    list(case.log.retained().parts)
+    if case.knows_receipts:
+        assert values(case.log.received_at({4_000_000_000_000})) == []

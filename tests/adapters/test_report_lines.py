@@ -9,12 +9,14 @@ import pytest
 
 from assess_core.adapters.duckdb.memory import LEAST, MemoryBudget
 from assess_core.adapters.duckdb.reports.columns import chosen, header, report_sql
+from assess_core.adapters.duckdb.reports.naming import TABLE
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.duckdb.reports.response import RESPONSE
 from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import Answer, AttemptVersion, latest_answers, make_version
-from assess_core.domain.report_formats import Format
+from assess_core.domain.names import NameKind
+from assess_core.domain.report_formats import ROW_FORMATS, Format
 from assess_core.domain.report_spec import Report
 from assess_core.ports.reports import Packing
 from assess_core.ports.stores import Stores
@@ -79,14 +81,15 @@ def test_the_bytes_are_those_that_duckdb_writes(tier: str, spreadsheet: bool, tm
         columns = chosen(RESPONSE, (), spec)
         sql = report_sql(RESPONSE, columns, header(columns, spec))
         list(union.rows(f"CREATE TABLE picked AS {picked}"))
-        list(union.rows(REPORTED.replace(" TEMP", "")))  # each query has its own connection
+        for statement in (REPORTED, *(TABLE.format(kind=kind) for kind in NameKind)):
+            list(union.rows(statement.replace(" TEMP", "")))  # each query has its own connection
         [copied] = union.rows(f"COPY ({sql}) TO '{duckdbs}' (FORMAT csv, HEADER)")
 
     assert ours.read_bytes() == duckdbs.read_bytes()
     assert [written.rows] == list(copied.values())
 
 
-@pytest.mark.parametrize("format_", [format_ for format_ in Format if format_ is not Format.PARQUET])
+@pytest.mark.parametrize("format_", [format_ for format_ in ROW_FORMATS if format_ is not Format.PARQUET])
 @pytest.mark.parametrize("tier", ["hot", "both", "lake"])
 def test_the_texts_of_attempts_are_those_of_single_rows(tier: str, format_: Format, tmp_path: Path) -> None:
     """A report with chosen columns is written row by row."""

@@ -43,6 +43,20 @@ P384 = {**public("ES256"), "crv": "P-384", "alg": "ES384", "kid": "p384"}
         (key_set(public("RS256", rsa.generate_private_key(public_exponent=65537, key_size=1024))), "less than 2048"),
         (key_set({**RSAAlgorithm.to_jwk(KEYS["RS256"], as_dict=True), "kid": "r"}), "has a private key"),
     ],
+    ids=[
+        *(
+            "empty",
+            "deep",
+            "an object",
+            "no key",
+            "other keys",
+            "for encryption",
+            "same kid",
+            "bad member",
+            "bad point",
+        ),
+        *("too many", "too short", "private"),
+    ],  # the keys differ in each process, and ids must not
 )
 def test_an_unusable_key_set_is_refused_with_its_name(text: bytes, message: str) -> None:
     with pytest.raises(BadSettings, match=f"ASSESS_API_KEYS.*{message}"):
@@ -242,6 +256,7 @@ def test_keys_of_a_server_verify_tokens_and_are_read_once() -> None:
         (b" " * (MOST_BYTES + 1) + key_set(), 200, {}),
         (b"", 200, {"Content-Length": "10"}),
     ],
+    ids=["error", "redirect", "too long", "cut"],
 )
 def test_a_server_that_gives_no_keys_is_named_and_requests_can_be_sent_later(
     body: bytes, status: int, headers: dict[str, str]

@@ -26,10 +26,9 @@ PATIENCE = 60  # seconds for an answer of the API's process
 class Http:
     """Sends requests of any thread on one event loop. An error that the app does not catch becomes a 500."""
 
-    def __init__(self, app: Starlette, portal: BlockingPortal) -> None:
-        self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost"
-        )
+    def __init__(self, app: Starlette, portal: BlockingPortal, address: str) -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 50_000))
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
         self._portal = portal
 
     def request(self, method: str, path: str, **sent: Any) -> httpx.Response:
@@ -50,10 +49,10 @@ class Http:
 
 
 @contextmanager
-def client(app: Starlette) -> Iterator[Http]:
-    """A client for as long as the block runs."""
+def client(app: Starlette, address: str = "127.0.0.1") -> Iterator[Http]:
+    """A client with this address, for as long as the block runs."""
     with start_blocking_portal() as portal:
-        yield Http(app, portal)
+        yield Http(app, portal, address)
 
 
 @contextmanager

@@ -16,12 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.settings import ApiSettings, Settings
-from assess_core.wiring import open_tokens
+from assess_core.usecases.operating import Operating
+from assess_core.wiring import open_ledger, open_tokens
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
+from graphql_api.throttle import ApiLimits
 from tests.api.client import Http, client
 from tests.loop import queries
 
@@ -81,11 +84,27 @@ def trusting(folder: Path, keys: bytes | None = None, **settings: Any) -> Tokens
 
 
 @contextmanager
-def guarded(stores: Stores, tokens: Tokens, requests: ReportRequests | None = None) -> Iterator[Http]:
+def guarded(
+    stores: Stores,
+    tokens: Tokens,
+    requests: ReportRequests | None = None,
+    limits: ApiLimits | None = None,
+    facts: Facts | None = None,
+) -> Iterator[Http]:
     """A client of an API that needs tokens."""
     intake = stores.log.intake()
     try:
-        with client(create_app(queries(stores), intake, tokens=tokens, hosts=None, requests=requests)) as http:
+        app = create_app(
+            queries(stores),
+            intake,
+            facts,
+            tokens=tokens,
+            hosts=None,
+            requests=requests,
+            limits=limits or ApiLimits(),
+            operating=Operating(stores, open_ledger),
+        )
+        with client(app) as http:
             yield http
     finally:
         intake.close()

@@ -213,9 +213,9 @@ def test_a_probe_without_a_token_learns_nothing_about_the_stores(stores: Stores,
     broken: Any = Away()
     for tokens, shown in ((trusting(tmp_path), False), (None, True)):
         with client(create_app(queries(stores._replace(hot=broken)), stores.log.intake(), tokens=tokens)) as http:
-            answer = http.get("/ready")
+            answer, named = http.get("/ready"), http.get("/health/ready")
         assert answer.status_code == 503
-        assert ("db.internal" in answer.text) == shown
+        assert ("db.internal" in answer.text) == ("db.internal" in named.text) == shown
 
 
 class Away:

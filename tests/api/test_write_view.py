@@ -31,10 +31,9 @@ NOT_A_VALUE: list[tuple[Any, str]] = [
     (17, NO_TEXT),
     ([], NO_TEXT),
 ]
-SHOWN = {"collectionId": "courseId", "contextId": "batchId"}
 WRONG: list[Any] = [
     *(
-        ({name: value}, {f"request.{SHOWN.get(name, name)}": why})
+        ({name: value}, {f"request.{name}": why})
         for name in ("userId", "contentId", "attemptId", "collectionId", "contextId")
         for value, why in NOT_A_VALUE
     ),
@@ -43,6 +42,10 @@ WRONG: list[Any] = [
     ({"assessments": ..., "events": []}, {"request.assessments": EMPTY}),
     ({"assessments": [{"eid": "ASSESS"}]}, {"request.assessmentTs": EMPTY}),
     ({"assessments": ["x"], "assessmentTs": None}, {"request.assessmentTs": EMPTY}),
+    ({"courseId": 17, "collectionId": None}, {"request.courseId": NO_TEXT}),
+    ({"courseId": "", "collectionId": 17}, {"request.collectionId": NO_TEXT}),
+    ({"courseId": "do_1", "collectionId": ..., "contextId": ...}, {"request.batchId": EMPTY}),
+    ({"collectionId": ..., "contextId": ...}, {"request.courseId": EMPTY, "request.batchId": EMPTY}),
     ({"userId": 1, "attemptId": ""}, {"request.userId": NO_TEXT, "request.attemptId": EMPTY}),
 ]
 

@@ -9,6 +9,9 @@ from tests.factories import ATTEMPTED, wire_answer
 STATE: Final = "/v1/content/state/update"
 ALIAS: Final = "/v1/user/content/state"
 VIEW: Final = "/v2/view/assess/update"
+SUBMIT: Final = "/v1/assessment/submit"
+STATE_READ: Final = "/v1/content/state/read"
+ATTEMPT_READ: Final = "/v1/assessment/read"
 
 _LINE: Final = re.compile(rb'\{"receivedAt": (\d+), "value": (.*)\}\n', re.DOTALL)
 

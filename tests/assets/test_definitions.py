@@ -54,21 +54,29 @@ def test_definitions_contain_no_branch_loop_or_function() -> None:
 
 
 def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> None:
-    result = load("-W", "error", ASSESS_HOT_STORE="nonsense", ASSESS_GRACE="nonsense", ASSESS_LAKE="nonsense://")
+    result = load(
+        "-W",
+        "error",
+        ASSESS_HOT_STORE="nonsense",
+        ASSESS_GRACE="nonsense",
+        ASSESS_LAKE="nonsense://",
+        ASSESS_SCHEDULES="",
+    )
 
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout == (
         "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
-        "'compacted_attempts', 'hot_attempts', 'item_analysis_exhaust', 'option_analysis_exhaust', 'progress_exhaust', "
-        "'requested_exhausts', 'response_exhaust', 'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
+        "'compacted_attempts', 'hot_attempts', 'imported_archives', 'item_analysis_exhaust', "
+        "'option_analysis_exhaust', 'overview_exhaust', 'progress_exhaust', 'requested_exhausts', 'response_exhaust', "
+        "'scheduled_exhausts', 'score_exhaust', 'summary_exhaust', 'weekly_activity']\n"
     )
 
 
 def test_all_jobs_sensors_and_schedules_are_loaded() -> None:
     defs = definitions.defs
 
-    assert {job.name for job in defs.resolve_all_job_defs()} >= {"watch_job"}
+    assert {job.name for job in defs.resolve_all_job_defs()} >= {"watch_job", "scheduled_job"}
     # Dagster would add a default sensor for a condition that has none
     assert {sensor.name for sensor in defs.get_repository_def().sensor_defs} == {
         "register_slices_and_batches",
@@ -112,7 +120,7 @@ def test_only_one_run_at_a_time_writes_to_the_lake() -> None:
     assert concurrency.run_queue_config is not None
     assert concurrency.run_queue_config.max_concurrent_runs == 2
     writers = {str(key.to_user_string()) for asset in ASSETS for key in asset.keys if "lake" in asset.node_def.pools}
-    assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts"}
+    assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts", "imported_archives"}
 
 
 def test_one_run_can_process_many_slices_or_batches() -> None:
@@ -138,9 +146,11 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "archived_attempts": {"hot_attempts"},
         "cleared_attempts": {"archived_attempts"},
         "compacted_attempts": {"archived_attempts"},
+        "imported_archives": set(),
         "balance_sheet": both,
         **dict.fromkeys(EXHAUSTS, both),
         "requested_exhausts": both,
+        "scheduled_exhausts": both,
         "weekly_activity": both,
     }
     # by default Dagster maps equal keys, so a batch `b1` would wait for a slice `b1`
@@ -154,6 +164,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "balance_sheet": "AllPartitionMapping",
         **dict.fromkeys(EXHAUSTS, "AllPartitionMapping"),
         "requested_exhausts": "AllPartitionMapping",
+        "scheduled_exhausts": "AllPartitionMapping",
         "weekly_activity": "AllPartitionMapping",
     }
 

@@ -22,9 +22,7 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
     result = dagster.materialize(asset, "b1")
 
     [materialization] = result.asset_materializations_for_node(asset)
-    expected = write_exhaust(
-        dagster.stores, asked("b1", report), output=open_output(str(tmp_path / "expected.csv"), None)
-    )
+    expected = write_exhaust(dagster.stores, asked("b1", report), output=open_output(str(tmp_path / "expected"), None))
     path = Path(str(materialization.metadata["path"].value))
     assert path.read_bytes() == Path(expected.path).read_bytes()
     assert materialization.metadata["rows"].value == expected.rows

@@ -50,6 +50,11 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_KEEP_TICKETS": ("365d", "default"),
         "ASSESS_REQUEST_TICKETS": ("no", "default"),
         "ASSESS_PUBLIC_URL": ("", "default"),
+        "ASSESS_NAMES": ("", "default"),
+        "ASSESS_NAMES_TOKEN": ("", "default"),
+        "ASSESS_SCHEDULES": ("", "default"),
+        "ASSESS_TRACES": ("", "default"),
+        "ASSESS_MESSAGES": ("text", "default"),
     }
 
 

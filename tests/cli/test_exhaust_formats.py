@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assess_cli import main
-from assess_core.domain.report_formats import Format
+from assess_core.domain.report_formats import ROW_FORMATS, Format
 from assess_core.ports.stores import Stores
 from tests.factories import version
 from tests.lakes import keep, put, reports
@@ -25,7 +25,7 @@ def assess(stores: Stores, *arguments: str, typed: str | None = None) -> Result:
     return CliRunner().invoke(main, ["--home", home, "exhaust", "b1", "--report", "score", *arguments], input=typed)
 
 
-@pytest.mark.parametrize("format_", list(Format))
+@pytest.mark.parametrize("format_", ROW_FORMATS)
 def test_the_ending_of_the_output_selects_the_format(format_: Format, loaded: Stores, tmp_path: Path) -> None:
     output = tmp_path / f"scores.{format_}"
 

@@ -40,10 +40,30 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--course": (NOT_TEXT, "c9"),
         "--batch": (NOT_TEXT, "b9"),
     },
+    "explain": {
+        "--user": ("", NOT_TEXT, "u9"),
+        "--assessment": ("", NOT_TEXT, "a9"),
+        "--course": (NOT_TEXT, "c9"),
+        "--batch": (NOT_TEXT, "b9"),
+    },
     "slices": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "archive": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "verify": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "clear": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "import": {
+        "paths": ("/no/such/folder", "/etc/passwd", "/proc/h", "http://h/x", "s3://", "s3://b/\x01", NOT_TEXT),
+        "--cassandra": ("x", "cassandra://", "cassandra://127.0.0.1:1/ks?protocol=3", "http://h/ks", "@/no/such"),
+        "--copy-to": ("old",),  # without --cassandra
+        "--table": ("x", "a b"),
+        "--rows-per-second": ("0", "x", "9" * 30),
+        "--refused": ("/no/such/x", "/", "/proc/x", f"/no/{NOT_TEXT}"),
+        "--journal": ("/no/such/x", "/", "/proc/x", "/etc/passwd"),
+    },
+    "export-archive": {
+        "slices": NO_SLICE,
+        "--to": ("ftp://h/x", "/proc/x", "/dev/null/x", "s3://"),
+        "--versions": ("old",),
+    },
     "balance": {"batches": ("b9", NOT_TEXT)},
     "compact": {"weeks": ("foo", "2024-W54", NOT_TEXT), "--retain": ("soon", "9" * 15 + "d", "-1d", NOT_TEXT)},
     "exhaust": {
@@ -59,6 +79,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--versions": ("old",),
         "--column": ("nonsense", NOT_TEXT),
         "--counted": ("last", "best"),
+        "--names": ("all", "titles", "learners"),
         "--report": ("x",),
         "--format": ("xml",),
         "--output": ("/no/such/dir/x.csv", "ftp://host/x.csv", "/", ".", "", "/proc/x.csv"),
@@ -93,6 +114,8 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--folder": ("/proc/x", "/dev/null"),
     },
     "request work": {"--lease": ("soon", NOT_TEXT), "--most": ("0", "x")},
+    "schedule list": {"--format": ("xml",)},
+    "schedule run": {"names": ("nope", NOT_TEXT), "--day": NO_MOMENT, "--format": ("xml",)},
     "sample-events": {"--events": ("-1", "x"), "--seed": ("x",), "--output": ("/no/such/x", "/", "/proc/x")},
     "demo": {},
     "api": {"--host": ("nope.invalid", "", "1.2.3.4", NOT_TEXT), "--port": NO_PORT, "--facts": NO_FILE},
@@ -108,9 +131,12 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
 """Command -> option or argument -> invalid values."""
 GIVEN: Final[dict[str, dict[str, str]]] = {
     "ingest": {"paths": "/no/such.jsonl"},
+    "export-archive": {"slices": "b1|2024-W05", "--to": "old"},
+    "import": {"paths": "/no/such/archive.csv"},
     "failed show": {"topic": "nothing", "partition": "0", "offset": "1"},
     "table": {"name": "attempts"},
     "score": {"--user": "u1", "--assessment": "a1"},
+    "explain": {"--user": "u1", "--assessment": "a1"},
     "exhaust": {"batches": "b1", "--report": "score"},
     "diff": {"ticket_": "20240101-0123456789ab"},
     "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
@@ -200,7 +226,7 @@ def test_an_invalid_value_gives_a_message(run: Assess, words: str, option: str, 
     options = [word for name, text in given.items() if name.startswith("-") for word in (name, text)]
     # after `--`, a value can begin with a hyphen
     result = run(*words.split(), *options, "--", *(text for name, text in given.items() if not name.startswith("-")))
-    check(result, codes=(1, 2, 3) if option == "--output" else (2, 3, 4, 5))  # 1: the report cannot be written there
+    check(result, codes=(1, 2, 3) if option in ("--output", "--to") else (2, 3, 4, 5))  # 1: it cannot be written there
 
 
 @pytest.mark.parametrize("home", WRONG[""]["--home"])
@@ -235,6 +261,11 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_KEEP_TICKETS": ("soon", "1h"),
     "ASSESS_REQUEST_TICKETS": ("maybe", "9" * 5000),
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
+    "ASSESS_TRACES": ("collector:4318", "ftp://host", "http://"),
+    "ASSESS_MESSAGES": ("xml", "JSON "),
+    "ASSESS_NAMES": ("/no/such/file", "ftp://host/names", "http://host/names", "cassandra://"),
+    "ASSESS_NAMES_TOKEN": ("a b", "a\nb", "é"),
+    "ASSESS_SCHEDULES": ("/no/such/file", "/proc"),
 }  # fmt: skip
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
@@ -243,18 +274,26 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "archive --closed": {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "exhaust b1 --report score": {
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NAMES": ("/no/such/file",),
+        "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
-    "failed replay": {name: SETTINGS[name] for name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "ASSESS_LOG")},
+    "failed replay": {
+        f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"] for name in ("LAKE", "EXHAUSTS", "LOG", "NAMES", "SCHEDULES")
+    },
 }
 """Command -> setting -> the values above that it accepts: it does not open that store, or reads a missing folder."""
 EACH: Final = [(name, value) for name, values in SETTINGS.items() for value in values]

@@ -62,3 +62,9 @@ def test_who_acts_for_a_managed_learner_has_that_learner_s_rows_and_not_its_own(
 def test_a_grant_never_allows_writing() -> None:
     who = caller(Role.MENTOR, batches=frozenset({"b1"}), courses=frozenset({"c1"}))
     assert denial_of(who, Action.WRITE_ATTEMPTS, Resource("u2", "b1", "c1")) is not None
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OPERATOR])
+def test_only_operators_see_names_of_learners_in_reports(role: Role) -> None:
+    who = caller(role, batches=frozenset({"b1"}), courses=frozenset({"c1"}))
+    assert denial_of(who, Action.NAME_LEARNERS, Resource("u1", "b1", "c1")) is not None

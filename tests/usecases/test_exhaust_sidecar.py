@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.report_formats import Format, Password, partial_name
+from assess_core.domain.report_formats import ROW_FORMATS, Format, Password, partial_name
 from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import Unread
 from assess_core.errors import ReportFailed, StoreUnavailable
@@ -68,7 +68,7 @@ def without_log(stores: Stores) -> Stores:
 # --- contents ---
 
 
-@pytest.mark.parametrize("format_", list(Format))
+@pytest.mark.parametrize("format_", ROW_FORMATS)
 def test_the_sidecar_names_the_digest_of_the_file_and_of_its_content(format_: Format, stores: Stores) -> None:
     keep(stores.hot, ROWS)
 

@@ -12,12 +12,15 @@ from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.domain.events import decode
 from assess_core.domain.moments import DAY
 from assess_core.domain.report_jobs import BatchFile, Job, JobStatus, Rules, cancelled, claimed, new_job
+from assess_core.domain.report_spec import Naming
 from assess_core.errors import DeadlineExceeded, ReportFailed, StoreUnavailable, UnknownBatch
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.report_work import Work, delete_old_files, report_writer, work_one
+from assess_core.wiring import open_names
 from tests.factories import event, record
 from tests.report_requests import NOW, RULES, request
 
@@ -278,3 +281,23 @@ def test_an_empty_report_is_not_published(stores: Stores, clock: Clock) -> None:
     assert job.status is JobStatus.FAILED
     assert (job.message or "").startswith("No data found")
     assert not list(Path(stores.exhausts.path("score-exhaust")).rglob("*.csv"))
+
+
+def test_a_request_for_names_gets_them_or_the_reason_why_not(stores: Stores, clock: Clock, tmp_path: Path) -> None:
+    fold([decode(record(event()))], stores.hot, Checks(NoFacts()))
+    names = tmp_path / "names.csv"
+    stores = stores._replace(names=open_names(Settings.from_env({"ASSESS_NAMES": str(names)})))
+    work = Work(MemoryRequests(), stores.exhausts, report_writer(stores), RULES, lambda: clock.now)
+    asked = request()
+    spec = msgspec.structs.replace(asked.spec, names=Naming.LEARNERS)
+    work.requests.add(new_job(msgspec.structs.replace(asked, spec=spec), clock.now))
+
+    waiting = done(work)
+    names.write_text("kind,id,name\nlearner,u1,Asha K\n")
+    clock.now = waiting.not_before
+    finished = done(work)
+
+    assert "names.csv' cannot be read: No such file" in str(waiting.message)
+    assert finished.status is JobStatus.SUCCESS
+    [file] = finished.files
+    assert b"Asha K" in b"".join(stores.exhausts.read(file.name).chunks)

@@ -4,15 +4,18 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from duckdb import DuckDBPyConnection
 
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_formats import Format, Password
-from assess_core.domain.report_spec import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.ticket_diff import Change
 from assess_core.domain.tickets import HOT_ROWS
 from assess_core.errors import BadReport, BadTicket, TicketBroken, UnknownTicket
 from assess_core.ports.lake import name_of
+from assess_core.ports.names import Names
+from assess_core.ports.reports import WrittenReport
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive
 from assess_core.usecases.exhaust import write_exhaust
@@ -106,11 +109,11 @@ def test_bytes_that_another_version_writes_are_refused_or_reported(
     ticket, before = with_ticket(stores, asked("b1", Report.SCORE, Format.PARQUET))
     write = writing.write_parquet
 
-    def otherwise(*arguments: object) -> int:
-        rows = write(*arguments)  # type: ignore[arg-type]
-        with Path(str(arguments[-1])).open("ab") as file:
+    def otherwise(duck: DuckDBPyConnection, spec: ReportSpec, target: Path, names: Names | None) -> WrittenReport:
+        written = write(duck, spec, target, names)
+        with target.open("ab") as file:
             file.write(b"another version")
-        return rows
+        return written
 
     monkeypatch.setattr(writing, "write_parquet", otherwise)
     monkeypatch.setitem(writing.VERSIONS, "duckdb", "9.9.9")
@@ -215,3 +218,11 @@ def test_two_tickets_of_the_same_batches_are_compared_within_the_filters_of_the_
     other, _ = with_ticket(stores, asked("b2", Report.SCORE))
     with pytest.raises(BadTicket, match="different batches"), compared(stores, first, other, NOW):
         pass
+
+
+def test_a_report_with_names_gets_no_ticket_because_names_change(stores: Stores) -> None:
+    named = stores._replace(names=MemoryNames())
+
+    with pytest.raises(BadReport, match="names: a ticket does not keep names"):
+        write_exhaust(named, SPECS[0], ticket=WISH)
+    assert write_exhaust(named, structs.replace(SPECS[0], names=Naming.NONE), ticket=WISH).sidecar.ticket is not None

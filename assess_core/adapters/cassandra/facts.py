@@ -1,13 +1,12 @@
-"""The state of batches, from Sunbird's table `course_batch` in Cassandra."""
+"""The batches of courses and their states, from Sunbird's table `course_batch` in Cassandra."""
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.driver import column_types
-from assess_core.adapters.cassandra.url import parse_cassandra_url
+from assess_core.adapters.cassandra.url import as_setting, parse_cassandra_url
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding
@@ -17,6 +16,7 @@ _DEADLINE: Final = 2.0  # seconds that a client's request waits for Cassandra, r
 _PAUSE: Final = 5.0  # seconds without a query after a failed one
 _MOST: Final = 100_000  # cached batches: 20 MB
 _STATUS: Final = "SELECT status FROM {ks}.course_batch WHERE courseid = ? AND batchid = ?"
+_OF_COURSE: Final = "SELECT batchid FROM {ks}.course_batch WHERE courseid = ? AND batchid > ? LIMIT ?"
 _EVERY: Final = "SELECT status FROM {ks}.course_batch"
 _TYPES: Final = {"courseid": "text", "batchid": "text", "status": "int"}
 
@@ -27,7 +27,7 @@ class _Known(NamedTuple):
 
 
 class CassandraFacts:
-    """Facts at `cassandra://...` (see `parse_cassandra_url`): only the state of batches, cached for some seconds.
+    """Facts at `cassandra://...` (see `parse_cassandra_url`): only batches; their states are cached for some seconds.
 
     It is thread-safe. While Cassandra is down or slow, the last known state of a batch is used; a batch without one
     raises `StoreUnavailable`. After a failure it sends no query for some seconds, so that requests do not queue up
@@ -36,7 +36,7 @@ class CassandraFacts:
 
     def __init__(self, url: str) -> None:
         """Raises `BadSettings`, `StoreUnavailable`."""
-        with _as_facts():
+        with as_setting("ASSESS_FACTS"):
             place = parse_cassandra_url(url)
             self._patient = Connection(place)
             try:
@@ -85,8 +85,12 @@ class CassandraFacts:
             raise StoreUnavailable(str(failure)) from failure
         return before.state
 
+    def batches_of(self, course_id: str, after: str, limit: int) -> list[str]:
+        with as_setting("ASSESS_FACTS"):
+            return [batch_id for (batch_id,) in self._connection.execute(_OF_COURSE, (course_id, after, limit))]
+
     def examine(self) -> Iterator[Finding]:
-        with _as_facts():
+        with as_setting("ASSESS_FACTS"):
             statuses = [status for (status,) in self._patient.pages(_EVERY)]
         action = "name the keyspace of Sunbird's courses, or leave ASSESS_FACTS out: every batch is accepted then"
         found = batches_finding(len(statuses), statuses.count(ONGOING), action)
@@ -94,7 +98,7 @@ class CassandraFacts:
         yield found._replace(message=f"course_batch in {place.keyspace} at {place.servers}: {found.message}")
 
     def _ask(self, course_id: str, batch_id: str) -> BatchState:
-        with _as_facts():
+        with as_setting("ASSESS_FACTS"):
             rows = self._connection.execute(_STATUS, (course_id, batch_id))
         if not rows:
             return BatchState.UNKNOWN
@@ -108,12 +112,3 @@ class CassandraFacts:
 
 def _columns_text(types: dict[str, str]) -> str:
     return ", ".join(f"{name} {type_}" for name, type_ in types.items())
-
-
-@contextmanager
-def _as_facts() -> Iterator[None]:
-    """Replace the hot store's setting by ASSESS_FACTS in error messages."""
-    try:
-        yield
-    except BadSettings as error:
-        raise BadSettings(str(error).replace("ASSESS_HOT_STORE", "ASSESS_FACTS")) from error

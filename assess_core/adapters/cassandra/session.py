@@ -69,7 +69,7 @@ def _connect(servers: Servers) -> Session:
             auth_provider=login,
             ssl_context=context,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-            protocol_version=cassandra.ProtocolVersion.V5,  # else the driver tries two of another product first
+            protocol_version=servers.protocol,  # else the driver tries two of another product first
             reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0, max_attempts=None),
             # without it, a request of more than 4 kB takes 40 ms longer
             sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],

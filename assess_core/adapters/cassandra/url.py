@@ -1,6 +1,8 @@
 """Where a Cassandra hot store is: `cassandra://[user:password@]host[:port][,host...]/keyspace?option=...`."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,7 +14,8 @@ PORT: Final = 9042
 CONSISTENCIES: Final = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL")
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z", re.ASCII)
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?\Z", re.ASCII)
-_OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key")
+_OPTIONS: Final = ("dc", "consistency", "tls", "ca", "cert", "key", "protocol")
+_PROTOCOLS: Final = ("4", "5")
 _EXAMPLE: Final = "write cassandra://[USER:PASSWORD@]HOST[:PORT][,HOST...]/KEYSPACE?dc=DC"
 _ENCODE: Final = "percent-encode all but letters and digits in user and password (/ is %2F, @ is %40)"
 
@@ -32,6 +35,8 @@ class Servers(NamedTuple):
     cert: Path | None
     """The client certificate, if the servers require one, and its key."""
     key: Path | None
+    protocol: int = 5
+    """The version of the protocol: Cassandra 3.11 needs 4."""
 
     def __str__(self) -> str:
         """The hosts, for messages: never the password."""
@@ -76,6 +81,7 @@ def parse_cassandra_url(url: str) -> KeyspacePlace:
         _file(options, "ca"),
         _file(options, "cert"),
         _file(options, "key"),
+        _protocol(options),
     )
     if (servers.cert is None) != (servers.key is None):
         raise BadSettings("ASSESS_HOT_STORE: `cert` and `key` belong together; name the files of both")
@@ -117,6 +123,13 @@ def _tls(options: dict[str, str]) -> bool:
     return tls == "true"
 
 
+def _protocol(options: dict[str, str]) -> int:
+    protocol = options.get("protocol", "5")
+    if protocol not in _PROTOCOLS:
+        raise BadSettings(f"ASSESS_HOT_STORE: protocol={protocol} is neither 5 nor, for Cassandra 3.11, 4")
+    return int(protocol)
+
+
 def _file(options: dict[str, str], name: str) -> Path | None:
     if name not in options:
         return None
@@ -124,3 +137,12 @@ def _file(options: dict[str, str], name: str) -> Path | None:
     if not path.is_file():
         raise BadSettings(f"ASSESS_HOT_STORE: {name}={options[name]} is not a file; name one that this user may read")
     return path
+
+
+@contextmanager
+def as_setting(name: str) -> Iterator[None]:
+    """Name another setting than the hot store's in error messages."""
+    try:
+        yield
+    except BadSettings as error:
+        raise BadSettings(str(error).replace("ASSESS_HOT_STORE", name)) from error

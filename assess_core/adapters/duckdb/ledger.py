@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
@@ -42,6 +43,7 @@ _VERSIONS: Final = pa.schema([*_TEXTS, ("content_hash", pa.binary()), ("received
 _PLACES: Final = [("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()), ("raw_hash", pa.binary())]
 _ASIDE: Final = pa.schema([*_PLACES, ("batch_id", pa.string()), ("received_at", pa.int64())])
 _MARK: Final = [("folded", pa.bool_()), ("accepted", pa.bool_()), ("content_hash", pa.binary())]
+_IMPORTED: Final = pa.schema([("batch_id", pa.string()), ("content_hash", pa.binary())])
 _LOGGED: Final = pa.schema([*_PLACES, *_MARK, ("received_at", pa.int64()), *_TEXTS])
 
 # The content hash covers the key. The hash of the key columns also distinguishes rows whose columns were changed
@@ -65,13 +67,17 @@ FROM (SELECT * FROM versions WHERE {{where}}) AS v JOIN sources USING (content_h
 ORDER BY {{order}} user_id, course_id, content_id, attempt_id, content_hash
 """
 
-_NOT_IN_LOG: Final = "received_at >= {begins} AND (content_hash, key_hash) NOT IN (FROM in_log)"
+_NOT_IN_LOG: Final = """received_at >= {begins} AND (content_hash, key_hash) NOT IN (FROM in_log)
+    AND content_hash NOT IN (FROM imported)"""
 
 _LOG_TABLES: Final = f"""
 CREATE TABLE in_log AS SELECT DISTINCT content_hash, key_hash FROM logged WHERE accepted;
+CREATE TABLE from_archives AS
+    SELECT versions.batch_id, count(*) AS imported FROM versions ANTI JOIN in_log USING (content_hash, key_hash)
+    SEMI JOIN imported USING (content_hash) GROUP BY versions.batch_id;
 CREATE TABLE older AS
     SELECT batch_id, received_at >= {{begins}} AS too_many
-    FROM versions ANTI JOIN in_log USING (content_hash, key_hash)
+    FROM versions ANTI JOIN in_log USING (content_hash, key_hash) ANTI JOIN imported USING (content_hash)
     UNION ALL
     SELECT batch_id, coalesce(received_at >= {{begins}}, false) FROM aside ANTI JOIN logged USING ({_PLACE});
 CREATE TABLE not_stored AS
@@ -86,12 +92,15 @@ CREATE TABLE not_stored AS
 """
 
 _LOG_SHEETS: Final = f"""
-SELECT batch_id, sum(accepted)::BIGINT, sum(older)::BIGINT, sum(too_many)::BIGINT, sum(not_stored)::BIGINT FROM (
-    SELECT batch_id, 1 AS accepted, 0 AS older, 0 AS too_many, 0 AS not_stored
+SELECT batch_id, sum(accepted)::BIGINT, sum(older)::BIGINT, sum(too_many)::BIGINT, sum(not_stored)::BIGINT,
+    sum(imported)::BIGINT
+FROM (
+    SELECT batch_id, 1 AS accepted, 0 AS older, 0 AS too_many, 0 AS not_stored, 0 AS imported
     FROM versions SEMI JOIN in_log USING (content_hash, key_hash)
-    UNION ALL SELECT batch_id, 1, 0, 0, 0 FROM aside SEMI JOIN logged USING ({_PLACE})
-    UNION ALL SELECT batch_id, 0, (NOT too_many)::INT, too_many::INT, 0 FROM older
-    UNION ALL SELECT batch_id, 1, 0, 0, 1 FROM not_stored
+    UNION ALL SELECT batch_id, 1, 0, 0, 0, 0 FROM aside SEMI JOIN logged USING ({_PLACE})
+    UNION ALL SELECT batch_id, 0, (NOT too_many)::INT, too_many::INT, 0, 0 FROM older
+    UNION ALL SELECT batch_id, 1, 0, 0, 1, 0 FROM not_stored
+    UNION ALL SELECT batch_id, 0, 0, 0, 0, imported FROM from_archives
 ) GROUP BY batch_id
 """
 
@@ -136,6 +145,7 @@ class DuckLedger:
     def store(self, hot: HotStore, lake: Lake) -> list[str]:
         self._spill_hot(hot)
         pinned = lake.pin()
+        self._write("imported", map(self._of_asked, lake.imports()), _IMPORTED)
         with self._no_room():
             self._duck.execute(
                 "CREATE TABLE asked AS SELECT unnest($ids::VARCHAR[]) AS batch_id", {"ids": list(self._asked)}
@@ -149,6 +159,10 @@ class DuckLedger:
             with self._no_room():
                 self._mark(readable)
         return unreadable
+
+    def _of_asked(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        asked = pa.array(sorted(self._asked), pa.string())
+        return rows.filter(pc.is_in(rows["batch_id"], value_set=asked)) if self._asked else rows
 
     def _spill_hot(self, hot: HotStore) -> None:
         columns = [*_ID.split(", "), "content_hash", "updated_on"]
@@ -219,6 +233,9 @@ class DuckLedger:
 
     def _views(self) -> None:
         self._duck.execute(f"CREATE OR REPLACE VIEW aside AS SELECT DISTINCT * FROM {self._files('aside')}")
+        self._duck.execute(
+            f"CREATE OR REPLACE VIEW imported AS SELECT DISTINCT content_hash FROM {self._files('imported')}"
+        )
         self._duck.execute(
             f"CREATE OR REPLACE VIEW logged AS SELECT *, hash({_ID}) AS key_hash FROM {self._files('logged')}"
         )

@@ -19,6 +19,7 @@ SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, has_answers, co
        total_max_score, grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
 """
 ALL_ATTEMPTS: Final = f"{ROW} FROM newest ORDER BY {_BY_BATCH}"
+ALL_VERSIONS: Final = f"{ROW} FROM versions ORDER BY {_BY_BATCH}, last_attempted_on, content_hash"
 COPIES: Final = (
     f"{ROW} FROM copies WHERE tier = $tier ORDER BY {_BY_BATCH}, last_attempted_on, content_hash, updated_on"
 )

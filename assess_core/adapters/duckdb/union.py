@@ -25,6 +25,7 @@ from assess_core.adapters.duckdb.connection import (
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
+    ALL_VERSIONS,
     BATCH_NUMBERS,
     COPIES,
     RECEIVED,
@@ -53,6 +54,7 @@ from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned, name_of
+from assess_core.ports.names import Names
 from assess_core.ports.reports import (
     BatchNumbers,
     HotRows,
@@ -199,6 +201,11 @@ def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
     return [week.year * 100 + week.week for week in weeks]
 
 
+def _unit(spec: ReportSpec) -> str:
+    """The columns that identify what a change concerns, for a report with rows or a page."""
+    return DECLARED[spec.report].unit if spec.report in DECLARED else ATTEMPT
+
+
 class DuckUnion:
     """A `ports.Union` over one DuckDB connection; queries can overlap, because each has its own cursor."""
 
@@ -230,7 +237,7 @@ class DuckUnion:
             self._duck.execute(f"CREATE VIEW lake_rows AS {_lake_rows(self._files, batches)}")
             self._duck.execute(_VIEWS)
 
-    # SQL sees three views:
+    # SQL reads these views, and those below them in _VIEWS:
     #     copies    every row of both tiers, with `tier` ('hot' or 'lake')
     #     versions  one row per distinct version, from the copy with the earliest receipt
     #     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
@@ -247,7 +254,7 @@ class DuckUnion:
         return dict(map(to_slice, self.rows(SLICES)))
 
     def count_attempts(self, spec: ReportSpec) -> int:
-        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+        picked, parameters = picked_sql(spec, _unit(spec))
         # of the newest versions each attempt has one
         keys = f"SELECT DISTINCT {ATTEMPT} FROM ({picked})" if spec.versions is Versions.ALL else picked
         [row] = self.rows(f"SELECT count(*) AS attempts FROM ({keys})", parameters)
@@ -276,12 +283,14 @@ class DuckUnion:
         return HotRows(self._hot, SealedFile(name=HOT_ROWS, rows=cast(int, row["rows"]), bytes=size, sha256=digest))
 
     def attempts(self, spec: ReportSpec) -> Iterator[AttemptState]:
-        picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
+        picked, parameters = picked_sql(spec, _unit(spec))
         return map(to_state, self.rows(STATES.format(picked=picked), parameters))
 
-    def write_report(self, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+    def write_report(
+        self, spec: ReportSpec, target: Path, packing: Packing, names: Names | None = None
+    ) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:
-            return write_report(duck, spec, target, packing)
+            return write_report(duck, spec, target, packing, names)
 
     def batch_numbers(self) -> BatchNumbers:
         [row] = self.rows(BATCH_NUMBERS)
@@ -292,6 +301,9 @@ class DuckUnion:
 
     def all_attempts(self) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(ALL_ATTEMPTS))
+
+    def all_versions(self) -> Iterator[AttemptVersion]:
+        return map(to_version, self.rows(ALL_VERSIONS))
 
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(COPIES, {"tier": tier}))

@@ -12,6 +12,7 @@ from assess_core.domain.slices import IsoWeek
 from assess_core.domain.tickets import SealedFile
 from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
+from assess_core.ports.reports import Located
 
 if TYPE_CHECKING:
     from assess_core.adapters.duckdb.union import DuckUnion
@@ -60,3 +61,10 @@ class DuckUnions:
         from assess_core.adapters.duckdb.archived import read_archived
 
         return read_archived(self._lake, self._warm, batch_id, weeks, user_id, hashes)
+
+    def located(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[Located]:
+        from assess_core.adapters.duckdb.located import read_located
+
+        return read_located(self._lake, self._warm, batch_id, weeks, user_id, hashes)

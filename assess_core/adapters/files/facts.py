@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from heapq import nsmallest
 from pathlib import Path
 
 import msgspec
@@ -58,6 +59,12 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
             return BatchState.UNKNOWN
         return BatchState.ONGOING if found.status == ONGOING else BatchState.NOT_ONGOING
 
+    def batches_of(self, course_id: str, after: str, limit: int) -> list[str] | None:
+        if self.batches is None:
+            return None
+        found = (id_ for id_, batch in self.batches.items() if batch.course_id == course_id and id_ > after)
+        return nsmallest(limit, found)
+
     def examine(self) -> Iterator[Finding]:
         courses, assessments = len(self.leaf_nodes_), len(self.question_counts)
         of_each = f"leaf nodes of {courses:,} courses, questions of {assessments:,} assessments"
@@ -92,6 +99,9 @@ class FactsFile:
 
     def batch(self, course_id: str, batch_id: str) -> BatchState | None:
         return self._current().batch(course_id, batch_id)
+
+    def batches_of(self, course_id: str, after: str, limit: int) -> list[str] | None:
+        return self._current().batches_of(course_id, after, limit)
 
     def examine(self) -> Iterator[Finding]:
         for finding in self._current().examine():

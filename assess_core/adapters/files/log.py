@@ -1,17 +1,17 @@
 """The embedded log: a folder of files, with its positions in the hot store."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from assess_core.adapters.files.intake import FolderIntake
 from assess_core.adapters.files.log_files import ignored_text, in_folder, is_missing
 from assess_core.adapters.files.tail import Tail
-from assess_core.adapters.files.unread import folded, read_log, unread
+from assess_core.adapters.files.unread import folded, read_likely, read_log, unread, unread_bytes
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.slices import Unread
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.log import LogBatch, Notify, Part, Positions, Retained
+from assess_core.ports.log import Backlog, LogBatch, Notify, Part, Positions, Retained
 
 
 class FolderLog:
@@ -24,6 +24,9 @@ class FolderLog:
     def unread(self) -> Unread | None:
         return unread(self._folder, self._positions)
 
+    def backlog(self) -> list[Backlog]:
+        return [Backlog("folder", unread_bytes(self._folder, self._positions), "bytes")]
+
     def feed(self, notify: Notify, worker: int = 0, workers: int = 1) -> "FolderFeed":
         return FolderFeed(Tail(self._folder, self._positions.positions(), notify, worker, workers), self._positions)
 
@@ -31,6 +34,9 @@ class FolderLog:
         # old files may have been removed, which the folder does not show
         part = Part(cut=True, batches=read_log(self._folder))
         return Retained(folded(self._folder, self._positions), iter([part]))
+
+    def received_at(self, moments: Collection[int]) -> Iterator[LogBatch]:
+        return read_likely(self._folder, moments)
 
     def intake(self) -> FolderIntake:
         return FolderIntake(self._folder, lambda: time.time_ns() // 1_000_000)

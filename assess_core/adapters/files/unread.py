@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,12 @@ def unread(log: Path, positions: Positions) -> Unread | None:
     )
 
 
+def unread_bytes(log: Path, positions: Positions) -> int:
+    """The bytes of the files that are not folded yet. Raises `BadLog`."""
+    known = positions.positions()
+    return sum(file.size - _next_position(file, known).byte for file in _files(log))
+
+
 def folded(log: Path, positions: Positions) -> dict[tuple[str, int], int]:
     """The next line to read of each file, by topic and partition. Raises `BadLog`."""
     known = positions.positions()
@@ -46,6 +52,23 @@ def folded(log: Path, positions: Positions) -> dict[tuple[str, int], int]:
 def read_log(log: Path) -> Iterator[LogBatch]:
     """Every line of the log, from the files that exist when the first batch is read. Raises `BadLog`."""
     yield from read_files(_files(log), lambda _text: None)
+
+
+def read_likely(log: Path, moments: Collection[int]) -> Iterator[LogBatch]:
+    """The lines that may have been received at one of these moments (epoch ms), the likely ones first.
+
+    A file of the write API begins at the time in its name. So for each moment, the newest file that began before it is
+    the most likely one. Files of other programs follow, because their names say nothing. Raises `BadLog`.
+    """
+    began, others = dict[LogFile, int](), list[LogFile]()
+    for file in _files(log):
+        if own := OWN_FILE.fullmatch(os.path.basename(file.topic)):
+            began[file] = int(own["at"])
+        else:
+            others.append(file)
+    gaps = {file: min((moment - at for moment in moments if moment >= at), default=None) for file, at in began.items()}
+    likely = sorted((gap, file.topic, file) for file, gap in gaps.items() if gap is not None)
+    yield from read_files([*(file for _, _, file in likely), *others], lambda _text: None)
 
 
 def _files(log: Path) -> list[LogFile]:

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
 from assess_core.adapters.kafka.client import CallbackErrors, make, translated
+from assess_core.adapters.kafka.records import TRACE
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import AssessError, BadRequest, Overloaded, StoreUnavailable
 from assess_core.ports.log import Message
@@ -59,6 +60,8 @@ class KafkaIntake:
                 ("received_at", received_at),
                 ("request_id", message.request_id),
             ]
+            if message.trace:
+                headers.append((TRACE, message.trace))
             try:
                 self._producer.produce(
                     self._url.topic,

@@ -1,17 +1,17 @@
 """The log as a Kafka topic. A consumer group shares its partitions; records before committed positions are folded."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from assess_core.adapters.kafka.client import Cluster
 from assess_core.adapters.kafka.feed import KafkaFeed
 from assess_core.adapters.kafka.health import examine
 from assess_core.adapters.kafka.lag import Lag, Reader, lag
-from assess_core.adapters.kafka.retained import retained
+from assess_core.adapters.kafka.retained import received_at, retained
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.domain.slices import Unread
 from assess_core.ports.findings import Finding
-from assess_core.ports.log import Feed, Intake, Notify, Retained
+from assess_core.ports.log import Backlog, Feed, Intake, LogBatch, Notify, Retained
 
 
 class KafkaLog:
@@ -35,6 +35,9 @@ class KafkaLog:
             min(received) if len(received) == len(firsts) else None,
         )
 
+    def backlog(self) -> list[Backlog]:
+        return [Backlog(str(each.partition), each.records, "records") for each in self.lag()]
+
     def ignored(self) -> str | None:
         """Nothing: every record of the topic is read."""
         return None
@@ -52,6 +55,9 @@ class KafkaLog:
 
     def retained(self) -> Retained:
         return retained(self._url, self.lag)
+
+    def received_at(self, moments: Collection[int]) -> Iterator[LogBatch]:
+        return received_at(self._url, self.lag, moments)
 
     def intake(self) -> Intake:
         from assess_core.adapters.kafka.intake import KafkaIntake

@@ -1,11 +1,14 @@
 """Converts messages of a topic to records of the log."""
 
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from assess_core.domain.events import Record
 
+TRACE: Final = "traceparent"
+"""The header of the trace to which a record belongs."""
+_LONGEST: Final = 64
 CHUNK: Final = 100  # records of at most 1 MB by default, so a batch exceeds its byte limit by at most 100 MB
 
 
@@ -21,4 +24,13 @@ def to_record(message: Message) -> Record | None:
     if message.error() is not None or topic is None or partition is None or offset is None:
         return None
     # a record without a value becomes a failed event; it must not be dropped
-    return Record(topic, partition, offset, message.value() or b"", received_at(message))
+    return Record(topic, partition, offset, message.value() or b"", received_at(message), trace=_trace(message))
+
+
+def _trace(message: Message) -> str:
+    """The header of the trace. Any program can write headers, so a long or strange one is left out."""
+    headers: Any = message.headers() or ()
+    for name, value in headers:
+        if name == TRACE and isinstance(value, bytes) and len(value) <= _LONGEST and value.isascii():
+            return value.decode()
+    return ""

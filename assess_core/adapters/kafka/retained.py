@@ -1,12 +1,13 @@
 """All records that a topic still has, read independently of the stream."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
-from assess_core.adapters.kafka.client import CallbackErrors, make
+from assess_core.adapters.kafka.client import TIMEOUT, CallbackErrors, make
 from assess_core.adapters.kafka.lag import Lag
 from assess_core.adapters.kafka.records import CHUNK, to_record
 from assess_core.adapters.kafka.url import KafkaUrl
@@ -39,13 +40,29 @@ def _parts(url: KafkaUrl, lag: Callable[[], list[Lag]]) -> Iterator[Part]:
         yield Part(each.start > 0, _read(url, each))
 
 
-def _read(url: KafkaUrl, partition: Lag) -> Iterator[LogBatch]:
+def received_at(url: KafkaUrl, lag: Callable[[], list[Lag]], moments: Collection[int]) -> Iterator[LogBatch]:
+    """Of each partition and moment (epoch ms), the first records with this timestamp or a later one.
+
+    Without LogAppendTime the senders stamp the records, and there is no such record to find.
+    """
+    for each in lag():
+        for moment in sorted(set(moments)):
+            yield from islice(_read(url, each, since=moment), 1)
+
+
+def _read(url: KafkaUrl, partition: Lag, since: int | None = None) -> Iterator[LogBatch]:
     if partition.start == partition.end:
         return
     callback_errors = CallbackErrors()
     consumer = make(Consumer, url.client({**_READER, "group.id": url.group, "error_cb": callback_errors}), url)
     try:
-        consumer.assign([TopicPartition(url.topic, partition.partition, partition.start)])
+        start = partition.start
+        if since is not None:
+            [found] = consumer.offsets_for_times([TopicPartition(url.topic, partition.partition, since)], TIMEOUT)
+            if found.offset < 0 or found.offset >= partition.end:
+                return
+            start = found.offset
+        consumer.assign([TopicPartition(url.topic, partition.partition, start)])
         yield from _batches(consumer, partition.end, url, callback_errors)
     finally:
         consumer.close()

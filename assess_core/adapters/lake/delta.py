@@ -10,6 +10,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.lake.imports import ImportsTable
 from assess_core.adapters.lake.manifest_table import ManifestTable
 from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import KEPT_REMOVALS, OurTable, transaction, translated
@@ -18,7 +19,7 @@ from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.lake import FILE_BYTES, LakeFile, Pinned, Unused
+from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Pinned, Unused
 
 if TYPE_CHECKING:
     from assess_core.adapters.lake.copies import DuckCopies
@@ -59,6 +60,7 @@ class DeltaLake:
         self._attempts = OurTable(place.within("attempts"), LAKE_SCHEMA, ["year", "week"], KEPT_REMOVALS)
         self._newest = Snapshots(self._attempts, self._pinned)
         self._manifest = ManifestTable(place.within("archive_manifest"))
+        self._imports = ImportsTable(place.within("imports"))
         self._weekly = DeltaWeekly(place.within("weekly_activity"))
         self._tickets = LakeTickets(place.within("tickets"))
 
@@ -118,6 +120,13 @@ class DeltaLake:
         if entries:
             self._manifest.append(entries)
 
+    def record_imports(self, rows: Sequence[ImportedRow]) -> None:
+        if rows:
+            self._imports.append(rows)
+
+    def imports(self) -> Iterator[pa.RecordBatch]:
+        return self._imports.read()
+
     def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
         from assess_core.adapters.lake.rewriting import slices_in
 
@@ -156,7 +165,7 @@ class DeltaLake:
     def compact_small_tables(self) -> int:
         for table in (self._attempts, self._manifest.table):
             table.configure()
-        return self._manifest.table.compact() + self._weekly.compact()
+        return self._manifest.table.compact() + self._imports.table.compact() + self._weekly.compact()
 
     @property
     def tickets(self) -> LakeTickets:
@@ -172,6 +181,7 @@ class DeltaLake:
     def vacuum_small_tables(self, retain_hours: int, dry_run: bool) -> list[str]:
         return [
             *self._manifest.table.vacuum(retain_hours, dry_run),
+            *self._imports.table.vacuum(retain_hours, dry_run),
             *self._weekly.vacuum(retain_hours, dry_run),
         ]
 

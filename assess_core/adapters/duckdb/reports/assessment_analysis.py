@@ -4,6 +4,7 @@ from typing import Final
 
 from assess_core.adapters.duckdb.reports.analysis import finite, prepare
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, Type
+from assess_core.adapters.duckdb.reports.naming import TITLES
 
 
 def _figure(name: str, sql: str) -> Column:
@@ -25,6 +26,7 @@ ASSESSMENT_ANALYSIS: Final = Declaration(
         _figure("alpha", _ALPHA),
         _figure("sem", f"sqrt(variance) * sqrt(1 - ({_ALPHA}))"),
     ),
+    titles=TITLES,
     prepare=prepare,
     # the mean of a single question is the mean of the assessment
     rows="""

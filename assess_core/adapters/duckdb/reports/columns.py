@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from assess_core.domain.names import NameKind
 from assess_core.domain.report_formats import Dialect, Format
-from assess_core.domain.report_spec import ReportSpec, Versions
+from assess_core.domain.report_spec import Naming, ReportSpec, Versions
 from assess_core.errors import BadReport
 
 
@@ -30,6 +31,10 @@ class Column(NamedTuple):
     sql: str
     """An expression over the rows of the report."""
     type: Type = Type.TEXT
+    names: NameKind | None = None
+    """The kind of names that the expression reads."""
+    id: str | None = None
+    """The column whose names it reads."""
 
 
 ATTEMPT: Final = "user_id, course_id, batch_id, content_id, attempt_id"
@@ -48,6 +53,10 @@ class Declaration(NamedTuple):
     """The columns of `rows` that order the report. No two rows are equal in all of them."""
     unit: str = ATTEMPT
     """The columns that identify what a change concerns: with `since`, all attempts of a changed unit are picked."""
+    titles: tuple[Column, ...] = ()
+    """Columns that follow if titles are asked for."""
+    learners: tuple[Column, ...] = ()
+    """Columns with personal data. They follow only if the names of learners are asked for."""
     of_versions: tuple[Column, ...] = ()
     """Columns that follow if all versions are reported."""
     prepare: Callable[[ReportSpec], Sequence[str]] = lambda _: ()
@@ -68,18 +77,28 @@ _NAMED: Final = 10
 def chosen(declared: Declaration, more: Sequence[Column], spec: ReportSpec) -> list[Column]:
     """The columns that a spec asks for, in its order, as its format shows them. Raises `BadReport`."""
     versions = declared.of_versions if spec.versions is Versions.ALL else ()
-    columns = _with_own_names([*declared.columns, *versions, *more])
+    columns = _with_own_names([*declared.columns, *_names(declared, spec), *versions, *more])
     if spec.columns:
         by_name = {column.name: column for column in columns}
         if unknown := [name for name in spec.columns if name not in by_name]:
-            raise BadReport([_no_column(spec, unknown, list(by_name))])
+            raise BadReport([_no_column(declared, spec, unknown, list(by_name))])
         columns = [by_name[name] for name in spec.columns]
     return [shown(column, spec) for column in columns]
 
 
-def _no_column(spec: ReportSpec, unknown: Sequence[str], known: Sequence[str]) -> str:
+def _names(declared: Declaration, spec: ReportSpec) -> tuple[Column, ...]:
+    if spec.names is Naming.LEARNERS:
+        return (*declared.titles, *declared.learners)
+    return declared.titles if spec.names is Naming.TITLES else ()
+
+
+def _no_column(declared: Declaration, spec: ReportSpec, unknown: Sequence[str], known: Sequence[str]) -> str:
     wrong = ", ".join(repr(name[:100]) for name in unknown[:_NAMED])
-    return f"columns: the report {spec.report} has no column {wrong}; it has {', '.join(known[: 4 * _NAMED])}"
+    message = f"columns: the report {spec.report} has no column {wrong}; it has {', '.join(known[: 4 * _NAMED])}"
+    for naming, columns in ((Naming.TITLES, declared.titles), (Naming.LEARNERS, declared.learners)):
+        if named := [column.name for column in columns if column.name in unknown]:
+            message += f"; with names: {naming} also {', '.join(named)}"
+    return message
 
 
 def _with_own_names(columns: Iterable[Column]) -> list[Column]:
@@ -124,11 +143,25 @@ def header(columns: Sequence[Column], spec: ReportSpec) -> list[str]:
 
 
 def report_sql(declared: Declaration, columns: Sequence[Column], names: Sequence[str]) -> str:
-    """The rows of a report; `columns` are from `chosen`, and `names` are their names in the result."""
+    """The rows of a report; `columns` are from `chosen`, and `names` are their names in the result.
+
+    Names are looked up for rows that are computed already: their joins would copy the answers of each row, which takes
+    four times as long.
+    """
+    order = [name.strip() for name in declared.order.split(",")]
+    rows = declared.rows
+    if any(column.names for column in columns):
+        plain = [(number, column) for number, column in enumerate(columns) if column.names is None]
+        computed = (f"{column.sql} AS {_identifier(f'column {number}')}" for number, column in plain)
+        ids = {column.id for column in columns if column.id is not None}
+        rows = f"SELECT {', '.join([*computed, *sorted(ids | set(order))])} FROM ({rows}) AS rows"
+        columns = [
+            column if column.names else column._replace(sql=_identifier(f"column {number}"))
+            for number, column in enumerate(columns)
+        ]
     named = zip(columns, names, strict=True)
     listed = ", ".join(f"{column.sql} AS {_identifier(name)}" for column, name in named)
-    order = ", ".join(f"rows.{name.strip()}" for name in declared.order.split(","))
-    return f"SELECT {listed} FROM ({declared.rows}) AS rows ORDER BY {order}"
+    return f"SELECT {listed} FROM ({rows}) AS rows ORDER BY {', '.join(f'rows.{name}' for name in order)}"
 
 
 def parquet_options(versions: Mapping[str, str]) -> str:

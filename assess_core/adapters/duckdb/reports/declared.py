@@ -1,4 +1,4 @@
-"""All reports. A new report is one line here."""
+"""All reports with rows. A new report is one line here."""
 
 from collections.abc import Mapping
 from typing import Final

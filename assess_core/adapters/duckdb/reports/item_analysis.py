@@ -4,6 +4,7 @@ from typing import Final
 
 from assess_core.adapters.duckdb.reports.analysis import LEAST, finite, prepare
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, Type
+from assess_core.adapters.duckdb.reports.naming import TITLES
 
 _Z: Final = 1.959963984540054
 """The quantile of the normal distribution for an interval of 95 %."""
@@ -53,6 +54,7 @@ ITEM_ANALYSIS: Final = Declaration(
         _figure("mean_duration", "mean_duration"),
         _figure("alpha_if_deleted", _ALPHA_IF_DELETED),
     ),
+    titles=TITLES,
     prepare=prepare,
     rows="""
         SELECT * EXCLUDE (assessments.learners, figures.learners), is_small OR is_hidden AS is_suppressed,

@@ -11,7 +11,7 @@ from assess_core.adapters.duckdb.reports.columns import Column, shown
 from assess_core.adapters.duckdb.reports.encodings import Encoding, cells_sql, encoding_of, text_literal
 from assess_core.adapters.duckdb.reports.response import ANSWER_COLUMNS, ATTEMPT_COLUMNS
 from assess_core.domain.report_formats import Format
-from assess_core.domain.report_spec import Report, ReportSpec, Versions
+from assess_core.domain.report_spec import Naming, Report, ReportSpec, Versions
 
 _NUMBERED: Final = """
 CREATE TEMP TABLE numbered AS
@@ -47,12 +47,13 @@ _HOT_ANSWERS: Final = """from_json_strict(question, '[{"id": "VARCHAR", "type": 
 
 
 def can_write(spec: ReportSpec) -> bool:
-    """Whether a report can be written in lines: the response report of newest versions, as text with all columns."""
+    """Whether a report can be written in lines: the response report of newest versions, as text in its own columns."""
     return (
         spec.report is Report.RESPONSE
         and spec.format is not Format.PARQUET
         and spec.versions is Versions.NEWEST
         and not spec.columns
+        and spec.names is not Naming.LEARNERS
     )
 
 

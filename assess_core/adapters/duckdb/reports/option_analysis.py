@@ -5,6 +5,7 @@ from typing import Final
 from assess_core.adapters.duckdb.reports import analysis
 from assess_core.adapters.duckdb.reports.analysis import LEAST, finite
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, Type
+from assess_core.adapters.duckdb.reports.naming import TITLES
 from assess_core.domain.report_spec import ReportSpec
 
 _MAPS: Final = """from_json_strict({text}, '["MAP(VARCHAR, VARCHAR)"]')"""
@@ -101,6 +102,7 @@ OPTION_ANALYSIS: Final = Declaration(
         _figure("correlation", finite("correlation")),
         _figure("likely_wrong_key", "is_key IS NOT NULL AND NOT is_key AND coalesce(is_suspect, false)"),
     ),
+    titles=TITLES,
     prepare=_prepare,
     # the key is likely wrong if those who chose it did worse on the rest, and those who chose this option did best
     rows="""

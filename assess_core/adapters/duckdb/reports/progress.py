@@ -4,6 +4,9 @@ from typing import Final
 
 from assess_core.adapters.duckdb.connection import literal
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, Query, Type
+from assess_core.adapters.duckdb.reports.naming import named
+from assess_core.adapters.duckdb.reports.response import LEARNER_COLUMNS
+from assess_core.domain.names import NameKind
 from assess_core.errors import BadReport
 
 _MOST: Final = 1000
@@ -36,12 +39,13 @@ def _text(share: str) -> str:
 PROGRESS: Final = Declaration(
     columns=(
         Column("Collection Id", "course_id"),
-        Column("Collection Name", "NULL::VARCHAR"),
+        named("Collection Name", NameKind.COURSE),
         Column("Batch Id", "'BatchId_' || batch_id"),
-        Column("Batch Name", "NULL::VARCHAR"),
+        named("Batch Name", NameKind.BATCH),
         Column("User UUID", "user_id"),
         Column("Total Score", _text("total"), Type.VALUE),
     ),
+    learners=LEARNER_COLUMNS,
     more=_score_columns,
     # on a tie the smallest attempt id is the best; sums of floats need an order
     rows="""

@@ -3,21 +3,28 @@
 from typing import Final
 
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, Type
+from assess_core.adapters.duckdb.reports.naming import named
+from assess_core.domain.names import NameKind
 
-# Sunbird's 18 columns in their declared order. Names of course, batch and question set are unknown, so they are empty.
+# Sunbird's 18 columns in their declared order.
 # Duration is rounded half away from zero, as Spark does; `+ 0.0` makes -0.0 a plain zero.
 ATTEMPT_COLUMNS: Final = (
     Column("Collection Id", "course_id"),
-    Column("Collection Name", "NULL::VARCHAR"),
+    named("Collection Name", NameKind.COURSE),
     Column("Batch Id", "'BatchId_' || batch_id"),
-    Column("Batch Name", "NULL::VARCHAR"),
+    named("Batch Name", NameKind.BATCH),
     Column("User UUID", "user_id"),
     Column("QuestionSet Id", "content_id"),
-    Column("QuestionSet Title", "NULL::VARCHAR"),
+    named("QuestionSet Title", NameKind.ASSESSMENT),
     Column("Attempt Id", "attempt_id"),
     Column("Attempted On", "last_attempted_on", Type.MOMENT),
 )
 """The first columns of the report."""
+LEARNER_COLUMNS: Final = (
+    named("User Name", NameKind.LEARNER),
+    named("Organisation", NameKind.LEARNER, "organisation"),
+)
+"""The columns with personal data that Sunbird's users know."""
 ANSWER_COLUMNS: Final = (
     Column("Question Id", "answer.id"),
     Column("Question Type", "answer.type"),
@@ -33,6 +40,7 @@ ANSWER_COLUMNS: Final = (
 
 RESPONSE: Final = Declaration(
     columns=(*ATTEMPT_COLUMNS, *ANSWER_COLUMNS),
+    learners=LEARNER_COLUMNS,
     of_versions=(Column("Counts", "counts", Type.VALUE),),
     rows="""
         SELECT *, answer.id AS question_id

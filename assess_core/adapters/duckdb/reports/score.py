@@ -3,6 +3,7 @@
 from typing import Final
 
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, Type
+from assess_core.adapters.duckdb.reports.naming import LEARNERS, TITLES
 
 SCORE: Final = Declaration(
     columns=(
@@ -15,6 +16,8 @@ SCORE: Final = Declaration(
         Column("answers", "len(question)", Type.VALUE),
         Column("versions", "versions", Type.VALUE),
     ),
+    titles=TITLES,
+    learners=LEARNERS,
     of_versions=(Column("counts", "counts", Type.VALUE),),
     rows="SELECT * FROM reported",
     order="user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on, has_answers, content_hash",

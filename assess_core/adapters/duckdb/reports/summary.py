@@ -3,6 +3,7 @@
 from typing import Final
 
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, Type
+from assess_core.adapters.duckdb.reports.naming import LEARNERS, TITLES
 
 SUMMARY: Final = Declaration(
     columns=(
@@ -17,6 +18,8 @@ SUMMARY: Final = Declaration(
         Column("first_attempted_on", "first_attempted_on", Type.MOMENT),
         Column("last_attempted_on", "last_attempted_on", Type.MOMENT),
     ),
+    titles=TITLES,
+    learners=LEARNERS,
     # on a tie the smallest attempt id is the best; sums of floats need an order
     rows="""
         SELECT *, total / attempts AS mean,

@@ -14,15 +14,19 @@ from assess_core.adapters.duckdb.reports.columns import Column, Declaration, cho
 from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.encodings import TOO_LONG, encoding_of, row_sql
 from assess_core.adapters.duckdb.reports.lines import can_write, numbered_sql, records_sql
+from assess_core.adapters.duckdb.reports.naming import load_names
+from assess_core.adapters.duckdb.reports.overview import write_overview
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.packing import PACKED, PACKED_WITH, write_packed
 from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.domain.names import NamesRead
 from assess_core.domain.report_formats import MOST_CELL_CHARACTERS, MOST_SHEET_ROWS, Format
-from assess_core.domain.report_spec import ReportSpec
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import BadReport
 from assess_core.ports.cancelling import checkpoint
+from assess_core.ports.names import Names
 from assess_core.ports.reports import Packing, WrittenReport
 
 _PARTS: Final = 16
@@ -35,11 +39,15 @@ VERSIONS: Final = {"duckdb": duckdb.__version__}
 """The versions that the bytes of a Parquet report depend on."""
 
 
-def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, packing: Packing) -> WrittenReport:
+def write_report(
+    duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, packing: Packing, names: Names | None
+) -> WrittenReport:
     """Write a report to a file. Raises `BadReport` for an unknown column, and for what an Excel sheet cannot hold."""
+    if spec.report is Report.OVERVIEW:
+        return write_overview(duck, spec, target)
     if spec.format is Format.PARQUET:
-        return WrittenReport(write_parquet(duck, spec, target), None, VERSIONS, _suppressed(duck, spec))
-    opened = _lines(duck, spec) if can_write(spec) else _rows(duck, spec)
+        return write_parquet(duck, spec, target, names)
+    opened = _lines(duck, spec, names) if can_write(spec) else _rows(duck, spec, names)
     try:
         with opened as texts:
             content = write_packed(texts, target, spec.format, packing.member, packing.password)
@@ -51,7 +59,7 @@ def write_report(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path
             [f"format: {problem} characters, and an Excel cell can hold {MOST_CELL_CHARACTERS:,}; use csv or parquet"]
         ) from error
     written_with = {**VERSIONS, **PACKED_WITH} if spec.format in PACKED else VERSIONS
-    return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec))
+    return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec), texts.names)
 
 
 def _suppressed(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> int:
@@ -66,7 +74,14 @@ def _suppressed(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> int:
 class _Texts:
     """The head, the rows and the tail of a report as text."""
 
-    def __init__(self, spec: ReportSpec, columns: Sequence[Column], bodies: Iterator[tuple[int, bytes]]) -> None:
+    def __init__(
+        self,
+        spec: ReportSpec,
+        columns: Sequence[Column],
+        bodies: Iterator[tuple[int, bytes]],
+        names: NamesRead | None,
+    ) -> None:
+        self.names = names
         self._encoding = encoding_of(spec)
         self._head = self._encoding.head(columns, spec).encode()
         self._bodies = bodies
@@ -91,19 +106,21 @@ class _Texts:
 
 
 @contextmanager
-def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> Iterator[_Texts]:
+def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | None) -> Iterator[_Texts]:
     """The rows of each attempt as one text, in the order of the report."""
+    declared = DECLARED[spec.report]
+    picked, parameters = picked_sql(spec, declared.unit)
+    duck.execute(numbered_sql(picked), parameters)
+    read = load_names(duck, declared.columns, "placed JOIN numbered USING (file_index, file_row_number)", names)
     with temporary_folder("assess-report-") as folder:
         records = _records(duck, spec, Path(folder))
-        texts = _Texts(spec, DECLARED[spec.report].columns, ((0, text) for text in records.in_order()))
+        texts = _Texts(spec, declared.columns, ((0, text) for text in records.in_order()), read)
         texts.count(records.rows)
         yield texts
 
 
 def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, folder: Path) -> Records:
-    """The rows of each attempt, numbered in the order of the report; each thread of DuckDB writes a file."""
-    picked, parameters = picked_sql(spec, DECLARED[spec.report].unit)
-    duck.execute(numbered_sql(picked), parameters)
+    """The rows of each attempt, which have numbers in the order of the report; each thread of DuckDB writes a file."""
     [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
     sql = records_sql(spec)
     try:
@@ -127,9 +144,10 @@ def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: in
 class _Prepared(NamedTuple):
     declared: Declaration
     columns: Sequence[Column]
+    names: NamesRead | None
 
 
-def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> _Prepared:
+def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | None) -> _Prepared:
     """Create what the SQL of a report reads; returns the columns to write."""
     declared = DECLARED[spec.report]
     picked, parameters = picked_sql(spec, declared.unit)
@@ -137,17 +155,18 @@ def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> _Prepared:
     duck.execute(REPORTED)
     for statement in declared.prepare(spec):
         duck.execute(statement)
-    return _Prepared(declared, chosen(declared, declared.more(lambda sql: duck.execute(sql).fetchall()), spec))
+    columns = chosen(declared, declared.more(lambda sql: duck.execute(sql).fetchall()), spec)
+    return _Prepared(declared, columns, load_names(duck, columns, "picked", names))
 
 
 @contextmanager
-def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> Iterator[_Texts]:
+def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | None) -> Iterator[_Texts]:
     """The rows of any report as text, while DuckDB computes them."""
-    declared, columns = _prepare(duck, spec)
+    declared, columns, read = _prepare(duck, spec, source)
     names = [f"c{number}" for number in range(len(columns))]
     row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
     duck.execute(f"SELECT {row} AS row FROM ({report_sql(declared, columns, names)}) AS report")
-    yield _Texts(spec, columns, map(_joined, duck.to_arrow_reader(_ROWS)))
+    yield _Texts(spec, columns, map(_joined, duck.to_arrow_reader(_ROWS)), read)
 
 
 def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:
@@ -158,11 +177,13 @@ def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:
     return len(texts), texts.buffers()[2].slice(start, end - start).to_pybytes() if end > start else b""
 
 
-def write_parquet(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path) -> int:
-    """Write a report as Parquet; returns the number of rows."""
-    declared, columns = _prepare(duck, spec)
+def write_parquet(
+    duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, names: Names | None
+) -> WrittenReport:
+    """Write a report as Parquet."""
+    declared, columns, read = _prepare(duck, spec, names)
     # if DuckDB fails, its own temporary file would be left behind
     options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
     sql = report_sql(declared, columns, header(columns, spec))
     written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
-    return int(written[0]) if written else 0
+    return WrittenReport(int(written[0]) if written else 0, None, VERSIONS, _suppressed(duck, spec), read)

@@ -1,28 +1,30 @@
 """Opens the stores that the settings name. Only this module chooses adapters, by the scheme of the URL."""
 
-import time
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_jobs import Rules
+from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
 from assess_core.ports.links import Links
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
+from assess_core.ports.meter import Meter, Meters
+from assess_core.ports.names import Names
 from assess_core.ports.reports import Exhausts, ReportOutput, WeeklyTable
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
+from assess_core.wiring.places import S3, folder, location, now, reports_at, servers_extra
 
 if TYPE_CHECKING:
-    from assess_core.adapters.duckdb.location import Location
     from assess_core.ports.ledger import Ledger
     from assess_core.usecases.folding import Checks
     from assess_core.usecases.queries import Queries
@@ -30,13 +32,12 @@ if TYPE_CHECKING:
     from assess_core.usecases.requesting import Requesting
     from assess_core.usecases.sealing import NewTicket
 
-_S3: Final = "s3://"
-
 
 def open_stores(settings: Settings) -> Stores:
     """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
     hot, positions = open_hot(settings)
-    return stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
+    stores = stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
+    return stores._replace(names=open_names(settings))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
@@ -53,7 +54,7 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
     """
     scheme = _hot_scheme(settings)
     if scheme == "cassandra":
-        with _servers_extra("ASSESS_HOT_STORE"):
+        with servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.hot_store import CassandraHot
 
         keyspace = CassandraHot(settings.hot_store)
@@ -75,13 +76,13 @@ def open_lake(settings: Settings) -> Lake:
         from assess_core.adapters.duckdb.memory import BUDGET, for_duckdb
 
         BUDGET.resize(for_duckdb(settings.memory))
-    return DeltaLake(_location("ASSESS_LAKE", settings.lake))
+    return DeltaLake(location("ASSESS_LAKE", settings.lake))
 
 
 def hot_schema(settings: Settings) -> Schema:
     """The tables of the hot store, without opening it. Raises `BadSettings`."""
     if _hot_scheme(settings) == "cassandra":
-        with _servers_extra("ASSESS_HOT_STORE"):
+        with servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.schema import CassandraSchema
 
         return CassandraSchema(settings.hot_store)
@@ -118,7 +119,7 @@ def open_weekly(settings: Settings) -> WeeklyTable:
     """The table of weekly activity, which is stored beside the other tables of the lake. Raises `BadSettings`."""
     from assess_core.adapters.lake.weekly import DeltaWeekly
 
-    return DeltaWeekly(_location("ASSESS_LAKE", settings.lake).within("weekly_activity"))
+    return DeltaWeekly(location("ASSESS_LAKE", settings.lake).within("weekly_activity"))
 
 
 def attempt_columns() -> list[tuple[str, str]]:
@@ -137,15 +138,7 @@ def weekly_columns() -> list[tuple[str, str]]:
 
 def open_exhausts(settings: Settings) -> Exhausts:
     """The folder or bucket for reports. Raises `BadSettings`."""
-    name, text = "ASSESS_EXHAUSTS", settings.exhausts
-    if text.startswith(_S3):
-        with _servers_extra(name):
-            from assess_core.adapters.s3.bucket import Bucket, BucketExhausts
-
-        return BucketExhausts(Bucket.of(name, text))
-    from assess_core.adapters.files.exhausts import FolderExhausts
-
-    return FolderExhausts(_folder(name, text))
+    return reports_at("ASSESS_EXHAUSTS", settings.exhausts)
 
 
 def open_output(text: str, format: Format | None) -> ReportOutput:
@@ -158,13 +151,13 @@ def open_output(text: str, format: Format | None) -> ReportOutput:
 def open_log(settings: Settings, positions: Positions) -> Log:
     """The log that the stream follows. A folder needs `positions`, Kafka stores its own. Raises `BadSettings`."""
     if settings.log.startswith("kafka://"):
-        with _servers_extra("ASSESS_LOG"):
+        with servers_extra("ASSESS_LOG"):
             from assess_core.adapters.kafka.log import KafkaLog
 
         return KafkaLog(settings.log)
     from assess_core.adapters.files.log import FolderLog
 
-    return FolderLog(_folder("ASSESS_LOG", settings.log), positions)
+    return FolderLog(folder("ASSESS_LOG", settings.log), positions)
 
 
 def open_files(paths: Iterable[str], notify: Notify) -> EventFiles:
@@ -182,7 +175,7 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
     if not where:
         return None
     if where.startswith("cassandra://"):
-        with _servers_extra("ASSESS_FACTS"):
+        with servers_extra("ASSESS_FACTS"):
             from assess_core.adapters.cassandra.facts import CassandraFacts
 
         return CassandraFacts(where)
@@ -193,6 +186,37 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
     from assess_core.adapters.files.facts import FactsFile
 
     return FactsFile(Path(where), notify)
+
+
+def open_names(settings: Settings) -> Names | None:
+    """The source of names for reports; None if the settings name none. Nothing is read yet. Raises `BadSettings`."""
+    where = settings.names
+    if not where:
+        return None
+    if where.startswith("cassandra://"):
+        with servers_extra("ASSESS_NAMES"):
+            from assess_core.adapters.cassandra.names import CassandraNames
+
+        return CassandraNames(where)
+    if where.startswith(("https://", "http://")):
+        from assess_core.adapters.http.names import SearchNames
+
+        return SearchNames(where, settings.names_token)
+    if "://" in where:
+        raise BadSettings(
+            f"ASSESS_NAMES: {hidden(where)!r} is not a source of names; use a file, cassandra://HOST/KEYSPACE or "
+            "https://HOST/PATH"
+        )
+    from assess_core.adapters.files.names import FileNames
+
+    return FileNames(Path(where))
+
+
+def read_schedules(settings: Settings) -> Schedules | None:
+    """The scheduled reports; None if the settings name no file. Raises `BadSettings` if it cannot be read."""
+    from assess_core.adapters.files.schedules import read_schedules as read
+
+    return read(Path(settings.schedules)) if settings.schedules else None
 
 
 def open_tokens(settings: Settings, notify: Notify) -> Tokens | None:
@@ -231,13 +255,13 @@ def open_queries(settings: Settings) -> "Queries":
     """Queries over the stores that the settings name, with this machine's clock. Raises the errors of `open_stores`."""
     from assess_core.usecases.queries import Queries
 
-    return Queries(open_stores(settings), settings.grace, _now)
+    return Queries(open_stores(settings), settings.grace, now)
 
 
 def open_requests(settings: Settings) -> Requests:
     """The store of requests for reports, in the hot store. Raises the errors of `open_hot`."""
     if _hot_scheme(settings) == "cassandra":
-        with _servers_extra("ASSESS_HOT_STORE"):
+        with servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.report_requests import CassandraRequests
 
         return CassandraRequests(settings.hot_store)
@@ -250,7 +274,7 @@ def open_requesting(settings: Settings) -> "Requesting":
     """The use cases of requests for reports, with this machine's clock. Raises the errors of `open_hot`."""
     from assess_core.usecases.requesting import Requesting
 
-    return Requesting(open_requests(settings), open_links(settings), request_rules(settings), _now)
+    return Requesting(open_requests(settings), open_links(settings), request_rules(settings), now)
 
 
 def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
@@ -259,27 +283,50 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
 
     stores, rules = stores or open_stores(settings), request_rules(settings)
     ticket = new_ticket(settings) if settings.request_tickets else None
-    return Work(open_requests(settings), stores.exhausts, report_writer(stores, ticket), rules, _now)
+    writer = report_writer(stores, open_meter(settings), ticket)
+    return Work(open_requests(settings), stores.exhausts, writer, rules, now)
 
 
 def new_ticket(settings: Settings) -> "NewTicket":
     """The wish for a ticket that is kept as long as the settings say."""
     from assess_core.usecases.sealing import NewTicket
 
-    return NewTicket(settings.keep_tickets, _now)
+    return NewTicket(settings.keep_tickets, now)
 
 
 def open_links(settings: Settings) -> Links:
     """Links to reports: of the bucket if they are in one, otherwise of the API. Raises `BadSettings`."""
     name, text = "ASSESS_EXHAUSTS", settings.exhausts
-    if text.startswith(_S3):
-        with _servers_extra(name):
+    if text.startswith(S3):
+        with servers_extra(name):
             from assess_core.adapters.s3.bucket import Bucket, BucketLinks
 
         return BucketLinks(Bucket.of(name, text))
     from assess_core.adapters.files.links import SignedLinks
 
     return SignedLinks(settings.home)
+
+
+def open_meter(settings: Settings) -> Meter:
+    """Where processes record what `/metrics` shows: a file in the home folder. Nothing is recorded without a folder."""
+    from assess_core.adapters.metrics.shared import SharedMeter
+
+    return SharedMeter(settings.home / "metrics.sqlite")
+
+
+def open_meters(settings: Settings) -> Meters:
+    """The meters of a process that shows metrics."""
+    from assess_core.adapters.metrics.exposition import exposition
+    from assess_core.adapters.metrics.memory import MemoryMeter
+
+    return Meters(MemoryMeter(), open_meter(settings), exposition)
+
+
+def serve_metrics(address: str) -> Meter:
+    """Serve the metrics of this process at `HOST:PORT`; returns where they are recorded. Raises `BadSettings`."""
+    from assess_core.adapters.metrics.server import serve
+
+    return serve(address)
 
 
 def request_rules(settings: Settings) -> Rules:
@@ -289,36 +336,3 @@ def request_rules(settings: Settings) -> Rules:
         bytes_a_day=settings.channel_bytes,
         keep_files=settings.keep_reports,
     )
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _location(name: str, text: str) -> "Location":
-    if text.startswith(_S3):
-        with _servers_extra(name):
-            from assess_core.adapters.s3.bucket import Bucket
-
-        return Bucket.of(name, text)
-    from assess_core.adapters.lake.locations import Folder
-
-    return Folder.of(name, _folder(name, text))
-
-
-@contextmanager
-def _servers_extra(name: str) -> Iterator[None]:
-    """Raise `BadSettings` if a package for servers is not installed: these packages are an optional extra."""
-    try:
-        yield
-    except ImportError as error:
-        raise BadSettings(
-            f"{name}: {error.name} is not installed; pip install 'assessment-lakehouse[servers]'"
-        ) from error
-
-
-def _folder(name: str, text: str) -> Path:
-    if "://" in text:
-        other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS") else ""
-        raise BadSettings(f"{name}: {text!r} is not a path; use a folder{other}")
-    return Path(text).absolute()

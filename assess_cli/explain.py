@@ -1,0 +1,43 @@
+"""`assess explain`: why a score is what it is."""
+
+import click
+
+from assess_cli.output import emit_json, printable
+from assess_core.errors import UnknownLearner
+from assess_core.settings import Settings
+from assess_core.usecases.story import story, value
+from assess_core.wiring import open_queries
+
+
+@click.command()
+@click.option("--user", required=True, help="The learner.")
+@click.option("--assessment", required=True)
+@click.option("--course", help="Only in this course.")
+@click.option("--batch", help="Only in this batch.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per score, for programs.")
+@click.pass_obj
+def explain(
+    settings: Settings, user: str, assessment: str, course: str | None, batch: str | None, as_json: bool
+) -> None:
+    """Explain a learner's score: every accepted version, which one counts and why, and where each lies.
+
+    For each version: the rule that decides, its receipt, its slice, the file, row group and row that hold it, the
+    manifest entry and the hash that vouch for it, and its event in the log, if that is found in 64 MiB of the log. With
+    --json, a program can recompute the score from the named files. If nothing matches, the exit code is 3.
+
+    \b
+    Examples:
+      assess explain --user U --assessment A
+      assess explain --user U --assessment A --batch BATCH --json > explained.json
+    """
+    found = open_queries(settings).explain(user, assessment, course, batch)
+    if not found:
+        raise UnknownLearner(
+            f"learner {user!r} has no attempt at assessment {assessment!r} there; check the ids: "
+            "`assess table summaries` lists them"
+        )
+    for number, each in enumerate(found):
+        if as_json:
+            emit_json(value(each))
+        else:
+            click.echo("\n".join([*([""] if number else []), *map(printable, story(each))]))

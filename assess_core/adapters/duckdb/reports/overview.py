@@ -1,0 +1,135 @@
+"""The overview: the analyses, the best scores and the activity by week as one page, from one read of the attempts."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+from msgspec import structs
+
+from assess_core.adapters.duckdb.reports.analysis import LEAST
+from assess_core.adapters.duckdb.reports.assessment_analysis import ASSESSMENT_ANALYSIS
+from assess_core.adapters.duckdb.reports.columns import ATTEMPT, Declaration, report_sql
+from assess_core.adapters.duckdb.reports.item_analysis import ITEM_ANALYSIS
+from assess_core.adapters.duckdb.reports.option_analysis import OPTION_ANALYSIS
+from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
+from assess_core.adapters.duckdb.reports.summary import SUMMARY
+from assess_core.adapters.html.charts import Part, merged
+from assess_core.adapters.html.overview import MADE_WITH, Assessment, Overview, Question, Week, page
+from assess_core.domain.report_spec import Report, ReportSpec
+from assess_core.ports.cancelling import checkpoint
+from assess_core.ports.reports import WrittenReport
+
+MOST_ASSESSMENTS: Final = 100
+"""Assessments that a page shows: a hundred with 20 questions each are half a megabyte."""
+_WRITTEN_WITH: Final = {"duckdb": duckdb.__version__, **MADE_WITH}
+_TENTHS: Final = 10
+
+_NUMBERS: Final = "SELECT count(*), count(DISTINCT user_id) FROM picked"
+_WEEKS: Final = """
+SELECT printf('%04d-W%02d', year, week), count(*), count(DISTINCT user_id) FROM picked GROUP BY year, week ORDER BY 1
+"""
+# the tenths of marks: 100 % belongs to the last one, and a mark below 0 to the first
+_TENTHS_SQL: Final = f"""
+SELECT batch_id, course_id, content_id,
+    greatest(0, least({_TENTHS - 1}, floor(best.score / best.max_score * {_TENTHS})))::INTEGER AS tenth, count(*)
+FROM ({SUMMARY.rows}) WHERE best.max_score > 0 AND isfinite(best.score / best.max_score) GROUP BY ALL
+"""
+
+_Id = tuple[str, str, str]
+"""Batch, course and assessment."""
+
+
+def write_overview(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path) -> WrittenReport:
+    """Write the page. Its rows are its assessments."""
+    picked, parameters = picked_sql(spec, ATTEMPT)
+    duck.execute(f"CREATE TEMP TABLE picked AS {picked}", parameters)
+    duck.execute(REPORTED)
+    # the option analysis prepares the tables of all analyses
+    for statement in OPTION_ANALYSIS.prepare(structs.replace(spec, report=Report.OPTION_ANALYSIS)):
+        checkpoint()
+        duck.execute(statement)
+    read = _Read(duck)
+    assessments = [*read.rows(ASSESSMENT_ANALYSIS)]
+    shown = read.assessments(assessments[:MOST_ASSESSMENTS])
+    [(attempts, learners)] = duck.execute(_NUMBERS).fetchall()
+    overview = Overview(
+        title=_title(spec),
+        attempts=attempts,
+        learners=learners,
+        counted=spec.counted,
+        least=LEAST,
+        weeks=[Week(*row) for row in duck.execute(_WEEKS).fetchall()],
+        assessments=shown,
+        left_out=len(assessments) - len(shown),
+    )
+    target.write_text(page(overview), encoding="utf-8")
+    suppressed = sum(row["suppressed"] for row in (*assessments, *read.rows(ITEM_ANALYSIS)))
+    return WrittenReport(len(assessments), None, _WRITTEN_WITH, suppressed)
+
+
+class _Read(NamedTuple):
+    """Reads the rows of analyses whose tables are prepared."""
+
+    duck: duckdb.DuckDBPyConnection
+
+    def rows(self, declared: Declaration) -> Iterator[dict[str, Any]]:
+        names = [column.name for column in declared.columns]
+        self.duck.execute(report_sql(declared, declared.columns, names))
+        while row := self.duck.fetchone():
+            yield dict(zip(names, row, strict=True))
+
+    def assessments(self, rows: list[dict[str, Any]]) -> list[Assessment]:
+        wanted = {_id(row) for row in rows}
+        scores, questions = self._scores(), self._questions(wanted)
+        return [
+            Assessment(
+                *_id(row),
+                learners=row["learners"],
+                mean=row["mean_score"],
+                sd=row["sd"],
+                alpha=row["alpha"],
+                sem=row["sem"],
+                scores=[] if row["suppressed"] else scores.get(_id(row), []),
+                questions=[] if row["suppressed"] else questions.get(_id(row), []),
+            )
+            for row in rows
+        ]
+
+    def _scores(self) -> dict[_Id, list[Part]]:
+        counts: dict[_Id, list[int]] = {}
+        for *id_, tenth, learners in self.duck.execute(_TENTHS_SQL).fetchall():
+            counts.setdefault((id_[0], id_[1], id_[2]), [0] * _TENTHS)[tenth] = learners
+        return {id_: merged(tenths, LEAST) for id_, tenths in counts.items()}
+
+    def _questions(self, wanted: set[_Id]) -> dict[_Id, list[Question]]:
+        likely: dict[tuple[_Id, str], list[str]] = {}
+        for row in self.rows(OPTION_ANALYSIS):
+            if row["likely_wrong_key"]:
+                likely.setdefault((_id(row), row["question_id"]), []).append(row["text"] or row["option"])
+        found = (row for row in self.rows(ITEM_ANALYSIS) if _id(row) in wanted)
+        return {
+            id_: [
+                Question(
+                    id=row["question_id"],
+                    title=row["title"] or "",
+                    learners=row["learners"],
+                    difficulty=row["difficulty"],
+                    discrimination=row["discrimination"],
+                    likely_keys=tuple(likely.get((id_, row["question_id"]), ())),
+                )
+                for row in rows
+            ]
+            for id_, rows in groupby(found, _id)
+        }
+
+
+def _id(row: dict[str, Any]) -> _Id:
+    return row["batch_id"], row["course_id"], row["content_id"]
+
+
+def _title(spec: ReportSpec) -> str:
+    if spec.batch_pattern is not None:
+        return f"Batches {spec.batch_pattern}"
+    return f"Batch {spec.batches[0]}" if len(spec.batches) == 1 else f"{len(spec.batches)} batches"

@@ -1,0 +1,1 @@
+"""HTTP clients: the requests of this project to other servers."""

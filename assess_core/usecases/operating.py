@@ -1,0 +1,125 @@
+"""What operators and auditors ask and do through the API: failed events, replays, the manifest and the balance."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Final, NamedTuple
+
+from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
+from assess_core.domain.manifest import ManifestEntry
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import BadRequest
+from assess_core.ports.cancelling import checkpoint
+from assess_core.ports.facts import Facts, NoFacts
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.ledger import Ledger
+from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import require_known
+from assess_core.usecases.balance import Balance, balance
+from assess_core.usecases.balance import require_known as require_known_batches
+from assess_core.usecases.folding import Checks, Tally, fold
+from assess_core.usecases.ids import required
+
+MOST_FAILED: Final = 50
+"""The most failed events of a page: an event has at most 1 MB, most have 3 kB."""
+MOST_REPLAYED: Final = 1000
+"""The most events of one replay, so that it ends before the deadline of a request."""
+MOST_ENTRIES: Final = 1000
+
+OpenLedger = Callable[[Collection[str]], AbstractContextManager[Ledger]]
+
+
+class Replayed(NamedTuple):
+    """The result of a replay."""
+
+    resolved: int
+    failed: int
+    """Events that failed again."""
+    last: FailedKey | None
+    """The last event that was read; None if there is no event after it."""
+
+
+class Operating:
+    """Answers operators and auditors. Threads can share an object. Methods raise `StoreUnavailable`."""
+
+    def __init__(self, stores: Stores, open_ledger: OpenLedger, facts: Facts | None = None) -> None:
+        self._stores = stores
+        self._open_ledger = open_ledger
+        self._facts = facts
+
+    def failed_events(self, first: int, after: FailedKey | None = None) -> list[FailedEvent]:
+        """The first unresolved failed events after a key. The cost grows with the events before the key."""
+        _check(first, MOST_FAILED)
+        return list(islice(_failed_after(self._stores.hot, after), first))
+
+    def replay(self, first: int, after: FailedKey | None, *, check_question_count: bool) -> Replayed:
+        """Fold failed events again, at most `first`; stored events are resolved."""
+        _check(first, MOST_REPLAYED)
+        if check_question_count and self._facts is None:
+            raise BadRequest("checkQuestionCount needs facts; set ASSESS_FACTS, or leave it out")
+        checks = Checks(self._facts or NoFacts(), check_question_count)
+        events = _failed_after(self._stores.hot, after)
+        last: FailedKey | None = None
+
+        def records() -> Iterator[Record]:
+            nonlocal last
+            for event in islice(events, first):
+                last = event.key
+                yield event.record
+
+        tally = replay(records(), self._stores.hot, checks)
+        more = next(events, None) is not None
+        return Replayed(tally.events - tally.failed, tally.failed, last if more else None)
+
+    def manifest(self, slice_: ArchiveSlice, first: int) -> list[ManifestEntry]:
+        """The newest entries of a slice's chain, oldest first. Raises `UnknownBatch`."""
+        _check(first, MOST_ENTRIES)
+        entries = self._stores.lake.manifest([slice_])
+        if not entries:
+            require_known([slice_], self._stores)
+        return entries[-first:]
+
+    def balance(self, batch_id: str) -> Balance:
+        """The balance of a batch. It scans the maps of all learners. Raises `UnknownBatch`."""
+        batch_id = required("batchId", batch_id)
+        with self._open_ledger([batch_id]) as ledger:
+            found = balance(self._stores, ledger)
+            require_known_batches(found, self._stores)
+            return found
+
+
+def replay(
+    records: Iterable[Record], hot: HotStore, checks: Checks, advance: Callable[[int], object] = lambda _: None
+) -> Tally:
+    """Fold records again in batches of bounded size. `advance` gets the size of each batch."""
+    tally = Tally()
+    for batch in _batches(records):
+        tally.add(fold(map(decode, batch), hot, checks))
+        advance(len(batch))
+    return tally
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    held = 0
+    for record in records:
+        batch.append(record)
+        held += len(record.raw)
+        if len(batch) >= BATCH_RECORDS or held >= BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _failed_after(hot: HotStore, after: FailedKey | None) -> Iterator[FailedEvent]:
+    for event in hot.failed():
+        checkpoint()
+        if after is None or event.key > after:
+            yield event
+
+
+def _check(first: int, most: int) -> None:
+    if not 1 <= first <= most:
+        raise BadRequest(f"first: {first} is not between 1 and {most}")

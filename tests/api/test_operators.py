@@ -1,0 +1,149 @@
+"""GraphQL for operators and auditors: failed events, replays, manifest and balance."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assess_core.adapters.files.facts import JsonFacts
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.facts import Facts
+from assess_core.ports.stores import Stores
+from assess_core.usecases.folding import Checks, fold
+from assess_core.usecases.operating import Operating
+from assess_core.wiring import open_ledger
+from graphql_api.app import create_app
+from tests.api.client import Http, client
+from tests.api.issuer import bearer, guarded, token, trusting
+from tests.factories import decoded, event
+from tests.loop import put_away, queries, take
+
+W5 = "b1|2024-W05"
+REPLAY = "mutation ($after: ID, $first: Int = 100, $check: Boolean = false) { replayFailedEvents(after: $after, "
+REPLAY += "first: $first, checkQuestionCount: $check) { resolved failed endCursor } }"
+FAILED = "query ($after: ID, $first: Int = 20) { failedEvents(first: $first, after: $after) { id offset reason text } }"
+NARROW = JsonFacts(leaf_nodes_={"c1": frozenset({"a1"})})
+WIDE = JsonFacts(leaf_nodes_={"c1": frozenset({"a1", "a2"})})
+
+
+def served(stores: Stores, facts: Facts | None = None) -> Any:
+    operating = Operating(stores, open_ledger, facts)
+    return client(create_app(queries(stores), stores.log.intake(), operating=operating))
+
+
+@pytest.fixture
+def http(stores: Stores) -> Iterator[Http]:
+    with served(stores) as found:
+        yield found
+
+
+def ask(http: Http, query: str, **variables: object) -> Any:
+    answer = http.post("/graphql", json={"query": query, "variables": variables})
+    assert "errors" not in answer.json(), answer.text
+    return answer.json()["data"]
+
+
+def code(http: Http, query: str, **variables: object) -> str:
+    found: str = http.post("/graphql", json={"query": query, "variables": variables}).json()["errors"][0]["extensions"][
+        "code"
+    ]
+    return found
+
+
+def fail(stores: Stores, *messages: object) -> None:
+    """Fold messages with facts that know only one assessment."""
+    fold([decoded(message, offset) for offset, message in enumerate(messages, 1)], stores.hot, Checks(NARROW))
+
+
+# --- failed events ---
+
+
+def test_failed_events_are_listed_page_by_page_with_their_text(stores: Stores, http: Http) -> None:
+    fail(stores, event(content="a2"), {"userId": "ü" * 20_000}, event(), event(content="a3"))
+
+    first = ask(http, FAILED, first=2)["failedEvents"]
+    second = ask(http, FAILED, first=2, after=first[-1]["id"])["failedEvents"]
+
+    assert [one["offset"] for one in first + second] == ["1", "2", "4"]
+    assert '"contentId":"a2"' in first[0]["text"].replace(" ", "")
+    assert len(first[1]["text"]) == 10_000
+    assert ask(http, FAILED, after=second[-1]["id"])["failedEvents"] == []
+
+
+def test_a_replay_resolves_what_new_facts_accept_and_goes_on_after_the_rest(stores: Stores) -> None:
+    fail(stores, *(event(content=content, attempt=content) for content in ("a3", "a2", "a3", "a2")))
+
+    with served(stores, WIDE) as http:
+        first = ask(http, REPLAY, first=3)["replayFailedEvents"]
+        second = ask(http, REPLAY, first=3, after=first["endCursor"])["replayFailedEvents"]
+        left = ask(http, FAILED)["failedEvents"]
+
+    assert (first["resolved"], first["failed"], second["resolved"], second["failed"]) == (1, 2, 1, 0)
+    assert (first["endCursor"] is None, second["endCursor"]) == (False, None)
+    assert [one["offset"] for one in left] == ["1", "3"]
+    assert [one.key.content_id for one in queries(stores).attempts(user_id="u1").attempts] == ["a2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "expected"),
+    [
+        (FAILED, {"after": "nonsense"}, "BAD_REQUEST"),
+        (FAILED, {"first": 51}, "BAD_REQUEST"),
+        (FAILED, {"first": 0}, "BAD_REQUEST"),
+        (REPLAY, {"first": 1001}, "BAD_REQUEST"),
+        (REPLAY, {"check": True}, "BAD_REQUEST"),
+        ('{ manifest(sliceId: "b1") { hash } }', {}, "BAD_SLICE"),
+        ('{ manifest(sliceId: "b9|2024-W05") { hash } }', {}, "UNKNOWN_BATCH"),
+        ('{ balance(batchId: "b9") { named } }', {}, "UNKNOWN_BATCH"),
+        ('{ balance(batchId: "") { named } }', {}, "BAD_REQUEST"),
+    ],
+    ids=str,
+)
+def test_a_wrong_question_gets_a_code(http: Http, query: str, variables: dict[str, Any], expected: str) -> None:
+    assert code(http, query, **variables) == expected
+
+
+def test_a_replay_is_not_possible_by_get(http: Http) -> None:
+    answer = http.get("/graphql", params={"query": "mutation { replayFailedEvents { resolved } }"})
+    assert answer.status_code == 405
+
+
+def test_only_operators_may_replay(stores: Stores, tmp_path: Path) -> None:
+    fail(stores, event(content="a2"))
+    with guarded(stores, trusting(tmp_path)) as http:
+        for role, status in (("learner", 403), ("mentor", 403), ("auditor", 403), ("operator", 200)):
+            assert [one.key.content_id for one in queries(stores).attempts(user_id="u1").attempts] == []
+            sent = bearer(token("x", roles=[role], batches=["b1"]))
+            assert http.post("/graphql", json={"query": REPLAY}, headers=sent).status_code == status, role
+    assert len(queries(stores).attempts(user_id="u1").attempts) == 1
+
+
+# --- manifest and balance ---
+
+
+def test_the_manifest_of_a_slice_is_its_chain(stores: Stores, http: Http) -> None:
+    take(stores, event(), event(attempt="t2"))
+    query = f"""query ($first: Int = 100) {{ manifest(sliceId: "{W5}", first: $first) {{
+        action rows number previous hash files {{ sha256 }} }} }}"""
+    assert ask(http, query)["manifest"] == []
+
+    put_away(stores)
+
+    entries = ask(http, query)["manifest"]
+    stored = stores.lake.manifest([ArchiveSlice.parse(W5)])
+    assert [one["action"] for one in entries] == [one.action.name for one in stored]
+    assert [one["hash"] for one in entries] == [one.hash for one in stored]
+    assert [one["previous"] for one in entries[1:]] == [one["hash"] for one in entries[:-1]]
+    assert (entries[0]["rows"], len(entries[1]["files"])) == (2, 1)
+    assert [one["number"] for one in ask(http, query, first=1)["manifest"]] == [len(stored)]
+
+
+def test_the_balance_of_a_batch_counts_its_versions(stores: Stores, http: Http) -> None:
+    take(stores, event(), event(attempt="t2"), event(batch="b2"))
+    query = '{ balance(batchId: "b1") { balanced named hotOnly lakeOnly both missing unnamed failed unreadable } }'
+    nothing = {"both": 0, "missing": 0, "unnamed": 0, "failed": 0, "unreadable": [], "balanced": True}
+
+    assert ask(http, query)["balance"] == {"named": 2, "hotOnly": 2, "lakeOnly": 0, **nothing}
+    put_away(stores)
+    assert ask(http, query)["balance"] == {"named": 2, "hotOnly": 0, "lakeOnly": 2, **nothing}

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from assess_core.domain.moments import DAY
-from assess_core.errors import BadTime
+from assess_core.errors import BadSettings, BadTime
 from assess_core.privacy import hidden, is_secret
 from assess_core.settings import Settings, unknown_variables
+from assess_core.wiring import open_work
 
 
 def test_everything_is_below_the_home_folder_by_default() -> None:
@@ -129,3 +130,10 @@ def test_a_password_is_never_shown(url: str, shown: str) -> None:
 )
 def test_the_secret_options_of_librdkafka_are_known(option: str, secret: bool) -> None:
     assert is_secret(option) is secret
+
+
+def test_reports_of_requests_have_names_or_tickets_but_not_both(tmp_path: Path) -> None:
+    settings = Settings.from_env({"ASSESS_REQUEST_TICKETS": "yes", "ASSESS_NAMES": "names.csv"}, str(tmp_path))
+
+    with pytest.raises(BadSettings, match="a ticket does not keep names, and ASSESS_NAMES is set"):
+        open_work(settings)

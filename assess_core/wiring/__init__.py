@@ -281,6 +281,10 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
     """What a worker of requests needs, with stores that are open already or not. Raises the errors of `open_stores`."""
     from assess_core.usecases.report_work import Work, report_writer
 
+    if settings.request_tickets and settings.names:
+        raise BadSettings(
+            "ASSESS_REQUEST_TICKETS: a ticket does not keep names, and ASSESS_NAMES is set; leave one of the two out"
+        )
     stores, rules = stores or open_stores(settings), request_rules(settings)
     ticket = new_ticket(settings) if settings.request_tickets else None
     writer = report_writer(stores, open_meter(settings), ticket)

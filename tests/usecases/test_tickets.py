@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from duckdb import DuckDBPyConnection
+from msgspec import structs
 
+from assess_core.adapters.files.names import FileNames
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_formats import Format, Password
-from assess_core.domain.report_spec import Report, ReportSpec
+from assess_core.domain.report_spec import Naming, Report, ReportSpec
 from assess_core.domain.ticket_diff import Change
 from assess_core.domain.tickets import HOT_ROWS
 from assess_core.errors import BadReport, BadTicket, TicketBroken, UnknownTicket
@@ -220,8 +222,11 @@ def test_two_tickets_of_the_same_batches_are_compared_within_the_filters_of_the_
         pass
 
 
-def test_a_report_with_names_gets_no_ticket_because_names_change(stores: Stores) -> None:
-    named = stores._replace(names=MemoryNames())
+def test_a_report_with_names_gets_no_ticket_because_names_change(stores: Stores, tmp_path: Path) -> None:
+    keep(stores.hot, FIRST)
+    file = tmp_path / "names.csv"
+    file.write_text("kind,id,name\nbatch,b1,Class 7\n")
+    named = stores._replace(names=FileNames(file))
 
     with pytest.raises(BadReport, match="names: a ticket does not keep names"):
         write_exhaust(named, SPECS[0], ticket=WISH)

@@ -59,6 +59,8 @@ SENT: Final[list[tuple[str, str, Any, int]]] = [
     (f"{REPORTS}/cancel/{{tag}}", f"{REPORTS}/cancel/t?requestId=r", None, 200),
     (f"{LINK_PATH}{{name}}", f"{LINK_PATH}x.csv?expires=1&signature=x", None, 403),
     ("/health", "/health", None, 200),
+    ("/health/live", "/health/live", None, 200),
+    ("/health/ready", "/health/ready", None, 200),
     ("/ready", "/ready", None, 200),
 ]
 """Path of the document, path as sent, `request` of the body, status."""

@@ -55,7 +55,7 @@ def check_command(command: Sequence[str]) -> None:
     path: list[str] = []
     known = _help(command, start, ())
     for word in command[start:]:
-        if "COMMAND [ARGS]" not in known:
+        if not re.search(r"COMMAND\]? \[ARGS\]", known):
             break
         path.append(word)
         known = _help(command, start, tuple(path))

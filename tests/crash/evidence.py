@@ -114,7 +114,7 @@ def _unexplained(home: Path, tables: list[_Table], explained: Explained) -> Iter
             temporary += 1
             if temporary > explained.exhausts:
                 yield path
-        elif not re.fullmatch(r"hot\.sqlite(-wal|-shm)?|metrics\.sqlite(-journal)?|.*\.jsonl|.*-exhaust.*\.csv", path.name) and (
-            path.parent.parent.name != "exhausts"
-        ):
+        elif not re.fullmatch(
+            r"hot\.sqlite(-wal|-shm)?|metrics\.sqlite(-journal)?|.*\.jsonl|.*-exhaust.*\.csv", path.name
+        ) and (path.parent.parent.name != "exhausts"):
             yield path

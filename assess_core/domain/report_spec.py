@@ -230,6 +230,8 @@ def _contradictions_of_page(spec: ReportSpec) -> list[str]:
         return ["format: the report overview is a page with pictures; leave format out, or use html"]
     if spec.report is Report.OVERVIEW and spec.columns:
         return ["columns: the report overview has none; leave them out"]
+    if spec.report is Report.OVERVIEW and spec.names is Naming.TITLES:
+        return ["names: the report overview shows ids; leave names out"]
     return []
 
 

@@ -76,7 +76,7 @@ def write_exhaust(
     names = _names(stores, spec)
     if ticket is not None and names is not None:
         raise BadReport(["names: a ticket does not keep names; add names none, or leave the ticket out"])
-    writer = _Writer(stores, spec, output, password, allow_partial, look, ticket)
+    writer = _Writer(stores, spec, output, password, allow_partial, look, ticket, names)
     try:
         return writer.write(skip_unreadable=False)
     except ReportFailed:
@@ -95,6 +95,7 @@ class _Writer(NamedTuple):
     allow_partial: bool
     look: Callable[[Path], None] | None
     ticket: NewTicket | None
+    names: Names | None
 
     def write(self, *, skip_unreadable: bool) -> Exhaust:
         """Write report and sidecar."""
@@ -113,7 +114,7 @@ class _Writer(NamedTuple):
             place = place_of(stores, spec, self.output, is_partial=bool(problems))
             with place.block as temporary:
                 packing = Packing(member_name(spec), self.password)
-                report = union.write_report(spec, temporary, packing, _names(stores, spec))
+                report = union.write_report(spec, temporary, packing, self.names)
                 if self.look is not None:
                     self.look(temporary)
                 size, digest = measured(spec, report, temporary)
@@ -204,16 +205,13 @@ def place_of(
     stores: Stores, spec: ReportSpec, output: ReportOutput | None, *, is_partial: bool, folder: str = ""
 ) -> Place:
     """Where a report and its sidecar are written; without `output`, in a folder of the folder of exhausts."""
-    if output is not None:
-        output = output.partial() if is_partial else output
-        sidecar = output.sidecar()
-        beside = Place(sidecar.path, sidecar.write()) if sidecar else None
-        return Place(output.path, output.write(), beside)
-    exhausts, name = stores.exhausts, f"{spec.report}-exhaust/{folder}{file_name(spec)}"
-    name = partial_name(name) if is_partial else name
-    sidecar_name = name + SIDECAR_ENDING
-    beside = Place(exhausts.path(sidecar_name), exhausts.atomic_write(sidecar_name))
-    return Place(exhausts.path(name), exhausts.atomic_write(name), beside)
+    if output is None:
+        output = StoredOutput(stores.exhausts, f"{spec.report}-exhaust/{folder}{file_name(spec)}")
+    if is_partial:
+        output = output.partial()
+    sidecar = output.sidecar()
+    beside = Place(sidecar.path, sidecar.write()) if sidecar else None
+    return Place(output.path, output.write(), beside)
 
 
 def measured(spec: ReportSpec, report: WrittenReport, path: Path) -> tuple[int, str]:

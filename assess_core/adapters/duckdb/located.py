@@ -4,17 +4,16 @@ from collections.abc import Collection, Mapping
 from itertools import accumulate
 from typing import Final, cast
 
+from assess_core.adapters.duckdb.archived import OF_LEARNER, at_newest_version
 from assess_core.adapters.duckdb.connection import PLACE, parquet, urls
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
 from assess_core.adapters.duckdb.union import DuckUnion
 from assess_core.adapters.duckdb.warm import WarmConnections
 from assess_core.domain.slices import IsoWeek
-from assess_core.errors import ReportFailed
 from assess_core.ports.lake import Lake, LakeFile, Pinned
 from assess_core.ports.reports import Located
 
-_OF_LEARNER: Final = "batch_id = $batch_id AND user_id = $user_id AND list_contains($hashes, content_hash)"
 _GROUPS: Final = "SELECT DISTINCT row_group_id, row_group_num_rows AS rows FROM parquet_metadata({}) ORDER BY ALL"
 
 
@@ -28,14 +27,7 @@ def read_located(
 ) -> list[Located]:
     """See `ports.Unions.located`."""
     parameters = {"batch_id": batch_id, "user_id": user_id, "hashes": list(hashes)}
-    while True:
-        pinned = lake.pin()
-        try:
-            return _read(pinned, warm, weeks, parameters)
-        except ReportFailed:
-            # a file can be deleted after a compaction; then a newer version has its rows in other files
-            if lake.pin().version == pinned.version:
-                raise
+    return at_newest_version(lake, lambda pinned: _read(pinned, warm, weeks, parameters))
 
 
 def _read(
@@ -47,7 +39,7 @@ def _read(
     place = ", ".join(PLACE)
     with warm.lend(location_of(pinned)) as duck:
         union = DuckUnion(duck, pinned, files)
-        sql = f"{ROW}, {place} FROM {parquet(files, place=True)} WHERE {_OF_LEARNER} ORDER BY {place}"
+        sql = f"{ROW}, {place} FROM {parquet(files, place=True)} WHERE {OF_LEARNER} ORDER BY {place}"
         rows = list(union.rows(sql, parameters))
         numbers = sorted({cast(int, row["file_index"]) for row in rows})
         ends = {number: _ends(union, files[number]) for number in numbers}

@@ -51,8 +51,8 @@ def write_overview(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Pa
         checkpoint()
         duck.execute(statement)
     read = _Read(duck)
-    assessments = [*read.rows(ASSESSMENT_ANALYSIS)]
-    shown = read.assessments(assessments[:MOST_ASSESSMENTS])
+    assessments, items = [*read.rows(ASSESSMENT_ANALYSIS)], [*read.rows(ITEM_ANALYSIS)]
+    shown = read.assessments(assessments[:MOST_ASSESSMENTS], items)
     [(attempts, learners)] = duck.execute(_NUMBERS).fetchall()
     overview = Overview(
         title=_title(spec),
@@ -65,7 +65,7 @@ def write_overview(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Pa
         left_out=len(assessments) - len(shown),
     )
     target.write_text(page(overview), encoding="utf-8")
-    suppressed = sum(row["suppressed"] for row in (*assessments, *read.rows(ITEM_ANALYSIS)))
+    suppressed = sum(row["suppressed"] for row in (*assessments, *items))
     return WrittenReport(len(assessments), None, _WRITTEN_WITH, suppressed)
 
 
@@ -80,9 +80,8 @@ class _Read(NamedTuple):
         while row := self.duck.fetchone():
             yield dict(zip(names, row, strict=True))
 
-    def assessments(self, rows: list[dict[str, Any]]) -> list[Assessment]:
-        wanted = {_id(row) for row in rows}
-        scores, questions = self._scores(), self._questions(wanted)
+    def assessments(self, rows: list[dict[str, Any]], items: list[dict[str, Any]]) -> list[Assessment]:
+        scores, questions = self._scores(), self._questions(items)
         return [
             Assessment(
                 *_id(row),
@@ -103,12 +102,11 @@ class _Read(NamedTuple):
             counts.setdefault((id_[0], id_[1], id_[2]), [0] * _TENTHS)[tenth] = learners
         return {id_: merged(tenths, LEAST) for id_, tenths in counts.items()}
 
-    def _questions(self, wanted: set[_Id]) -> dict[_Id, list[Question]]:
+    def _questions(self, items: list[dict[str, Any]]) -> dict[_Id, list[Question]]:
         likely: dict[tuple[_Id, str], list[str]] = {}
         for row in self.rows(OPTION_ANALYSIS):
             if row["likely_wrong_key"]:
                 likely.setdefault((_id(row), row["question_id"]), []).append(row["text"] or row["option"])
-        found = (row for row in self.rows(ITEM_ANALYSIS) if _id(row) in wanted)
         return {
             id_: [
                 Question(
@@ -121,7 +119,7 @@ class _Read(NamedTuple):
                 )
                 for row in rows
             ]
-            for id_, rows in groupby(found, _id)
+            for id_, rows in groupby(items, _id)
         }
 
 

@@ -3,18 +3,14 @@
 `dagster job backfill` would start one run per slice. `dagster asset materialize` cannot divide a range into runs.
 """
 
-import http.client
-import json
-import urllib.request
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from assess_assets.dagster_client import DagsterClient
 from assess_assets.registration import Range
-from assess_core.errors import StoreUnavailable
 
 ASSETS: Final = ("archived_attempts", "cleared_attempts")
 
-_TIMEOUT: Final = 120  # seconds; Dagster looks up every slice of a backfill before it answers
 _KEYS: Final = '{assetNodeOrError(assetKey: {path: ["archived_attempts"]}) {... on AssetNode {partitionKeys}}}'
 _LAUNCH: Final = """
 mutation($asked: LaunchBackfillParams!) {
@@ -54,28 +50,8 @@ class State(NamedTuple):
         return self.status == "COMPLETED_SUCCESS"
 
 
-class Dagster:
-    """A running Dagster. All methods raise `StoreUnavailable`."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-
-    def ask(self, query: str, **variables: object) -> Any:
-        """Send a query; returns its data."""
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"content-type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-                answer = json.load(response)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)  # what urllib wraps
-            raise StoreUnavailable(
-                f"Dagster at {self.url} did not answer ({getattr(reason, 'strerror', None) or reason}); "
-                "`assess up` runs it and prints its address"
-            ) from error
-        if "errors" in answer:
-            raise self._refused(answer["errors"][0]["message"])
-        return answer["data"]
+class Dagster(DagsterClient):
+    """A running Dagster that starts backfills. All methods raise `StoreUnavailable`."""
 
     def registered(self) -> list[str]:
         """The registered slice keys, in the order of registration."""
@@ -91,19 +67,16 @@ class Dagster:
         }
         answer = self.ask(_LAUNCH, asked=asked)["launchPartitionBackfill"]
         if "backfillId" not in answer:
-            raise self._refused(answer.get("message", answer["__typename"]))
+            raise self.refused(answer.get("message", answer["__typename"]))
         return str(answer["backfillId"])
 
     def state(self, backfill: str) -> State:
         """The progress of a backfill with this id."""
         found = self.ask(_STATE, id=backfill)["partitionBackfillOrError"]
         if "status" not in found:
-            raise self._refused(f"it knows no backfill {backfill}")
+            raise self.refused(f"it knows no backfill {backfill}")
         counts = (found["assetBackfillData"] or {}).get("assetBackfillStatuses", [])
         targeted, done, failed = (
             sum(each[f"numPartitions{name}"] for each in counts) for name in ("Targeted", "Materialized", "Failed")
         )
         return State(found["status"], targeted, done, failed)
-
-    def _refused(self, why: str) -> StoreUnavailable:
-        return StoreUnavailable(f"Dagster at {self.url} refused: {why.splitlines()[0]}")

@@ -1,6 +1,6 @@
 """`python -m assess_assets.switches`: each schedule and sensor, and whether it is on, as one JSON object per line.
 
-`assess doctor` and `assess up` run this.
+`assess doctor` runs this; Dagster need not run.
 """
 
 import json

@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "api": ("serve", "Serve GraphQL, GraphiQL, the read and the write API."),
     "up": ("serve", "Run stream, Dagster and API together."),
     "backfill": ("serve", "Ask Dagster to archive, verify and clear many slices."),
+    "housekeeping": ("serve", "Turn the weekly work of Dagster on or off."),
     "schema": ("schema", "Show, create or check the tables of the hot store."),
     "settings": ("settings", "Print the settings and where they come from."),
     "doctor": ("doctor", "Check everything and show what to do."),

@@ -387,7 +387,7 @@ def _switches(home: Path, env: Mapping[str, str]) -> Iterator[Finding]:
         return
     off = [switch for switch in read_switches({**env, "DAGSTER_HOME": str(folder)}) if not switch.on]
     for switch in off:
-        action = "turn it on: assess up, then the page Automation of Dagster"
+        action = "turn it on while Dagster runs: assess housekeeping on"
         yield Finding(Level.WARN, "Dagster", f"the {switch.kind} {switch.name} is off: {switch.does}", action)
     if not off:
         yield Finding(Level.OK, "Dagster", "all schedules and sensors are on")

@@ -14,7 +14,6 @@ import assess_cli
 from assess_cli.dagster_lines import DagsterLines
 from assess_cli.folders import cannot_write, make_folder
 from assess_cli.output import notify
-from assess_cli.switches import COMMAND, advice
 from assess_cli.together import HOST, Part, free_port, run_together
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
@@ -62,9 +61,16 @@ def api(settings: Settings, host: str, port: int, facts: Path | None, insecure: 
     "--dagster-port", type=_PORT, default=3000, show_default=True, help="Port of Dagster; another one if in use."
 )
 @click.option("--facts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Facts for stream and API.")
+@click.option(
+    "--housekeeping",
+    type=click.Choice(["on", "off"]),
+    help="Turn the weekly archive, verify and clear on or off. Default: leave them as they are; at first they are off.",
+)
 @click.option("--verbose", is_flag=True, help="Print every line of Dagster, not only warnings, errors and ended runs.")
 @click.pass_context
-def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None, verbose: bool) -> None:
+def up(
+    ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None, housekeeping: str | None, verbose: bool
+) -> None:
     """Run stream, Dagster, API and a worker of requests together; one Ctrl-C stops them all.
 
     The stream tails the log folder (ASSESS_LOG): a line that is appended to its .jsonl files is folded within a second.
@@ -73,6 +79,7 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None,
     \b
     Examples:
       assess up
+      assess up --housekeeping on
       assess --home /srv/assess up --api-port 8080 --facts facts.json
     """
     settings = _with(ctx.obj, facts)
@@ -97,9 +104,32 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None,
     notify(f"assess: the API will be at http://{HOST}:{api_port}/graphiql")
     env = {**os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
     env = with_dagster(env, dagster, warnings=verbose)
+    dagster_url = f"http://{HOST}:{dagster_port}"
+    switch = [*_module("assess_assets.housekeeping"), housekeeping or "status", "--dagster", dagster_url]
+    ctx.exit(run_together(parts, env, notify, Part("dagster", switch)))
 
-    switches = Part("dagster", COMMAND, shown=lambda line: advice(line, f"http://{HOST}:{dagster_port}"))
-    ctx.exit(run_together(parts, env, notify, switches))
+
+@click.command()
+@click.argument("action", type=click.Choice(["on", "off", "status"]))
+@click.option(
+    "--dagster", callback=_http_url, default=f"http://{HOST}:3000", show_default=True, help="The address of Dagster."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.pass_obj
+def housekeeping(settings: Settings, action: str, dagster: str, as_json: bool) -> None:
+    """Turn the weekly work of a running Dagster on or off, or show what is on.
+
+    The work: archive and verify closed weeks, CLEAR verified weeks from the hot store, watch the slices every day, and
+    retire old partition keys. At first it is off.
+
+    \b
+    Examples:
+      assess housekeeping on
+      assess housekeeping status --json
+    """
+    asked = [action, "--dagster", dagster, *(["--json"] if as_json else [])]
+    env = {"PYTHONWARNINGS": "ignore", **os.environ, **settings.env()}
+    os.execve(sys.executable, [*_module("assess_assets.housekeeping"), *asked], env)
 
 
 def with_dagster(env: Mapping[str, str], home: Path, *, warnings: bool = False) -> dict[str, str]:

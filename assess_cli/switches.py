@@ -1,4 +1,4 @@
-"""The switches of Dagster: which schedules and sensors are off, and how a person turns them on."""
+"""The switches of Dagster: which schedules and sensors are on."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import msgspec
 from assess_core.errors import StoreUnavailable
 
 # a separate process: a shell imports no other shell, and Dagster takes seconds to import
-COMMAND: Final = (sys.executable, "-P", "-W", "ignore", "-m", "assess_assets.switches")
+_COMMAND: Final = (sys.executable, "-P", "-W", "ignore", "-m", "assess_assets.switches")
 _LIMIT: Final = 60  # seconds: to import Dagster takes 3, on a busy machine 15
 
 
@@ -28,20 +28,9 @@ class Switch(msgspec.Struct, frozen=True):
 def read_switches(env: Mapping[str, str]) -> list[Switch]:
     """The switches of the Dagster whose home the environment names. Raises `StoreUnavailable`."""
     try:
-        done = subprocess.run(COMMAND, env=dict(env), capture_output=True, timeout=_LIMIT, check=True)
+        done = subprocess.run(_COMMAND, env=dict(env), capture_output=True, timeout=_LIMIT, check=True)
         return [msgspec.json.decode(line, type=Switch) for line in done.stdout.splitlines()]
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
         raise StoreUnavailable(
             "the state of Dagster's schedules and sensors cannot be read; look at its page Automation"
         ) from error
-
-
-def advice(line: str, url: str) -> str | None:
-    """The message for one line of `COMMAND`: a sentence if the switch is off, None if it is on."""
-    try:
-        switch = msgspec.json.decode(line, type=Switch)
-    except msgspec.DecodeError:
-        return line
-    if switch.on:
-        return None
-    return f"the {switch.kind} {switch.name} is off; turn it on at {url}/automation. {switch.does}"

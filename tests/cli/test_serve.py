@@ -62,6 +62,13 @@ def query_slices(port: int) -> object:
         return json.load(response)
 
 
+def housekeeping(home: Path, *arguments: str) -> str:
+    """The output of `assess housekeeping` for the Dagster of `UP`."""
+    url = f"http://{HOST}:{UP[-1]}"
+    command = [sys.executable, "-P", "-m", "assess_cli", "--home", str(home), "housekeeping", *arguments]
+    return subprocess.run([*command, "--dagster", url], capture_output=True, text=True, check=True).stdout
+
+
 def submitted(port: int, message: object) -> object:
     """The result of sending an attempt to the write API."""
     request = urllib.request.Request(
@@ -88,7 +95,10 @@ def test_up_reads_the_log_accepts_attempts_answers_queries_and_stops_at_one_sign
     api_port = free_port(0)
     with running(tmp_path, *UP, "--api-port", str(api_port)) as (process, lines):
         until("everything is up", lines)
-        assert "clear_verified_weeks is off; turn it on at http" in until("retire_cleared_slices is off", lines)[-2]
+        until("housekeeping is off (the default)", lines)
+        assert housekeeping(tmp_path, "on").startswith("housekeeping is on: ")
+        assert all(each["on"] for each in json.loads(housekeeping(tmp_path, "status", "--json")))
+        assert housekeeping(tmp_path, "off").startswith("housekeeping is off")
         (tmp_path / "log" / "today.jsonl").write_bytes(line(event(batch="b1")) + b"\n")
         assert within(10, lambda: query_slices(api_port) == {"data": {"slices": [{"id": "b1|2024-W05"}]}})
         assert '"b2": "SUCCESS"' in json.dumps(submitted(api_port, event(batch="b2")))

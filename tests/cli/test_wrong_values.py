@@ -119,7 +119,13 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "sample-events": {"--events": ("-1", "x"), "--seed": ("x",), "--output": ("/no/such/x", "/", "/proc/x")},
     "demo": {},
     "api": {"--host": ("nope.invalid", "", "1.2.3.4", NOT_TEXT), "--port": NO_PORT, "--facts": NO_FILE},
-    "up": {"--api-port": (*NO_PORT, "0"), "--dagster-port": (*NO_PORT, "0"), "--facts": NO_FILE},
+    "up": {
+        "--api-port": (*NO_PORT, "0"),
+        "--dagster-port": (*NO_PORT, "0"),
+        "--facts": NO_FILE,
+        "--housekeeping": ("maybe", NOT_TEXT),
+    },
+    "housekeeping": {"action": ("maybe", NOT_TEXT), "--dagster": (*NO_URL, "http://127.0.0.1:1")},
     "backfill": {"--dagster": (*NO_URL, "http://127.0.0.1:1"), "first": (NOT_TEXT,), "last": (NOT_TEXT,)},
     "schema show": {},
     "schema apply": {"--replication": ("x", "dc1:3"), "--shards": ("0", "2000", "x")},
@@ -140,6 +146,7 @@ GIVEN: Final[dict[str, dict[str, str]]] = {
     "exhaust": {"batches": "b1", "--report": "score"},
     "diff": {"ticket_": "20240101-0123456789ab"},
     "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
+    "housekeeping": {"action": "status", "--dagster": "http://127.0.0.1:1"},
     "request submit": {"--tag": "t", "--dataset": "score-exhaust", "--config": '{"batchId": "b1"}'},
     **{f"request {name}": {"tag": "t", "id_": "r"} for name in ("show", "cancel", "download")},
 }

@@ -1,6 +1,6 @@
 """One switch for the weekly work: what `assess housekeeping` and `assess up --housekeeping` run.
 
-`python -m assess_assets.housekeeping on|off|status [--dagster URL] [--json]` asks a running Dagster, as its UI does.
+It asks a running Dagster, as its UI does.
 """
 
 import argparse
@@ -103,7 +103,9 @@ def main(arguments: Sequence[str], show: Callable[[str], None], notify: Callable
     parser = argparse.ArgumentParser(prog="assess housekeeping")
     parser.add_argument("action", choices=("on", "off", "status"))
     parser.add_argument("--dagster", default="http://127.0.0.1:3000")
-    parser.add_argument("--json", action="store_true")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true")
+    shape.add_argument("--brief", action="store_true", help="only the last line")
     asked = parser.parse_args(arguments)
     dagster = DagsterClient(asked.dagster)
     try:
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str], show: Callable[[str], None], notify: Callable
     if asked.json:
         show(json.dumps([{"name": each.name, "kind": each.kind, "on": each.on, "does": each.does} for each in found]))
         return 0
-    if asked.action == "status":
+    if asked.action == "status" and not asked.brief:
         for each in found:
             show(f"{'on ' if each.on else 'off'}  {each.name}: {each.does}")
     show(summary(found))

@@ -105,7 +105,7 @@ def up(
     env = {**os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
     env = with_dagster(env, dagster, warnings=verbose)
     dagster_url = f"http://{HOST}:{dagster_port}"
-    switch = [*_module("assess_assets.housekeeping"), housekeeping or "status", "--dagster", dagster_url]
+    switch = [*_module("assess_assets.housekeeping"), housekeeping or "status", "--dagster", dagster_url, "--brief"]
     ctx.exit(run_together(parts, env, notify, Part("dagster", switch)))
 
 

@@ -176,7 +176,7 @@ def test_every_make_target_in_the_docs_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", text(ROOT / "Makefile"), re.MULTILINE))
     for page in DOCS:
         assert make_targets(page) <= targets, page.name
-    assert make_targets(ROOT / "README.md") == {"demo"}
+    assert make_targets(ROOT / "README.md") >= {"demo"}
     assert make_targets(ROOT / "CONTRIBUTING.md") >= {"setup", "check", "test", "crash", "format"}
 
 

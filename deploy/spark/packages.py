@@ -63,6 +63,8 @@ def session(cores: int = 2) -> Iterator[Any]:
     for name, value in _CONFIG.items():
         builder = builder.config(name, value)
     found = ",".join(map(str, sorted(folder_of(f"spark-{_VERSION}").glob("*.jar"))))
+    # otherwise Spark creates this folder in the current one
+    builder = builder.config("spark.sql.warehouse.dir", str(folder_of("spark-warehouse")))
     spark = builder.config("spark.jars", found).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     try:

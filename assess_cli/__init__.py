@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "backfill": ("serve", "Ask Dagster to archive, verify and clear many slices."),
     "housekeeping": ("serve", "Turn the weekly work of Dagster on or off."),
     "schema": ("schema", "Show, create or check the tables of the hot store."),
+    "upgrade": ("upgrade", "Bring the stores of an earlier version to this one."),
     "settings": ("settings", "Print the settings and where they come from."),
     "doctor": ("doctor", "Check everything and show what to do."),
     "completion": ("completion", "Print the script with which a shell completes commands."),

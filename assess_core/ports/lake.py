@@ -241,6 +241,10 @@ class Lake(Protocol):
         """
         ...
 
+    def upgrade(self) -> list[str]:
+        """Give the tables of an earlier version the settings of new ones; returns the names of the changed tables."""
+        ...
+
     def compact_small_tables(self) -> int:
         """Rewrite `archive_manifest` and `weekly_activity` into few files; returns how many fewer files they have."""
         ...

@@ -154,7 +154,7 @@ def test_a_table_of_an_earlier_version_gets_the_configuration_of_a_new_one(tmp_p
     table = DeltaTable(tmp_path / "attempts")
     table.alter.set_table_properties({"delta.setTransactionRetentionDuration": "interval 100 weeks"})
 
-    lake.compact_small_tables()
+    assert lake.upgrade() == ["attempts"]
 
     configuration = DeltaTable(tmp_path / "attempts").metadata().configuration
     assert configuration["delta.setTransactionRetentionDuration"] == "interval 7 days"

@@ -130,6 +130,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "schema show": {},
     "schema apply": {"--replication": ("x", "dc1:3"), "--shards": ("0", "2000", "x")},
     "schema check": {},
+    "upgrade": {},
     "settings": {},
     "doctor": {},
     "completion": {"shell": ("tcsh", NOT_TEXT)},

@@ -162,9 +162,11 @@ class DeltaLake:
             table.create_checkpoint()
             return int(table.version())
 
+    def upgrade(self) -> list[str]:
+        tables = (self._attempts, self._manifest.table, self._imports.table)
+        return [table.place.name for table in tables if table.configure()]
+
     def compact_small_tables(self) -> int:
-        for table in (self._attempts, self._manifest.table):
-            table.configure()
         return self._manifest.table.compact() + self._imports.table.compact() + self._weekly.compact()
 
     @property

@@ -114,12 +114,14 @@ class OurTable(NamedTuple):
             "delta.deletedFileRetentionDuration": self.removals,
         }
 
-    def configure(self) -> None:
-        """Give a table of an earlier version the configuration of a new one."""
+    def configure(self) -> bool:
+        """Give a table of an earlier version the configuration of a new one; returns whether this changed it."""
         with translated(self.place):
             table = self.open()
-            if table is not None and not self._configuration().items() <= table.metadata().configuration.items():
-                table.alter.set_table_properties(self._configuration())
+            if table is None or self._configuration().items() <= table.metadata().configuration.items():
+                return False
+            table.alter.set_table_properties(self._configuration())
+            return True
 
     def compact(self) -> int:
         """Rewrite small files into few; returns how many files the table has fewer. Rows stay the same."""

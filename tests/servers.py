@@ -203,6 +203,39 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Run(config), "servers of this run")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that kill servers in one worker: they share an instance, since a start of Cassandra costs 30 s."""
+    for item in items:
+        if "killed_servers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("servers that are killed"))
+
+
+@pytest.fixture(scope="session")
+def killed_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """An instance whose servers a test may pause and kill. The fixtures below start what does not run."""
+    own = Instance(tmp_path_factory.mktemp("killed"), os.getpid())
+    try:
+        yield own
+    finally:
+        own.down()
+        _drop_data(own.folder)
+
+
+@pytest.fixture
+def killed_cassandra(killed_servers: Instance) -> Instance:
+    """A node that the test may pause and kill."""
+    up_or_skip(killed_servers, "cassandra")
+    return killed_servers
+
+
+@pytest.fixture
+def killed_kafka(killed_servers: Instance) -> Instance:
+    """A broker that the test may pause and kill."""
+    up_or_skip(killed_servers, "kafka")
+    return killed_servers
+
+
 @pytest.fixture(scope="session")
 def servers_of_this_run(pytestconfig: pytest.Config) -> Run:
     """The shared instance. Tests use the fixtures below for single servers."""

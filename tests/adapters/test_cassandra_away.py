@@ -1,7 +1,6 @@
-"""A Cassandra that hangs, is killed or restarts. These tests start their own servers."""
+"""A Cassandra that hangs, is killed or restarts. No other test uses it at the same time."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,17 +13,14 @@ from assess_core.errors import BadSettings, StoreUnavailable
 from assess_core.ports.facts import NoFacts
 from assess_core.usecases.folding import Checks, fold
 from tests.factories import RECEIVED, accepted, event, version
-from tests.servers import Instance, instance
-
-pytestmark = pytest.mark.xdist_group("a Cassandra that is killed")  # one worker starts the servers, once
+from tests.servers import Instance
 
 SLICE = ArchiveSlice.of("b1", RECEIVED)
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with instance(tmp_path_factory.mktemp("cassandra"), "cassandra") as started:
-        yield started
+@pytest.fixture
+def own(killed_cassandra: Instance) -> Instance:
+    return killed_cassandra
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import time
-from pathlib import Path
 
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
@@ -12,7 +11,7 @@ from assess_core.adapters.kafka.log import KafkaLog
 from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import StoreUnavailable
 from tests.kafka_topics import PATIENCE
-from tests.servers import instance
+from tests.servers import Instance
 
 _QUERIES = 20
 
@@ -30,13 +29,12 @@ def query_lag_while_the_coordinator_moves(url: str) -> None:
             time.sleep(0.01)
 
 
-def test_the_lag_query_is_repeated_while_the_coordinator_moves(tmp_path: Path) -> None:
-    with instance(tmp_path / "servers", "kafka") as own:
-        querying = multiprocessing.get_context("spawn").Process(
-            target=query_lag_while_the_coordinator_moves, args=(own.env["ASSESS_LOG"],)
-        )
-        querying.start()
-        querying.join()
+def test_the_lag_query_is_repeated_while_the_coordinator_moves(killed_kafka: Instance) -> None:
+    querying = multiprocessing.get_context("spawn").Process(
+        target=query_lag_while_the_coordinator_moves, args=(killed_kafka.env["ASSESS_LOG"],)
+    )
+    querying.start()
+    querying.join()
     assert querying.exitcode == 0, (
         "a signal ended the process" if (querying.exitcode or 0) < 0 else "the process raised an error"
     )

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -12,7 +11,7 @@ from assess_core.adapters.kafka.url import KafkaUrl
 from assess_core.errors import BadRequest, BadSettings, StoreUnavailable
 from assess_core.ports.log import Message
 from tests.kafka_topics import create_topic, records
-from tests.servers import Instance, instance
+from tests.servers import Instance
 
 PATIENCE = 60
 
@@ -108,30 +107,24 @@ def test_a_missing_broker_is_reported_soon() -> None:
     intake.close()
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Instance]:
-    with instance(tmp_path / "servers", "kafka") as found:
-        yield found
-
-
-def test_a_broker_that_hangs_is_reported_soon_and_loses_no_acknowledged_event(own: Instance) -> None:
-    brokers = own.env["ASSESS_LOG"].split("/")[2]
+def test_a_broker_that_hangs_is_reported_soon_and_loses_no_acknowledged_event(killed_kafka: Instance) -> None:
+    brokers = killed_kafka.env["ASSESS_LOG"].split("/")[2]
     topic = f"intake-{uuid4()}"
     create_topic(brokers, topic)
     intake = intake_of(brokers, topic)
     intake.append([Message("u1", b"before")]).result(PATIENCE)
 
-    own.pause("kafka")
+    killed_kafka.pause("kafka")
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
         intake.append([Message("u1", b"while")]).result(PATIENCE)
     assert time.monotonic() - started < 15
-    own.resume("kafka")
+    killed_kafka.resume("kafka")
     intake.append([Message("u1", b"after")]).result(PATIENCE)
 
     # with acks=all, the kernel has all acknowledged records, so they survive a killed broker
-    own.kill("kafka")
-    own.up()
+    killed_kafka.kill("kafka")
+    killed_kafka.up()
     found = [record.value for record in records(brokers, topic)]
     assert [value for value in found if value != b"while"] == [b"before", b"after"]
     intake.append([Message("u1", b"again")]).result(PATIENCE)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -31,7 +31,7 @@ from tests.api.client import PATIENCE, Http, api, client
 from tests.api.writes import STATE, VIEW, item, logged, request_body
 from tests.factories import text
 from tests.loop import queries
-from tests.servers import Instance, instance
+from tests.servers import Instance
 
 
 def send(http: "httpx.Client | Http", *items: object) -> httpx.Response:
@@ -223,28 +223,21 @@ def test_loopback_addresses_are_distinguished_from_others() -> None:
 # --- Kafka ---
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Instance]:
-    """A broker that can be stopped."""
-    with instance(tmp_path / "servers", "kafka") as found:
-        yield found
-
-
-def test_with_kafka_too_a_200_means_that_the_log_has_the_attempt(own: Instance, tmp_path: Path) -> None:
+def test_with_kafka_too_a_200_means_that_the_log_has_the_attempt(killed_kafka: Instance, tmp_path: Path) -> None:
     from tests.kafka_topics import create_topic, records
 
-    brokers, topic = own.env["ASSESS_LOG"].split("/")[2], f"write-{uuid4()}"
+    brokers, topic = killed_kafka.env["ASSESS_LOG"].split("/")[2], f"write-{uuid4()}"
     create_topic(brokers, topic)
     with api(tmp_path, ASSESS_LOG=f"kafka://{brokers}/{topic}?group=g") as (process, http):
         for n in range(20):
             assert send(http, item(attemptId=str(n)), item(attemptId=f"{n}b")).status_code == 200
 
-        own.pause("kafka")
+        killed_kafka.pause("kafka")
         started = time.monotonic()
         answer = send(http, item(attemptId="while"))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert time.monotonic() - started < write.PATIENCE + 5
-        own.resume("kafka")
+        killed_kafka.resume("kafka")
         assert send(http, item(attemptId="while")).status_code == 200
 
         process.send_signal(signal.SIGKILL)

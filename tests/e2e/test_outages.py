@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,20 +10,16 @@ import pytest
 from tests.e2e.commands import Commands, printed
 from tests.e2e.servers import create_topics, following, produce, received, sample_items, wait_until_read
 from tests.e2e.test_servers import assert_same, failed_in, failed_of, wanted_of
-from tests.servers import Instance, instance
+from tests.servers import Instance
 
 OUTAGE = 30.0  # seconds
 
 
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Instance]:
-    """Cassandra and Kafka only for this test, which kills them."""
-    with instance(tmp_path / "servers", "cassandra", "kafka") as own:
-        yield own
-
-
 @pytest.mark.parametrize("name", ["kafka", "cassandra-1"])
-def test_the_stream_waits_for_a_killed_server_and_loses_nothing(servers: Instance, tmp_path: Path, name: str) -> None:
+def test_the_stream_waits_for_a_killed_server_and_loses_nothing(
+    killed_cassandra: Instance, killed_kafka: Instance, tmp_path: Path, name: str
+) -> None:
+    servers = killed_kafka  # the same instance as the one of Cassandra
     topic = f"outage_{uuid4().hex[:12]}"
     brokers = servers.env["ASSESS_LOG"].removeprefix("kafka://").partition("/")[0]
     create_topics(brokers, topic, f"{topic}.failed")

@@ -2,8 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -12,7 +11,7 @@ from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.settings import Settings
 from tests.kafka_topics import Topic, create_topic, records
 from tests.properties.tables import tables
-from tests.servers import Instance, instance
+from tests.servers import Instance
 from tests.stream.kafka import expected, fill, sample_values
 from tests.stream.processes import PATIENCE, stop, tailing, wait_until
 
@@ -97,28 +96,21 @@ def test_a_missing_topic_ends_the_stream_with_a_message(settings: Settings, kafk
     )
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Instance]:
-    """A broker only for this test, which pauses and kills it."""
-    with instance(tmp_path / "servers", "kafka") as servers:
-        yield servers
-
-
-def test_the_stream_loses_no_event_if_the_broker_hangs_or_is_killed(settings: Settings, own: Instance) -> None:
+def test_the_stream_loses_no_event_if_the_broker_hangs_or_is_killed(settings: Settings, killed_kafka: Instance) -> None:
     hot = SqliteHot(settings.hot_store)
-    topic = make_topic(own.env["ASSESS_LOG"].split("/")[2])
+    topic = make_topic(killed_kafka.env["ASSESS_LOG"].split("/")[2])
     fill(topic, sample_values(300, seed=1))
     with tailing(following(settings, topic)) as process:
         wait_until(lambda: any(each.committed for each in topic.log.lag()))
-        own.pause("kafka")
+        killed_kafka.pause("kafka")
         time.sleep(8)  # longer than the session timeout of 6 s
-        own.resume("kafka")
+        killed_kafka.resume("kafka")
         fill(topic, sample_values(300, seed=2))
         wait_until(folded(topic))
         fill(topic, sample_values(300, seed=3))
-        own.kill("kafka")
+        killed_kafka.kill("kafka")
         time.sleep(1)
-        own.up()
+        killed_kafka.up()
         fill(topic, sample_values(300, seed=4))
         wait_until(folded(topic))
         code, errors = stop(process)
@@ -126,14 +118,14 @@ def test_the_stream_loses_no_event_if_the_broker_hangs_or_is_killed(settings: Se
     assert tables(hot) == expected(topic)
 
 
-def test_the_stream_can_be_stopped_while_the_broker_hangs(settings: Settings, own: Instance) -> None:
-    topic = make_topic(own.env["ASSESS_LOG"].split("/")[2])
+def test_the_stream_can_be_stopped_while_the_broker_hangs(settings: Settings, killed_kafka: Instance) -> None:
+    topic = make_topic(killed_kafka.env["ASSESS_LOG"].split("/")[2])
     fill(topic, sample_values(100))
     with tailing(following(settings, topic)) as process:
         wait_until(folded(topic))
-        own.pause("kafka")
+        killed_kafka.pause("kafka")
         started = time.monotonic()
         code, _ = stop(process)
         assert code == 0
         assert time.monotonic() - started < 12  # `assess up` kills the stream after 15 s
-        own.resume("kafka")
+        killed_kafka.resume("kafka")

@@ -21,10 +21,10 @@ INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install 
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-.PHONY: help setup demo test crash check format up bench spark docs contracts lock wheel clean
+.PHONY: help setup demo test test-all crash check format up bench spark docs contracts lock wheel clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 setup: $(SETUP) ## Make .venv with the locked packages (Python 3.11 or 3.12; PYTHON=... picks one).
 
@@ -40,7 +40,10 @@ $(SETUP): requirements.lock pyproject.toml
 demo: $(SETUP) ## Run the whole loop on sample events and show that no answer changes.
 	$(BIN)/assess demo
 
-test: $(SETUP) ## Run the tests (four processes: on two cores, tests wait for servers a third of the time).
+test: $(SETUP) ## Run the tests that need no server and take less than ten seconds: about five minutes on two cores.
+	TEST_SERVERS=none $(BIN)/pytest -n 3 -m "not long"
+
+test-all: $(SETUP) ## Run all tests (four processes: on two cores, tests wait for servers a third of the time).
 	$(BIN)/pytest -n 4
 
 crash: $(SETUP) ## Kill processes of the product in N seeded runs (N=100; SEED=1, STORES=embedded or cassandra).

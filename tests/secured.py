@@ -35,7 +35,7 @@ from deploy.local.cassandra import Cassandra
 from deploy.local.errors import CannotServe
 from deploy.local.kafka import TOPIC, Kafka
 from deploy.local.server import Kind, Server
-from tests.servers import TOOL, Instance, skip_or_fail
+from tests.servers import TOOL, Instance, require_servers, skip_or_fail
 
 KEYSPACE: Final = "secured"
 USER: Final = "assess"
@@ -220,6 +220,7 @@ class _Own(NamedTuple):
 @contextmanager
 def _own(folder: Path) -> Iterator[_Own]:
     """An instance that ends with the block or with this process."""
+    require_servers()
     watcher = folder / "watcher"
     watcher.mkdir(parents=True)
     watch = [sys.executable, str(TOOL), "watch", "--data", str(folder), str(os.getpid()), f"{watcher}/"]

@@ -136,12 +136,19 @@ def instance(folder: Path, *names: str, nodes: int | None = None) -> Iterator[In
 
 def up_or_skip(wanted: Instance, *names: str, nodes: int | None = None) -> None:
     """Start servers. If that fails, skip the test, or fail it if CI=true."""
+    require_servers()
     try:
         wanted.up(*names, nodes=nodes)
         return
     except NotUp as error:
         reason = f"no {' and '.join(names)} here: {error}"
     skip_or_fail(reason)
+
+
+def require_servers() -> None:
+    """Skip the test if this run is without servers, as with `make test`."""
+    if os.environ.get("TEST_SERVERS") == "none":
+        skip_or_fail("needs a server; `make test-all` starts it")
 
 
 def skip_or_fail(reason: str) -> NoReturn:

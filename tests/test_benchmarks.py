@@ -14,6 +14,7 @@ from benchmarks.measure import Run, Work, alone
 from benchmarks.row import LATENCY, TINY, Row, Side, as_json, show
 
 
+@pytest.mark.long
 def test_every_cheap_benchmark_measures_rows_with_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.spark.is_set_up", lambda: False)  # test_spark.py runs Spark
     cheap = [name for name, benchmark in BENCHMARKS.items() if benchmark.is_cheap]

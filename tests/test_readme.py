@@ -25,6 +25,7 @@ SCORE: Final = 2  # of that attempt
 DONE, FAILED = "__done__", "__failed__"
 
 pytestmark = [
+    pytest.mark.long,
     # the demo takes 25 s of processor time, `assess up` 10 s, and two waits can take 180 s
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("readme"),  # one worker types the README, once

@@ -145,6 +145,7 @@ def statuses(settings: Settings) -> set[str]:
     return {view.status.value for view in views}
 
 
+@pytest.mark.long
 def test_a_backfill_from_the_command_line_survives_kills_of_its_run_and_of_all_of_dagster(
     settings: Settings, tmp_path: Path
 ) -> None:

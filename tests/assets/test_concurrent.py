@@ -79,6 +79,7 @@ def hot_rows(stores: Stores) -> int:
     return sum(stores.hot.counts(stores.hot.slices()).values())
 
 
+@pytest.mark.long
 def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lake: DeltaLake) -> None:
     keys = dagster.keys("archive_slices")
 
@@ -90,6 +91,7 @@ def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lak
     assert held(lake) == stored()
 
 
+@pytest.mark.long
 def test_a_backfill_over_partly_archived_slices_does_only_the_rest(
     dagster: Dagster, lake: DeltaLake, place: Location
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_backfill_over_partly_archived_slices_does_only_the_rest(
     assert reports(stores) == before
 
 
+@pytest.mark.long
 def test_simultaneous_runs_of_the_same_slices_lose_nothing_and_write_nothing_twice(
     dagster: Dagster, another: Dagster, lake: DeltaLake, place: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

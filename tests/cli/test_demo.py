@@ -8,6 +8,7 @@ from assess_cli import demo
 from assess_core.errors import BadSettings
 
 
+@pytest.mark.long
 def test_the_whole_loop_changes_no_query_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo.run(tmp_path / "demo", events=100)
     output = capsys.readouterr().out

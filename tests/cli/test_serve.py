@@ -91,6 +91,7 @@ def processes_of(home: Path) -> dict[int, list[str]]:
     return found
 
 
+@pytest.mark.long
 def test_up_reads_the_log_accepts_attempts_answers_queries_and_stops_at_one_signal(tmp_path: Path) -> None:
     api_port = free_port(0)
     with running(tmp_path, *UP, "--api-port", str(api_port)) as (process, lines):
@@ -113,6 +114,7 @@ def test_up_reads_the_log_accepts_attempts_answers_queries_and_stops_at_one_sign
     assert within(5, lambda: not processes_of(tmp_path)), processes_of(tmp_path)
 
 
+@pytest.mark.long
 def test_a_kill_of_up_leaves_no_process_running(tmp_path: Path) -> None:
     with running(tmp_path, *UP, "--api-port", str(free_port(0))) as (process, lines):
         until("everything is up", lines)

@@ -21,11 +21,13 @@ def crash(first: int, seeds: int, folder: Path, *options: str, **variables: str)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [1, 101, 201, 301])
 def test_killed_processes_lose_nothing_and_no_result_is_wrong(first: int, tmp_path: Path) -> None:
     crash(first, SEEDS, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [1, 101])
 def test_killed_processes_lose_nothing_and_no_result_is_wrong_on_cassandra(
     first: int, tmp_path: Path, cassandra_url: str, worker_id: str

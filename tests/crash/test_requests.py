@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.crash.requests import run
 
 
+@pytest.mark.long
 def test_each_request_is_published_once_although_a_worker_is_killed(tmp_path: Path) -> None:
     found = run(tmp_path / "home", requests=60, channels=4, kills=2)
 

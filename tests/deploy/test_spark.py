@@ -32,6 +32,7 @@ def cells(file: Path) -> Iterator[dict[str, str | float | None]]:
             yield {name: float(text) if name in NUMBERS and text else text for name, text in row.items()}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # a start of Spark takes a minute on a busy machine
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # PySpark's sockets
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

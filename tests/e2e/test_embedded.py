@@ -6,6 +6,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.ports.log import BATCH_RECORDS
 from tests import oracle
@@ -22,6 +24,7 @@ def sampled(assess: Commands, events: int) -> Log:
     return [(str(path), number, line) for number, line in enumerate(lines, 1)]
 
 
+@pytest.mark.long
 def test_archive_clear_and_a_replay_change_no_table_score_or_report(assess: Commands) -> None:
     log = sampled(assess, 300)
     wanted = oracle.tables(log)
@@ -54,6 +57,7 @@ def test_archive_clear_and_a_replay_change_no_table_score_or_report(assess: Comm
     assert assess.json(*score) == scored
 
 
+@pytest.mark.long
 def test_an_ingest_that_is_killed_and_repeated_loses_and_doubles_nothing(assess: Commands) -> None:
     events = 3 * BATCH_RECORDS  # a batch is one transaction, so a kill can only be between two batches
     log = sampled(assess, events)
@@ -89,6 +93,7 @@ def killed_while_writing(assess: Commands, stored: int) -> int:
             time.sleep(0.002)
 
 
+@pytest.mark.long
 def test_events_of_sunbird_pass_through_the_whole_loop(assess: Commands, sunbird: Path) -> None:
     events = sunbird / "stream" / "events"
     redis = json.loads((sunbird / "stream" / "redis.json").read_bytes())

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "housekeeping": ("serve", "Turn the weekly work of Dagster on or off."),
     "schema": ("schema", "Show, create or check the tables of the hot store."),
     "upgrade": ("upgrade", "Bring the stores of an earlier version to this one."),
+    "size": ("size", "Print how large an installation has to be."),
     "settings": ("settings", "Print the settings and where they come from."),
     "doctor": ("doctor", "Check everything and show what to do."),
     "completion": ("completion", "Print the script with which a shell completes commands."),

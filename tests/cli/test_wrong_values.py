@@ -131,6 +131,12 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "schema apply": {"--replication": ("x", "dc1:3"), "--shards": ("0", "2000", "x")},
     "schema check": {},
     "upgrade": {},
+    "size": {
+        **dict.fromkeys(
+            ("--learners", "--attempts", "--answers", "--years", "--copies", "--batch"), ("0", "-1", "x", "1e99")
+        ),
+        "--prices": ("1", "free"),
+    },
     "settings": {},
     "doctor": {},
     "completion": {"shell": ("tcsh", NOT_TEXT)},
@@ -146,6 +152,7 @@ GIVEN: Final[dict[str, dict[str, str]]] = {
     "explain": {"--user": "u1", "--assessment": "a1"},
     "exhaust": {"batches": "b1", "--report": "score"},
     "diff": {"ticket_": "20240101-0123456789ab"},
+    "size": {"--learners": "1000"},
     "backfill": {"--dagster": "http://127.0.0.1:1", "first": "b1|2024-W05"},
     "housekeeping": {"action": "status", "--dagster": "http://127.0.0.1:1"},
     "request submit": {"--tag": "t", "--dataset": "score-exhaust", "--config": '{"batchId": "b1"}'},

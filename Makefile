@@ -21,7 +21,7 @@ INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install 
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-.PHONY: help setup demo test test-all crash check format up bench spark docs contracts lock wheel clean
+.PHONY: help setup demo test test-all crash check format up bench spark docs site contracts lock wheel clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
@@ -69,6 +69,9 @@ spark: $(SETUP) ## Fetch PySpark and its jars (330 MB) into the user's cache: fo
 
 docs: $(SETUP) ## Check the docs: links, commands, and a line for every setting, command and error.
 	$(BIN)/pytest tests/test_docs.py
+
+site: $(SETUP) ## Build the docs as web pages into dist/site; a link that leads nowhere fails.
+	$(BIN)/zensical build --clean --strict
 
 contracts: $(SETUP) ## Write docs/schema.graphql and docs/openapi.json; changes that break clients are named (BREAKING=1: write anyway).
 	$(BIN)/python -m tests.contracts $(if $(BREAKING),--breaking)

@@ -22,9 +22,12 @@ from benchmarks import (
     exhaust,
     formats,
     graphql,
+    growth,
     importing,
     ingest_sqlite,
+    item_analysis,
     lake_s3,
+    read_api,
     servers,
     stream,
     write_api,
@@ -61,11 +64,19 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "slices": Benchmark(command_line.slices_row),
     "write-api": Benchmark(write_api.write_api_row),
     "balance": Benchmark(balance.balance_row),
+    "read-api": Benchmark(read_api.read_api_rows, is_cheap=False),
+    "analysis": Benchmark(item_analysis.analysis_rows),
+    "growth": Benchmark(growth.growth_rows, is_cheap=False),
 }
 
 
-def measure(names: Sequence[str], size: Size, console: Console) -> list[Row]:
-    """Measure the named benchmarks. One that needs something that is missing is named and left out."""
+def measure(
+    names: Sequence[str], size: Size, console: Console, keep: Callable[[list[Row]], object] = lambda _: None
+) -> list[Row]:
+    """Measure the named benchmarks. One that needs something that is missing is named and left out.
+
+    `keep` gets all rows so far after each benchmark.
+    """
     rows: list[Row] = []
     for name in names:
         started = time.perf_counter()
@@ -75,6 +86,7 @@ def measure(names: Sequence[str], size: Size, console: Console) -> list[Row]:
             console.print(f"{name}: not measured, {missing}")
             continue
         rows += [found] if isinstance(found, Row) else found
+        keep(rows)
         console.print(f"{name}: measured in {time.perf_counter() - started:.0f} s")
     return rows
 
@@ -95,15 +107,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=_size, default=Size(), help="tiny, or a share of the usual amounts")
     asked = parser.parse_args(arguments)
     console, described = Console(width=140, highlight=False), machine()
-    rows = measure(asked.row or list(BENCHMARKS), asked.size, console)
+    RESULTS.mkdir(exist_ok=True)
+    target = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+
+    def keep(rows: list[Row]) -> None:
+        document = {"machine": described, "size": asked.size._asdict(), "rows": list(map(as_json, rows))}
+        target.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+
+    rows = measure(asked.row or list(BENCHMARKS), asked.size, console, keep)
     console.print()
     show(rows, console)
     console.print(", ".join(f"{name} {value}" for name, value in described.items()))
-    RESULTS.mkdir(exist_ok=True)
-    target = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
-    document = {"machine": described, "size": asked.size._asdict(), "rows": list(map(as_json, rows))}
-    target.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
-    console.print(f"written to {target}")
+    if rows:
+        console.print(f"written to {target}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""`python -m benchmarks [--row NAME] [--size SIZE]`: our cost beside a peer and the limit, measured in the same run.
+"""`python -m benchmarks [--row NAME] [--size SIZE] [--rounds N]`: our cost beside a peer and the limit.
 
-Prints one table, and writes it as JSON below benchmarks/results. SIZE is a share of the usual amounts (default 1), or
-`tiny`, which shows only that the rows run.
+All are measured in the same run, on the same data. Prints one table, and writes it as JSON below benchmarks/results.
+SIZE is a share of the usual amounts (default 1), or `tiny`, which shows only that the rows run. ASSESS_MEMORY bounds
+archive, verify, clear, import and reports.
 """
 
 import argparse
@@ -105,16 +106,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     parser.add_argument("--row", choices=list(BENCHMARKS), action="append", help="measure only this one")
     parser.add_argument("--size", type=_size, default=Size(), help="tiny, or a share of the usual amounts")
+    parser.add_argument("--rounds", type=int, help="how often each row is measured")
     asked = parser.parse_args(arguments)
+    size = asked.size if asked.rounds is None else asked.size._replace(rounds=asked.rounds)
     console, described = Console(width=140, highlight=False), machine()
     RESULTS.mkdir(exist_ok=True)
     target = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
 
     def keep(rows: list[Row]) -> None:
-        document = {"machine": described, "size": asked.size._asdict(), "rows": list(map(as_json, rows))}
+        document = {"machine": described, "size": size._asdict(), "rows": list(map(as_json, rows))}
         target.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
 
-    rows = measure(asked.row or list(BENCHMARKS), asked.size, console, keep)
+    rows = measure(asked.row or list(BENCHMARKS), size, console, keep)
     console.print()
     show(rows, console)
     console.print(", ".join(f"{name} {value}" for name, value in described.items()))

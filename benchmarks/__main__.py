@@ -29,6 +29,7 @@ from benchmarks import (
     item_analysis,
     lake_s3,
     read_api,
+    scale_out,
     servers,
     stream,
     write_api,
@@ -67,6 +68,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "balance": Benchmark(balance.balance_row),
     "read-api": Benchmark(read_api.read_api_rows, is_cheap=False),
     "analysis": Benchmark(item_analysis.analysis_rows),
+    "scale-out": Benchmark(scale_out.scale_out_row),
     "growth": Benchmark(growth.growth_rows, is_cheap=False),
 }
 

@@ -1,7 +1,8 @@
-"""`python -m benchmarks [--row NAME] [--size SIZE]`: our cost beside a peer and the limit, measured in the same run.
+"""`python -m benchmarks [--row NAME] [--size SIZE] [--rounds N]`: our cost beside a peer and the limit.
 
-Prints one table, and writes it as JSON below benchmarks/results. SIZE is a share of the usual amounts (default 1), or
-`tiny`, which shows only that the rows run.
+All are measured in the same run, on the same data. Prints one table, and writes it as JSON below benchmarks/results.
+SIZE is a share of the usual amounts (default 1), or `tiny`, which shows only that the rows run. ASSESS_MEMORY bounds
+archive, verify, clear, import and reports.
 """
 
 import argparse
@@ -22,9 +23,13 @@ from benchmarks import (
     exhaust,
     formats,
     graphql,
+    growth,
     importing,
     ingest_sqlite,
+    item_analysis,
     lake_s3,
+    read_api,
+    scale_out,
     servers,
     stream,
     write_api,
@@ -61,11 +66,20 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "slices": Benchmark(command_line.slices_row),
     "write-api": Benchmark(write_api.write_api_row),
     "balance": Benchmark(balance.balance_row),
+    "read-api": Benchmark(read_api.read_api_rows, is_cheap=False),
+    "analysis": Benchmark(item_analysis.analysis_rows),
+    "scale-out": Benchmark(scale_out.scale_out_row),
+    "growth": Benchmark(growth.growth_rows, is_cheap=False),
 }
 
 
-def measure(names: Sequence[str], size: Size, console: Console) -> list[Row]:
-    """Measure the named benchmarks. One that needs something that is missing is named and left out."""
+def measure(
+    names: Sequence[str], size: Size, console: Console, keep: Callable[[list[Row]], object] = lambda _: None
+) -> list[Row]:
+    """Measure the named benchmarks. One that needs something that is missing is named and left out.
+
+    `keep` gets all rows so far after each benchmark.
+    """
     rows: list[Row] = []
     for name in names:
         started = time.perf_counter()
@@ -75,6 +89,7 @@ def measure(names: Sequence[str], size: Size, console: Console) -> list[Row]:
             console.print(f"{name}: not measured, {missing}")
             continue
         rows += [found] if isinstance(found, Row) else found
+        keep(rows)
         console.print(f"{name}: measured in {time.perf_counter() - started:.0f} s")
     return rows
 
@@ -93,17 +108,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     parser.add_argument("--row", choices=list(BENCHMARKS), action="append", help="measure only this one")
     parser.add_argument("--size", type=_size, default=Size(), help="tiny, or a share of the usual amounts")
+    parser.add_argument("--rounds", type=int, help="how often each row is measured")
     asked = parser.parse_args(arguments)
+    size = asked.size if asked.rounds is None else asked.size._replace(rounds=asked.rounds)
     console, described = Console(width=140, highlight=False), machine()
-    rows = measure(asked.row or list(BENCHMARKS), asked.size, console)
+    RESULTS.mkdir(exist_ok=True)
+    target = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+
+    def keep(rows: list[Row]) -> None:
+        document = {"machine": described, "size": size._asdict(), "rows": list(map(as_json, rows))}
+        target.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+
+    rows = measure(asked.row or list(BENCHMARKS), size, console, keep)
     console.print()
     show(rows, console)
     console.print(", ".join(f"{name} {value}" for name, value in described.items()))
-    RESULTS.mkdir(exist_ok=True)
-    target = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
-    document = {"machine": described, "size": asked.size._asdict(), "rows": list(map(as_json, rows))}
-    target.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
-    console.print(f"written to {target}")
+    if rows:
+        console.print(f"written to {target}")
 
 
 if __name__ == "__main__":

@@ -132,12 +132,13 @@ class Watch:
         while not self._stop.wait(_SAMPLE):
             for process in descendants(self._session):
                 try:
-                    self.used[process] = _used(Path(f"/proc/{process}"))
+                    self.used[process] = used_by(Path(f"/proc/{process}"))
                 except (OSError, IndexError, KeyError):
                     continue  # it ended
 
 
-def _used(folder: Path) -> Used:
+def used_by(folder: Path) -> Used:
+    """The cost of the process with this folder below /proc. Raises `OSError` if it ended."""
     status = dict(line.partition(":")[::2] for line in (folder / "status").read_text(encoding="utf-8").splitlines())
     fields = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()

@@ -7,6 +7,7 @@ decides whose: a few learners have hundreds. A learner takes one to three course
 same seed gives the same events.
 """
 
+import os
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -142,8 +143,8 @@ def reference_events(count: int) -> Iterator[bytes]:
 
 
 def stores(home: Path) -> Stores:
-    """The embedded stores below a folder."""
-    return open_stores(Settings.from_env({}, str(home)))
+    """The embedded stores below a folder, with the memory that ASSESS_MEMORY allows."""
+    return open_stores(Settings.from_env({"ASSESS_MEMORY": os.environ.get("ASSESS_MEMORY", "")}, str(home)))
 
 
 def fill_rows(home: Path, lines: Iterable[bytes]) -> None:

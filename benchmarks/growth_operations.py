@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from assess_core.domain.events import Record, RecordKind, decode
+from assess_core.domain.events import FailedKey, Record, RecordKind, decode
+from assess_core.domain.report_jobs import ReportRequest
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.samples import sample_events
 from assess_core.domain.slices import ArchiveSlice
@@ -23,12 +25,14 @@ from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.folding import Checks, fold
+from assess_core.usecases.operating import Operating
 from assess_core.usecases.pending import pending_views
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.slice_pages import slice_page
-from assess_core.wiring import open_stores
+from assess_core.wiring import open_ledger, open_requesting, open_stores
 from benchmarks.backfill import attempts_of
 from benchmarks.history import week_before
+from benchmarks.history_of_requests import CHANNEL, TOPIC
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -39,6 +43,8 @@ _WEEKS: Final = 4
 _SLICES: Final = 100  # slices of a week that are archived
 _EACH: Final = 20  # attempts of such a slice
 _EVENTS: Final = 1_000
+FAILED_EACH: Final = 10
+"""Slices of the history for each failed event and each finished request."""
 
 
 class Home:
@@ -59,6 +65,11 @@ class Home:
     @cached_property
     def queries(self) -> Queries:
         return Queries(self.stores, self.settings.grace, lambda: self.now)
+
+    @cached_property
+    def slices(self) -> int:
+        """The slices of the history, as `growth.build` noted it."""
+        return int((self.path / "slices").read_text("ascii"))
 
     @property
     def named_slice(self) -> ArchiveSlice:
@@ -147,6 +158,18 @@ def _retire(home: Home) -> Prepared:
     return _tick(home, retire_cleared_slices)
 
 
+def _failed_page(home: Home) -> Prepared:
+    after = max(0, home.slices // FAILED_EACH - 100)
+    operating = Operating(home.stores, open_ledger)
+    return lambda: operating.failed_events(50, FailedKey(TOPIC, 0, after, b"\0"))
+
+
+def _submit(home: Home) -> Prepared:
+    requesting, spec = open_requesting(home.settings), ReportSpec(report=Report.SCORE, batches=(BATCH,))
+    tags = (f"tag {time.time_ns()}:{CHANNEL}" for _ in count())
+    return lambda: requesting.submit(ReportRequest("score-exhaust", "{}", spec, next(tags), CHANNEL, "somebody"))
+
+
 def _tick(home: Home, sensor: "dg.SensorDefinition") -> Prepared:
     import dagster as dg
 
@@ -180,6 +203,8 @@ IN_PROCESS: Final[Mapping[str, tuple[Callable[[Home], Prepared], int]]] = {
     "slices of a batch": (_batch_slices, 5),
     "page of 100 slices": (_slice_page, 5),
     "archived attempt": (_learner, 9),
+    "page of 50 failed events": (_failed_page, 5),
+    "submit of a request": (_submit, 9),
     "archive, verify, clear 100 slices": (_archive, 1),
     "tick of register_slices_and_batches": (_register, 1),
     "tick of retire_cleared_slices": (_retire, 1),

@@ -1,11 +1,7 @@
-"""The item and option analysis of 1,000,000 attempts of 10 answers in the lake: `python -m benchmarks.item_analysis`.
+"""Item and option analysis of attempts of 10 answers in the lake. The limit counts all answers in the same files."""
 
-The limit is a count of all answers, which reads the same files. On a shared machine, compare processor time.
-"""
-
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,12 +16,16 @@ from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.lake import Lake
+from assess_core.ports.reports import Packing
+from benchmarks.measure import Work, alone
+from benchmarks.row import Row, Side, Size, in_turn
 
 _BATCH: Final = "b1"
 _FIRST: Final = IsoWeek(2024, 5).start
 _CHUNK: Final = 50_000
+_ATTEMPTS: Final = 1_000_000
 # half of the learners choose the key; question 4 has partial marks
-_ATTEMPTS: Final = """
+_SELECT_ATTEMPTS: Final = """
 SELECT $batch AS batch_id, 2024::INTEGER AS year, 5::INTEGER AS week, printf('u%08d', n) AS user_id,
     'do_1130928636168192001667' AS course_id, 'do_' || (n % 4) AS content_id, printf('t%08d', n) AS attempt_id,
     moment AS last_attempted_on, true AS has_answers, unhex(md5(n::VARCHAR)) AS content_hash,
@@ -50,30 +50,32 @@ def _fill(lake: Lake, attempts: int) -> None:
     with connect() as duck:
         for begin in range(0, attempts, _CHUNK):
             parameters = {"batch": _BATCH, "first": _FIRST, "begin": begin, "end": min(begin + _CHUNK, attempts)}
-            rows = duck.execute(_ATTEMPTS, parameters).to_arrow_table().cast(LAKE_SCHEMA)
+            rows = duck.execute(_SELECT_ATTEMPTS, parameters).to_arrow_table().cast(LAKE_SCHEMA)
             lake.append(lake.pin(), {ArchiveSlice(IsoWeek(2024, 5), _BATCH)}, rows.to_reader())
 
 
-def _measure(what: str, run: Callable[[], object]) -> None:
-    started, processor = time.perf_counter(), time.process_time()
-    run()
-    seconds, processor = time.perf_counter() - started, time.process_time() - processor
-    print(f"{what}: {seconds:.1f} s, processor {processor:.1f} s", flush=True)
-
-
-def main(attempts: int = 1_000_000) -> None:
-    """Measure and print."""
-    with TemporaryDirectory(prefix="assess-benchmark-") as folder:
-        lake = DeltaLake(Folder(Path(folder) / "lake"))
-        _fill(lake, attempts)
-        with open_union(MemoryHot(), lake, batches=[_BATCH]) as union:
-            _measure(
-                "limit, count of all answers", lambda: list(union.rows("SELECT sum(len(question)) FROM lake_rows"))
+@contextmanager
+def _analysis(home: Path, report: Report | None) -> Iterator[Work]:
+    with open_union(MemoryHot(), DeltaLake(Folder(home / "lake")), batches=[_BATCH]) as union:
+        if report is None:
+            yield lambda: list(union.rows("SELECT sum(len(question)) FROM lake_rows"))
+        else:
+            yield partial(
+                union.write_report,
+                ReportSpec(report=report, batches=(_BATCH,)),
+                home / "out.csv",
+                Packing("out.csv"),
             )
-            for report in (Report.ITEM_ANALYSIS, Report.OPTION_ANALYSIS):
-                spec, target = ReportSpec(report=report, batches=(_BATCH,)), Path(folder) / f"{report}.csv"
-                _measure(f"{report}, {attempts:,} attempts", partial(union.write_report, spec, target))
 
 
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+def analysis_rows(size: Size) -> list[Row]:
+    """Both analyses, each in its own process."""
+    attempts = size.of(_ATTEMPTS)
+    with TemporaryDirectory(prefix="assess-benchmark-") as folder:
+        home = Path(folder)
+        _fill(DeltaLake(Folder(home / "lake")), attempts)
+        reports = {str(report): report for report in (Report.ITEM_ANALYSIS, Report.OPTION_ANALYSIS)}
+        sides = {name: partial(alone, _analysis, home, report) for name, report in {**reports, "count": None}.items()}
+        runs = in_turn(size, sides)
+    limit = Side("a count of all answers", attempts, runs["count"])
+    return [Row(name, "attempts/s", Side("analysis", attempts, runs[name]), None, limit) for name in reports]

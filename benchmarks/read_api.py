@@ -1,4 +1,4 @@
-"""`python -m benchmarks.read_api [REQUESTS]`: reads of a score per second over HTTP, without keys and with tokens.
+"""Reads of a score per second over HTTP, without keys and with tokens.
 
 Two processes serve SQLite, one of them with keys. Clients keep their connections, and each has a token of its own. The
 servers take turns, because the speed of the machine varies. The processor time of the server is a better measure on a
@@ -7,11 +7,10 @@ busy machine. A token is verified once, so its algorithm matters only for the la
 
 import asyncio
 import json
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -19,14 +18,15 @@ import jwt
 import psutil
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-from rich.console import Console
-from rich.table import Table
 
 from assess_core.settings import Settings
 from assess_core.wiring import open_tokens
+from benchmarks.dagster_service import used_by
+from benchmarks.measure import Run
+from benchmarks.row import Row, Side, Size, in_turn
 from benchmarks.write_api import server
 
-ROUNDS: Final = 3
+_READS: Final = 5_000
 CLIENTS: Final = 8
 _KEYS: Final[dict[str, tuple[Any, Any]]] = {
     "RS256": (rsa.generate_private_key(public_exponent=65537, key_size=2048), RSAAlgorithm),
@@ -67,8 +67,8 @@ async def _rate(port: int, requests: Sequence[bytes], count: int) -> float:
     return count / (time.perf_counter() - started)
 
 
-def _microseconds(settings: Settings, algorithm: str) -> float:
-    """The processor time to verify a token that was not seen before."""
+def _first_verification(settings: Settings, algorithm: str) -> float:
+    """The processor time (us) to verify a token that was not seen before."""
     tokens = open_tokens(settings, print)
     assert tokens is not None
     signed = [_token(algorithm, number) for number in range(300)]
@@ -78,47 +78,46 @@ def _microseconds(settings: Settings, algorithm: str) -> float:
     return (time.process_time() - started) / len(signed) * 1e6
 
 
-def _used(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-def _listener(port: int) -> int:
-    """The process of ours that listens on a port."""
+def _listener(port: int) -> Path:
+    """The folder below /proc of the process of ours that listens on a port."""
     for child in psutil.Process().children():
         if any(one.laddr and one.laddr.port == port for one in child.net_connections() if one.status == "LISTEN"):
-            return child.pid
+            return Path(f"/proc/{child.pid}")
     raise LookupError(port)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure and print."""
-    count = int(arguments[0]) if arguments else 5000
+def _run(port: int, process: Path, algorithm: str | None, count: int) -> Run:
+    sent = [_request(n, None if algorithm is None else _token(algorithm, n)) for n in range(CLIENTS)]
+    before = used_by(process).seconds
+    rate = asyncio.run(_rate(port, sent, count))
+    used = used_by(process)
+    return Run(count / rate, used.seconds - before, used.peak)
+
+
+def read_api_rows(size: Size) -> list[Row]:
+    """Reads with tokens of each algorithm, beside reads without keys."""
+    count = size.of(_READS)
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         keys = Path(folder) / "keys.json"
         listed = [kind.to_jwk(key.public_key(), as_dict=True) | {"kid": name} for name, (key, kind) in _KEYS.items()]
         keys.write_text(json.dumps({"keys": listed}), encoding="utf-8")
         open_ = Settings.from_env({}, folder)
         guarded = Settings.from_env({"ASSESS_API_KEYS": str(keys)}, folder)
-        columns = ("reads per second", "processor time per read, us", "first verification, us")
-        table = Table("API", *columns, box=None, padding=(0, 2))
         command = ("-m", "graphql_api", "--port", "0")
         with server(*command, settings=open_) as without, server(*command, settings=guarded) as with_keys:
-            processes = {port: psutil.Process(_listener(port)) for port in (without, with_keys)}
-            found: dict[str | None, list[tuple[float, float]]] = {name: [] for name in (None, *_KEYS)}
-            for _ in range(ROUNDS):
-                for name, rates in found.items():
-                    sent = [_request(n, None if name is None else _token(name, n)) for n in range(CLIENTS)]
-                    port = without if name is None else with_keys
-                    before = _used(processes[port])
-                    rate = asyncio.run(_rate(port, sent, count))
-                    rates.append((rate, (_used(processes[port]) - before) / count * 1e6))
-        for name, rates in found.items():
-            verified = "" if name is None else f"{_microseconds(guarded, name):.0f}"
-            rate, cost = (median(values) for values in zip(*rates, strict=True))
-            table.add_row(name or "without keys", f"{rate:,.0f}", f"{cost:.0f}", verified)
-    Console(width=100).print(table)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+            sides: dict[str, Callable[[], Run]] = {"": partial(_run, without, _listener(without), None, count)}
+            sides |= {name: partial(_run, with_keys, _listener(with_keys), name, count) for name in _KEYS}
+            runs = in_turn(size, sides)
+        first = {name: _first_verification(guarded, name) for name in _KEYS}
+    limit = Side("without keys", count, runs[""])
+    return [
+        Row(
+            f"read-api-{name}",
+            "reads/s",
+            Side(f"scores with {name} tokens", count, runs[name]),
+            None,
+            limit,
+            f"processor time and memory of the server; the first read with a token takes {first[name]:.0f} us more",
+        )
+        for name in _KEYS
+    ]

@@ -32,6 +32,8 @@ def _brokers() -> str:
 
 
 def _side(what: str, rate: float) -> Side:
+    if not rate:
+        raise Missing("the events were folded before their rate could be measured: choose a larger SIZE")
     return Side(what, 1, [Run(1 / rate, 0.0, 0)])
 
 

@@ -95,9 +95,9 @@ class MemoryHot:
             self._on_write()
             self._failed.setdefault(event.key, event)
 
-    def failed(self) -> Iterator[FailedEvent]:
+    def failed(self, after: FailedKey | None = None) -> Iterator[FailedEvent]:
         for key in sorted(self._failed):
-            if key not in self._resolved:
+            if key not in self._resolved and (after is None or key > after):
                 yield self._failed[key]
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:

@@ -109,8 +109,10 @@ class HotStore(Protocol):
         """Store failed events. An event that is stored already, resolved or not, stays as it is."""
         ...
 
-    def failed(self) -> Iterator[FailedEvent]:
-        """The unresolved failed events, ordered by topic, partition and offset."""
+    def failed(self, after: FailedKey | None = None) -> Iterator[FailedEvent]:
+        """The unresolved failed events after a key (None: all), ordered by topic, partition and offset.
+
+        Events before the key are not read."""
         ...
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:

@@ -49,9 +49,9 @@ class Operating:
         self._facts = facts
 
     def failed_events(self, first: int, after: FailedKey | None = None) -> list[FailedEvent]:
-        """The first unresolved failed events after a key. The cost grows with the events before the key."""
+        """The first unresolved failed events after a key. The cost does not grow with the events before the key."""
         _check(first, MOST_FAILED)
-        return list(islice(_failed_after(self._stores.hot, after), first))
+        return list(islice(self._failed_after(after), first))
 
     def replay(self, first: int, after: FailedKey | None, *, check_question_count: bool) -> Replayed:
         """Fold failed events again, at most `first`; stored events are resolved."""
@@ -59,7 +59,7 @@ class Operating:
         if check_question_count and self._facts is None:
             raise BadRequest("checkQuestionCount needs facts; set ASSESS_FACTS, or leave it out")
         checks = Checks(self._facts or NoFacts(), check_question_count)
-        events = _failed_after(self._stores.hot, after)
+        events = self._failed_after(after)
         last: FailedKey | None = None
 
         def records() -> Iterator[Record]:
@@ -88,6 +88,11 @@ class Operating:
             require_known_batches(found, self._stores)
             return found
 
+    def _failed_after(self, after: FailedKey | None) -> Iterator[FailedEvent]:
+        for event in self._stores.hot.failed(after):
+            checkpoint()
+            yield event
+
 
 def replay(
     records: Iterable[Record], hot: HotStore, checks: Checks, advance: Callable[[int], object] = lambda _: None
@@ -111,13 +116,6 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
             batch, held = [], 0
     if batch:
         yield batch
-
-
-def _failed_after(hot: HotStore, after: FailedKey | None) -> Iterator[FailedEvent]:
-    for event in hot.failed():
-        checkpoint()
-        if after is None or event.key > after:
-            yield event
 
 
 def _check(first: int, most: int) -> None:

@@ -16,6 +16,8 @@ FIRST: Final = 20
 MOST: Final = 100
 """The largest number of attempts on a page: 1 MB if an attempt has 10 kB."""
 
+_MOST_OFFSET: Final = 2**63 - 1  # a store has no larger integers
+
 
 def check_first(first: int) -> None:
     """Raise `BadRequest` if this page size is not allowed."""
@@ -41,7 +43,7 @@ def read_cursor(text: str) -> AttemptKey:
 def read_failed_cursor(text: str) -> FailedKey:
     """The failed event after which a page begins; it need not exist. Raises `BadRequest`."""
     key = _read(text, FailedKey)
-    if key is None:
+    if key is None or max(key.partition, key.offset) > _MOST_OFFSET:
         raise BadRequest(f"after: {text[:40]!r} is not a cursor; use the `id` of the last failed event of a page")
     return key
 

@@ -71,6 +71,18 @@ def test_many_failed_events_are_read_in_order(hot: Hot) -> None:
     assert [event.offset for event in hot.failed()] == list(range(1, 1203))
 
 
+def test_failed_events_after_a_key_are_read_from_there_on(hot: Hot) -> None:
+    events = [failed_event(topic, offset) for topic in ("a.jsonl", "b.jsonl") for offset in (1, 2, 20_000)]
+    twice = failed_event("a.jsonl", 2, raw=b"other bytes")
+    hot.add_failed([*events, twice])
+    in_order = sorted([*events, twice], key=lambda event: event.key)
+    absent = failed_event("a.jsonl", 3).key
+
+    for number, event in enumerate(in_order):
+        assert list(hot.failed(event.key)) == in_order[number + 1 :]
+    assert list(hot.failed(absent)) == in_order[3:]
+
+
 def test_each_topic_keeps_its_last_position(hot: Hot) -> None:
     hot.commit({"/log/a.jsonl": Position(2, 17), ODD: Position(1, 0)})
     hot.commit({"/log/a.jsonl": Position(3, 40)})

@@ -166,6 +166,21 @@ def test_files_of_other_weeks_are_not_read(lake: Lake) -> None:
         assert [row[0] for row in newest(union)] == ["t1"]
 
 
+def test_an_open_union_reads_no_file_without_rows_of_its_batches(lake: Lake) -> None:
+    put(lake, [version(attempt_id="t1"), version(batch_id="b2", attempt_id="t2")])
+    put(lake, [version(batch_id="b2", attempt_id="t3")])
+    put(lake, [version(attempt_id="t4")])
+    both, other, mine = (
+        Path(file.url) for file in sorted(lake.pin().files(), key=lambda file: Path(file.url).stat().st_mtime_ns)
+    )
+
+    with open_union(MemoryHot(), lake, batches=["b1"]) as union:
+        other.unlink()
+
+        assert sorted(str(row[0]) for row in newest(union)) == ["t1", "t4"]
+        assert {Path(file.name).name for file in union.lake_files()} == {both.name, mine.name}
+
+
 def test_without_any_row_the_views_are_empty(lake: Lake) -> None:
     with open_union(MemoryHot(), lake) as union:
         assert union.lake_version == -1
@@ -305,14 +320,20 @@ def _replace_by_another_table(path: Path) -> None:
     pq.write_table(pa.table({"batch_id": ["b1"]}), path)
 
 
+@pytest.mark.parametrize("batches", [None, ["b1"]])
 @pytest.mark.parametrize("damage", [_delete, _replace_by_a_folder, _empty, _cut, _overwrite, _replace_by_another_table])
-def test_a_reader_fails_with_the_name_of_the_unreadable_file(damage: Callable[[Path], None], lake: Lake) -> None:
+def test_a_reader_fails_with_the_name_of_the_unreadable_file(
+    damage: Callable[[Path], None], batches: list[str] | None, lake: Lake
+) -> None:
     put(lake, [version(attempt_id="t1")])
     put(lake, [version(attempt_id="t2")])
     damaged = Path(lake.pin().files()[1].url)
     damage(damaged)
 
-    with pytest.raises(ReportFailed, match="restore") as failed, open_union(MemoryHot(), lake) as union:
+    with (
+        pytest.raises(ReportFailed, match="restore") as failed,
+        open_union(MemoryHot(), lake, batches=batches) as union,
+    ):
         list(union.rows("SELECT * FROM newest"))
 
     assert damaged.name in str(failed.value)

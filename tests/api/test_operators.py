@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from assess_core.adapters.files.facts import JsonFacts
+from assess_core.domain.events import FailedKey
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.operating import Operating
+from assess_core.usecases.paging import cursor
 from assess_core.wiring import open_ledger
 from graphql_api.app import create_app
 from tests.api.client import Http, client
@@ -89,6 +91,7 @@ def test_a_replay_resolves_what_new_facts_accept_and_goes_on_after_the_rest(stor
     ("query", "variables", "expected"),
     [
         (FAILED, {"after": "nonsense"}, "BAD_REQUEST"),
+        (FAILED, {"after": cursor(FailedKey("a.jsonl", 0, 2**63, b""))}, "BAD_REQUEST"),
         (FAILED, {"first": 51}, "BAD_REQUEST"),
         (FAILED, {"first": 0}, "BAD_REQUEST"),
         (REPLAY, {"first": 1001}, "BAD_REQUEST"),

@@ -139,15 +139,37 @@ def test_simultaneous_runs_of_the_same_slices_lose_nothing_and_write_nothing_twi
     assert reports(stores) == before
 
 
-def collide(monkeypatch: pytest.MonkeyPatch, slice_: ArchiveSlice) -> list[LakeConflict]:
-    """Make two writers of this slice wait for each other before the append. Returns the list of their conflicts."""
+def test_two_runs_archive_verify_and_clear_halves_of_one_week_at_the_same_time(
+    dagster: Dagster, another: Dagster, lake: DeltaLake, place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, stores = dagster.keys("archive_slices")[:BATCHES], opened(dagster, place)
+    before = reports(stores)
+    conflicts = collide(monkeypatch, *map(ArchiveSlice.parse, keys))
+
+    def work(each: Dagster, first: str, last: str) -> list[bool]:
+        return [each.materialize(asset, first, last).success for asset in ("archived_attempts", "cleared_attempts")]
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(work, dagster, keys[0], keys[1]), pool.submit(work, another, keys[2], keys[3])]
+        assert [run.result() for run in runs] == [[True] * 2] * 2
+
+    assert conflicts == []
+    assert lake.pin().version == 2  # one commit each
+    steps = Counter(str(entry.slice) for entry in lake.manifest())
+    assert steps == dict.fromkeys(keys, 4)  # archived, verified, clearing, cleared: once each
+    assert hot_rows(stores) == len(SUBMITTED) - BATCHES * 2
+    assert reports(stores) == before
+
+
+def collide(monkeypatch: pytest.MonkeyPatch, *slices: ArchiveSlice) -> list[LakeConflict]:
+    """Make two writers of these slices wait for each other before their first append. Returns their conflicts."""
     together, conflicts, append = Barrier(2), list[LakeConflict](), DeltaLake.append
 
-    def waiting(self: DeltaLake, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
-        if slice_ in slices and not conflicts:
+    def waiting(self: DeltaLake, pinned: Pinned, written: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
+        if set(slices) & set(written) and not conflicts:
             together.wait(LONGEST)
         try:
-            return append(self, pinned, slices, rows)
+            return append(self, pinned, written, rows)
         except LakeConflict as conflict:
             conflicts.append(conflict)
             raise

@@ -135,10 +135,10 @@ def test_events_folded_while_the_stores_are_read_are_no_difference(folded: Store
     class Meanwhile:
         """Adds and folds lines three times: after the positions were read, after the maps and after the rows."""
 
-        def failed(self) -> Any:
+        def failed(self, after: Any = None) -> Any:
             folder.append([line(event(user="u7")), b"more nonsense"])
             follow(folded)
-            return folded.hot.failed()
+            return folded.hot.failed(after)
 
         def all_learners(self) -> Any:
             yield from folded.hot.all_learners()

@@ -66,12 +66,15 @@ class FailedEvents:
         )
         db.write(([row] for row in bound), lambda row: row.values[:3])
 
-    def all(self) -> Iterator[FailedEvent]:
-        """The unresolved failed events, in the order of their keys."""
+    def all(self, after: FailedKey | None) -> Iterator[FailedEvent]:
+        """The unresolved failed events after a key (None: all), in the order of their keys."""
         parts = sorted(self._db.execute("SELECT topic, partition, part FROM {ks}.failed_parts"))
         pieces = self._db.prepared(_PIECES)
         for part in parts:
-            waiting = (row for row in self._db.execute(_OF_PART, part) if row[5] is not None and not row[7])
+            if after is not None and tuple(part) < _part(after):
+                continue
+            rows = (row for row in self._db.execute(_OF_PART, part) if after is None or tuple(row[:4]) > after)
+            waiting = (row for row in rows if row[5] is not None and not row[7])
             for some in chunks(waiting, _EVENTS):
                 found = self._db.execute_all([pieces.bind(row[:4]) for row in some])
                 for (topic, partition, offset, _, received_at, reason, message, _), raw in zip(

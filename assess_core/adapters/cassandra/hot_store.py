@@ -258,8 +258,8 @@ class CassandraHot:
     def add_failed(self, events: Sequence[FailedEvent]) -> None:
         self._failed.add(events)
 
-    def failed(self) -> Iterator[FailedEvent]:
-        return self._failed.all()
+    def failed(self, after: FailedKey | None = None) -> Iterator[FailedEvent]:
+        return self._failed.all(after)
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
         return self._failed.unresolved(topic, partition, first, last)

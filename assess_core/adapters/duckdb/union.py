@@ -21,6 +21,7 @@ from assess_core.adapters.duckdb.connection import (
     literal,
     parquet,
     sha256_of,
+    urls,
 )
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
@@ -233,9 +234,26 @@ class DuckUnion:
     def define(self, batches: Collection[str] | None) -> None:
         """Create the views over the copies of these batches. DuckDB reads the schema of a file for them."""
         with self._named_errors():
+            if batches and len(self._files) > 1:
+                self._files = self._holding(batches)
             self._duck.execute(f"CREATE VIEW hot_rows AS {_hot_rows(self._hot)}")
             self._duck.execute(f"CREATE VIEW lake_rows AS {_lake_rows(self._files, batches)}")
             self._duck.execute(_VIEWS)
+
+    def _holding(self, batches: Collection[str]) -> list[LakeFile]:
+        """The files with rows of these batches.
+
+        A query opens every file of its views, up to six times, so a lake of ten years would cost ten times as much as
+        one of a year. This read opens each file once.
+        """
+        of_batches = ", ".join(map(literal, batches))
+        files = urls(self._files)
+        with cursor(self._duck) as duck:
+            found = duck.execute(
+                f"SELECT DISTINCT file_index FROM read_parquet({files}, hive_partitioning = false) "
+                f"WHERE batch_id IN ({of_batches})"
+            ).fetchall()
+        return [self._files[number] for number in sorted(number for (number,) in found)]
 
     # SQL reads these views, and those below them in _VIEWS:
     #     copies    every row of both tiers, with `tier` ('hot' or 'lake')

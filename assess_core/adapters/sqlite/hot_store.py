@@ -251,8 +251,8 @@ class SqliteHot:
                     raw = ((*key, number, event.raw[start : start + _PART]) for number, start in enumerate(parts))
                     connection.executemany(_ADD_PART, raw)
 
-    def failed(self) -> Iterator[FailedEvent]:
-        last: tuple[object, ...] = ("", -1, -1, b"")
+    def failed(self, after: FailedKey | None = None) -> Iterator[FailedEvent]:
+        last: tuple[object, ...] = after or ("", -1, -1, b"")
         while page := self._select(_FAILED_AFTER, last):
             for topic, partition, offset, raw_hash, received_at, reason, message in page:
                 last = (topic, partition, offset, raw_hash)

@@ -95,12 +95,8 @@ def submit(
 def list_(settings: Settings, tag: str | None, status: str | None, limit: int, format_: Format, channel: str) -> None:
     """List the newest requests of a channel, or of TAG."""
     requesting = open_requesting(settings)
-    wanted = JobStatus(status) if status else None
-    if tag is None:
-        jobs = requesting.search(channel, Filters(status=wanted), limit)
-    else:
-        found = requesting.of_tag(channel, tag, limit)
-        jobs = [job for job in found if wanted in (None, job.status)]
+    asker, filters = _all_of(channel), Filters(status=JobStatus(status) if status else None)
+    jobs = requesting.search(asker, filters, limit) if tag is None else requesting.of_tag(asker, tag, limit, filters)
     emit_rows(COLUMNS, map(_row, jobs), format_)
 
 
@@ -111,7 +107,7 @@ def list_(settings: Settings, tag: str | None, status: str | None, limit: int, f
 @click.pass_obj
 def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
     """Print a request and its files as JSON. Exit code 3 if it does not exist."""
-    job = open_requesting(settings).read(channel, tag, id_)
+    job = open_requesting(settings).read(_all_of(channel), tag, id_)
     emit_json(_row(job) | {"config": msgspec.Raw(job.request.config.encode()), "files": job.files})
 
 
@@ -122,7 +118,7 @@ def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
 @click.pass_obj
 def cancel(settings: Settings, tag: str, id_: str, channel: str) -> None:
     """Cancel a request that is not finished; its worker stops within seconds. Exit code 4 if it is finished."""
-    notify(_line(open_requesting(settings).cancel(channel, tag, id_)))
+    notify(_line(open_requesting(settings).cancel(_all_of(channel), tag, id_)))
 
 
 @request.command()
@@ -138,7 +134,7 @@ def download(settings: Settings, tag: str, id_: str, folder: Path, channel: str)
 
     An existing file of the same name is replaced when the new one is complete.
     """
-    job = open_requesting(settings).read(channel, tag, id_)
+    job = open_requesting(settings).read(_all_of(channel), tag, id_)
     require_files(job)
     exhausts = open_exhausts(settings)
     folder.mkdir(parents=True, exist_ok=True)
@@ -202,6 +198,11 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
             time.sleep(_POLL)
         else:
             return
+
+
+def _all_of(channel: str) -> Requester:
+    """Who asks about the requests of a channel: this user sees those of everyone."""
+    return Requester(channel, getpass.getuser())
 
 
 def _line(job: Job) -> str:

@@ -41,6 +41,8 @@ class ApiSettings(NamedTuple):
     """`ASSESS_API_BATCHES_CLAIM`: the claim with the batches of a mentor (default `batches`)."""
     courses_claim: str = "courses"
     """`ASSESS_API_COURSES_CLAIM`: the claim with the courses of a mentor (default `courses`)."""
+    channel_claim: str = "channel"
+    """`ASSESS_API_CHANNEL_CLAIM`: the claim with the channel of a mentor's requests for reports (default `channel`)."""
     hosts: str = ""
     """`ASSESS_API_HOSTS`: the host names that the API answers to, separated by commas (default: with keys all names,
     without keys only `localhost` and loopback addresses)."""
@@ -79,6 +81,7 @@ class ApiSettings(NamedTuple):
             roles_claim=given("ROLES_CLAIM", "roles"),
             batches_claim=given("BATCHES_CLAIM", "batches"),
             courses_claim=given("COURSES_CLAIM", "courses"),
+            channel_claim=given("CHANNEL_CLAIM", "channel"),
             hosts=given("HOSTS"),
             tls_cert=_absolute(given("TLS_CERT")),
             tls_key=_absolute(given("TLS_KEY")),

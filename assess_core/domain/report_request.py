@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from assess_core.domain.report_jobs import ReportRequest, Rules, canonical
+from assess_core.domain.report_jobs import Job, ReportRequest, Rules, canonical
 from assess_core.domain.report_spec import Report, ReportSpec, parse_report_spec
 from assess_core.errors import BadReport, BadRequest
 
@@ -24,6 +24,12 @@ class Requester(NamedTuple):
 
     channel: str
     requester: str
+    only_own: bool = False
+    """Whether the requests of others in this channel are hidden."""
+
+    def sees(self, job: Job) -> bool:
+        """Whether a job of the channel is shown."""
+        return not self.only_own or job.request.requester == self.requester
 
 
 def parse_request(asked: Any, caller: Requester, rules: Rules) -> ReportRequest:

@@ -1,6 +1,6 @@
 """Use cases: submit, read, list, search and cancel requests for reports."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from assess_core.domain.moments import DAY
@@ -16,7 +16,7 @@ from assess_core.domain.report_jobs import (
     resubmitted,
 )
 from assess_core.domain.report_queue import require_room
-from assess_core.domain.report_request import full_tag
+from assess_core.domain.report_request import Requester, full_tag
 from assess_core.errors import BadRequest, RequestClosed, StoreUnavailable, UnknownRequest
 from assess_core.ports.links import Link, Links
 from assess_core.ports.requests import Place, Requests
@@ -35,6 +35,9 @@ class Filters(NamedTuple):
     status: JobStatus | None = None
     day: int | None = None
     """The day (UTC) of the submit, as `day_of` counts days."""
+
+
+_ALL: Final = Filters()
 
 
 class Requesting:
@@ -65,43 +68,32 @@ class Requesting:
                 return again
         raise _busy(request.tag)
 
-    def read(self, channel: str, tag: str, id_: str) -> Job:
-        """A job of this channel. Raises `UnknownRequest`."""
-        job = self._requests.get(full_tag(tag, channel), id_)
-        if job is None:
+    def read(self, asker: Requester, tag: str, id_: str) -> Job:
+        """A job of the asker's channel. Raises `UnknownRequest`, also for a job that the asker does not see."""
+        job = self._requests.get(full_tag(tag, asker.channel), id_)
+        if job is None or not asker.sees(job):
             raise UnknownRequest("no job available with the given request_id and tag")  # Sunbird's words
         return job
 
-    def of_tag(self, channel: str, tag: str, limit: int, after: Place | None = None) -> list[Job]:
-        """The newest jobs of a tag of this channel. Raises `BadRequest` if the limit is not from 1 to 100."""
-        return self._requests.of_tag(full_tag(tag, channel), after, _checked(limit))
+    def of_tag(self, asker: Requester, tag: str, limit: int, filters: Filters = _ALL) -> list[Job]:
+        """The newest jobs of a tag that the asker sees, among the newest 1,000.
 
-    def search(self, channel: str, filters: Filters, limit: int) -> list[Job]:
-        """The newest jobs of a channel that pass the filters, among its newest 1,000. Raises `BadRequest`."""
-        wanted = _checked(limit)
-        found: list[Job] = []
-        for job in self._newest(channel, filters.day):
-            if filters.day is not None and day_of(job.created_at) < filters.day:
-                break
-            if filters.dataset in (None, job.request.dataset) and filters.status in (None, job.status):
-                found.append(job)
-            if len(found) == wanted:
-                break
-        return found
+        Raises `BadRequest` if the limit is not from 1 to 100.
+        """
+        stored = full_tag(tag, asker.channel)
+        return _matching(
+            _newest(lambda after: self._requests.of_tag(stored, after, MOST_LISTED), filters.day), asker, filters, limit
+        )
 
-    def _newest(self, channel: str, day: int | None) -> Iterator[Job]:
-        after = None if day is None else Place((day + 1) * DAY, "")
-        for _ in range(SEARCHED // MOST_LISTED):
-            page = self._requests.of_channel(channel, after, MOST_LISTED)
-            yield from page
-            if len(page) < MOST_LISTED:
-                return
-            after = Place(page[-1].created_at, page[-1].id)
+    def search(self, asker: Requester, filters: Filters, limit: int) -> list[Job]:
+        """The newest jobs of the asker's channel that pass the filters, among its newest 1,000. Raises `BadRequest`."""
+        pages = _newest(lambda after: self._requests.of_channel(asker.channel, after, MOST_LISTED), filters.day)
+        return _matching(pages, asker, filters, limit)
 
-    def cancel(self, channel: str, tag: str, id_: str) -> Job:
+    def cancel(self, asker: Requester, tag: str, id_: str) -> Job:
         """Cancel an open job; its worker stops within seconds. Raises `UnknownRequest`, `RequestClosed`."""
         for _ in range(_ATTEMPTS):
-            job = self.read(channel, tag, id_)
+            job = self.read(asker, tag, id_)
             if job.status is JobStatus.CANCELLED:
                 return job
             after = cancelled(job, self.now(), self.rules)
@@ -128,6 +120,31 @@ def require_files(job: Job) -> None:
 
 def _because(job: Job) -> str:
     return f": {job.message}" if job.message else ""
+
+
+def _newest(page_after: Callable[[Place | None], list[Job]], day: int | None) -> Iterator[Job]:
+    """The newest jobs of a list, or the newest of one day and before, page by page."""
+    after = None if day is None else Place((day + 1) * DAY, "")
+    for _ in range(SEARCHED // MOST_LISTED):
+        page = page_after(after)
+        yield from page
+        if len(page) < MOST_LISTED:
+            return
+        after = Place(page[-1].created_at, page[-1].id)
+
+
+def _matching(jobs: Iterable[Job], asker: Requester, filters: Filters, limit: int) -> list[Job]:
+    """The first jobs that the asker sees and that pass the filters, at most `limit`."""
+    wanted = _checked(limit)
+    found: list[Job] = []
+    for job in jobs:
+        if filters.day is not None and day_of(job.created_at) < filters.day:
+            break
+        if asker.sees(job) and filters.dataset in (None, job.request.dataset) and filters.status in (None, job.status):
+            found.append(job)
+        if len(found) == wanted:
+            break
+    return found
 
 
 def _checked(limit: int) -> int:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import click
 from packaging.requirements import Requirement
 
+from assess_cli import doctor_sources
 from assess_cli.output import emit_json, notify
 from assess_cli.settings import unknown_settings
 from assess_cli.switches import read_switches
@@ -29,21 +30,17 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
-from assess_core.settings import ApiSettings, Settings
+from assess_core.settings import Settings
 from assess_core.usecases.pending import pending_views
 from assess_core.usecases.report_work import ready_jobs
 from assess_core.wiring import (
-    days_left,
     hot_schema,
     open_exhausts,
     open_facts,
     open_hot,
     open_lake,
     open_log,
-    open_names,
     open_requests,
-    open_tokens,
-    read_schedules,
     request_rules,
     stores_of,
 )
@@ -51,7 +48,6 @@ from assess_core.wiring import (
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; archiving and compacting a busy week needs twice this
 _NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone can grow to this size
-_RENEW_DAYS: Final = 14
 _STUCK: Final = 10 * MINUTE
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -115,58 +111,16 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
         for finding in _guarded(what, partial(_examine, store)):
             bad = bad or finding.level is Level.BAD
             yield finding
-    yield from _guarded("API", lambda: _api(settings))
+    yield from _guarded("API", lambda: doctor_sources.api(settings))
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
-    yield from _guarded("names", lambda: _names(settings))
-    yield from _guarded("schedules", lambda: _schedules(settings))
+    yield from _guarded("names", lambda: doctor_sources.names(settings))
+    yield from _guarded("grants", lambda: doctor_sources.grants(settings))
+    yield from _guarded("schedules", lambda: doctor_sources.schedules(settings))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
         yield from _guarded("requests", lambda: _requests(settings, now))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
     yield from _guarded("Dagster", lambda: _switches(settings.home, env))
-
-
-def _api(settings: Settings) -> Iterator[Finding]:
-    tokens = open_tokens(settings, lambda _text: None)  # a server that does not answer is a finding below
-    if tokens is None:
-        message = "has no keys: every client can do everything, so it listens only on this machine"
-        yield Finding(Level.OK, "API", message)
-    else:
-        yield from tokens.examine()
-    if settings.api.secret:
-        message = "ASSESS_API_SECRET is for development: who can verify a token can also make one"
-        yield Finding(Level.WARN, "API", message, "set ASSESS_API_KEYS instead")
-    yield from _certificate(settings.api)
-
-
-def _names(settings: Settings) -> Iterator[Finding]:
-    names = open_names(settings)
-    if names is None:
-        yield Finding(Level.OK, "names", "ASSESS_NAMES is not set: reports show ids without names")
-    else:
-        yield from names.examine()
-
-
-def _schedules(settings: Settings) -> Iterator[Finding]:
-    schedules = read_schedules(settings)
-    if schedules is None:
-        yield Finding(Level.OK, "schedules", "ASSESS_SCHEDULES is not set: no report is scheduled")
-        return
-    yield Finding(Level.OK, "schedules", f"{len(schedules.entries):,} in {schedules.file}")
-    for problem in schedules.described():
-        yield Finding(Level.BAD, "schedules", problem, "correct the entry: it is not run")
-
-
-def _certificate(api: ApiSettings) -> Iterator[Finding]:
-    if not api.tls_cert:
-        return
-    days = days_left(api.tls_cert)
-    if days < 0:
-        yield Finding(Level.BAD, "API", f"the certificate {api.tls_cert} has expired", "renew it, then restart the API")
-    elif days < _RENEW_DAYS:
-        yield Finding(Level.WARN, "API", f"the certificate {api.tls_cert} expires in {days} days", "renew it")
-    else:
-        yield Finding(Level.OK, "API", f"the certificate {api.tls_cert} is valid for {days} days")
 
 
 def _no_hot_file(settings: Settings, file: Path) -> Iterator[Finding]:

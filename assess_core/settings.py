@@ -136,6 +136,9 @@ class Settings(NamedTuple):
     public_url: str = ""
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
+    grants: str = ""
+    """`ASSESS_GRANTS`: the file, `sqlite:///PATH` or `cassandra://HOST/KEYSPACE` with the batches and courses of
+    mentors (default: only those of their tokens)."""
     names: str = ""
     """`ASSESS_NAMES`: the file, `cassandra://HOST/KEYSPACE` or `https://HOST/PATH` with names for reports
     (default: no names)."""
@@ -143,7 +146,6 @@ class Settings(NamedTuple):
     """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
     schedules: str = ""
     """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
-
     traces: str = ""
     """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
     messages: str = "text"
@@ -175,6 +177,7 @@ class Settings(NamedTuple):
             public_url=_http("ASSESS_PUBLIC_URL", env.get("ASSESS_PUBLIC_URL") or "", "https://api.example.org"),
             traces=_http("ASSESS_TRACES", env.get("ASSESS_TRACES") or "", "http://127.0.0.1:4318"),
             messages=_format(env.get("ASSESS_MESSAGES") or "text"),
+            grants=_absolute(env.get("ASSESS_GRANTS") or ""),
             names=_absolute(env.get("ASSESS_NAMES") or ""),
             schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
             names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
@@ -200,6 +203,7 @@ class Settings(NamedTuple):
             "ASSESS_PUBLIC_URL": self.public_url,
             "ASSESS_TRACES": self.traces,
             "ASSESS_MESSAGES": self.messages,
+            "ASSESS_GRANTS": self.grants,
             "ASSESS_NAMES": self.names,
             "ASSESS_NAMES_TOKEN": self.names_token,
             "ASSESS_SCHEDULES": self.schedules,

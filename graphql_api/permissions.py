@@ -20,7 +20,7 @@ from graphql import (
 from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of, denial_of_report
 from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.domain.signed_links import LINK_PATH
-from assess_core.errors import Forbidden
+from assess_core.errors import AssessError, Forbidden, StoreUnavailable
 from assess_core.usecases.views import Attempt
 from graphql_api.reading import BatchReads, Info, caller_of
 
@@ -143,7 +143,11 @@ def require(caller: Caller | None, action: Action, resource: Resource, where: st
     denial = denial_of(caller, action, resource)
     if denial is not None:
         record(caller, action, resource, denial, where)
-        raise Forbidden(denial.message)
+        raise _refusal(denial)
+
+
+def _refusal(denial: Denial) -> AssessError:
+    return StoreUnavailable(denial.message) if denial.may_end else Forbidden(denial.message)
 
 
 def require_report(caller: Caller | None, spec: ReportSpec, where: str) -> None:
@@ -152,7 +156,7 @@ def require_report(caller: Caller | None, spec: ReportSpec, where: str) -> None:
     if denial is not None:
         resource = Resource("", ",".join(spec.batches), spec.course or "")
         record(caller, Action.REQUEST_REPORTS, resource, denial, where)
-        raise Forbidden(denial.message)
+        raise _refusal(denial)
     if spec.names is Naming.LEARNERS:
         require(caller, Action.NAME_LEARNERS, Resource(), where)
 
@@ -166,7 +170,7 @@ def record(caller: Caller | None, action: Action, resource: Resource, denial: De
     """Write the line of a denial into the audit log: learners as hashes, client text escaped and shortened."""
     line = {
         "denied": action,
-        "status": 401 if denial.needs_token else 403,
+        "status": denial.status,
         "where": where[:_SHOWN],
         "caller": hash_of(caller.id) if caller else None,
         "learner": hash_of(resource.learner) if resource.learner else None,

@@ -3,7 +3,7 @@
 Every shell that serves people asks `denial_of`. A caller with several roles has the rights of all of them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Final, NamedTuple
 
@@ -55,6 +55,31 @@ class Action(StrEnum):
     """Fold failed events again."""
 
 
+class Granted(NamedTuple):
+    """What a mentor may read."""
+
+    batches: frozenset[str] = frozenset()
+    courses: frozenset[str] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """The number of grants."""
+        return len(self.batches) + len(self.courses)
+
+
+NOTHING: Final = Granted()
+
+
+def granted_by(rows: Iterable[Sequence[object]]) -> Granted:
+    """The grants of rows of (kind, id) in a database. Rows of other kinds and empty ids grant nothing."""
+    pairs = {(row[0], row[1]) for row in rows}
+    of_kind = (
+        frozenset(id_ for kind, id_ in pairs if kind == wanted and isinstance(id_, str) and id_)
+        for wanted in ("batch", "course")
+    )
+    return Granted(*of_kind)
+
+
 class Caller(NamedTuple):
     """The owner of a verified token."""
 
@@ -66,6 +91,8 @@ class Caller(NamedTuple):
     """The courses that a mentor may read."""
     channel: str = ""
     """The channel that the token names; only requests for reports need it."""
+    without_grants: str = ""
+    """Why more grants of the caller could not be read, for the caller. Empty if nothing is missing."""
     requested_for: str = ""
     """The managed learner for whom the caller acts; empty if the caller acts for itself."""
 
@@ -92,7 +119,14 @@ class Denial(NamedTuple):
 
     message: str
     needs_token: bool = False
-    """Whether the caller is unknown: HTTP answers 401 and not 403."""
+    """Whether the caller is unknown: HTTP answers 401."""
+    may_end: bool = False
+    """Whether the same request may be allowed later, because grants could not be read: HTTP answers 503."""
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return 401 if self.needs_token else 503 if self.may_end else 403
 
 
 class Scope(Enum):
@@ -144,6 +178,8 @@ def denial_of(caller: Caller | None, action: Action, resource: Resource) -> Deni
     scopes = frozenset[Scope]().union(*(rights.get(role, ()) for role in caller.roles))
     if any(_is_within(scope, caller, resource) for scope in scopes):
         return None
+    if Scope.GRANTED in scopes and caller.without_grants and (resource.batch or resource.course):
+        return Denial(caller.without_grants, may_end=True)
     return Denial(_reason(action, scopes))
 
 
@@ -151,7 +187,7 @@ def denial_of_report(caller: Caller | None, batches: Iterable[str], course: str 
     """None if the caller may get a report of all these batches, or of the rows of one course in them."""
     denied = {batch: denial_of(caller, Action.REQUEST_REPORTS, Resource("", batch, course)) for batch in batches}
     first = next(((batch, denial) for batch, denial in denied.items() if denial is not None), None)
-    if first is None or caller is None or Role.MENTOR not in caller.roles:
+    if first is None or first[1].may_end or caller is None or Role.MENTOR not in caller.roles:
         return first[1] if first else None
     batch = repr(first[0] if len(first[0]) <= _SHOWN else f"{first[0][:_SHOWN]}…")
     more = sum(denial is not None for denial in denied.values()) - 1

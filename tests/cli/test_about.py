@@ -50,6 +50,7 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_KEEP_TICKETS": ("365d", "default"),
         "ASSESS_REQUEST_TICKETS": ("no", "default"),
         "ASSESS_PUBLIC_URL": ("", "default"),
+        "ASSESS_GRANTS": ("", "default"),
         "ASSESS_NAMES": ("", "default"),
         "ASSESS_NAMES_TOKEN": ("", "default"),
         "ASSESS_SCHEDULES": ("", "default"),

@@ -263,6 +263,7 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
     "ASSESS_TRACES": ("collector:4318", "ftp://host", "http://"),
     "ASSESS_MESSAGES": ("xml", "JSON "),
+    "ASSESS_GRANTS": ("/no/such/file", "/proc", "ftp://host/grants", "sqlite:///", "sqlite:////no/such.sqlite", "cassandra://"),
     "ASSESS_NAMES": ("/no/such/file", "ftp://host/names", "http://host/names", "cassandra://"),
     "ASSESS_NAMES_TOKEN": ("a b", "a\nb", "é"),
     "ASSESS_SCHEDULES": ("/no/such/file", "/proc"),
@@ -274,6 +275,14 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_GRANTS": (
+            "/no/such/file",
+            "/proc",
+            "ftp://host/grants",
+            "sqlite:///",
+            "sqlite:////no/such.sqlite",
+            "cassandra://",
+        ),
         "ASSESS_NAMES": ("/no/such/file",),
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
@@ -281,6 +290,14 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_GRANTS": (
+            "/no/such/file",
+            "/proc",
+            "ftp://host/grants",
+            "sqlite:///",
+            "sqlite:////no/such.sqlite",
+            "cassandra://",
+        ),
         "ASSESS_NAMES": ("/no/such/file",),
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
@@ -288,11 +305,20 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_GRANTS": (
+            "/no/such/file",
+            "/proc",
+            "ftp://host/grants",
+            "sqlite:///",
+            "sqlite:////no/such.sqlite",
+            "cassandra://",
+        ),
         "ASSESS_NAMES": ("/no/such/file",),
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "failed replay": {
-        f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"] for name in ("LAKE", "EXHAUSTS", "LOG", "NAMES", "SCHEDULES")
+        f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"]
+        for name in ("LAKE", "EXHAUSTS", "LOG", "GRANTS", "NAMES", "SCHEDULES")
     },
 }
 """Command -> setting -> the values above that it accepts: it does not open that store, or reads a missing folder."""

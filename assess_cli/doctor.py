@@ -115,6 +115,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
     yield from _guarded("names", lambda: doctor_sources.names(settings))
     yield from _guarded("grants", lambda: doctor_sources.grants(settings))
+    yield from _guarded("notices", lambda: doctor_sources.notices(settings))
     yield from _guarded("schedules", lambda: doctor_sources.schedules(settings))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
@@ -304,7 +305,11 @@ def _requests(settings: Settings, now: int) -> Iterator[Finding]:
         message = f"{len(waiting):,} wait longer than {duration_text(_STUCK)}, the oldest {first.id} of {first.tag}"
         yield Finding(Level.WARN, "requests", message, "assess request work --follow, or assess up")
     else:
-        yield Finding(Level.OK, "requests", f"{len(requests.queue()):,} open, none is stuck")
+        open_ = sum(not entry.is_notice for entry in requests.queue())
+        yield Finding(Level.OK, "requests", f"{open_:,} open, none is stuck")
+    if late := [entry for entry in requests.queue() if entry.is_notice and entry.ready_at < now - _STUCK]:
+        message = f"{len(late):,} notices of finished requests are not sent, the first is of {late[0].tag}"
+        yield Finding(Level.WARN, "requests", message, "set ASSESS_NOTIFY for the workers, or assess request work")
 
 
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:

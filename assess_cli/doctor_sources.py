@@ -7,6 +7,7 @@ from assess_core.ports.findings import Finding, Level
 from assess_core.settings import ApiSettings, Settings
 from assess_core.wiring import days_left, open_names, open_tokens, read_schedules
 from assess_core.wiring.grants import open_grants
+from assess_core.wiring.notify import open_notifier
 
 _RENEW_DAYS: Final = 14
 
@@ -43,6 +44,13 @@ def grants(settings: Settings) -> Iterator[Finding]:
     if not settings.api.keys and not settings.api.secret:
         message = "ASSESS_GRANTS has no effect: without keys every client can do everything"
         yield Finding(Level.WARN, "grants", message, "set ASSESS_API_KEYS, or leave ASSESS_GRANTS out")
+
+
+def notices(settings: Settings) -> Iterator[Finding]:
+    """The place for notices. Nothing is sent."""
+    notifier = open_notifier(settings)
+    if notifier is not None:
+        yield Finding(Level.OK, "notices", f"are sent to {notifier.about}")
 
 
 def schedules(settings: Settings) -> Iterator[Finding]:

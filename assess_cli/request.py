@@ -21,6 +21,7 @@ from assess_core.domain.report_jobs import Job, JobStatus
 from assess_core.domain.report_request import DATASETS, Requester, parse_request, text
 from assess_core.errors import AssessError, BadRequest
 from assess_core.settings import Settings
+from assess_core.usecases.notifying import send_notices
 from assess_core.usecases.report_work import Work, delete_old_files, work_one
 from assess_core.usecases.requesting import MOST_LISTED, Filters, require_files
 from assess_core.wiring import open_exhausts, open_output, open_requesting, open_work
@@ -108,7 +109,8 @@ def list_(settings: Settings, tag: str | None, status: str | None, limit: int, f
 def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
     """Print a request and its files as JSON. Exit code 3 if it does not exist."""
     job = open_requesting(settings).read(_all_of(channel), tag, id_)
-    emit_json(_row(job) | {"config": msgspec.Raw(job.request.config.encode()), "files": job.files})
+    more = {"config": msgspec.Raw(job.request.config.encode()), "files": job.files, "notice": job.notice}
+    emit_json(_row(job) | more)
 
 
 @request.command()
@@ -184,6 +186,8 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
                 delete_at = time.monotonic() + _DELETE_EVERY
                 for old in delete_old_files(opened):
                     notify(f"{old.id}: old files deleted")
+            for noticed in send_notices(opened):
+                notify(_noticed(noticed))
             job = work_one(opened, worker)
         except AssessError as error:
             if not (follow and error.retryable):
@@ -208,6 +212,14 @@ def _all_of(channel: str) -> Requester:
 def _line(job: Job) -> str:
     because = f": {job.message}" if job.message else ""
     return f"{job.id} {job.request.dataset} of {job.request.tag}: {job.status}, {job.percent} %{because}"
+
+
+def _noticed(job: Job) -> str:
+    notice = job.notice
+    assert notice is not None
+    if notice.sent_at is not None:
+        return f"{job.id}: notice sent"
+    return f"{job.id}: notice {'given up' if notice.due is None else 'waits'}: {notice.problem}"
 
 
 def _row(job: Job) -> dict[str, object]:

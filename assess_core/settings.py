@@ -133,6 +133,8 @@ class Settings(NamedTuple):
     """`ASSESS_KEEP_TICKETS`: how long a ticket holds the files of its report, in ms (default `365d`)."""
     request_tickets: bool = False
     """`ASSESS_REQUEST_TICKETS`: whether the reports of requests get a ticket, `yes` or `no` (default `no`)."""
+    notify: str = ""
+    """`ASSESS_NOTIFY`: the `https://` or `smtp://` URL that learns of finished requests (default: no notices)."""
     public_url: str = ""
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
@@ -174,6 +176,7 @@ class Settings(NamedTuple):
             keep_reports=_at_least_a_day("ASSESS_KEEP_REPORTS", env.get("ASSESS_KEEP_REPORTS") or "7d"),
             keep_tickets=_at_least_a_day("ASSESS_KEEP_TICKETS", env.get("ASSESS_KEEP_TICKETS") or "365d"),
             request_tickets=_yes_or_no(env.get("ASSESS_REQUEST_TICKETS") or "no"),
+            notify=env.get("ASSESS_NOTIFY") or "",
             public_url=_http("ASSESS_PUBLIC_URL", env.get("ASSESS_PUBLIC_URL") or "", "https://api.example.org"),
             traces=_http("ASSESS_TRACES", env.get("ASSESS_TRACES") or "", "http://127.0.0.1:4318"),
             messages=_format(env.get("ASSESS_MESSAGES") or "text"),
@@ -200,6 +203,7 @@ class Settings(NamedTuple):
             "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
             "ASSESS_KEEP_TICKETS": duration_text(self.keep_tickets),
             "ASSESS_REQUEST_TICKETS": "yes" if self.request_tickets else "no",
+            "ASSESS_NOTIFY": self.notify,
             "ASSESS_PUBLIC_URL": self.public_url,
             "ASSESS_TRACES": self.traces,
             "ASSESS_MESSAGES": self.messages,

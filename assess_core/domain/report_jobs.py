@@ -51,6 +51,8 @@ class Rules(NamedTuple):
     open_of_all: int = 10_000
     keep_files: int = 7 * DAY
     """How long the files of a finished job are kept."""
+    notices: bool = False
+    """Whether a notice is sent when a job succeeded or failed."""
 
 
 class ReportRequest(msgspec.Struct, frozen=True):
@@ -84,6 +86,17 @@ class Lease(msgspec.Struct, frozen=True):
     until: int
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """The notice that a job is finished (see `report_notices`)."""
+
+    due: int | None
+    """When the next try may begin; None if it was sent or given up."""
+    tries: int = 0
+    sent_at: int | None = None
+    problem: str | None = None
+    """Why the last try failed."""
+
+
 class Job(msgspec.Struct, frozen=True):
     """The job that serves a request. Times are epoch ms."""
 
@@ -110,6 +123,7 @@ class Job(msgspec.Struct, frozen=True):
     message: str | None = None
     files_until: int | None = None
     """The time at which the files of a finished job are deleted; None if there is nothing to delete."""
+    notice: Notice | None = None
 
     @property
     def is_open(self) -> bool:
@@ -118,10 +132,12 @@ class Job(msgspec.Struct, frozen=True):
 
     @property
     def ready_at(self) -> int | None:
-        """The time at which a worker may claim the job; None if it is finished."""
+        """The time at which a worker may claim the job, or send its notice; None if there is nothing to do."""
         if self.lease is not None:
             return self.lease.until
-        return self.not_before if self.is_open else None
+        if self.is_open:
+            return self.not_before
+        return self.notice.due if self.notice is not None else None
 
     @property
     def batches_left(self) -> tuple[str, ...]:
@@ -167,6 +183,7 @@ def resubmitted(job: Job, now: int) -> Job:
         message=None,
         completed_at=None,
         files_until=None,
+        notice=None,
     )
 
 
@@ -175,7 +192,7 @@ def claimed(job: Job, worker: str, now: int, rules: Rules) -> Job | None:
 
     If the last allowed try ended without a result, the job becomes FAILED: it may be the job that ends its workers.
     """
-    if job.ready_at is None or job.ready_at > now:
+    if not job.is_open or job.ready_at is None or job.ready_at > now:
         return None
     if job.tries >= rules.tries:
         message = (
@@ -235,7 +252,8 @@ def cancelled(job: Job, now: int, rules: Rules) -> Job:
 def without_files(job: Job) -> Job:
     """The job after its files were deleted."""
     message = "the files were deleted because their time was over; submit the request again to get new ones"
-    return _changed(job, files=(), files_until=None, message=message if job.files else job.message)
+    notice = None if job.notice is None else msgspec.structs.replace(job.notice, due=None)  # too late to be useful
+    return _changed(job, files=(), files_until=None, message=message if job.files else job.message, notice=notice)
 
 
 def folder(job: Job, claims: int | None = None) -> str:
@@ -255,6 +273,7 @@ def _finished(job: Job, status: JobStatus, now: int, rules: Rules, message: str 
         execution_ms=_executed(job, now),
         message=_bounded(message),
         files_until=now + rules.keep_files,
+        notice=Notice(now) if rules.notices and status is not JobStatus.CANCELLED else None,
     )
 
 

@@ -29,6 +29,7 @@ from assess_core.domain.report_queue import Charge, Queued, Usage, in_turn, is_u
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.meter import Meter
+from assess_core.ports.notifying import Notifier
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
@@ -52,6 +53,8 @@ class Work(NamedTuple):
     write: WriteBatch
     rules: Rules
     now: Callable[[], int]
+    notifier: Notifier | None = None
+    """Where notices about finished jobs are sent."""
 
 
 def report_writer(stores: Stores, meter: Meter | None = None, ticket: NewTicket | None = None) -> WriteBatch:

@@ -49,6 +49,7 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_KEEP_REPORTS": ("7d", "default"),
         "ASSESS_KEEP_TICKETS": ("365d", "default"),
         "ASSESS_REQUEST_TICKETS": ("no", "default"),
+        "ASSESS_NOTIFY": ("", "default"),
         "ASSESS_PUBLIC_URL": ("", "default"),
         "ASSESS_GRANTS": ("", "default"),
         "ASSESS_NAMES": ("", "default"),

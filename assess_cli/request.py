@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_cli.passwords import first_line
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.moments import iso, parse_duration
 from assess_core.domain.report_jobs import Job, JobStatus
@@ -66,12 +67,24 @@ def request() -> None:
 @click.option("--config", required=True, help='The batches and filters, as JSON: {"batchFilter": ["B1", "B2"]}.')
 @click.option("--format", "format_", help="The format of the files, csv by default.")
 @click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Write encrypted zip files (AES-256), with the password in the first line of this file.",
+)
+@click.option(
     "--by", "requester", default=getpass.getuser, callback=_checked, help="Who asks; by default your user name."
 )
 @_of_channel
 @click.pass_obj
 def submit(
-    settings: Settings, tag: str, dataset: str, config: str, format_: str | None, requester: str, channel: str
+    settings: Settings,
+    tag: str,
+    dataset: str,
+    config: str,
+    format_: str | None,
+    password_file: Path | None,
+    requester: str,
+    channel: str,
 ) -> None:
     """Submit a request and print its id. The same request on the same day prints the same id.
 
@@ -80,8 +93,16 @@ def submit(
       assess request submit --tag march --dataset score-exhaust --config '{"batchId": "BATCH"}'
     """
     requesting = open_requesting(settings)
-    asked = {"tag": tag, "dataset": dataset, "datasetConfig": _config(config), "output_format": format_}
-    job = requesting.submit(parse_request(asked, Requester(channel, requester), requesting.rules))
+    asked: dict[str, object] = {
+        "tag": tag,
+        "dataset": dataset,
+        "datasetConfig": _config(config),
+        "output_format": format_,
+    }
+    if password_file is not None:
+        asked["encryptionKey"] = first_line(password_file)
+    wanted = parse_request(asked, Requester(channel, requester), requesting.rules)
+    job = requesting.submit(wanted.request, wanted.password)
     notify(_line(job))
     click.echo(job.id)
 

@@ -99,8 +99,8 @@ async def _submit(request: Request) -> _Result:
     requester = requester_of(request, asked.get("requestedBy"))
     api = _api(request)
     wanted = parse_request(asked, requester, api.requesting.rules)
-    require_report(caller_of(request), wanted.spec, request.scope["path"])
-    return await _shown(request, partial(api.requesting.submit, wanted))
+    require_report(caller_of(request), wanted.request.spec, request.scope["path"])
+    return await _shown(request, partial(api.requesting.submit, wanted.request, wanted.password))
 
 
 async def _read(request: Request) -> _Result:

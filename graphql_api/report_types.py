@@ -119,6 +119,10 @@ class ReportMutation(graphene.ObjectType):
         dataset=graphene.String(required=True, description=f"One of {', '.join(DATASETS)}."),
         config=graphene.String(required=True, description='The batches and filters as JSON: {"batchFilter": [ID]}.'),
         format=graphene.String(description="The file format; csv by default."),
+        encryption_key=graphene.String(
+            description="The password of a zip file with the CSV file. Send it in a variable: the server keeps the "
+            "texts of persisted queries."
+        ),
         description="Submit a request. The same request on the same day is the same job.",
     )
     cancel_report_request = graphene.Field(
@@ -131,13 +135,25 @@ class ReportMutation(graphene.ObjectType):
 
     @staticmethod
     def resolve_submit_report_request(
-        _root: None, info: Info, tag: str, dataset: str, config: str, format: str | None = None
+        _root: None,
+        info: Info,
+        tag: str,
+        dataset: str,
+        config: str,
+        format: str | None = None,
+        encryption_key: str | None = None,
     ) -> Job:
         requesting, requester = _asked(info)
-        asked = {"tag": tag, "dataset": dataset, "datasetConfig": _config(config), "output_format": format}
+        asked = {
+            "tag": tag,
+            "dataset": dataset,
+            "datasetConfig": _config(config),
+            "output_format": format,
+            "encryptionKey": encryption_key,
+        }
         wanted = parse_request(asked, requester, requesting.rules)
-        require_report(caller_of(info), wanted.spec, "Mutation.submitReportRequest")
-        return requesting.submit(wanted)
+        require_report(caller_of(info), wanted.request.spec, "Mutation.submitReportRequest")
+        return requesting.submit(wanted.request, wanted.password)
 
     @staticmethod
     def resolve_cancel_report_request(_root: None, info: Info, tag: str, request_id: str) -> Job:

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from assess_core.domain.moments import DAY, MINUTE, iso
+from assess_core.domain.report_keys import EncryptionKey
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import RequestClosed
 
@@ -67,6 +68,8 @@ class ReportRequest(msgspec.Struct, frozen=True):
     """The client's tag, a colon and the channel."""
     channel: str
     requester: str
+    is_encrypted: bool = False
+    """Whether the files need a password. The password is in the job, and never in the request."""
 
 
 class BatchFile(msgspec.Struct, frozen=True):
@@ -124,6 +127,7 @@ class Job(msgspec.Struct, frozen=True):
     files_until: int | None = None
     """The time at which the files of a finished job are deleted; None if there is nothing to delete."""
     notice: Notice | None = None
+    key: EncryptionKey | None = None
 
     @property
     def is_open(self) -> bool:
@@ -153,7 +157,11 @@ def canonical(config: Any) -> str:
 
 def job_id(request: ReportRequest, at: int) -> str:
     """The identity of a request: its whole content and the day (UTC), as 32 hexadecimal digits."""
-    content = (request.dataset, request.spec, request.tag, request.channel, request.requester, day_of(at))
+    content: tuple[object, ...] = (
+        request.dataset, request.spec, request.tag, request.channel, request.requester, day_of(at)
+    )  # fmt: skip
+    if request.is_encrypted:  # not the password: whoever knows the identity could try passwords
+        content = (*content, "encrypted")
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32].upper()
 
 
@@ -162,9 +170,9 @@ def day_of(at: int) -> int:
     return at // DAY
 
 
-def new_job(request: ReportRequest, now: int) -> Job:
+def new_job(request: ReportRequest, now: int, key: EncryptionKey | None = None) -> Job:
     """The job of a request that is submitted now."""
-    return Job(job_id(request, now), request, now, now)
+    return Job(job_id(request, now), request, now, now, key=key)
 
 
 def is_fresh(job: Job) -> bool:
@@ -172,7 +180,7 @@ def is_fresh(job: Job) -> bool:
     return job.is_open or (job.status is JobStatus.SUCCESS and bool(job.files))
 
 
-def resubmitted(job: Job, now: int) -> Job:
+def resubmitted(job: Job, now: int, key: EncryptionKey | None = None) -> Job:
     """A job that is not fresh, submitted again. Batches that are finished stay finished."""
     return _changed(
         job,
@@ -184,6 +192,7 @@ def resubmitted(job: Job, now: int) -> Job:
         completed_at=None,
         files_until=None,
         notice=None,
+        key=key,
     )
 
 
@@ -273,6 +282,7 @@ def _finished(job: Job, status: JobStatus, now: int, rules: Rules, message: str 
         execution_ms=_executed(job, now),
         message=_bounded(message),
         files_until=now + rules.keep_files,
+        key=job.key.without_text() if job.key is not None else None,
         notice=Notice(now) if rules.notices and status is not JobStatus.CANCELLED else None,
     )
 

@@ -61,7 +61,9 @@ def report_writer(stores: Stores, meter: Meter | None = None, ticket: NewTicket 
     """Writes reports of batches, each with a ticket if one is wished, and records how long each took."""
 
     def write(job: Job, batch_id: str, name: str) -> BatchFile:
-        written = write_exhaust(stores, _of_batch(job, batch_id), StoredOutput(stores.exhausts, name), ticket=ticket)
+        password = job.key.password if job.key is not None else None
+        output = StoredOutput(stores.exhausts, name)
+        written = write_exhaust(stores, _of_batch(job, batch_id), output, password=password, ticket=ticket)
         if meter is not None:
             meter.record(Sample(REPORT_SECONDS, written.seconds, (job.request.spec.report,)))
         return BatchFile(batch_id, name, written.rows, written.bytes)

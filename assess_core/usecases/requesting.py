@@ -1,9 +1,11 @@
 """Use cases: submit, read, list, search and cancel requests for reports."""
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from assess_core.domain.moments import DAY
+from assess_core.domain.report_formats import Password
 from assess_core.domain.report_jobs import (
     Job,
     JobStatus,
@@ -15,6 +17,7 @@ from assess_core.domain.report_jobs import (
     new_job,
     resubmitted,
 )
+from assess_core.domain.report_keys import EncryptionKey
 from assess_core.domain.report_queue import require_room
 from assess_core.domain.report_request import Requester, full_tag
 from assess_core.errors import BadRequest, RequestClosed, StoreUnavailable, UnknownRequest
@@ -25,6 +28,7 @@ MOST_LISTED: Final = 100
 """Jobs in one answer."""
 SEARCHED: Final = 1000
 """The newest jobs of a channel that a search looks at."""
+_SALT: Final = 16  # bytes
 _ATTEMPTS: Final = 10  # at a change that other processes make at the same time
 
 
@@ -49,21 +53,23 @@ class Requesting:
         self._requests = requests
         self._links = links
 
-    def submit(self, request: ReportRequest) -> Job:
+    def submit(self, request: ReportRequest, password: Password | None = None) -> Job:
         """The job of this request. The same request on the same day gets the same job.
 
-        A job that failed, was cancelled or lost its files starts again. Raises `QueueFull`, `StoreUnavailable`.
+        A job that failed, was cancelled or lost its files starts again, with the new password. Raises `RequestClosed`
+        if the job has another password, `QueueFull`, `StoreUnavailable`.
         """
+        key = None if password is None else EncryptionKey.of(password, secrets.token_hex(_SALT))
         for _ in range(_ATTEMPTS):
             now = self.now()
-            job = new_job(request, now)
+            job = new_job(request, now, key)
             stored = self._requests.get(request.tag, job.id)
             if stored is not None and is_fresh(stored):
-                return stored
+                return _with_password(stored, password)
             require_room(self._requests.queue(), request.channel, self.rules)
             if stored is None:
-                return self._requests.add(job)
-            again = resubmitted(stored, now)
+                return _with_password(self._requests.add(job), password)
+            again = resubmitted(stored, now, key)
             if self._requests.replace(stored, again):
                 return again
         raise _busy(request.tag)
@@ -108,6 +114,14 @@ class Requesting:
     def require_link(self, name: str, expires: str, signature: str) -> None:
         """Check a link that the API serves. Raises `LinkRefused`, `LinkExpired`."""
         self._links.require_valid(name, expires, signature, self.now())
+
+
+def _with_password(job: Job, password: Password | None) -> Job:
+    if password is not None and (job.key is None or not job.key.matches(password)):
+        raise RequestClosed(
+            "the same request was submitted today with another encryptionKey; use that one, or another tag"
+        )
+    return job
 
 
 def require_files(job: Job) -> None:

@@ -95,6 +95,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--dataset": ("x",),
         "--config": ("", "[]", "{", "[" * 5000, '{"batchId": 1}', NOT_TEXT),
         "--format": ("xml",),
+        "--password-file": NO_FILE,
         "--by": ("", NOT_TEXT),
         "--channel": ("", NOT_TEXT),
     },

@@ -22,11 +22,12 @@ from assess_cli.switches import read_switches
 from assess_core.domain.moments import MINUTE, duration_text
 from assess_core.domain.report_queue import unserved
 from assess_core.domain.slice_status import SliceStatus, Step
+from assess_core.domain.tickets import TicketStatus, held_space
 from assess_core.errors import AssessError
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Lake
+from assess_core.ports.lake import Lake, name_of
 from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
@@ -120,6 +121,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
         yield from _guarded("requests", lambda: _requests(settings, now))
+        yield from _guarded("tickets", lambda: _tickets(stores.lake, now))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
     yield from _guarded("Dagster", lambda: _switches(settings.home, env))
 
@@ -310,6 +312,19 @@ def _requests(settings: Settings, now: int) -> Iterator[Finding]:
     if late := [entry for entry in requests.queue() if entry.is_notice and entry.ready_at < now - _STUCK]:
         message = f"{len(late):,} notices of finished requests are not sent, the first is of {late[0].tag}"
         yield Finding(Level.WARN, "requests", message, "set ASSESS_NOTIFY for the workers, or assess request work")
+
+
+def _tickets(lake: Lake, now: int) -> Iterator[Finding]:
+    """Files that left the lake's table and take space only because tickets hold them."""
+    tickets = list(lake.tickets.all())
+    live = sum(ticket.state(now) is TicketStatus.LIVE for ticket in tickets)
+    if not live:
+        return
+    pinned = lake.pin()
+    current = {name_of(file, pinned) for file in pinned.files()}
+    files, size = held_space(tickets, current, now)
+    message = f"{live:,} hold {files:,} replaced files of the lake, {size / 1000**2:,.1f} MB"
+    yield Finding(Level.OK, "tickets", message, "assess ticket release frees them" if files else None)
 
 
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:

@@ -78,6 +78,9 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "failedEvents": Action.READ_FAILED,
         "manifest": Action.AUDIT,
         "balance": Action.AUDIT,
+        "tickets": Action.READ_TICKETS,
+        "ticket": Action.READ_TICKETS,
+        "ticketDiff": Action.READ_TICKETS,
     },
     "Mutation": {
         "replayFailedEvents": Action.REPLAY,
@@ -127,6 +130,13 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     ),
     "ManifestFile": _open("name sha256"),
     "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
+    "Ticket": _open("id status created expires report batches rows sha256 bytes lakeFiles hotRows"),
+    "TicketFile": _open("name rows bytes sha256"),
+    "TicketDiff": _open("added changed gone differences"),
+    "TicketDifference": _open(
+        "change userId courseId batchId assessmentId attemptId scoreBefore score receivedBefore received "
+        "versionsBefore versions"
+    ),
     "Week": _open("week attempts versions"),
     "AttemptConnection": _open("edges pageInfo"),
     "AttemptEdge": _open("node cursor"),

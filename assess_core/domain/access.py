@@ -49,6 +49,8 @@ class Action(StrEnum):
 
     AUDIT = "audit"
     """Read the manifest of a slice, and the balance of a batch. Neither shows data of learners."""
+    READ_TICKETS = "read_tickets"
+    """Read tickets of reports, and how their attempts changed since."""
     READ_FAILED = "read_failed"
     """Read failed events, which contain answers of learners."""
     REPLAY = "replay"
@@ -155,6 +157,7 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
     Action.MANAGE_REQUESTS: {Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
     Action.REQUEST_REPORTS: {Role.MENTOR: _GRANTED, Role.OPERATOR: _ALL},
     Action.AUDIT: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
+    Action.READ_TICKETS: {Role.OPERATOR: _ALL},
     Action.READ_FAILED: {Role.OPERATOR: _ALL},
     Action.REPLAY: {Role.OPERATOR: _ALL},
     Action.NAME_LEARNERS: {Role.OPERATOR: _ALL},

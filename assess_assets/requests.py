@@ -15,6 +15,7 @@ from assess_assets.resources import RETRY, Lakehouse
 from assess_core.domain.moments import MINUTE
 from assess_core.domain.report_jobs import Job, JobStatus
 from assess_core.domain.report_queue import unserved
+from assess_core.usecases.notifying import send_notices
 from assess_core.usecases.report_work import Work, delete_old_files, ready_jobs, work_one
 
 MOST_A_RUN: Final = 500
@@ -46,6 +47,7 @@ def requested_exhausts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) 
         for job in islice(_worked(work, f"{socket.gethostname()}:{os.getpid()}:{context.run.run_id[:8]}"), MOST_A_RUN):
             context.log.info("%s of %s: %s %s", job.id, job.request.tag, job.status, job.message or "")
             jobs.append(job)
+        notices = sum(1 for _ in send_notices(work))
         by_status = Counter(str(job.status) for job in jobs)
         failed = [job for job in jobs if job.status is JobStatus.FAILED]
         return dg.MaterializeResult(
@@ -54,6 +56,7 @@ def requested_exhausts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) 
                 "rows": dg.MetadataValue.int(sum(file.rows for job in jobs for file in job.files)),
                 "bytes": dg.MetadataValue.int(sum(file.bytes for job in jobs for file in job.files)),
                 "old files deleted": dg.MetadataValue.int(deleted),
+                "notices tried": dg.MetadataValue.int(notices),
                 "seconds": dg.MetadataValue.float(round(opened.seconds, 3)),
                 "picture": bars("requests by status", {"requests": by_status}),
                 "failed": table([_row(job) for job in failed[:PREVIEW_ROWS]], SENTENCES),

@@ -15,35 +15,33 @@ from typing import Final, Protocol
 import click
 from packaging.requirements import Requirement
 
+from assess_cli import doctor_sources
 from assess_cli.output import emit_json, notify
 from assess_cli.settings import unknown_settings
 from assess_cli.switches import read_switches
 from assess_core.domain.moments import MINUTE, duration_text
 from assess_core.domain.report_queue import unserved
 from assess_core.domain.slice_status import SliceStatus, Step
+from assess_core.domain.tickets import TicketStatus, held_space
 from assess_core.errors import AssessError
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Lake
+from assess_core.ports.lake import Lake, name_of
 from assess_core.ports.log import Log, Position, Positions
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
-from assess_core.settings import ApiSettings, Settings
+from assess_core.settings import Settings
 from assess_core.usecases.pending import pending_views
 from assess_core.usecases.report_work import ready_jobs
 from assess_core.wiring import (
-    days_left,
     hot_schema,
     open_exhausts,
     open_facts,
     open_hot,
     open_lake,
     open_log,
-    open_names,
     open_requests,
-    open_tokens,
-    read_schedules,
     request_rules,
     stores_of,
 )
@@ -51,7 +49,6 @@ from assess_core.wiring import (
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; archiving and compacting a busy week needs twice this
 _NONE: Final = 100 * 1024**2  # bytes; SQLite's WAL alone can grow to this size
-_RENEW_DAYS: Final = 14
 _STUCK: Final = 10 * MINUTE
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -115,58 +112,18 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
         for finding in _guarded(what, partial(_examine, store)):
             bad = bad or finding.level is Level.BAD
             yield finding
-    yield from _guarded("API", lambda: _api(settings))
+    yield from _guarded("API", lambda: doctor_sources.api(settings))
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
-    yield from _guarded("names", lambda: _names(settings))
-    yield from _guarded("schedules", lambda: _schedules(settings))
+    yield from _guarded("names", lambda: doctor_sources.names(settings))
+    yield from _guarded("grants", lambda: doctor_sources.grants(settings))
+    yield from _guarded("notices", lambda: doctor_sources.notices(settings))
+    yield from _guarded("schedules", lambda: doctor_sources.schedules(settings))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
         yield from _guarded("requests", lambda: _requests(settings, now))
+        yield from _guarded("tickets", lambda: _tickets(stores.lake, now))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
     yield from _guarded("Dagster", lambda: _switches(settings.home, env))
-
-
-def _api(settings: Settings) -> Iterator[Finding]:
-    tokens = open_tokens(settings, lambda _text: None)  # a server that does not answer is a finding below
-    if tokens is None:
-        message = "has no keys: every client can do everything, so it listens only on this machine"
-        yield Finding(Level.OK, "API", message)
-    else:
-        yield from tokens.examine()
-    if settings.api.secret:
-        message = "ASSESS_API_SECRET is for development: who can verify a token can also make one"
-        yield Finding(Level.WARN, "API", message, "set ASSESS_API_KEYS instead")
-    yield from _certificate(settings.api)
-
-
-def _names(settings: Settings) -> Iterator[Finding]:
-    names = open_names(settings)
-    if names is None:
-        yield Finding(Level.OK, "names", "ASSESS_NAMES is not set: reports show ids without names")
-    else:
-        yield from names.examine()
-
-
-def _schedules(settings: Settings) -> Iterator[Finding]:
-    schedules = read_schedules(settings)
-    if schedules is None:
-        yield Finding(Level.OK, "schedules", "ASSESS_SCHEDULES is not set: no report is scheduled")
-        return
-    yield Finding(Level.OK, "schedules", f"{len(schedules.entries):,} in {schedules.file}")
-    for problem in schedules.described():
-        yield Finding(Level.BAD, "schedules", problem, "correct the entry: it is not run")
-
-
-def _certificate(api: ApiSettings) -> Iterator[Finding]:
-    if not api.tls_cert:
-        return
-    days = days_left(api.tls_cert)
-    if days < 0:
-        yield Finding(Level.BAD, "API", f"the certificate {api.tls_cert} has expired", "renew it, then restart the API")
-    elif days < _RENEW_DAYS:
-        yield Finding(Level.WARN, "API", f"the certificate {api.tls_cert} expires in {days} days", "renew it")
-    else:
-        yield Finding(Level.OK, "API", f"the certificate {api.tls_cert} is valid for {days} days")
 
 
 def _no_hot_file(settings: Settings, file: Path) -> Iterator[Finding]:
@@ -350,7 +307,24 @@ def _requests(settings: Settings, now: int) -> Iterator[Finding]:
         message = f"{len(waiting):,} wait longer than {duration_text(_STUCK)}, the oldest {first.id} of {first.tag}"
         yield Finding(Level.WARN, "requests", message, "assess request work --follow, or assess up")
     else:
-        yield Finding(Level.OK, "requests", f"{len(requests.queue()):,} open, none is stuck")
+        open_ = sum(not entry.is_notice for entry in requests.queue())
+        yield Finding(Level.OK, "requests", f"{open_:,} open, none is stuck")
+    if late := [entry for entry in requests.queue() if entry.is_notice and entry.ready_at < now - _STUCK]:
+        message = f"{len(late):,} notices of finished requests are not sent, the first is of {late[0].tag}"
+        yield Finding(Level.WARN, "requests", message, "set ASSESS_NOTIFY for the workers, or assess request work")
+
+
+def _tickets(lake: Lake, now: int) -> Iterator[Finding]:
+    """Files that left the lake's table and take space only because tickets hold them."""
+    tickets = list(lake.tickets.all())
+    live = sum(ticket.state(now) is TicketStatus.LIVE for ticket in tickets)
+    if not live:
+        return
+    pinned = lake.pin()
+    current = {name_of(file, pinned) for file in pinned.files()}
+    files, size = held_space(tickets, current, now)
+    message = f"{live:,} hold {files:,} replaced files of the lake, {size / 1000**2:,.1f} MB"
+    yield Finding(Level.OK, "tickets", message, "assess ticket release frees them" if files else None)
 
 
 def _slices(settings: Settings, stores: Stores, now: int) -> Iterator[Finding]:

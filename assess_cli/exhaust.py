@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from assess_cli.output import emit_json, notify
+from assess_cli.passwords import first_line
 from assess_cli.ticket import print_again
 from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.names import unnamed
@@ -18,7 +19,6 @@ from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import new_ticket as ticket_of
 from assess_core.wiring import open_meter, open_output, open_stores
 
-_PASSWORD_BYTES: Final = 1024
 _OF_TICKET: Final = {"ticket", "output", "password_file", "ask_password", "allow_different", "as_json"}
 """The parameters that go with `--ticket`."""
 PARTIAL: Final = 6
@@ -233,13 +233,10 @@ def _summary(written: Exhaust) -> dict[str, object]:
 
 
 def _password(file: Path | None, ask: bool) -> Password | None:
-    """The password for a zip file. It is not an argument of the command, because other users can read those."""
     if file is not None and ask:
         raise click.UsageError("--ask-password and --password-file exclude each other; leave one of them out")
     if ask:
         return Password(click.prompt("Password of the zip file", hide_input=True, confirmation_prompt=True, err=True))
     if file is not None:
-        with file.open("rb") as opened:
-            line = opened.readline(_PASSWORD_BYTES)
-        return Password(line.decode("utf-8", "replace").rstrip("\r\n"))
+        return Password(first_line(file))
     return None

@@ -15,12 +15,14 @@ import click
 import msgspec
 
 from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_cli.passwords import first_line
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.moments import iso, parse_duration
 from assess_core.domain.report_jobs import Job, JobStatus
 from assess_core.domain.report_request import DATASETS, Requester, parse_request, text
 from assess_core.errors import AssessError, BadRequest
 from assess_core.settings import Settings
+from assess_core.usecases.notifying import send_notices
 from assess_core.usecases.report_work import Work, delete_old_files, work_one
 from assess_core.usecases.requesting import MOST_LISTED, Filters, require_files
 from assess_core.wiring import open_exhausts, open_output, open_requesting, open_work
@@ -65,12 +67,24 @@ def request() -> None:
 @click.option("--config", required=True, help='The batches and filters, as JSON: {"batchFilter": ["B1", "B2"]}.')
 @click.option("--format", "format_", help="The format of the files, csv by default.")
 @click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Write encrypted zip files (AES-256), with the password in the first line of this file.",
+)
+@click.option(
     "--by", "requester", default=getpass.getuser, callback=_checked, help="Who asks; by default your user name."
 )
 @_of_channel
 @click.pass_obj
 def submit(
-    settings: Settings, tag: str, dataset: str, config: str, format_: str | None, requester: str, channel: str
+    settings: Settings,
+    tag: str,
+    dataset: str,
+    config: str,
+    format_: str | None,
+    password_file: Path | None,
+    requester: str,
+    channel: str,
 ) -> None:
     """Submit a request and print its id. The same request on the same day prints the same id.
 
@@ -79,8 +93,16 @@ def submit(
       assess request submit --tag march --dataset score-exhaust --config '{"batchId": "BATCH"}'
     """
     requesting = open_requesting(settings)
-    asked = {"tag": tag, "dataset": dataset, "datasetConfig": _config(config), "output_format": format_}
-    job = requesting.submit(parse_request(asked, Requester(channel, requester), requesting.rules))
+    asked: dict[str, object] = {
+        "tag": tag,
+        "dataset": dataset,
+        "datasetConfig": _config(config),
+        "output_format": format_,
+    }
+    if password_file is not None:
+        asked["encryptionKey"] = first_line(password_file)
+    wanted = parse_request(asked, Requester(channel, requester), requesting.rules)
+    job = requesting.submit(wanted.request, wanted.password)
     notify(_line(job))
     click.echo(job.id)
 
@@ -95,12 +117,8 @@ def submit(
 def list_(settings: Settings, tag: str | None, status: str | None, limit: int, format_: Format, channel: str) -> None:
     """List the newest requests of a channel, or of TAG."""
     requesting = open_requesting(settings)
-    wanted = JobStatus(status) if status else None
-    if tag is None:
-        jobs = requesting.search(channel, Filters(status=wanted), limit)
-    else:
-        found = requesting.of_tag(channel, tag, limit)
-        jobs = [job for job in found if wanted in (None, job.status)]
+    asker, filters = _all_of(channel), Filters(status=JobStatus(status) if status else None)
+    jobs = requesting.search(asker, filters, limit) if tag is None else requesting.of_tag(asker, tag, limit, filters)
     emit_rows(COLUMNS, map(_row, jobs), format_)
 
 
@@ -111,8 +129,9 @@ def list_(settings: Settings, tag: str | None, status: str | None, limit: int, f
 @click.pass_obj
 def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
     """Print a request and its files as JSON. Exit code 3 if it does not exist."""
-    job = open_requesting(settings).read(channel, tag, id_)
-    emit_json(_row(job) | {"config": msgspec.Raw(job.request.config.encode()), "files": job.files})
+    job = open_requesting(settings).read(_all_of(channel), tag, id_)
+    more = {"config": msgspec.Raw(job.request.config.encode()), "files": job.files, "notice": job.notice}
+    emit_json(_row(job) | more)
 
 
 @request.command()
@@ -122,7 +141,7 @@ def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
 @click.pass_obj
 def cancel(settings: Settings, tag: str, id_: str, channel: str) -> None:
     """Cancel a request that is not finished; its worker stops within seconds. Exit code 4 if it is finished."""
-    notify(_line(open_requesting(settings).cancel(channel, tag, id_)))
+    notify(_line(open_requesting(settings).cancel(_all_of(channel), tag, id_)))
 
 
 @request.command()
@@ -138,7 +157,7 @@ def download(settings: Settings, tag: str, id_: str, folder: Path, channel: str)
 
     An existing file of the same name is replaced when the new one is complete.
     """
-    job = open_requesting(settings).read(channel, tag, id_)
+    job = open_requesting(settings).read(_all_of(channel), tag, id_)
     require_files(job)
     exhausts = open_exhausts(settings)
     folder.mkdir(parents=True, exist_ok=True)
@@ -188,6 +207,8 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
                 delete_at = time.monotonic() + _DELETE_EVERY
                 for old in delete_old_files(opened):
                     notify(f"{old.id}: old files deleted")
+            for noticed in send_notices(opened):
+                notify(_noticed(noticed))
             job = work_one(opened, worker)
         except AssessError as error:
             if not (follow and error.retryable):
@@ -204,9 +225,22 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
             return
 
 
+def _all_of(channel: str) -> Requester:
+    """Who asks about the requests of a channel: this user sees those of everyone."""
+    return Requester(channel, getpass.getuser())
+
+
 def _line(job: Job) -> str:
     because = f": {job.message}" if job.message else ""
     return f"{job.id} {job.request.dataset} of {job.request.tag}: {job.status}, {job.percent} %{because}"
+
+
+def _noticed(job: Job) -> str:
+    notice = job.notice
+    assert notice is not None
+    if notice.sent_at is not None:
+        return f"{job.id}: notice sent"
+    return f"{job.id}: notice {'given up' if notice.due is None else 'waits'}: {notice.problem}"
 
 
 def _row(job: Job) -> dict[str, object]:

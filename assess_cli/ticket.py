@@ -122,7 +122,6 @@ def print_again(
 
 
 def _row(found: Ticket, now: int) -> dict[str, object]:
-    sealed = [*found.lake_files, *([found.hot_rows] if found.hot_rows else [])]
     return {
         "id": found.id,
         "status": found.state(now).value,
@@ -132,7 +131,7 @@ def _row(found: Ticket, now: int) -> dict[str, object]:
         "batches": len(found.batches),
         "rows": found.sidecar and found.sidecar.rows,
         "files_of_lake": len(found.lake_files),
-        "bytes": sum(file.bytes for file in sealed),
+        "bytes": found.bytes,
         "sha256": found.sidecar and found.sidecar.sha256,
     }
 

@@ -7,6 +7,7 @@
       BadSlice           a text does not name a slice
       BadTime            a text is not a valid moment or duration
       BadFacts           the facts file cannot be read
+      BadGrants          the source of grants cannot be used
       BadNames           the source of names cannot be used
       BadLog             a log file or folder cannot be read
       BadArchives        a file or folder of old archives cannot be read
@@ -97,6 +98,12 @@ class BadFacts(AssessError):
 
 class BadNames(AssessError):
     """The source of names cannot be used: it is missing, has another shape, or contradicts itself."""
+
+    exit_code, status = 2, 500
+
+
+class BadGrants(AssessError):
+    """The source of grants cannot be used: it is missing, has another shape, or grants one mentor too much."""
 
     exit_code, status = 2, 500
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 # there it ends at the last @ before the next slash
 _PASSWORD: Final = re.compile(r"(\A(?!kafka:)\w+://[^/:]*:).*@|(\Akafka://[^/@:]*:)[^/]*@")
 _SECRET: Final = re.compile(
-    r"password|passphrase|secret|token(?!\.endpoint)|credential|private|\.pem\Z|oauthbearer\.config|kinit\.cmd",
+    r"password|passphrase|secret|token(?!\.endpoint)|credential|private|\.pem\Z|oauthbearer\.config|kinit\.cmd|\AASSESS_NOTIFY\Z",
     re.IGNORECASE,
 )
 _PRIVATE_UMASK: Final = 0o077  # files are 0600, folders 0700

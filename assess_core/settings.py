@@ -41,6 +41,8 @@ class ApiSettings(NamedTuple):
     """`ASSESS_API_BATCHES_CLAIM`: the claim with the batches of a mentor (default `batches`)."""
     courses_claim: str = "courses"
     """`ASSESS_API_COURSES_CLAIM`: the claim with the courses of a mentor (default `courses`)."""
+    channel_claim: str = "channel"
+    """`ASSESS_API_CHANNEL_CLAIM`: the claim with the channel of a mentor's requests for reports (default `channel`)."""
     hosts: str = ""
     """`ASSESS_API_HOSTS`: the host names that the API answers to, separated by commas (default: with keys all names,
     without keys only `localhost` and loopback addresses)."""
@@ -79,6 +81,7 @@ class ApiSettings(NamedTuple):
             roles_claim=given("ROLES_CLAIM", "roles"),
             batches_claim=given("BATCHES_CLAIM", "batches"),
             courses_claim=given("COURSES_CLAIM", "courses"),
+            channel_claim=given("CHANNEL_CLAIM", "channel"),
             hosts=given("HOSTS"),
             tls_cert=_absolute(given("TLS_CERT")),
             tls_key=_absolute(given("TLS_KEY")),
@@ -130,9 +133,14 @@ class Settings(NamedTuple):
     """`ASSESS_KEEP_TICKETS`: how long a ticket holds the files of its report, in ms (default `365d`)."""
     request_tickets: bool = False
     """`ASSESS_REQUEST_TICKETS`: whether the reports of requests get a ticket, `yes` or `no` (default `no`)."""
+    notify: str = ""
+    """`ASSESS_NOTIFY`: the `https://` or `smtp://` URL that learns of finished requests (default: no notices)."""
     public_url: str = ""
     """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
     of the API used)."""
+    grants: str = ""
+    """`ASSESS_GRANTS`: the file, `sqlite:///PATH` or `cassandra://HOST/KEYSPACE` with the batches and courses of
+    mentors (default: only those of their tokens)."""
     names: str = ""
     """`ASSESS_NAMES`: the file, `cassandra://HOST/KEYSPACE` or `https://HOST/PATH` with names for reports
     (default: no names)."""
@@ -140,7 +148,6 @@ class Settings(NamedTuple):
     """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
     schedules: str = ""
     """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
-
     traces: str = ""
     """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
     messages: str = "text"
@@ -169,9 +176,11 @@ class Settings(NamedTuple):
             keep_reports=_at_least_a_day("ASSESS_KEEP_REPORTS", env.get("ASSESS_KEEP_REPORTS") or "7d"),
             keep_tickets=_at_least_a_day("ASSESS_KEEP_TICKETS", env.get("ASSESS_KEEP_TICKETS") or "365d"),
             request_tickets=_yes_or_no(env.get("ASSESS_REQUEST_TICKETS") or "no"),
+            notify=env.get("ASSESS_NOTIFY") or "",
             public_url=_http("ASSESS_PUBLIC_URL", env.get("ASSESS_PUBLIC_URL") or "", "https://api.example.org"),
             traces=_http("ASSESS_TRACES", env.get("ASSESS_TRACES") or "", "http://127.0.0.1:4318"),
             messages=_format(env.get("ASSESS_MESSAGES") or "text"),
+            grants=_absolute(env.get("ASSESS_GRANTS") or ""),
             names=_absolute(env.get("ASSESS_NAMES") or ""),
             schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
             names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
@@ -194,9 +203,11 @@ class Settings(NamedTuple):
             "ASSESS_KEEP_REPORTS": duration_text(self.keep_reports),
             "ASSESS_KEEP_TICKETS": duration_text(self.keep_tickets),
             "ASSESS_REQUEST_TICKETS": "yes" if self.request_tickets else "no",
+            "ASSESS_NOTIFY": self.notify,
             "ASSESS_PUBLIC_URL": self.public_url,
             "ASSESS_TRACES": self.traces,
             "ASSESS_MESSAGES": self.messages,
+            "ASSESS_GRANTS": self.grants,
             "ASSESS_NAMES": self.names,
             "ASSESS_NAMES_TOKEN": self.names_token,
             "ASSESS_SCHEDULES": self.schedules,

@@ -17,9 +17,11 @@ from assess_core.errors import AssessError, BadSettings
 from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import ApiSettings, Settings
+from assess_core.usecases.granting import Granting
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_facts, open_ledger, open_meters, open_requesting, open_stores, open_tokens
+from assess_core.wiring.grants import open_grants
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
@@ -48,6 +50,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         stores = open_stores(settings)
         facts = open_facts(settings.facts, _notify)
         listening = _listen(host, port)
+        grants = open_grants(settings)
         intake = stores.log.intake()
         requests = ReportRequests.of(open_requesting(settings), stores.exhausts, settings.public_url)
     except AssessError as error:
@@ -56,8 +59,9 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     _allow_open_files(2 * MOST_CONNECTIONS)
     queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
     limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
+    granting = Granting(grants, _notify) if grants is not None else None
     operating, meters = Operating(stores, open_ledger, facts), open_meters(settings)
-    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters)
+    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters, granting)
     own_format: dict[str, Any] = {"log_config": None} if is_json() else {}  # uvicorn would write its lines as text
     config = uvicorn.Config(
         app,

@@ -17,6 +17,7 @@ from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.ports.meter import Meters
 from assess_core.ports.tokens import Tokens
+from assess_core.usecases.granting import Granting
 from assess_core.usecases.monitoring import Monitor
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
@@ -63,6 +64,7 @@ def create_app(
     origins: tuple[str, ...] = (),
     operating: Operating | None = None,
     meters: Meters | None = None,
+    granting: Granting | None = None,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
 
@@ -70,6 +72,7 @@ def create_app(
 
     Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name. Without
     `requests`, the paths of the dataset API do not exist. Pages of other sites can use the API if `origins` has them.
+    `granting` adds grants of a table to those of the tokens of mentors.
     Without `operating`, the fields for operators and auditors give an error.
     """
     shown = metrics.Metrics(meters, Monitor(queries.state, time.monotonic)) if meters else None
@@ -96,7 +99,7 @@ def create_app(
         *cors(origins),
         Middleware(GZipMiddleware, minimum_size=_COMPRESSED_FROM, compresslevel=6),
         Middleware(Throttle, limits=limits.address, key_of=address_of),
-        Middleware(Gate, tokens=tokens, hosts=hosts),
+        Middleware(Gate, tokens=tokens, hosts=hosts, granting=granting),
         Middleware(Throttle, limits=limits.caller, key_of=subject_of),
     ]
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)

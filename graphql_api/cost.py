@@ -41,10 +41,25 @@ _UNITS: Final = {
     "failedEvents": 20,
     "manifest": 10,
     "balance": 50,
+    "tickets": 20,
+    "ticket": 10,
+    "ticketDiff": 50,
     "replayFailedEvents": 50,
 }
 _READ_MANY_ROWS: Final = frozenset(
-    ("batch", "batches", "slices", "explain", "failedEvents", "manifest", "balance", "replayFailedEvents")
+    (
+        "batch",
+        "batches",
+        "slices",
+        "explain",
+        "failedEvents",
+        "manifest",
+        "balance",
+        "tickets",
+        "ticket",
+        "ticketDiff",
+        "replayFailedEvents",
+    )
 )
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4

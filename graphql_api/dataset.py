@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from assess_core.domain.access import Action, Resource
+from assess_core.domain.access import Action, Caller, Denial, denial_of_report
 from assess_core.domain.moments import millis
 from assess_core.domain.report_formats import MEDIA_TYPES
 from assess_core.domain.report_jobs import Job, JobStatus, day_of
@@ -28,7 +28,7 @@ from assess_core.usecases.requesting import MOST_LISTED, Filters, Requesting
 from graphql_api.bodies import BadBody, is_json, read_json
 from graphql_api.envelopes import DATASET_PATH, analysing, retry_after
 from graphql_api.gate import caller_of
-from graphql_api.permissions import require, require_naming
+from graphql_api.permissions import own_requests, require, require_report
 from graphql_api.reading import RequestReads
 from graphql_api.requesters import requester_of
 
@@ -81,7 +81,8 @@ _Result = Mapping[str, object]
 async def _answer(name: str, work: Callable[[Request], Awaitable[_Result]], request: Request) -> Response:
     """Answer in the envelope. Client input causes no 500."""
     try:
-        require(caller_of(request), Action.REQUEST_REPORTS, Resource(), request.scope["path"])
+        caller = caller_of(request)
+        require(caller, Action.MANAGE_REQUESTS, own_requests(caller), request.scope["path"])
         return analysing(name, result=await work(request))
     except BadBody as error:
         return analysing(name, error.status, str(error))
@@ -98,25 +99,25 @@ async def _submit(request: Request) -> _Result:
     requester = requester_of(request, asked.get("requestedBy"))
     api = _api(request)
     wanted = parse_request(asked, requester, api.requesting.rules)
-    require_naming(caller_of(request), wanted.spec, request.scope["path"])
-    return await _shown(request, partial(api.requesting.submit, wanted))
+    require_report(caller_of(request), wanted.request.spec, request.scope["path"])
+    return await _shown(request, partial(api.requesting.submit, wanted.request, wanted.password))
 
 
 async def _read(request: Request) -> _Result:
     requester, tag, id_ = _named(request)
-    return await _shown(request, partial(_api(request).requesting.read, requester.channel, tag, id_))
+    return await _shown(request, partial(_api(request).requesting.read, requester, tag, id_))
 
 
 async def _cancel(request: Request) -> _Result:
     requester, tag, id_ = _named(request)
-    return await _shown(request, partial(_api(request).requesting.cancel, requester.channel, tag, id_))
+    return await _shown(request, partial(_api(request).requesting.cancel, requester, tag, id_))
 
 
 async def _list(request: Request) -> _Result:
     requester, requesting = requester_of(request), _api(request).requesting
     tag = text(request.path_params["tag"], "tag")
     limit = _number(request.query_params.get("limit"), MOST_LISTED)
-    return await _listed(request, partial(requesting.of_tag, requester.channel, tag, limit))
+    return await _listed(request, partial(requesting.of_tag, requester, tag, limit))
 
 
 async def _search(request: Request) -> _Result:
@@ -124,7 +125,7 @@ async def _search(request: Request) -> _Result:
     requester, requesting = requester_of(request), _api(request).requesting
     filters = _filters(asked.get("filters") or {}, requester)
     limit = _number(asked.get("limit"), _SEARCHED)
-    return await _listed(request, partial(requesting.search, requester.channel, filters, limit))
+    return await _listed(request, partial(requesting.search, requester, filters, limit))
 
 
 async def _download(request: Request) -> Response:
@@ -179,7 +180,7 @@ def _filters(asked: object, requester: Requester) -> Filters:
     if unknown := sorted(given.keys() - {"dataset", "requestedDate", "status", "channel"}):
         raise BadRequest(f"filters.{unknown[0][:60]} is unknown; write dataset, requestedDate, status or channel")
     if given.get("channel", requester.channel) != requester.channel:
-        raise _Forbidden("filters.channel is not the channel of X-Channel-ID; leave it out")
+        raise _Forbidden("filters.channel is not the channel of this request; leave it out")
     return Filters(
         text(given["dataset"], "filters.dataset") if "dataset" in given else None,
         _status(given["status"]) if "status" in given else None,
@@ -204,17 +205,18 @@ def _day(value: object) -> int:
 
 
 async def _shown(request: Request, ask: Callable[[], Job]) -> _Result:
-    return await _run(request, lambda: _job(_api(request), _base(request), ask()))
+    return await _run(request, lambda: _job(_api(request), _base(request), ask(), caller_of(request)))
 
 
 async def _listed(request: Request, ask: Callable[[], list[Job]]) -> _Result:
-    jobs = await _run(request, lambda: [_job(_api(request), _base(request), job) for job in ask()])
+    caller = caller_of(request)
+    jobs = await _run(request, lambda: [_job(_api(request), _base(request), job, caller) for job in ask()])
     return {"count": len(jobs), "jobs": jobs}
 
 
-def _job(api: ReportRequests, base: str, job: Job) -> dict[str, object]:
+def _job(api: ReportRequests, base: str, job: Job, caller: Caller | None) -> dict[str, object]:
     """A job as Sunbird's clients know it, and `progress` in per cent."""
-    links = links_of(api.requesting, base, job)
+    links = links_of(api.requesting, base, job, caller)
     return {
         "requestId": job.id,
         "tag": job.request.tag,
@@ -232,16 +234,27 @@ def _job(api: ReportRequests, base: str, job: Job) -> dict[str, object]:
         },
         "downloadUrls": [link.url for link in links],
         "expiresAt": links[0].expires if links else api.requesting.now() + LINK_TIME,
-        "statusMessage": job.message,
+        "statusMessage": message_of(job, caller),
         "progress": job.percent,
     }
 
 
-def links_of(requesting: Requesting, base: str, job: Job) -> list[Link]:
-    """The links of a job, which has some only if it is complete."""
-    if job.status is not JobStatus.SUCCESS:
+def links_of(requesting: Requesting, base: str, job: Job, caller: Caller | None) -> list[Link]:
+    """The links of a job. It has some if it is complete, and if the caller may still get a report of its batches."""
+    if job.status is not JobStatus.SUCCESS or _lost(job, caller) is not None:
         return []
     return [link._replace(url=base + link.url) if link.url.startswith("/") else link for link in requesting.links(job)]
+
+
+def message_of(job: Job, caller: Caller | None) -> str | None:
+    """Why a job waits, failed, or shows no links to this caller."""
+    denial = _lost(job, caller)
+    return denial.message if denial is not None and job.status is JobStatus.SUCCESS else job.message
+
+
+def _lost(job: Job, caller: Caller | None) -> Denial | None:
+    """Why the caller may no longer get the report of a job: its grants may have changed since the submit."""
+    return denial_of_report(caller, job.request.spec.batches, job.request.spec.course or "")
 
 
 def wire_status(job: Job) -> str:
@@ -254,11 +267,12 @@ def request_reads(request: Request) -> RequestReads | None:
     api: ReportRequests | None = request.app.state.report_requests
     if api is None:
         return None
-    base = _base(request)
+    base, caller = _base(request), caller_of(request)
     return RequestReads(
         api.requesting,
         lambda: requester_of(request),
-        lambda job: [link.url for link in links_of(api.requesting, base, job)],
+        lambda job: [link.url for link in links_of(api.requesting, base, job, caller)],
+        lambda job: message_of(job, caller),
     )
 
 

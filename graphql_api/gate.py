@@ -12,23 +12,32 @@ from assess_core.domain.access import LOCAL, Action, Caller, Denial, Resource
 from assess_core.domain.signed_links import LINK_PATH
 from assess_core.errors import StoreUnavailable, Unauthenticated
 from assess_core.ports.tokens import Tokens, UnknownKey
+from assess_core.usecases.granting import Granting
 from graphql_api.envelopes import refusal
 from graphql_api.hosts import Hosts
 from graphql_api.permissions import PROBES, ROUTES, record, require
 
 _CALLER: Final = "assess.caller"
+_READERS: Final = 4  # threads that wait for the source of grants
 _BEARER: Final = "bearer "
 _MISDIRECTED: Final = "the API does not answer to this Host; use a name of ASSESS_API_HOSTS, or add yours to it"
 
 
 class Gate:
-    """An ASGI layer. Without `tokens` every caller is `LOCAL`; without `hosts` every name is accepted."""
+    """An ASGI layer. Without `tokens` every caller is `LOCAL`; without `hosts` every name is accepted.
 
-    def __init__(self, app: ASGIApp, tokens: Tokens | None, hosts: Hosts | None) -> None:
+    `granting` adds grants of a table to those of a mentor's token.
+    """
+
+    def __init__(
+        self, app: ASGIApp, tokens: Tokens | None, hosts: Hosts | None, granting: Granting | None = None
+    ) -> None:
         self._app = app
         self._tokens = tokens
         self._hosts = hosts
+        self._granting = granting
         self._refreshing = CapacityLimiter(1)
+        self._reading = CapacityLimiter(_READERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its caller, or answer 401, 421 or 503."""
@@ -48,7 +57,7 @@ class Gate:
         if self._tokens is None or scope["path"].startswith(LINK_PATH):
             return None
         try:
-            scope[_CALLER] = await self._caller(scope, self._tokens)
+            scope[_CALLER] = await self._with_grants(await self._caller(scope, self._tokens))
         except Unauthenticated as error:
             denial = Denial(str(error), needs_token=True)
             record(None, Action.DESCRIBE, Resource(), denial, scope["path"])
@@ -58,6 +67,13 @@ class Gate:
         except StoreUnavailable as error:
             return refusal(scope, error.status, str(error), {"retry-after": "5"})
         return None
+
+    async def _with_grants(self, caller: Caller) -> Caller:
+        if self._granting is None:
+            return caller
+        if self._granting.needs_source(caller):
+            return await run_sync(self._granting.granted, caller, limiter=self._reading)
+        return self._granting.granted(caller)
 
     async def _caller(self, scope: Scope, tokens: Tokens) -> Caller:
         """The caller that the tokens of a request name. Raises `Unauthenticated`, `StoreUnavailable`."""

@@ -31,8 +31,8 @@ _MESSAGE_ID: Final = {
     "name": "X-msgid", "in": "header", "schema": {"type": "string"}, "description": "Returned as `params.msgid`.",
 }  # fmt: skip
 _CHANNEL: Final = {
-    "name": "X-Channel-ID", "in": "header", "required": True, "schema": {"type": "string"},
-    "description": "The channel (tenant) in whose name the client asks.",
+    "name": "X-Channel-ID", "in": "header", "required": False, "schema": {"type": "string"},
+    "description": "The channel (tenant) in whose name a gateway asks; needed from operators, not read from mentors.",
 }  # fmt: skip
 _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

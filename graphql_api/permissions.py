@@ -17,10 +17,10 @@ from graphql import (
     is_introspection_type,
 )
 
-from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of
+from assess_core.domain.access import Action, Caller, Denial, Resource, denial_of, denial_of_report
 from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.domain.signed_links import LINK_PATH
-from assess_core.errors import Forbidden
+from assess_core.errors import AssessError, Forbidden, StoreUnavailable
 from assess_core.usecases.views import Attempt
 from graphql_api.reading import BatchReads, Info, caller_of
 
@@ -43,11 +43,11 @@ ROUTES: Final = {
     "/api/course/v1/content/state/read": Action.READ_ATTEMPTS,
     "/v1/assessment/submit": Action.WRITE_ATTEMPTS,
     "/v1/assessment/read": Action.READ_ATTEMPTS,
-    "/dataset/v1/request/submit": Action.REQUEST_REPORTS,
-    "/dataset/v1/request/read/{tag:path}": Action.REQUEST_REPORTS,
-    "/dataset/v1/request/list/{tag:path}": Action.REQUEST_REPORTS,
-    "/dataset/v1/request/search": Action.REQUEST_REPORTS,
-    "/dataset/v1/request/cancel/{tag:path}": Action.REQUEST_REPORTS,
+    "/dataset/v1/request/submit": Action.MANAGE_REQUESTS,  # and REQUEST_REPORTS for each batch
+    "/dataset/v1/request/read/{tag:path}": Action.MANAGE_REQUESTS,
+    "/dataset/v1/request/list/{tag:path}": Action.MANAGE_REQUESTS,
+    "/dataset/v1/request/search": Action.MANAGE_REQUESTS,
+    "/dataset/v1/request/cancel/{tag:path}": Action.MANAGE_REQUESTS,
     LINK_PATH + "{name:path}": Action.DOWNLOAD,
     "/metrics": Action.MONITOR,
     "/health": Action.PROBE,
@@ -72,17 +72,20 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "batch": Action.READ_BATCH,
         "batches": Action.READ_BATCH,
         "slices": Action.READ_SLICES,
-        "reportRequest": Action.REQUEST_REPORTS,
-        "reportRequests": Action.REQUEST_REPORTS,
+        "reportRequest": Action.MANAGE_REQUESTS,
+        "reportRequests": Action.MANAGE_REQUESTS,
         "node": None,  # its resolver asks: the action depends on the id
         "failedEvents": Action.READ_FAILED,
         "manifest": Action.AUDIT,
         "balance": Action.AUDIT,
+        "tickets": Action.READ_TICKETS,
+        "ticket": Action.READ_TICKETS,
+        "ticketDiff": Action.READ_TICKETS,
     },
     "Mutation": {
         "replayFailedEvents": Action.REPLAY,
-        "submitReportRequest": Action.REQUEST_REPORTS,
-        "cancelReportRequest": Action.REQUEST_REPORTS,
+        "submitReportRequest": Action.MANAGE_REQUESTS,  # and REQUEST_REPORTS for each batch
+        "cancelReportRequest": Action.MANAGE_REQUESTS,
     },
     "ReportRequest": _open(
         "requestId tag dataset config channel requester status progress tries submittedAt completedAt message "
@@ -127,6 +130,13 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     ),
     "ManifestFile": _open("name sha256"),
     "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
+    "Ticket": _open("id status created expires report batches rows sha256 bytes lakeFiles hotRows"),
+    "TicketFile": _open("name rows bytes sha256"),
+    "TicketDiff": _open("added changed gone differences"),
+    "TicketDifference": _open(
+        "change userId courseId batchId assessmentId attemptId scoreBefore score receivedBefore received "
+        "versionsBefore versions"
+    ),
     "Week": _open("week attempts versions"),
     "AttemptConnection": _open("edges pageInfo"),
     "AttemptEdge": _open("node cursor"),
@@ -143,20 +153,34 @@ def require(caller: Caller | None, action: Action, resource: Resource, where: st
     denial = denial_of(caller, action, resource)
     if denial is not None:
         record(caller, action, resource, denial, where)
-        raise Forbidden(denial.message)
+        raise _refusal(denial)
 
 
-def require_naming(caller: Caller | None, spec: ReportSpec, where: str) -> None:
-    """Raise `Forbidden` if a report names learners and the caller may not see their names."""
+def _refusal(denial: Denial) -> AssessError:
+    return StoreUnavailable(denial.message) if denial.may_end else Forbidden(denial.message)
+
+
+def require_report(caller: Caller | None, spec: ReportSpec, where: str) -> None:
+    """Raise `Forbidden` if the caller may not get a report of all its batches, or not the names of its learners."""
+    denial = denial_of_report(caller, spec.batches, spec.course or "")
+    if denial is not None:
+        resource = Resource("", ",".join(spec.batches), spec.course or "")
+        record(caller, Action.REQUEST_REPORTS, resource, denial, where)
+        raise _refusal(denial)
     if spec.names is Naming.LEARNERS:
         require(caller, Action.NAME_LEARNERS, Resource(), where)
+
+
+def own_requests(caller: Caller | None) -> Resource:
+    """The requests that a caller makes: every field and path gives only these, unless the caller may manage all."""
+    return Resource(caller.learner if caller else "")
 
 
 def record(caller: Caller | None, action: Action, resource: Resource, denial: Denial, where: str) -> None:
     """Write the line of a denial into the audit log: learners as hashes, client text escaped and shortened."""
     line = {
         "denied": action,
-        "status": 401 if denial.needs_token else 403,
+        "status": denial.status,
         "where": where[:_SHOWN],
         "caller": hash_of(caller.id) if caller else None,
         "learner": hash_of(resource.learner) if resource.learner else None,
@@ -194,7 +218,9 @@ def _asking(where: str, action: Action, field: GraphQLField) -> Any:
     def resolve_if_allowed(source: Any, info: Info, **arguments: Any) -> Any:
         # a client may send null for an argument with a default
         asked = {name: defaults.get(name) if value is None else value for name, value in arguments.items()}
-        require(caller_of(info), action, _resource(source, asked), where)
+        caller = caller_of(info)
+        is_own = action is Action.MANAGE_REQUESTS
+        require(caller, action, own_requests(caller) if is_own else _resource(source, asked), where)
         return resolve(source, info, **asked)
 
     return resolve_if_allowed

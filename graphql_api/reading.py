@@ -35,6 +35,8 @@ class RequestReads(NamedTuple):
     """Raises `BadRequest` if the client does not say who it is."""
     urls: Callable[[Job], list[str]]
     """The links to the files of a job."""
+    message: Callable[[Job], str | None]
+    """Why a job waits, failed, or shows no links."""
 
 
 class Context(NamedTuple):

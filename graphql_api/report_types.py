@@ -11,7 +11,7 @@ from assess_core.domain.report_jobs import JobStatus as Status
 from assess_core.domain.report_request import DATASETS, Requester, parse_request
 from assess_core.errors import BadRequest
 from assess_core.usecases.requesting import MOST_LISTED, Filters, Requesting
-from graphql_api.permissions import require_naming
+from graphql_api.permissions import require_report
 from graphql_api.reading import Info, RequestReads, caller_of, request_reads_of
 from graphql_api.types import Moment
 
@@ -68,6 +68,10 @@ class ReportRequest(graphene.ObjectType):
         return job.percent
 
     @staticmethod
+    def resolve_message(job: Job, info: Info) -> str | None:
+        return request_reads_of(info).message(job)
+
+    @staticmethod
     def resolve_download_urls(job: Job, info: Info) -> list[str]:
         return request_reads_of(info).urls(job)
 
@@ -79,7 +83,7 @@ class ReportQuery(graphene.ObjectType):
         ReportRequest,
         tag=graphene.String(required=True),
         request_id=graphene.ID(required=True),
-        description="A request for a report. The header X-Channel-ID names the channel.",
+        description="A request for a report. A gateway names the channel in the header X-Channel-ID.",
     )
     report_requests = graphene.List(
         graphene.NonNull(ReportRequest),
@@ -87,13 +91,13 @@ class ReportQuery(graphene.ObjectType):
         tag=graphene.String(),
         status=JobStatus(),
         first=graphene.Int(default_value=10, description=f"1 to {MOST_LISTED}."),
-        description="The newest requests of the channel, or of one tag.",
+        description="The newest requests of the channel, or of one tag; a mentor's own.",
     )
 
     @staticmethod
     def resolve_report_request(_root: None, info: Info, tag: str, request_id: str) -> Job:
         requesting, requester = _asked(info)
-        return requesting.read(requester.channel, tag, request_id)
+        return requesting.read(requester, tag, request_id)
 
     @staticmethod
     def resolve_report_requests(
@@ -101,12 +105,12 @@ class ReportQuery(graphene.ObjectType):
     ) -> list[Job]:
         requesting, requester = _asked(info)
         if tag is None:
-            return requesting.search(requester.channel, Filters(status=status), first)
-        return [job for job in requesting.of_tag(requester.channel, tag, first) if status in (None, job.status)]
+            return requesting.search(requester, Filters(status=status), first)
+        return requesting.of_tag(requester, tag, first, Filters(status=status))
 
 
 class ReportMutation(graphene.ObjectType):
-    """Requests for reports. The header X-Channel-ID names the channel."""
+    """Requests for reports. A gateway names the channel in the header X-Channel-ID."""
 
     submit_report_request = graphene.Field(
         ReportRequest,
@@ -115,6 +119,10 @@ class ReportMutation(graphene.ObjectType):
         dataset=graphene.String(required=True, description=f"One of {', '.join(DATASETS)}."),
         config=graphene.String(required=True, description='The batches and filters as JSON: {"batchFilter": [ID]}.'),
         format=graphene.String(description="The file format; csv by default."),
+        encryption_key=graphene.String(
+            description="The password of a zip file with the CSV file. Send it in a variable: the server keeps the "
+            "texts of persisted queries."
+        ),
         description="Submit a request. The same request on the same day is the same job.",
     )
     cancel_report_request = graphene.Field(
@@ -127,18 +135,30 @@ class ReportMutation(graphene.ObjectType):
 
     @staticmethod
     def resolve_submit_report_request(
-        _root: None, info: Info, tag: str, dataset: str, config: str, format: str | None = None
+        _root: None,
+        info: Info,
+        tag: str,
+        dataset: str,
+        config: str,
+        format: str | None = None,
+        encryption_key: str | None = None,
     ) -> Job:
         requesting, requester = _asked(info)
-        asked = {"tag": tag, "dataset": dataset, "datasetConfig": _config(config), "output_format": format}
+        asked = {
+            "tag": tag,
+            "dataset": dataset,
+            "datasetConfig": _config(config),
+            "output_format": format,
+            "encryptionKey": encryption_key,
+        }
         wanted = parse_request(asked, requester, requesting.rules)
-        require_naming(caller_of(info), wanted.spec, "Mutation.submitReportRequest")
-        return requesting.submit(wanted)
+        require_report(caller_of(info), wanted.request.spec, "Mutation.submitReportRequest")
+        return requesting.submit(wanted.request, wanted.password)
 
     @staticmethod
     def resolve_cancel_report_request(_root: None, info: Info, tag: str, request_id: str) -> Job:
         requesting, requester = _asked(info)
-        return requesting.cancel(requester.channel, tag, request_id)
+        return requesting.cancel(requester, tag, request_id)
 
 
 def _asked(info: Info) -> tuple[Requesting, Requester]:

@@ -1,20 +1,33 @@
 """Who asks: the one place that takes the caller's identity from a request."""
 
+from typing import Final
+
 from starlette.requests import Request
 
+from assess_core.domain.access import Action, Resource, denial_of
 from assess_core.domain.report_request import MOST_ID, Requester, text
 from assess_core.errors import BadRequest
+from graphql_api.gate import caller_of
 
-ANONYMOUS = "anonymous"
+ANONYMOUS: Final = "anonymous"
+_OF_ONE: Final = "mentor:"
+"""What the channel of a caller begins with if its token names none."""
 
 
 def requester_of(request: Request, named: object = None) -> Requester:
-    """The channel and the user of the gateway's headers; without a user, the one that the body names (`named`).
+    """The channel and the user in whose name a request is made.
 
-    Raises `BadRequest` if the channel is missing.
+    A caller who may manage all requests is a gateway: its headers name both, or the body names the user (`named`).
+    Every other caller is the owner of its token, whatever the headers say, and has only its own requests.
+    Raises `BadRequest` if something is missing.
     """
-    channel = request.headers.get("x-channel-id")
-    if channel is None:
+    caller = caller_of(request)
+    if caller is not None and denial_of(caller, Action.MANAGE_REQUESTS, Resource()) is not None:
+        channel = caller.channel or f"{_OF_ONE}{caller.learner}"
+        user = text(caller.learner, "the learner of the token", MOST_ID)
+        return Requester(text(channel, "the channel of the token", MOST_ID), user, only_own=True)
+    header = request.headers.get("x-channel-id")
+    if header is None:
         raise BadRequest("X-Channel-ID is empty; send the header with the channel of the request")
-    user = request.headers.get("x-authenticated-userid") or named or ANONYMOUS
-    return Requester(text(channel, "X-Channel-ID", MOST_ID), text(user, "requestedBy", MOST_ID))
+    given = request.headers.get("x-authenticated-userid") or named or ANONYMOUS
+    return Requester(text(header, "X-Channel-ID", MOST_ID), text(given, "requestedBy", MOST_ID))

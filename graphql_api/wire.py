@@ -251,6 +251,7 @@ class ReportSubmit(Struct):
     dataset: str
     datasetConfig: dict[str, Any]
     output_format: str | None = None
+    encryptionKey: str | None = None
     requestedBy: str | None = None
 
 

@@ -41,7 +41,15 @@ class MemoryRequests:
 
     def queue(self) -> list[Queued]:
         return [
-            Queued(job.request.channel, job.created_at, job.id, job.request.tag, job.ready_at, _is_processing(job))
+            Queued(
+                job.request.channel,
+                job.created_at,
+                job.id,
+                job.request.tag,
+                job.ready_at,
+                _is_processing(job),
+                not job.is_open,
+            )
             for job in self._jobs.values()
             if job.ready_at is not None
         ]

@@ -3,7 +3,7 @@
 Every shell that serves people asks `denial_of`. A caller with several roles has the rights of all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Final, NamedTuple
 
@@ -40,17 +40,46 @@ class Action(StrEnum):
     MONITOR = "monitor"
     """Read the metrics of the installation. They name no learner and no batch."""
     WRITE_ATTEMPTS = "write_attempts"
+    MANAGE_REQUESTS = "manage_requests"
+    """Submit, list, read and cancel requests for reports. The resource is the learner in whose name they are."""
     REQUEST_REPORTS = "request_reports"
-    """Submit, list, read and cancel requests for reports, in the name of any channel and user."""
+    """Get a report of a batch by a request."""
     NAME_LEARNERS = "name_learners"
     """Request reports with the names and organisations of learners."""
 
     AUDIT = "audit"
     """Read the manifest of a slice, and the balance of a batch. Neither shows data of learners."""
+    READ_TICKETS = "read_tickets"
+    """Read tickets of reports, and how their attempts changed since."""
     READ_FAILED = "read_failed"
     """Read failed events, which contain answers of learners."""
     REPLAY = "replay"
     """Fold failed events again."""
+
+
+class Granted(NamedTuple):
+    """What a mentor may read."""
+
+    batches: frozenset[str] = frozenset()
+    courses: frozenset[str] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """The number of grants."""
+        return len(self.batches) + len(self.courses)
+
+
+NOTHING: Final = Granted()
+
+
+def granted_by(rows: Iterable[Sequence[object]]) -> Granted:
+    """The grants of rows of (kind, id) in a database. Rows of other kinds and empty ids grant nothing."""
+    pairs = {(row[0], row[1]) for row in rows}
+    of_kind = (
+        frozenset(id_ for kind, id_ in pairs if kind == wanted and isinstance(id_, str) and id_)
+        for wanted in ("batch", "course")
+    )
+    return Granted(*of_kind)
 
 
 class Caller(NamedTuple):
@@ -62,6 +91,10 @@ class Caller(NamedTuple):
     """The batches that a mentor may read."""
     courses: frozenset[str] = frozenset()
     """The courses that a mentor may read."""
+    channel: str = ""
+    """The channel that the token names; only requests for reports need it."""
+    without_grants: str = ""
+    """Why more grants of the caller could not be read, for the caller. Empty if nothing is missing."""
     requested_for: str = ""
     """The managed learner for whom the caller acts; empty if the caller acts for itself."""
 
@@ -88,7 +121,14 @@ class Denial(NamedTuple):
 
     message: str
     needs_token: bool = False
-    """Whether the caller is unknown: HTTP answers 401 and not 403."""
+    """Whether the caller is unknown: HTTP answers 401."""
+    may_end: bool = False
+    """Whether the same request may be allowed later, because grants could not be read: HTTP answers 503."""
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return 401 if self.needs_token else 503 if self.may_end else 403
 
 
 class Scope(Enum):
@@ -114,8 +154,10 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
     Action.READ_SLICES: _OF_BATCHES,
     Action.EXPLAIN: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
     Action.MONITOR: {Role.OPERATOR: _ALL},
-    Action.REQUEST_REPORTS: {Role.OPERATOR: _ALL},
+    Action.MANAGE_REQUESTS: {Role.MENTOR: _OWN, Role.OPERATOR: _ALL},
+    Action.REQUEST_REPORTS: {Role.MENTOR: _GRANTED, Role.OPERATOR: _ALL},
     Action.AUDIT: {Role.OPERATOR: _ALL, Role.AUDITOR: _ALL},
+    Action.READ_TICKETS: {Role.OPERATOR: _ALL},
     Action.READ_FAILED: {Role.OPERATOR: _ALL},
     Action.REPLAY: {Role.OPERATOR: _ALL},
     Action.NAME_LEARNERS: {Role.OPERATOR: _ALL},
@@ -125,6 +167,7 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
 
 NEEDS_NO_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD})
 """What a client without a token may do."""
+_SHOWN: Final = 60  # characters of an id in a message
 _NO_TOKEN: Final = Denial("send a valid token in the header Authorization: Bearer TOKEN", needs_token=True)
 
 
@@ -138,7 +181,24 @@ def denial_of(caller: Caller | None, action: Action, resource: Resource) -> Deni
     scopes = frozenset[Scope]().union(*(rights.get(role, ()) for role in caller.roles))
     if any(_is_within(scope, caller, resource) for scope in scopes):
         return None
+    if Scope.GRANTED in scopes and caller.without_grants and (resource.batch or resource.course):
+        return Denial(caller.without_grants, may_end=True)
     return Denial(_reason(action, scopes))
+
+
+def denial_of_report(caller: Caller | None, batches: Iterable[str], course: str = "") -> Denial | None:
+    """None if the caller may get a report of all these batches, or of the rows of one course in them."""
+    denied = {batch: denial_of(caller, Action.REQUEST_REPORTS, Resource("", batch, course)) for batch in batches}
+    first = next(((batch, denial) for batch, denial in denied.items() if denial is not None), None)
+    if first is None or first[1].may_end or caller is None or Role.MENTOR not in caller.roles:
+        return first[1] if first else None
+    batch = repr(first[0] if len(first[0]) <= _SHOWN else f"{first[0][:_SHOWN]}…")
+    more = sum(denial is not None for denial in denied.values()) - 1
+    others = f" and {more:,} more" if more else ""
+    return Denial(
+        f"this token does not grant the report of batch {batch}{others}; leave out the batches that it does not grant, "
+        "or ask for a token that grants them"
+    )
 
 
 def _is_within(scope: Scope, caller: Caller, resource: Resource) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from assess_core.domain.moments import DAY, MINUTE, iso
+from assess_core.domain.report_keys import EncryptionKey
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import RequestClosed
 
@@ -51,6 +52,8 @@ class Rules(NamedTuple):
     open_of_all: int = 10_000
     keep_files: int = 7 * DAY
     """How long the files of a finished job are kept."""
+    notices: bool = False
+    """Whether a notice is sent when a job succeeded or failed."""
 
 
 class ReportRequest(msgspec.Struct, frozen=True):
@@ -65,6 +68,8 @@ class ReportRequest(msgspec.Struct, frozen=True):
     """The client's tag, a colon and the channel."""
     channel: str
     requester: str
+    is_encrypted: bool = False
+    """Whether the files need a password. The password is in the job, and never in the request."""
 
 
 class BatchFile(msgspec.Struct, frozen=True):
@@ -82,6 +87,17 @@ class Lease(msgspec.Struct, frozen=True):
 
     worker: str
     until: int
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """The notice that a job is finished (see `report_notices`)."""
+
+    due: int | None
+    """When the next try may begin; None if it was sent or given up."""
+    tries: int = 0
+    sent_at: int | None = None
+    problem: str | None = None
+    """Why the last try failed."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -110,6 +126,8 @@ class Job(msgspec.Struct, frozen=True):
     message: str | None = None
     files_until: int | None = None
     """The time at which the files of a finished job are deleted; None if there is nothing to delete."""
+    notice: Notice | None = None
+    key: EncryptionKey | None = None
 
     @property
     def is_open(self) -> bool:
@@ -118,10 +136,12 @@ class Job(msgspec.Struct, frozen=True):
 
     @property
     def ready_at(self) -> int | None:
-        """The time at which a worker may claim the job; None if it is finished."""
+        """The time at which a worker may claim the job, or send its notice; None if there is nothing to do."""
         if self.lease is not None:
             return self.lease.until
-        return self.not_before if self.is_open else None
+        if self.is_open:
+            return self.not_before
+        return self.notice.due if self.notice is not None else None
 
     @property
     def batches_left(self) -> tuple[str, ...]:
@@ -137,7 +157,11 @@ def canonical(config: Any) -> str:
 
 def job_id(request: ReportRequest, at: int) -> str:
     """The identity of a request: its whole content and the day (UTC), as 32 hexadecimal digits."""
-    content = (request.dataset, request.spec, request.tag, request.channel, request.requester, day_of(at))
+    content: tuple[object, ...] = (
+        request.dataset, request.spec, request.tag, request.channel, request.requester, day_of(at)
+    )  # fmt: skip
+    if request.is_encrypted:  # not the password: whoever knows the identity could try passwords
+        content = (*content, "encrypted")
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32].upper()
 
 
@@ -146,9 +170,9 @@ def day_of(at: int) -> int:
     return at // DAY
 
 
-def new_job(request: ReportRequest, now: int) -> Job:
+def new_job(request: ReportRequest, now: int, key: EncryptionKey | None = None) -> Job:
     """The job of a request that is submitted now."""
-    return Job(job_id(request, now), request, now, now)
+    return Job(job_id(request, now), request, now, now, key=key)
 
 
 def is_fresh(job: Job) -> bool:
@@ -156,7 +180,7 @@ def is_fresh(job: Job) -> bool:
     return job.is_open or (job.status is JobStatus.SUCCESS and bool(job.files))
 
 
-def resubmitted(job: Job, now: int) -> Job:
+def resubmitted(job: Job, now: int, key: EncryptionKey | None = None) -> Job:
     """A job that is not fresh, submitted again. Batches that are finished stay finished."""
     return _changed(
         job,
@@ -167,6 +191,8 @@ def resubmitted(job: Job, now: int) -> Job:
         message=None,
         completed_at=None,
         files_until=None,
+        notice=None,
+        key=key,
     )
 
 
@@ -175,7 +201,7 @@ def claimed(job: Job, worker: str, now: int, rules: Rules) -> Job | None:
 
     If the last allowed try ended without a result, the job becomes FAILED: it may be the job that ends its workers.
     """
-    if job.ready_at is None or job.ready_at > now:
+    if not job.is_open or job.ready_at is None or job.ready_at > now:
         return None
     if job.tries >= rules.tries:
         message = (
@@ -235,7 +261,8 @@ def cancelled(job: Job, now: int, rules: Rules) -> Job:
 def without_files(job: Job) -> Job:
     """The job after its files were deleted."""
     message = "the files were deleted because their time was over; submit the request again to get new ones"
-    return _changed(job, files=(), files_until=None, message=message if job.files else job.message)
+    notice = None if job.notice is None else msgspec.structs.replace(job.notice, due=None)  # too late to be useful
+    return _changed(job, files=(), files_until=None, message=message if job.files else job.message, notice=notice)
 
 
 def folder(job: Job, claims: int | None = None) -> str:
@@ -255,6 +282,8 @@ def _finished(job: Job, status: JobStatus, now: int, rules: Rules, message: str 
         execution_ms=_executed(job, now),
         message=_bounded(message),
         files_until=now + rules.keep_files,
+        key=job.key.without_text() if job.key is not None else None,
+        notice=Notice(now) if rules.notices and status is not JobStatus.CANCELLED else None,
     )
 
 

@@ -10,7 +10,7 @@ from assess_core.errors import QueueFull
 
 
 class Queued(NamedTuple):
-    """An open job, as the queue lists it."""
+    """A job with something to do, as the queue lists it."""
 
     channel: str
     created_at: int
@@ -18,6 +18,8 @@ class Queued(NamedTuple):
     tag: str
     ready_at: int
     is_processing: bool
+    is_notice: bool = False
+    """Whether the job is finished, and only its notice waits."""
 
 
 class Usage(NamedTuple):
@@ -49,7 +51,7 @@ def in_turn(queue: Iterable[Queued], usage: Mapping[str, Usage], now: int, rules
     Channels take turns: the channel with the fewest jobs in progress comes first, then the channel that was served
     least recently. The jobs of one channel keep their order. A channel that used up its day has no turn.
     """
-    jobs = list(queue)
+    jobs = [job for job in queue if not job.is_notice]
     running = Counter(job.channel for job in jobs if job.is_processing and job.ready_at > now)
     ready = sorted(
         (job for job in jobs if job.ready_at <= now and not is_used_up(usage.get(job.channel, Usage()), rules)),
@@ -91,7 +93,7 @@ def used_up_message(channel: str, now: int, rules: Rules) -> str:
 
 def require_room(queue: Iterable[Queued], channel: str, rules: Rules) -> None:
     """Raises `QueueFull` if the channel, or all channels together, have too many open jobs."""
-    jobs = list(queue)
+    jobs = [job for job in queue if not job.is_notice]
     own = sum(job.channel == channel for job in jobs)
     if own >= rules.open_of_channel:
         raise QueueFull(f"channel {channel} has {own:,} open requests, the most it may have; submit it again later")

@@ -2,7 +2,8 @@
 
 from typing import Any, Final, NamedTuple
 
-from assess_core.domain.report_jobs import ReportRequest, Rules, canonical
+from assess_core.domain.report_formats import Format, Password
+from assess_core.domain.report_jobs import Job, ReportRequest, Rules, canonical
 from assess_core.domain.report_spec import Report, ReportSpec, parse_report_spec
 from assess_core.errors import BadReport, BadRequest
 
@@ -16,6 +17,8 @@ _MOST_CONFIG: Final = 64 * 1024
 """Bytes of a configuration: it is stored with its job."""
 _BY_THE_REQUEST: Final = ("report", "format")
 """Options that `dataset` and `output_format` already give."""
+_ENCRYPTED: Final = (None, Format.CSV.value, Format.ZIP.value)
+"""The formats with which an encryption key can be sent. Sunbird's clients write csv and get a zip file."""
 _SHOWN: Final = 60  # characters of a wrong value in a message
 
 
@@ -24,9 +27,22 @@ class Requester(NamedTuple):
 
     channel: str
     requester: str
+    only_own: bool = False
+    """Whether the requests of others in this channel are hidden."""
+
+    def sees(self, job: Job) -> bool:
+        """Whether a job of the channel is shown."""
+        return not self.only_own or job.request.requester == self.requester
 
 
-def parse_request(asked: Any, caller: Requester, rules: Rules) -> ReportRequest:
+class Wanted(NamedTuple):
+    """A request, and the password of its files, which is not part of it."""
+
+    request: ReportRequest
+    password: Password | None = None
+
+
+def parse_request(asked: Any, caller: Requester, rules: Rules) -> Wanted:
     """Check the `request` of a submit. Raises `BadRequest` with a sentence that names the wrong part."""
     if not isinstance(asked, dict):
         raise BadRequest("request is not an object; send it as documented in docs/api.md")
@@ -34,16 +50,24 @@ def parse_request(asked: Any, caller: Requester, rules: Rules) -> ReportRequest:
     dataset = text(asked.get("dataset"), "dataset", MOST_TAG)
     if dataset not in DATASETS:
         raise BadRequest(f"dataset {_shown(dataset)} is unknown; write one of {', '.join(DATASETS)}")
-    if asked.get("encryptionKey"):
-        raise BadRequest("encryptionKey is not supported: files have no password; leave it out")
     config = asked.get("datasetConfig")
     if not isinstance(config, dict):
         raise BadRequest('datasetConfig is empty; write {"batchId": ID} or {"batchFilter": [ID, ...]}')
     stored = canonical(config)
     if len(stored) > _MOST_CONFIG:
         raise BadRequest(f"datasetConfig has more than {_MOST_CONFIG:,} bytes")
-    spec = _spec(config, DATASETS[dataset], asked.get("output_format"), rules)
-    return ReportRequest(dataset, stored, spec, full_tag(tag, caller.channel), caller.channel, caller.requester)
+    password = _password(asked.get("encryptionKey"))
+    format_ = asked.get("output_format")
+    if password is not None:
+        if format_ not in _ENCRYPTED:
+            raise BadRequest(
+                "encryptionKey makes an encrypted zip file with a CSV file; write output_format zip or csv"
+            )
+        format_ = Format.ZIP.value
+    spec = _spec(config, DATASETS[dataset], format_, rules)
+    tag = full_tag(tag, caller.channel)
+    request = ReportRequest(dataset, stored, spec, tag, caller.channel, caller.requester, password is not None)
+    return Wanted(request, password)
 
 
 def full_tag(tag: str, channel: str) -> str:
@@ -64,6 +88,20 @@ def text(value: Any, name: str, most: int = MOST_ID) -> str:
     if not value.isprintable() or "\ufffd" in value:
         raise BadRequest(f"{name} contains a character that cannot be printed")
     return value
+
+
+def _password(value: object) -> Password | None:
+    """The password of a zip file. No message contains it."""
+    if value in (None, ""):
+        return None
+    if not isinstance(value, str):
+        raise BadRequest("encryptionKey is not text")
+    try:
+        return Password(value)
+    except BadReport as error:
+        raise BadRequest(
+            "; ".join(problem.replace("password:", "encryptionKey:", 1) for problem in error.problems)
+        ) from None
 
 
 def _spec(config: dict[str, Any], report: Report, format_: object, rules: Rules) -> ReportSpec:

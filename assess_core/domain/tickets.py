@@ -64,6 +64,11 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     sidecar: Sidecar | None = None
     """The sidecar of the report; None while it is being written."""
 
+    @property
+    def bytes(self) -> int:
+        """The size of its files of the lake, and of its copy of hot rows."""
+        return sum(file.bytes for file in [*self.lake_files, *([self.hot_rows] if self.hot_rows else [])])
+
     def state(self, now: int) -> TicketStatus:
         """The status at a time (epoch ms)."""
         ends = self.status in (TicketStatus.WRITING, TicketStatus.LIVE) and self.expires <= now
@@ -132,6 +137,18 @@ def holds(tickets: Iterable[Ticket], now: int) -> Holds:
         else:
             ended.append(ticket)
     return Holds(frozenset(held), is_writing, ended)
+
+
+def held_space(tickets: Iterable[Ticket], current: Collection[str], now: int) -> tuple[int, int]:
+    """Number and size of the files that left the table and stay only because of live tickets."""
+    held = {
+        file.name: file.bytes
+        for ticket in tickets
+        if ticket.state(now) is TicketStatus.LIVE
+        for file in ticket.lake_files
+        if file.name not in current
+    }
+    return len(held), sum(held.values())
 
 
 class Vacuuming(NamedTuple):

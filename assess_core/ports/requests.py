@@ -41,7 +41,10 @@ class Requests(Protocol):
         ...
 
     def queue(self) -> list[Queued]:
-        """All open jobs. An entry may be older than its job for a moment, so read the job before you decide."""
+        """All open jobs, and the finished ones whose notice waits.
+
+        An entry may be older than its job for a moment, so read the job before you decide.
+        """
         ...
 
     def correct(self, entry: Queued, job: Job | None, now: int) -> None:

@@ -1,5 +1,6 @@
 """What operators and auditors ask and do through the API: failed events, replays, the manifest and the balance."""
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -8,6 +9,8 @@ from typing import Final, NamedTuple
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.domain.ticket_diff import Change, Difference
+from assess_core.domain.tickets import Ticket, parse_id
 from assess_core.errors import BadRequest
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.facts import Facts, NoFacts
@@ -20,12 +23,15 @@ from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.balance import require_known as require_known_batches
 from assess_core.usecases.folding import Checks, Tally, fold
 from assess_core.usecases.ids import required
+from assess_core.usecases.tickets import compared
 
 MOST_FAILED: Final = 50
 """The most failed events of a page: an event has at most 1 MB, most have 3 kB."""
 MOST_REPLAYED: Final = 1000
 """The most events of one replay, so that it ends before the deadline of a request."""
 MOST_ENTRIES: Final = 1000
+MOST_TICKETS: Final = 100
+MOST_DIFFERENCES: Final = 1000
 
 OpenLedger = Callable[[Collection[str]], AbstractContextManager[Ledger]]
 
@@ -40,10 +46,27 @@ class Replayed(NamedTuple):
     """The last event that was read; None if there is no event after it."""
 
 
+class Compared(NamedTuple):
+    """How the attempts of a ticket differ from those of another moment."""
+
+    added: int
+    changed: int
+    gone: int
+    differences: list[Difference]
+    """The first ones."""
+
+
 class Operating:
     """Answers operators and auditors. Threads can share an object. Methods raise `StoreUnavailable`."""
 
-    def __init__(self, stores: Stores, open_ledger: OpenLedger, facts: Facts | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        open_ledger: OpenLedger,
+        facts: Facts | None = None,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.now = now
         self._stores = stores
         self._open_ledger = open_ledger
         self._facts = facts
@@ -87,6 +110,30 @@ class Operating:
             found = balance(self._stores, ledger)
             require_known_batches(found, self._stores)
             return found
+
+    def tickets(self, first: int, after: str) -> list[Ticket]:
+        """The tickets after an id, oldest first. Raises `BadTicket` if one cannot be read."""
+        _check(first, MOST_TICKETS)
+        if after:
+            parse_id(after)
+        return list(islice((found for found in self._stores.lake.tickets.all() if found.id > after), first))
+
+    def ticket(self, id_: str) -> Ticket:
+        """A ticket. Raises `BadTicket`, `UnknownTicket`."""
+        return self._stores.lake.tickets.read(parse_id(id_))
+
+    def ticket_diff(self, id_: str, other: str, first: int) -> Compared:
+        """The differences of a ticket, counted, and the first of them. Raises the errors of `tickets.compared`."""
+        _check(first, MOST_DIFFERENCES)
+        counts = dict.fromkeys(Change, 0)
+        listed: list[Difference] = []
+        with compared(self._stores, id_, other, self.now()) as found:
+            for difference in found:
+                checkpoint()
+                counts[difference.change] += 1
+                if len(listed) < first:
+                    listed.append(difference)
+        return Compared(counts[Change.ADDED], counts[Change.CHANGED], counts[Change.GONE], listed)
 
     def _failed_after(self, after: FailedKey | None) -> Iterator[FailedEvent]:
         for event in self._stores.hot.failed(after):

@@ -29,6 +29,7 @@ from assess_core.domain.report_queue import Charge, Queued, Usage, in_turn, is_u
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import AssessError, DeadlineExceeded
 from assess_core.ports.meter import Meter
+from assess_core.ports.notifying import Notifier
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
@@ -52,13 +53,17 @@ class Work(NamedTuple):
     write: WriteBatch
     rules: Rules
     now: Callable[[], int]
+    notifier: Notifier | None = None
+    """Where notices about finished jobs are sent."""
 
 
 def report_writer(stores: Stores, meter: Meter | None = None, ticket: NewTicket | None = None) -> WriteBatch:
     """Writes reports of batches, each with a ticket if one is wished, and records how long each took."""
 
     def write(job: Job, batch_id: str, name: str) -> BatchFile:
-        written = write_exhaust(stores, _of_batch(job, batch_id), StoredOutput(stores.exhausts, name), ticket=ticket)
+        password = job.key.password if job.key is not None else None
+        output = StoredOutput(stores.exhausts, name)
+        written = write_exhaust(stores, _of_batch(job, batch_id), output, password=password, ticket=ticket)
         if meter is not None:
             meter.record(Sample(REPORT_SECONDS, written.seconds, (job.request.spec.report,)))
         return BatchFile(batch_id, name, written.rows, written.bytes)

@@ -22,6 +22,7 @@ from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
+from assess_core.wiring.notify import open_notifier
 from assess_core.wiring.places import S3, folder, location, now, reports_at, servers_extra
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
     stores, rules = stores or open_stores(settings), request_rules(settings)
     ticket = new_ticket(settings) if settings.request_tickets else None
     writer = report_writer(stores, open_meter(settings), ticket)
-    return Work(open_requests(settings), stores.exhausts, writer, rules, now)
+    return Work(open_requests(settings), stores.exhausts, writer, rules, now, open_notifier(settings))
 
 
 def new_ticket(settings: Settings) -> "NewTicket":
@@ -339,4 +340,5 @@ def request_rules(settings: Settings) -> Rules:
         batches_a_day=settings.channel_batches,
         bytes_a_day=settings.channel_bytes,
         keep_files=settings.keep_reports,
+        notices=bool(settings.notify),
     )

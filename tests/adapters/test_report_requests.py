@@ -18,6 +18,7 @@ from assess_core.domain.report_jobs import (
     with_file,
     without_files,
 )
+from assess_core.domain.report_notices import sent, tried
 from assess_core.domain.report_queue import Charge, Queued, Usage
 from assess_core.ports.requests import Place, Requests
 from tests.keyspaces import Keyspace
@@ -153,6 +154,21 @@ def test_a_finished_or_cancelled_job_leaves_the_queue(requests: Requests) -> Non
 
     assert done.id != stopped.id
     assert queued(requests) == set()
+
+
+def test_a_finished_job_stays_in_the_queue_until_its_notice_was_sent(requests: Requests) -> None:
+    rules = RULES._replace(notices=True)
+    mine = begun(requests, requests.add(job()))
+    failing = change(requests, mine, after_failure(mine, "no", False, NOW, rules))
+
+    [entry] = requests.queue()
+    assert (entry.id, entry.ready_at, entry.is_notice, entry.is_processing) == (failing.id, NOW, True, False)
+    assert requests.with_old_files(NOW + RULES.keep_files, 10) == [failing]
+    trying = change(requests, failing, tried(failing, NOW))
+    assert [each.ready_at for each in requests.queue()] == [NOW + MINUTE]
+    done = change(requests, trying, sent(trying, NOW))
+    assert requests.queue() == []
+    assert requests.with_old_files(NOW + RULES.keep_files, 10) == [done]
 
 
 def test_a_job_that_is_submitted_again_is_in_the_queue_again(requests: Requests) -> None:

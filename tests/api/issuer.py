@@ -20,6 +20,7 @@ from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.settings import ApiSettings, Settings
+from assess_core.usecases.granting import Granting
 from assess_core.usecases.operating import Operating
 from assess_core.wiring import open_ledger, open_tokens
 from graphql_api.app import create_app
@@ -90,6 +91,7 @@ def guarded(
     requests: ReportRequests | None = None,
     limits: ApiLimits | None = None,
     facts: Facts | None = None,
+    granting: Granting | None = None,
 ) -> Iterator[Http]:
     """A client of an API that needs tokens."""
     intake = stores.log.intake()
@@ -103,6 +105,7 @@ def guarded(
             requests=requests,
             limits=limits or ApiLimits(),
             operating=Operating(stores, open_ledger),
+            granting=granting,
         )
         with client(app) as http:
             yield http

@@ -361,9 +361,10 @@ def test_every_graphql_field_has_an_entry_and_a_row_in_this_test() -> None:
         if isinstance(type_, GraphQLObjectType) and not name.startswith("__")
     }
     assert {name: set(fields) for name, fields in FIELDS.items()} == types
-    requests = {"Mutation", "ReportRequest", "Replay"}
+    tickets = {"Ticket", "TicketFile", "TicketDiff", "TicketDifference"}  # test_tickets.py
+    requests = {"Mutation", "ReportRequest", "Replay", *tickets}
     roots = {root.partition("(")[0] for root in QUERIES}
-    assert types["Query"] - roots == {"reportRequest", "reportRequests", "node"}  # test_nodes.py has node
+    assert types["Query"] - roots == {"reportRequest", "reportRequests", "node", "tickets", "ticket", "ticketDiff"}
     leaves = " ".join(query for query, _ in all_queries())
     shown = {name for type_, fields in types.items() if type_ not in requests for name in fields}
     assert not [name for name in shown - types["Query"] if f" {name} " not in leaves.replace("(", " ")]

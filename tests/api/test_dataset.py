@@ -207,7 +207,7 @@ def test_another_channel_reads_lists_and_finds_nothing(api: Api) -> None:
     listed = api.http.get(f"{ROOT}/list/do_1_b1", headers={"X-Channel-ID": "other"})
     assert result(listed) == {"count": 0, "jobs": []}
     message = refusal(api.search(filters={"channel": "other"}), 403, "FORBIDDEN")
-    assert message == "filters.channel is not the channel of X-Channel-ID; leave it out"
+    assert message == "filters.channel is not the channel of this request; leave it out"
 
 
 def test_a_tag_lists_its_requests_newest_first(api: Api) -> None:

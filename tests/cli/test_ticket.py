@@ -56,6 +56,16 @@ def test_a_report_needs_a_kind_or_a_ticket(assess: Assess) -> None:
     assert "it is for --ticket" in assess("exhaust", "b1", "--report", "score", "--allow-different").stderr
 
 
+def test_the_doctor_says_how_much_space_tickets_hold(assess: Assess, stores: Stores) -> None:
+    def line() -> list[str]:
+        found = map(json.loads, assess("doctor", "--json").stdout.splitlines())
+        return [finding["message"] for finding in found if finding["what"] == "tickets"]
+
+    assert line() == []
+    made(assess, stores)
+    assert line() == ["1 hold 0 replaced files of the lake, 0.0 MB"]
+
+
 def test_a_ticket_is_listed_shown_and_released(assess: Assess, stores: Stores) -> None:
     before = made(assess, stores)
 

@@ -95,6 +95,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--dataset": ("x",),
         "--config": ("", "[]", "{", "[" * 5000, '{"batchId": 1}', NOT_TEXT),
         "--format": ("xml",),
+        "--password-file": NO_FILE,
         "--by": ("", NOT_TEXT),
         "--channel": ("", NOT_TEXT),
     },
@@ -275,9 +276,13 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
     "ASSESS_KEEP_REPORTS": ("soon", "1h"),
     "ASSESS_KEEP_TICKETS": ("soon", "1h"),
     "ASSESS_REQUEST_TICKETS": ("maybe", "9" * 5000),
+    "ASSESS_NOTIFY": ("nonsense", "http://example.org/hook", "https://user:pw@host/", "smtp://host",
+                      "smtp://host:99999/?from=a@b&to=a@b"),
     "ASSESS_PUBLIC_URL": ("example.org", "ftp://host", "http://"),
     "ASSESS_TRACES": ("collector:4318", "ftp://host", "http://"),
     "ASSESS_MESSAGES": ("xml", "JSON "),
+    "ASSESS_GRANTS": ("/no/such/file", "/proc", "ftp://host/grants", "sqlite:///",
+                      "sqlite:////no/such.sqlite", "cassandra://"),
     "ASSESS_NAMES": ("/no/such/file", "ftp://host/names", "http://host/names", "cassandra://"),
     "ASSESS_NAMES_TOKEN": ("a b", "a\nb", "é"),
     "ASSESS_SCHEDULES": ("/no/such/file", "/proc"),
@@ -289,6 +294,8 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NOTIFY": SETTINGS["ASSESS_NOTIFY"],
+        "ASSESS_GRANTS": SETTINGS["ASSESS_GRANTS"],
         "ASSESS_NAMES": ("/no/such/file",),
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
@@ -296,6 +303,8 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NOTIFY": SETTINGS["ASSESS_NOTIFY"],
+        "ASSESS_GRANTS": SETTINGS["ASSESS_GRANTS"],
         "ASSESS_NAMES": ("/no/such/file",),
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
@@ -303,11 +312,14 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_LOG": ("/proc/nolog",),
         "ASSESS_FACTS": SETTINGS["ASSESS_FACTS"],
+        "ASSESS_NOTIFY": SETTINGS["ASSESS_NOTIFY"],
+        "ASSESS_GRANTS": SETTINGS["ASSESS_GRANTS"],
         "ASSESS_NAMES": ("/no/such/file",),
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
     },
     "failed replay": {
-        f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"] for name in ("LAKE", "EXHAUSTS", "LOG", "NAMES", "SCHEDULES")
+        f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"]
+        for name in ("LAKE", "EXHAUSTS", "LOG", "NOTIFY", "GRANTS", "NAMES", "SCHEDULES")
     },
 }
 """Command -> setting -> the values above that it accepts: it does not open that store, or reads a missing folder."""

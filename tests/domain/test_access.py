@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assess_core.domain.access import LOCAL, RIGHTS, Action, Caller, Resource, Role, denial_of
+from assess_core.domain.access import LOCAL, RIGHTS, Action, Caller, Resource, Role, denial_of, denial_of_report
 
 EVERYTHING = Resource()
 WITHOUT_TOKEN = (Action.PROBE, Action.DOWNLOAD)
@@ -68,3 +68,40 @@ def test_a_grant_never_allows_writing() -> None:
 def test_only_operators_see_names_of_learners_in_reports(role: Role) -> None:
     who = caller(role, batches=frozenset({"b1"}), courses=frozenset({"c1"}))
     assert denial_of(who, Action.NAME_LEARNERS, Resource("u1", "b1", "c1")) is not None
+
+
+@pytest.mark.parametrize(
+    ("batches", "course", "is_allowed"),
+    [
+        (("b1",), "", True),
+        (("b1", "b3"), "", True),
+        (("b1", "b2"), "", False),
+        (("b2",), "c1", True),
+        (("b1", "b2"), "c2", False),
+        (("b2",), "", False),
+    ],
+)
+def test_a_mentor_gets_a_report_only_if_every_batch_or_the_course_of_all_rows_is_granted(
+    batches: tuple[str, ...], course: str, is_allowed: bool
+) -> None:
+    who = caller(Role.MENTOR, batches=frozenset({"b1", "b3"}), courses=frozenset({"c1"}))
+    denial = denial_of_report(who, batches, course)
+    assert (denial is None) == is_allowed
+    assert denial is None or "batch 'b2'" in denial.message
+    for role in (Role.LEARNER, Role.AUDITOR):
+        assert denial_of_report(who._replace(roles=frozenset({role})), batches, course) is not None
+    assert denial_of_report(caller(Role.OPERATOR), batches, course) is None
+
+
+def test_a_refused_report_names_few_batches_however_many_and_long_they_are() -> None:
+    denial = denial_of_report(caller(Role.MENTOR), ["x" * 1000, *map(str, range(900))])
+    assert denial is not None
+    assert "and 900 more" in denial.message
+    assert len(denial.message) < 300
+
+
+def test_a_mentor_manages_its_own_requests_only() -> None:
+    who = caller(Role.MENTOR, batches=frozenset({"b1"}))
+    assert denial_of(who, Action.MANAGE_REQUESTS, Resource("u1")) is None
+    for resource in (Resource("u2"), Resource("u2", "b1"), EVERYTHING):
+        assert denial_of(who, Action.MANAGE_REQUESTS, resource) is not None

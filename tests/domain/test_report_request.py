@@ -9,14 +9,26 @@ from assess_core.errors import BadRequest
 from tests.report_requests import RULES
 
 CALLER = Requester("in.ekstep", "mentor")
+KEY = "Tr0ub4dor&3 horse"
 GOOD: dict[str, Any] = {"tag": "t1", "dataset": "response-exhaust", "datasetConfig": {"batchId": "b1"}}
 
 
 def test_a_request_of_a_sunbird_client_is_accepted() -> None:
-    parsed = parse_request({**GOOD, "output_format": "csv", "requestedBy": "x", "encryptionKey": ""}, CALLER, RULES)
+    sent = {**GOOD, "output_format": "csv", "requestedBy": "x", "encryptionKey": ""}
+    parsed, password = parse_request(sent, CALLER, RULES)
 
+    assert password is None
     assert (parsed.dataset, parsed.config, parsed.tag) == ("response-exhaust", '{"batchId":"b1"}', "t1:in.ekstep")
     assert (parsed.spec.report, parsed.spec.batches, parsed.spec.format) == ("response", ("b1",), "csv")
+
+
+@pytest.mark.parametrize("format_", [None, "csv", "zip"])
+def test_an_encryption_key_asks_for_a_zip_file_and_is_not_part_of_the_request(format_: str | None) -> None:
+    request, password = parse_request({**GOOD, "output_format": format_, "encryptionKey": KEY}, CALLER, RULES)
+    assert password is not None
+    assert (password.text, request.spec.format, request.is_encrypted) == (KEY, "zip", True)
+    assert KEY not in repr(request)
+    assert KEY not in repr(password)
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
@@ -50,7 +62,9 @@ def test_the_order_of_keys_does_not_matter() -> None:
         ({"datasetConfig": {"batchId": "b", "x": "y" * 70_000}}, "more than 65,536 bytes"),
         ({"output_format": "doc"}, "is not one of csv"),
         ({"output_format": {}}, "is not one of csv"),
-        ({"encryptionKey": "secret"}, "encryptionKey is not supported"),
+        ({"encryptionKey": "secret"}, "encryptionKey: it is too weak; use at least 12 characters"),
+        ({"encryptionKey": {}}, "encryptionKey is not text"),
+        ({"encryptionKey": KEY, "output_format": "xlsx"}, "write output_format zip or csv"),
     ],
     ids=str,
 )

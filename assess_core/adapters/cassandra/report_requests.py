@@ -31,6 +31,10 @@ _OF_CHANNEL: Final = """SELECT tag, request_id, created_at FROM {ks}.report_requ
 _ENQUEUE: Final = """INSERT INTO {ks}.report_queue
     (day, channel, created_at, request_id, tag, ready_at, is_processing) VALUES (?, ?, ?, ?, ?, ?, ?)
     USING TIMESTAMP ?"""
+# whether a job is in progress is null for a finished one, which is queued only for its notice
+_ENQUEUE_NOTICE: Final = """INSERT INTO {ks}.report_queue
+    (day, channel, created_at, request_id, tag, ready_at, is_processing) VALUES (?, ?, ?, ?, ?, ?, null)
+    USING TIMESTAMP ?"""
 _DEQUEUE: Final = """DELETE FROM {ks}.report_queue USING TIMESTAMP ?
     WHERE day = ? AND channel = ? AND created_at = ? AND request_id = ?"""
 _DAYS: Final = "SELECT DISTINCT day FROM {ks}.report_queue"
@@ -98,12 +102,14 @@ class CassandraRequests:
 
     def _list(self, job: Job) -> None:
         """Write the rows that list a job in this state."""
-        if job.ready_at is not None:
-            self._db.execute(_ENQUEUE, (*_queue_key(job), *_queue_values(job), job.revision))
-            return
         if job.files_until is not None:
             self._db.execute(_NOTE_FILES, (day_of(job.files_until), job.id, job.request.tag, job.revision))
-        self._db.execute(_DEQUEUE, (job.revision, *_queue_key(job)))
+        if job.ready_at is not None and not job.is_open:
+            self._db.execute(_ENQUEUE_NOTICE, (*_queue_key(job), job.request.tag, job.ready_at, job.revision))
+        elif job.ready_at is not None:
+            self._db.execute(_ENQUEUE, (*_queue_key(job), *_queue_values(job), job.revision))
+        else:
+            self._db.execute(_DEQUEUE, (job.revision, *_queue_key(job)))
 
     def of_tag(self, tag: str, after: Place | None, limit: int) -> list[Job]:
         return self._page(_OF_TAG, tag, after, limit)
@@ -126,7 +132,11 @@ class CassandraRequests:
     def queue(self) -> list[Queued]:
         days = sorted(day for (day,) in self._db.pages(_DAYS))
         of_day = self._db.prepared(_QUEUE)
-        return [Queued(*row) for some in self._db.execute_all([of_day.bind((day,)) for day in days]) for row in some]
+        rows = [row for some in self._db.execute_all([of_day.bind((day,)) for day in days]) for row in some]
+        return [
+            Queued(channel, created_at, id_, tag, ready_at, bool(is_processing), is_processing is None)
+            for channel, created_at, id_, tag, ready_at, is_processing in rows
+        ]
 
     def correct(self, entry: Queued, job: Job | None, now: int) -> None:
         if job is not None and job.created_at == entry.created_at:

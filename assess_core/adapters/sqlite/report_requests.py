@@ -22,7 +22,9 @@ _PAGE: Final = """SELECT job FROM report_requests WHERE {column} = ? AND (create
     ORDER BY created_at DESC, request_id DESC LIMIT ?"""
 _OF_TAG: Final = _PAGE.format(column="tag")
 _OF_CHANNEL: Final = _PAGE.format(column="channel")
-_QUEUE: Final = """SELECT channel, created_at, request_id, tag, ready_at, is_processing FROM report_requests
+# an open job has no time at which its files are deleted, so a job with one is queued only for its notice
+_QUEUE: Final = """SELECT channel, created_at, request_id, tag, ready_at, is_processing, files_until IS NOT NULL
+    FROM report_requests
     WHERE ready_at IS NOT NULL"""
 _CHARGE: Final = """INSERT INTO report_usage (channel, day, request_id, batch_id, bytes, at) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (channel, day, request_id, batch_id) DO UPDATE SET bytes = excluded.bytes, at = excluded.at"""
@@ -72,8 +74,8 @@ class SqliteRequests:
     def queue(self) -> list[Queued]:
         rows = self._select(_QUEUE)
         return [
-            Queued(channel, created_at, id_, tag, ready_at, bool(is_processing))
-            for channel, created_at, id_, tag, ready_at, is_processing in rows
+            Queued(channel, created_at, id_, tag, ready_at, bool(is_processing), bool(is_notice))
+            for channel, created_at, id_, tag, ready_at, is_processing, is_notice in rows
         ]
 
     def correct(self, entry: Queued, job: Job | None, now: int) -> None:

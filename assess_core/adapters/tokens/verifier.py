@@ -139,7 +139,9 @@ class JwtTokens:
         parent = claims.get(_PARENT)
         if parent is not None and not _learner(parent):
             raise Unauthenticated(f"the claim {_PARENT} of the token is not text")
-        return Caller(learner, roles or frozenset({Role.LEARNER}), batches, courses), _learner(parent)
+        channel = _claim(claims, settings.channel_claim)
+        named = channel if isinstance(channel, str) else ""
+        return Caller(learner, roles or frozenset({Role.LEARNER}), batches, courses, named), _learner(parent)
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:

@@ -1,0 +1,76 @@
+"""Findings of `assess doctor` about the sources that the settings name beside the stores."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from assess_core.ports.findings import Finding, Level
+from assess_core.settings import ApiSettings, Settings
+from assess_core.wiring import days_left, open_names, open_tokens, read_schedules
+from assess_core.wiring.grants import open_grants
+from assess_core.wiring.notify import open_notifier
+
+_RENEW_DAYS: Final = 14
+
+
+def api(settings: Settings) -> Iterator[Finding]:
+    """Who may use the API."""
+    tokens = open_tokens(settings, lambda _text: None)  # a server that does not answer is a finding below
+    if tokens is None:
+        message = "has no keys: every client can do everything, so it listens only on this machine"
+        yield Finding(Level.OK, "API", message)
+    else:
+        yield from tokens.examine()
+    if settings.api.secret:
+        message = "ASSESS_API_SECRET is for development: who can verify a token can also make one"
+        yield Finding(Level.WARN, "API", message, "set ASSESS_API_KEYS instead")
+    yield from _certificate(settings.api)
+
+
+def names(settings: Settings) -> Iterator[Finding]:
+    """The source of names."""
+    source = open_names(settings)
+    if source is None:
+        yield Finding(Level.OK, "names", "ASSESS_NAMES is not set: reports show ids without names")
+    else:
+        yield from source.examine()
+
+
+def grants(settings: Settings) -> Iterator[Finding]:
+    """The source of grants."""
+    source = open_grants(settings)
+    if source is None:
+        return
+    yield from source.examine()
+    if not settings.api.keys and not settings.api.secret:
+        message = "ASSESS_GRANTS has no effect: without keys every client can do everything"
+        yield Finding(Level.WARN, "grants", message, "set ASSESS_API_KEYS, or leave ASSESS_GRANTS out")
+
+
+def notices(settings: Settings) -> Iterator[Finding]:
+    """The place for notices. Nothing is sent."""
+    notifier = open_notifier(settings)
+    if notifier is not None:
+        yield Finding(Level.OK, "notices", f"are sent to {notifier.about}")
+
+
+def schedules(settings: Settings) -> Iterator[Finding]:
+    """The file of scheduled reports."""
+    found = read_schedules(settings)
+    if found is None:
+        yield Finding(Level.OK, "schedules", "ASSESS_SCHEDULES is not set: no report is scheduled")
+        return
+    yield Finding(Level.OK, "schedules", f"{len(found.entries):,} in {found.file}")
+    for problem in found.described():
+        yield Finding(Level.BAD, "schedules", problem, "correct the entry: it is not run")
+
+
+def _certificate(api: ApiSettings) -> Iterator[Finding]:
+    if not api.tls_cert:
+        return
+    days = days_left(api.tls_cert)
+    if days < 0:
+        yield Finding(Level.BAD, "API", f"the certificate {api.tls_cert} has expired", "renew it, then restart the API")
+    elif days < _RENEW_DAYS:
+        yield Finding(Level.WARN, "API", f"the certificate {api.tls_cert} expires in {days} days", "renew it")
+    else:
+        yield Finding(Level.OK, "API", f"the certificate {api.tls_cert} is valid for {days} days")

@@ -41,10 +41,16 @@ _UNITS: Final = {
     "failedEvents": 20,
     "manifest": 10,
     "balance": 50,
+    "seals": 10,
+    "sealProof": 50,
+    "sealConsistency": 50,
     "replayFailedEvents": 50,
 }
 _READ_MANY_ROWS: Final = frozenset(
-    ("batch", "batches", "slices", "explain", "failedEvents", "manifest", "balance", "replayFailedEvents")
+    (
+        *("batch", "batches", "slices", "explain", "failedEvents", "manifest", "balance", "replayFailedEvents"),
+        *("seals", "sealProof", "sealConsistency"),
+    )
 )
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4

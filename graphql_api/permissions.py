@@ -78,6 +78,9 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "failedEvents": Action.READ_FAILED,
         "manifest": Action.AUDIT,
         "balance": Action.AUDIT,
+        "seals": Action.AUDIT,
+        "sealProof": Action.AUDIT,
+        "sealConsistency": Action.AUDIT,
     },
     "Mutation": {
         "replayFailedEvents": Action.REPLAY,
@@ -126,6 +129,9 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "previous hash files"
     ),
     "ManifestFile": _open("name sha256"),
+    "Seal": _open("line entries at root"),
+    "SealProof": _open("proof seal slice entry position path"),
+    "SealConsistency": _open("proof old new path"),
     "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
     "Week": _open("week attempts versions"),
     "AttemptConnection": _open("edges pageInfo"),

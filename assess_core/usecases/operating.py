@@ -1,4 +1,4 @@
-"""What operators and auditors ask and do through the API: failed events, replays, the manifest and the balance."""
+"""What operators and auditors ask and do through the API: failed events, replays, manifest, balance and seals."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
 from assess_core.domain.manifest import ManifestEntry
+from assess_core.domain.seals import Seal, parse_seal
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadRequest
 from assess_core.ports.cancelling import checkpoint
@@ -15,6 +16,7 @@ from assess_core.ports.hot_store import HotStore
 from assess_core.ports.ledger import Ledger
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS
 from assess_core.ports.stores import Stores
+from assess_core.usecases import seals
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.balance import require_known as require_known_batches
@@ -26,6 +28,7 @@ MOST_FAILED: Final = 50
 MOST_REPLAYED: Final = 1000
 """The most events of one replay, so that it ends before the deadline of a request."""
 MOST_ENTRIES: Final = 1000
+MOST_SEALS: Final = 1000
 
 OpenLedger = Callable[[Collection[str]], AbstractContextManager[Ledger]]
 
@@ -79,6 +82,22 @@ class Operating:
         if not entries:
             require_known([slice_], self._stores)
         return entries[-first:]
+
+    def newest_seals(self, first: int) -> list[Seal]:
+        """The newest seals, oldest first."""
+        _check(first, MOST_SEALS)
+        return [stored.seal for stored in self._stores.lake.seals.all()[-first:]]
+
+    def seal_proof(self, slice_: ArchiveSlice, at: str | None) -> seals.Inclusion:
+        """The proof that a seal (the newest one) contains a slice. Raises `BadSeal`, `UnknownSeal`, `SealBroken`."""
+        return seals.prove(self._stores.lake, slice_, self._seal(at))
+
+    def seal_consistency(self, since: str, at: str | None) -> seals.Consistency:
+        """The proof that a seal (the newest one) only added entries to an older one. Raises as `seal_proof`."""
+        return seals.prove_consistency(self._stores.lake, parse_seal(since), self._seal(at))
+
+    def _seal(self, text: str | None) -> Seal:
+        return seals.newest(self._stores.lake) if text is None else parse_seal(text)
 
     def balance(self, batch_id: str) -> Balance:
         """The balance of a batch. It scans the maps of all learners. Raises `UnknownBatch`."""

@@ -11,6 +11,7 @@ from assess_assets.importing import imported_archives
 from assess_assets.requests import requested_exhausts, serve_requests
 from assess_assets.resources import Lakehouse
 from assess_assets.scheduled import declared, scheduled_exhausts, scheduled_job
+from assess_assets.seals import seals
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
 from assess_assets.watch import archived_in_time, hot_attempts, slice_keys, watch_daily, watch_job
 from assess_assets.weekly import weekly_activity
@@ -26,6 +27,7 @@ defs = dg.Definitions(
         compacted_attempts,
         imported_archives,
         balance_sheet,
+        seals,
         *exhausts,
         requested_exhausts,
         scheduled_exhausts,

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "export-archive": ("old_archives", "Write slices as archive files of Sunbird."),
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
+    "seal": ("seal", "Print one line that commits to the whole manifest, and check it."),
     "exhaust": ("exhaust", "Write a report of a batch."),
     "ticket": ("ticket", "List, show and release the tickets of reports."),
     "diff": ("ticket", "List the attempts that changed since a ticket."),

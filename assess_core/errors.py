@@ -35,6 +35,9 @@
       BadTicket          a ticket cannot be read, or a text is not the id of a ticket
       UnknownTicket      there is no live ticket with this id
       TicketBroken       a report cannot be printed again with the same bytes
+      BadSeal            a text is not a seal, or a character of it was changed
+      UnknownSeal        a seal is of another installation, or does not contain a slice
+      SealBroken         what was sealed is not as it was
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -262,3 +265,21 @@ class TicketBroken(AssessError):
     """A report cannot be printed again with the same bytes; the message names what is missing or differs."""
 
     exit_code, status = 4, 409
+
+
+class BadSeal(AssessError):
+    """A text is not a seal, or a character of it was changed."""
+
+    exit_code, status = 2, 400
+
+
+class UnknownSeal(AssessError):
+    """A seal is of another installation, or it does not contain what was asked for."""
+
+    exit_code, status = 3, 404
+
+
+class SealBroken(AssessError):
+    """What was sealed is not as it was; the message names it."""
+
+    exit_code, status = 1, 409

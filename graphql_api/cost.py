@@ -44,6 +44,9 @@ _UNITS: Final = {
     "tickets": 20,
     "ticket": 10,
     "ticketDiff": 50,
+    "seals": 10,
+    "sealProof": 50,
+    "sealConsistency": 50,
     "replayFailedEvents": 50,
 }
 _READ_MANY_ROWS: Final = frozenset(
@@ -59,6 +62,9 @@ _READ_MANY_ROWS: Final = frozenset(
         "ticket",
         "ticketDiff",
         "replayFailedEvents",
+        "seals",
+        "sealProof",
+        "sealConsistency",
     )
 )
 _ATTEMPTS: Final = 5

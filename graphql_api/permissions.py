@@ -81,6 +81,9 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "tickets": Action.READ_TICKETS,
         "ticket": Action.READ_TICKETS,
         "ticketDiff": Action.READ_TICKETS,
+        "seals": Action.AUDIT,
+        "sealProof": Action.AUDIT,
+        "sealConsistency": Action.AUDIT,
     },
     "Mutation": {
         "replayFailedEvents": Action.REPLAY,
@@ -129,6 +132,9 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "previous hash files"
     ),
     "ManifestFile": _open("name sha256"),
+    "Seal": _open("line entries at root"),
+    "SealProof": _open("proof seal slice entry position path"),
+    "SealConsistency": _open("proof old new path"),
     "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
     "Ticket": _open("id status created expires report batches rows sha256 bytes lakeFiles hotRows"),
     "TicketFile": _open("name rows bytes sha256"),

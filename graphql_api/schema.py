@@ -17,6 +17,7 @@ from graphql_api.operator_types import OperatorMutation, OperatorQuery
 from graphql_api.permissions import protect, require
 from graphql_api.reading import MOST_BATCHES, BatchReads, Info, batches_of, caller_of, node_of, queries_of
 from graphql_api.report_types import ReportMutation, ReportQuery
+from graphql_api.seal_types import SealQuery
 from graphql_api.ticket_types import TicketQuery
 from graphql_api.types import AttemptConnection, Batch, Node, Score, Slice, SliceStatus
 
@@ -28,7 +29,7 @@ _OF_WHOM: Final = {
 }
 
 
-class Query(ExplainQuery, ReportQuery, OperatorQuery, TicketQuery):
+class Query(ExplainQuery, ReportQuery, OperatorQuery, TicketQuery, SealQuery):
     """Scores and attempts of learners, counts of batches, slices and their status. Archiving changes no answer."""
 
     score = graphene.Field(

@@ -12,6 +12,7 @@ from assess_core.ports.findings import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from assess_core.ports.seals import Seals
     from assess_core.ports.tickets import Tickets
 
 
@@ -144,7 +145,7 @@ class ImportedRow(NamedTuple):
 
 
 class Lake(Protocol):
-    """Delta tables `attempts`, `archive_manifest`, `imports` and `weekly_activity`, in a folder or a bucket."""
+    """Delta tables `attempts`, `archive_manifest`, `imports`, `weekly_activity`, `sealed_entries` and `seals`."""
 
     def pin(self, version: int | None = None) -> Pinned:
         """The newest version, or a given one. Raises `NotOurTable`."""
@@ -246,12 +247,17 @@ class Lake(Protocol):
         ...
 
     def compact_small_tables(self) -> int:
-        """Rewrite `archive_manifest` and `weekly_activity` into few files; returns how many fewer files they have."""
+        """Rewrite all tables but `attempts` into few files; returns how many fewer files they have."""
         ...
 
     @property
     def tickets(self) -> "Tickets":
         """The tickets of reports from this lake."""
+        ...
+
+    @property
+    def seals(self) -> "Seals":
+        """The seals over this lake's manifest."""
         ...
 
     def unused(self, retain_hours: int) -> Unused:
@@ -263,7 +269,7 @@ class Lake(Protocol):
         ...
 
     def vacuum_small_tables(self, retain_hours: int, dry_run: bool) -> list[str]:
-        """Delete files that left `archive_manifest` or `weekly_activity` more than `retain_hours` ago.
+        """Delete files that left a table other than `attempts` more than `retain_hours` ago.
 
         Returns `TABLE/FILE` names. With `dry_run` nothing is deleted.
         """

@@ -1,4 +1,4 @@
-"""What operators and auditors ask and do through the API: failed events, replays, the manifest and the balance."""
+"""What operators and auditors ask and do through the API: failed events, replays, manifest, balance and seals."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
 from assess_core.domain.manifest import ManifestEntry
+from assess_core.domain.seals import Seal, parse_seal
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.domain.ticket_diff import Change, Difference
 from assess_core.domain.tickets import Ticket, parse_id
@@ -18,6 +19,7 @@ from assess_core.ports.hot_store import HotStore
 from assess_core.ports.ledger import Ledger
 from assess_core.ports.log import BATCH_BYTES, BATCH_RECORDS
 from assess_core.ports.stores import Stores
+from assess_core.usecases import seals
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.balance import require_known as require_known_batches
@@ -32,6 +34,7 @@ MOST_REPLAYED: Final = 1000
 MOST_ENTRIES: Final = 1000
 MOST_TICKETS: Final = 100
 MOST_DIFFERENCES: Final = 1000
+MOST_SEALS: Final = 1000
 
 OpenLedger = Callable[[Collection[str]], AbstractContextManager[Ledger]]
 
@@ -102,6 +105,22 @@ class Operating:
         if not entries:
             require_known([slice_], self._stores)
         return entries[-first:]
+
+    def newest_seals(self, first: int) -> list[Seal]:
+        """The newest seals, oldest first."""
+        _check(first, MOST_SEALS)
+        return [stored.seal for stored in self._stores.lake.seals.all()[-first:]]
+
+    def seal_proof(self, slice_: ArchiveSlice, at: str | None) -> seals.Inclusion:
+        """The proof that a seal (the newest one) contains a slice. Raises `BadSeal`, `UnknownSeal`, `SealBroken`."""
+        return seals.prove(self._stores.lake, slice_, self._seal(at))
+
+    def seal_consistency(self, since: str, at: str | None) -> seals.Consistency:
+        """The proof that a seal (the newest one) only added entries to an older one. Raises as `seal_proof`."""
+        return seals.prove_consistency(self._stores.lake, parse_seal(since), self._seal(at))
+
+    def _seal(self, text: str | None) -> Seal:
+        return seals.newest(self._stores.lake) if text is None else parse_seal(text)
 
     def balance(self, batch_id: str) -> Balance:
         """The balance of a batch. It scans the maps of all learners. Raises `UnknownBatch`."""

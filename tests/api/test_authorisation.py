@@ -22,6 +22,7 @@ from assess_core.domain.access import Caller, Role
 from assess_core.errors import Forbidden
 from assess_core.ports.meter import Meters
 from assess_core.ports.stores import Stores
+from assess_core.usecases.seals import seal
 from graphql_api.app import create_app
 from graphql_api.permissions import FIELDS, ROUTES
 from graphql_api.reading import Context
@@ -30,7 +31,7 @@ from tests.api.client import Http
 from tests.api.issuer import bearer, guarded, token, trusting
 from tests.api.writes import ALIAS, ATTEMPT_READ, STATE, STATE_READ, SUBMIT, VIEW, content, item, logged, request_body
 from tests.factories import event, wire_answer
-from tests.loop import queries, take
+from tests.loop import put_away, queries, take
 
 FACTS: Final = JsonFacts(
     batches={batch: FactsBatch(course, 1) for batch, course in (("b1", "c1"), ("b2", "c2"), ("0123", "do_123"))}
@@ -93,6 +94,9 @@ QUERIES: Final[dict[str, str]] = {
     "failedEvents": OPERATORS,
     'manifest(sliceId: "b1|2024-W05")': AUDITORS,
     'balance(batchId: "b1")': AUDITORS,
+    "seals": AUDITORS,
+    'sealProof(sliceId: "b1|2024-W05")': AUDITORS,
+    'sealConsistency(since: "SEAL")': AUDITORS,
 }
 EXPLAINED_ANSWERS: Final = (
     '{ explain(userId: "u2", assessmentId: "a1", batchId: "b1") { versions { copies { answers { questionId } } } } }'
@@ -255,10 +259,13 @@ def http(stores: Stores, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_every_graphql_field_answers_exactly_the_callers_who_may_read_it(http: Http, caller: str) -> None:
-    wrong = {}
+def test_every_graphql_field_answers_exactly_the_callers_who_may_read_it(
+    http: Http, stores: Stores, caller: str
+) -> None:
+    put_away(stores)
+    line, wrong = str(seal(stores.lake, 0)), {}
     for query, expected in all_queries():
-        asked = query.replace("ME", caller)
+        asked = query.replace("ME", caller).replace("SEAL", line)
         answer = http.post("/graphql", json={"query": asked}, headers=sent_by(caller))
         if 'userId: "",' in query and may(caller, expected):
             assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"

@@ -1,4 +1,4 @@
-"""GraphQL for operators and auditors: failed events, replays, manifest and balance."""
+"""GraphQL for operators and auditors: failed events, replays, manifest, balance and seals."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,7 @@ from assess_core.domain.events import FailedKey
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
+from assess_core.usecases import seals
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.paging import cursor
@@ -99,6 +100,9 @@ def test_a_replay_resolves_what_new_facts_accept_and_goes_on_after_the_rest(stor
         ('{ manifest(sliceId: "b1") { hash } }', {}, "BAD_SLICE"),
         ('{ manifest(sliceId: "b9|2024-W05") { hash } }', {}, "UNKNOWN_BATCH"),
         ('{ balance(batchId: "b9") { named } }', {}, "UNKNOWN_BATCH"),
+        ("{ seals(first: 0) { line } }", {}, "BAD_REQUEST"),
+        ('{ sealProof(sliceId: "b1|2024-W05") { path } }', {}, "UNKNOWN_SEAL"),
+        ('{ sealConsistency(since: "x") { path } }', {}, "BAD_SEAL"),
         ('{ balance(batchId: "") { named } }', {}, "BAD_REQUEST"),
     ],
     ids=str,
@@ -150,3 +154,27 @@ def test_the_balance_of_a_batch_counts_its_versions(stores: Stores, http: Http) 
     assert ask(http, query)["balance"] == {"named": 2, "hotOnly": 2, "lakeOnly": 0, **nothing}
     put_away(stores)
     assert ask(http, query)["balance"] == {"named": 2, "hotOnly": 0, "lakeOnly": 2, **nothing}
+
+
+# --- seals ---
+
+
+def test_auditors_get_seals_and_their_proofs_as_the_command_line_prints_them(stores: Stores, http: Http) -> None:
+    take(stores, event())
+    put_away(stores)
+    old = seals.seal(stores.lake, 0)
+    take(stores, event(batch="b2"))
+    put_away(stores)
+    new = seals.seal(stores.lake, 0)
+
+    query = """query ($slice: ID!) {
+        seals { line entries root }
+        sealProof(sliceId: $slice) { proof seal slice entry position path }
+    }"""
+    found = ask(http, query, slice=W5)
+    since = ask(http, "query ($old: String!) { sealConsistency(since: $old) { proof old new path } }", old=str(old))
+
+    assert [one["line"] for one in found["seals"]] == [str(old), str(new)]
+    assert found["sealProof"] == seals.prove(stores.lake, ArchiveSlice.parse(W5), new).as_json()
+    assert since["sealConsistency"] == seals.prove_consistency(stores.lake, old, new).as_json()
+    assert [one["line"] for one in ask(http, "{ seals(first: 1) { line } }")["seals"]] == [str(new)]

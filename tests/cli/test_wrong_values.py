@@ -25,6 +25,10 @@ NO_PORT: Final = ("70000", "-1", "x")
 NO_FILE: Final = ("/no/such/file", "/proc")
 NO_MOMENT: Final = ("soon", "1999-12-31", "9" * 30, "9" * 5000, NOT_TEXT)
 NO_TICKET: Final = ("20240101-0123456789ab", "t1", "../../etc/passwd", "", NOT_TEXT)
+NO_SEAL: Final = (
+    *("", "x", NOT_TEXT, "assess-seal:1:0:0:0:0:0", "9" * 5000),
+    f"assess-seal:1:0123456789abcdef:1:20249901T000000Z:{'0' * 64}:c8a9e1b4",
+)
 NO_SLICE: Final = ("2024-W05", "b9|2024-W54", "b9|2024-W05", NOT_TEXT, f"{NOT_TEXT}|2024-W05")
 
 WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
@@ -66,6 +70,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     },
     "balance": {"batches": ("b9", NOT_TEXT)},
     "compact": {"weeks": ("foo", "2024-W54", NOT_TEXT), "--retain": ("soon", "9" * 15 + "d", "-1d", NOT_TEXT)},
+    "seal": {"--check": NO_SEAL, "--prove": NO_SLICE, "--since": NO_SEAL, "--at": NO_SEAL},
     "exhaust": {
         "batches": ("b9", NOT_TEXT),
         "--batch-pattern": (NOT_TEXT, "*" * 201),

@@ -165,8 +165,13 @@ def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
 
 def urls(files: Sequence[LakeFile]) -> str:
     """The URLs of files as an SQL list."""
+    return url_list([file.url for file in files])
+
+
+def url_list(names: Sequence[str]) -> str:
+    """URLs as an SQL list."""
     # DuckDB expands patterns: a folder named `a*b` would also match `axb`. S3 prefixes have no such characters
-    patterns = (_PATTERN.sub(r"[\1]", file.url) for file in files)
+    patterns = (_PATTERN.sub(r"[\1]", name) for name in names)
     return f"[{', '.join(map(literal, patterns))}]"
 
 

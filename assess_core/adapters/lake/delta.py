@@ -12,6 +12,7 @@ from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.imports import ImportsTable
 from assess_core.adapters.lake.manifest_table import ManifestTable
+from assess_core.adapters.lake.seals import LakeSeals
 from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import KEPT_REMOVALS, OurTable, transaction, translated
 from assess_core.adapters.lake.tickets import LakeTickets
@@ -63,6 +64,7 @@ class DeltaLake:
         self._imports = ImportsTable(place.within("imports"))
         self._weekly = DeltaWeekly(place.within("weekly_activity"))
         self._tickets = LakeTickets(place.within("tickets"))
+        self._seals = LakeSeals(place, self._manifest.table)
 
     def pin(self, version: int | None = None) -> "_Pinned":
         with translated(self._attempts.place):
@@ -163,15 +165,20 @@ class DeltaLake:
             return int(table.version())
 
     def upgrade(self) -> list[str]:
-        tables = (self._attempts, self._manifest.table, self._imports.table)
+        tables = (self._attempts, self._manifest.table, self._imports.table, self._seals.leaves, self._seals.seals)
         return [table.place.name for table in tables if table.configure()]
 
     def compact_small_tables(self) -> int:
-        return self._manifest.table.compact() + self._imports.table.compact() + self._weekly.compact()
+        small = (self._manifest.table, self._imports.table, self._seals.leaves, self._seals.seals)
+        return sum(table.compact() for table in small) + self._weekly.compact()
 
     @property
     def tickets(self) -> LakeTickets:
         return self._tickets
+
+    @property
+    def seals(self) -> LakeSeals:
+        return self._seals
 
     def unused(self, retain_hours: int) -> Unused:
         return self._attempts.unused(retain_hours)
@@ -184,6 +191,8 @@ class DeltaLake:
         return [
             *self._manifest.table.vacuum(retain_hours, dry_run),
             *self._imports.table.vacuum(retain_hours, dry_run),
+            *self._seals.leaves.vacuum(retain_hours, dry_run),
+            *self._seals.seals.vacuum(retain_hours, dry_run),
             *self._weekly.vacuum(retain_hours, dry_run),
         ]
 
@@ -196,6 +205,7 @@ class DeltaLake:
         files = pinned.files()
         message = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
         yield Finding(Level.OK, "lake", f"{message}, {self._manifest.count():,} manifest entries")
+        yield self._seals.examine()
 
 
 def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[ArchiveSlice]) -> None:

@@ -20,19 +20,21 @@ from assess_core.privacy import keep_files_private
 keep_files_private()  # every process in which Dagster runs our code loads this file
 
 defs = dg.Definitions(
-    assets=[
-        hot_attempts,
-        archived_attempts,
-        cleared_attempts,
-        compacted_attempts,
-        imported_archives,
-        balance_sheet,
-        seals,
-        *exhausts,
-        requested_exhausts,
-        scheduled_exhausts,
-        weekly_activity,
-    ],
+    assets=dg.with_source_code_references(
+        [
+            hot_attempts,
+            archived_attempts,
+            cleared_attempts,
+            compacted_attempts,
+            imported_archives,
+            balance_sheet,
+            seals,
+            *exhausts,
+            requested_exhausts,
+            scheduled_exhausts,
+            weekly_activity,
+        ]
+    ),
     asset_checks=[archived_in_time, slice_keys],
     jobs=[watch_job, scheduled_job],
     schedules=[watch_daily, *declared],

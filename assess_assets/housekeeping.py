@@ -94,7 +94,10 @@ def summary(found: Sequence[Switch]) -> str:
             "and cleared at 04:00; `assess housekeeping off` stops it"
         )
     if len(off) == len(found):
-        return "housekeeping is off (the default): no week is archived or cleared by itself; `assess housekeeping on`"
+        return (
+            "housekeeping is off, as it is until you turn it on: no week is archived or cleared by itself; "
+            "type `assess housekeeping on`"
+        )
     return f"housekeeping is on in part; off: {', '.join(off)}; `assess housekeeping on` turns on the rest"
 
 

@@ -49,7 +49,7 @@ def load(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
 def test_definitions_contain_no_branch_loop_or_function() -> None:
     lines = Path(definitions.__file__).read_text(encoding="utf-8").splitlines()
 
-    assert len(lines) < 50
+    assert len(lines) < 60
     assert not [line for line in lines if line.lstrip().startswith(("if ", "for ", "def ", "match "))]
 
 

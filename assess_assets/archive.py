@@ -10,7 +10,7 @@ from assess_assets.checks import verification, verification_result
 from assess_assets.columns import ATTEMPTS
 from assess_assets.metadata import Metadata
 from assess_assets.outcomes import NOTHING, conclude, of_slices, unnamed
-from assess_assets.partitions import SLICES_A_RUN, archive_slices, slices_of
+from assess_assets.partitions import SLICES_A_RUN, archive_slices, everything, slices_of
 from assess_assets.resources import RETRY, Lakehouse
 from assess_assets.slice_page import read_pages
 from assess_core.domain.manifest import SliceRecord, by_slice
@@ -19,6 +19,7 @@ from assess_core.errors import VerifyFailed
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import Cleared, archive, clear, require_closed, require_known, verify
+from assess_core.usecases.restoring import restore
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
@@ -116,6 +117,42 @@ def cleared_attempts(
         done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds, pages=pages)
         yield from conclude(context, done, refused)
         yield dg.Output(None)
+
+
+class RestoreConfig(dg.Config):
+    """The launch config of `restored_attempts`."""
+
+    slices: list[str] = Field(description="The slices to bring back, e.g. [BATCH|2024-W05].")
+
+
+@dg.asset(
+    deps=[dg.AssetDep("cleared_attempts", partition_mapping=everything)],
+    group_name="attempts",
+    owners=["team:assessment"],
+    kinds={"duckdb"},
+    retry_policy=RETRY,
+    pool="lake",
+)
+def restored_attempts(config: RestoreConfig, lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
+    """Rows of the lake that were brought back into the hot store. The next clear of their slices deletes them again.
+
+    No answer changes. A slice whose files differ from the manifest is refused; the run then fails and names it.
+    """
+    with lakehouse.open("restore") as opened:
+        slices = sorted({ArchiveSlice.parse(text) for text in config.slices})
+        require_known(slices, opened.stores)
+        restored = restore(slices, opened.stores, opened.now)
+        refused = [found.refused for found in restored.values() if found.refused]
+        if refused:
+            message = f"{len(refused)} of {len(restored)} slices were not restored, the others are:\n"
+            raise dg.Failure(message + "\n".join(refused), allow_retries=False)
+        return dg.MaterializeResult(
+            metadata={
+                "rows": dg.MetadataValue.int(sum(found.rows for found in restored.values())),
+                "slices": dg.MetadataValue.text(", ".join(map(str, restored))),
+                "seconds": dg.MetadataValue.float(round(opened.seconds, 3)),
+            }
+        )
 
 
 def _records(slices: Collection[ArchiveSlice], stores: Stores) -> dict[ArchiveSlice, SliceRecord]:

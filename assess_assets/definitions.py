@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assess_assets.archive import archived_attempts, cleared_attempts
+from assess_assets.archive import archived_attempts, cleared_attempts, restored_attempts
 from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
@@ -26,6 +26,7 @@ defs = dg.Definitions(
             archived_attempts,
             cleared_attempts,
             compacted_attempts,
+            restored_attempts,
             imported_archives,
             balance_sheet,
             seals,

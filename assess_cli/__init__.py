@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "archive": ("archive", "Copy closed slices to the lake."),
     "verify": ("archive", "Read archived slices back and prove the manifest."),
     "clear": ("archive", "Delete verified slices from the hot store."),
+    "restore": ("restore", "Bring slices back from the lake into the hot store."),
+    "rebuild": ("restore", "Rebuild a lost hot store from the lake and the log."),
     "import": ("old_archives", "Import old archives of Sunbird."),
     "export-archive": ("old_archives", "Write slices as archive files of Sunbird."),
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,8 +88,13 @@ def ingest(
     os.execv(sys.executable, [sys.executable, "-P", "-m", "stream", "ingest", *options, "--", *paths])
 
 
-def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_json: bool) -> None:
-    """Fold files, or the whole log, again and write rows that are in no tier. Raises `Unbalanced`."""
+def write_again(
+    settings: Settings, paths: Sequence[str], checks: Checks, as_json: bool, before: Mapping[str, object] | None = None
+) -> None:
+    """Fold files, or the whole log, again and write rows that are in no tier. Raises `Unbalanced`.
+
+    `before`: more members of the JSON object.
+    """
     stores, tally = open_stores(settings), Tally()
     rewritten = in_lake = 0
     files = open_files(paths, notify)
@@ -106,7 +111,7 @@ def write_again(settings: Settings, paths: Sequence[str], checks: Checks, as_jso
             advance(done.events)
     left = found.total.missing - rewritten
     if as_json:
-        emit_json({**tally.counts(), "rewritten": rewritten, "in_lake": in_lake, "missing": left})
+        emit_json({**(before or {}), **tally.counts(), "rewritten": rewritten, "in_lake": in_lake, "missing": left})
     else:
         notify(f"{tally}; {rewritten} {'row' if rewritten == 1 else 'rows'} written again")
     if in_lake:

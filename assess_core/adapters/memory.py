@@ -57,6 +57,9 @@ class MemoryHot:
             self._on_write()
             self._slices.add(slice_)
 
+    def put_back(self, rows: Sequence[AttemptVersion]) -> None:
+        self.add_rows(rows)
+
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         for row in rows:
             self._on_write()

@@ -25,6 +25,8 @@ class Action(StrEnum):
     CLEARING = "clearing"
     """A clear begins. This is written before the first row is deleted, so that a killed clear is visible."""
     CLEARED = "cleared"
+    RESTORED = "restored"
+    """A restore begins: rows of the lake come back into the hot store. The next clear deletes them again."""
 
 
 class Contents(NamedTuple):
@@ -164,6 +166,12 @@ class SliceRecord(NamedTuple):
     failed: ManifestEntry | None = None
     clearing: ManifestEntry | None = None
     cleared: ManifestEntry | None = None
+    restored: ManifestEntry | None = None
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether a restore is newer than the newest clear."""
+        return _number(self.restored) > max(_number(self.clearing), _number(self.cleared))
 
     @property
     def is_verified(self) -> bool:
@@ -188,7 +196,7 @@ class SliceRecord(NamedTuple):
     @property
     def is_clearing(self) -> bool:
         """Whether the newest entry is the start of a clear, which is running or was killed."""
-        others = (self.archived, self.verified, self.failed, self.cleared)
+        others = (self.archived, self.verified, self.failed, self.cleared, self.restored)
         return self.clearing is not None and all(_number(self.clearing) > _number(entry) for entry in others)
 
 

@@ -131,6 +131,8 @@ def _note(hot_rows: int, record: SliceRecord, open_: str | None) -> str | None:
     more = hot_rows - record.archived.contents.versions
     if more > 0:
         return f"at least {more} of the hot rows are not in the lake: archive, verify and clear again"
+    if record.is_restored:
+        return "it was restored from the lake; the next clear deletes its rows from the hot store again"
     if record.cleared is not None:
         return f"{hot_rows} rows arrived in the hot store after it was cleared: archive, verify and clear again"
     return None

@@ -88,6 +88,13 @@ class HotStore(Protocol):
         """
         ...
 
+    def put_back(self, rows: Sequence[AttemptVersion]) -> None:
+        """Write versions again that `delete` may have deleted. When this returns, all of them can be read.
+
+        Raises `StoreUnavailable` if the store hides or refuses one.
+        """
+        ...
+
     def add_entries(self, entries: Sequence[Entry], summaries: Sequence[Summary] = ()) -> None:
         """Write map entries, each into its own cell, and summaries as in `put_summaries`.
 

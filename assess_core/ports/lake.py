@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
-from assess_core.domain.attempts import RowKey
+from assess_core.domain.attempts import AttemptVersion, RowKey
 from assess_core.domain.manifest import Contents, ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
@@ -217,6 +217,15 @@ class Lake(Protocol):
 
     def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
         """The slices with rows in the pinned files of a week. Raises what `copies` raises."""
+        ...
+
+    def rows(
+        self, pinned: Pinned, slices: Collection[ArchiveSlice], *, answers: bool
+    ) -> "Iterator[list[AttemptVersion]]":
+        """The pinned rows of these slices, in chunks of bounded size. A copy that was written twice is in it twice.
+
+        Without `answers`, `question` is empty, and the rows are ordered by learner. Raises what `copies` raises.
+        """
         ...
 
     def record_imports(self, rows: Sequence[ImportedRow]) -> None:

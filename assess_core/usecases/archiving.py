@@ -260,7 +260,7 @@ def _verify(
     for group in by_week(chosen):
         pinned = lake.pin()
         left: Mapping[ArchiveSlice, int] = {}
-        before = _verified_files(group, manifest) if only_new else {}
+        before = verified_files(group, manifest) if only_new else {}
         try:
             with lake.copies(pinned, group, proved=True, verified=before) as copies:
                 found = prove(group, manifest, copies)
@@ -284,7 +284,7 @@ def _verify(
     return done
 
 
-def _verified_files(slices: Iterable[ArchiveSlice], manifest: Manifest) -> dict[ArchiveSlice, Mapping[str, str]]:
+def verified_files(slices: Iterable[ArchiveSlice], manifest: Manifest) -> dict[ArchiveSlice, Mapping[str, str]]:
     """The files in which the rows of slices were verified, each with the SHA-256 of its bytes."""
     records = {slice_: manifest.records.get(slice_, SliceRecord()).verified for slice_ in slices}
     return {slice_: verified.files for slice_, verified in records.items() if verified}
@@ -336,7 +336,7 @@ def _clear_verified(
     slices: Sequence[ArchiveSlice], manifest: Manifest, stores: Stores, now: int, dry_run: bool
 ) -> dict[ArchiveSlice, Cleared]:
     pinned = stores.lake.pin()
-    before = _verified_files(slices, manifest)
+    before = verified_files(slices, manifest)
     try:
         with stores.lake.copies(pinned, slices, proved=True, verified=before) as copies:
             found, compared = prove(slices, manifest, copies), copies.compare(map(stores.hot.scan, slices))

@@ -17,7 +17,7 @@ from assess_assets.slice_page import links
 from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.exhaust import write_exhaust
-from tests.assets.conftest import Dagster
+from tests.assets.conftest import ASSETS, Dagster
 from tests.factories import MONDAY, WEEK, event
 from tests.lakes import asked
 
@@ -325,3 +325,23 @@ def test_hot_attempts_are_observed_by_week_and_status(dagster: Dagster, slices: 
     assert metadata["dagster/row_count"].value == 10
     assert metadata["slices"].value == {"planned": 10}
     assert str(metadata["picture"].value).startswith("![rows by week](data:image/png;base64,")
+
+
+def test_restored_slices_are_in_the_hot_store_again(dagster: Dagster) -> None:
+    dagster.ingest([event(attempted=MONDAY)], MONDAY)
+    dagster.tick()
+    [key] = dagster.keys("archive_slices")
+    for asset in ("archived_attempts", "cleared_attempts"):
+        dagster.materialize(asset, key)
+
+    done = dg.materialize(
+        ASSETS,
+        selection=dg.AssetSelection.assets("restored_attempts"),
+        instance=dagster.instance,
+        resources=dagster.resources,
+        run_config={"ops": {"restored_attempts": {"config": {"slices": [key]}}}},
+    )
+
+    [shown] = done.asset_materializations_for_node("restored_attempts")
+    assert (shown.metadata["rows"].value, shown.metadata["slices"].value) == (1, key)
+    assert dagster.stores.hot.counts([ArchiveSlice.parse(key)]) == {ArchiveSlice.parse(key): 1}

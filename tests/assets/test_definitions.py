@@ -69,7 +69,7 @@ def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> 
         "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
         "'compacted_attempts', 'hot_attempts', 'imported_archives', 'item_analysis_exhaust', "
         "'option_analysis_exhaust', 'overview_exhaust', 'progress_exhaust', 'requested_exhausts', 'response_exhaust', "
-        "'scheduled_exhausts', 'score_exhaust', 'seals', 'summary_exhaust', 'weekly_activity']\n"
+        "'restored_attempts', 'scheduled_exhausts', 'score_exhaust', 'seals', 'summary_exhaust', 'weekly_activity']\n"
     )
 
 
@@ -120,7 +120,13 @@ def test_only_one_run_at_a_time_writes_to_the_lake() -> None:
     assert concurrency.run_queue_config is not None
     assert concurrency.run_queue_config.max_concurrent_runs == 2
     writers = {str(key.to_user_string()) for asset in ASSETS for key in asset.keys if "lake" in asset.node_def.pools}
-    assert writers == {"archived_attempts", "cleared_attempts", "compacted_attempts", "imported_archives"}
+    assert writers == {
+        "archived_attempts",
+        "cleared_attempts",
+        "compacted_attempts",
+        "imported_archives",
+        "restored_attempts",
+    }
 
 
 def test_one_run_can_process_many_slices_or_batches() -> None:
@@ -147,6 +153,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "cleared_attempts": {"archived_attempts"},
         "compacted_attempts": {"archived_attempts"},
         "imported_archives": set(),
+        "restored_attempts": {"cleared_attempts"},
         "balance_sheet": both,
         **dict.fromkeys(EXHAUSTS, both),
         "requested_exhausts": both,

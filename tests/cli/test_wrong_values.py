@@ -54,6 +54,8 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "archive": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "verify": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
     "clear": {"slices": NO_SLICE, "--as-of": NO_MOMENT},
+    "restore": {"slices": NO_SLICE},
+    "rebuild": {"--facts": NO_FILE, "paths": ("/no/such.jsonl", "/etc/passwd", "/proc/h", NOT_TEXT)},
     "import": {
         "paths": ("/no/such/folder", "/etc/passwd", "/proc/h", "http://h/x", "s3://", "s3://b/\x01", NOT_TEXT),
         "--cassandra": ("x", "cassandra://", "cassandra://127.0.0.1:1/ks?protocol=3", "http://h/ks", "@/no/such"),

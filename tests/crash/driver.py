@@ -68,6 +68,7 @@ class CrashRun:
         embedded = {"ASSESS_HOT_STORE": f"sqlite:///{self._home}/hot.sqlite?shards=2"}
         defaults = {f"ASSESS_{name}": "" for name in ("LAKE", "EXHAUSTS", "LOG", "GRACE", "FACTS")}
         self._env = {"ASSESS_HOME": str(self._home), **embedded, **defaults, **env}
+        self._is_embedded = "ASSESS_HOT_STORE" not in env
         self._to_come = make_lines(self._chance)
         self._handed_in: list[Line] = []
         self._in_log = 0
@@ -163,6 +164,9 @@ class CrashRun:
             (2 * fed, lambda: tasks.housekeeping("archive and verify", _STEPS[:2])),
             *((weight * fed, self._step(step)) for weight, step in zip((1, 0.5, 3), _STEPS, strict=True)),
             (fed, tasks.compact),
+            (0.5 * fed, tasks.seal),
+            (0.7 * fed, self._restore),
+            (0.4 * fed, tasks.rebuild),
             (1.2 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
             (0.7 * fed, tasks.balance),
             (0.7 * fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
@@ -183,15 +187,21 @@ class CrashRun:
         """A step for all slices, or for some known slices."""
 
         def make() -> Task:
-            known = Bounds(self._folded, self._folded).most["slices"]
-            names = sorted(f"{batch}|{year:04}-W{week:02}" for batch, year, week in known)
-            if not names or self._chance.random() < 0.5:
+            if self._chance.random() < 0.5 or not (some := self._some_slices()):
                 return tasks.housekeeping(step, [step])
-            some = self._chance.sample(names, self._chance.randint(1, len(names)))
             # an unacknowledged line can have moved a version with a later receipt into an earlier slice
             return tasks.housekeeping(step, [step], some, must=self._folded.issuperset(self._handed_in))
 
         return make
+
+    def _restore(self) -> Task:
+        some = self._some_slices()
+        return tasks.housekeeping("restore", ["restore"], some, must=False) if some else tasks.seal()
+
+    def _some_slices(self) -> list[str]:
+        known = Bounds(self._folded, self._folded).most["slices"]
+        names = sorted(f"{batch}|{year:04}-W{week:02}" for batch, year, week in known)
+        return self._chance.sample(names, self._chance.randint(1, len(names))) if names else []
 
     def _exhaust(self) -> Task:
         known = {key[2] for key in Bounds((), self._folded).most["attempts"]}
@@ -315,6 +325,9 @@ class CrashRun:
         self._do(tasks.housekeeping("put away", _STEPS))
         if self._chance.random() < 0.5:
             self._do(tasks.compact("--vacuum", "--retain", "0d"))
+        if self._is_embedded and self._chance.random() < 0.5:
+            self._lose_the_hot_store()
+        self._check_a_seal()
         reads = (*map(tasks.table, tasks.TABLES), *map(tasks.attempts, LEARNERS))
         self._do(tasks.together("look", [*reads, tasks.balance(), tasks.hot(), tasks.slices()]))
         self._compare_reports()
@@ -324,6 +337,21 @@ class CrashRun:
             exhausts=sum(task.name == "exhaust" for task in killed),
         )
         evidence.check(self._home, Bounds(self._handed_in, self._handed_in), explained)
+
+    def _lose_the_hot_store(self) -> None:
+        """Delete the hot store and rebuild it. The first rebuild can be killed."""
+        self.story.append("the hot store is lost")
+        for path in self._home.glob("hot.sqlite*"):
+            path.unlink()
+        rebuild = tasks.rebuild(*sorted({line.topic for line in self._handed_in}))
+        self._wait(self._start(rebuild, effects=self._number(_EFFECTS * rebuild.writes)))
+        self._do(rebuild)
+        self._read_to_the_end()
+
+    def _check_a_seal(self) -> None:
+        """Seal everything, and check it."""
+        line = self._do(tasks.seal()).printed()[0].strip()
+        self._do(tasks.Task("check a seal", [("assess", "seal", "--check", line)], 0))
 
     def _read_to_the_end(self) -> None:
         tail = self._start(tasks.tail())

@@ -40,7 +40,8 @@ def check(home: Path, bounds: Bounds, explained: Explained) -> None:
         for version in versions:
             if (version["content_hash"], version["received_at"]) not in copies:
                 raise Wrong(f"the lake does not hold {version['content_hash']} of {key}")
-    unexplained = list(_unexplained(home, [attempts, manifest], explained))
+    seals = [_Table(home / "lake" / name) for name in ("sealed_entries", "seals")]
+    unexplained = list(_unexplained(home, [attempts, manifest, *seals], explained))
     if unexplained:
         raise Wrong(f"the file {unexplained[0]} and {len(unexplained) - 1} more are unexplained")
 

@@ -42,7 +42,17 @@ class Task(NamedTuple):
 
     @property
     def writes_lake(self) -> bool:
-        return self.name in ("put away", "archive and verify", "archive", "verify", "clear", "compact")
+        return self.name in (
+            "put away",
+            "archive and verify",
+            "archive",
+            "verify",
+            "clear",
+            "compact",
+            "seal",
+            "restore",
+            "rebuild",
+        )
 
 
 def together(name: str, tasks: Sequence[Task]) -> Task:
@@ -70,6 +80,16 @@ def housekeeping(name: str, steps: Sequence[str], slices: Sequence[str] = LATER,
 def compact(*options: str) -> Task:
     """Compact files. A week whose files differ from the manifest is refused."""
     return Task("compact", [("assess", "compact", *options)], 3, fine=(0, _REFUSED))
+
+
+def seal() -> Task:
+    """Seal the manifest, which can be empty."""
+    return Task("seal", [("assess", "seal")], 3, fine=(0, _UNKNOWN))
+
+
+def rebuild(*paths: str) -> Task:
+    """Rebuild the hot store. A killed archive can have left rows that the manifest does not count."""
+    return Task("rebuild", [("assess", "rebuild", *paths)], 12, fine=(0, _REFUSED))
 
 
 def table(name: str) -> Task:

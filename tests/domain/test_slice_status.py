@@ -7,7 +7,7 @@ from assess_core.domain.slice_status import SliceStatus, SliceView, Step, view
 from assess_core.domain.slices import ArchiveSlice
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
-ARCHIVED, VERIFIED, FAILED, CLEARING, CLEARED = Action
+ARCHIVED, VERIFIED, FAILED, CLEARING, CLEARED, RESTORED = Action
 
 
 def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceView:
@@ -35,6 +35,14 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
             (Step.ARCHIVE, Step.CLEAR),
             "1 rows arrived in the hot store after it was cleared",
         ),
+        (
+            state(3, ARCHIVED, VERIFIED, CLEARING, CLEARED, RESTORED),
+            SliceStatus.VERIFIED,
+            (Step.ARCHIVE, Step.CLEAR),
+            "it was restored from the lake",
+        ),
+        (state(0, ARCHIVED, VERIFIED, RESTORED, CLEARING, CLEARED), SliceStatus.CLEARED, (), ""),
+        (state(2, ARCHIVED, VERIFIED, RESTORED, CLEARING), SliceStatus.CLEARING, (Step.CLEAR,), "a clear began"),
     ],
 )
 def test_a_slice_has_a_status_its_next_steps_and_a_reason(

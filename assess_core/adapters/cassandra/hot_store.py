@@ -14,6 +14,7 @@ from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
 from assess_core.adapters.cassandra.maps import doubles, entries, times
 from assess_core.adapters.cassandra.pages import BatchPages
+from assess_core.adapters.cassandra.putting_back import put_back
 from assess_core.adapters.cassandra.requests import (
     REQUEST_BYTES,
     as_one_request,
@@ -54,7 +55,7 @@ _SOME_ROWS = f"batch_id = ? AND year = ? AND week = ? AND shard = ? AND ({_ROW_K
 _SELECTED_KEY = "user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash"
 _GET = f"""SELECT {_SELECTED_KEY}, total_score, total_max_score, grand_total, question, to_unix_timestamp(updated_on)
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
-_RECEIPTS = f"""SELECT {_SELECTED_KEY}, to_unix_timestamp(updated_on)
+_RECEIPTS = f"""SELECT {_SELECTED_KEY}, to_unix_timestamp(updated_on), writetime(updated_on)
     FROM {{ks}}.assessment_aggregator WHERE {_SOME_ROWS}"""
 
 _USER: Final = -4  # in the values of the two statements below
@@ -130,9 +131,12 @@ class CassandraHot:
     def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
         self._slices.add(slices)
 
-    def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
+    def put_back(self, rows: Sequence[AttemptVersion]) -> None:
+        put_back(rows, self.add_rows, self.get)
+
+    def add_rows(self, rows: Sequence[AttemptVersion], above: int = 0) -> Mapping[bytes, str]:
         insert = self._db.prepared(_ADD_ROW)
-        bound = [_BoundRow(row, insert.bind(self._values(row))) for row in rows]
+        bound = [_BoundRow(row, insert.bind(self._values(row, above))) for row in rows]
         self._mark_large(bound)
         # rows of a partition are adjacent, because the server writes those of a request together
         bound.sort(key=lambda one: one.partition)
@@ -163,10 +167,10 @@ class CassandraHot:
             require(self._db)
         return refused
 
-    def _values(self, row: AttemptVersion) -> Row:
+    def _values(self, row: AttemptVersion, above: int) -> Row:
         at = row.received_at
         totals = row.total_score, row.total_max_score, row.grand_total
-        return *self._primary_key(row.row_key), *totals, at, at, row.question, receipt_write_time(at)
+        return *self._primary_key(row.row_key), *totals, at, at, row.question, receipt_write_time(at) + above
 
     def _partition(self, slice_: ArchiveSlice, user_id: str) -> tuple[str, int, int, int]:
         (year, week), batch_id = slice_
@@ -304,14 +308,12 @@ class CassandraHot:
         for some in chunks(rows, 5000):
             stored = self._select(_RECEIPTS, some)
             wanted = {
-                self._primary_key(row): row.received_at
+                key: found[1]
                 for row in some
-                if stored.get(self._primary_key(row)) == (row.received_at,)
+                if (found := stored.get(key := self._primary_key(row))) and found[0] == row.received_at
             }
             # a row that got an earlier receipt meanwhile has a higher write time, so this does not delete it
-            bound = (
-                delete.bind((receipt_write_time(received_at), *key)) for key, received_at in sorted(wanted.items())
-            )
+            bound = (delete.bind((write_time, *key)) for key, write_time in sorted(wanted.items()))
             self._db.write(([statement] for statement in bound), lambda statement: statement.values[1:5])
             deleted += len(wanted)
         return deleted

@@ -17,6 +17,7 @@ from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import KEPT_REMOVALS, OurTable, transaction, translated
 from assess_core.adapters.lake.tickets import LakeTickets
 from assess_core.adapters.lake.weekly import DeltaWeekly
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
@@ -133,6 +134,13 @@ class DeltaLake:
         from assess_core.adapters.lake.rewriting import slices_in
 
         return slices_in(pinned, week)
+
+    def rows(
+        self, pinned: Pinned, slices: Collection[ArchiveSlice], *, answers: bool
+    ) -> Iterator[list[AttemptVersion]]:
+        from assess_core.adapters.lake.row_reading import read_rows
+
+        return read_rows(pinned, slices, answers=answers)
 
     def repeated(self, pinned: Pinned, week: IsoWeek) -> int:
         from assess_core.adapters.lake.rewriting import repeated

@@ -184,6 +184,9 @@ class SqliteHot:
     def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
         self._slices.add(slices)
 
+    def put_back(self, rows: Sequence[AttemptVersion]) -> None:
+        self.add_rows(rows)
+
     def add_rows(self, rows: Sequence[AttemptVersion]) -> Mapping[bytes, str]:
         values = [
             (

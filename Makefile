@@ -21,7 +21,7 @@ INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install 
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-.PHONY: help setup demo test test-all crash check format up bench spark docs site contracts lock wheel clean
+.PHONY: help setup demo test test-all crash fuzz check format up bench spark docs site contracts lock wheel clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
@@ -48,6 +48,9 @@ test-all: $(SETUP) ## Run all tests (four processes: on two cores, tests wait fo
 
 crash: $(SETUP) ## Kill processes of the product in N seeded runs (N=100; SEED=1, STORES=embedded or cassandra).
 	nice -n 10 $(BIN)/python -m tests.crash --seed $(SEED) --seeds $(N) --stores $(STORES)
+
+fuzz: $(SETUP) ## Send 10,000 requests that Schemathesis makes from the OpenAPI document (SEED=1; about five minutes).
+	nice -n 10 $(BIN)/python -m tests.fuzz_contract --cases 10000 --seed $(SEED)
 
 check: $(SETUP) ## Lint, check the formatting and check the types.
 	$(BIN)/ruff check $(CHECKED)

@@ -40,7 +40,7 @@ def schedule() -> None:
 def list_(settings: Settings, format_: Format) -> None:
     """List the schedules, and what is wrong in the file; exit code 2 if an entry is wrong."""
     schedules = _read(settings)
-    columns = ("schedule", "every", "at", "report", "format", "batches", "prefix", "line")
+    columns = ("schedule", "every", "at", "report", "format", "batches", "period", "prefix", "line")
     rows = (
         {
             "schedule": entry.name,
@@ -49,6 +49,7 @@ def list_(settings: Settings, format_: Format) -> None:
             "report": entry.spec.report,
             "format": entry.spec.format,
             "batches": entry.spec.batch_pattern or ", ".join(entry.spec.batches),
+            "period": entry.period and str(entry.period),
             "prefix": entry.prefix,
             "line": entry.line,
         }

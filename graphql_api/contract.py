@@ -76,10 +76,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/dataset/v1/request/submit": Operation(
         "post", "Request a report", Face.DATASET, wire.ReportSubmit, (wire.Job,), writes=True
     ),
-    "/dataset/v1/request/read/{tag:path}": Operation(
+    "/dataset/v1/request/read/{tag:any}": Operation(
         "get", "A request for a report", Face.DATASET, results=(wire.Job, wire.Nothing), queries=(_ID,)
     ),
-    "/dataset/v1/request/list/{tag:path}": Operation(
+    "/dataset/v1/request/list/{tag:any}": Operation(
         "get",
         "The newest requests of a tag",
         Face.DATASET,
@@ -89,10 +89,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/dataset/v1/request/search": Operation(
         "post", "The newest requests of the channel", Face.DATASET, wire.ReportSearch, (wire.Jobs,), writes=True
     ),
-    "/dataset/v1/request/cancel/{tag:path}": Operation(
+    "/dataset/v1/request/cancel/{tag:any}": Operation(
         "post", "Cancel a request", Face.DATASET, results=(wire.Job, wire.Nothing), queries=(_ID,), errors=(409,)
     ),
-    f"{LINK_PATH}{{name:path}}": Operation(
+    f"{LINK_PATH}{{name:any}}": Operation(
         "get",
         "Download a report by a signed link",
         Face.FILE,

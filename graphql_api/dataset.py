@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -57,6 +58,23 @@ class ReportRequests(NamedTuple):
         return cls(requesting, exhausts, public_url, CapacityLimiter(_THREADS))
 
 
+class _AnyText(Convertor[str]):
+    """The end of a path with any characters. Starlette's `path` has no line feeds, so their path would be unknown."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """The text itself."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The text itself."""
+        return value
+
+
+register_url_convertor("any", _AnyText())
+
+
 class _Forbidden(AssessError):
     """A requester asks for the requests of another channel."""
 
@@ -67,11 +85,11 @@ def routes() -> list[BaseRoute]:
     """The paths of the dataset API."""
     return [
         Route(f"{_ROOT}/submit", partial(_answer, "submit", _submit), methods=["POST"]),
-        Route(f"{_ROOT}/read/{{tag:path}}", partial(_answer, "info", _read), methods=["GET"]),
-        Route(f"{_ROOT}/list/{{tag:path}}", partial(_answer, "list", _list), methods=["GET"]),
+        Route(f"{_ROOT}/read/{{tag:any}}", partial(_answer, "info", _read), methods=["GET"]),
+        Route(f"{_ROOT}/list/{{tag:any}}", partial(_answer, "list", _list), methods=["GET"]),
         Route(f"{_ROOT}/search", partial(_answer, "search", _search), methods=["POST"]),
-        Route(f"{_ROOT}/cancel/{{tag:path}}", partial(_answer, "cancel", _cancel), methods=["POST"]),
-        Route(f"{LINK_PATH}{{name:path}}", _download, methods=["GET"]),
+        Route(f"{_ROOT}/cancel/{{tag:any}}", partial(_answer, "cancel", _cancel), methods=["POST"]),
+        Route(f"{LINK_PATH}{{name:any}}", _download, methods=["GET"]),
     ]
 
 

@@ -93,8 +93,8 @@ def document() -> dict[str, Any]:
 
 
 def _shown(path: str) -> str:
-    """`/list/{tag:path}` -> `/list/{tag}`."""
-    return path.replace(":path}", "}")
+    """`/list/{tag:any}` -> `/list/{tag}`."""
+    return path.replace(":any}", "}")
 
 
 def _operation(path: str, operation: Operation) -> dict[str, Any]:

@@ -125,11 +125,12 @@ def rest(http: Http, random: Random) -> int:
     if random.random() < 0.03:
         method = random.choice(("get", "put", "delete", "options", "head"))
     answer = http.request(method.upper(), sent, content=body, headers=headers, params=params)
-    _check_rest(answer, path, operation, method)
+    check_rest(answer, path, operation, method)
     return answer.status_code
 
 
-def _check_rest(answer: httpx.Response, path: str, operation: Any, method: str) -> None:
+def check_rest(answer: httpx.Response, path: str, operation: Any, method: str) -> None:
+    """Raises `BrokenRule` if an answer is not one that the document has for this path."""
     shown = f"{answer.request.method} {answer.request.url} {answer.request.content[:2000]!r} -> {answer.status_code}"
     if answer.status_code >= 500:
         raise BrokenRule(f"{shown}: {answer.text[:500]}")

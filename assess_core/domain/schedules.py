@@ -15,7 +15,10 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+import msgspec
+
 from assess_core.domain.moments import DAY, MINUTE, moment
+from assess_core.domain.periods import EXAMPLES, Period
 from assess_core.domain.report_spec import ReportSpec, parse_report_spec
 from assess_core.errors import BadReport
 
@@ -27,7 +30,7 @@ _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _PART: Final = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*")
 _PREFIX_CHARACTERS: Final = 200
 _LINE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
-_OWN: Final = ("name", "every", "at", "prefix")
+_OWN: Final = ("name", "every", "at", "prefix", "period")
 _SHOWN: Final = 60
 """Characters of a wrong value in a reason."""
 
@@ -62,6 +65,12 @@ class Schedule(NamedTuple):
     spec: ReportSpec
     line: int
     """The line of the entry in its file."""
+    period: Period | None = None
+    """The weeks of the report, relative to the day of the run."""
+
+    def spec_at(self, now: int) -> ReportSpec:
+        """The report of a run at a moment (epoch ms)."""
+        return self.spec if self.period is None else msgspec.structs.replace(self.spec, weeks=self.period.at(now))
 
     @property
     def at(self) -> str:
@@ -155,11 +164,12 @@ def _entry(text: str, line: int) -> Schedule | BadEntry:
     at = _matching(entry, "at", _TIME, "06:00", "write it like 06:00 (UTC)", problems)
     prefix = _prefix(entry, problems)
     every = _every(entry, problems)
+    period = _period(entry, problems)
     spec = _spec({member: value for member, value in entry.items() if member not in _OWN}, problems)
     if problems or spec is None:
         return BadEntry(line, "; ".join(problems))
     hours, minutes = at.split(":")
-    return Schedule(name, every, int(hours) * 60 + int(minutes), prefix, spec, line)
+    return Schedule(name, every, int(hours) * 60 + int(minutes), prefix, spec, line, period)
 
 
 def _matching(
@@ -197,6 +207,18 @@ def _every(entry: Mapping[str, object], problems: list[str]) -> Every:
         f"every: {'it is missing' if value is None else f'{_quoted(value)} is wrong'}; write one of {', '.join(Every)}"
     )
     return Every.DAY
+
+
+def _period(entry: Mapping[str, object], problems: list[str]) -> Period | None:
+    value = entry.get("period")
+    if value is None:
+        return None
+    if "weeks" in entry:
+        problems.append("period: leave it out if weeks is given")
+    found = Period.parse(value) if isinstance(value, str) else None
+    if found is None:
+        problems.append(f"period: {_quoted(value)} is wrong; write {EXAMPLES}")
+    return found
 
 
 def _spec(config: Mapping[str, object], problems: list[str]) -> ReportSpec | None:

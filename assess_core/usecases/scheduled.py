@@ -56,12 +56,13 @@ def run_schedule(stores: Stores, schedule: Schedule, now: int, *, again: bool = 
     still are. Raises only errors that a later run may not have, such as `StoreUnavailable`.
     """
     try:
-        batches = matching_batches(stores, schedule.spec)
+        of_run = schedule.spec_at(now)
+        batches = matching_batches(stores, of_run)
     except UnknownBatch as error:
         yield ScheduledReport(schedule.name, None, State.NOTHING, None, None, str(error))
         return
     for batch_id in batches:
-        spec = msgspec.structs.replace(schedule.spec, batches=(batch_id,), batch_pattern=None)
+        spec = msgspec.structs.replace(of_run, batches=(batch_id,), batch_pattern=None)
         name = f"{schedule.folder(now)}/{file_name(spec)}"
         there = None if again else _there(stores.exhausts, name, spec)
         if there is not None:

@@ -367,3 +367,8 @@ def test_a_mutation_by_get_is_refused(api: Api) -> None:
     answer = api.http.get("/graphql", params={"query": query}, headers=HEADERS)
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("tag", ["%0A", "%0At", "t%0A", "a%0Ab"])
+def test_a_tag_with_a_line_feed_is_refused_and_not_an_unknown_path(api: Api, tag: str) -> None:
+    refusal(api.http.get(f"{ROOT}/list/{tag}", headers=HEADERS), 400)

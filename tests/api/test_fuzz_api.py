@@ -9,7 +9,7 @@ import pytest
 from assess_core.ports.stores import Stores
 from graphql_api.openapi import document
 from graphql_api.schema import schema
-from tests import fuzz_api
+from tests import fuzz_api, fuzz_contract
 from tests.api.client import Http
 from tests.fuzz_api import BrokenRule, made, run, served
 
@@ -47,3 +47,20 @@ def test_most_random_bodies_are_valid() -> None:
     schema_ = document()["components"]["schemas"]["Assessment"]
     bodies = [made(schema_, random) for _ in range(50)]
     assert sum(isinstance(body, dict) and body.get("userId") == "u1" for body in bodies) > 10
+
+
+def test_requests_that_fit_or_violate_the_contract_get_documented_answers(stores: Stores, tmp_path: Path) -> None:
+    with served(stores, tmp_path) as http:
+        statuses = fuzz_contract.run(http, 50, seed=5)
+    assert {"200", "400"} <= statuses.keys()
+
+
+def test_an_answer_that_the_contract_does_not_have_ends_the_run(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documented = document()
+    operation = documented["paths"]["/health"]["get"]
+    changed = {**operation, "responses": {"503": operation["responses"]["200"]}}
+    monkeypatch.setattr(fuzz_contract, "document", lambda: {**documented, "paths": {"/health": {"get": changed}}})
+    with served(stores, tmp_path) as http, pytest.raises(BrokenRule, match="not documented"):
+        fuzz_contract.run(http, 2, seed=5)

@@ -46,6 +46,19 @@ def test_an_entry_says_which_report_is_written_when_and_where() -> None:
     assert not parsed(ENTRY).problems
 
 
+def test_an_entry_can_name_a_period_relative_to_the_run() -> None:
+    [entry] = parsed(one(period='"last 2 weeks"')).entries
+    assert [str(week) for week in entry.spec_at(millis(MONDAY)).weeks] == ["2024-W52", "2025-W01"]
+    assert parsed(one()).entries[0].spec_at(millis(MONDAY)).weeks == ()
+    assert problems(one(period='"last year"')) == [
+        "s.toml:1: period: 'last year' is wrong; write this week, last week, last 4 weeks, this month or last month"
+    ]
+    assert problems(one(period="4"))
+    assert problems(one(period='"last week"', weeks='["2024-W05"]')) == [
+        "s.toml:1: period: leave it out if weeks is given"
+    ]
+
+
 def test_an_entry_needs_only_a_name_days_and_a_report() -> None:
     [entry] = parsed(one()).entries
     assert (entry.at, entry.prefix, entry.spec.batches) == ("06:00", "scheduled", ("b1",))

@@ -56,6 +56,22 @@ def put(stores: Stores, *batches: str) -> None:
     keep(stores.hot, [version(batch_id=batch_id) for batch_id in batches])
 
 
+def test_a_period_is_that_of_the_run_and_a_repeated_run_of_the_day_finds_its_file(stores: Stores) -> None:
+    [entry] = schedules(FILE.split('[[schedule]]\nname = "evening')[0] + 'period = "last week"\n').entries
+    before, now = version(user_id="u1", received=MONDAY - 1), version(user_id="u2", received=MONDAY)
+    keep(stores.hot, [before, now])
+
+    [first] = run(stores, entry)
+    [later] = run(stores, entry, MONDAY + 7 * DAY)
+
+    assert (first.state, first.rows, later.state, later.rows) == (State.WRITTEN, 1, State.WRITTEN, 1)
+    assert first.path is not None
+    assert later.path is not None
+    assert "u1" in Path(first.path).read_text()
+    assert "u2" in Path(later.path).read_text()
+    assert [done.state for done in run(stores, entry, MONDAY + DAY - 1)] == [State.THERE]
+
+
 def test_each_matching_batch_gets_a_file_below_prefix_name_and_day(stores: Stores) -> None:
     put(stores, "b1", "b2", "c1")
     done = run(stores)

@@ -58,6 +58,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "formats": Benchmark(formats.format_rows, is_cheap=False),
     "archive": Benchmark(archiving.archiving_rows),
     "import": Benchmark(importing.importing_rows),
+    "import-short": Benchmark(importing.short_rows, is_cheap=False),
     "s3": Benchmark(lake_s3.s3_rows, is_cheap=False),
     "backfill": Benchmark(backfill.backfill_row, is_cheap=False),
     "archived": Benchmark(archived.archived_rows),

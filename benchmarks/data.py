@@ -142,9 +142,14 @@ def reference_events(count: int) -> Iterator[bytes]:
     return (lines[number % len(lines)] for number in range(count))
 
 
+def settings_of(home: Path) -> Settings:
+    """Embedded stores below a folder, with the memory that ASSESS_MEMORY allows."""
+    return Settings.from_env({"ASSESS_MEMORY": os.environ.get("ASSESS_MEMORY", "")}, str(home))
+
+
 def stores(home: Path) -> Stores:
-    """The embedded stores below a folder, with the memory that ASSESS_MEMORY allows."""
-    return open_stores(Settings.from_env({"ASSESS_MEMORY": os.environ.get("ASSESS_MEMORY", "")}, str(home)))
+    """The stores of these settings."""
+    return open_stores(settings_of(home))
 
 
 def fill_rows(home: Path, lines: Iterable[bytes]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from assess_core.adapters.duckdb.reports.columns import Column, shown
 from assess_core.adapters.duckdb.reports.encodings import Encoding, cells_sql, encoding_of, text_literal
+from assess_core.adapters.duckdb.reports.naming import joined
 from assess_core.adapters.duckdb.reports.response import ANSWER_COLUMNS, ATTEMPT_COLUMNS
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Naming, Report, ReportSpec, Versions
@@ -34,7 +35,7 @@ FROM (
         list_transform(answers, lambda answer: struct_pack({answer_values})) AS answers
     FROM (
         SELECT number, {attempt_values}, CASE WHEN has_answers THEN {answers} ELSE [NULL] END AS answers
-        FROM {rows} JOIN numbered USING (file_index, file_row_number)
+        FROM {rows} JOIN numbered USING (file_index, file_row_number) {joins}
         WHERE file_row_number % $parts = $part
     )
 )
@@ -74,10 +75,12 @@ def records_sql(spec: ReportSpec) -> str:
 
 def _lines(rows: str, answers: str, spec: ReportSpec) -> str:
     encoding = encoding_of(spec)
-    attempt = [shown(column, spec) for column in ATTEMPT_COLUMNS]
+    columns, joins = joined(ATTEMPT_COLUMNS)
+    attempt = [shown(column, spec) for column in columns]
     answer = [shown(column, spec) for column in ANSWER_COLUMNS]
     return _LINES.format(
         rows=rows,
+        joins=joins,
         answers=answers,
         attempt_values=_list(f"{column.sql} AS {_value(column)}" for column in attempt),
         attempt_cells=_cells(encoding, attempt, ""),

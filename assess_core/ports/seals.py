@@ -45,8 +45,8 @@ class Seals(Protocol):
         """The weeks of sealed slices, sorted."""
         ...
 
-    def of_weeks(self, first: IsoWeek, last: IsoWeek, size: int) -> list[Leaf]:
-        """Those of the first `size` leaves that are of these weeks, inclusive."""
+    def of_week(self, week: IsoWeek, size: int) -> list[Leaf]:
+        """Those of the first `size` leaves that are of a week."""
         ...
 
     def newest_of(self, slice_: ArchiveSlice, size: int) -> tuple[int, Leaf] | None:

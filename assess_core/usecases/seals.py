@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from assess_core.chunks import chunks
 from assess_core.domain.manifest import ManifestEntry, broken, entry_text
 from assess_core.domain.merkle import Tree, consistency_ranges, hexes, inclusion_ranges, root_by_inclusion, roots
 from assess_core.domain.seals import Checked, Later, Leaf, Seal, Stored, changed_entry, later_of, together
@@ -22,8 +21,6 @@ from assess_core.usecases.archiving import Advance, no_progress
 from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, is_conflict
 
 _SECOND: Final = 1000
-_WEEKS_TOGETHER: Final = 8
-"""Weeks of which the manifest and the leaves are in memory at the same time."""
 _NAMED: Final = 20
 """The largest number of problems that a check reports."""
 
@@ -107,7 +104,7 @@ def newest(lake: Lake) -> Seal:
 def check(lake: Lake, seal_: Seal, advance: Advance = no_progress) -> Checked:
     """Whether everything that was sealed is still as it was. Raises `UnknownSeal` for another installation's seal.
 
-    Reads the sealed leaves and the whole manifest, some weeks at a time. `advance` gets the number of weeks.
+    Reads the sealed leaves and the whole manifest, week by week. `advance` gets the number of weeks.
     """
     problems = list(_wrong_seal(lake, seal_))
     tree = Tree()
@@ -122,18 +119,17 @@ def check(lake: Lake, seal_: Seal, advance: Advance = no_progress) -> Checked:
         problems.append("the table sealed_entries is not as it was sealed; restore it from a backup")
     later, slices = list[Later](), 0
     recorded = _by_week(lake.recorded(None, None))
-    for weeks in chunks(sorted({*lake.seals.weeks(), *recorded}), _WEEKS_TOGETHER):
+    for week in sorted({*lake.seals.weeks(), *recorded}):
         checkpoint()
-        leaves = lake.seals.of_weeks(weeks[0], weeks[-1], seal_.size)
-        known = (slice_ for week in weeks for slice_ in recorded.get(week, ()))
-        entries = lake.manifest({*known, *(leaf.slice for leaf in leaves)})
+        leaves = lake.seals.of_week(week, seal_.size)
+        entries = lake.manifest({*recorded.get(week, ()), *(leaf.slice for leaf in leaves)})
         numbers: dict[ArchiveSlice, int] = {}
         for leaf in leaves:
             numbers[leaf.slice] = max(leaf.number, numbers.get(leaf.slice, 0))
         problems += _differences(leaves, entries)
         later.append(later_of(entries, numbers))
         slices += len(numbers)
-        advance(len(weeks))
+        advance()
     if len(problems) > _NAMED:
         problems[_NAMED:] = [f"and {len(problems) - _NAMED} more"]
     return Checked(seal_, slices, tuple(problems), together(later))

@@ -11,8 +11,10 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.usecases import seals
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
+from assess_core.usecases.restoring import rebuild, restore, weeks_of
 from assess_core.usecases.weekly import refresh
 from assess_core.wiring import open_stores, open_weekly
 from tests.factories import MONDAY, RECEIVED, WEEK, event, version, wire_answer
@@ -129,3 +131,24 @@ def test_lakes_whose_names_begin_alike_are_independent(in_bucket: Settings) -> N
     assert first.lake.pin().version == 1
     assert second.lake.pin().version == -1
     assert second.lake.manifest() == []
+
+
+def test_a_bucket_is_sealed_restored_from_and_rebuilt_from(in_bucket: Settings) -> None:
+    stores = open_stores(in_bucket)
+    take(stores, event("u1"), event("u2"), received=RECEIVED)
+    put_away(stores)
+    before = everything(queries(stores), ["u1", "u2"], ["b1"], ["a1"])
+
+    old = seals.seal(stores.lake, NOW)
+    restored = restore([W5], stores, NOW)
+    new = seals.seal(stores.lake, NOW)
+    cleared = clear([W5], stores, NOW)
+    (in_bucket.home / "hot.sqlite").unlink()
+    lost = open_stores(in_bucket)
+    rebuilt = [rebuild(week, lost) for week in weeks_of(lost.lake)]
+
+    assert (restored[W5].rows, cleared[W5].cleared, rebuilt[0].named) == (2, 2, 2)
+    assert everything(queries(lost), ["u1", "u2"], ["b1"], ["a1"]) == before
+    assert (seals.check(lost.lake, new).problems, new.size) == ((), old.size + 1)
+    assert seals.prove_consistency(lost.lake, old, new).path
+    assert seals.prove(lost.lake, W5, new).leaf.number == new.size

@@ -112,9 +112,9 @@ class LakeSeals:
         with self._query("SELECT DISTINCT year, week FROM {leaves} ORDER BY ALL") as reader:
             return [IsoWeek(row["year"], row["week"]) for batch in reader for row in batch.to_pylist()]
 
-    def of_weeks(self, first: IsoWeek, last: IsoWeek, size: int) -> list[Leaf]:
-        weeks = f"year * 100 + week BETWEEN {first.year * 100 + first.week} AND {last.year * 100 + last.week}"
-        with self._query(f"FROM {{leaves}} WHERE {weeks} AND position < {size} ORDER BY position") as reader:
+    def of_week(self, week: IsoWeek, size: int) -> list[Leaf]:
+        where = f"year = {week.year} AND week = {week.week} AND position < {size}"
+        with self._query(f"FROM {{leaves}} WHERE {where} ORDER BY position") as reader:
             return [_leaf(row) for batch in reader for row in batch.to_pylist()]
 
     def newest_of(self, slice_: ArchiveSlice, size: int) -> tuple[int, Leaf] | None:

@@ -126,9 +126,19 @@ def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, folder: Path) ->
     try:
         folders = _in_parts(duck, sql, folder / "whole", 1)
     except duckdb.OutOfMemoryException:
-        shutil.rmtree(folder / "whole", ignore_errors=True)
-        folders = _in_parts(duck, sql, folder / "parts", _PARTS)
+        folders = _with_less_memory(duck, sql, folder)
     return Records([file for each in folders for file in each.iterdir()], attempts)
+
+
+def _with_less_memory(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path) -> list[Path]:
+    """Write the records by one thread; if that fails too, in parts, which read the files again and again."""
+    shutil.rmtree(folder / "whole", ignore_errors=True)
+    duck.execute("SET threads = 1")
+    try:
+        return _in_parts(duck, sql, folder / "alone", 1)
+    except duckdb.OutOfMemoryException:
+        shutil.rmtree(folder / "alone", ignore_errors=True)
+        return _in_parts(duck, sql, folder / "parts", _PARTS)
 
 
 def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: int) -> list[Path]:

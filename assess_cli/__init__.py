@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "balance": ("balance", "Prove that nothing was lost, batch by batch."),
     "compact": ("compact", "Merge small files of the lake."),
     "exhaust": ("exhaust", "Write a report of a batch."),
+    "correct": ("correct", "List whose scores a correction of a question would change."),
     "ticket": ("ticket", "List, show and release the tickets of reports."),
     "diff": ("ticket", "List the attempts that changed since a ticket."),
     "request": ("request", "Submit, list and work on requests for reports."),

@@ -34,6 +34,7 @@
       BadTicket          a ticket cannot be read, or a text is not the id of a ticket
       UnknownTicket      there is no live ticket with this id
       TicketBroken       a report cannot be printed again with the same bytes
+      BadCorrection      a correction cannot be read, or matches nothing
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -255,3 +256,9 @@ class TicketBroken(AssessError):
     """A report cannot be printed again with the same bytes; the message names what is missing or differs."""
 
     exit_code, status = 4, 409
+
+
+class BadCorrection(AssessError):
+    """A correction cannot be read, has a rule that cannot be applied, or matches nothing."""
+
+    exit_code, status = 2, 400

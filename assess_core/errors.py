@@ -38,6 +38,7 @@
       BadSeal            a text is not a seal, or a character of it was changed
       UnknownSeal        a seal is of another installation, or does not contain a slice
       SealBroken         what was sealed is not as it was
+      BadCorrection      a correction cannot be read, or matches nothing
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -283,3 +284,9 @@ class SealBroken(AssessError):
     """What was sealed is not as it was; the message names it."""
 
     exit_code, status = 1, 409
+
+
+class BadCorrection(AssessError):
+    """A correction cannot be read, has a rule that cannot be applied, or matches nothing."""
+
+    exit_code, status = 2, 400

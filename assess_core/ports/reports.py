@@ -138,6 +138,10 @@ class Union(Protocol):
         """The attempts that a spec selects, ordered by key, compared as UTF-8 bytes."""
         ...
 
+    def selected(self, spec: ReportSpec) -> Iterator[AttemptVersion]:
+        """The newest versions that a spec selects, ordered like `all_attempts`."""
+        ...
+
     def count_attempts(self, spec: ReportSpec) -> int:
         """The number of attempts that a spec selects."""
         ...

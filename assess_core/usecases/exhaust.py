@@ -109,7 +109,7 @@ class _Writer(NamedTuple):
         ):
             found = survey(stores, union, batches, self.allow_partial)
             attempts = union.count_attempts(spec)
-            _require_known(stores, batches, found.with_rows)
+            require_known(stores, batches, found.with_rows)
             problems = [*log.problems, *found.problems]
             place = place_of(stores, spec, self.output, is_partial=bool(problems))
             with place.block as temporary:
@@ -265,7 +265,7 @@ def matching_batches(stores: Stores, spec: ReportSpec) -> Sequence[str]:
     return found
 
 
-def _require_known(stores: Stores, batches: Iterable[str], with_rows: Collection[str]) -> None:
+def require_known(stores: Stores, batches: Iterable[str], with_rows: Collection[str]) -> None:
     """Raise `UnknownBatch` for batches without a row that neither the hot store nor the manifest knows."""
     without_rows = set(batches).difference(with_rows)
     if unknown := sorted(batch_id for batch_id in without_rows if not known(stores, batch_id)):

@@ -93,6 +93,11 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--password-file": NO_FILE,
         "--ticket": NO_TICKET,
     },
+    "correct dry-run": {
+        "files": ("/no/such/file", "/proc", "/etc/passwd", "", NOT_TEXT),
+        "--pass-mark": ("x", "-1", "101", "nan"),
+        "--format": ("xml",),
+    },
     "ticket list": {"--format": ("xml",)},
     "ticket show": {"id_": NO_TICKET},
     "ticket release": {"ids": NO_TICKET},

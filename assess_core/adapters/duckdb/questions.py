@@ -80,6 +80,13 @@ ORDER BY batch_id, user_id, course_id, content_id, attempt_id
 """
 """The newest picked version of each attempt; `picked` is a query of `reports.picked`."""
 
+SELECTED: Final = f"""
+{ROW} FROM placed JOIN (SELECT user_id, file_index, file_row_number FROM ({{picked}}))
+    USING (user_id, file_index, file_row_number)
+ORDER BY {_BY_BATCH}
+"""
+"""The picked versions; `picked` is a query of `reports.picked`."""
+
 
 class _Row(msgspec.Struct):
     """A row of `ROW`."""

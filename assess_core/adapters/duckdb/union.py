@@ -30,6 +30,7 @@ from assess_core.adapters.duckdb.questions import (
     BATCH_NUMBERS,
     COPIES,
     RECEIVED,
+    SELECTED,
     SLICES,
     STATES,
     WEEK_NUMBERS,
@@ -303,6 +304,10 @@ class DuckUnion:
     def attempts(self, spec: ReportSpec) -> Iterator[AttemptState]:
         picked, parameters = picked_sql(spec, _unit(spec))
         return map(to_state, self.rows(STATES.format(picked=picked), parameters))
+
+    def selected(self, spec: ReportSpec) -> Iterator[AttemptVersion]:
+        picked, parameters = picked_sql(spec, _unit(spec))
+        return map(to_version, self.rows(SELECTED.format(picked=picked), parameters))
 
     def write_report(
         self, spec: ReportSpec, target: Path, packing: Packing, names: Names | None = None

@@ -94,6 +94,7 @@ def up(ctx: click.Context, api_port: int, dagster_port: int, facts: Path | None,
     ]
     notify(f"assess: the stream follows {hidden(settings.log)}")
     notify(f"assess: Dagster will be at http://{HOST}:{dagster_port}")
+    notify(f"assess: the console will be at http://{HOST}:{api_port}/")
     notify(f"assess: the API will be at http://{HOST}:{api_port}/graphiql")
     env = {**os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
     env = with_dagster(env, dagster, warnings=verbose)

@@ -204,11 +204,11 @@ def _day(value: object) -> int:
 
 
 async def _shown(request: Request, ask: Callable[[], Job]) -> _Result:
-    return await _run(request, lambda: _job(_api(request), _base(request), ask()))
+    return await _run(request, lambda: _job(_api(request), base_of(request), ask()))
 
 
 async def _listed(request: Request, ask: Callable[[], list[Job]]) -> _Result:
-    jobs = await _run(request, lambda: [_job(_api(request), _base(request), job) for job in ask()])
+    jobs = await _run(request, lambda: [_job(_api(request), base_of(request), job) for job in ask()])
     return {"count": len(jobs), "jobs": jobs}
 
 
@@ -254,7 +254,7 @@ def request_reads(request: Request) -> RequestReads | None:
     api: ReportRequests | None = request.app.state.report_requests
     if api is None:
         return None
-    base = _base(request)
+    base = base_of(request)
     return RequestReads(
         api.requesting,
         lambda: requester_of(request),
@@ -262,7 +262,8 @@ def request_reads(request: Request) -> RequestReads | None:
     )
 
 
-def _base(request: Request) -> str:
+def base_of(request: Request) -> str:
+    """The address of the API as the client's browser sees it, without a slash at its end."""
     return _api(request).public_url or str(request.base_url).rstrip("/")
 
 

@@ -26,6 +26,8 @@ class Action(StrEnum):
     """Read a file by a signed link. The signature is the permission."""
     DESCRIBE = "describe"
     """Read the schema, use GraphiQL, send a query. Nothing of this shows data of learners."""
+    SIGN_IN = "sign_in"
+    """See the form with which a browser sends its token to the console. It shows no data."""
     READ_SCORES = "read_scores"
     """Read the scores of a learner, without attempts."""
     READ_ATTEMPTS = "read_attempts"
@@ -123,7 +125,7 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
 }
 """The rights of each role. An action or a role that is missing here is denied."""
 
-NEEDS_NO_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD})
+NEEDS_NO_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD, Action.SIGN_IN})
 """What a client without a token may do."""
 _NO_TOKEN: Final = Denial("send a valid token in the header Authorization: Bearer TOKEN", needs_token=True)
 
@@ -139,6 +141,12 @@ def denial_of(caller: Caller | None, action: Action, resource: Resource) -> Deni
     if any(_is_within(scope, caller, resource) for scope in scopes):
         return None
     return Denial(_reason(action, scopes))
+
+
+def may_ever(caller: Caller, action: Action) -> bool:
+    """Whether there can be a resource with which the caller may do this."""
+    rights = RIGHTS.get(action, {})
+    return any(rights.get(role) for role in caller.roles)
 
 
 def _is_within(scope: Scope, caller: Caller, resource: Resource) -> bool:

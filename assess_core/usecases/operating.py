@@ -1,5 +1,6 @@
 """What operators and auditors ask and do through the API: failed events, replays, the manifest and the balance."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -26,6 +27,8 @@ MOST_FAILED: Final = 50
 MOST_REPLAYED: Final = 1000
 """The most events of one replay, so that it ends before the deadline of a request."""
 MOST_ENTRIES: Final = 1000
+MOST_COUNTED: Final = 10_000
+"""The most failed events that are counted by reason."""
 
 OpenLedger = Callable[[Collection[str]], AbstractContextManager[Ledger]]
 
@@ -40,6 +43,16 @@ class Replayed(NamedTuple):
     """The last event that was read; None if there is no event after it."""
 
 
+class Reasons(NamedTuple):
+    """The failed events by reason."""
+
+    by_reason: list[tuple[str, int]]
+    """The most frequent reason first."""
+    counted: int
+    is_cut: bool
+    """Whether there are more events than were counted."""
+
+
 class Operating:
     """Answers operators and auditors. Threads can share an object. Methods raise `StoreUnavailable`."""
 
@@ -52,6 +65,13 @@ class Operating:
         """The first unresolved failed events after a key. The cost grows with the events before the key."""
         _check(first, MOST_FAILED)
         return list(islice(_failed_after(self._stores.hot, after), first))
+
+    def failed_reasons(self, most: int = MOST_COUNTED) -> Reasons:
+        """How many failed events there are of each reason, among the first ones."""
+        events = _failed_after(self._stores.hot, None)
+        found = Counter(event.reason.value for event in islice(events, most))
+        by_reason = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return Reasons(by_reason, found.total(), next(events, None) is not None)
 
     def replay(self, first: int, after: FailedKey | None, *, check_question_count: bool) -> Replayed:
         """Fold failed events again, at most `first`; stored events are resolved."""

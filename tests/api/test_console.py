@@ -58,10 +58,19 @@ def closed(stores: Stores, tmp_path: Path) -> Iterator[Http]:
         yield found
 
 
-def test_the_start_shows_what_the_stores_hold(stores: Stores, http: Http) -> None:
-    take(stores, event(user="u1"), event(user="u2"))
-    assert "rows in the hot store 2 " in read(http, "/")
-    assert "<script" not in http.get("/").text
+def test_the_start_shows_an_operator_what_the_stores_hold(stores: Stores, closed: Http) -> None:
+    take(stores, b"{")
+    operator = signed_in("o", roles=["operator"])
+    shown = read(closed, "/", headers=operator)
+    assert "rows in the hot store 3 " in shown
+    assert "failed events 1 " in shown
+    assert "<script" not in closed.get("/", headers=operator).text
+
+
+def test_a_part_of_the_start_that_cannot_be_read_says_why_and_leaves_the_links(http: Http) -> None:
+    shown = read(http, "/")
+    assert "this server answers no questions of operators" in shown
+    assert "Batches" in shown
 
 
 def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) -> None:
@@ -77,7 +86,6 @@ def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) ->
 
 def test_a_learner_sees_no_numbers_of_the_installation(closed: Http) -> None:
     assert "hot store" not in read(closed, "/", headers=signed_in("u1"))
-    assert "rows in the hot store 3 " in read(closed, "/", headers=signed_in("o", roles=["operator"]))
 
 
 # --- who may ---

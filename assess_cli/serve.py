@@ -101,6 +101,7 @@ def up(
     ]
     notify(f"assess: the stream follows {hidden(settings.log)}")
     notify(f"assess: Dagster will be at http://{HOST}:{dagster_port}")
+    notify(f"assess: the console will be at http://{HOST}:{api_port}/")
     notify(f"assess: the API will be at http://{HOST}:{api_port}/graphiql")
     env = {**os.environ, **settings.env(), "PYTHONUNBUFFERED": "1"}
     env = with_dagster(env, dagster, warnings=verbose)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from assess_core.ports.facts import Facts
@@ -23,10 +23,12 @@ from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from graphql_api import dataset, graphiql, health, metrics, openapi
 from graphql_api.attempt_reads import AssessmentRead, StateRead
+from graphql_api.console import pages
+from graphql_api.console.routes import routes as console_routes
 from graphql_api.dataset import ReportRequests
 from graphql_api.endpoint import GraphQL
 from graphql_api.envelopes import code_of, learning
-from graphql_api.gate import Gate
+from graphql_api.gate import Gate, caller_of
 from graphql_api.headers import SecurityHeaders, cors
 from graphql_api.hosts import Hosts
 from graphql_api.persisted import PersistedQueries
@@ -37,8 +39,9 @@ from graphql_api.workers import Lanes
 from graphql_api.write import AssessmentSubmit, AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
-    "/graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, /v1/content/state/{read, update}, "
-    "/v1/assessment/{read, submit}, /dataset/v1/request/{submit, read, list, search, cancel}, /openapi, "
+    "/ (the console), /graphql, /graphiql, /v2/view/assess/read, /v2/view/assess/update, "
+    "/v1/content/state/{read, update}, /v1/assessment/{read, submit}, "
+    "/dataset/v1/request/{submit, read, list, search, cancel}, /openapi, "
     "/health, /health/{live, ready}, /ready and /metrics"
 )
 _STATE_UPDATE: Final = (
@@ -77,7 +80,6 @@ def create_app(
     """
     shown = metrics.Metrics(meters, Monitor(queries.state, time.monotonic)) if meters else None
     routes: list[BaseRoute] = [
-        Route("/", RedirectResponse("/graphiql")),
         Route("/graphql", GraphQL),
         Route("/v2/view/assess/read", AssessRead),
         Route("/v2/view/assess/update", AssessUpdate),
@@ -88,6 +90,7 @@ def create_app(
         *health.routes(),
         *(dataset.routes() if requests else ()),
         *([metrics.route(shown)] if shown else ()),
+        *console_routes(),
         *graphiql.routes(),
         *openapi.routes(),
     ]
@@ -129,6 +132,10 @@ async def _internal_error(request: Request, _error: Exception) -> Response:
 
 
 def _envelope(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """An error outside the endpoints, in the envelope of Sunbird's services."""
+    """An error outside the endpoints, as a page of the console or in the envelope of Sunbird's services."""
+    if pages.is_page(request.scope["path"]):
+        shown = pages.refused(request.scope["path"], status, message, caller_of(request))
+        shown.headers.update(headers or {})
+        return shown
     message_id = request.headers.get("x-msgid") or str(uuid4())
     return learning(request.scope["path"], message_id, status, (code_of(status), message), headers=headers)

@@ -27,7 +27,7 @@ async def read_json(request: Request, decoder: msgspec.json.Decoder[T], *, with_
 
     `with_texts`: the body contains texts of learners, in which half of a surrogate pair becomes U+FFFD.
     """
-    body = await _read_bytes(request)
+    body = await read_bytes(request)
     if is_too_deep(body):
         raise BadBody(400, "the body is nested too deeply")
     if with_texts:
@@ -41,7 +41,8 @@ async def read_json(request: Request, decoder: msgspec.json.Decoder[T], *, with_
         raise BadBody(400, f"the body is not JSON: {error}") from None
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """The body. Raises `BadBody`: 413 if it is too long, 408 if it is too slow."""
     body = bytearray()
     try:
         with anyio.fail_after(BODY_SECONDS):

@@ -223,12 +223,12 @@ def _day(value: object) -> int:
 
 
 async def _shown(request: Request, ask: Callable[[], Job]) -> _Result:
-    return await _run(request, lambda: _job(_api(request), _base(request), ask(), caller_of(request)))
+    return await _run(request, lambda: _job(_api(request), base_of(request), ask(), caller_of(request)))
 
 
 async def _listed(request: Request, ask: Callable[[], list[Job]]) -> _Result:
     caller = caller_of(request)
-    jobs = await _run(request, lambda: [_job(_api(request), _base(request), job, caller) for job in ask()])
+    jobs = await _run(request, lambda: [_job(_api(request), base_of(request), job, caller) for job in ask()])
     return {"count": len(jobs), "jobs": jobs}
 
 
@@ -285,7 +285,7 @@ def request_reads(request: Request) -> RequestReads | None:
     api: ReportRequests | None = request.app.state.report_requests
     if api is None:
         return None
-    base, caller = _base(request), caller_of(request)
+    base, caller = base_of(request), caller_of(request)
     return RequestReads(
         api.requesting,
         lambda: requester_of(request),
@@ -294,7 +294,8 @@ def request_reads(request: Request) -> RequestReads | None:
     )
 
 
-def _base(request: Request) -> str:
+def base_of(request: Request) -> str:
+    """The address of the API as the client's browser sees it, without a slash at its end."""
     return _api(request).public_url or str(request.base_url).rstrip("/")
 
 

@@ -14,6 +14,7 @@ from starlette.types import Scope
 from assess_core.domain.moments import iso, moment
 from assess_core.errors import AssessError, Forbidden
 from graphql_api.bodies import to_json
+from graphql_api.console import pages
 
 CLIENT_ERROR: Final = "CLIENT_ERROR"
 SERVER_ERROR: Final = "SERVER_ERROR"
@@ -152,6 +153,10 @@ def zoned(at: int) -> str:
 def refusal(scope: Scope, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """A refusal before a path was called, in the envelope of that path."""
     path, sent = scope["path"], Headers(scope=scope)
+    if pages.is_page(path):
+        shown = pages.refused(path, status, message)
+        shown.headers.update(headers or {})
+        return shown
     if path == "/graphql":
         code = {401: "UNAUTHENTICATED", 421: "BAD_REQUEST", 429: "TOO_MANY_REQUESTS"}.get(status, "STORE_UNAVAILABLE")
         body = {"errors": [{"message": message, "extensions": {"code": code}}]}

@@ -8,14 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assess_core.domain.access import LOCAL, Action, Caller, Denial, Resource
+from assess_core.domain.access import LOCAL, Action, Caller, Denial, Resource, may_ever
 from assess_core.domain.signed_links import LINK_PATH
 from assess_core.errors import StoreUnavailable, Unauthenticated
 from assess_core.ports.tokens import Tokens, UnknownKey
 from assess_core.usecases.granting import Granting
+from graphql_api.console.session import token_in
 from graphql_api.envelopes import refusal
 from graphql_api.hosts import Hosts
-from graphql_api.permissions import PROBES, ROUTES, record, require
+from graphql_api.permissions import OPEN, PROBES, ROUTES, record, require
 
 _CALLER: Final = "assess.caller"
 _READERS: Final = 4  # threads that wait for the source of grants
@@ -54,7 +55,7 @@ class Gate:
             return None
         if self._hosts is not None and not self._hosts.answers_to(_headers(scope, b"host")):
             return refusal(scope, 421, _MISDIRECTED)
-        if self._tokens is None or scope["path"].startswith(LINK_PATH):
+        if self._tokens is None or scope["path"] in OPEN or scope["path"].startswith(LINK_PATH):
             return None
         try:
             scope[_CALLER] = await self._with_grants(await self._caller(scope, self._tokens))
@@ -108,6 +109,13 @@ def require_allowed(request: Request, resource: Resource) -> None:
     require(caller_of(request), ROUTES[path], resource, path)
 
 
+def require_ever_allowed(request: Request) -> None:
+    """Raise `Forbidden` if there is no resource at all with which the caller may do the action of this path."""
+    caller, action = caller_of(request), ROUTES[request.scope["path"]]
+    if caller is None or not may_ever(caller, action):
+        require_allowed(request, Resource())
+
+
 def _token(scope: Scope) -> str:
     """The caller's token. Raises `Unauthenticated`.
 
@@ -117,6 +125,8 @@ def _token(scope: Scope) -> str:
     authorization = _single(scope, "authorization")
     if token:
         return token
+    if not authorization and (of_browser := token_in(scope)):
+        return of_browser
     if authorization[: len(_BEARER)].lower() != _BEARER or not authorization[len(_BEARER) :].strip():
         raise Unauthenticated("send a token in the header Authorization: Bearer TOKEN")
     return authorization[len(_BEARER) :].strip()

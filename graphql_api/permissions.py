@@ -26,6 +26,19 @@ from graphql_api.reading import BatchReads, Info, caller_of
 
 ROUTES: Final = {
     "/": Action.DESCRIBE,
+    "/console/style.css": Action.SIGN_IN,
+    "/console/sign-in": Action.SIGN_IN,
+    "/console/sign-out": Action.SIGN_IN,
+    "/console/slices": Action.READ_SLICES,
+    "/console/failed": Action.READ_FAILED,
+    "/console/failed/replay": Action.REPLAY,
+    "/console/batches": Action.READ_BATCH,
+    "/console/batch": Action.READ_BATCH,
+    "/console/learners": Action.READ_SCORES,
+    "/console/explain": Action.EXPLAIN,
+    "/console/reports": Action.MANAGE_REQUESTS,
+    "/console/reports/submit": Action.MANAGE_REQUESTS,  # and REQUEST_REPORTS for each batch
+    "/console/reports/cancel": Action.MANAGE_REQUESTS,
     "/graphql": Action.DESCRIBE,  # each field has an action of its own
     "/graphiql": Action.DESCRIBE,
     "/graphiql/start.js": Action.DESCRIBE,
@@ -55,6 +68,8 @@ ROUTES: Final = {
     "/health/ready": Action.PROBE,
     "/ready": Action.PROBE,
 }
+OPEN: Final = frozenset(path for path, action in ROUTES.items() if action is Action.SIGN_IN)
+"""The paths of the console that need no token."""
 PROBES: Final = frozenset(path for path, action in ROUTES.items() if action is Action.PROBE)
 
 

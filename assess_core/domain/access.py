@@ -26,6 +26,8 @@ class Action(StrEnum):
     """Read a file by a signed link. The signature is the permission."""
     DESCRIBE = "describe"
     """Read the schema, use GraphiQL, send a query. Nothing of this shows data of learners."""
+    SIGN_IN = "sign_in"
+    """See the form with which a browser sends its token to the console. It shows no data."""
     READ_SCORES = "read_scores"
     """Read the scores of a learner, without attempts."""
     READ_ATTEMPTS = "read_attempts"
@@ -165,7 +167,7 @@ RIGHTS: Final[Mapping[Action, Mapping[Role, frozenset[Scope]]]] = {
 }
 """The rights of each role. An action or a role that is missing here is denied."""
 
-NEEDS_NO_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD})
+NEEDS_NO_TOKEN: Final = frozenset({Action.PROBE, Action.DOWNLOAD, Action.SIGN_IN})
 """What a client without a token may do."""
 _SHOWN: Final = 60  # characters of an id in a message
 _NO_TOKEN: Final = Denial("send a valid token in the header Authorization: Bearer TOKEN", needs_token=True)
@@ -199,6 +201,12 @@ def denial_of_report(caller: Caller | None, batches: Iterable[str], course: str 
         f"this token does not grant the report of batch {batch}{others}; leave out the batches that it does not grant, "
         "or ask for a token that grants them"
     )
+
+
+def may_ever(caller: Caller, action: Action) -> bool:
+    """Whether there can be a resource with which the caller may do this."""
+    rights = RIGHTS.get(action, {})
+    return any(rights.get(role) for role in caller.roles)
 
 
 def _is_within(scope: Scope, caller: Caller, resource: Resource) -> bool:

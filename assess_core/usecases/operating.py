@@ -1,6 +1,7 @@
 """What operators and auditors ask and do through the API: failed events, replays, manifest, balance and seals."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -35,6 +36,8 @@ MOST_ENTRIES: Final = 1000
 MOST_TICKETS: Final = 100
 MOST_DIFFERENCES: Final = 1000
 MOST_SEALS: Final = 1000
+MOST_COUNTED: Final = 10_000
+"""The most failed events that are counted by reason."""
 
 OpenLedger = Callable[[Collection[str]], AbstractContextManager[Ledger]]
 
@@ -59,6 +62,16 @@ class Compared(NamedTuple):
     """The first ones."""
 
 
+class Reasons(NamedTuple):
+    """The failed events by reason."""
+
+    by_reason: list[tuple[str, int]]
+    """The most frequent reason first."""
+    counted: int
+    is_cut: bool
+    """Whether there are more events than were counted."""
+
+
 class Operating:
     """Answers operators and auditors. Threads can share an object. Methods raise `StoreUnavailable`."""
 
@@ -78,6 +91,13 @@ class Operating:
         """The first unresolved failed events after a key. The cost does not grow with the events before the key."""
         _check(first, MOST_FAILED)
         return list(islice(self._failed_after(after), first))
+
+    def failed_reasons(self, most: int = MOST_COUNTED) -> Reasons:
+        """How many failed events there are of each reason, among the first ones."""
+        events = self._failed_after(None)
+        found = Counter(event.reason.value for event in islice(events, most))
+        by_reason = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return Reasons(by_reason, found.total(), next(events, None) is not None)
 
     def replay(self, first: int, after: FailedKey | None, *, check_question_count: bool) -> Replayed:
         """Fold failed events again, at most `first`; stored events are resolved."""

@@ -26,7 +26,8 @@ from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import Learners, SharedLearners, attempt_scores, entries_of, score
 from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
-from assess_core.usecases.slice_pages import slice_page
+from assess_core.usecases.pending import pending_views
+from assess_core.usecases.slice_pages import all_known, slice_page
 from assess_core.usecases.views import Attempt, AttemptScore, Overview, Page, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
@@ -159,6 +160,23 @@ class Queries:
         """All slices, or the slices of a batch, with their current status."""
         unread = self._stores.log.unread()
         return archiving.slice_views(self._stores, self._now(), self._grace, unread, batch_id or None)
+
+    def batches_with(self, prefix: str, most: int) -> tuple[list[str], bool]:
+        """The ids that begin with `prefix`, sorted, at most `most`, and whether there are more.
+
+        The cost grows with the slices, because they are ordered by week.
+        """
+        found = set[str]()
+        for slice_ in all_known(self._stores):
+            if slice_.batch_id.startswith(prefix) and slice_.batch_id not in found:
+                if len(found) == most:
+                    return sorted(found), True
+                found.add(slice_.batch_id)
+        return sorted(found), False
+
+    def pending_slices(self) -> list[SliceView]:
+        """The slices that can need a step, sorted. The cost grows with the rows in the hot store."""
+        return pending_views(self._stores, self._now(), self._grace, self._stores.log.unread())
 
     def table(
         self, name: tables.Name, batch_id: str | None = None, tier: tables.Tier = tables.Tier.ALL

@@ -1,14 +1,18 @@
 """Use case: a page of slices. Its cost grows with the page, not with the slices that exist."""
 
+from collections.abc import Iterator
 from heapq import merge
 from itertools import groupby, islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.slice_status import SliceView
 from assess_core.domain.slices import ArchiveSlice, Unread
+from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known, views_of
+
+_PORTION: Final = 1000
 
 
 class SlicePage(NamedTuple):
@@ -49,3 +53,12 @@ def known_after(stores: Stores, after: ArchiveSlice | None, limit: int) -> list[
     until = hot[-1] if len(hot) == limit else None
     both = merge(hot, stores.lake.recorded(after, until))
     return list(islice((slice_ for slice_, _ in groupby(both)), limit))
+
+
+def all_known(stores: Stores) -> Iterator[ArchiveSlice]:
+    """All slices that the hot store or the manifest knows, sorted, read in portions."""
+    after: ArchiveSlice | None = None
+    while portion := known_after(stores, after, _PORTION):
+        checkpoint()
+        yield from portion
+        after = portion[-1]

@@ -116,7 +116,7 @@ def test_a_wrong_origin_is_named(value: str) -> None:
 def test_every_answer_says_what_a_browser_may_do_with_it(http: Http, path: str) -> None:
     headers = http.get(path).headers
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == ("same-origin" if path == "/" else "no-referrer")
     assert headers["content-security-policy"].startswith("default-src 'none';")
     assert "strict-transport-security" not in headers
     assert "strict-transport-security" in http.get(f"https://localhost{path}").headers

@@ -1,0 +1,86 @@
+"""Batches by the beginning of their id, and one batch: its numbers, its activity by week, its balance."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from assess_core.domain.access import Action, Caller, Resource, denial_of
+from assess_core.usecases.balance import Balance
+from assess_core.usecases.views import WeekCounts
+from graphql_api.console import pages
+from graphql_api.console.asking import ask_operating
+from graphql_api.gate import caller_of, require_allowed, require_ever_allowed
+from graphql_api.permissions import require
+from graphql_api.workers import ask_long
+
+PATH: Final = "/console/batches"
+ONE: Final = "/console/batch"
+ROWS: Final = 100
+_WIDTH: Final = 100.0
+_HEIGHT: Final = 60.0
+
+
+class Bar(NamedTuple):
+    """A bar of a chart, in a box of 100 x 60 units; `y` is its upper end."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+
+
+async def page(request: Request) -> Response:
+    """The batches whose ids begin with a text; a mentor sees those that the token grants."""
+    require_ever_allowed(request)
+    caller = caller_of(request)
+    prefix = request.query_params.get("prefix", "").strip()
+    if caller is None or denial_of(caller, Action.READ_BATCH, Resource()) is not None:
+        granted = sorted(batch for batch in _granted(caller) if batch.startswith(prefix))
+        found, more = granted[:ROWS], len(granted) > ROWS
+    else:
+        found, more = await ask_long(request, lambda queries: queries.batches_with(prefix, ROWS))
+    return pages.page("batches.html", caller, PATH, prefix=prefix, found=found, more=more)
+
+
+async def one(request: Request) -> Response:
+    """A batch. With `balance` in the query it also has the balance, for callers who may audit."""
+    batch_id = request.query_params.get("batch", "")
+    caller, resource = caller_of(request), Resource(batch=batch_id)
+    require_allowed(request, resource)
+    overview = await ask_long(request, lambda queries: queries.batch(batch_id))
+    balance: Balance | None = None
+    if "balance" in request.query_params:
+        require(caller, Action.AUDIT, resource, ONE)
+        balance = await ask_operating(request, lambda operating: operating.balance(batch_id))
+    return pages.page(
+        "batch.html",
+        caller,
+        PATH,
+        overview=overview,
+        bars=columns(overview.weeks),
+        width=_WIDTH,
+        height=_HEIGHT,
+        balance=balance,
+        may_audit=denial_of(caller, Action.AUDIT, resource) is None,
+        may_request=denial_of(caller, Action.REQUEST_REPORTS, resource) is None,
+    )
+
+
+def columns(weeks: Sequence[WeekCounts]) -> list[Bar]:
+    """A bar for each week; the highest fills the box."""
+    top = max((week.attempts for week in weeks), default=0) or 1
+    step = _WIDTH / max(len(weeks), 1)
+    gap = min(step * 0.2, 1.0)
+    bars = []
+    for number, week in enumerate(weeks):
+        height = week.attempts / top * _HEIGHT
+        x, y, width, high = (round(part, 2) for part in (number * step, _HEIGHT - height, step - gap, height))
+        bars.append(Bar(x, y, width, high, f"{week.week}: {week.attempts:,} attempts"))
+    return bars
+
+
+def _granted(caller: Caller | None) -> frozenset[str]:
+    return caller.batches if caller else frozenset()

@@ -1,4 +1,5 @@
-"""Reads the console in a real browser: `python -m tests.console_browser` needs Debian's package `chromium`.
+"""Reads the console in a real browser: `python -m tests.console_browser` needs Debian's packages
+`chromium`, `fonts-lohit-deva` and `fonts-lohit-taml`.
 
 It serves sample data, opens every page in light and dark and at the width of a phone, and asks axe-core what each page
 lacks for people with disabilities. It uses the console with the keyboard only, and reads a page about 10,000 slices.
@@ -23,6 +24,7 @@ from assess_core.settings import Settings
 from assess_core.usecases.operating import Operating
 from assess_core.wiring import open_ledger, open_stores
 from graphql_api.app import create_app
+from graphql_api.console.slices import WEEKS
 from tests.api.client import served
 from tests.api.consoles import requests_in
 from tests.factories import RECEIVED, event
@@ -51,7 +53,7 @@ def sample(folder: Path) -> Iterator[str]:
     """Serve the console over a store with 10,000 slices, with ids in Hindi and Tamil, and with failed events."""
     stores = open_stores(Settings.from_env({"ASSESS_HOME": str(folder / "home")}))
     for week in range(50):
-        events = [event(user=f"u{n}", batch=f"b{n:03d}") for n in range(SLICES // 50)]
+        events = [event(user=f"u{n}", batch=f"b{n:03d}", attempt=f"t{week}") for n in range(SLICES // 50)]
         take(stores, *events, received=RECEIVED + week * _WEEK)
     take(stores, event(user=TAMIL, batch=HINDI), event(user=TAMIL, batch=TAMIL, attempt=HINDI), b"{", b'"<b>"')
     operating = Operating(stores, open_ledger)
@@ -134,6 +136,8 @@ def main(chromium: str, pictures: Path | None) -> None:
         started = time.perf_counter()
         page.goto(f"{base}/console/slices")
         click.echo(f"a page about {SLICES:,} slices was shown after {time.perf_counter() - started:.2f} s")
+        if page.locator("table").first.locator("tbody tr").count() != WEEKS + 1:
+            wrong.append("the grid does not have the newest weeks and one row for all older ones")
         browser.close()
     for line in wrong:
         click.echo(line)

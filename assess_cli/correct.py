@@ -15,7 +15,10 @@ from assess_core.wiring import open_stores
 
 @click.group()
 def correct() -> None:
-    """Corrections of wrong questions: full marks, another maximum, another key, drop, scale."""
+    """Corrections of wrong questions: full marks, another maximum, another key, drop, scale.
+
+    A dry run lists what they would change. They cannot be applied to scores yet.
+    """
 
 
 @correct.command("dry-run")
@@ -41,7 +44,7 @@ def dry_run(settings: Settings, files: tuple[Path, ...], pass_mark: float | None
     per learner and assessment: the best and the last score now, and as they would be. Hot store and lake are read, so
     archived attempts are included. If a correction matches nothing or cannot be applied, nothing is listed.
 
-    \\b
+    \b
     Examples:
       assess correct dry-run full-marks-q3.json > changes.csv
       assess correct dry-run drop-q3.json key-q7.json --pass-mark 40 --format table

@@ -1,6 +1,8 @@
 """Corrections: what an attempt is worth under them, and which files are refused."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -59,7 +61,7 @@ def test_a_rule_changes_the_marks_of_its_question_alone(rule: Rule, totals: tupl
 
 
 def test_a_full_score_stays_full_when_it_is_scaled() -> None:
-    assert worth(two(0.3, 0.3), of(Scale(0.7))) == (0.7 + 2.0, 0.7 + 3.0)
+    assert worth(two(0.1, 0.1), of(Scale(0.7)), of(Drop(), "q2")) == (0.7, 0.7)
 
 
 def test_corrections_apply_one_after_the_other() -> None:
@@ -155,6 +157,17 @@ def test_a_file_has_a_scope_and_a_rule() -> None:
         attemptedTo="2024-01-30",
         rule={"kind": "key", "responses": [RIGHT]},
     ) == Correction("a1", "q1", Key([RIGHT]), "c1", ("b1", "b2"), ATTEMPTED - 86_400_000, ATTEMPTED)
+
+
+def test_every_example_of_the_docs_is_a_correction() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "corrections.md").read_text(encoding="utf-8")
+    [whole] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    written = json.loads(whole)
+    rules = [json.loads(rule) for rule in re.findall(r"^\| `(\{.*\})` \|", page, re.MULTILINE)]
+
+    kinds = [type(parse_correction(json.dumps({**written, "rule": rule}).encode(), "").rule) for rule in rules]
+
+    assert kinds == [FullMarks, Maximum, Scale, Key, Drop]
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,14 @@ def test_the_start_shows_an_operator_what_the_stores_hold(stores: Stores, closed
     assert "rows in the hot store 3 " in shown
     assert "failed events 1 " in shown
     assert "<script" not in closed.get("/", headers=operator).text
+    assert "GraphiQL" not in shown  # it needs a header that a browser does not send
 
 
 def test_a_part_of_the_start_that_cannot_be_read_says_why_and_leaves_the_links(http: Http) -> None:
     shown = read(http, "/")
     assert "this server answers no questions of operators" in shown
     assert "Batches" in shown
+    assert "GraphiQL" in shown
 
 
 def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) -> None:

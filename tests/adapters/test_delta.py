@@ -194,7 +194,7 @@ def test_the_manifest_returns_the_recorded_entries_oldest_first(lake: DeltaLake)
     found = lake.manifest()
     unchained = [msgspec.structs.replace(entry, number=0, previous="", hash="") for entry in found]
     assert unchained == entries
-    assert [entry.number for entry in found] == [4, 5, 1, 2, 3, 1]
+    assert [entry.number for entry in found] == [5, 6, 1, 2, 3, 4, 1]
     assert broken(found) == {}
 
 

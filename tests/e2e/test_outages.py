@@ -24,8 +24,13 @@ def test_the_stream_waits_for_a_killed_server_and_loses_nothing(
     brokers = servers.env["ASSESS_LOG"].removeprefix("kafka://").partition("/")[0]
     create_topics(brokers, topic, f"{topic}.failed")
     (tmp_path / "assess").mkdir()
-    log_of = {"ASSESS_LOG": f"kafka://{brokers}/{topic}?group={topic}"}
-    assess = Commands(tmp_path / "assess", {**servers.env, **log_of, "ASSESS_LAKE": "", "ASSESS_EXHAUSTS": ""})
+    stores = {
+        "ASSESS_HOT_STORE": f"{servers.env['ASSESS_HOT_STORE'].rpartition('/')[0]}/{topic}",
+        "ASSESS_LOG": f"kafka://{brokers}/{topic}?group={topic}",
+        "ASSESS_LAKE": "",
+        "ASSESS_EXHAUSTS": "",
+    }
+    assess = Commands(tmp_path / "assess", {**servers.env, **stores})
     assess.run("schema", "apply")
     values = [json.dumps(item).encode() for item in sample_items(2000, seed=9)]
     with following(assess) as stream:

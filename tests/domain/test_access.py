@@ -8,7 +8,7 @@ import pytest
 from assess_core.domain.access import LOCAL, RIGHTS, Action, Caller, Resource, Role, denial_of, denial_of_report
 
 EVERYTHING = Resource()
-WITHOUT_TOKEN = (Action.PROBE, Action.DOWNLOAD)
+WITHOUT_TOKEN = (Action.PROBE, Action.DOWNLOAD, Action.SIGN_IN)
 
 
 def caller(*roles: Role, id: str = "u1", **more: Any) -> Caller:

@@ -128,6 +128,11 @@ def with_port(block: str, port: int) -> str:
     return block.replace("127.0.0.1:8000", f"{HOST}:{port}")
 
 
+def test_the_demo_shows_that_no_answer_changed(typed: Typed) -> None:
+    assert "All the same" in typed.demo
+    assert "CHANGED" not in typed.demo
+
+
 def test_the_report_of_the_readme_exists(typed: Typed) -> None:
     with zipfile.ZipFile(typed.folder / "scores.xlsx") as workbook:
         assert workbook.testzip() is None

@@ -79,6 +79,7 @@ def hot_rows(stores: Stores) -> int:
     return sum(stores.hot.counts(stores.hot.slices()).values())
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)  # it depends on Dagster alone
 @pytest.mark.long
 def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lake: DeltaLake) -> None:
     keys = dagster.keys("archive_slices")
@@ -91,6 +92,7 @@ def test_a_run_over_many_slices_commits_once_for_each_week(dagster: Dagster, lak
     assert held(lake) == stored()
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)  # it depends on Dagster alone
 @pytest.mark.long
 def test_a_backfill_over_partly_archived_slices_does_only_the_rest(
     dagster: Dagster, lake: DeltaLake, place: Location

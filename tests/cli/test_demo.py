@@ -1,4 +1,4 @@
-"""`assess demo`: the whole loop with the real commands, on a small log."""
+"""`assess demo` deletes nothing of others. tests/test_readme.py runs the whole demo."""
 
 from pathlib import Path
 
@@ -6,15 +6,6 @@ import pytest
 
 from assess_cli import demo
 from assess_core.errors import BadSettings
-
-
-@pytest.mark.long
-def test_the_whole_loop_changes_no_query_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    demo.run(tmp_path / "demo", events=100)
-    output = capsys.readouterr().out
-    assert "100 events = 94 stored" in output
-    assert "All the same" in output
-    assert "CHANGED" not in output
 
 
 def test_a_demo_deletes_only_its_own_folder(tmp_path: Path) -> None:

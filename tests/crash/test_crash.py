@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IN_CI = os.environ.get("CI") == "true"
-SEEDS = 5 if IN_CI else 2
+SEEDS = 4 if IN_CI else 2
 """Seeds per test. In CI, all 20 embedded runs take about a minute of two cores."""
 
 

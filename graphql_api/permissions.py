@@ -30,6 +30,7 @@ ROUTES: Final = {
     "/console/sign-in": Action.SIGN_IN,
     "/console/sign-out": Action.SIGN_IN,
     "/console/slices": Action.READ_SLICES,
+    "/console/slice": Action.READ_SLICES,
     "/console/failed": Action.READ_FAILED,
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,

@@ -32,6 +32,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{reports.PATH}/submit", partial(_answer, reports.submit), methods=["POST"]),
         Route(f"{reports.PATH}/cancel", partial(_answer, reports.cancel), methods=["POST"]),
         _shown(slices.PATH, slices.page),
+        _shown(slices.ONE, slices.one),
         _shown(failed.PATH, failed.page),
         Route(f"{failed.PATH}/replay", partial(_answer, failed.replay), methods=["POST"]),
         Route("/console/style.css", _style, methods=["GET"]),

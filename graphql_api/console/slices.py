@@ -8,18 +8,22 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assess_core.domain.access import Resource
+from assess_core.domain.access import Action, Resource, denial_of
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import BadRequest
+from assess_core.errors import BadRequest, UnknownBatch
 from assess_core.usecases.queries import Queries
 from graphql_api.console import pages
+from graphql_api.console.asking import ask_operating
 from graphql_api.gate import caller_of, require_allowed
 from graphql_api.workers import ask_long
 
 PATH: Final = "/console/slices"
+ONE: Final = "/console/slice"
 ROWS: Final = 50
 """Slices of a page."""
+ENTRIES: Final = 50
+"""Manifest entries of a slice, the newest."""
 WEEKS: Final = 26
 """Weeks of the grid, the newest first; one more row counts all older weeks."""
 
@@ -67,6 +71,19 @@ async def page(request: Request) -> Response:
         next_page=asked.link(found.views[-1].slice) if found.has_next else "",
         cell=lambda week, status: _Asked("", IsoWeek.parse(week), status, None).link(),
     )
+
+
+async def one(request: Request) -> Response:
+    """A slice: its state, what to type next, and for auditors its chain of manifest entries with their files."""
+    slice_ = ArchiveSlice.parse(request.query_params.get("slice", ""))
+    caller, resource = caller_of(request), Resource(batch=slice_.batch_id)
+    require_allowed(request, resource)
+    view = await ask_long(request, lambda queries: queries.slice(slice_))
+    if view is None:
+        raise UnknownBatch(f"no store knows the slice {slice_}; look for its batch on the page of slices")
+    may_audit = denial_of(caller, Action.AUDIT, resource) is None
+    chain = await ask_operating(request, lambda operating: operating.manifest(slice_, ENTRIES)) if may_audit else []
+    return pages.page("slice.html", caller, PATH, view=view, chain=chain, may_audit=may_audit)
 
 
 def grid(views: Sequence[SliceView]) -> list[Row]:

@@ -28,6 +28,8 @@ PAGES: dict[str, str] = {
     "/console/slices": "no no yes yes",
     "/console/slices?batch=b1": "no yes yes yes",
     "/console/slices?batch=b2": "no no yes yes",
+    "/console/slice?slice=b1|2024-W05": "no yes yes yes",
+    "/console/slice?slice=b2|2024-W05": "no no yes yes",
     "/console/failed": "no no no yes",
     "/console/batches": "no yes yes yes",
     "/console/batch?batch=b1": "no yes yes yes",

@@ -55,6 +55,24 @@ def test_slices_of_a_batch_are_shown_after_they_were_cleared(stores: Stores, htt
     assert " cleared 0 1 " in shown
 
 
+def test_a_slice_shows_what_to_type_next_and_its_chain_with_files_and_hashes(stores: Stores, http: Http) -> None:
+    take(stores, event(batch="b1"))
+    before = read(http, "/console/slice?slice=b1|2024-W05")
+    assert "assess archive 'b1|2024-W05'" in before
+    assert "Nothing was archived yet" in before
+
+    put_away(stores)
+    entries = stores.lake.manifest([ArchiveSlice.parse("b1|2024-W05")])
+    after = read(http, "/console/slice?slice=b1|2024-W05")
+    assert all(entry.hash in after and entry.action in after for entry in entries)
+    assert all(f"{name} {hash_}" in after for name, hash_ in entries[-1].files.items())
+
+
+@pytest.mark.parametrize(("slice_", "status"), [("", 400), ("b1", 400), ("b9|2024-W05", 404)])
+def test_a_slice_that_no_store_knows_is_named(http: Http, slice_: str, status: int) -> None:
+    assert http.get("/console/slice", params={"slice": slice_}).status_code == status
+
+
 def test_more_slices_than_a_page_has_are_read_page_by_page(stores: Stores, http: Http) -> None:
     take(stores, *(event(batch=f"b{n:02d}") for n in range(60)))
     first = http.get("/console/slices?status=planned")

@@ -83,7 +83,8 @@ async def one(request: Request) -> Response:
         raise UnknownBatch(f"no store knows the slice {slice_}; look for its batch on the page of slices")
     may_audit = denial_of(caller, Action.AUDIT, resource) is None
     chain = await ask_operating(request, lambda operating: operating.manifest(slice_, ENTRIES)) if may_audit else []
-    return pages.page("slice.html", caller, PATH, view=view, chain=chain, may_audit=may_audit)
+    files = next((entry.files for entry in reversed(chain) if entry.files), {})
+    return pages.page("slice.html", caller, PATH, view=view, chain=chain, files=files, may_audit=may_audit)
 
 
 def grid(views: Sequence[SliceView]) -> list[Row]:

@@ -65,7 +65,9 @@ def test_a_slice_shows_what_to_type_next_and_its_chain_with_files_and_hashes(sto
     entries = stores.lake.manifest([ArchiveSlice.parse("b1|2024-W05")])
     after = read(http, "/console/slice?slice=b1|2024-W05")
     assert all(entry.hash in after and entry.action in after for entry in entries)
-    assert all(f"{name} {hash_}" in after for name, hash_ in entries[-1].files.items())
+    files = {name: hash_ for entry in entries for name, hash_ in entry.files.items()}
+    assert files
+    assert all(f"{name} {hash_}" in after for name, hash_ in files.items())
 
 
 @pytest.mark.parametrize(("slice_", "status"), [("", 400), ("b1", 400), ("b9|2024-W05", 404)])

@@ -218,15 +218,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("servers that are killed"))
 
 
-@pytest.fixture(scope="session")
-def killed_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+_killed: Instance | None = None
+
+
+@pytest.fixture
+def killed_servers(tmp_path_factory: pytest.TempPathFactory) -> Instance:
     """An instance whose servers a test may pause and kill. The fixtures below start what does not run."""
-    own = Instance(tmp_path_factory.mktemp("killed"), os.getpid())
-    try:
-        yield own
-    finally:
-        own.down()
-        _drop_data(own.folder)
+    global _killed  # noqa: PLW0603 it ends with the last test that uses it, and no scope of pytest ends there
+    if _killed is None:
+        _killed = Instance(tmp_path_factory.mktemp("killed"), os.getpid())
+    return _killed
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Stop the servers that tests kill after the last of these tests: an idle broker needs 7 % of a core."""
+    global _killed  # noqa: PLW0603
+    if _killed is not None and "killed_servers" not in getattr(nextitem, "fixturenames", ()):
+        _killed.down()
+        _drop_data(_killed.folder)
+        _killed = None
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from assess_core.adapters.kafka.log import KafkaLog
 from assess_core.ports.findings import Level
 from deploy.local.errors import CannotServe
 from deploy.local.packages import cached
-from tests.servers import TOOL, Instance, NotUp, exports, instance, up_or_skip
+from tests.servers import TOOL, Instance, NotUp, exports, instance
 
 pytestmark = pytest.mark.xdist_group("deploy/local")  # one worker starts the servers, once
 
@@ -30,11 +30,11 @@ WAIT = 60.0  # seconds; usually a few are enough
 ALL = ("cassandra-1", "kafka", "s3")
 
 
-@pytest.fixture
-def one(killed_servers: Instance) -> Instance:
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """All servers."""
-    up_or_skip(killed_servers, "cassandra", "kafka", "s3")
-    return killed_servers
+    with instance(tmp_path_factory.mktemp("one"), "cassandra", "kafka", "s3") as own:
+        yield own
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,7 @@ def raise_scores(path: Path) -> None:
     pq.write_table(table.set_column(table.schema.get_field_index("total_score"), "total_score", scores), path)
 
 
+@pytest.mark.long
 def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_report(dagster: Dagster, slices: list[str]) -> None:
     before = report_bytes(dagster)
 

@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,7 @@ def lakehouse() -> Iterator[Stores]:
         yield open_stores(Path(folder))
 
 
+@pytest.mark.long
 @examples(4)
 @given(st.data(), logs(5, st.one_of(wild_events, busy_events), TURN_OF_THE_YEAR))
 def test_no_query_result_and_no_byte_of_a_report_changes_during_archive_and_clear(
@@ -109,6 +111,7 @@ def test_an_archive_and_clear_interrupted_at_any_point_changes_no_table_and_a_re
         assert_right(stores, log)
 
 
+@pytest.mark.long
 @examples(12)
 @given(st.data(), weeks)
 def test_a_newer_or_older_version_written_between_verify_and_clear_survives(
@@ -200,6 +203,7 @@ def _put_away_in_a_process(folder: str, together: Barrier) -> None:
     put_away(stores)
 
 
+@pytest.mark.long
 def test_archivers_in_separate_processes_write_each_version_once(tmp_path: Path) -> None:
     stores = open_stores(tmp_path, SqliteHot(f"sqlite:///{tmp_path}/hot.sqlite"))
     log = [

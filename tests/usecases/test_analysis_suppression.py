@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,7 @@ def known_equations(items: Rows, options: Rows, assessments: Rows) -> list[Equat
     return equations
 
 
+@pytest.mark.long
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**9))
 def test_no_small_number_can_be_computed_from_the_reports(seed: int) -> None:

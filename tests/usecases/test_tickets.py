@@ -37,6 +37,7 @@ def stores(ticketed: Stores) -> Stores:
     return ticketed
 
 
+@pytest.mark.long
 def test_every_report_and_format_is_printed_again_with_the_same_bytes_after_everything(aged: Aged) -> None:
     stores, made = aged.stores, aged.made
 

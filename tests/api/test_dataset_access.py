@@ -31,7 +31,6 @@ REFUSED: Final[dict[str, tuple[dict[str, Any] | None, int]]] = {
 }
 """Caller -> the claims of its token, and the status of every answer."""
 MENTOR: Final = {"roles": ["mentor"], "batches": ["b1"]}
-OPERATOR: Final = bearer(token("o1", roles=["operator"]))
 CHANNEL: Final = {"x-channel-id": "in.ekstep"}
 SUBMIT: Final = {"tag": "t", "dataset": "score-exhaust", "datasetConfig": {"batchId": "b1"}}
 PATHS: Final[dict[str, tuple[str, str, Any]]] = {
@@ -48,6 +47,11 @@ FIELDS: Final = {
         tag: "t", dataset: "score-exhaust", config: "{\\"batchId\\": \\"b1\\"}") { requestId } }""",
     "cancelReportRequest": 'mutation { cancelReportRequest(tag: "t", requestId: "r") { requestId } }',
 }
+
+
+def operator() -> dict[str, str]:
+    """The headers of an operator. A token is valid for ten minutes, so it is not made when the file is imported."""
+    return {**bearer(token("o1", roles=["operator"])), **CHANNEL}
 
 
 @pytest.fixture
@@ -103,11 +107,9 @@ def test_a_mentor_may_not_name_learners(http: Http, jobs: MemoryRequests) -> Non
 def test_an_operator_requests_a_report_and_whoever_has_its_link_downloads_it(
     http: Http, stores: Stores, jobs: MemoryRequests
 ) -> None:
-    asked = http.post(f"{ROOT}/submit", json={"request": SUBMIT}, headers={**OPERATOR, **CHANNEL}).json()["result"]
+    asked = http.post(f"{ROOT}/submit", json={"request": SUBMIT}, headers=operator()).json()["result"]
     work_one(Work(jobs, stores.exhausts, report_writer(stores), RULES, lambda: MONDAY), "w1")
-    found = http.get(
-        f"{ROOT}/read/t", params={"requestId": asked["requestId"]}, headers={**OPERATOR, **CHANNEL}
-    ).json()["result"]
+    found = http.get(f"{ROOT}/read/t", params={"requestId": asked["requestId"]}, headers=operator()).json()["result"]
     [url] = found["downloadUrls"]
     path = f"{urlsplit(url).path}?{urlsplit(url).query}"
 

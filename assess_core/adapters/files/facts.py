@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from assess_core.adapters.files.changes import Identity, identity_of
 from assess_core.errors import BadFacts
 from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding, Level
@@ -118,10 +119,9 @@ class FactsFile:
         return self._facts
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """A value that changes with the file and its content; None if there is no file."""
+def _identity(path: Path) -> Identity | None:
+    """None if there is no file."""
     try:
-        found = os.stat(path)
+        return identity_of(os.stat(path))
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

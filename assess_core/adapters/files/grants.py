@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from assess_core.adapters.files.changes import ChangingFile
 from assess_core.domain.access import NOTHING, Granted
 from assess_core.errors import BadGrants
 from assess_core.ports.findings import Finding, Level
@@ -38,39 +37,23 @@ class FileGrants:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: tuple[object, _Table] | None = None
-        self._lock = threading.Lock()
+        self._file = ChangingFile(path, _MOST_BYTES, self._parsed, self._unreadable)
 
     def of(self, mentor: str) -> Granted:
         """See `Grants.of`."""
-        found = self._current().get(mentor, NOTHING)
+        found = self._file.content().get(mentor, NOTHING)
         if found.size > MOST:
             raise self._bad(f"grants one mentor {found.size:,} batches and courses", f"grant at most {MOST:,}")
         return found
 
     def examine(self) -> Iterator[Finding]:
         """See `Grants.examine`."""
-        table = self._current()
+        table = self._file.content()
         if table:
             yield Finding(Level.OK, "grants", f"{self._path}: {len(table):,} mentors")
         else:
             action = f"{_EXAMPLE}, or leave ASSESS_GRANTS out"
             yield Finding(Level.WARN, "grants", f"{self._path} grants nothing", action)
-
-    def _current(self) -> _Table:
-        with self._lock:
-            try:
-                found = os.stat(self._path)
-                seen = found.st_ino, found.st_size, found.st_mtime_ns
-                if self._read is not None and self._read[0] == seen:
-                    return self._read[1]
-                with self._path.open("rb") as file:
-                    content = file.read(_MOST_BYTES + 1)
-            except OSError as error:
-                raise self._bad(f"cannot be read: {error.strerror}", "check the path in ASSESS_GRANTS") from error
-            table = self._parsed(content)
-            self._read = seen, table
-            return table
 
     def _parsed(self, content: bytes) -> _Table:
         if len(content) > _MOST_BYTES:
@@ -88,6 +71,9 @@ class FileGrants:
             reason = " ".join(str(error).split())[:200]
             raise self._bad(f"is not readable {ending[1:]} ({reason})", example) from error
         raise self._bad("has another ending", "use .csv or .json")
+
+    def _unreadable(self, error: OSError) -> BadGrants:
+        return self._bad(f"cannot be read: {error.strerror}", "check the path in ASSESS_GRANTS")
 
     def _bad(self, why: str, action: str) -> BadGrants:
         return BadGrants(f"ASSESS_GRANTS: the file {str(self._path)!r} {why}; {action}")

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from assess_core.adapters.files.changes import identity_of
 from assess_core.domain.events import STDIN
 from assess_core.errors import BadLog
 from assess_core.ports.log import Notify
@@ -148,7 +149,7 @@ def _log_file(path: str, full: str, kind: Kind) -> LogFile | None:
     if not stat.S_ISREG(found.st_mode):
         return None
     real = os.path.realpath(full) if os.path.islink(full) else full
-    return LogFile(path, _topic(real), kind, found.st_size, (found.st_ino, found.st_size, found.st_mtime_ns))
+    return LogFile(path, _topic(real), kind, found.st_size, identity_of(found))
 
 
 def _topic(path: str) -> str:

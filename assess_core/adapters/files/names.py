@@ -1,7 +1,6 @@
 """Names from a file: CSV, JSON, JSON Lines or Parquet, with the columns kind, id, name and organisation."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from assess_core.adapters.files.changes import ChangingFile
 from assess_core.domain.names import PLURALS, WITHOUT_NAMES, Named, NameKind, shown_id
 from assess_core.errors import BadNames
 from assess_core.ports.findings import Finding, Level
@@ -101,7 +101,7 @@ class FileNames:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: tuple[object, FileContent] | None = None
+        self._file = ChangingFile(path, _MOST_BYTES, self._parsed, self._unreadable)
 
     @property
     def source(self) -> str:
@@ -110,19 +110,7 @@ class FileNames:
 
     def open(self) -> FileContent:
         """See `Names.open`."""
-        try:
-            found = os.stat(self._path)
-            seen = found.st_ino, found.st_size, found.st_mtime_ns
-            before = self._read
-            if before is not None and before[0] == seen:
-                return before[1]
-            with self._path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise self._bad(f"cannot be read: {error.strerror}", "check the path in ASSESS_NAMES") from error
-        read = self._parsed(content)
-        self._read = seen, read
-        return read
+        return self._file.content()
 
     def examine(self) -> Iterator[Finding]:
         """See `Names.examine`."""
@@ -149,6 +137,9 @@ class FileNames:
             raise self._bad(f"is not readable {self._path.suffix[1:]} ({reason})", _EXAMPLE) from error
         kinds = {kind: table.filter(pc.equal(table.column("kind"), kind.value)) for kind in NameKind}
         return FileContent(hashlib.sha256(content).hexdigest(), kinds)
+
+    def _unreadable(self, error: OSError) -> BadNames:
+        return self._bad(f"cannot be read: {error.strerror}", "check the path in ASSESS_NAMES")
 
     def _bad(self, why: str, action: str) -> BadNames:
         return BadNames(f"the file of names {self.source!r} {why}; {action}, {WITHOUT_NAMES}")

@@ -1,11 +1,12 @@
 """Batches by the beginning of their id, and one batch: its numbers, its activity by week, its balance."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assess_core.domain import charts
 from assess_core.domain.access import Action, Caller, Resource, denial_of
 from assess_core.usecases.balance import Balance
 from assess_core.usecases.views import WeekCounts
@@ -18,18 +19,6 @@ from graphql_api.workers import ask_long
 PATH: Final = "/console/batches"
 ONE: Final = "/console/batch"
 ROWS: Final = 100
-_WIDTH: Final = 100.0
-_HEIGHT: Final = 60.0
-
-
-class Bar(NamedTuple):
-    """A bar of a chart, in a box of 100 x 60 units; `y` is its upper end."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    text: str
 
 
 async def page(request: Request) -> Response:
@@ -61,25 +50,19 @@ async def one(request: Request) -> Response:
         PATH,
         overview=overview,
         bars=columns(overview.weeks),
-        width=_WIDTH,
-        height=_HEIGHT,
+        width=charts.WIDTH,
+        height=charts.HEIGHT,
         balance=balance,
         may_audit=denial_of(caller, Action.AUDIT, resource) is None,
         may_request=denial_of(caller, Action.REQUEST_REPORTS, resource) is None,
     )
 
 
-def columns(weeks: Sequence[WeekCounts]) -> list[Bar]:
+def columns(weeks: Sequence[WeekCounts]) -> list[charts.Bar]:
     """A bar for each week; the highest fills the box."""
-    top = max((week.attempts for week in weeks), default=0) or 1
-    step = _WIDTH / max(len(weeks), 1)
-    gap = min(step * 0.2, 1.0)
-    bars = []
-    for number, week in enumerate(weeks):
-        height = week.attempts / top * _HEIGHT
-        x, y, width, high = (round(part, 2) for part in (number * step, _HEIGHT - height, step - gap, height))
-        bars.append(Bar(x, y, width, high, f"{week.week}: {week.attempts:,} attempts"))
-    return bars
+    return charts.columns(
+        [week.attempts for week in weeks], [f"{week.week}: {week.attempts:,} attempts" for week in weeks]
+    )
 
 
 def _granted(caller: Caller | None) -> frozenset[str]:

@@ -12,8 +12,8 @@ from msgspec import structs
 
 from assess_core.adapters.duckdb.reports import overview
 from assess_core.adapters.duckdb.reports.analysis import LEAST
-from assess_core.adapters.html.charts import HEIGHT, WIDTH, columns, dots, histogram, merged
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.charts import HEIGHT, WIDTH, columns, dots, histogram, merged
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report, parse_report_spec
 from assess_core.errors import BadReport

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from assess_core.adapters.html import charts
+from assess_core.domain import charts
 
 HARD: Final = 0.3
 """A question is hard if learners reach a smaller share of its maximum."""

@@ -15,8 +15,8 @@ from assess_core.adapters.duckdb.reports.item_analysis import ITEM_ANALYSIS
 from assess_core.adapters.duckdb.reports.option_analysis import OPTION_ANALYSIS
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.duckdb.reports.summary import SUMMARY
-from assess_core.adapters.html.charts import Part, merged
 from assess_core.adapters.html.overview import MADE_WITH, Assessment, Overview, Question, Week, page
+from assess_core.domain.charts import Part, merged
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.reports import WrittenReport

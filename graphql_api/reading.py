@@ -133,9 +133,14 @@ def request_reads_of(info: Info) -> RequestReads:
     return context.requests
 
 
-def operating_of(info: Info) -> Operating:
+def require_operating(operating: Operating | None) -> Operating:
     """What operators and auditors ask. Raises `BadRequest` if this server does not answer it."""
-    context: Context = info.context
-    if context.operating is None:
+    if operating is None:
         raise BadRequest("this server answers no questions of operators; start it with `assess api`")
-    return context.operating
+    return operating
+
+
+def operating_of(info: Info) -> Operating:
+    """See `require_operating`."""
+    context: Context = info.context
+    return require_operating(context.operating)

@@ -7,7 +7,6 @@ import graphene
 from assess_core.domain.seals import Seal as SealOfLake
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.operating import MOST_SEALS
-from assess_core.usecases.seals import Consistency, Inclusion
 from graphql_api.reading import Info, operating_of
 from graphql_api.types import Moment
 
@@ -39,18 +38,6 @@ class SealProof(graphene.ObjectType):
     position = graphene.Int(required=True, description="The number of the leaf, from 0.")
     path = graphene.List(graphene.NonNull(graphene.String), required=True)
 
-    @staticmethod
-    def resolve_proof(_proof: Inclusion, _info: Info) -> str:
-        return "inclusion"
-
-    @staticmethod
-    def resolve_slice(proof: Inclusion, _info: Info) -> str:
-        return str(proof.leaf.slice)
-
-    @staticmethod
-    def resolve_entry(proof: Inclusion, _info: Info) -> str:
-        return proof.text
-
 
 class SealConsistency(graphene.ObjectType):
     """The proof that a newer seal only added entries to an older one. docs/seal.md has a script that checks it."""
@@ -59,10 +46,6 @@ class SealConsistency(graphene.ObjectType):
     old = graphene.String(required=True)
     new = graphene.String(required=True)
     path = graphene.List(graphene.NonNull(graphene.String), required=True)
-
-    @staticmethod
-    def resolve_proof(_proof: Consistency, _info: Info) -> str:
-        return "consistency"
 
 
 _AT: Any = graphene.String(description="The line of the seal of the proof; the newest seal if it is left out.")
@@ -97,9 +80,9 @@ class SealQuery(graphene.ObjectType):
         return operating_of(info).newest_seals(first)
 
     @staticmethod
-    def resolve_seal_proof(_root: None, info: Info, slice_id: str, at: str | None = None) -> Inclusion:
-        return operating_of(info).seal_proof(ArchiveSlice.parse(slice_id), at)
+    def resolve_seal_proof(_root: None, info: Info, slice_id: str, at: str | None = None) -> dict[str, object]:
+        return operating_of(info).seal_proof(ArchiveSlice.parse(slice_id), at).as_json()
 
     @staticmethod
-    def resolve_seal_consistency(_root: None, info: Info, since: str, at: str | None = None) -> Consistency:
-        return operating_of(info).seal_consistency(since, at)
+    def resolve_seal_consistency(_root: None, info: Info, since: str, at: str | None = None) -> dict[str, object]:
+        return operating_of(info).seal_consistency(since, at).as_json()

@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 from assess_core.domain.manifest import ManifestEntry, broken, entry_text
 from assess_core.domain.merkle import Tree, consistency_ranges, hexes, inclusion_ranges, root_by_inclusion, roots
 from assess_core.domain.seals import Checked, Later, Leaf, Seal, Stored, changed_entry, later_of, together
-from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import SealBroken, UnknownSeal
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.lake import Lake
 from assess_core.ports.seals import Seals
 from assess_core.retrying import retrying
 from assess_core.usecases.archiving import Advance, no_progress
-from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, is_conflict
+from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, by_week, is_conflict
 
 _SECOND: Final = 1000
 _NAMED: Final = 20
@@ -118,7 +118,7 @@ def check(lake: Lake, seal_: Seal, advance: Advance = no_progress) -> Checked:
     elif tree.root().hex() != seal_.root:
         problems.append("the table sealed_entries is not as it was sealed; restore it from a backup")
     later, slices = list[Later](), 0
-    recorded = _by_week(lake.recorded(None, None))
+    recorded = {group[0].week: group for group in by_week(lake.recorded(None, None))}
     for week in sorted({*lake.seals.weeks(), *recorded}):
         checkpoint()
         leaves = lake.seals.of_week(week, seal_.size)
@@ -143,24 +143,17 @@ def _wrong_seal(lake: Lake, seal_: Seal) -> Iterator[str]:
         yield f"the time of the seal was changed; the seal over {same.size:,} entries is {same}"
 
 
-def _of_here(lake: Lake, seal_: Seal) -> list[Seal]:
-    """The seals of this installation. Raises `UnknownSeal` if the given one is of another."""
+def _of_here(lake: Lake, *given: Seal) -> list[Seal]:
+    """The seals of this installation. Raises `UnknownSeal` if a given one is of another."""
     stored = [each.seal for each in lake.seals.all()]
     if not stored:
         raise UnknownSeal("this lake has no seals; check the setting ASSESS_LAKE, or restore the table seals")
-    if seal_.origin != stored[0].origin:
+    if other := next((seal_.origin for seal_ in given if seal_.origin != stored[0].origin), None):
         raise UnknownSeal(
-            f"this is a seal of installation {seal_.origin}, and the lake is of installation {stored[0].origin}; "
+            f"this is a seal of installation {other}, and the lake is of installation {stored[0].origin}; "
             "check the setting ASSESS_LAKE"
         )
     return stored
-
-
-def _by_week(slices: Iterable[ArchiveSlice]) -> dict[IsoWeek, list[ArchiveSlice]]:
-    grouped: dict[IsoWeek, list[ArchiveSlice]] = {}
-    for slice_ in slices:
-        grouped.setdefault(slice_.week, []).append(slice_)
-    return grouped
 
 
 def _differences(leaves: Iterable[Leaf], entries: Sequence[ManifestEntry]) -> Iterator[str]:
@@ -203,8 +196,7 @@ def prove(lake: Lake, slice_: ArchiveSlice, seal_: Seal) -> Inclusion:
 
 def prove_consistency(lake: Lake, old: Seal, new: Seal) -> Consistency:
     """The proof that a later seal only appended to an earlier one. Raises `UnknownSeal`, `SealBroken`."""
-    for each in (old, new):
-        _of_here(lake, each)
+    _of_here(lake, old, new)
     if old.size > new.size:
         raise UnknownSeal("the first seal contains more entries than the second one; name the older seal first")
     tree, seen = Tree(), dict[int, str]()

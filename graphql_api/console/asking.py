@@ -10,6 +10,7 @@ from assess_core.errors import BadRequest
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.requesting import Requesting
 from graphql_api.dataset import ReportRequests
+from graphql_api.reading import require_operating
 from graphql_api.workers import ask_long
 
 T = TypeVar("T")
@@ -17,9 +18,7 @@ T = TypeVar("T")
 
 async def ask_operating(request: Request, question: Callable[[Operating], T]) -> T:
     """The answer to a question of operators. Raises `BadRequest` if this server does not answer it."""
-    operating: Operating | None = request.app.state.operating
-    if operating is None:
-        raise BadRequest("this server answers no questions of operators; start it with `assess api`")
+    operating = require_operating(request.app.state.operating)
     return await ask_long(request, lambda _queries: question(operating))
 
 

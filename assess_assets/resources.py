@@ -17,6 +17,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.measuring import measured
 from assess_core.wiring import open_meter, open_stores, open_weekly, open_work, read_schedules
+from assess_core.wiring.places import clock
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -72,7 +73,7 @@ class Lakehouse(dg.ConfigurableResource[None]):
 
     def now(self) -> int:
         """Epoch ms."""
-        return time.time_ns() // 1_000_000
+        return clock()
 
     def s3(self) -> "S3Resource":
         """The S3 resource of dagster-aws, for your own assets that read reports. AWS's default chain configures it."""

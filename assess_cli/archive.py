@@ -1,6 +1,5 @@
 """`assess slices`, `archive`, `verify` and `clear`: closed slices move from the hot store to the lake."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +17,7 @@ from assess_core.usecases import archiving
 from assess_core.usecases.pending import pending
 from assess_core.usecases.tables import slice_row
 from assess_core.wiring import open_lake, open_stores
+from assess_core.wiring.places import clock
 
 _VIEW: Final = (
     "slice", "status", "hot_rows", "lake_rows", "archived_at", "verified_at", "cleared_at", "why_open", "note"
@@ -52,7 +52,7 @@ def _about_slices(command: Callable[..., None]) -> Callable[..., None]:
 
 def _named(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
     """The slices that are named on the command line, maybe none. Raises `UnknownBatch`."""
-    now = time.time_ns() // 1_000_000
+    now = clock()
     moment = parse_moment(as_of) if as_of else now
     named = sorted({ArchiveSlice.parse(text) for text in slices})
     stores = open_stores(settings)
@@ -244,7 +244,7 @@ def _verified(
         notify(f"{error}; the lake is verified without it")
         chosen = [ArchiveSlice.parse(text) for text in slices] or recorded
         with progress("verify", len(chosen)) as advance:
-            return archiving.verify_alone(chosen, lake, time.time_ns() // 1_000_000, advance)
+            return archiving.verify_alone(chosen, lake, clock(), advance)
     with progress("verify", len(asked.slices)) as advance:
         return archiving.verify(asked.slices, asked.stores, asked.now, advance)
 

@@ -1,6 +1,5 @@
 """`assess balance`: compare summaries, hot store, lake and log of each batch."""
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -14,6 +13,7 @@ from assess_core.usecases.balance import Balance, advice, require_known
 from assess_core.usecases.balance import balance as draw_up
 from assess_core.usecases.measuring import balance_samples
 from assess_core.wiring import open_ledger, open_meter, open_stores
+from assess_core.wiring.places import clock
 
 _NAMED: Final = 10
 """The number of differences of each kind that are printed without --json."""
@@ -42,7 +42,7 @@ def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_js
     with open_ledger(batches) as ledger:
         found = draw_up(stores, ledger, against_log=against_log)
         require_known(found, stores)
-        open_meter(settings).record(*balance_samples(found, time.time_ns() // 1_000_000))
+        open_meter(settings).record(*balance_samples(found, clock()))
         if as_json:
             emit_json({**_summary(found), "differences": list(map(_row, ledger.differences()))})
         else:

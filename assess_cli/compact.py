@@ -1,6 +1,5 @@
 """`assess compact`: merge small files of the lake, and delete files that no version needs."""
 
-import time
 from collections.abc import Sequence
 
 import click
@@ -12,6 +11,7 @@ from assess_core.errors import VerifyFailed
 from assess_core.settings import Settings
 from assess_core.usecases import compacting
 from assess_core.wiring import open_lake
+from assess_core.wiring.places import clock
 
 _NOTHING = compacting.Vacuumed([], [], False, [])
 _COLUMNS = ("week", "files_before", "files", "rows_before", "rows", "delta_version", "refused")
@@ -43,7 +43,7 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
     """
     kept = parse_duration(retain, "--retain")
     compacting.whole_hours(kept)  # refuses a wrong --retain before weeks are rewritten
-    lake, now = open_lake(settings), time.time_ns() // 1_000_000
+    lake, now = open_lake(settings), clock()
     chosen = sorted(map(IsoWeek.parse, weeks)) or compacting.weeks_worth_it(lake)
     if dry_run:
         vacuumed = compacting.vacuum(lake, now, kept, dry_run=True) if vacuum else _NOTHING

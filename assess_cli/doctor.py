@@ -5,7 +5,6 @@ import shlex
 import shutil
 import stat
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -45,6 +44,7 @@ from assess_core.wiring import (
     request_rules,
     stores_of,
 )
+from assess_core.wiring.places import clock
 
 DISTRIBUTION: Final = "assessment-lakehouse"
 _LITTLE: Final = 1024**3  # bytes; archiving and compacting a busy week needs twice this
@@ -67,7 +67,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
       assess doctor --json | grep -v '"ok"'
     """
     findings = []
-    for finding in examine(ctx.obj, os.environ, time.time_ns() // 1_000_000):
+    for finding in examine(ctx.obj, os.environ, clock()):
         findings.append(finding)
         if as_json:
             emit_json(finding._asdict())

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from assess_core.usecases.balance import balance
 from assess_core.usecases.folding import Checks, Tally
 from assess_core.usecases.repairing import repair as repaired
 from assess_core.wiring import empty_hot, open_checks, open_files, open_ledger, open_stores
+from assess_core.wiring.places import clock
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -104,7 +104,7 @@ def write_again(
             notify(problem)
         log = (batch for part in stores.log.retained().parts for batch in part.batches)
         batches = files.batches() if paths else log
-        for done in repaired(batches, stores, ledger, checks, time.time_ns() // 1_000_000, empty_hot):
+        for done in repaired(batches, stores, ledger, checks, clock(), empty_hot):
             tally.add(done.folded)
             rewritten += done.rewritten
             in_lake += done.in_lake

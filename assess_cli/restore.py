@@ -1,6 +1,5 @@
 """`assess restore` and `assess rebuild`: from the lake back into the hot store."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from assess_core.settings import Settings
 from assess_core.usecases import restoring
 from assess_core.usecases.archiving import require_known
 from assess_core.wiring import open_checks, open_stores
+from assess_core.wiring.places import clock
 
 
 @click.command()
@@ -35,7 +35,7 @@ def restore(settings: Settings, slices: Sequence[str], as_json: bool) -> None:
     stores = open_stores(settings)
     require_known(chosen, stores)
     with progress("restore", len(chosen)) as advance:
-        done = restoring.restore(chosen, stores, time.time_ns() // 1_000_000, advance)
+        done = restoring.restore(chosen, stores, clock(), advance)
     if as_json:
         emit_json([{"slice": str(slice_), **found._asdict()} for slice_, found in done.items()])
     refused = [found.refused for found in done.values() if found.refused]

@@ -1,7 +1,6 @@
 """`assess schedule`: scheduled reports: list and run them."""
 
 import sys
-import time
 from collections import Counter
 
 import click
@@ -13,6 +12,7 @@ from assess_core.errors import BadSettings
 from assess_core.settings import Settings
 from assess_core.usecases.scheduled import ScheduledReport, State, chosen_schedules, run_schedule
 from assess_core.wiring import open_stores, read_schedules
+from assess_core.wiring.places import clock
 
 _WRONG_USE = BadSettings.exit_code
 _formats = click.option(
@@ -79,7 +79,7 @@ def run(settings: Settings, names: tuple[str, ...], day: str | None, again: bool
     """
     schedules = _read(settings)
     # a day that is named is over: all of its schedules were due
-    now = time.time_ns() // 1_000_000 if day is None else parse_moment(day, "--day") // DAY * DAY + DAY - 1
+    now = clock() if day is None else parse_moment(day, "--day") // DAY * DAY + DAY - 1
     chosen = chosen_schedules(schedules, names, now)
     if not chosen:
         notify("no schedule is due; `assess schedule list` shows when they are")

@@ -1,6 +1,5 @@
 """`assess seal`: one line that commits to everything that the manifest says, and proofs for outsiders."""
 
-import time
 from typing import NoReturn
 
 import click
@@ -14,6 +13,7 @@ from assess_core.ports.lake import Lake
 from assess_core.settings import Settings
 from assess_core.usecases import seals
 from assess_core.wiring import open_lake
+from assess_core.wiring.places import clock
 
 
 @click.command()
@@ -63,7 +63,7 @@ def seal(
         for stored in lake.seals.all():
             _print(stored.seal, as_json)
     else:
-        made = seals.seal(lake, time.time_ns() // 1_000_000)
+        made = seals.seal(lake, clock())
         _print(made, as_json)
         notify(f"{made.size:,} entries of the manifest are sealed; keep this line where nobody here can change it")
 

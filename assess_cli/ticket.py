@@ -1,6 +1,5 @@
 """`assess ticket` and `assess diff`: tickets, with which a report can be printed again."""
 
-import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +15,7 @@ from assess_core.settings import Settings
 from assess_core.usecases import tickets
 from assess_core.usecases.tickets import LATEST, Reprint
 from assess_core.wiring import open_lake, open_output, open_stores
+from assess_core.wiring.places import clock
 
 _LISTED: Final = ("id", "status", "created", "expires", "report", "batches", "rows", "files_of_lake", "bytes", "sha256")
 format_option = click.option(
@@ -45,7 +45,7 @@ def list_(settings: Settings, format_: Format) -> None:
       assess ticket list
       assess ticket list --format jsonl
     """
-    now = _now()
+    now = clock()
     emit_rows(_LISTED, (_row(found, now) for found in open_lake(settings).tickets.all()), format_)
 
 
@@ -59,7 +59,7 @@ def show(settings: Settings, id_: str) -> None:
     Example:
       assess ticket show 20261130-0123456789ab
     """
-    found, now = open_lake(settings).tickets.read(parse_id(id_)), _now()
+    found, now = open_lake(settings).tickets.read(parse_id(id_)), clock()
     more = {"status": found.state(now), "created": iso(found.created), "expires": iso(found.expires)}
     emit_json({**msgspec.to_builtins(found), **more})
 
@@ -77,7 +77,7 @@ def release(settings: Settings, ids: tuple[str, ...]) -> None:
       assess ticket release 20261130-0123456789ab
       assess compact --vacuum
     """
-    lake, now = open_lake(settings), _now()
+    lake, now = open_lake(settings), clock()
     for id_ in ids:
         tickets.release(lake.tickets, id_, now)
         notify(f"ticket {id_} is released")
@@ -106,7 +106,7 @@ def diff(settings: Settings, ticket_: str, other: str, format_: Format) -> None:
             counts[difference.change] += 1
             yield difference.row()
 
-    with tickets.compared(open_stores(settings), ticket_, other, _now()) as found:
+    with tickets.compared(open_stores(settings), ticket_, other, clock()) as found:
         emit_rows(COLUMNS, rows(found), format_)
     notify("attempts " + ", ".join(f"{change}: {count:,}" for change, count in counts.items()))
 
@@ -115,7 +115,7 @@ def print_again(
     settings: Settings, id_: str, output: str | None, password: Password | None, *, allow_different: bool
 ) -> Reprint:
     """Print the report of a ticket again. Raises the errors of `usecases.tickets.reprint`."""
-    stores, now = open_stores(settings), _now()
+    stores, now = open_stores(settings), clock()
     found, _ = tickets.live_ticket(stores.lake.tickets, id_, now)
     target = None if output is None else open_output(output, found.spec.format)
     return tickets.reprint(stores, id_, now, target, password=password, allow_different=allow_different)
@@ -134,7 +134,3 @@ def _row(found: Ticket, now: int) -> dict[str, object]:
         "bytes": found.bytes,
         "sha256": found.sidecar and found.sidecar.sha256,
     }
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

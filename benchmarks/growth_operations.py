@@ -30,6 +30,7 @@ from assess_core.usecases.pending import pending_views
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.slice_pages import slice_page
 from assess_core.wiring import open_ledger, open_requesting, open_stores
+from assess_core.wiring.places import clock
 from benchmarks.backfill import attempts_of
 from benchmarks.history import week_before
 from benchmarks.history_of_requests import CHANNEL, TOPIC
@@ -160,7 +161,7 @@ def _retire(home: Home) -> Prepared:
 
 def _failed_page(home: Home) -> Prepared:
     after = max(0, home.slices // FAILED_EACH - 100)
-    operating = Operating(home.stores, open_ledger)
+    operating = Operating(home.stores, open_ledger, clock)
     return lambda: operating.failed_events(50, FailedKey(TOPIC, 0, after, b"\0"))
 
 

@@ -5,7 +5,6 @@ import resource
 import signal
 import socket
 import ssl
-import time
 from types import FrameType
 from typing import Any
 
@@ -22,6 +21,7 @@ from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_facts, open_ledger, open_meters, open_requesting, open_stores, open_tokens
 from assess_core.wiring.grants import open_grants
+from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
@@ -57,10 +57,10 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
         _notify(str(error))
         ctx.exit(error.exit_code)
     _allow_open_files(2 * MOST_CONNECTIONS)
-    queries = Queries(stores, settings.grace, lambda: time.time_ns() // 1_000_000)
+    queries = Queries(stores, settings.grace, clock)
     limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
     granting = Granting(grants, _notify) if grants is not None else None
-    operating, meters = Operating(stores, open_ledger, facts), open_meters(settings)
+    operating, meters = Operating(stores, open_ledger, clock, facts), open_meters(settings)
     app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters, granting)
     own_format: dict[str, Any] = {"log_config": None} if is_json() else {}  # uvicorn would write its lines as text
     config = uvicorn.Config(

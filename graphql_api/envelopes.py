@@ -1,7 +1,6 @@
 """The response envelopes of Sunbird's services: learning, viewing (two of its drafts) and analytics."""
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
@@ -13,6 +12,7 @@ from starlette.types import Scope
 
 from assess_core.domain.moments import iso, moment
 from assess_core.errors import AssessError, Forbidden
+from assess_core.wiring.places import clock
 from graphql_api.bodies import to_json
 from graphql_api.console import pages
 
@@ -53,7 +53,7 @@ def viewing(
     body = {
         "id": id_,
         "ver": "1.0",
-        "ts": iso(_now()),
+        "ts": iso(clock()),
         "params": {
             "resmsgid": str(uuid4()),
             "msgid": message_id or str(uuid4()),
@@ -110,7 +110,7 @@ def analysing(
     body = {
         "id": f"ekstep.analytics.dataset.request.{name}",
         "ver": "1.0",
-        "ts": moment(_now()).isoformat(timespec="milliseconds"),
+        "ts": moment(clock()).isoformat(timespec="milliseconds"),
         "params": {
             "resmsgid": str(uuid4()),
             "status": "successful" if message is None else "failed",
@@ -136,7 +136,7 @@ def _learned(
     body = {
         "id": id_,
         "ver": version,
-        "ts": zoned(_now()),
+        "ts": zoned(clock()),
         "params": params,
         "responseCode": code,
         "result": answered,
@@ -186,7 +186,3 @@ def message_id_of(request: Request) -> str:
 def retry_after(error: AssessError) -> Mapping[str, str] | None:
     """The `Retry-After` header, if a retry can help."""
     return RETRY_AFTER if error.retryable else None
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
@@ -19,6 +18,7 @@ from assess_core.domain.access import Resource
 from assess_core.errors import AssessError, StoreUnavailable
 from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake, Message
+from assess_core.wiring.places import clock
 from graphql_api import assess_update, state_update
 from graphql_api.assessments import Body, Outcome, Refused, read_body
 from graphql_api.bodies import BadBody, is_json, read_json
@@ -55,7 +55,7 @@ class StateUpdate(HTTPEndpoint):
         try:
             update = state_update.parse((await _read_body(request)).request)
             _require_own(request, update.learners)
-            decide = partial(state_update.decide, update, request_id=message_id, now=time.time_ns() // 1_000_000)
+            decide = partial(state_update.decide, update, request_id=message_id, now=clock())
             result = await _store(request, decide)
         except BadBody as error:
             return answer(error.status, (CLIENT_ERROR, str(error)))

@@ -23,6 +23,7 @@ from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.settings import Settings
 from assess_core.usecases.operating import Operating
 from assess_core.wiring import open_ledger, open_stores
+from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from graphql_api.console.slices import WEEKS
 from tests.api.client import served
@@ -56,7 +57,7 @@ def sample(folder: Path) -> Iterator[str]:
         events = [event(user=f"u{n}", batch=f"b{n:03d}", attempt=f"t{week}") for n in range(SLICES // 50)]
         take(stores, *events, received=RECEIVED + week * _WEEK)
     take(stores, event(user=TAMIL, batch=HINDI), event(user=TAMIL, batch=TAMIL, attempt=HINDI), b"{", b'"<b>"')
-    operating = Operating(stores, open_ledger)
+    operating = Operating(stores, open_ledger, clock)
     requests = requests_in(stores, folder, MemoryRequests())
     app = create_app(queries(stores), stores.log.intake(), requests=requests, operating=operating)
     with served(app) as port:

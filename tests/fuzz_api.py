@@ -39,6 +39,7 @@ from assess_core.settings import Settings
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.requesting import Requesting
 from assess_core.wiring import open_ledger, open_stores
+from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.node_ids import BatchKey, node_id
@@ -249,7 +250,7 @@ def served(stores: Stores, folder: Path) -> Iterator[Http]:
     take(stores, event(attempt="t2"), event(attempted=None), {"broken": True})
     requesting = Requesting(MemoryRequests(), SignedLinks(folder), Rules(), lambda: MONDAY)
     requests, intake = ReportRequests.of(requesting, stores.exhausts, ""), stores.log.intake()
-    operating = Operating(stores, open_ledger, FACTS)
+    operating = Operating(stores, open_ledger, clock, FACTS)
     try:
         with client(create_app(queries(stores), intake, FACTS, requests=requests, operating=operating)) as http:
             yield http

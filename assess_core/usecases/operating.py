@@ -1,6 +1,5 @@
 """What operators and auditors ask and do through the API: failed events, replays, manifest, balance and seals."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -79,8 +78,8 @@ class Operating:
         self,
         stores: Stores,
         open_ledger: OpenLedger,
+        now: Callable[[], int],
         facts: Facts | None = None,
-        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.now = now
         self._stores = stores

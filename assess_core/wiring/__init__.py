@@ -23,7 +23,7 @@ from assess_core.ports.tokens import Tokens
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
 from assess_core.wiring.notify import open_notifier
-from assess_core.wiring.places import S3, folder, location, now, reports_at, servers_extra
+from assess_core.wiring.places import S3, clock, folder, location, reports_at, servers_extra
 
 if TYPE_CHECKING:
     from assess_core.ports.ledger import Ledger
@@ -256,7 +256,7 @@ def open_queries(settings: Settings) -> "Queries":
     """Queries over the stores that the settings name, with this machine's clock. Raises the errors of `open_stores`."""
     from assess_core.usecases.queries import Queries
 
-    return Queries(open_stores(settings), settings.grace, now)
+    return Queries(open_stores(settings), settings.grace, clock)
 
 
 def open_requests(settings: Settings) -> Requests:
@@ -275,7 +275,7 @@ def open_requesting(settings: Settings) -> "Requesting":
     """The use cases of requests for reports, with this machine's clock. Raises the errors of `open_hot`."""
     from assess_core.usecases.requesting import Requesting
 
-    return Requesting(open_requests(settings), open_links(settings), request_rules(settings), now)
+    return Requesting(open_requests(settings), open_links(settings), request_rules(settings), clock)
 
 
 def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
@@ -289,14 +289,14 @@ def open_work(settings: Settings, stores: Stores | None = None) -> "Work":
     stores, rules = stores or open_stores(settings), request_rules(settings)
     ticket = new_ticket(settings) if settings.request_tickets else None
     writer = report_writer(stores, open_meter(settings), ticket)
-    return Work(open_requests(settings), stores.exhausts, writer, rules, now, open_notifier(settings))
+    return Work(open_requests(settings), stores.exhausts, writer, rules, clock, open_notifier(settings))
 
 
 def new_ticket(settings: Settings) -> "NewTicket":
     """The wish for a ticket that is kept as long as the settings say."""
     from assess_core.usecases.sealing import NewTicket
 
-    return NewTicket(settings.keep_tickets, now)
+    return NewTicket(settings.keep_tickets, clock)
 
 
 def open_links(settings: Settings) -> Links:

@@ -11,7 +11,7 @@ from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.ports.stores import Stores
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
-from assess_core.wiring.places import S3, now, reports_at, servers_extra
+from assess_core.wiring.places import S3, clock, reports_at, servers_extra
 
 if TYPE_CHECKING:
     from assess_core.adapters.cassandra.archives import SunbirdTable
@@ -69,7 +69,7 @@ def open_import(
     from assess_core.adapters.arrow.rows import to_batch
     from assess_core.usecases.importing import Import
 
-    return Import(stores, to_batch, now(), settings.grace, refused=refused, finished=finished)
+    return Import(stores, to_batch, clock(), settings.grace, refused=refused, finished=finished)
 
 
 def export_archives(

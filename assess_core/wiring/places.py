@@ -58,6 +58,6 @@ def folder(name: str, text: str) -> Path:
     return Path(text).absolute()
 
 
-def now() -> int:
+def clock() -> int:
     """The clock of this machine (epoch ms)."""
     return time.time_ns() // 1_000_000

@@ -23,6 +23,7 @@ from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.granting import Granting
 from assess_core.usecases.operating import Operating
 from assess_core.wiring import open_ledger, open_tokens
+from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from graphql_api.dataset import ReportRequests
 from graphql_api.throttle import ApiLimits
@@ -104,7 +105,7 @@ def guarded(
             hosts=None,
             requests=requests,
             limits=limits or ApiLimits(),
-            operating=Operating(stores, open_ledger),
+            operating=Operating(stores, open_ledger, clock),
             granting=granting,
         )
         with client(app) as http:

@@ -15,6 +15,7 @@ from assess_core.usecases.operating import Operating
 from assess_core.usecases.report_work import Work, report_writer, work_one
 from assess_core.usecases.views import WeekCounts
 from assess_core.wiring import open_ledger
+from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from graphql_api.console.batches import columns
 from tests.api.client import Http, client
@@ -34,7 +35,7 @@ def jobs() -> MemoryRequests:
 @pytest.fixture
 def http(stores: Stores, tmp_path: Path, jobs: MemoryRequests) -> Iterator[Http]:
     """The API as an operator of this machine sees it."""
-    requests, operating = requests_in(stores, tmp_path, jobs), Operating(stores, open_ledger)
+    requests, operating = requests_in(stores, tmp_path, jobs), Operating(stores, open_ledger, clock)
     with client(create_app(queries(stores), stores.log.intake(), requests=requests, operating=operating)) as found:
         yield found
 

@@ -12,6 +12,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_ledger
+from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from graphql_api.console.slices import WEEKS, grid
 from tests.api.client import Http, client
@@ -25,7 +26,7 @@ HOSTILE = '<script>alert("1")</script>'
 @pytest.fixture
 def http(stores: Stores) -> Iterator[Http]:
     """The API as an operator of this machine sees it."""
-    app = create_app(queries(stores), stores.log.intake(), operating=Operating(stores, open_ledger))
+    app = create_app(queries(stores), stores.log.intake(), operating=Operating(stores, open_ledger, clock))
     with client(app) as found:
         yield found
 

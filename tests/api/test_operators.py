@@ -16,6 +16,7 @@ from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.paging import cursor
 from assess_core.wiring import open_ledger
+from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from tests.api.client import Http, client
 from tests.api.issuer import bearer, guarded, token, trusting
@@ -31,7 +32,7 @@ WIDE = JsonFacts(leaf_nodes_={"c1": frozenset({"a1", "a2"})})
 
 
 def served(stores: Stores, facts: Facts | None = None) -> Any:
-    operating = Operating(stores, open_ledger, facts)
+    operating = Operating(stores, open_ledger, clock, facts)
     return client(create_app(queries(stores), stores.log.intake(), operating=operating))
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import click
 from axe_playwright_python.sync_playwright import Axe
@@ -32,7 +32,12 @@ from tests.factories import RECEIVED, event
 from tests.loop import queries, take
 
 HINDI, TAMIL = "कक्षा-५", "வகுப்பு-௩"
-LOOKS: Final = {"light": ("light", 1200), "dark": ("dark", 1200), "phone": ("light", 360), "phone-dark": ("dark", 360)}
+LOOKS: Final[dict[str, tuple[Literal["light", "dark"], int]]] = {
+    "light": ("light", 1200),
+    "dark": ("dark", 1200),
+    "phone": ("light", 360),
+    "phone-dark": ("dark", 360),
+}
 PAGES: Final = {
     "start": "/",
     "batches": "/console/batches?prefix=",
@@ -78,7 +83,7 @@ def messages_of(page: Page) -> list[str]:
 def problems_of(browser: Browser, base: str, pictures: Path | None) -> Iterator[str]:
     """What is wrong with a page in one of the looks."""
     for look, (scheme, width) in LOOKS.items():
-        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
+        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
         messages = messages_of(page)
         for name, path in PAGES.items():
             page.goto(base + path)

@@ -11,7 +11,7 @@ import resource
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -258,19 +258,19 @@ def served(stores: Stores, folder: Path) -> Iterator[Http]:
         intake.close()
 
 
-def main() -> int:
-    """Returns the exit code: 1 if a rule is broken."""
+def fuzz(module: str, description: str | None, option: str, work: Callable[[Http, int, int], str]) -> int:
+    """The command of a fuzzer: a number of requests, and a seed. Returns the exit code: 1 if a rule is broken."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.fuzz_api", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--requests", type=int, default=10_000, help="the number of requests and queries")
+    parser.add_argument(option, dest="requests", type=int, default=10_000, help="the number of requests")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the random requests")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         stores = open_stores(Settings.from_env({}, folder))
         try:
             with served(stores, Path(folder)) as http:
-                print(run(http, options.requests, options.seed))
+                print(work(http, options.requests, options.seed))
         except BrokenRule as error:
             print(f"{error}\nthe seed is {options.seed}", file=sys.stderr)
             return 1
@@ -278,4 +278,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz("tests.fuzz_api", __doc__, "--requests", lambda http, requests, seed: str(run(http, requests, seed))))

@@ -5,13 +5,10 @@ statuses that the document names, and answers of the documented shape. The run s
 request as small as possible, and prints it.
 """
 
-import argparse
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import schemathesis
@@ -20,11 +17,9 @@ from hypothesis import seed as seeded
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from assess_core.settings import Settings
-from assess_core.wiring import open_stores
 from graphql_api.openapi import document
 from tests.api.client import Http
-from tests.fuzz_api import BrokenRule, check_rest, served
+from tests.fuzz_api import check_rest, fuzz
 
 _MODES: Final = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 _BASE: Final = "http://localhost"
@@ -75,25 +70,10 @@ def _sender(http: Http, path: str, documented: Any, statuses: "Counter[str]") ->
     return send
 
 
-def main() -> int:
-    """Returns the exit code: 1 if a rule is broken."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.fuzz_contract", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--cases", type=int, default=10_000, help="the number of requests")
-    parser.add_argument("--seed", type=int, default=1, help="the seed of the random requests")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        stores = open_stores(Settings.from_env({}, folder))
-        try:
-            with served(stores, Path(folder)) as http:
-                found = run(http, options.cases, options.seed)
-                print(f"{found.total():,} requests:", ", ".join(f"{name} {n:,}" for name, n in sorted(found.items())))
-        except BrokenRule as error:
-            print(f"{error}\nthe seed is {options.seed}", file=sys.stderr)
-            return 1
-    return 0
+def _summary(http: Http, cases: int, seed: int) -> str:
+    found = run(http, cases, seed)
+    return f"{found.total():,} requests: " + ", ".join(f"{name} {n:,}" for name, n in sorted(found.items()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz("tests.fuzz_contract", __doc__, "--cases", _summary))

@@ -176,11 +176,21 @@ class Run:
         folder = Path(tempfile.gettempdir(), f"assess-servers-{os.getpid()}")
         self.shared: Mapping[str, Any] = given or {"servers": str(folder), "controller": os.getpid()}
         self.instance = Instance(Path(self.shared["servers"]), self.shared["controller"], _NEVER_KILLED)
+        self.killed: Instance | None = None
+        """The instance whose servers tests kill, while such tests run."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker of xdist the folder of the instance."""
         node.workerinput |= self.shared
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, nextitem: pytest.Item | None) -> None:
+        """Stop the servers that tests kill after the last of these tests: an idle broker needs 7 % of a core."""
+        if self.killed is not None and "killed_servers" not in getattr(nextitem, "fixturenames", ()):
+            self.killed.down()
+            _drop_data(self.killed.folder)
+            self.killed = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
@@ -218,26 +228,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("servers that are killed"))
 
 
-_killed: Instance | None = None
-
-
 @pytest.fixture
-def killed_servers(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+def killed_servers(servers_of_this_run: "Run", tmp_path_factory: pytest.TempPathFactory) -> Instance:
     """An instance whose servers a test may pause and kill. The fixtures below start what does not run."""
-    global _killed  # noqa: PLW0603 it ends with the last test that uses it, and no scope of pytest ends there
-    if _killed is None:
-        _killed = Instance(tmp_path_factory.mktemp("killed"), os.getpid())
-    return _killed
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """Stop the servers that tests kill after the last of these tests: an idle broker needs 7 % of a core."""
-    global _killed  # noqa: PLW0603
-    if _killed is not None and "killed_servers" not in getattr(nextitem, "fixturenames", ()):
-        _killed.down()
-        _drop_data(_killed.folder)
-        _killed = None
+    run = servers_of_this_run
+    if run.killed is None:
+        run.killed = Instance(tmp_path_factory.mktemp("killed"), os.getpid())
+    return run.killed
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.domain.moments import DAY, MINUTE
 from assess_core.domain.report_jobs import (
@@ -65,7 +66,7 @@ def work_with(jobs: MemoryRequests, notifier: Notifier | None, clock: Clock) -> 
     def write(job: Job, batch_id: str, name: str) -> BatchFile:
         raise AssertionError
 
-    return Work(jobs, None, write, NOTIFYING, lambda: clock.now, notifier)  # type: ignore[arg-type]
+    return Work(jobs, FolderExhausts(Path("/proc/no-reports")), write, NOTIFYING, lambda: clock.now, notifier)
 
 
 def running(jobs: MemoryRequests, *batches: str) -> Job:

@@ -13,6 +13,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving
 from assess_core.usecases.restoring import rebuild, restore, weeks_of
+from assess_core.wiring import stores_of
 from tests.balances import draw
 from tests.conftest import Hot
 from tests.factories import RECEIVED, WEEK, event, version
@@ -109,8 +110,7 @@ def test_a_slice_whose_files_were_changed_is_refused_and_the_others_are_restored
 
 def test_a_rebuilt_hot_store_gives_every_answer_that_the_lost_one_gave(plain: Stores) -> None:
     before, lake = answers(plain), held(plain.lake)
-    lost = plain._replace(hot=MemoryHot())
-    lost = lost._replace(union=type(plain.union)(lost.hot, lost.lake))  # type: ignore[call-arg]
+    lost = stores_of(MemoryHot(), plain.log, plain.lake, plain.exhausts)
 
     for _ in range(2):  # the second time, nothing is new
         named = [rebuild(week, lost) for week in weeks_of(lost.lake)]

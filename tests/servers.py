@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -104,8 +105,12 @@ class Instance:
             os.close(process)
 
     def pause(self, name: str) -> None:
-        """Send SIGSTOP. The ports of the process stay open, but it does not answer."""
-        os.kill(self.pid(name), signal.SIGSTOP)
+        """Send SIGSTOP, and wait until it does not answer any more. The ports of the process stay open."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        # kill returns while threads of the process still run
+        while not all(_is_stopped(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
+            time.sleep(0.001)
 
     def resume(self, name: str) -> None:
         """Continue a paused process."""
@@ -113,6 +118,15 @@ class Instance:
 
     def _known(self) -> Iterator[str]:
         return (name for name in ("cassandra", "kafka", "s3") if any(self.folder.glob(f"{name}*/pid")))
+
+
+def _is_stopped(thread: Path) -> bool:
+    """Whether a thread is stopped by a signal, or has ended."""
+    try:
+        state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in ("T", "Z", "X")
 
 
 def exports(printed: str) -> dict[str, str]:

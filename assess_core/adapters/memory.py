@@ -9,6 +9,7 @@ import pyarrow as pa
 from assess_core.adapters.arrow.rows import to_batch
 from assess_core.domain.attempts import AttemptVersion, RowKey, page_order
 from assess_core.domain.events import FailedEvent, FailedKey
+from assess_core.domain.register import Kind, Record
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -17,6 +18,27 @@ from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
 
 _BATCH_ROWS = 1000
+
+
+class MemoryRegister:
+    """The port `Register` as a dictionary."""
+
+    def __init__(self) -> None:
+        self._records: dict[tuple[Kind, str, str], Record] = {}
+
+    def add(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._records.setdefault(record[:3], record)
+
+    def of(self, kind: Kind, topics: Collection[str]) -> list[Record]:
+        return [record for record in self.all(kind) if record.topic in topics]
+
+    def all(self, kind: Kind) -> list[Record]:
+        return sorted(record for record in self._records.values() if record.kind is kind)
+
+    def remove(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._records.pop(record[:3], None)
 
 
 class MemoryHot:
@@ -33,6 +55,7 @@ class MemoryHot:
         self._failed: dict[FailedKey, FailedEvent] = {}
         self._resolved: set[FailedKey] = set()
         self._positions: dict[str, Position] = {}
+        self.register = MemoryRegister()
 
     def transaction(self) -> AbstractContextManager[bool]:
         return nullcontext(False)

@@ -12,6 +12,7 @@ from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
+from assess_core.ports.register import Register
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +53,11 @@ class HotStore(Protocol):
     @property
     def shards(self) -> int:
         """The number of parts in which a slice is stored; fixed when the store is created."""
+        ...
+
+    @property
+    def register(self) -> Register:
+        """The register of decisions. What it holds is in force. In a transaction, its calls are a part of that."""
         ...
 
     def transaction(self) -> AbstractContextManager[bool]:

@@ -12,6 +12,7 @@ from assess_core.ports.findings import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from assess_core.ports.register import Register
     from assess_core.ports.seals import Seals
     from assess_core.ports.tickets import Tickets
 
@@ -262,6 +263,11 @@ class Lake(Protocol):
     @property
     def tickets(self) -> "Tickets":
         """The tickets of reports from this lake."""
+        ...
+
+    @property
+    def register(self) -> "Register":
+        """A copy of the hot store's register, for the day on which the hot store is lost."""
         ...
 
     @property

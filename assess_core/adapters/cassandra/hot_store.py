@@ -15,6 +15,7 @@ from assess_core.adapters.cassandra.health import examine
 from assess_core.adapters.cassandra.maps import doubles, entries, times
 from assess_core.adapters.cassandra.pages import BatchPages
 from assess_core.adapters.cassandra.putting_back import put_back
+from assess_core.adapters.cassandra.register import CassandraRegister
 from assess_core.adapters.cassandra.requests import (
     REQUEST_BYTES,
     as_one_request,
@@ -95,6 +96,7 @@ class CassandraHot:
         self._scans = Scans(self._db, self.shards)
         self._slices = SliceTables(self._db)
         self._pages = BatchPages(self._db, self.shards)
+        self.register = CassandraRegister(self._db)
 
     # --- folding ---
 

@@ -12,6 +12,7 @@ from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.imports import ImportsTable
 from assess_core.adapters.lake.manifest_table import ManifestTable
+from assess_core.adapters.lake.register import LakeRegister
 from assess_core.adapters.lake.seals import LakeSeals
 from assess_core.adapters.lake.snapshots import Snapshots
 from assess_core.adapters.lake.tables import KEPT_REMOVALS, OurTable, transaction, translated
@@ -65,6 +66,7 @@ class DeltaLake:
         self._imports = ImportsTable(place.within("imports"))
         self._weekly = DeltaWeekly(place.within("weekly_activity"))
         self._tickets = LakeTickets(place.within("tickets"))
+        self._register = LakeRegister(place.within("register"))
         self._seals = LakeSeals(place, self._manifest.table)
 
     def pin(self, version: int | None = None) -> "_Pinned":
@@ -183,6 +185,10 @@ class DeltaLake:
     @property
     def tickets(self) -> LakeTickets:
         return self._tickets
+
+    @property
+    def register(self) -> LakeRegister:
+        return self._register
 
     @property
     def seals(self) -> LakeSeals:

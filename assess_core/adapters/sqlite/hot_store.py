@@ -9,6 +9,7 @@ import msgspec
 
 from assess_core.adapters.sqlite.connections import Connections
 from assess_core.adapters.sqlite.pages import BatchPages
+from assess_core.adapters.sqlite.register import SqliteRegister
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
 from assess_core.adapters.sqlite.slices import SliceTable
 from assess_core.adapters.sqlite.url import parse_sqlite_url
@@ -132,6 +133,7 @@ class SqliteHot:
         self.shards = prepare(self._connections, place)
         self._slices = SliceTable(self._connections)
         self._pages = BatchPages(self._connections, self.shards)
+        self.register = SqliteRegister(self._connections)
 
     def _select(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._connections.use() as connection:

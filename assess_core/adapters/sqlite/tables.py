@@ -73,6 +73,13 @@ VERSIONS: Final[dict[int, tuple[str, ...]]] = {
             PRIMARY KEY (channel, day, request_id, batch_id)
         ) WITHOUT ROWID""",
     ),
+    # the register of decisions: corrections, holds, erasures
+    5: (
+        """CREATE TABLE register (
+            kind TEXT NOT NULL, topic TEXT NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL,
+            PRIMARY KEY (kind, topic, id)
+        ) WITHOUT ROWID""",
+    ),
 }
 """What each version of the schema adds. Append a version to change a table; never edit a released version.
 

@@ -1,0 +1,38 @@
+"""The register: what people decided about attempts, such as a correction, a hold or an order to erase a learner.
+
+A record never changes. A decision is taken back by another record. So what is in force is a pure function of the set
+of records, in whatever order they arrived.
+"""
+
+import hashlib
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """What a record says."""
+
+    CORRECTION = "correction"
+    REVERT = "revert"
+    """A correction counts no longer."""
+    ERASURE = "erasure"
+    HOLD = "hold"
+    RELEASE = "release"
+    """A hold ends."""
+
+
+class Record(NamedTuple):
+    """A decision. Kind, topic and id identify it."""
+
+    kind: Kind
+    topic: str
+    """What it is looked up by: of a correction, the assessment."""
+    id: str
+    content: str
+    """JSON text, as the kind defines it."""
+
+    @property
+    def name(self) -> str:
+        """A name for a file: 32 hex digits, the same for the same kind, topic and id."""
+        key = "\0".join((self.kind, self.topic, self.id))
+        return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -1,0 +1,45 @@
+"""Use case: enter decisions into the register of both tiers, so that they survive the loss of either.
+
+The lake's copy is written first. A decision is in force as soon as the hot store has it, because every reader asks the
+hot store. A process that is killed in between leaves a decision that is not in force yet; `agree` completes it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from assess_core.domain.register import Kind, Record
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake
+
+
+class Copied(NamedTuple):
+    """The records that one tier did not have."""
+
+    into_hot: int
+    into_lake: int
+
+
+def enter(hot: HotStore, lake: Lake, records: Sequence[Record]) -> None:
+    """Add records to both tiers. Can be repeated. Raises `StoreUnavailable`."""
+    lake.register.add(records)
+    hot.register.add(records)
+
+
+def agree(hot: HotStore, lake: Lake) -> Copied:
+    """Give each tier the records that only the other one has. Raises `StoreUnavailable`, `NotOurTable`."""
+    only_lake, only_hot = differing(hot, lake)
+    hot.register.add(only_lake)
+    lake.register.add(only_hot)
+    return Copied(len(only_lake), len(only_hot))
+
+
+def differing(hot: HotStore, lake: Lake) -> tuple[list[Record], list[Record]]:
+    """The records that only the lake has, and those that only the hot store has."""
+    only_lake: list[Record] = []
+    only_hot: list[Record] = []
+    for kind in Kind:
+        of_hot = {record[:3]: record for record in hot.register.all(kind)}
+        of_lake = {record[:3]: record for record in lake.register.all(kind)}
+        only_lake += [record for key, record in of_lake.items() if key not in of_hot]
+        only_hot += [record for key, record in of_hot.items() if key not in of_lake]
+    return only_lake, only_hot

@@ -1,0 +1,28 @@
+"""Decisions are in both tiers, and survive the loss of either."""
+
+from assess_core.domain.register import Kind, Record
+from assess_core.ports.stores import Stores
+from assess_core.usecases.registering import Copied, agree, enter
+
+HELD, ERASED, CORRECTED = (Record(kind, "topic", "1", "{}") for kind in (Kind.HOLD, Kind.ERASURE, Kind.CORRECTION))
+
+
+def test_a_decision_is_in_both_tiers_and_can_be_entered_again(stores: Stores) -> None:
+    for _ in range(2):
+        enter(stores.hot, stores.lake, [HELD, ERASED])
+
+    for register in (stores.hot.register, stores.lake.register):
+        assert register.all(Kind.HOLD) == [HELD]
+        assert register.all(Kind.ERASURE) == [ERASED]
+
+
+def test_what_one_tier_lost_comes_back_from_the_other(stores: Stores) -> None:
+    enter(stores.hot, stores.lake, [HELD])
+    stores.lake.register.add([ERASED])
+    stores.hot.register.add([CORRECTED])
+
+    assert agree(stores.hot, stores.lake) == Copied(into_hot=1, into_lake=1)
+    assert agree(stores.hot, stores.lake) == Copied(0, 0)
+
+    for register in (stores.hot.register, stores.lake.register):
+        assert [record for kind in Kind for record in register.all(kind)] == [CORRECTED, ERASED, HELD]

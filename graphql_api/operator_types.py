@@ -7,6 +7,7 @@ import graphene
 from assess_core.domain.events import FailedEvent as StoredEvent
 from assess_core.domain.manifest import Action as ManifestAction
 from assess_core.domain.manifest import ManifestEntry as StoredEntry
+from assess_core.domain.reasons import parse_reason
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.balance import Balance as BalanceOfBatch
 from assess_core.usecases.operating import MOST_ENTRIES, MOST_FAILED, MOST_REPLAYED, Replayed
@@ -158,6 +159,7 @@ class OperatorQuery(graphene.ObjectType):
         required=True,
         first=graphene.Int(default_value=FIRST, description=f"1 to {MOST_FAILED}."),
         after=graphene.ID(description="The `id` of the last failed event of the previous page."),
+        reason=graphene.String(description="Only those of this reason code."),
         description="Failed events that are not resolved, ordered by topic, partition and offset. For operators.",
     )
     manifest = graphene.List(
@@ -175,8 +177,11 @@ class OperatorQuery(graphene.ObjectType):
     )
 
     @staticmethod
-    def resolve_failed_events(_root: None, info: Info, first: int, after: str | None = None) -> list[StoredEvent]:
-        return operating_of(info).failed_events(first, read_failed_cursor(after) if after else None)
+    def resolve_failed_events(
+        _root: None, info: Info, first: int, after: str | None = None, reason: str | None = None
+    ) -> list[StoredEvent]:
+        key, code = read_failed_cursor(after) if after else None, parse_reason(reason) if reason else None
+        return operating_of(info).failed_events(first, key, code)
 
     @staticmethod
     def resolve_manifest(_root: None, info: Info, slice_id: str, first: int) -> list[StoredEntry]:

@@ -46,7 +46,8 @@ PAGES: Final = {
     "explain": f"/console/explain?learner={TAMIL}&assessment=a1",
     "reports": "/console/reports?channel=ch",
     "slices": "/console/slices",
-    "failed": "/console/failed",
+    "steps": "/console/steps",
+    "failed": "/console/failed?reason=not_json",
     "error": "/console/nothing",
     "sign-in": "/console/sign-in",
 }

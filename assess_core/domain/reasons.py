@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from assess_core.errors import BadRequest
+
 
 class Reason(StrEnum):
     """Why an event failed. Programs can rely on these codes; the messages beside them are for people."""
@@ -16,6 +18,15 @@ class Reason(StrEnum):
     NOT_A_LEAF_NODE = "not_a_leaf_node"
     TOO_MANY_QUESTIONS = "too_many_questions"
     REFUSED_BY_STORE = "refused_by_store"
+
+
+def parse_reason(code: str) -> Reason:
+    """The reason of this code. Raises `BadRequest`."""
+    try:
+        return Reason(code)
+    except ValueError:
+        known = ", ".join(sorted(Reason))
+        raise BadRequest(f"reason: {code[:100]!r} is no reason code; the codes are {known}") from None
 
 
 class BadEvent(Exception):

@@ -7,7 +7,9 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
-from assess_core.domain.manifest import ManifestEntry
+from assess_core.domain.manifest import Action, ManifestEntry
+from assess_core.domain.moments import iso
+from assess_core.domain.reasons import Reason
 from assess_core.domain.seals import Seal, parse_seal
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.domain.ticket_diff import Change, Difference
@@ -61,6 +63,15 @@ class Compared(NamedTuple):
     """The first ones."""
 
 
+class Steps(NamedTuple):
+    """What archive, verify, clear and restore did since a moment."""
+
+    by_day: list[tuple[str, Action, int]]
+    """Each day in UTC (`2025-01-31`) and action, with the number of slices; the newest day first."""
+    newest: list[ManifestEntry]
+    """The newest first."""
+
+
 class Reasons(NamedTuple):
     """The failed events by reason."""
 
@@ -86,10 +97,15 @@ class Operating:
         self._open_ledger = open_ledger
         self._facts = facts
 
-    def failed_events(self, first: int, after: FailedKey | None = None) -> list[FailedEvent]:
-        """The first unresolved failed events after a key. The cost does not grow with the events before the key."""
+    def failed_events(
+        self, first: int, after: FailedKey | None = None, reason: Reason | None = None
+    ) -> list[FailedEvent]:
+        """The first unresolved failed events after a key, optionally of one reason.
+
+        The cost does not grow with the events before the key, but with those of other reasons after it.
+        """
         _check(first, MOST_FAILED)
-        return list(islice(self._failed_after(after), first))
+        return list(islice((event for event in self._failed_after(after) if reason in (None, event.reason)), first))
 
     def failed_reasons(self, most: int = MOST_COUNTED) -> Reasons:
         """How many failed events there are of each reason, among the first ones."""
@@ -124,6 +140,16 @@ class Operating:
         if not entries:
             require_known([slice_], self._stores)
         return entries[-first:]
+
+    def steps(self, since: int, first: int) -> Steps:
+        """What was done with slices since a moment (epoch ms), and its newest entries. Costs grow with these slices."""
+        _check(first, MOST_ENTRIES)
+        lake = self._stores.lake
+        entries = [entry for entry in lake.manifest(lake.recorded_since(since)) if entry.at >= since]
+        days = Counter((iso(entry.at)[:10], entry.action) for entry in entries)
+        by_day = sorted(((day, action, slices) for (day, action), slices in days.items()), key=lambda found: found[1])
+        by_day.sort(key=lambda found: found[0], reverse=True)
+        return Steps(by_day, sorted(entries, key=lambda entry: entry.at, reverse=True)[:first])
 
     def newest_seals(self, first: int) -> list[Seal]:
         """The newest seals, oldest first."""

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from assess_core.domain.access import Resource
 from assess_core.domain.events import FailedEvent, FailedKey
+from assess_core.domain.reasons import Reason, parse_reason
 from assess_core.usecases.operating import Reasons, Replayed
 from assess_core.usecases.paging import cursor, read_failed_cursor
 from graphql_api.console import pages
@@ -37,8 +38,8 @@ class _Found(NamedTuple):
 async def page(request: Request) -> Response:
     """The failed events that are not resolved."""
     require_allowed(request, Resource())
-    after = request.query_params.get("after", "")
-    return await _shown(request, read_failed_cursor(after) if after else None, None)
+    after, reason = request.query_params.get("after", ""), request.query_params.get("reason", "")
+    return await _shown(request, read_failed_cursor(after) if after else None, parse_reason(reason) if reason else None)
 
 
 async def replay(request: Request) -> Response:
@@ -47,12 +48,14 @@ async def replay(request: Request) -> Response:
     after = (await fields_of(request)).get("after", "")
     last = read_failed_cursor(after) if after else None
     done = await ask_operating(request, lambda operating: operating.replay(REPLAYED, last, check_question_count=False))
-    return await _shown(request, None, done)
+    return await _shown(request, None, None, done)
 
 
-async def _shown(request: Request, after: FailedKey | None, done: Replayed | None) -> Response:
+async def _shown(
+    request: Request, after: FailedKey | None, reason: Reason | None, done: Replayed | None = None
+) -> Response:
     found = await ask_operating(
-        request, lambda operating: _Found(operating.failed_reasons(), operating.failed_events(ROWS + 1, after))
+        request, lambda operating: _Found(operating.failed_reasons(), operating.failed_events(ROWS + 1, after, reason))
     )
     events = found.events[:ROWS]
     return pages.page(
@@ -61,10 +64,16 @@ async def _shown(request: Request, after: FailedKey | None, done: Replayed | Non
         PATH,
         reasons=found.reasons,
         events=[_cut(event) for event in events],
-        next_page=f"{PATH}?{urlencode({'after': cursor(events[-1].key)})}" if len(found.events) > ROWS else "",
+        reason=reason,
+        next_page=_link(reason, after=cursor(events[-1].key)) if len(found.events) > ROWS else "",
         done=done,
         goes_on=cursor(done.last) if done and done.last else "",
     )
+
+
+def _link(reason: Reason | None, **given: str) -> str:
+    """The address of the page with this filter."""
+    return f"{PATH}?{urlencode({'reason': reason, **given} if reason else given)}"
 
 
 def _cut(event: FailedEvent) -> _Shown:

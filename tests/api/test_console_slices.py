@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assess_core.domain.moments import iso
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.stores import Stores
@@ -18,7 +19,7 @@ from graphql_api.console.slices import WEEKS, grid
 from tests.api.client import Http, client
 from tests.api.consoles import OWN, read, text_of
 from tests.factories import event
-from tests.loop import put_away, queries, take
+from tests.loop import NOW, put_away, queries, take
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -154,3 +155,38 @@ def test_failed_events_are_read_page_by_page(stores: Stores, http: Http) -> None
 def test_without_failed_events_there_is_no_button(http: Http) -> None:
     assert "No failed event waits." in read(http, "/console/failed")
     assert "<button>Replay" not in http.get("/console/failed").text
+
+
+def test_failed_events_of_one_reason_are_listed_page_by_page(stores: Stores, http: Http) -> None:
+    take(stores, *([b"{"] * 25), *([{"userId": "u1"}] * 25))
+    page = http.get("/console/failed?reason=not_json").text
+    assert page.count("<article>") == 20
+    assert "Events of reason not_json" in page
+    [link] = [part.partition('"')[0] for part in page.split('href="')[1:] if "after=" in part.partition('"')[0]]
+    assert http.get(html.unescape(link)).text.count("<article>") == 5
+
+    refused = http.get("/console/failed", params={"reason": HOSTILE})
+    assert (refused.status_code, "<script" in refused.text) == (400, False)
+    assert "the codes are bad_clock" in text_of(refused)
+
+
+# --- steps ---
+
+
+def test_the_steps_of_the_last_days_are_counted_and_listed_newest_first(stores: Stores) -> None:
+    take(stores, event(batch="b1"), event(batch=HOSTILE, user="u2"))
+    put_away(stores)
+    operating = Operating(stores, open_ledger, lambda: NOW)
+    with client(create_app(queries(stores), stores.log.intake(), operating=operating)) as http:
+        page = http.get("/console/steps")
+    assert "<script" not in page.text
+    shown = text_of(page)
+    assert f"{iso(NOW)[:10]} archived 2" in shown
+    assert f"{iso(NOW)[:10]} cleared 2" in shown
+    assert shown.index("The newest") < shown.index("b1|")
+
+
+def test_steps_before_the_last_days_are_not_listed(stores: Stores, http: Http) -> None:
+    take(stores, event(batch="b1"))
+    put_away(stores)  # years before the clock of this machine
+    assert "Nothing was archived" in read(http, "/console/steps")

@@ -1,16 +1,16 @@
-"""Reads the console in a real browser: `python -m tests.console_browser` needs Debian's packages
-`chromium`, `fonts-lohit-deva` and `fonts-lohit-taml`.
+"""Reads the console in a real browser, for `tests/api/test_console_browser.py` and for people.
 
-It serves sample data, opens every page in light and dark and at the width of a phone, and asks axe-core what each page
-lacks for people with disabilities. It uses the console with the keyboard only, and reads a page about 10,000 slices.
-With `--pictures FOLDER` it stores a picture of each page. The exit code is 1 if something is wrong.
+`python -m tests.console_browser` needs Debian's packages `chromium`, `fonts-lohit-deva` and `fonts-lohit-taml`. It
+serves 10,000 slices, opens every page in light and dark and at the width of a phone, and asks axe-core what each page
+lacks for people with disabilities. It uses the console with the keyboard only. With `--pictures FOLDER` it stores a
+picture of each page. The exit code is 1 if something is wrong.
 """
 
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -56,11 +56,11 @@ _WEEK: Final = 7 * 86_400_000
 
 
 @contextmanager
-def sample(folder: Path) -> Iterator[str]:
-    """Serve the console over a store with 10,000 slices, with ids in Hindi and Tamil, and with failed events."""
+def sample(folder: Path, slices: int) -> Iterator[str]:
+    """Serve the console over a store with slices of 50 weeks, with ids in Hindi and Tamil, and with failed events."""
     stores = open_stores(Settings.from_env({"ASSESS_HOME": str(folder / "home")}))
     for week in range(50):
-        events = [event(user=f"u{n}", batch=f"b{n:03d}", attempt=f"t{week}") for n in range(SLICES // 50)]
+        events = [event(user=f"u{n}", batch=f"b{n:03d}", attempt=f"t{week}") for n in range(slices // 50)]
         take(stores, *events, received=RECEIVED + week * _WEEK)
     take(stores, event(user=TAMIL, batch=HINDI), event(user=TAMIL, batch=TAMIL, attempt=HINDI), b"{", b'"<b>"')
     operating = Operating(stores, open_ledger, clock)
@@ -81,9 +81,19 @@ def messages_of(page: Page) -> list[str]:
     return messages
 
 
-def problems_of(browser: Browser, base: str, pictures: Path | None) -> Iterator[str]:
+@contextmanager
+def opened(chromium: str) -> Iterator[Browser]:
+    """A browser without windows."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def problems_of(browser: Browser, base: str, looks: Iterable[str], pictures: Path | None = None) -> Iterator[str]:
     """What is wrong with a page in one of the looks."""
-    for look, (scheme, width) in LOOKS.items():
+    for look in looks:
+        scheme, width = LOOKS[look]
         page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
         messages = messages_of(page)
         for name, path in PAGES.items():
@@ -114,7 +124,7 @@ def problems_of_keyboard(page: Page, base: str) -> Iterator[str]:
     if HINDI not in page.inner_text("main"):
         yield "a filter that was typed does not show the batch"
     page.goto(base + "/console/failed")
-    _tab_to(page, "Replay these events")
+    _tab_to(page, "Replay failed events")
     page.keyboard.press("Enter")
     page.wait_for_selector("[role=status]")
     if "failed again" not in page.inner_text("[role=status]"):
@@ -136,16 +146,14 @@ def main(chromium: str, pictures: Path | None) -> None:
     """Read the console in a browser, and print what is wrong."""
     if shutil.which(chromium) is None:
         raise click.ClickException(f"{chromium} is missing; type: apt install chromium")
-    with tempfile.TemporaryDirectory() as folder, sample(Path(folder)) as base, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        wrong = [*problems_of(browser, base, pictures), *problems_of_keyboard(browser.new_page(), base)]
+    with tempfile.TemporaryDirectory() as folder, sample(Path(folder), SLICES) as base, opened(chromium) as browser:
+        wrong = [*problems_of(browser, base, LOOKS, pictures), *problems_of_keyboard(browser.new_page(), base)]
         page = browser.new_page()
         started = time.perf_counter()
         page.goto(f"{base}/console/slices")
         click.echo(f"a page about {SLICES:,} slices was shown after {time.perf_counter() - started:.2f} s")
         if page.locator("table").first.locator("tbody tr").count() != WEEKS + 1:
             wrong.append("the grid does not have the newest weeks and one row for all older ones")
-        browser.close()
     for line in wrong:
         click.echo(line)
     click.echo(f"{len(PAGES)} pages in {len(LOOKS)} looks, and the keyboard: {len(wrong)} problems")

@@ -76,7 +76,7 @@ docs: $(SETUP) ## Check the docs: links, commands, and a line for every setting,
 site: $(SETUP) ## Build the docs as web pages into dist/site; a link that leads nowhere fails.
 	$(BIN)/zensical build --clean --strict
 
-contracts: $(SETUP) ## Write docs/schema.graphql and docs/openapi.json; changes that break clients are named (BREAKING=1: write anyway).
+contracts: $(SETUP) ## Write the contracts and the reference in docs/; changes that break clients are named (BREAKING=1: write anyway).
 	$(BIN)/python -m tests.contracts $(if $(BREAKING),--breaking)
 
 lock: $(SETUP) ## Resolve the lock files again; versions stay unless pyproject.toml changed (UPGRADE=1: newest).

@@ -1,4 +1,4 @@
-"""`python -m tests.contracts`: writes the contracts that clients rely on into `docs`.
+"""`python -m tests.contracts`: writes the contracts that clients rely on, and the reference, into `docs`.
 
 It names changes that break clients, and then writes nothing unless `--breaking` is typed.
 """
@@ -14,6 +14,7 @@ from graphql import build_schema, find_breaking_changes, print_schema
 
 from graphql_api.openapi import document
 from graphql_api.schema import schema
+from tests import reference_pages
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 GRAPHQL: Final = DOCS / "schema.graphql"
@@ -50,7 +51,7 @@ def breaking_openapi(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
 
 
 def main() -> int:
-    """Write both files. Returns the exit code: 1 if nothing was written."""
+    """Write the files. Returns the exit code: 1 if nothing was written."""
     parser = argparse.ArgumentParser(prog="python -m tests.contracts", description=__doc__)
     parser.add_argument("--breaking", action="store_true", help="write the files although a change breaks clients")
     options = parser.parse_args()
@@ -63,6 +64,8 @@ def main() -> int:
         return 1
     GRAPHQL.write_text(graphql_text(), encoding="utf-8")
     OPENAPI.write_text(openapi_text(), encoding="utf-8")
+    for page, text in reference_pages.pages().items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -22,7 +22,7 @@ from graphql_api.contract import OPERATIONS
 from graphql_api.dataset import ReportRequests
 from graphql_api.openapi import document
 from graphql_api.permissions import ROUTES
-from tests import contracts
+from tests import contracts, reference_pages
 from tests.api.client import Http, client
 from tests.api.writes import ATTEMPT_READ, STATE, STATE_READ, SUBMIT, VIEW, content, item
 from tests.factories import MONDAY, event, wire_answer
@@ -158,6 +158,8 @@ def test_the_published_contracts_are_those_of_the_code() -> None:
     why = "type `make contracts`, which names the changes that break clients"
     assert contracts.GRAPHQL.read_text(encoding="utf-8") == contracts.graphql_text(), why
     assert contracts.OPENAPI.read_text(encoding="utf-8") == contracts.openapi_text(), why
+    for page, text in reference_pages.pages().items():
+        assert page.read_text(encoding="utf-8") == text, f"{page.name}: type `make contracts`"
 
 
 def test_changes_that_break_clients_are_named() -> None:

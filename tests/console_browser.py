@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.settings import Settings
+from assess_core.usecases.archiving import archive
 from assess_core.usecases.operating import Operating
 from assess_core.wiring import open_ledger, open_stores
 from assess_core.wiring.places import clock
@@ -63,6 +64,7 @@ def sample(folder: Path, slices: int) -> Iterator[str]:
         events = [event(user=f"u{n}", batch=f"b{n:03d}", attempt=f"t{week}") for n in range(slices // 50)]
         take(stores, *events, received=RECEIVED + week * _WEEK)
     take(stores, event(user=TAMIL, batch=HINDI), event(user=TAMIL, batch=TAMIL, attempt=HINDI), b"{", b'"<b>"')
+    archive(stores.hot.slices(batch_id=HINDI), stores, clock())
     operating = Operating(stores, open_ledger, clock)
     requests = requests_in(stores, folder, MemoryRequests())
     app = create_app(queries(stores), stores.log.intake(), requests=requests, operating=operating)

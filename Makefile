@@ -21,7 +21,7 @@ INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install 
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-.PHONY: help setup demo test test-all crash fuzz check format up bench spark docs site contracts lock wheel clean
+.PHONY: help setup demo test test-all crash fuzz check format up bench spark docs site contracts lock notices wheel clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
@@ -84,6 +84,11 @@ lock: $(SETUP) ## Resolve the lock files again; versions stay unless pyproject.t
 	.venv/lock/bin/pip install --quiet --disable-pip-version-check $(UV)
 	$(COMPILE) --extra dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	$(COMPILE) --extra deploy --constraint requirements.lock --upgrade --output-file deploy/requirements.lock
+
+notices: $(SETUP) ## Write the licences of all packages and a software bill of materials (CycloneDX) into dist/.
+	@mkdir -p dist
+	$(BIN)/pip-licenses --from mixed --format plain-vertical --with-urls --with-license-file --no-license-path --output-file dist/licences.txt
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --no-validate --output-file dist/sbom.json
 
 wheel: $(SETUP) ## Build the wheel into dist/.
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -36,6 +36,7 @@ ROUTES: Final = {
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,
     "/console/batch": Action.READ_BATCH,
+    "/console/overview": Action.REQUEST_REPORTS,
     "/console/learners": Action.READ_SCORES,
     "/console/explain": Action.EXPLAIN,
     "/console/reports": Action.MANAGE_REQUESTS,

@@ -12,15 +12,18 @@ import msgspec
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.measures import Sample
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import AttemptRange
-from assess_core.ports.reports import BatchNumbers
+from assess_core.ports.reports import BatchNumbers, ReportOutput
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.explaining import Explanation, explain
 from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import Learners, SharedLearners, attempt_scores, entries_of, score
@@ -132,6 +135,11 @@ class Queries:
             last_received=numbers.last_received,
             weeks=tuple(WeekCounts(IsoWeek(row.year, row.week), row.attempts, row.versions) for row in weeks),
         )
+
+    def overview(self, batch_id: str, output: ReportOutput) -> None:
+        """Write the report *overview* of a batch. Raises `UnknownBatch`, `ReportFailed`."""
+        spec = ReportSpec(report=Report.OVERVIEW, format=Format.HTML, batches=(required("batchId", batch_id),))
+        write_exhaust(self._stores, spec, output)
 
     def slice_page(
         self,

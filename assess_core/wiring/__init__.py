@@ -26,6 +26,7 @@ from assess_core.wiring.notify import open_notifier
 from assess_core.wiring.places import S3, clock, folder, location, reports_at, servers_extra
 
 if TYPE_CHECKING:
+    from assess_core.adapters.files.outputs import MemoryOutput
     from assess_core.ports.ledger import Ledger
     from assess_core.usecases.folding import Checks
     from assess_core.usecases.queries import Queries
@@ -147,6 +148,13 @@ def open_output(text: str, format: Format | None) -> ReportOutput:
     from assess_core.adapters.files.outputs import open_output as opened
 
     return opened(text, format)
+
+
+def memory_output() -> "MemoryOutput":
+    """An output in memory, for a report that a client waits for."""
+    from assess_core.adapters.files.outputs import MemoryOutput
+
+    return MemoryOutput()
 
 
 def open_log(settings: Settings, positions: Positions) -> Log:

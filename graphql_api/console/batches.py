@@ -1,4 +1,4 @@
-"""Batches by the beginning of their id, and one batch: its numbers, its activity by week, its balance."""
+"""Batches by the beginning of their id, and one batch: its numbers, activity by week, balance and overview."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +10,7 @@ from assess_core.domain import charts
 from assess_core.domain.access import Action, Caller, Resource, denial_of
 from assess_core.usecases.balance import Balance
 from assess_core.usecases.views import WeekCounts
+from assess_core.wiring import memory_output
 from graphql_api.console import pages
 from graphql_api.console.asking import ask_operating
 from graphql_api.gate import caller_of, require_allowed, require_ever_allowed
@@ -18,6 +19,7 @@ from graphql_api.workers import ask_long
 
 PATH: Final = "/console/batches"
 ONE: Final = "/console/batch"
+OVERVIEW: Final = "/console/overview"
 ROWS: Final = 100
 
 
@@ -56,6 +58,20 @@ async def one(request: Request) -> Response:
         may_audit=denial_of(caller, Action.AUDIT, resource) is None,
         may_request=denial_of(caller, Action.REQUEST_REPORTS, resource) is None,
     )
+
+
+async def overview(request: Request) -> Response:
+    """The report *overview* of a batch: the distribution of scores, and how well each question works."""
+    batch_id = request.query_params.get("batch", "")
+    require_allowed(request, Resource(batch=batch_id))
+    output = memory_output()
+    await ask_long(request, lambda queries: queries.overview(batch_id, output))
+    # the page has its style in itself, and no script
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = {**pages.HEADERS, "content-security-policy": policy}
+    return Response(output.content, headers=headers, media_type="text/html")
 
 
 def columns(weeks: Sequence[WeekCounts]) -> list[charts.Bar]:

@@ -26,6 +26,7 @@ def routes() -> list[BaseRoute]:
         _shown("/", start.page),
         _shown(batches.PATH, batches.page),
         _shown(batches.ONE, batches.one),
+        _shown(batches.OVERVIEW, batches.overview),
         _shown(learners.PATH, learners.page),
         _shown(learners.EXPLAIN, learners.explain),
         _shown(reports.PATH, reports.page),

@@ -36,6 +36,8 @@ PAGES: dict[str, str] = {
     "/console/batch?batch=b1": "no yes yes yes",
     "/console/batch?batch=b1&balance=yes": "no no yes yes",
     "/console/batch?batch=b2": "no no yes yes",
+    "/console/overview?batch=b1": "no yes no yes",
+    "/console/overview?batch=b2": "no no no yes",
     "/console/learners": "yes yes no yes",
     "/console/learners?learner=learner": "yes no no yes",
     "/console/learners?learner=u2": "no no no yes",

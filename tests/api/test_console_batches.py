@@ -43,6 +43,27 @@ def http(stores: Stores, tmp_path: Path, jobs: MemoryRequests) -> Iterator[Http]
 # --- batches ---
 
 
+def test_the_overview_of_a_batch_is_a_page_without_scripts(stores: Stores, http: Http) -> None:
+    take(stores, *(event(user=f"u{n}", batch=HOSTILE) for n in range(12)))
+    answer = http.get("/console/overview", params={"batch": HOSTILE})
+    assert answer.status_code == 200, answer.text
+    assert "What is the capital of Assam? 12 0.50" in text_of(answer)
+    assert "<img" not in answer.text
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_overview_of_an_unknown_batch_or_a_damaged_lake_is_refused(stores: Stores, http: Http) -> None:
+    assert http.get("/console/overview?batch=unknown").status_code == 404
+    take(stores, event(batch="b1"))
+    put_away(stores)
+    [file] = stores.lake.pin().files()
+    Path(file.url).write_bytes(b"damaged")
+    refused = http.get("/console/overview?batch=b1")
+    assert refused.status_code >= 400
+    assert "restore" in text_of(refused)
+
+
 def test_batches_are_found_by_the_beginning_of_their_id(stores: Stores, http: Http) -> None:
     take(stores, *(event(batch=batch) for batch in ("0130", "0131", "0200")))
     put_away(stores)

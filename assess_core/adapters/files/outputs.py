@@ -115,6 +115,30 @@ class StreamOutput:
         return open(descriptor, "wb")
 
 
+class MemoryOutput:
+    """The bytes of one report, for a client that waits. An incomplete report is refused."""
+
+    path = "the answer"
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    @contextmanager
+    def write(self) -> Iterator[Path]:
+        """A temporary file, whose bytes become `content` at the end of the block."""
+        with temporary_folder("assess-exhaust-") as folder, translated(Path(folder)):
+            report_file = Path(folder) / "report"
+            yield report_file
+            self.content = report_file.read_bytes()
+
+    def sidecar(self) -> None:
+        """The answer has one part."""
+
+    def partial(self) -> "MemoryOutput":
+        """Raises `ReportFailed`: an answer has no name that could say that the report is not complete."""
+        raise ReportFailed("an answer cannot say that the report is not complete; write it with assess exhaust")
+
+
 def _open_for_writing(path: Path) -> int:
     """Open a file; waits for a program that reads a pipe. Raises `ReportFailed` if none does in time."""
     deadline = time.monotonic() + _READER_SECONDS

@@ -43,6 +43,7 @@ PAGES: Final = {
     "start": "/",
     "batches": "/console/batches?prefix=",
     "batch": f"/console/batch?batch={HINDI}&balance=yes",
+    "overview": f"/console/overview?batch={HINDI}",
     "learners": f"/console/learners?learner={TAMIL}",
     "explain": f"/console/explain?learner={TAMIL}&assessment=a1",
     "reports": "/console/reports?channel=ch",

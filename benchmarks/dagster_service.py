@@ -56,9 +56,14 @@ class Service(Dagster):
 
 
 @contextmanager
-def running(settings: Settings, log: Path) -> Iterator[Service]:
-    """Dagster's web server and daemon over these stores; their output goes to `log`."""
+def running(settings: Settings, log: Path, instance: str | None = None) -> Iterator[Service]:
+    """Dagster's web server and daemon over these stores; their output goes to `log`.
+
+    `instance`: another dagster.yaml than that of `assess up`.
+    """
     folder, port = install_dagster_home(settings.home), free_port(0)
+    if instance is not None:
+        (folder / "dagster.yaml").write_text(instance, encoding="utf-8")
     env = with_dagster({**os.environ, **settings.env()}, folder)
     command = [sys.executable, "-P", "-m", "dagster", "dev", "-h", HOST, "-p", str(port)]
     with log.open("ab") as said:

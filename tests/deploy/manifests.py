@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 OURS: Final = "assessment-lakehouse"
 POSTGRES: Final = "17.6"
-"""The same version in both deployments. No test starts PostgreSQL."""
+"""The same version in both deployments. `tests/assets/test_postgres.py` runs Dagster on PostgreSQL 16."""
 
 
 def documents(path: Path) -> list[Any]:

@@ -3,12 +3,13 @@
 Holds are few: each read takes all of them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from assess_core.domain.holds import (
     Hold,
     HoldState,
     Target,
+    held_ids,
     hold_record,
     hold_states,
     holds_in_force,
@@ -17,9 +18,12 @@ from assess_core.domain.holds import (
     stopping,
 )
 from assess_core.domain.register import Kind
-from assess_core.errors import HoldInForce, UnknownHold
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import HoldInForce, UnknownHold, VerifyFailed
 from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake, Named
 from assess_core.ports.stores import Stores
+from assess_core.usecases.proving import by_week
 from assess_core.usecases.registering import enter
 
 
@@ -75,3 +79,30 @@ def require_no_hold(hot: HotStore, user_ids: Collection[str], now: int) -> None:
     holds = {hold.id: hold for stopped in holds_on_learners(hot, user_ids, now).values() for hold in stopped}
     if holds:
         raise HoldInForce(f"{'; '.join(map(str, holds.values()))}: nothing was done; `assess hold release` ends a hold")
+
+
+def held_slices(lake: Lake, holds: Collection[Hold], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, str]:
+    """The slices among these that holds protect, each with a sentence that names the holds.
+
+    A hold on a learner or an assessment protects the slices that have rows of it in the lake: clear and drop delete no
+    other rows. If a file cannot be read, its slices are unknown, so the whole week counts as held. Raises
+    `StoreUnavailable`.
+    """
+    if not holds:
+        return {}
+    pinned = lake.pin()
+    learners, assessments = held_ids(holds, Target.LEARNER), held_ids(holds, Target.ASSESSMENT)
+    found: dict[ArchiveSlice, str] = {}
+    for group in by_week(slices):
+        named: Mapping[ArchiveSlice, Named] = {}
+        try:
+            if learners or assessments:
+                named = lake.naming(pinned, group[0].week, learners, assessments)
+        except VerifyFailed as error:
+            found |= dict.fromkeys(group, f"it is unknown whether a hold protects it: {error}")
+            continue
+        for slice_ in group:
+            users, contents = named.get(slice_, Named())
+            if stopped := stopping(holds, {slice_.batch_id}, users, contents):
+                found[slice_] = "; ".join(map(str, stopped))
+    return found

@@ -49,12 +49,11 @@ def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
         *(_row(each) for each in done.stopped),
     ]
     _emit(rows, as_json)
-    refused = [row for row in rows[: len(rows) - len(done.stopped)] if row["stopped"]]
     for notice in done.vacuumed.notices():
         notify(notice)
-    notify(f"done: {len(rows) - len(done.stopped) - len(refused)}, stopped: {len(done.stopped)}")
-    if refused:
-        raise VerifyFailed(f"{len(refused)} slices were refused; resolve what the column stopped says first")
+    notify(f"done: {len(rows) - len(done.stopped) - len(done.refused)}, stopped: {len(done.stopped)}")
+    if done.refused:
+        raise VerifyFailed(f"{len(done.refused)} slices were refused; resolve what the column stopped says first")
 
 
 def _emit(rows: list[dict[str, object]], as_json: bool) -> None:

@@ -29,6 +29,15 @@ class Retained(NamedTuple):
     """What was due and was not done, each with its reason."""
     vacuumed: Vacuumed
 
+    @property
+    def refused(self) -> list[str]:
+        """A sentence for each slice that was due and could not be cleared or dropped."""
+        reasons = [
+            *(found.refused for found in self.cleared.values()),
+            *(found.refused for found in self.dropped.values()),
+        ]
+        return [why for why in reasons if why]
+
 
 def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | None) -> Retained:
     """Clear and drop what is due, then delete old files. Can be repeated, and killed at any moment.

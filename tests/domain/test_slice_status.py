@@ -50,7 +50,12 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
             (Step.ARCHIVE,),
             "rows arrived in the hot store after retention dropped it",
         ),
-        (state(1, ARCHIVED, VERIFIED, CLEARED, DROPPED, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.CLEAR,), ""),
+        (
+            state(1, ARCHIVED, VERIFIED, CLEARED, DROPPED, ARCHIVED, VERIFIED),
+            SliceStatus.VERIFIED,
+            (Step.ARCHIVE, Step.CLEAR),
+            "1 rows arrived in the hot store after it was cleared",
+        ),
         (state(2, ARCHIVED, VERIFIED, RESTORED, CLEARING), SliceStatus.CLEARING, (Step.CLEAR,), "a clear began"),
     ],
 )

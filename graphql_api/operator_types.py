@@ -135,13 +135,16 @@ def _number(name: str) -> Any:
 
 
 class Balance(graphene.ObjectType):
-    """A batch: named = hotOnly + lakeOnly + both + missing, in versions."""
+    """A batch: named = hotOnly + lakeOnly + both + dropped + missing, in versions."""
 
     balanced = graphene.Boolean(required=True)
     named = graphene.Int(required=True, resolver=_number("named"), description="Versions that summaries name.")
     hot_only = graphene.Int(required=True, resolver=_number("hot_only"))
     lake_only = graphene.Int(required=True, resolver=_number("lake_only"))
     both = graphene.Int(required=True, resolver=_number("both"))
+    dropped = graphene.Int(
+        required=True, resolver=_number("dropped"), description="Named, and dropped from the lake by retention."
+    )
     missing = graphene.Int(required=True, resolver=_number("missing"), description="Named, and in neither tier.")
     unnamed = graphene.Int(required=True, resolver=_number("unnamed"), description="In a tier, and not named yet.")
     failed = graphene.Int(required=True, resolver=_number("failed"), description="Failed events that wait.")

@@ -119,7 +119,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     "Attempt": {
         "answers": Action.READ_ANSWERS,
         **_open("id userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
-        **_open("grandTotal updatedOn"),
+        **_open("grandTotal updatedOn droppedAt"),
     },
     "ExplainedScore": _open(
         "userId assessmentId courseId batchId bestScore totalMaxScore lastAttemptedScore bestAttempt lastAttempt story "
@@ -151,7 +151,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     "Seal": _open("line entries at root"),
     "SealProof": _open("proof seal slice entry position path"),
     "SealConsistency": _open("proof old new path"),
-    "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
+    "Balance": _open("balanced named hotOnly lakeOnly both dropped missing unnamed failed unreadable"),
     "Ticket": _open("id status created expires report batches rows sha256 bytes lakeFiles hotRows"),
     "TicketFile": _open("name rows bytes sha256"),
     "TicketDiff": _open("added changed gone differences"),

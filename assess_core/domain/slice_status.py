@@ -57,6 +57,8 @@ class SliceView(NamedTuple):
     """What a failed verification found, or what to do about rows that arrived later."""
     has_failed: bool
     """Whether its newest verification failed."""
+    dropped_at: int | None = None
+    """When retention dropped it from the lake. It can have been archived again since."""
 
     @property
     def next_steps(self) -> tuple[Step, ...]:
@@ -108,6 +110,7 @@ def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | 
         open_,
         _note(hot_rows, record, open_),
         record.has_failed,
+        record.dropped.at if record.dropped else None,
     )
 
 

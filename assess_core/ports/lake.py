@@ -219,6 +219,10 @@ class Lake(Protocol):
         """The slices with a manifest entry that has a problem, sorted; later entries can say that it is resolved."""
         ...
 
+    def dropped(self) -> list[ArchiveSlice]:
+        """The slices with an entry *dropped*, sorted; they can have been archived again. Reads one column."""
+        ...
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         """Append manifest entries in one commit."""
         ...

@@ -121,6 +121,9 @@ class DeltaLake:
     def failed(self) -> list[ArchiveSlice]:
         return self._manifest.failed()
 
+    def dropped(self) -> list[ArchiveSlice]:
+        return self._manifest.dropped()
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         if entries:
             self._manifest.append(entries)

@@ -92,6 +92,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "reportRequests": Action.MANAGE_REQUESTS,
         "node": None,  # its resolver asks: the action depends on the id
         "failedEvents": Action.READ_FAILED,
+        "holds": Action.READ_FAILED,
         "manifest": Action.AUDIT,
         "balance": Action.AUDIT,
         "tickets": Action.READ_TICKETS,
@@ -149,6 +150,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     ),
     "ManifestFile": _open("name sha256"),
     "Seal": _open("line entries at root"),
+    "Hold": _open("holdId target of by reason at until"),
     "SealProof": _open("proof seal slice entry position path"),
     "SealConsistency": _open("proof old new path"),
     "Balance": _open("balanced named hotOnly lakeOnly both dropped missing unnamed failed unreadable"),

@@ -126,3 +126,8 @@ def declared_entries() -> tuple[Schedule, ...]:
     except AssessError:
         return ()
     return found.entries if found else ()
+
+
+def has_rules() -> bool:
+    """Whether the environment names a file of rules of retention."""
+    return bool(os.environ.get("ASSESS_RETENTION"))

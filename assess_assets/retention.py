@@ -1,6 +1,5 @@
 """Clears and drops what the rules of ASSESS_RETENTION say. The schedule is off until a person turns it on."""
 
-import os
 from collections import Counter
 from typing import Final
 
@@ -9,7 +8,7 @@ import dagster as dg
 from assess_assets.archive import archived_attempts
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Row, bars, table
 from assess_assets.partitions import everything
-from assess_assets.resources import RETRY, Lakehouse
+from assess_assets.resources import RETRY, Lakehouse, has_rules
 from assess_core.domain.retention import Deed
 from assess_core.errors import BadSettings
 from assess_core.usecases.retaining import Retained, retain
@@ -94,5 +93,5 @@ def retain_weekly() -> dg.RunRequest:
     return dg.RunRequest()
 
 
-schedules = [retain_weekly] if os.environ.get("ASSESS_RETENTION") else []
+schedules = [retain_weekly] if has_rules() else []
 """Only an installation with rules has the schedule."""

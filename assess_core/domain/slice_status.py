@@ -26,6 +26,10 @@ class SliceStatus(StrEnum):
     """Retention dropped it from the lake. Only its scores are left."""
 
 
+FINISHED: Final = frozenset((SliceStatus.CLEARED, SliceStatus.DROPPED))
+"""A slice needs nothing in these states, unless it gets rows again."""
+
+
 class Step(StrEnum):
     """Work on a slice."""
 

@@ -20,6 +20,7 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import Cleared, archive, clear, require_closed, require_known, verify
 from assess_core.usecases.restoring import restore
+from assess_core.usecases.retaining import clearable
 
 Event = dg.AssetCheckResult | dg.AssetMaterialization
 in_few_runs = dg.BackfillPolicy.multi_run(max_partitions_per_run=SLICES_A_RUN)
@@ -95,17 +96,20 @@ def cleared_attempts(
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.Output[None]]:
     """**Deletes rows from the hot store**: exactly the versions of verified slices that it reads back from the lake.
 
-    All verified slices of the run are cleared. If some are not verified, the run then fails and names them. With
+    All verified slices of the run are cleared. If some are not verified, the run then fails and names them. Slices that
+    a hold protects or a rule of retention keeps are left out, and an observation says why. With
     `delete_hot_rows: false` in the launchpad, it deletes nothing and shows how many rows it would delete.
     """
     with lakehouse.open("clear") as opened:
         slices = slices_of(context.partition_keys)
         stores, now = opened.stores, opened.now
         require_known(slices, stores)
+        allowed, kept = clearable(slices, stores, opened.retention or (), now)
+        yield from _observe_kept(context, kept)
         if not config.delete_hot_rows:
-            yield from _observe(context, clear(slices, stores, now, dry_run=True))
+            yield from _observe(context, clear(allowed, stores, now, dry_run=True))
             return
-        cleared = clear(slices, stores, now)
+        cleared = clear(allowed, stores, now)
         refused = {str(slice_): found.refused for slice_, found in cleared.items() if found.refused}
         numbers = {
             slice_: {"rows": found.cleared, "left": found.left}
@@ -115,6 +119,10 @@ def cleared_attempts(
         pages = read_pages(list(numbers), by_slice(stores.lake.manifest(numbers)), stores, now, opened.settings.grace)
         size = lake_bytes(stores.lake, slices)
         done = of_slices(numbers, "rows cleared, by week", size=size, seconds=opened.seconds, pages=pages)
+        if kept and not refused:  # an output would also materialize the slices that were kept
+            for key, metadata in done.items():
+                yield dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+            return
         yield from conclude(context, done, refused)
         yield dg.Output(None)
 
@@ -169,6 +177,13 @@ def _observe(context: dg.AssetExecutionContext, found: Mapping[ArchiveSlice, Cle
         }
         if would.refused:
             metadata["problem"] = dg.MetadataValue.text(unnamed(str(slice_), would.refused))
+        yield dg.AssetObservation(context.asset_key, partition=str(slice_), metadata=metadata)
+
+
+def _observe_kept(context: dg.AssetExecutionContext, kept: Mapping[ArchiveSlice, str]) -> Iterator[dg.AssetObservation]:
+    for slice_, why in kept.items():
+        context.log.info("%s is not cleared: %s", slice_, why)
+        metadata: Metadata = {"kept": dg.MetadataValue.text(why)}
         yield dg.AssetObservation(context.asset_key, partition=str(slice_), metadata=metadata)
 
 

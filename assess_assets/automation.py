@@ -10,6 +10,7 @@ from assess_assets.registration import ranges
 from assess_assets.resources import Lakehouse
 from assess_core.domain.slice_status import SliceView
 from assess_core.usecases.pending import pending_views
+from assess_core.usecases.retaining import clearable
 
 MAX_GAP = 300  # a slice that needs nothing costs 47 ms in a run; 300 cost as much as another run, 15 s
 _INTERVAL: Final = 60  # seconds; each evaluation lists all keys: 0.4 s for 25,000 of them, 1.5 s for 100,000
@@ -22,10 +23,14 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
     it is false, the stores are not read.
     """
 
-    def __init__(self, name: str, needs_it: Callable[[SliceView], bool], lakehouse: Lakehouse) -> None:
+    def __init__(
+        self, name: str, needs_it: Callable[[SliceView], bool], lakehouse: Lakehouse, *, by_rule: bool = False
+    ) -> None:
         self._name = name
         self._needs_it = needs_it
         self._lakehouse = lakehouse
+        self._by_rule = by_rule
+        """Whether rules of retention and holds can forbid the step."""
 
     @property
     def name(self) -> str:
@@ -48,7 +53,10 @@ class SlicesThat(dg.AutomationCondition[dg.AssetKey]):
     def _wanted(self, registered: Sequence[str]) -> set[str]:
         with self._lakehouse.open() as opened:
             views = pending_views(opened.stores, opened.now, opened.settings.grace, opened.unread)
-        wanted = {str(view.slice) for view in views if self._needs_it(view)}
+            needed = [view.slice for view in views if self._needs_it(view)]
+            if self._by_rule:
+                needed, _ = clearable(needed, opened.stores, opened.retention or (), opened.now)
+        wanted = set(map(str, needed))
         return {key for each in ranges(registered, wanted, gap=MAX_GAP) for key in each.keys(registered)}
 
 
@@ -58,7 +66,7 @@ def weekly(hour: int, slices: SlicesThat) -> dg.AutomationCondition[dg.AssetKey]
 
 
 to_archive = weekly(2, SlicesThat("closed and not verified", lambda view: view.needs_archive, Lakehouse()))
-to_clear = weekly(4, SlicesThat("verified and not cleared", lambda view: view.needs_clear, Lakehouse()))
+to_clear = weekly(4, SlicesThat("verified and not cleared", lambda view: view.needs_clear, Lakehouse(), by_rule=True))
 
 # `use_user_code_server`: Dagster's daemon knows only its own conditions; ours are evaluated in the code server
 archive_closed_weeks = dg.AutomationConditionSensorDefinition(
@@ -71,7 +79,8 @@ archive_closed_weeks = dg.AutomationConditionSensorDefinition(
 clear_verified_weeks = dg.AutomationConditionSensorDefinition(
     "clear_verified_weeks",
     target=dg.AssetSelection.assets("cleared_attempts"),
-    description="Clears every verified slice on Tuesdays at 04:00 UTC. It DELETES ROWS of the hot store.",
+    description="Clears every verified slice that no hold and no rule keeps, on Tuesdays at 04:00 UTC. "
+    "It DELETES ROWS of the hot store.",
     minimum_interval_seconds=_INTERVAL,
     use_user_code_server=True,
 )

@@ -10,6 +10,8 @@ from assess_assets.exhausts import exhausts
 from assess_assets.importing import imported_archives
 from assess_assets.requests import requested_exhausts, serve_requests
 from assess_assets.resources import Lakehouse
+from assess_assets.retention import retain_job, retained_attempts
+from assess_assets.retention import schedules as of_retention
 from assess_assets.scheduled import declared, scheduled_exhausts, scheduled_job
 from assess_assets.seals import seals
 from assess_assets.sensors import register_slices_and_batches, retire_cleared_slices
@@ -27,6 +29,7 @@ defs = dg.Definitions(
             cleared_attempts,
             compacted_attempts,
             restored_attempts,
+            retained_attempts,
             imported_archives,
             balance_sheet,
             seals,
@@ -37,8 +40,8 @@ defs = dg.Definitions(
         ]
     ),
     asset_checks=[archived_in_time, slice_keys],
-    jobs=[watch_job, scheduled_job],
-    schedules=[watch_daily, *declared],
+    jobs=[watch_job, scheduled_job, retain_job],
+    schedules=[watch_daily, *of_retention, *declared],
     sensors=[
         register_slices_and_batches,
         serve_requests,

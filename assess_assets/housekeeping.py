@@ -14,6 +14,9 @@ from assess_core.errors import AssessError, StoreUnavailable
 
 HOUSEKEEPING: Final = ("archive_closed_weeks", "clear_verified_weeks", "watch_daily", "retire_cleared_slices")
 """The schedules and sensors that the switch turns. The others are on from the start, because they delete nothing."""
+RETENTION: Final = "retain_weekly"
+"""Its schedule is listed and turned off with the others, if there are rules. It drops rows for good, so only a person
+turns it on, on Dagster's page *Automation*."""
 
 _LIST: Final = """
 {repositoriesOrError {... on RepositoryConnection {nodes {name location {name}
@@ -46,7 +49,7 @@ class Switch(NamedTuple):
 
 
 def switches(dagster: DagsterClient) -> list[Switch]:
-    """The switches of `HOUSEKEEPING`, in that order. Raises `StoreUnavailable`."""
+    """The switches of `HOUSEKEEPING`, in that order, then that of `RETENTION`. Raises `StoreUnavailable`."""
     repositories = dagster.ask(_LIST)["repositoriesOrError"].get("nodes", [])
     found = {each.name: each for repository in repositories for each in _of(repository)}
     if missing := [name for name in HOUSEKEEPING if name not in found]:
@@ -54,7 +57,7 @@ def switches(dagster: DagsterClient) -> list[Switch]:
             f"Dagster at {dagster.url} has no {missing[0]}: it is still loading the code, or it runs other code; "
             "try again in a minute, or look at its page Deployment"
         )
-    return [found[name] for name in HOUSEKEEPING]
+    return [found[name] for name in (*HOUSEKEEPING, RETENTION) if name in found]
 
 
 def _of(repository: dict[str, Any]) -> list[Switch]:
@@ -87,13 +90,14 @@ def turn(dagster: DagsterClient, switch: Switch, on: bool) -> Switch:
 
 def summary(found: Sequence[Switch]) -> str:
     """Whether housekeeping is on, and what to type to change that."""
-    off = [switch.name for switch in found if not switch.on]
+    weekly = [switch for switch in found if switch.name != RETENTION]
+    off = [switch.name for switch in weekly if not switch.on]
     if not off:
         return (
             "housekeeping is on: closed weeks are archived and verified on Tuesdays at 02:00 UTC, "
             "and cleared at 04:00; `assess housekeeping off` stops it"
         )
-    if len(off) == len(found):
+    if len(off) == len(weekly):
         return (
             "housekeeping is off, as it is until you turn it on: no week is archived or cleared by itself; "
             "type `assess housekeeping on`"
@@ -115,7 +119,8 @@ def main(arguments: Sequence[str], show: Callable[[str], None], notify: Callable
         found = switches(dagster)
         if asked.action != "status":
             wanted = asked.action == "on"
-            found = [each if each.on == wanted else turn(dagster, each, wanted) for each in found]
+            stays = {RETENTION} if wanted else set()
+            found = [each if each.on == wanted or each.name in stays else turn(dagster, each, wanted) for each in found]
     except AssessError as error:
         notify(f"assess: {error}")
         return error.exit_code

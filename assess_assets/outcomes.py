@@ -10,7 +10,7 @@ import dagster as dg
 from assess_assets.dagster_internals import add_partition_metadata
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Metadata, Row, bars, table
 from assess_assets.slice_page import SlicePage
-from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slice_status import FINISHED, SliceView
 from assess_core.domain.slices import ArchiveSlice
 
 NOTHING: Final = cast(dg.DagsterType, dg.Nothing)
@@ -98,7 +98,7 @@ def of_views(views: Sequence[SliceView], *, seconds: float) -> Metadata:
     for view in views:
         hot[str(view.slice.week)] += view.hot_rows
         lake[str(view.slice.week)] += view.lake_rows
-    waiting = [view for view in views if view.status is not SliceStatus.CLEARED or view.note]
+    waiting = [view for view in views if view.status not in FINISHED or view.note]
     return {
         "dagster/row_count": dg.MetadataValue.int(hot.total()),
         "seconds": dg.MetadataValue.float(round(seconds, 3)),

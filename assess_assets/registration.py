@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
-from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slice_status import FINISHED, SliceView
 from assess_core.domain.slices import WEEK, ArchiveSlice
 
 KEYS_TO_WARN: Final = 25_000
@@ -28,7 +28,7 @@ def is_finished(view: SliceView, now: int) -> bool:
 
     If a replay or an import brings rows back, it is not finished any more.
     """
-    done = view.status is SliceStatus.CLEARED and not view.hot_rows and view.note is None
+    done = view.status in FINISHED and not view.hot_rows and view.note is None
     return done and is_old(view.slice, now)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import dagster as dg
 
+from assess_core.domain.retention import Rules
 from assess_core.domain.schedules import Schedule
 from assess_core.domain.slices import Unread
 from assess_core.errors import AssessError
@@ -16,7 +17,7 @@ from assess_core.ports.reports import WeeklyTable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.measuring import measured
-from assess_core.wiring import open_meter, open_stores, open_weekly, open_work, read_schedules
+from assess_core.wiring import open_meter, open_stores, open_weekly, open_work, read_retention, read_schedules
 from assess_core.wiring.places import clock
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Opened(NamedTuple):
     def unread(self) -> Unread | None:
         """The events of the log that are not folded yet."""
         return self.stores.log.unread()
+
+    @property
+    def retention(self) -> Rules | None:
+        """The rules of retention; None if the settings name no file."""
+        return read_retention(self.settings)
 
     @property
     def weekly(self) -> WeeklyTable:
@@ -120,3 +126,8 @@ def declared_entries() -> tuple[Schedule, ...]:
     except AssessError:
         return ()
     return found.entries if found else ()
+
+
+def has_rules() -> bool:
+    """Whether the environment names a file of rules of retention."""
+    return bool(os.environ.get("ASSESS_RETENTION"))

@@ -8,6 +8,7 @@ import click
 from assess_cli.output import Row, emit_json, emit_rows, notify, progress
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import parse_moment
+from assess_core.domain.retention import Rules
 from assess_core.domain.slice_status import SliceView
 from assess_core.domain.slices import ArchiveSlice, Unread
 from assess_core.errors import SliceNotVerified, StoreUnavailable, VerifyFailed
@@ -15,8 +16,9 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import archiving
 from assess_core.usecases.pending import pending
+from assess_core.usecases.retaining import clearable
 from assess_core.usecases.tables import slice_row
-from assess_core.wiring import open_lake, open_stores
+from assess_core.wiring import open_lake, open_stores, read_retention
 from assess_core.wiring.places import clock
 
 _VIEW: Final = (
@@ -258,7 +260,8 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
     """Delete from the hot store exactly the rows that were verified in the lake.
 
     Rows that the lake does not hold stay; the column `left` counts them. Exit code 4 if a slice is not verified; the
-    others are still cleared.
+    others are still cleared. `--closed` leaves out slices that a hold protects, or that a rule of ASSESS_RETENTION
+    keeps longer. A slice that you name is cleared also then: the lake keeps its rows.
 
     \b
     Examples:
@@ -266,6 +269,8 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
       assess clear 'BATCH|2024-W05'
     """
     asked = _some(settings, **arguments)
+    if asked.only_closed:
+        asked = _by_rule(asked, read_retention(settings) or ())
     with progress("clear", len(asked.slices)) as advance:
         done = archiving.clear(asked.slices, asked.stores, asked.now, dry_run, advance)
     rows = [{"slice": str(slice_), **cleared._asdict(), "dry_run": dry_run} for slice_, cleared in done.items()]
@@ -283,6 +288,16 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
         return
     deleted = sum(cleared.cleared for cleared in done.values())
     notify(f"{_slices(done)}: {deleted} rows " + ("would be deleted" if dry_run else "deleted from the hot store"))
+
+
+def _by_rule(asked: _Asked, rules: Rules) -> _Asked:
+    """Those slices that a rule may clear now; says which of the verified ones are left out."""
+    allowed, reasons = clearable(asked.slices, asked.stores, rules, asked.now)
+    held = asked.stores.hot.counts(reasons)
+    for slice_, why in reasons.items():
+        if held[slice_]:
+            notify(f"{slice_} is not cleared: {why}")
+    return asked._replace(slices=allowed)
 
 
 def _slices(done: dict[ArchiveSlice, Any]) -> str:

@@ -27,8 +27,8 @@ _NAMED: Final = 10
 def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_json: bool) -> None:
     """Compare the versions that summaries name with those in hot store and lake, key by key; all batches, or BATCH.
 
-    In each row, named = hot_only + lake_only + both + missing. If versions are missing, the command lists them, shows
-    the command to type and exits with code 1. A running stream, archive or clear causes no false alarm.
+    In each row, named = hot_only + lake_only + both + dropped + missing. If versions are missing, the command lists
+    them, shows the command to type and exits with code 1. A running stream, archive or clear causes no false alarm.
 
     \b
     Examples:

@@ -118,6 +118,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     yield from _guarded("grants", lambda: doctor_sources.grants(settings))
     yield from _guarded("notices", lambda: doctor_sources.notices(settings))
     yield from _guarded("schedules", lambda: doctor_sources.schedules(settings))
+    yield from _guarded("retention", lambda: doctor_sources.retention(settings))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
         yield from _guarded("requests", lambda: _requests(settings, now))
@@ -359,7 +360,9 @@ def _switches(home: Path, env: Mapping[str, str]) -> Iterator[Finding]:
     if not folder.is_dir():
         yield Finding(Level.OK, "Dagster", f"{folder} does not exist; `assess up` creates it and starts Dagster")
         return
-    off = [switch for switch in read_switches({**env, "DAGSTER_HOME": str(folder)}) if not switch.on]
+    found = read_switches({**env, "DAGSTER_HOME": str(folder)})
+    # whether rows are dropped by rule is a decision, so its schedule may be off
+    off = [switch for switch in found if not switch.on and switch.name != "retain_weekly"]
     for switch in off:
         action = "turn it on while Dagster runs: assess housekeeping on"
         yield Finding(Level.WARN, "Dagster", f"the {switch.kind} {switch.name} is off: {switch.does}", action)

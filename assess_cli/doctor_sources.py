@@ -5,7 +5,7 @@ from typing import Final
 
 from assess_core.ports.findings import Finding, Level
 from assess_core.settings import ApiSettings, Settings
-from assess_core.wiring import days_left, open_names, open_tokens, read_schedules
+from assess_core.wiring import days_left, open_names, open_tokens, read_retention, read_schedules
 from assess_core.wiring.grants import open_grants
 from assess_core.wiring.notify import open_notifier
 
@@ -62,6 +62,13 @@ def schedules(settings: Settings) -> Iterator[Finding]:
     yield Finding(Level.OK, "schedules", f"{len(found.entries):,} in {found.file}")
     for problem in found.described():
         yield Finding(Level.BAD, "schedules", problem, "correct the entry: it is not run")
+
+
+def retention(settings: Settings) -> Iterator[Finding]:
+    """The file of the rules of retention."""
+    rules = read_retention(settings)
+    message = "ASSESS_RETENTION is not set: nothing is dropped" if rules is None else f"{len(rules):,} rules"
+    yield Finding(Level.OK, "retention", message, "assess retain --dry-run shows what is due" if rules else None)
 
 
 def _certificate(api: ApiSettings) -> Iterator[Finding]:

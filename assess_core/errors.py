@@ -39,6 +39,9 @@
       UnknownSeal        a seal is of another installation, or does not contain a slice
       SealBroken         what was sealed is not as it was
       BadCorrection      a correction cannot be read, or matches nothing
+      BadHold            a hold cannot be entered or read
+      UnknownHold        there is no hold with this id
+      HoldInForce        a hold does not allow this
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -290,3 +293,21 @@ class BadCorrection(AssessError):
     """A correction cannot be read, has a rule that cannot be applied, or matches nothing."""
 
     exit_code, status = 2, 400
+
+
+class BadHold(AssessError):
+    """A hold cannot be entered, or its record cannot be read."""
+
+    exit_code, status = 2, 400
+
+
+class UnknownHold(AssessError):
+    """There is no hold with this id."""
+
+    exit_code, status = 3, 404
+
+
+class HoldInForce(AssessError):
+    """A hold does not allow this; the message names it."""
+
+    exit_code, status = 4, 409

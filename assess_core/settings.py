@@ -148,6 +148,8 @@ class Settings(NamedTuple):
     """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
     schedules: str = ""
     """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
+    retention: str = ""
+    """`ASSESS_RETENTION`: the TOML file of rules that say how long slices stay (default: none)."""
     traces: str = ""
     """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
     messages: str = "text"
@@ -183,6 +185,7 @@ class Settings(NamedTuple):
             grants=_absolute(env.get("ASSESS_GRANTS") or ""),
             names=_absolute(env.get("ASSESS_NAMES") or ""),
             schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
+            retention=_absolute(env.get("ASSESS_RETENTION") or ""),
             names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
         )
 
@@ -211,6 +214,7 @@ class Settings(NamedTuple):
             "ASSESS_NAMES": self.names,
             "ASSESS_NAMES_TOKEN": self.names_token,
             "ASSESS_SCHEDULES": self.schedules,
+            "ASSESS_RETENTION": self.retention,
         }
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import graphene
 
 from assess_core.domain.events import FailedEvent as StoredEvent
+from assess_core.domain.holds import Hold as HoldInForce
+from assess_core.domain.holds import Target
 from assess_core.domain.manifest import Action as ManifestAction
 from assess_core.domain.manifest import ManifestEntry as StoredEntry
 from assess_core.domain.reasons import parse_reason
@@ -19,6 +21,10 @@ _SHOWN = 10_000  # characters of a failed event
 
 Action = graphene.Enum.from_enum(
     ManifestAction, name="ManifestAction", description=lambda value: None if value else "What was done to a slice."
+)
+
+HoldTarget = graphene.Enum.from_enum(
+    Target, name="HoldTarget", description=lambda value: None if value else "What a hold protects."
 )
 
 
@@ -136,13 +142,16 @@ def _number(name: str) -> Any:
 
 
 class Balance(graphene.ObjectType):
-    """A batch: named = hotOnly + lakeOnly + both + missing, in versions."""
+    """A batch: named = hotOnly + lakeOnly + both + dropped + missing, in versions."""
 
     balanced = graphene.Boolean(required=True)
     named = graphene.Int(required=True, resolver=_number("named"), description="Versions that summaries name.")
     hot_only = graphene.Int(required=True, resolver=_number("hot_only"))
     lake_only = graphene.Int(required=True, resolver=_number("lake_only"))
     both = graphene.Int(required=True, resolver=_number("both"))
+    dropped = graphene.Int(
+        required=True, resolver=_number("dropped"), description="Named, and dropped from the lake by retention."
+    )
     missing = graphene.Int(required=True, resolver=_number("missing"), description="Named, and in neither tier.")
     unnamed = graphene.Int(required=True, resolver=_number("unnamed"), description="In a tier, and not named yet.")
     failed = graphene.Int(required=True, resolver=_number("failed"), description="Failed events that wait.")
@@ -151,8 +160,28 @@ class Balance(graphene.ObjectType):
     )
 
 
+class Hold(graphene.ObjectType):
+    """A decision that nothing of a batch, learner or assessment is deleted by a rule or an erasure."""
+
+    hold_id = graphene.ID(required=True)
+    target = graphene.Field(HoldTarget, required=True)
+    of = graphene.ID(required=True, description="The id of the batch, learner or assessment.")
+    by = graphene.String(required=True, description="Who decided it.")
+    reason = graphene.String(required=True)
+    at = Moment(required=True, description="When it was entered.")
+    until = Moment(description="When it ends by itself. Null: when it is released.")
+
+    @staticmethod
+    def resolve_hold_id(hold: HoldInForce, _info: Info) -> str:
+        return hold.id
+
+
 class OperatorQuery(graphene.ObjectType):
     """For operators and auditors."""
+
+    holds = graphene.List(
+        graphene.NonNull(Hold), required=True, description="The holds that are in force, oldest first. For operators."
+    )
 
     failed_events = graphene.List(
         graphene.NonNull(FailedEvent),
@@ -175,6 +204,10 @@ class OperatorQuery(graphene.ObjectType):
         batch_id=graphene.ID(required=True),
         description="The balance of a batch. It scans the maps of all learners, so it has a deadline. For auditors.",
     )
+
+    @staticmethod
+    def resolve_holds(_root: None, info: Info) -> list[HoldInForce]:
+        return operating_of(info).holds()
 
     @staticmethod
     def resolve_failed_events(

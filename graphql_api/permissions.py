@@ -94,6 +94,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "reportRequests": Action.MANAGE_REQUESTS,
         "node": None,  # its resolver asks: the action depends on the id
         "failedEvents": Action.READ_FAILED,
+        "holds": Action.READ_FAILED,
         "manifest": Action.AUDIT,
         "balance": Action.AUDIT,
         "tickets": Action.READ_TICKETS,
@@ -121,7 +122,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     "Attempt": {
         "answers": Action.READ_ANSWERS,
         **_open("id userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
-        **_open("grandTotal updatedOn"),
+        **_open("grandTotal updatedOn droppedAt"),
     },
     "ExplainedScore": _open(
         "userId assessmentId courseId batchId bestScore totalMaxScore lastAttemptedScore bestAttempt lastAttempt story "
@@ -151,9 +152,10 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     ),
     "ManifestFile": _open("name sha256"),
     "Seal": _open("line entries at root"),
+    "Hold": _open("holdId target of by reason at until"),
     "SealProof": _open("proof seal slice entry position path"),
     "SealConsistency": _open("proof old new path"),
-    "Balance": _open("balanced named hotOnly lakeOnly both missing unnamed failed unreadable"),
+    "Balance": _open("balanced named hotOnly lakeOnly both dropped missing unnamed failed unreadable"),
     "Ticket": _open("id status created expires report batches rows sha256 bytes lakeFiles hotRows"),
     "TicketFile": _open("name rows bytes sha256"),
     "TicketDiff": _open("added changed gone differences"),

@@ -116,6 +116,7 @@ class Attempt(graphene.ObjectType):
     grand_total = graphene.String(required=True)
     updated_on = Moment(required=True, description="When this version was first received.")
     answers = graphene.List(graphene.NonNull(Answer), required=True, description="Sorted by question id.")
+    dropped_at = Moment(description="When retention dropped the answers. Null if they are stored.")
 
     @staticmethod
     def resolve_id(attempt: AttemptView, _info: Info) -> str:

@@ -49,7 +49,7 @@ def draw(
         found = balance(stores, ledger, against_log=against_log, wait=wait)
         differences = list(ledger.differences())
     for sheet in (*found.sheets, found.total):
-        assert sheet.named == sheet.hot_only + sheet.lake_only + sheet.both + sheet.missing
+        assert sheet.named == sheet.hot_only + sheet.lake_only + sheet.both + sheet.dropped + sheet.missing
         if sheet.log is not None:
             accepted, older, too_many, not_stored, imported = sheet.log
             assert accepted + older + imported + too_many == sheet.named + sheet.unnamed + sheet.failed + not_stored

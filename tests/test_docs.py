@@ -16,6 +16,7 @@ from assess_core import errors
 from assess_core.adapters.sqlite.schema import DEFAULT_SHARDS
 from assess_core.domain.reasons import Reason
 from assess_core.domain.report_spec import TABLES, Report
+from assess_core.domain.retention import parse_rules
 from assess_core.domain.schedules import parse_schedules
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.findings import Level
@@ -124,10 +125,12 @@ def test_the_sample_event_of_the_formats_is_a_scored_attempt(stores: Stores) -> 
     assert (entry.score, entry.max_score, entry.version.has_answers) == (2, 2, True)
 
 
-def test_the_examples_of_schedules_and_names_are_valid(tmp_path: Path) -> None:
+def test_the_examples_of_schedules_rules_and_names_are_valid(tmp_path: Path) -> None:
     schedules = re.findall(r"```toml\n(.*?)```", text(ROOT / "docs" / "schedules.md"), re.DOTALL)
     parsed = [parse_schedules(example.encode(), "schedules.toml") for example in schedules]
     assert [(len(each.entries), each.problems) for each in parsed] == [(2, ())]
+    [rules] = re.findall(r"```toml\n(.*?)```", text(ROOT / "docs" / "retention.md"), re.DOTALL)
+    assert [rule.batches for rule in parse_rules(rules.encode(), "retention.toml")] == ["exam-*", "2024-*", "*"]
     [names] = re.findall(r"```csv\n(.*?)```", text(ROOT / "docs" / "names.md"), re.DOTALL)
     (tmp_path / "names.csv").write_text(names)
     found = open_names(Settings.from_env({"ASSESS_NAMES": str(tmp_path / "names.csv")}))

@@ -26,7 +26,9 @@ class SliceRead(msgspec.Struct, frozen=True, kw_only=True):
     versions: int
     """Distinct versions in both tiers."""
     recorded_versions: int
-    """The versions that the manifest recorded when the slice was archived; 0 if it was not."""
+    """The versions that the manifest recorded when the slice was archived; 0 if it was not, or was dropped since."""
+    dropped_versions: int = 0
+    """The versions that retention dropped from the lake. They are not in the report."""
 
 
 class SlicesRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +38,8 @@ class SlicesRead(msgspec.Struct, frozen=True, kw_only=True):
     """Slices with rows in the hot store, or with versions in the manifest."""
     read: int
     """Expected slices of which every version was read."""
+    dropped: int = 0
+    """Other slices, which retention dropped. Their attempts are not in the report, only in the scores."""
     each: list[SliceRead]
 
 
@@ -95,9 +99,16 @@ def sidecar_text(sidecar: Sidecar) -> bytes:
 
 
 def expected_versions(records: Mapping[ArchiveSlice, SliceRecord], slice_: ArchiveSlice) -> int:
-    """The versions of a slice that the manifest recorded."""
-    archived = records.get(slice_, SliceRecord()).archived
-    return archived.contents.versions if archived else 0
+    """The versions of a slice that the manifest recorded, if retention has not dropped them."""
+    record = records.get(slice_, SliceRecord())
+    return record.archived.contents.versions if record.archived and not record.is_dropped else 0
+
+
+def dropped_versions(records: Mapping[ArchiveSlice, SliceRecord], slice_: ArchiveSlice, read: int) -> int:
+    """The versions of a slice that retention dropped; 0 if a union that was pinned before has read them."""
+    record = records.get(slice_, SliceRecord())
+    dropped = record.dropped.contents.versions if record.dropped and record.is_dropped else 0
+    return dropped if read < dropped else 0
 
 
 def compare_slices(slices: Collection[SliceRead]) -> tuple[SlicesRead, list[str]]:
@@ -110,4 +121,18 @@ def compare_slices(slices: Collection[SliceRead]) -> tuple[SlicesRead, list[str]
     ]
     if len(short) > _NAMED:
         problems.append(f"{len(short) - _NAMED:,} more slices were not read completely")
-    return SlicesRead(expected=len(each), read=len(each) - len(short), each=each), problems
+    gone = sum(bool(one.dropped_versions) and not one.versions for one in each)
+    expected = len(each) - gone
+    return SlicesRead(expected=expected, read=expected - len(short), dropped=gone, each=each), problems
+
+
+def dropped_sentence(slices: SlicesRead) -> str | None:
+    """What retention dropped from the batches of a report, as a sentence; None if nothing."""
+    dropped = [one for one in slices.each if one.dropped_versions]
+    if not dropped:
+        return None
+    versions = sum(one.dropped_versions for one in dropped)
+    return (
+        f"retention dropped {versions:,} versions of these batches ({len(dropped):,} slices, e.g. {dropped[0].slice}): "
+        "their scores are kept, and this report does not have their attempts"
+    )

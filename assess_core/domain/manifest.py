@@ -27,6 +27,8 @@ class Action(StrEnum):
     CLEARED = "cleared"
     RESTORED = "restored"
     """A restore begins: rows of the lake come back into the hot store. The next clear deletes them again."""
+    DROPPED = "dropped"
+    """Retention drops the slice's rows from the lake. This is written before they leave it; `contents` is what goes."""
 
 
 class Contents(NamedTuple):
@@ -167,6 +169,12 @@ class SliceRecord(NamedTuple):
     clearing: ManifestEntry | None = None
     cleared: ManifestEntry | None = None
     restored: ManifestEntry | None = None
+    dropped: ManifestEntry | None = None
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether retention dropped the newest archive."""
+        return _number(self.dropped) > _number(self.archived)
 
     @property
     def is_restored(self) -> bool:
@@ -222,6 +230,8 @@ def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> s
     """
     if record.archived is None:
         return "it was never archived; archive it first"
+    if record.is_dropped and found == NOTHING:
+        return None
     recorded = record.archived.contents
     changed = altered(record, files)
     if not recorded.same_copies(found):

@@ -8,6 +8,8 @@ from assess_core.domain.slices import ArchiveSlice
 
 _EMPTY: Final = "it has no rows, because a stream was killed before it wrote the first one; you need not do anything"
 
+_ARRIVED_LATE: Final = "rows arrived in the hot store after retention dropped it: archive, verify and clear again"
+
 
 class SliceStatus(StrEnum):
     """The status of a slice. It is computed and never stored."""
@@ -20,6 +22,12 @@ class SliceStatus(StrEnum):
     CLEARING = "clearing"
     """A clear began and has not ended. It is running, or it was killed and must be run again."""
     CLEARED = "cleared"
+    DROPPED = "dropped"
+    """Retention dropped it from the lake. Only its scores are left."""
+
+
+FINISHED: Final = frozenset((SliceStatus.CLEARED, SliceStatus.DROPPED))
+"""A slice needs nothing in these states, unless it gets rows again."""
 
 
 class Step(StrEnum):
@@ -53,6 +61,8 @@ class SliceView(NamedTuple):
     """What a failed verification found, or what to do about rows that arrived later."""
     has_failed: bool
     """Whether its newest verification failed."""
+    dropped_at: int | None = None
+    """When retention dropped it from the lake. It can have been archived again since."""
 
     @property
     def next_steps(self) -> tuple[Step, ...]:
@@ -70,7 +80,7 @@ class SliceView(NamedTuple):
                 return (Step.ARCHIVE, Step.CLEAR) if self.note else (Step.CLEAR,)
             case SliceStatus.CLEARING:
                 return (Step.CLEAR,)
-            case SliceStatus.OPEN | SliceStatus.CLEARED:
+            case SliceStatus.OPEN | SliceStatus.CLEARED | SliceStatus.DROPPED:
                 return ()
 
     @property
@@ -97,20 +107,23 @@ def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | 
         slice_,
         _status(hot_rows, record, open_),
         hot_rows,
-        record.archived.contents.rows if record.archived else 0,
+        record.archived.contents.rows if record.archived and not record.is_dropped else 0,
         archived_at,
         verified_at,
         cleared_at,
         open_,
         _note(hot_rows, record, open_),
         record.has_failed,
+        record.dropped.at if record.dropped else None,
     )
 
 
 def _status(hot_rows: int, record: SliceRecord, open_: str | None) -> SliceStatus:
     if open_:
         return SliceStatus.OPEN
-    if record.archived is None:
+    if record.is_dropped and not hot_rows:
+        return SliceStatus.DROPPED
+    if record.archived is None or record.is_dropped:
         return SliceStatus.PLANNED
     if not record.is_verified:
         return SliceStatus.WRITTEN
@@ -124,6 +137,8 @@ def _note(hot_rows: int, record: SliceRecord, open_: str | None) -> str | None:
         return record.failure
     if record.is_clearing:
         return "a clear began and has not ended; if none is running, clear it again"
+    if record.is_dropped:
+        return _ARRIVED_LATE if hot_rows else None
     if record.archived is None:
         return None if hot_rows or open_ else _EMPTY
     if not hot_rows:

@@ -36,6 +36,13 @@ class LakeFile(NamedTuple):
     bytes: int
 
 
+class Named(NamedTuple):
+    """Learners and assessments of which a slice has rows."""
+
+    user_ids: frozenset[str] = frozenset()
+    content_ids: frozenset[str] = frozenset()
+
+
 class Place(Protocol):
     """The location of the files of a lake."""
 
@@ -212,12 +219,25 @@ class Lake(Protocol):
         """The slices with a manifest entry that has a problem, sorted; later entries can say that it is resolved."""
         ...
 
+    def dropped(self) -> list[ArchiveSlice]:
+        """The slices with an entry *dropped*, sorted; they can have been archived again. Reads one column."""
+        ...
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         """Append manifest entries in one commit."""
         ...
 
     def slices(self, pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
         """The slices with rows in the pinned files of a week. Raises what `copies` raises."""
+        ...
+
+    def naming(
+        self, pinned: Pinned, week: IsoWeek, user_ids: Collection[str], content_ids: Collection[str]
+    ) -> dict[ArchiveSlice, Named]:
+        """The slices with rows of these learners or assessments in the pinned files of a week, and of which.
+
+        Reads three narrow columns of the week. Raises what `copies` raises.
+        """
         ...
 
     def rows(
@@ -241,8 +261,13 @@ class Lake(Protocol):
         """The number of surplus rows of a week in the pinned files: rows minus distinct copies."""
         ...
 
-    def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Pinned]:
-        """A draft of a week: each copy once, ordered by batch, then learner, in files that are not in the lake yet."""
+    def rewritten(
+        self, pinned: Pinned, week: IsoWeek, without: Collection[ArchiveSlice] = ()
+    ) -> AbstractContextManager[Pinned]:
+        """A draft of a week: each copy once, ordered by batch, then learner, in files that are not in the lake yet.
+
+        It has no rows of the slices `without`.
+        """
         ...
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:

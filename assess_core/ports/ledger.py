@@ -16,7 +16,7 @@ class Fault(StrEnum):
     """What is wrong with a version or an event."""
 
     MISSING = "missing"
-    """A summary names the version, but neither tier holds it."""
+    """A summary names the version, but neither tier holds it, and retention did not drop its slice."""
     UNNAMED = "unnamed"
     """A tier holds the version, but no summary names it: written, not yet named."""
     NOT_STORED = "not_stored"
@@ -63,7 +63,7 @@ class LogSheet(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """The numbers of a batch, in versions: named = hot_only + lake_only + both + missing."""
+    """The numbers of a batch, in versions: named = hot_only + lake_only + both + dropped + missing."""
 
     batch_id: str | None
     """None for failed events that name no batch."""
@@ -73,8 +73,10 @@ class Sheet(NamedTuple):
     lake_only: int = 0
     both: int = 0
     """Named versions that are only in the hot store, only in the lake, or in both."""
+    dropped: int = 0
+    """Named versions that neither tier holds, because retention dropped their slice from the lake."""
     missing: int = 0
-    """Named versions that neither tier holds."""
+    """Other named versions that neither tier holds."""
     unnamed: int = 0
     """Versions that a tier holds and no summary names."""
     failed: int = 0
@@ -98,7 +100,7 @@ class Sheet(NamedTuple):
         return not any(self.wrong.values())
 
 
-NUMBERS: Final = ("named", "hot_only", "lake_only", "both", "missing", "unnamed", "failed")
+NUMBERS: Final = ("named", "hot_only", "lake_only", "both", "dropped", "missing", "unnamed", "failed")
 
 
 class Logged(NamedTuple):

@@ -215,10 +215,14 @@ def _measured(
     new = [
         slice_
         for slice_ in group
-        if contents[slice_] != NOTHING
-        and not entry_matches(records.get(slice_, SliceRecord()).archived, contents[slice_])
+        if contents[slice_] != NOTHING and not _has_entry(records.get(slice_, SliceRecord()), contents[slice_])
     ]
     return _Measured(delta_version, contents, copies.files(new) if new else {})
+
+
+def _has_entry(record: SliceRecord, contents: Contents) -> bool:
+    """Whether an entry says that these contents are archived."""
+    return not record.is_dropped and entry_matches(record.archived, contents)
 
 
 # --- verify ---

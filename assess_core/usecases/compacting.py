@@ -5,9 +5,10 @@ same digest. Old files stay until `vacuum`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from assess_core.domain.manifest import SliceRecord
+from assess_core.domain.manifest import NOTHING, Contents, SliceRecord
 from assess_core.domain.moments import duration_text
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.tickets import holds, plan_vacuum
@@ -89,19 +90,36 @@ def _compact(week: IsoWeek, lake: Lake, now: int) -> Compacted:
     if found.problems:
         why = f"week {week} was not compacted: {next(iter(found.problems.values()))}"
         return Compacted(len(files), len(files), rows, rows, pinned.version, why)
-    with lake.rewritten(pinned, week) as draft:
-        with lake.copies(draft, slices, proved=True) as copies:
+    with rewritten(lake, pinned, week, found.contents) as draft:
+        version = lake.replace(pinned, week, draft)
+    verify_alone(slices, lake, now)
+    new = lake.pin().files([week])
+    return Compacted(len(files), len(new), rows, sum(file.rows for file in new), version)
+
+
+@contextmanager
+def rewritten(
+    lake: Lake,
+    pinned: Pinned,
+    week: IsoWeek,
+    contents: Mapping[ArchiveSlice, Contents],
+    without: Collection[ArchiveSlice] = (),
+) -> Iterator[Pinned]:
+    """A draft of a week that has these slices with these contents, and none of the slices `without`.
+
+    Raises `VerifyFailed` if a row of the draft differs.
+    """
+    with lake.rewritten(pinned, week, without) as draft:
+        with lake.copies(draft, [*contents, *without], proved=True) as copies:
             after, damaged = copies.contents(), copies.damaged()
-        changed = [slice_ for slice_ in slices if not after[slice_].same_copies(found.contents[slice_])]
+        expected = {**contents, **dict.fromkeys(without, NOTHING)}
+        changed = [slice_ for slice_, before in expected.items() if not after[slice_].same_copies(before)]
         if changed or damaged:
             raise VerifyFailed(
                 f"the rows of {changed[0] if changed else next(iter(damaged))} changed while they were rewritten; "
                 "nothing was committed; run it again, and report a bug if this happens again"
             )
-        version = lake.replace(pinned, week, draft)
-    verify_alone(slices, lake, now)
-    new = lake.pin().files([week])
-    return Compacted(len(files), len(new), rows, sum(file.rows for file in new), version)
+        yield draft
 
 
 def whole_hours(retain: int) -> int:

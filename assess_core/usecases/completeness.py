@@ -3,7 +3,14 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from assess_core.domain.completeness import LogRead, SliceRead, SlicesRead, compare_slices, expected_versions
+from assess_core.domain.completeness import (
+    LogRead,
+    SliceRead,
+    SlicesRead,
+    compare_slices,
+    dropped_versions,
+    expected_versions,
+)
 from assess_core.domain.manifest import SliceRecord, by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.slices import ArchiveSlice
@@ -57,7 +64,7 @@ def survey(stores: Stores, union: Union, batches: Collection[str], allow_partial
     records = {
         slice_: record
         for slice_, record in _records(stores, batches, union.lake_version).items()
-        if expected_versions({slice_: record}, slice_)
+        if expected_versions({slice_: record}, slice_) or record.is_dropped
     }
     slices, short = compare_slices(
         [
@@ -67,6 +74,7 @@ def survey(stores: Stores, union: Union, batches: Collection[str], allow_partial
                 lake_rows=read[slice_].lake if slice_ in read else 0,
                 versions=read[slice_].versions if slice_ in read else 0,
                 recorded_versions=expected_versions(records, slice_),
+                dropped_versions=dropped_versions(records, slice_, read[slice_].versions if slice_ in read else 0),
             )
             for slice_ in {*read, *records}
         ]

@@ -20,7 +20,7 @@ from assess_core.domain.measures import (
     UNREAD,
     Sample,
 )
-from assess_core.domain.slice_status import SliceStatus, SliceView
+from assess_core.domain.slice_status import FINISHED, SliceStatus, SliceView
 from assess_core.errors import AssessError
 from assess_core.ports.log import Backlog
 from assess_core.ports.stores import Stores
@@ -30,7 +30,7 @@ FRESH: Final = 30.0
 """Seconds for which the numbers are not read again."""
 SHARE: Final = 20
 """After a read that took n seconds, the next one begins SHARE * n seconds later at the earliest."""
-_STATES: Final = [status for status in SliceStatus if status is not SliceStatus.CLEARED]
+_STATES: Final = [status for status in SliceStatus if status not in FINISHED]
 _log = logging.getLogger(__name__)
 
 

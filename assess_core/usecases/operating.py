@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
+from assess_core.domain.holds import Hold
 from assess_core.domain.manifest import Action, ManifestEntry
 from assess_core.domain.moments import iso
 from assess_core.domain.reasons import Reason
@@ -26,6 +27,7 @@ from assess_core.usecases.archiving import require_known
 from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.balance import require_known as require_known_batches
 from assess_core.usecases.folding import Checks, Tally, fold
+from assess_core.usecases.holds import read_holds
 from assess_core.usecases.ids import required
 from assess_core.usecases.tickets import compared
 
@@ -132,6 +134,10 @@ class Operating:
         tally = replay(records(), self._stores.hot, checks)
         more = next(events, None) is not None
         return Replayed(tally.events - tally.failed, tally.failed, last if more else None)
+
+    def holds(self) -> list[Hold]:
+        """The holds that are in force, oldest first. Raises `BadHold`."""
+        return read_holds(self._stores.hot, self.now())
 
     def manifest(self, slice_: ArchiveSlice, first: int) -> list[ManifestEntry]:
         """The newest entries of a slice's chain, oldest first. Raises `UnknownBatch`."""

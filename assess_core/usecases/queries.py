@@ -9,7 +9,7 @@ from math import isfinite
 
 import msgspec
 
-from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion
+from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, grand_total
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.measures import Sample
 from assess_core.domain.report_formats import Format
@@ -86,7 +86,7 @@ class Queries:
 
         The page has at most `first` attempts (1 to 100) and begins after the cursor `after`. Raises `UnknownBatch` for
         an unknown batch if no learner is given. Raises `VersionMissing` if a version that the learner's map names is in
-        neither tier.
+        neither tier. An attempt that retention dropped has its scores and no answers.
         """
         check_first(first)
         last = read_cursor(after) if after else None
@@ -217,12 +217,22 @@ class Queries:
         after = [entry for key, entry in keyed if last is None or key > last]
         page = after[:first]
         versions = self._versions(page)
+        gone = [entry for entry in page if entry.version.content_hash not in versions]
+        dropped = self._dropped(gone) if gone else {}
         # the map has the earliest receipt; the copy that was read can have a later one
-        attempts = (_attempt(versions[entry.version.content_hash], entry.received_at) for entry in page)
+        attempts = (
+            _attempt(version, entry.received_at)
+            if (version := versions.get(entry.version.content_hash))
+            else _without_answers(entry, dropped[entry.row_key.slice])
+            for entry in page
+        )
         return Page(tuple(attempts), has_next=len(after) > first, has_previous=len(after) < len(keyed))
 
     def _versions(self, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
-        """The versions that a learner's entries name, by content hash: first from the hot store, then from the lake."""
+        """The versions that a learner's entries name, by content hash: first from the hot store, then from the lake.
+
+        Versions that neither tier holds are left out.
+        """
         found = {row.version.content_hash: row for row in self._stores.hot.get([entry.row_key for entry in entries])}
         absent: dict[str, list[Entry]] = {}
         for entry in entries:
@@ -230,14 +240,21 @@ class Queries:
                 absent.setdefault(entry.key.batch_id, []).append(entry)
         for batch_id, missing in absent.items():
             found |= self._archived_versions(batch_id, missing)
+        return found
+
+    def _dropped(self, entries: Sequence[Entry]) -> dict[ArchiveSlice, int]:
+        """When retention dropped the slices of these entries. Raises `VersionMissing` if it did not drop one."""
+        # the manifest is read after the tiers: a slice's entry is written before its rows leave the lake
+        records = by_slice(self._stores.lake.manifest({entry.row_key.slice for entry in entries}))
+        dropped = {slice_: record.dropped.at for slice_, record in records.items() if record.dropped}
         for entry in entries:
-            if entry.version.content_hash not in found:
+            if entry.row_key.slice not in dropped:
                 raise VersionMissing(
                     f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
                     "nor in the lake; restore the lake's files or the hot store from a backup, or read the log again: "
                     "assess ingest --repair"
                 )
-        return found
+        return dropped
 
     def _archived_versions(self, batch_id: str, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
         hashes = [entry.version.content_hash for entry in entries]
@@ -274,6 +291,19 @@ def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
         grand_total=version.grand_total,
         updated_on=received_at,
         answers=_answers(version.question),
+    )
+
+
+def _without_answers(entry: Entry, dropped_at: int) -> Attempt:
+    return Attempt(
+        key=entry.row_key.key,
+        last_attempted_on=entry.version.last_attempted_on,
+        total_score=entry.score,
+        total_max_score=entry.max_score,
+        grand_total=grand_total(entry.score, entry.max_score),
+        updated_on=entry.received_at,
+        answers=(),
+        dropped_at=dropped_at,
     )
 
 

@@ -57,8 +57,9 @@ def restore(
     for group in by_week(chosen):
         pinned = stores.lake.pin()
         found = _proved(group, manifest, stores.lake, pinned)
-        done |= {slice_: Restored(0, why) for slice_, why in found.problems.items()}
-        good = [slice_ for slice_ in group if slice_ not in found.problems]
+        refused = {**_dropped(group, manifest), **found.problems}
+        done |= {slice_: Restored(0, why) for slice_, why in refused.items()}
+        good = [slice_ for slice_ in group if slice_ not in refused]
         stores.lake.record(
             [
                 entry(slice_, Action.RESTORED, pinned.version, found.contents[slice_], now)
@@ -76,6 +77,15 @@ def restore(
         done |= {slice_: Restored(rows) for slice_, rows in counts.items()}
         advance(len(group))
     return dict(sorted(done.items()))
+
+
+def _dropped(group: Iterable[ArchiveSlice], manifest: Manifest) -> dict[ArchiveSlice, str]:
+    records = {slice_: manifest.records.get(slice_, SliceRecord()) for slice_ in group}
+    return {
+        slice_: f"{slice_}: retention dropped it, so the lake has none of its rows; they are in older backups only"
+        for slice_, record in records.items()
+        if record.is_dropped
+    }
 
 
 def weeks_of(lake: Lake) -> list[IsoWeek]:

@@ -55,7 +55,9 @@ def _version(judgement: Judgement, told: Told) -> Iterator[str]:
     without = "" if entry.version.has_answers else ", without answers"
     yield f"  Attempted at {clock}{without}; first received at {iso(entry.received_at)}."
     yield f"  Slice {told.slice.slice}: {told.slice.why or told.slice.status}."
-    if not told.copies:
+    if not told.copies and told.slice.dropped_at is not None:
+        yield f"  Retention dropped it from the lake at {iso(told.slice.dropped_at)}. Only its score is left."
+    elif not told.copies:
         yield "  It is LOST: neither the hot store nor the lake holds it. Type: assess balance"
     for copy in told.copies:
         yield from _copy(copy, entry.received_at)

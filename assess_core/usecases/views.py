@@ -92,6 +92,8 @@ class Attempt(NamedTuple):
     """The first receipt of the version (epoch ms)."""
     answers: tuple[Answer, ...]
     """Sorted by question id."""
+    dropped_at: int | None = None
+    """When (epoch ms) retention dropped the answers; None if they are still stored. The scores stay."""
 
 
 class AttemptScore(NamedTuple):

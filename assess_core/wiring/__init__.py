@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assess_core.domain.report_formats import Format
-from assess_core.domain.report_jobs import Rules
+from assess_core.domain.report_jobs import Rules as RequestRules
+from assess_core.domain.retention import Rules
 from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
 from assess_core.ports.facts import Facts, NoFacts
@@ -228,6 +229,13 @@ def read_schedules(settings: Settings) -> Schedules | None:
     return read(Path(settings.schedules)) if settings.schedules else None
 
 
+def read_retention(settings: Settings) -> Rules | None:
+    """The rules of retention; None if the settings name no file. Raises `BadSettings` if one cannot be used."""
+    from assess_core.adapters.files.retention import read_retention as read
+
+    return read(Path(settings.retention)) if settings.retention else None
+
+
 def open_tokens(settings: Settings, notify: Notify) -> Tokens | None:
     """The verification of the API's tokens; None if no keys are set, which lets every client do everything.
 
@@ -342,9 +350,9 @@ def serve_metrics(address: str) -> Meter:
     return serve(address)
 
 
-def request_rules(settings: Settings) -> Rules:
+def request_rules(settings: Settings) -> RequestRules:
     """The limits of requests that the settings name."""
-    return Rules(
+    return RequestRules(
         batches_a_day=settings.channel_batches,
         bytes_a_day=settings.channel_bytes,
         keep_files=settings.keep_reports,

@@ -92,6 +92,7 @@ QUERIES: Final[dict[str, str]] = {
     'slices(batchId: "b2")': ALL_BATCHES,
     'slices(after: "b1|2024-W01")': ALL_BATCHES,
     "failedEvents": OPERATORS,
+    "holds": OPERATORS,
     'manifest(sliceId: "b1|2024-W05")': AUDITORS,
     'balance(batchId: "b1")': AUDITORS,
     "seals": AUDITORS,

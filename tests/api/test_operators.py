@@ -8,11 +8,13 @@ import pytest
 
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.domain.events import FailedKey
+from assess_core.domain.holds import Target
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
 from assess_core.usecases import seals
 from assess_core.usecases.folding import Checks, fold
+from assess_core.usecases.holds import add_hold, release_hold
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.paging import cursor
 from assess_core.wiring import open_ledger
@@ -20,7 +22,7 @@ from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from tests.api.client import Http, client
 from tests.api.issuer import bearer, guarded, token, trusting
-from tests.factories import decoded, event
+from tests.factories import MONDAY, decoded, event
 from tests.loop import put_away, queries, take
 
 W5 = "b1|2024-W05"
@@ -149,12 +151,35 @@ def test_the_manifest_of_a_slice_is_its_chain(stores: Stores, http: Http) -> Non
 
 def test_the_balance_of_a_batch_counts_its_versions(stores: Stores, http: Http) -> None:
     take(stores, event(), event(attempt="t2"), event(batch="b2"))
-    query = '{ balance(batchId: "b1") { balanced named hotOnly lakeOnly both missing unnamed failed unreadable } }'
-    nothing = {"both": 0, "missing": 0, "unnamed": 0, "failed": 0, "unreadable": [], "balanced": True}
+    query = (
+        '{ balance(batchId: "b1") { balanced named hotOnly lakeOnly both dropped missing unnamed failed unreadable } }'
+    )
+    nothing = {"both": 0, "dropped": 0, "missing": 0, "unnamed": 0, "failed": 0, "unreadable": [], "balanced": True}
 
     assert ask(http, query)["balance"] == {"named": 2, "hotOnly": 2, "lakeOnly": 0, **nothing}
     put_away(stores)
     assert ask(http, query)["balance"] == {"named": 2, "hotOnly": 0, "lakeOnly": 2, **nothing}
+
+
+# --- holds ---
+
+
+def test_operators_see_the_holds_that_are_in_force(stores: Stores, http: Http) -> None:
+    held = add_hold(stores, Target.LEARNER, "u1", "A. Das", "case 12", MONDAY)
+    ended = add_hold(stores, Target.BATCH, "b1", "A. Das", "case 13", MONDAY)
+    release_hold(stores, ended.id, "A. Das", "closed", MONDAY)
+
+    [found] = ask(http, "{ holds { holdId target of by reason at until } }")["holds"]
+
+    assert found == {
+        "holdId": held.id,
+        "target": "LEARNER",
+        "of": "u1",
+        "by": "A. Das",
+        "reason": "case 12",
+        "at": "2024-01-29T00:00:00.000Z",
+        "until": None,
+    }
 
 
 # --- seals ---

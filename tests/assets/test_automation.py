@@ -1,6 +1,7 @@
 """Automation conditions: they select registered slices by their state in the stores, once a week."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -8,10 +9,12 @@ import pytest
 from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.definitions import defs
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.holds import Target
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
 from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.holds import add_hold
 from tests.assets.conftest import TUESDAY, Dagster
 from tests.assets.dagster_internals import freeze_time
 from tests.factories import MONDAY, WEEK, event
@@ -81,6 +84,40 @@ def test_a_finished_slice_is_selected_too_if_that_saves_a_run(dagster: Dagster) 
     assert dagster.materialize("archived_attempts", keys[1]).success
 
     assert dagster.selected_at(ARCHIVE) == {"archived_attempts": keys}
+
+
+def test_a_held_slice_is_not_selected_and_not_cleared_beside_others(dagster: Dagster) -> None:
+    keys = ["b1|2024-W05", "b2|2024-W05", "b3|2024-W05"]
+    dagster.ingest([event(batch=batch) for batch in ("b1", "b2", "b3")])
+    dagster.tick()
+    assert dagster.materialize("archived_attempts", keys[0], keys[-1]).success
+    add_hold(dagster.stores, Target.BATCH, "b2", "A. Das", "case 12", dagster.clock.now)
+    hot = dagster.stores.hot
+
+    assert dagster.selected_at(CLEAR) == {"cleared_attempts": keys}  # b2 is between two that need it
+    cleared = dagster.materialize("cleared_attempts", keys[0], keys[-1])
+
+    assert cleared.success
+    assert [str(slice_) for slice_ in hot.held()] == [keys[1]]
+    assert {done.partition for done in cleared.asset_materializations_for_node("cleared_attempts")} == {
+        keys[0],
+        keys[2],
+    }
+    assert dagster.selected_at(CLEAR) == {}
+
+
+def test_a_slice_that_a_rule_keeps_in_the_hot_store_is_not_cleared(
+    dagster: Dagster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "retention.toml").write_text('[[rule]]\nhot = "20 years"\n')
+    monkeypatch.setenv("ASSESS_RETENTION", str(tmp_path / "retention.toml"))
+    dagster.ingest([event()])
+    dagster.tick()
+    assert dagster.materialize("archived_attempts", SLICE).success
+
+    assert dagster.selected_at(CLEAR) == {}
+    assert dagster.materialize("cleared_attempts", SLICE).success
+    assert [str(slice_) for slice_ in dagster.stores.hot.held()] == [SLICE]
 
 
 @pytest.mark.parametrize(

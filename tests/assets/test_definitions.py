@@ -69,7 +69,8 @@ def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> 
         "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
         "'compacted_attempts', 'hot_attempts', 'imported_archives', 'item_analysis_exhaust', "
         "'option_analysis_exhaust', 'overview_exhaust', 'progress_exhaust', 'requested_exhausts', 'response_exhaust', "
-        "'restored_attempts', 'scheduled_exhausts', 'score_exhaust', 'seals', 'summary_exhaust', 'weekly_activity']\n"
+        "'restored_attempts', 'retained_attempts', 'scheduled_exhausts', 'score_exhaust', 'seals', "
+        "'summary_exhaust', 'weekly_activity']\n"
     )
 
 
@@ -126,6 +127,7 @@ def test_only_one_run_at_a_time_writes_to_the_lake() -> None:
         "compacted_attempts",
         "imported_archives",
         "restored_attempts",
+        "retained_attempts",
     }
 
 
@@ -154,6 +156,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "compacted_attempts": {"archived_attempts"},
         "imported_archives": set(),
         "restored_attempts": {"cleared_attempts"},
+        "retained_attempts": {"archived_attempts"},
         "balance_sheet": both,
         **dict.fromkeys(EXHAUSTS, both),
         "requested_exhausts": both,

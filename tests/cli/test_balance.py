@@ -49,10 +49,10 @@ def test_balanced_stores_give_a_table_with_totals_and_exit_code_0(assess: Assess
         [cell.strip() for cell in row.split("│")[1:-1]] for row in result.stdout.splitlines() if row.startswith("│")
     ]
     assert cells == [
-        ["b1", "3", "3", "0", "0", "0", "0", "0"],
-        ["b2", "1", "1", "0", "0", "0", "0", "0"],
-        ["", "0", "0", "0", "0", "0", "0", "1"],
-        ["(all)", "4", "4", "0", "0", "0", "0", "1"],
+        ["b1", "3", "3", "0", "0", "0", "0", "0", "0"],
+        ["b2", "1", "1", "0", "0", "0", "0", "0", "0"],
+        ["", "0", "0", "0", "0", "0", "0", "0", "1"],
+        ["(all)", "4", "4", "0", "0", "0", "0", "0", "1"],
     ]
     assert result.stderr == "1 failed event waits: `assess failed list`\n"
 
@@ -68,8 +68,8 @@ def test_json_has_the_numbers_of_each_batch_and_every_difference(assess: Assess,
     found = object_of(result)
     assert (found["balanced"], found["unreadable"]) == (False, [])
     assert found["batches"] == [
-        {"batch": "b1", "named": 3, "hot_only": 2, "lake_only": 0, "both": 0, "missing": 1, "unnamed": 20, "failed": 0,
-         "balanced": False}
+        {"batch": "b1", "named": 3, "hot_only": 2, "lake_only": 0, "both": 0, "dropped": 0, "missing": 1,
+         "unnamed": 20, "failed": 0, "balanced": False}
     ]  # fmt: skip
     assert len(found["differences"]) == 21
     assert found["differences"][0] == {

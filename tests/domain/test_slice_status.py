@@ -7,7 +7,8 @@ from assess_core.domain.slice_status import SliceStatus, SliceView, Step, view
 from assess_core.domain.slices import ArchiveSlice
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
-ARCHIVED, VERIFIED, FAILED, CLEARING, CLEARED, RESTORED = Action
+ARCHIVED, VERIFIED, FAILED = Action.ARCHIVED, Action.VERIFIED, Action.FAILED
+CLEARING, CLEARED, RESTORED, DROPPED = Action.CLEARING, Action.CLEARED, Action.RESTORED, Action.DROPPED
 
 
 def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceView:
@@ -42,6 +43,19 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
             "it was restored from the lake",
         ),
         (state(0, ARCHIVED, VERIFIED, RESTORED, CLEARING, CLEARED), SliceStatus.CLEARED, (), ""),
+        (state(0, ARCHIVED, VERIFIED, CLEARING, CLEARED, DROPPED), SliceStatus.DROPPED, (), ""),
+        (
+            state(1, ARCHIVED, VERIFIED, CLEARED, DROPPED),
+            SliceStatus.PLANNED,
+            (Step.ARCHIVE,),
+            "rows arrived in the hot store after retention dropped it",
+        ),
+        (
+            state(1, ARCHIVED, VERIFIED, CLEARED, DROPPED, ARCHIVED, VERIFIED),
+            SliceStatus.VERIFIED,
+            (Step.ARCHIVE, Step.CLEAR),
+            "1 rows arrived in the hot store after it was cleared",
+        ),
         (state(2, ARCHIVED, VERIFIED, RESTORED, CLEARING), SliceStatus.CLEARING, (Step.CLEAR,), "a clear began"),
     ],
 )

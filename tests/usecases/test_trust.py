@@ -10,8 +10,10 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import archive, verify
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.dropping import drop
 from tests.factories import version
 from tests.lakes import five_versions, keep, stores_over
 from tests.loop import NOW, put_away
@@ -53,6 +55,16 @@ def test_the_script_confirms_the_chain_and_the_digest_of_a_slice_that_was_archiv
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"6 entries to {last.hash}; 6 rows, 6 copies, digest {last.contents.digest}\n"
+
+
+def test_the_script_confirms_a_slice_that_retention_dropped(script: Path, stores: Stores, tmp_path: Path) -> None:
+    clear(stores.hot.slices(), stores, NOW)
+    drop([ArchiveSlice.parse("b1|2024-W05")], stores, NOW)
+
+    done = checked(script, tmp_path / "lake")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"; 0 rows, 0 copies, digest {'0' * 64}" in done.stdout
 
 
 def test_the_script_detects_a_missing_row_and_a_changed_entry(script: Path, stores: Stores, tmp_path: Path) -> None:

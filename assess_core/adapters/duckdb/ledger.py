@@ -49,15 +49,19 @@ _LOGGED: Final = pa.schema([*_PLACES, *_MARK, ("received_at", pa.int64()), *_TEX
 # The content hash covers the key. The hash of the key columns also distinguishes rows whose columns were changed
 _MARKS: Final = """
 CREATE OR REPLACE TABLE versions AS
-SELECT content_hash, key_hash, any_value(batch_id) AS batch_id, min(received_at) AS received_at,
+SELECT *, named AND NOT hot AND NOT lake AND EXISTS (
+    FROM dropped WHERE dropped.batch_id = found.batch_id AND received_at >= first AND received_at < past
+) AS dropped
+FROM (SELECT content_hash, key_hash, any_value(batch_id) AS batch_id, min(received_at) AS received_at,
     bool_or(source = 'named') AS named, bool_or(source = 'hot') AS hot, bool_or(source = 'lake') AS lake
-FROM sources GROUP BY content_hash, key_hash
+FROM sources GROUP BY content_hash, key_hash) AS found
 """
 
 _SHEETS: Final = """
 SELECT batch_id, count(*) FILTER (named), count(*) FILTER (named AND hot AND NOT lake),
     count(*) FILTER (named AND lake AND NOT hot), count(*) FILTER (named AND hot AND lake),
-    count(*) FILTER (named AND NOT hot AND NOT lake), count(*) FILTER (NOT named)
+    count(*) FILTER (dropped), count(*) FILTER (named AND NOT hot AND NOT lake AND NOT dropped),
+    count(*) FILTER (NOT named)
 FROM versions GROUP BY batch_id
 """
 
@@ -151,6 +155,7 @@ class DuckLedger:
                 "CREATE TABLE asked AS SELECT unnest($ids::VARCHAR[]) AS batch_id", {"ids": list(self._asked)}
             )
             location_of(pinned).attach(self._duck)
+        self._add_dropped(lake.dropped())  # after the pin: their entries were written before their rows left
         readable, unreadable = pinned.files(), list[str]()
         try:
             self._mark(readable)
@@ -159,6 +164,15 @@ class DuckLedger:
             with self._no_room():
                 self._mark(readable)
         return unreadable
+
+    def _add_dropped(self, slices: Sequence[ArchiveSlice]) -> None:
+        asked = [slice_ for slice_ in slices if self._is_asked(slice_.batch_id)]
+        columns = {
+            "batch_id": pa.array([slice_.batch_id for slice_ in asked], pa.string()),
+            "first": pa.array([slice_.week.start for slice_ in asked], pa.int64()),
+            "past": pa.array([slice_.week.end for slice_ in asked], pa.int64()),
+        }
+        self._duck.register("dropped", pa.table(columns))
 
     def _of_asked(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         asked = pa.array(sorted(self._asked), pa.string())
@@ -258,7 +272,10 @@ class DuckLedger:
 
     def differences(self, first: int | None = None) -> Iterator[Difference]:
         limit = "" if first is None else f" LIMIT {first}"
-        for what, where in ((Fault.MISSING, "named AND NOT hot AND NOT lake"), (Fault.UNNAMED, "NOT named")):
+        for what, where in (
+            (Fault.MISSING, "named AND NOT hot AND NOT lake AND NOT dropped"),
+            (Fault.UNNAMED, "NOT named"),
+        ):
             yield from map(_difference(what), self._rows(_DETAILS.format(where=where, order="v.batch_id,") + limit))
         if self._begins is None:
             return
@@ -274,7 +291,7 @@ class DuckLedger:
             yield Difference(Fault.TOO_MANY, None, None, None, (), LogOffset(*place.values()), batch_id)
 
     def take_missing(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
-        sql = """UPDATE versions SET hot = true WHERE named AND NOT hot AND NOT lake
+        sql = """UPDATE versions SET hot = true WHERE named AND NOT hot AND NOT lake AND NOT dropped
             AND content_hash IN (SELECT unnest($hashes::BLOB[])) RETURNING content_hash, received_at"""
         return dict(self._rows(sql, {"hashes": list(hashes)}))
 

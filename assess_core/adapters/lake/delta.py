@@ -22,7 +22,7 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Pinned, Unused
+from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Named, Pinned, Unused
 
 if TYPE_CHECKING:
     from assess_core.adapters.lake.copies import DuckCopies
@@ -121,6 +121,9 @@ class DeltaLake:
     def failed(self) -> list[ArchiveSlice]:
         return self._manifest.failed()
 
+    def dropped(self) -> list[ArchiveSlice]:
+        return self._manifest.dropped()
+
     def record(self, entries: Sequence[ManifestEntry]) -> None:
         if entries:
             self._manifest.append(entries)
@@ -137,6 +140,13 @@ class DeltaLake:
 
         return slices_in(pinned, week)
 
+    def naming(
+        self, pinned: Pinned, week: IsoWeek, user_ids: Collection[str], content_ids: Collection[str]
+    ) -> dict[ArchiveSlice, Named]:
+        from assess_core.adapters.lake.rewriting import naming
+
+        return naming(pinned, week, user_ids, content_ids)
+
     def rows(
         self, pinned: Pinned, slices: Collection[ArchiveSlice], *, answers: bool
     ) -> Iterator[list[AttemptVersion]]:
@@ -149,10 +159,12 @@ class DeltaLake:
 
         return repeated(pinned, week)
 
-    def rewritten(self, pinned: Pinned, week: IsoWeek) -> "AbstractContextManager[Draft]":
+    def rewritten(
+        self, pinned: Pinned, week: IsoWeek, without: Collection[ArchiveSlice] = ()
+    ) -> "AbstractContextManager[Draft]":
         from assess_core.adapters.lake.rewriting import rewritten
 
-        return rewritten(pinned, week)
+        return rewritten(pinned, week, without)
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
         from assess_core.adapters.lake.rewriting import Draft

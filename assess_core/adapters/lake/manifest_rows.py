@@ -121,6 +121,17 @@ def read_repeating(place: Location, files: Iterable[ManifestFile]) -> set[IsoWee
     return {slice_.week for slice_ in found}
 
 
+def read_dropped(place: Location, files: Iterable[ManifestFile]) -> list[ArchiveSlice]:
+    """The slices with an entry *dropped*, sorted. Raises `OSError` as `read_entries`."""
+    return _chosen(
+        place,
+        files,
+        lambda file: (
+            rows.filter(pc.equal(rows["action"], Action.DROPPED.value)) for rows in _groups(file, [*_SLICE, "action"])
+        ),
+    )
+
+
 def read_failed(place: Location, files: Iterable[ManifestFile]) -> list[ArchiveSlice]:
     """The slices with an entry that has a problem, sorted. Raises `OSError` as `read_entries`."""
     return _chosen(place, (file for file in files if file.can_have_problem), _rows_with_problem)

@@ -13,6 +13,7 @@ from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.manifest_files import ManifestFile, manifest_files
 from assess_core.adapters.lake.manifest_rows import (
     MANIFEST_SCHEMA,
+    read_dropped,
     read_ends,
     read_entries,
     read_failed,
@@ -78,6 +79,11 @@ class ManifestTable:
         """The slices with an entry that has a problem, sorted."""
         with self._newest() as files:
             return read_failed(self.table.place, files)
+
+    def dropped(self) -> list[ArchiveSlice]:
+        """The slices with an entry *dropped*, sorted."""
+        with self._newest() as files:
+            return read_dropped(self.table.place, files)
 
     def repeating(self) -> set[IsoWeek]:
         """The weeks with an entry that has more rows than versions."""

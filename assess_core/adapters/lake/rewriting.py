@@ -16,11 +16,12 @@ from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.adapters.lake.copies import unreadable
 from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.ports.lake import LakeFile, Pinned
+from assess_core.ports.lake import LakeFile, Named, Pinned
 
 _COPY: Final = "batch_id, user_id, content_hash, updated_on"
 _ORDER: Final = "batch_id, user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash, updated_on"
 _COLUMNS: Final = ", ".join(LAKE_SCHEMA.names)
+_NAMES: Final = (("user_id", "users"), ("content_id", "contents"))
 _ROWS: Final = 8192
 """Rows in a row group of the draft, and in a batch that is read from it."""
 
@@ -53,6 +54,25 @@ def slices_in(pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
     return [ArchiveSlice(week, batch_id) for (batch_id,) in found]
 
 
+def naming(
+    pinned: Pinned, week: IsoWeek, user_ids: Collection[str], content_ids: Collection[str]
+) -> dict[ArchiveSlice, Named]:
+    """See `lake.Lake.naming`."""
+    asked = {"users": sorted(user_ids), "contents": sorted(content_ids)}
+    of_users, of_contents = (f"{column} IN (SELECT unnest(${name}::VARCHAR[]))" for column, name in _NAMES)
+    with _week(pinned, week) as (duck, rows):
+        found = duck.execute(
+            f"""SELECT batch_id, list(DISTINCT user_id) FILTER ({of_users}),
+                list(DISTINCT content_id) FILTER ({of_contents})
+            FROM {rows} WHERE {of_users} OR {of_contents} GROUP BY batch_id""",
+            asked,
+        ).fetchall()
+    return {
+        ArchiveSlice(week, batch_id): Named(frozenset(users or ()), frozenset(contents or ()))
+        for batch_id, users, contents in found
+    }
+
+
 def repeated(pinned: Pinned, week: IsoWeek) -> int:
     """See `lake.Lake.repeated`."""
     with _week(pinned, week) as (duck, rows):
@@ -61,18 +81,19 @@ def repeated(pinned: Pinned, week: IsoWeek) -> int:
 
 
 @contextmanager
-def rewritten(pinned: Pinned, week: IsoWeek) -> Iterator[Draft]:
+def rewritten(pinned: Pinned, week: IsoWeek, without: Collection[ArchiveSlice]) -> Iterator[Draft]:
     """See `lake.Lake.rewritten`. The file is deleted when the block ends."""
     with temporary_folder("assess-compact-") as folder:
         target = Path(folder) / "draft.parquet"
         with _week(pinned, week) as (duck, rows):
+            left_out = pa.array(sorted(slice_.batch_id for slice_ in without), pa.string())
+            duck.register("left_out", pa.table({"batch_id": left_out}))
             # pick the rows by their narrow columns: a window over rows with `question` takes four times as long
             duck.execute(
                 f"""COPY (
                     SELECT {_COLUMNS} FROM {rows} WHERE (file_index, file_row_number) IN (
-                        SELECT (file_index, file_row_number) FROM {rows} QUALIFY row_number() OVER (
-                            PARTITION BY {_COPY} ORDER BY file_index, file_row_number
-                        ) = 1
+                        SELECT (file_index, file_row_number) FROM {rows} ANTI JOIN left_out USING (batch_id)
+                        QUALIFY row_number() OVER (PARTITION BY {_COPY} ORDER BY file_index, file_row_number) = 1
                     ) ORDER BY {_ORDER}
                 ) TO {literal(str(target))} (FORMAT parquet, ROW_GROUP_SIZE {_ROWS}, USE_TMP_FILE false)"""
             )

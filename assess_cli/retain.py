@@ -1,0 +1,78 @@
+"""`assess retain`: clear and drop what the rules of retention say."""
+
+import click
+
+from assess_cli.output import emit_json, emit_rows, notify
+from assess_core.domain.moments import iso
+from assess_core.domain.retention import Deed, Planned
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import BadSettings, VerifyFailed
+from assess_core.settings import Settings
+from assess_core.usecases import retaining
+from assess_core.usecases.retaining import plan_retention
+from assess_core.wiring import open_stores, read_retention
+from assess_core.wiring.places import clock
+
+_COLUMNS = ("slice", "action", "rows", "due", "rule", "stopped")
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list with an object for each slice and action.")
+@click.pass_obj
+def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
+    """Clear and drop what the rules in the file of ASSESS_RETENTION say (docs/retention.md).
+
+    Nothing is dropped that was not verified, that has rows in the hot store, or that a hold protects. Files that left
+    the lake a week ago are deleted. It is safe to repeat. Exit code 4 if a slice was refused.
+
+    \b
+    Examples:
+      assess retain --dry-run
+      assess retain
+    """
+    rules = read_retention(settings)
+    if rules is None:
+        raise BadSettings("ASSESS_RETENTION is not set; set it to the TOML file of your rules (docs/retention.md)")
+    stores = open_stores(settings)
+    about = (stores, rules, clock(), settings.grace, stores.log.unread())
+    if dry_run:
+        planned = plan_retention(*about)
+        _emit([_row(each) for each in planned], as_json)
+        due = sum(not each.stopped for each in planned)
+        notify(f"would be done: {due}, stopped: {len(planned) - due}; nothing was changed")
+        return
+    done = retaining.retain(*about)
+    rows = [
+        *(_done(slice_, Deed.CLEAR, found.cleared, found.refused) for slice_, found in done.cleared.items()),
+        *(_done(slice_, Deed.DROP, found.rows, found.refused) for slice_, found in done.dropped.items()),
+        *(_row(each) for each in done.stopped),
+    ]
+    _emit(rows, as_json)
+    for notice in done.vacuumed.notices():
+        notify(notice)
+    notify(f"done: {len(rows) - len(done.stopped) - len(done.refused)}, stopped: {len(done.stopped)}")
+    if done.refused:
+        raise VerifyFailed(f"{len(done.refused)} slices were refused; resolve what the column stopped says first")
+
+
+def _emit(rows: list[dict[str, object]], as_json: bool) -> None:
+    if as_json:
+        emit_json(rows)
+    elif rows:
+        emit_rows(_COLUMNS, rows, "table")
+
+
+def _done(slice_: ArchiveSlice, deed: Deed, rows: int, refused: str | None) -> dict[str, object]:
+    return {"slice": str(slice_), "action": deed, "rows": rows, "due": None, "rule": None, "stopped": refused}
+
+
+def _row(planned: Planned) -> dict[str, object]:
+    return {
+        "slice": str(planned.slice),
+        "action": planned.deed,
+        "rows": planned.rows,
+        "due": iso(planned.due),
+        "rule": None if planned.rule is None else str(planned.rule),
+        "stopped": planned.stopped,
+    }

@@ -12,7 +12,7 @@ import msgspec
 
 from assess_core.domain.attempts import AttemptVersion, total
 from assess_core.domain.json_text import is_too_deep
-from assess_core.domain.moments import parse_moment
+from assess_core.domain.moments import iso, parse_moment
 from assess_core.errors import BadCorrection, BadTime
 
 MOST_BYTES: Final = 1024**2
@@ -139,6 +139,21 @@ def _parsed(content: bytes) -> Correction:
         raise BadCorrection("attemptedTo: it must be after attemptedFrom; attempts of that very moment are left out")
     batches = tuple(sorted(set(file.batches)))
     return Correction(file.assessment, file.question, file.rule, file.course, batches, first, end)
+
+
+def correction_text(correction: Correction) -> bytes:
+    """The file of a correction as JSON: what `parse_correction` reads. Equal corrections have the same text."""
+    return msgspec.json.encode(
+        _File(
+            assessment=correction.assessment,
+            question=correction.question,
+            course=correction.course,
+            batches=list(correction.batches),
+            attempted_from=None if correction.attempted_from is None else iso(correction.attempted_from),
+            attempted_to=None if correction.attempted_to is None else iso(correction.attempted_to),
+            rule=correction.rule,
+        )
+    )
 
 
 def _short(text: str) -> str:

@@ -1,0 +1,148 @@
+"""Records of corrections: who decided a correction, why and when, and which corrections are in force.
+
+A correction is in force from its record on, until a record reverts it. What is in force is a pure function of the set
+of records. The id of a correction is a digest of its scope and rule, with a count: the same correction entered twice
+has one id and one record. Entered again after a revert, it gets the next count.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from assess_core.domain.corrections import Correction, correction_text, parse_correction
+from assess_core.domain.moments import iso, parse_moment
+from assess_core.domain.register import Kind, Record
+from assess_core.errors import BadCorrection, BadTime, NotOurTable
+
+_DIGITS: Final = 12
+_MOST_BYTES: Final = 1024
+
+
+class Decision(NamedTuple):
+    """Who decided something, why and when."""
+
+    by: str
+    reason: str
+    at: int
+    """Epoch ms."""
+
+
+class Decided(NamedTuple):
+    """A correction with its record's id and the decision for it."""
+
+    id: str
+    correction: Correction
+    decision: Decision
+
+
+class Entered(NamedTuple):
+    """A correction that was ever entered, and the decision that reverted it; None while it is in force."""
+
+    decided: Decided
+    reverted: Decision | None
+
+
+class _Content(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of a record. A revert has no correction."""
+
+    by: str
+    reason: str
+    at: str
+    correction: msgspec.Raw = msgspec.Raw()
+
+
+_decode = msgspec.json.Decoder(_Content).decode
+
+
+def decision(by: str, reason: str, at: int) -> Decision:
+    """A decision. `at` is in epoch ms. Raises `BadCorrection` if nobody or no reason is named."""
+    for option, value in (("--by", by), ("--reason", reason)):
+        if not value.strip() or len(value.encode(errors="replace")) > _MOST_BYTES:
+            raise BadCorrection(f"{option}: write a text of 1 to {_MOST_BYTES:,} bytes; it is kept with the correction")
+    return Decision(by, reason, at)
+
+
+def correction_record(correction: Correction, decided: Decision, entered: Iterable[Entered]) -> Record:
+    """The record that enters a correction. `entered`: all corrections of its assessment that were ever entered.
+
+    If the correction is in force already, the record has its id, so adding it changes nothing.
+    """
+    text = correction_text(correction)
+    digest = hashlib.sha256(text).hexdigest()[:_DIGITS]
+    reverted = sum(one.reverted is not None and one.decided.id.startswith(f"{digest}-") for one in entered)
+    content = {**_words(decided), "correction": msgspec.Raw(text)}
+    return Record(Kind.CORRECTION, correction.assessment, f"{digest}-{reverted + 1}", _text(content))
+
+
+def revert_record(reverted: Decided, decided: Decision) -> Record:
+    """The record that reverts a correction."""
+    return Record(Kind.REVERT, reverted.correction.assessment, reverted.id, _text(_words(decided)))
+
+
+def _words(decided: Decision) -> dict[str, object]:
+    return {"by": decided.by, "reason": decided.reason, "at": iso(decided.at)}
+
+
+def _text(content: Mapping[str, object]) -> str:
+    return msgspec.json.encode(content).decode()
+
+
+def entered(corrections: Iterable[Record], reverts: Iterable[Record]) -> list[Entered]:
+    """All corrections that were ever entered, in the order in which they apply: by moment, then by id.
+
+    Raises `NotOurTable` if a record cannot be read.
+    """
+    by_key = {(record.topic, record.id): _decision(record, _content(record)) for record in reverts}
+    found = [Entered(_decided(record), by_key.get((record.topic, record.id))) for record in corrections]
+    return sorted(found, key=lambda one: (one.decided.decision.at, one.decided.id, one.decided.correction.assessment))
+
+
+def in_force(corrections: Iterable[Record], reverts: Iterable[Record]) -> tuple[Decided, ...]:
+    """The corrections that count, in the order in which they apply. Raises `NotOurTable` as `entered` does."""
+    return tuple(one.decided for one in entered(corrections, reverts) if one.reverted is None)
+
+
+class Corrections(NamedTuple):
+    """The corrections in force, and how many records there are about each assessment."""
+
+    in_force: tuple[Decided, ...]
+    decisions: Mapping[str, int]
+    """The number of records by assessment, of corrections and of reverts. It only grows."""
+
+    @classmethod
+    def of(cls, corrections: Collection[Record], reverts: Collection[Record]) -> "Corrections":
+        """Raises `NotOurTable` as `entered` does."""
+        return cls(in_force(corrections, reverts), Counter(record.topic for record in (*corrections, *reverts)))
+
+
+def _decided(record: Record) -> Decided:
+    content = _content(record)
+    try:
+        correction = parse_correction(bytes(content.correction), "correction")
+    except BadCorrection as error:
+        raise _unreadable(record, str(error)) from None
+    if correction.assessment != record.topic:
+        raise _unreadable(record, f"it is about assessment {record.topic!r}, but its content about another one")
+    return Decided(record.id, correction, _decision(record, content))
+
+
+def _content(record: Record) -> _Content:
+    try:
+        return _decode(record.content)
+    except msgspec.DecodeError as error:
+        raise _unreadable(record, str(error)) from None
+
+
+def _decision(record: Record, content: _Content) -> Decision:
+    try:
+        return Decision(content.by, content.reason, parse_moment(content.at, "at"))
+    except BadTime as error:
+        raise _unreadable(record, str(error)) from None
+
+
+def _unreadable(record: Record, problem: str) -> NotOurTable:
+    name = f"{record.kind} {record.id!r} in the register"
+    return NotOurTable(f"{name}: {problem}; restore the register from a backup")

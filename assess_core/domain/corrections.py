@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from assess_core.domain.attempts import AttemptVersion, total
+from assess_core.domain.attempts import Answer, AttemptVersion, grand_total, question_text, total
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.moments import parse_moment
 from assess_core.errors import BadCorrection, BadTime
@@ -112,6 +112,7 @@ class Totals(NamedTuple):
 
 _decode = msgspec.json.Decoder(_File).decode
 _decode_marks = msgspec.json.Decoder(list[Mark]).decode
+_decode_answers = msgspec.json.Decoder(list[Answer]).decode
 
 
 def parse_correction(content: bytes, where: str) -> Correction:
@@ -177,12 +178,48 @@ def corrected(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[
     Totals are the sums of the marks. Rows of older systems can have other totals; those change by what their marks
     change. Raises `BadCorrection` if a score cannot be scaled.
     """
+    return _totals_of(row, marks, _changed(row, marks, corrections))
+
+
+def corrected_version(row: AttemptVersion, corrections: Sequence[Correction]) -> AttemptVersion:
+    """The version with the answers and totals that count under these corrections, applied in this order.
+
+    Key and `version`, also the content hash, stay those of the submission. An answer that does not count has score and
+    maximum 0. Raises `BadCorrection` if a score cannot be scaled.
+    """
+    if not any(correction.covers(row) for correction in corrections):
+        return row
+    marks = marks_of(row)
+    changed = _changed(row, marks, corrections)
+    if changed == marks:
+        return row
+    answers = [
+        msgspec.structs.replace(answer, score=mark.score if mark else 0.0, max_score=mark.max_score if mark else 0.0)
+        for answer, mark in zip(_decode_answers(row.question), changed, strict=True)
+    ]
+    score, max_score = totals = _totals_of(row, marks, changed)
+    is_same = totals == (row.total_score, row.total_max_score)
+    return msgspec.structs.replace(
+        row,
+        total_score=score,
+        total_max_score=max_score,
+        grand_total=row.grand_total if is_same else grand_total(score, max_score),
+        question=question_text(answers).decode(),
+    )
+
+
+def _changed(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction]) -> Sequence[Mark | None]:
+    """The marks that count, in the same places; None for a mark that does not count."""
+    changed: list[Mark | None] = list(marks)
+    for correction in corrections:
+        if correction.covers(row):
+            changed = [mark and _applied(correction, mark) for mark in changed]
+    return changed
+
+
+def _totals_of(row: AttemptVersion, marks: Sequence[Mark], changed: Sequence[Mark | None]) -> Totals:
     stored = Totals(row.total_score, row.total_max_score)
-    applied = [correction for correction in corrections if correction.covers(row)]
-    changed = list(marks)
-    for correction in applied:
-        changed = [new for mark in changed if (new := _applied(correction, mark)) is not None]
-    before, after = _totals(marks), _totals(changed)
+    before, after = _sums(marks), _sums([mark for mark in changed if mark is not None])
     if before == after:
         return stored
     return Totals(
@@ -190,7 +227,7 @@ def corrected(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[
     )
 
 
-def _totals(marks: Sequence[Mark]) -> Totals:
+def _sums(marks: Sequence[Mark]) -> Totals:
     return Totals(total(mark.score for mark in marks), total(mark.max_score for mark in marks))
 
 

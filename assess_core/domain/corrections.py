@@ -176,7 +176,7 @@ def corrected(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[
     """The totals of a version under these corrections, applied in this order. `marks` are those of the version.
 
     Totals are the sums of the marks. Rows of older systems can have other totals; those change by what their marks
-    change. Raises `BadCorrection` if a score cannot be scaled.
+    change.
     """
     return _totals_of(row, marks, _changed(row, marks, corrections))
 
@@ -185,7 +185,7 @@ def corrected_version(row: AttemptVersion, corrections: Sequence[Correction]) ->
     """The version with the answers and totals that count under these corrections, applied in this order.
 
     Key and `version`, also the content hash, stay those of the submission. An answer that does not count has score and
-    maximum 0. Raises `BadCorrection` if a score cannot be scaled.
+    maximum 0.
     """
     if not any(correction.covers(row) for correction in corrections):
         return row
@@ -243,7 +243,9 @@ def _applied(correction: Correction, mark: Mark) -> Mark | None:
         case Maximum(maximum):
             return msgspec.structs.replace(mark, score=min(mark.score, maximum), max_score=maximum)
         case Scale(maximum):
-            return msgspec.structs.replace(mark, score=_scaled(mark, maximum), max_score=maximum)
+            score = _scaled(mark, maximum)
+            # an attempt that arrives later can have an answer that has no proportion
+            return mark if score is None else msgspec.structs.replace(mark, score=score, max_score=maximum)
         case Key() as key:
             return msgspec.structs.replace(mark, score=mark.max_score if accepts(key, mark) else 0.0)
 
@@ -253,12 +255,23 @@ def accepts(key: Key, mark: Mark) -> bool:
     return mark.resvalues in key.responses
 
 
-def _scaled(mark: Mark, maximum: float) -> float:
+def require_scalable(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction]) -> None:
+    """Raise `BadCorrection` if a correction cannot scale an answer of this version, and so leaves it as it is."""
+    for number, correction in enumerate(corrections):
+        if not isinstance(correction.rule, Scale) or not correction.covers(row):
+            continue
+        for mark in _changed(row, marks, corrections[:number]):
+            if mark and mark.id == correction.question and _scaled(mark, correction.rule.maximum) is None:
+                raise BadCorrection(
+                    f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the "
+                    f"maximum {mark.max_score:g}, so it cannot be scaled; use the rule maximum, or narrow the scope"
+                )
+
+
+def _scaled(mark: Mark, maximum: float) -> float | None:
+    """The score of a scaled mark; None if it has no proportion."""
+    if not mark.max_score:
+        return None
     # dividing first keeps a full score full
-    score = mark.score / mark.max_score * maximum if mark.max_score else float("nan")
-    if not isfinite(score):
-        raise BadCorrection(
-            f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the maximum "
-            f"{mark.max_score:g}, so it cannot be scaled; use the rule maximum, or narrow the scope"
-        )
-    return score
+    score = mark.score / mark.max_score * maximum
+    return score if isfinite(score) else None

@@ -23,6 +23,7 @@ from assess_core.domain.corrections import (
     corrected_version,
     marks_of,
     parse_correction,
+    require_scalable,
 )
 from assess_core.errors import BadCorrection
 from tests.factories import ATTEMPTED, answer, version
@@ -99,9 +100,21 @@ def test_totals_of_an_older_system_change_by_what_the_marks_change() -> None:
 
 
 @pytest.mark.parametrize(("score", "maximum", "new"), [(1.0, 0.0, 2.0), (0.0, 0.0, 2.0), (1e308, 1e-300, 1e9)])
-def test_a_score_that_cannot_be_scaled_is_refused_with_a_way_out(score: float, maximum: float, new: float) -> None:
+def test_a_score_that_cannot_be_scaled_stays_and_is_refused_with_a_way_out(
+    score: float, maximum: float, new: float
+) -> None:
+    row, scaled = two(score, maximum), of(Scale(new))
+
+    assert worth(row, scaled) == (row.total_score, row.total_max_score)
     with pytest.raises(BadCorrection, match=r"'q1' has the score .* cannot be scaled; use the rule maximum"):
-        worth(two(score, maximum), of(Scale(new)))
+        require_scalable(row, marks_of(row), [of(Maximum(9.0), "q2"), scaled])
+
+
+def test_only_answers_that_count_must_be_scalable() -> None:
+    row = two(0.0, 0.0)
+
+    require_scalable(row, marks_of(row), [of(Drop()), of(Scale(2.0)), of(Scale(2.0), "q2"), of(Scale(2.0), "q9")])
+    require_scalable(row, marks_of(row), [of(Maximum(1.0)), of(Scale(2.0))])
 
 
 numbers = st.sampled_from([0.0, 0.1, 0.2, 0.3, 1.0, 1.33, 2.0, 1e15])

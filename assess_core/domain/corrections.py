@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from assess_core.domain.attempts import AttemptVersion, total
+from assess_core.domain.attempts import Answer, AttemptVersion, grand_total, question_text, total
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.moments import iso, parse_moment
 from assess_core.errors import BadCorrection, BadTime
@@ -112,6 +112,7 @@ class Totals(NamedTuple):
 
 _decode = msgspec.json.Decoder(_File).decode
 _decode_marks = msgspec.json.Decoder(list[Mark]).decode
+_decode_answers = msgspec.json.Decoder(list[Answer]).decode
 
 
 def parse_correction(content: bytes, where: str) -> Correction:
@@ -190,14 +191,50 @@ def corrected(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[
     """The totals of a version under these corrections, applied in this order. `marks` are those of the version.
 
     Totals are the sums of the marks. Rows of older systems can have other totals; those change by what their marks
-    change. Raises `BadCorrection` if a score cannot be scaled.
+    change.
     """
+    return _totals_of(row, marks, _changed(row, marks, corrections))
+
+
+def corrected_version(row: AttemptVersion, corrections: Sequence[Correction]) -> AttemptVersion:
+    """The version with the answers and totals that count under these corrections, applied in this order.
+
+    Key and `version`, also the content hash, stay those of the submission. An answer that does not count has score and
+    maximum 0.
+    """
+    if not any(correction.covers(row) for correction in corrections):
+        return row
+    marks = marks_of(row)
+    changed = _changed(row, marks, corrections)
+    if changed == marks:
+        return row
+    answers = [
+        msgspec.structs.replace(answer, score=mark.score if mark else 0.0, max_score=mark.max_score if mark else 0.0)
+        for answer, mark in zip(_decode_answers(row.question), changed, strict=True)
+    ]
+    score, max_score = totals = _totals_of(row, marks, changed)
+    is_same = totals == (row.total_score, row.total_max_score)
+    return msgspec.structs.replace(
+        row,
+        total_score=score,
+        total_max_score=max_score,
+        grand_total=row.grand_total if is_same else grand_total(score, max_score),
+        question=question_text(answers).decode(),
+    )
+
+
+def _changed(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction]) -> Sequence[Mark | None]:
+    """The marks that count, in the same places; None for a mark that does not count."""
+    changed: list[Mark | None] = list(marks)
+    for correction in corrections:
+        if correction.covers(row):
+            changed = [mark and _applied(correction, mark) for mark in changed]
+    return changed
+
+
+def _totals_of(row: AttemptVersion, marks: Sequence[Mark], changed: Sequence[Mark | None]) -> Totals:
     stored = Totals(row.total_score, row.total_max_score)
-    applied = [correction for correction in corrections if correction.covers(row)]
-    changed = list(marks)
-    for correction in applied:
-        changed = [new for mark in changed if (new := _applied(correction, mark)) is not None]
-    before, after = _totals(marks), _totals(changed)
+    before, after = _sums(marks), _sums([mark for mark in changed if mark is not None])
     if before == after:
         return stored
     return Totals(
@@ -205,7 +242,7 @@ def corrected(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[
     )
 
 
-def _totals(marks: Sequence[Mark]) -> Totals:
+def _sums(marks: Sequence[Mark]) -> Totals:
     return Totals(total(mark.score for mark in marks), total(mark.max_score for mark in marks))
 
 
@@ -221,7 +258,9 @@ def _applied(correction: Correction, mark: Mark) -> Mark | None:
         case Maximum(maximum):
             return msgspec.structs.replace(mark, score=min(mark.score, maximum), max_score=maximum)
         case Scale(maximum):
-            return msgspec.structs.replace(mark, score=_scaled(mark, maximum), max_score=maximum)
+            score = _scaled(mark, maximum)
+            # an attempt that arrives later can have an answer that has no proportion
+            return mark if score is None else msgspec.structs.replace(mark, score=score, max_score=maximum)
         case Key() as key:
             return msgspec.structs.replace(mark, score=mark.max_score if accepts(key, mark) else 0.0)
 
@@ -231,12 +270,23 @@ def accepts(key: Key, mark: Mark) -> bool:
     return mark.resvalues in key.responses
 
 
-def _scaled(mark: Mark, maximum: float) -> float:
+def require_scalable(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction]) -> None:
+    """Raise `BadCorrection` if a correction cannot scale an answer of this version, and so leaves it as it is."""
+    for number, correction in enumerate(corrections):
+        if not isinstance(correction.rule, Scale) or not correction.covers(row):
+            continue
+        for mark in _changed(row, marks, corrections[:number]):
+            if mark and mark.id == correction.question and _scaled(mark, correction.rule.maximum) is None:
+                raise BadCorrection(
+                    f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the "
+                    f"maximum {mark.max_score:g}, so it cannot be scaled; use the rule maximum, or narrow the scope"
+                )
+
+
+def _scaled(mark: Mark, maximum: float) -> float | None:
+    """The score of a scaled mark; None if it has no proportion."""
+    if not mark.max_score:
+        return None
     # dividing first keeps a full score full
-    score = mark.score / mark.max_score * maximum if mark.max_score else float("nan")
-    if not isfinite(score):
-        raise BadCorrection(
-            f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the maximum "
-            f"{mark.max_score:g}, so it cannot be scaled; use the rule maximum, or narrow the scope"
-        )
-    return score
+    score = mark.score / mark.max_score * maximum
+    return score if isfinite(score) else None

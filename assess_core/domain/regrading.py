@@ -33,7 +33,6 @@ class Regrade(NamedTuple):
 
     @classmethod
     def of(cls, row: AttemptVersion, corrections: Sequence[Correction]) -> "Regrade":
-        """Raises `BadCorrection` if a score cannot be scaled."""
         entry = Entry.of(row)
         score, max_score = corrected(row, marks_of(row), corrections)
         return cls(entry, entry._replace(score=score, max_score=max_score))

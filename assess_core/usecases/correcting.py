@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.corrections import Correction, Key, accepts, corrected, marks_of
+from assess_core.domain.corrections import Correction, Key, accepts, marks_of, require_scalable
 from assess_core.domain.regrading import Regrade, Regraded
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import BadCorrection
@@ -61,7 +61,7 @@ def _require_matches(named: Sequence[NamedCorrection], rows: Iterable[AttemptVer
     covered, answered, accepted = set[int](), set[int](), set[int]()
     for row in rows:
         marks = marks_of(row)
-        corrected(row, marks, corrections)
+        require_scalable(row, marks, corrections)
         for number, correction in enumerate(corrections):
             if number in accepted or not correction.covers(row):
                 continue

@@ -6,8 +6,7 @@ has one id and one record. Entered again after a revert, it gets the next count.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from assess_core.domain.corrections import Correction, correction_text, parse_correction
 from assess_core.domain.moments import iso, parse_moment
 from assess_core.domain.register import Kind, Record
+from assess_core.domain.scores import Entry, SummaryKey
 from assess_core.errors import BadCorrection, BadTime, NotOurTable
 
 _DIGITS: Final = 12
@@ -106,16 +106,46 @@ def in_force(corrections: Iterable[Record], reverts: Iterable[Record]) -> tuple[
 
 
 class Corrections(NamedTuple):
-    """The corrections in force, and how many records there are about each assessment."""
+    """All corrections that were ever entered, by assessment, as they were stored at one moment."""
 
-    in_force: tuple[Decided, ...]
-    decisions: Mapping[str, int]
-    """The number of records by assessment, of corrections and of reverts. It only grows."""
+    entered: Mapping[str, Sequence[Entered]]
+    """In the order in which they apply."""
 
     @classmethod
-    def of(cls, corrections: Collection[Record], reverts: Collection[Record]) -> "Corrections":
+    def of(cls, corrections: Iterable[Record], reverts: Iterable[Record]) -> "Corrections":
         """Raises `NotOurTable` as `entered` does."""
-        return cls(in_force(corrections, reverts), Counter(record.topic for record in (*corrections, *reverts)))
+        by_assessment: dict[str, list[Entered]] = {}
+        for one in entered(corrections, reverts):
+            by_assessment.setdefault(one.decided.correction.assessment, []).append(one)
+        return cls(by_assessment)
+
+    @property
+    def in_force(self) -> tuple[Decided, ...]:
+        """The corrections that count, by assessment, then in the order in which they apply."""
+        return tuple(one.decided for of in self.entered.values() for one in of if one.reverted is None)
+
+    def covering(self, entry: Entry) -> list[Decided]:
+        """The corrections in force that cover a version, in the order in which they apply."""
+        of_assessment = self.entered.get(entry.key.assessment_id, ())
+        return [one.decided for one in of_assessment if one.reverted is None and _covers(one, entry)]
+
+    def decisions(self, key: SummaryKey, versions: Collection[Entry]) -> int:
+        """The number of records, of corrections and of reverts, that cover at least one of a map's versions.
+
+        It grows with the records and with the versions, and never shrinks.
+        """
+        of_assessment = self.entered.get(key.assessment_id, ())
+        return sum(
+            1 if one.reverted is None else 2
+            for one in of_assessment
+            if any(_covers(one, version) for version in versions)
+        )
+
+
+def _covers(entered: Entered, entry: Entry) -> bool:
+    key = entry.key
+    scope = entered.decided.correction
+    return scope.includes(key.assessment_id, key.course_id, key.batch_id, entry.version.last_attempted_on)
 
 
 def _decided(record: Record) -> Decided:

@@ -81,13 +81,17 @@ class Correction(msgspec.Struct, frozen=True):
 
     def covers(self, row: AttemptVersion) -> bool:
         """Whether an attempt is in the scope."""
-        key, at = row.key, row.version.last_attempted_on
+        key = row.key
+        return self.includes(key.content_id, key.course_id, key.batch_id, row.version.last_attempted_on)
+
+    def includes(self, assessment: str, course: str, batch: str, attempted: int) -> bool:
+        """Whether an attempt of that moment (epoch ms) is in the scope."""
         return (
-            key.content_id == self.assessment
-            and self.course in (None, key.course_id)
-            and (not self.batches or key.batch_id in self.batches)
-            and (self.attempted_from is None or at >= self.attempted_from)
-            and (self.attempted_to is None or at < self.attempted_to)
+            assessment == self.assessment
+            and self.course in (None, course)
+            and (not self.batches or batch in self.batches)
+            and (self.attempted_from is None or attempted >= self.attempted_from)
+            and (self.attempted_to is None or attempted < self.attempted_to)
         )
 
 

@@ -13,11 +13,12 @@ def corrections_in_force(register: Register, assessments: Collection[str] | None
 
     Raises `StoreUnavailable`, `NotOurTable`.
     """
-    return read_corrections(register, assessments).in_force
+    found = read_corrections(register, assessments).in_force
+    return tuple(sorted(found, key=lambda one: (one.decision.at, one.id, one.correction.assessment)))
 
 
 def read_corrections(register: Register, assessments: Collection[str] | None = None) -> Corrections:
-    """The corrections in force of these assessments (None: of all), and the number of records about them.
+    """All corrections of these assessments (None: of all assessments), with their reverts.
 
     The result is what was stored at one moment, for all of these assessments together. Without a correction it costs
     one lookup. Raises `StoreUnavailable`, `NotOurTable`.

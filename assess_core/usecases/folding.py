@@ -190,7 +190,7 @@ def _with_new(maps: Maps, entries: Iterable[Entry]) -> Maps:
         attempts = grown.get(entry.key)
         if attempts is None:
             found = maps.get(entry.key)
-            attempts = grown[entry.key] = Attempts({}) if found is None else found.copy()
+            attempts = grown[entry.key] = Attempts({}, []) if found is None else found.copy()
         attempts.add(entry)
     return maps | grown
 

@@ -28,8 +28,9 @@ from assess_core.domain.corrections import (
     parse_correction,
 )
 from assess_core.domain.register import Kind, Record
+from assess_core.domain.scores import Entry
 from assess_core.errors import BadCorrection, NotOurTable
-from tests.factories import ATTEMPTED
+from tests.factories import ATTEMPTED, version
 from tests.properties.strategies import examples
 
 WHO = Decision("Asha", "two options were right", ATTEMPTED)
@@ -120,16 +121,16 @@ def test_what_is_in_force_does_not_depend_on_the_order_of_arrival(
     assert story.in_force() == expected
 
 
-def test_a_revert_without_its_correction_counts_as_a_record_only() -> None:
-    story = Story()
-    story.apply()
-    story.revert()
+def test_the_decisions_about_a_map_grow_with_its_versions_and_with_the_records() -> None:
+    story, early = Story(), structs.replace(FULL, attempted_to=ATTEMPTED)
+    covered, other = Entry.of(version(attempted=ATTEMPTED - 1)), Entry.of(version(attempted=ATTEMPTED))
+    counts = []
+    for step in (lambda: None, story.apply, lambda: story.apply(early), lambda: story.revert(early), story.apply):
+        step()
+        found = Corrections.of(story.corrections, story.reverts)
+        counts.append([found.decisions(covered.key, some) for some in ([], [other], [other, covered])])
 
-    found = Corrections.of([], story.reverts)
-
-    assert found.in_force == ()
-    assert found.decisions == {"a1": 1}
-    assert Corrections.of(story.corrections, story.reverts).decisions == {"a1": 2}
+    assert counts == [[0, 0, 0], [0, 1, 1], [0, 1, 2], [0, 1, 3], [0, 1, 3]]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ A correction never changes a version. It says what the version's answers to one 
 apply one after the other, each to the result of those before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
@@ -78,6 +78,12 @@ class Correction(msgspec.Struct, frozen=True):
     """The first moment of an attempt (epoch ms)."""
     attempted_to: int | None = None
     """The first moment after the attempts (epoch ms)."""
+
+    def concerns(self, batches: Collection[str], course: str | None = None) -> bool:
+        """Whether attempts in these batches, of this course or of all courses, can be in the scope."""
+        return (not self.batches or not set(batches).isdisjoint(self.batches)) and (
+            course is None or self.course in (None, course)
+        )
 
     def covers(self, row: AttemptVersion) -> bool:
         """Whether an attempt is in the scope."""

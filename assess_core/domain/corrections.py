@@ -239,11 +239,14 @@ def _changed(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[C
 def _totals_of(row: AttemptVersion, marks: Sequence[Mark], changed: Sequence[Mark | None]) -> Totals:
     stored = Totals(row.total_score, row.total_max_score)
     before, after = _sums(marks), _sums([mark for mark in changed if mark is not None])
+    return Totals(*map(_corrected_total, stored, before, after))
+
+
+def _corrected_total(stored: float, before: float, after: float) -> float:
+    """A total whose marks had the sum `before` and now have the sum `after`."""
     if before == after:
         return stored
-    return Totals(
-        *(new if kept == old else kept + (new - old) for kept, old, new in zip(stored, before, after, strict=True))
-    )
+    return after if stored == before else stored + (after - before)
 
 
 def _sums(marks: Sequence[Mark]) -> Totals:

@@ -283,12 +283,17 @@ def accepts(key: Key, mark: Mark) -> bool:
     return mark.resvalues in key.responses
 
 
-def require_scalable(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction]) -> None:
-    """Raise `BadCorrection` if a correction cannot scale an answer of this version, and so leaves it as it is."""
+def require_scalable(
+    row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction], in_force: Sequence[Correction] = ()
+) -> None:
+    """Raise `BadCorrection` if a correction cannot scale an answer of this version, and so leaves it as it is.
+
+    The corrections apply after those in force, which may leave answers as they are.
+    """
     for number, correction in enumerate(corrections):
         if not isinstance(correction.rule, Scale) or not correction.covers(row):
             continue
-        for mark in _changed(row, marks, corrections[:number]):
+        for mark in _changed(row, marks, [*in_force, *corrections[:number]]):
             if mark and mark.id == correction.question and _scaled(mark, correction.rule.maximum) is None:
                 raise BadCorrection(
                     f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the "

@@ -46,6 +46,21 @@ def all_entered(register: Register) -> list[Entered]:
     return entered(register.all(Kind.CORRECTION), register.all(Kind.REVERT))
 
 
+class SharedCorrections:
+    """The corrections of one request: each assessment is looked up once."""
+
+    def __init__(self, register: Register) -> None:
+        self._register = register
+        self._read: dict[str, Corrections] = {}
+
+    def of(self, assessments: Collection[str]) -> Corrections:
+        """The corrections of these assessments. Raises as `read_corrections`."""
+        for assessment in assessments:
+            if assessment not in self._read:
+                self._read[assessment] = read_corrections(self._register, [assessment])
+        return Corrections({id_: of for one in assessments for id_, of in self._read[one].entered.items()})
+
+
 class _Records(NamedTuple):
     corrections: list[Record]
     reverts: list[Record]

@@ -197,7 +197,8 @@ def test_the_numbers_of_a_batch_and_of_a_week_follow_corrections(stores: Stores,
     [week], [expected] = (weekly_activity(each, weeks) for each in (stores, other))
 
     assert here == there
-    assert week == expected._replace(mean_score=pytest.approx(expected.mean_score))  # the sum is by content hash
+    assert week[:3] == expected[:3]
+    assert week.mean_score == pytest.approx(expected.mean_score)  # the sum is in the order of content hashes
     assert week.mean_score != weekly_activity(holding(attempts(), tmp_path / "before"), weeks)[0].mean_score
 
 

@@ -1,0 +1,35 @@
+"""The rows of versions that maps name: first from the hot store, then from the lake."""
+
+from collections.abc import Sequence
+
+from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.scores import Entry
+from assess_core.errors import VersionMissing
+from assess_core.ports.stores import Stores
+
+
+def stored_versions(stores: Stores, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
+    """The versions that entries name, by content hash.
+
+    The lake is read once for each learner and batch with a version that is not in the hot store. Raises
+    `VersionMissing` if a version is in neither tier, `StoreUnavailable`, and the errors of a union.
+    """
+    found = {row.version.content_hash: row for row in stores.hot.get([entry.row_key for entry in entries])}
+    absent: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.version.content_hash not in found:
+            absent.setdefault((entry.key.user_id, entry.key.batch_id), []).append(entry)
+    for (user_id, batch_id), missing in absent.items():
+        hashes = [entry.version.content_hash for entry in missing]
+        weeks = {entry.row_key.slice.week for entry in missing}
+        # the hot store was read before, so a row that a clear deleted since then is in the lake's newest version
+        rows = stores.union.archived(batch_id, weeks, user_id, hashes)
+        found |= {row.version.content_hash: row for row in rows}
+    for entry in entries:
+        if entry.version.content_hash not in found:
+            raise VersionMissing(
+                f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
+                "nor in the lake; restore the lake's files or the hot store from a backup, or read the log again: "
+                "assess ingest --repair"
+            )
+    return found

@@ -39,6 +39,7 @@
       UnknownSeal        a seal is of another installation, or does not contain a slice
       SealBroken         what was sealed is not as it was
       BadCorrection      a correction cannot be read, or matches nothing
+      UnknownCorrection  there is no correction with this id
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -290,3 +291,9 @@ class BadCorrection(AssessError):
     """A correction cannot be read, has a rule that cannot be applied, or matches nothing."""
 
     exit_code, status = 2, 400
+
+
+class UnknownCorrection(AssessError):
+    """There is no correction with this id."""
+
+    exit_code, status = 3, 404

@@ -44,6 +44,11 @@ class Entered(NamedTuple):
     decided: Decided
     reverted: Decision | None
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of its records."""
+        return (Kind.CORRECTION,) if self.reverted is None else (Kind.CORRECTION, Kind.REVERT)
+
 
 class _Content(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a record. A revert has no correction."""
@@ -80,6 +85,11 @@ def correction_record(correction: Correction, decided: Decision, entered: Iterab
 def revert_record(reverted: Decided, decided: Decision) -> Record:
     """The record that reverts a correction."""
     return Record(Kind.REVERT, reverted.correction.assessment, reverted.id, _text(_words(decided)))
+
+
+def carried_out_record(one: Entered, kind: Kind) -> Record:
+    """The record that the stored scores follow a correction or its revert."""
+    return Record(Kind.CARRIED_OUT, one.decided.correction.assessment, f"{kind}/{one.decided.id}", "{}")
 
 
 def _words(decided: Decision) -> dict[str, object]:
@@ -135,11 +145,7 @@ class Corrections(NamedTuple):
         It grows with the records and with the versions, and never shrinks.
         """
         of_assessment = self.entered.get(key.assessment_id, ())
-        return sum(
-            1 if one.reverted is None else 2
-            for one in of_assessment
-            if any(_covers(one, version) for version in versions)
-        )
+        return sum(len(one.kinds) for one in of_assessment if any(_covers(one, version) for version in versions))
 
 
 def _covers(entered: Entered, entry: Entry) -> bool:

@@ -65,6 +65,21 @@ class Key(msgspec.Struct, frozen=True, tag_field="kind", tag="key", forbid_unkno
 Rule = FullMarks | Drop | Maximum | Scale | Key
 
 
+def rule_text(rule: Rule) -> str:
+    """A rule in words, for example `scale to a maximum of 8`."""
+    match rule:
+        case FullMarks():
+            return "full marks"
+        case Drop():
+            return "drop the question"
+        case Maximum(maximum):
+            return f"a maximum of {maximum:g}"
+        case Scale(maximum):
+            return f"scale to a maximum of {maximum:g}"
+        case Key(responses):
+            return f"another key, with {len(responses):,} right response{'s' if len(responses) > 1 else ''}"
+
+
 class Correction(msgspec.Struct, frozen=True):
     """A rule, and the answers that it applies to: those to one question in the attempts of its scope."""
 

@@ -31,6 +31,7 @@ ROUTES: Final = {
     "/console/sign-out": Action.SIGN_IN,
     "/console/slices": Action.READ_SLICES,
     "/console/slice": Action.READ_SLICES,
+    "/console/corrections": Action.AUDIT,
     "/console/failed": Action.READ_FAILED,
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,

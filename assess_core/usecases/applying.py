@@ -31,7 +31,7 @@ from assess_core.usecases.correcting import NamedCorrection, regraded
 from assess_core.usecases.corrections_in_force import all_entered, read_corrections
 from assess_core.usecases.deriving import derive_corrected, those_that_differ, write_activities
 from assess_core.usecases.exhaust import matching_batches
-from assess_core.usecases.registering import agree
+from assess_core.usecases.registering import agree, enter
 from assess_core.usecases.stored_versions import stored_versions
 
 _ROWS: Final = 1000
@@ -119,7 +119,7 @@ def sweep(stores: Stores, entered: Sequence[Entered]) -> Swept:
     # the decisions that this sweep has followed, not those that came meanwhile
     done = {one.decided.id for one in entered}
     followed = [one for of in corrections.entered.values() for one in of if one.decided.id in done]
-    stores.hot.register.add([carried_out_record(one, kind) for one in followed for kind in one.kinds])
+    enter(stores.hot, stores.lake, [carried_out_record(one, kind) for one in followed for kind in one.kinds])
     return Swept(attempts, scores)
 
 

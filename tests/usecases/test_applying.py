@@ -11,11 +11,13 @@ from assess_core.domain.register import Kind
 from assess_core.domain.scores import Entry, derive
 from assess_core.errors import BadCorrection, UnknownBatch, UnknownCorrection
 from assess_core.ports.stores import Stores
-from assess_core.usecases.applying import apply, revert, unfinished
+from assess_core.usecases.applying import apply, forget_sweeps, revert, sweep, unfinished
 from assess_core.usecases.correcting import NamedCorrection
 from assess_core.usecases.corrections_in_force import all_entered, corrections_in_force
 from assess_core.usecases.registering import agree, enter
+from assess_core.usecases.restoring import rebuild, weeks_of
 from assess_core.usecases.tables import Name
+from assess_core.wiring import stores_of
 from tests.conftest import Hot
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, wire_answer
 from tests.lakes import stores_over
@@ -224,6 +226,45 @@ def test_attempts_that_come_during_an_apply_count_with_the_correction(tmp_path: 
 
     assert other.has_run
     assert agrees(stores)
+
+
+def test_stored_scores_wait_for_the_sweep_where_a_fold_lacks_archived_answers(stores: Stores) -> None:
+    take(stores, *some())
+    put_away(stores)
+    enter(stores.hot, stores.lake, [correction_record(FULL, decided(), [])])
+    before = stores.hot.learners(["u1"])["u1"].summaries
+
+    take(stores, sent(attempt="t9", score=0.0))
+
+    assert stores.hot.learners(["u1"])["u1"].summaries == before
+    assert scores(stores)["u1"] == (6.0, 6.0, 6.0)
+    applied(stores)
+    assert agrees(stores)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_rebuilt_hot_store_has_the_corrected_scores(tmp_path: Path, archived: bool) -> None:
+    stores = stores_over(MemoryHot(), tmp_path)
+    take(stores, *some())
+    put_away(stores)
+    applied(stores, DROP)
+    revert(stores, applied(stores), decided(NOW + 1))
+    if archived:
+        take(stores, sent(attempt="t9", score=0.0))
+        put_away(stores)
+    before = answers(stores)
+    lost = stores_of(MemoryHot(), stores.log, stores.lake, stores.exhausts)
+
+    for _ in range(2):
+        forget_sweeps(lost.hot, lost.lake)
+        agree(lost.hot, lost.lake)
+        for week in weeks_of(lost.lake):
+            rebuild(week, lost)
+        sweep(lost, all_entered(lost.hot.register))
+
+    assert answers(lost) == before
+    assert unfinished(lost.hot) == []
+    assert agrees(lost)
 
 
 def test_a_view_without_a_decision_never_replaces_one_with_it(stores: Stores) -> None:

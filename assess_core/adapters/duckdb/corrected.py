@@ -21,27 +21,39 @@ SELECT unnest(from_json_strict($rules, '[{"assessment": "VARCHAR", "rules": [{"c
     "maximum": "DOUBLE", "responses": ["VARCHAR"]}]}]'), max_depth := 2)
 """
 
-# the part of the answers that corrections read: `domain.corrections.Mark`
+# each tier stores answers in its own form: how to read the part that corrections need, and a response as text
 _ANSWERS: Final = {
-    "hot_rows": """from_json_strict(question, '[{"id": "VARCHAR", "score": "DOUBLE", "max_score": "DOUBLE",
-        "resvalues": "JSON"}]')""",
-    "lake_rows": """list_transform(question, lambda q: struct_pack(
-        id := q.id, score := q.score, max_score := q.max_score, resvalues := to_json(q.resvalues)))""",
+    "hot_rows": (
+        """from_json_strict(question, '[{"id": "VARCHAR", "score": "DOUBLE", "max_score": "DOUBLE",
+            "resvalues": "JSON"}]')""",
+        "answer.resvalues::VARCHAR",
+    ),
+    "lake_rows": ("question", "to_json(answer.resvalues)::VARCHAR"),
 }
 
-# the versions in the scope of a correction, each with its corrections in the order in which they apply
+# the versions in the scope of a correction, each with its corrections in the order in which they apply. `touched` are
+# the answers to their questions: lambdas over all answers would take three times as long
 _COVERED: Final = """
-SELECT file_index, file_row_number, total_score, total_max_score, covering, {answers} AS answers
+SELECT file_index, file_row_number, total_score, total_max_score, covering,
+    list_transform(answers, lambda answer: struct_pack(
+        id := answer.id, score := answer.score, max_score := answer.max_score)) AS answers,
+    list_transform(
+        list_filter(answers, lambda answer: list_contains(questions, answer.id)),
+        lambda answer: struct_pack(
+            id := answer.id, score := answer.score, max_score := answer.max_score, response := {response})) AS touched
 FROM (
-    SELECT rows.*, list_filter(rules.rules, lambda r:
-        (r.course IS NULL OR r.course = rows.course_id)
-        AND (len(r.batches) = 0 OR list_contains(r.batches, rows.batch_id))
-        AND (r.first IS NULL OR epoch_ms(rows.last_attempted_on) >= r.first)
-        AND (r."end" IS NULL OR epoch_ms(rows.last_attempted_on) < r."end")
-    ) AS covering
-    FROM memory.main.{rows} AS rows JOIN rules ON rows.content_id = rules.assessment
+    SELECT * EXCLUDE question, {answers} AS answers, list_transform(covering, lambda r: r.question) AS questions
+    FROM (
+        SELECT rows.*, list_filter(rules.rules, lambda r:
+            (r.course IS NULL OR r.course = rows.course_id)
+            AND (len(r.batches) = 0 OR list_contains(r.batches, rows.batch_id))
+            AND (r.first IS NULL OR epoch_ms(rows.last_attempted_on) >= r.first)
+            AND (r."end" IS NULL OR epoch_ms(rows.last_attempted_on) < r."end")
+        ) AS covering
+        FROM memory.main.{rows} AS rows JOIN rules ON rows.content_id = rules.assessment
+    )
+    WHERE len(covering) > 0
 )
-WHERE len(covering) > 0
 """
 
 # scaling divides first, and leaves a mark without a proportion as it is
@@ -52,17 +64,22 @@ CASE
     WHEN r.kind = 'full-marks' THEN {'score': m.max_score, 'max_score': m.max_score, 'counts': true}
     WHEN r.kind = 'maximum' THEN {'score': least(m.score, r.maximum), 'max_score': r.maximum, 'counts': true}
     WHEN r.kind = 'key' THEN {
-        'score': CASE WHEN list_contains(r.responses, answer.resvalues::VARCHAR) THEN m.max_score ELSE 0.0 END,
+        'score': CASE WHEN list_contains(r.responses, answer.response) THEN m.max_score ELSE 0.0 END,
         'max_score': m.max_score, 'counts': true}
     WHEN m.max_score <> 0 AND isfinite(m.score / m.max_score * r.maximum)
         THEN {'score': m.score / m.max_score * r.maximum, 'max_score': r.maximum, 'counts': true}
     ELSE m
 END
 """
-_MARKS: Final = f"""
-list_transform(answers, lambda answer: list_reduce(
+_CHANGED: Final = f"""
+list_transform(touched, lambda answer: list_reduce(
     list_filter(covering, lambda rule: rule.question = answer.id), lambda m, r: {_MARK},
     {{'score': answer.score, 'max_score': answer.max_score, 'counts': true}}))
+"""
+_MARKS: Final = """
+list_transform(answers, lambda answer: struct_pack(
+    score := coalesce(changed[list_position(ids, answer.id)].score, answer.score),
+    max_score := coalesce(changed[list_position(ids, answer.id)].max_score, answer.max_score)))
 """
 
 
@@ -95,15 +112,17 @@ FROM (
         SELECT *, {_sum("answers", "score")} AS before_score, {_sum("answers", "max_score")} AS before_max_score,
             {_sum("marks", "score")} AS after_score, {_sum("marks", "max_score")} AS after_max_score
         FROM (
-            SELECT *, list_transform({_MARKS}, lambda m: {{'score': m.score, 'max_score': m.max_score}}) AS marks
-            FROM covered
-            WHERE list_has_any(list_transform(covering, lambda r: r.question), list_transform(answers, lambda a: a.id))
+            SELECT *, {_MARKS} AS marks
+            FROM (
+                SELECT *, {_CHANGED} AS changed, list_transform(touched, lambda answer: answer.id) AS ids
+                FROM covered WHERE len(touched) > 0
+            )
         )
     )
 )
 """
 
-# each tier stores answers in its own form; `nested` is the answers as the lake stores them
+# `nested`: the answers as the lake stores them
 _VIEW: Final = """
 CREATE TEMP VIEW {rows} AS
 SELECT rows.* REPLACE (
@@ -124,7 +143,9 @@ def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], 
     Their rows have `stored_score`, `stored_max_score` and `stored_question` too, as they were submitted.
     """
     duck.execute(_RULES, {"rules": msgspec.json.encode(_by_assessment(corrections)).decode()})
-    covered = " UNION ALL ".join(_COVERED.format(rows=rows, answers=answers) for rows, answers in _ANSWERS.items())
+    covered = " UNION ALL ".join(
+        _COVERED.format(rows=rows, answers=answers, response=response) for rows, (answers, response) in _ANSWERS.items()
+    )
     duck.execute(f"CREATE TEMP VIEW covered AS {covered}")
     duck.execute(_CORRECTED)
     for rows, nested in _NESTED.items():

@@ -13,6 +13,7 @@ import pytest
 
 from assess_core.domain.correction_records import Decision
 from assess_core.domain.corrections import Correction, Drop, FullMarks, Key, Maximum, Scale
+from assess_core.domain.corrections import Rule as Marking
 from assess_core.domain.events import decode
 from assess_core.domain.explanation import Rule
 from assess_core.domain.moments import DAY, iso
@@ -254,7 +255,7 @@ def test_the_script_recomputes_a_corrected_score_in_both_tiers(
     ask: Queries,
     explained: dict[str, Any],
 ) -> None:
-    rules = [Scale(20.0), Key([[{"1": '{"text":"Dispur"}'}]]), Maximum(15.0), FullMarks()]
+    rules: list[Marking] = [Scale(20.0), Key([[{"1": '{"text":"Dispur"}'}]]), Maximum(15.0), FullMarks()]
     for at, rule in enumerate(rules, NOW):
         apply(stores, NamedCorrection("rule", Correction("a1", "q1", rule)), Decision("Asha", "so", at))
     apply(stores, NamedCorrection("rule", Correction("a1", "q2", Drop())), Decision("Asha", "so", NOW + 9))

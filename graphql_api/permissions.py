@@ -31,6 +31,7 @@ ROUTES: Final = {
     "/console/sign-out": Action.SIGN_IN,
     "/console/slices": Action.READ_SLICES,
     "/console/slice": Action.READ_SLICES,
+    "/console/corrections": Action.AUDIT,
     "/console/failed": Action.READ_FAILED,
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,
@@ -97,6 +98,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "tickets": Action.READ_TICKETS,
         "ticket": Action.READ_TICKETS,
         "ticketDiff": Action.READ_TICKETS,
+        "corrections": Action.AUDIT,
         "seals": Action.AUDIT,
         "sealProof": Action.AUDIT,
         "sealConsistency": Action.AUDIT,
@@ -119,7 +121,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     "Attempt": {
         "answers": Action.READ_ANSWERS,
         **_open("id userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
-        **_open("grandTotal updatedOn"),
+        **_open("grandTotal updatedOn originalScore originalMaxScore"),
     },
     "ExplainedScore": _open(
         "userId assessmentId courseId batchId bestScore totalMaxScore lastAttemptedScore bestAttempt lastAttempt story "
@@ -148,6 +150,10 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "previous hash files"
     ),
     "ManifestFile": _open("name sha256"),
+    "Correction": _open(
+        "id inForce assessmentId questionId courseId batches attemptedFrom attemptedTo rule correction by reason at "
+        "revertedBy revertReason revertedAt"
+    ),
     "Seal": _open("line entries at root"),
     "SealProof": _open("proof seal slice entry position path"),
     "SealConsistency": _open("proof old new path"),

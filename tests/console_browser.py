@@ -46,6 +46,7 @@ PAGES: Final = {
     "explain": f"/console/explain?learner={TAMIL}&assessment=a1",
     "reports": "/console/reports?channel=ch",
     "slices": "/console/slices",
+    "corrections": "/console/corrections",
     "failed": "/console/failed",
     "error": "/console/nothing",
     "sign-in": "/console/sign-in",

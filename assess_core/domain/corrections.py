@@ -4,7 +4,7 @@ A correction never changes a version. It says what the version's answers to one 
 apply one after the other, each to the result of those before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
@@ -93,6 +93,12 @@ class Correction(msgspec.Struct, frozen=True):
     """The first moment of an attempt (epoch ms)."""
     attempted_to: int | None = None
     """The first moment after the attempts (epoch ms)."""
+
+    def concerns(self, batches: Collection[str], course: str | None = None) -> bool:
+        """Whether attempts in these batches, of this course or of all courses, can be in the scope."""
+        return (not self.batches or not set(batches).isdisjoint(self.batches)) and (
+            course is None or self.course in (None, course)
+        )
 
     def covers(self, row: AttemptVersion) -> bool:
         """Whether an attempt is in the scope."""
@@ -292,12 +298,17 @@ def accepts(key: Key, mark: Mark) -> bool:
     return mark.resvalues in key.responses
 
 
-def require_scalable(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction]) -> None:
-    """Raise `BadCorrection` if a correction cannot scale an answer of this version, and so leaves it as it is."""
+def require_scalable(
+    row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction], in_force: Sequence[Correction] = ()
+) -> None:
+    """Raise `BadCorrection` if a correction cannot scale an answer of this version, and so leaves it as it is.
+
+    The corrections apply after those in force, which may leave answers as they are.
+    """
     for number, correction in enumerate(corrections):
         if not isinstance(correction.rule, Scale) or not correction.covers(row):
             continue
-        for mark in _changed(row, marks, corrections[:number]):
+        for mark in _changed(row, marks, [*in_force, *corrections[:number]]):
             if mark and mark.id == correction.question and _scaled(mark, correction.rule.maximum) is None:
                 raise BadCorrection(
                     f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the "

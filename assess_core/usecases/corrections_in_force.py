@@ -30,6 +30,17 @@ def read_corrections(register: Register, assessments: Collection[str] | None = N
     return Corrections.of(*found)
 
 
+def corrections_of(
+    register: Register, batches: Collection[str], course: str | None = None, assessments: Collection[str] | None = None
+) -> tuple[Decided, ...]:
+    """The corrections in force that can concern attempts in these batches, in the order in which they apply.
+
+    Raises `StoreUnavailable`, `NotOurTable`.
+    """
+    found = corrections_in_force(register, assessments)
+    return tuple(decided for decided in found if decided.correction.concerns(batches, course))
+
+
 def all_entered(register: Register) -> list[Entered]:
     """All corrections that were ever entered, with their reverts. Raises `StoreUnavailable`, `NotOurTable`."""
     return entered(register.all(Kind.CORRECTION), register.all(Kind.REVERT))

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Final, NamedTuple
 
+from assess_core.domain.correction_records import Entered
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.seals import Seal, parse_seal
@@ -23,8 +24,9 @@ from assess_core.usecases import seals
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.balance import require_known as require_known_batches
+from assess_core.usecases.corrections_in_force import all_entered
 from assess_core.usecases.folding import Checks, Tally, fold
-from assess_core.usecases.ids import required
+from assess_core.usecases.ids import optional, required
 from assess_core.usecases.tickets import compared
 
 MOST_FAILED: Final = 50
@@ -35,6 +37,8 @@ MOST_ENTRIES: Final = 1000
 MOST_TICKETS: Final = 100
 MOST_DIFFERENCES: Final = 1000
 MOST_SEALS: Final = 1000
+MOST_CORRECTIONS: Final = 200
+"""A correction has at most 1 MB, most have 300 bytes."""
 MOST_COUNTED: Final = 10_000
 """The most failed events that are counted by reason."""
 
@@ -124,6 +128,16 @@ class Operating:
         if not entries:
             require_known([slice_], self._stores)
         return entries[-first:]
+
+    def corrections(self, first: int, assessment_id: str | None = None) -> list[Entered]:
+        """The newest corrections, also reverted ones, optionally of an assessment, in the order in which they apply.
+
+        Raises `NotOurTable` if a record cannot be read.
+        """
+        _check(first, MOST_CORRECTIONS)
+        asked = optional("assessmentId", assessment_id)
+        found = all_entered(self._stores.hot.register)
+        return [one for one in found if asked in (None, one.decided.correction.assessment)][-first:]
 
     def newest_seals(self, first: int) -> list[Seal]:
         """The newest seals, oldest first."""

@@ -26,7 +26,7 @@ from assess_core.ports.reports import BatchNumbers
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
 from assess_core.usecases.corrected_entries import corrected_entries
-from assess_core.usecases.corrections_in_force import SharedCorrections, read_corrections
+from assess_core.usecases.corrections_in_force import SharedCorrections, corrections_of, read_corrections
 from assess_core.usecases.explaining import Explanation, explain
 from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import Learners, SharedLearners, attempt_scores, entries_of, score
@@ -132,8 +132,9 @@ class Queries:
     def batch(self, batch_id: str) -> Overview:
         """The numbers of a batch. Raises `UnknownBatch`."""
         batch_id = required("batchId", batch_id)
+        decided = corrections_of(self._stores.hot.register, [batch_id])
         with self._stores.union(batches=[batch_id]) as union:
-            numbers, weeks = union.batch_numbers(), union.week_numbers()
+            numbers, weeks = union.batch_numbers([each.correction for each in decided]), union.week_numbers()
         if not numbers.versions:
             self.require_known(batch_id)
         return Overview(

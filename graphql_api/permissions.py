@@ -128,8 +128,8 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "versions"
     ),
     "ExplainedVersion": _open(
-        "attemptId contentHash lastAttemptedOn hasAnswers score maxScore receivedAt counts supersededBy rule slice "
-        "sliceStatus copies event eventNote"
+        "attemptId contentHash lastAttemptedOn hasAnswers score maxScore submittedScore submittedMaxScore corrections "
+        "receivedAt counts supersededBy rule slice sliceStatus copies event eventNote"
     ),
     "StoredCopy": {
         "answers": Action.READ_ANSWERS,

@@ -8,7 +8,7 @@ from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.correction_records import Decision, correction_record
 from assess_core.domain.corrections import Correction, Drop, FullMarks, Maximum, Scale, corrected_version
 from assess_core.domain.register import Kind
-from assess_core.domain.scores import Entry, derive
+from assess_core.domain.scores import Entry, Summary, derive
 from assess_core.errors import BadCorrection, UnknownBatch, UnknownCorrection
 from assess_core.ports.stores import Stores
 from assess_core.usecases.applying import apply, forget_sweeps, revert, sweep, unfinished
@@ -269,13 +269,20 @@ def test_a_rebuilt_hot_store_has_the_corrected_scores(tmp_path: Path, archived: 
 
 def test_a_view_without_a_decision_never_replaces_one_with_it(stores: Stores) -> None:
     take(stores, sent())
-    before = stores.hot.learners(["u1"])["u1"].summaries
-    applied(stores)
-    after = stores.hot.learners(["u1"])["u1"].summaries
 
-    stores.hot.put_summaries(list(before.values()))
+    def stored() -> list[Summary]:
+        return list(stores.hot.learners(["u1"])["u1"].summaries.values())
 
-    assert stores.hot.learners(["u1"])["u1"].summaries == after != before
+    submitted = stored()
+    id_ = applied(stores)
+    corrected = stored()
+    stores.hot.put_summaries(submitted)
+    assert stored() == corrected != submitted
+
+    revert(stores, id_, decided(NOW + 1))
+    reverted = stored()
+    stores.hot.put_summaries(corrected)
+    assert stored() == reverted != corrected
 
 
 def test_versions_rows_and_balance_stay_as_they_are(stores: Stores) -> None:

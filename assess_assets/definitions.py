@@ -6,6 +6,7 @@ from assess_assets.archive import archived_attempts, cleared_attempts, restored_
 from assess_assets.automation import archive_closed_weeks, clear_verified_weeks
 from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
+from assess_assets.corrections import corrections
 from assess_assets.exhausts import exhausts
 from assess_assets.importing import imported_archives
 from assess_assets.requests import requested_exhausts, serve_requests
@@ -33,6 +34,7 @@ defs = dg.Definitions(
             imported_archives,
             balance_sheet,
             seals,
+            corrections,
             *exhausts,
             requested_exhausts,
             scheduled_exhausts,

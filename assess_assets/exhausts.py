@@ -133,6 +133,7 @@ def _completeness(sidecar: Sidecar) -> Metadata:
         "unread_events": dg.MetadataValue.text(sidecar.log.unread or "none"),
         "names": dg.MetadataValue.text(_names(sidecar.names)),
         "suppressed_cells": dg.MetadataValue.int(sidecar.suppressed_cells),
+        "corrections": dg.MetadataValue.text(", ".join(sidecar.corrections) or "none in force"),
         "ticket": dg.MetadataValue.text(sidecar.ticket or "none"),
         "product": dg.MetadataValue.text(sidecar.product),
     }

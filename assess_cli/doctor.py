@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import click
 from packaging.requirements import Requirement
 
-from assess_cli import doctor_sources
+from assess_cli import doctor_decisions, doctor_sources
 from assess_cli.output import emit_json, notify
 from assess_cli.settings import unknown_settings
 from assess_cli.switches import read_switches
@@ -124,6 +124,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
         yield from _guarded("requests", lambda: _requests(settings, now))
         yield from _guarded("tickets", lambda: _tickets(stores.lake, now))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))
+        yield from _guarded("corrections", lambda: doctor_decisions.corrections(stores.together()))
     yield from _guarded("Dagster", lambda: _switches(settings.home, env))
 
 

@@ -55,6 +55,11 @@ PARTIAL: Final = 6
 )
 @click.option("--by-week", is_flag=True, help="A separate analysis for each ISO week of receipt.")
 @click.option(
+    "--originals",
+    is_flag=True,
+    help="With corrections in force: columns with the scores as they were submitted (response and score).",
+)
+@click.option(
     "--names",
     type=click.Choice([naming.value for naming in Naming]),
     help="Titles of courses, batches and assessments; with learners also names of learners, which are personal data. "
@@ -109,6 +114,7 @@ def exhaust(
     columns: tuple[str, ...],
     counted: str | None,
     by_week: bool,
+    originals: bool,
     names: str | None,
     format_: str | None,
     output: str | None,
@@ -176,6 +182,7 @@ def exhaust(
             "columns": list(columns),
             "counted": counted,
             "byWeek": by_week,
+            "originals": originals,
             "names": names,
             "spreadsheet": spreadsheet,
             "sunbird": sunbird,
@@ -220,6 +227,8 @@ def _show(written: Exhaust, output: str | None, *, as_json: bool) -> None:
             notify("the stores have no attempt that was asked for: the report has only a header")
         numbers = f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes"
         notify(f"{numbers}, {written.seconds:.1f} s")
+        if corrections := written.sidecar.corrections:
+            notify(f"corrections in force for these batches: {len(corrections):,}; `assess correct list` lists them")
         if written.sidecar.ticket is not None:
             notify(f"ticket {written.sidecar.ticket}")
         if output != "-":
@@ -231,7 +240,7 @@ def _show(written: Exhaust, output: str | None, *, as_json: bool) -> None:
 def _summary(written: Exhaust) -> dict[str, object]:
     sidecar = written.sidecar
     more = {"complete": sidecar.complete, "problems": sidecar.problems, "sha256": sidecar.sha256}
-    more["ticket"] = sidecar.ticket
+    more |= {"ticket": sidecar.ticket, "corrections": sidecar.corrections}
     more["dropped"] = dropped_sentence(sidecar.slices)
     return {name: value for name, value in written._asdict().items() if name != "sidecar"} | more
 

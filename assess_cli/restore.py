@@ -10,8 +10,9 @@ from assess_cli.output import emit_json, notify, progress
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.settings import Settings
-from assess_core.usecases import restoring
+from assess_core.usecases import applying, registering, restoring
 from assess_core.usecases.archiving import require_known
+from assess_core.usecases.corrections_in_force import all_entered
 from assess_core.wiring import open_checks, open_stores
 from assess_core.wiring.places import clock
 
@@ -57,10 +58,11 @@ def rebuild(
 ) -> None:
     """Rebuild a hot store that was lost, or that was restored from an old backup.
 
-    First it adds the scores of every row in the lake; the rows stay there. Then it folds what the log (ASSESS_LOG, a
-    folder or a topic) still holds, or the files of PATH, and writes rows that are in neither tier. It is safe to
-    repeat. Exit code 4 if something in the lake is not as the manifest says; everything else is still rebuilt. `assess
-    balance` then proves that nothing is missing.
+    First it copies the decisions that the lake has, such as corrections, and adds the scores of every row in the lake;
+    the rows stay there. Then it folds what the log (ASSESS_LOG, a folder or a topic) still holds, or the files of PATH,
+    and writes rows that are in neither tier. At last the stored scores follow the corrections. It is safe to repeat.
+    Exit code 4 if something in the lake is not as the manifest says; everything else is still rebuilt. `assess balance`
+    then proves that nothing is missing.
 
     \b
     Examples:
@@ -69,6 +71,8 @@ def rebuild(
     """
     checks = open_checks(settings, facts, check_question_count, notify)
     stores = open_stores(settings)
+    applying.forget_sweeps(stores.hot, stores.lake)
+    registering.agree(stores.hot, stores.lake)
     weeks = restoring.weeks_of(stores.lake)
     done: list[restoring.Rebuilt] = []
     with progress("weeks", len(weeks)) as advance:
@@ -91,4 +95,7 @@ def rebuild(
         raise VerifyFailed(
             f"{len(problems)} slices or weeks of the lake have problems; resolve them, then rebuild again"
         )
+    if entered := all_entered(stores.hot.register):
+        swept = applying.sweep(stores, entered)
+        notify(f"{len(entered):,} corrections were carried out again: {swept.scores:,} scores were written")
     notify("`assess balance` proves that nothing is missing")

@@ -1,13 +1,24 @@
 """`assess table` and `assess score`: the rows of the stores, and the score of a learner."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import click
 
 from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.moments import iso_or_empty
+from assess_core.domain.scores import Entry
 from assess_core.errors import UnknownLearner
 from assess_core.settings import Settings
 from assess_core.usecases import learner_scores, tables
-from assess_core.wiring import open_hot, open_queries
+from assess_core.usecases.corrected_entries import corrected_entries
+from assess_core.usecases.corrections_in_force import read_corrections
+from assess_core.usecases.ids import optional, required
+from assess_core.usecases.learner_scores import entries_of
+from assess_core.usecases.stored_versions import stored_versions
+from assess_core.usecases.views import Scores
+from assess_core.wiring import open_hot, open_queries, open_stores
 
 
 @click.command()
@@ -63,8 +74,7 @@ def score(settings: Settings, user: str, assessment: str, course: str | None, ba
       assess score --user U --assessment A
       assess score --user U --assessment A --batch BATCH --json
     """
-    hot, _ = open_hot(settings)  # the map in the hot store has all scores, also those of cleared attempts
-    scores = learner_scores.score(hot, user, assessment, course, batch)
+    scores = _scores(settings, user, assessment, course, batch)
     if as_json:
         emit_json(scores.result)
     if not scores.found:
@@ -76,3 +86,16 @@ def score(settings: Settings, user: str, assessment: str, course: str | None, ba
     if not as_json:
         rows = [{**found.result, "updated_on": iso_or_empty(found.updated_on)} for found in scores.found]
         emit_rows(list(rows[0]), rows, "table")
+
+
+def _scores(settings: Settings, user: str, assessment: str, course: str | None, batch: str | None) -> Scores:
+    hot, _ = open_hot(settings)  # the map in the hot store has all scores, also those of cleared attempts
+    user, assessment = required("userId", user), required("assessmentId", assessment)
+    entries = entries_of(hot, user, optional("courseId", course), optional("batchId", batch), assessment)
+    corrections = read_corrections(hot.register, [assessment])
+    find = partial(_find, settings)  # a corrected score that is not stored yet needs answers, also archived ones
+    return learner_scores.score(corrected_entries(hot, entries, corrections, find))
+
+
+def _find(settings: Settings, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
+    return stored_versions(open_stores(settings), entries)

@@ -39,6 +39,7 @@
       UnknownSeal        a seal is of another installation, or does not contain a slice
       SealBroken         what was sealed is not as it was
       BadCorrection      a correction cannot be read, or matches nothing
+      UnknownCorrection  there is no correction with this id
       BadHold            a hold cannot be entered or read
       UnknownHold        there is no hold with this id
       HoldInForce        a hold does not allow this
@@ -311,3 +312,9 @@ class HoldInForce(AssessError):
     """A hold does not allow this; the message names it."""
 
     exit_code, status = 4, 409
+
+
+class UnknownCorrection(AssessError):
+    """There is no correction with this id."""
+
+    exit_code, status = 3, 404

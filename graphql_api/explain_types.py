@@ -89,8 +89,15 @@ class ExplainedVersion(graphene.ObjectType):
     content_hash = graphene.String(required=True)
     last_attempted_on = Moment(description="Null if it has no clock.")
     has_answers = graphene.Boolean(required=True)
-    score = graphene.Float(required=True)
+    score = graphene.Float(required=True, description="The score that counts, under the corrections in force.")
     max_score = graphene.Float(required=True)
+    submitted_score = graphene.Float(required=True)
+    submitted_max_score = graphene.Float(required=True)
+    corrections = graphene.List(
+        graphene.NonNull(graphene.ID),
+        required=True,
+        description="The corrections in force that cover it, in the order in which they apply.",
+    )
     received_at = Moment(required=True, description="Its first receipt.")
     counts = graphene.Boolean(required=True)
     superseded_by = graphene.String(description="The content hash of the version that counts instead.")
@@ -126,6 +133,18 @@ class ExplainedVersion(graphene.ObjectType):
     @staticmethod
     def resolve_max_score(told: Told, _info: Info) -> float:
         return told.judged.entry.max_score
+
+    @staticmethod
+    def resolve_submitted_score(told: Told, _info: Info) -> float:
+        return told.submitted.score
+
+    @staticmethod
+    def resolve_submitted_max_score(told: Told, _info: Info) -> float:
+        return told.submitted.max_score
+
+    @staticmethod
+    def resolve_corrections(told: Told, _info: Info) -> list[str]:
+        return [one.id for one in told.corrections]
 
     @staticmethod
     def resolve_received_at(told: Told, _info: Info) -> int:

@@ -32,6 +32,7 @@ ROUTES: Final = {
     "/console/slices": Action.READ_SLICES,
     "/console/slice": Action.READ_SLICES,
     "/console/steps": Action.AUDIT,
+    "/console/corrections": Action.AUDIT,
     "/console/failed": Action.READ_FAILED,
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,
@@ -100,6 +101,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "tickets": Action.READ_TICKETS,
         "ticket": Action.READ_TICKETS,
         "ticketDiff": Action.READ_TICKETS,
+        "corrections": Action.AUDIT,
         "seals": Action.AUDIT,
         "sealProof": Action.AUDIT,
         "sealConsistency": Action.AUDIT,
@@ -122,15 +124,15 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     "Attempt": {
         "answers": Action.READ_ANSWERS,
         **_open("id userId courseId batchId assessmentId attemptId lastAttemptedOn totalScore totalMaxScore"),
-        **_open("grandTotal updatedOn droppedAt"),
+        **_open("grandTotal updatedOn droppedAt originalScore originalMaxScore"),
     },
     "ExplainedScore": _open(
         "userId assessmentId courseId batchId bestScore totalMaxScore lastAttemptedScore bestAttempt lastAttempt story "
         "versions"
     ),
     "ExplainedVersion": _open(
-        "attemptId contentHash lastAttemptedOn hasAnswers score maxScore receivedAt counts supersededBy rule slice "
-        "sliceStatus copies event eventNote"
+        "attemptId contentHash lastAttemptedOn hasAnswers score maxScore submittedScore submittedMaxScore corrections "
+        "receivedAt counts supersededBy rule slice sliceStatus copies event eventNote"
     ),
     "StoredCopy": {
         "answers": Action.READ_ANSWERS,
@@ -151,6 +153,10 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "previous hash files"
     ),
     "ManifestFile": _open("name sha256"),
+    "Correction": _open(
+        "id inForce assessmentId questionId courseId batches attemptedFrom attemptedTo rule correction by reason at "
+        "revertedBy revertReason revertedAt"
+    ),
     "Seal": _open("line entries at root"),
     "Hold": _open("holdId target of by reason at until"),
     "SealProof": _open("proof seal slice entry position path"),

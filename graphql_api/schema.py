@@ -10,6 +10,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.paging import FIRST, MOST
 from assess_core.usecases.views import Page
 from assess_core.usecases.views import Score as ScoreView
+from graphql_api.correction_types import CorrectionQuery
 from graphql_api.cost import FIRST_BATCHES
 from graphql_api.explain_types import ExplainQuery
 from graphql_api.node_ids import needed, read_node_id
@@ -29,7 +30,7 @@ _OF_WHOM: Final = {
 }
 
 
-class Query(ExplainQuery, ReportQuery, OperatorQuery, TicketQuery, SealQuery):
+class Query(ExplainQuery, ReportQuery, OperatorQuery, TicketQuery, SealQuery, CorrectionQuery):
     """Scores and attempts of learners, counts of batches, slices and their status. Archiving changes no answer."""
 
     score = graphene.Field(

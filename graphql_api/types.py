@@ -115,6 +115,8 @@ class Attempt(graphene.ObjectType):
     total_max_score = graphene.Float(required=True)
     grand_total = graphene.String(required=True)
     updated_on = Moment(required=True, description="When this version was first received.")
+    original_score = graphene.Float(required=True, description="The score that was submitted, without corrections.")
+    original_max_score = graphene.Float(required=True)
     answers = graphene.List(graphene.NonNull(Answer), required=True, description="Sorted by question id.")
     dropped_at = Moment(description="When retention dropped the answers. Null if they are stored.")
 

@@ -49,6 +49,7 @@ PAGES: Final = {
     "reports": "/console/reports?channel=ch",
     "slices": "/console/slices",
     "steps": "/console/steps",
+    "corrections": "/console/corrections",
     "failed": "/console/failed?reason=not_json",
     "error": "/console/nothing",
     "sign-in": "/console/sign-in",

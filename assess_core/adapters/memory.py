@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import to_batch
 from assess_core.domain.attempts import AttemptVersion, RowKey, page_order
+from assess_core.domain.corrected_scores import CorrectedTotals
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.register import Kind, Record
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
@@ -41,6 +42,22 @@ class MemoryRegister:
             self._records.pop(record[:3], None)
 
 
+class MemoryCorrectedTotals:
+    """The port `CorrectedTotalsTable` as a dictionary."""
+
+    def __init__(self, on_write: Callable[[], None]) -> None:
+        self._on_write = on_write
+        self._rows: dict[bytes, CorrectedTotals] = {}
+
+    def of(self, user_ids: Collection[str]) -> dict[bytes, CorrectedTotals]:
+        return {hash_: row for hash_, row in self._rows.items() if row.user_id in user_ids}
+
+    def put(self, rows: Sequence[CorrectedTotals]) -> None:
+        for row in rows:
+            self._on_write()
+            self._rows[row.content_hash] = row
+
+
 class MemoryHot:
     """Calls `on_write` before each write of a row or a cell. A test can raise in it, or run another writer."""
 
@@ -56,6 +73,7 @@ class MemoryHot:
         self._resolved: set[FailedKey] = set()
         self._positions: dict[str, Position] = {}
         self.register = MemoryRegister()
+        self.corrected_totals = MemoryCorrectedTotals(on_write)
 
     def transaction(self) -> AbstractContextManager[bool]:
         return nullcontext(False)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -131,6 +131,11 @@ def question_text(answers: Sequence[Answer]) -> bytes:
     writes the lake's nested columns in this format, so SQL over the files can recompute the hash.
     """
     return _json(answers if all(map(_has_plain_numbers, answers)) else list(map(_with_numbers, answers)))
+
+
+def response_text(response: Sequence[Mapping[str, str]]) -> str:
+    """A response (`resvalues`) as it is within `question_text`: equal responses have equal texts."""
+    return _json(response).decode()
 
 
 def canonical(key: AttemptKey, last_attempted_on: int, totals: Totals, question: bytes) -> bytes:

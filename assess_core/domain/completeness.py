@@ -89,6 +89,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     slices: SlicesRead
     names: NamesRead | None
     """The names that were read; None if the report shows none."""
+    corrections: list[str] = []
+    """The ids of the corrections that were in force for these batches, in the order in which they apply."""
     ticket: str | None = None
     """The ticket with which the report can be printed again."""
 

@@ -4,15 +4,15 @@ A correction never changes a version. It says what the version's answers to one 
 apply one after the other, each to the result of those before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
 import msgspec
 
-from assess_core.domain.attempts import AttemptVersion, total
+from assess_core.domain.attempts import Answer, AttemptVersion, grand_total, question_text, total
 from assess_core.domain.json_text import is_too_deep
-from assess_core.domain.moments import parse_moment
+from assess_core.domain.moments import iso, parse_moment
 from assess_core.errors import BadCorrection, BadTime
 
 MOST_BYTES: Final = 1024**2
@@ -65,6 +65,21 @@ class Key(msgspec.Struct, frozen=True, tag_field="kind", tag="key", forbid_unkno
 Rule = FullMarks | Drop | Maximum | Scale | Key
 
 
+def rule_text(rule: Rule) -> str:
+    """A rule in words, for example `scale to a maximum of 8`."""
+    match rule:
+        case FullMarks():
+            return "full marks"
+        case Drop():
+            return "drop the question"
+        case Maximum(maximum):
+            return f"a maximum of {maximum:g}"
+        case Scale(maximum):
+            return f"scale to a maximum of {maximum:g}"
+        case Key(responses):
+            return f"another key, with {len(responses):,} right response{'s' if len(responses) > 1 else ''}"
+
+
 class Correction(msgspec.Struct, frozen=True):
     """A rule, and the answers that it applies to: those to one question in the attempts of its scope."""
 
@@ -79,15 +94,25 @@ class Correction(msgspec.Struct, frozen=True):
     attempted_to: int | None = None
     """The first moment after the attempts (epoch ms)."""
 
+    def concerns(self, batches: Collection[str], course: str | None = None) -> bool:
+        """Whether attempts in these batches, of this course or of all courses, can be in the scope."""
+        return (not self.batches or not set(batches).isdisjoint(self.batches)) and (
+            course is None or self.course in (None, course)
+        )
+
     def covers(self, row: AttemptVersion) -> bool:
         """Whether an attempt is in the scope."""
-        key, at = row.key, row.version.last_attempted_on
+        key = row.key
+        return self.includes(key.content_id, key.course_id, key.batch_id, row.version.last_attempted_on)
+
+    def includes(self, assessment: str, course: str, batch: str, attempted: int) -> bool:
+        """Whether an attempt of that moment (epoch ms) is in the scope."""
         return (
-            key.content_id == self.assessment
-            and self.course in (None, key.course_id)
-            and (not self.batches or key.batch_id in self.batches)
-            and (self.attempted_from is None or at >= self.attempted_from)
-            and (self.attempted_to is None or at < self.attempted_to)
+            assessment == self.assessment
+            and self.course in (None, course)
+            and (not self.batches or batch in self.batches)
+            and (self.attempted_from is None or attempted >= self.attempted_from)
+            and (self.attempted_to is None or attempted < self.attempted_to)
         )
 
 
@@ -112,6 +137,7 @@ class Totals(NamedTuple):
 
 _decode = msgspec.json.Decoder(_File).decode
 _decode_marks = msgspec.json.Decoder(list[Mark]).decode
+_decode_answers = msgspec.json.Decoder(list[Answer]).decode
 
 
 def parse_correction(content: bytes, where: str) -> Correction:
@@ -139,6 +165,21 @@ def _parsed(content: bytes) -> Correction:
         raise BadCorrection("attemptedTo: it must be after attemptedFrom; attempts of that very moment are left out")
     batches = tuple(sorted(set(file.batches)))
     return Correction(file.assessment, file.question, file.rule, file.course, batches, first, end)
+
+
+def correction_text(correction: Correction) -> bytes:
+    """The file of a correction as JSON: what `parse_correction` reads. Equal corrections have the same text."""
+    return msgspec.json.encode(
+        _File(
+            assessment=correction.assessment,
+            question=correction.question,
+            course=correction.course,
+            batches=list(correction.batches),
+            attempted_from=None if correction.attempted_from is None else iso(correction.attempted_from),
+            attempted_to=None if correction.attempted_to is None else iso(correction.attempted_to),
+            rule=correction.rule,
+        )
+    )
 
 
 def _short(text: str) -> str:
@@ -175,22 +216,61 @@ def corrected(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[
     """The totals of a version under these corrections, applied in this order. `marks` are those of the version.
 
     Totals are the sums of the marks. Rows of older systems can have other totals; those change by what their marks
-    change. Raises `BadCorrection` if a score cannot be scaled.
+    change.
     """
-    stored = Totals(row.total_score, row.total_max_score)
-    applied = [correction for correction in corrections if correction.covers(row)]
-    changed = list(marks)
-    for correction in applied:
-        changed = [new for mark in changed if (new := _applied(correction, mark)) is not None]
-    before, after = _totals(marks), _totals(changed)
-    if before == after:
-        return stored
-    return Totals(
-        *(new if kept == old else kept + (new - old) for kept, old, new in zip(stored, before, after, strict=True))
+    return _totals_of(row, marks, _changed(row, marks, corrections))
+
+
+def corrected_version(row: AttemptVersion, corrections: Sequence[Correction]) -> AttemptVersion:
+    """The version with the answers and totals that count under these corrections, applied in this order.
+
+    Key and `version`, also the content hash, stay those of the submission. An answer that does not count has score and
+    maximum 0.
+    """
+    if not any(correction.covers(row) for correction in corrections):
+        return row
+    marks = marks_of(row)
+    changed = _changed(row, marks, corrections)
+    if changed == marks:
+        return row
+    answers = [
+        msgspec.structs.replace(answer, score=mark.score if mark else 0.0, max_score=mark.max_score if mark else 0.0)
+        for answer, mark in zip(_decode_answers(row.question), changed, strict=True)
+    ]
+    score, max_score = totals = _totals_of(row, marks, changed)
+    is_same = totals == (row.total_score, row.total_max_score)
+    return msgspec.structs.replace(
+        row,
+        total_score=score,
+        total_max_score=max_score,
+        grand_total=row.grand_total if is_same else grand_total(score, max_score),
+        question=question_text(answers).decode(),
     )
 
 
-def _totals(marks: Sequence[Mark]) -> Totals:
+def _changed(row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction]) -> Sequence[Mark | None]:
+    """The marks that count, in the same places; None for a mark that does not count."""
+    changed: list[Mark | None] = list(marks)
+    for correction in corrections:
+        if correction.covers(row):
+            changed = [mark and _applied(correction, mark) for mark in changed]
+    return changed
+
+
+def _totals_of(row: AttemptVersion, marks: Sequence[Mark], changed: Sequence[Mark | None]) -> Totals:
+    stored = Totals(row.total_score, row.total_max_score)
+    before, after = _sums(marks), _sums([mark for mark in changed if mark is not None])
+    return Totals(*map(_corrected_total, stored, before, after))
+
+
+def _corrected_total(stored: float, before: float, after: float) -> float:
+    """A total whose marks had the sum `before` and now have the sum `after`."""
+    if before == after:
+        return stored
+    return after if stored == before else stored + (after - before)
+
+
+def _sums(marks: Sequence[Mark]) -> Totals:
     return Totals(total(mark.score for mark in marks), total(mark.max_score for mark in marks))
 
 
@@ -206,7 +286,9 @@ def _applied(correction: Correction, mark: Mark) -> Mark | None:
         case Maximum(maximum):
             return msgspec.structs.replace(mark, score=min(mark.score, maximum), max_score=maximum)
         case Scale(maximum):
-            return msgspec.structs.replace(mark, score=_scaled(mark, maximum), max_score=maximum)
+            score = _scaled(mark, maximum)
+            # an attempt that arrives later can have an answer that has no proportion
+            return mark if score is None else msgspec.structs.replace(mark, score=score, max_score=maximum)
         case Key() as key:
             return msgspec.structs.replace(mark, score=mark.max_score if accepts(key, mark) else 0.0)
 
@@ -216,12 +298,28 @@ def accepts(key: Key, mark: Mark) -> bool:
     return mark.resvalues in key.responses
 
 
-def _scaled(mark: Mark, maximum: float) -> float:
+def require_scalable(
+    row: AttemptVersion, marks: Sequence[Mark], corrections: Sequence[Correction], in_force: Sequence[Correction] = ()
+) -> None:
+    """Raise `BadCorrection` if a correction cannot scale an answer of this version, and so leaves it as it is.
+
+    The corrections apply after those in force, which may leave answers as they are.
+    """
+    for number, correction in enumerate(corrections):
+        if not isinstance(correction.rule, Scale) or not correction.covers(row):
+            continue
+        for mark in _changed(row, marks, [*in_force, *corrections[:number]]):
+            if mark and mark.id == correction.question and _scaled(mark, correction.rule.maximum) is None:
+                raise BadCorrection(
+                    f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the "
+                    f"maximum {mark.max_score:g}, so it cannot be scaled; use the rule maximum, or narrow the scope"
+                )
+
+
+def _scaled(mark: Mark, maximum: float) -> float | None:
+    """The score of a scaled mark; None if it has no proportion."""
+    if not mark.max_score:
+        return None
     # dividing first keeps a full score full
-    score = mark.score / mark.max_score * maximum if mark.max_score else float("nan")
-    if not isfinite(score):
-        raise BadCorrection(
-            f"rule scale: an answer to question {_short(mark.id)!r} has the score {mark.score:g} and the maximum "
-            f"{mark.max_score:g}, so it cannot be scaled; use the rule maximum, or narrow the scope"
-        )
-    return score
+    score = mark.score / mark.max_score * maximum
+    return score if isfinite(score) else None

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     """A hold ends."""
+    CARRIED_OUT = "carried-out"
+    """The scores that are stored follow a correction or its revert."""
 
 
 class Record(NamedTuple):

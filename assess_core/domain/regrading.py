@@ -32,11 +32,16 @@ class Regrade(NamedTuple):
     corrected: Entry
 
     @classmethod
-    def of(cls, row: AttemptVersion, corrections: Sequence[Correction]) -> "Regrade":
-        """Raises `BadCorrection` if a score cannot be scaled."""
-        entry = Entry.of(row)
-        score, max_score = corrected(row, marks_of(row), corrections)
-        return cls(entry, entry._replace(score=score, max_score=max_score))
+    def of(
+        cls, row: AttemptVersion, corrections: Sequence[Correction], in_force: Sequence[Correction] = ()
+    ) -> "Regrade":
+        """`corrections` would apply after those that are in force."""
+        entry, marks = Entry.of(row), marks_of(row)
+        now, after = (corrected(row, marks, each) for each in (in_force, [*in_force, *corrections]))
+        return cls(
+            entry._replace(score=now.score, max_score=now.max_score),
+            entry._replace(score=after.score, max_score=after.max_score),
+        )
 
     @property
     def is_changed(self) -> bool:

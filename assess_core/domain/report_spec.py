@@ -107,6 +107,8 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
     """For the analyses: a separate analysis for each ISO week of receipt."""
     names: Naming | None = None
     """None: titles in the columns that the report has anyway, if there is a source of names."""
+    originals: bool = False
+    """Beside each score and maximum, also those that were submitted: for the reports response and score."""
 
     def matches(self, batch_id: str) -> bool:
         """Whether the spec selects a batch."""
@@ -131,7 +133,10 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that identify this value, for names of files."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        members = msgspec.to_builtins(self)
+        if not self.originals:  # reports that were written before this member existed keep their names
+            del members["originals"]
+        return hashlib.sha256(msgspec.json.encode(members, order="deterministic")).hexdigest()[:16]
 
 
 MOST_BATCHES: Final = 1000
@@ -172,6 +177,7 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
         counted=asked.one_of("counted", Counted, Counted.FIRST) or Counted.FIRST,
         by_week=asked.switch("byWeek"),
         names=asked.one_of("names", Naming, None),
+        originals=asked.switch("originals"),
     )
     if report is None and "report" not in asked.wrong:
         asked.refuse("report", f"report: name one of {_listed(Report)}")
@@ -207,6 +213,8 @@ def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
         return problems
     if spec.versions is Versions.ALL and spec.report not in _OF_VERSIONS:
         problems.append(f"versions: the report {spec.report} counts newest versions; all is for response and score")
+    if spec.originals and spec.report not in _OF_VERSIONS:
+        problems.append(f"originals: the report {spec.report} has no column for them; leave it out")
     problems += _contradictions_of_page(spec)
     if spec.report in (*ANALYSES, Report.OVERVIEW):
         if spec.names is Naming.LEARNERS:

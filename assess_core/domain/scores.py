@@ -86,7 +86,10 @@ class Summary(msgspec.Struct, frozen=True):
     updated_on: int
     """`assessmentTs` of the newest version (epoch ms), never a receipt."""
     versions: int
-    """The number of versions that it was computed from. A row from fewer versions never replaces one from more."""
+    """How much it was computed from: the number of versions, and of decisions about them (corrections and reverts).
+
+    Both only grow, and a row that was computed from less never replaces one from more.
+    """
 
 
 class Activity(msgspec.Struct, frozen=True):
@@ -105,19 +108,26 @@ class Attempts(msgspec.Struct):
     """The attempts in a summary's map."""
 
     newest: dict[str, Entry]
-    """The newest version of each attempt, by attempt id."""
-    versions: int = 0
-    """The number of all versions."""
+    """The newest version of each attempt, by attempt id, with the score that counts."""
+    entries: list[Entry]
+    """All versions."""
+    decisions: int = 0
+    """The number of decisions about these versions that the scores follow."""
+
+    @property
+    def versions(self) -> int:
+        """The number of all versions."""
+        return len(self.entries)
 
     def add(self, entry: Entry) -> None:
         """Add a version that is not in the map yet."""
-        self.versions += 1
+        self.entries.append(entry)
         kept = self.newest.get(entry.attempt_id)
         if kept is None or entry.version > kept.version:
             self.newest[entry.attempt_id] = entry
 
     def copy(self) -> "Attempts":
-        return Attempts(self.newest.copy(), self.versions)
+        return Attempts(self.newest.copy(), self.entries.copy())
 
     def in_order(self) -> list[Entry]:
         """The newest versions, ordered by attempt id."""
@@ -133,7 +143,7 @@ def maps_of(entries: Iterable[Entry]) -> Maps:
     for entry in entries:
         attempts = maps.get(entry.key)
         if attempts is None:
-            attempts = maps[entry.key] = Attempts({})
+            attempts = maps[entry.key] = Attempts({}, [])
         attempts.add(entry)
     return maps
 
@@ -155,8 +165,8 @@ _version_of = attrgetter("version")
 def summarise(key: SummaryKey, attempts: list[Entry], versions: int) -> Summary:
     """Best, last, lowest and average score.
 
-    `attempts`: the newest version of each attempt of this key, ordered by attempt id, at least one. `versions`: the
-    number of all versions of the key. Best is the highest score; on a tie, the smallest attempt id. Last is the score
+    `attempts`: the newest version of each attempt of this key, ordered by attempt id, at least one. `versions`: as in
+    `Summary`. Best is the highest score; on a tie, the smallest attempt id. Last is the score
     of the highest version.
     """
     best = max(attempts, key=_score_of)  # of equals, max returns the first
@@ -196,7 +206,9 @@ def derive(entries: Iterable[Entry]) -> Derived:
 def derive_from(maps: Maps) -> Derived:
     """Derive from maps. All maps of an activity's learner, course and batch must be among them."""
     attempts = {key: maps[key].in_order() for key in sorted(maps, key=_course_order)}
-    summaries = {key: summarise(key, found, maps[key].versions) for key, found in attempts.items()}
+    summaries = {
+        key: summarise(key, found, maps[key].versions + maps[key].decisions) for key, found in attempts.items()
+    }
     contents: dict[ActivityKey, list[SummaryKey]] = {}
     for key in attempts:
         contents.setdefault(key.activity, []).append(key)

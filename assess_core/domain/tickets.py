@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from assess_core.domain.completeness import Sidecar
+from assess_core.domain.corrections import Correction
 from assess_core.domain.moments import DAY, moment
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import BadTicket
@@ -61,6 +62,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     """The files of the lake with rows of these batches, in the order in which they were read."""
     hot_rows: SealedFile | None = None
     """The copy of the rows of the hot store; None if it had none."""
+    corrections: list[Correction] = []
+    """The corrections that count in the report, in the order in which they apply."""
     sidecar: Sidecar | None = None
     """The sidecar of the report; None while it is being written."""
 

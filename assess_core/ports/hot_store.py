@@ -11,6 +11,7 @@ from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.ports.corrected_totals import CorrectedTotalsTable
 from assess_core.ports.findings import Finding
 from assess_core.ports.register import Register
 
@@ -58,6 +59,11 @@ class HotStore(Protocol):
     @property
     def register(self) -> Register:
         """The register of decisions. What it holds is in force. In a transaction, its calls are a part of that."""
+        ...
+
+    @property
+    def corrected_totals(self) -> CorrectedTotalsTable:
+        """The totals of versions under corrections. In a transaction, its calls are a part of that."""
         ...
 
     def transaction(self) -> AbstractContextManager[bool]:
@@ -109,7 +115,7 @@ class HotStore(Protocol):
         ...
 
     def put_summaries(self, summaries: Sequence[Summary]) -> None:
-        """Write derived columns. Values computed from fewer versions never replace those from more."""
+        """Write derived columns. A row with fewer `versions` never replaces one with more."""
         ...
 
     def put_activities(self, activities: Sequence[Activity]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.completeness import Content
+from assess_core.domain.corrections import Correction
 from assess_core.domain.names import NamesRead
 from assess_core.domain.report_formats import Password
 from assess_core.domain.report_spec import ReportSpec
@@ -110,6 +111,9 @@ class Union(Protocol):
 
     The hot store was read first and completely, then the lake was pinned (rule 4). If a file of the lake cannot be
     read, methods raise `ReportFailed` and name it.
+
+    Answers and totals are those that were submitted. A method with `corrections` changes them as
+    `corrections.corrected_version` does.
     """
 
     @property
@@ -134,7 +138,7 @@ class Union(Protocol):
         """The rows of the hot store as they were read; None if there is no row. Their file exists as long as this."""
         ...
 
-    def attempts(self, spec: ReportSpec) -> Iterator[AttemptState]:
+    def attempts(self, spec: ReportSpec, corrections: Sequence[Correction] = ()) -> Iterator[AttemptState]:
         """The attempts that a spec selects, ordered by key, compared as UTF-8 bytes."""
         ...
 
@@ -147,7 +151,12 @@ class Union(Protocol):
         ...
 
     def write_report(
-        self, spec: ReportSpec, target: Path, packing: Packing, names: Names | None = None
+        self,
+        spec: ReportSpec,
+        target: Path,
+        packing: Packing,
+        names: Names | None = None,
+        corrections: Sequence[Correction] = (),
     ) -> WrittenReport:
         """Write a report to a file, with names from this source. Without a source all names are empty.
 
@@ -156,7 +165,7 @@ class Union(Protocol):
         """
         ...
 
-    def batch_numbers(self) -> BatchNumbers:
+    def batch_numbers(self, corrections: Sequence[Correction] = ()) -> BatchNumbers:
         """The numbers of all attempts."""
         ...
 
@@ -164,7 +173,7 @@ class Union(Protocol):
         """The numbers of each ISO week, in order."""
         ...
 
-    def all_attempts(self) -> Iterator[AttemptVersion]:
+    def all_attempts(self, corrections: Sequence[Correction] = ()) -> Iterator[AttemptVersion]:
         """The newest version of each attempt, ordered by batch, learner, course, assessment and attempt id."""
         ...
 
@@ -180,7 +189,9 @@ class Union(Protocol):
         """The versions of these weeks, ordered by learner; each with the week of its earliest copy in this union."""
         ...
 
-    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
+    def weekly_activity(
+        self, weeks: Collection[IsoWeek], without: Collection[bytes], corrections: Sequence[Correction] = ()
+    ) -> list[WeeklyActivity]:
         """The activity of these weeks, ordered by week, then batch. Versions with a hash in `without` do not count."""
         ...
 

@@ -10,12 +10,13 @@ from itertools import groupby
 from typing import NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.corrections import Correction, Key, accepts, corrected, marks_of
+from assess_core.domain.corrections import Correction, Key, accepts, marks_of, require_scalable
 from assess_core.domain.regrading import Regrade, Regraded
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import BadCorrection
 from assess_core.ports.stores import Stores
 from assess_core.usecases.completeness import survey, survey_log
+from assess_core.usecases.corrections_in_force import corrections_of
 from assess_core.usecases.exhaust import matching_batches, require_known
 
 
@@ -30,18 +31,20 @@ class NamedCorrection(NamedTuple):
 def regraded(stores: Stores, named: Sequence[NamedCorrection]) -> Iterator[Iterator[Regraded]]:
     """The learners with an attempt that the corrections change, ordered by batch, learner, course and assessment.
 
-    The corrections apply in the given order. Stores and lake are read like a report. Raises `BadCorrection`,
-    `UnknownBatch`, `ReportFailed`, `BadLog`, `StoreUnavailable`.
+    The corrections apply in the given order, after those in force. Stores and lake are read like a report. Raises
+    `BadCorrection`, `UnknownBatch`, `ReportFailed`, `BadLog`, `StoreUnavailable`, `NotOurTable`.
     """
     corrections = [each.correction for each in named]
     spec = _spec(corrections)
     batches = matching_batches(stores, spec)
+    decided = corrections_of(stores.hot.register, batches, assessments=spec.assessments)
+    in_force = [each.correction for each in decided]
     survey_log(stores.log, allow_partial=False)
     with stores.union(batches=None if spec.batch_pattern else batches) as union:
         found = survey(stores, union, batches, allow_partial=False)
         require_known(stores, batches, found.with_rows)
-        _require_matches(named, union.selected(spec))
-        yield _changes(corrections, union.selected(spec))
+        _require_matches(named, in_force, union.selected(spec))
+        yield _changes(corrections, in_force, union.selected(spec))
 
 
 def _spec(corrections: Sequence[Correction]) -> ReportSpec:
@@ -55,13 +58,15 @@ def _spec(corrections: Sequence[Correction]) -> ReportSpec:
     )
 
 
-def _require_matches(named: Sequence[NamedCorrection], rows: Iterable[AttemptVersion]) -> None:
+def _require_matches(
+    named: Sequence[NamedCorrection], in_force: Sequence[Correction], rows: Iterable[AttemptVersion]
+) -> None:
     """Raise `BadCorrection` for a correction that matches nothing, or that cannot be applied to an attempt."""
     corrections = [each.correction for each in named]
     covered, answered, accepted = set[int](), set[int](), set[int]()
     for row in rows:
         marks = marks_of(row)
-        corrected(row, marks, corrections)
+        require_scalable(row, marks, corrections, in_force)
         for number, correction in enumerate(corrections):
             if number in accepted or not correction.covers(row):
                 continue
@@ -89,8 +94,10 @@ def _require_matches(named: Sequence[NamedCorrection], rows: Iterable[AttemptVer
             )
 
 
-def _changes(corrections: Sequence[Correction], rows: Iterable[AttemptVersion]) -> Iterator[Regraded]:
-    attempts = (Regrade.of(row, corrections) for row in rows)
+def _changes(
+    corrections: Sequence[Correction], in_force: Sequence[Correction], rows: Iterable[AttemptVersion]
+) -> Iterator[Regraded]:
+    attempts = (Regrade.of(row, corrections, in_force) for row in rows)
     for key, group in groupby(attempts, key=lambda attempt: attempt.now.key):
         found = Regraded.of(key, list(group))
         if found.changed:

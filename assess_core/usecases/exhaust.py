@@ -26,6 +26,7 @@ from assess_core.ports.reports import Exhausts, Packing, ReportOutput, WrittenRe
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 from assess_core.usecases.completeness import survey, survey_log
+from assess_core.usecases.corrections_in_force import corrections_of
 from assess_core.usecases.proving import product_version
 from assess_core.usecases.sealing import NewTicket, drafted
 
@@ -67,9 +68,9 @@ def write_exhaust(
     another one. If something is missing, the report fails. With `allow_partial` it is written without what is missing,
     and the file name and the sidecar say so.
 
-    `look` is called with a complete local copy just before the file appears. A report without attempts has only a
-    header. With `ticket` the report can be printed again later (`usecases.tickets`). Raises `UnknownBatch`,
-    `BadReport`, `ReportFailed`, `BadLog`, `StoreUnavailable`.
+    The corrections that are in force when it begins count. `look` is called with a complete local copy just before the
+    file appears. A report without attempts has only a header. With `ticket` the report can be printed again later
+    (`usecases.tickets`). Raises `UnknownBatch`, `BadReport`, `ReportFailed`, `BadLog`, `StoreUnavailable`.
     """
     if password is not None and spec.format is not Format.ZIP:
         raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
@@ -102,6 +103,8 @@ class _Writer(NamedTuple):
         started = time.perf_counter()
         stores, spec = self.stores, self.spec
         batches = matching_batches(stores, spec)
+        decided = corrections_of(stores.hot.register, batches, spec.course, spec.assessments or None)
+        corrections = [each.correction for each in decided]
         log = survey_log(stores.log, self.allow_partial)
         with (
             drafted(stores.lake.tickets, spec, self.ticket) as draft,
@@ -114,7 +117,7 @@ class _Writer(NamedTuple):
             place = place_of(stores, spec, self.output, is_partial=bool(problems))
             with place.block as temporary:
                 packing = Packing(member_name(spec), self.password)
-                report = union.write_report(spec, temporary, packing, self.names)
+                report = union.write_report(spec, temporary, packing, self.names, corrections)
                 if self.look is not None:
                     self.look(temporary)
                 size, digest = measured(spec, report, temporary)
@@ -137,10 +140,11 @@ class _Writer(NamedTuple):
                     log=log.read,
                     slices=found.slices,
                     names=report.names,
+                    corrections=[each.id for each in decided],
                     ticket=draft.id if draft else None,
                 )
                 if draft is not None:
-                    draft.seal(union, batches, sidecar)
+                    draft.seal(union, batches, corrections, sidecar)
             place.write_sidecar(sidecar)
         return place.written(sidecar, time.perf_counter() - started)
 

@@ -3,12 +3,14 @@
 The cost grows with the learner's versions and with the weeks of the batch. The log is searched for 64 MiB at most.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptVersion, RowKey, with_totals
+from assess_core.domain.correction_records import Decided
 from assess_core.domain.events import Accepted, Record, decode
 from assess_core.domain.explanation import Judged, Judgement, judge
 from assess_core.domain.manifest import Action, ManifestEntry, broken, by_slice
@@ -20,8 +22,11 @@ from assess_core.ports.ledger import LogOffset
 from assess_core.ports.log import Log
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known, views_of
+from assess_core.usecases.corrected_entries import corrected_entries
+from assess_core.usecases.corrections_in_force import read_corrections
 from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import entries_of
+from assess_core.usecases.stored_versions import stored_versions
 
 MOST_LOG_BYTES: Final = 64 * 1024 * 1024
 """How much of the log is read to find the events of the versions."""
@@ -66,6 +71,10 @@ class Told(NamedTuple):
     """Where the log has an event with this content; None if it was not found."""
     event_note: str
     """Why it was not found; empty if it was."""
+    submitted: Entry
+    """The version with the score that was submitted; `judged` has the score that counts."""
+    corrections: tuple[Decided, ...]
+    """The corrections in force that cover it, in the order in which they apply; none if it is superseded."""
 
 
 class Explanation(NamedTuple):
@@ -96,9 +105,18 @@ def explain(
         optional("batchId", batch_id),
         required("assessmentId", assessment_id),
     )
-    judgements = judge(entries)
+    corrections = read_corrections(stores.hot.register, {entry.key.assessment_id for entry in entries})
+    find = partial(stored_versions, stores)
+    judgements = judge(corrected_entries(stores.hot, entries, corrections, find))
+    submitted = {entry.version.content_hash: entry for entry in entries}
     events, note = _events(stores.log, [judged.entry for found in judgements for judged in found.versions])
-    return [_explanation(stores, now, grace, found, events, note) for found in judgements]
+
+    def told(judged: Judged, slice_: SliceView, copies: Iterable[Copy]) -> Told:
+        hash_ = judged.entry.version.content_hash
+        event, covering = events.get(hash_), corrections.covering(judged.entry) if judged.counts else ()
+        return Told(judged, slice_, tuple(copies), event, "" if event else note, submitted[hash_], tuple(covering))
+
+    return [_explanation(stores, now, grace, found, told) for found in judgements]
 
 
 def _explanation(
@@ -106,8 +124,7 @@ def _explanation(
     now: int,
     grace: int,
     judgement: Judgement,
-    events: Mapping[bytes, LogOffset],
-    note: str,
+    told: Callable[[Judged, SliceView, Iterable[Copy]], Told],
 ) -> Explanation:
     entries = [judged.entry for judged in judgement.versions]
     batch = sorted({*known(stores, judgement.key.batch_id), *(entry.row_key.slice for entry in entries)})
@@ -117,13 +134,12 @@ def _explanation(
     manifest = stores.lake.manifest(needed)
     views = {view.slice: view for view in views_of(needed, by_slice(manifest), stores, now, grace, stores.log.unread())}
     problems = broken(manifest)
-    told = []
+    versions = []
     for judged in judgement.versions:
-        hash_, slice_ = judged.entry.version.content_hash, judged.entry.row_key.slice
-        of_version = (_vouched(copy, manifest, problems) for copy in copies.get(hash_, ()))
-        event = events.get(hash_)
-        told.append(Told(judged, views[slice_], tuple(of_version), event, "" if event else note))
-    return Explanation(judgement, tuple(told))
+        of_version = copies.get(judged.entry.version.content_hash, ())
+        vouched = (_vouched(copy, manifest, problems) for copy in of_version)
+        versions.append(told(judged, views[judged.entry.row_key.slice], vouched))
+    return Explanation(judgement, tuple(versions))
 
 
 def _copies(stores: Stores, entries: Sequence[Entry], batch: Sequence[ArchiveSlice]) -> dict[bytes, list[Copy]]:

@@ -4,31 +4,26 @@ Order of writes: slices, rows, map entries, derived columns, failed events. So e
 crash between two writes the log repeats the batch, and folding it again completes it. Until then no reader gets a wrong
 answer. If the store will never accept a row, its event becomes a failed event.
 
+Derived columns follow the corrections in force. If the answers of an archived version are needed for one and its totals
+are not stored, the scores of its activity are left to the sweep of the correction, which always follows.
+
 The maps after a batch follow from the maps before it, unless another writer adds entries meanwhile. A store with
 transactions makes other writers wait. Otherwise the sizes of the maps are read after the entries were written. A map
 that is larger than expected has entries of another writer, so its learner is read again and derived again.
 """
 
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, FailedEvent, Recompute, Record, failed, raw_hash
 from assess_core.domain.reasons import Reason
-from assess_core.domain.scores import (
-    Activity,
-    ActivityKey,
-    Attempts,
-    Derived,
-    Entry,
-    Maps,
-    Summary,
-    derive_from,
-    maps_of,
-)
+from assess_core.domain.scores import ActivityKey, Attempts, Entry, Maps, maps_of
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Learner
+from assess_core.usecases.corrections_in_force import read_corrections
+from assess_core.usecases.deriving import assessments_of, derive_corrected, rows_in, those_that_differ, write_activities
 
 
 class Checks(NamedTuple):
@@ -130,6 +125,8 @@ def _fold(decoded: Sequence[Decoded], hot: HotStore, checks: Checks, alone: bool
 def name_archived(rows: Iterable[AttemptVersion], hot: HotStore) -> int:
     """Add the map entries of versions whose rows are in the lake, and derive the scores that they touch.
 
+    If the rows have no answers, scores under corrections are left to a sweep (`usecases.sweeping`).
+
     The rows themselves are not written to the hot store. Returns how many versions no map named before. Raises
     `StoreUnavailable`. Can be repeated.
     """
@@ -162,20 +159,28 @@ def _name(plan: "_Plan", learners: Mapping[str, Learner], hot: HotStore, alone: 
     new = [entry for entry in entries if _hash(entry) in plan.new]
     after = _with_new(before, new)
     touched = {_activity_key(event) for event in plan.accepted}
-    derived = _derived(touched, after)
-    summaries = _that_differ(derived, learners)
+    corrections = read_corrections(hot.register, assessments_of(touched, after))
+    find = rows_in(hot, [event.version for event in plan.accepted if isinstance(event, Accepted)])
+    derived = derive_corrected(hot, touched, after, corrections, find)
+    summaries = those_that_differ(derived.summaries.values(), learners)
     if entries:
         hot.add_entries(entries, summaries)
     elif summaries:
         hot.put_summaries(summaries)
-    if entries and not alone and (others := _grown_by_others(hot, entries, after)):
-        changed = hot.learners(others)
+    if entries and not alone:
+        others = _grown_by_others(hot, entries, after)
+        changed = hot.learners(others) if others else {}
         after = after | _maps(changed)
-        again = _derived({key for key in touched if key.user_id in others}, after)
-        derived.activities.update(again.activities)
-        if summaries := _that_differ(again, changed):
-            hot.put_summaries(summaries)
-    _write_activities(hot, derived.activities, {entry.key.activity for entry in new})
+        # Entries are written and then corrections read. Whoever enters a correction reads the maps afterwards. So one
+        # of the two sees both.
+        now = read_corrections(hot.register, assessments_of(touched, after))
+        stale = {key for key in touched if now != corrections or key.user_id in others}
+        if stale:
+            again = derive_corrected(hot, stale, after, now, find)
+            derived.activities.update(again.activities)
+            if summaries := those_that_differ(again.summaries.values(), {**learners, **changed}):
+                hot.put_summaries(summaries)
+    write_activities(hot, derived.activities, {entry.key.activity for entry in new})
     return new, before, after
 
 
@@ -190,7 +195,7 @@ def _with_new(maps: Maps, entries: Iterable[Entry]) -> Maps:
         attempts = grown.get(entry.key)
         if attempts is None:
             found = maps.get(entry.key)
-            attempts = grown[entry.key] = Attempts({}) if found is None else found.copy()
+            attempts = grown[entry.key] = Attempts({}, []) if found is None else found.copy()
         attempts.add(entry)
     return maps | grown
 
@@ -277,35 +282,11 @@ def _refusal(event: Accepted, checks: Checks) -> FailedEvent | None:
     return None
 
 
-def _derived(touched: Collection[ActivityKey], maps: Maps) -> Derived:
-    """Derive the activities of accepted events and their summaries."""
-    return derive_from({key: attempts for key, attempts in maps.items() if key.activity in touched})
-
-
-def _that_differ(derived: Derived, learners: Mapping[str, Learner]) -> list[Summary]:
-    """The summaries that differ from the stored ones, also of repeats: a replay completes them after a crash."""
-    stored = {key: summary for learner in learners.values() for key, summary in learner.summaries.items()}
-    return [summary for key, summary in derived.summaries.items() if stored.get(key) != summary]
-
-
 def _grown_by_others(hot: HotStore, entries: Iterable[Entry], maps: Maps) -> set[str]:
     """The learners whose maps have other entries than expected. Entries are never deleted, so sizes are enough."""
     users = {entry.key.user_id for entry in entries}
     expected = {key: attempts.versions for key, attempts in maps.items() if key.user_id in users}
     return {key.user_id for key, _ in hot.map_sizes(users).items() ^ expected.items()}
-
-
-def _write_activities(hot: HotStore, activities: Mapping[ActivityKey, Activity], grown: set[ActivityKey]) -> None:
-    """Write activities that differ from the stored ones.
-
-    `grown`: activities that got a version. Their stored rows have fewer versions, so they always differ and are not
-    read.
-    """
-    asked = activities.keys() - grown
-    known = hot.activities(asked) if asked else {}
-    changed = [activity for key, activity in activities.items() if known.get(key) != activity]
-    if changed:
-        hot.put_activities(changed)
 
 
 def _resolve(hot: HotStore, accepted: Iterable[Record]) -> None:

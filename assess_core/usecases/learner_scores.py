@@ -5,7 +5,7 @@ from typing import Protocol
 
 from assess_core.domain.scores import Entry, derive, newest_versions
 from assess_core.ports.hot_store import Learner
-from assess_core.usecases.ids import is_unicode, optional, required
+from assess_core.usecases.ids import is_unicode
 from assess_core.usecases.views import AttemptScore, Score, Scores
 
 
@@ -35,35 +35,14 @@ class SharedLearners:
         return found | self._hot.learners(others) if others else found
 
 
-def score(
-    hot: Learners, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
-) -> Scores:
-    """The scores of a learner at an assessment; of one course or batch, if it is named.
-
-    Raises `BadRequest`, `StoreUnavailable`, `NotOurTable`.
-    """
-    entries = entries_of(
-        hot,
-        required("userId", user_id),
-        optional("courseId", course_id),
-        optional("batchId", batch_id),
-        required("assessmentId", assessment_id),
-    )
+def score(entries: list[Entry]) -> Scores:
+    """The scores that the entries of a learner's maps make; the scores of entries as they count."""
     scores = [Score.of(summary) for summary in derive(entries).summaries.values()]
     return Scores(tuple(sorted(scores, key=lambda one: one.best_first)))
 
 
-def attempt_scores(
-    hot: Learners, user_id: str, course_id: str, batch_id: str, assessment_ids: Collection[str] = ()
-) -> list[AttemptScore]:
-    """The score of each attempt of a learner in a batch, ordered by assessment and attempt id; by default of all
-    assessments.
-
-    Raises `BadRequest`, `StoreUnavailable`, `NotOurTable`.
-    """
-    user_id, course_id = required("userId", user_id), required("courseId", course_id)
-    entries = entries_of(hot, user_id, course_id, required("batchId", batch_id), None)
-    wanted = [entry for entry in entries if not assessment_ids or entry.key.assessment_id in assessment_ids]
+def attempt_scores(entries: list[Entry]) -> list[AttemptScore]:
+    """The score of each attempt, ordered by course, batch, assessment and attempt id."""
     return [
         AttemptScore(
             course_id=entry.key.course_id,
@@ -74,7 +53,7 @@ def attempt_scores(
             max_score=entry.max_score,
             last_attempted_on=entry.version.last_attempted_on,
         )
-        for entry in newest_versions(wanted)
+        for entry in newest_versions(entries)
     ]
 
 

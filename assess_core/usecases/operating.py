@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Final, NamedTuple
 
+from assess_core.domain.correction_records import Entered
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
 from assess_core.domain.holds import Hold
 from assess_core.domain.manifest import Action, ManifestEntry
@@ -26,9 +27,10 @@ from assess_core.usecases import seals
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.balance import require_known as require_known_batches
+from assess_core.usecases.corrections_in_force import all_entered
 from assess_core.usecases.folding import Checks, Tally, fold
 from assess_core.usecases.holds import read_holds
-from assess_core.usecases.ids import required
+from assess_core.usecases.ids import optional, required
 from assess_core.usecases.tickets import compared
 
 MOST_FAILED: Final = 50
@@ -39,6 +41,8 @@ MOST_ENTRIES: Final = 1000
 MOST_TICKETS: Final = 100
 MOST_DIFFERENCES: Final = 1000
 MOST_SEALS: Final = 1000
+MOST_CORRECTIONS: Final = 200
+"""A correction has at most 1 MB, most have 300 bytes."""
 MOST_COUNTED: Final = 10_000
 """The most failed events that are counted by reason."""
 
@@ -156,6 +160,16 @@ class Operating:
         by_day = sorted(((day, action, slices) for (day, action), slices in days.items()), key=lambda found: found[1])
         by_day.sort(key=lambda found: found[0], reverse=True)
         return Steps(by_day, sorted(entries, key=lambda entry: entry.at, reverse=True)[:first])
+
+    def corrections(self, first: int, assessment_id: str | None = None) -> list[Entered]:
+        """The newest corrections, also reverted ones, optionally of an assessment, in the order in which they apply.
+
+        Raises `NotOurTable` if a record cannot be read.
+        """
+        _check(first, MOST_CORRECTIONS)
+        asked = optional("assessmentId", assessment_id)
+        found = all_entered(self._stores.hot.register)
+        return [one for one in found if asked in (None, one.decided.correction.assessment)][-first:]
 
     def newest_seals(self, first: int) -> list[Seal]:
         """The newest seals, oldest first."""

@@ -1,15 +1,19 @@
 """The queries of GraphQL, REST and the command line. One object answers all of them with immutable values.
 
-Scores are computed only from the maps. Attempts are read from the hot store first, then from the lake. So every answer
-is the same before, during and after archive and clear. If something cannot be read, the query fails and names it.
+Scores are computed from the maps and the corrections in force. Attempts are read from the hot store first, then from
+the lake. So every answer is the same before, during and after archive and clear. If something cannot be read, the query
+fails and names it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from math import isfinite
+from typing import NamedTuple
 
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptKey, AttemptVersion, grand_total
+from assess_core.domain.correction_records import Corrections, Decided
+from assess_core.domain.corrections import corrected_version
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.measures import Sample
 from assess_core.domain.report_formats import Format
@@ -17,12 +21,14 @@ from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.scores import Entry, newest_versions
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
+from assess_core.errors import BadRequest, UnknownBatch
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.reports import BatchNumbers, ReportOutput
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving, tables
+from assess_core.usecases.corrected_entries import corrected_entries
+from assess_core.usecases.corrections_in_force import SharedCorrections, corrections_of, read_corrections
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.explaining import Explanation, explain
 from assess_core.usecases.ids import optional, required
@@ -31,6 +37,7 @@ from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.pending import pending_views
 from assess_core.usecases.slice_pages import all_known, slice_page
+from assess_core.usecases.stored_versions import StoredVersions, stored_versions
 from assess_core.usecases.views import Attempt, AttemptScore, Overview, Page, Scores, WeekCounts
 
 _answers = msgspec.json.Decoder(tuple[Answer, ...]).decode
@@ -43,27 +50,35 @@ class Queries:
     `StoreUnavailable`, `NotOurTable`, and `BadRequest` for an invalid query.
     """
 
-    def __init__(self, stores: Stores, grace: int, now: Callable[[], int], learners: Learners | None = None) -> None:
+    def __init__(self, stores: Stores, grace: int, now: Callable[[], int], shared: "Shared | None" = None) -> None:
         self._stores = stores
         self._grace = grace
         self._now = now
-        self._learners = learners or stores.hot
+        self._learners: Learners = stores.hot if shared is None else shared.learners
+        self._shared = shared
 
     def sharing(self, user_ids: Collection[str]) -> "Queries":
         """Queries for one request, which reads these learners together. They see one state of each learner."""
-        return Queries(self._stores, self._grace, self._now, SharedLearners(self._stores.hot, user_ids))
+        hot = self._stores.hot
+        shared = Shared(SharedLearners(hot, user_ids), SharedCorrections(hot.register))
+        return Queries(self._stores, self._grace, self._now, shared)
 
     def score(
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
     ) -> Scores:
         """The scores of a learner at an assessment, optionally of one course or batch."""
-        return score(self._learners, user_id, assessment_id, course_id, batch_id)
+        user_id, assessment_id = required("userId", user_id), required("assessmentId", assessment_id)
+        course_id, batch_id = optional("courseId", course_id), optional("batchId", batch_id)
+        return score(self._corrected(entries_of(self._learners, user_id, course_id, batch_id, assessment_id)))
 
     def attempt_scores(
         self, user_id: str, course_id: str, batch_id: str, assessment_ids: Collection[str] = ()
     ) -> list[AttemptScore]:
         """The score of each attempt of a learner in a batch, by default at all assessments."""
-        return attempt_scores(self._learners, user_id, course_id, batch_id, assessment_ids)
+        user_id, course_id = required("userId", user_id), required("courseId", course_id)
+        entries = entries_of(self._learners, user_id, course_id, required("batchId", batch_id), None)
+        wanted = [entry for entry in entries if not assessment_ids or entry.key.assessment_id in assessment_ids]
+        return attempt_scores(self._corrected(wanted))
 
     def explain(
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
@@ -120,8 +135,9 @@ class Queries:
     def batch(self, batch_id: str) -> Overview:
         """The numbers of a batch. Raises `UnknownBatch`."""
         batch_id = required("batchId", batch_id)
+        decided = corrections_of(self._stores.hot.register, [batch_id])
         with self._stores.union(batches=[batch_id]) as union:
-            numbers, weeks = union.batch_numbers(), union.week_numbers()
+            numbers, weeks = union.batch_numbers([each.correction for each in decided]), union.week_numbers()
         if not numbers.versions:
             self.require_known(batch_id)
         return Overview(
@@ -216,52 +232,28 @@ class Queries:
         keyed = sorted((entry.row_key.key, entry) for entry in newest_versions(entries))
         after = [entry for key, entry in keyed if last is None or key > last]
         page = after[:first]
-        versions = self._versions(page)
-        gone = [entry for entry in page if entry.version.content_hash not in versions]
-        dropped = self._dropped(gone) if gone else {}
-        # the map has the earliest receipt; the copy that was read can have a later one
+        found, corrections = self._versions(page), self._corrections(page)
         attempts = (
-            _attempt(version, entry.received_at)
-            if (version := versions.get(entry.version.content_hash))
-            else _without_answers(entry, dropped[entry.row_key.slice])
-            for entry in page
+            # the map has the earliest receipt; the copy that was read can have a later one
+            _attempt(version, entry.received_at, corrections.covering(entry))
+            if (version := found.rows.get(entry.version.content_hash))
+            else _without_answers(entry, counting, found.dropped[entry.version.content_hash])
+            for entry, counting in zip(page, self._corrected(page) if found.dropped else page, strict=True)
         )
         return Page(tuple(attempts), has_next=len(after) > first, has_previous=len(after) < len(keyed))
 
-    def _versions(self, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
-        """The versions that a learner's entries name, by content hash: first from the hot store, then from the lake.
+    def _corrected(self, entries: list[Entry]) -> list[Entry]:
+        """The entries with the scores that count."""
+        return corrected_entries(self._stores.hot, entries, self._corrections(entries), self._versions)
 
-        Versions that neither tier holds are left out.
-        """
-        found = {row.version.content_hash: row for row in self._stores.hot.get([entry.row_key for entry in entries])}
-        absent: dict[str, list[Entry]] = {}
-        for entry in entries:
-            if entry.version.content_hash not in found:
-                absent.setdefault(entry.key.batch_id, []).append(entry)
-        for batch_id, missing in absent.items():
-            found |= self._archived_versions(batch_id, missing)
-        return found
+    def _versions(self, entries: Sequence[Entry]) -> StoredVersions:
+        return stored_versions(self._stores, entries)
 
-    def _dropped(self, entries: Sequence[Entry]) -> dict[ArchiveSlice, int]:
-        """When retention dropped the slices of these entries. Raises `VersionMissing` if it did not drop one."""
-        # the manifest is read after the tiers: a slice's entry is written before its rows leave the lake
-        records = by_slice(self._stores.lake.manifest({entry.row_key.slice for entry in entries}))
-        dropped = {slice_: record.dropped.at for slice_, record in records.items() if record.dropped}
-        for entry in entries:
-            if entry.row_key.slice not in dropped:
-                raise VersionMissing(
-                    f"{entry.row_key.key}, received in slice {str(entry.row_key.slice)!r}, is neither in the hot store "
-                    "nor in the lake; restore the lake's files or the hot store from a backup, or read the log again: "
-                    "assess ingest --repair"
-                )
-        return dropped
-
-    def _archived_versions(self, batch_id: str, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
-        hashes = [entry.version.content_hash for entry in entries]
-        weeks = {entry.row_key.slice.week for entry in entries}
-        # the hot store was read before, so a row that a clear deleted since then is in the lake's newest version
-        found = self._stores.union.archived(batch_id, weeks, entries[0].key.user_id, hashes)
-        return {version.version.content_hash: version for version in found}
+    def _corrections(self, entries: Iterable[Entry]) -> Corrections:
+        assessments = {entry.key.assessment_id for entry in entries}
+        if self._shared is not None:
+            return self._shared.corrections.of(assessments)
+        return read_corrections(self._stores.hot.register, assessments)
 
     def _page_of_batch(
         self, batch_id: str, course_id: str | None, content_id: str | None, first: int, last: AttemptKey | None
@@ -269,7 +261,9 @@ class Queries:
         rows = self._stores.union.page(batch_id, AttemptRange(last, first + 1, course_id, content_id))
         if not rows:
             self.require_known(batch_id)
-        attempts = tuple(_attempt(row, row.received_at) for row in rows[:first])
+        entries = [(row, Entry.of(row)) for row in rows[:first]]
+        corrections = self._corrections(entry for _, entry in entries)
+        attempts = tuple(_attempt(row, row.received_at, corrections.covering(entry)) for row, entry in entries)
         return Page(attempts, has_next=len(rows) > first, has_previous=last is not None)
 
     def knows(self, batch_id: str) -> bool:
@@ -282,7 +276,15 @@ class Queries:
             raise UnknownBatch(f"no store knows the batch {batch_id!r}; `assess slices` lists the batches")
 
 
-def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
+class Shared(NamedTuple):
+    """What the questions of one request read together."""
+
+    learners: SharedLearners
+    corrections: SharedCorrections
+
+
+def _attempt(stored: AttemptVersion, received_at: int, corrections: Iterable[Decided]) -> Attempt:
+    version = corrected_version(stored, [one.correction for one in corrections])
     return Attempt(
         key=version.key,
         last_attempted_on=version.version.last_attempted_on,
@@ -291,18 +293,22 @@ def _attempt(version: AttemptVersion, received_at: int) -> Attempt:
         grand_total=version.grand_total,
         updated_on=received_at,
         answers=_answers(version.question),
+        original_score=stored.total_score,
+        original_max_score=stored.total_max_score,
     )
 
 
-def _without_answers(entry: Entry, dropped_at: int) -> Attempt:
+def _without_answers(submitted: Entry, counting: Entry, dropped_at: int) -> Attempt:
     return Attempt(
-        key=entry.row_key.key,
-        last_attempted_on=entry.version.last_attempted_on,
-        total_score=entry.score,
-        total_max_score=entry.max_score,
-        grand_total=grand_total(entry.score, entry.max_score),
-        updated_on=entry.received_at,
+        key=submitted.row_key.key,
+        last_attempted_on=submitted.version.last_attempted_on,
+        total_score=counting.score,
+        total_max_score=counting.max_score,
+        grand_total=grand_total(counting.score, counting.max_score),
+        updated_on=submitted.received_at,
         answers=(),
+        original_score=submitted.score,
+        original_max_score=submitted.max_score,
         dropped_at=dropped_at,
     )
 

@@ -9,13 +9,14 @@ Until the ticket is live no vacuum deletes anything, and from then on the ticket
 """
 
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import msgspec
 
 from assess_core.domain.completeness import Sidecar
+from assess_core.domain.corrections import Correction
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.tickets import HOT_ROWS, WRITING_TIME, Ticket, TicketStatus, id_of
 from assess_core.errors import AssessError, ReportFailed
@@ -43,7 +44,7 @@ class Draft:
     def id(self) -> str:
         return self._ticket.id
 
-    def seal(self, union: Union, batches: Collection[str], sidecar: Sidecar) -> None:
+    def seal(self, union: Union, batches: Collection[str], corrections: Sequence[Correction], sidecar: Sidecar) -> None:
         """Store what the report read. Call this before the report appears."""
         hot = union.hot_rows()
         if hot is not None:
@@ -56,6 +57,7 @@ class Draft:
                 batches=sorted(batches),
                 lake_files=union.lake_files(),
                 hot_rows=hot.file if hot else None,
+                corrections=list(corrections),
                 sidecar=sidecar,
             )
         )

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
+from assess_core.domain.correction_records import Decided
+from assess_core.domain.corrections import correction_text, rule_text
 from assess_core.domain.explanation import Judgement, Rule
 from assess_core.domain.moments import iso, iso_or_empty
 from assess_core.usecases.explaining import Copy, Explanation, Told, Voucher
@@ -51,6 +55,7 @@ def _version(judgement: Judgement, told: Told) -> Iterator[str]:
     else:
         yield f"  Superseded: version {entry.version.content_hash.hex()} with {score}."
         yield f"  It does not count because of {told.judged.superseded_by.hex()}, {_LOSES[rule]}."
+    yield from _corrections(told)
     clock = iso_or_empty(entry.version.last_attempted_on) or "a time that it does not say"
     without = "" if entry.version.has_answers else ", without answers"
     yield f"  Attempted at {clock}{without}; first received at {iso(entry.received_at)}."
@@ -66,6 +71,16 @@ def _version(judgement: Judgement, told: Told) -> Iterator[str]:
         yield f"  Its event is in the log: {topic}, partition {partition}, offset {offset}."
     else:
         yield f"  Its event was not found in the log: {told.event_note}."
+
+
+def _corrections(told: Told) -> Iterator[str]:
+    if not told.corrections:
+        return
+    submitted = told.submitted
+    yield f"  It was submitted with {_number(submitted.score)} of {_number(submitted.max_score)}. Corrections in force:"
+    for id_, correction, decided in told.corrections:
+        rule = f"{rule_text(correction.rule)}, question {correction.question}"
+        yield f"    {id_}: {rule}; by {decided.by} at {iso(decided.at)}: {decided.reason}"
 
 
 def _copy(copy: Copy, first: int) -> Iterator[str]:
@@ -117,8 +132,11 @@ def _version_value(told: Told) -> Value:
         "content_hash": entry.version.content_hash.hex(),
         "last_attempted_on": entry.version.last_attempted_on,
         "has_answers": entry.version.has_answers,
-        "score": entry.score,
-        "max_score": entry.max_score,
+        "score": told.submitted.score,
+        "max_score": told.submitted.max_score,
+        "corrected_score": entry.score,
+        "corrected_max_score": entry.max_score,
+        "corrections": [_correction_value(one) for one in told.corrections],
         "received_at": iso(entry.received_at),
         "counts": told.judged.counts,
         "superseded_by": superseded_by.hex() if superseded_by else None,
@@ -131,6 +149,17 @@ def _version_value(told: Told) -> Value:
     }
 
 
+def _correction_value(one: Decided) -> Value:
+    decided = one.decision
+    return {
+        "id": one.id,
+        "by": decided.by,
+        "reason": decided.reason,
+        "at": iso(decided.at),
+        "correction": msgspec.json.decode(correction_text(one.correction)),
+    }
+
+
 def _copy_value(copy: Copy) -> Value:
     where: Value = {
         "tier": copy.tier,
@@ -139,7 +168,8 @@ def _copy_value(copy: Copy) -> Value:
         "sound": copy.sound,
     }
     if copy.file is None:
-        answers = [{"id": each.id, "score": each.score, "max_score": each.max_score} for each in copy.answers]
+        names = ("id", "score", "max_score", "resvalues")
+        answers = [{name: getattr(each, name) for name in names} for each in copy.answers]
         return {**where, "answers": answers}
     return {
         **where,

@@ -14,6 +14,7 @@ from assess_core.domain.slice_status import SliceView
 from assess_core.errors import BadRequest
 from assess_core.ports.hot_store import HotStore, Learner
 from assess_core.ports.stores import Stores
+from assess_core.usecases.corrections_in_force import corrections_in_force
 from assess_core.usecases.ids import optional
 
 Row = dict[str, object]
@@ -126,8 +127,11 @@ def slice_row(view: SliceView) -> Row:
 
 
 def _attempt_rows(stores: Stores, batch_id: str | None, tier: Tier) -> Iterator[Row]:
+    """A tier has the answers that were submitted; both together have those that count."""
+    decided = corrections_in_force(stores.hot.register) if tier is Tier.ALL else ()
+    corrections = [each.correction for each in decided]
     with stores.union(batches=None if batch_id is None else [batch_id]) as union:
-        for version in union.all_attempts() if tier is Tier.ALL else union.copies(tier.value):
+        for version in union.all_attempts(corrections) if tier is Tier.ALL else union.copies(tier.value):
             yield _attempt_row(version)
 
 

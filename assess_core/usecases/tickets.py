@@ -11,7 +11,7 @@ import msgspec
 
 from assess_core.domain.completeness import Sidecar
 from assess_core.domain.report_formats import Password
-from assess_core.domain.ticket_diff import Difference, differences
+from assess_core.domain.ticket_diff import AttemptState, Difference, differences
 from assess_core.domain.tickets import (
     HOT_ROWS,
     Ticket,
@@ -25,6 +25,7 @@ from assess_core.ports.reports import Packing, ReportOutput, Union
 from assess_core.ports.stores import Stores
 from assess_core.ports.tickets import Tickets
 from assess_core.usecases.completeness import survey
+from assess_core.usecases.corrections_in_force import corrections_of
 from assess_core.usecases.exhaust import Exhaust, matching_batches, measured, member_name, place_of
 from assess_core.usecases.proving import product_version
 
@@ -71,7 +72,9 @@ def reprint(
     with _opened(stores, ticket) as union:
         place = place_of(stores, spec, output, is_partial=bool(before.problems), folder=f"ticket-{ticket.id}/")
         with place.block as temporary:
-            report = union.write_report(spec, temporary, Packing(member_name(spec), password))
+            report = union.write_report(
+                spec, temporary, Packing(member_name(spec), password), corrections=ticket.corrections
+            )
             size, digest = measured(spec, report, temporary)
             sidecar = msgspec.structs.replace(
                 before,
@@ -138,22 +141,25 @@ def compared(stores: Stores, id_: str, other: str, now: int) -> Iterator[Iterato
     ticket, _ = live_ticket(stores.lake.tickets, id_, now)
     spec = ticket.spec
     with _opened(stores, ticket) as before, _other(stores, ticket, other, now) as after:
-        yield differences(before.attempts(spec), after.attempts(spec))
+        yield differences(before.attempts(spec, ticket.corrections), after)
 
 
 @contextmanager
-def _other(stores: Stores, ticket: Ticket, other: str, now: int) -> Iterator[Union]:
+def _other(stores: Stores, ticket: Ticket, other: str, now: int) -> Iterator[Iterator[AttemptState]]:
+    """The attempts that the spec of a ticket selects in another ticket, or in the stores now."""
+    spec = ticket.spec
     if other != LATEST:
         found, _ = live_ticket(stores.lake.tickets, other, now)
         if found.batches != ticket.batches:
             raise BadTicket(f"tickets {ticket.id} and {other} have different batches, so they cannot be compared")
         with _opened(stores, found) as union:
-            yield union
+            yield union.attempts(spec, found.corrections)
         return
-    batches = matching_batches(stores, ticket.spec)
+    batches = matching_batches(stores, spec)
+    decided = corrections_of(stores.hot.register, batches, spec.course, spec.assessments or None)
     with stores.union(batches=batches) as union:
         survey(stores, union, batches, allow_partial=False)  # a comparison with a part of the rows would mislead
-        yield union
+        yield union.attempts(spec, [each.correction for each in decided])
 
 
 def release(tickets: Tickets, id_: str, now: int) -> Ticket:

@@ -80,7 +80,7 @@ class Scores(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """The version of an attempt that counts, with its answers."""
+    """The version of an attempt that counts, with its answers and scores under the corrections in force."""
 
     key: AttemptKey
     last_attempted_on: int
@@ -92,6 +92,9 @@ class Attempt(NamedTuple):
     """The first receipt of the version (epoch ms)."""
     answers: tuple[Answer, ...]
     """Sorted by question id."""
+    original_score: float
+    """The score as it was submitted."""
+    original_max_score: float
     dropped_at: int | None = None
     """When (epoch ms) retention dropped the answers; None if they are still stored. The scores stay."""
 

@@ -1,7 +1,7 @@
 """Use case: the activity of each batch in each ISO week.
 
-The numbers are a pure function of the versions that were first received in the week. Archive, clear and a second
-receipt in a later week do not change them.
+The numbers are a pure function of the versions that were first received in the week, and of the corrections in force.
+Archive, clear and a second receipt in a later week do not change them.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -14,6 +14,7 @@ from assess_core.domain.slices import IsoWeek
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.reports import Received, WeeklyActivity, WeeklyTable
 from assess_core.ports.stores import Stores
+from assess_core.usecases.corrections_in_force import corrections_in_force
 
 _LEARNERS: Final = 500  # the number of learners whose maps are read together
 
@@ -28,13 +29,16 @@ class Refreshed(NamedTuple):
 def weekly_activity(stores: Stores, weeks: Collection[IsoWeek]) -> list[WeeklyActivity]:
     """The activity of these weeks, by week, then batch; a week without attempts has no row.
 
-    Reads the rows of these weeks and the maps of their learners. Earlier weeks are not read.
+    Reads the rows of these weeks and the maps of their learners. Earlier weeks are not read. The corrections in force
+    count.
     """
     asked = set(weeks)
     if not asked:
         return []
+    decided = corrections_in_force(stores.hot.register)
     with stores.union(weeks=asked) as union:
-        return union.weekly_activity(asked, _received_earlier(union.received(asked), stores.hot))
+        earlier = _received_earlier(union.received(asked), stores.hot)
+        return union.weekly_activity(asked, earlier, [each.correction for each in decided])
 
 
 def _received_earlier(received: Iterable[Received], hot: HotStore) -> set[bytes]:

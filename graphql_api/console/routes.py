@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from assess_core.errors import AssessError
 from graphql_api.bodies import BadBody
-from graphql_api.console import batches, failed, learners, pages, reports, session, slices, start, steps
+from graphql_api.console import batches, corrections, failed, learners, pages, reports, session, slices, start, steps
 from graphql_api.console.forms import fields_of, require_own
 from graphql_api.gate import caller_of
 
@@ -35,6 +35,7 @@ def routes() -> list[BaseRoute]:
         _shown(slices.PATH, slices.page),
         _shown(slices.ONE, slices.one),
         _shown(steps.PATH, steps.page),
+        _shown(corrections.PATH, corrections.page),
         _shown(failed.PATH, failed.page),
         Route(f"{failed.PATH}/replay", partial(_answer, failed.replay), methods=["POST"]),
         Route("/console/style.css", _style, methods=["GET"]),

@@ -138,6 +138,9 @@ class Slow:
             assert self.go_on.wait(10)
         return self._stores.hot.learners(user_ids)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stores.hot, name)
+
 
 def test_a_slow_answer_blocks_no_other_answer(stores: Stores) -> None:
     slow = Slow(stores)

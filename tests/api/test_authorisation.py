@@ -95,6 +95,7 @@ QUERIES: Final[dict[str, str]] = {
     "holds": OPERATORS,
     'manifest(sliceId: "b1|2024-W05")': AUDITORS,
     'balance(batchId: "b1")': AUDITORS,
+    "corrections": AUDITORS,
     "seals": AUDITORS,
     'sealProof(sliceId: "b1|2024-W05")': AUDITORS,
     'sealConsistency(since: "SEAL")': AUDITORS,

@@ -8,12 +8,14 @@ import pytest
 
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.domain.access import NEEDS_NO_TOKEN, Action
+from assess_core.domain.corrections import Correction, FullMarks, Scale
 from assess_core.ports.stores import Stores
 from graphql_api.permissions import ROUTES
 from tests.api.client import Http
 from tests.api.consoles import OWN, read, requests_in, signed_in, text_of
 from tests.api.issuer import bearer, guarded, token, trusting
-from tests.factories import event
+from tests.decisions import decide, revert_all
+from tests.factories import ATTEMPTED, MONDAY, WEEK, event
 from tests.loop import take
 
 ROLES = {
@@ -31,6 +33,7 @@ PAGES: dict[str, str] = {
     "/console/slice?slice=b1|2024-W05": "no yes yes yes",
     "/console/slice?slice=b2|2024-W05": "no no yes yes",
     "/console/steps": "no no yes yes",
+    "/console/corrections": "no no yes yes",
     "/console/failed": "no no no yes",
     "/console/batches": "no yes yes yes",
     "/console/batch?batch=b1": "no yes yes yes",
@@ -87,8 +90,10 @@ def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) ->
 
     assert links("learner") == ["/console/learners"]
     assert links("mentor") == ["/console/batches", "/console/learners", "/console/reports"]
-    assert links("auditor") == ["/console/batches", "/console/slices", "/console/steps"]
-    assert len(links("operator")) == 6
+    assert links("auditor") == [
+        "/console/batches", "/console/slices", "/console/steps", "/console/corrections"
+    ]  # fmt: skip
+    assert len(links("operator")) == 7
 
 
 def test_a_learner_sees_no_numbers_of_the_installation(closed: Http) -> None:
@@ -105,6 +110,27 @@ def test_a_mentor_asks_for_reports_of_granted_batches_and_sees_only_its_own_requ
     assert [submit("b1"), submit("b2"), submit("b1 b2")] == [303, 403, 403]
     assert "SUBMITTED 0 % Cancel mine" in read(closed, "/console/reports", headers=mentor)
     assert "mine" not in read(closed, "/console/reports?channel=mentor:m1", headers=other)
+
+
+def test_corrections_are_listed_with_who_decided_them_and_which_are_reverted(stores: Stores, closed: Http) -> None:
+    operator = signed_in("o", roles=["operator"])
+    assert "There is no correction." in read(closed, "/console/corrections", headers=operator)
+    decide(stores.hot.register, Correction("a<1>", "q1", Scale(2.0)))
+    revert_all(stores.hot.register)
+    wide = Correction(
+        "a1", "q2", FullMarks(), "c1", tuple(f"b{number}" for number in range(7)), ATTEMPTED, MONDAY + WEEK
+    )
+    [id_] = decide(stores.hot.register, wide)
+
+    shown = read(closed, "/console/corrections", headers=operator)
+
+    assert "1 of 2 are in force." in shown
+    assert f"{id_} in force a1 q2 full marks batch b0, b1, b2, b3, b4 and 2 more, course c1, " in shown
+    assert (
+        "from 2024-01-30T00:00:00.000Z, before 2024-02-05T00:00:00.000Z Examiner, 2024-01-30 00:01: a wrong key"
+        in shown
+    )
+    assert "reverted by Examiner, 2024-01-30 00:01: a right key a<1> q1 scale to a maximum of 2 all batches" in shown
 
 
 # --- who may ---

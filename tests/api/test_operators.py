@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from assess_core.adapters.files.facts import JsonFacts
+from assess_core.domain.corrections import Correction, Drop, Maximum, Scale, correction_text
 from assess_core.domain.events import FailedKey
 from assess_core.domain.holds import Target
+from assess_core.domain.moments import iso
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
@@ -22,7 +24,8 @@ from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from tests.api.client import Http, client
 from tests.api.issuer import bearer, guarded, token, trusting
-from tests.factories import MONDAY, decoded, event
+from tests.decisions import decide, revert_all
+from tests.factories import ATTEMPTED, MONDAY, RECEIVED, decoded, event, wire_answer
 from tests.loop import put_away, queries, take
 
 W5 = "b1|2024-W05"
@@ -180,6 +183,54 @@ def test_operators_see_the_holds_that_are_in_force(stores: Stores, http: Http) -
         "at": "2024-01-29T00:00:00.000Z",
         "until": None,
     }
+
+
+# --- corrections ---
+
+
+def test_auditors_get_the_corrections_in_the_order_in_which_they_apply(stores: Stores, http: Http) -> None:
+    wanted = Correction("a1", "q1", Scale(2.5), "c1", ("b1", "b2"), ATTEMPTED)
+    [first] = decide(stores.hot.register, Correction("a1", "q9", Drop()))
+    revert_all(stores.hot.register)
+    second, third = decide(stores.hot.register, Correction("a2", "q1", Drop()), wanted)
+
+    found = ask(
+        http,
+        """{ corrections { id inForce assessmentId questionId courseId batches attemptedFrom attemptedTo
+        rule correction by reason at revertedBy revertReason revertedAt } }""",
+    )["corrections"]
+
+    assert {one["id"]: one["inForce"] for one in found} == {first: False, second: True, third: True}
+    assert found[-1] == {
+        "id": third, "inForce": True, "assessmentId": "a1", "questionId": "q1", "courseId": "c1",
+        "batches": ["b1", "b2"], "attemptedFrom": iso(ATTEMPTED), "attemptedTo": None,
+        "rule": "scale to a maximum of 2.5", "correction": correction_text(wanted).decode(),
+        "by": "Examiner", "reason": "a wrong key", "at": iso(RECEIVED + 1),
+        "revertedBy": None, "revertReason": None, "revertedAt": None,
+    }  # fmt: skip
+    assert [one["revertReason"] for one in found if one["id"] == first] == ["a right key"]
+
+
+def test_the_newest_corrections_of_an_assessment_can_be_asked_for(stores: Stores, http: Http) -> None:
+    ids = decide(stores.hot.register, *(Correction(f"a{number % 2}", f"q{number}", Drop()) for number in range(6)))
+
+    found = ask(http, '{ corrections(assessmentId: "a1", first: 2) { id } }')["corrections"]
+
+    assert [one["id"] for one in found] == [ids[3], ids[5]]
+    assert code(http, "{ corrections(first: 201) { id } }") == "BAD_REQUEST"
+
+
+def test_an_attempt_shows_its_corrected_score_beside_the_one_that_was_submitted(stores: Stores, http: Http) -> None:
+    take(stores, event(answers=[wire_answer(score=1, maxscore=2)]))
+    decide(stores.hot.register, Correction("a1", "q1", Maximum(0.5)))
+
+    for query in ('attempts(userId: "u1")', 'attempts(batchId: "b1")'):
+        fields = "totalScore totalMaxScore originalScore originalMaxScore answers { score maxScore }"
+        [edge] = ask(http, f"{{ {query} {{ edges {{ node {{ {fields} }} }} }} }}")["attempts"]["edges"]
+        assert edge["node"] == {
+            "totalScore": 0.5, "totalMaxScore": 0.5, "originalScore": 1.0, "originalMaxScore": 2.0,
+            "answers": [{"score": 0.5, "maxScore": 0.5}],
+        }  # fmt: skip
 
 
 # --- seals ---

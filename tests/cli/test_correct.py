@@ -1,14 +1,21 @@
-"""`assess correct dry-run` on the command line."""
+"""`assess correct` on the command line."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from assess_core.domain.correction_records import Decision, correction_record
+from assess_core.domain.corrections import Correction, FullMarks, parse_correction
 from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from assess_core.usecases.registering import enter
 from tests.cli.conftest import Assess
-from tests.factories import answer, version
+from tests.factories import ATTEMPTED, answer, event, version
 from tests.lakes import keep
+from tests.loop import put_away, take
+
+DECISION = Decision("A. Das", "Two options were right.", ATTEMPTED)
 
 HEADER = (
     "user_id,course_id,batch_id,assessment_id,attempts,changed_attempts,best_score,best_max_score,corrected_best_score,"
@@ -54,3 +61,85 @@ def test_a_refused_correction_lists_nothing(assess: Assess, stores: Stores, rule
         f"assess: {other}: no attempt in the scope has an answer to question 'q9'; check its id: the response report "
         "lists the questions\n"
     )
+
+
+WHO = ("--by", "A. Das", "--reason", "Two options were right.")
+
+
+def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Stores, rule: str) -> None:
+    take(stores, event(), event(user="u2"))
+
+    done = assess("correct", "apply", rule, *WHO)
+
+    assert done.exit_code == 0, done.output
+    id_ = done.stdout.strip()
+    assert done.stderr == "it is in force\n2 versions of attempts are in its scope; 2 scores were written\n"
+    shown = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)
+    assert (shown["bestScore"], shown["totalMaxScore"]) == (2.0, 2.0)
+    again = assess("correct", "apply", rule, "--by", "Other", "--reason", "The same.")
+    assert (again.stdout, again.stderr.splitlines()[0]) == (f"{id_}\n", "it was in force already")
+
+    [listed] = map(json.loads, assess("correct", "list", "--json").stdout.splitlines())
+    assert [listed[name] for name in ("id", "status", "scores_written", "rule", "by", "reason", "reverted_by")] == [
+        *(id_, "in force", True, "full marks", "A. Das", "Two options were right.", None)
+    ]
+    assert parse_correction(json.dumps(listed["correction"]).encode(), "") == Correction("a1", "q1", FullMarks())
+
+    reverted = assess("correct", "revert", id_, *WHO)
+    assert reverted.stderr.startswith("it is reverted\n2 versions")
+    assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 1.0
+    assert "reverted" in assess("correct", "list").stdout
+    assert assess("correct", "revert", id_, *WHO).stderr.startswith("it was reverted already\n")
+
+
+def test_an_archived_score_is_right_before_it_is_stored(assess: Assess, stores: Stores) -> None:
+    take(stores, event())
+    put_away(stores)
+    enter(stores.hot, stores.lake, [correction_record(Correction("a1", "q1", FullMarks()), DECISION, [])])
+
+    assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "problem"),
+    [
+        (["revert", "x-1", *WHO], 3, "there is no correction 'x-1'; `assess correct list` lists them"),
+        (["revert", "x-1", "--by", "", "--reason", "y"], 2, "--by: write a text of 1 to 1,024 bytes"),
+        (["revert", "x-1", "--by", "x"], 2, "Missing option '--reason'"),
+        (["apply", "none.json", *WHO], 2, "File 'none.json' does not exist"),
+    ],
+)
+def test_a_decision_that_is_not_complete_is_refused(
+    assess: Assess, stores: Stores, arguments: list[str], exit_code: int, problem: str
+) -> None:
+    done = assess("correct", *arguments)
+
+    assert done.exit_code == exit_code
+    assert problem in done.stderr
+
+
+def test_the_doctor_names_a_correction_whose_command_was_interrupted(assess: Assess, stores: Stores, rule: str) -> None:
+    take(stores, event())
+    record = correction_record(Correction("a1", "q1", FullMarks()), DECISION, [])
+    stores.lake.register.add([record])
+    assert "1 decisions are in one store only" in assess("doctor").stdout
+
+    stores.hot.register.add([record])
+    assert f"stored scores do not follow all of {record.id} yet" in assess("doctor").stdout
+
+    assess("correct", "apply", rule, *WHO)
+    assert "corrections     1 in force" in assess("doctor").stdout
+
+
+def test_a_rebuild_brings_corrections_back(assess: Assess, settings: Settings, stores: Stores, rule: str) -> None:
+    take(stores, event())
+    put_away(stores)
+    assess("correct", "apply", rule, *WHO)
+    for file in settings.home.glob("hot.sqlite*"):
+        file.unlink()
+
+    done = assess("rebuild")
+
+    assert done.exit_code == 0, done.output
+    assert "1 corrections were carried out again: 1 scores were written" in done.stderr
+    assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from assess_core.domain.attempts import Answer, AttemptVersion
+from assess_core.domain.attempts import Answer, AttemptVersion, grand_total, total
 from assess_core.domain.corrections import (
     Correction,
     Drop,
@@ -20,8 +20,10 @@ from assess_core.domain.corrections import (
     Scale,
     Totals,
     corrected,
+    corrected_version,
     marks_of,
     parse_correction,
+    require_scalable,
 )
 from assess_core.errors import BadCorrection
 from tests.factories import ATTEMPTED, answer, version
@@ -98,9 +100,21 @@ def test_totals_of_an_older_system_change_by_what_the_marks_change() -> None:
 
 
 @pytest.mark.parametrize(("score", "maximum", "new"), [(1.0, 0.0, 2.0), (0.0, 0.0, 2.0), (1e308, 1e-300, 1e9)])
-def test_a_score_that_cannot_be_scaled_is_refused_with_a_way_out(score: float, maximum: float, new: float) -> None:
+def test_a_score_that_cannot_be_scaled_stays_and_is_refused_with_a_way_out(
+    score: float, maximum: float, new: float
+) -> None:
+    row, scaled = two(score, maximum), of(Scale(new))
+
+    assert worth(row, scaled) == (row.total_score, row.total_max_score)
     with pytest.raises(BadCorrection, match=r"'q1' has the score .* cannot be scaled; use the rule maximum"):
-        worth(two(score, maximum), of(Scale(new)))
+        require_scalable(row, marks_of(row), [of(Maximum(9.0), "q2"), scaled])
+
+
+def test_only_answers_that_count_must_be_scalable() -> None:
+    row = two(0.0, 0.0)
+
+    require_scalable(row, marks_of(row), [of(Drop()), of(Scale(2.0)), of(Scale(2.0), "q2"), of(Scale(2.0), "q9")])
+    require_scalable(row, marks_of(row), [of(Maximum(1.0)), of(Scale(2.0))])
 
 
 numbers = st.sampled_from([0.0, 0.1, 0.2, 0.3, 1.0, 1.33, 2.0, 1e15])
@@ -131,6 +145,39 @@ def test_corrected_totals_are_those_of_an_attempt_with_the_corrected_answers(
     again = version(answers=[answer(each["id"], each["score"], each["max_score"]) for each in kept])
 
     assert worth(row, *corrections) == (again.total_score, again.total_max_score)
+
+
+@examples(100)
+@given(sheets, some)
+def test_a_corrected_version_has_corrected_answers_and_their_totals_and_stays_the_same_submission(
+    sheet: list[Answer], corrections: list[Correction]
+) -> None:
+    row = version(answers=sheet)
+
+    after = corrected_version(row, corrections)
+
+    scores, maxima = (
+        zip(*((mark.score, mark.max_score) for mark in marks_of(after)), strict=True) if sheet else ((), ())
+    )
+    assert (after.total_score, after.total_max_score) == worth(row, *corrections) == (total(scores), total(maxima))
+    assert after.grand_total == grand_total(after.total_score, after.total_max_score)
+    assert (after.key, after.version, after.received_at) == (row.key, row.version, row.received_at)
+    assert [(mark.id, mark.resvalues) for mark in marks_of(after)] == [
+        (mark.id, mark.resvalues) for mark in marks_of(row)
+    ]
+
+
+def test_a_dropped_answer_keeps_its_place_with_score_and_maximum_0_whatever_follows() -> None:
+    after = corrected_version(two(), [of(Drop()), of(Maximum(2.0)), of(Scale(3.0))])
+
+    assert [(mark.id, mark.score, mark.max_score) for mark in marks_of(after)] == [("q1", 0.0, 0.0), ("q2", 2.0, 3.0)]
+    assert (after.total_score, after.total_max_score, after.grand_total) == (2.0, 3.0, "2.0/3.0")
+
+
+def test_a_version_without_a_changed_answer_is_the_very_same() -> None:
+    row = structs.replace(two(4.0, 4.0), grand_total="of an older system")
+
+    assert corrected_version(row, [of(FullMarks()), of(Drop(), "q9")]) is row
 
 
 @examples(50)

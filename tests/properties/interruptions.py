@@ -40,11 +40,19 @@ class At:
         if self._call == -1:
             self._work()
 
+    @property
+    def has_run(self) -> bool:
+        return self._call < 0
+
 
 def until_crash(work: Callable[[], object]) -> None:
     """Run the work until it crashes or ends."""
     with suppress(Crash):
         work()
+
+
+_PARTS: Final = ("register", "corrected_totals")
+"""Parts of a store with effects of their own."""
 
 
 class _Watched:
@@ -71,8 +79,14 @@ class _Watched:
                 self._boundary = outside
         outside()
 
+    def _now(self) -> None:
+        """The boundary of this moment: a part of the store has effects inside and outside of transactions."""
+        self._boundary()
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
+        if name in _PARTS:
+            return watched(found, self._now)
         if not callable(found):
             return found
 

@@ -12,6 +12,7 @@ from assess_core.errors import BadCorrection, ReportFailed, UnknownBatch
 from assess_core.ports.stores import Stores
 from assess_core.usecases.correcting import NamedCorrection, regraded
 from assess_core.usecases.queries import Queries
+from tests.decisions import decide
 from tests.factories import ATTEMPTED, WEEK, answer, event, version, wire_answer
 from tests.lakes import keep, stores_over
 from tests.loop import NOW, put_away, take
@@ -174,3 +175,24 @@ def test_a_damaged_lake_gives_no_list(stores: Stores) -> None:
 
     with pytest.raises(ReportFailed, match="cannot be read"):
         listed(stores, of(FullMarks()))
+
+
+# --- on top of corrections in force ---
+
+
+def test_a_dry_run_begins_with_the_scores_that_count_now(stores: Stores) -> None:
+    keep(stores.hot, [version(user_id="u1", answers=sheet(0.0)), version(user_id="u2", answers=sheet(2.0))])
+    decide(stores.hot.register, of(FullMarks()), of(FullMarks(), batches=("b9",)))
+
+    [*rows] = listed(stores, of(Drop()))
+
+    assert best(rows) == {"u1": (3.0, 1.0), "u2": (3.0, 1.0)}
+    assert listed(stores, of(FullMarks())) == []
+
+
+def test_an_answer_that_was_dropped_before_stays_dropped(stores: Stores) -> None:
+    keep(stores.hot, [version(answers=sheet(1.0, 0.0))])
+    decide(stores.hot.register, of(Drop()))
+
+    assert listed(stores, of(Maximum(4.0))) == []
+    assert listed(stores, of(Scale(4.0))) == []

@@ -11,17 +11,22 @@ from typing import Any
 
 import pytest
 
+from assess_core.domain.correction_records import Decision
+from assess_core.domain.corrections import Correction, Drop, FullMarks, Key, Maximum, Scale
+from assess_core.domain.corrections import Rule as Marking
 from assess_core.domain.events import decode
 from assess_core.domain.explanation import Rule
-from assess_core.domain.moments import DAY
+from assess_core.domain.moments import DAY, iso
 from assess_core.errors import BadRequest, StoreUnavailable
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.log import Message
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import explaining
+from assess_core.usecases.applying import apply
 from assess_core.usecases.archiving import archive
 from assess_core.usecases.compacting import compact
+from assess_core.usecases.correcting import NamedCorrection
 from assess_core.usecases.explaining import Explanation
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.queries import Queries
@@ -242,6 +247,41 @@ def test_a_script_without_our_code_recomputes_the_score_from_the_named_files(
     done = rescore(explained)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "4 versions, 3 count, best score 8.1 of 10.3\n"
+
+
+def test_the_script_recomputes_a_corrected_score_in_both_tiers(
+    rescore: Callable[[object], "subprocess.CompletedProcess[str]"],
+    stores: Stores,
+    ask: Queries,
+    explained: dict[str, Any],
+) -> None:
+    rules: list[Marking] = [Scale(20.0), Key([[{"1": '{"text":"Dispur"}'}]]), Maximum(15.0), FullMarks()]
+    for at, rule in enumerate(rules, NOW):
+        apply(stores, NamedCorrection("rule", Correction("a1", "q1", rule)), Decision("Asha", "so", at))
+    apply(stores, NamedCorrection("rule", Correction("a1", "q2", Drop())), Decision("Asha", "so", NOW + 9))
+
+    found = json.loads(json.dumps(value(one(ask)), default=str))
+
+    assert found["score"]["best_score"] == 15.0 != explained["score"]["best_score"]
+    done = rescore(found)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "4 versions, 3 count, best score 15.0 of 15.0\n"
+    found["versions"][0]["corrections"].pop()
+    assert "counts with the scores" in rescore(found).stderr
+
+
+def test_a_correction_is_told_with_who_decided_it_and_what_was_submitted(stores: Stores, ask: Queries) -> None:
+    take(stores, scored(8.0), scored(7.0, attempted=ATTEMPTED - 1))
+    correction = Correction("a1", "q1", FullMarks())
+    id_ = apply(stores, NamedCorrection("rule", correction), Decision("Asha", "two were right", NOW)).id
+
+    lines = story(one(ask))
+
+    assert "  The best score is 10.1 of 10.3, from attempt t1." in lines
+    at = lines.index("  It was submitted with 8.1 of 10.3. Corrections in force:")
+    assert lines[at + 1] == f"    {id_}: full marks, question q1; by Asha at {iso(NOW)}: two were right"
+    assert f"with {7.1} of 10.3." in "".join(lines)
+    assert len([line for line in lines if id_ in line]) == 1
 
 
 def test_the_script_detects_a_changed_score_a_changed_file_and_another_row(

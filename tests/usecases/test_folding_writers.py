@@ -9,7 +9,7 @@ from tests.properties.interruptions import At, watched
 from tests.usecases.test_folding import folded, is_whole, scored
 
 
-@pytest.mark.parametrize("moment", range(14))
+@pytest.mark.parametrize("moment", range(18))
 def test_a_version_that_another_writer_adds_during_a_fold_counts(moment: int) -> None:
     hot = MemoryHot()
     folded(hot, scored("t1", 1))

@@ -272,6 +272,9 @@ class ClearedMeanwhile:
         assert put_away(self._stores)
         return self._stores.hot.get(rows)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stores.hot, name)
+
 
 def test_a_page_that_is_read_while_its_rows_are_cleared_is_complete(stores: Stores) -> None:
     take(stores, event(attempt="t1"), event(attempt="t2"))

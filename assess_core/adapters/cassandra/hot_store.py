@@ -9,6 +9,7 @@ import pyarrow as pa
 from cassandra.query import BoundStatement
 
 from assess_core.adapters.cassandra.connection import Connection, Refused, Row
+from assess_core.adapters.cassandra.corrected_totals import CassandraCorrectedTotals
 from assess_core.adapters.cassandra.driver import set_routing_columns
 from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
@@ -97,6 +98,7 @@ class CassandraHot:
         self._slices = SliceTables(self._db)
         self._pages = BatchPages(self._db, self.shards)
         self.register = CassandraRegister(self._db)
+        self.corrected_totals = CassandraCorrectedTotals(self._db)
 
     # --- folding ---
 

@@ -23,6 +23,7 @@ from assess_core.adapters.duckdb.connection import (
     sha256_of,
     urls,
 )
+from assess_core.adapters.duckdb.corrected import correct
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
@@ -48,6 +49,7 @@ from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.corrections import Correction
 from assess_core.domain.report_spec import ReportSpec, Versions
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.ticket_diff import AttemptState
@@ -261,8 +263,12 @@ class DuckUnion:
     #     versions  one row per distinct version, from the copy with the earliest receipt
     #     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
 
-    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, object]]:
+    def rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None, corrections: Sequence[Correction] = ()
+    ) -> Iterator[dict[str, object]]:
         with self._named_errors(), cursor(self._duck) as duck:
+            if corrections:
+                correct(duck, corrections, _VIEWS)
             duck.execute(sql, dict(parameters or {}))
             names = [column[0] for column in duck.description or ()]
             while batch := duck.fetchmany(_ROWS):
@@ -301,29 +307,36 @@ class DuckUnion:
         size = self._hot.stat().st_size
         return HotRows(self._hot, SealedFile(name=HOT_ROWS, rows=cast(int, row["rows"]), bytes=size, sha256=digest))
 
-    def attempts(self, spec: ReportSpec) -> Iterator[AttemptState]:
+    def attempts(self, spec: ReportSpec, corrections: Sequence[Correction] = ()) -> Iterator[AttemptState]:
         picked, parameters = picked_sql(spec, _unit(spec))
-        return map(to_state, self.rows(STATES.format(picked=picked), parameters))
+        return map(to_state, self.rows(STATES.format(picked=picked), parameters, corrections))
 
     def selected(self, spec: ReportSpec) -> Iterator[AttemptVersion]:
         picked, parameters = picked_sql(spec, _unit(spec))
         return map(to_version, self.rows(SELECTED.format(picked=picked), parameters))
 
     def write_report(
-        self, spec: ReportSpec, target: Path, packing: Packing, names: Names | None = None
+        self,
+        spec: ReportSpec,
+        target: Path,
+        packing: Packing,
+        names: Names | None = None,
+        corrections: Sequence[Correction] = (),
     ) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:
+            if corrections or spec.originals:
+                correct(duck, corrections, _VIEWS)
             return write_report(duck, spec, target, packing, names)
 
-    def batch_numbers(self) -> BatchNumbers:
-        [row] = self.rows(BATCH_NUMBERS)
+    def batch_numbers(self, corrections: Sequence[Correction] = ()) -> BatchNumbers:
+        [row] = self.rows(BATCH_NUMBERS, corrections=corrections)
         return msgspec.convert(row, BatchNumbers)
 
     def week_numbers(self) -> list[WeekNumbers]:
         return [msgspec.convert(row, WeekNumbers) for row in self.rows(WEEK_NUMBERS)]
 
-    def all_attempts(self) -> Iterator[AttemptVersion]:
-        return map(to_version, self.rows(ALL_ATTEMPTS))
+    def all_attempts(self, corrections: Sequence[Correction] = ()) -> Iterator[AttemptVersion]:
+        return map(to_version, self.rows(ALL_ATTEMPTS, corrections=corrections))
 
     def all_versions(self) -> Iterator[AttemptVersion]:
         return map(to_version, self.rows(ALL_VERSIONS))
@@ -334,9 +347,11 @@ class DuckUnion:
     def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
         return map(to_received, self.rows(RECEIVED, {"weeks": _numbers(weeks)}))
 
-    def weekly_activity(self, weeks: Collection[IsoWeek], without: Collection[bytes]) -> list[WeeklyActivity]:
+    def weekly_activity(
+        self, weeks: Collection[IsoWeek], without: Collection[bytes], corrections: Sequence[Correction] = ()
+    ) -> list[WeeklyActivity]:
         parameters = {"weeks": _numbers(weeks), "without": list(without)}
-        return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters)))
+        return list(map(to_activity, self.rows(WEEKLY_ACTIVITY, parameters, corrections)))
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

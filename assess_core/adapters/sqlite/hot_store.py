@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from assess_core.adapters.sqlite.connections import Connections
+from assess_core.adapters.sqlite.corrected_totals import SqliteCorrectedTotals
 from assess_core.adapters.sqlite.pages import BatchPages
 from assess_core.adapters.sqlite.register import SqliteRegister
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
@@ -134,6 +135,7 @@ class SqliteHot:
         self._slices = SliceTable(self._connections)
         self._pages = BatchPages(self._connections, self.shards)
         self.register = SqliteRegister(self._connections)
+        self.corrected_totals = SqliteCorrectedTotals(self._connections)
 
     def _select(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._connections.use() as connection:

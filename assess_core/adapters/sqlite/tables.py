@@ -80,6 +80,14 @@ VERSIONS: Final[dict[int, tuple[str, ...]]] = {
             PRIMARY KEY (kind, topic, id)
         ) WITHOUT ROWID""",
     ),
+    # totals of versions under corrections; the stream looks them up, and can compute them again
+    6: (
+        """CREATE TABLE corrected_totals (
+            user_id TEXT NOT NULL, content_hash BLOB NOT NULL, corrections BLOB NOT NULL,
+            score REAL NOT NULL, max_score REAL NOT NULL,
+            PRIMARY KEY (user_id, content_hash)
+        ) WITHOUT ROWID""",
+    ),
 }
 """What each version of the schema adds. Append a version to change a table; never edit a released version.
 

@@ -59,6 +59,8 @@ class Declaration(NamedTuple):
     """Columns with personal data. They follow only if the names of learners are asked for."""
     of_versions: tuple[Column, ...] = ()
     """Columns that follow if all versions are reported."""
+    originals: tuple[Column, ...] = ()
+    """Columns that follow if the scores that were submitted are asked for, beside corrected ones."""
     prepare: Callable[[ReportSpec], Sequence[str]] = lambda _: ()
     """Statements to run before the query, for example to create a table that is read several times."""
     more: Callable[[Query], tuple[Column, ...]] = lambda _: ()
@@ -77,7 +79,8 @@ _NAMED: Final = 10
 def chosen(declared: Declaration, more: Sequence[Column], spec: ReportSpec) -> list[Column]:
     """The columns that a spec asks for, in its order, as its format shows them. Raises `BadReport`."""
     versions = declared.of_versions if spec.versions is Versions.ALL else ()
-    columns = _with_own_names([*declared.columns, *_names(declared, spec), *versions, *more])
+    originals = declared.originals if spec.originals else ()
+    columns = _with_own_names([*declared.columns, *_names(declared, spec), *versions, *originals, *more])
     if spec.columns:
         by_name = {column.name: column for column in columns}
         if unknown := [name for name in spec.columns if name not in by_name]:

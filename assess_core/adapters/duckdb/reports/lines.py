@@ -54,6 +54,7 @@ def can_write(spec: ReportSpec) -> bool:
         and spec.format is not Format.PARQUET
         and spec.versions is Versions.NEWEST
         and not spec.columns
+        and not spec.originals
         and spec.names is not Naming.LEARNERS
     )
 

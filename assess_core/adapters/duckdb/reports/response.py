@@ -37,11 +37,16 @@ ANSWER_COLUMNS: Final = (
     Column("Question Response", "answer.resvalues::JSON::VARCHAR", Type.JSON),
 )
 """The other columns of the report. The cast to JSON is free for values of that type."""
+_ORIGINAL: Final = "list_filter(stored_question, lambda q: q.id = answer.id)[1].{}"
 
 RESPONSE: Final = Declaration(
     columns=(*ATTEMPT_COLUMNS, *ANSWER_COLUMNS),
     learners=LEARNER_COLUMNS,
     of_versions=(Column("Counts", "counts", Type.VALUE),),
+    originals=(
+        Column("Original Question Score", _ORIGINAL.format("score"), Type.VALUE),
+        Column("Original Question Max Score", _ORIGINAL.format("max_score"), Type.VALUE),
+    ),
     rows="""
         SELECT *, answer.id AS question_id
         FROM (SELECT *, unnest(CASE WHEN has_answers THEN question ELSE [NULL] END) AS answer FROM reported)

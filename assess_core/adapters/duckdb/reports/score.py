@@ -19,6 +19,10 @@ SCORE: Final = Declaration(
     titles=TITLES,
     learners=LEARNERS,
     of_versions=(Column("counts", "counts", Type.VALUE),),
+    originals=(
+        Column("original_total_score", "stored_score", Type.VALUE),
+        Column("original_total_max_score", "stored_max_score", Type.VALUE),
+    ),
     rows="SELECT * FROM reported",
     order="user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on, has_answers, content_hash",
 )

@@ -1,0 +1,176 @@
+"""Corrected answers and totals: views that hide those of a union within one cursor, so that all its SQL reads them.
+
+The SQL does what `domain.corrections.corrected_version` does, to the last bit.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+import duckdb
+import msgspec
+
+from assess_core.domain.attempts import response_text
+from assess_core.domain.corrections import Correction, Key, Maximum, Scale
+
+_RULES: Final = """
+CREATE TEMP TABLE rules AS
+SELECT unnest(from_json_strict($rules, '[{"assessment": "VARCHAR", "rules": [{"course": "VARCHAR",
+    "batches": ["VARCHAR"], "first": "BIGINT", "end": "BIGINT", "question": "VARCHAR", "kind": "VARCHAR",
+    "maximum": "DOUBLE", "responses": ["VARCHAR"]}]}]'), max_depth := 2)
+"""
+
+# each tier stores answers in its own form: how to read the part that corrections need, and a response as text
+_ANSWERS: Final = {
+    "hot_rows": (
+        """from_json_strict(question, '[{"id": "VARCHAR", "score": "DOUBLE", "max_score": "DOUBLE",
+            "resvalues": "JSON"}]')""",
+        "answer.resvalues::VARCHAR",
+    ),
+    "lake_rows": ("question", "to_json(answer.resvalues)::VARCHAR"),
+}
+
+# the versions in the scope of a correction, each with its corrections in the order in which they apply. `touched` are
+# the answers to their questions: lambdas over all answers would take three times as long
+_COVERED: Final = """
+SELECT file_index, file_row_number, total_score, total_max_score, covering,
+    list_transform(answers, lambda answer: struct_pack(
+        id := answer.id, score := answer.score, max_score := answer.max_score)) AS answers,
+    list_transform(
+        list_filter(answers, lambda answer: list_contains(questions, answer.id)),
+        lambda answer: struct_pack(
+            id := answer.id, score := answer.score, max_score := answer.max_score, response := {response})) AS touched
+FROM (
+    SELECT * EXCLUDE question, {answers} AS answers, list_transform(covering, lambda r: r.question) AS questions
+    FROM (
+        SELECT rows.*, list_filter(rules.rules, lambda r:
+            (r.course IS NULL OR r.course = rows.course_id)
+            AND (len(r.batches) = 0 OR list_contains(r.batches, rows.batch_id))
+            AND (r.first IS NULL OR epoch_ms(rows.last_attempted_on) >= r.first)
+            AND (r."end" IS NULL OR epoch_ms(rows.last_attempted_on) < r."end")
+        ) AS covering
+        FROM memory.main.{rows} AS rows JOIN rules ON rows.content_id = rules.assessment
+    )
+    WHERE len(covering) > 0
+)
+"""
+
+# scaling divides first, and leaves a mark without a proportion as it is
+_MARK: Final = """
+CASE
+    WHEN NOT m.counts THEN m
+    WHEN r.kind = 'drop' THEN {'score': 0.0::DOUBLE, 'max_score': 0.0::DOUBLE, 'counts': false}
+    WHEN r.kind = 'full-marks' THEN {'score': m.max_score, 'max_score': m.max_score, 'counts': true}
+    WHEN r.kind = 'maximum' THEN {'score': least(m.score, r.maximum), 'max_score': r.maximum, 'counts': true}
+    WHEN r.kind = 'key' THEN {
+        'score': CASE WHEN list_contains(r.responses, answer.response) THEN m.max_score ELSE 0.0 END,
+        'max_score': m.max_score, 'counts': true}
+    WHEN m.max_score <> 0 AND isfinite(m.score / m.max_score * r.maximum)
+        THEN {'score': m.score / m.max_score * r.maximum, 'max_score': r.maximum, 'counts': true}
+    ELSE m
+END
+"""
+_CHANGED: Final = f"""
+list_transform(touched, lambda answer: list_reduce(
+    list_filter(covering, lambda rule: rule.question = answer.id), lambda m, r: {_MARK},
+    {{'score': answer.score, 'max_score': answer.max_score, 'counts': true}}))
+"""
+_MARKS: Final = """
+list_transform(answers, lambda answer: struct_pack(
+    score := coalesce(changed[list_position(ids, answer.id)].score, answer.score),
+    max_score := coalesce(changed[list_position(ids, answer.id)].max_score, answer.max_score)))
+"""
+
+
+def _sum(marks: str, member: str) -> str:
+    """The sum in the order of the answers."""
+    return f"list_reduce(list_transform({marks}, lambda m: m.{member}), lambda a, b: a + b, 0.0::DOUBLE)"
+
+
+def _total(member: str) -> str:
+    """A total under the corrections. Rows of older systems can have totals that are not the sums of their answers."""
+    stored, before, after = f"total_{member}", f"before_{member}", f"after_{member}"
+    return f"""CASE WHEN {before} = {after} THEN {stored} WHEN {stored} = {before} THEN {after}
+        ELSE {stored} + ({after} - {before}) END"""
+
+
+def _two_decimals(number: str) -> str:
+    """Text as in `attempts.grand_total`. printf is exact only for numbers that can have a fraction."""
+    return f"""regexp_replace(CASE WHEN abs({number}) >= 9007199254740992 AND isfinite({number})
+        THEN {number}::BIGNUM::VARCHAR || '.00' ELSE printf('%.2f', {number}) END, '0$', '')"""
+
+
+_CORRECTED: Final = f"""
+CREATE TEMP TABLE corrected AS
+SELECT file_index, file_row_number, marks, new_score AS total_score, new_max_score AS total_max_score,
+    CASE WHEN new_score <> total_score OR new_max_score <> total_max_score
+        THEN {_two_decimals("new_score")} || '/' || {_two_decimals("new_max_score")} END AS grand_total
+FROM (
+    SELECT *, {_total("score")} AS new_score, {_total("max_score")} AS new_max_score
+    FROM (
+        SELECT *, {_sum("answers", "score")} AS before_score, {_sum("answers", "max_score")} AS before_max_score,
+            {_sum("marks", "score")} AS after_score, {_sum("marks", "max_score")} AS after_max_score
+        FROM (
+            SELECT *, {_MARKS} AS marks
+            FROM (
+                SELECT *, {_CHANGED} AS changed, list_transform(touched, lambda answer: answer.id) AS ids
+                FROM covered WHERE len(touched) > 0
+            )
+        )
+    )
+)
+"""
+
+# `nested`: the answers as the lake stores them
+_VIEW: Final = """
+CREATE TEMP VIEW {rows} AS
+SELECT rows.* REPLACE (
+        coalesce(corrected.total_score, rows.total_score) AS total_score,
+        coalesce(corrected.total_max_score, rows.total_max_score) AS total_max_score,
+        coalesce(corrected.grand_total, rows.grand_total) AS grand_total,
+        CASE WHEN corrected.marks IS NULL THEN rows.question ELSE {question} END AS question
+    ),
+    rows.total_score AS stored_score, rows.total_max_score AS stored_max_score, {nested} AS stored_question
+FROM memory.main.{rows} AS rows LEFT JOIN corrected USING (file_index, file_row_number)
+"""
+_NESTED: Final = {"hot_rows": "question_of(rows.question)", "lake_rows": "rows.question"}
+
+
+def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], views: str) -> None:
+    """Hide the views of a union behind corrected ones, in this cursor alone. `views` creates those over both tiers.
+
+    Their rows have `stored_score`, `stored_max_score` and `stored_question` too, as they were submitted.
+    """
+    duck.execute(_RULES, {"rules": msgspec.json.encode(_by_assessment(corrections)).decode()})
+    covered = " UNION ALL ".join(
+        _COVERED.format(rows=rows, answers=answers, response=response) for rows, (answers, response) in _ANSWERS.items()
+    )
+    duck.execute(f"CREATE TEMP VIEW covered AS {covered}")
+    duck.execute(_CORRECTED)
+    for rows, nested in _NESTED.items():
+        marked = f"""list_transform({nested}, lambda q, i: struct_update(
+            q, score := corrected.marks[i].score, max_score := corrected.marks[i].max_score))"""
+        question = f"text_of({marked})" if rows == "hot_rows" else marked
+        duck.execute(_VIEW.format(rows=rows, question=question, nested=nested))
+    duck.execute(views.replace("CREATE VIEW", "CREATE TEMP VIEW"))
+
+
+def _by_assessment(corrections: Sequence[Correction]) -> list[dict[str, object]]:
+    assessment = attrgetter("assessment")
+    groups = groupby(sorted(corrections, key=assessment), assessment)  # the sort keeps the order of each assessment
+    return [{"assessment": id_, "rules": list(map(_rule, group))} for id_, group in groups]
+
+
+def _rule(correction: Correction) -> dict[str, object]:
+    rule = correction.rule
+    return {
+        "course": correction.course,
+        "batches": correction.batches,
+        "first": correction.attempted_from,
+        "end": correction.attempted_to,
+        "question": correction.question,
+        "kind": type(rule).__struct_config__.tag,
+        "maximum": rule.maximum if isinstance(rule, Maximum | Scale) else None,
+        "responses": [response_text(response) for response in rule.responses] if isinstance(rule, Key) else [],
+    }

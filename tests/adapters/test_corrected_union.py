@@ -1,0 +1,115 @@
+"""A union with corrections: its rows are those of the union, each changed as the rules of the domain change it."""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.attempts import AttemptVersion, with_totals
+from assess_core.domain.corrections import (
+    Correction,
+    Drop,
+    FullMarks,
+    Key,
+    Maximum,
+    Response,
+    Scale,
+    corrected_version,
+)
+from tests.factories import ATTEMPTED, RECEIVED, WEEK, answer, version
+from tests.lakes import keep, move, stores_over
+
+IDS = st.sampled_from(["a1", "A1", "é😀", 'a"b,c', "a\0b", "' OR 1=1 --"])
+QUESTIONS = st.sampled_from(["q1", "q2", "q3", "q\0", "Q1"])
+NUMBERS = st.sampled_from([0.0, -0.0, 0.1, 0.2, 0.3, 0.125, 1.0, 1.33, 2.0, -1.0, 1e-300, 5e15, 1e15 / 3, 1e300])
+RESPONSES = st.sampled_from([[], [{}], [{"1": "Dispur"}], [{"1": "Dispur", "0": 'a\0"\u000b\\é'}], [{"2": "b"}, {}]])
+
+
+def response(members: Response) -> Response:
+    """The same response with its members in the other order."""
+    return [dict(reversed(one.items())) for one in members]
+
+
+ANSWERS = st.lists(
+    st.builds(
+        lambda id_, score, max_score, chosen: structs.replace(answer(id_, score, max_score), resvalues=chosen),
+        QUESTIONS, NUMBERS, NUMBERS, RESPONSES,
+    ),
+    max_size=5,
+)  # fmt: skip
+ROWS = st.builds(
+    version,
+    user_id=st.sampled_from(["u1", "u2", "u3", "u4"]),
+    course_id=st.sampled_from(["c1", "c2"]),
+    batch_id=st.sampled_from(["b1", "b2"]),
+    content_id=IDS,
+    attempted=st.sampled_from([0, ATTEMPTED, ATTEMPTED + 1, ATTEMPTED + WEEK]),
+    received=st.sampled_from([RECEIVED, RECEIVED + WEEK]),
+    answers=ANSWERS,
+)
+
+
+@st.composite
+def of_older_systems(draw: st.DrawFn) -> AttemptVersion:
+    """A row whose totals need not be the sums of its answers."""
+    row = draw(ROWS)
+    totals = (draw(NUMBERS), draw(NUMBERS), draw(st.sampled_from(["", "7/9"])))
+    return with_totals(row.key, row.version.last_attempted_on, totals, row.question.encode(), row.received_at)
+
+
+MAXIMA = st.sampled_from([0.7, 1.0, 2.0, 1e9])
+RULES = st.one_of(
+    st.builds(FullMarks),
+    st.builds(Drop),
+    st.builds(Maximum, MAXIMA),
+    st.builds(Scale, MAXIMA),
+    st.builds(lambda chosen: Key(list(map(response, chosen))), st.lists(RESPONSES, min_size=1, max_size=3)),
+)
+MOMENTS = st.sampled_from([None, 0, ATTEMPTED, ATTEMPTED + 1])
+CORRECTIONS = st.builds(
+    Correction,
+    assessment=IDS,
+    question=QUESTIONS,
+    rule=RULES,
+    course=st.sampled_from([None, None, "c1"]),
+    batches=st.sampled_from([(), (), ("b1",), ("b1", "b2")]),
+    attempted_from=MOMENTS,
+    attempted_to=MOMENTS,
+)
+
+
+def bits(row: AttemptVersion) -> tuple[object, ...]:
+    """A row with its totals as bytes, so that 0.0 and -0.0 differ."""
+    return (struct.pack(">2d", row.total_score, row.total_max_score), *structs.astuple(row))
+
+
+def expected(rows: Sequence[AttemptVersion], corrections: Sequence[Correction]) -> list[tuple[object, ...]]:
+    return [bits(corrected_version(row, corrections)) for row in rows]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.one_of(ROWS, of_older_systems()), max_size=25).filter(bool),
+    st.lists(CORRECTIONS, max_size=12),
+    st.integers(0, 25),
+)
+def test_sql_corrects_rows_of_both_tiers_like_the_domain_to_the_last_bit(
+    rows: list[AttemptVersion], corrections: list[Correction], archived: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        stores = stores_over(MemoryHot(), Path(folder))
+        keep(stores.hot, rows)
+        if rows[:archived]:
+            move(stores.hot, stores.lake, rows[:archived])
+        with stores.union() as union:
+            stored = list(union.all_attempts())
+            corrected = list(union.all_attempts(corrections))
+            again = list(union.all_attempts())
+
+    assert list(map(bits, corrected)) == expected(stored, corrections)
+    assert again == stored

@@ -6,7 +6,6 @@ from functools import partial
 import click
 
 from assess_cli.output import Format, emit_json, emit_rows, notify
-from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.moments import iso_or_empty
 from assess_core.domain.scores import Entry
 from assess_core.errors import UnknownLearner
@@ -16,7 +15,7 @@ from assess_core.usecases.corrected_entries import corrected_entries
 from assess_core.usecases.corrections_in_force import read_corrections
 from assess_core.usecases.ids import optional, required
 from assess_core.usecases.learner_scores import entries_of
-from assess_core.usecases.stored_versions import stored_versions
+from assess_core.usecases.stored_versions import StoredVersions, stored_versions
 from assess_core.usecases.views import Scores
 from assess_core.wiring import open_hot, open_queries, open_stores
 
@@ -97,5 +96,5 @@ def _scores(settings: Settings, user: str, assessment: str, course: str | None, 
     return learner_scores.score(corrected_entries(hot, entries, corrections, find))
 
 
-def _find(settings: Settings, entries: Sequence[Entry]) -> dict[bytes, AttemptVersion]:
+def _find(settings: Settings, entries: Sequence[Entry]) -> StoredVersions:
     return stored_versions(open_stores(settings), entries)

@@ -58,7 +58,8 @@ def find_totals(table: CorrectedTotalsTable, wanted: Sequence[Covered], find: Fi
 def corrected_entries(hot: HotStore, entries: list[Entry], corrections: Corrections, find: FindRows) -> list[Entry]:
     """The entries of a learner's map; those that count have the scores that count.
 
-    Nothing is read if no correction covers them. `find` must find all rows that were not dropped. Raises `StoreUnavailable` and its errors.
+    Nothing is read if no correction covers them. `find` must find all rows that were not dropped. Raises
+    `StoreUnavailable` and its errors.
     """
     wanted = covered(newest_versions(entries), corrections)
     if not wanted:

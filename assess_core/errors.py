@@ -39,6 +39,9 @@
       UnknownSeal        a seal is of another installation, or does not contain a slice
       SealBroken         what was sealed is not as it was
       BadCorrection      a correction cannot be read, or matches nothing
+      BadErasure         an order to erase, or a receipt, cannot be used
+      ErasureRefused     a learner cannot be erased now
+      NotErased          something of an erased learner was found
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -290,3 +293,21 @@ class BadCorrection(AssessError):
     """A correction cannot be read, has a rule that cannot be applied, or matches nothing."""
 
     exit_code, status = 2, 400
+
+
+class BadErasure(AssessError):
+    """An order to erase a learner lacks something, or a receipt cannot be read or was changed."""
+
+    exit_code, status = 2, 400
+
+
+class ErasureRefused(AssessError):
+    """A learner cannot be erased now; the message says what to do first."""
+
+    exit_code, status = 4, 409
+
+
+class NotErased(AssessError):
+    """Something of an erased learner was found; the places were already reported."""
+
+    exit_code, status = 1, 409

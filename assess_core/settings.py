@@ -148,6 +148,9 @@ class Settings(NamedTuple):
     """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
     schedules: str = ""
     """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
+    erasure_keys: str = ""
+    """`ASSESS_ERASURE_KEYS`: the file of the secret keys under which erased learners are remembered
+    (default `HOME/erasure.keys`, which the first erasure makes)."""
     traces: str = ""
     """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
     messages: str = "text"
@@ -183,6 +186,7 @@ class Settings(NamedTuple):
             grants=_absolute(env.get("ASSESS_GRANTS") or ""),
             names=_absolute(env.get("ASSESS_NAMES") or ""),
             schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
+            erasure_keys=_absolute(env.get("ASSESS_ERASURE_KEYS") or str(root / "erasure.keys")),
             names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
         )
 
@@ -211,6 +215,7 @@ class Settings(NamedTuple):
             "ASSESS_NAMES": self.names,
             "ASSESS_NAMES_TOKEN": self.names_token,
             "ASSESS_SCHEDULES": self.schedules,
+            "ASSESS_ERASURE_KEYS": self.erasure_keys,
         }
 
 

@@ -12,6 +12,7 @@ from assess_core.ports.findings import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from assess_core.ports.erasures import LakeTraces
     from assess_core.ports.register import Register
     from assess_core.ports.seals import Seals
     from assess_core.ports.tickets import Tickets
@@ -103,8 +104,8 @@ class Copies(Protocol):
     Two rows with the same version and receipt are one copy. Raises `StoreUnavailable` if there is no room to compare.
     """
 
-    def contents(self) -> dict[ArchiveSlice, Contents]:
-        """The contents of every requested slice, measured from the files."""
+    def contents(self, user_ids: Collection[str] | None = None) -> dict[ArchiveSlice, Contents]:
+        """The contents of every requested slice, measured from the files: of all learners, or of these."""
         ...
 
     def damaged(self) -> dict[ArchiveSlice, str]:
@@ -268,6 +269,11 @@ class Lake(Protocol):
     @property
     def register(self) -> "Register":
         """A copy of the hot store's register, for the day on which the hot store is lost."""
+        ...
+
+    @property
+    def traces(self) -> "LakeTraces":
+        """The traces of learners in this lake's files."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Which learners are erased: asked before anything of a learner is written, and, in a store without transactions, after.
+"""Which learners are erased: asked before something of a learner is written, and, without transactions, also after.
 
 An order is in force once the hot store's register has it. An erasure reads the maps after that moment. So a writer
 that finds no order after its own writes has written before the erasure looks, and a writer that finds one deletes what
@@ -26,7 +26,11 @@ def erased_among(user_ids: Collection[str], hot: HotStore, keys: Keys) -> set[st
     """
     if not user_ids:
         return set()
-    used = keys_in_use(hot, keys)
+    return erased_under(keys_in_use(hot, keys), user_ids, hot)
+
+
+def erased_under(used: Collection[str], user_ids: Iterable[str], hot: HotStore) -> set[str]:
+    """The erased learners among these, by the keys in use."""
     users = {keyed_hash(key, user_id): user_id for key in used for user_id in user_ids}
     return {users[record.topic] for record in hot.register.of(Kind.ERASURE, users)} if users else set()
 
@@ -40,7 +44,7 @@ def keys_in_use(hot: HotStore, keys: Keys) -> list[str]:
     if missing := sorted(wanted - ring.keys()):
         raise BadSettings(
             f"ASSESS_ERASURE_KEYS: learners were erased under the key {missing[0]}, which the ring of this machine "
-            "lacks; copy the file from the machine that erased them, or from its backup: without it they would come back"
+            "lacks, so they could come back; copy the file from the machine that erased them, or from its backup"
         )
     return [ring[mark] for mark in sorted(wanted)]
 

@@ -9,6 +9,7 @@ from assess_core.domain.report_formats import Format
 from assess_core.domain.report_jobs import Rules
 from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
+from assess_core.ports.erasures import Keys
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
@@ -38,7 +39,14 @@ def open_stores(settings: Settings) -> Stores:
     """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
     hot, positions = open_hot(settings)
     stores = stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
-    return stores._replace(names=open_names(settings))
+    return stores._replace(names=open_names(settings), keys=open_keys(settings))
+
+
+def open_keys(settings: Settings) -> Keys:
+    """The ring of keys of orders to erase learners. Nothing is read yet."""
+    from assess_core.adapters.files.erasure_keys import KeyFile
+
+    return KeyFile(Path(settings.erasure_keys or settings.home / "erasure.keys"))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
@@ -249,7 +257,7 @@ def open_checks(settings: Settings, facts: Path | None, question_count: bool, no
     known = open_facts(str(facts) if facts else settings.facts, notify)
     if question_count and known is None:
         raise BadSettings("--check-question-count needs facts; add --facts FILE")
-    return Checks(known or NoFacts(), question_count)
+    return Checks(known or NoFacts(), question_count, open_keys(settings))
 
 
 def open_queries(settings: Settings) -> "Queries":

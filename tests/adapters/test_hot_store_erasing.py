@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.scores import Entry, derive
@@ -11,6 +13,8 @@ from assess_core.usecases.erased import erase_from_hot
 from tests.adapters.test_hot_store import ODD
 from tests.conftest import Hot
 from tests.factories import RECEIVED, WEEK, failed_event, version
+
+pytestmark = pytest.mark.usefixtures("erases")
 
 
 def store(hot: Hot, *rows: AttemptVersion) -> None:

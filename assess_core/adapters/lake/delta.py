@@ -25,6 +25,7 @@ from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Pinned, Unused
 
 if TYPE_CHECKING:
+    from assess_core.adapters.lake.erasing import DeltaTraces
     from assess_core.adapters.lake.copies import DuckCopies
     from assess_core.adapters.lake.rewriting import Draft
 
@@ -189,6 +190,12 @@ class DeltaLake:
     @property
     def register(self) -> LakeRegister:
         return self._register
+
+    @property
+    def traces(self) -> "DeltaTraces":
+        from assess_core.adapters.lake.erasing import DeltaTraces
+
+        return DeltaTraces(self._place, self._attempts)
 
     @property
     def seals(self) -> LakeSeals:

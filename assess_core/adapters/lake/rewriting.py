@@ -61,20 +61,22 @@ def repeated(pinned: Pinned, week: IsoWeek) -> int:
 
 
 @contextmanager
-def rewritten(pinned: Pinned, week: IsoWeek) -> Iterator[Draft]:
-    """See `lake.Lake.rewritten`. The file is deleted when the block ends."""
+def rewritten(pinned: Pinned, week: IsoWeek, without: Collection[str] = ()) -> Iterator[Draft]:
+    """See `lake.Lake.rewritten`; without the rows of some learners. The file is deleted when the block ends."""
     with temporary_folder("assess-compact-") as folder:
         target = Path(folder) / "draft.parquet"
         with _week(pinned, week) as (duck, rows):
+            left = "WHERE user_id NOT IN (SELECT unnest(?::VARCHAR[]))" if without else ""
             # pick the rows by their narrow columns: a window over rows with `question` takes four times as long
             duck.execute(
                 f"""COPY (
                     SELECT {_COLUMNS} FROM {rows} WHERE (file_index, file_row_number) IN (
-                        SELECT (file_index, file_row_number) FROM {rows} QUALIFY row_number() OVER (
+                        SELECT (file_index, file_row_number) FROM {rows} {left} QUALIFY row_number() OVER (
                             PARTITION BY {_COPY} ORDER BY file_index, file_row_number
                         ) = 1
                     ) ORDER BY {_ORDER}
-                ) TO {literal(str(target))} (FORMAT parquet, ROW_GROUP_SIZE {_ROWS}, USE_TMP_FILE false)"""
+                ) TO {literal(str(target))} (FORMAT parquet, ROW_GROUP_SIZE {_ROWS}, USE_TMP_FILE false)""",
+                [sorted(without)] if without else [],
             )
         size = target.stat().st_size
         yield Draft(pinned.version, Folder(Path(folder)), LakeFile(str(target), week, _count(target), size))

@@ -21,6 +21,7 @@ KEYS: Final = "keys"
 """The topic of the records that name the keys in use. It is no keyed hash, so it cannot be taken for an order."""
 _ORDER: Final = "order"
 _MOST_TEXT: Final = 1000
+_LONG: Final = 8  # bytes
 _WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
 
 
@@ -81,11 +82,17 @@ class Mentions:
 
     def __init__(self, user_ids: Collection[str]) -> None:
         found = b"|".join(_pattern(user_id) for user_id in sorted(user_ids, key=len, reverse=True))
+        ids = (user_id.encode() for user_id in user_ids)
+        self._long = [each for each in ids if len(each) >= _LONG]
         self._find = re.compile(rb"(?<![%b])(?:%b)(?![%b])" % (_WORD, found, _WORD)).search
 
     def are_in(self, raw: bytes) -> bool:
         """Whether one of the ids is in these bytes."""
         return self._find(raw) is not None
+
+    def are_within(self, raw: bytes) -> bool:
+        """Whether one of the ids is anywhere in bytes that are no text. Short ids are left out: chance has them."""
+        return any(each in raw for each in self._long)
 
 
 def _pattern(user_id: str) -> bytes:

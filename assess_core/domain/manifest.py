@@ -249,8 +249,8 @@ def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> s
     changed = altered(record, files)
     if record.archived is record.erased and found.versions > recorded.versions:
         return (
-            f"{changed}rows of erased learners are in the lake: an erasure was killed, or the lake was restored from an "
-            "older backup; run `assess erase` again for them"
+            f"{changed}rows of erased learners are in the lake: an erasure was killed, or the lake was restored from "
+            "an older backup; run `assess erase` again for them"
         )
     if not recorded.same_copies(found):
         return f"{changed}the lake's files differ from the manifest: {_differing(recorded, found)}"

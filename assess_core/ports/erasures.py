@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.slices import IsoWeek
 
 if TYPE_CHECKING:
     from assess_core.ports.lake import Pinned
@@ -42,46 +43,64 @@ class StoredFile(NamedTuple):
     """Within `attempts`."""
     sha256: str
     rows: int
-    """How many rows of the searched learners it holds."""
-    bytes: int = 0
-    all_rows: int = 0
+    """How many rows of the searched learners it holds; of a rewritten file, how many rows it holds."""
+    bytes: int
+
+
+class Text(NamedTuple):
+    """A part of what is stored."""
+
+    bytes: bytes
+    is_raw: bool = False
+    """Whether these are bytes of a file as they are, and not values that were decoded from it."""
 
 
 class LakeTraces(Protocol):
-    """The traces of learners in the files of a lake. Methods raise `StoreUnavailable`, `VerifyFailed`."""
+    """The traces of learners in the files of a lake. Methods raise `StoreUnavailable`."""
 
-    def announce(self, slices: Collection[ArchiveSlice]) -> None:
-        """Refuse the commit of every archive of these slices that has begun before this call.
+    def announce(self) -> None:
+        """Refuse every commit to `attempts` that was prepared before this call.
 
-        It raises `LakeConflict`, so that it reads the hot store again.
+        Whoever prepared it gets `LakeConflict`, and reads the hot store again.
         """
         ...
 
     def weeks(self, pinned: "Pinned", user_ids: Collection[str]) -> list[IsoWeek]:
-        """The weeks with rows of these learners in the pinned files. Reads one column."""
+        """The weeks with rows of these learners in the pinned files. Reads narrow columns of all files."""
         ...
 
     def without(self, pinned: "Pinned", week: IsoWeek, user_ids: Collection[str]) -> "AbstractContextManager[Pinned]":
         """A draft of a week without these learners, for `Lake.replace`."""
         ...
 
-    def stored(self, names: Collection[str] | None, user_ids: Collection[str]) -> list[StoredFile]:
-        """The stored files (of these names) with rows of these learners, also those that no version has any more."""
+    def stored(self, user_ids: Collection[str]) -> list[StoredFile]:
+        """The stored files with rows of these learners, also those that no version has any more.
+
+        Raises `ErasureRefused` if one cannot be read.
+        """
         ...
 
     def rewrite(self, name: str, user_ids: Collection[str]) -> StoredFile:
-        """Store a copy of a file without these learners beside it; returns the copy. It does not belong to the table."""
+        """Store a copy of a file without these learners beside it; returns the copy.
+
+        The copy belongs to no version of the table. Raises `ErasureRefused` if the file cannot be read.
+        """
+        ...
+
+    def rows_of(self, rows: Path, user_ids: Collection[str]) -> int:
+        """The number of rows of these learners in a local Parquet file."""
+        ...
+
+    def rows_without(self, rows: Path, user_ids: Collection[str]) -> "AbstractContextManager[StoredFile]":
+        """A local copy of a local Parquet file without these learners, until the block ends. Its name is its path."""
         ...
 
     def forget_history(self) -> None:
         """Delete the entries of Delta's log before the newest version: their statistics hold ids of learners."""
         ...
 
-    def texts(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Everything in the lake's folder, decoded: the name of each file, and its texts.
-
-        Of a Parquet file: each value of text and bytes, each page's dictionary, and each statistic of its footer.
-        """
+    def texts(self) -> "Iterator[tuple[str, Iterator[Text]]]":
+        """Everything in the lake's folder: the name of each file, and what is in it, decoded and as it is."""
         ...
 
 

@@ -110,13 +110,14 @@ def test_an_order_at_any_moment_of_a_fold_leaves_nothing_of_the_learner() -> Non
 def _folded_with_an_order_at(number: int) -> MemoryHot | None:
     """The store after a fold during which a learner was erased before a write; None if it has fewer writes."""
 
+    was_called = False
+
     def erase() -> None:
         nonlocal was_called
         was_called = True
         order_to_erase(hot, "u1")
         erase_from_hot(["u1"], hot)
 
-    was_called = False
     hot = MemoryHot(on_write=at_write(number, erase))
     batch = [decoded(event(user="u1")), decoded(event(user="u2"), 2), decoded(event(user="u1", attempted="x"), 3)]
     folded = fold(batch, hot, CHECKS)

@@ -1,7 +1,7 @@
 """The port `Lake`: Delta tables in a folder or a bucket."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -21,12 +21,13 @@ from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.errors import LakeConflict, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Pinned, Unused
 
 if TYPE_CHECKING:
-    from assess_core.adapters.lake.erasing import DeltaTraces
     from assess_core.adapters.lake.copies import DuckCopies
+    from assess_core.adapters.lake.erasing import DeltaTraces
     from assess_core.adapters.lake.rewriting import Draft
 
 WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
@@ -80,7 +81,7 @@ class DeltaLake:
         return _Pinned(table, self._attempts.place)
 
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
-        with translated(self._attempts.place):
+        with self._prepared_at(pinned):
             # at the pinned version: the decision what to append was made on it
             table = None if pinned.version < 0 else self._attempts.open(pinned.version)
             if table is None:
@@ -89,6 +90,20 @@ class DeltaLake:
                 table = self._attempts.create()
             _append(table, rows, slices)
             return int(table.version())
+
+    @contextmanager
+    def _prepared_at(self, pinned: Pinned) -> Iterator[None]:
+        """Translate the errors of a commit that was prepared on a pinned version."""
+        place = self._attempts.place
+        try:
+            with translated(place):
+                yield
+        except StoreUnavailable as error:
+            with translated(place):
+                is_forgotten = pinned.version >= 0 and place.mark(f"_delta_log/{pinned.version:020}.json") is None
+            if not is_forgotten:
+                raise
+            raise LakeConflict(f"an erasure has deleted the history of {place.url}; run it again") from error
 
     def copies(
         self,
@@ -159,7 +174,7 @@ class DeltaLake:
         from assess_core.adapters.lake.rewriting import Draft
 
         assert isinstance(draft, Draft)
-        with translated(self._attempts.place):
+        with self._prepared_at(pinned):
             table = self._attempts.open(pinned.version)
             assert table is not None, "a week that has files has a table"
             write_deltalake(

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "seal": ("seal", "Print one line that commits to the whole manifest, and check it."),
     "exhaust": ("exhaust", "Write a report of a batch."),
     "correct": ("correct", "List whose scores a correction of a question would change."),
+    "erase": ("erase", "Erase learners, and check that nothing of them is stored."),
     "ticket": ("ticket", "List, show and release the tickets of reports."),
     "diff": ("ticket", "List the attempts that changed since a ticket."),
     "request": ("request", "Submit, list and work on requests for reports."),

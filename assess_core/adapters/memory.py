@@ -13,7 +13,7 @@ from assess_core.domain.register import Kind, Record
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.ports.erasures import HotErased
+from assess_core.ports.erasures import HotErased, Text
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
@@ -224,6 +224,9 @@ class MemoryHot:
             self._on_write()
             self._failed.pop(key, None)
             self._resolved.discard(key)
+
+    def files(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        return iter(())
 
     def scrub(self) -> str:
         return ""

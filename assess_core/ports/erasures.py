@@ -1,14 +1,9 @@
 """What the core needs to erase learners: the ring of secret keys, and the traces that they leave outside of answers."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
-
-from assess_core.domain.slices import IsoWeek
-
-if TYPE_CHECKING:
-    from assess_core.ports.lake import Pinned
+from typing import Final, NamedTuple, Protocol
 
 
 class Keys(Protocol):
@@ -65,14 +60,6 @@ class LakeTraces(Protocol):
         """
         ...
 
-    def weeks(self, pinned: "Pinned", user_ids: Collection[str]) -> list[IsoWeek]:
-        """The weeks with rows of these learners in the pinned files. Reads narrow columns of all files."""
-        ...
-
-    def without(self, pinned: "Pinned", week: IsoWeek, user_ids: Collection[str]) -> "AbstractContextManager[Pinned]":
-        """A draft of a week without these learners, for `Lake.replace`."""
-        ...
-
     def stored(self, user_ids: Collection[str]) -> list[StoredFile]:
         """The stored files with rows of these learners, also those that no version has any more.
 
@@ -101,6 +88,23 @@ class LakeTraces(Protocol):
 
     def texts(self) -> "Iterator[tuple[str, Iterator[Text]]]":
         """Everything in the lake's folder: the name of each file, and what is in it, decoded and as it is."""
+        ...
+
+
+class RunHistory(Protocol):
+    """What the scheduler remembers of its runs."""
+
+    @property
+    def remaining(self) -> str:
+        """What must be done elsewhere, as a sentence; empty if nothing must."""
+        ...
+
+    def texts(self) -> "Iterator[tuple[str, Iterator[Text]]]":
+        """The name of each file, and what is in it, decoded and as it is."""
+        ...
+
+    def erase(self, are_in: Callable[[bytes], bool]) -> list[StoredFile]:
+        """Delete what mentions learners. Raises `StoreUnavailable`."""
         ...
 
 

@@ -11,7 +11,7 @@ from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.ports.erasures import HotErased
+from assess_core.ports.erasures import HotErased, Text
 from assess_core.ports.findings import Finding
 from assess_core.ports.register import Register
 
@@ -202,6 +202,10 @@ class HotStore(Protocol):
 
     def remove_failed(self, keys: Collection[FailedKey]) -> None:
         """Delete failed events with their bytes. Can be repeated."""
+        ...
+
+    def files(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        """The local files of the store: the name of each, and what is in it. None if a server has them."""
         ...
 
     def scrub(self) -> str:

@@ -242,8 +242,15 @@ class Lake(Protocol):
         """The number of surplus rows of a week in the pinned files: rows minus distinct copies."""
         ...
 
-    def rewritten(self, pinned: Pinned, week: IsoWeek) -> AbstractContextManager[Pinned]:
-        """A draft of a week: each copy once, ordered by batch, then learner, in files that are not in the lake yet."""
+    def weeks_with(self, pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
+        """The weeks with rows of these learners in the pinned files. Reads narrow columns of all files."""
+        ...
+
+    def rewritten(self, pinned: Pinned, week: IsoWeek, without: Collection[str] = ()) -> AbstractContextManager[Pinned]:
+        """A draft of a week: each copy once, ordered by batch, then learner, in files that are not in the lake yet.
+
+        It leaves out the learners in `without`.
+        """
         ...
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:

@@ -1,6 +1,6 @@
 """Use case: erase learners from an installation.
 
-    order in the register -> hot store -> lake -> old files and tickets -> reports -> receipt
+    order in the register -> hot store -> lake -> old files and tickets -> reports -> history of runs -> receipt
 
 The order is in force before the first destructive step, so whatever comes later about a learner is refused
 (`erased.py`). Every step can be repeated. A process that is killed anywhere is finished by running it again.
@@ -33,7 +33,7 @@ from assess_core.domain.register import Kind, Record
 from assess_core.domain.tickets import TicketStatus
 from assess_core.errors import ErasureRefused, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.erasures import HotErased, Text
+from assess_core.ports.erasures import HotErased, RunHistory, Text
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
@@ -58,6 +58,8 @@ class Step(StrEnum):
     WEEKS = "weeks"
     FILES = "files"
     REPORTS = "reports"
+    RUNS = "runs"
+    """What the scheduler remembers is searched."""
 
 
 class Done(NamedTuple):
@@ -79,7 +81,9 @@ def _ignored(step: Step) -> None:
     """Nobody wants to know."""
 
 
-def erase(stores: Stores, user_ids: Collection[str], order: Order, *, reached: Reached = _ignored) -> Receipt:
+def erase(
+    stores: Stores, runs: RunHistory, user_ids: Collection[str], order: Order, *, reached: Reached = _ignored
+) -> Receipt:
     """Erase learners, and return the signed receipt. `order.at` is now (epoch ms).
 
     Raises `BadErasure`, `ErasureRefused`, `VerifyFailed` if weeks of the lake could not be touched (everything else is
@@ -91,7 +95,7 @@ def erase(stores: Stores, user_ids: Collection[str], order: Order, *, reached: R
     key = stores.keys.create()[0]
     enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
     reached(Step.ORDERED)
-    done = _erase(stores, users, order.at, reached)
+    done = _erase(stores, runs, users, order.at, reached)
     if done.lake.refused:
         raise VerifyFailed(
             f"{done.lake.refused[0]}; {len(done.lake.refused)} weeks still hold the learners: repair them, then erase "
@@ -100,7 +104,25 @@ def erase(stores: Stores, user_ids: Collection[str], order: Order, *, reached: R
     return signed(_receipt(stores, users, key, order, done), key)
 
 
-def _erase(stores: Stores, users: Collection[str], now: int, reached: Reached) -> Done:
+def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, int]:
+    """What an erasure would find, by place. Nothing is changed. Raises what `erase` raises before it begins."""
+    require_order(user_ids, order.by, order.reason)
+    require_no_writing_ticket(stores, order.at)
+    mentions = Mentions(user_ids)
+    learners = stores.hot.learners(user_ids)
+    stored = stores.lake.traces.stored(user_ids)
+    return {
+        "learners that the hot store knows": len(learners),
+        "versions that their maps name": sum(len(learner.entries) for learner in learners.values()),
+        "failed events": sum(1 for _ in _naming(stores.hot.every_failed(), mentions)),
+        "weeks of the lake": len(stores.lake.weeks_with(stores.lake.pin(), user_ids)),
+        "files of the lake": len(stored),
+        "rows in these files": sum(file.rows for file in stored),
+        "reports": sum(are_in(texts, mentions) for _, texts in stores.exhausts.texts()),
+    }
+
+
+def _erase(stores: Stores, runs: RunHistory, users: Collection[str], now: int, reached: Reached) -> Done:
     mentions = Mentions(users)
     failed = _remove_failed(stores.hot, mentions)
     reached(Step.FAILED)
@@ -113,11 +135,14 @@ def _erase(stores: Stores, users: Collection[str], now: int, reached: Reached) -
     reached(Step.WEEKS)
     files = FilesErased([], [], [])
     if not lake.refused:
-        files = erase_from_old_files(users, stores.lake, now)
+        files = erase_from_old_files(users, mentions, stores.lake, now)
     reached(Step.FILES)
     reports = _remove_reports(stores.exhausts, mentions)
     reached(Step.REPORTS)
-    remaining = [Remaining(what="hot store", until=stays)] if stays else []
+    reports += [ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in runs.erase(mentions.are_in)]
+    reached(Step.RUNS)
+    named = (("hot store", stays), ("Dagster", runs.remaining))
+    remaining = [Remaining(what=what, until=until) for what, until in named if until]
     return Done(failed, hot, records, lake, files, reports, remaining)
 
 
@@ -197,7 +222,7 @@ def are_in(texts: Iterable[Text], mentions: Mentions) -> bool:
 
 def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, done: Done) -> Receipt:
     hot = erase_from_hot(users, stores.hot)  # finds nothing, and would delete it
-    weeks = stores.lake.traces.weeks(stores.lake.pin(), users)
+    weeks = stores.lake.weeks_with(stores.lake.pin(), users)
     entered = [order_of(record).at for record in _orders_of(users, stores)]
     rows = sum(done.lake.slices.values())
     return Receipt(
@@ -218,7 +243,7 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             Place(name="lake: attempts", before=rows, after=len(weeks), what="rows"),
             Place(name="lake: old files", before=len(done.files.deleted), after=0, what="files"),
             Place(name="lake: tickets", before=len(done.files.tickets), after=0, what="tickets"),
-            Place(name="reports", before=len(done.reports), after=0, what="files"),
+            Place(name="reports and history of runs", before=len(done.reports), after=0, what="files"),
         ],
         files_before=[
             *(ChangedFile(name=file.name, sha256=file.sha256, rows=file.rows) for file in done.files.deleted),

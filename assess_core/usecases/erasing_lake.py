@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from assess_core.domain.erasing import Mentions
 from assess_core.domain.manifest import (
     NOTHING,
     Action,
@@ -21,7 +22,15 @@ from assess_core.domain.manifest import (
     without,
 )
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.domain.tickets import HOT_ROWS, SealedFile, Ticket, holders, with_other_file, with_other_rows
+from assess_core.domain.tickets import (
+    HOT_ROWS,
+    SealedFile,
+    Ticket,
+    holders,
+    ticket_text,
+    with_other_file,
+    with_other_rows,
+)
 from assess_core.errors import VerifyFailed
 from assess_core.ports.erasures import StoredFile
 from assess_core.ports.lake import Lake, Pinned, name_of
@@ -45,7 +54,7 @@ def erase_from_weeks(user_ids: Collection[str], lake: Lake, now: int) -> LakeEra
     again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
     left: dict[ArchiveSlice, int] = {}
     refused: list[str] = []
-    for week in lake.traces.weeks(lake.pin(), user_ids):
+    for week in lake.weeks_with(lake.pin(), user_ids):
         try:
             left |= again(_erase_week, week, user_ids, lake, now)
         except VerifyFailed as error:
@@ -63,7 +72,7 @@ def _erase_week(week: IsoWeek, user_ids: Collection[str], lake: Lake, now: int) 
         before = prove(slices, manifest._replace(records=by_slice(_before_erasure(entries))), copies)
     if problems := [why for slice_, why in found.problems.items() if slice_ in before.problems]:
         raise VerifyFailed(problems[0])
-    with lake.traces.without(pinned, week, user_ids) as draft:
+    with lake.rewritten(pinned, week, user_ids) as draft:
         after = _checked(draft, slices, found, theirs, lake)
         touched = [slice_ for slice_ in slices if theirs[slice_] != NOTHING]
         lake.record(
@@ -117,8 +126,10 @@ class FilesErased(NamedTuple):
     """The ids of the tickets that lack the learners now."""
 
 
-def erase_from_old_files(user_ids: Collection[str], lake: Lake, now: int) -> FilesErased:
+def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: Lake, now: int) -> FilesErased:
     """Delete the old files with rows of learners, and Delta's history. Tickets get files without the learners.
+
+    A ticket of a report about one of the learners alone is deleted.
 
     Raises `VerifyFailed` if the newest version still has such a file.
     """
@@ -128,6 +139,9 @@ def erase_from_old_files(user_ids: Collection[str], lake: Lake, now: int) -> Fil
     if left := [file.name for file in found if file.name in current]:
         raise VerifyFailed(f"{left[0]} still holds rows of the learners; erase again")
     tickets = {ticket.id: ticket for ticket in lake.tickets.all()}
+    for id_ in [ticket.id for ticket in tickets.values() if mentions.are_in(ticket_text(ticket))]:
+        lake.tickets.delete(id_)
+        del tickets[id_]
     rewritten: list[StoredFile] = []
     changed: set[str] = set()
     for file in found:

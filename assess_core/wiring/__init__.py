@@ -1,6 +1,6 @@
 """Opens the stores that the settings name. Only this module chooses adapters, by the scheme of the URL."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from assess_core.domain.report_formats import Format
 from assess_core.domain.report_jobs import Rules
 from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
-from assess_core.ports.erasures import Keys
+from assess_core.ports.erasures import Keys, RunHistory
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
@@ -47,6 +47,13 @@ def open_keys(settings: Settings) -> Keys:
     from assess_core.adapters.files.erasure_keys import KeyFile
 
     return KeyFile(Path(settings.erasure_keys or settings.home / "erasure.keys"))
+
+
+def open_run_history(settings: Settings, env: Mapping[str, str]) -> RunHistory:
+    """Dagster's storage, in the folder that Dagster uses in this environment."""
+    from assess_core.adapters.dagster.storage import DagsterStorage
+
+    return DagsterStorage(Path(env.get("DAGSTER_HOME") or settings.home / "dagster"))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from assess_core.adapters.dagster.storage import DagsterStorage
 from assess_core.domain.erasing import Mentions, Order, Receipt, parse_receipt, receipt_text
 from assess_core.domain.manifest import Action, broken
 from assess_core.domain.report_spec import Report, ReportSpec
@@ -20,6 +21,7 @@ from assess_core.usecases.restoring import restore
 from assess_core.usecases.sealing import NewTicket, drafted
 from tests.factories import MONDAY, RECEIVED, WEEK, decoded, event, failed_event
 
+NO_RUNS = DagsterStorage(Path("/nonexistent"))
 SECRET = "learner-4f1c9a"
 NOW = MONDAY + 4 * WEEK
 ORDER = Order("a director", "asked for it", NOW)
@@ -69,7 +71,7 @@ def sound(stores: Stores, *slices: ArchiveSlice) -> None:
 def test_nothing_of_the_learner_stays_and_everything_of_others_does(filled: Stores, settings: Settings) -> None:
     assert traces(filled, settings)
 
-    receipt = erase(filled, [SECRET], ORDER)
+    receipt = erase(filled, NO_RUNS, [SECRET], ORDER)
 
     assert traces(filled, settings) == []
     sound(filled, W5, W6)
@@ -82,7 +84,7 @@ def test_nothing_of_the_learner_stays_and_everything_of_others_does(filled: Stor
 
 
 def test_the_manifest_says_how_many_rows_left_each_slice_and_what_stays(filled: Stores) -> None:
-    erase(filled, [SECRET], ORDER)
+    erase(filled, NO_RUNS, [SECRET], ORDER)
 
     chain = sorted(filled.lake.manifest([W5]), key=lambda each: each.number)
     assert [each.action for each in chain][-2:] == [Action.ERASED, Action.VERIFIED]
@@ -92,14 +94,14 @@ def test_the_manifest_says_how_many_rows_left_each_slice_and_what_stays(filled: 
 
 
 def test_an_erased_slice_can_still_be_cleared_and_restored(filled: Stores) -> None:
-    erase(filled, [SECRET], ORDER)
+    erase(filled, NO_RUNS, [SECRET], ORDER)
 
     assert clear([W6], filled, NOW)[W6].cleared == 1
     assert restore([W5], filled, NOW)[W5].rows == 2
 
 
 def test_a_replay_of_the_log_does_not_bring_the_learner_back(filled: Stores, settings: Settings) -> None:
-    erase(filled, [SECRET], ORDER)
+    erase(filled, NO_RUNS, [SECRET], ORDER)
 
     assert take(filled, SECRET, "u1", "u2") == 0
     assert take(filled, SECRET, weeks=3) == 0
@@ -113,9 +115,9 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next_one(filled: Stores, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        erase(filled, [SECRET], ORDER, reached=die)
+        erase(filled, NO_RUNS, [SECRET], ORDER, reached=die)
     assert take(filled, SECRET, weeks=2) == 0, "the order is in force"
-    receipt = erase(filled, [SECRET], Order("another", "again", NOW + 1))
+    receipt = erase(filled, NO_RUNS, [SECRET], Order("another", "again", NOW + 1))
 
     assert traces(filled, settings) == []
     sound(filled, W5, W6)
@@ -140,8 +142,8 @@ def test_a_kill_between_the_manifest_and_the_files_is_finished_by_the_next_erasu
     with monkeypatch.context() as patched:
         patched.setattr(type(filled.lake), name, dying)
         with pytest.raises(KeyboardInterrupt):
-            erase(filled, [SECRET], ORDER)
-    erase(filled, [SECRET], ORDER)
+            erase(filled, NO_RUNS, [SECRET], ORDER)
+    erase(filled, NO_RUNS, [SECRET], ORDER)
 
     assert traces(filled, settings) == []
     sound(filled, W5, W6)
@@ -154,7 +156,7 @@ def test_verify_says_that_an_erasure_was_killed(filled: Stores, monkeypatch: pyt
     with monkeypatch.context() as patched:
         patched.setattr(type(filled.lake), "replace", die)
         with pytest.raises(KeyboardInterrupt):
-            erase(filled, [SECRET], ORDER)
+            erase(filled, NO_RUNS, [SECRET], ORDER)
 
     problem = verify([W5], filled, NOW)[W5].problem
     assert problem is not None
@@ -167,11 +169,11 @@ def test_a_damaged_week_is_not_touched_and_everything_else_is_erased(filled: Sto
     Path(file.url).write_bytes(content[:200] + b"xx" + content[202:])
 
     with pytest.raises(VerifyFailed, match="week 2024-W05 was not touched"):
-        erase(filled, [SECRET], ORDER)
+        erase(filled, NO_RUNS, [SECRET], ORDER)
     assert SECRET not in [user for user, _ in filled.hot.all_learners()]
 
     Path(file.url).write_bytes(content)
-    assert erase(filled, [SECRET], ORDER).slices == {str(W5): 1}
+    assert erase(filled, NO_RUNS, [SECRET], ORDER).slices == {str(W5): 1}
 
 
 def test_an_archiver_that_read_the_hot_store_before_the_erasure_cannot_bring_rows_into_the_lake(
@@ -185,7 +187,7 @@ def test_an_archiver_that_read_the_hot_store_before_the_erasure_cannot_bring_row
 
         def late(*arguments: object) -> int:
             patched.setattr(type(stores.lake), "append", real)
-            erase(stores, [SECRET], ORDER)
+            erase(stores, NO_RUNS, [SECRET], ORDER)
             return real(*arguments)  # type: ignore[arg-type]
 
         patched.setattr(type(stores.lake), "append", late)
@@ -198,14 +200,14 @@ def test_an_archiver_that_read_the_hot_store_before_the_erasure_cannot_bring_row
 
 def test_several_learners_cost_one_rewrite_of_a_week(filled: Stores) -> None:
     before = filled.lake.pin().version
-    erase(filled, [SECRET, "u1"], ORDER)
+    erase(filled, NO_RUNS, [SECRET, "u1"], ORDER)
     together = filled.lake.pin().version - before
 
     assert together == 3, "one commit for each week, and one that refuses prepared commits"
 
 
 def test_a_learner_that_no_store_knows_is_remembered_all_the_same(filled: Stores) -> None:
-    receipt = erase(filled, ["unknown"], ORDER)
+    receipt = erase(filled, NO_RUNS, ["unknown"], ORDER)
 
     assert receipt.slices == {}
     assert take(filled, "unknown") == 0
@@ -214,7 +216,7 @@ def test_a_learner_that_no_store_knows_is_remembered_all_the_same(filled: Stores
 @pytest.mark.parametrize(("by", "reason"), [("", "x"), ("x", " "), (f"{SECRET} asked", "x"), ("x", f"by {SECRET}.")])
 def test_an_order_without_a_reason_or_with_the_id_in_it_is_refused(filled: Stores, by: str, reason: str) -> None:
     with pytest.raises(BadErasure):
-        erase(filled, [SECRET], Order(by, reason, NOW))
+        erase(filled, NO_RUNS, [SECRET], Order(by, reason, NOW))
     assert SECRET in [user for user, _ in filled.hot.all_learners()]
 
 
@@ -224,7 +226,7 @@ def changes(text: bytes) -> Iterator[bytes]:
 
 
 def test_a_receipt_that_was_changed_by_one_character_is_refused(filled: Stores) -> None:
-    receipt = erase(filled, [SECRET], ORDER)
+    receipt = erase(filled, NO_RUNS, [SECRET], ORDER)
     text, ring = receipt_text(receipt), filled.keys.all()
 
     assert parse_receipt(text, ring) == receipt
@@ -239,8 +241,8 @@ def test_an_erasure_waits_for_a_ticket_that_is_being_written(filled: Stores) -> 
     with drafted(filled.lake.tickets, spec, NewTicket(WEEK, lambda: NOW)) as ticket:
         pass
     with pytest.raises(ErasureRefused, match="is being written"):
-        erase(filled, [SECRET], ORDER)
+        erase(filled, NO_RUNS, [SECRET], ORDER)
     assert ticket is not None
     filled.lake.tickets.delete(ticket.id)
     assert SECRET in [user for user, _ in filled.hot.all_learners()]
-    assert isinstance(erase(filled, [SECRET], ORDER), Receipt)
+    assert isinstance(erase(filled, NO_RUNS, [SECRET], ORDER), Receipt)

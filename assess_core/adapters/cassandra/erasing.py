@@ -14,7 +14,7 @@ from assess_core.chunks import chunks
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.ports.erasures import HotErased
+from assess_core.ports.erasures import HotErased, Text
 from assess_core.ports.hot_store import Learner
 
 _LEARNERS: Final = 100
@@ -70,6 +70,9 @@ class CassandraErasing:
 
     def remove_failed(self, keys: Collection[FailedKey]) -> None:
         self._failed.remove(keys)
+
+    def files(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        return iter(())
 
     def scrub(self) -> str:
         return (

@@ -165,10 +165,17 @@ class DeltaLake:
 
         return repeated(pinned, week)
 
-    def rewritten(self, pinned: Pinned, week: IsoWeek) -> "AbstractContextManager[Draft]":
+    def weeks_with(self, pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
+        from assess_core.adapters.lake.erasing import weeks_with
+
+        return weeks_with(pinned, user_ids)
+
+    def rewritten(
+        self, pinned: Pinned, week: IsoWeek, without: Collection[str] = ()
+    ) -> "AbstractContextManager[Draft]":
         from assess_core.adapters.lake.rewriting import rewritten
 
-        return rewritten(pinned, week)
+        return rewritten(pinned, week, without)
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
         from assess_core.adapters.lake.rewriting import Draft

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -16,15 +16,11 @@ from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.decoding import decoded
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.adapters.lake.copies import unreadable
-from assess_core.adapters.lake.rewriting import rewritten
 from assess_core.adapters.lake.tables import OurTable, translated
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ErasureRefused
 from assess_core.ports.erasures import StoredFile, Text
 from assess_core.ports.lake import Pinned
-
-if TYPE_CHECKING:
-    from assess_core.adapters.lake.rewriting import Draft
 
 _LOG: Final = "_delta_log"
 _ENTRY: Final = re.compile(r"(\d{20})\.")
@@ -44,20 +40,6 @@ class DeltaTraces(NamedTuple):
             if table is not None:
                 # Delta refuses every commit that was prepared before the table's metadata was written
                 table.alter.set_table_properties({"delta.deletedFileRetentionDuration": self.attempts.removals})
-
-    def weeks(self, pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
-        files = pinned.files()
-        with _searching(location_of(pinned), user_ids) as duck:
-            try:
-                found = duck.execute(
-                    f"SELECT DISTINCT year, week FROM {parquet(files)} WHERE user_id IN (FROM searched) ORDER BY ALL"
-                ).fetchall()
-            except UNREADABLE as error:
-                raise unreadable(duck, location_of(pinned), files, error) from error
-        return [IsoWeek(*row) for row in found]
-
-    def without(self, pinned: Pinned, week: IsoWeek, user_ids: Collection[str]) -> "AbstractContextManager[Draft]":
-        return rewritten(pinned, week, user_ids)
 
     def stored(self, user_ids: Collection[str]) -> list[StoredFile]:
         place = self.attempts.place
@@ -99,6 +81,19 @@ class DeltaTraces(NamedTuple):
                 except FileNotFoundError:  # deleted since
                     continue
                 yield name, decoded(local, name)
+
+
+def weeks_with(pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
+    """See `lake.Lake.weeks_with`."""
+    files = pinned.files()
+    with _searching(location_of(pinned), user_ids) as duck:
+        try:
+            found = duck.execute(
+                f"SELECT DISTINCT year, week FROM {parquet(files)} WHERE user_id IN (FROM searched) ORDER BY ALL"
+            ).fetchall()
+        except UNREADABLE as error:
+            raise unreadable(duck, location_of(pinned), files, error) from error
+    return [IsoWeek(*row) for row in found]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from assess_core.domain.reasons import Reason
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
-from assess_core.ports.erasures import HotErased
+from assess_core.ports.erasures import HotErased, Text
 
 _LEARNERS: Final = 100  # in one transaction: other writers wait for milliseconds
 _PAGE: Final = 100
@@ -64,6 +64,12 @@ class SqliteErasing:
         with self._connections.transaction() as connection:
             for table in ("failed_events", "failed_events_raw"):
                 connection.executemany(f"DELETE FROM {table} {_ONE}", list(keys))
+
+    def files(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        from assess_core.adapters.files.decoding import decoded
+
+        for path in sorted(self._path.parent.glob(f"{self._path.name}*")):
+            yield path.name, decoded(path, "hot.sqlite" if path == self._path else path.name)
 
     def scrub(self) -> str:
         """Rewrite the file without its free pages, and empty the write-ahead log."""

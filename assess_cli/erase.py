@@ -8,8 +8,10 @@ import click
 from assess_cli.output import notify
 from assess_core.domain.erasing import Order, parse_receipt, receipt_text
 from assess_core.errors import BadErasure, NotErased
+from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import erasing, erasure_check
+from assess_core.usecases.registering import agree
 from assess_core.wiring import open_run_history, open_stores
 from assess_core.wiring.places import clock
 
@@ -20,6 +22,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.option("--user", "users", multiple=True, metavar="ID", help="A learner. Can be given several times.")
 @click.option("--file", "file", type=_FILE, metavar="LIST", help="A file with the id of a learner in each line.")
+@click.option("--again", is_flag=True, help="Whoever was erased before and is back, because a backup was restored.")
 @click.option("--by", metavar="WHO", help="Who ordered it. The receipt shows it.")
 @click.option("--reason", metavar="WHY", help="Why it was ordered. The receipt shows it.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="RECEIPT", help="Write the receipt.")
@@ -30,6 +33,7 @@ def erase(
     settings: Settings,
     users: tuple[str, ...],
     file: Path | None,
+    again: bool,
     by: str | None,
     reason: str | None,
     output: Path | None,
@@ -47,12 +51,13 @@ def erase(
       assess erase --user U --by 'A. Director' --reason 'letter of 3 May' --dry-run
       assess erase --user U --by 'A. Director' --reason 'letter of 3 May' --output receipt.json
       assess erase --check receipt.json --user U
+      assess erase --again --by 'A. Operator' --reason 'a backup was restored'
     """
     chosen = sorted({*users, *(_lines(file) if file else ())})
-    if not chosen:
-        raise click.UsageError("name a learner: --user ID, or --file LIST")
+    if bool(chosen) == again:
+        raise click.UsageError("name a learner with --user ID or --file LIST, or use --again alone")
     if checked is not None:
-        if by or reason or output or dry_run:
+        if by or reason or output or dry_run or again:
             raise click.UsageError("--check goes with --user and --file alone")
         _check(settings, checked, chosen)
         return
@@ -60,6 +65,8 @@ def erase(
         raise click.UsageError("an order needs --by WHO and --reason WHY")
     order = Order(by, reason, clock())
     stores, runs = open_stores(settings), open_run_history(settings, os.environ)
+    if again and not (chosen := _again(stores)):
+        return
     if dry_run:
         for place, count in erasing.count(stores, chosen, order).items():
             click.echo(f"{place}: {count:,}")
@@ -74,6 +81,13 @@ def erase(
     for remaining in receipt.remaining:
         notify(f"not erased from here: {remaining.what}: {remaining.until}")
     notify(f"learners erased: {len(receipt.learners):,}; back up {settings.erasure_keys}, then check with the receipt")
+
+
+def _again(stores: Stores) -> list[str]:
+    agree(stores.hot, stores.lake)
+    found = sorted(erasing.remembered(stores))
+    notify(f"learners that were erased before and are stored again: {len(found):,}")
+    return found
 
 
 def _check(settings: Settings, file: Path, users: list[str]) -> None:

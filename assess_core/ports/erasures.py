@@ -60,6 +60,10 @@ class LakeTraces(Protocol):
         """
         ...
 
+    def learners(self) -> Iterator[list[str]]:
+        """All learners with rows in stored files, each once, in chunks."""
+        ...
+
     def stored(self, user_ids: Collection[str]) -> list[StoredFile]:
         """The stored files with rows of these learners, also those that no version has any more.
 

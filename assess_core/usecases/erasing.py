@@ -9,6 +9,7 @@ The order is in force before the first destructive step, so whatever comes later
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
+from itertools import chain
 from typing import Final, NamedTuple
 
 from assess_core.chunks import chunks
@@ -37,12 +38,13 @@ from assess_core.ports.erasures import HotErased, RunHistory, Text
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.stores import Stores
-from assess_core.usecases.erased import erase_from_hot
+from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
 from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
 from assess_core.usecases.proving import product_version
 from assess_core.usecases.registering import enter
 
 _FAILED: Final = 500  # failed events that are deleted at once
+_LEARNERS: Final = 2000
 _NAMING: Final = (Kind.HOLD, Kind.RELEASE)
 """The kinds of records that can name a learner."""
 
@@ -102,6 +104,19 @@ def erase(
             "again; there is no receipt yet"
         )
     return signed(_receipt(stores, users, key, order, done), key)
+
+
+def remembered(stores: Stores) -> set[str]:
+    """The learners that were erased and are stored again, because a backup was restored. Reads all learners."""
+    used = keys_in_use(stores.hot, stores.keys)
+    if not used:
+        return set()
+    in_hot = chunks((user_id for user_id, _ in stores.hot.all_learners()), _LEARNERS)
+    found: set[str] = set()
+    for some in chain(in_hot, stores.lake.traces.learners()):
+        checkpoint()
+        found |= erased_under(used, some, stores.hot)
+    return found
 
 
 def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, int]:

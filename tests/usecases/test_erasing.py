@@ -1,5 +1,6 @@
 """Erasing a learner: nothing of the learner stays, nothing of others changes, and a kill anywhere does no harm."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
-from assess_core.usecases.erasing import Step, are_in, erase
+from assess_core.usecases.erasing import Step, are_in, erase, remembered
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.restoring import restore
 from assess_core.usecases.sealing import NewTicket, drafted
+from assess_core.wiring import open_stores
 from tests.factories import MONDAY, RECEIVED, WEEK, decoded, event, failed_event
 
 NO_RUNS = DagsterStorage(Path("/nonexistent"))
@@ -196,6 +198,42 @@ def test_an_archiver_that_read_the_hot_store_before_the_erasure_cannot_bring_row
     sound(stores, W5, W6)
     rows = [row for chunk in stores.lake.rows(stores.lake.pin(), [W6], answers=True) for row in chunk]
     assert [row.key.user_id for row in rows] == ["u1"]
+
+
+def test_a_draft_that_lacks_a_row_of_somebody_else_is_not_committed(
+    filled: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, version = type(filled.lake).rewritten, filled.lake.pin().version
+
+    def without_another(lake: object, pinned: object, week: object, without: list[str]) -> object:
+        return real(lake, pinned, week, [*without, "u1"])  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(filled.lake), "rewritten", without_another)
+        with pytest.raises(VerifyFailed, match="other rows of"):
+            erase(filled, NO_RUNS, [SECRET], ORDER)
+
+    assert filled.lake.pin().version == version + 1, "only prepared commits were refused"
+    assert Action.ERASED not in {entry.action for entry in filled.lake.manifest([W5])}
+
+
+def test_a_backup_that_was_restored_is_erased_again_without_the_ids(
+    filled: Stores, settings: Settings, tmp_path: Path
+) -> None:
+    lake, copy = Path(settings.lake), tmp_path / "backup"
+    shutil.copytree(lake / "attempts", copy)
+    erase(filled, NO_RUNS, [SECRET], ORDER)
+    shutil.rmtree(lake / "attempts")
+    shutil.copytree(copy, lake / "attempts")
+    restored = open_stores(settings)
+    assert traces(restored, settings)
+
+    assert remembered(restored) == {SECRET}
+    erase(restored, NO_RUNS, remembered(restored), ORDER)
+
+    assert traces(restored, settings) == []
+    assert remembered(restored) == set()
+    sound(restored, W5, W6)
 
 
 def test_several_learners_cost_one_rewrite_of_a_week(filled: Stores) -> None:

@@ -24,6 +24,7 @@ from assess_core.ports.lake import Pinned
 
 _LOG: Final = "_delta_log"
 _ENTRY: Final = re.compile(r"(\d{20})\.")
+_CHUNK: Final = 2000  # learners
 _GROUP: Final = 8192  # rows, as in the lake's other files
 
 
@@ -41,10 +42,22 @@ class DeltaTraces(NamedTuple):
                 # Delta refuses every commit that was prepared before the table's metadata was written
                 table.alter.set_table_properties({"delta.deletedFileRetentionDuration": self.attempts.removals})
 
+    def learners(self) -> Iterator[list[str]]:
+        place = self.attempts.place
+        with translated(place), connect(place) as duck:
+            if not (urls := [f"{place.url}/{name}" for name in _names(place)]):
+                return
+            try:
+                duck.execute(f"SELECT DISTINCT user_id FROM read_parquet({url_list(urls)}, hive_partitioning = false)")
+                while rows := duck.fetchmany(_CHUNK):
+                    yield [user_id for (user_id,) in rows]
+            except UNREADABLE as error:
+                raise _cannot_be_read(place, place.url, error) from error
+
     def stored(self, user_ids: Collection[str]) -> list[StoredFile]:
         place = self.attempts.place
         with translated(place), _searching(place, user_ids) as duck:
-            names = sorted(name for name in place.files() if name.endswith(".parquet") and not name.startswith(_LOG))
+            names = _names(place)
             return [found for name in names if (found := _searched(duck, place, name)).rows]
 
     def rewrite(self, name: str, user_ids: Collection[str]) -> StoredFile:
@@ -94,6 +107,11 @@ def weeks_with(pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
         except UNREADABLE as error:
             raise unreadable(duck, location_of(pinned), files, error) from error
     return [IsoWeek(*row) for row in found]
+
+
+def _names(place: Location) -> list[str]:
+    """The stored files of the table, sorted; also those that no version has."""
+    return sorted(name for name in place.files() if name.endswith(".parquet") and not name.startswith(_LOG))
 
 
 @contextmanager

@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "correct": ("correct", "List whose scores a correction of a question would change."),
     "hold": ("hold", "Protect a batch, learner or assessment from deletion."),
     "retain": ("retain", "Clear and drop what the rules of retention say."),
+    "erase": ("erase", "Erase learners, and check that nothing of them is stored."),
     "ticket": ("ticket", "List, show and release the tickets of reports."),
     "diff": ("ticket", "List the attempts that changed since a ticket."),
     "request": ("request", "Submit, list and work on requests for reports."),

@@ -121,6 +121,7 @@ def examine(settings: Settings, env: Mapping[str, str], now: int) -> Iterator[Fi
     yield from _guarded("retention", lambda: doctor_sources.retention(settings))
     if hot_file is None and not bad:
         yield from _guarded("failed events", lambda: _failed(stores.hot))
+        yield from _guarded("erasures", lambda: doctor_sources.erasures(settings, stores.hot))
         yield from _guarded("requests", lambda: _requests(settings, now))
         yield from _guarded("tickets", lambda: _tickets(stores.lake, now))
         yield from _guarded("slices", lambda: _slices(settings, stores.together(), now))

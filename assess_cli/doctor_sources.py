@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
+from assess_core.domain.erasing import is_order
+from assess_core.domain.register import Kind
 from assess_core.ports.findings import Finding, Level
+from assess_core.ports.hot_store import HotStore
 from assess_core.settings import ApiSettings, Settings
-from assess_core.wiring import days_left, open_names, open_tokens, read_retention, read_schedules
+from assess_core.usecases.erased import keys_in_use
+from assess_core.wiring import days_left, open_keys, open_names, open_tokens, read_retention, read_schedules
 from assess_core.wiring.grants import open_grants
 from assess_core.wiring.notify import open_notifier
 
@@ -69,6 +73,16 @@ def retention(settings: Settings) -> Iterator[Finding]:
     rules = read_retention(settings)
     message = "ASSESS_RETENTION is not set: nothing is dropped" if rules is None else f"{len(rules):,} rules"
     yield Finding(Level.OK, "retention", message, "assess retain --dry-run shows what is due" if rules else None)
+
+
+def erasures(settings: Settings, hot: HotStore) -> Iterator[Finding]:
+    """The ring of keys under which erased learners are remembered."""
+    keys = open_keys(settings)
+    orders = sum(map(is_order, hot.register.all(Kind.ERASURE)))
+    if orders:
+        keys_in_use(hot, keys)  # raises if the ring lacks one of them
+        message = f"{orders:,} learners are erased; their keys are in {settings.erasure_keys}: have it in your backups"
+        yield Finding(Level.OK, "erasures", message)
 
 
 def _certificate(api: ApiSettings) -> Iterator[Finding]:

@@ -17,7 +17,19 @@ from assess_core.usecases.tickets import LATEST, Reprint
 from assess_core.wiring import open_lake, open_output, open_stores
 from assess_core.wiring.places import clock
 
-_LISTED: Final = ("id", "status", "created", "expires", "report", "batches", "rows", "files_of_lake", "bytes", "sha256")
+_LISTED: Final = (
+    "id",
+    "status",
+    "created",
+    "expires",
+    "report",
+    "batches",
+    "rows",
+    "files_of_lake",
+    "bytes",
+    "sha256",
+    "erased",
+)
 format_option = click.option(
     "--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
 )
@@ -38,7 +50,8 @@ def list_(settings: Settings, format_: Format) -> None:
     """List the tickets of the lake, oldest first.
 
     `files_of_lake` are the files that the ticket holds: vacuum does not delete them. `bytes` is their size and that of
-    the ticket's copy of the hot rows.
+    the ticket's copy of the hot rows. `erased`: when a learner was erased from its rows; its report then lacks the
+    learner.
 
     \b
     Examples:
@@ -133,4 +146,5 @@ def _row(found: Ticket, now: int) -> dict[str, object]:
         "files_of_lake": len(found.lake_files),
         "bytes": found.bytes,
         "sha256": found.sidecar and found.sidecar.sha256,
+        "erased": iso(found.erased_at[-1]) if found.erased_at else None,
     }

@@ -43,6 +43,9 @@
       BadHold            a hold cannot be entered or read
       UnknownHold        there is no hold with this id
       HoldInForce        a hold does not allow this
+      BadErasure         an order to erase, or a receipt, cannot be used
+      ErasureRefused     a learner cannot be erased now
+      NotErased          something of an erased learner was found
 
 A bad *event* raises nothing: it becomes a `FailedEvent`, a value with a reason (see events.py).
 The CLI prints the message and exits with `exit_code`, HTTP answers with `status`, and Dagster retries the run only if
@@ -318,3 +321,21 @@ class UnknownCorrection(AssessError):
     """There is no correction with this id."""
 
     exit_code, status = 3, 404
+
+
+class BadErasure(AssessError):
+    """An order to erase a learner lacks something, or a receipt cannot be read or was changed."""
+
+    exit_code, status = 2, 400
+
+
+class ErasureRefused(AssessError):
+    """A learner cannot be erased now; the message says what to do first."""
+
+    exit_code, status = 4, 409
+
+
+class NotErased(AssessError):
+    """Something of an erased learner was found; the places were already reported."""
+
+    exit_code, status = 1, 409

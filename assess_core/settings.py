@@ -150,6 +150,9 @@ class Settings(NamedTuple):
     """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
     retention: str = ""
     """`ASSESS_RETENTION`: the TOML file of rules that say how long slices stay (default: none)."""
+    erasure_keys: str = ""
+    """`ASSESS_ERASURE_KEYS`: the file of the secret keys under which erased learners are remembered
+    (default `HOME/erasure.keys`, which the first erasure makes)."""
     traces: str = ""
     """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
     messages: str = "text"
@@ -186,6 +189,7 @@ class Settings(NamedTuple):
             names=_absolute(env.get("ASSESS_NAMES") or ""),
             schedules=_absolute(env.get("ASSESS_SCHEDULES") or ""),
             retention=_absolute(env.get("ASSESS_RETENTION") or ""),
+            erasure_keys=_absolute(env.get("ASSESS_ERASURE_KEYS") or str(root / "erasure.keys")),
             names_token=_token(env.get("ASSESS_NAMES_TOKEN") or ""),
         )
 
@@ -215,6 +219,7 @@ class Settings(NamedTuple):
             "ASSESS_NAMES_TOKEN": self.names_token,
             "ASSESS_SCHEDULES": self.schedules,
             "ASSESS_RETENTION": self.retention,
+            "ASSESS_ERASURE_KEYS": self.erasure_keys,
         }
 
 

@@ -65,8 +65,8 @@ def traced(batch: LogBatch) -> Iterator[None]:
 
 
 def _outcomes(folded: Folded) -> Iterator[Sample]:
-    counts = (folded.stored, folded.repeated, folded.recomputed, folded.failed)
-    for outcome, count in zip(("stored", "repeated", "recomputed", "failed"), counts, strict=True):
+    counts = (folded.stored, folded.repeated, folded.recomputed, folded.failed, folded.erased)
+    for outcome, count in zip(("stored", "repeated", "recomputed", "failed", "erased"), counts, strict=True):
         yield Sample(EVENTS, count, (outcome,))
 
 

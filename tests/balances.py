@@ -51,8 +51,9 @@ def draw(
     for sheet in (*found.sheets, found.total):
         assert sheet.named == sheet.hot_only + sheet.lake_only + sheet.both + sheet.dropped + sheet.missing
         if sheet.log is not None:
-            accepted, older, too_many, not_stored, imported = sheet.log
-            assert accepted + older + imported + too_many == sheet.named + sheet.unnamed + sheet.failed + not_stored
+            accepted, older, too_many, not_stored, imported, erased = sheet.log
+            counted = sheet.named + sheet.unnamed + sheet.failed + not_stored + erased
+            assert accepted + older + imported + too_many == counted
     wrong = found.total.wrong
     assert {fault: sum(each.what is fault for each in differences) for fault in Fault} == wrong
     return Drawn(found, differences)
@@ -73,7 +74,7 @@ def follow(stores: Stores) -> None:
     feed = stores.log.feed(print)
     for _ in range(3):  # files other than `.jsonl` are read when the second look finds them unchanged
         for batch in feed.batches():
-            folded = fold(map(decode, batch.records), stores.hot, NO_FACTS)
+            folded = fold(map(decode, batch.records), stores.hot, NO_FACTS._replace(keys=stores.keys))
             feed.done(batch, folded.rejected)
     feed.close()
 

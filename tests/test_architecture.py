@@ -38,6 +38,7 @@ VALUES = {"msgspec"}  # allowed in every layer, because it defines values and is
 READS_THE_ENVIRONMENT = {  # modules that start a process and create settings from the environment
     "assess_cli/__init__.py",
     "assess_cli/doctor.py",
+    "assess_cli/erase.py",
     "assess_cli/settings.py",
     "assess_cli/demo.py",
     "assess_cli/serve.py",

@@ -20,6 +20,7 @@ def test_everything_is_below_the_home_folder_by_default() -> None:
         log="/srv/assess/log",
         grace=DAY,
         facts="",
+        erasure_keys="/srv/assess/erasure.keys",
     )
 
 

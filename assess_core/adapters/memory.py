@@ -14,6 +14,7 @@ from assess_core.domain.register import Kind, Record
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.ports.erasures import HotErased, Text
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import AttemptRange, Learner
 from assess_core.ports.log import Position
@@ -56,6 +57,10 @@ class MemoryCorrectedTotals:
         for row in rows:
             self._on_write()
             self._rows[row.content_hash] = row
+
+    def remove(self, user_ids: Collection[str]) -> None:
+        """Delete the rows of learners."""
+        self._rows = {hash_: row for hash_, row in self._rows.items() if row.user_id not in user_ids}
 
 
 class MemoryHot:
@@ -214,6 +219,40 @@ class MemoryHot:
                 del self._rows[key]
                 deleted += 1
         return deleted
+
+    def erase(self, user_ids: Collection[str], slices: Collection[ArchiveSlice]) -> HotErased:
+        rows = [key for key, row in self._rows.items() if key[0] in slices and row.key.user_id in user_ids]
+        activities = [key for key in self._activities if key.user_id in user_ids]
+        summaries = [key for key in self._summaries if key.user_id in user_ids]
+        entries = 0
+        for row in rows:
+            self._on_write()
+            del self._rows[row]
+        for activity in activities:
+            self._on_write()
+            del self._activities[activity]
+        for user_id in user_ids:
+            self._on_write()
+            entries += len(self._entries.pop(user_id, {}))
+        for summary in summaries:
+            del self._summaries[summary]
+        self.corrected_totals.remove(user_ids)
+        return HotErased(len(rows), entries, len(summaries), len(activities))
+
+    def every_failed(self) -> Iterator[FailedEvent]:
+        yield from list(self._failed.values())
+
+    def remove_failed(self, keys: Collection[FailedKey]) -> None:
+        for key in keys:
+            self._on_write()
+            self._failed.pop(key, None)
+            self._resolved.discard(key)
+
+    def files(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        return iter(())
+
+    def scrub(self) -> str:
+        return ""
 
     def all_learners(self) -> Iterator[tuple[str, Learner]]:
         for user_id in sorted(self._entries):

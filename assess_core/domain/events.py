@@ -138,6 +138,31 @@ def batch_of(record: Record) -> str | None:
     return batch_id if batch_id and len(batch_id.encode()) <= MAX_ID_BYTES else None
 
 
+class _NamesLearner(msgspec.Struct):
+    userId: str | None = None  # noqa: N815 the wire's name
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_learner = msgspec.json.Decoder(_NamesLearner).decode
+
+
+def learner_of(event: Decoded) -> str | None:
+    """The learner of an event, even if the rest of the event is wrong; None if it names none."""
+    if isinstance(event, Accepted):
+        return event.version.key.user_id
+    if isinstance(event, Recompute):
+        return event.user_id
+    if is_too_deep(event.raw):
+        return None
+    try:
+        found = _decode_learner(event.raw)
+        if event.record.kind is RecordKind.LINE and found.userId is None and found.value is not msgspec.UNSET:
+            found = _decode_learner(found.value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return found.userId
+
+
 def decode(record: Record) -> Decoded:
     """Decode a record of the log. Any bytes give a value; it never raises."""
     received_at = record.received_at

@@ -29,6 +29,10 @@ class Action(StrEnum):
     """A restore begins: rows of the lake come back into the hot store. The next clear deletes them again."""
     DROPPED = "dropped"
     """Retention drops the slice's rows from the lake. This is written before they leave it; `contents` is what goes."""
+    ERASED = "erased"
+    """Rows of learners leave the lake, because a person ordered to erase them. `contents` is what stays.
+
+    This is written before the files are replaced, so that a killed erasure is visible."""
 
 
 class Contents(NamedTuple):
@@ -65,6 +69,18 @@ NOTHING: Final = Contents(0, 0, 0, 0.0, "0" * 64)
 _PRIME: Final = 2**256 - 189
 
 
+def without(whole: Contents, part: Contents) -> Contents:
+    """The contents of a slice without a part of its copies. `rows` and `total_score` are only differences."""
+    digest = (int(whole.digest, 16) - int(part.digest, 16)) % _PRIME
+    return Contents(
+        whole.rows - part.rows,
+        whole.versions - part.versions,
+        whole.attempts - part.attempts,
+        whole.total_score - part.total_score,
+        f"{digest:064x}",
+    )
+
+
 def digest_of(limbs: Iterable[int]) -> str:
     """The digest of the distinct copies, from the sums of their four 64-bit limbs, the highest limb first."""
     total = 0
@@ -79,14 +95,16 @@ class ManifestEntry(msgspec.Struct, frozen=True):
     slice: ArchiveSlice
     action: Action
     delta_version: int
-    """The version of the lake's `attempts` from which `contents` was read."""
+    """The version of the lake's `attempts` from which `contents` was read.
+
+    Of an erased entry: the first version that can have these contents."""
     contents: Contents
     at: int
     """When (epoch ms)."""
     code: str
     """The version of this project."""
     cleared: int = 0
-    """Rows deleted from the hot store (cleared entries only)."""
+    """Rows deleted: from the hot store (cleared entries), or from the lake (erased entries)."""
     left: int = 0
     """Rows that stayed in the hot store because they are not in the lake. The slice must be archived again."""
     files: dict[str, str] = {}
@@ -164,12 +182,14 @@ class SliceRecord(NamedTuple):
     """The newest entry of each kind for a slice."""
 
     archived: ManifestEntry | None = None
+    """The newest entry that says what the lake holds: an archived or an erased one."""
     verified: ManifestEntry | None = None
     failed: ManifestEntry | None = None
     clearing: ManifestEntry | None = None
     cleared: ManifestEntry | None = None
     restored: ManifestEntry | None = None
     dropped: ManifestEntry | None = None
+    erased: ManifestEntry | None = None
 
     @property
     def is_dropped(self) -> bool:
@@ -217,7 +237,10 @@ def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord
     records: dict[ArchiveSlice, SliceRecord] = {}
     for entry in sorted(entries, key=lambda entry: (entry.delta_version, entry.number)):
         record = records.get(entry.slice, SliceRecord())
-        records[entry.slice] = record._replace(**{entry.action.value: entry})
+        changed = {entry.action.value: entry}
+        if entry.action is Action.ERASED:
+            changed["archived"] = entry
+        records[entry.slice] = record._replace(**changed)
     return records
 
 
@@ -234,6 +257,11 @@ def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> s
         return None
     recorded = record.archived.contents
     changed = altered(record, files)
+    if record.archived is record.erased and found.versions > recorded.versions:
+        return (
+            f"{changed}rows of erased learners are in the lake: an erasure was killed, or the lake was restored from "
+            "an older backup; run `assess erase` again for them"
+        )
     if not recorded.same_copies(found):
         return f"{changed}the lake's files differ from the manifest: {_differing(recorded, found)}"
     return f"{changed}restore the file from a backup" if changed else None

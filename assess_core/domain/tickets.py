@@ -66,6 +66,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     """The corrections that count in the report, in the order in which they apply."""
     sidecar: Sidecar | None = None
     """The sidecar of the report; None while it is being written."""
+    erased_at: list[int] = []
+    """When learners were erased from its rows (epoch ms). Printed again, its report lacks them."""
 
     @property
     def bytes(self) -> int:
@@ -179,6 +181,26 @@ def plan_vacuum(unused: Collection[str], recent: Collection[str], current: Colle
         if not found.is_writing and not any(file.name in recent for file in ticket.lake_files)
     ]
     return Vacuuming(sorted(candidates - held), sorted(held), finished)
+
+
+def holders(tickets: Iterable[Ticket], name: str) -> list[Ticket]:
+    """The tickets with a file of the lake's `attempts`."""
+    return [ticket for ticket in tickets if any(file.name == name for file in ticket.lake_files)]
+
+
+def with_other_file(ticket: Ticket, old: str, new: SealedFile, now: int) -> Ticket:
+    """The ticket with a file from which learners were erased in the place of the old one."""
+    files = [new if file.name == old else file for file in ticket.lake_files]
+    return msgspec.structs.replace(ticket, lake_files=files, erased_at=_with(ticket.erased_at, now))
+
+
+def with_other_rows(ticket: Ticket, hot_rows: SealedFile, now: int) -> Ticket:
+    """The ticket with other rows of the hot store, from which learners were erased."""
+    return msgspec.structs.replace(ticket, hot_rows=hot_rows, erased_at=_with(ticket.erased_at, now))
+
+
+def _with(times: Iterable[int], at: int) -> list[int]:
+    return sorted({*times, at})
 
 
 def changed_files(expected: Iterable[SealedFile], found: dict[str, str | None]) -> list[str]:

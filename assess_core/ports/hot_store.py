@@ -12,6 +12,7 @@ from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.corrected_totals import CorrectedTotalsTable
+from assess_core.ports.erasures import HotErased, Text
 from assess_core.ports.findings import Finding
 from assess_core.ports.register import Register
 
@@ -189,6 +190,32 @@ class HotStore(Protocol):
 
     def delete(self, rows: Sequence[RowKey]) -> int:
         """Delete exactly these copies (key, version and receipt); returns how many existed."""
+        ...
+
+    # --- erasing learners ---
+
+    def erase(self, user_ids: Collection[str], slices: Collection[ArchiveSlice]) -> HotErased:
+        """Delete the rows of learners in these slices, then their activities, then their maps and summaries.
+
+        The maps are last, so that a killed call can be repeated: they say where the rest is. Writes that were sent
+        before this call cannot appear after it.
+        """
+        ...
+
+    def every_failed(self) -> Iterator[FailedEvent]:
+        """All failed events, also the resolved ones, in any order."""
+        ...
+
+    def remove_failed(self, keys: Collection[FailedKey]) -> None:
+        """Delete failed events with their bytes. Can be repeated."""
+        ...
+
+    def files(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        """The local files of the store: the name of each, and what is in it. None if a server has them."""
+        ...
+
+    def scrub(self) -> str:
+        """Make deleted bytes unreadable; returns a sentence about what stays and until when, empty if nothing does."""
         ...
 
     def all_learners(self) -> Iterator[tuple[str, Learner]]:

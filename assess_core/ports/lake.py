@@ -12,6 +12,7 @@ from assess_core.ports.findings import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from assess_core.ports.erasures import LakeTraces
     from assess_core.ports.register import Register
     from assess_core.ports.seals import Seals
     from assess_core.ports.tickets import Tickets
@@ -110,8 +111,8 @@ class Copies(Protocol):
     Two rows with the same version and receipt are one copy. Raises `StoreUnavailable` if there is no room to compare.
     """
 
-    def contents(self) -> dict[ArchiveSlice, Contents]:
-        """The contents of every requested slice, measured from the files."""
+    def contents(self, user_ids: Collection[str] | None = None) -> dict[ArchiveSlice, Contents]:
+        """The contents of every requested slice, measured from the files: of all learners, or of these."""
         ...
 
     def damaged(self) -> dict[ArchiveSlice, str]:
@@ -261,12 +262,20 @@ class Lake(Protocol):
         """The number of surplus rows of a week in the pinned files: rows minus distinct copies."""
         ...
 
+    def weeks_with(self, pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
+        """The weeks with rows of these learners in the pinned files. Reads narrow columns of all files."""
+        ...
+
     def rewritten(
-        self, pinned: Pinned, week: IsoWeek, without: Collection[ArchiveSlice] = ()
+        self,
+        pinned: Pinned,
+        week: IsoWeek,
+        without: Collection[ArchiveSlice] = (),
+        without_learners: Collection[str] = (),
     ) -> AbstractContextManager[Pinned]:
         """A draft of a week: each copy once, ordered by batch, then learner, in files that are not in the lake yet.
 
-        It has no rows of the slices `without`.
+        It has no rows of the slices `without`, and none of the learners `without_learners`.
         """
         ...
 
@@ -293,6 +302,11 @@ class Lake(Protocol):
     @property
     def register(self) -> "Register":
         """A copy of the hot store's register, for the day on which the hot store is lost."""
+        ...
+
+    @property
+    def traces(self) -> "LakeTraces":
+        """The traces of learners in this lake's files."""
         ...
 
     @property

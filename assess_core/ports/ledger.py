@@ -50,7 +50,10 @@ class Difference(NamedTuple):
 
 
 class LogSheet(NamedTuple):
-    """A batch compared with the log: accepted + older + imported + too_many = named + unnamed + failed + not_stored."""
+    """A batch compared with the log.
+
+    accepted + older + imported + too_many = named + unnamed + failed + not_stored + erased.
+    """
 
     accepted: int
     """Distinct events of the log that the stream has consumed: versions and failed events."""
@@ -60,6 +63,8 @@ class LogSheet(NamedTuple):
     not_stored: int
     imported: int = 0
     """Versions that are not in the log, because they were imported from old archives."""
+    erased: int = 0
+    """Distinct events of erased learners, which are not stored."""
 
 
 class Sheet(NamedTuple):
@@ -148,6 +153,10 @@ class Ledger(Protocol):
 
     def log(self, records: Iterable[Logged]) -> None:
         """Add records of the log."""
+        ...
+
+    def erased(self, records: Iterable[Logged]) -> None:
+        """Add records of the log that are of erased learners. Call this before `close_log`."""
         ...
 
     def close_log(self, begins: int | None) -> None:

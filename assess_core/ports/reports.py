@@ -16,6 +16,7 @@ from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.ticket_diff import AttemptState
 from assess_core.domain.tickets import SealedFile
+from assess_core.ports.erasures import Text
 from assess_core.ports.findings import Finding
 from assess_core.ports.hot_store import AttemptRange
 from assess_core.ports.names import Names
@@ -308,6 +309,10 @@ class Exhausts(Protocol):
 
         Raises `StoreUnavailable`, `ReportFailed`.
         """
+        ...
+
+    def texts(self) -> "Iterator[tuple[str, Iterator[Text]]]":
+        """Everything in the folder or bucket: the name of each file, and what is in it, decoded and as it is."""
         ...
 
     def examine(self) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from assess_core.ports.erasures import NO_KEYS, Keys
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
 from assess_core.ports.log import Log
@@ -19,3 +20,5 @@ class Stores(NamedTuple):
     exhausts: Exhausts
     names: Names | None = None
     """The source of names; None if the settings name none."""
+    keys: Keys = NO_KEYS
+    """The ring of keys of orders to erase learners."""

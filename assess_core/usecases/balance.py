@@ -1,8 +1,8 @@
 """Use case: the balance sheet (rule 7). Every accepted event is stored or failed, and every difference is reported.
 
 Per batch, the versions that the summaries name must be exactly the versions in hot store and lake. While the log is
-retained: distinct accepted events + imported versions = versions + failed events. Everything is counted by key, so
-replays and repeats change nothing.
+retained: distinct accepted events + imported versions = versions + failed events + events of erased learners.
+Everything is counted by key, so replays and repeats change nothing.
 
 This order of reads prevents false alarms while a stream, archive or clear is running:
 
@@ -19,7 +19,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from assess_core.chunks import chunks
-from assess_core.domain.events import Accepted, FailedEvent, FailedKey, Recompute, batch_of, decode, raw_hash
+from assess_core.domain.events import (
+    Accepted,
+    Decoded,
+    FailedEvent,
+    FailedKey,
+    Recompute,
+    batch_of,
+    decode,
+    learner_of,
+    raw_hash,
+)
 from assess_core.errors import UnknownBatch
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore, Learner
@@ -27,6 +37,7 @@ from assess_core.ports.ledger import NUMBERS, Fault, Ledger, Logged, LogSheet, R
 from assess_core.ports.log import Part, Retained
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
+from assess_core.usecases.erased import erased_under, keys_in_use
 
 _REREAD_WAITS: Final = (0.0, 1.0, 3.0)
 """Seconds before each new read of the maps: a writer needs some ms between the rows of a batch and its entries."""
@@ -79,7 +90,7 @@ def balance(
         if not _reread_maps(stores.hot, ledger, seconds, wait):
             break
     if retained is not None:
-        ledger.close_log(_read(retained, ledger))
+        ledger.close_log(_read(retained, ledger, stores))
     return Balance(ledger.sheets(), unreadable)
 
 
@@ -110,12 +121,13 @@ def _reread_maps(hot: HotStore, ledger: Ledger, seconds: float, wait: Callable[[
     return asked
 
 
-def _read(retained: Retained, ledger: Ledger) -> int | None:
+def _read(retained: Retained, ledger: Ledger, stores: Stores) -> int | None:
     """Add the log to the ledger. Returns the time when the log begins, or None if it never lost records."""
     begins: int | None = None
+    used = keys_in_use(stores.hot, stores.keys)
     for part in retained.parts:
         earliest = _Earliest()
-        ledger.log(earliest.of(_logged(part, retained)))
+        ledger.log(earliest.of(_logged(part, retained, used, stores.hot, ledger)))
         if part.cut:
             # if a part lost all its records, the time of its beginning is unknown
             begins = max(begins or 0, earliest.at if earliest.at is not None else _NEVER)
@@ -138,18 +150,30 @@ class _Earliest:
             yield record
 
 
-def _logged(part: Part, retained: Retained) -> Iterator[Logged]:
+def _logged(part: Part, retained: Retained, used: Sequence[str], hot: HotStore, ledger: Ledger) -> Iterator[Logged]:
+    """The records of a part. Those of erased learners go to the ledger by themselves. `used`: the keys in use."""
     for batch in part.batches:
-        for record in batch.records:
-            folded = record.offset < retained.folded.get((record.topic, record.partition), 0)
-            place = FailedKey(record.topic, record.partition, record.offset, raw_hash(record.raw))
-            event = decode(record)
-            if isinstance(event, Accepted):
-                row = event.version
-                version = row.key, row.version.content_hash
-                yield Logged(place, folded, row.key.batch_id, row.received_at, version)
-            elif not isinstance(event, Recompute):
-                yield Logged(place, folded, batch_of(record), event.received_at, None)
+        events = [decode(record) for record in batch.records]
+        learners = [learner_of(event) for event in events] if used else []
+        erased = erased_under(used, set(filter(None, learners)), hot) if used else set[str]()
+        if erased:
+            gone = [event for event, learner in zip(events, learners, strict=True) if learner in erased]
+            ledger.erased(found for event in gone if (found := _of_log(event, retained)) is not None)
+            events = [event for event, learner in zip(events, learners, strict=True) if learner not in erased]
+        yield from filter(None, (_of_log(event, retained) for event in events))
+
+
+def _of_log(event: Decoded, retained: Retained) -> Logged | None:
+    """An event of the log as the ledger counts it; None for a request to recompute."""
+    record = event.record
+    folded = record.offset < retained.folded.get((record.topic, record.partition), 0)
+    place = FailedKey(record.topic, record.partition, record.offset, raw_hash(record.raw))
+    if isinstance(event, Accepted):
+        row = event.version
+        return Logged(place, folded, row.key.batch_id, row.received_at, (row.key, row.version.content_hash))
+    if isinstance(event, Recompute):
+        return None
+    return Logged(place, folded, batch_of(record), event.received_at, None)
 
 
 def unknown(found: Balance, stores: Stores) -> list[str]:

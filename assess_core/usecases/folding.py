@@ -1,8 +1,9 @@
 """Use case: fold a batch of decoded events into the hot store.
 
-Order of writes: slices, rows, map entries, derived columns, failed events. So every map entry has its row. After a
-crash between two writes the log repeats the batch, and folding it again completes it. Until then no reader gets a wrong
-answer. If the store will never accept a row, its event becomes a failed event.
+Nothing of an erased learner is written (erased.py). Order of writes: slices, rows, map entries, derived columns, failed
+events. So every map entry has its row. After a crash between two writes the log repeats the batch, and folding it again
+completes it. Until then no reader gets a wrong answer. If the store will never accept a row, its event becomes a failed
+event.
 
 Derived columns follow the corrections in force. If the answers of an archived version are needed for one and its totals
 are not stored, the scores of its activity are left to the sweep of the correction, which always follows.
@@ -17,25 +18,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.events import Accepted, Decoded, FailedEvent, Recompute, Record, failed, raw_hash
+from assess_core.domain.events import (
+    Accepted,
+    Decoded,
+    FailedEvent,
+    FailedKey,
+    Recompute,
+    Record,
+    failed,
+    learner_of,
+    raw_hash,
+)
 from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import ActivityKey, Attempts, Entry, Maps, maps_of
+from assess_core.ports.erasures import NO_KEYS, Keys
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Learner
 from assess_core.usecases.corrections_in_force import read_corrections
 from assess_core.usecases.deriving import assessments_of, derive_corrected, rows_in, those_that_differ, write_activities
+from assess_core.usecases.erased import erase_from_hot, erased_among, erased_under, keys_in_use
 
 
 class Checks(NamedTuple):
-    """Checks of an event against facts."""
+    """Checks of an event against facts, and against the orders to erase learners."""
 
     facts: Facts
     question_count: bool = False
     """Whether an event fails if it has more distinct questions than the assessment."""
+    keys: Keys = NO_KEYS
 
 
 class Folded(NamedTuple):
-    """The result of a batch: each record is counted once, in one of the first four fields."""
+    """The result of a batch: each record is counted once, in one of the first four fields, or in `erased`."""
 
     stored: int
     repeated: int
@@ -45,6 +59,8 @@ class Folded(NamedTuple):
     """The stored versions that are now the newest of their attempt (8 bytes of each hash)."""
     displaced: set[int]
     """The versions that were the newest of their attempt before this batch, and no longer are."""
+    erased: int = 0
+    """Events of erased learners: nothing of them is stored."""
 
     @property
     def failed(self) -> int:
@@ -52,10 +68,13 @@ class Folded(NamedTuple):
 
 
 class Tally:
-    """The result of a run: events = stored + repeated + recomputed + failed. Some stored versions are superseded."""
+    """The result of a run: events = stored + repeated + recomputed + failed + erased.
+
+    Some stored versions are superseded.
+    """
 
     def __init__(self) -> None:
-        self.stored = self.repeated = self.recomputed = self.failed = 0
+        self.stored = self.repeated = self.recomputed = self.failed = self.erased = 0
         # 8 bytes per stored version: 0.3 % of an event's 2-3 kB
         self._counting = array("Q")
         self._displaced: set[int] = set()
@@ -66,12 +85,13 @@ class Tally:
         self.repeated += folded.repeated
         self.recomputed += folded.recomputed
         self.failed += folded.failed
+        self.erased += folded.erased
         self._counting.extend(folded.counting)
         self._displaced |= folded.displaced
 
     @property
     def events(self) -> int:
-        return self.stored + self.repeated + self.recomputed + self.failed
+        return self.stored + self.repeated + self.recomputed + self.failed + self.erased
 
     @property
     def superseded(self) -> int:
@@ -86,6 +106,7 @@ class Tally:
             "repeated": self.repeated,
             "recomputed": self.recomputed,
             "failed": self.failed,
+            "erased": self.erased,
             "superseded": self.superseded,
         }
 
@@ -93,7 +114,7 @@ class Tally:
         """The numbers of the run as a sentence."""
         return (
             f"{self.events} events = {self.stored} stored ({self.superseded} superseded) + {self.repeated} repeated "
-            f"+ {self.recomputed} recomputed + {self.failed} failed"
+            f"+ {self.recomputed} recomputed + {self.failed} failed{f' + {self.erased} erased' if self.erased else ''}"
         )
 
 
@@ -108,35 +129,67 @@ def fold(batch: Iterable[Decoded], hot: HotStore, checks: Checks) -> Folded:
 
 
 def _fold(decoded: Sequence[Decoded], hot: HotStore, checks: Checks, alone: bool) -> Folded:
-    users = {_user_id(event) for event in decoded if not isinstance(event, FailedEvent)}
+    kept = _not_erased(decoded, hot, checks.keys)
+    users = {_user_id(event) for event in kept if not isinstance(event, FailedEvent)}
     learners = hot.learners(users) if users else {}
-    plan = _decide(decoded, learners, checks)
+    plan, refused = _decide(kept, learners, checks), dict[bytes, str]()
     if plan.rows:
         hot.add_slices({row.slice for row in plan.rows})
-        plan = _without(plan, hot.add_rows(plan.rows))
+        refused = dict(hot.add_rows(plan.rows))
+        plan = _without(plan, refused)
     new, before, after = _name(plan, learners, hot, alone)
     if plan.failed:
         hot.add_failed(plan.failed)
     _resolve(hot, (event.record for event in plan.accepted))
+    if not alone and len(kept) > len(still := _not_erased(kept, hot, checks.keys)):
+        # a learner was erased meanwhile: what was written is deleted again, and counts as if it had not been
+        kept, plan = still, _without(_decide(still, learners, checks), refused)
+        new = [entry for entry in new if _hash(entry) in plan.new]
     counting, displaced = _superseding(new, before, after)
-    return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced)
+    erased = len(decoded) - len(kept)
+    return Folded(len(plan.new), plan.repeated, plan.recomputed, plan.failed, counting, displaced, erased)
 
 
-def name_archived(rows: Iterable[AttemptVersion], hot: HotStore) -> int:
+def _not_erased(events: Sequence[Decoded], hot: HotStore, keys: Keys) -> Sequence[Decoded]:
+    """The events that are not of erased learners.
+
+    Deletes what may be stored of the others: a writer that was killed before it wrote a map entry leaves a row that no
+    erasure finds. Its events come again.
+    """
+    used = keys_in_use(hot, keys)
+    if not used:
+        return events
+    learners = [learner_of(event) for event in events]
+    erased = erased_under(used, {learner for learner in learners if learner is not None}, hot)
+    if not erased:
+        return events
+    gone = [event for event, learner in zip(events, learners, strict=True) if learner in erased]
+    slices = {event.version.slice for event in gone if isinstance(event, Accepted)}
+    erase_from_hot(erased, hot, slices)
+    records = (event.record for event in gone)
+    hot.remove_failed([FailedKey(*record[:3], raw_hash(record.raw)) for record in records])
+    return [event for event, learner in zip(events, learners, strict=True) if learner not in erased]
+
+
+def name_archived(rows: Iterable[AttemptVersion], hot: HotStore, keys: Keys) -> int:
     """Add the map entries of versions whose rows are in the lake, and derive the scores that they touch.
 
-    If the rows have no answers, scores under corrections are left to a sweep (`usecases.sweeping`).
-
-    The rows themselves are not written to the hot store. Returns how many versions no map named before. Raises
-    `StoreUnavailable`. Can be repeated.
+    The rows themselves are not written to the hot store. Rows of erased learners are left out. If the rows have no
+    answers, scores under corrections are left to a sweep (`usecases.applying`). Returns how many versions no map named
+    before. Raises `StoreUnavailable`. Can be repeated.
     """
-    decoded = [Accepted(_NO_RECORD, row, 0) for row in rows]
+    all_ = list(rows)
     with hot.transaction() as alone:
+        erased = erased_among({row.key.user_id for row in all_}, hot, keys)
+        decoded = [Accepted(_NO_RECORD, row, 0) for row in all_ if row.key.user_id not in erased]
         learners = hot.learners({_user_id(event) for event in decoded})
         plan = _decide(decoded, learners, Checks(NoFacts()))
         if plan.rows:
             hot.add_slices({row.slice for row in plan.rows})
         _name(plan, learners, hot, alone)
+        late = set() if alone else erased_among({_user_id(event) for event in decoded}, hot, keys)
+        if late:
+            erase_from_hot(late, hot)
     return len(plan.new)
 
 

@@ -22,12 +22,13 @@ from assess_core.domain.archive_files import ArchiveFile
 from assess_core.domain.archive_rows import ArchivedRow, Refusal, read_rows
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import VerifyFailed
+from assess_core.errors import NotErased, VerifyFailed
 from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.ports.lake import ImportedRow
 from assess_core.ports.stores import Stores
 from assess_core.retrying import retrying
 from assess_core.usecases.archiving import Scan, archive_rows, verify_alone
+from assess_core.usecases.erased import erased_among, without_erased
 from assess_core.usecases.folding import name_archived, unnamed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ ToBatch = Callable[[Sequence[AttemptVersion]], "pa.RecordBatch"]
 
 
 class Counts(NamedTuple):
-    """The rows of files: read = imported + there + refused. A file that cannot be read adds 1 to `bad_files`."""
+    """The rows of files: read = imported + there + refused + erased. An unreadable file adds 1 to `bad_files`."""
 
     files: int = 0
     read: int = 0
@@ -54,6 +55,8 @@ class Counts(NamedTuple):
     refused: int = 0
     bad_files: int = 0
     """Files that are not archives, or are cut or damaged."""
+    erased: int = 0
+    """Rows of erased learners, which are not imported."""
 
     @property
     def complete(self) -> bool:
@@ -131,6 +134,9 @@ class Import:
     def _write(self) -> None:
         """Import the rows that were read since the last call. The files that ended among them are finished."""
         portion, self._portion, self._text = self._portion, [], 0
+        hot, keys = self._stores.hot, self._stores.keys
+        read, portion = len(portion), without_erased(portion, _user_id, hot, keys)
+        self._counts["erased"] += read - len(portion)
         rows = _first_receipts(portion)
         new = self._new(rows)
         if new:
@@ -138,7 +144,12 @@ class Import:
             self._archive([read.row.version for read in new])
         # also rows that are named: an import may have been killed before it wrote the scores
         for some in chunks(rows, _NAMED_ROWS):
-            name_archived([read.row.version for read in some], self._stores.hot)
+            name_archived([read.row.version for read in some], hot, keys)
+        if new and erased_among({_user_id(read) for read in new}, hot, keys):
+            raise NotErased(
+                "a learner was erased while the rows were imported, so rows of the learner came into the lake; "
+                "erase the learner again, then run the import again"
+            )
         self.slices.update(read.row.version.slice for read in new)
         self._counts["imported"] += len(new)
         self._counts["there"] += len(portion) - len(new)
@@ -175,6 +186,10 @@ class Import:
         problems = [found.problem for found in verified.values() if found.problem]
         if problems:
             raise VerifyFailed(f"{problems[0]}; nothing of these slices was added to the scores; import again after it")
+
+
+def _user_id(read: "_Read") -> str:
+    return read.row.version.key.user_id
 
 
 def _is_unproved(error: BaseException) -> bool:

@@ -125,7 +125,7 @@ class Operating:
         _check(first, MOST_REPLAYED)
         if check_question_count and self._facts is None:
             raise BadRequest("checkQuestionCount needs facts; set ASSESS_FACTS, or leave it out")
-        checks = Checks(self._facts or NoFacts(), check_question_count)
+        checks = Checks(self._facts or NoFacts(), check_question_count, self._stores.keys)
         events = self._failed_after(after)
         last: FailedKey | None = None
 

@@ -11,6 +11,7 @@ and can be killed at any moment.
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.manifest import Action, SliceRecord
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import VerifyFailed
@@ -18,6 +19,7 @@ from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.lake import Lake, Pinned
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import Advance, no_progress, verified_files
+from assess_core.usecases.erased import erase_from_hot, erased_among, without_erased
 from assess_core.usecases.folding import name_archived
 from assess_core.usecases.proving import Found, Manifest, by_week, entry, prove, unreadable
 
@@ -70,9 +72,7 @@ def restore(
         counts = dict.fromkeys(good, 0)
         for rows in stores.lake.rows(pinned, good, answers=True) if good else ():
             checkpoint()
-            stores.hot.add_slices({row.slice for row in rows})
-            stores.hot.put_back(rows)
-            for row in rows:
+            for row in _put_back(rows, stores):
                 counts[row.slice] += 1
         done |= {slice_: Restored(rows) for slice_, rows in counts.items()}
         advance(len(group))
@@ -86,6 +86,21 @@ def _dropped(group: Iterable[ArchiveSlice], manifest: Manifest) -> dict[ArchiveS
         for slice_, record in records.items()
         if record.is_dropped
     }
+
+
+def _put_back(rows: Sequence[AttemptVersion], stores: Stores) -> list[AttemptVersion]:
+    """Write rows into the hot store again, but none of an erased learner; returns the written ones."""
+    hot, keys = stores.hot, stores.keys
+    kept = without_erased(rows, _user_id, hot, keys)
+    hot.add_slices({row.slice for row in kept})
+    hot.put_back(kept)
+    if late := erased_among({_user_id(row) for row in kept}, hot, keys):  # erased while they were written
+        erase_from_hot(late, hot, {row.slice for row in kept})
+    return kept
+
+
+def _user_id(row: AttemptVersion) -> str:
+    return row.key.user_id
 
 
 def weeks_of(lake: Lake) -> list[IsoWeek]:
@@ -113,7 +128,7 @@ def rebuild(week: IsoWeek, stores: Stores) -> Rebuilt:
     read = named = 0
     for rows in lake.rows(pinned, good, answers=False) if good else ():
         checkpoint()
-        named += name_archived(rows, stores.hot)
+        named += name_archived(rows, stores.hot, stores.keys)
         read += len(rows)
     problems = (why for slice_, why in sorted(found.problems.items()) if not _is_new(slice_, found, manifest, damaged))
     return Rebuilt(week, len(good), read, named, tuple(problems))

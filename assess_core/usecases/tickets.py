@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from assess_core.domain.completeness import Sidecar
+from assess_core.domain.moments import iso
 from assess_core.domain.report_formats import Password
 from assess_core.domain.ticket_diff import AttemptState, Difference, differences
 from assess_core.domain.tickets import (
@@ -60,7 +61,7 @@ def reprint(
     password: Password | None = None,
     allow_different: bool = False,
 ) -> Reprint:
-    """Print the report of a ticket again, with the same bytes.
+    """Print the report of a ticket again, with the same bytes. If learners were erased since, it lacks them.
 
     Raises `TicketBroken` if a file of the ticket is missing or was changed, or if the bytes would differ, unless
     `allow_different`. Of an encrypted zip file the content is the same; its bytes always differ.
@@ -86,7 +87,12 @@ def reprint(
                 content=report.content,
             )
             difference = _difference(before, sidecar)
-            if difference is not None and not allow_different:
+            if difference is not None and ticket.erased_at:
+                difference = (
+                    f"learners were erased at {', '.join(map(iso, ticket.erased_at))}, and the report lacks them; "
+                    f"{difference}"
+                )
+            elif difference is not None and not allow_different:
                 raise TicketBroken(
                     f"{difference}; nothing was written; install the versions of then, or add --allow-different"
                 )

@@ -1,6 +1,6 @@
 """Opens the stores that the settings name. Only this module chooses adapters, by the scheme of the URL."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from assess_core.domain.report_jobs import Rules as RequestRules
 from assess_core.domain.retention import Rules
 from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
+from assess_core.ports.erasures import Keys, RunHistory
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
@@ -40,7 +41,21 @@ def open_stores(settings: Settings) -> Stores:
     """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
     hot, positions = open_hot(settings)
     stores = stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
-    return stores._replace(names=open_names(settings))
+    return stores._replace(names=open_names(settings), keys=open_keys(settings))
+
+
+def open_keys(settings: Settings) -> Keys:
+    """The ring of keys of orders to erase learners. Nothing is read yet."""
+    from assess_core.adapters.files.erasure_keys import KeyFile
+
+    return KeyFile(Path(settings.erasure_keys or settings.home / "erasure.keys"))
+
+
+def open_run_history(settings: Settings, env: Mapping[str, str]) -> RunHistory:
+    """Dagster's storage, in the folder that Dagster uses in this environment."""
+    from assess_core.adapters.dagster.storage import DagsterStorage
+
+    return DagsterStorage(Path(env.get("DAGSTER_HOME") or settings.home / "dagster"))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
@@ -265,7 +280,7 @@ def open_checks(settings: Settings, facts: Path | None, question_count: bool, no
     known = open_facts(str(facts) if facts else settings.facts, notify)
     if question_count and known is None:
         raise BadSettings("--check-question-count needs facts; add --facts FILE")
-    return Checks(known or NoFacts(), question_count)
+    return Checks(known or NoFacts(), question_count, open_keys(settings))
 
 
 def open_queries(settings: Settings) -> "Queries":

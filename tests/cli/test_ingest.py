@@ -41,6 +41,7 @@ def counts(settings: Settings, *arguments: str | Path, given: bytes = b"") -> tu
     done = run(settings, "ingest", "--json", *arguments, given=given)
     assert done.exit_code == 0, done.output
     printed = json.loads(done.stdout)
+    assert printed.pop("erased") == 0
     assert tuple(printed) == COUNTS
     return tuple(printed.values())
 

@@ -96,7 +96,7 @@ def sample_log(folder: Path, events: int) -> Path:
 
 
 def events(folded: Folded) -> int:
-    return folded.stored + folded.repeated + folded.recomputed + folded.failed
+    return folded.stored + folded.repeated + folded.recomputed + folded.failed + folded.erased
 
 
 def ends(hot: MemoryHot) -> dict[str, tuple[int, int]]:

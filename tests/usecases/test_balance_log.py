@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from assess_core.adapters.dagster.storage import DagsterStorage
 from assess_core.adapters.files.facts import JsonFacts
+from assess_core.domain.erasing import Order
 from assess_core.domain.events import decode
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.ledger import Fault, LogOffset, LogSheet
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.usecases.erasing import erase
 from assess_core.usecases.folding import Checks, fold
 from tests.balances import NO_FACTS, Drawn, draw, follow, forget, lose
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, accepted, event, line, without
@@ -237,3 +240,21 @@ def test_the_lines_of_a_replaced_file_are_not_compared_with_earlier_versions(sto
 
     assert {each.what for each in drawn.differences} == {Fault.TOO_MANY}
     assert log_of(drawn) == LogSheet(accepted=0, older=0, too_many=2, not_stored=0)
+
+
+@pytest.mark.parametrize("is_replayed", [False, True])
+def test_events_of_an_erased_learner_are_counted_as_erased(
+    folded: Stores, folder: Folder, settings: Settings, is_replayed: bool
+) -> None:
+    folder.append([line(event(user="u1", batch="b2")), line(event(user="u1", batch="b2", attempted="never"))])
+    follow(folded)
+    erase(folded, DagsterStorage(settings.home / "dagster"), ["u1"], Order("a director", "a letter", RECEIVED))
+    if is_replayed:
+        folder.append([GOOD[0]])
+        follow(folded)
+
+    drawn = against_log(folded)
+
+    assert drawn.found.balanced
+    assert log_of(drawn) == LogSheet(7, 0, 0, 0, erased=4)
+    assert log_of(against_log(folded, "b2")) == LogSheet(2, 0, 0, 0, erased=2)

@@ -84,7 +84,7 @@ def test_a_new_event_is_stored_as_row_entry_summary_and_activity(hot: Hot) -> No
 
 
 def test_an_empty_batch_changes_nothing(hot: Hot) -> None:
-    assert folded(hot) == (0, 0, 0, [], [], set())
+    assert folded(hot) == (0, 0, 0, [], [], set(), 0)
 
 
 def test_every_event_of_a_batch_with_several_learners_is_counted_once(hot: Hot) -> None:

@@ -1,11 +1,12 @@
 """Failed events in Cassandra, partitioned by ranges of offsets, so that a query for some offsets reads few of them."""
 
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from cassandra.query import UNSET_VALUE
 
-from assess_core.adapters.cassandra.connection import Connection
+from assess_core.adapters.cassandra.connection import Connection, Row
 from assess_core.adapters.cassandra.requests import by_bytes
 from assess_core.adapters.cassandra.write_times import first_write_time
 from assess_core.chunks import chunks
@@ -30,6 +31,10 @@ _ADD = f"""INSERT INTO {{ks}}.failed_events ({_KEY}, received_at, reason, messag
 _RESOLVE = f"INSERT INTO {{ks}}.failed_events ({_KEY}, mended) VALUES (?, ?, ?, ?, ?, true)"
 _OF_PART = """SELECT topic, partition, offset, raw_hash, to_unix_timestamp(received_at), reason, message, mended
     FROM {ks}.failed_events WHERE topic = ? AND partition = ? AND part = ?"""
+_REMOVE_RAW = """DELETE FROM {ks}.failed_events_raw USING TIMESTAMP ?
+    WHERE topic = ? AND partition = ? AND offset = ? AND raw_hash = ?"""
+_REMOVE = """DELETE FROM {ks}.failed_events USING TIMESTAMP ?
+    WHERE topic = ? AND partition = ? AND part = ? AND offset = ? AND raw_hash = ?"""
 _BETWEEN = """SELECT topic, partition, offset, raw_hash, reason, mended FROM {ks}.failed_events
     WHERE topic = ? AND partition = ? AND part = ? AND offset >= ? AND offset <= ?"""
 
@@ -69,19 +74,32 @@ class FailedEvents:
     def all(self, after: FailedKey | None) -> Iterator[FailedEvent]:
         """The unresolved failed events after a key (None: all), in the order of their keys."""
         parts = sorted(self._db.execute("SELECT topic, partition, part FROM {ks}.failed_parts"))
-        pieces = self._db.prepared(_PIECES)
         for part in parts:
             if after is not None and tuple(part) < _part(after):
                 continue
             rows = (row for row in self._db.execute(_OF_PART, part) if after is None or tuple(row[:4]) > after)
-            waiting = (row for row in rows if row[5] is not None and not row[7])
-            for some in chunks(waiting, _EVENTS):
-                found = self._db.execute_all([pieces.bind(row[:4]) for row in some])
-                for (topic, partition, offset, _, received_at, reason, message, _), raw in zip(
-                    some, found, strict=True
-                ):
-                    whole = b"".join(piece for (piece,) in raw)
-                    yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, whole)
+            yield from self._whole(row for row in rows if not row[7])
+
+    def every(self) -> Iterator[FailedEvent]:
+        """All failed events, also the resolved ones."""
+        for part in self._db.execute("SELECT topic, partition, part FROM {ks}.failed_parts"):
+            yield from self._whole(self._db.execute(_OF_PART, part))
+
+    def _whole(self, rows: Iterable[Row]) -> Iterator[FailedEvent]:
+        """The events of these rows with their bytes. A row without a reason marks an event that is not stored."""
+        pieces = self._db.prepared(_PIECES)
+        for some in chunks((row for row in rows if row[5] is not None), _EVENTS):
+            found = self._db.execute_all([pieces.bind(row[:4]) for row in some])
+            for (topic, partition, offset, _, received_at, reason, message, _), raw in zip(some, found, strict=True):
+                whole = b"".join(piece for (piece,) in raw)
+                yield FailedEvent(topic, partition, offset, received_at, Reason(reason), message, whole)
+
+    def remove(self, keys: Collection[FailedKey]) -> None:
+        """Delete failed events. The rows are last: without them, nothing says where the bytes are."""
+        now = time.time_ns() // 1000
+        raw, row = self._db.prepared(_REMOVE_RAW), self._db.prepared(_REMOVE)
+        self._db.execute_all([raw.bind((now, *key)) for key in keys])
+        self._db.execute_all([row.bind((now, *_part(key), key.offset, key.raw_hash)) for key in keys])
 
     def unresolved(self, topic: str, partition: int, first: int, last: int) -> list[FailedKey]:
         """The keys of unresolved failed events between two offsets."""

@@ -11,6 +11,7 @@ from cassandra.query import BoundStatement
 from assess_core.adapters.cassandra.connection import Connection, Refused, Row
 from assess_core.adapters.cassandra.corrected_totals import CassandraCorrectedTotals
 from assess_core.adapters.cassandra.driver import set_routing_columns
+from assess_core.adapters.cassandra.erasing import CassandraErasing
 from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
 from assess_core.adapters.cassandra.maps import doubles, entries, times
@@ -82,7 +83,7 @@ _ACTIVITIES = """SELECT activity_id, user_id, context_id, aggregates, agg_detail
     FROM {ks}.user_activity_agg WHERE activity_type = ? AND activity_id = ? AND user_id IN ("""
 
 
-class CassandraHot:
+class CassandraHot(CassandraErasing):
     """HotStore and Positions at `cassandra://...` (see `parse_cassandra_url`).
 
     Any thread may use it; the stores of a process share their connections. When a method returns, its writes are

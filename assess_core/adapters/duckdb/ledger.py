@@ -134,6 +134,8 @@ class DuckLedger:
         self._asked = asked
         self._numbers = count()
         self._begins: int | None = None
+        self._erased: dict[str | None, set[bytes]] = {}
+        """By batch, what identifies the events of erased learners. They are few."""
         self._spill("aside", _ASIDE, ())
         self._spill("logged", _LOGGED, ())
 
@@ -239,6 +241,12 @@ class DuckLedger:
     def log(self, records: Iterable[Logged]) -> None:
         self._spill("logged", _LOGGED, (_record(each) for each in records if self._is_asked(each.batch_id)))
 
+    def erased(self, records: Iterable[Logged]) -> None:
+        for each in records:
+            if self._is_asked(each.batch_id):
+                mark = each.version[1] if each.version else repr(each.place).encode()
+                self._erased.setdefault(each.batch_id, set()).add(mark)
+
     def close_log(self, begins: int | None) -> None:
         self._begins = begins or 0
         with self._no_room():
@@ -258,15 +266,15 @@ class DuckLedger:
 
     def sheets(self) -> list[Sheet]:
         self._views()
-        sheets = {row[0]: Sheet(*row) for row in self._rows(_SHEETS)}
-        for batch_id in self._asked - sheets.keys():
-            sheets[batch_id] = Sheet(batch_id)
+        sheets: dict[str | None, Sheet] = {row[0]: Sheet(*row) for row in self._rows(_SHEETS)}
+        sheets |= {asked: Sheet(asked) for asked in self._asked - sheets.keys()}
         for batch_id, failed in self._rows("SELECT batch_id, count(*) FROM aside GROUP BY batch_id"):
             sheets[batch_id] = sheets.get(batch_id, Sheet(batch_id))._replace(failed=failed)
         if self._begins is not None:
-            logs = {row[0]: LogSheet(*row[1:]) for row in self._rows(_LOG_SHEETS)}
-            for batch_id in sheets.keys() | logs.keys():
-                log = logs.get(batch_id, LogSheet(0, 0, 0, 0))
+            logs: dict[str | None, LogSheet] = {row[0]: LogSheet(*row[1:]) for row in self._rows(_LOG_SHEETS)}
+            for batch_id in sheets.keys() | logs.keys() | self._erased.keys():
+                log, erased = logs.get(batch_id, LogSheet(0, 0, 0, 0)), len(self._erased.get(batch_id, ()))
+                log = log._replace(accepted=log.accepted + erased, erased=erased)
                 sheets[batch_id] = sheets.get(batch_id, Sheet(batch_id))._replace(log=log)
         return sorted(sheets.values(), key=lambda sheet: (sheet.batch_id is None, sheet.batch_id or ""))
 

@@ -48,6 +48,10 @@ class Location(Protocol):
         """The names of the files and folders directly inside. Raises `OSError`."""
         ...
 
+    def files(self) -> Iterator[str]:
+        """The names of all files here and below, with their folders, in any order. Raises `OSError`."""
+        ...
+
     def read(self, name: str) -> bytes:
         """The content of a small file. Raises `OSError`, `FileNotFoundError`."""
         ...

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
+from assess_core.adapters.files.decoding import decoded
 from assess_core.errors import LinkExpired, ReportFailed
+from assess_core.ports.erasures import Text
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.reports import StoredReport
 
@@ -52,6 +54,10 @@ class FolderExhausts:
                 shutil.rmtree(path, ignore_errors=False)
             else:
                 path.unlink(missing_ok=True)
+
+    def texts(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        for path in sorted(path for path in self._folder.rglob("*") if path.is_file()):
+            yield str(path.relative_to(self._folder)), decoded(path, path.name)
 
     def examine(self) -> Iterator[Finding]:
         folder = self._folder

@@ -54,7 +54,7 @@ _UNCHANGED: Final = "EXISTS (FROM unchanged WHERE (slice, number) = (wanted.slic
 _CONTENTS: Final = f"""
 WITH once AS (
     SELECT slice, {_KEY}, content_hash, epoch_ms(updated_on) AS received_at, total_score, count(*) AS written
-    FROM copies GROUP BY ALL
+    FROM copies {{where}} GROUP BY ALL
 ), digested AS (
     SELECT *, sha256(lower(hex(content_hash)) || '@' || received_at) AS digest FROM once
 )
@@ -209,9 +209,11 @@ class DuckCopies:
         except UNREADABLE as error:
             raise unreadable(self._duck, self._place, self._files, error) from error
 
-    def contents(self) -> dict[ArchiveSlice, Contents]:
+    def contents(self, user_ids: Collection[str] | None = None) -> dict[ArchiveSlice, Contents]:
         found = dict.fromkeys(self._slices, NOTHING)
-        for slice_, rows, versions, attempts, score, *limbs in self._query(_CONTENTS):
+        where = "" if user_ids is None else "WHERE user_id IN (SELECT unnest(?::VARCHAR[]))"
+        values = [] if user_ids is None else [sorted(user_ids)]
+        for slice_, rows, versions, attempts, score, *limbs in self._query(_CONTENTS.format(where=where), values):
             sum_ = score if isfinite(score) else 0.0
             found[self._slices[slice_]] = Contents(rows, versions, attempts, sum_, digest_of(limbs))
         return found
@@ -306,8 +308,8 @@ class DuckCopies:
         finally:
             self._duck.unregister("hot")  # otherwise every chunk stays in memory until the connection closes
 
-    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+    def _query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         try:
-            return self._duck.execute(sql).fetchall()
+            return self._duck.execute(sql, list(values)).fetchall()
         except duckdb.Error as error:
             raise self._place.fault(error) or _unavailable(error) from error

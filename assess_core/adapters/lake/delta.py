@@ -1,7 +1,7 @@
 """The port `Lake`: Delta tables in a folder or a bucket."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -21,11 +21,13 @@ from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.manifest import ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.errors import LakeConflict, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Named, Pinned, Unused
 
 if TYPE_CHECKING:
     from assess_core.adapters.lake.copies import DuckCopies
+    from assess_core.adapters.lake.erasing import DeltaTraces
     from assess_core.adapters.lake.rewriting import Draft
 
 WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
@@ -79,7 +81,7 @@ class DeltaLake:
         return _Pinned(table, self._attempts.place)
 
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
-        with translated(self._attempts.place):
+        with self._prepared_at(pinned):
             # at the pinned version: the decision what to append was made on it
             table = None if pinned.version < 0 else self._attempts.open(pinned.version)
             if table is None:
@@ -88,6 +90,20 @@ class DeltaLake:
                 table = self._attempts.create()
             _append(table, rows, slices)
             return int(table.version())
+
+    @contextmanager
+    def _prepared_at(self, pinned: Pinned) -> Iterator[None]:
+        """Translate the errors of a commit that was prepared on a pinned version."""
+        place = self._attempts.place
+        try:
+            with translated(place):
+                yield
+        except StoreUnavailable as error:
+            with translated(place):
+                is_forgotten = pinned.version >= 0 and place.mark(f"_delta_log/{pinned.version:020}.json") is None
+            if not is_forgotten:
+                raise
+            raise LakeConflict(f"an erasure has deleted the history of {place.url}; run it again") from error
 
     def copies(
         self,
@@ -159,18 +175,27 @@ class DeltaLake:
 
         return repeated(pinned, week)
 
+    def weeks_with(self, pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
+        from assess_core.adapters.lake.erasing import weeks_with
+
+        return weeks_with(pinned, user_ids)
+
     def rewritten(
-        self, pinned: Pinned, week: IsoWeek, without: Collection[ArchiveSlice] = ()
+        self,
+        pinned: Pinned,
+        week: IsoWeek,
+        without: Collection[ArchiveSlice] = (),
+        without_learners: Collection[str] = (),
     ) -> "AbstractContextManager[Draft]":
         from assess_core.adapters.lake.rewriting import rewritten
 
-        return rewritten(pinned, week, without)
+        return rewritten(pinned, week, without, without_learners)
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
         from assess_core.adapters.lake.rewriting import Draft
 
         assert isinstance(draft, Draft)
-        with translated(self._attempts.place):
+        with self._prepared_at(pinned):
             table = self._attempts.open(pinned.version)
             assert table is not None, "a week that has files has a table"
             write_deltalake(
@@ -201,6 +226,12 @@ class DeltaLake:
     @property
     def register(self) -> LakeRegister:
         return self._register
+
+    @property
+    def traces(self) -> "DeltaTraces":
+        from assess_core.adapters.lake.erasing import DeltaTraces
+
+        return DeltaTraces(self._place, self._attempts)
 
     @property
     def seals(self) -> LakeSeals:

@@ -57,6 +57,9 @@ class Folder(NamedTuple):
     def names(self) -> set[str]:
         return {path.name for path in self.path.iterdir()} if self.path.exists() else set()
 
+    def files(self) -> Iterator[str]:
+        return (str(path.relative_to(self.path)) for path in self.path.rglob("*") if path.is_file())
+
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
 

@@ -81,18 +81,22 @@ def repeated(pinned: Pinned, week: IsoWeek) -> int:
 
 
 @contextmanager
-def rewritten(pinned: Pinned, week: IsoWeek, without: Collection[ArchiveSlice]) -> Iterator[Draft]:
+def rewritten(
+    pinned: Pinned, week: IsoWeek, without: Collection[ArchiveSlice], without_learners: Collection[str]
+) -> Iterator[Draft]:
     """See `lake.Lake.rewritten`. The file is deleted when the block ends."""
     with temporary_folder("assess-compact-") as folder:
         target = Path(folder) / "draft.parquet"
         with _week(pinned, week) as (duck, rows):
             left_out = pa.array(sorted(slice_.batch_id for slice_ in without), pa.string())
             duck.register("left_out", pa.table({"batch_id": left_out}))
+            duck.register("erased", pa.table({"user_id": pa.array(sorted(without_learners), pa.string())}))
             # pick the rows by their narrow columns: a window over rows with `question` takes four times as long
             duck.execute(
                 f"""COPY (
                     SELECT {_COLUMNS} FROM {rows} WHERE (file_index, file_row_number) IN (
-                        SELECT (file_index, file_row_number) FROM {rows} ANTI JOIN left_out USING (batch_id)
+                        SELECT (file_index, file_row_number)
+                        FROM {rows} ANTI JOIN left_out USING (batch_id) ANTI JOIN erased USING (user_id)
                         QUALIFY row_number() OVER (PARTITION BY {_COPY} ORDER BY file_index, file_row_number) = 1
                     ) ORDER BY {_ORDER}
                 ) TO {literal(str(target))} (FORMAT parquet, ROW_GROUP_SIZE {_ROWS}, USE_TMP_FILE false)"""

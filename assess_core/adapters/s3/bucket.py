@@ -17,10 +17,12 @@ from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import S3Transfer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from assess_core.adapters.files.decoding import decoded
 from assess_core.adapters.s3.access import Access, split, status_of
 from assess_core.domain.report_formats import MEDIA_TYPES
 from assess_core.domain.signed_links import LINK_TIME
 from assess_core.errors import AssessError, LinkExpired, LinkRefused, ReportFailed, StoreUnavailable
+from assess_core.ports.erasures import Text
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.links import Link
 from assess_core.ports.reports import StoredReport
@@ -76,6 +78,13 @@ class Bucket(NamedTuple):
                 files = (found["Key"] for found in page.get("Contents", []))
                 names.update(key.removeprefix(start) for key in (*folders, *files))
         return names
+
+    def files(self) -> Iterator[str]:
+        start = self.key("")
+        with self.translated():
+            pages = self.access.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.access.bucket, Prefix=start):
+                yield from (found["Key"].removeprefix(start) for found in page.get("Contents", []))
 
     def mark(self, name: str) -> str | None:
         with self.translated():
@@ -239,6 +248,13 @@ class BucketExhausts:
     def delete(self, name: str) -> None:
         self._bucket.delete([name])
         self._bucket.delete_all(name)
+
+    def texts(self) -> Iterator[tuple[str, Iterator[Text]]]:
+        for name in sorted(self._bucket.files()):
+            with _room(self.path(name)) as folder:
+                local = folder / "file"
+                self._bucket.fetch(name, local)
+                yield name, decoded(local, name)
 
     def examine(self) -> Iterator[Finding]:
         return self._bucket.examine("exhausts")

@@ -9,6 +9,7 @@ import msgspec
 
 from assess_core.adapters.sqlite.connections import Connections
 from assess_core.adapters.sqlite.corrected_totals import SqliteCorrectedTotals
+from assess_core.adapters.sqlite.erasing import SqliteErasing
 from assess_core.adapters.sqlite.pages import BatchPages
 from assess_core.adapters.sqlite.register import SqliteRegister
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
@@ -119,7 +120,7 @@ _decode_details = msgspec.json.Decoder(list[str]).decode
 _decode_updated = msgspec.json.Decoder(dict[str, int]).decode
 
 
-class SqliteHot:
+class SqliteHot(SqliteErasing):
     """HotStore and Positions at `sqlite:///PATH[?shards=N]` (see `url.parse_sqlite_url`).
 
     Any thread may use it; each thread has its own connection. Every call that writes is one transaction (a large

@@ -1,0 +1,214 @@
+"""Erasing a learner: the order, its keyed hash, and the texts in which an id can be written. Pure values and rules.
+
+An order never names the learner. It has a keyed hash of the id (HMAC with SHA-256). Whoever has the secret key can say
+whether a given learner is erased, and nobody can list the erased learners. A key can never be exchanged for another,
+because the ids of old orders are gone. So a ring of keys only grows.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from assess_core.domain.register import Kind, Record
+from assess_core.errors import BadErasure
+
+KEYS: Final = "keys"
+"""The topic of the records that name the keys in use. It is no keyed hash, so it cannot be taken for an order."""
+_ORDER: Final = "order"
+_MOST_TEXT: Final = 1000
+_LONG: Final = 8  # bytes
+_WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """The content of an order."""
+
+    by: str
+    reason: str
+    at: int
+    """Epoch ms."""
+
+
+def keyed_hash(key: str, user_id: str) -> str:
+    """The hash of a learner's id under a key: 64 hex digits."""
+    return hmac.new(key.encode(), user_id.encode(), hashlib.sha256).hexdigest()
+
+
+def fingerprint(key: str) -> str:
+    """Identifies a key without telling it: 16 hex digits."""
+    return hashlib.sha256(b"fingerprint of an erasure key\0" + key.encode()).hexdigest()[:16]
+
+
+def orders(key: str, user_ids: Iterable[str], order: Order) -> list[Record]:
+    """The records of orders, and the record that says that the key is in use, which must be entered with them."""
+    content = msgspec.json.encode(order).decode()
+    return [
+        Record(Kind.ERASURE, KEYS, fingerprint(key), "{}"),
+        *(Record(Kind.ERASURE, keyed_hash(key, user_id), _ORDER, content) for user_id in sorted(set(user_ids))),
+    ]
+
+
+def is_order(record: Record) -> bool:
+    """Whether a record of this kind is an order, and not the name of a key."""
+    return record.topic != KEYS
+
+
+def order_of(record: Record) -> Order:
+    """What an order says."""
+    return msgspec.json.decode(record.content, type=Order)
+
+
+def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
+    """Raise `BadErasure` if an order lacks a name or a reason, or if these name a learner."""
+    if not user_ids or not all(user_ids):
+        raise BadErasure("an order needs a learner: add --user ID, or --file LIST with an id in each line")
+    for name, text in (("--by", by), ("--reason", reason)):
+        if not text.strip() or len(text) > _MOST_TEXT:
+            raise BadErasure(f"{name}: write a text of at most {_MOST_TEXT:,} characters; the receipt shows it")
+        if Mentions(user_ids).are_in(text.encode()):
+            raise BadErasure(f"{name}: it names the learner, and it is kept; write it without the id")
+
+
+class Mentions:
+    """Finds ids of learners in bytes: as UTF-8, and as JSON writes them, with any escapes.
+
+    An id is found as a whole word: `u1` is not in `u10`, and not in `u1-x`.
+    """
+
+    def __init__(self, user_ids: Collection[str]) -> None:
+        found = b"|".join(_pattern(user_id) for user_id in sorted(user_ids, key=len, reverse=True))
+        ids = (user_id.encode() for user_id in user_ids)
+        self._long = [each for each in ids if len(each) >= _LONG]
+        self._find = re.compile(rb"(?<![%b])(?:%b)(?![%b])" % (_WORD, found, _WORD)).search
+
+    def are_in(self, raw: bytes) -> bool:
+        """Whether one of the ids is in these bytes."""
+        return self._find(raw) is not None
+
+    def are_within(self, raw: bytes) -> bool:
+        """Whether one of the ids is anywhere in bytes that are no text. Short ids are left out: chance has them."""
+        return any(each in raw for each in self._long)
+
+
+def _pattern(user_id: str) -> bytes:
+    return b"".join(_character(each) for each in user_id)
+
+
+def _character(character: str) -> bytes:
+    """A pattern for each way in which JSON can write a character."""
+    units = character.encode("utf-16-be")
+    escaped = b"".join(
+        rb"\\u" + b"".join(_digit(digit) for digit in units[at : at + 2].hex()) for at in range(0, len(units), 2)
+    )
+    short = json.dumps(character)[1:-1].encode()
+    forms = {re.escape(character.encode()), re.escape(short), escaped}
+    if character == "/":
+        forms.add(rb"\\/")
+    return b"(?:" + b"|".join(sorted(forms)) + b")"
+
+
+def _digit(digit: str) -> bytes:
+    return digit.encode() if digit.isdecimal() else f"[{digit}{digit.upper()}]".encode()
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """One place of a receipt: what was there of the learners, and what is there now."""
+
+    name: str
+    before: int
+    after: int
+    what: str
+    """What is counted: rows, files, events."""
+
+
+class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was rewritten or deleted. Names are within the lake or the folder of reports."""
+
+    name: str
+    sha256: str
+    rows: int | None = None
+    """The rows of the learners that left it; None if they were not counted."""
+
+
+class Remaining(msgspec.Struct, frozen=True, kw_only=True):
+    """What this program cannot erase, and how long it lasts."""
+
+    what: str
+    until: str
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What an erasure did. It names no learner: `learners` are the keyed hashes, which can be checked with the ids."""
+
+    receipt_version: int = 1
+    key: str
+    """The fingerprint of the key of hashes and signature."""
+    learners: list[str]
+    by: str
+    reason: str
+    ordered_at: str
+    """When the order came into force (UTC)."""
+    finished_at: str
+    product: str
+    places: list[Place]
+    files_before: list[ChangedFile]
+    """Files that held rows of the learners, and are gone."""
+    files_after: list[ChangedFile]
+    """Files that took their place."""
+    slices: dict[str, int]
+    """The rows that left each slice of the lake."""
+    remaining: list[Remaining]
+    signature: str = ""
+    """HMAC with SHA-256 over the receipt without its signature, as JSON with sorted members and without spaces."""
+
+
+def signed(receipt: Receipt, key: str) -> Receipt:
+    """The receipt with its signature."""
+    return msgspec.structs.replace(receipt, signature=_signature(receipt, key))
+
+
+def receipt_text(receipt: Receipt) -> bytes:
+    """The bytes of a receipt's file."""
+    return msgspec.json.format(msgspec.json.encode(receipt, order="sorted"), indent=2) + b"\n"
+
+
+def parse_receipt(text: bytes, keys: Sequence[str]) -> Receipt:
+    """The inverse of `receipt_text`. Raises `BadErasure` if it cannot be read, was changed, or is not of this ring."""
+    try:
+        receipt = msgspec.json.decode(text, type=Receipt, strict=True)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadErasure(
+            f"this is no receipt of an erasure: {error}; name the file that `assess erase` wrote"
+        ) from None
+    key = next((key for key in keys if fingerprint(key) == receipt.key), None)
+    if key is None:
+        raise BadErasure(
+            f"the receipt was signed with the key {receipt.key[:16]!r}, which is not in the ring; "
+            "use the installation that wrote it, or put its key back (ASSESS_ERASURE_KEYS)"
+        )
+    if receipt_text(receipt) != text or not hmac.compare_digest(receipt.signature, _signature(receipt, key)):
+        raise BadErasure("the receipt was changed after it was signed; use the original file")
+    return receipt
+
+
+def require_named(receipt: Receipt, key: str, user_ids: Collection[str]) -> None:
+    """Raise `BadErasure` unless these are exactly the learners of a receipt."""
+    given = {keyed_hash(key, user_id) for user_id in user_ids}
+    if given - set(receipt.learners):
+        raise BadErasure("the receipt is not about one of these learners; name those that were erased then")
+    if len(given) < len(receipt.learners):
+        raise BadErasure(
+            f"the receipt is about {len(receipt.learners)} learners, and {len(given)} were named; "
+            "name all of them: their ids are searched for, and nobody else knows them"
+        )
+
+
+def _signature(receipt: Receipt, key: str) -> str:
+    unsigned = msgspec.structs.replace(receipt, signature="")
+    text = msgspec.json.encode(unsigned, order="sorted")
+    return hmac.new(key.encode(), b"receipt\0" + text, hashlib.sha256).hexdigest()

@@ -1,0 +1,278 @@
+"""Use case: erase learners from an installation.
+
+    order in the register -> hot store -> lake -> old files and tickets -> reports -> history of runs -> receipt
+
+The order is in force before the first destructive step, so whatever comes later about a learner is refused
+(`erased.py`). Every step can be repeated. A process that is killed anywhere is finished by running it again.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from enum import StrEnum
+from itertools import chain
+from typing import Final, NamedTuple
+
+from assess_core.chunks import chunks
+from assess_core.domain.erasing import (
+    ChangedFile,
+    Mentions,
+    Order,
+    Place,
+    Receipt,
+    Remaining,
+    fingerprint,
+    is_order,
+    keyed_hash,
+    order_of,
+    orders,
+    require_order,
+    signed,
+)
+from assess_core.domain.events import FailedEvent
+from assess_core.domain.moments import iso
+from assess_core.domain.register import Kind, Record
+from assess_core.domain.tickets import TicketStatus
+from assess_core.errors import ErasureRefused, VerifyFailed
+from assess_core.ports.cancelling import checkpoint
+from assess_core.ports.erasures import HotErased, RunHistory, Text
+from assess_core.ports.hot_store import HotStore
+from assess_core.ports.reports import Exhausts
+from assess_core.ports.stores import Stores
+from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
+from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
+from assess_core.usecases.proving import product_version
+from assess_core.usecases.registering import enter
+
+_FAILED: Final = 500  # failed events that are deleted at once
+_LEARNERS: Final = 2000
+_NAMING: Final = (Kind.HOLD, Kind.RELEASE)
+"""The kinds of records that can name a learner."""
+
+
+class Step(StrEnum):
+    """What is done when a step is reported."""
+
+    ORDERED = "ordered"
+    FAILED = "failed"
+    """Failed events that name the learners are deleted."""
+    HOT = "hot"
+    REGISTER = "register"
+    WEEKS = "weeks"
+    FILES = "files"
+    REPORTS = "reports"
+    RUNS = "runs"
+    """What the scheduler remembers is searched."""
+
+
+class Done(NamedTuple):
+    """What each step found and deleted."""
+
+    failed: int
+    hot: HotErased
+    records: int
+    lake: LakeErased
+    files: FilesErased
+    reports: list[ChangedFile]
+    remaining: list[Remaining]
+
+
+Reached = Callable[[Step], None]
+
+
+def _ignored(step: Step) -> None:
+    """Nobody wants to know."""
+
+
+def erase(
+    stores: Stores, runs: RunHistory, user_ids: Collection[str], order: Order, *, reached: Reached = _ignored
+) -> Receipt:
+    """Erase learners, and return the signed receipt. `order.at` is now (epoch ms).
+
+    Raises `BadErasure`, `ErasureRefused`, `VerifyFailed` if weeks of the lake could not be touched (everything else is
+    done then), `StoreUnavailable`.
+    """
+    users = sorted(set(user_ids))
+    require_order(users, order.by, order.reason)
+    require_no_writing_ticket(stores, order.at)
+    key = stores.keys.create()[0]
+    enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
+    reached(Step.ORDERED)
+    done = _erase(stores, runs, users, order.at, reached)
+    if done.lake.refused:
+        raise VerifyFailed(
+            f"{done.lake.refused[0]}; {len(done.lake.refused)} weeks still hold the learners: repair them, then erase "
+            "again; there is no receipt yet"
+        )
+    return signed(_receipt(stores, users, key, order, done), key)
+
+
+def remembered(stores: Stores) -> set[str]:
+    """The learners that were erased and are stored again, because a backup was restored. Reads all learners."""
+    used = keys_in_use(stores.hot, stores.keys)
+    if not used:
+        return set()
+    in_hot = chunks((user_id for user_id, _ in stores.hot.all_learners()), _LEARNERS)
+    found: set[str] = set()
+    for some in chain(in_hot, stores.lake.traces.learners()):
+        checkpoint()
+        found |= erased_under(used, some, stores.hot)
+    return found
+
+
+def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, int]:
+    """What an erasure would find, by place. Nothing is changed. Raises what `erase` raises before it begins."""
+    require_order(user_ids, order.by, order.reason)
+    require_no_writing_ticket(stores, order.at)
+    mentions = Mentions(user_ids)
+    learners = stores.hot.learners(user_ids)
+    stored = stores.lake.traces.stored(user_ids)
+    return {
+        "learners that the hot store knows": len(learners),
+        "versions that their maps name": sum(len(learner.entries) for learner in learners.values()),
+        "failed events": sum(1 for _ in _naming(stores.hot.every_failed(), mentions)),
+        "weeks of the lake": len(stores.lake.weeks_with(stores.lake.pin(), user_ids)),
+        "files of the lake": len(stored),
+        "rows in these files": sum(file.rows for file in stored),
+        "reports": sum(are_in(texts, mentions) for _, texts in stores.exhausts.texts()),
+    }
+
+
+def _erase(stores: Stores, runs: RunHistory, users: Collection[str], now: int, reached: Reached) -> Done:
+    mentions = Mentions(users)
+    failed = _remove_failed(stores.hot, mentions)
+    reached(Step.FAILED)
+    hot = erase_from_hot(users, stores.hot)
+    stays = stores.hot.scrub()
+    reached(Step.HOT)
+    records = _remove_records(stores, mentions)
+    reached(Step.REGISTER)
+    lake = erase_from_weeks(users, stores.lake, now)
+    reached(Step.WEEKS)
+    files = FilesErased([], [], [])
+    if not lake.refused:
+        files = erase_from_old_files(users, mentions, stores.lake, now)
+    reached(Step.FILES)
+    reports = _remove_reports(stores.exhausts, mentions)
+    reached(Step.REPORTS)
+    reports += [ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in runs.erase(mentions.are_in)]
+    reached(Step.RUNS)
+    named = (("hot store", stays), ("Dagster", runs.remaining))
+    remaining = [Remaining(what=what, until=until) for what, until in named if until]
+    return Done(failed, hot, records, lake, files, reports, remaining)
+
+
+def require_no_writing_ticket(stores: Stores, now: int) -> None:
+    """Raise `ErasureRefused` while a ticket is written: nobody knows yet which files it needs."""
+    for ticket in stores.lake.tickets.all():
+        if ticket.state(now) is TicketStatus.WRITING:
+            raise ErasureRefused(
+                f"the ticket {ticket.id} is being written with its report; wait for it, then erase; if its process was "
+                f"killed, it ends at {iso(ticket.expires)}"
+            )
+
+
+def _not_ordered(users: Collection[str], stores: Stores) -> list[str]:
+    """The learners without an order. An order is never written twice, also not under another key."""
+    known = {record.topic for record in _orders_of(users, stores)}
+    ring = stores.keys.all()
+    return [user for user in users if not any(keyed_hash(key, user) in known for key in ring)]
+
+
+def _orders_of(users: Collection[str], stores: Stores) -> list[Record]:
+    topics = [keyed_hash(key, user) for key in stores.keys.all() for user in users]
+    return [record for record in stores.hot.register.of(Kind.ERASURE, topics) if is_order(record)]
+
+
+def _remove_failed(hot: HotStore, mentions: Mentions) -> int:
+    """Delete the failed events that name learners; returns their number."""
+    removed = 0
+    for some in chunks(_naming(hot.every_failed(), mentions), _FAILED):
+        hot.remove_failed([event.key for event in some])
+        removed += len(some)
+    return removed
+
+
+def _naming(events: Iterator[FailedEvent], mentions: Mentions) -> Iterator[FailedEvent]:
+    for event in events:
+        checkpoint()
+        if mentions.are_in(event.raw) or mentions.are_in(event.message.encode()):
+            yield event
+
+
+def _remove_records(stores: Stores, mentions: Mentions) -> int:
+    """Remove the records of both registers that name learners."""
+    removed: set[Record] = set()
+    for register in (stores.hot.register, stores.lake.register):
+        found = [
+            record
+            for kind in _NAMING
+            for record in register.all(kind)
+            if mentions.are_in(f"{record.topic}\0{record.content}".encode())
+        ]
+        register.remove(found)
+        removed.update(found)
+    return len(removed)
+
+
+def _remove_reports(exhausts: Exhausts, mentions: Mentions) -> list[ChangedFile]:
+    """Delete the reports, previews and sidecars that hold an id."""
+    deleted: list[ChangedFile] = []
+    for name in [name for name, texts in exhausts.texts() if are_in(texts, mentions)]:
+        digest = hashlib.sha256()
+        for chunk in exhausts.read(name).chunks:
+            digest.update(chunk)
+        exhausts.delete(name)
+        deleted.append(ChangedFile(name=f"reports/{name}", sha256=digest.hexdigest()))
+    return deleted
+
+
+def are_in(texts: Iterable[Text], mentions: Mentions) -> bool:
+    """Whether something that is stored mentions learners."""
+    for text in texts:
+        checkpoint()
+        if mentions.are_within(text.bytes) if text.is_raw else mentions.are_in(text.bytes):
+            return True
+    return False
+
+
+def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, done: Done) -> Receipt:
+    hot = erase_from_hot(users, stores.hot)  # finds nothing, and would delete it
+    weeks = stores.lake.weeks_with(stores.lake.pin(), users)
+    entered = [order_of(record).at for record in _orders_of(users, stores)]
+    rows = sum(done.lake.slices.values())
+    return Receipt(
+        key=fingerprint(key),
+        learners=sorted(keyed_hash(key, user) for user in users),
+        by=order.by,
+        reason=order.reason,
+        ordered_at=iso(min(entered, default=order.at)),
+        finished_at=iso(order.at),
+        product=product_version(),
+        places=[
+            *(
+                Place(name=f"hot store: {name}", before=before, after=after, what="rows")
+                for (name, before), after in zip(done.hot._asdict().items(), hot, strict=True)
+            ),
+            Place(name="hot store: failed events", before=done.failed, after=0, what="events"),
+            Place(name="register", before=done.records, after=0, what="records"),
+            Place(name="lake: attempts", before=rows, after=len(weeks), what="rows"),
+            Place(name="lake: old files", before=len(done.files.deleted), after=0, what="files"),
+            Place(name="lake: tickets", before=len(done.files.tickets), after=0, what="tickets"),
+            Place(name="reports and history of runs", before=len(done.reports), after=0, what="files"),
+        ],
+        files_before=[
+            *(ChangedFile(name=file.name, sha256=file.sha256, rows=file.rows) for file in done.files.deleted),
+            *done.reports,
+        ],
+        files_after=[ChangedFile(name=file.name, sha256=file.sha256) for file in done.files.rewritten],
+        slices={str(slice_): rows for slice_, rows in sorted(done.lake.slices.items())},
+        remaining=[
+            *done.remaining,
+            Remaining(
+                what="log", until="the records stay until the retention of the log deletes them; a replay erases"
+            ),
+            Remaining(
+                what="backups", until="copies of the stores that were made before; a restored one is erased again"
+            ),
+        ],
+    )

@@ -1,0 +1,176 @@
+"""Use case: erase learners from the lake. Week by week, then the old files, then Delta's history.
+
+Per week, and per file once for all learners of the call:
+
+    read the week back and compare it with the manifest -> draft without the learners -> compare the draft: exactly
+    their copies are missing -> manifest entries *erased* -> replace the files -> verify the week
+
+A process that is killed before the files are replaced leaves entries that say what the next run will make true.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from assess_core.domain.erasing import Mentions
+from assess_core.domain.manifest import (
+    NOTHING,
+    Action,
+    Contents,
+    ManifestEntry,
+    by_slice,
+    without,
+)
+from assess_core.domain.slices import ArchiveSlice, IsoWeek
+from assess_core.domain.tickets import (
+    HOT_ROWS,
+    SealedFile,
+    Ticket,
+    holders,
+    ticket_text,
+    with_other_file,
+    with_other_rows,
+)
+from assess_core.errors import VerifyFailed
+from assess_core.ports.erasures import StoredFile
+from assess_core.ports.lake import Lake, Pinned, name_of
+from assess_core.retrying import retrying
+from assess_core.usecases.archiving import verify_alone
+from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Found, Manifest, entry, is_conflict, prove
+
+
+class LakeErased(NamedTuple):
+    """What left the lake."""
+
+    slices: dict[ArchiveSlice, int]
+    """The rows that left each slice."""
+    refused: list[str]
+    """Why weeks were not touched, as sentences."""
+
+
+def erase_from_weeks(user_ids: Collection[str], lake: Lake, now: int) -> LakeErased:
+    """Erase learners from the newest version of `attempts`. Can be repeated, and killed at any moment."""
+    lake.traces.announce()
+    again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
+    left: dict[ArchiveSlice, int] = {}
+    refused: list[str] = []
+    for week in lake.weeks_with(lake.pin(), user_ids):
+        try:
+            left |= again(_erase_week, week, user_ids, lake, now)
+        except VerifyFailed as error:
+            refused.append(f"week {week} was not touched: {error}")
+    return LakeErased(left, refused)
+
+
+def _erase_week(week: IsoWeek, user_ids: Collection[str], lake: Lake, now: int) -> dict[ArchiveSlice, int]:
+    pinned = lake.pin()
+    slices = lake.slices(pinned, week)
+    entries = lake.manifest(slices)
+    manifest = Manifest.read(lake, slices)
+    with lake.copies(pinned, slices, proved=True) as copies:
+        found, theirs = prove(slices, manifest, copies), copies.contents(user_ids)
+        before = prove(slices, manifest._replace(records=by_slice(_before_erasure(entries))), copies)
+    if problems := [why for slice_, why in found.problems.items() if slice_ in before.problems]:
+        raise VerifyFailed(problems[0])
+    with lake.rewritten(pinned, week, without_learners=user_ids) as draft:
+        after = _checked(draft, slices, found, theirs, lake)
+        touched = [slice_ for slice_ in slices if theirs[slice_] != NOTHING]
+        lake.record(
+            [
+                entry(slice_, Action.ERASED, pinned.version + 1, after[slice_], now, theirs[slice_].rows)
+                for slice_ in touched
+                if not _is_announced(manifest, slice_, after[slice_], pinned)
+            ]
+        )
+        lake.replace(pinned, week, draft)
+    verify_alone(slices, lake, now)
+    return {slice_: theirs[slice_].rows for slice_ in touched}
+
+
+def _checked(
+    draft: Pinned, slices: Sequence[ArchiveSlice], found: Found, theirs: Mapping[ArchiveSlice, Contents], lake: Lake
+) -> dict[ArchiveSlice, Contents]:
+    """The contents of a draft: those of before, without the copies of the learners and nothing else."""
+    with lake.copies(draft, slices, proved=True) as copies:
+        after, damaged = copies.contents(), copies.damaged()
+    changed = [
+        slice_ for slice_ in slices if not after[slice_].same_copies(without(found.contents[slice_], theirs[slice_]))
+    ]
+    if changed or damaged:
+        raise VerifyFailed(
+            f"other rows of {changed[0] if changed else next(iter(damaged))} changed while the learners were left out; "
+            "nothing was committed; run it again, and report a bug if this happens again"
+        )
+    return after
+
+
+def _before_erasure(entries: Sequence[ManifestEntry]) -> Iterator[ManifestEntry]:
+    """The entries without each slice's newest erased one: a killed erasure may not have replaced the files."""
+    newest = {each.slice: each.number for each in entries if each.action is Action.ERASED}  # in the order of numbers
+    return (each for each in entries if newest.get(each.slice) != each.number)
+
+
+def _is_announced(manifest: Manifest, slice_: ArchiveSlice, after: Contents, pinned: Pinned) -> bool:
+    """Whether a killed erasure has written the same entry, and nothing was committed since."""
+    erased = manifest.records[slice_].erased
+    return erased is not None and erased.contents == after and erased.delta_version == pinned.version + 1
+
+
+class FilesErased(NamedTuple):
+    """What was done with stored files that no version of the table needs."""
+
+    deleted: list[StoredFile]
+    rewritten: list[StoredFile]
+    """For tickets."""
+    tickets: list[str]
+    """The ids of the tickets that lack the learners now."""
+
+
+def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: Lake, now: int) -> FilesErased:
+    """Delete the old files with rows of learners, and Delta's history. Tickets get files without the learners.
+
+    A ticket of a report about one of the learners alone is deleted.
+
+    Raises `VerifyFailed` if the newest version still has such a file.
+    """
+    pinned = lake.pin()
+    current = {name_of(file, pinned) for file in pinned.files()}
+    found = lake.traces.stored(user_ids)
+    if left := [file.name for file in found if file.name in current]:
+        raise VerifyFailed(f"{left[0]} still holds rows of the learners; erase again")
+    tickets = {ticket.id: ticket for ticket in lake.tickets.all()}
+    for id_ in [ticket.id for ticket in tickets.values() if mentions.are_in(ticket_text(ticket))]:
+        lake.tickets.delete(id_)
+        del tickets[id_]
+    rewritten: list[StoredFile] = []
+    changed: set[str] = set()
+    for file in found:
+        if holding := holders(tickets.values(), file.name):
+            new = lake.traces.rewrite(file.name, user_ids)
+            rewritten.append(new)
+            for ticket in holding:
+                sealed = SealedFile(name=new.name, rows=new.rows, bytes=new.bytes, sha256=new.sha256)
+                tickets[ticket.id] = with_other_file(tickets[ticket.id], file.name, sealed, now)
+                lake.tickets.write(tickets[ticket.id])
+                changed.add(ticket.id)
+        lake.delete([file.name])
+    for ticket in tickets.values():
+        if _erase_hot_rows(ticket, user_ids, lake, now):
+            changed.add(ticket.id)
+    lake.traces.forget_history()
+    return FilesErased(found, rewritten, sorted(changed))
+
+
+def _erase_hot_rows(ticket: Ticket, user_ids: Collection[str], lake: Lake, now: int) -> bool:
+    """Erase learners from the rows of the hot store that a ticket has; returns whether there were any."""
+    if ticket.hot_rows is None:
+        return False
+    with lake.tickets.fetched(ticket.id, HOT_ROWS) as rows:
+        if rows is None or not lake.traces.rows_of(rows, user_ids):
+            return False
+        with lake.traces.rows_without(rows, user_ids) as kept:
+            sealed = SealedFile(name=HOT_ROWS, rows=kept.rows, bytes=kept.bytes, sha256=kept.sha256)
+            # the ticket first: if the process is killed, the next one finds the rows, and does both again
+            lake.tickets.write(with_other_rows(ticket, sealed, now))
+            lake.tickets.add(ticket.id, HOT_ROWS, Path(kept.name))
+    return True

@@ -1,0 +1,74 @@
+"""Ids in bytes, orders and receipts."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assess_core.domain.erasing import (
+    KEYS,
+    Mentions,
+    Order,
+    fingerprint,
+    is_order,
+    keyed_hash,
+    order_of,
+    orders,
+)
+from assess_core.domain.manifest import Contents, digest_of, without
+from assess_core.domain.register import Kind
+
+KEY = "ab" * 32
+IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+
+
+def escaped(text: str) -> str:
+    """A text as JSON, with every character escaped."""
+    units = text.encode("utf-16-be")
+    return '"' + "".join(f"\\u{units[at : at + 2].hex().upper()}" for at in range(0, len(units), 2)) + '"'
+
+
+@given(IDS)
+def test_an_id_is_found_however_json_writes_it(user_id: str) -> None:
+    find = Mentions([user_id]).are_in
+    for text in (json.dumps(user_id), json.dumps(user_id, ensure_ascii=False), escaped(user_id)):
+        assert find(f'{{"userId": {text}, "x": 1}}'.encode())
+    assert find(b"\0" + user_id.encode() + b"\0")
+
+
+@given(st.text("abu1é", min_size=1, max_size=8), st.sampled_from("aZ0_-é"))
+def test_an_id_is_not_found_within_a_longer_one(user_id: str, more: str) -> None:
+    assert not Mentions([user_id]).are_in(f"\0{more}{user_id}{more}\0".encode())
+    assert not Mentions([f"{more}{user_id}{more}"]).are_in(json.dumps(user_id).encode())
+
+
+def test_one_of_many_ids_is_found_and_the_others_are_not() -> None:
+    find = Mentions([f"u{number}" for number in range(1000)]).are_in
+    assert find(b'"u999"')
+    assert not find(b'"u1000", "u1-x", "xu1"')
+
+
+def test_short_ids_are_not_searched_for_among_raw_bytes() -> None:
+    assert Mentions(["a-long-id"]).are_within(b"\x05a-long-idx")
+    assert not Mentions(["short"]).are_within(b"short")
+
+
+def test_an_order_names_nobody_and_only_the_key_finds_it() -> None:
+    order = Order("a director", "asked for it", 5)
+    key, found = orders(KEY, ["u1", "u1"], order)
+
+    assert (key.kind, key.topic, key.id) == (Kind.ERASURE, KEYS, fingerprint(KEY))
+    assert found.topic == keyed_hash(KEY, "u1") != keyed_hash("cd" * 32, "u1")
+    assert (is_order(found), is_order(key), order_of(found)) == (True, False, order)
+    assert "u1" not in str(found)
+    assert KEY not in str(key)
+
+
+@pytest.mark.parametrize("text", ["00", "ff" * 32, f"{2**256 - 190:064x}"])
+def test_contents_without_a_part_are_those_of_the_rest(text: str) -> None:
+    one, other = int(text, 16) % (2**256 - 189), int("12" * 32, 16)
+    whole = Contents(3, 2, 2, 3.0, digest_of([one + other]))
+    part = Contents(1, 1, 1, 1.0, digest_of([one]))
+
+    assert without(whole, part) == Contents(2, 1, 1, 2.0, digest_of([other]))

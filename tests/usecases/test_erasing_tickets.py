@@ -1,0 +1,104 @@
+"""A report of a ticket that is printed again after an erasure lacks the learner, and says so."""
+
+import csv
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from assess_core.domain.report_spec import Report, ReportSpec
+from assess_core.errors import UnknownTicket
+from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.compacting import vacuum
+from assess_core.usecases.erasing import Step, erase
+from assess_core.usecases.exhaust import write_exhaust
+from assess_core.usecases.sealing import NewTicket
+from assess_core.usecases.tickets import release, reprint
+from tests.factories import WEEK
+from tests.usecases.test_erasing import NO_RUNS, NOW, ORDER, SECRET, W5, take, traces
+
+SCORES = ReportSpec(report=Report.SCORE, batches=("b1",))
+
+
+@pytest.fixture
+def sealed(stores: Stores) -> tuple[Stores, str]:
+    """A ticket of a report that read a file of the lake and rows of the hot store, both with the learner."""
+    take(stores, SECRET, "u1", "u2")
+    archive([W5], stores, NOW)
+    verify([W5], stores, NOW)
+    clear([W5], stores, NOW)
+    take(stores, SECRET, "u3", weeks=1)
+    write_exhaust(stores, SCORES, ticket=NewTicket(52 * WEEK, lambda: NOW))
+    [ticket] = stores.lake.tickets.all()
+    return stores, ticket.id
+
+
+def learners(path: str) -> list[str]:
+    rows = csv.reader(io.StringIO(Path(path).read_text()))
+    return sorted(cell for row in rows for cell in row if cell in (SECRET, "u1", "u2", "u3"))
+
+
+def test_a_ticket_prints_the_old_report_without_the_learner(sealed: tuple[Stores, str], settings: Settings) -> None:
+    stores, id_ = sealed
+    assert SECRET in learners(reprint(stores, id_, NOW).written.path)
+
+    receipt = erase(stores, NO_RUNS, [SECRET], ORDER)
+    printed = reprint(stores, id_, NOW)
+
+    assert learners(printed.written.path) == ["u1", "u2", "u3"]
+    assert printed.difference is not None
+    assert "learners were erased at 2024-02-26" in printed.difference
+    assert traces(stores, settings) == []
+    assert [place.before for place in receipt.places if place.name == "lake: tickets"] == [1]
+    assert len(receipt.files_after) == 1
+
+
+def test_reports_that_hold_the_learner_are_deleted(sealed: tuple[Stores, str], settings: Settings) -> None:
+    stores, _ = sealed
+    written = write_exhaust(stores, SCORES)
+    assert Path(written.path).exists()
+
+    receipt = erase(stores, NO_RUNS, [SECRET], ORDER)
+
+    assert not Path(written.path).exists()
+    assert any(file.name.startswith("reports/") for file in receipt.files_before)
+
+
+@pytest.mark.parametrize("step", [Step.WEEKS, Step.FILES])
+def test_a_ticket_survives_an_erasure_that_was_killed(sealed: tuple[Stores, str], step: Step) -> None:
+    def die(reached: Step) -> None:
+        if reached is step:
+            raise KeyboardInterrupt
+
+    stores, id_ = sealed
+    with pytest.raises(KeyboardInterrupt):
+        erase(stores, NO_RUNS, [SECRET], ORDER, reached=die)
+    erase(stores, NO_RUNS, [SECRET], ORDER)
+
+    assert learners(reprint(stores, id_, NOW).written.path) == ["u1", "u2", "u3"]
+
+
+def test_a_vacuum_keeps_the_files_of_the_ticket_until_it_is_released(sealed: tuple[Stores, str]) -> None:
+    stores, id_ = sealed
+    erase(stores, NO_RUNS, [SECRET], ORDER)
+    vacuum(stores.lake, NOW, 0)
+    assert learners(reprint(stores, id_, NOW).written.path) == ["u1", "u2", "u3"]
+
+    [file] = stores.lake.tickets.read(id_).lake_files
+    release(stores.lake.tickets, id_, NOW)
+    assert f"attempts/{file.name}" in vacuum(stores.lake, NOW, 0).deleted
+
+
+def test_a_ticket_of_a_report_about_the_learner_alone_is_deleted(sealed: tuple[Stores, str]) -> None:
+    stores, id_ = sealed
+    alone = msgspec.structs.replace(SCORES, learner=SECRET)
+    write_exhaust(stores, alone, ticket=NewTicket(52 * WEEK, lambda: NOW))
+
+    erase(stores, NO_RUNS, [SECRET], ORDER)
+
+    assert [ticket.id for ticket in stores.lake.tickets.all()] == [id_]
+    with pytest.raises(UnknownTicket):
+        reprint(stores, "20240226-000000000000", NOW)

@@ -142,6 +142,9 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         }
         for key, newest in ((key, versions[-1]) for key, versions in wanted["attempts"].items())
     ]
+    of_summary: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = {}
+    for (user, course, batch, content, attempt), versions in wanted["attempts"].items():
+        of_summary.setdefault((user, content, course, batch), []).extend((attempt, version) for version in versions)
     summaries = [
         {
             **dict(zip(("user_id", "assessment_id", "course_id", "batch_id"), key, strict=True)),
@@ -158,7 +161,7 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
                     "slice": "{}|{:04}-W{:02}".format(key[3], *_week(version["received_at"])),
                     "received_at": iso(version["received_at"]),
                 }
-                for attempt_id, version in _map(wanted["attempts"], key)
+                for attempt_id, version in sorted(of_summary[key], key=_place)
             ],
         }
         for key, summary in wanted["summaries"].items()
@@ -193,17 +196,10 @@ def known_columns(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dic
     return tables | {"failed": failed}
 
 
-def _map(attempts: dict[Any, Any], key: tuple[str, str, str, str]) -> list[tuple[str, dict[str, Any]]]:
-    user, assessment, course, batch = key
-    return sorted(
-        (
-            (attempt[4], version)
-            for attempt, versions in attempts.items()
-            if attempt[:4] == (user, course, batch, assessment)
-            for version in versions
-        ),
-        key=lambda named: (named[0], named[1]["last_attempted_on"], named[1]["content_hash"]),
-    )
+def _place(named: tuple[str, dict[str, Any]]) -> tuple[str, int, str]:
+    """The place of a version in the map of its summary."""
+    attempt_id, version = named
+    return attempt_id, version["last_attempted_on"], version["content_hash"]
 
 
 def _week(at: int) -> tuple[int, int]:

@@ -106,11 +106,7 @@ class Instance:
 
     def pause(self, name: str) -> None:
         """Send SIGSTOP, and wait until it does not answer any more. The ports of the process stay open."""
-        pid = self.pid(name)
-        os.kill(pid, signal.SIGSTOP)
-        # kill returns while threads of the process still run
-        while not all(_is_stopped(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
-            time.sleep(0.001)
+        pause(self.pid(name))
 
     def resume(self, name: str) -> None:
         """Continue a paused process."""
@@ -118,6 +114,13 @@ class Instance:
 
     def _known(self) -> Iterator[str]:
         return (name for name in ("cassandra", "kafka", "s3") if any(self.folder.glob(f"{name}*/pid")))
+
+
+def pause(pid: int) -> None:
+    """Send SIGSTOP, and wait until all threads of the process have stopped: kill returns while they still run."""
+    os.kill(pid, signal.SIGSTOP)
+    while not all(_is_stopped(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
+        time.sleep(0.001)
 
 
 def _is_stopped(thread: Path) -> bool:

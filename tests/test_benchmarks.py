@@ -1,5 +1,6 @@
 """The benchmarks run at a tiny size, at which their figures have no meaning."""
 
+import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from benchmarks.row import LATENCY, TINY, Row, Side, as_json, show
 @pytest.mark.long
 def test_every_cheap_benchmark_measures_rows_with_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.spark.is_set_up", lambda: False)  # test_spark.py runs Spark
+    # forty processes, whose imports take longer than their work: they fork from one that has imported everything
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload(["benchmarks.__main__"])
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: forking)
     cheap = [name for name, benchmark in BENCHMARKS.items() if benchmark.is_cheap]
 
     rows = measure(cheap, TINY, Console(quiet=True))

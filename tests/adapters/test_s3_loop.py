@@ -1,12 +1,13 @@
 """With lake and reports in a bucket, every answer and every byte is the same as with folders."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from assess_core.domain.report_formats import Format
-from assess_core.domain.report_spec import Report
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed
 from assess_core.ports.stores import Stores
@@ -29,7 +30,7 @@ REPORTS: Final = [
     *(asked("b1", report) for report in Report),
     *(asked("b'2", Report.RESPONSE, format_) for format_ in (Format.CSV, Format.ZIP, Format.PARQUET)),
 ]
-"""Every report and every way to write a file; each report costs 0.4 s of processor time with a bucket."""
+"""Every report and every way to write a file."""
 
 
 @pytest.fixture
@@ -51,21 +52,22 @@ def steps(settings: Settings) -> list[dict[str, Any]]:
     seen = []
     take(stores, event("u1"), event("u2", batch="b'2"), received=MONDAY)
     take(stores, event("u1", attempt="t2", answers=[]), again, received=MONDAY + WEEK)
-    seen.append(answers(stores, settings))
+    # each report costs 0.4 s of processor time with a bucket, so only the last time every report is written
+    seen.append(answers(stores, settings, REPORTS[:1]))
     put_away(stores)
-    seen.append(answers(stores, settings))
+    seen.append(answers(stores, settings, REPORTS[-1:]))
     take(stores, event("u1"), again, event("u3", answers=[wire_answer('é "a", b')]), received=MONDAY + 9)
     put_away(stores)
-    seen.append(answers(stores, settings))
+    seen.append(answers(stores, settings, REPORTS))
     return seen
 
 
-def answers(stores: Stores, settings: Settings) -> dict[str, Any]:
+def answers(stores: Stores, settings: Settings, reports: Sequence[ReportSpec]) -> dict[str, Any]:
     found = everything(queries(stores), ["u1"], ["b1"], ["a1"])
     weeks = {slice_.week for slice_ in stores.hot.slices()}
     found["weekly activity"] = refresh(stores, open_weekly(settings), weeks).rows
     found["weekly activity, read"] = open_weekly(settings).rows()
-    for wanted in REPORTS:
+    for wanted in reports:
         written = write_exhaust(stores, wanted)
         name = written.path.removeprefix(f"{settings.exhausts}/")
         found[name] = Store(at(settings.exhausts)).read(name)

@@ -28,9 +28,9 @@ def test_aliases_at_every_level_are_refused_in_bounded_time() -> None:
         fragment Node on Attempt {{ {repeated("answers { ...Response }")} }}
         fragment Response on Answer {{ {repeated("title")} }}"""
 
-    started = time.monotonic()
+    started = time.process_time()  # of this process, because other tests use the processors too
     error = refused(query)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
     assert error["extensions"]["code"] == "TOO_EXPENSIVE"
     assert "ask for fewer fields or attempts" in error["message"]

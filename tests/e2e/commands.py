@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,19 +15,22 @@ from assess_core.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 ASSESS: Final = [sys.executable, "-m", "assess_cli"]
-_IN_SEQUENCE: Final = """
+_END: Final = "\x1e\n"
+"""Ends the output of each of several commands."""
+_IN_SEQUENCE: Final = f"""
 import json, sys
 from assess_cli import main
 for words in json.loads(sys.argv[1]):
     if code := main(words, standalone_mode=False):
         sys.exit(code)
+    print(end={_END!r}, flush=True)
 """
 LATER: Final = ("--closed", "--as-of", "2099-01-01")
 """All slices."""
 
 
 class Commands:
-    """`assess` with a home folder. Every command is its own process and runs in `folder`.
+    """`assess` with a home folder. The commands run in processes of their own, in `folder`.
 
     `servers` are the variables for servers. Without them everything is embedded.
     """
@@ -51,10 +54,10 @@ class Commands:
         """Standard output of a command that must succeed."""
         return _output(self.start(*arguments), " ".join(arguments))
 
-    def run_all(self, commands: Sequence[Sequence[str]]) -> str:
-        """The output of several commands in one process, because a start takes longer than most commands."""
+    def run_all(self, commands: Iterable[Sequence[str]]) -> list[str]:
+        """The output of each of several commands in one process, because a start takes longer than most commands."""
         words = json.dumps([["--home", str(self.home), *command] for command in commands])
-        return _output(self._popen([sys.executable, "-c", _IN_SEQUENCE, words]), words)
+        return _output(self._popen([sys.executable, "-c", _IN_SEQUENCE, words]), words).split(_END)[:-1]
 
     def _popen(self, command: Sequence[str]) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE
@@ -66,17 +69,18 @@ class Commands:
         return json.loads(self.run(*arguments, "--json"))
 
     def table(self, name: str, *options: str) -> list[dict[str, Any]]:
-        return [json.loads(row) for row in self.run("table", name, "--format", "jsonl", *options).splitlines()]
+        return _rows(self.run(*_printing(name), *options))
 
     def put_away(self) -> list[list[dict[str, Any]]]:
         """Archive, verify and clear all slices. Returns the JSON that each command printed."""
-        return [self.json(command, *LATER) for command in ("archive", "verify", "clear")]
+        steps = [(command, *LATER, "--json") for command in ("archive", "verify", "clear")]
+        return [json.loads(printed) for printed in self.run_all(steps)]
 
     def reports(self, batches: Sequence[str]) -> dict[tuple[str, str], bytes]:
         """The bytes of both reports of each batch."""
         wanted = [(batch, kind) for batch in batches for kind in ("response", "score")]
-        paths = self.run_all([("exhaust", batch, "--report", kind) for batch, kind in wanted]).splitlines()
-        return {each: self._read(path) for each, path in zip(wanted, paths, strict=True)}
+        paths = self.run_all(("exhaust", batch, "--report", kind) for batch, kind in wanted)
+        return {each: self._read(path.rstrip("\n")) for each, path in zip(wanted, paths, strict=True)}
 
     def _read(self, url: str) -> bytes:
         """The bytes of a report, which is a file or an S3 object."""
@@ -96,7 +100,17 @@ class Commands:
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """The tables that housekeeping must not change."""
-        return {name: self.table(name) for name in ("attempts", "summaries", "activity", "failed")}
+        names = ("attempts", "summaries", "activity", "failed")
+        return dict(zip(names, map(_rows, self.run_all(map(_printing, names))), strict=True))
+
+
+def _printing(table: str) -> Sequence[str]:
+    """The command that prints a table."""
+    return "table", table, "--format", "jsonl"
+
+
+def _rows(printed: str) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in printed.splitlines()]
 
 
 def _output(started: "subprocess.Popen[str]", what: str) -> str:
@@ -128,6 +142,9 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         }
         for key, newest in ((key, versions[-1]) for key, versions in wanted["attempts"].items())
     ]
+    of_summary: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = {}
+    for (user, course, batch, content, attempt), versions in wanted["attempts"].items():
+        of_summary.setdefault((user, content, course, batch), []).extend((attempt, version) for version in versions)
     summaries = [
         {
             **dict(zip(("user_id", "assessment_id", "course_id", "batch_id"), key, strict=True)),
@@ -144,7 +161,7 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
                     "slice": "{}|{:04}-W{:02}".format(key[3], *_week(version["received_at"])),
                     "received_at": iso(version["received_at"]),
                 }
-                for attempt_id, version in _map(wanted["attempts"], key)
+                for attempt_id, version in sorted(of_summary[key], key=_place)
             ],
         }
         for key, summary in wanted["summaries"].items()
@@ -179,17 +196,10 @@ def known_columns(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dic
     return tables | {"failed": failed}
 
 
-def _map(attempts: dict[Any, Any], key: tuple[str, str, str, str]) -> list[tuple[str, dict[str, Any]]]:
-    user, assessment, course, batch = key
-    return sorted(
-        (
-            (attempt[4], version)
-            for attempt, versions in attempts.items()
-            if attempt[:4] == (user, course, batch, assessment)
-            for version in versions
-        ),
-        key=lambda named: (named[0], named[1]["last_attempted_on"], named[1]["content_hash"]),
-    )
+def _place(named: tuple[str, dict[str, Any]]) -> tuple[str, int, str]:
+    """The place of a version in the map of its summary."""
+    attempt_id, version = named
+    return attempt_id, version["last_attempted_on"], version["content_hash"]
 
 
 def _week(at: int) -> tuple[int, int]:

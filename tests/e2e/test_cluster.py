@@ -18,7 +18,7 @@ def test_the_loop_loses_and_doubles_nothing_while_nodes_are_killed_and_restarted
 ) -> None:
     topic = f"cluster_{uuid4().hex[:12]}"
     create_topics(kafka_brokers, topic, f"{topic}.failed")
-    values = [json.dumps(item).encode() for item in sample_items(3000, seed=11)]
+    values = [json.dumps(item).encode() for item in sample_items(1200, seed=11)]
     thirds = [
         values[part::3] for part in range(3)
     ]  # every third item, so that later parts repeat attempts of the first

@@ -1,4 +1,4 @@
-"""The whole loop through the real command line, each command as its own process, compared with the oracle."""
+"""The whole loop through the real command line, in processes of its own, compared with the oracle."""
 
 import json
 import sqlite3

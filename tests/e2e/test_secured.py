@@ -182,7 +182,7 @@ def test_archive_and_clear_change_no_report_of_a_lake_in_a_bucket_over_tls(s3: S
         env = {"AWS_ENDPOINT_URL": endpoint, "AWS_CA_BUNDLE": signer, "SSL_CERT_FILE": signer}
         places = {"ASSESS_LAKE": f"{root}/lake", "ASSESS_EXHAUSTS": f"{root}/exhausts"}
         assess = Commands(tmp_path, {**s3.env, **env, **places})
-        assess.run("sample-events", "--events", "200", "--output", "events.jsonl")
+        assess.run("sample-events", "--events", "12", "--output", "events.jsonl")
         assess.run("ingest", "events.jsonl")
         batches = sorted({row["batch_id"] for row in assess.table("attempts")})[:2]
         before = assess.reports(batches)

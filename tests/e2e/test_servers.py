@@ -59,7 +59,7 @@ def test_events_sent_by_http_give_the_same_tables_and_reports_as_embedded(on_ser
         log = received(brokers, topic)
         sent = [record for record in log if record.value not in POISON]
         wanted = wanted_of(log)
-        batches = sorted({key[2] for key in wanted["attempts"]})
+        batches = sorted({key[2] for key in wanted["attempts"]})[:2]  # a report in a bucket takes 0.3 s
         user, assessment, course, batch = min(wanted["summaries"])
         request = {"userId": user, "assessmentId": assessment, "courseId": course, "batchId": batch}
 

@@ -112,7 +112,7 @@ def test_an_archive_and_clear_interrupted_at_any_point_changes_no_table_and_a_re
 
 
 @pytest.mark.long
-@examples(12)
+@examples(6)
 @given(st.data(), weeks)
 def test_a_newer_or_older_version_written_between_verify_and_clear_survives(
     data: st.DataObject, log: list[Line]
@@ -207,8 +207,8 @@ def _put_away_in_a_process(folder: str, together: Barrier) -> None:
 def test_archivers_in_separate_processes_write_each_version_once(tmp_path: Path) -> None:
     stores = open_stores(tmp_path, SqliteHot(f"sqlite:///{tmp_path}/hot.sqlite"))
     log = [
-        Line(TOPIC, number, line(event(user=f"u{number}", batch=f"b{number % 5}"), 1_706_600_000_000 + number * 10**8))
-        for number in range(1, 41)
+        Line(TOPIC, number, line(event(user=f"u{number}", batch=f"b{number % 3}"), 1_706_600_000_000 + number * 10**8))
+        for number in range(1, 19)
     ]
     fold_all([log], stores.hot)
     spawn = get_context("spawn")

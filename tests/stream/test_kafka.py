@@ -11,7 +11,7 @@ from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.settings import Settings
 from tests.kafka_topics import Topic, create_topic, records
 from tests.properties.tables import tables
-from tests.servers import Instance
+from tests.servers import Instance, pause
 from tests.stream.kafka import expected, fill, sample_values
 from tests.stream.processes import PATIENCE, stop, tailing, wait_until
 
@@ -65,7 +65,7 @@ def test_killed_processes_leave_the_same_tables_as_one_that_was_not_killed(setti
             assert one.wait() == -signal.SIGKILL
             # the broker has detected the kill, and the other process takes over
             wait_until(lambda: members(topic) == 1)
-            two.send_signal(signal.SIGSTOP)  # so that it cannot fold the next records before it is killed
+            pause(two.pid)  # so that it cannot fold the next records before it is killed
             fill(topic, sample_values(500, seed=3))
             two.kill()
             assert two.wait() == -signal.SIGKILL

@@ -6,6 +6,7 @@ them would decide differently.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,6 +16,7 @@ import duckdb
 import duckdb_extension_httpfs
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import create_loader
 from botocore.session import Session, get_session
 
 from assess_core.adapters.duckdb.connection import literal
@@ -32,6 +34,9 @@ _REGION: Final = "us-east-1"  # for self-hosted servers, which have no regions
 _REGIONS: Final = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], _REGION, None)}
 """botocore reads only the second variable; the other AWS libraries also read the first."""
 _AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn")
+
+# one for all clients of a process: without it, each client parses the description of S3 again, which takes 0.1 s
+_loader: Final = cache(create_loader)
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # no `%`, which deltalake decodes, and nothing that has to be quoted in a URL or is a pattern to DuckDB
@@ -217,6 +222,7 @@ class Access:
     def _look_up(self) -> _Found:
         try:
             session = get_session(_REGIONS)
+            session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
             if session.get_credentials() is None:
                 raise self._no_credentials()
             attempts = session.get_config_variable("max_attempts") or _ATTEMPTS

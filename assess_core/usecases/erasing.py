@@ -12,6 +12,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import Final, NamedTuple
 
+import msgspec
+
 from assess_core.chunks import chunks
 from assess_core.domain.erasing import (
     ChangedFile,
@@ -34,9 +36,10 @@ from assess_core.domain.register import Kind, Record
 from assess_core.domain.tickets import TicketStatus
 from assess_core.errors import ErasureRefused, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.erasures import HotErased, RunHistory, Text
+from assess_core.ports.erasures import Besides, HotErased, Text
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.reports import Exhausts
+from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
 from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
@@ -55,8 +58,9 @@ class Step(StrEnum):
     ORDERED = "ordered"
     FAILED = "failed"
     """Failed events that name the learners are deleted."""
-    HOT = "hot"
     REGISTER = "register"
+    """Records and requests for reports that name the learners are deleted."""
+    HOT = "hot"
     WEEKS = "weeks"
     FILES = "files"
     REPORTS = "reports"
@@ -68,8 +72,9 @@ class Done(NamedTuple):
     """What each step found and deleted."""
 
     failed: int
-    hot: HotErased
     records: int
+    jobs: int
+    hot: HotErased
     lake: LakeErased
     files: FilesErased
     reports: list[ChangedFile]
@@ -84,7 +89,7 @@ def _ignored(step: Step) -> None:
 
 
 def erase(
-    stores: Stores, runs: RunHistory, user_ids: Collection[str], order: Order, *, reached: Reached = _ignored
+    stores: Stores, besides: Besides, user_ids: Collection[str], order: Order, *, reached: Reached = _ignored
 ) -> Receipt:
     """Erase learners, and return the signed receipt. `order.at` is now (epoch ms).
 
@@ -97,7 +102,7 @@ def erase(
     key = stores.keys.create()[0]
     enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
     reached(Step.ORDERED)
-    done = _erase(stores, runs, users, order.at, reached)
+    done = _erase(stores, besides, users, order.at, reached)
     if done.lake.refused:
         raise VerifyFailed(
             f"{done.lake.refused[0]}; {len(done.lake.refused)} weeks still hold the learners: repair them, then erase "
@@ -137,15 +142,16 @@ def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, 
     }
 
 
-def _erase(stores: Stores, runs: RunHistory, users: Collection[str], now: int, reached: Reached) -> Done:
+def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, reached: Reached) -> Done:
     mentions = Mentions(users)
     failed = _remove_failed(stores.hot, mentions)
     reached(Step.FAILED)
+    records = _remove_records(stores, mentions)
+    jobs = _remove_jobs(besides.requests, mentions)
+    reached(Step.REGISTER)
     hot = erase_from_hot(users, stores.hot)
     stays = stores.hot.scrub()
     reached(Step.HOT)
-    records = _remove_records(stores, mentions)
-    reached(Step.REGISTER)
     lake = erase_from_weeks(users, stores.lake, now)
     reached(Step.WEEKS)
     files = FilesErased([], [], [])
@@ -154,11 +160,13 @@ def _erase(stores: Stores, runs: RunHistory, users: Collection[str], now: int, r
     reached(Step.FILES)
     reports = _remove_reports(stores.exhausts, mentions)
     reached(Step.REPORTS)
-    reports += [ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in runs.erase(mentions.are_in)]
+    reports += [
+        ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in besides.runs.erase(mentions.are_in)
+    ]
     reached(Step.RUNS)
-    named = (("hot store", stays), ("Dagster", runs.remaining))
+    named = (("hot store", stays), ("Dagster", besides.runs.remaining))
     remaining = [Remaining(what=what, until=until) for what, until in named if until]
-    return Done(failed, hot, records, lake, files, reports, remaining)
+    return Done(failed, records, jobs, hot, lake, files, reports, remaining)
 
 
 def require_no_writing_ticket(stores: Stores, now: int) -> None:
@@ -214,6 +222,13 @@ def _remove_records(stores: Stores, mentions: Mentions) -> int:
     return len(removed)
 
 
+def _remove_jobs(requests: Requests, mentions: Mentions) -> int:
+    """Delete the requests for reports about learners; returns their number."""
+    found = [job for job in requests.every() if mentions.are_in(msgspec.json.encode(job))]
+    requests.remove(found)
+    return len(found)
+
+
 def _remove_reports(exhausts: Exhausts, mentions: Mentions) -> list[ChangedFile]:
     """Delete the reports, previews and sidecars that hold an id."""
     deleted: list[ChangedFile] = []
@@ -255,6 +270,7 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             ),
             Place(name="hot store: failed events", before=done.failed, after=0, what="events"),
             Place(name="register", before=done.records, after=0, what="records"),
+            Place(name="requests for reports", before=done.jobs, after=0, what="requests"),
             Place(name="lake: attempts", before=rows, after=len(weeks), what="rows"),
             Place(name="lake: old files", before=len(done.files.deleted), after=0, what="files"),
             Place(name="lake: tickets", before=len(done.files.tickets), after=0, what="tickets"),

@@ -31,12 +31,13 @@ from assess_core.domain.erasing import (
     signed,
 )
 from assess_core.domain.events import FailedEvent
+from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.register import Kind, Record
 from assess_core.domain.tickets import TicketStatus
 from assess_core.errors import ErasureRefused, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.erasures import Besides, HotErased, Text
+from assess_core.ports.erasures import Besides, HotErased, StoredFile, Text
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
@@ -255,6 +256,8 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
     weeks = stores.lake.weeks_with(stores.lake.pin(), users)
     entered = [order_of(record).at for record in _orders_of(users, stores)]
     rows = sum(done.lake.slices.values())
+    verified = (record.verified for record in by_slice(stores.lake.manifest(list(done.lake.slices))).values())
+    new = {name: sha256 for entry in verified if entry for name, sha256 in entry.files.items()}
     return Receipt(
         key=fingerprint(key),
         learners=sorted(keyed_hash(key, user) for user in users),
@@ -277,10 +280,13 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             Place(name="reports and history of runs", before=len(done.reports), after=0, what="files"),
         ],
         files_before=[
-            *(ChangedFile(name=file.name, sha256=file.sha256, rows=file.rows) for file in done.files.deleted),
+            *(ChangedFile(name=_place(file), sha256=file.sha256, rows=file.rows) for file in done.files.deleted),
             *done.reports,
         ],
-        files_after=[ChangedFile(name=file.name, sha256=file.sha256) for file in done.files.rewritten],
+        files_after=[
+            *(ChangedFile(name=f"lake/attempts: {name}", sha256=sha256) for name, sha256 in sorted(new.items())),
+            *(ChangedFile(name=_place(file), sha256=file.sha256) for file in done.files.rewritten),
+        ],
         slices={str(slice_): rows for slice_, rows in sorted(done.lake.slices.items())},
         remaining=[
             *done.remaining,
@@ -292,3 +298,7 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             ),
         ],
     )
+
+
+def _place(file: StoredFile) -> str:
+    return f"lake/attempts/{file.name}"

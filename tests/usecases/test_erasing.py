@@ -87,6 +87,7 @@ def test_nothing_of_the_learner_stays_and_everything_of_others_does(filled: Stor
     assert sorted(row.key.user_id for row in rows) == ["u1", "u2", "u3"]
     assert [event.offset for event in filled.hot.every_failed()] == [2]
     assert receipt.slices == {str(W5): 1, str(W6): 1}
+    assert [len(receipt.files_before), len(receipt.files_after)] == [2, 2]
     assert {place.name: (place.before, place.after) for place in receipt.places}["hot store: entries"] == (2, 0)
 
 

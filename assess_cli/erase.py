@@ -12,7 +12,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import erasing, erasure_check
 from assess_core.usecases.registering import agree
-from assess_core.wiring import open_run_history, open_stores
+from assess_core.wiring import open_besides, open_stores
 from assess_core.wiring.places import clock
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -64,7 +64,7 @@ def erase(
     if not by or not reason:
         raise click.UsageError("an order needs --by WHO and --reason WHY")
     order = Order(by, reason, clock())
-    stores, runs = open_stores(settings), open_run_history(settings, os.environ)
+    stores, besides = open_stores(settings), open_besides(settings, os.environ)
     if again and not (chosen := _again(stores)):
         return
     if dry_run:
@@ -72,7 +72,7 @@ def erase(
             click.echo(f"{place}: {count:,}")
         notify("nothing was changed")
         return
-    receipt = erasing.erase(stores, runs, chosen, order, reached=lambda step: notify(f"done: {step}"))
+    receipt = erasing.erase(stores, besides, chosen, order, reached=lambda step: notify(f"done: {step}"))
     text = receipt_text(receipt)
     if output is None:
         click.echo(text, nl=False)
@@ -91,7 +91,7 @@ def _again(stores: Stores) -> list[str]:
 
 
 def _check(settings: Settings, file: Path, users: list[str]) -> None:
-    stores, runs = open_stores(settings), open_run_history(settings, os.environ)
+    stores, besides = open_stores(settings), open_besides(settings, os.environ)
     with file.open("rb") as opened:
         receipt = parse_receipt(opened.read(_MOST_BYTES), stores.keys.all())
     searched = 0
@@ -101,7 +101,7 @@ def _check(settings: Settings, file: Path, users: list[str]) -> None:
         searched += 1
 
     found = 0
-    for sentence in erasure_check.find(stores, runs, receipt, users, count):
+    for sentence in erasure_check.find(stores, besides, receipt, users, count):
         click.echo(sentence)
         found += 1
     if found:

@@ -1,6 +1,6 @@
 """The store of jobs as plain dictionaries: the reference for other adapters, and a test double."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from assess_core.domain.report_jobs import Job, JobStatus
 from assess_core.domain.report_queue import Charge, Queued, Usage
@@ -71,6 +71,13 @@ class MemoryRequests:
     def with_old_files(self, now: int, limit: int) -> list[Job]:
         old = [job for job in self._jobs.values() if job.files_until is not None and job.files_until <= now]
         return sorted(old, key=lambda job: job.files_until or 0)[:limit]
+
+    def every(self) -> Iterator[Job]:
+        yield from list(self._jobs.values())
+
+    def remove(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._jobs.pop((job.request.tag, job.id), None)
 
 
 def _place(job: Job) -> Place:

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from assess_core.ports.requests import Requests
+
 
 class Keys(Protocol):
     """The ring of keys. It only grows: orders under an older key stay valid."""
@@ -110,6 +112,13 @@ class RunHistory(Protocol):
     def erase(self, are_in: Callable[[bytes], bool]) -> list[StoredFile]:
         """Delete what mentions learners. Raises `StoreUnavailable`."""
         ...
+
+
+class Besides(NamedTuple):
+    """What can mention learners, besides the stores."""
+
+    requests: Requests
+    runs: RunHistory
 
 
 class HotErased(NamedTuple):

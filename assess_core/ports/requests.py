@@ -1,6 +1,6 @@
 """What requests for reports need from a store. No cost grows with the number of finished jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from assess_core.domain.report_jobs import Job
@@ -61,4 +61,12 @@ class Requests(Protocol):
 
     def with_old_files(self, now: int, limit: int) -> Sequence[Job]:
         """Finished jobs whose `files_until` has passed, at most `limit`."""
+        ...
+
+    def every(self) -> Iterator[Job]:
+        """All jobs, in any order. For audits and erasures, never while a client waits."""
+        ...
+
+    def remove(self, jobs: Sequence[Job]) -> None:
+        """Delete jobs. A worker that has one of them loses it. Can be repeated."""
         ...

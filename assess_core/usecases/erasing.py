@@ -12,6 +12,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import Final, NamedTuple
 
+import msgspec
+
 from assess_core.chunks import chunks
 from assess_core.domain.erasing import (
     ChangedFile,
@@ -29,14 +31,16 @@ from assess_core.domain.erasing import (
     signed,
 )
 from assess_core.domain.events import FailedEvent
+from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.register import Kind, Record
 from assess_core.domain.tickets import TicketStatus
 from assess_core.errors import ErasureRefused, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.erasures import HotErased, RunHistory, Text
+from assess_core.ports.erasures import Besides, HotErased, StoredFile, Text
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.reports import Exhausts
+from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
 from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
@@ -55,8 +59,9 @@ class Step(StrEnum):
     ORDERED = "ordered"
     FAILED = "failed"
     """Failed events that name the learners are deleted."""
-    HOT = "hot"
     REGISTER = "register"
+    """Records and requests for reports that name the learners are deleted."""
+    HOT = "hot"
     WEEKS = "weeks"
     FILES = "files"
     REPORTS = "reports"
@@ -68,8 +73,9 @@ class Done(NamedTuple):
     """What each step found and deleted."""
 
     failed: int
-    hot: HotErased
     records: int
+    jobs: int
+    hot: HotErased
     lake: LakeErased
     files: FilesErased
     reports: list[ChangedFile]
@@ -84,7 +90,7 @@ def _ignored(step: Step) -> None:
 
 
 def erase(
-    stores: Stores, runs: RunHistory, user_ids: Collection[str], order: Order, *, reached: Reached = _ignored
+    stores: Stores, besides: Besides, user_ids: Collection[str], order: Order, *, reached: Reached = _ignored
 ) -> Receipt:
     """Erase learners, and return the signed receipt. `order.at` is now (epoch ms).
 
@@ -97,7 +103,7 @@ def erase(
     key = stores.keys.create()[0]
     enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
     reached(Step.ORDERED)
-    done = _erase(stores, runs, users, order.at, reached)
+    done = _erase(stores, besides, users, order.at, reached)
     if done.lake.refused:
         raise VerifyFailed(
             f"{done.lake.refused[0]}; {len(done.lake.refused)} weeks still hold the learners: repair them, then erase "
@@ -137,15 +143,16 @@ def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, 
     }
 
 
-def _erase(stores: Stores, runs: RunHistory, users: Collection[str], now: int, reached: Reached) -> Done:
+def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, reached: Reached) -> Done:
     mentions = Mentions(users)
     failed = _remove_failed(stores.hot, mentions)
     reached(Step.FAILED)
+    records = _remove_records(stores, mentions)
+    jobs = _remove_jobs(besides.requests, mentions)
+    reached(Step.REGISTER)
     hot = erase_from_hot(users, stores.hot)
     stays = stores.hot.scrub()
     reached(Step.HOT)
-    records = _remove_records(stores, mentions)
-    reached(Step.REGISTER)
     lake = erase_from_weeks(users, stores.lake, now)
     reached(Step.WEEKS)
     files = FilesErased([], [], [])
@@ -154,11 +161,13 @@ def _erase(stores: Stores, runs: RunHistory, users: Collection[str], now: int, r
     reached(Step.FILES)
     reports = _remove_reports(stores.exhausts, mentions)
     reached(Step.REPORTS)
-    reports += [ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in runs.erase(mentions.are_in)]
+    reports += [
+        ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in besides.runs.erase(mentions.are_in)
+    ]
     reached(Step.RUNS)
-    named = (("hot store", stays), ("Dagster", runs.remaining))
+    named = (("hot store", stays), ("Dagster", besides.runs.remaining))
     remaining = [Remaining(what=what, until=until) for what, until in named if until]
-    return Done(failed, hot, records, lake, files, reports, remaining)
+    return Done(failed, records, jobs, hot, lake, files, reports, remaining)
 
 
 def require_no_writing_ticket(stores: Stores, now: int) -> None:
@@ -214,6 +223,13 @@ def _remove_records(stores: Stores, mentions: Mentions) -> int:
     return len(removed)
 
 
+def _remove_jobs(requests: Requests, mentions: Mentions) -> int:
+    """Delete the requests for reports about learners; returns their number."""
+    found = [job for job in requests.every() if mentions.are_in(msgspec.json.encode(job))]
+    requests.remove(found)
+    return len(found)
+
+
 def _remove_reports(exhausts: Exhausts, mentions: Mentions) -> list[ChangedFile]:
     """Delete the reports, previews and sidecars that hold an id."""
     deleted: list[ChangedFile] = []
@@ -240,6 +256,8 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
     weeks = stores.lake.weeks_with(stores.lake.pin(), users)
     entered = [order_of(record).at for record in _orders_of(users, stores)]
     rows = sum(done.lake.slices.values())
+    verified = (record.verified for record in by_slice(stores.lake.manifest(list(done.lake.slices))).values())
+    new = {name: sha256 for entry in verified if entry for name, sha256 in entry.files.items()}
     return Receipt(
         key=fingerprint(key),
         learners=sorted(keyed_hash(key, user) for user in users),
@@ -255,16 +273,20 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             ),
             Place(name="hot store: failed events", before=done.failed, after=0, what="events"),
             Place(name="register", before=done.records, after=0, what="records"),
+            Place(name="requests for reports", before=done.jobs, after=0, what="requests"),
             Place(name="lake: attempts", before=rows, after=len(weeks), what="rows"),
             Place(name="lake: old files", before=len(done.files.deleted), after=0, what="files"),
             Place(name="lake: tickets", before=len(done.files.tickets), after=0, what="tickets"),
             Place(name="reports and history of runs", before=len(done.reports), after=0, what="files"),
         ],
         files_before=[
-            *(ChangedFile(name=file.name, sha256=file.sha256, rows=file.rows) for file in done.files.deleted),
+            *(ChangedFile(name=_place(file), sha256=file.sha256, rows=file.rows) for file in done.files.deleted),
             *done.reports,
         ],
-        files_after=[ChangedFile(name=file.name, sha256=file.sha256) for file in done.files.rewritten],
+        files_after=[
+            *(ChangedFile(name=f"lake/attempts: {name}", sha256=sha256) for name, sha256 in sorted(new.items())),
+            *(ChangedFile(name=_place(file), sha256=file.sha256) for file in done.files.rewritten),
+        ],
         slices={str(slice_): rows for slice_, rows in sorted(done.lake.slices.items())},
         remaining=[
             *done.remaining,
@@ -276,3 +298,7 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             ),
         ],
     )
+
+
+def _place(file: StoredFile) -> str:
+    return f"lake/attempts/{file.name}"

@@ -5,10 +5,12 @@ No query could prove it: a page, a dictionary, a statistic or a free page can ho
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+import msgspec
+
 from assess_core.domain.erasing import Mentions, Receipt, fingerprint, require_named
 from assess_core.domain.register import Kind
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.erasures import RunHistory, Text
+from assess_core.ports.erasures import Besides, Text
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erased_among
@@ -18,7 +20,7 @@ Searched = Callable[[str], None]
 
 
 def find(
-    stores: Stores, runs: RunHistory, receipt: Receipt, user_ids: Collection[str], searched: Searched
+    stores: Stores, besides: Besides, receipt: Receipt, user_ids: Collection[str], searched: Searched
 ) -> Iterator[str]:
     """The places that still hold something of the learners of a receipt, one sentence each.
 
@@ -30,18 +32,19 @@ def find(
     mentions = Mentions(user_ids)
     if len(erased_among(user_ids, stores.hot, stores.keys)) < len(set(user_ids)):
         yield "register: an order is missing, so the learner could come back; erase again"
-    for where, texts in _everything(stores, runs):
+    for where, texts in _everything(stores, besides):
         searched(where)
         if are_in(texts, mentions):
             yield f"{where}: holds an id of the learners; erase again"
 
 
-def _everything(stores: Stores, runs: RunHistory) -> Iterator[tuple[str, Iterable[Text]]]:
+def _everything(stores: Stores, besides: Besides) -> Iterator[tuple[str, Iterable[Text]]]:
     yield from ((f"lake: {name}", texts) for name, texts in stores.lake.traces.texts())
     yield from ((f"hot store: {name}", texts) for name, texts in stores.hot.files())
     yield from ((f"hot store: {name}", texts) for name, texts in _tables(stores.hot))
+    yield "requests", (_text(msgspec.json.encode(job)) for job in besides.requests.every())
     yield from ((f"reports: {name}", texts) for name, texts in stores.exhausts.texts())
-    yield from ((f"Dagster: {name}", texts) for name, texts in runs.texts())
+    yield from ((f"Dagster: {name}", texts) for name, texts in besides.runs.texts())
 
 
 def _tables(hot: HotStore) -> Iterator[tuple[str, Iterable[Text]]]:

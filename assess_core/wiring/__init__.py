@@ -10,7 +10,7 @@ from assess_core.domain.report_jobs import Rules as RequestRules
 from assess_core.domain.retention import Rules
 from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
-from assess_core.ports.erasures import Keys, RunHistory
+from assess_core.ports.erasures import Besides, Keys
 from assess_core.ports.facts import Facts, NoFacts
 from assess_core.ports.hot_store import HotStore, Schema
 from assess_core.ports.lake import Lake
@@ -51,11 +51,12 @@ def open_keys(settings: Settings) -> Keys:
     return KeyFile(Path(settings.erasure_keys or settings.home / "erasure.keys"))
 
 
-def open_run_history(settings: Settings, env: Mapping[str, str]) -> RunHistory:
-    """Dagster's storage, in the folder that Dagster uses in this environment."""
+def open_besides(settings: Settings, env: Mapping[str, str]) -> Besides:
+    """What can mention learners besides the stores; Dagster's storage is where this environment says."""
     from assess_core.adapters.dagster.storage import DagsterStorage
 
-    return DagsterStorage(Path(env.get("DAGSTER_HOME") or settings.home / "dagster"))
+    dagster = Path(env.get("DAGSTER_HOME") or settings.home / "dagster")
+    return Besides(open_requests(settings), DagsterStorage(dagster))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:

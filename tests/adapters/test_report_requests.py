@@ -241,3 +241,18 @@ def test_deleted_files_are_not_old_again(requests: Requests) -> None:
     change(requests, done, without_files(done))
 
     assert requests.with_old_files(NOW + 100 * DAY, 10) == []
+
+
+def test_a_removed_job_is_gone_from_every_list_and_the_others_stay(requests: Requests) -> None:
+    gone, stays = job("b1"), job("b2")
+    requests.add(gone)
+    requests.add(stays)
+    assert sorted(each.id for each in requests.every()) == sorted([gone.id, stays.id])
+
+    requests.remove([gone])
+    requests.remove([gone])
+
+    assert [each.id for each in requests.every()] == [stays.id]
+    assert requests.get(gone.request.tag, gone.id) is None
+    assert [each.id for each in requests.of_tag(gone.request.tag, None, 9)] == [stays.id]
+    assert [each.id for each in requests.of_channel(gone.request.channel, None, 9)] == [stays.id]

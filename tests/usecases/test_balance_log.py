@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from assess_core.adapters.dagster.storage import DagsterStorage
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.domain.erasing import Order
 from assess_core.domain.events import decode
@@ -18,6 +17,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.erasing import erase
 from assess_core.usecases.folding import Checks, fold
+from assess_core.wiring import open_besides
 from tests.balances import NO_FACTS, Drawn, draw, follow, forget, lose
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, accepted, event, line, without
 from tests.loop import put_away
@@ -248,7 +248,7 @@ def test_events_of_an_erased_learner_are_counted_as_erased(
 ) -> None:
     folder.append([line(event(user="u1", batch="b2")), line(event(user="u1", batch="b2", attempted="never"))])
     follow(folded)
-    erase(folded, DagsterStorage(settings.home / "dagster"), ["u1"], Order("a director", "a letter", RECEIVED))
+    erase(folded, open_besides(settings, {}), ["u1"], Order("a director", "a letter", RECEIVED))
     if is_replayed:
         folder.append([GOOD[0]])
         follow(folded)

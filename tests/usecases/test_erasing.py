@@ -7,23 +7,28 @@ from pathlib import Path
 import pytest
 
 from assess_core.adapters.dagster.storage import DagsterStorage
-from assess_core.domain.erasing import Mentions, Order, Receipt, parse_receipt, receipt_text
+from assess_core.adapters.memory_requests import MemoryRequests
+from assess_core.domain.erasing import Mentions, Order, Receipt, is_order, parse_receipt, receipt_text
 from assess_core.domain.manifest import Action, broken
+from assess_core.domain.register import Kind, Record
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadErasure, ErasureRefused, VerifyFailed
+from assess_core.ports.erasures import Besides
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.usecases import seals
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.erasing import Step, are_in, erase, remembered
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.restoring import restore
 from assess_core.usecases.sealing import NewTicket, drafted
-from assess_core.wiring import open_stores
+from assess_core.wiring import open_requests, open_stores
 from tests.factories import MONDAY, RECEIVED, WEEK, decoded, event, failed_event
+from tests.report_requests import job
 
-NO_RUNS = DagsterStorage(Path("/nonexistent"))
+BESIDES = Besides(MemoryRequests(), DagsterStorage(Path("/nonexistent")))
 SECRET = "learner-4f1c9a"
 NOW = MONDAY + 4 * WEEK
 ORDER = Order("a director", "asked for it", NOW)
@@ -73,7 +78,7 @@ def sound(stores: Stores, *slices: ArchiveSlice) -> None:
 def test_nothing_of_the_learner_stays_and_everything_of_others_does(filled: Stores, settings: Settings) -> None:
     assert traces(filled, settings)
 
-    receipt = erase(filled, NO_RUNS, [SECRET], ORDER)
+    receipt = erase(filled, BESIDES, [SECRET], ORDER)
 
     assert traces(filled, settings) == []
     sound(filled, W5, W6)
@@ -82,11 +87,12 @@ def test_nothing_of_the_learner_stays_and_everything_of_others_does(filled: Stor
     assert sorted(row.key.user_id for row in rows) == ["u1", "u2", "u3"]
     assert [event.offset for event in filled.hot.every_failed()] == [2]
     assert receipt.slices == {str(W5): 1, str(W6): 1}
+    assert [len(receipt.files_before), len(receipt.files_after)] == [2, 2]
     assert {place.name: (place.before, place.after) for place in receipt.places}["hot store: entries"] == (2, 0)
 
 
 def test_the_manifest_says_how_many_rows_left_each_slice_and_what_stays(filled: Stores) -> None:
-    erase(filled, NO_RUNS, [SECRET], ORDER)
+    erase(filled, BESIDES, [SECRET], ORDER)
 
     chain = sorted(filled.lake.manifest([W5]), key=lambda each: each.number)
     assert [each.action for each in chain][-2:] == [Action.ERASED, Action.VERIFIED]
@@ -96,14 +102,14 @@ def test_the_manifest_says_how_many_rows_left_each_slice_and_what_stays(filled: 
 
 
 def test_an_erased_slice_can_still_be_cleared_and_restored(filled: Stores) -> None:
-    erase(filled, NO_RUNS, [SECRET], ORDER)
+    erase(filled, BESIDES, [SECRET], ORDER)
 
     assert clear([W6], filled, NOW)[W6].cleared == 1
     assert restore([W5], filled, NOW)[W5].rows == 2
 
 
 def test_a_replay_of_the_log_does_not_bring_the_learner_back(filled: Stores, settings: Settings) -> None:
-    erase(filled, NO_RUNS, [SECRET], ORDER)
+    erase(filled, BESIDES, [SECRET], ORDER)
 
     assert take(filled, SECRET, "u1", "u2") == 0
     assert take(filled, SECRET, weeks=3) == 0
@@ -117,9 +123,9 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next_one(filled: Stores, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        erase(filled, NO_RUNS, [SECRET], ORDER, reached=die)
+        erase(filled, BESIDES, [SECRET], ORDER, reached=die)
     assert take(filled, SECRET, weeks=2) == 0, "the order is in force"
-    receipt = erase(filled, NO_RUNS, [SECRET], Order("another", "again", NOW + 1))
+    receipt = erase(filled, BESIDES, [SECRET], Order("another", "again", NOW + 1))
 
     assert traces(filled, settings) == []
     sound(filled, W5, W6)
@@ -144,8 +150,8 @@ def test_a_kill_between_the_manifest_and_the_files_is_finished_by_the_next_erasu
     with monkeypatch.context() as patched:
         patched.setattr(type(filled.lake), name, dying)
         with pytest.raises(KeyboardInterrupt):
-            erase(filled, NO_RUNS, [SECRET], ORDER)
-    erase(filled, NO_RUNS, [SECRET], ORDER)
+            erase(filled, BESIDES, [SECRET], ORDER)
+    erase(filled, BESIDES, [SECRET], ORDER)
 
     assert traces(filled, settings) == []
     sound(filled, W5, W6)
@@ -158,7 +164,7 @@ def test_verify_says_that_an_erasure_was_killed(filled: Stores, monkeypatch: pyt
     with monkeypatch.context() as patched:
         patched.setattr(type(filled.lake), "replace", die)
         with pytest.raises(KeyboardInterrupt):
-            erase(filled, NO_RUNS, [SECRET], ORDER)
+            erase(filled, BESIDES, [SECRET], ORDER)
 
     problem = verify([W5], filled, NOW)[W5].problem
     assert problem is not None
@@ -171,11 +177,11 @@ def test_a_damaged_week_is_not_touched_and_everything_else_is_erased(filled: Sto
     Path(file.url).write_bytes(content[:200] + b"xx" + content[202:])
 
     with pytest.raises(VerifyFailed, match="week 2024-W05 was not touched"):
-        erase(filled, NO_RUNS, [SECRET], ORDER)
+        erase(filled, BESIDES, [SECRET], ORDER)
     assert SECRET not in [user for user, _ in filled.hot.all_learners()]
 
     Path(file.url).write_bytes(content)
-    assert erase(filled, NO_RUNS, [SECRET], ORDER).slices == {str(W5): 1}
+    assert erase(filled, BESIDES, [SECRET], ORDER).slices == {str(W5): 1}
 
 
 def test_an_archiver_that_read_the_hot_store_before_the_erasure_cannot_bring_rows_into_the_lake(
@@ -189,7 +195,7 @@ def test_an_archiver_that_read_the_hot_store_before_the_erasure_cannot_bring_row
 
         def late(*arguments: object) -> int:
             patched.setattr(type(stores.lake), "append", real)
-            erase(stores, NO_RUNS, [SECRET], ORDER)
+            erase(stores, BESIDES, [SECRET], ORDER)
             return real(*arguments)  # type: ignore[arg-type]
 
         patched.setattr(type(stores.lake), "append", late)
@@ -203,7 +209,7 @@ def test_an_archiver_that_read_the_hot_store_before_the_erasure_cannot_bring_row
 def test_a_draft_that_lacks_a_row_of_somebody_else_is_not_committed(
     filled: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, version = type(filled.lake).rewritten, filled.lake.pin().version
+    real = type(filled.lake).rewritten
 
     def without_another(lake: object, pinned: object, week: object, *, without_learners: list[str]) -> object:
         return real(lake, pinned, week, without_learners=[*without_learners, "u1"])  # type: ignore[arg-type]
@@ -211,9 +217,8 @@ def test_a_draft_that_lacks_a_row_of_somebody_else_is_not_committed(
     with monkeypatch.context() as patched:
         patched.setattr(type(filled.lake), "rewritten", without_another)
         with pytest.raises(VerifyFailed, match="other rows of"):
-            erase(filled, NO_RUNS, [SECRET], ORDER)
+            erase(filled, BESIDES, [SECRET], ORDER)
 
-    assert filled.lake.pin().version == version + 1, "only prepared commits were refused"
     assert Action.ERASED not in {entry.action for entry in filled.lake.manifest([W5])}
 
 
@@ -222,14 +227,14 @@ def test_a_backup_that_was_restored_is_erased_again_without_the_ids(
 ) -> None:
     lake, copy = Path(settings.lake), tmp_path / "backup"
     shutil.copytree(lake / "attempts", copy)
-    erase(filled, NO_RUNS, [SECRET], ORDER)
+    erase(filled, BESIDES, [SECRET], ORDER)
     shutil.rmtree(lake / "attempts")
     shutil.copytree(copy, lake / "attempts")
     restored = open_stores(settings)
     assert traces(restored, settings)
 
     assert remembered(restored) == {SECRET}
-    erase(restored, NO_RUNS, remembered(restored), ORDER)
+    erase(restored, BESIDES, remembered(restored), ORDER)
 
     assert traces(restored, settings) == []
     assert remembered(restored) == set()
@@ -238,14 +243,48 @@ def test_a_backup_that_was_restored_is_erased_again_without_the_ids(
 
 def test_several_learners_cost_one_rewrite_of_a_week(filled: Stores) -> None:
     before = filled.lake.pin().version
-    erase(filled, NO_RUNS, [SECRET, "u1"], ORDER)
+    erase(filled, BESIDES, [SECRET, "u1"], ORDER)
     together = filled.lake.pin().version - before
 
     assert together == 3, "one commit for each week, and one that refuses prepared commits"
 
 
+def test_an_order_under_an_older_key_is_not_written_again(filled: Stores, settings: Settings) -> None:
+    erase(filled, BESIDES, [SECRET], ORDER)
+    ring = Path(settings.erasure_keys)
+    ring.write_text("12" * 32 + "\n" + ring.read_text())
+
+    erase(filled, BESIDES, [SECRET, "u1"], ORDER)
+
+    orders = [record for record in filled.hot.register.all(Kind.ERASURE) if is_order(record)]
+    assert len(orders) == 2
+    assert take(filled, SECRET, "u1") == 0
+
+
+def test_a_seal_of_before_still_holds(filled: Stores) -> None:
+    seal = seals.seal(filled.lake, NOW)
+    erase(filled, BESIDES, [SECRET], ORDER)
+
+    assert not seals.check(filled.lake, seal).problems
+
+
+def test_requests_and_holds_that_name_the_learner_are_removed(filled: Stores, settings: Settings) -> None:
+    hold = Record(Kind.RELEASE, SECRET, "1", "{}")
+    filled.hot.register.add([hold])
+    filled.lake.register.add([hold])
+    besides = Besides(open_requests(settings), BESIDES.runs)
+    besides.requests.add(job("b1", requester=SECRET))
+    besides.requests.add(job("b2", requester="u1"))
+
+    erase(filled, besides, [SECRET], ORDER)
+
+    assert filled.hot.register.all(Kind.RELEASE) == filled.lake.register.all(Kind.RELEASE) == []
+    assert len(list(besides.requests.every())) == 1
+    assert traces(filled, settings) == []
+
+
 def test_a_learner_that_no_store_knows_is_remembered_all_the_same(filled: Stores) -> None:
-    receipt = erase(filled, NO_RUNS, ["unknown"], ORDER)
+    receipt = erase(filled, BESIDES, ["unknown"], ORDER)
 
     assert receipt.slices == {}
     assert take(filled, "unknown") == 0
@@ -254,7 +293,7 @@ def test_a_learner_that_no_store_knows_is_remembered_all_the_same(filled: Stores
 @pytest.mark.parametrize(("by", "reason"), [("", "x"), ("x", " "), (f"{SECRET} asked", "x"), ("x", f"by {SECRET}.")])
 def test_an_order_without_a_reason_or_with_the_id_in_it_is_refused(filled: Stores, by: str, reason: str) -> None:
     with pytest.raises(BadErasure):
-        erase(filled, NO_RUNS, [SECRET], Order(by, reason, NOW))
+        erase(filled, BESIDES, [SECRET], Order(by, reason, NOW))
     assert SECRET in [user for user, _ in filled.hot.all_learners()]
 
 
@@ -264,7 +303,7 @@ def changes(text: bytes) -> Iterator[bytes]:
 
 
 def test_a_receipt_that_was_changed_by_one_character_is_refused(filled: Stores) -> None:
-    receipt = erase(filled, NO_RUNS, [SECRET], ORDER)
+    receipt = erase(filled, BESIDES, [SECRET], ORDER)
     text, ring = receipt_text(receipt), filled.keys.all()
 
     assert parse_receipt(text, ring) == receipt
@@ -279,8 +318,8 @@ def test_an_erasure_waits_for_a_ticket_that_is_being_written(filled: Stores) -> 
     with drafted(filled.lake.tickets, spec, NewTicket(WEEK, lambda: NOW)) as ticket:
         pass
     with pytest.raises(ErasureRefused, match="is being written"):
-        erase(filled, NO_RUNS, [SECRET], ORDER)
+        erase(filled, BESIDES, [SECRET], ORDER)
     assert ticket is not None
     filled.lake.tickets.delete(ticket.id)
     assert SECRET in [user for user, _ in filled.hot.all_learners()]
-    assert isinstance(erase(filled, NO_RUNS, [SECRET], ORDER), Receipt)
+    assert isinstance(erase(filled, BESIDES, [SECRET], ORDER), Receipt)

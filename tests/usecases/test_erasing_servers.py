@@ -18,7 +18,7 @@ from tests.conftest import Hot
 from tests.factories import WEEK
 from tests.places import Store, at, in_s3
 from tests.servers import S3
-from tests.usecases.test_erasing import NO_RUNS, NOW, ORDER, SECRET, W5, W6, sound, take
+from tests.usecases.test_erasing import BESIDES, NOW, ORDER, SECRET, W5, W6, sound, take
 from tests.usecases.test_erasing_tickets import SCORES
 
 pytestmark = pytest.mark.usefixtures("erases")
@@ -46,7 +46,7 @@ def test_nothing_of_the_learner_stays_in_cassandra_and_in_the_bucket(
     write_exhaust(stores, SCORES, ticket=NewTicket(52 * WEEK, lambda: NOW))
     [ticket] = stores.lake.tickets.all()
 
-    receipt = erase(stores, NO_RUNS, [SECRET], ORDER)
+    receipt = erase(stores, BESIDES, [SECRET], ORDER)
 
     mentions = Mentions([SECRET])
     assert [name for name, texts in stores.lake.traces.texts() if are_in(texts, mentions)] == []
@@ -56,5 +56,5 @@ def test_nothing_of_the_learner_stays_in_cassandra_and_in_the_bucket(
     assert [user for user, _ in stores.hot.all_learners()] == ["u1", "u2", "u3"]
     assert reprint(stores, ticket.id, NOW).difference is not None
     assert [remaining.what for remaining in receipt.remaining] == ["hot store", "log", "backups"]
-    assert list(find(stores, NO_RUNS, receipt, [SECRET], lambda name: None)) == []
+    assert list(find(stores, BESIDES, receipt, [SECRET], lambda name: None)) == []
     assert receipt.slices == {str(W5): 1, str(W6): 1}

@@ -1,6 +1,6 @@
 """The store of jobs in a keyspace of Cassandra (cql/0004). Rows that list a job are compared with the job when read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ from assess_core.ports.requests import Place
 
 _ADD: Final = "INSERT INTO {ks}.report_requests (tag, request_id, revision, job) VALUES (?, ?, ?, ?) IF NOT EXISTS"
 _GET: Final = "SELECT job FROM {ks}.report_requests WHERE tag = ? AND request_id = ?"
+_REMOVE: Final = "DELETE FROM {ks}.report_requests WHERE tag = ? AND request_id = ? IF EXISTS"
 _REPLACE: Final = (
     "UPDATE {ks}.report_requests SET revision = ?, job = ? WHERE tag = ? AND request_id = ? IF revision = ?"
 )
@@ -166,6 +167,16 @@ class CassandraRequests:
                 elif job.files_until <= now:
                     found.append(job)
         return found[:limit]
+
+    def every(self) -> Iterator[Job]:
+        for (job,) in self._db.pages("SELECT job FROM {ks}.report_requests"):
+            if job is not None:
+                yield _decode(job)
+
+    def remove(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            # its rows in the lists stay: they name a job that does not exist, which readers leave out
+            self._db.execute(_REMOVE, (job.request.tag, job.id))
 
     def _read(self, keys: Iterable[tuple[str, str]]) -> list[Job | None]:
         get = self._db.prepared(_GET)

@@ -1,5 +1,6 @@
 """The store of jobs in the SQLite file of the hot store."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,9 @@ _CHARGE: Final = """INSERT INTO report_usage (channel, day, request_id, batch_id
 _USAGE: Final = """SELECT count(*) FILTER (WHERE batch_id <> ''), coalesce(sum(bytes), 0), coalesce(max(at), 0)
     FROM report_usage WHERE channel = ? AND day = ?"""
 _OLD_FILES: Final = "SELECT job FROM report_requests WHERE files_until <= ? ORDER BY files_until LIMIT ?"
+_EVERY: Final = """SELECT job FROM report_requests WHERE (tag, request_id) > (?, ?)
+    ORDER BY tag, request_id LIMIT 500"""
+_REMOVE: Final = "DELETE FROM report_requests WHERE tag = ? AND request_id = ?"
 _NEWEST: Final = Place(2**62, "")
 
 _encode = msgspec.json.Encoder().encode
@@ -91,6 +95,16 @@ class SqliteRequests:
 
     def with_old_files(self, now: int, limit: int) -> list[Job]:
         return self._jobs(_OLD_FILES, now, limit)
+
+    def every(self) -> Iterator[Job]:
+        last: tuple[str, str] = ("", "")
+        while page := self._jobs(_EVERY, *last):
+            yield from page
+            last = (page[-1].request.tag, page[-1].id)
+
+    def remove(self, jobs: Sequence[Job]) -> None:
+        with self._connections.transaction() as connection:
+            connection.executemany(_REMOVE, [(job.request.tag, job.id) for job in jobs])
 
     def _jobs(self, sql: str, *parameters: object) -> list[Job]:
         return [_decode(job) for (job,) in self._select(sql, *parameters)]

@@ -117,5 +117,5 @@ def _unexplained(home: Path, tables: list[_Table], explained: Explained) -> Iter
                 yield path
         elif not re.fullmatch(
             r"hot\.sqlite(-wal|-shm)?|metrics\.sqlite(-journal)?|.*\.jsonl|.*-exhaust.*\.csv", path.name
-        ) and (path.parent.parent.name != "exhausts"):
+        ) and path.parent.parent.name not in ("exhausts", "register"):
             yield path

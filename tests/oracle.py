@@ -1,8 +1,8 @@
 """The expected tables, computed a second time with dictionaries and loops and without code of the product.
 
 `tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns five dictionaries and a set
-(all times are epoch milliseconds). `corrections` are files of corrections, as dictionaries, in their order; they have an
-assessment, a question, and the rule full-marks or drop:
+(all times are epoch milliseconds). `corrections` are files of corrections, as dictionaries, in their order; they have
+an assessment, a question, and the rule full-marks or drop:
 
     counting   (learner, course, batch, assessment, attempt id) -> its newest version under the corrections
     attempts   (learner, course, batch, assessment, attempt id) -> its versions; the last one is the newest

@@ -343,7 +343,7 @@ class CrashRun:
         killed = [started.task for started in self._ended if started.worker.killed]
         explained = evidence.Explained(
             lake=self._wrote_together or any(task.writes_lake for task in killed),
-            exhausts=sum(task.name == "exhaust" for task in killed),
+            temporary=sum(task.writes_files for task in killed),
         )
         evidence.check(self._home, Bounds(self._handed_in, self._handed_in), explained)
 

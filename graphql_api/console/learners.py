@@ -10,7 +10,7 @@ from assess_core.domain.access import Action, Resource, may_ever
 from assess_core.usecases.paging import FIRST, cursor
 from assess_core.usecases.queries import Queries
 from assess_core.usecases.story import story
-from assess_core.usecases.views import Page, Score
+from assess_core.usecases.views import Attempt, Page, Score
 from graphql_api.console import pages
 from graphql_api.gate import caller_of, require_allowed, require_ever_allowed
 from graphql_api.permissions import require
@@ -64,6 +64,7 @@ async def page(request: Request) -> Response:
         own=caller.learner if caller else "",
         found=found,
         next_page=next_page,
+        corrected={attempt.key for attempt in found.attempts.attempts if _is_corrected(attempt)} if found else set(),
         may_explain=caller is not None and may_ever(caller, Action.EXPLAIN),
     )
 
@@ -75,6 +76,11 @@ async def explain(request: Request) -> Response:
     learner, assessment, course, batch = asked
     found = await ask_long(request, lambda queries: queries.explain(learner, assessment, course or None, batch or None))
     return pages.page("explain.html", caller_of(request), PATH, asked=asked, stories=[story(one) for one in found])
+
+
+def _is_corrected(attempt: Attempt) -> bool:
+    original = attempt.original_score, attempt.original_max_score
+    return (attempt.total_score, attempt.total_max_score) != original
 
 
 def _read(queries: Queries, asked: _Asked, after: str | None) -> _Found:

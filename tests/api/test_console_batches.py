@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from assess_core.adapters.memory_requests import MemoryRequests
+from assess_core.domain.corrections import Correction, FullMarks
 from assess_core.domain.report_jobs import Rules
 from assess_core.domain.slices import IsoWeek
 from assess_core.ports.stores import Stores
@@ -21,6 +22,7 @@ from graphql_api.console.batches import columns
 from tests.api.client import Http, client
 from tests.api.consoles import OWN, read, requests_in, signed_in, text_of
 from tests.api.issuer import guarded, trusting
+from tests.decisions import decide
 from tests.factories import MONDAY, event, wire_answer
 from tests.loop import put_away, queries, take
 
@@ -126,6 +128,17 @@ def test_a_learner_is_shown_with_scores_attempts_and_the_story_of_a_score(stores
     told = read(http, html.unescape(link))
     assert "Learner u1, assessment a1, course c1, batch b1" in told
     assert "counts: it is the only version." in told
+
+
+def test_a_corrected_attempt_shows_the_score_that_was_submitted(stores: Stores, http: Http) -> None:
+    take(stores, event(attempt="t1"), event(attempt="t2", content="a2"))
+    assert "submitted" not in read(http, "/console/learners?learner=u1")
+    decide(stores.hot.register, Correction("a1", "q1", FullMarks()))
+
+    shown = read(http, "/console/learners?learner=u1")
+
+    assert "t1 a1 b1 2 2 1 of 2 2024" in shown
+    assert "t2 a2 b1 1 2 2024" in shown
 
 
 def test_attempts_of_a_learner_are_read_page_by_page(stores: Stores, http: Http) -> None:

@@ -12,6 +12,7 @@ from assess_core.errors import VerifyFailed
 from assess_core.settings import Settings
 from assess_core.usecases import restoring
 from assess_core.usecases.archiving import require_known
+from assess_core.usecases.registering import agree
 from assess_core.wiring import open_checks, open_stores
 from assess_core.wiring.places import clock
 
@@ -69,6 +70,7 @@ def rebuild(
     """
     checks = open_checks(settings, facts, check_question_count, notify)
     stores = open_stores(settings)
+    agree(stores.hot, stores.lake)  # holds and other decisions of people are in force again before anything is deleted
     weeks = restoring.weeks_of(stores.lake)
     done: list[restoring.Rebuilt] = []
     with progress("weeks", len(weeks)) as advance:

@@ -62,12 +62,12 @@ def assert_right(stores: Stores, log: Sequence[Line], dropped: Collection[Archiv
     assert present <= all_versions.keys()
     assert {hash_ for hash_, slice_ in all_versions.items() if slice_ not in dropped} <= present
     assert draw(stores).found.balanced
-    slices = stores.hot.slices()
-    assert {found.problem for found in verify(slices, stores, NOW).values()} <= {None}
+    recorded = stores.lake.recorded(None, None)
+    assert {found.problem for found in verify(recorded, stores, NOW).values()} <= {None}
 
 
 @pytest.mark.long
-@examples(8)
+@examples(2)
 @given(st.data(), weeks)
 def test_whatever_is_dropped_between_other_steps_scores_stay_and_nothing_else_is_lost(
     data: st.DataObject, log: list[Line]
@@ -89,7 +89,8 @@ def test_whatever_is_dropped_between_other_steps_scores_stay_and_nothing_else_is
         assert_right(stores, [*log, *later], dropped)
 
 
-@examples(6)
+@pytest.mark.long
+@examples(2)
 @given(st.data(), weeks)
 def test_a_drop_that_is_killed_anywhere_loses_nothing_else_and_a_rerun_completes_it(
     data: st.DataObject, log: list[Line]
@@ -109,7 +110,7 @@ def test_a_drop_that_is_killed_anywhere_loses_nothing_else_and_a_rerun_completes
         assert_right(stores, log, going)
 
 
-@examples(6)
+@examples(3)
 @given(weeks, st.sampled_from(LEARNERS))
 def test_no_row_of_a_held_learner_ever_leaves_the_lake(log: list[Line], learner: str) -> None:
     with lakehouse() as stores:

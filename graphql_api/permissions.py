@@ -32,6 +32,7 @@ ROUTES: Final = {
     "/console/slices": Action.READ_SLICES,
     "/console/slice": Action.READ_SLICES,
     "/console/failed": Action.READ_FAILED,
+    "/console/holds": Action.READ_FAILED,
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,
     "/console/batch": Action.READ_BATCH,

@@ -47,6 +47,7 @@ PAGES: Final = {
     "reports": "/console/reports?channel=ch",
     "slices": "/console/slices",
     "failed": "/console/failed",
+    "holds": "/console/holds",
     "error": "/console/nothing",
     "sign-in": "/console/sign-in",
 }

@@ -52,6 +52,7 @@ _LINKS: Final = (
     _Link("/console/reports", "Reports", Action.REQUEST_REPORTS),
     _Link("/console/slices", "Slices", Action.READ_SLICES, is_about_all=True),
     _Link("/console/failed", "Failed events", Action.READ_FAILED),
+    _Link("/console/holds", "Holds", Action.READ_FAILED),
 )
 
 

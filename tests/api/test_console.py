@@ -31,6 +31,7 @@ PAGES: dict[str, str] = {
     "/console/slice?slice=b1|2024-W05": "no yes yes yes",
     "/console/slice?slice=b2|2024-W05": "no no yes yes",
     "/console/failed": "no no no yes",
+    "/console/holds": "no no no yes",
     "/console/batches": "no yes yes yes",
     "/console/batch?batch=b1": "no yes yes yes",
     "/console/batch?batch=b1&balance=yes": "no no yes yes",
@@ -85,7 +86,7 @@ def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) ->
     assert links("learner") == ["/console/learners"]
     assert links("mentor") == ["/console/batches", "/console/learners", "/console/reports"]
     assert links("auditor") == ["/console/batches", "/console/slices"]
-    assert len(links("operator")) == 5
+    assert len(links("operator")) == 6
 
 
 def test_a_learner_sees_no_numbers_of_the_installation(closed: Http) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from assess_core.domain.holds import Target
+from assess_core.domain.moments import LATEST
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.stores import Stores
+from assess_core.usecases.holds import add_hold
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_ledger
@@ -17,7 +20,7 @@ from graphql_api.app import create_app
 from graphql_api.console.slices import WEEKS, grid
 from tests.api.client import Http, client
 from tests.api.consoles import OWN, read, text_of
-from tests.factories import event
+from tests.factories import MONDAY, event
 from tests.loop import put_away, queries, take
 
 HOSTILE = '<script>alert("1")</script>'
@@ -154,3 +157,17 @@ def test_failed_events_are_read_page_by_page(stores: Stores, http: Http) -> None
 def test_without_failed_events_there_is_no_button(http: Http) -> None:
     assert "No failed event waits." in read(http, "/console/failed")
     assert "<button>Replay" not in http.get("/console/failed").text
+
+
+# --- holds ---
+
+
+def test_holds_in_force_are_listed_and_escaped(stores: Stores, http: Http) -> None:
+    assert "No hold is in force." in read(http, "/console/holds")
+    add_hold(stores, Target.LEARNER, "<u1>", "A. Das", "case <12>", MONDAY)
+    add_hold(stores, Target.BATCH, "b1", "B. Roy", "audit", MONDAY, until=LATEST - 1)
+
+    assert "<u1>" not in http.get("/console/holds").text
+    shown = read(http, "/console/holds")
+    assert "learner <u1> A. Das case <12> 2024-01-29" in shown
+    assert "batch b1 B. Roy audit" in shown

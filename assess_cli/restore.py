@@ -72,7 +72,7 @@ def rebuild(
     checks = open_checks(settings, facts, check_question_count, notify)
     stores = open_stores(settings)
     applying.forget_sweeps(stores.hot, stores.lake)
-    # first: corrections and orders to erase learners count for everything that is read below
+    # first: corrections, holds and orders to erase learners count for everything that is read below
     registering.agree(stores.hot, stores.lake)
     weeks = restoring.weeks_of(stores.lake)
     done: list[restoring.Rebuilt] = []

@@ -34,6 +34,7 @@ ROUTES: Final = {
     "/console/steps": Action.AUDIT,
     "/console/corrections": Action.AUDIT,
     "/console/failed": Action.READ_FAILED,
+    "/console/holds": Action.READ_FAILED,
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,
     "/console/batch": Action.READ_BATCH,

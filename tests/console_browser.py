@@ -51,6 +51,7 @@ PAGES: Final = {
     "steps": "/console/steps",
     "corrections": "/console/corrections",
     "failed": "/console/failed?reason=not_json",
+    "holds": "/console/holds",
     "error": "/console/nothing",
     "sign-in": "/console/sign-in",
 }

@@ -268,6 +268,8 @@ def _verify(
         try:
             with lake.copies(pinned, group, proved=True, verified=before) as copies:
                 found = prove(group, manifest, copies)
+                if found.problems:  # a drop may have begun since the manifest was read
+                    found = prove(group, Manifest.read(lake, group), copies)
                 left = copies.compare(map(hot.scan, group)).left if hot else {}
         except VerifyFailed as error:  # the slices in an unreadable file are unknown
             found = unreadable(group, error)

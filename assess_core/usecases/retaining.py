@@ -18,6 +18,7 @@ from assess_core.usecases.dropping import Dropped, drop
 from assess_core.usecases.holds import held_slices, read_holds
 from assess_core.usecases.pending import pending
 from assess_core.usecases.proving import by_week
+from assess_core.usecases.registering import agree
 
 
 class Retained(NamedTuple):
@@ -42,8 +43,10 @@ class Retained(NamedTuple):
 def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | None) -> Retained:
     """Clear and drop what is due, then delete old files. Can be repeated, and killed at any moment.
 
-    `now` and `grace` are in ms. Raises what `plan_retention` and `drop` raise.
+    First, holds that only the lake has come into force: the hot store may have been lost since. `now` and `grace` are
+    in ms. Raises what `plan_retention` and `drop` raise.
     """
+    agree(stores.hot, stores.lake)
     cleared: dict[ArchiveSlice, Cleared] = {}
     for group in by_week(_due(plan_retention(stores, rules, now, grace, unread), Deed.CLEAR)):
         allowed, _ = clearable(group, stores, rules, now)  # a hold may have been entered since

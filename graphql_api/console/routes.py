@@ -11,7 +11,19 @@ from starlette.routing import BaseRoute, Route
 
 from assess_core.errors import AssessError
 from graphql_api.bodies import BadBody
-from graphql_api.console import batches, corrections, failed, learners, pages, reports, session, slices, start, steps
+from graphql_api.console import (
+    batches,
+    corrections,
+    failed,
+    holds,
+    learners,
+    pages,
+    reports,
+    session,
+    slices,
+    start,
+    steps,
+)
 from graphql_api.console.forms import fields_of, require_own
 from graphql_api.gate import caller_of
 
@@ -38,6 +50,7 @@ def routes() -> list[BaseRoute]:
         _shown(corrections.PATH, corrections.page),
         _shown(failed.PATH, failed.page),
         Route(f"{failed.PATH}/replay", partial(_answer, failed.replay), methods=["POST"]),
+        _shown(holds.PATH, holds.page),
         Route("/console/style.css", _style, methods=["GET"]),
         Route("/console/sign-in", partial(_answer, _sign_in), methods=["GET", "POST"]),
         Route("/console/sign-out", partial(_answer, _sign_out), methods=["POST"]),

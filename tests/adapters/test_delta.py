@@ -24,6 +24,7 @@ from assess_core.domain.manifest import Action, Contents, ManifestEntry, broken,
 from assess_core.domain.moments import parse_moment
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadSettings, LakeConflict, StoreUnavailable
+from assess_core.ports.lake import Named
 from assess_core.usecases.archiving import archive
 from tests.factories import RECEIVED, WEEK, answer, version
 from tests.lakes import copies_of, held, keep, put, stores_over
@@ -279,3 +280,36 @@ def test_a_row_has_the_iso_week_of_its_receipt(lake: DeltaLake) -> None:
         found = duck.execute(f"SELECT epoch_ms(updated_on), year, week FROM {parquet(pinned.files())}").fetchall()
 
     assert {at: (year, week) for at, year, week in found} == dict(zip(days, moments.values(), strict=True))
+
+
+# --- what retention asks ---
+
+
+def test_a_draft_can_leave_out_slices_and_replace_a_week_by_nothing(lake: DeltaLake) -> None:
+    put(lake, [version(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
+
+    for without, left in (([W5], 2), ([B2], 1)):
+        pinned = lake.pin()
+        with lake.rewritten(pinned, W5.week, without) as draft:
+            lake.replace(pinned, W5.week, draft)
+        assert held(lake).total() == left
+    assert lake.pin().files([W5.week]) == []
+
+
+def test_a_week_names_the_slices_with_rows_of_learners_and_assessments(lake: DeltaLake) -> None:
+    put(lake, [version(user_id="u1", content_id="a1"), version(user_id="u2", content_id="a2", batch_id="b2")])
+    pinned = lake.pin()
+
+    assert lake.naming(pinned, W5.week, ["u1", "nobody"], ["a2", "a1' OR 1=1 --"]) == {
+        W5: Named(frozenset({"u1"}), frozenset()),
+        B2: Named(frozenset(), frozenset({"a2"})),
+    }
+    assert lake.naming(pinned, W5.week, [], ["u1"]) == {}
+    assert lake.naming(pinned, W6.week, ["u1"], []) == {}
+
+
+def test_the_manifest_names_the_slices_that_were_dropped(lake: DeltaLake) -> None:
+    assert lake.dropped() == []
+    lake.record([entry(W5), entry(W5, Action.DROPPED), entry(B2), entry(W6, Action.DROPPED), entry(W6)])
+
+    assert lake.dropped() == [W5, W6]

@@ -35,6 +35,7 @@ PAGES: dict[str, str] = {
     "/console/steps": "no no yes yes",
     "/console/corrections": "no no yes yes",
     "/console/failed": "no no no yes",
+    "/console/holds": "no no no yes",
     "/console/batches": "no yes yes yes",
     "/console/batch?batch=b1": "no yes yes yes",
     "/console/batch?batch=b1&balance=yes": "no no yes yes",
@@ -93,7 +94,7 @@ def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) ->
     assert links("auditor") == [
         "/console/batches", "/console/slices", "/console/steps", "/console/corrections"
     ]  # fmt: skip
-    assert len(links("operator")) == 7
+    assert len(links("operator")) == 8
 
 
 def test_a_learner_sees_no_numbers_of_the_installation(closed: Http) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from assess_core.domain.moments import iso
+from assess_core.domain.holds import Target
+from assess_core.domain.moments import LATEST, iso
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.stores import Stores
+from assess_core.usecases.holds import add_hold
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_ledger
@@ -18,7 +20,7 @@ from graphql_api.app import create_app
 from graphql_api.console.slices import WEEKS, grid
 from tests.api.client import Http, client
 from tests.api.consoles import OWN, read, text_of
-from tests.factories import event
+from tests.factories import MONDAY, event
 from tests.loop import NOW, put_away, queries, take
 
 HOSTILE = '<script>alert("1")</script>'
@@ -190,3 +192,17 @@ def test_steps_before_the_last_days_are_not_listed(stores: Stores, http: Http) -
     take(stores, event(batch="b1"))
     put_away(stores)  # years before the clock of this machine
     assert "Nothing was archived" in read(http, "/console/steps")
+
+
+# --- holds ---
+
+
+def test_holds_in_force_are_listed_and_escaped(stores: Stores, http: Http) -> None:
+    assert "No hold is in force." in read(http, "/console/holds")
+    add_hold(stores, Target.LEARNER, "<u1>", "A. Das", "case <12>", MONDAY)
+    add_hold(stores, Target.BATCH, "b1", "B. Roy", "audit", MONDAY, until=LATEST - 1)
+
+    assert "<u1>" not in http.get("/console/holds").text
+    shown = read(http, "/console/holds")
+    assert "learner <u1> A. Das case <12> 2024-01-29" in shown
+    assert "batch b1 B. Roy audit" in shown

@@ -176,6 +176,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "balance_sheet": "AllPartitionMapping",
         **dict.fromkeys(EXHAUSTS, "AllPartitionMapping"),
         "requested_exhausts": "AllPartitionMapping",
+        "retained_attempts": "AllPartitionMapping",
         "scheduled_exhausts": "AllPartitionMapping",
         "seals": "AllPartitionMapping",
         "weekly_activity": "AllPartitionMapping",

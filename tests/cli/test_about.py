@@ -55,6 +55,7 @@ def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settin
         "ASSESS_NAMES": ("", "default"),
         "ASSESS_NAMES_TOKEN": ("", "default"),
         "ASSESS_SCHEDULES": ("", "default"),
+        "ASSESS_RETENTION": ("", "default"),
         "ASSESS_ERASURE_KEYS": (str(settings.home / "erasure.keys"), "default"),
         "ASSESS_TRACES": ("", "default"),
         "ASSESS_MESSAGES": ("text", "default"),

@@ -48,6 +48,7 @@ def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> No
         "complete": True,
         "problems": [],
         "ticket": None,
+        "dropped": None,
     }
     assert done.stderr == ""
 

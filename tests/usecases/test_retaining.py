@@ -21,7 +21,7 @@ from assess_core.usecases.retaining import clearable, plan_retention, retain
 from assess_core.usecases.sealing import NewTicket
 from assess_core.usecases.tickets import reprint
 from tests.factories import RECEIVED, WEEK, event, version
-from tests.lakes import asked, keep, stores_over
+from tests.lakes import asked, copies_of, held, keep, stores_over
 from tests.loop import NOW, put_away, take
 
 W5, W6 = (ArchiveSlice.parse(f"b1|2024-W{week:02}") for week in (5, 6))
@@ -186,6 +186,17 @@ def test_a_ticket_keeps_the_files_of_a_dropped_slice_and_prints_the_old_report(s
     assert (len(done.dropped), done.vacuumed.deleted) == (1, [])
     again = reprint(stores, str(written.sidecar.ticket), NOW)
     assert again.written.sidecar.sha256 == written.sidecar.sha256
+
+
+def test_a_hold_survives_the_loss_of_the_hot_store(stores: Stores) -> None:
+    keep(stores.hot, [OLD])
+    put_away(stores)
+    hold_on(Target.BATCH, "b1")(stores)
+
+    rebuilt = stores._replace(hot=MemoryHot())
+
+    assert retain(rebuilt, DROP, NOW, DAY, None).dropped == {}
+    assert held(stores.lake) == copies_of([OLD])
 
 
 def test_a_slice_that_was_not_verified_is_never_dropped(stores: Stores) -> None:

@@ -14,7 +14,7 @@ from assess_core.adapters.cassandra.driver import set_routing_columns
 from assess_core.adapters.cassandra.erasing import CassandraErasing
 from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
-from assess_core.adapters.cassandra.maps import doubles, entries, times
+from assess_core.adapters.cassandra.maps import activity, entries
 from assess_core.adapters.cassandra.pages import BatchPages
 from assess_core.adapters.cassandra.putting_back import put_back
 from assess_core.adapters.cassandra.register import CassandraRegister
@@ -130,7 +130,7 @@ class CassandraHot(CassandraErasing):
         for course, users in courses.items():
             groups = self._db.by_owner(users, lambda user_id, course=course: (*course, user_id))  # type: ignore[misc]
             asked += [self._in(_ACTIVITIES, course, ids) for ids in chunked(groups, _IDS)]
-        activities = (_activity(row) for rows in self._db.execute_all(asked) for row in rows)
+        activities = (activity(row) for rows in self._db.execute_all(asked) for row in rows)
         return {activity.key: activity for activity in activities if activity.key in wanted}
 
     def add_slices(self, slices: Collection[ArchiveSlice]) -> None:
@@ -350,7 +350,7 @@ class CassandraHot(CassandraErasing):
         one = self._db.prepared(f"{_ACTIVITIES}?)")
         for page in chunks(in_order((user_id, course, type_) for type_, course, user_id in every), _PAGE):
             found = self._db.execute_all([one.bind((type_, course, user_id)) for user_id, course, type_ in page])
-            yield from (_activity(row) for rows in found for row in rows)
+            yield from (activity(row) for rows in found for row in rows)
 
     # --- positions ---
 
@@ -393,9 +393,3 @@ def _read_learner(row: Row, found: dict[str, Learner]) -> None:
     learner.entries.extend(entries(key, row[4]))
     if row[12] is not None:
         learner.summaries[key] = Summary(key, *row[5:])
-
-
-def _activity(row: Row) -> Activity:
-    course_id, user_id, context_id, aggregates, details, updated, versions = row
-    key = ActivityKey(user_id, course_id, context_id.removeprefix("cb:"))
-    return Activity(key, doubles(aggregates), list(details), times(updated), versions)

@@ -4,12 +4,12 @@ They take 2 us for an entry of `attempts`. The driver's map takes 30 us, because
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 from assess_core.adapters.cassandra.driver import BytesType, MapType, ProtocolHandler, ResultMessage
 from assess_core.domain.attempts import HASH_BYTES, Version
-from assess_core.domain.scores import Entry, SummaryKey
+from assess_core.domain.scores import Activity, ActivityKey, Entry, SummaryKey
 
 _LENGTH: Final = struct.Struct(">i")
 _LENGTHS: Final = struct.Struct(">ii")
@@ -87,3 +87,10 @@ def _by_name(raw: bytes, value: struct.Struct) -> Iterator[tuple[str, Any]]:
         at = begins + size + _LENGTH.size
         yield raw[begins : begins + size].decode(), value.unpack_from(raw, at)[0]
         at += value.size
+
+
+def activity(row: Sequence[Any]) -> Activity:
+    """The activity in a row: course, learner, context, its three columns, and `versions`."""
+    course_id, user_id, context_id, aggregates, details, updated, versions = row
+    key = ActivityKey(user_id, course_id, context_id.removeprefix("cb:"))
+    return Activity(key, doubles(aggregates), list(details), times(updated), versions)

@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "compact": ("compact", "Merge small files of the lake."),
     "seal": ("seal", "Print one line that commits to the whole manifest, and check it."),
     "exhaust": ("exhaust", "Write a report of a batch."),
-    "correct": ("correct", "List whose scores a correction of a question would change."),
+    "correct": ("correct", "Correct a wrong question: list whose scores change, apply, revert."),
     "hold": ("hold", "Protect a batch, learner or assessment from deletion."),
     "retain": ("retain", "Clear and drop what the rules of retention say."),
     "erase": ("erase", "Erase learners, and check that nothing of them is stored."),

@@ -199,10 +199,10 @@ def test_steps_before_the_last_days_are_not_listed(stores: Stores, http: Http) -
 
 def test_holds_in_force_are_listed_and_escaped(stores: Stores, http: Http) -> None:
     assert "No hold is in force." in read(http, "/console/holds")
-    add_hold(stores, Target.LEARNER, "<u1>", "A. Das", "case <12>", MONDAY)
-    add_hold(stores, Target.BATCH, "b1", "B. Roy", "audit", MONDAY, until=LATEST - 1)
+    add_hold(stores, Target.LEARNER, "<u1>", "examinations office", "case <12>", MONDAY)
+    add_hold(stores, Target.BATCH, "b1", "auditor", "audit", MONDAY, until=LATEST - 1)
 
     assert "<u1>" not in http.get("/console/holds").text
     shown = read(http, "/console/holds")
-    assert "learner <u1> A. Das case <12> 2024-01-29" in shown
-    assert "batch b1 B. Roy audit" in shown
+    assert "learner <u1> examinations office case <12> 2024-01-29" in shown
+    assert "batch b1 auditor audit" in shown

@@ -91,7 +91,7 @@ def test_a_held_slice_is_not_selected_and_not_cleared_beside_others(dagster: Dag
     dagster.ingest([event(batch=batch) for batch in ("b1", "b2", "b3")])
     dagster.tick()
     assert dagster.materialize("archived_attempts", keys[0], keys[-1]).success
-    add_hold(dagster.stores, Target.BATCH, "b2", "A. Das", "case 12", dagster.clock.now)
+    add_hold(dagster.stores, Target.BATCH, "b2", "examinations office", "case 12", dagster.clock.now)
     hot = dagster.stores.hot
 
     assert dagster.selected_at(CLEAR) == {"cleared_attempts": keys}  # b2 is between two that need it

@@ -29,7 +29,7 @@ def test_a_run_clears_and_drops_what_is_due_and_shows_what_a_hold_stops(
     dagster.tick()
     slices = dagster.keys("archive_slices")
     dagster.materialize("archived_attempts", slices[0], slices[-1])
-    add_hold(dagster.stores, Target.BATCH, "b2", "A. Das", "case 12", dagster.clock.now)
+    add_hold(dagster.stores, Target.BATCH, "b2", "examinations office", "case 12", dagster.clock.now)
 
     [done] = retain(dagster).asset_materializations_for_node("retained_attempts")
 

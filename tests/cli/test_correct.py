@@ -15,7 +15,7 @@ from tests.factories import ATTEMPTED, answer, event, version
 from tests.lakes import keep
 from tests.loop import put_away, take
 
-DECISION = Decision("A. Das", "Two options were right.", ATTEMPTED)
+DECISION = Decision("examinations office", "Two options were right.", ATTEMPTED)
 
 HEADER = (
     "user_id,course_id,batch_id,assessment_id,attempts,changed_attempts,best_score,best_max_score,corrected_best_score,"
@@ -63,7 +63,7 @@ def test_a_refused_correction_lists_nothing(assess: Assess, stores: Stores, rule
     )
 
 
-WHO = ("--by", "A. Das", "--reason", "Two options were right.")
+WHO = ("--by", "examinations office", "--reason", "Two options were right.")
 
 
 def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Stores, rule: str) -> None:
@@ -81,7 +81,7 @@ def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Sto
 
     [listed] = map(json.loads, assess("correct", "list", "--json").stdout.splitlines())
     assert [listed[name] for name in ("id", "status", "scores_written", "rule", "by", "reason", "reverted_by")] == [
-        *(id_, "in force", True, "full marks", "A. Das", "Two options were right.", None)
+        *(id_, "in force", True, "full marks", "examinations office", "Two options were right.", None)
     ]
     assert parse_correction(json.dumps(listed["correction"]).encode(), "") == Correction("a1", "q1", FullMarks())
 

@@ -13,7 +13,7 @@ from tests.lakes import keep
 from tests.loop import NOW
 
 W5 = "b1|2024-W05"
-WHO = ("--by", "A. Das", "--reason", "case 12")
+WHO = ("--by", "examinations office", "--reason", "case 12")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_no_row_of_a_held_learner_ever_leaves_the_lake(log: list[Line], learner:
         fold_all([log], stores.hot)
         put_away(stores)
         _, before, _ = read(stores)
-        add_hold(stores, Target.LEARNER, learner, "A. Das", "case 12", NOW)
+        add_hold(stores, Target.LEARNER, learner, "examinations office", "case 12", NOW)
 
         drop(stores.hot.slices(), stores, NOW)
 

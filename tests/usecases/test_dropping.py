@@ -26,7 +26,7 @@ W5 = ArchiveSlice.parse("b1|2024-W05")
 OTHER = version(batch_id="b2")
 LATER_WEEK = version(received=RECEIVED + WEEK)
 KEPT = [OTHER, LATER_WEEK]
-WHO = ("A. Das", "case 12", NOW)
+WHO = ("examinations office", "case 12", NOW)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.holds import add_hold, all_holds, holds_on_learners, read_holds, release_hold, require_no_hold
 from tests.factories import MONDAY, version
 
-BY = ("A. Das", "case 12", MONDAY)
+BY = ("examinations office", "case 12", MONDAY)
 
 
 def test_a_hold_and_its_release_are_in_both_tiers(stores: Stores) -> None:
@@ -18,7 +18,7 @@ def test_a_hold_and_its_release_are_in_both_tiers(stores: Stores) -> None:
     assert read_holds(stores.hot, MONDAY) == [held]
 
     for _ in range(2):
-        assert release_hold(stores, held.id, "B. Roy", "closed", MONDAY + 1) == held
+        assert release_hold(stores, held.id, "auditor", "closed", MONDAY + 1) == held
 
     assert read_holds(stores.hot, MONDAY + 2) == []
     assert [state.status(MONDAY + 2) for state in all_holds(stores.hot)] == ["released"]
@@ -57,6 +57,6 @@ def test_a_hold_protects_the_learners_with_attempts_in_it(
 def test_what_a_hold_forbids_is_refused_with_who_and_why(stores: Stores) -> None:
     add_hold(stores, Target.LEARNER, "u1", *BY)
 
-    with pytest.raises(HoldInForce, match=r"on learner 'u1' \(by A\. Das: case 12\): nothing was done"):
+    with pytest.raises(HoldInForce, match=r"on learner 'u1' \(by examinations office: case 12\): nothing was done"):
         require_no_hold(stores.hot, ["u1", "u2"], MONDAY)
     require_no_hold(stores.hot, ["u2"], MONDAY)

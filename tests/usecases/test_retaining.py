@@ -25,7 +25,7 @@ from tests.lakes import asked, copies_of, held, keep, stores_over
 from tests.loop import NOW, put_away, take
 
 W5, W6 = (ArchiveSlice.parse(f"b1|2024-W{week:02}") for week in (5, 6))
-WHO = ("A. Das", "case 12", NOW)
+WHO = ("examinations office", "case 12", NOW)
 DROP = parse_rules(b'[[rule]]\nhot = "1 day"\ndrop = "300 days"', "retention.toml")
 OLD, NEW = version(), version(received=RECEIVED + WEEK)
 
@@ -116,7 +116,7 @@ def released(stores: Stores) -> None:
 
 
 def over(stores: Stores) -> None:
-    add_hold(stores, Target.BATCH, "b1", "A. Das", "case 12", RECEIVED, until=NOW)
+    add_hold(stores, Target.BATCH, "b1", "examinations office", "case 12", RECEIVED, until=NOW)
 
 
 def hold_elsewhere(stores: Stores) -> None:

@@ -1,8 +1,10 @@
 """The expected tables, computed a second time with dictionaries and loops and without code of the product.
 
-`tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns four dictionaries and a set
-(all times are epoch milliseconds):
+`tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns five dictionaries and a set
+(all times are epoch milliseconds). `corrections` are files of corrections, as dictionaries, in their order; they have
+an assessment, a question, and the rule full-marks or drop:
 
+    counting   (learner, course, batch, assessment, attempt id) -> its newest version under the corrections
     attempts   (learner, course, batch, assessment, attempt id) -> its versions; the last one is the newest
     summaries  (learner, assessment, course, batch)             -> best, last, lowest, average score ...
     activity   (learner, course, batch)                         -> the row of `user_activity_agg`
@@ -28,7 +30,7 @@ class Bad(Exception):
     """This event must fail."""
 
 
-def tables(log: Any, facts: Dict | None = None, check_question_count: bool = False) -> Dict:
+def tables(log: Any, facts: Dict | None = None, check_question_count: bool = False, corrections: Any = ()) -> Dict:
     found: Dict = {}
     failed = set()
     for topic, offset, raw in log:
@@ -50,13 +52,36 @@ def tables(log: Any, facts: Dict | None = None, check_question_count: bool = Fal
         for version in versions:
             year, week, _ = moment(version["received_at"]).isocalendar()
             slices[batch, year, week] = slices.get((batch, year, week), 0) + 1
-    summaries = summarise(attempts)
+    counting = {key: correct(key, versions[-1], corrections) for key, versions in attempts.items()}
+    summaries = summarise({key: [version] for key, version in counting.items()})
     return {
+        "counting": counting,
         "attempts": attempts,
         "summaries": summaries,
-        "activity": activity(attempts, summaries),
+        "activity": activity(counting, summaries),
         "slices": slices,
         "failed": failed,
+    }
+
+
+def correct(key: Any, version: Dict, corrections: Any) -> Dict:
+    """The version with the answers and scores that count."""
+    answers = json.loads(version["question"])
+    for correction in corrections:
+        for each in answers:
+            if (key[3], each["id"]) == (correction["assessment"], correction["question"]):
+                each["score"] = each["max_score"]
+                if correction["rule"]["kind"] == "drop":
+                    each["score"] = each["max_score"] = 0.0
+    score = maximum = 0.0
+    for each in answers:
+        score, maximum = score + each["score"], maximum + each["max_score"]
+    return {
+        **version,
+        "total_score": score,
+        "total_max_score": maximum,
+        "grand_total": f"{two_decimals(score)}/{two_decimals(maximum)}",
+        "question": compact(answers),
     }
 
 
@@ -234,7 +259,7 @@ def summarise(attempts: Dict) -> Dict:
     return summaries
 
 
-def activity(attempts: Dict, summaries: Dict) -> Dict:
+def activity(counting: Dict, summaries: Dict) -> Dict:
     rows: Dict = {}
     for user, assessment, course, batch in sorted(summaries):
         summary = summaries[user, assessment, course, batch]
@@ -242,8 +267,8 @@ def activity(attempts: Dict, summaries: Dict) -> Dict:
         for name, column in (("score", "best_score"), ("max_score", "total_max_score"), ("attempts_count",) * 2):
             row["aggregates"][f"{name}:{assessment}"] = float(summary[column])
             row["agg_last_updated"][f"{name}:{assessment}"] = summary["updated_on"]
-    for user, course, batch, assessment, attempt_id in sorted(attempts):
-        newest = attempts[user, course, batch, assessment, attempt_id][-1]
+    for user, course, batch, assessment, attempt_id in sorted(counting):
+        newest = counting[user, course, batch, assessment, attempt_id]
         at = moment(newest["last_attempted_on"])
         hour = f"{at.hour % 12 or 12}:{at.minute:02}:{at.second:02} {'PM' if at.hour >= 12 else 'AM'}"
         detail = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.crash import evidence, tasks
+from tests.crash.corrections import WHO, Corrections
 from tests.crash.expectations import Bounds, Line, Wrong
 from tests.crash.logs import LEARNERS, make_lines
 from tests.crash.tasks import Task
@@ -35,6 +36,8 @@ class Started(NamedTuple):
     least: frozenset[Line]
     dies_at: int | None
     """The number of the write before which the worker is killed, from 1."""
+    corrections: list[tuple[int, frozenset[bool]]]
+    """What was known about the corrections before it began."""
 
 
 class Counts(NamedTuple):
@@ -78,6 +81,7 @@ class CrashRun:
         self._alive: list[Started] = []
         self._ended: list[Started] = []
         self._reads = 0
+        self._corrections = Corrections(self._folder)
         self._wrote_together = False
 
     def run(self) -> Counts:
@@ -167,6 +171,7 @@ class CrashRun:
             (0.5 * fed, tasks.seal),
             (0.7 * fed, self._restore),
             (0.4 * fed, tasks.rebuild),
+            *((fed, task) for task in self._corrections.tasks(names)),
             (1.2 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
             (0.7 * fed, tasks.balance),
             (0.7 * fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
@@ -247,7 +252,8 @@ class CrashRun:
         )
         deaths = (f", dies at {what} {at}" for what, at in (("write", dies_at), ("effect", effects)) if at)
         self.story.append(f"start {worker}{''.join(deaths)}")
-        started = Started(worker, task, frozenset(self._folded), dies_at)
+        started = Started(worker, task, frozenset(self._folded), dies_at, self._corrections.seen())
+        self._corrections.began(task)
         self._alive.append(started)
         if turns:
             worker.hear()
@@ -308,9 +314,10 @@ class CrashRun:
             raise Wrong(f"{worker}, and left {left[0]}")
         if worker.code == 0:
             self._folded |= set(task.folds)
+        self._corrections.ended(task, worker.code or 0)
         for text, check in zip(worker.printed()[: len(task.checks)], task.checks, strict=True):
             self._reads += 1
-            check(text, Bounds(started.least, self._handed_in))
+            check(text, Bounds(started.least, self._handed_in, self._corrections.since(started.corrections)))
 
     # --- the end ---
 
@@ -322,6 +329,8 @@ class CrashRun:
         for topic in sorted({line.topic for line in set(self._handed_in) - self._folded} - {str(self._log)}):
             self._do(tasks.ingest([topic], self._handed_in))
         self._read_to_the_end()
+        for number in self._corrections.unknown:
+            self._wait(self._start(self._corrections.task(number)))
         self._do(tasks.housekeeping("put away", _STEPS))
         if self._chance.random() < 0.5:
             self._do(tasks.compact("--vacuum", "--retain", "0d"))
@@ -334,7 +343,7 @@ class CrashRun:
         killed = [started.task for started in self._ended if started.worker.killed]
         explained = evidence.Explained(
             lake=self._wrote_together or any(task.writes_lake for task in killed),
-            exhausts=sum(task.name == "exhaust" for task in killed),
+            temporary=sum(task.writes_files for task in killed),
         )
         evidence.check(self._home, Bounds(self._handed_in, self._handed_in), explained)
 
@@ -376,8 +385,10 @@ class CrashRun:
         files = sorted({line.topic for line in self._handed_in})
         ours = tasks.together("reports", reports)
         embedded = {"ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
-        twin = Task("twin", [("stream", "ingest", *files), *ours.commands], 0)
-        paths, (_, *twin_paths) = self._do(ours).printed(), self._do(twin, {**self._env, **embedded}).printed()
+        correct = [("assess", "correct", "apply", file, *WHO) for file in self._corrections.in_force()]
+        twin = Task("twin", [("stream", "ingest", *files), *correct, *ours.commands], 0)
+        paths = self._do(ours).printed()
+        twin_paths = self._do(twin, {**self._env, **embedded}).printed()[1 + len(correct) :]
         for words, mine, other in zip(ours.commands, paths, twin_paths, strict=True):
             if (bytes_ := Path(mine.strip()).read_bytes()) != (right := Path(other.strip()).read_bytes()):
                 raise Wrong(f"the bytes of `{' '.join(words)}` are {bytes_!r}; folded once and not archived: {right!r}")

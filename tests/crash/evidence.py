@@ -23,8 +23,8 @@ class Explained(NamedTuple):
 
     lake: bool
     """Whether a lake writer was killed or two wrote at the same time. Their unused files remain until a vacuum."""
-    exhausts: int
-    """The number of killed report writers. Each can have left a temporary file."""
+    temporary: int
+    """The number of killed writers of reports and of records. Each can have left a temporary file."""
 
 
 def check(home: Path, bounds: Bounds, explained: Explained) -> None:
@@ -113,9 +113,9 @@ def _unexplained(home: Path, tables: list[_Table], explained: Explained) -> Iter
                 yield path
         elif path.name.startswith(".exhaust-"):
             temporary += 1
-            if temporary > explained.exhausts:
+            if temporary > explained.temporary:
                 yield path
         elif not re.fullmatch(
             r"hot\.sqlite(-wal|-shm)?|metrics\.sqlite(-journal)?|.*\.jsonl|.*-exhaust.*\.csv", path.name
-        ) and (path.parent.parent.name != "exhausts"):
+        ) and path.parent.parent.name not in ("exhausts", "register"):
             yield path

@@ -54,6 +54,11 @@ class Task(NamedTuple):
             "rebuild",
         )
 
+    @property
+    def writes_files(self) -> bool:
+        """Whether it writes reports or records of the register, each by way of a temporary file."""
+        return self.name in ("exhaust", "rebuild") or self.name.startswith("correct")
+
 
 def together(name: str, tasks: Sequence[Task]) -> Task:
     """Several reads in sequence in one process."""

@@ -11,28 +11,38 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from assess_core.adapters.cassandra.corrected_totals import CassandraCorrectedTotals
 from assess_core.adapters.cassandra.hot_store import CassandraHot
+from assess_core.adapters.cassandra.register import CassandraRegister
 from assess_core.adapters.files import log_lines
 from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderFeed
 from assess_core.adapters.lake import copies, manifest_table, tables
 from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.lake.register import LakeRegister
 from assess_core.adapters.sqlite import connections
+from assess_core.adapters.sqlite.corrected_totals import SqliteCorrectedTotals
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.adapters.sqlite.register import SqliteRegister
 from assess_core.ports.log import LogBatch
-from assess_core.usecases import balance
+from assess_core.usecases import applying, balance
 from stream import sources
 
 WRITES: Final = (
     *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "resolve", "delete"),
     *("transaction", "commit", "append", "record", "replace", "vacuum", "compact_small_tables", "atomic_write"),
+    *("add", "put"),  # of the register and of corrected totals
 )
 """Modifying calls. A kill before a read has the same effect as a kill after the previous write."""
-ADAPTERS: Final = (SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed)
+ADAPTERS: Final = (
+    *(SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed, SqliteRegister, CassandraRegister, LakeRegister),
+    *(SqliteCorrectedTotals, CassandraCorrectedTotals),
+)
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
     (log_lines, "BATCH_RECORDS", 3),
     (copies, "_DELETED", 2),
     (balance, "_REREAD_WAITS", (0.0,)),
+    (applying, "_ROWS", 2),
     (manifest_table, "_COMPACTION", 8),
     (tables, "_CHECKPOINT", "5"),
     (sources, "POLL", sources.POLL / 25),

@@ -126,7 +126,7 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
                 {**answer, "assess_ts": iso(answer["assess_ts"])} for answer in json.loads(newest["question"])
             ],
         }
-        for key, newest in ((key, versions[-1]) for key, versions in wanted["attempts"].items())
+        for key, newest in wanted["counting"].items()
     ]
     summaries = [
         {

@@ -4,8 +4,6 @@ The SQL does what `domain.corrections.corrected_version` does, to the last bit.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import Final
 
 import duckdb
@@ -18,17 +16,21 @@ _RULES: Final = """
 CREATE TEMP TABLE rules AS
 SELECT unnest(from_json_strict($rules, '[{"assessment": "VARCHAR", "rules": [{"course": "VARCHAR",
     "batches": ["VARCHAR"], "first": "BIGINT", "end": "BIGINT", "question": "VARCHAR", "kind": "VARCHAR",
-    "maximum": "DOUBLE", "responses": ["VARCHAR"]}]}]'), max_depth := 2)
+    "maximum": "DOUBLE", "key": "VARCHAR"}]}]'), max_depth := 2)
 """
 
-# each tier stores answers in its own form: how to read the part that corrections need, and a response as text
+# each tier stores answers in its own form: the part that corrections read, and a response as text
 _ANSWERS: Final = {
     "hot_rows": (
         """from_json_strict(question, '[{"id": "VARCHAR", "score": "DOUBLE", "max_score": "DOUBLE",
             "resvalues": "JSON"}]')""",
         "answer.resvalues::VARCHAR",
     ),
-    "lake_rows": ("question", "to_json(answer.resvalues)::VARCHAR"),
+    "lake_rows": (
+        """list_transform(question, lambda q: struct_pack(
+            id := q.id, score := q.score, max_score := q.max_score, resvalues := q.resvalues))""",
+        "to_json(answer.resvalues)::VARCHAR",
+    ),
 }
 
 # the versions in the scope of a correction, each with its corrections in the order in which they apply. `touched` are
@@ -56,7 +58,8 @@ FROM (
 )
 """
 
-# scaling divides first, and leaves a mark without a proportion as it is
+# scaling divides first, and leaves a mark without a proportion as it is. The right responses of all keys are one
+# constant list: within `covering` they would be copied for every attempt
 _MARK: Final = """
 CASE
     WHEN NOT m.counts THEN m
@@ -64,7 +67,7 @@ CASE
     WHEN r.kind = 'full-marks' THEN {'score': m.max_score, 'max_score': m.max_score, 'counts': true}
     WHEN r.kind = 'maximum' THEN {'score': least(m.score, r.maximum), 'max_score': r.maximum, 'counts': true}
     WHEN r.kind = 'key' THEN {
-        'score': CASE WHEN list_contains(r.responses, answer.response) THEN m.max_score ELSE 0.0 END,
+        'score': CASE WHEN list_contains($right::VARCHAR[], r.key || answer.response) THEN m.max_score ELSE 0.0 END,
         'max_score': m.max_score, 'counts': true}
     WHEN m.max_score <> 0 AND isfinite(m.score / m.max_score * r.maximum)
         THEN {'score': m.score / m.max_score * r.maximum, 'max_score': r.maximum, 'counts': true}
@@ -147,7 +150,11 @@ def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], 
         _COVERED.format(rows=rows, answers=answers, response=response) for rows, (answers, response) in _ANSWERS.items()
     )
     duck.execute(f"CREATE TEMP VIEW covered AS {covered}")
-    duck.execute(_CORRECTED)
+    try:
+        duck.execute(_CORRECTED, {"right": _right(corrections)})
+    except duckdb.OutOfMemoryException:
+        duck.execute("SET threads = 1")
+        duck.execute(_CORRECTED, {"right": _right(corrections)})
     for rows, nested in _NESTED.items():
         marked = f"""list_transform({nested}, lambda q, i: struct_update(
             q, score := corrected.marks[i].score, max_score := corrected.marks[i].max_score))"""
@@ -156,13 +163,30 @@ def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], 
     duck.execute(views.replace("CREATE VIEW", "CREATE TEMP VIEW"))
 
 
+def _right(corrections: Sequence[Correction]) -> list[str]:
+    """The right responses of all keys, each after the name of its key."""
+    return [
+        _key(number) + response_text(response)
+        for number, correction in enumerate(corrections)
+        if isinstance(correction.rule, Key)
+        for response in correction.rule.responses
+    ]
+
+
+def _key(number: int) -> str:
+    """The name of the key of a correction. A response begins with a bracket, so the two cannot be confused."""
+    return str(number)
+
+
 def _by_assessment(corrections: Sequence[Correction]) -> list[dict[str, object]]:
-    assessment = attrgetter("assessment")
-    groups = groupby(sorted(corrections, key=assessment), assessment)  # the sort keeps the order of each assessment
-    return [{"assessment": id_, "rules": list(map(_rule, group))} for id_, group in groups]
+    """The rules of each assessment, in the order in which they apply."""
+    rules: dict[str, list[dict[str, object]]] = {}
+    for number, correction in enumerate(corrections):
+        rules.setdefault(correction.assessment, []).append(_rule(number, correction))
+    return [{"assessment": assessment, "rules": found} for assessment, found in rules.items()]
 
 
-def _rule(correction: Correction) -> dict[str, object]:
+def _rule(number: int, correction: Correction) -> dict[str, object]:
     rule = correction.rule
     return {
         "course": correction.course,
@@ -172,5 +196,5 @@ def _rule(correction: Correction) -> dict[str, object]:
         "question": correction.question,
         "kind": type(rule).__struct_config__.tag,
         "maximum": rule.maximum if isinstance(rule, Maximum | Scale) else None,
-        "responses": [response_text(response) for response in rule.responses] if isinstance(rule, Key) else [],
+        "key": _key(number),
     }

@@ -82,6 +82,9 @@ def reprint(
                 file=PurePath(place.path).name,
                 product=product_version(),
                 written_with=report.written_with,
+                rows=report.rows,  # fewer, if learners were erased
+                attempts=sum(1 for _ in union.attempts(spec)) if ticket.erased_at else before.attempts,
+                suppressed_cells=report.suppressed_cells,
                 bytes=size,
                 sha256=digest,
                 content=report.content,

@@ -13,7 +13,12 @@ def test_a_hold_is_listed_until_it_is_released(assess: Assess) -> None:
     id_ = added.stdout.strip()
 
     [listed] = json.loads(assess("hold", "list", "--json").stdout)
-    assert (listed["hold"], listed["of"], listed["by"], listed["status"]) == (id_, "b1", "examinations office", "in force")
+    assert (listed["hold"], listed["of"], listed["by"], listed["status"]) == (
+        id_,
+        "b1",
+        "examinations office",
+        "in force",
+    )
     assert id_ in assess("hold", "list").stdout
 
     assert assess("hold", "release", id_, *WHO).exit_code == 0

@@ -28,7 +28,8 @@ def test_the_counts_of_an_import(assess: Assess, tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert counts(result.stdout) == {
-        "files": 1, "read": 2, "imported": 2, "there": 0, "refused": 0, "bad_files": 0, "slices": 1, "skipped_files": 0,
+        "files": 1, "read": 2, "imported": 2, "there": 0, "refused": 0, "bad_files": 0, "erased": 0, "slices": 1,
+        "skipped_files": 0,
     }  # fmt: skip
     assert result.stderr == "2 rows of 1 slice imported and verified; `assess slices` lists them\n"
     assert assess("score", "--user", "u1", "--assessment", "a1").exit_code == 0

@@ -71,7 +71,9 @@ def test_a_hold_protects_what_it_names_and_nothing_else_with_that_id(target: Tar
 
 
 def test_a_hold_says_who_decided_it_and_why() -> None:
-    assert str(hold(until=NOW)).endswith("on batch 'b1' (by examinations office: case 12, until 2024-02-05T00:00:00.000Z)")
+    assert str(hold(until=NOW)).endswith(
+        "on batch 'b1' (by examinations office: case 12, until 2024-02-05T00:00:00.000Z)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,12 @@ from assess_core.domain.slice_status import SliceStatus, SliceView, Step, view
 from assess_core.domain.slices import ArchiveSlice
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
+<<<<<<< HEAD
 ARCHIVED, VERIFIED, FAILED = Action.ARCHIVED, Action.VERIFIED, Action.FAILED
 CLEARING, CLEARED, RESTORED, DROPPED = Action.CLEARING, Action.CLEARED, Action.RESTORED, Action.DROPPED
+=======
+ARCHIVED, VERIFIED, FAILED, CLEARING, CLEARED, RESTORED, ERASED = Action
+>>>>>>> c
 
 
 def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceView:
@@ -72,3 +76,9 @@ def test_the_next_steps_tell_whether_a_slice_needs_an_archive_or_a_clear() -> No
     assert (state(3, ARCHIVED).needs_archive, state(3, ARCHIVED).needs_clear) == (True, False)
     assert (state(3, ARCHIVED, VERIFIED).needs_archive, state(3, ARCHIVED, VERIFIED).needs_clear) == (False, True)
     assert (state(4, ARCHIVED, VERIFIED).needs_archive, state(4, ARCHIVED, VERIFIED).needs_clear) == (True, True)
+
+
+def test_an_erased_slice_is_verified_again_and_then_as_before() -> None:
+    done = (ARCHIVED, VERIFIED, CLEARING, CLEARED)
+    assert state(0, *done, ERASED, VERIFIED).status is SliceStatus.CLEARED
+    assert state(2, ARCHIVED, VERIFIED, ERASED, VERIFIED).status is SliceStatus.VERIFIED

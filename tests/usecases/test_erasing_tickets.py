@@ -49,6 +49,7 @@ def test_a_ticket_prints_the_old_report_without_the_learner(sealed: tuple[Stores
     printed = reprint(stores, id_, NOW)
 
     assert learners(printed.written.path) == ["u1", "u2", "u3"]
+    assert (printed.written.sidecar.rows, printed.written.sidecar.attempts) == (3, 3)
     assert printed.difference is not None
     assert "learners were erased at 2024-02-26" in printed.difference
     assert traces(stores, settings) == []

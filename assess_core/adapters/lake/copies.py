@@ -219,8 +219,9 @@ class DuckCopies:
         return found
 
     def damaged(self) -> dict[ArchiveSlice, str]:
+        # the learner is not named: the manifest keeps the sentence for ever, and a learner may have to be erased
         return {
-            self._slices[slice_]: f"{rows} rows do not give their content hash, e.g. of learner {key['user_id']!r}, "
+            self._slices[slice_]: f"{rows} rows do not give their content hash, e.g. of "
             f"assessment {key['content_id']!r}, attempt {key['attempt_id']!r}"
             for slice_, rows, key in self._query(_DAMAGED)
         }

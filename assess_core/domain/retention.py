@@ -235,15 +235,18 @@ def plan(
 def _due(candidate: Candidate, rules: Rules, now: int) -> Iterable[Planned]:
     view, rule = candidate.view, rule_of(rules, candidate.view.slice.batch_id)
     clear, drop = due_to_clear(view.slice, rules), due_to_drop(view.slice, rules)
-    if view.needs_clear and clear <= now:
+    clears = view.needs_clear and clear <= now
+    if clears:
         yield Planned(view.slice, Deed.CLEAR, view.hot_rows, clear, rule, None)
     if drop is not None and drop <= now and candidate.in_lake:
         archived = candidate.record.archived
         rows = archived.contents.rows if archived else 0
-        yield Planned(view.slice, Deed.DROP, rows, drop, rule, why_not_drop(candidate))
+        # a run clears first, so that it can drop the slice too, unless rows of it stay
+        why = why_not_drop(candidate, is_cleared_first=clears and view.note is None)
+        yield Planned(view.slice, Deed.DROP, rows, drop, rule, why)
 
 
-def why_not_drop(candidate: Candidate) -> str | None:
+def why_not_drop(candidate: Candidate, *, is_cleared_first: bool) -> str | None:
     """Why the lake must keep a slice, whatever its age, as a sentence; None if it may be dropped."""
     view, record, _ = candidate
     if view.why_open:
@@ -252,6 +255,6 @@ def why_not_drop(candidate: Candidate) -> str | None:
         return "the manifest does not have it; archive and verify it first"
     if not record.is_verified:
         return view.note or "its last archive is not verified; verify it first"
-    if view.hot_rows or record.is_clearing:
+    if (view.hot_rows or record.is_clearing) and not is_cleared_first:
         return f"{view.hot_rows:,} of its rows are in the hot store; clear it first"
     return None

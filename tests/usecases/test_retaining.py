@@ -54,7 +54,7 @@ def test_a_slice_is_cleared_and_dropped_when_it_is_old_enough(stores: Stores) ->
 
     assert planned(stores, now=at) == [
         (str(W5), Deed.CLEAR, True),
-        (str(W5), Deed.DROP, False),  # it is cleared first
+        (str(W5), Deed.DROP, True),  # after its clear
         (str(W6), Deed.CLEAR, True),
     ]
     done = retain(stores, DROP, at, DAY, None)
@@ -236,6 +236,7 @@ def test_rows_that_arrived_after_a_clear_are_never_dropped_with_the_slice(stores
 
     found = {each.deed: each.stopped for each in plan_retention(stores, DROP, NOW, DAY, None)}
     assert found[Deed.DROP] == "1 of its rows are in the hot store; clear it first"
+    assert retain(stores, DROP, NOW, DAY, None).dropped == {}
 
 
 def test_a_file_that_cannot_be_read_counts_as_held(stores: Stores) -> None:

@@ -7,12 +7,9 @@ from assess_core.domain.slice_status import SliceStatus, SliceView, Step, view
 from assess_core.domain.slices import ArchiveSlice
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
-<<<<<<< HEAD
 ARCHIVED, VERIFIED, FAILED = Action.ARCHIVED, Action.VERIFIED, Action.FAILED
-CLEARING, CLEARED, RESTORED, DROPPED = Action.CLEARING, Action.CLEARED, Action.RESTORED, Action.DROPPED
-=======
-ARCHIVED, VERIFIED, FAILED, CLEARING, CLEARED, RESTORED, ERASED = Action
->>>>>>> c
+CLEARING, CLEARED, RESTORED = Action.CLEARING, Action.CLEARED, Action.RESTORED
+DROPPED, ERASED = Action.DROPPED, Action.ERASED
 
 
 def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceView:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from assess_core.chunks import chunks
+from assess_core.domain.completeness import SIDECAR_ENDING
 from assess_core.domain.erasing import (
     ChangedFile,
     Mentions,
@@ -44,6 +45,7 @@ from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
 from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
+from assess_core.usecases.holds import require_no_hold
 from assess_core.usecases.proving import product_version
 from assess_core.usecases.registering import enter
 
@@ -94,11 +96,12 @@ def erase(
 ) -> Receipt:
     """Erase learners, and return the signed receipt. `order.at` is now (epoch ms).
 
-    Raises `BadErasure`, `ErasureRefused`, `VerifyFailed` if weeks of the lake could not be touched (everything else is
+    Raises `BadErasure`, `HoldInForce`, `ErasureRefused`, `VerifyFailed` if weeks of the lake could not be touched (everything else is
     done then), `StoreUnavailable`.
     """
     users = sorted(set(user_ids))
     require_order(users, order.by, order.reason)
+    require_no_hold(stores.hot, users, order.at)
     require_no_writing_ticket(stores, order.at)
     key = stores.keys.create()[0]
     enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
@@ -128,6 +131,7 @@ def remembered(stores: Stores) -> set[str]:
 def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, int]:
     """What an erasure would find, by place. Nothing is changed. Raises what `erase` raises before it begins."""
     require_order(user_ids, order.by, order.reason)
+    require_no_hold(stores.hot, user_ids, order.at)
     require_no_writing_ticket(stores, order.at)
     mentions = Mentions(user_ids)
     learners = stores.hot.learners(user_ids)
@@ -150,6 +154,7 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     records = _remove_records(stores, mentions)
     jobs = _remove_jobs(besides.requests, mentions)
     reached(Step.REGISTER)
+    slices = {entry.row_key.slice for each in stores.hot.learners(users).values() for entry in each.entries}
     hot = erase_from_hot(users, stores.hot)
     stays = stores.hot.scrub()
     reached(Step.HOT)
@@ -159,7 +164,7 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     if not lake.refused:
         files = erase_from_old_files(users, mentions, stores.lake, now)
     reached(Step.FILES)
-    reports = _remove_reports(stores.exhausts, mentions)
+    reports = _remove_reports(stores.exhausts, mentions, {str(slice_) for slice_ in slices.union(lake.slices)})
     reached(Step.REPORTS)
     reports += [
         ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in besides.runs.erase(mentions.are_in)
@@ -230,16 +235,44 @@ def _remove_jobs(requests: Requests, mentions: Mentions) -> int:
     return len(found)
 
 
-def _remove_reports(exhausts: Exhausts, mentions: Mentions) -> list[ChangedFile]:
-    """Delete the reports, previews and sidecars that hold an id."""
+def _remove_reports(exhausts: Exhausts, mentions: Mentions, slices: Collection[str]) -> list[ChangedFile]:
+    """Delete the reports, previews and sidecars that hold an id, and encrypted reports that read these slices."""
+    found = {name for name, texts in exhausts.texts() if are_in(texts, mentions)}
+    for name, _ in exhausts.texts():
+        if name.endswith(SIDECAR_ENDING) and _is_encrypted_with(b"".join(exhausts.read(name).chunks), slices):
+            found |= {name, name.removesuffix(SIDECAR_ENDING)}
     deleted: list[ChangedFile] = []
-    for name in [name for name, texts in exhausts.texts() if are_in(texts, mentions)]:
+    for name in sorted(found):
         digest = hashlib.sha256()
         for chunk in exhausts.read(name).chunks:
             digest.update(chunk)
         exhausts.delete(name)
         deleted.append(ChangedFile(name=f"reports/{name}", sha256=digest.hexdigest()))
     return deleted
+
+
+def _is_encrypted_with(sidecar: bytes, slices: Collection[str]) -> bool:
+    """Whether a sidecar is that of an encrypted report that read one of these slices: nobody can look into it."""
+    try:
+        found = msgspec.json.decode(sidecar, type=_Encrypted)
+    except msgspec.DecodeError:  # another file
+        return False
+    return found.encrypted and any(each.slice in slices for each in found.slices.each)
+
+
+class _Slice(msgspec.Struct):
+    slice: str
+
+
+class _Slices(msgspec.Struct):
+    each: list[_Slice]
+
+
+class _Encrypted(msgspec.Struct):
+    """The parts of a sidecar that say whether its report must go."""
+
+    encrypted: bool
+    slices: _Slices
 
 
 def are_in(texts: Iterable[Text], mentions: Mentions) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from assess_core.domain.report_formats import Format, Password
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import UnknownTicket
 from assess_core.ports.stores import Stores
@@ -66,6 +67,22 @@ def test_reports_that_hold_the_learner_are_deleted(sealed: tuple[Stores, str], s
 
     assert not Path(written.path).exists()
     assert any(file.name.startswith("reports/") for file in receipt.files_before)
+
+
+def test_an_encrypted_report_that_read_a_slice_of_the_learner_is_deleted(stores: Stores) -> None:
+    take(stores, SECRET, "u1")
+    take(stores, "u2", batch="b2")
+    zipped = msgspec.structs.replace(SCORES, format=Format.ZIP)
+    theirs = write_exhaust(stores, zipped, password=Password("correct horse battery"))
+    other = write_exhaust(
+        stores, msgspec.structs.replace(zipped, batches=("b2",)), password=Password("correct horse battery")
+    )
+
+    erase(stores, BESIDES, [SECRET], ORDER)
+
+    assert not Path(theirs.path).exists()
+    assert not Path(f"{theirs.path}.json").exists()
+    assert Path(other.path).exists()
 
 
 @pytest.mark.parametrize("step", [Step.WEEKS, Step.FILES])

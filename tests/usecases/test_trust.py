@@ -9,11 +9,17 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from assess_core.adapters.dagster.storage import DagsterStorage
+from assess_core.adapters.files.erasure_keys import KeyFile
 from assess_core.adapters.memory import MemoryHot
+from assess_core.adapters.memory_requests import MemoryRequests
+from assess_core.domain.erasing import Order
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.ports.erasures import Besides
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.dropping import drop
+from assess_core.usecases.erasing import erase
 from tests.factories import version
 from tests.lakes import five_versions, keep, stores_over
 from tests.loop import NOW, put_away
@@ -81,3 +87,17 @@ def test_the_script_detects_a_missing_row_and_a_changed_entry(script: Path, stor
     assert "6 entries to " in gone.stdout
     assert "5 rows, 5 copies" in gone.stdout
     assert forged.stderr == "entry 1 does not follow from the one before it\n"
+
+
+def test_the_script_confirms_a_slice_from_which_a_learner_was_erased(
+    script: Path, stores: Stores, tmp_path: Path
+) -> None:
+    besides = Besides(MemoryRequests(), DagsterStorage(tmp_path / "dagster"))
+    keys = KeyFile(tmp_path / "erasure.keys")
+
+    erase(stores._replace(keys=keys), besides, ["late"], Order("a director", "a letter", NOW))
+    done = checked(script, tmp_path / "lake")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "8 entries to " in done.stdout
+    assert "5 rows, 5 copies" in done.stdout

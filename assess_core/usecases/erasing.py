@@ -96,8 +96,8 @@ def erase(
 ) -> Receipt:
     """Erase learners, and return the signed receipt. `order.at` is now (epoch ms).
 
-    Raises `BadErasure`, `HoldInForce`, `ErasureRefused`, `VerifyFailed` if weeks of the lake could not be touched (everything else is
-    done then), `StoreUnavailable`.
+    Raises `BadErasure`, `HoldInForce`, `ErasureRefused`, `VerifyFailed` if weeks of the lake could not be touched
+    (everything else is done then), `StoreUnavailable`.
     """
     users = sorted(set(user_ids))
     require_order(users, order.by, order.reason)

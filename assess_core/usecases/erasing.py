@@ -58,16 +58,16 @@ _NAMING: Final = (Kind.HOLD, Kind.RELEASE)
 class Step(StrEnum):
     """What is done when a step is reported."""
 
-    ORDERED = "ordered"
-    FAILED = "failed"
+    ORDERED = "order entered"
+    FAILED = "failed events"
     """Failed events that name the learners are deleted."""
-    REGISTER = "register"
+    REGISTER = "records and requests for reports"
     """Records and requests for reports that name the learners are deleted."""
-    HOT = "hot"
-    WEEKS = "weeks"
-    FILES = "files"
+    HOT = "hot store"
+    WEEKS = "weeks of the lake"
+    FILES = "old files of the lake"
     REPORTS = "reports"
-    RUNS = "runs"
+    RUNS = "records of Dagster"
     """What the scheduler remembers is searched."""
 
 

@@ -130,3 +130,14 @@ def test_a_receipt_that_was_changed_is_refused(filled: Settings, assess: Assess,
 
     assert refused.exit_code == 2
     assert "was changed after it was signed" in refused.stderr
+
+
+def test_the_doctor_asks_for_a_ring_that_is_missing(filled: Settings, assess: Assess, tmp_path: Path) -> None:
+    erase(assess, tmp_path / "receipt.json", SECRET)
+    assert "1 learners are erased" in assess("doctor").stdout
+
+    (filled.home / "erasure.keys").unlink()
+    found = assess("doctor")
+
+    assert found.exit_code == 1
+    assert "copy the file from the machine that erased them, or from its backup" in found.stdout

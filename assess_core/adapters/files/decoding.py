@@ -13,16 +13,22 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assess_core.adapters.error_text import first_line
+from assess_core.errors import ErasureRefused
 from assess_core.ports.erasures import Text
 
 _BLOCK: Final = 4 * 1024 * 1024
 _OVERLAP: Final = 8 * 1024  # an id has at most 1 kB, and each of its characters at most 12 bytes
 _ROWS: Final = 4096
 _DEEP: Final = 8
+_DAMAGED: Final = (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 def decoded(path: Path, name: str) -> Iterator[Text]:
-    """The bytes of a file, and the values in it. `name` says by its ending what it is."""
+    """The bytes of a file, and the values in it. `name` says by its ending what it is.
+
+    Raises `ErasureRefused` if it is damaged, because nobody can say then what it holds.
+    """
     with path.open("rb") as file:
         yield from _blocks(file.read, is_raw=True)
     ending = name.rpartition(".")[2].lower()
@@ -32,8 +38,14 @@ def decoded(path: Path, name: str) -> Iterator[Text]:
     if read is None:
         with path.open("rb") as file:
             yield from _blocks(file.read, is_raw=False)
-    else:
+        return
+    try:
         yield from read(path)
+    except _DAMAGED as error:
+        raise ErasureRefused(
+            f"the file {name} cannot be decoded ({first_line(error)}), so nobody knows whether it holds a learner; "
+            "restore it from a backup, or delete it, then run it again"
+        ) from error
 
 
 def _blocks(read: Callable[[int], bytes], *, is_raw: bool) -> Iterator[Text]:
@@ -110,11 +122,8 @@ def _strings(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def _gzip(path: Path) -> Iterator[Text]:
-    try:
-        with gzip.open(path) as file:
-            yield from _blocks(file.read, is_raw=False)
-    except (OSError, EOFError, zlib.error):  # cut or damaged: what could be read was yielded
-        return
+    with gzip.open(path) as file:
+        yield from _blocks(file.read, is_raw=False)
 
 
 def _zip(path: Path) -> Iterator[Text]:

@@ -1,10 +1,9 @@
 """The expected tables, computed a second time with dictionaries and loops and without code of the product.
 
-`tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns five dictionaries and a set
+`tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns four dictionaries and a set
 (all times are epoch milliseconds). `corrections` are files of corrections, as dictionaries, in their order; they have
 an assessment, a question, and the rule full-marks or drop:
 
-    counting   (learner, course, batch, assessment, attempt id) -> its newest version under the corrections
     attempts   (learner, course, batch, assessment, attempt id) -> its versions; the last one is the newest
     summaries  (learner, assessment, course, batch)             -> best, last, lowest, average score ...
     activity   (learner, course, batch)                         -> the row of `user_activity_agg`
@@ -52,16 +51,20 @@ def tables(log: Any, facts: Dict | None = None, check_question_count: bool = Fal
         for version in versions:
             year, week, _ = moment(version["received_at"]).isocalendar()
             slices[batch, year, week] = slices.get((batch, year, week), 0) + 1
-    counting = {key: correct(key, versions[-1], corrections) for key, versions in attempts.items()}
+    counting = newest(attempts, corrections)
     summaries = summarise({key: [version] for key, version in counting.items()})
     return {
-        "counting": counting,
         "attempts": attempts,
         "summaries": summaries,
         "activity": activity(counting, summaries),
         "slices": slices,
         "failed": failed,
     }
+
+
+def newest(attempts: Dict, corrections: Any = ()) -> Dict:
+    """The version of each attempt that counts, as it counts."""
+    return {key: correct(key, versions[-1], corrections) for key, versions in attempts.items()}
 
 
 def correct(key: Any, version: Dict, corrections: Any) -> Dict:
@@ -238,22 +241,22 @@ def summarise(attempts: Dict) -> Dict:
         grouped.setdefault((user, assessment, course, batch), []).append((attempt_id, versions))
     summaries = {}
     for key, found in grouped.items():
-        newest = [(attempt_id, versions[-1]) for attempt_id, versions in found]
-        best = newest[0][1]
-        for _, version in newest:  # ordered by attempt id, so the smallest wins a tie
+        last_ones = [(attempt_id, versions[-1]) for attempt_id, versions in found]
+        best = last_ones[0][1]
+        for _, version in last_ones:  # ordered by attempt id, so the smallest wins a tie
             if version["total_score"] > best["total_score"]:
                 best = version
-        last = sorted((version for _, version in newest), key=age)[-1]
+        last = sorted((version for _, version in last_ones), key=age)[-1]
         total = 0.0
-        for _, version in newest:
+        for _, version in last_ones:
             total += version["total_score"]
         summaries[key] = {
             "best_score": best["total_score"],
             "total_max_score": best["total_max_score"],
             "last_attempted_score": last["total_score"],
-            "min_score": min(version["total_score"] for _, version in newest),
-            "average_score": total / len(newest),
-            "attempts_count": len(newest),
+            "min_score": min(version["total_score"] for _, version in last_ones),
+            "average_score": total / len(last_ones),
+            "attempts_count": len(last_ones),
             "updated_on": last["last_attempted_on"],
         }
     return summaries
@@ -268,15 +271,15 @@ def activity(counting: Dict, summaries: Dict) -> Dict:
             row["aggregates"][f"{name}:{assessment}"] = float(summary[column])
             row["agg_last_updated"][f"{name}:{assessment}"] = summary["updated_on"]
     for user, course, batch, assessment, attempt_id in sorted(counting):
-        newest = counting[user, course, batch, assessment, attempt_id]
-        at = moment(newest["last_attempted_on"])
+        version = counting[user, course, batch, assessment, attempt_id]
+        at = moment(version["last_attempted_on"])
         hour = f"{at.hour % 12 or 12}:{at.minute:02}:{at.second:02} {'PM' if at.hour >= 12 else 'AM'}"
         detail = {
             "attempt_id": attempt_id,
             "last_attempted_on": f"{MONTHS[at.month - 1]} {at.day:02}, {at.year}, {hour}",
-            "score": newest["total_score"],
+            "score": version["total_score"],
             "content_id": assessment,
-            "max_score": newest["total_max_score"],
+            "max_score": version["total_max_score"],
             "type": "attempt_metrics",
         }
         rows[user, course, batch]["agg_details"].append(compact(detail))

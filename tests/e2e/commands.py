@@ -12,6 +12,7 @@ from typing import Any, Final
 import boto3
 
 from assess_core.settings import Settings
+from tests import oracle
 
 ROOT: Final = Path(__file__).parents[2]
 ASSESS: Final = [sys.executable, "-m", "assess_cli"]
@@ -111,7 +112,7 @@ def iso(at: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def printed(wanted: dict[str, Any], corrections: Sequence[dict[str, Any]] = ()) -> dict[str, list[dict[str, Any]]]:
     """The oracle's tables as `assess table` must print them, without columns that the oracle does not know."""
     attempts = [
         {
@@ -126,7 +127,7 @@ def printed(wanted: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
                 {**answer, "assess_ts": iso(answer["assess_ts"])} for answer in json.loads(newest["question"])
             ],
         }
-        for key, newest in wanted["counting"].items()
+        for key, newest in oracle.newest(wanted["attempts"], corrections).items()
     ]
     summaries = [
         {

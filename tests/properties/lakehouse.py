@@ -91,9 +91,11 @@ def _version(row: dict[str, Any]) -> AttemptVersion:
     return AttemptVersion(key, version, *totals, row["question"], row["received_at"])
 
 
-def assert_right(stores: Stores, log: Sequence[Line], facts: Facts | None = None) -> None:
+def assert_right(
+    stores: Stores, log: Sequence[Line], facts: Facts | None = None, corrections: Sequence[dict[str, Any]] = ()
+) -> None:
     """Check that all tables equal the oracle's, in whichever tier the rows are."""
-    wanted = expected(log, facts)
+    wanted = expected(log, facts, corrections)
     hot, lake, newest = read(stores)
     assert tables(stores.hot, hot + lake) == wanted
     assert newest == newest_of(wanted)

@@ -28,9 +28,12 @@ def checks(facts: Facts | None) -> Checks:
     return Checks(msgspec.convert(facts.content, JsonFacts), facts.question_count)
 
 
-def expected(log: Sequence[Line], facts: Facts | None = None) -> dict[str, Any]:
+def expected(
+    log: Sequence[Line], facts: Facts | None = None, corrections: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """The oracle's tables."""
-    return oracle.tables(log, *(facts or ()))
+    content, question_count = facts or ({}, False)
+    return oracle.tables(log, content, question_count, corrections)
 
 
 def records(lines: Iterable[Line]) -> list[Record]:

@@ -1,6 +1,8 @@
 """The whole embedded loop on real stores, with steps in any order. After each step all tables equal the oracle's."""
 
 import csv
+import json
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.correction_records import Decision
+from assess_core.domain.corrections import parse_correction
 from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import BadCorrection, UnknownBatch
 from assess_core.usecases import archiving
+from assess_core.usecases.applying import apply, revert
+from assess_core.usecases.correcting import NamedCorrection
 from assess_core.usecases.exhaust import write_exhaust
+from tests import oracle
+from tests.crash.corrections import RULES
 from tests.lakes import asked
 from tests.properties.interruptions import Fuse, Turns, until_crash, watched
 from tests.properties.lakehouse import NOW, assert_right, open_stores, put_away, watched_stores
@@ -31,6 +40,7 @@ from tests.properties.strategies import (
 )
 from tests.properties.tables import expected, fold_all, rows
 
+_WHO = Decision("x", "y", NOW)
 some_lines = logs(3, busy_events, TURN_OF_THE_YEAR)
 
 
@@ -42,6 +52,7 @@ class Loop(RuleBasedStateMachine):
         self.folder = TemporaryDirectory(prefix="assess-loop-")
         self.log: list[Line] = []
         self.reports: dict[str, bytes] = {}
+        self.in_force: dict[str, dict[str, Any]] = {}
         self.open()
 
     @rule()
@@ -108,16 +119,33 @@ class Loop(RuleBasedStateMachine):
         new = self.append(data.draw(continuations(self.log, TURN_OF_THE_YEAR)))
         assert turns.run(partial(put_away, together), partial(fold_all, [new], together.hot)) == [None, None]
 
+    @rule(which=st.integers(0, 1), dies_after=st.integers(0, 200))
+    def apply_a_correction(self, which: int, dies_after: int) -> None:
+        """The process may be killed. Then the same command is typed again."""
+        named = NamedCorrection("", parse_correction(json.dumps(RULES[which]).encode(), ""))
+        with suppress(BadCorrection, UnknownBatch):  # nobody has answered the question yet
+            until_crash(lambda: apply(watched_stores(self.stores, Fuse(dies_after)), named, _WHO))
+            self.in_force[apply(self.stores, named, _WHO).id] = RULES[which]
+            self.reports.clear()
+
+    @rule(dies_after=st.integers(0, 200))
+    def revert_a_correction(self, dies_after: int) -> None:
+        if self.in_force:
+            id_, _ = self.in_force.popitem()
+            until_crash(lambda: revert(watched_stores(self.stores, Fuse(dies_after)), id_, _WHO))
+            revert(self.stores, id_, _WHO)
+            self.reports.clear()
+
     @rule()
     def report(self) -> None:
         for batch in {slice_.batch_id for slice_ in self.slices()}:
             file = Path(write_exhaust(self.stores, asked(batch, Report.SCORE)).path)
             assert file.read_bytes() == self.reports.setdefault(batch, file.read_bytes())
-            assert sorted(map(tuple, _cells(file))) == _scores(self.log, batch)
+            assert sorted(map(tuple, _cells(file))) == _scores(self.log, batch, list(self.in_force.values()))
 
     @invariant()
     def all_tables_equal_the_oracle(self) -> None:
-        assert_right(self.stores, self.log)
+        assert_right(self.stores, self.log, corrections=list(self.in_force.values()))
 
     def teardown(self) -> None:
         self.folder.cleanup()
@@ -131,11 +159,12 @@ def _cells(file: Path) -> list[list[str]]:
         ]
 
 
-def _scores(log: list[Line], batch: str) -> list[tuple[Any, ...]]:
+def _scores(log: list[Line], batch: str, corrections: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    attempts = expected(log)["attempts"]
     return sorted(
-        (user, course, content, attempt, versions[-1]["grand_total"], str(len(versions)))
-        for (user, course, batch_id, content, attempt), versions in expected(log)["attempts"].items()
-        if batch_id == batch
+        (key[0], key[1], key[3], key[4], version["grand_total"], str(len(attempts[key])))
+        for key, version in oracle.newest(attempts, corrections).items()
+        if key[2] == batch
     )
 
 

@@ -16,8 +16,8 @@ from assess_core.usecases.correcting import NamedCorrection
 from assess_core.usecases.corrections_in_force import all_entered, corrections_in_force
 from assess_core.usecases.registering import agree, enter
 from assess_core.usecases.restoring import rebuild, weeks_of
-from assess_core.usecases.tables import Name
 from assess_core.wiring import stores_of
+from tests.balances import draw
 from tests.conftest import Hot
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, wire_answer
 from tests.lakes import stores_over
@@ -292,7 +292,8 @@ def test_versions_rows_and_balance_stay_as_they_are(stores: Stores) -> None:
 
     def held() -> object:
         entries = {user: set(learner.entries) for user, learner in stores.hot.all_learners()}
-        return entries, rows(stores.hot), stores.lake.pin().version, list(queries(stores).table(Name.ATTEMPTS))
+        sheet = draw(stores).sheet
+        return entries, rows(stores.hot), stores.lake.pin().version, sheet, sheet.balanced
 
     before = held()
     applied(stores)

@@ -93,7 +93,33 @@ def expected(rows: Sequence[AttemptVersion], corrections: Sequence[Correction]) 
     return [bits(corrected_version(row, corrections)) for row in rows]
 
 
-@settings(max_examples=25, deadline=None)
+def test_a_key_compares_responses_by_content_in_both_tiers(tmp_path: Path) -> None:
+    chosen = [{"0": 'a\0"\u000b\\é', "1": "Dispur"}]
+    rows = [version(user_id=user, answers=[structs.replace(answer(), resvalues=chosen)]) for user in ("u1", "u2", "u3")]
+    stores = stores_over(MemoryHot(), tmp_path)
+    keep(stores.hot, rows)
+    move(stores.hot, stores.lake, rows[:2])
+
+    def scores(*responses: Response) -> list[float]:
+        with stores.union() as union:
+            return [row.total_score for row in union.all_attempts([Correction("a1", "q1", Key([*responses]))])]
+
+    assert scores([{"2": "Dispur"}], response(chosen)) == [2.0, 2.0, 2.0]
+    assert scores([], [{"1": "Dispur"}], [*chosen, {}]) == [0.0, 0.0, 0.0]
+
+
+def test_a_response_belongs_to_its_own_key(tmp_path: Path) -> None:
+    chosen = [{"1": "Dispur"}]
+    stores = stores_over(MemoryHot(), tmp_path)
+    keep(stores.hot, [version(answers=[structs.replace(answer(), resvalues=chosen)])])
+    keys = [Correction("a1", "q1", Key([each])) for each in ([], chosen, [{"1": "Guwahati"}])]
+
+    with stores.union() as union:
+        assert [row.total_score for row in union.all_attempts(keys[:2])] == [2.0]
+        assert [row.total_score for row in union.all_attempts(keys)] == [0.0]
+
+
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.one_of(ROWS, of_older_systems()), min_size=10, max_size=40),
     st.lists(CORRECTIONS, min_size=4, max_size=16),

@@ -7,7 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assess_cli import main
+from assess_core.domain.corrections import Correction, Drop
 from assess_core.ports.stores import Stores
+from tests.decisions import decide
 from tests.factories import version
 from tests.lakes import keep, reports
 
@@ -48,8 +50,22 @@ def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> No
         "complete": True,
         "problems": [],
         "ticket": None,
+        "corrections": [],
     }
     assert done.stderr == ""
+
+
+def test_a_report_says_how_many_corrections_count_and_shows_submitted_scores_beside_corrected_ones(
+    loaded: Stores,
+) -> None:
+    [id_] = decide(loaded.hot.register, Correction("a1", "q1", Drop()))
+    columns = [f"--column={name}" for name in ("attempt_id", "total_score", "original_total_score")]
+
+    done = assess(loaded, "b1", "--report", "score", "--originals", *columns, "--output", "-")
+
+    assert done.stdout == "attempt_id,total_score,original_total_score\nt1,0.0,1.0\nt2,0.0,0.0\n"
+    assert "corrections in force for these batches: 1; `assess correct list` lists them" in done.stderr
+    assert json.loads(assess(loaded, "b1", "--report", "score", "--json").stdout)["corrections"] == [id_]
 
 
 def test_a_report_with_only_a_header_is_reported(loaded: Stores) -> None:

@@ -17,7 +17,7 @@ NONSENSE = st.recursive(
 )
 NAMES = (
     "report", "format", "batchId", "batchFilter", "batchPattern", "courseId", "weeks", "attemptedFrom", "attemptedTo",
-    "assessments", "userId", "versions", "columns", "spreadsheet", "since", "counted", "byWeek", "unknown",
+    "assessments", "userId", "versions", "columns", "spreadsheet", "since", "counted", "byWeek", "originals", "unknown",
 )  # fmt: skip
 
 
@@ -95,6 +95,8 @@ def test_all_problems_are_named_together() -> None:
         ({"columns": ["a", "a"]}, "name each column once"),
         ({"spreadsheet": True, "format": "parquet"}, "spreadsheet"),
         ({"report": "summary", "versions": "all"}, "counts newest versions"),
+        ({"report": "summary", "originals": True}, "originals: the report summary has no column for them"),
+        ({"report": "score", "originals": 1}, "originals: a number is neither true nor false"),
         ({"report": "score", "byWeek": True}, "byWeek: it is for the reports item-analysis"),
         ({"report": "score", "counted": "best"}, "counted: it is for the reports item-analysis"),
         ({"report": "item-analysis", "userId": "u1"}, "figures of many learners"),

@@ -1,5 +1,6 @@
 """Reports under corrections: those of attempts that were submitted with the corrected answers, in both tiers."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from assess_core.domain.attempts import Answer, AttemptVersion, make_version
 from assess_core.domain.corrections import Correction, Drop, FullMarks, Key, Maximum, Scale, corrected_version
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report, ReportSpec, Versions
-from assess_core.errors import BadReport
+from assess_core.errors import BadReport, ReportFailed
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.queries import Queries
@@ -155,6 +156,16 @@ def test_original_scores_are_columns_at_the_end_only_if_they_are_asked_for(store
     assert heads[1] == heads[0] + ",original_total_score,original_total_max_score"
     with pytest.raises(BadReport, match="has no column 'original_total_score'"):
         text_of(stores, asked("b1", Report.SCORE, columns=("original_total_score",)))
+
+
+def test_a_damaged_file_of_the_lake_is_named_and_nothing_is_reported(stores: Stores) -> None:
+    decide(stores.hot.register, *CORRECTIONS)
+    [file] = stores.lake.pin().files()
+    size = Path(file.url).stat().st_size
+    Path(file.url).write_bytes(Path(file.url).read_bytes()[: size // 2].ljust(size, b"\0"))
+
+    with pytest.raises(ReportFailed, match=re.escape(file.url)):
+        text_of(stores, asked("b1", Report.SCORE))
 
 
 def test_the_sidecar_names_the_corrections_that_can_concern_the_report(stores: Stores) -> None:

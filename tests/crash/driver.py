@@ -171,7 +171,7 @@ class CrashRun:
             (0.5 * fed, tasks.seal),
             (0.7 * fed, self._restore),
             (0.4 * fed, tasks.rebuild),
-            *((fed, task) for task in self._corrections.tasks(names)),
+            *((2 * fed, task) for task in self._corrections.tasks(names)),
             (1.2 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
             (0.7 * fed, tasks.balance),
             (0.7 * fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
@@ -332,6 +332,9 @@ class CrashRun:
         for number in self._corrections.unknown:
             self._wait(self._start(self._corrections.task(number)))
         self._do(tasks.housekeeping("put away", _STEPS))
+        for task in self._corrections.tasks(()):
+            if self._chance.random() < 0.4:  # nothing is folded after it, so its sweep alone changes the scores
+                self._wait(self._start(task()))
         if self._chance.random() < 0.5:
             self._do(tasks.compact("--vacuum", "--retain", "0d"))
         if self._is_embedded and self._chance.random() < 0.5:

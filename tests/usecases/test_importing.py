@@ -14,6 +14,7 @@ from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.corrections import Correction, FullMarks
 from assess_core.domain.moments import DAY
 from assess_core.domain.report_spec import Report
 from assess_core.domain.scores import Entry, derive
@@ -29,6 +30,7 @@ from assess_core.usecases.exhaust import write_exhaust
 from tests.archives import ANSWER, bring, cells, put_archive
 from tests.balances import draw
 from tests.conftest import Hot
+from tests.decisions import decide
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, answer, event, version, wire_answer
 from tests.lakes import asked, copies_of, held, stores_over
 from tests.loop import NOW, put_away, take
@@ -190,6 +192,15 @@ def test_an_event_that_was_imported_before_is_a_repeat(stores: Stores, archive: 
 
     assert (folded.stored, folded.repeated) == (0, 1)
     assert stores.hot.held() == []
+
+
+def test_imported_attempts_count_with_the_corrections_in_force(stores: Stores, archive: Path) -> None:
+    decide(stores.hot.register, Correction("a1", "q1", FullMarks()))
+
+    bring(stores, archive)
+
+    found = [one for _, learner in stores.hot.all_learners() for one in learner.summaries.values()]
+    assert {(one.best_score, one.min_score, one.total_max_score) for one in found} == {(2.0, 2.0, 2.0)}
 
 
 def test_imported_slices_can_be_compacted(stores: Stores, archive: Path) -> None:

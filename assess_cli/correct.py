@@ -96,7 +96,7 @@ def apply_(settings: Settings, file: Path, by: str, reason: str) -> None:
 
     \b
     Examples:
-      assess correct apply full-marks-q3.json --by 'A. Das' --reason 'Two options were right.'
+      assess correct apply full-marks-q3.json --by 'examinations office' --reason 'Two options were right.'
     """
     named = NamedCorrection(str(file), parse_correction(_read(file), str(file)))
     done = apply(open_stores(settings), named, decision(by, reason, clock()))
@@ -117,7 +117,7 @@ def revert_(settings: Settings, id_: str, by: str, reason: str) -> None:
 
     \b
     Examples:
-      assess correct revert 3f2a9c41b07d-1 --by 'A. Das' --reason 'It was for another quiz.'
+      assess correct revert 3f2a9c41b07d-1 --by 'examinations office' --reason 'It was for another quiz.'
     """
     done = revert(open_stores(settings), id_, decision(by, reason, clock()))
     notify("it is reverted" if done.is_new else "it was reverted already")

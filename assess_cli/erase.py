@@ -48,10 +48,10 @@ def erase(
 
     \b
     Examples:
-      assess erase --user U --by 'A. Director' --reason 'letter of 3 May' --dry-run
-      assess erase --user U --by 'A. Director' --reason 'letter of 3 May' --output receipt.json
+      assess erase --user U --by 'data protection office' --reason 'letter of 3 May' --dry-run
+      assess erase --user U --by 'data protection office' --reason 'letter of 3 May' --output receipt.json
       assess erase --check receipt.json --user U
-      assess erase --again --by 'A. Operator' --reason 'a backup was restored'
+      assess erase --again --by 'data protection office' --reason 'a backup was restored'
     """
     chosen = sorted({*users, *(_lines(file) if file else ())})
     if bool(chosen) == again:

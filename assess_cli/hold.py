@@ -33,9 +33,9 @@ def hold() -> None:
 
     \b
     Examples:
-      assess hold add --batch 2024-MATH --by "A. Das" --reason "case 12/2025" --until 2026-01-01
+      assess hold add --batch 2024-MATH --by "examinations office" --reason "case 12/2025" --until 2026-01-01
       assess hold list
-      assess hold release 3f9a12c07b44 --by "A. Das" --reason "case closed"
+      assess hold release 3f9a12c07b44 --by "examinations office" --reason "case closed"
     """
 
 
@@ -60,7 +60,7 @@ def add(
 
     \b
     Example:
-      assess hold add --learner U --by "A. Das" --reason "complaint 7"
+      assess hold add --learner U --by "examinations office" --reason "complaint 7"
     """
     named = [(target, of) for target, of in zip(Target, (batch, learner, assessment), strict=True) if of is not None]
     if len(named) != 1:
@@ -106,7 +106,7 @@ def release(settings: Settings, id_: str, by: str, reason: str) -> None:
 
     \b
     Example:
-      assess hold release 3f9a12c07b44 --by "A. Das" --reason "case closed"
+      assess hold release 3f9a12c07b44 --by "examinations office" --reason "case closed"
     """
     ended = release_hold(open_stores(settings), id_, by, reason, clock())
     notify(f"not in force any more: {ended}")

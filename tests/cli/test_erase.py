@@ -42,7 +42,7 @@ def filled(settings: Settings) -> Settings:
 
 def erase(assess: Assess, receipt: Path, *users: str) -> None:
     named = [part for user in users for part in ("--user", user)]
-    done = assess("erase", *named, "--by", "A. Director", "--reason", "a letter", "--output", str(receipt))
+    done = assess("erase", *named, "--by", "data protection office", "--reason", "a letter", "--output", str(receipt))
     assert done.exit_code == 0, done.output
 
 

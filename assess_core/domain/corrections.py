@@ -231,7 +231,7 @@ def corrected_version(row: AttemptVersion, corrections: Sequence[Correction]) ->
         return row
     marks = marks_of(row)
     changed = _changed(row, marks, corrections)
-    if changed == marks:
+    if all(new is old for new, old in zip(changed, marks, strict=True)):  # equal marks can differ: 0.0 and -0.0
         return row
     answers = [
         msgspec.structs.replace(answer, score=mark.score if mark else 0.0, max_score=mark.max_score if mark else 0.0)

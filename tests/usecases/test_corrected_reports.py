@@ -149,11 +149,20 @@ def test_original_scores_are_shown_beside_the_corrected_ones(tmp_path: Path) -> 
     assert text_of(stores, response).decode().splitlines()[1:] == ["q1,0.0,0.5,2.0", "q2,1.0,1.0,1.0", ",,,"]
 
 
-def test_original_scores_are_columns_at_the_end_only_if_they_are_asked_for(stores: Stores) -> None:
-    plain, beside = (text_of(stores, asked("b1", Report.SCORE, originals=asked_for)) for asked_for in (False, True))
+@pytest.mark.parametrize(
+    ("report", "added"),
+    [
+        (Report.SCORE, ",original_total_score,original_total_max_score"),
+        (Report.RESPONSE, ",Original Question Score,Original Question Max Score"),
+    ],
+)
+def test_original_scores_are_columns_at_the_end_only_if_they_are_asked_for(
+    stores: Stores, report: Report, added: str
+) -> None:
+    plain, beside = (text_of(stores, asked("b1", report, originals=asked_for)) for asked_for in (False, True))
 
     heads = [text.decode().splitlines()[0] for text in (plain, beside)]
-    assert heads[1] == heads[0] + ",original_total_score,original_total_max_score"
+    assert heads[1] == heads[0] + added
     with pytest.raises(BadReport, match="has no column 'original_total_score'"):
         text_of(stores, asked("b1", Report.SCORE, columns=("original_total_score",)))
 

@@ -115,11 +115,6 @@ def entered(corrections: Iterable[Record], reverts: Iterable[Record]) -> list[En
     return sorted(found, key=lambda one: (one.decided.decision.at, one.decided.id, one.decided.correction.assessment))
 
 
-def in_force(corrections: Iterable[Record], reverts: Iterable[Record]) -> tuple[Decided, ...]:
-    """The corrections that count, in the order in which they apply. Raises `NotOurTable` as `entered` does."""
-    return tuple(one.decided for one in entered(corrections, reverts) if one.reverted is None)
-
-
 class Corrections(NamedTuple):
     """All corrections that were ever entered, by assessment, as they were stored at one moment."""
 

@@ -10,11 +10,11 @@ from msgspec import structs
 
 from assess_core.domain.correction_records import (
     Corrections,
+    Decided,
     Decision,
     correction_record,
     decision,
     entered,
-    in_force,
     revert_record,
 )
 from assess_core.domain.corrections import (
@@ -73,12 +73,15 @@ class Story:
         return record.id
 
     def revert(self, correction: Correction = FULL) -> None:
-        for one in in_force(self.corrections, self.reverts):
+        for one in self._decided():
             if one.correction == correction:
                 self.reverts.append(revert_record(one, self._next()))
 
+    def _decided(self) -> list[Decided]:
+        return [one.decided for one in entered(self.corrections, self.reverts) if one.reverted is None]
+
     def in_force(self) -> list[Correction]:
-        return [one.correction for one in in_force(self.corrections, self.reverts)]
+        return [one.correction for one in self._decided()]
 
 
 def test_a_correction_that_is_entered_twice_is_one_record() -> None:
@@ -164,4 +167,4 @@ def test_a_decision_names_a_person_and_a_reason(by: str, reason: str, problem: s
 )
 def test_a_damaged_record_is_named(content: str) -> None:
     with pytest.raises(NotOurTable, match=r"^correction 'x-1' in the register: .*; restore the register from a backup"):
-        in_force([Record(Kind.CORRECTION, "a1", "x-1", content)], [])
+        entered([Record(Kind.CORRECTION, "a1", "x-1", content)], [])

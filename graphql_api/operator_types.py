@@ -13,6 +13,7 @@ from assess_core.domain.reasons import parse_reason
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.balance import Balance as BalanceOfBatch
 from assess_core.usecases.operating import MOST_ENTRIES, MOST_FAILED, MOST_REPLAYED, Replayed
+from assess_core.usecases.operating import Erasure as ErasureOrder
 from assess_core.usecases.paging import FIRST, cursor, read_failed_cursor
 from graphql_api.reading import Info, operating_of
 from graphql_api.types import Moment
@@ -176,13 +177,43 @@ class Hold(graphene.ObjectType):
         return hold.id
 
 
+class Erasure(graphene.ObjectType):
+    """An order to erase a learner. It names nobody."""
+
+    learner_hash = graphene.ID(required=True, description="The keyed hash of the learner's id.")
+    by = graphene.String(required=True, description="Who decided it.")
+    reason = graphene.String(required=True)
+    at = Moment(required=True, description="When it came into force.")
+
+    @staticmethod
+    def resolve_learner_hash(erasure: ErasureOrder, _info: Info) -> str:
+        return erasure.learner
+
+    @staticmethod
+    def resolve_by(erasure: ErasureOrder, _info: Info) -> str:
+        return erasure.order.by
+
+    @staticmethod
+    def resolve_reason(erasure: ErasureOrder, _info: Info) -> str:
+        return erasure.order.reason
+
+    @staticmethod
+    def resolve_at(erasure: ErasureOrder, _info: Info) -> int:
+        return erasure.order.at
+
+
 class OperatorQuery(graphene.ObjectType):
     """For operators and auditors."""
 
     holds = graphene.List(
         graphene.NonNull(Hold), required=True, description="The holds that are in force, oldest first. For operators."
     )
-
+    erasures = graphene.List(
+        graphene.NonNull(Erasure),
+        required=True,
+        first=graphene.Int(default_value=100, description=f"The newest orders, 1 to {MOST_ENTRIES:,}."),
+        description="The orders to erase a learner, oldest first. For operators.",
+    )
     failed_events = graphene.List(
         graphene.NonNull(FailedEvent),
         required=True,
@@ -208,6 +239,10 @@ class OperatorQuery(graphene.ObjectType):
     @staticmethod
     def resolve_holds(_root: None, info: Info) -> list[HoldInForce]:
         return operating_of(info).holds()
+
+    @staticmethod
+    def resolve_erasures(_root: None, info: Info, first: int) -> list[ErasureOrder]:
+        return operating_of(info).erasures(first)
 
     @staticmethod
     def resolve_failed_events(

@@ -97,6 +97,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
         "node": None,  # its resolver asks: the action depends on the id
         "failedEvents": Action.READ_FAILED,
         "holds": Action.READ_FAILED,
+        "erasures": Action.READ_FAILED,
         "manifest": Action.AUDIT,
         "balance": Action.AUDIT,
         "tickets": Action.READ_TICKETS,
@@ -160,6 +161,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     ),
     "Seal": _open("line entries at root"),
     "Hold": _open("holdId target of by reason at until"),
+    "Erasure": _open("learnerHash by reason at"),
     "SealProof": _open("proof seal slice entry position path"),
     "SealConsistency": _open("proof old new path"),
     "Balance": _open("balanced named hotOnly lakeOnly both dropped missing unnamed failed unreadable"),

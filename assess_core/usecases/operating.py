@@ -7,11 +7,13 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from assess_core.domain.correction_records import Entered
+from assess_core.domain.erasing import Order, is_order, order_of
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
 from assess_core.domain.holds import Hold
 from assess_core.domain.manifest import Action, ManifestEntry
 from assess_core.domain.moments import iso
 from assess_core.domain.reasons import Reason
+from assess_core.domain.register import Kind
 from assess_core.domain.seals import Seal, parse_seal
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.domain.ticket_diff import Change, Difference
@@ -67,6 +69,14 @@ class Compared(NamedTuple):
     gone: int
     differences: list[Difference]
     """The first ones."""
+
+
+class Erasure(NamedTuple):
+    """An order to erase a learner."""
+
+    learner: str
+    """The keyed hash of the id."""
+    order: Order
 
 
 class Steps(NamedTuple):
@@ -142,6 +152,13 @@ class Operating:
     def holds(self) -> list[Hold]:
         """The holds that are in force, oldest first. Raises `BadHold`."""
         return read_holds(self._stores.hot, self.now())
+
+    def erasures(self, first: int) -> list[Erasure]:
+        """The newest orders to erase a learner, oldest first. They name nobody."""
+        _check(first, MOST_ENTRIES)
+        records = filter(is_order, self._stores.hot.register.all(Kind.ERASURE))
+        found = [Erasure(record.topic, order_of(record)) for record in records]
+        return sorted(found, key=lambda each: (each.order.at, each.learner))[-first:]
 
     def manifest(self, slice_: ArchiveSlice, first: int) -> list[ManifestEntry]:
         """The newest entries of a slice's chain, oldest first. Raises `UnknownBatch`."""

@@ -1,4 +1,4 @@
-"""The holds that are in force. They are entered and released on the command line."""
+"""The holds that are in force, and the orders to erase learners. Both are entered on the command line."""
 
 from typing import Final
 
@@ -11,10 +11,11 @@ from graphql_api.console.asking import ask_operating
 from graphql_api.gate import caller_of, require_allowed
 
 PATH: Final = "/console/holds"
+ORDERS: Final = 200
 
 
 async def page(request: Request) -> Response:
-    """The holds in force, oldest first."""
+    """The holds in force, and the newest orders; both oldest first."""
     require_allowed(request, Resource())
-    found = await ask_operating(request, lambda operating: operating.holds())
-    return pages.page("holds.html", caller_of(request), PATH, holds=found)
+    holds, erasures = await ask_operating(request, lambda operating: (operating.holds(), operating.erasures(ORDERS)))
+    return pages.page("holds.html", caller_of(request), PATH, holds=holds, erasures=erasures)

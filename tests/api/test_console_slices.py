@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assess_core.domain.erasing import Order, keyed_hash, orders
 from assess_core.domain.holds import Target
 from assess_core.domain.moments import LATEST, iso
 from assess_core.domain.slice_status import SliceStatus, SliceView
@@ -206,3 +207,12 @@ def test_holds_in_force_are_listed_and_escaped(stores: Stores, http: Http) -> No
     shown = read(http, "/console/holds")
     assert "learner <u1> examinations office case <12> 2024-01-29" in shown
     assert "batch b1 auditor audit" in shown
+
+
+def test_orders_to_erase_are_listed_without_the_learner(stores: Stores, http: Http) -> None:
+    assert "No learner was erased." in read(http, "/console/holds")
+    stores.hot.register.add(orders("key", ["u1"], Order("data protection office", "<asked>", MONDAY)))
+
+    shown = read(http, "/console/holds")
+    assert f"{keyed_hash('key', 'u1')} data protection office <asked> 2024-01-29" in shown
+    assert " u1 " not in shown

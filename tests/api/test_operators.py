@@ -8,6 +8,7 @@ import pytest
 
 from assess_core.adapters.files.facts import JsonFacts
 from assess_core.domain.corrections import Correction, Drop, Maximum, Scale, correction_text
+from assess_core.domain.erasing import Order, keyed_hash, orders
 from assess_core.domain.events import FailedKey
 from assess_core.domain.holds import Target
 from assess_core.domain.moments import iso
@@ -183,6 +184,18 @@ def test_operators_see_the_holds_that_are_in_force(stores: Stores, http: Http) -
         "at": "2024-01-29T00:00:00.000Z",
         "until": None,
     }
+
+
+def test_operators_see_orders_to_erase_learners_without_their_ids(stores: Stores, http: Http) -> None:
+    order = Order("data protection office", "asked for it", MONDAY)
+    stores.hot.register.add(orders("key", ["u1"], order))
+
+    found = ask(http, "{ erasures { learnerHash by reason at } }")["erasures"]
+
+    assert found == [
+        {"learnerHash": keyed_hash("key", "u1"), "by": order.by, "reason": order.reason, "at": iso(MONDAY)}
+    ]
+    assert code(http, "{ erasures(first: 1001) { by } }") == "BAD_REQUEST"
 
 
 # --- corrections ---

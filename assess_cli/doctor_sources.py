@@ -78,6 +78,7 @@ def retention(settings: Settings) -> Iterator[Finding]:
 def erasures(settings: Settings, hot: HotStore) -> Iterator[Finding]:
     """The ring of keys under which erased learners are remembered."""
     keys = open_keys(settings)
+    keys.all()  # raises if the file cannot be read
     orders = sum(map(is_order, hot.register.all(Kind.ERASURE)))
     if orders:
         keys_in_use(hot, keys)  # raises if the ring lacks one of them

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from assess_core.domain.json_text import is_unicode
 from assess_core.domain.register import Kind, Record
 from assess_core.errors import BadErasure
 
@@ -21,6 +22,7 @@ KEYS: Final = "keys"
 """The topic of the records that name the keys in use. It is no keyed hash, so it cannot be taken for an order."""
 _ORDER: Final = "order"
 _MOST_TEXT: Final = 1000
+_SHOWN: Final = 100
 _LONG: Final = 8  # bytes
 _WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
 
@@ -67,8 +69,12 @@ def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
     """Raise `BadErasure` if an order lacks a name or a reason, or if these name a learner."""
     if not user_ids or not all(user_ids):
         raise BadErasure("an order needs a learner: add --user ID, or --file LIST with an id in each line")
+    if wrong := [user_id for user_id in user_ids if not is_unicode(user_id)]:
+        raise BadErasure(
+            f"{wrong[0][:_SHOWN]!r} is not UTF-8, so it is no id of a learner; write the id as it is stored"
+        )
     for name, text in (("--by", by), ("--reason", reason)):
-        if not text.strip() or len(text) > _MOST_TEXT:
+        if not text.strip() or len(text) > _MOST_TEXT or not is_unicode(text):
             raise BadErasure(f"{name}: write a text of at most {_MOST_TEXT:,} characters; the receipt shows it")
         if Mentions(user_ids).are_in(text.encode()):
             raise BadErasure(f"{name}: it names the learner, and it is kept; write it without the id")

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from assess_core.domain.json_text import is_unicode
 from assess_core.domain.moments import iso
 from assess_core.domain.register import Kind, Record
 from assess_core.errors import BadHold
@@ -93,7 +94,7 @@ _decode_release = msgspec.json.Decoder(_ReleaseText).decode
 
 def new_hold(target: Target, of: str, by: str, reason: str, at: int, until: int | None = None) -> Hold:
     """A hold with the id that follows from its content. Raises `BadHold`."""
-    if not 0 < len(of.encode("utf-8", "surrogatepass")) <= _ID_BYTES or not _is_unicode(of):
+    if not 0 < len(of.encode("utf-8", "surrogatepass")) <= _ID_BYTES or not is_unicode(of):
         raise BadHold(f"{target}: {of[:_SHOWN]!r} is no id; an id has 1 to {_ID_BYTES:,} bytes of UTF-8")
     _require_texts(by, reason)
     if until is not None and until <= at:
@@ -149,16 +150,8 @@ def _require_texts(by: str, reason: str) -> None:
     for name, text in (("by", by), ("reason", reason)):
         if not text.strip():
             raise BadHold(f"{name}: it is empty; say who decided this and why")
-        if len(text) > _TEXT or not _is_unicode(text):
+        if len(text) > _TEXT or not is_unicode(text):
             raise BadHold(f"{name}: it has more than {_TEXT:,} characters, or is not UTF-8; write it shorter")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _hold(record: Record) -> Hold:

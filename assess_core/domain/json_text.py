@@ -1,6 +1,6 @@
 """Check JSON text before it is decoded: its depth, and halves of surrogate pairs.
 
-Both functions take time linear in the size of the text, whatever it contains.
+These functions take time linear in the size of the text, whatever it contains.
 """
 
 import re
@@ -36,6 +36,15 @@ def is_too_deep(text: bytes) -> bool:
     marks = text.translate(None, _OTHERS).replace(b'""', b"")
     outside = b"".join(marks.split(b'"')[::2])
     return max(accumulate(map(_STEP.__getitem__, outside)), default=0) > MAX_DEPTH
+
+
+def is_unicode(value: str) -> bool:
+    """Whether a text has no half of a surrogate pair: events never have it in an id, and stores do not accept it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def replace_half_surrogates(text: bytes) -> bytes:

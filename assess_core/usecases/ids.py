@@ -1,5 +1,6 @@
 """Ids of a question: checked before a store is asked."""
 
+from assess_core.domain.json_text import is_unicode
 from assess_core.errors import BadRequest
 
 
@@ -13,15 +14,6 @@ def required(name: str, value: str) -> str:
 def optional(name: str, value: str | None) -> str | None:
     """The id; None if it is empty. Raises `BadRequest` if it is not valid Unicode."""
     return _text(name, value) if value else None
-
-
-def is_unicode(value: str) -> bool:
-    """Whether a text has no half of a surrogate pair: events never have it in an id, and stores do not accept it."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _text(name: str, value: str) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from typing import Protocol
 
+from assess_core.domain.json_text import is_unicode
 from assess_core.domain.scores import Entry, derive, newest_versions
 from assess_core.ports.hot_store import Learner
-from assess_core.usecases.ids import is_unicode
 from assess_core.usecases.views import AttemptScore, Score, Scores
 
 

@@ -72,8 +72,8 @@ def test_a_batch_of_many_learners_takes_a_few_requests(cassandra_hot: CassandraH
     with recorded(f"{cassandra_url}/any") as requests:
         folded(cassandra_hot, *events)
 
-    # learners, slice, slice by batch, rows, entries with summaries, sizes, activities, failed events to resolve; keys of
-    # erasures and corrections, each before and after the writes
+    # learners, slice, slice by batch, rows, entries with summaries, sizes, activities, failed events to resolve;
+    # keys of erasures and corrections, each before and after the writes
     assert len(requests) == 12
     assert all(derived_is_right(cassandra_hot, f"u{number}") for number in range(30))
 

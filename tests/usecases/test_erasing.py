@@ -9,8 +9,9 @@ import pytest
 from assess_core.adapters.dagster.storage import DagsterStorage
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.domain.erasing import Mentions, Order, Receipt, is_order, parse_receipt, receipt_text
+from assess_core.domain.holds import Target
 from assess_core.domain.manifest import Action, broken
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import Kind
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadErasure, ErasureRefused, VerifyFailed
@@ -22,6 +23,7 @@ from assess_core.usecases import seals
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.erasing import Step, are_in, erase, remembered
 from assess_core.usecases.folding import Checks, fold
+from assess_core.usecases.holds import add_hold, release_hold
 from assess_core.usecases.restoring import restore
 from assess_core.usecases.sealing import NewTicket, drafted
 from assess_core.wiring import open_requests, open_stores
@@ -269,16 +271,16 @@ def test_a_seal_of_before_still_holds(filled: Stores) -> None:
 
 
 def test_requests_and_holds_that_name_the_learner_are_removed(filled: Stores, settings: Settings) -> None:
-    hold = Record(Kind.RELEASE, SECRET, "1", "{}")
-    filled.hot.register.add([hold])
-    filled.lake.register.add([hold])
+    hold = add_hold(filled, Target.LEARNER, SECRET, "an office", "a case", NOW - 2)
+    release_hold(filled, hold.id, "an office", "closed", NOW - 1)
     besides = Besides(open_requests(settings), BESIDES.runs)
     besides.requests.add(job("b1", requester=SECRET))
     besides.requests.add(job("b2", requester="u1"))
 
     erase(filled, besides, [SECRET], ORDER)
 
-    assert filled.hot.register.all(Kind.RELEASE) == filled.lake.register.all(Kind.RELEASE) == []
+    for register in (filled.hot.register, filled.lake.register):
+        assert register.all(Kind.HOLD) == register.all(Kind.RELEASE) == []
     assert len(list(besides.requests.every())) == 1
     assert traces(filled, settings) == []
 

@@ -265,7 +265,7 @@ def test_a_stream_killed_between_row_and_entry_leaves_unnamed_versions_or_nothin
     hot: Hot, tmp_path: Path
 ) -> None:
     stores = stores_over(hot, tmp_path)
-    before_entries = Fuse(len(("transaction",)) + 2 * len(("learners", "add_slices", "add_rows")))
+    before_entries = Fuse(len(("transaction",)) + 2 * len(("register.of", "learners", "add_slices", "add_rows")))
     until_crash(lambda: take(stores._replace(hot=watched(hot, before_entries, inside=before_entries)), *MESSAGES))
 
     with hot.transaction() as is_one:

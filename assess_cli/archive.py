@@ -292,7 +292,7 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
 
 def _by_rule(asked: _Asked, rules: Rules) -> _Asked:
     """Those slices that a rule may clear now; says which of the verified ones are left out."""
-    allowed, reasons = clearable(asked.slices, asked.stores, rules, asked.now)
+    allowed, reasons = clearable(asked.slices, asked.stores, rules, asked.now, asked.as_of)
     held = asked.stores.hot.counts(reasons)
     for slice_, why in reasons.items():
         if held[slice_]:

@@ -75,14 +75,18 @@ def plan_retention(stores: Stores, rules: Rules, now: int, grace: int, unread: U
 
 
 def clearable(
-    slices: Collection[ArchiveSlice], stores: Stores, rules: Rules, now: int
+    slices: Collection[ArchiveSlice], stores: Stores, rules: Rules, now: int, as_of: int | None = None
 ) -> tuple[list[ArchiveSlice], dict[ArchiveSlice, str]]:
     """The slices among these that a rule may clear now, and for each other one a sentence that says why not.
+
+    `as_of`: another moment for the rules (epoch ms), not for holds.
 
     Raises `StoreUnavailable`, `BadHold`.
     """
     held = _held(stores, slices, now)
-    reasons = {slice_: why_not_clear(slice_, rules, held, now) for slice_ in sorted(set(slices))}
+    reasons = {
+        slice_: why_not_clear(slice_, rules, held, now if as_of is None else as_of) for slice_ in sorted(set(slices))
+    }
     return (
         [slice_ for slice_, why in reasons.items() if why is None],
         {slice_: why for slice_, why in reasons.items() if why is not None},

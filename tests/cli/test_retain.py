@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from assess_core.domain.moments import DAY
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, verify
+from assess_core.wiring.places import clock
 from tests.cli.conftest import Assess
-from tests.factories import version
+from tests.factories import event, version
 from tests.lakes import keep
-from tests.loop import NOW
+from tests.loop import NOW, take
 
 W5 = "b1|2024-W05"
 WHO = ("--by", "examinations office", "--reason", "case 12")
@@ -95,3 +97,14 @@ def test_wrong_rules_get_a_sentence_and_nothing_is_deleted(
 
     assert (refused.exit_code, message in refused.output) == (2, True), refused.output
     assert len(verified.hot.held()) == 2
+
+
+def test_clear_closed_asks_the_rules_at_the_moment_of_as_of(assess: Assess, stores: Stores) -> None:
+    now = clock()
+    take(stores, event(attempted=now), received=now)
+    later = ("--closed", "--as-of", str(now + 30 * DAY))
+    for step in ("archive", "verify"):
+        assert assess(step, *later).exit_code == 0
+
+    assert "no slice" in assess("clear", "--closed").stderr
+    assert "1 slice: 1 rows deleted" in assess("clear", *later).stderr

@@ -53,9 +53,9 @@ def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tupl
     return process.returncode, errors.decode()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Poll until the condition holds."""
+def wait_until(condition: Callable[[], bool], explain: Callable[[], object] = str) -> None:
+    """Poll until the condition holds. If it never does, the failure says what `explain` returns."""
     until = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < until, "the condition did not become true"
+        assert time.monotonic() < until, f"the condition did not become true {explain()}"
         time.sleep(0.01)

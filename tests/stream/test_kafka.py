@@ -106,13 +106,13 @@ def test_the_stream_loses_no_event_if_the_broker_hangs_or_is_killed(settings: Se
         time.sleep(8)  # longer than the session timeout of 6 s
         killed_kafka.resume("kafka")
         fill(topic, sample_values(300, seed=2))
-        wait_until(folded(topic))
+        wait_until(folded(topic), lambda: (topic.log.lag(), process.poll()))
         fill(topic, sample_values(300, seed=3))
         killed_kafka.kill("kafka")
         time.sleep(1)
         killed_kafka.up()
         fill(topic, sample_values(300, seed=4))
-        wait_until(folded(topic))
+        wait_until(folded(topic), lambda: (topic.log.lag(), process.poll()))
         code, errors = stop(process)
     assert code == 0, errors
     assert tables(hot) == expected(topic)

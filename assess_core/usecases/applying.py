@@ -6,10 +6,10 @@ and a fold reads the record after it wrote its map entries, so one of the two se
 completed by the same command, typed again. Memory is bounded by a portion of the attempts.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from assess_core.chunks import chunks
+from assess_core.chunks import bounded, chunks
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.correction_records import (
     Corrections,
@@ -113,7 +113,7 @@ def sweep(stores: Stores, entered: Sequence[Entered]) -> Swept:
     with stores.union(batches=None if spec.batch_pattern else batches) as union:
         survey(stores, union, batches, allow_partial=False)
         rows = (row for row in union.selected(spec) if any(one.decided.correction.covers(row) for one in entered))
-        for some in _portions(rows):
+        for some in bounded(rows, _ROWS, lambda row: len(row.question), _BYTES):
             checkpoint()
             attempts += len(some)
             scores += _derive_again(stores, {Entry.of(row).key.activity for row in some}, some, corrections)
@@ -137,19 +137,6 @@ def _spec(entered: Sequence[Entered]) -> ReportSpec:
         assessments=tuple(sorted({correction.assessment for correction in corrections})),
         versions=Versions.ALL,
     )
-
-
-def _portions(rows: Iterable[AttemptVersion]) -> Iterator[list[AttemptVersion]]:
-    portion: list[AttemptVersion] = []
-    size = 0
-    for row in rows:
-        portion.append(row)
-        size += len(row.question)
-        if len(portion) >= _ROWS or size >= _BYTES:
-            yield portion
-            portion, size = [], 0
-    if portion:
-        yield portion
 
 
 def _dropped(stores: Stores, entered: Sequence[Entered]) -> Iterator[ActivityKey]:

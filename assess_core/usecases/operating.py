@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Final, NamedTuple
 
+from assess_core.chunks import bounded
 from assess_core.domain.correction_records import Entered
 from assess_core.domain.erasing import Order, is_order, order_of
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
@@ -247,23 +248,10 @@ def replay(
 ) -> Tally:
     """Fold records again in batches of bounded size. `advance` gets the size of each batch."""
     tally = Tally()
-    for batch in _batches(records):
+    for batch in bounded(records, BATCH_RECORDS, lambda record: len(record.raw), BATCH_BYTES):
         tally.add(fold(map(decode, batch), hot, checks))
         advance(len(batch))
     return tally
-
-
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    batch: list[Record] = []
-    held = 0
-    for record in records:
-        batch.append(record)
-        held += len(record.raw)
-        if len(batch) >= BATCH_RECORDS or held >= BATCH_BYTES:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
 
 
 def _check(first: int, most: int) -> None:

@@ -1,9 +1,11 @@
 """Both tiers in a folder: archive, verify, clear and compare."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
 from assess_core.adapters.duckdb.union import open_union
@@ -50,6 +52,13 @@ def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Store
     """Stores in a folder: a Delta lake, and the given hot store or one in memory."""
     lake, hot, exhausts = DeltaLake(Folder(folder / "lake")), hot or MemoryHot(2), FolderExhausts(folder / "exhausts")
     return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
+
+
+@contextmanager
+def lakehouse() -> Iterator[Stores]:
+    """Empty stores in a folder that is deleted when the block ends."""
+    with TemporaryDirectory(prefix="assess-properties-") as folder:
+        yield open_stores(Path(folder))
 
 
 def watched_stores(stores: Stores, boundary: Callable[[], None]) -> Stores:

@@ -1,19 +1,15 @@
 """Rules 2, 3, 4 and 7: archive and clear change no result, also if they are interrupted or run beside other work."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
-from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving
 from tests.factories import event, line
 from tests.loop import pages, queries
@@ -22,6 +18,7 @@ from tests.properties.lakehouse import (
     NOW,
     answers,
     assert_right,
+    lakehouse,
     newest_of,
     open_stores,
     put_away,
@@ -46,12 +43,6 @@ from tests.properties.tables import expected, fold_all, rows, versions
 weeks = logs(5, busy_events, TURN_OF_THE_YEAR)
 EFFECTS = 100
 """The approximate number of boundaries of archive, verify and clear for two weeks."""
-
-
-@contextmanager
-def lakehouse() -> Iterator[Stores]:
-    with TemporaryDirectory(prefix="assess-properties-") as folder:
-        yield open_stores(Path(folder))
 
 
 @pytest.mark.long

@@ -1,10 +1,7 @@
 """Drops between archive, clear, compaction, replays and kills: scores stay, and only what was dropped goes."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -21,7 +18,7 @@ from assess_core.usecases.tables import Name
 from tests.balances import draw
 from tests.loop import queries
 from tests.properties.interruptions import Fuse, until_crash
-from tests.properties.lakehouse import NOW, open_stores, put_away, read, watched_stores
+from tests.properties.lakehouse import NOW, lakehouse, put_away, read, watched_stores
 from tests.properties.strategies import (
     LEARNERS,
     TURN_OF_THE_YEAR,
@@ -37,12 +34,6 @@ from tests.properties.tables import expected, fold_all
 weeks = logs(6, busy_events, TURN_OF_THE_YEAR)
 EFFECTS = 40
 """The approximate number of boundaries of a drop of two weeks."""
-
-
-@contextmanager
-def lakehouse() -> Iterator[Stores]:
-    with TemporaryDirectory(prefix="assess-properties-") as folder:
-        yield open_stores(Path(folder))
 
 
 def assert_right(stores: Stores, log: Sequence[Line], dropped: Collection[ArchiveSlice]) -> None:

@@ -2,17 +2,10 @@
 
 from pathlib import Path
 
+from assess_core.adapters.files.setting_files import read_setting_file
 from assess_core.domain.retention import MOST_BYTES, Rules, parse_rules
-from assess_core.errors import BadSettings
 
 
 def read_retention(path: Path) -> Rules:
     """The rules in a file. Raises `BadSettings` if it cannot be read or a rule is wrong."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise BadSettings(
-            f"ASSESS_RETENTION: {str(path)!r} cannot be read: {error.strerror}; check the path and its permissions"
-        ) from error
-    return parse_rules(content, str(path))
+    return parse_rules(read_setting_file("ASSESS_RETENTION", path, MOST_BYTES), str(path))

@@ -88,7 +88,7 @@ Reached = Callable[[Step], None]
 
 
 def _ignored(step: Step) -> None:
-    """Nobody wants to know."""
+    """The caller does not follow the steps."""
 
 
 def erase(

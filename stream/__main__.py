@@ -28,7 +28,7 @@ from stream.terminal import emit_json, progress
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def commands(ctx: click.Context) -> None:
     """Fold events into attempts and scores. Settings come from the environment (`assess settings`)."""

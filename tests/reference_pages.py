@@ -49,7 +49,9 @@ def _page(title: str, readers: str, lines: Iterator[str]) -> str:
 
 def commands() -> Iterator[str]:
     """The help of every command."""
-    top = click.Context(main, info_name="assess", max_content_width=_WIDTH, terminal_width=_WIDTH)
+    top = click.Context(
+        main, info_name="assess", **main.context_settings, max_content_width=_WIDTH, terminal_width=_WIDTH
+    )
     for name in main.list_commands(top):
         command = main.get_command(top, name)
         assert command is not None

@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     files: int
     """Report files on disk that a job names."""
     others: int
-    """Files that killed workers left, which no job names."""
+    """Files that killed workers left, which no job names: reports and sidecars, finished or not."""
 
     @property
     def statuses(self) -> Counter[str]:

@@ -11,6 +11,9 @@ from assess_core.ports.hot_store import HotStore
 from assess_core.ports.log import Positions
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from tests.memory_folder import use_memory_for_temporary_files
+
+use_memory_for_temporary_files()  # before anything asks for the folder of temporary files
 
 pytest_plugins = ["tests.servers", "tests.keyspaces", "tests.places"]
 

@@ -66,7 +66,10 @@ def report_writer(stores: Stores, meter: Meter | None = None, ticket: NewTicket 
         written = write_exhaust(stores, _of_batch(job, batch_id), output, password=password, ticket=ticket)
         if meter is not None:
             meter.record(Sample(REPORT_SECONDS, written.seconds, (job.request.spec.report,)))
-        return BatchFile(batch_id, name, written.rows, written.bytes)
+        pictures = written.sidecar.pictures
+        folder_ = name.rpartition("/")[0]
+        size = written.bytes + sum(picture.bytes for picture in pictures)
+        return BatchFile(batch_id, name, written.rows, size, tuple(f"{folder_}/{picture.file}" for picture in pictures))
 
     return write
 

@@ -166,7 +166,7 @@ def test_the_overview_is_html_and_has_a_sidecar(stores: Stores) -> None:
         ({"report": "overview", "format": "csv"}, "format: the report overview is a page with pictures"),
         ({"report": "score", "format": "html"}, "format: html is for the report overview; use csv, csv.gz"),
         ({"report": "overview", "columns": ["x"]}, "columns: the report overview has none"),
-        ({"report": "overview", "names": "titles"}, "names: the report overview shows ids"),
+        ({"report": "overview", "names": "learners"}, "names: the report overview has no learners; use titles"),
         ({"report": "overview", "userId": "u1"}, "userId: the report overview has figures of many learners"),
         ({"report": "overview", "byWeek": True}, "byWeek: it is for the reports item-analysis"),
     ],

@@ -139,8 +139,8 @@ def exhaust(
     """Write a report of one or more batches over hot store and lake: the same bytes before and after archive and clear.
 
     The file appears complete or not at all. Its path, or its s3:// URL, is printed on standard output, below it those
-    of its pictures, and a summary on standard error. A new file is readable only by you; an existing file keeps its mode. OUTPUT can be a link, a pipe or
-    a device.
+    of its pictures, and a summary on standard error. A new file is readable only by you; an existing file keeps its
+    mode. OUTPUT can be a link, a pipe or a device.
 
     \b
     Examples:

@@ -16,8 +16,9 @@ MOST_ASSESSMENTS: Final = 20
 """Assessments in a picture: as a PNG file with more, it would need 100 MB of memory."""
 _MARGIN: Final = 20
 _HEAD: Final = 44
-_PANEL: Final = 236
-_PLOT_TOP: Final = 46
+_PANEL: Final = 248
+_EMPTY_PANEL: Final = 64
+_PLOT_TOP: Final = 58
 """From the top of a panel to its plot."""
 _PLOT: Final = 150
 """The height of a plot."""
@@ -53,6 +54,8 @@ class Panel(NamedTuple):
     bars: Sequence[Bar] = ()
     dots: Sequence[Dot] = ()
     ends: Ends = Ends("", "", "")
+    values: Sequence[str] = ()
+    """The texts above the bars, in pictures that nobody can point at; empty: none."""
 
     @property
     def is_empty(self) -> bool:
@@ -121,6 +124,7 @@ def scores_panel(assessment: Assessment) -> Panel:
         "learners by their best score; the areas show how many",
         bars=charts.histogram(assessment.scores, texts),
         ends=Ends("0 %", "share of the maximum", "100 %"),
+        values=[f"{part.members:,}" for part in assessment.scores],
     )
 
 
@@ -194,13 +198,18 @@ def _picture(
     for heading, panel in panels:
         plot = top + _PLOT_TOP
         texts += _texts(top, plot, heading, panel)
-        bars += _placed_bars(panel.bars, plot)
+        placed = _placed_bars(panel.bars, plot)
+        texts += [
+            _text(bar.x + bar.width / 2, bar.y - 4, _SMALL, value, "middle")
+            for bar, value in zip(placed, panel.values, strict=False)
+        ]
+        bars += placed
         dots += _placed_dots(panel.dots, plot)
         if not panel.is_empty:
             lines.append(Line(_MARGIN, plot + _PLOT, WIDTH - 2 * _MARGIN))
         if panel.dots:
             lines.append(Line(_MARGIN, plot + _PLOT / 2, WIDTH - 2 * _MARGIN))
-        top += _PANEL
+        top += _EMPTY_PANEL if panel.is_empty else _PANEL
     if notes := list(_notes(overview, left_out)):
         texts += [_text(_MARGIN, top + _SMALL + number * 18, _SMALL, note) for number, note in enumerate(notes)]
         top += 18 * len(notes)

@@ -113,7 +113,12 @@ def test_texts_of_clients_never_become_elements_or_break_the_file(text: str) -> 
             "svg", "rect", "circle", "line", "text", "title"
         }  # fmt: skip
         assert not [name for element in root.iter() for name in element.attrib if name[:2] == "on" or "href" in name]
-        png(shown)
+
+
+def test_a_png_can_show_any_text() -> None:
+    shown = drawn(*(of_assessment(text, text, text) for text in ("", "\x01\ufffe", *NASTY)))[Kind.QUESTIONS]
+
+    assert pixels(shown).height == 2 * shown.height
 
 
 def test_a_png_shows_the_id_if_its_font_lacks_letters_of_the_name() -> None:

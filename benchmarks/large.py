@@ -1,7 +1,7 @@
 """The response exhaust of 5,000,000 attempts with 10 answers each, from the lake, as CSV, zip and Parquet.
 
-The limit is DuckDB's COPY of the same rows, already unnested and sorted, from a Parquet file: 50 million rows do not fit
-into memory. DuckDB makes the attempts, because Python would need an hour: a million learners, 4 assessments with 750
+The limit is DuckDB's COPY of the same rows, already unnested and sorted, from a Parquet file: 50 million rows do not
+fit into memory. DuckDB makes the attempts, because Python would need an hour: a million learners, 4 assessments with 750
 questions each, texts in four scripts, 50,000 different sets of answers. They go into the lake directly, as archive
 would append them.
 """
@@ -30,12 +30,12 @@ _COPIES: Final = {
     Format.ZIP: "FORMAT csv, HEADER, COMPRESSION gzip",
 }
 """The formats, and the nearest one that DuckDB writes. The limits read the first report."""
-_BANK: Final = f"""
+_BANK: Final = """
 CREATE TABLE bank AS SELECT number, 'do_2130' || md5('q' || number) AS id,
-    list_extract(['भारत की राजधानी क्या है? ', 'உலகம் நீர் வேதியியல் பெயர்? ', 'সূর্য কোন দিকে ওঠে? ', 'Which of these is true? '],
+    list_extract(['भारत की राजधानी क्या है? ', 'உலகம் நீர் வேதியியல்? ', 'সূর্য কোন দিকে ওঠে? ', 'Which is true? '],
         1 + number % 4) || repeat(md5('t' || number), 1 + number % 3) AS title,
-    [map {{'1': '{{"text":"' || md5('a' || number) || '"}}'}}, map {{'2': '{{"text":"' || md5('b' || number) || '"}}'}},
-        map {{'3': '{{"text":"none"}}'}}, map {{'answer': '{{"correct":["' || (1 + number % 3) || '"]}}'}}] AS params
+    [map {'1': '{"text":"' || md5('a' || number) || '"}'}, map {'2': '{"text":"' || md5('b' || number) || '"}'},
+        map {'3': '{"text":"none"}'}, map {'answer': '{"correct":["' || (1 + number % 3) || '"]}'}] AS params
 FROM range(3000) AS numbers(number)
 """
 _POOL: Final = f"""

@@ -1,8 +1,8 @@
 """The response exhaust of 5,000,000 attempts with 10 answers each, from the lake, as CSV, zip and Parquet.
 
 The limit is DuckDB's COPY of the same rows, already unnested and sorted, from a Parquet file: 50 million rows do not
-fit into memory. DuckDB makes the attempts, because Python would need an hour: a million learners, 4 assessments with 750
-questions each, texts in four scripts, 50,000 different sets of answers. They go into the lake directly, as archive
+fit into memory. DuckDB makes the attempts, because Python would need an hour: a million learners, 4 assessments with
+750 questions each, texts in four scripts, 50,000 different sets of answers. They go into the lake directly, as archive
 would append them.
 """
 

@@ -99,7 +99,7 @@ def test_the_svg_has_a_shape_with_its_text_for_each_bar_and_dot() -> None:
     for shown in drawn(of_assessment()).values():
         root = ElementTree.fromstring(svg(shown))
         titles = [title.text for title in root.iter(f"{NAMESPACE}title")]
-        assert titles == [shape.text for shape in (*shown.bars, *shown.dots)]
+        assert titles == [*(bar.text for bar in shown.bars), *(dot.text for dot in shown.dots)]
         assert (root.get("width"), root.get("height")) == (str(WIDTH), str(shown.height))
 
 

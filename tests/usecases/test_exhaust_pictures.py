@@ -28,8 +28,8 @@ BOTH = tuple(ImageFormat)
 NAMES = [f"b1.csv.{kind}.{format_}" for kind in ("activity", "scores", "questions") for format_ in ("png", "svg")]
 
 
-def written(stores: Stores, *formats: ImageFormat, report: Report = Report.SCORE, **options: object) -> Exhaust:
-    return write_exhaust(stores, asked("b1", report, pictures=formats or BOTH, **options))
+def written(stores: Stores, *formats: ImageFormat, report: Report = Report.SCORE) -> Exhaust:
+    return write_exhaust(stores, asked("b1", report, pictures=formats or BOTH))
 
 
 def contents(done: Exhaust) -> dict[str, bytes]:

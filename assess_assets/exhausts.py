@@ -114,6 +114,7 @@ def _write(
             path=dg.MetadataValue.path(written.path),
             attempts=dg.MetadataValue.int(written.attempts),
             lake_version=dg.MetadataValue.int(written.lake_version),
+            pictures=dg.MetadataValue.text("\n".join(written.pictures) or "none"),
             **_completeness(written.sidecar),
             **{SCHEMA: dg.MetadataValue.table_schema(schema_of_text(preview.columns))},
         )

@@ -13,7 +13,7 @@ from assess_cli.ticket import print_again
 from assess_core.domain.completeness import dropped_sentence
 from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.names import unnamed
-from assess_core.domain.report_formats import Format, Password, format_of_name
+from assess_core.domain.report_formats import Format, ImageFormat, Password, format_of_name
 from assess_core.domain.report_spec import Counted, Naming, Report, Versions, parse_report_spec
 from assess_core.settings import Settings
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
@@ -72,6 +72,13 @@ PARTIAL: Final = 6
     help="The file format; by default from the ending of --output, otherwise csv (overview: html).",
 )
 @click.option(
+    "--picture",
+    "pictures",
+    type=click.Choice([format_.value for format_ in ImageFormat]),
+    multiple=True,
+    help="Draw activity, scores and questions into files of this format beside the report; repeatable.",
+)
+@click.option(
     "--output", metavar="PATH", help="The file or pipe to write, - for standard output; default: below ASSESS_EXHAUSTS."
 )
 @click.option(
@@ -117,6 +124,7 @@ def exhaust(
     originals: bool,
     names: str | None,
     format_: str | None,
+    pictures: tuple[str, ...],
     output: str | None,
     spreadsheet: bool,
     sunbird: bool,
@@ -130,9 +138,9 @@ def exhaust(
 ) -> None:
     """Write a report of one or more batches over hot store and lake: the same bytes before and after archive and clear.
 
-    The file appears complete or not at all. Its path, or its s3:// URL, is printed on standard output, and a summary on
-    standard error. A new file is readable only by you; an existing file keeps its mode. OUTPUT can be a link, a pipe or
-    a device.
+    The file appears complete or not at all. Its path, or its s3:// URL, is printed on standard output, below it those
+    of its pictures, and a summary on standard error. A new file is readable only by you; an existing file keeps its
+    mode. OUTPUT can be a link, a pipe or a device.
 
     \b
     Examples:
@@ -146,6 +154,7 @@ def exhaust(
       assess exhaust 0130929928739635202 --report item-analysis --counted best --by-week
       assess exhaust 0130929928739635202 --report overview --output overview.html
       assess exhaust 0130929928739635202 --report score --names learners
+      assess exhaust 0130929928739635202 --report score --picture svg --picture png
       assess exhaust 0130929928739635202 --report score --new-ticket
       assess exhaust --ticket 20261130-0123456789ab --output as-of-november.csv
     """
@@ -184,6 +193,7 @@ def exhaust(
             "byWeek": by_week,
             "originals": originals,
             "names": names,
+            "pictures": list(pictures),
             "spreadsheet": spreadsheet,
             "sunbird": sunbird,
         }
@@ -232,7 +242,8 @@ def _show(written: Exhaust, output: str | None, *, as_json: bool) -> None:
         if written.sidecar.ticket is not None:
             notify(f"ticket {written.sidecar.ticket}")
         if output != "-":
-            click.echo(written.path)
+            for path in (written.path, *written.pictures):
+                click.echo(path)
     if not written.sidecar.complete:
         sys.exit(PARTIAL)
 

@@ -161,10 +161,10 @@ def download(settings: Settings, tag: str, id_: str, folder: Path, channel: str)
     require_files(job)
     exhausts = open_exhausts(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in job.files:
-        target = folder / file.name.rpartition("/")[2]
+    for name in (name for file in job.files for name in file.names):
+        target = folder / name.rpartition("/")[2]
         with open_output(str(target), None).write() as temporary, temporary.open("wb") as written:
-            for chunk in exhausts.read(file.name).chunks:
+            for chunk in exhausts.read(name).chunks:
                 written.write(chunk)
         click.echo(str(target))
 

@@ -59,6 +59,16 @@ class Content(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class PictureFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture beside a report."""
+
+    file: str
+    bytes: int
+    sha256: str
+    written_with: dict[str, str]
+    """The versions of the libraries that decide its bytes."""
+
+
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """The sidecar of a report. It appears after the report, and proves the file that has its SHA-256."""
 
@@ -93,6 +103,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """The ids of the corrections that were in force for these batches, in the order in which they apply."""
     ticket: str | None = None
     """The ticket with which the report can be printed again."""
+    pictures: list[PictureFile] = []
+    """The pictures that were asked for. They appear after the report and before the sidecar."""
 
 
 def sidecar_text(sidecar: Sidecar) -> bytes:

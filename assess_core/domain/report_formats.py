@@ -20,6 +20,13 @@ class Format(StrEnum):
     """One page with pictures. It needs no other file and no network."""
 
 
+class ImageFormat(StrEnum):
+    """The format of the pictures beside a report."""
+
+    SVG = "svg"
+    PNG = "png"
+
+
 class Dialect(StrEnum):
     """How the cells of a CSV file are written."""
 
@@ -40,8 +47,10 @@ MEDIA_TYPES: Final = {
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
 }
-"""Ending of a report or of its sidecar -> media type."""
+"""Ending of a report, of its sidecar or of its pictures -> media type."""
 ROW_FORMATS: Final = tuple(format_ for format_ in Format if format_ is not Format.HTML)
 """The formats of reports with rows."""
 CSV_FORMATS: Final = (Format.CSV, Format.CSV_GZ, Format.ZIP)

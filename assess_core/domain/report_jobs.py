@@ -80,6 +80,14 @@ class BatchFile(msgspec.Struct, frozen=True):
     """Its name in the folder or bucket of reports."""
     rows: int
     bytes: int
+    """Of the report and its pictures."""
+    pictures: tuple[str, ...] = ()
+    """The names of its pictures."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the report and its pictures."""
+        return (self.name, *self.pictures)
 
 
 class Lease(msgspec.Struct, frozen=True):

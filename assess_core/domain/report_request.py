@@ -65,6 +65,8 @@ def parse_request(asked: Any, caller: Requester, rules: Rules) -> Wanted:
             )
         format_ = Format.ZIP.value
     spec = _spec(config, DATASETS[dataset], format_, rules)
+    if password is not None and spec.pictures:
+        raise BadRequest("datasetConfig.pictures would not be encrypted; leave it out, or leave out encryptionKey")
     tag = full_tag(tag, caller.channel)
     request = ReportRequest(dataset, stored, spec, tag, caller.channel, caller.requester, password is not None)
     return Wanted(request, password)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from assess_core.domain.moments import parse_moment
-from assess_core.domain.report_formats import CSV_FORMATS, ROW_FORMATS, Dialect, Format
+from assess_core.domain.report_formats import CSV_FORMATS, ROW_FORMATS, Dialect, Format, ImageFormat
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import AssessError, BadReport
 
@@ -109,6 +109,8 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
     """None: titles in the columns that the report has anyway, if there is a source of names."""
     originals: bool = False
     """Beside each score and maximum, also those that were submitted: for the reports response and score."""
+    pictures: tuple[ImageFormat, ...] = ()
+    """The formats of the pictures beside the report, sorted; empty: no pictures. They change no byte of the report."""
 
     def matches(self, batch_id: str) -> bool:
         """Whether the spec selects a batch."""
@@ -127,13 +129,18 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
     def is_filtered(self) -> bool:
         """Whether something other than report, format, batches and course differs from the default."""
         return msgspec.structs.replace(self, batches=(), batch_pattern=None, course=None) != ReportSpec(
-            report=self.report, format=self.format, spreadsheet=self.spreadsheet, sunbird=self.sunbird
+            report=self.report,
+            format=self.format,
+            spreadsheet=self.spreadsheet,
+            sunbird=self.sunbird,
+            pictures=self.pictures,
         )
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits that identify this value, for names of files."""
+        """16 hexadecimal digits that identify the content of the report, for names of files."""
         members = msgspec.to_builtins(self)
+        del members["pictures"]
         if not self.originals:  # reports that were written before this member existed keep their names
             del members["originals"]
         return hashlib.sha256(msgspec.json.encode(members, order="deterministic")).hexdigest()[:16]
@@ -178,6 +185,7 @@ def parse_report_spec(config: Mapping[str, object]) -> ReportSpec:
         by_week=asked.switch("byWeek"),
         names=asked.one_of("names", Naming, None),
         originals=asked.switch("originals"),
+        pictures=tuple(sorted(set(asked.some_of("pictures", ImageFormat)))),
     )
     if report is None and "report" not in asked.wrong:
         asked.refuse("report", f"report: name one of {_listed(Report)}")
@@ -216,6 +224,8 @@ def _contradictions(spec: ReportSpec, asked: "_Asked") -> list[str]:
     if spec.originals and spec.report not in _OF_VERSIONS:
         problems.append(f"originals: the report {spec.report} has no column for them; leave it out")
     problems += _contradictions_of_page(spec)
+    if spec.pictures:
+        problems += _contradictions_of_pictures(spec)
     if spec.report in (*ANALYSES, Report.OVERVIEW):
         if spec.names is Naming.LEARNERS:
             problems.append(f"names: the report {spec.report} has no learners; use titles")
@@ -238,9 +248,21 @@ def _contradictions_of_page(spec: ReportSpec) -> list[str]:
         return ["format: the report overview is a page with pictures; leave format out, or use html"]
     if spec.report is Report.OVERVIEW and spec.columns:
         return ["columns: the report overview has none; leave them out"]
-    if spec.report is Report.OVERVIEW and spec.names is Naming.TITLES:
-        return ["names: the report overview shows ids; leave names out"]
     return []
+
+
+def _contradictions_of_pictures(spec: ReportSpec) -> list[str]:
+    """The pictures show figures of many learners, like the overview, whatever the report has."""
+    if spec.report in (*ANALYSES, Report.OVERVIEW):
+        return []  # these reports refuse the same options
+    problems = []
+    if spec.versions is Versions.ALL:
+        problems.append("pictures: they show newest versions; leave them out, or leave out versions all")
+    if spec.learner is not None:
+        problems.append("pictures: they have figures of many learners; leave them out, or leave out userId")
+    if spec.since is not None:
+        problems.append("pictures: they have figures of all attempts; leave them out, or leave out since")
+    return problems
 
 
 class _Asked:
@@ -311,6 +333,14 @@ class _Asked:
         if found is None:
             self.refuse(name, f"{name}: {_quoted(value)} is not one of {_listed(kind)}")
         return found
+
+    def some_of(self, name: str, kind: type[_Enum]) -> list[_Enum]:
+        """Any number of the members of an enumeration."""
+        texts = self.texts(name, _MOST_ITEMS, _ID_BYTES)
+        for text in texts:
+            if text not in set(kind):
+                self.refuse(name, f"{name}: {_quoted(text)} is not one of {_listed(kind)}")
+        return [kind(text) for text in texts if text in set(kind)]
 
     def _value(self, name: str) -> object:
         self._names.add(name)

@@ -88,6 +88,24 @@ class WrittenReport(NamedTuple):
     """The names that were read; None if the report shows none."""
 
 
+class DrawnPicture(NamedTuple):
+    """A picture that belongs to a report."""
+
+    ending: str
+    """What the name of its file adds to that of the report: `.activity.svg`."""
+    content: bytes
+    written_with: dict[str, str]
+    """The versions of the libraries that decide its bytes."""
+
+
+class Pictures(NamedTuple):
+    """The pictures of a report."""
+
+    drawn: list[DrawnPicture]
+    names: NamesRead | None
+    """The names that were read; None if there was no source."""
+
+
 class SliceRows(NamedTuple):
     """The rows of a slice in a union."""
 
@@ -166,6 +184,13 @@ class Union(Protocol):
         """
         ...
 
+    def draw(self, spec: ReportSpec, names: Names | None = None, corrections: Sequence[Correction] = ()) -> Pictures:
+        """The pictures of the attempts that a spec selects, in each of `spec.pictures`: activity, scores, questions.
+
+        Like `write_report`, with the same suppression as the report overview.
+        """
+        ...
+
     def batch_numbers(self, corrections: Sequence[Correction] = ()) -> BatchNumbers:
         """The numbers of all attempts."""
         ...
@@ -205,8 +230,8 @@ class ReportOutput(Protocol):
         """Its name in messages."""
         ...
 
-    def sidecar(self) -> "ReportOutput | None":
-        """The output beside this one for the sidecar; None if there is no place for it."""
+    def beside(self, ending: str) -> "ReportOutput | None":
+        """The output whose name has this ending in addition; None if there is no place beside this one."""
         ...
 
     def partial(self) -> "ReportOutput":

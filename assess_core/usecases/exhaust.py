@@ -17,12 +17,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from assess_core.domain.completeness import SIDECAR_ENDING, Sidecar, sidecar_text
+from assess_core.domain.completeness import SIDECAR_ENDING, PictureFile, Sidecar, sidecar_text
+from assess_core.domain.pictures import Kind
 from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, partial_name
 from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
 from assess_core.ports.names import Names
-from assess_core.ports.reports import Exhausts, Packing, ReportOutput, WrittenReport
+from assess_core.ports.reports import Exhausts, Packing, Pictures, ReportOutput, WrittenReport
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 from assess_core.usecases.completeness import survey, survey_log
@@ -44,10 +45,14 @@ class Exhaust(NamedTuple):
     """The Delta version of `attempts` that was read; -1 if there is no table."""
     sidecar_path: str | None
     """The path or URL of the sidecar; None if the report went to a pipe or a device."""
+    pictures: list[str]
+    """The paths or URLs of the pictures."""
     sidecar: Sidecar
 
 
 _NAME_BYTES: Final = 255 - len(".partial") - len(SIDECAR_ENDING)  # the limit of file systems is 255
+_PICTURE_BYTES: Final = len(f".{Kind.QUESTIONS}.svg") - len(SIDECAR_ENDING)
+"""How much longer the name of a picture is than that of a sidecar."""
 _NAMED: Final = 5
 """Batches that a message names."""
 
@@ -62,11 +67,11 @@ def write_exhaust(
     look: Callable[[Path], None] | None = None,
     ticket: NewTicket | None = None,
 ) -> Exhaust:
-    """Write a report to `output` or to the folder of exhausts, then its sidecar.
+    """Write a report to `output` or to the folder of exhausts, then its pictures, then its sidecar.
 
-    The file appears whole or not at all. The sidecar appears last: it names the SHA-256 of the file, so it never proves
-    another one. If something is missing, the report fails. With `allow_partial` it is written without what is missing,
-    and the file name and the sidecar say so.
+    Each file appears whole or not at all. The sidecar appears last: it names the SHA-256 of each file, so it never
+    proves another one. Pictures are drawn before anything appears. If something is missing, the report fails. With
+    `allow_partial` it is written without what is missing, and the file name and the sidecar say so.
 
     The corrections that are in force when it begins count. `look` is called with a complete local copy just before the
     file appears. A report without attempts has only a header. With `ticket` the report can be printed again later
@@ -74,6 +79,7 @@ def write_exhaust(
     """
     if password is not None and spec.format is not Format.ZIP:
         raise BadReport(["password: it is for format zip; leave it out, or write format zip"])
+    require_place(spec, output, password)
     names = _names(stores, spec)
     if ticket is not None and names is not None:
         raise BadReport(["names: a ticket does not keep names; add names none, or leave the ticket out"])
@@ -115,9 +121,10 @@ class _Writer(NamedTuple):
             require_known(stores, batches, found.with_rows)
             problems = [*log.problems, *found.problems]
             place = place_of(stores, spec, self.output, is_partial=bool(problems))
-            with place.block as temporary:
+            with place.output.write() as temporary:
                 packing = Packing(member_name(spec), self.password)
                 report = union.write_report(spec, temporary, packing, self.names, corrections)
+                pictures = union.draw(spec, self.names, corrections) if spec.pictures else NO_PICTURES
                 if self.look is not None:
                     self.look(temporary)
                 size, digest = measured(spec, report, temporary)
@@ -139,13 +146,14 @@ class _Writer(NamedTuple):
                     hot_watermark=found.hot_watermark,
                     log=log.read,
                     slices=found.slices,
-                    names=report.names,
+                    names=report.names or pictures.names,
                     corrections=[each.id for each in decided],
                     ticket=draft.id if draft else None,
+                    pictures=place.picture_files(pictures),
                 )
                 if draft is not None:
                     draft.seal(union, batches, corrections, sidecar)
-            place.write_sidecar(sidecar)
+            place.write_beside(pictures, sidecar)
         return place.written(sidecar, time.perf_counter() - started)
 
 
@@ -164,9 +172,9 @@ class StoredOutput:
         self._exhausts = exhausts
         self._name = name
 
-    def sidecar(self) -> "StoredOutput":
-        """See `ReportOutput.sidecar`."""
-        return StoredOutput(self._exhausts, self._name + SIDECAR_ENDING)
+    def beside(self, ending: str) -> "StoredOutput":
+        """See `ReportOutput.beside`."""
+        return StoredOutput(self._exhausts, self._name + ending)
 
     def partial(self) -> "StoredOutput":
         """See `ReportOutput.partial`."""
@@ -177,22 +185,44 @@ class StoredOutput:
         return self._exhausts.atomic_write(self._name)
 
 
+NO_PICTURES: Final = Pictures([], None)
+
+
 class Place(NamedTuple):
-    """Where a file is written."""
+    """Where a report and the files beside it are written."""
 
-    path: str
-    block: AbstractContextManager[Path]
-    """A temporary file, which becomes the file at the end of the block."""
-    sidecar: "Place | None" = None
+    output: ReportOutput
 
-    def write_sidecar(self, sidecar: Sidecar) -> None:
-        """Write the sidecar beside the report. A pipe has none."""
-        if self.sidecar is not None:
-            with self.sidecar.block as temporary:
-                temporary.write_bytes(sidecar_text(sidecar))
+    @property
+    def path(self) -> str:
+        """The path or URL of the report."""
+        return self.output.path
+
+    def picture_files(self, pictures: Pictures) -> list[PictureFile]:
+        """What the sidecar says about the pictures."""
+        return [
+            PictureFile(
+                file=PurePath(self.path).name + picture.ending,
+                bytes=len(picture.content),
+                sha256=hashlib.sha256(picture.content).hexdigest(),
+                written_with=picture.written_with,
+            )
+            for picture in pictures.drawn
+        ]
+
+    def write_beside(self, pictures: Pictures, sidecar: Sidecar) -> None:
+        """Write the pictures, then the sidecar, beside the report. A pipe has no place for them."""
+        contents = [(picture.ending, picture.content) for picture in pictures.drawn]
+        for ending, content in (*contents, (SIDECAR_ENDING, sidecar_text(sidecar))):
+            beside = self.output.beside(ending)
+            if beside is not None:
+                with beside.write() as temporary:
+                    temporary.write_bytes(content)
 
     def written(self, sidecar: Sidecar, seconds: float) -> Exhaust:
         """The report that was written here."""
+        beside = self.output.beside(SIDECAR_ENDING)
+        name = PurePath(self.path).name
         return Exhaust(
             path=self.path,
             rows=sidecar.rows,
@@ -200,7 +230,8 @@ class Place(NamedTuple):
             bytes=sidecar.bytes,
             seconds=seconds,
             lake_version=sidecar.lake_version,
-            sidecar_path=self.sidecar.path if self.sidecar else None,
+            sidecar_path=beside.path if beside else None,
+            pictures=[self.path + picture.file.removeprefix(name) for picture in sidecar.pictures],
             sidecar=sidecar,
         )
 
@@ -208,14 +239,20 @@ class Place(NamedTuple):
 def place_of(
     stores: Stores, spec: ReportSpec, output: ReportOutput | None, *, is_partial: bool, folder: str = ""
 ) -> Place:
-    """Where a report and its sidecar are written; without `output`, in a folder of the folder of exhausts."""
+    """Where a report is written; without `output`, in a folder of the folder of exhausts."""
     if output is None:
         output = StoredOutput(stores.exhausts, f"{spec.report}-exhaust/{folder}{file_name(spec)}")
-    if is_partial:
-        output = output.partial()
-    sidecar = output.sidecar()
-    beside = Place(sidecar.path, sidecar.write()) if sidecar else None
-    return Place(output.path, output.write(), beside)
+    return Place(output.partial() if is_partial else output)
+
+
+def require_place(spec: ReportSpec, output: ReportOutput | None, password: Password | None) -> None:
+    """Raise `BadReport` if pictures cannot be written beside a report, or would not be protected as it is."""
+    if not spec.pictures:
+        return
+    if password is not None:
+        raise BadReport(["pictures: they would not be encrypted; leave them out, or leave out the password"])
+    if output is not None and output.beside(SIDECAR_ENDING) is None:
+        raise BadReport([f"pictures: {output.path} has no place beside it; name a file, or leave them out"])
 
 
 def measured(spec: ReportSpec, report: WrittenReport, path: Path) -> tuple[int, str]:
@@ -242,9 +279,10 @@ def file_name(spec: ReportSpec) -> str:
     ending = f".{spec.format}"
     if len(spec.batches) != 1 or spec.is_filtered:
         ending = f"+{spec.digest}{ending}"
-    if len(name) + len(ending) > _NAME_BYTES:
+    most = _NAME_BYTES - (_PICTURE_BYTES if spec.pictures else 0)
+    if len(name) + len(ending) > most:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        name = f"{name[: _NAME_BYTES - len(ending) - len(digest) - 1]}+{digest}"
+        name = f"{name[: most - len(ending) - len(digest) - 1]}+{digest}"
     return name + ending
 
 

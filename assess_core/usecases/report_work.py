@@ -66,7 +66,10 @@ def report_writer(stores: Stores, meter: Meter | None = None, ticket: NewTicket 
         written = write_exhaust(stores, _of_batch(job, batch_id), output, password=password, ticket=ticket)
         if meter is not None:
             meter.record(Sample(REPORT_SECONDS, written.seconds, (job.request.spec.report,)))
-        return BatchFile(batch_id, name, written.rows, written.bytes)
+        pictures = written.sidecar.pictures
+        beside = name.rpartition("/")[0]
+        size = written.bytes + sum(picture.bytes for picture in pictures)
+        return BatchFile(batch_id, name, written.rows, size, tuple(f"{beside}/{picture.file}" for picture in pictures))
 
     return write
 
@@ -131,7 +134,8 @@ def _write_batches(work: Work, held: Held) -> Job:
         try:
             job = held.change(lambda job, now, file=file: with_file(job, file, now, rules))  # type: ignore[misc]
         except LeaseLost:
-            work.exhausts.delete(name)
+            for each in file.names:
+                work.exhausts.delete(each)
             raise
     if not job.files:  # no batch has a row
         work.exhausts.delete(folder(job))

@@ -108,8 +108,8 @@ class Requesting:
         raise _busy(tag)
 
     def links(self, job: Job) -> list[Link]:
-        """A link to each finished file of a job."""
-        return [self._links.link(file.name, self.now()) for file in job.files]
+        """A link to each finished file of a job: for each batch the report, then its pictures."""
+        return [self._links.link(name, self.now()) for file in job.files for name in file.names]
 
     def require_link(self, name: str, expires: str, signature: str) -> None:
         """Check a link that the API serves. Raises `LinkRefused`, `LinkExpired`."""

@@ -80,14 +80,21 @@ def run_schedule(stores: Stores, schedule: Schedule, now: int, *, again: bool = 
 
 
 def _there(exhausts: Exhausts, name: str, spec: ReportSpec) -> Sidecar | None:
-    """The sidecar of a complete report of this spec; None if there is none, or if the file is not the one it proves."""
+    """The sidecar of a complete report of this spec; None if there is none, or if a file is not the one it proves."""
     try:
         sidecar = msgspec.json.decode(b"".join(exhausts.read(name + SIDECAR_ENDING).chunks), type=Sidecar)
         if not sidecar.complete or sidecar.spec != msgspec.json.decode(msgspec.json.encode(spec)):
             return None
-        digest = hashlib.sha256()
-        for chunk in exhausts.read(name).chunks:
-            digest.update(chunk)
+        folder = name.rpartition("/")[0]
+        expected = {name: sidecar.sha256} | {f"{folder}/{each.file}": each.sha256 for each in sidecar.pictures}
+        proved = all(_sha256(exhausts, file) == digest for file, digest in expected.items())
     except (LinkExpired, msgspec.DecodeError):
         return None
-    return sidecar if digest.hexdigest() == sidecar.sha256 else None
+    return sidecar if proved else None
+
+
+def _sha256(exhausts: Exhausts, name: str) -> str:
+    digest = hashlib.sha256()
+    for chunk in exhausts.read(name).chunks:
+        digest.update(chunk)
+    return digest.hexdigest()

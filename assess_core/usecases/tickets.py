@@ -27,7 +27,15 @@ from assess_core.ports.stores import Stores
 from assess_core.ports.tickets import Tickets
 from assess_core.usecases.completeness import survey
 from assess_core.usecases.corrections_in_force import corrections_of
-from assess_core.usecases.exhaust import Exhaust, matching_batches, measured, member_name, place_of
+from assess_core.usecases.exhaust import (
+    NO_PICTURES,
+    Exhaust,
+    matching_batches,
+    measured,
+    member_name,
+    place_of,
+    require_place,
+)
 from assess_core.usecases.proving import product_version
 
 LATEST: Final = "latest"
@@ -70,12 +78,14 @@ def reprint(
     ticket, before = live_ticket(stores.lake.tickets, id_, now)
     _require_password(before, password)
     spec = ticket.spec
+    require_place(spec, output, password)
     with _opened(stores, ticket) as union:
         place = place_of(stores, spec, output, is_partial=bool(before.problems), folder=f"ticket-{ticket.id}/")
-        with place.block as temporary:
+        with place.output.write() as temporary:
             report = union.write_report(
                 spec, temporary, Packing(member_name(spec), password), corrections=ticket.corrections
             )
+            pictures = union.draw(spec, corrections=ticket.corrections) if spec.pictures else NO_PICTURES
             size, digest = measured(spec, report, temporary)
             sidecar = msgspec.structs.replace(
                 before,
@@ -88,6 +98,7 @@ def reprint(
                 bytes=size,
                 sha256=digest,
                 content=report.content,
+                pictures=place.picture_files(pictures),
             )
             difference = _difference(before, sidecar)
             if difference is not None and ticket.erased_at:
@@ -99,7 +110,7 @@ def reprint(
                 raise TicketBroken(
                     f"{difference}; nothing was written; install the versions of then, or add --allow-different"
                 )
-        place.write_sidecar(sidecar)
+        place.write_beside(pictures, sidecar)
     return Reprint(place.written(sidecar, time.perf_counter() - started), difference)
 
 

@@ -141,6 +141,21 @@ def test_a_finished_request_has_links_that_give_the_report(api: Api) -> None:
     assert "b1_response_20240129.csv" in file.headers["content-disposition"]
 
 
+def test_a_finished_request_for_pictures_has_links_to_them(api: Api) -> None:
+    id_ = api.submitted(datasetConfig={"batchId": "b1", "pictures": ["svg"]})["requestId"]
+    api.work()
+
+    urls = result(api.read(id_))["downloadUrls"]
+
+    assert [url.partition("?")[0].rpartition("b1_response_20240129.csv")[2] for url in urls] == [
+        "", ".activity.svg", ".scores.svg", ".questions.svg"
+    ]  # fmt: skip
+    file = api.download(urls[1])
+    assert file.text.startswith("<svg ")
+    assert file.headers["content-type"] == "image/svg+xml"
+    assert file.headers["content-disposition"].startswith("attachment;")
+
+
 def test_the_same_request_gets_the_same_job_and_another_batch_another_one(api: Api) -> None:
     first, again = api.submitted(), api.submitted()
     other = api.submitted(datasetConfig={"batchId": "b2"})

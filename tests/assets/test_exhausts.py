@@ -33,7 +33,7 @@ def test_a_report_has_the_bytes_that_the_core_writes(dagster: Dagster, report: R
 def test_a_report_has_the_options_of_its_configuration(dagster: Dagster) -> None:
     dagster.ingest([event(user="u1"), event(user="u2", course="c2")])
     dagster.tick()
-    options = {"courseId": "c2", "columns": ["user_id"]}
+    options = {"courseId": "c2", "columns": ["user_id"], "pictures": ["svg"]}
 
     result = dagster.materialize("score_exhaust", "b1", score_exhaust={"options": options, "ticket": True})
 
@@ -41,6 +41,8 @@ def test_a_report_has_the_options_of_its_configuration(dagster: Dagster) -> None
     assert Path(str(materialization.metadata["path"].value)).read_text() == "user_id\nu2\n"
     [ticket] = dagster.stores.lake.tickets.all()
     assert materialization.metadata["ticket"].value == ticket.id
+    pictures = str(materialization.metadata["pictures"].value).splitlines()
+    assert [Path(picture).read_bytes()[:4] for picture in pictures] == [b"<svg"] * 3
 
 
 def test_options_that_a_report_does_not_have_fail_with_every_problem(dagster: Dagster) -> None:

@@ -35,6 +35,20 @@ def test_the_ending_of_the_output_selects_the_format(format_: Format, loaded: St
     assert json.loads(Path(f"{output}.json").read_text())["spec"]["format"] == format_
 
 
+def test_the_paths_of_pictures_are_printed_below_that_of_the_report(loaded: Stores, tmp_path: Path) -> None:
+    output = str(tmp_path / "scores.csv")
+
+    done = assess(loaded, "--output", output, "--picture", "svg")
+    as_json = assess(loaded, "--output", output, "--picture", "svg", "--json")
+
+    pictures = [f"{output}.{kind}.svg" for kind in ("activity", "scores", "questions")]
+    assert done.stdout.splitlines() == [output, *pictures]
+    assert json.loads(as_json.stdout)["pictures"] == pictures
+    refused = assess(loaded, "--output", "-", "--picture", "svg")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "pictures: standard output has no place beside it; name a file" in refused.stderr
+
+
 def test_the_password_comes_from_the_first_line_of_a_file(loaded: Stores, tmp_path: Path) -> None:
     output, secret = tmp_path / "scores.zip", tmp_path / "password"
     secret.write_text(f"{PASSWORD}\nanother line\n")

@@ -47,6 +47,16 @@ def test_a_request_is_submitted_worked_on_shown_and_downloaded(assess: Assess, t
     assert assess("request", "work").stderr == "no request was ready\n"
 
 
+def test_the_pictures_of_a_request_are_downloaded_with_its_report(assess: Assess, tmp_path: Path) -> None:
+    id_ = submitted(assess, *B1[:-1], '{"batchId": "b1", "pictures": ["png"]}')
+    assert assess("request", "work").exit_code == 0
+
+    paths = assess("request", "download", "t1", id_, "--folder", str(tmp_path / "new")).stdout.splitlines()
+
+    assert [Path(path).suffix for path in paths] == [".csv", ".png", ".png", ".png"]
+    assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in paths[1:])
+
+
 def test_the_list_shows_a_channel_or_a_tag(assess: Assess) -> None:
     id_ = submitted(assess)
     other = submitted(assess, "--tag", "t2", *B1[2:])

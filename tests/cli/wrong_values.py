@@ -75,6 +75,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
         "--names": ("all", "titles", "learners"),
         "--report": ("x",),
         "--format": ("xml",),
+        "--picture": ("gif",),
         "--output": ("/no/such/dir/x.csv", "ftp://host/x.csv", "/", ".", "", "/proc/x.csv"),
         "--password-file": NO_FILE,
         "--ticket": NO_TICKET,

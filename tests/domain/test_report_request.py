@@ -65,6 +65,10 @@ def test_the_order_of_keys_does_not_matter() -> None:
         ({"encryptionKey": "secret"}, "encryptionKey: it is too weak; use at least 12 characters"),
         ({"encryptionKey": {}}, "encryptionKey is not text"),
         ({"encryptionKey": KEY, "output_format": "xlsx"}, "write output_format zip or csv"),
+        (
+            {"encryptionKey": KEY, "datasetConfig": {"batchId": "b", "pictures": "svg"}},
+            "pictures would not be encrypted; leave it out, or leave out encryptionKey",
+        ),
     ],
     ids=str,
 )

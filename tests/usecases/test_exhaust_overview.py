@@ -15,10 +15,11 @@ from assess_core.adapters.duckdb.reports.analysis import LEAST
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.charts import HEIGHT, WIDTH, columns, dots, histogram, merged
 from assess_core.domain.report_formats import Format
-from assess_core.domain.report_spec import Report, parse_report_spec
+from assess_core.domain.report_spec import Naming, Report, parse_report_spec
 from assess_core.errors import BadReport
 from assess_core.ports.stores import Stores
 from assess_core.usecases.exhaust import write_exhaust
+from tests.adapters.test_names import opened, write_names
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, answer, version
 from tests.lakes import NASTY, asked, keep, move, reports
 
@@ -109,6 +110,35 @@ def test_texts_of_clients_are_shown_and_never_run(stores: Stores, text: str) -> 
     assert text.strip() in shown.texts
 
 
+def test_the_page_shows_names_beside_ids_and_only_ids_without_a_source(stores: Stores, tmp_path: Path) -> None:
+    keep(stores.hot, [*of_class(), *of_class("a2")])
+    rows = [
+        ("batch", "b1", "Teachers <2024>", ""),
+        ("course", "c1", "Maths", ""),
+        ("assessment", "a1", "Fractions", ""),
+    ]
+    named = stores._replace(names=opened(str(write_names(tmp_path / "names.csv", rows))))
+
+    shown = Elements(page(named)).texts
+
+    assert {"Teachers <2024>", "Batch b1", "Fractions", "a2"} <= set(shown)
+    assert "assessment a1, batch Teachers <2024> (b1), course Maths (c1)" in shown
+    assert "batch Teachers <2024> (b1), course Maths (c1)" in shown  # of the assessment without a name
+    assert page(stores) == page(named, names=Naming.NONE)
+    assert {"Batch b1", "a1", "a2", "batch b1, course c1"} <= set(Elements(page(stores)).texts)
+
+
+def test_the_sidecar_of_the_page_says_which_names_were_read(stores: Stores, tmp_path: Path) -> None:
+    keep(stores.hot, [*of_class(), *of_class("a2")])
+    names = opened(str(write_names(tmp_path / "names.csv", [("assessment", "a1", "Fractions", "")])))
+
+    read = write_exhaust(stores._replace(names=names), asked("b1", Report.OVERVIEW)).sidecar.names
+
+    assert read is not None
+    assert (read.asked["assessment"], read.found["assessment"]) == (2, 1)
+    assert "learner" not in read.asked
+
+
 def test_an_assessment_of_few_learners_shows_no_figure(stores: Stores) -> None:
     keep(stores.hot, of_class(learners=LEAST - 1))
 
@@ -166,7 +196,7 @@ def test_the_overview_is_html_and_has_a_sidecar(stores: Stores) -> None:
         ({"report": "overview", "format": "csv"}, "format: the report overview is a page with pictures"),
         ({"report": "score", "format": "html"}, "format: html is for the report overview; use csv, csv.gz"),
         ({"report": "overview", "columns": ["x"]}, "columns: the report overview has none"),
-        ({"report": "overview", "names": "titles"}, "names: the report overview shows ids"),
+        ({"report": "overview", "names": "learners"}, "names: the report overview has no learners; use titles"),
         ({"report": "overview", "userId": "u1"}, "userId: the report overview has figures of many learners"),
         ({"report": "overview", "byWeek": True}, "byWeek: it is for the reports item-analysis"),
     ],

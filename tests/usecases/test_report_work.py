@@ -11,6 +11,7 @@ from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.domain.events import decode
 from assess_core.domain.moments import DAY
+from assess_core.domain.report_formats import ImageFormat
 from assess_core.domain.report_jobs import BatchFile, Job, JobStatus, Rules, cancelled, claimed, new_job
 from assess_core.domain.report_spec import Naming
 from assess_core.errors import DeadlineExceeded, ReportFailed, StoreUnavailable, UnknownBatch
@@ -267,6 +268,24 @@ def test_the_published_file_is_the_report_that_the_command_line_writes(stores: S
     assert (job.files[0].rows, job.files[0].bytes, report.size) == (1, len(content), len(content))
     assert content.startswith(b"batch_id,course_id,user_id")
     assert job.files[0].name.endswith("b1_score_20240129.csv")
+
+
+def test_the_pictures_of_a_report_have_links_and_are_deleted_with_it(stores: Stores, clock: Clock) -> None:
+    fold([decode(record(event()))], stores.hot, Checks(NoFacts()))
+    work = Work(MemoryRequests(), stores.exhausts, report_writer(stores), RULES, lambda: clock.now)
+    asked = request()
+    spec = msgspec.structs.replace(asked.spec, pictures=(ImageFormat.SVG,))
+    work.requests.add(new_job(msgspec.structs.replace(asked, spec=spec), NOW))
+
+    job = done(work)
+
+    [file] = job.files
+    kinds = ("activity", "scores", "questions")
+    assert file.names == (file.name, *(f"{file.name}.{kind}.svg" for kind in kinds))
+    assert file.bytes == sum(len(b"".join(stores.exhausts.read(name).chunks)) for name in file.names)
+    clock.now = NOW + RULES.keep_files + DAY
+    assert list(delete_old_files(work))
+    assert not list(Path(stores.exhausts.path("")).rglob("*.svg"))
 
 
 def test_an_empty_report_is_not_published(stores: Stores, clock: Clock) -> None:

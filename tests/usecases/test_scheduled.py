@@ -72,6 +72,20 @@ def test_a_period_is_that_of_the_run_and_a_repeated_run_of_the_day_finds_its_fil
     assert [done.state for done in run(stores, entry, MONDAY + DAY - 1)] == [State.THERE]
 
 
+def test_a_repeated_run_writes_a_report_again_whose_picture_is_missing_or_changed(stores: Stores) -> None:
+    [entry] = schedules(FILE.split('[[schedule]]\nname = "evening')[0] + 'pictures = ["svg"]\n').entries
+    put(stores, "b1")
+    [first] = run(stores, entry)
+    assert [done.state for done in run(stores, entry)] == [State.THERE]
+    picture = Path(f"{first.path}.scores.svg")
+
+    picture.write_text("changed")
+    assert [done.state for done in run(stores, entry)] == [State.WRITTEN]
+    picture.unlink()
+    assert [done.state for done in run(stores, entry)] == [State.WRITTEN]
+    assert picture.exists()
+
+
 def test_each_matching_batch_gets_a_file_below_prefix_name_and_day(stores: Stores) -> None:
     put(stores, "b1", "b2", "c1")
     done = run(stores)

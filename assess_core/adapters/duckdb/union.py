@@ -44,6 +44,7 @@ from assess_core.adapters.duckdb.questions import (
 )
 from assess_core.adapters.duckdb.reports.columns import ATTEMPT
 from assess_core.adapters.duckdb.reports.declared import DECLARED
+from assess_core.adapters.duckdb.reports.overview import draw_pictures
 from assess_core.adapters.duckdb.reports.picked import picked_sql
 from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
@@ -63,6 +64,7 @@ from assess_core.ports.reports import (
     BatchNumbers,
     HotRows,
     Packing,
+    Pictures,
     Received,
     SliceRows,
     WeeklyActivity,
@@ -327,6 +329,12 @@ class DuckUnion:
             if corrections or spec.originals:
                 correct(duck, corrections, _VIEWS)
             return write_report(duck, spec, target, packing, names)
+
+    def draw(self, spec: ReportSpec, names: Names | None = None, corrections: Sequence[Correction] = ()) -> Pictures:
+        with self._named_errors(), cursor(self._duck) as duck:
+            if corrections:
+                correct(duck, corrections, _VIEWS)
+            return draw_pictures(duck, spec, names)
 
     def batch_numbers(self, corrections: Sequence[Correction] = ()) -> BatchNumbers:
         [row] = self.rows(BATCH_NUMBERS, corrections=corrections)

@@ -13,7 +13,6 @@ from typing import IO, Final
 
 from assess_core.adapters.files.atomic_write import atomic_write, translated
 from assess_core.adapters.files.temporary import temporary_folder
-from assess_core.domain.completeness import SIDECAR_ENDING
 from assess_core.domain.report_formats import Format, format_of_name, partial_name
 from assess_core.errors import BadSettings, ReportFailed
 
@@ -72,9 +71,9 @@ class FileOutput:
         """A temporary file, which replaces the file at the end of the block."""
         return atomic_write(Path(self.path), self._mode)
 
-    def sidecar(self) -> "FileOutput":
-        """The file beside this one, with the same mode."""
-        return FileOutput(Path(self.path + SIDECAR_ENDING), self._mode)
+    def beside(self, ending: str) -> "FileOutput":
+        """A file beside this one, with the same mode."""
+        return FileOutput(Path(self.path + ending), self._mode)
 
     def partial(self) -> "FileOutput":
         """A file beside this one."""
@@ -100,7 +99,7 @@ class StreamOutput:
                 shutil.copyfileobj(report, target)
                 target.flush()
 
-    def sidecar(self) -> None:
+    def beside(self, ending: str) -> None:
         """There is no place beside a pipe."""
 
     def partial(self) -> "StreamOutput":
@@ -131,7 +130,7 @@ class MemoryOutput:
             yield report_file
             self.content = report_file.read_bytes()
 
-    def sidecar(self) -> None:
+    def beside(self, ending: str) -> None:
         """The answer has one part."""
 
     def partial(self) -> "MemoryOutput":

@@ -91,3 +91,12 @@ def load_names(
             duck.execute(_INSERT.format(kind=kind))
             duck.unregister("found_names")
     return digest.read(names.source, opened.sha256)
+
+
+def names_of(duck: duckdb.DuckDBPyConnection) -> dict[tuple[NameKind, str], str]:
+    """The names of the tables that `load_names` created: kind and id -> name."""
+    return {
+        (kind, id_): name
+        for kind in NameKind
+        for id_, name in duck.execute(f"SELECT id, name FROM {kind}_names WHERE name IS NOT NULL").fetchall()
+    }

@@ -1,4 +1,7 @@
-"""The overview: the analyses, the best scores and the activity by week as one page, from one read of the attempts."""
+"""The overview: the analyses, the best scores and the activity by week, from one read of the attempts.
+
+They become one page, or the pictures beside another report.
+"""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -12,14 +15,22 @@ from assess_core.adapters.duckdb.reports.analysis import LEAST
 from assess_core.adapters.duckdb.reports.assessment_analysis import ASSESSMENT_ANALYSIS
 from assess_core.adapters.duckdb.reports.columns import ATTEMPT, Declaration, report_sql
 from assess_core.adapters.duckdb.reports.item_analysis import ITEM_ANALYSIS
+from assess_core.adapters.duckdb.reports.naming import TITLES, load_names, names_of
 from assess_core.adapters.duckdb.reports.option_analysis import OPTION_ANALYSIS
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.duckdb.reports.summary import SUMMARY
-from assess_core.adapters.html.overview import MADE_WITH, Assessment, Overview, Question, Week, page
+from assess_core.adapters.html.overview import MADE_WITH, page
+from assess_core.adapters.pictures.png import PNG_WITH, png
+from assess_core.adapters.pictures.svg import SVG_WITH, svg
 from assess_core.domain.charts import Part, merged
+from assess_core.domain.names import NameKind, NamesRead
+from assess_core.domain.overview import Assessment, Label, Overview, Question, Week
+from assess_core.domain.pictures import pictures_of
+from assess_core.domain.report_formats import ImageFormat
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.reports import WrittenReport
+from assess_core.ports.names import Names
+from assess_core.ports.reports import DrawnPicture, Pictures, WrittenReport
 
 MOST_ASSESSMENTS: Final = 100
 """Assessments that a page shows: a hundred with 20 questions each are half a megabyte."""
@@ -41,21 +52,60 @@ _Id = tuple[str, str, str]
 """Batch, course and assessment."""
 
 
-def write_overview(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path) -> WrittenReport:
+_DRAWN: Final = {ImageFormat.SVG: (svg, SVG_WITH), ImageFormat.PNG: (png, PNG_WITH)}
+
+
+def write_overview(
+    duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, names: Names | None
+) -> WrittenReport:
     """Write the page. Its rows are its assessments."""
+    found = _read(duck, spec, names)
+    target.write_text(page(found.overview), encoding="utf-8")
+    rows = len(found.overview.assessments) + found.overview.left_out
+    return WrittenReport(rows, None, _WRITTEN_WITH, found.suppressed, found.names)
+
+
+def draw_pictures(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | None) -> Pictures:
+    """Draw the pictures of the attempts that a spec selects, in its formats of pictures."""
+    found = _read(duck, spec, names)
+    drawn = []
+    for picture in pictures_of(found.overview):
+        for format_ in spec.pictures:
+            checkpoint()
+            draw, written_with = _DRAWN[format_]
+            drawn.append(
+                DrawnPicture(
+                    f".{picture.kind}.{format_}", draw(picture), {"duckdb": duckdb.__version__, **written_with}
+                )
+            )
+    return Pictures(drawn, found.names)
+
+
+class _Found(NamedTuple):
+    """What was read."""
+
+    overview: Overview
+    suppressed: int
+    """The groups of learners whose figures are suppressed."""
+    names: NamesRead | None
+
+
+def _read(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | None) -> _Found:
     picked, parameters = picked_sql(spec, ATTEMPT)
     duck.execute(f"CREATE TEMP TABLE picked AS {picked}", parameters)
     duck.execute(REPORTED)
+    names = load_names(duck, TITLES, "picked", source)
     # the option analysis prepares the tables of all analyses
-    for statement in OPTION_ANALYSIS.prepare(structs.replace(spec, report=Report.OPTION_ANALYSIS)):
+    for statement in OPTION_ANALYSIS.prepare(structs.replace(spec, report=Report.OPTION_ANALYSIS, by_week=False)):
         checkpoint()
         duck.execute(statement)
-    read = _Read(duck)
+    read = _Read(duck, names_of(duck))
     assessments, items = [*read.rows(ASSESSMENT_ANALYSIS)], [*read.rows(ITEM_ANALYSIS)]
     shown = read.assessments(assessments[:MOST_ASSESSMENTS], items)
     [(attempts, learners)] = duck.execute(_NUMBERS).fetchall()
     overview = Overview(
         title=_title(spec),
+        name=read.label(NameKind.BATCH, spec.batches[0]).name if len(spec.batches) == 1 else "",
         attempts=attempts,
         learners=learners,
         counted=spec.counted,
@@ -64,15 +114,17 @@ def write_overview(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Pa
         assessments=shown,
         left_out=len(assessments) - len(shown),
     )
-    target.write_text(page(overview), encoding="utf-8")
-    suppressed = sum(row["suppressed"] for row in (*assessments, *items))
-    return WrittenReport(len(assessments), None, _WRITTEN_WITH, suppressed)
+    return _Found(overview, sum(row["suppressed"] for row in (*assessments, *items)), names)
 
 
 class _Read(NamedTuple):
     """Reads the rows of analyses whose tables are prepared."""
 
     duck: duckdb.DuckDBPyConnection
+    names: dict[tuple[NameKind, str], str]
+
+    def label(self, kind: NameKind, id_: str) -> Label:
+        return Label(id_, self.names.get((kind, id_), ""))
 
     def rows(self, declared: Declaration) -> Iterator[dict[str, Any]]:
         names = [column.name for column in declared.columns]
@@ -84,7 +136,9 @@ class _Read(NamedTuple):
         scores, questions = self._scores(), self._questions(items)
         return [
             Assessment(
-                *_id(row),
+                batch=self.label(NameKind.BATCH, row["batch_id"]),
+                course=self.label(NameKind.COURSE, row["course_id"]),
+                content=self.label(NameKind.ASSESSMENT, row["content_id"]),
                 learners=row["learners"],
                 mean=row["mean_score"],
                 sd=row["sd"],

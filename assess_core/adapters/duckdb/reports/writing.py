@@ -44,7 +44,7 @@ def write_report(
 ) -> WrittenReport:
     """Write a report to a file. Raises `BadReport` for an unknown column, and for what an Excel sheet cannot hold."""
     if spec.report is Report.OVERVIEW:
-        return write_overview(duck, spec, target)
+        return write_overview(duck, spec, target, names)
     if spec.format is Format.PARQUET:
         return write_parquet(duck, spec, target, names)
     opened = _lines(duck, spec, names) if can_write(spec) else _rows(duck, spec, names)

@@ -1,0 +1,1 @@
+"""Pictures beside a report, as SVG and PNG files."""

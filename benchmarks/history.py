@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, QUESTION
@@ -103,30 +102,29 @@ def _rows(week: list[ArchiveSlice], attempts: int) -> Iterator[pa.RecordBatch]:
 def _batch(some: list[ArchiveSlice], attempts: int) -> pa.RecordBatch:
     rows = len(some) * attempts
     (year, week), at = some[0].week, some[0].week.start
-    numbers = np.arange(rows)
     learners = pa.array([f"{number:036x}" for number in range(attempts)] * len(some))
-    times = pa.array((at + numbers) * 1000, pa.int64()).cast(pa.timestamp("us", "UTC"))
+    times = pa.array(range(at * 1000, (at + rows) * 1000, 1000), pa.int64()).cast(pa.timestamp("us", "UTC"))
     answer = [{"id": "q1", "assess_ts": at * 1000, "max_score": 1.0, "score": 1.0, "type": "mcq", "title": "2 + 6 = ?",
                "resvalues": [[("1", "8")]], "params": [], "description": "", "duration": 3.0}]  # fmt: skip
     one = pa.array([answer], QUESTION)
     columns = {
         "batch_id": pa.array([slice_.batch_id for slice_ in some for _ in range(attempts)]),
-        "year": pa.array(np.full(rows, year, np.int32)),
-        "week": pa.array(np.full(rows, week, np.int32)),
+        "year": pa.repeat(pa.scalar(year, pa.int32()), rows),
+        "week": pa.repeat(pa.scalar(week, pa.int32()), rows),
         "user_id": learners,
         "course_id": pa.array(["do_1130928636168192"] * rows),
         "content_id": pa.array(["do_2128870328040161"] * rows),
         "attempt_id": pa.array([f"{number:032x}" for number in range(rows)]),
         "last_attempted_on": times,
-        "has_answers": pa.array(np.full(rows, fill_value=True)),
+        "has_answers": pa.repeat(True, rows),
         "content_hash": pa.FixedSizeBinaryArray.from_buffers(
             pa.binary(16), rows, [None, pa.py_buffer(os.urandom(16 * rows))]
         ).cast(pa.binary()),
-        "total_score": pa.array(np.ones(rows)),
-        "total_max_score": pa.array(np.ones(rows)),
+        "total_score": pa.repeat(1.0, rows),
+        "total_max_score": pa.repeat(1.0, rows),
         "grand_total": pa.array(["1/1"] * rows),
         "updated_on": times,
-        "question": one.take(pa.array(np.zeros(rows, np.int64))),
+        "question": one.take(pa.repeat(pa.scalar(0, pa.int64()), rows)),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in LAKE_SCHEMA.names], schema=LAKE_SCHEMA)
 

@@ -15,6 +15,8 @@ class Bar(NamedTuple):
     width: float
     height: float
     text: str
+    is_second: bool = False
+    """Whether it belongs to the second of two series."""
 
 
 class Dot(NamedTuple):
@@ -36,14 +38,23 @@ class Part(NamedTuple):
 
 def columns(heights: Sequence[float], texts: Sequence[str]) -> list[Bar]:
     """Bars of equal width; the highest fills the box."""
-    if not heights:
+    return stacked_columns([heights], texts)
+
+
+def stacked_columns(series: Sequence[Sequence[float]], texts: Sequence[str]) -> list[Bar]:
+    """Bars of equal width for one series, then bars on top of them for a second; the highest pair fills the box."""
+    if not texts:
         return []
-    step, top = WIDTH / len(heights), max(*heights, 1e-300)
+    step, top = WIDTH / len(texts), max(*map(sum, zip(*series, strict=True)), 1e-300)
     gap = min(step * 0.2, 1.0)
-    return [
-        _bar(number * step + gap / 2, step - gap, height / top, text)
-        for number, (height, text) in enumerate(zip(heights, texts, strict=True))
-    ]
+    below = [0.0] * len(texts)
+    bars: list[Bar] = []
+    for is_second, heights in enumerate(series):
+        for number, (height, text) in enumerate(zip(heights, texts, strict=True)):
+            bar = _bar(number * step + gap / 2, step - gap, height / top, text)
+            bars.append(bar._replace(y=round(bar.y - below[number], 2), is_second=bool(is_second)))
+            below[number] += bar.height
+    return bars
 
 
 def merged(tenths: Sequence[int], least: int) -> list[Part]:

@@ -14,13 +14,13 @@ from assess_core.domain.overview import Assessment, Overview
 WIDTH: Final = 640
 MOST_ASSESSMENTS: Final = 20
 """Assessments in a picture: as a PNG file with more, it would need 100 MB of memory."""
-_MARGIN: Final = 20
+MARGIN: Final = 20
 _HEAD: Final = 44
 _PANEL: Final = 248
 _EMPTY_PANEL: Final = 64
 _PLOT_TOP: Final = 58
 """From the top of a panel to its plot."""
-_PLOT: Final = 150
+PLOT: Final = 150
 """The height of a plot."""
 _FOOT: Final = 16
 _TITLE, _HEADING, _SMALL = 17, 14, 12
@@ -92,7 +92,6 @@ class Line(NamedTuple):
 class Picture(NamedTuple):
     """A picture in pixels: shapes and texts with their places."""
 
-    kind: Kind
     height: int
     about: str
     """What the picture shows, for screen readers."""
@@ -156,18 +155,18 @@ def _without_figures(assessment: Assessment) -> str:
     return "too few learners: no figure is shown" if assessment.learners is None else "no figure is defined"
 
 
-def pictures_of(overview: Overview) -> list[Picture]:
+def pictures_of(overview: Overview) -> dict[Kind, Picture]:
     """One picture of each kind, also if there is nothing to show."""
     shown = overview.assessments[:MOST_ASSESSMENTS]
     left_out = overview.left_out + len(overview.assessments) - len(shown)
     activity = [(_NO_HEADING, activity_panel(overview))] if overview.weeks else []
     scores = [(_heading(assessment), scores_panel(assessment)) for assessment in shown]
     questions = [(_heading(assessment), questions_panel(assessment)) for assessment in shown]
-    return [
-        _picture(Kind.ACTIVITY, "Activity by week", overview, activity, 0),
-        _picture(Kind.SCORES, "Distribution of scores", overview, scores, left_out),
-        _picture(Kind.QUESTIONS, "Questions", overview, questions, left_out),
-    ]
+    return {
+        Kind.ACTIVITY: _picture("Activity by week", overview, activity, 0),
+        Kind.SCORES: _picture("Distribution of scores", overview, scores, left_out),
+        Kind.QUESTIONS: _picture("Questions", overview, questions, left_out),
+    }
 
 
 class _Heading(NamedTuple):
@@ -186,11 +185,9 @@ def _heading(assessment: Assessment) -> _Heading:
     )
 
 
-def _picture(
-    kind: Kind, what: str, overview: Overview, panels: Sequence[tuple[_Heading, Panel]], left_out: int
-) -> Picture:
+def _picture(what: str, overview: Overview, panels: Sequence[tuple[_Heading, Panel]], left_out: int) -> Picture:
     title = f"{what}: {overview.name or overview.title}"
-    texts = [_text(_MARGIN, 28, _TITLE, title, otherwise=f"{what}: {overview.title}")]
+    texts = [_text(MARGIN, 28, _TITLE, title, otherwise=f"{what}: {overview.title}")]
     bars: list[Bar] = []
     dots: list[Dot] = []
     lines: list[Line] = []
@@ -198,23 +195,23 @@ def _picture(
     for heading, panel in panels:
         plot = top + _PLOT_TOP
         texts += _texts(top, plot, heading, panel)
-        placed = _placed_bars(panel.bars, plot)
+        placed = placed_bars(panel.bars, plot)
         texts += [
             _text(bar.x + bar.width / 2, bar.y - 4, _SMALL, value, "middle")
             for bar, value in zip(placed, panel.values, strict=False)
         ]
         bars += placed
-        dots += _placed_dots(panel.dots, plot)
+        dots += placed_dots(panel.dots, plot)
         if not panel.is_empty:
-            lines.append(Line(_MARGIN, plot + _PLOT, WIDTH - 2 * _MARGIN))
+            lines.append(Line(MARGIN, plot + PLOT, WIDTH - 2 * MARGIN))
         if panel.dots:
-            lines.append(Line(_MARGIN, plot + _PLOT / 2, WIDTH - 2 * _MARGIN))
+            lines.append(Line(MARGIN, plot + PLOT / 2, WIDTH - 2 * MARGIN))
         top += _EMPTY_PANEL if panel.is_empty else _PANEL
     if notes := list(_notes(overview, left_out)):
-        texts += [_text(_MARGIN, top + _SMALL + number * 18, _SMALL, note) for number, note in enumerate(notes)]
+        texts += [_text(MARGIN, top + _SMALL + number * 18, _SMALL, note) for number, note in enumerate(notes)]
         top += 18 * len(notes)
     about = "; ".join((title, *(f"{heading.text}: {panel.about}" for heading, panel in panels if not panel.is_empty)))
-    return Picture(kind, round(top + _FOOT), about, texts, bars, dots, lines)
+    return Picture(round(top + _FOOT), about, texts, bars, dots, lines)
 
 
 def _notes(overview: Overview, left_out: int) -> Iterator[str]:
@@ -226,14 +223,14 @@ def _notes(overview: Overview, left_out: int) -> Iterator[str]:
 
 def _texts(top: float, plot: float, heading: _Heading, panel: Panel) -> Iterator[Text]:
     if heading.text:
-        yield _text(_MARGIN, top + 16, _HEADING, heading.text, otherwise=heading.ids)
-    yield _text(_MARGIN, top + 34, _SMALL, panel.caption)
+        yield _text(MARGIN, top + 16, _HEADING, heading.text, otherwise=heading.ids)
+    yield _text(MARGIN, top + 34, _SMALL, panel.caption)
     if panel.is_empty:
         return
-    below = plot + _PLOT + 16
-    yield _text(_MARGIN, below, _SMALL, panel.ends.left)
+    below = plot + PLOT + 16
+    yield _text(MARGIN, below, _SMALL, panel.ends.left)
     yield _text(WIDTH / 2, below, _SMALL, panel.ends.middle, "middle")
-    yield _text(WIDTH - _MARGIN, below, _SMALL, panel.ends.right, "end")
+    yield _text(WIDTH - MARGIN, below, _SMALL, panel.ends.right, "end")
 
 
 def _text(x: float, y: float, size: int, text: str, anchor: str = "start", otherwise: str = "") -> Text:
@@ -245,25 +242,25 @@ def _cut(text: str, size: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-_ACROSS: Final = (WIDTH - 2 * _MARGIN) / charts.WIDTH
-_DOWN: Final = _PLOT / charts.HEIGHT
+_ACROSS: Final = (WIDTH - 2 * MARGIN) / charts.WIDTH
+_DOWN: Final = PLOT / charts.HEIGHT
 
 
-def _placed_bars(bars: Iterable[Bar], plot: float) -> list[Bar]:
+def placed_bars(bars: Iterable[Bar], plot: float) -> list[Bar]:
+    """Bars of a chart in a picture, in which the plot begins at this height."""
     return [
-        Bar(
-            round(_MARGIN + bar.x * _ACROSS, 2),
-            round(plot + bar.y * _DOWN, 2),
-            round(bar.width * _ACROSS, 2),
-            round(bar.height * _DOWN, 2),
-            bar.text,
+        bar._replace(
+            x=round(MARGIN + bar.x * _ACROSS, 2),
+            y=round(plot + bar.y * _DOWN, 2),
+            width=round(bar.width * _ACROSS, 2),
+            height=round(bar.height * _DOWN, 2),
         )
         for bar in bars
     ]
 
 
-def _placed_dots(dots: Iterable[Dot], plot: float) -> list[Dot]:
+def placed_dots(dots: Iterable[Dot], plot: float) -> list[Dot]:
+    """Dots of a chart in a picture, in which the plot begins at this height."""
     return [
-        Dot(round(_MARGIN + dot.x * _ACROSS, 2), round(plot + dot.y * _DOWN, 2), dot.text, dot.is_marked)
-        for dot in dots
+        Dot(round(MARGIN + dot.x * _ACROSS, 2), round(plot + dot.y * _DOWN, 2), dot.text, dot.is_marked) for dot in dots
     ]

@@ -38,7 +38,7 @@ def suppressed(content_id: str = "a2") -> Assessment:
 def drawn(*assessments: Assessment, left_out: int = 0) -> dict[Kind, Picture]:
     weeks = [Week("2024-W05", 12, 11), Week("2024-W07", 24, 20)]
     overview = Overview("Batch b1", "", 36, 20, "first", 10, weeks, assessments, left_out)
-    return {picture.kind: picture for picture in pictures_of(overview)}
+    return pictures_of(overview)
 
 
 def texts(picture: Picture) -> list[str]:
@@ -136,7 +136,7 @@ def test_a_picture_says_how_many_assessments_it_leaves_out() -> None:
 
 
 def test_without_attempts_each_picture_says_so() -> None:
-    for shown in pictures_of(Overview("Batch b1", "", 0, 0, "first", 10, [], [], 0)):
+    for shown in pictures_of(Overview("Batch b1", "", 0, 0, "first", 10, [], [], 0)).values():
         assert texts(shown)[1:] == ["No attempt was asked for, so there is nothing to show."]
         assert svg(shown)
         assert png(shown)

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from assess_assets import outcomes, sensors
-from assess_assets.metadata import Bars
 from assess_core.domain.moments import DAY
+from assess_core.domain.run_pictures import Series
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.pending import RECENT
@@ -152,7 +152,7 @@ def test_a_cleared_slice_does_not_wait_and_its_rows_count_for_the_lake(
 ) -> None:
     drawn = []
 
-    def bars(title: str, series: Bars) -> dg.MetadataValue:
+    def bars(title: str, series: Series) -> dg.MetadataValue:
         drawn.append(series)
         return dg.MetadataValue.md(title)
 

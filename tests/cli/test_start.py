@@ -14,7 +14,7 @@ from assess_core.settings import Settings
 from tests.factories import event
 from tests.loop import put_away, take
 
-HEAVY = ("numpy", "pyarrow", "deltalake", "duckdb", "dagster", "rich", "tenacity", "asyncio", "packaging", "matplotlib")
+HEAVY = ("numpy", "pyarrow", "deltalake", "duckdb", "dagster", "rich", "tenacity", "asyncio", "packaging", "PIL")
 CHEAP = (
     (),
     ("--help",),

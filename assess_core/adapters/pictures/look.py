@@ -13,6 +13,7 @@ class Colours(NamedTuple):
     paper: str = "#ffffff"
     line: str = "#ccd5dd"
     bar: str = "#2f6f8f"
+    second: str = "#e0a030"
     mark: str = "#b3470c"
 
 

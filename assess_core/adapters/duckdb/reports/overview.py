@@ -69,14 +69,12 @@ def draw_pictures(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Name
     """Draw the pictures of the attempts that a spec selects, in its formats of pictures."""
     found = _read(duck, spec, names)
     drawn = []
-    for picture in pictures_of(found.overview):
+    for kind, picture in pictures_of(found.overview).items():
         for format_ in spec.pictures:
             checkpoint()
             draw, written_with = _DRAWN[format_]
             drawn.append(
-                DrawnPicture(
-                    f".{picture.kind}.{format_}", draw(picture), {"duckdb": duckdb.__version__, **written_with}
-                )
+                DrawnPicture(f".{kind}.{format_}", draw(picture), {"duckdb": duckdb.__version__, **written_with})
             )
     return Pictures(drawn, found.names)
 

@@ -15,13 +15,12 @@ from typing import Final
 import msgspec
 
 from assess_core.domain.json_text import is_unicode
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import Kind, Record, why_no_decision
 from assess_core.errors import BadErasure
 
 KEYS: Final = "keys"
 """The topic of the records that name the keys in use. It is no keyed hash, so it cannot be taken for an order."""
 _ORDER: Final = "order"
-_MOST_TEXT: Final = 1000
 _SHOWN: Final = 100
 _LONG: Final = 8  # bytes
 _WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
@@ -73,9 +72,9 @@ def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
         raise BadErasure(
             f"{wrong[0][:_SHOWN]!r} is not UTF-8, so it is no id of a learner; write the id as it is stored"
         )
+    if why := why_no_decision(by, reason):
+        raise BadErasure(why)
     for name, text in (("--by", by), ("--reason", reason)):
-        if not text.strip() or len(text) > _MOST_TEXT or not is_unicode(text):
-            raise BadErasure(f"{name}: write a text of at most {_MOST_TEXT:,} characters; the receipt shows it")
         if Mentions(user_ids).are_in(text.encode()):
             raise BadErasure(f"{name}: it names the learner, and it is kept; write it without the id")
 

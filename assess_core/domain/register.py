@@ -6,7 +6,12 @@ of records, in whatever order they arrived.
 
 import hashlib
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from assess_core.domain.json_text import is_unicode
+
+_MOST_TEXT: Final = 1000
+"""The largest number of characters of a name or a reason."""
 
 
 class Kind(StrEnum):
@@ -38,3 +43,11 @@ class Record(NamedTuple):
         """A name for a file: 32 hex digits, the same for the same kind, topic and id."""
         key = "\0".join((self.kind, self.topic, self.id))
         return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def why_no_decision(by: str, reason: str) -> str | None:
+    """Why these cannot be kept as who decided something and why, as a sentence; None if they can."""
+    for option, text in (("--by", by), ("--reason", reason)):
+        if not text.strip() or len(text) > _MOST_TEXT or not is_unicode(text):
+            return f"{option}: write a text of 1 to {_MOST_TEXT:,} characters in UTF-8; it is kept with the decision"
+    return None

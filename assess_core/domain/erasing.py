@@ -64,6 +64,22 @@ def order_of(record: Record) -> Order:
     return msgspec.json.decode(record.content, type=Order)
 
 
+_NO_NAME: Final = "(it named a learner who was erased)"
+_RAW_NO_NAME: Final = msgspec.Raw(msgspec.json.encode(_NO_NAME))
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def without_names(record: Record, mentions: "Mentions") -> Record:
+    """A record whose texts of people (who decided it, and why) do not mention learners; everything else stays."""
+    try:
+        content = _members(record.content)
+        texts = {name: msgspec.json.decode(content[name], type=str) for name in ("by", "reason") if name in content}
+    except msgspec.DecodeError:  # whoever needs the record says that it cannot be read
+        return record
+    changed = {name: _RAW_NO_NAME for name, text in texts.items() if mentions.are_in(text.encode())}
+    return record._replace(content=msgspec.json.encode(content | changed).decode()) if changed else record
+
+
 def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
     """Raise `BadErasure` if an order lacks a name or a reason, or if these name a learner."""
     if not user_ids or not all(user_ids):

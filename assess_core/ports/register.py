@@ -21,6 +21,13 @@ class Register(Protocol):
         """All records of a kind, ordered by topic and id."""
         ...
 
+    def rewrite(self, records: Sequence[Record]) -> None:
+        """Replace the contents of stored records: the only change, for texts that name an erased learner."""
+        ...
+
     def remove(self, records: Sequence[Record]) -> None:
-        """Remove records that must not be kept, such as those that name an erased learner. Can be repeated."""
+        """Remove records that must not be kept, such as those about an erased learner. Can be repeated.
+
+        A removed record can be added again.
+        """
         ...

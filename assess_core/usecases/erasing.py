@@ -30,6 +30,7 @@ from assess_core.domain.erasing import (
     orders,
     require_order,
     signed,
+    without_names,
 )
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.manifest import by_slice
@@ -51,8 +52,8 @@ from assess_core.usecases.registering import enter
 
 _FAILED: Final = 500  # failed events that are deleted at once
 _LEARNERS: Final = 2000
-_NAMING: Final = (Kind.HOLD, Kind.RELEASE)
-"""The kinds of records that can name a learner."""
+_ABOUT_LEARNERS: Final = (Kind.HOLD, Kind.RELEASE)
+"""The kinds of records whose topic can be a learner."""
 
 
 class Step(StrEnum):
@@ -62,7 +63,7 @@ class Step(StrEnum):
     FAILED = "failed events"
     """Failed events that name the learners are deleted."""
     REGISTER = "records and requests for reports"
-    """Records and requests for reports that name the learners are deleted."""
+    """Holds on the learners and requests for reports that name them are deleted."""
     HOT = "hot store"
     WEEKS = "weeks of the lake"
     FILES = "old files of the lake"
@@ -151,7 +152,7 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     mentions = Mentions(users)
     failed = _remove_failed(stores.hot, mentions)
     reached(Step.FAILED)
-    records = _remove_records(stores, mentions)
+    records = _remove_records(stores, users, mentions)
     jobs = _remove_jobs(besides.requests, mentions)
     reached(Step.REGISTER)
     slices = {entry.row_key.slice for each in stores.hot.learners(users).values() for entry in each.entries}
@@ -213,19 +214,21 @@ def _naming(events: Iterator[FailedEvent], mentions: Mentions) -> Iterator[Faile
             yield event
 
 
-def _remove_records(stores: Stores, mentions: Mentions) -> int:
-    """Remove the records of both registers that name learners."""
-    removed: set[Record] = set()
+def _remove_records(stores: Stores, users: Collection[str], mentions: Mentions) -> int:
+    """Remove holds on learners from both registers, and their ids from texts of other records.
+
+    Other records stay in force. Returns how many records were removed or rewritten.
+    """
+    changed: set[tuple[str, str, str]] = set()
     for register in (stores.hot.register, stores.lake.register):
-        found = [
-            record
-            for kind in _NAMING
-            for record in register.all(kind)
-            if mentions.are_in(f"{record.topic}\0{record.content}".encode())
-        ]
-        register.remove(found)
-        removed.update(found)
-    return len(removed)
+        records = [record for kind in Kind for record in register.all(kind)]
+        gone = [record for record in records if record.kind in _ABOUT_LEARNERS and record.topic in users]
+        new = [without_names(record, mentions) for record in records]
+        renamed = [after for before, after in zip(records, new, strict=True) if after != before]
+        register.rewrite(renamed)
+        register.remove(gone)
+        changed.update(record[:3] for record in (*gone, *renamed))
+    return len(changed)
 
 
 def _remove_jobs(requests: Requests, mentions: Mentions) -> int:

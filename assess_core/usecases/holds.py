@@ -75,8 +75,12 @@ def holds_on_learners(hot: HotStore, user_ids: Collection[str], now: int) -> dic
 
 
 def require_no_hold(hot: HotStore, user_ids: Collection[str], now: int) -> None:
-    """Raise `HoldInForce` if a hold protects rows of one of these learners; the message names each hold once."""
+    """Raise `HoldInForce` if a hold protects rows of one of these learners; the message names each hold once.
+
+    So does a hold on a batch or an assessment with the same id: an erasure removes records about this id.
+    """
     holds = {hold.id: hold for stopped in holds_on_learners(hot, user_ids, now).values() for hold in stopped}
+    holds |= {hold.id: hold for hold in read_holds(hot, now) if hold.of in user_ids}
     if holds:
         raise HoldInForce(f"{'; '.join(map(str, holds.values()))}: nothing was done; `assess hold release` ends a hold")
 

@@ -26,12 +26,8 @@ class LakeRegister:
         self._place = place
 
     def add(self, records: Sequence[Record]) -> None:
-        with temporary_folder("assess-register-") as folder, translated(self._place):
-            for record in records:
-                if self._place.mark(_file(record)) is None:
-                    source = Path(folder) / record.name
-                    source.write_bytes(msgspec.json.encode(record))
-                    self._place.put(_file(record), source)
+        with translated(self._place):
+            self._put([record for record in records if self._place.mark(_file(record)) is None])
 
     def of(self, kind: Kind, topics: Collection[str]) -> list[Record]:
         return [record for record in self.all(kind) if record.topic in topics]
@@ -40,9 +36,20 @@ class LakeRegister:
         with translated(self._place):
             return sorted(self._read(kind))
 
+    def rewrite(self, records: Sequence[Record]) -> None:
+        with translated(self._place):
+            self._put([record for record in records if self._place.mark(_file(record)) is not None])
+
     def remove(self, records: Sequence[Record]) -> None:
         with translated(self._place):
             self._place.delete([_file(record) for record in records])
+
+    def _put(self, records: Sequence[Record]) -> None:
+        with temporary_folder("assess-register-") as folder:
+            for record in records:
+                source = Path(folder) / record.name
+                source.write_bytes(msgspec.json.encode(record))
+                self._place.put(_file(record), source)
 
     def _read(self, kind: Kind) -> Iterator[Record]:
         folder = self._place.within(kind)

@@ -147,6 +147,10 @@ class Union(Protocol):
         """The newest versions that a spec selects, ordered like `all_attempts`."""
         ...
 
+    def learners(self) -> Iterator[list[str]]:
+        """The learners with rows, each once, in chunks."""
+        ...
+
     def count_attempts(self, spec: ReportSpec) -> int:
         """The number of attempts that a spec selects."""
         ...
@@ -215,6 +219,10 @@ class ReportOutput(Protocol):
 
     def write(self) -> AbstractContextManager[Path]:
         """A local temporary file; the end of the block copies it to the output. Raises the errors of `Exhausts`."""
+        ...
+
+    def withdraw(self) -> None:
+        """Delete what was written, if it is a file. Raises the errors of `Exhausts`."""
         ...
 
 

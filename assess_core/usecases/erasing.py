@@ -1,6 +1,8 @@
 """Use case: erase learners from an installation.
 
-    order in the register -> hot store -> lake -> old files and tickets -> reports -> history of runs -> receipt
+    order in the register -> reports -> hot store -> lake -> old files and tickets -> history of runs -> receipt
+
+Encrypted reports are found by the slices of the learners, so reports come before the hot store and the lake.
 
 The order is in force before the first destructive step, so whatever comes later about a learner is refused
 (`erased.py`). Every step can be repeated. A process that is killed anywhere is finished by running it again.
@@ -36,8 +38,7 @@ from assess_core.domain.events import FailedEvent
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.register import Kind, Record
-from assess_core.domain.tickets import TicketStatus
-from assess_core.errors import ErasureRefused, VerifyFailed
+from assess_core.errors import VerifyFailed
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.erasures import Besides, HotErased, StoredFile, Text
 from assess_core.ports.hot_store import HotStore
@@ -45,7 +46,14 @@ from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
-from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
+from assess_core.usecases.erasing_lake import (
+    FilesErased,
+    LakeErased,
+    erase_from_old_files,
+    erase_from_weeks,
+    require_no_writing_ticket,
+    slices_with,
+)
 from assess_core.usecases.holds import require_no_hold
 from assess_core.usecases.proving import product_version
 from assess_core.usecases.registering import enter
@@ -64,10 +72,10 @@ class Step(StrEnum):
     """Failed events that name the learners are deleted."""
     REGISTER = "records and requests for reports"
     """Holds on the learners and requests for reports that name them are deleted."""
+    REPORTS = "reports"
     HOT = "hot store"
     WEEKS = "weeks of the lake"
     FILES = "old files of the lake"
-    REPORTS = "reports"
     RUNS = "records of Dagster"
     """What the scheduler remembers is searched."""
 
@@ -103,7 +111,7 @@ def erase(
     users = sorted(set(user_ids))
     require_order(users, order.by, order.reason)
     require_no_hold(stores.hot, users, order.at)
-    require_no_writing_ticket(stores, order.at)
+    require_no_writing_ticket(stores.lake, order.at)
     key = stores.keys.create()[0]
     enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
     reached(Step.ORDERED)
@@ -133,7 +141,7 @@ def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, 
     """What an erasure would find, by place. Nothing is changed. Raises what `erase` raises before it begins."""
     require_order(user_ids, order.by, order.reason)
     require_no_hold(stores.hot, user_ids, order.at)
-    require_no_writing_ticket(stores, order.at)
+    require_no_writing_ticket(stores.lake, order.at)
     mentions = Mentions(user_ids)
     learners = stores.hot.learners(user_ids)
     stored = stores.lake.traces.stored(user_ids)
@@ -156,6 +164,9 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     jobs = _remove_jobs(besides.requests, mentions)
     reached(Step.REGISTER)
     slices = {entry.row_key.slice for each in stores.hot.learners(users).values() for entry in each.entries}
+    slices |= slices_with(users, stores.lake)
+    reports = _remove_reports(stores.exhausts, mentions, {*map(str, slices)})
+    reached(Step.REPORTS)
     hot = erase_from_hot(users, stores.hot)
     stays = stores.hot.scrub()
     reached(Step.HOT)
@@ -165,8 +176,6 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     if not lake.refused:
         files = erase_from_old_files(users, mentions, stores.lake, now)
     reached(Step.FILES)
-    reports = _remove_reports(stores.exhausts, mentions, {str(slice_) for slice_ in slices.union(lake.slices)})
-    reached(Step.REPORTS)
     reports += [
         ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in besides.runs.erase(mentions.are_in)
     ]
@@ -174,16 +183,6 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     named = (("hot store", stays), ("Dagster", besides.runs.remaining))
     remaining = [Remaining(what=what, until=until) for what, until in named if until]
     return Done(failed, records, jobs, hot, lake, files, reports, remaining)
-
-
-def require_no_writing_ticket(stores: Stores, now: int) -> None:
-    """Raise `ErasureRefused` while a ticket is written: nobody knows yet which files it needs."""
-    for ticket in stores.lake.tickets.all():
-        if ticket.state(now) is TicketStatus.WRITING:
-            raise ErasureRefused(
-                f"the ticket {ticket.id} is being written with its report; wait for it, then erase; if its process was "
-                f"killed, it ends at {iso(ticket.expires)}"
-            )
 
 
 def _not_ordered(users: Collection[str], stores: Stores) -> list[str]:

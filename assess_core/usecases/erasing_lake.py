@@ -21,17 +21,19 @@ from assess_core.domain.manifest import (
     by_slice,
     without,
 )
+from assess_core.domain.moments import iso
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.tickets import (
     HOT_ROWS,
     SealedFile,
     Ticket,
+    TicketStatus,
     holders,
     ticket_text,
     with_other_file,
     with_other_rows,
 )
-from assess_core.errors import VerifyFailed
+from assess_core.errors import ErasureRefused, VerifyFailed
 from assess_core.ports.erasures import StoredFile
 from assess_core.ports.lake import Lake, Pinned, name_of
 from assess_core.retrying import retrying
@@ -46,6 +48,16 @@ class LakeErased(NamedTuple):
     """The rows that left each slice."""
     refused: list[str]
     """Why weeks were not touched, as sentences."""
+
+
+def slices_with(user_ids: Collection[str], lake: Lake) -> set[ArchiveSlice]:
+    """The slices with rows of learners. None if a file cannot be read: then the erasure must be repeated anyway."""
+    pinned = lake.pin()
+    try:
+        weeks = lake.weeks_with(pinned, user_ids)
+        return {slice_ for week in weeks for slice_ in lake.naming(pinned, week, user_ids, ())}
+    except VerifyFailed:
+        return set()
 
 
 def erase_from_weeks(user_ids: Collection[str], lake: Lake, now: int) -> LakeErased:
@@ -116,6 +128,16 @@ def _is_announced(manifest: Manifest, slice_: ArchiveSlice, after: Contents, pin
     return erased is not None and erased.contents == after and erased.delta_version == pinned.version + 1
 
 
+def require_no_writing_ticket(lake: Lake, now: int) -> None:
+    """Raise `ErasureRefused` while a ticket is written: nobody knows yet which files it needs."""
+    for ticket in lake.tickets.all():
+        if ticket.state(now) is TicketStatus.WRITING:
+            raise ErasureRefused(
+                f"the ticket {ticket.id} is being written with its report; wait for it, then erase; if its process was "
+                f"killed, it ends at {iso(ticket.expires)}"
+            )
+
+
 class FilesErased(NamedTuple):
     """What was done with stored files that no version of the table needs."""
 
@@ -131,8 +153,10 @@ def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: La
 
     A ticket of a report about one of the learners alone is deleted.
 
-    Raises `VerifyFailed` if the newest version still has such a file.
+    Raises `VerifyFailed` if the newest version still has such a file, and `ErasureRefused` while a ticket is written:
+    its report may have read the stores before.
     """
+    require_no_writing_ticket(lake, now)
     pinned = lake.pin()
     current = {name_of(file, pinned) for file in pinned.files()}
     found = lake.traces.stored(user_ids)

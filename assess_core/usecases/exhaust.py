@@ -22,11 +22,12 @@ from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, p
 from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
 from assess_core.ports.names import Names
-from assess_core.ports.reports import Exhausts, Packing, ReportOutput, WrittenReport
+from assess_core.ports.reports import Exhausts, Packing, ReportOutput, Union, WrittenReport
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 from assess_core.usecases.completeness import survey, survey_log
 from assess_core.usecases.corrections_in_force import corrections_of
+from assess_core.usecases.erased import erased_under
 from assess_core.usecases.proving import product_version
 from assess_core.usecases.sealing import NewTicket, drafted
 
@@ -145,8 +146,24 @@ class _Writer(NamedTuple):
                 )
                 if draft is not None:
                     draft.seal(union, batches, corrections, sidecar)
+            _require_not_erased(stores, union, place)
             place.write_sidecar(sidecar)
         return place.written(sidecar, time.perf_counter() - started)
+
+
+def _require_not_erased(stores: Stores, union: Union, place: "Place") -> None:
+    """Withdraw a report, and raise `ReportFailed`, if a learner of the union was erased.
+
+    It is called after the report has appeared: an order that comes later deletes it. Without a ring of keys nobody was
+    erased, or this machine cannot know it.
+    """
+    ring = stores.keys.all()
+    if ring and any(erased_under(ring, some, stores.hot) for some in union.learners()):
+        place.withdraw()
+        raise ReportFailed(
+            "a learner of the report is erased; write it again, and if this repeats, an erasure was not finished: run "
+            "`assess erase --again`"
+        )
 
 
 def _names(stores: Stores, spec: ReportSpec) -> Names | None:
@@ -172,6 +189,10 @@ class StoredOutput:
         """See `ReportOutput.partial`."""
         return StoredOutput(self._exhausts, partial_name(self._name))
 
+    def withdraw(self) -> None:
+        """See `ReportOutput.withdraw`."""
+        self._exhausts.delete(self._name)
+
     def write(self) -> AbstractContextManager[Path]:
         """See `Exhausts.atomic_write`."""
         return self._exhausts.atomic_write(self._name)
@@ -183,6 +204,8 @@ class Place(NamedTuple):
     path: str
     block: AbstractContextManager[Path]
     """A temporary file, which becomes the file at the end of the block."""
+    withdraw: Callable[[], None]
+    """Deletes the file."""
     sidecar: "Place | None" = None
 
     def write_sidecar(self, sidecar: Sidecar) -> None:
@@ -214,8 +237,8 @@ def place_of(
     if is_partial:
         output = output.partial()
     sidecar = output.sidecar()
-    beside = Place(sidecar.path, sidecar.write()) if sidecar else None
-    return Place(output.path, output.write(), beside)
+    beside = Place(sidecar.path, sidecar.write(), sidecar.withdraw) if sidecar else None
+    return Place(output.path, output.write(), output.withdraw, beside)
 
 
 def measured(spec: ReportSpec, report: WrittenReport, path: Path) -> tuple[int, str]:

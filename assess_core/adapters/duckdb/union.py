@@ -48,6 +48,7 @@ from assess_core.adapters.duckdb.reports.picked import picked_sql
 from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.corrections import Correction
 from assess_core.domain.report_spec import ReportSpec, Versions
@@ -277,6 +278,10 @@ class DuckUnion:
 
     def slices(self) -> dict[ArchiveSlice, SliceRows]:
         return dict(map(to_slice, self.rows(SLICES)))
+
+    def learners(self) -> Iterator[list[str]]:
+        found = (cast(str, row["user_id"]) for row in self.rows("SELECT DISTINCT user_id FROM placed"))
+        return chunks(found, _ROWS)
 
     def count_attempts(self, spec: ReportSpec) -> int:
         picked, parameters = picked_sql(spec, _unit(spec))

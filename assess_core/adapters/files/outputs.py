@@ -72,6 +72,11 @@ class FileOutput:
         """A temporary file, which replaces the file at the end of the block."""
         return atomic_write(Path(self.path), self._mode)
 
+    def withdraw(self) -> None:
+        """See `ReportOutput.withdraw`."""
+        with translated(Path(self.path)):
+            Path(self.path).unlink(missing_ok=True)
+
     def sidecar(self) -> "FileOutput":
         """The file beside this one, with the same mode."""
         return FileOutput(Path(self.path + SIDECAR_ENDING), self._mode)
@@ -99,6 +104,9 @@ class StreamOutput:
             with report_file.open("rb") as report, self._opened() as target:
                 shutil.copyfileobj(report, target)
                 target.flush()
+
+    def withdraw(self) -> None:
+        """What a pipe's reader has got stays there."""
 
     def sidecar(self) -> None:
         """There is no place beside a pipe."""
@@ -130,6 +138,10 @@ class MemoryOutput:
             report_file = Path(folder) / "report"
             yield report_file
             self.content = report_file.read_bytes()
+
+    def withdraw(self) -> None:
+        """Forget the bytes."""
+        self.content = b""
 
     def sidecar(self) -> None:
         """The answer has one part."""

@@ -28,6 +28,10 @@ class Kind(StrEnum):
     """The scores that are stored follow a correction or its revert."""
 
 
+ABOUT_LEARNERS: Final = (Kind.HOLD, Kind.RELEASE)
+"""The kinds of records whose topic can be a learner."""
+
+
 class Record(NamedTuple):
     """A decision. Kind, topic and id identify it."""
 

@@ -65,7 +65,7 @@ def apply(stores: Stores, named: NamedCorrection, decided: Decision) -> Done:
     be applied, and the errors of a dry run. Nothing is changed then.
     """
     hot, lake = stores.hot, stores.lake
-    agree(hot, lake)
+    agree(hot, lake, stores.keys)
     correction = named.correction
     before = read_corrections(hot.register, [correction.assessment]).entered.get(correction.assessment, ())
     record = correction_record(correction, decided, before)
@@ -74,7 +74,7 @@ def apply(stores: Stores, named: NamedCorrection, decided: Decision) -> Done:
         with regraded(stores, [named]):
             pass  # entering it refuses what a dry run refuses
         lake.register.add([record])
-        agree(hot, lake)
+        agree(hot, lake, stores.keys)
     return Done(record.id, is_new, sweep(stores, [_found(hot, record.id)]))
 
 
@@ -84,11 +84,11 @@ def revert(stores: Stores, id_: str, decided: Decision) -> Done:
     If it is reverted already, only the scores are written again. Raises `UnknownCorrection`, `StoreUnavailable`.
     """
     hot, lake = stores.hot, stores.lake
-    agree(hot, lake)
+    agree(hot, lake, stores.keys)
     found = _found(hot, id_)
     if found.reverted is None:
         lake.register.add([revert_record(found.decided, decided)])
-        agree(hot, lake)
+        agree(hot, lake, stores.keys)
     return Done(id_, found.reverted is None, sweep(stores, [_found(hot, id_)]))
 
 

@@ -37,7 +37,7 @@ from assess_core.domain.erasing import (
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
 from assess_core.errors import VerifyFailed
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.erasures import Besides, HotErased, StoredFile, Text
@@ -60,8 +60,6 @@ from assess_core.usecases.registering import enter
 
 _FAILED: Final = 500  # failed events that are deleted at once
 _LEARNERS: Final = 2000
-_ABOUT_LEARNERS: Final = (Kind.HOLD, Kind.RELEASE)
-"""The kinds of records whose topic can be a learner."""
 
 
 class Step(StrEnum):
@@ -221,7 +219,7 @@ def _remove_records(stores: Stores, users: Collection[str], mentions: Mentions) 
     changed: set[tuple[str, str, str]] = set()
     for register in (stores.hot.register, stores.lake.register):
         records = [record for kind in Kind for record in register.all(kind)]
-        gone = [record for record in records if record.kind in _ABOUT_LEARNERS and record.topic in users]
+        gone = [record for record in records if record.kind in ABOUT_LEARNERS and record.topic in users]
         new = [without_names(record, mentions) for record in records]
         renamed = [after for before, after in zip(records, new, strict=True) if after != before]
         register.rewrite(renamed)

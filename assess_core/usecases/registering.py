@@ -7,9 +7,11 @@ hot store. A process that is killed in between leaves a decision that is not in 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
+from assess_core.ports.erasures import Keys
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
+from assess_core.usecases.erased import erased_under
 
 
 class Copied(NamedTuple):
@@ -25,12 +27,22 @@ def enter(hot: HotStore, lake: Lake, records: Sequence[Record]) -> None:
     hot.register.add(records)
 
 
-def agree(hot: HotStore, lake: Lake) -> Copied:
-    """Give each tier the records that only the other one has. Raises `StoreUnavailable`, `NotOurTable`."""
-    only_lake, only_hot = differing(hot, lake)
+def agree(hot: HotStore, lake: Lake, keys: Keys) -> Copied:
+    """Give each tier the records that only the other one has. Raises `StoreUnavailable`, `NotOurTable`, `BadSettings`.
+
+    Holds on erased learners are left out: an erasure may have removed them from one tier and be about to remove them
+    from the other. Its order came before.
+    """
+    only_lake, only_hot = (_not_erased(records, hot, keys) for records in differing(hot, lake))
     hot.register.add(only_lake)
     lake.register.add(only_hot)
     return Copied(len(only_lake), len(only_hot))
+
+
+def _not_erased(records: Sequence[Record], hot: HotStore, keys: Keys) -> list[Record]:
+    topics = {record.topic for record in records if record.kind in ABOUT_LEARNERS}
+    erased = erased_under(keys.all(), topics, hot)
+    return [record for record in records if record.kind not in ABOUT_LEARNERS or record.topic not in erased]
 
 
 def differing(hot: HotStore, lake: Lake) -> tuple[list[Record], list[Record]]:

@@ -48,8 +48,8 @@ def repair(
     """Read batches of the log again; `ledger` covers all batches and was filled by `balance`.
 
     Rows of erased learners are not written. `now` is in epoch ms. `empty` creates a hot store in memory, from which
-    hidden rows are archived. Can be repeated, and can run at the same time as a stream, archive or clear. Raises `StoreUnavailable`, `BadLog`,
-    `NotErased`, and the errors of `archive`.
+    hidden rows are archived. Can be repeated, and can run at the same time as a stream, archive or clear. Raises
+    `StoreUnavailable`, `BadLog`, `NotErased`, and the errors of `archive`.
     """
     for batch in batches:
         decoded = [decode(record) for record in batch.records]

@@ -4,7 +4,7 @@ import pytest
 
 from assess_core.domain.correction_records import decision
 from assess_core.domain.corrections import Correction, Drop
-from assess_core.domain.erasing import Order
+from assess_core.domain.erasing import Order, orders
 from assess_core.domain.holds import Target
 from assess_core.domain.register import Kind
 from assess_core.errors import HoldInForce
@@ -14,7 +14,7 @@ from assess_core.usecases.correcting import NamedCorrection
 from assess_core.usecases.corrections_in_force import corrections_in_force
 from assess_core.usecases.erasing import erase
 from assess_core.usecases.holds import add_hold, read_holds, release_hold
-from assess_core.usecases.registering import Copied, agree
+from assess_core.usecases.registering import Copied, agree, enter
 from tests.factories import event
 from tests.loop import take
 from tests.usecases.test_erasing import BESIDES, NOW, ORDER, SECRET
@@ -53,7 +53,7 @@ def test_a_correction_stays_in_force_although_its_reason_mentions_the_learner(st
     erase(stores, BESIDES, [SECRET], ORDER)
 
     assert mentioned(stores) == []
-    assert agree(stores.hot, stores.lake) == Copied(0, 0)
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(0, 0)
     assert len(corrections_in_force(stores.hot.register)) == 1
     assert stores.hot.learners(["u2"])["u2"].summaries == before
 
@@ -84,3 +84,17 @@ def test_a_learner_whose_id_is_a_word_of_json_takes_no_record_along(stores: Stor
     erase(stores, BESIDES, [user], ORDER)
 
     assert [one.id for one in read_holds(stores.hot, NOW)] == [hold.id]
+
+
+@pytest.mark.parametrize("removed_first", ["hot", "lake"])
+def test_tiers_that_agree_during_an_erasure_do_not_bring_a_hold_on_the_learner_back(
+    stores: Stores, removed_first: str
+) -> None:
+    hold = add_hold(stores, Target.LEARNER, SECRET, "an office", "case 12", NOW - 2)
+    release_hold(stores, hold.id, "an office", "closed", NOW - 1)
+    key = stores.keys.create()[0]
+    enter(stores.hot, stores.lake, orders(key, [SECRET], ORDER))
+    register = getattr(stores, removed_first).register
+    register.remove([*register.all(Kind.HOLD), *register.all(Kind.RELEASE)])  # and then the other tier
+
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(0, 0)

@@ -21,8 +21,8 @@ def test_what_one_tier_lost_comes_back_from_the_other(stores: Stores) -> None:
     stores.lake.register.add([ERASED])
     stores.hot.register.add([CORRECTED])
 
-    assert agree(stores.hot, stores.lake) == Copied(into_hot=1, into_lake=1)
-    assert agree(stores.hot, stores.lake) == Copied(0, 0)
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(into_hot=1, into_lake=1)
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(0, 0)
 
     for register in (stores.hot.register, stores.lake.register):
         assert [record for kind in Kind for record in register.all(kind)] == [CORRECTED, ERASED, HELD]

@@ -143,8 +143,11 @@ class Union(Protocol):
         """The attempts that a spec selects, ordered by key, compared as UTF-8 bytes."""
         ...
 
-    def selected(self, spec: ReportSpec) -> Iterator[AttemptVersion]:
-        """The newest versions that a spec selects, ordered like `all_attempts`."""
+    def selected(self, spec: ReportSpec, *, is_ordered: bool = True) -> Iterator[AttemptVersion]:
+        """The versions that a spec selects, ordered like `all_attempts`.
+
+        To order them, their answers are sorted, on disk if ASSESS_MEMORY is small.
+        """
         ...
 
     def learners(self) -> Iterator[list[str]]:

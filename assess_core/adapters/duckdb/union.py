@@ -29,6 +29,7 @@ from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
     ALL_VERSIONS,
     BATCH_NUMBERS,
+    BY_BATCH,
     COPIES,
     RECEIVED,
     SELECTED,
@@ -316,9 +317,10 @@ class DuckUnion:
         picked, parameters = picked_sql(spec, _unit(spec))
         return map(to_state, self.rows(STATES.format(picked=picked), parameters, corrections))
 
-    def selected(self, spec: ReportSpec) -> Iterator[AttemptVersion]:
+    def selected(self, spec: ReportSpec, *, is_ordered: bool = True) -> Iterator[AttemptVersion]:
         picked, parameters = picked_sql(spec, _unit(spec))
-        return map(to_version, self.rows(SELECTED.format(picked=picked), parameters))
+        sql = SELECTED.format(picked=picked)
+        return map(to_version, self.rows(f"{sql} ORDER BY {BY_BATCH}" if is_ordered else sql, parameters))
 
     def write_report(
         self,

@@ -60,8 +60,14 @@ def is_order(record: Record) -> bool:
 
 
 def order_of(record: Record) -> Order:
-    """What an order says."""
-    return msgspec.json.decode(record.content, type=Order)
+    """What an order says. Raises `BadErasure` if it cannot be read."""
+    try:
+        return msgspec.json.decode(record.content, type=Order)
+    except msgspec.DecodeError as error:
+        raise BadErasure(
+            f"the order {record.topic[:_SHOWN]} in the register cannot be read ({str(error)[:_SHOWN]}); a newer version "
+            "may have written it: update this installation"
+        ) from None
 
 
 _NO_NAME: Final = "(it named a learner who was erased)"

@@ -18,6 +18,7 @@ from assess_core.domain.erasing import (
 )
 from assess_core.domain.manifest import Contents, digest_of, without
 from assess_core.domain.register import Kind, Record
+from assess_core.errors import BadErasure
 
 KEY = "ab" * 32
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -65,8 +65,8 @@ def order_of(record: Record) -> Order:
         return msgspec.json.decode(record.content, type=Order)
     except msgspec.DecodeError as error:
         raise BadErasure(
-            f"the order {record.topic[:_SHOWN]} in the register cannot be read ({str(error)[:_SHOWN]}); a newer version "
-            "may have written it: update this installation"
+            f"the order {record.topic[:_SHOWN]} in the register cannot be read ({str(error)[:_SHOWN]}); a newer "
+            "version may have written it: update this installation"
         ) from None
 
 

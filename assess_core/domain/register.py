@@ -5,13 +5,14 @@ of records, in whatever order they arrived.
 """
 
 import hashlib
+import unicodedata
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from assess_core.domain.json_text import is_unicode
-
 _MOST_TEXT: Final = 1000
 """The largest number of characters of a name or a reason."""
+_NO_TEXT: Final = ("Cc", "Cs")
+"""Categories of characters: control characters, which move the cursor of a terminal, and halves of surrogate pairs."""
 
 
 class Kind(StrEnum):
@@ -52,6 +53,6 @@ class Record(NamedTuple):
 def why_no_decision(by: str, reason: str) -> str | None:
     """Why these cannot be kept as who decided something and why, as a sentence; None if they can."""
     for option, text in (("--by", by), ("--reason", reason)):
-        if not text.strip() or len(text) > _MOST_TEXT or not is_unicode(text):
-            return f"{option}: write a text of 1 to {_MOST_TEXT:,} characters in UTF-8; it is kept with the decision"
+        if not text.strip() or len(text) > _MOST_TEXT or any(unicodedata.category(each) in _NO_TEXT for each in text):
+            return f"{option}: write a text of 1 to {_MOST_TEXT:,} characters in one line; it is kept with the decision"
     return None

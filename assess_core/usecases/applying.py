@@ -35,6 +35,8 @@ from assess_core.usecases.exhaust import matching_batches
 from assess_core.usecases.registering import agree, enter
 from assess_core.usecases.stored_versions import StoredVersions, stored_versions
 
+_SHOWN: Final = 100
+"""Characters of an unknown id in a message."""
 _ROWS: Final = 1000
 _BYTES: Final = 8 * 1024 * 1024
 """A portion of the attempts, of so many rows or so many characters of answers."""
@@ -96,7 +98,7 @@ def _found(hot: HotStore, id_: str) -> Entered:
     for one in all_entered(hot.register):
         if one.decided.id == id_:
             return one
-    raise UnknownCorrection(f"there is no correction {id_!r}; `assess correct list` lists them")
+    raise UnknownCorrection(f"there is no correction {id_[:_SHOWN]!r}; `assess correct list` lists them")
 
 
 def sweep(stores: Stores, entered: Sequence[Entered]) -> Swept:

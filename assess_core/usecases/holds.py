@@ -4,6 +4,7 @@ Holds are few: each read takes all of them.
 """
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from assess_core.domain.holds import (
     Hold,
@@ -25,6 +26,9 @@ from assess_core.ports.lake import Lake, Named
 from assess_core.ports.stores import Stores
 from assess_core.usecases.proving import by_week
 from assess_core.usecases.registering import enter
+
+_NAMED: Final = 5
+"""The largest number of holds that a message names."""
 
 
 def add_hold(stores: Stores, target: Target, of: str, by: str, reason: str, now: int, until: int | None = None) -> Hold:
@@ -82,7 +86,9 @@ def require_no_hold(hot: HotStore, user_ids: Collection[str], now: int) -> None:
     holds = {hold.id: hold for stopped in holds_on_learners(hot, user_ids, now).values() for hold in stopped}
     holds |= {hold.id: hold for hold in read_holds(hot, now) if hold.of in user_ids}
     if holds:
-        raise HoldInForce(f"{'; '.join(map(str, holds.values()))}: nothing was done; `assess hold release` ends a hold")
+        named = "; ".join(map(str, list(holds.values())[:_NAMED]))
+        more = f"; and {len(holds) - _NAMED} more" if len(holds) > _NAMED else ""
+        raise HoldInForce(f"{named}{more}: nothing was done; `assess hold release` ends a hold")
 
 
 def held_slices(lake: Lake, holds: Collection[Hold], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, str]:

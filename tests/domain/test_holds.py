@@ -86,6 +86,8 @@ def test_a_hold_says_who_decided_it_and_why() -> None:
         ("b1", "A", "", None, "--reason: write a text"),
         ("b1", "A", "r" * 1001, None, "--reason: write a text"),
         ("b1", "A\udcff", "r", None, "--by: write a text"),
+        ("b1", "A", "r\x1b[2J", None, "--reason: write a text"),
+        ("b1", "A\nassess: done", "r", None, "--by: write a text"),
         ("b1", "A", "r", MONDAY, "is not in the future"),
     ],
 )
@@ -100,3 +102,9 @@ def test_a_hold_that_says_too_little_or_too_much_is_refused(
 def test_a_hold_that_cannot_be_read_is_never_ignored(content: str) -> None:
     with pytest.raises(BadHold, match="update this installation"):
         holds_in_force([Record(Kind.HOLD, "b1", "1", content)], [], NOW)
+
+
+def test_a_reason_can_be_in_any_script() -> None:
+    reason = "क्‍ष की शिकायत"  # with a zero-width joiner
+
+    assert new_hold(Target.BATCH, "b1", "परीक्षा कार्यालय", reason, MONDAY).reason == reason

@@ -31,3 +31,15 @@ class Register(Protocol):
         A removed record can be added again.
         """
         ...
+
+
+class RegisterCopy(Register, Protocol):
+    """The lake's copy. To find what one tier lacks, names are enough: there can be many records, and few differ."""
+
+    def names(self, kind: Kind) -> set[str]:
+        """The names (`Record.name`) of all records of a kind, without reading the records."""
+        ...
+
+    def named(self, kind: Kind, names: Collection[str]) -> list[Record]:
+        """The records with these names, ordered by topic and id. One that was removed since is left out."""
+        ...

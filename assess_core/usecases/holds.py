@@ -3,7 +3,7 @@
 Holds are few: each read takes all of them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from assess_core.domain.holds import (
@@ -86,9 +86,7 @@ def require_no_hold(hot: HotStore, user_ids: Collection[str], now: int) -> None:
     holds = {hold.id: hold for stopped in holds_on_learners(hot, user_ids, now).values() for hold in stopped}
     holds |= {hold.id: hold for hold in read_holds(hot, now) if hold.of in user_ids}
     if holds:
-        named = "; ".join(map(str, list(holds.values())[:_NAMED]))
-        more = f"; and {len(holds) - _NAMED} more" if len(holds) > _NAMED else ""
-        raise HoldInForce(f"{named}{more}: nothing was done; `assess hold release` ends a hold")
+        raise HoldInForce(f"{_named([*holds.values()])}: nothing was done; `assess hold release` ends a hold")
 
 
 def held_slices(lake: Lake, holds: Collection[Hold], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, str]:
@@ -114,5 +112,10 @@ def held_slices(lake: Lake, holds: Collection[Hold], slices: Collection[ArchiveS
         for slice_ in group:
             users, contents = named.get(slice_, Named())
             if stopped := stopping(holds, {slice_.batch_id}, users, contents):
-                found[slice_] = "; ".join(map(str, stopped))
+                found[slice_] = _named(stopped)
     return found
+
+
+def _named(holds: Sequence[Hold]) -> str:
+    more = [f"and {len(holds) - _NAMED:,} more"] if len(holds) > _NAMED else []
+    return "; ".join([*map(str, holds[:_NAMED]), *more])

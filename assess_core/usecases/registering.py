@@ -46,12 +46,15 @@ def _not_erased(records: Sequence[Record], hot: HotStore, keys: Keys) -> list[Re
 
 
 def differing(hot: HotStore, lake: Lake) -> tuple[list[Record], list[Record]]:
-    """The records that only the lake has, and those that only the hot store has."""
+    """The records that only the lake has, and those that only the hot store has.
+
+    Of the lake's records, it reads only those that differ.
+    """
     only_lake: list[Record] = []
     only_hot: list[Record] = []
     for kind in Kind:
-        of_hot = {record[:3]: record for record in hot.register.all(kind)}
-        of_lake = {record[:3]: record for record in lake.register.all(kind)}
-        only_lake += [record for key, record in of_lake.items() if key not in of_hot]
-        only_hot += [record for key, record in of_hot.items() if key not in of_lake]
+        of_hot = {record.name: record for record in hot.register.all(kind)}
+        of_lake = lake.register.names(kind)
+        only_lake += lake.register.named(kind, of_lake - of_hot.keys())
+        only_hot += [record for name, record in of_hot.items() if name not in of_lake]
     return only_lake, only_hot

@@ -1,5 +1,8 @@
 """Decisions are in both tiers, and survive the loss of either."""
 
+import pytest
+
+from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.register import Kind, Record
 from assess_core.ports.stores import Stores
 from assess_core.usecases.registering import Copied, agree, enter
@@ -26,3 +29,17 @@ def test_what_one_tier_lost_comes_back_from_the_other(stores: Stores) -> None:
 
     for register in (stores.hot.register, stores.lake.register):
         assert [record for kind in Kind for record in register.all(kind)] == [CORRECTED, ERASED, HELD]
+
+
+def test_a_decision_that_both_tiers_have_is_not_read_from_the_lake_again(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(stores.hot, stores.lake, [HELD, ERASED])
+    stores.lake.register.add([CORRECTED])
+    read: list[str] = []
+    real = Folder.read
+    monkeypatch.setattr(Folder, "read", lambda place, name: read.append(name) or real(place, name))
+
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(into_hot=1, into_lake=0)
+
+    assert read == [f"{CORRECTED.name}.json"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from assess_core.ports.erasures import LakeTraces
+    from assess_core.ports.register import RegisterCopy
     from assess_core.ports.seals import Seals
     from assess_core.ports.tickets import Tickets
 

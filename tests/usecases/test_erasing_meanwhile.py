@@ -13,13 +13,17 @@ from assess_core.adapters.duckdb.union import DuckUnion
 from assess_core.adapters.files.log_files import find
 from assess_core.adapters.files.log_lines import read_files
 from assess_core.adapters.memory import MemoryHot
+from assess_core.domain.correction_records import decision
+from assess_core.domain.corrections import Correction, Drop
 from assess_core.domain.report_formats import Format, Password
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.errors import ErasureRefused, ReportFailed
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.usecases.applying import apply
 from assess_core.usecases.balance import balance
+from assess_core.usecases.correcting import NamedCorrection
 from assess_core.usecases.erasing import Step, erase
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.folding import Checks
@@ -119,4 +123,27 @@ def test_a_repair_that_began_before_an_erasure_does_not_write_the_learner(
     assert sum(each.rewritten for each in done) == 1, "only the row of the other learner"
     assert users(stores.hot.all_learners()) == ["u1"]
     assert SECRET not in {row.key.user_id for row in rows(stores.hot)}
+    assert traces(stores, settings) == []
+
+
+@pytest.mark.parametrize("write", ["put_summaries", "put_activities"])
+def test_scores_that_a_correction_writes_beside_an_erasure_do_not_stay(
+    stores: Stores, settings: Settings, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    take(stores, SECRET, "u1")
+    real = getattr(type(stores.hot), write)
+    with monkeypatch.context() as patched:
+
+        def late(*arguments: Any) -> object:
+            patched.setattr(type(stores.hot), write, real)
+            erase(stores, BESIDES, [SECRET], ORDER)
+            return real(*arguments)
+
+        patched.setattr(type(stores.hot), write, late)
+        decided = decision("an office", "two options were right", NOW - 1)
+        apply(stores, NamedCorrection("rule.json", Correction("a1", "q1", Drop())), decided)
+
+    assert users(stores.hot.all_learners()) == ["u1"]
+    assert {activity.key.user_id for activity in stores.hot.all_activities()} == {"u1"}
+    stores.hot.scrub()
     assert traces(stores, settings) == []

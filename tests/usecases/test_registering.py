@@ -38,7 +38,12 @@ def test_a_decision_that_both_tiers_have_is_not_read_from_the_lake_again(
     stores.lake.register.add([CORRECTED])
     read: list[str] = []
     real = Folder.read
-    monkeypatch.setattr(Folder, "read", lambda place, name: read.append(name) or real(place, name))
+
+    def noted(place: Folder, name: str) -> bytes:
+        read.append(name)
+        return real(place, name)
+
+    monkeypatch.setattr(Folder, "read", noted)
 
     assert agree(stores.hot, stores.lake, stores.keys) == Copied(into_hot=1, into_lake=0)
 

@@ -20,10 +20,11 @@ from assess_core.domain.holds import (
 )
 from assess_core.domain.register import Kind
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.errors import HoldInForce, UnknownHold, VerifyFailed
+from assess_core.errors import BadHold, HoldInForce, UnknownHold, VerifyFailed
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, Named
 from assess_core.ports.stores import Stores
+from assess_core.usecases.erased import erased_under
 from assess_core.usecases.proving import by_week
 from assess_core.usecases.registering import enter
 
@@ -32,9 +33,18 @@ _NAMED: Final = 5
 
 
 def add_hold(stores: Stores, target: Target, of: str, by: str, reason: str, now: int, until: int | None = None) -> Hold:
-    """Enter a hold into both tiers. The thing need not have attempts yet. Raises `BadHold`, `StoreUnavailable`."""
+    """Enter a hold into both tiers. The thing need not have attempts yet.
+
+    Raises `BadHold`, also for a learner who is erased; `StoreUnavailable`.
+    """
     hold = new_hold(target, of, by, reason, now, until)
-    enter(stores.hot, stores.lake, [hold_record(hold)])
+    record = hold_record(hold)
+    enter(stores.hot, stores.lake, [record])
+    if target is Target.LEARNER and erased_under(stores.keys.all(), {of}, stores.hot):
+        for register in (stores.hot.register, stores.lake.register):
+            register.remove([record])
+        raise BadHold("the learner is erased, so there is nothing to protect; nothing was entered")
+    stores.lake.traces.announce()  # a drop that has read the holds before fails to commit, and reads them again
     return hold
 
 

@@ -7,7 +7,7 @@ from assess_core.domain.corrections import Correction, Drop
 from assess_core.domain.erasing import Order, orders
 from assess_core.domain.holds import Target
 from assess_core.domain.register import Kind
-from assess_core.errors import HoldInForce
+from assess_core.errors import BadHold, HoldInForce
 from assess_core.ports.stores import Stores
 from assess_core.usecases.applying import apply
 from assess_core.usecases.correcting import NamedCorrection
@@ -98,3 +98,12 @@ def test_tiers_that_agree_during_an_erasure_do_not_bring_a_hold_on_the_learner_b
     register.remove([*register.all(Kind.HOLD), *register.all(Kind.RELEASE)])  # and then the other tier
 
     assert agree(stores.hot, stores.lake, stores.keys) == Copied(0, 0)
+
+
+def test_a_hold_on_an_erased_learner_is_refused_and_stores_no_id(stores: Stores) -> None:
+    erase(stores, BESIDES, [SECRET], ORDER)
+
+    with pytest.raises(BadHold, match="is erased"):
+        add_hold(stores, Target.LEARNER, SECRET, "an office", "case 12", NOW)
+
+    assert mentioned(stores) == []

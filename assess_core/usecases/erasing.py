@@ -10,6 +10,7 @@ The order is in force before the first destructive step, so whatever comes later
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from itertools import chain
 from typing import Final, NamedTuple
@@ -38,7 +39,7 @@ from assess_core.domain.events import FailedEvent
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
-from assess_core.errors import VerifyFailed
+from assess_core.errors import LinkExpired, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.erasures import Besides, HotErased, StoredFile, Text
 from assess_core.ports.hot_store import HotStore
@@ -239,16 +240,24 @@ def _remove_reports(exhausts: Exhausts, mentions: Mentions, slices: Collection[s
     """Delete the reports, previews and sidecars that hold an id, and encrypted reports that read these slices."""
     found = {name for name, texts in exhausts.texts() if are_in(texts, mentions)}
     for name, _ in exhausts.texts():
-        if name.endswith(SIDECAR_ENDING) and _is_encrypted_with(b"".join(exhausts.read(name).chunks), slices):
+        if name.endswith(SIDECAR_ENDING) and _is_encrypted_with(b"".join(_chunks(exhausts, name)), slices):
             found |= {name, name.removesuffix(SIDECAR_ENDING)}
     deleted: list[ChangedFile] = []
     for name in sorted(found):
-        digest = hashlib.sha256()
-        for chunk in exhausts.read(name).chunks:
+        digest, size = hashlib.sha256(), 0
+        for chunk in _chunks(exhausts, name):
             digest.update(chunk)
+            size += len(chunk)
         exhausts.delete(name)
-        deleted.append(ChangedFile(name=f"reports/{name}", sha256=digest.hexdigest()))
+        if size:
+            deleted.append(ChangedFile(name=f"reports/{name}", sha256=digest.hexdigest()))
     return deleted
+
+
+def _chunks(exhausts: Exhausts, name: str) -> Iterator[bytes]:
+    """The bytes of a report; none if another process has deleted it since."""
+    with suppress(LinkExpired):
+        yield from exhausts.read(name).chunks
 
 
 def _is_encrypted_with(sidecar: bytes, slices: Collection[str]) -> bool:

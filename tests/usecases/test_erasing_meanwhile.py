@@ -147,3 +147,19 @@ def test_scores_that_a_correction_writes_beside_an_erasure_do_not_stay(
     assert {activity.key.user_id for activity in stores.hot.all_activities()} == {"u1"}
     stores.hot.scrub()
     assert traces(stores, settings) == []
+
+
+def test_a_report_that_a_worker_deletes_beside_an_erasure_does_not_stop_it(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(stores, SECRET, "u1")
+    report = Path(write_exhaust(stores, SCORES).path)
+    real = type(stores.exhausts).read
+
+    def gone(exhausts: Any, name: str) -> Any:
+        report.unlink(missing_ok=True)
+        return real(exhausts, name)
+
+    monkeypatch.setattr(type(stores.exhausts), "read", gone)
+
+    assert erase(stores, BESIDES, [SECRET], ORDER).slices == {}

@@ -9,8 +9,11 @@ A process that is killed before the files are replaced leaves entries that say w
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from assess_core.domain.erasing import Mentions
 from assess_core.domain.manifest import (
@@ -33,7 +36,7 @@ from assess_core.domain.tickets import (
     with_other_file,
     with_other_rows,
 )
-from assess_core.errors import ErasureRefused, VerifyFailed
+from assess_core.errors import ErasureRefused, UnknownTicket, VerifyFailed
 from assess_core.ports.erasures import StoredFile
 from assess_core.ports.lake import Lake, Pinned, name_of
 from assess_core.retrying import retrying
@@ -175,7 +178,7 @@ def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: La
             for ticket in holding:
                 sealed = SealedFile(name=new.name, rows=new.rows, bytes=new.bytes, sha256=new.sha256)
                 tickets[ticket.id] = with_other_file(tickets[ticket.id], file.name, sealed, now)
-                lake.tickets.write(tickets[ticket.id])
+                _store(tickets[ticket.id], lake)
                 changed.add(ticket.id)
         lake.delete([file.name])
     for ticket in tickets.values():
@@ -195,6 +198,12 @@ def _erase_hot_rows(ticket: Ticket, user_ids: Collection[str], lake: Lake, now: 
         with lake.traces.rows_without(rows, user_ids) as kept:
             sealed = SealedFile(name=HOT_ROWS, rows=kept.rows, bytes=kept.bytes, sha256=kept.sha256)
             # the ticket first: if the process is killed, the next one finds the rows, and does both again
-            lake.tickets.write(with_other_rows(ticket, sealed, now))
+            _store(with_other_rows(ticket, sealed, now), lake)
             lake.tickets.add(ticket.id, HOT_ROWS, Path(kept.name))
     return True
+
+
+def _store(ticket: Ticket, lake: Lake) -> None:
+    """Write a changed ticket. If it was released or deleted since it was read, it stays so."""
+    with suppress(UnknownTicket):
+        lake.tickets.write(msgspec.structs.replace(ticket, status=lake.tickets.read(ticket.id).status))

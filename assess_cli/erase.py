@@ -1,6 +1,7 @@
 """`assess erase`: erase learners, and check that nothing of them is stored."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from assess_core.settings import Settings
 from assess_core.usecases import erasing, erasure_check
 from assess_core.usecases.registering import agree
 from assess_core.wiring import open_besides, open_stores
-from assess_core.wiring.places import clock
+from assess_core.wiring.places import clock, new_file
 
 _MOST_BYTES = 64 * 1024 * 1024
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -72,19 +73,19 @@ def erase(
             click.echo(f"{place}: {count:,}")
         notify("nothing was changed")
         return
-    receipt = erasing.erase(stores, besides, chosen, order, reached=lambda step: notify(f"done: {step}"))
-    text = receipt_text(receipt)
+    with nullcontext() if output is None else new_file(output) as file:  # before: a receipt cannot be made again
+        receipt = erasing.erase(stores, besides, chosen, order, reached=lambda step: notify(f"done: {step}"))
+        if file is not None:
+            file.write_bytes(receipt_text(receipt))
     if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_bytes(text)
+        click.echo(receipt_text(receipt), nl=False)
     for remaining in receipt.remaining:
         notify(f"not erased from here: {remaining.what}: {remaining.until}")
     notify(f"learners erased: {len(receipt.learners):,}; back up {settings.erasure_keys}, then check with the receipt")
 
 
 def _again(stores: Stores) -> list[str]:
-    agree(stores.hot, stores.lake)
+    agree(stores.hot, stores.lake, stores.keys)
     found = sorted(erasing.remembered(stores))
     notify(f"learners that were erased before and are stored again: {len(found):,}")
     return found
@@ -110,7 +111,9 @@ def _check(settings: Settings, file: Path, users: list[str]) -> None:
 
 
 def _lines(file: Path) -> list[str]:
+    """The lines of a file. Only a line feed ends a line: an id can contain the other ends that Python knows."""
     try:
-        return [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
+        lines = file.read_bytes().decode("utf-8-sig").split("\n")
+        return [id_ for line in lines if (id_ := line.strip(" \t\r"))]
     except UnicodeDecodeError:
         raise BadErasure(f"--file: {str(file)!r} is not UTF-8; write an id in each line") from None

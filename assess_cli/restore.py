@@ -73,7 +73,7 @@ def rebuild(
     stores = open_stores(settings)
     applying.forget_sweeps(stores.hot, stores.lake)
     # first: corrections, holds and orders to erase learners count for everything that is read below
-    registering.agree(stores.hot, stores.lake)
+    registering.agree(stores.hot, stores.lake, stores.keys)
     weeks = restoring.weeks_of(stores.lake)
     done: list[restoring.Rebuilt] = []
     with progress("weeks", len(weeks)) as advance:

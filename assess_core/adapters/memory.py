@@ -38,6 +38,9 @@ class MemoryRegister:
     def all(self, kind: Kind) -> list[Record]:
         return sorted(record for record in self._records.values() if record.kind is kind)
 
+    def rewrite(self, records: Sequence[Record]) -> None:
+        self._records |= {record[:3]: record for record in records if record[:3] in self._records}
+
     def remove(self, records: Sequence[Record]) -> None:
         for record in records:
             self._records.pop(record[:3], None)

@@ -13,12 +13,11 @@ import msgspec
 
 from assess_core.domain.corrections import Correction, correction_text, parse_correction
 from assess_core.domain.moments import iso, parse_moment
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import Kind, Record, why_no_decision
 from assess_core.domain.scores import Entry, SummaryKey
 from assess_core.errors import BadCorrection, BadTime, NotOurTable
 
 _DIGITS: Final = 12
-_MOST_BYTES: Final = 1024
 
 
 class Decision(NamedTuple):
@@ -69,9 +68,8 @@ _decode = msgspec.json.Decoder(_Content).decode
 
 def decision(by: str, reason: str, at: int) -> Decision:
     """A decision. `at` is in epoch ms. Raises `BadCorrection` if nobody or no reason is named."""
-    for option, value in (("--by", by), ("--reason", reason)):
-        if not value.strip() or len(value.encode(errors="replace")) > _MOST_BYTES:
-            raise BadCorrection(f"{option}: write a text of 1 to {_MOST_BYTES:,} bytes; it is kept with the correction")
+    if why := why_no_decision(by, reason):
+        raise BadCorrection(why)
     return Decision(by, reason, at)
 
 

@@ -15,13 +15,12 @@ from typing import Final
 import msgspec
 
 from assess_core.domain.json_text import is_unicode
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import Kind, Record, why_no_decision
 from assess_core.errors import BadErasure
 
 KEYS: Final = "keys"
 """The topic of the records that name the keys in use. It is no keyed hash, so it cannot be taken for an order."""
 _ORDER: Final = "order"
-_MOST_TEXT: Final = 1000
 _SHOWN: Final = 100
 _LONG: Final = 8  # bytes
 _WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
@@ -61,8 +60,30 @@ def is_order(record: Record) -> bool:
 
 
 def order_of(record: Record) -> Order:
-    """What an order says."""
-    return msgspec.json.decode(record.content, type=Order)
+    """What an order says. Raises `BadErasure` if it cannot be read."""
+    try:
+        return msgspec.json.decode(record.content, type=Order)
+    except msgspec.DecodeError as error:
+        raise BadErasure(
+            f"the order {record.topic[:_SHOWN]} in the register cannot be read ({str(error)[:_SHOWN]}); a newer "
+            "version may have written it: update this installation"
+        ) from None
+
+
+_NO_NAME: Final = "(it named a learner who was erased)"
+_RAW_NO_NAME: Final = msgspec.Raw(msgspec.json.encode(_NO_NAME))
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def without_names(record: Record, mentions: "Mentions") -> Record:
+    """A record whose texts of people (who decided it, and why) do not mention learners; everything else stays."""
+    try:
+        content = _members(record.content)
+        texts = {name: msgspec.json.decode(content[name], type=str) for name in ("by", "reason") if name in content}
+    except msgspec.DecodeError:  # whoever needs the record says that it cannot be read
+        return record
+    changed = {name: _RAW_NO_NAME for name, text in texts.items() if mentions.are_in(text.encode())}
+    return record._replace(content=msgspec.json.encode(content | changed).decode()) if changed else record
 
 
 def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
@@ -73,9 +94,9 @@ def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
         raise BadErasure(
             f"{wrong[0][:_SHOWN]!r} is not UTF-8, so it is no id of a learner; write the id as it is stored"
         )
+    if why := why_no_decision(by, reason):
+        raise BadErasure(why)
     for name, text in (("--by", by), ("--reason", reason)):
-        if not text.strip() or len(text) > _MOST_TEXT or not is_unicode(text):
-            raise BadErasure(f"{name}: write a text of at most {_MOST_TEXT:,} characters; the receipt shows it")
         if Mentions(user_ids).are_in(text.encode()):
             raise BadErasure(f"{name}: it names the learner, and it is kept; write it without the id")
 

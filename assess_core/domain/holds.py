@@ -12,12 +12,10 @@ import msgspec
 
 from assess_core.domain.json_text import is_unicode
 from assess_core.domain.moments import iso
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import Kind, Record, why_no_decision
 from assess_core.errors import BadHold
 
 _ID_BYTES: Final = 1024
-_TEXT: Final = 1000
-"""The largest number of characters of a name or reason."""
 _ID_DIGITS: Final = 12
 _SHOWN: Final = 100
 
@@ -96,7 +94,7 @@ def new_hold(target: Target, of: str, by: str, reason: str, at: int, until: int 
     """A hold with the id that follows from its content. Raises `BadHold`."""
     if not 0 < len(of.encode("utf-8", "surrogatepass")) <= _ID_BYTES or not is_unicode(of):
         raise BadHold(f"{target}: {of[:_SHOWN]!r} is no id; an id has 1 to {_ID_BYTES:,} bytes of UTF-8")
-    _require_texts(by, reason)
+    _require_decision(by, reason)
     if until is not None and until <= at:
         raise BadHold(f"until: {iso(until)} is not in the future; write a later moment, or none")
     content = "\0".join((target, of, by, reason, str(at), str(until)))
@@ -111,7 +109,7 @@ def hold_record(hold: Hold) -> Record:
 
 def release_record(hold: Hold, by: str, reason: str, at: int) -> Record:
     """The record that ends a hold. Raises `BadHold`."""
-    _require_texts(by, reason)
+    _require_decision(by, reason)
     return Record(Kind.RELEASE, hold.of, hold.id, msgspec.json.encode(_ReleaseText(by, reason, at)).decode())
 
 
@@ -146,12 +144,9 @@ def held_ids(holds: Iterable[Hold], target: Target) -> set[str]:
     return {hold.of for hold in holds if hold.target is target}
 
 
-def _require_texts(by: str, reason: str) -> None:
-    for name, text in (("by", by), ("reason", reason)):
-        if not text.strip():
-            raise BadHold(f"{name}: it is empty; say who decided this and why")
-        if len(text) > _TEXT or not is_unicode(text):
-            raise BadHold(f"{name}: it has more than {_TEXT:,} characters, or is not UTF-8; write it shorter")
+def _require_decision(by: str, reason: str) -> None:
+    if why := why_no_decision(by, reason):
+        raise BadHold(why)
 
 
 def _hold(record: Record) -> Hold:

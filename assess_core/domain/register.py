@@ -5,8 +5,14 @@ of records, in whatever order they arrived.
 """
 
 import hashlib
+import unicodedata
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_MOST_TEXT: Final = 1000
+"""The largest number of characters of a name or a reason."""
+_NO_TEXT: Final = ("Cc", "Cs")
+"""Categories of characters: control characters, which move the cursor of a terminal, and halves of surrogate pairs."""
 
 
 class Kind(StrEnum):
@@ -21,6 +27,10 @@ class Kind(StrEnum):
     """A hold ends."""
     CARRIED_OUT = "carried-out"
     """The scores that are stored follow a correction or its revert."""
+
+
+ABOUT_LEARNERS: Final = (Kind.HOLD, Kind.RELEASE)
+"""The kinds of records whose topic can be a learner."""
 
 
 class Record(NamedTuple):
@@ -38,3 +48,11 @@ class Record(NamedTuple):
         """A name for a file: 32 hex digits, the same for the same kind, topic and id."""
         key = "\0".join((self.kind, self.topic, self.id))
         return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def why_no_decision(by: str, reason: str) -> str | None:
+    """Why these cannot be kept as who decided something and why, as a sentence; None if they can."""
+    for option, text in (("--by", by), ("--reason", reason)):
+        if not text.strip() or len(text) > _MOST_TEXT or any(unicodedata.category(each) in _NO_TEXT for each in text):
+            return f"{option}: write a text of 1 to {_MOST_TEXT:,} characters in one line; it is kept with the decision"
+    return None

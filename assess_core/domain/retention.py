@@ -97,6 +97,10 @@ class Rule(NamedTuple):
     drop: Age | None = None
     """After which age the lake drops a slice."""
 
+    def matches(self, batch_id: str) -> bool:
+        """Whether a batch matches the pattern. A bracket is a bracket: an id may have some, and a drop is final."""
+        return fnmatchcase(batch_id, self.batches.replace("[", "[[]"))
+
     def __str__(self) -> str:
         return f"rule {self.number} ({self.batches})"
 
@@ -162,7 +166,7 @@ def _age(number: int, name: str, text: str | None) -> Age | None:
 
 def rule_of(rules: Rules, batch_id: str) -> Rule | None:
     """The first rule whose pattern matches; None if none does."""
-    return next((rule for rule in rules if fnmatchcase(batch_id, rule.batches)), None)
+    return next((rule for rule in rules if rule.matches(batch_id)), None)
 
 
 class Candidate(NamedTuple):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from assess_core.ports.erasures import LakeTraces
-    from assess_core.ports.register import Register
+    from assess_core.ports.register import RegisterCopy
     from assess_core.ports.seals import Seals
     from assess_core.ports.tickets import Tickets
 
@@ -300,7 +300,7 @@ class Lake(Protocol):
         ...
 
     @property
-    def register(self) -> "Register":
+    def register(self) -> "RegisterCopy":
         """A copy of the hot store's register, for the day on which the hot store is lost."""
         ...
 

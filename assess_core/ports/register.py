@@ -21,6 +21,25 @@ class Register(Protocol):
         """All records of a kind, ordered by topic and id."""
         ...
 
+    def rewrite(self, records: Sequence[Record]) -> None:
+        """Replace the contents of stored records: the only change, for texts that name an erased learner."""
+        ...
+
     def remove(self, records: Sequence[Record]) -> None:
-        """Remove records that must not be kept, such as those that name an erased learner. Can be repeated."""
+        """Remove records that must not be kept, such as those about an erased learner. Can be repeated.
+
+        A removed record can be added again.
+        """
+        ...
+
+
+class RegisterCopy(Register, Protocol):
+    """The lake's copy. To find what one tier lacks, names are enough: there can be many records, and few differ."""
+
+    def names(self, kind: Kind) -> set[str]:
+        """The names (`Record.name`) of all records of a kind, without reading the records."""
+        ...
+
+    def named(self, kind: Kind, names: Collection[str]) -> list[Record]:
+        """The records with these names, ordered by topic and id. One that was removed since is left out."""
         ...

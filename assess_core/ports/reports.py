@@ -161,8 +161,15 @@ class Union(Protocol):
         """The attempts that a spec selects, ordered by key, compared as UTF-8 bytes."""
         ...
 
-    def selected(self, spec: ReportSpec) -> Iterator[AttemptVersion]:
-        """The newest versions that a spec selects, ordered like `all_attempts`."""
+    def selected(self, spec: ReportSpec, *, is_ordered: bool = True) -> Iterator[AttemptVersion]:
+        """The versions that a spec selects, ordered like `all_attempts`.
+
+        To order them, their answers are sorted, on disk if ASSESS_MEMORY is small.
+        """
+        ...
+
+    def learners(self) -> Iterator[list[str]]:
+        """The learners with rows, each once, in chunks."""
         ...
 
     def count_attempts(self, spec: ReportSpec) -> int:
@@ -240,6 +247,10 @@ class ReportOutput(Protocol):
 
     def write(self) -> AbstractContextManager[Path]:
         """A local temporary file; the end of the block copies it to the output. Raises the errors of `Exhausts`."""
+        ...
+
+    def withdraw(self) -> None:
+        """Delete what was written, if it is a file. Raises the errors of `Exhausts`."""
         ...
 
 

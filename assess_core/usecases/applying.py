@@ -31,10 +31,13 @@ from assess_core.usecases.completeness import survey
 from assess_core.usecases.correcting import NamedCorrection, regraded
 from assess_core.usecases.corrections_in_force import all_entered, read_corrections
 from assess_core.usecases.deriving import derive_corrected, those_that_differ, write_activities
+from assess_core.usecases.erased import erase_from_hot, erased_among, keys_in_use
 from assess_core.usecases.exhaust import matching_batches
 from assess_core.usecases.registering import agree, enter
 from assess_core.usecases.stored_versions import StoredVersions, stored_versions
 
+_SHOWN: Final = 100
+"""Characters of an unknown id in a message."""
 _ROWS: Final = 1000
 _BYTES: Final = 8 * 1024 * 1024
 """A portion of the attempts, of so many rows or so many characters of answers."""
@@ -62,10 +65,11 @@ def apply(stores: Stores, named: NamedCorrection, decided: Decision) -> Done:
     """Put a correction in force, and write the scores that follow from it.
 
     If it is in force already, only the scores are written again. Raises `BadCorrection` if it matches nothing or cannot
-    be applied, and the errors of a dry run. Nothing is changed then.
+    be applied, `BadSettings` without the keys of erasures, and the errors of a dry run. Nothing is changed then.
     """
     hot, lake = stores.hot, stores.lake
-    agree(hot, lake)
+    keys_in_use(hot, stores.keys)  # a sweep needs them
+    agree(hot, lake, stores.keys)
     correction = named.correction
     before = read_corrections(hot.register, [correction.assessment]).entered.get(correction.assessment, ())
     record = correction_record(correction, decided, before)
@@ -74,21 +78,23 @@ def apply(stores: Stores, named: NamedCorrection, decided: Decision) -> Done:
         with regraded(stores, [named]):
             pass  # entering it refuses what a dry run refuses
         lake.register.add([record])
-        agree(hot, lake)
+        agree(hot, lake, stores.keys)
     return Done(record.id, is_new, sweep(stores, [_found(hot, record.id)]))
 
 
 def revert(stores: Stores, id_: str, decided: Decision) -> Done:
     """End a correction, and write the scores that follow from it.
 
-    If it is reverted already, only the scores are written again. Raises `UnknownCorrection`, `StoreUnavailable`.
+    If it is reverted already, only the scores are written again. Raises `UnknownCorrection`, `BadSettings`,
+    `StoreUnavailable`.
     """
     hot, lake = stores.hot, stores.lake
-    agree(hot, lake)
+    keys_in_use(hot, stores.keys)  # a sweep needs them
+    agree(hot, lake, stores.keys)
     found = _found(hot, id_)
     if found.reverted is None:
         lake.register.add([revert_record(found.decided, decided)])
-        agree(hot, lake)
+        agree(hot, lake, stores.keys)
     return Done(id_, found.reverted is None, sweep(stores, [_found(hot, id_)]))
 
 
@@ -96,7 +102,7 @@ def _found(hot: HotStore, id_: str) -> Entered:
     for one in all_entered(hot.register):
         if one.decided.id == id_:
             return one
-    raise UnknownCorrection(f"there is no correction {id_!r}; `assess correct list` lists them")
+    raise UnknownCorrection(f"there is no correction {id_[:_SHOWN]!r}; `assess correct list` lists them")
 
 
 def sweep(stores: Stores, entered: Sequence[Entered]) -> Swept:
@@ -171,6 +177,8 @@ def _derive_again(
     if summaries:
         hot.put_summaries(summaries)
     write_activities(hot, derived.activities, ())
+    if late := erased_among(learners.keys(), hot, stores.keys):  # erased while their scores were written
+        erase_from_hot(late, hot)
     return len(summaries)
 
 

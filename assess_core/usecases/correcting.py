@@ -1,7 +1,8 @@
 """Use case: list whose scores corrections would change, without changing anything.
 
 The attempts are read twice from one union: first to refuse corrections that match nothing or cannot be applied, then to
-list the changes. So a refused correction lists nothing. Memory holds one learner's attempts at one assessment.
+list the changes. So a refused correction lists nothing. Memory holds one learner's attempts at one assessment. Only the
+second read sorts the answers.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +44,7 @@ def regraded(stores: Stores, named: Sequence[NamedCorrection]) -> Iterator[Itera
     with stores.union(batches=None if spec.batch_pattern else batches) as union:
         found = survey(stores, union, batches, allow_partial=False)
         require_known(stores, batches, found.with_rows)
-        _require_matches(named, in_force, union.selected(spec))
+        _require_matches(named, in_force, union.selected(spec, is_ordered=False))
         yield _changes(corrections, in_force, union.selected(spec))
 
 

@@ -1,6 +1,8 @@
 """Use case: erase learners from an installation.
 
-    order in the register -> hot store -> lake -> old files and tickets -> reports -> history of runs -> receipt
+    order in the register -> reports -> hot store -> lake -> old files and tickets -> history of runs -> receipt
+
+Encrypted reports are found by the slices of the learners, so reports come before the hot store and the lake.
 
 The order is in force before the first destructive step, so whatever comes later about a learner is refused
 (`erased.py`). Every step can be repeated. A process that is killed anywhere is finished by running it again.
@@ -8,6 +10,7 @@ The order is in force before the first destructive step, so whatever comes later
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from itertools import chain
 from typing import Final, NamedTuple
@@ -30,13 +33,13 @@ from assess_core.domain.erasing import (
     orders,
     require_order,
     signed,
+    without_names,
 )
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
-from assess_core.domain.register import Kind, Record
-from assess_core.domain.tickets import TicketStatus
-from assess_core.errors import ErasureRefused, VerifyFailed
+from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
+from assess_core.errors import LinkExpired, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.erasures import Besides, HotErased, StoredFile, Text
 from assess_core.ports.hot_store import HotStore
@@ -44,15 +47,20 @@ from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
-from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
+from assess_core.usecases.erasing_lake import (
+    FilesErased,
+    LakeErased,
+    erase_from_old_files,
+    erase_from_weeks,
+    require_no_writing_ticket,
+    slices_with,
+)
 from assess_core.usecases.holds import require_no_hold
 from assess_core.usecases.proving import product_version
 from assess_core.usecases.registering import enter
 
 _FAILED: Final = 500  # failed events that are deleted at once
 _LEARNERS: Final = 2000
-_NAMING: Final = (Kind.HOLD, Kind.RELEASE)
-"""The kinds of records that can name a learner."""
 
 
 class Step(StrEnum):
@@ -62,11 +70,11 @@ class Step(StrEnum):
     FAILED = "failed events"
     """Failed events that name the learners are deleted."""
     REGISTER = "records and requests for reports"
-    """Records and requests for reports that name the learners are deleted."""
+    """Holds on the learners and requests for reports that name them are deleted."""
+    REPORTS = "reports"
     HOT = "hot store"
     WEEKS = "weeks of the lake"
     FILES = "old files of the lake"
-    REPORTS = "reports"
     RUNS = "records of Dagster"
     """What the scheduler remembers is searched."""
 
@@ -102,7 +110,7 @@ def erase(
     users = sorted(set(user_ids))
     require_order(users, order.by, order.reason)
     require_no_hold(stores.hot, users, order.at)
-    require_no_writing_ticket(stores, order.at)
+    require_no_writing_ticket(stores.lake, order.at)
     key = stores.keys.create()[0]
     enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
     reached(Step.ORDERED)
@@ -132,7 +140,7 @@ def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, 
     """What an erasure would find, by place. Nothing is changed. Raises what `erase` raises before it begins."""
     require_order(user_ids, order.by, order.reason)
     require_no_hold(stores.hot, user_ids, order.at)
-    require_no_writing_ticket(stores, order.at)
+    require_no_writing_ticket(stores.lake, order.at)
     mentions = Mentions(user_ids)
     learners = stores.hot.learners(user_ids)
     stored = stores.lake.traces.stored(user_ids)
@@ -151,10 +159,13 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     mentions = Mentions(users)
     failed = _remove_failed(stores.hot, mentions)
     reached(Step.FAILED)
-    records = _remove_records(stores, mentions)
+    records = _remove_records(stores, users, mentions)
     jobs = _remove_jobs(besides.requests, mentions)
     reached(Step.REGISTER)
     slices = {entry.row_key.slice for each in stores.hot.learners(users).values() for entry in each.entries}
+    slices |= slices_with(users, stores.lake)
+    reports = _remove_reports(stores.exhausts, mentions, {*map(str, slices)})
+    reached(Step.REPORTS)
     hot = erase_from_hot(users, stores.hot)
     stays = stores.hot.scrub()
     reached(Step.HOT)
@@ -164,8 +175,6 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     if not lake.refused:
         files = erase_from_old_files(users, mentions, stores.lake, now)
     reached(Step.FILES)
-    reports = _remove_reports(stores.exhausts, mentions, {str(slice_) for slice_ in slices.union(lake.slices)})
-    reached(Step.REPORTS)
     reports += [
         ChangedFile(name=each.name, sha256=each.sha256, rows=each.rows) for each in besides.runs.erase(mentions.are_in)
     ]
@@ -173,16 +182,6 @@ def _erase(stores: Stores, besides: Besides, users: Collection[str], now: int, r
     named = (("hot store", stays), ("Dagster", besides.runs.remaining))
     remaining = [Remaining(what=what, until=until) for what, until in named if until]
     return Done(failed, records, jobs, hot, lake, files, reports, remaining)
-
-
-def require_no_writing_ticket(stores: Stores, now: int) -> None:
-    """Raise `ErasureRefused` while a ticket is written: nobody knows yet which files it needs."""
-    for ticket in stores.lake.tickets.all():
-        if ticket.state(now) is TicketStatus.WRITING:
-            raise ErasureRefused(
-                f"the ticket {ticket.id} is being written with its report; wait for it, then erase; if its process was "
-                f"killed, it ends at {iso(ticket.expires)}"
-            )
 
 
 def _not_ordered(users: Collection[str], stores: Stores) -> list[str]:
@@ -213,19 +212,21 @@ def _naming(events: Iterator[FailedEvent], mentions: Mentions) -> Iterator[Faile
             yield event
 
 
-def _remove_records(stores: Stores, mentions: Mentions) -> int:
-    """Remove the records of both registers that name learners."""
-    removed: set[Record] = set()
+def _remove_records(stores: Stores, users: Collection[str], mentions: Mentions) -> int:
+    """Remove holds on learners from both registers, and their ids from texts of other records.
+
+    Other records stay in force. Returns how many records were removed or rewritten.
+    """
+    changed: set[tuple[str, str, str]] = set()
     for register in (stores.hot.register, stores.lake.register):
-        found = [
-            record
-            for kind in _NAMING
-            for record in register.all(kind)
-            if mentions.are_in(f"{record.topic}\0{record.content}".encode())
-        ]
-        register.remove(found)
-        removed.update(found)
-    return len(removed)
+        records = [record for kind in Kind for record in register.all(kind)]
+        gone = [record for record in records if record.kind in ABOUT_LEARNERS and record.topic in users]
+        new = [without_names(record, mentions) for record in records]
+        renamed = [after for before, after in zip(records, new, strict=True) if after != before]
+        register.rewrite(renamed)
+        register.remove(gone)
+        changed.update(record[:3] for record in (*gone, *renamed))
+    return len(changed)
 
 
 def _remove_jobs(requests: Requests, mentions: Mentions) -> int:
@@ -239,16 +240,24 @@ def _remove_reports(exhausts: Exhausts, mentions: Mentions, slices: Collection[s
     """Delete the reports, previews and sidecars that hold an id, and encrypted reports that read these slices."""
     found = {name for name, texts in exhausts.texts() if are_in(texts, mentions)}
     for name, _ in exhausts.texts():
-        if name.endswith(SIDECAR_ENDING) and _is_encrypted_with(b"".join(exhausts.read(name).chunks), slices):
+        if name.endswith(SIDECAR_ENDING) and _is_encrypted_with(b"".join(_chunks(exhausts, name)), slices):
             found |= {name, name.removesuffix(SIDECAR_ENDING)}
     deleted: list[ChangedFile] = []
     for name in sorted(found):
-        digest = hashlib.sha256()
-        for chunk in exhausts.read(name).chunks:
+        digest, size = hashlib.sha256(), 0
+        for chunk in _chunks(exhausts, name):
             digest.update(chunk)
+            size += len(chunk)
         exhausts.delete(name)
-        deleted.append(ChangedFile(name=f"reports/{name}", sha256=digest.hexdigest()))
+        if size:
+            deleted.append(ChangedFile(name=f"reports/{name}", sha256=digest.hexdigest()))
     return deleted
+
+
+def _chunks(exhausts: Exhausts, name: str) -> Iterator[bytes]:
+    """The bytes of a report; none if another process has deleted it since."""
+    with suppress(LinkExpired):
+        yield from exhausts.read(name).chunks
 
 
 def _is_encrypted_with(sidecar: bytes, slices: Collection[str]) -> bool:

@@ -9,8 +9,11 @@ A process that is killed before the files are replaced leaves entries that say w
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from assess_core.domain.erasing import Mentions
 from assess_core.domain.manifest import (
@@ -21,17 +24,19 @@ from assess_core.domain.manifest import (
     by_slice,
     without,
 )
+from assess_core.domain.moments import iso
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.tickets import (
     HOT_ROWS,
     SealedFile,
     Ticket,
+    TicketStatus,
     holders,
     ticket_text,
     with_other_file,
     with_other_rows,
 )
-from assess_core.errors import VerifyFailed
+from assess_core.errors import ErasureRefused, UnknownTicket, VerifyFailed
 from assess_core.ports.erasures import StoredFile
 from assess_core.ports.lake import Lake, Pinned, name_of
 from assess_core.retrying import retrying
@@ -46,6 +51,16 @@ class LakeErased(NamedTuple):
     """The rows that left each slice."""
     refused: list[str]
     """Why weeks were not touched, as sentences."""
+
+
+def slices_with(user_ids: Collection[str], lake: Lake) -> set[ArchiveSlice]:
+    """The slices with rows of learners. None if a file cannot be read: then the erasure must be repeated anyway."""
+    pinned = lake.pin()
+    try:
+        weeks = lake.weeks_with(pinned, user_ids)
+        return {slice_ for week in weeks for slice_ in lake.naming(pinned, week, user_ids, ())}
+    except VerifyFailed:
+        return set()
 
 
 def erase_from_weeks(user_ids: Collection[str], lake: Lake, now: int) -> LakeErased:
@@ -116,6 +131,16 @@ def _is_announced(manifest: Manifest, slice_: ArchiveSlice, after: Contents, pin
     return erased is not None and erased.contents == after and erased.delta_version == pinned.version + 1
 
 
+def require_no_writing_ticket(lake: Lake, now: int) -> None:
+    """Raise `ErasureRefused` while a ticket is written: nobody knows yet which files it needs."""
+    for ticket in lake.tickets.all():
+        if ticket.state(now) is TicketStatus.WRITING:
+            raise ErasureRefused(
+                f"the ticket {ticket.id} is being written with its report; wait for it, then erase; if its process was "
+                f"killed, it ends at {iso(ticket.expires)}"
+            )
+
+
 class FilesErased(NamedTuple):
     """What was done with stored files that no version of the table needs."""
 
@@ -131,8 +156,10 @@ def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: La
 
     A ticket of a report about one of the learners alone is deleted.
 
-    Raises `VerifyFailed` if the newest version still has such a file.
+    Raises `VerifyFailed` if the newest version still has such a file, and `ErasureRefused` while a ticket is written:
+    its report may have read the stores before.
     """
+    require_no_writing_ticket(lake, now)
     pinned = lake.pin()
     current = {name_of(file, pinned) for file in pinned.files()}
     found = lake.traces.stored(user_ids)
@@ -151,7 +178,7 @@ def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: La
             for ticket in holding:
                 sealed = SealedFile(name=new.name, rows=new.rows, bytes=new.bytes, sha256=new.sha256)
                 tickets[ticket.id] = with_other_file(tickets[ticket.id], file.name, sealed, now)
-                lake.tickets.write(tickets[ticket.id])
+                _store(tickets[ticket.id], lake)
                 changed.add(ticket.id)
         lake.delete([file.name])
     for ticket in tickets.values():
@@ -171,6 +198,12 @@ def _erase_hot_rows(ticket: Ticket, user_ids: Collection[str], lake: Lake, now: 
         with lake.traces.rows_without(rows, user_ids) as kept:
             sealed = SealedFile(name=HOT_ROWS, rows=kept.rows, bytes=kept.bytes, sha256=kept.sha256)
             # the ticket first: if the process is killed, the next one finds the rows, and does both again
-            lake.tickets.write(with_other_rows(ticket, sealed, now))
+            _store(with_other_rows(ticket, sealed, now), lake)
             lake.tickets.add(ticket.id, HOT_ROWS, Path(kept.name))
     return True
+
+
+def _store(ticket: Ticket, lake: Lake) -> None:
+    """Write a changed ticket. If it was released or deleted since it was read, it stays so."""
+    with suppress(UnknownTicket):
+        lake.tickets.write(msgspec.structs.replace(ticket, status=lake.tickets.read(ticket.id).status))

@@ -23,11 +23,12 @@ from assess_core.domain.report_formats import PLAIN_FORMATS, Format, Password, p
 from assess_core.domain.report_spec import Naming, ReportSpec
 from assess_core.errors import BadReport, ReportFailed, UnknownBatch
 from assess_core.ports.names import Names
-from assess_core.ports.reports import Exhausts, Packing, Pictures, ReportOutput, WrittenReport
+from assess_core.ports.reports import Exhausts, Packing, Pictures, ReportOutput, Union, WrittenReport
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import known
 from assess_core.usecases.completeness import survey, survey_log
 from assess_core.usecases.corrections_in_force import corrections_of
+from assess_core.usecases.erased import erased_under
 from assess_core.usecases.proving import product_version
 from assess_core.usecases.sealing import NewTicket, drafted
 
@@ -153,8 +154,24 @@ class _Writer(NamedTuple):
                 )
                 if draft is not None:
                     draft.seal(union, batches, corrections, sidecar)
+            _require_not_erased(stores, union, place.output)
             place.write_beside(pictures, sidecar)
         return place.written(sidecar, time.perf_counter() - started)
+
+
+def _require_not_erased(stores: Stores, union: Union, output: ReportOutput) -> None:
+    """Withdraw a report, and raise `ReportFailed`, if a learner of the union was erased.
+
+    It is called after the report has appeared: an order that comes later deletes it. Without a ring of keys nobody was
+    erased, or this machine cannot know it.
+    """
+    ring = stores.keys.all()
+    if ring and any(erased_under(ring, some, stores.hot) for some in union.learners()):
+        output.withdraw()
+        raise ReportFailed(
+            "a learner of the report is erased; write it again, and if this repeats, an erasure was not finished: run "
+            "`assess erase --again`"
+        )
 
 
 def _names(stores: Stores, spec: ReportSpec) -> Names | None:
@@ -179,6 +196,10 @@ class StoredOutput:
     def partial(self) -> "StoredOutput":
         """See `ReportOutput.partial`."""
         return StoredOutput(self._exhausts, partial_name(self._name))
+
+    def withdraw(self) -> None:
+        """See `ReportOutput.withdraw`."""
+        self._exhausts.delete(self._name)
 
     def write(self) -> AbstractContextManager[Path]:
         """See `Exhausts.atomic_write`."""

@@ -3,7 +3,8 @@
 Holds are few: each read takes all of them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from assess_core.domain.holds import (
     Hold,
@@ -19,18 +20,31 @@ from assess_core.domain.holds import (
 )
 from assess_core.domain.register import Kind
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.errors import HoldInForce, UnknownHold, VerifyFailed
+from assess_core.errors import BadHold, HoldInForce, UnknownHold, VerifyFailed
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, Named
 from assess_core.ports.stores import Stores
+from assess_core.usecases.erased import erased_under
 from assess_core.usecases.proving import by_week
 from assess_core.usecases.registering import enter
 
+_NAMED: Final = 5
+"""The largest number of holds that a message names."""
+
 
 def add_hold(stores: Stores, target: Target, of: str, by: str, reason: str, now: int, until: int | None = None) -> Hold:
-    """Enter a hold into both tiers. The thing need not have attempts yet. Raises `BadHold`, `StoreUnavailable`."""
+    """Enter a hold into both tiers. The thing need not have attempts yet.
+
+    Raises `BadHold`, also for a learner who is erased; `StoreUnavailable`.
+    """
     hold = new_hold(target, of, by, reason, now, until)
-    enter(stores.hot, stores.lake, [hold_record(hold)])
+    record = hold_record(hold)
+    enter(stores.hot, stores.lake, [record])
+    if target is Target.LEARNER and erased_under(stores.keys.all(), {of}, stores.hot):
+        for register in (stores.hot.register, stores.lake.register):
+            register.remove([record])
+        raise BadHold("the learner is erased, so there is nothing to protect; nothing was entered")
+    stores.lake.traces.announce()  # a drop that has read the holds before fails to commit, and reads them again
     return hold
 
 
@@ -75,10 +89,14 @@ def holds_on_learners(hot: HotStore, user_ids: Collection[str], now: int) -> dic
 
 
 def require_no_hold(hot: HotStore, user_ids: Collection[str], now: int) -> None:
-    """Raise `HoldInForce` if a hold protects rows of one of these learners; the message names each hold once."""
+    """Raise `HoldInForce` if a hold protects rows of one of these learners; the message names each hold once.
+
+    So does a hold on a batch or an assessment with the same id: an erasure removes records about this id.
+    """
     holds = {hold.id: hold for stopped in holds_on_learners(hot, user_ids, now).values() for hold in stopped}
+    holds |= {hold.id: hold for hold in read_holds(hot, now) if hold.of in user_ids}
     if holds:
-        raise HoldInForce(f"{'; '.join(map(str, holds.values()))}: nothing was done; `assess hold release` ends a hold")
+        raise HoldInForce(f"{_named([*holds.values()])}: nothing was done; `assess hold release` ends a hold")
 
 
 def held_slices(lake: Lake, holds: Collection[Hold], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, str]:
@@ -104,5 +122,10 @@ def held_slices(lake: Lake, holds: Collection[Hold], slices: Collection[ArchiveS
         for slice_ in group:
             users, contents = named.get(slice_, Named())
             if stopped := stopping(holds, {slice_.batch_id}, users, contents):
-                found[slice_] = "; ".join(map(str, stopped))
+                found[slice_] = _named(stopped)
     return found
+
+
+def _named(holds: Sequence[Hold]) -> str:
+    more = [f"and {len(holds) - _NAMED:,} more"] if len(holds) > _NAMED else []
+    return "; ".join([*map(str, holds[:_NAMED]), *more])

@@ -7,9 +7,11 @@ hot store. A process that is killed in between leaves a decision that is not in 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from assess_core.domain.register import Kind, Record
+from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
+from assess_core.ports.erasures import Keys
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake
+from assess_core.usecases.erased import erased_under
 
 
 class Copied(NamedTuple):
@@ -25,21 +27,34 @@ def enter(hot: HotStore, lake: Lake, records: Sequence[Record]) -> None:
     hot.register.add(records)
 
 
-def agree(hot: HotStore, lake: Lake) -> Copied:
-    """Give each tier the records that only the other one has. Raises `StoreUnavailable`, `NotOurTable`."""
-    only_lake, only_hot = differing(hot, lake)
+def agree(hot: HotStore, lake: Lake, keys: Keys) -> Copied:
+    """Give each tier the records that only the other one has. Raises `StoreUnavailable`, `NotOurTable`, `BadSettings`.
+
+    Holds on erased learners are left out: an erasure may have removed them from one tier and be about to remove them
+    from the other. Its order came before.
+    """
+    only_lake, only_hot = (_not_erased(records, hot, keys) for records in differing(hot, lake))
     hot.register.add(only_lake)
     lake.register.add(only_hot)
     return Copied(len(only_lake), len(only_hot))
 
 
+def _not_erased(records: Sequence[Record], hot: HotStore, keys: Keys) -> list[Record]:
+    topics = {record.topic for record in records if record.kind in ABOUT_LEARNERS}
+    erased = erased_under(keys.all(), topics, hot)
+    return [record for record in records if record.kind not in ABOUT_LEARNERS or record.topic not in erased]
+
+
 def differing(hot: HotStore, lake: Lake) -> tuple[list[Record], list[Record]]:
-    """The records that only the lake has, and those that only the hot store has."""
+    """The records that only the lake has, and those that only the hot store has.
+
+    Of the lake's records, it reads only those that differ.
+    """
     only_lake: list[Record] = []
     only_hot: list[Record] = []
     for kind in Kind:
-        of_hot = {record[:3]: record for record in hot.register.all(kind)}
-        of_lake = {record[:3]: record for record in lake.register.all(kind)}
-        only_lake += [record for key, record in of_lake.items() if key not in of_hot]
-        only_hot += [record for key, record in of_hot.items() if key not in of_lake]
+        of_hot = {record.name: record for record in hot.register.all(kind)}
+        of_lake = lake.register.names(kind)
+        only_lake += lake.register.named(kind, of_lake - of_hot.keys())
+        only_hot += [record for name, record in of_hot.items() if name not in of_lake]
     return only_lake, only_hot

@@ -15,11 +15,13 @@ import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.events import Accepted, Decoded, decode
+from assess_core.errors import NotErased
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.ledger import Ledger
 from assess_core.ports.log import LogBatch
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive
+from assess_core.usecases.erased import erase_from_hot, erased_among, without_erased
 from assess_core.usecases.folding import Checks, Folded, fold
 
 
@@ -45,19 +47,30 @@ def repair(
 ) -> Iterator[Repaired]:
     """Read batches of the log again; `ledger` covers all batches and was filled by `balance`.
 
-    `now` is in epoch ms, for the manifest. `empty` creates a hot store in memory, from which hidden rows are archived.
-    Can be repeated, and can run at the same time as a stream, archive or clear. Raises `StoreUnavailable`, `BadLog`,
-    and the errors of `archive`.
+    Rows of erased learners are not written. `now` is in epoch ms. `empty` creates a hot store in memory, from which
+    hidden rows are archived. Can be repeated, and can run at the same time as a stream, archive or clear. Raises
+    `StoreUnavailable`, `BadLog`, `NotErased`, and the errors of `archive`.
     """
     for batch in batches:
         decoded = [decode(record) for record in batch.records]
-        lost = _lost(decoded, ledger)
+        lost = without_erased(_lost(decoded, ledger), _user_id, stores.hot, checks.keys)
         hidden = _hidden(lost, stores.hot) if lost else []
         if hidden:
             in_memory = empty()
             _write(hidden, in_memory)
             archive(in_memory.slices(), stores._replace(hot=in_memory), now)
+        if late := erased_among(set(map(_user_id, lost)), stores.hot, checks.keys):  # erased while they were written
+            erase_from_hot(late, stores.hot, {row.slice for row in lost})
+            if any(_user_id(row) in late for row in hidden):
+                raise NotErased(
+                    "a learner was erased while rows were repaired, so rows of the learner came into the lake; erase "
+                    "the learner again, then repair again"
+                )
         yield Repaired(len(decoded), fold(decoded, stores.hot, checks), len(lost), len(hidden))
+
+
+def _user_id(row: AttemptVersion) -> str:
+    return row.key.user_id
 
 
 def _lost(decoded: Iterable[Decoded], ledger: Ledger) -> list[AttemptVersion]:

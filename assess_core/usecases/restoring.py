@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.manifest import Action, SliceRecord
+from assess_core.domain.manifest import NOTHING, Action, SliceRecord
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import VerifyFailed
 from assess_core.ports.cancelling import checkpoint
@@ -59,7 +59,7 @@ def restore(
     for group in by_week(chosen):
         pinned = stores.lake.pin()
         found = _proved(group, manifest, stores.lake, pinned)
-        refused = {**_dropped(group, manifest), **found.problems}
+        refused = {**_dropped(group, manifest, found), **found.problems}
         done |= {slice_: Restored(0, why) for slice_, why in refused.items()}
         good = [slice_ for slice_ in group if slice_ not in refused]
         stores.lake.record(
@@ -79,12 +79,13 @@ def restore(
     return dict(sorted(done.items()))
 
 
-def _dropped(group: Iterable[ArchiveSlice], manifest: Manifest) -> dict[ArchiveSlice, str]:
+def _dropped(group: Iterable[ArchiveSlice], manifest: Manifest, found: Found) -> dict[ArchiveSlice, str]:
+    """The slices without rows because of a drop. A drop that was killed, or stopped by a hold, leaves the rows."""
     records = {slice_: manifest.records.get(slice_, SliceRecord()) for slice_ in group}
     return {
         slice_: f"{slice_}: retention dropped it, so the lake has none of its rows; they are in older backups only"
         for slice_, record in records.items()
-        if record.is_dropped
+        if record.is_dropped and found.contents[slice_] == NOTHING
     }
 
 

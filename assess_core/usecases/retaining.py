@@ -46,7 +46,7 @@ def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | 
     First, holds that only the lake has come into force: the hot store may have been lost since. `now` and `grace` are
     in ms. Raises what `plan_retention` and `drop` raise.
     """
-    agree(stores.hot, stores.lake)
+    agree(stores.hot, stores.lake, stores.keys)
     cleared: dict[ArchiveSlice, Cleared] = {}
     for group in by_week(_due(plan_retention(stores, rules, now, grace, unread), Deed.CLEAR)):
         allowed, _ = clearable(group, stores, rules, now)  # a hold may have been entered since

@@ -55,8 +55,8 @@ def open_besides(settings: Settings, env: Mapping[str, str]) -> Besides:
     """What can mention learners besides the stores; Dagster's storage is where this environment says."""
     from assess_core.adapters.dagster.storage import DagsterStorage
 
-    dagster = Path(env.get("DAGSTER_HOME") or settings.home / "dagster")
-    return Besides(open_requests(settings), DagsterStorage(dagster))
+    folders = [Path(named)] if (named := env.get("DAGSTER_HOME")) else []
+    return Besides(open_requests(settings), DagsterStorage(*folders, settings.home / "dagster"))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:

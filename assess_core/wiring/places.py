@@ -1,8 +1,9 @@
 """The places that settings name: folders, buckets, and the packages that servers need."""
 
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -56,6 +57,19 @@ def folder(name: str, text: str) -> Path:
         other = " or s3://BUCKET/PREFIX" if name in ("ASSESS_LAKE", "ASSESS_EXHAUSTS", "--to") else ""
         raise BadSettings(f"{name}: {text!r} is not a path; use a folder{other}")
     return Path(text).absolute()
+
+
+def new_file(path: Path) -> AbstractContextManager[Path]:
+    """A temporary file, which becomes this file at the end of the block; only its owner can read it.
+
+    Raises `BadSettings` for a pipe or a device; `StoreUnavailable`, `ReportFailed` if it cannot be written.
+    """
+    from assess_core.adapters.files.atomic_write import atomic_write
+
+    target = Path(os.path.realpath(path))  # a link is kept, and its target is written
+    if target.exists() and not target.is_file():
+        raise BadSettings(f"--output: {str(path)!r} is no regular file; name another one, or leave it out")
+    return atomic_write(target)
 
 
 def clock() -> int:

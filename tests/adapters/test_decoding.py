@@ -97,3 +97,14 @@ def test_nobody_says_that_a_damaged_file_holds_nothing(
         ErasureRefused, match=rf"the file {name} cannot be decoded .*restore it from a backup, or delete"
     ):
         are_in(decoded(path, name), Mentions(["learner-of-nobody"]))
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "gone.parquet", "gone.db", "gone.zip"])
+def test_a_file_that_was_deleted_since_it_was_listed_holds_nothing(tmp_path: Path, name: str) -> None:
+    assert list(decoded(tmp_path / name, name)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ErasureRefused, match="cannot be decoded"):
+        list(decoded(tmp_path, "a folder in its place"))

@@ -179,3 +179,14 @@ def test_a_presigned_link_gives_the_report_without_credentials(s3: S3, monkeypat
     assert httpx.get(link.url, trust_env=False).content == b"id\n1\n"
     assert link.expires == 1000 + 30 * 60 * 1000
     assert httpx.get(link.url.replace("b%252F1", "b%252F2"), trust_env=False).status_code == 403
+
+
+def test_a_report_that_is_deleted_while_all_are_read_holds_nothing(reports: Reports) -> None:
+    reports.write(b"one", "a/one.csv")
+    reports.write(b"two", "a/two.csv")
+    found = []
+    for name, texts in reports.exhausts.texts():
+        reports.exhausts.delete("a/two.csv")  # as a worker does when its time is over
+        found.append((name, {text.bytes for text in texts}))
+
+    assert found == [("a/one.csv", {b"one"}), ("a/two.csv", set())]

@@ -74,6 +74,28 @@ def test_a_removed_record_is_gone_and_others_stay(register: Register) -> None:
     assert register.all(Kind.CORRECTION) == [other]
 
 
+def test_a_removed_record_can_be_added_again(register: Register) -> None:
+    register.add([correction(content="before")])
+    register.remove([correction()])
+
+    register.add([correction(content="after")])
+
+    assert register.all(Kind.CORRECTION) == [correction(content="after")]
+
+
+def test_only_a_stored_record_is_rewritten_and_it_can_be_removed_after_it(register: Register) -> None:
+    register.add([correction(content="with a name"), correction(id_="2")])
+
+    register.rewrite([correction(content="without"), correction(id_="3")])
+    assert register.all(Kind.CORRECTION) == [correction(content="without"), correction(id_="2")]
+
+    register.add([correction(content="late")])
+    register.remove([correction(id_="2")])
+    assert register.all(Kind.CORRECTION) == [correction(content="without")]
+    register.remove([correction()])
+    assert register.all(Kind.CORRECTION) == []
+
+
 def test_a_damaged_file_of_the_lake_is_named_and_files_of_others_are_ignored(place: Location) -> None:
     register = LakeRegister(place)
     register.add([correction()])

@@ -104,7 +104,7 @@ def test_an_archived_score_is_right_before_it_is_stored(assess: Assess, stores: 
     ("arguments", "exit_code", "problem"),
     [
         (["revert", "x-1", *WHO], 3, "there is no correction 'x-1'; `assess correct list` lists them"),
-        (["revert", "x-1", "--by", "", "--reason", "y"], 2, "--by: write a text of 1 to 1,024 bytes"),
+        (["revert", "x-1", "--by", "", "--reason", "y"], 2, "--by: write a text of 1 to 1,000 characters"),
         (["revert", "x-1", "--by", "x"], 2, "Missing option '--reason'"),
         (["apply", "none.json", *WHO], 2, "File 'none.json' does not exist"),
     ],

@@ -68,7 +68,7 @@ def test_a_check_names_each_place_that_still_holds_the_learner(
 ) -> None:
     receipt = tmp_path / "receipt.json"
     erase(assess, receipt, SECRET)
-    (filled.home / "dagster" / "note.txt").write_text(f"{SECRET}\n")
+    (filled.home / "dagster" / "history" / "note.txt").write_text(f"{SECRET}\n")
     (filled.home / "lake" / "attempts" / "_delta_log" / "00000000000000000000.json").write_text(
         json.dumps({"add": {"stats": json.dumps({"minValues": {"user_id": SECRET}})}})
     )
@@ -78,7 +78,7 @@ def test_a_check_names_each_place_that_still_holds_the_learner(
     assert checked.exit_code == 1
     assert [line.partition(": holds")[0] for line in checked.stdout.splitlines()] == [
         "lake: attempts/_delta_log/00000000000000000000.json",
-        "Dagster: note.txt",
+        "Dagster: history/note.txt",
     ]
 
 
@@ -141,3 +141,47 @@ def test_the_doctor_asks_for_a_ring_that_is_missing(filled: Settings, assess: As
 
     assert found.exit_code == 1
     assert "copy the file from the machine that erased them, or from its backup" in found.stdout
+
+
+def test_a_receipt_that_cannot_be_written_stops_an_erasure_before_it_begins(
+    filled: Settings, assess: Assess, tmp_path: Path
+) -> None:
+    order = ("--user", SECRET, "--by", "an office", "--reason", "a letter", "--output")
+    for output in (tmp_path / "no such folder" / "receipt.json", Path("/dev/null")):
+        refused = assess("erase", *order, str(output))
+        assert refused.exit_code in (1, 2), refused.output
+        assert SECRET in users(open_stores(filled).hot.all_learners())
+
+    (tmp_path / "link.json").symlink_to(tmp_path / "receipt.json")
+    assert assess("erase", *order, str(tmp_path / "link.json")).exit_code == 0
+    assert (tmp_path / "receipt.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_list_of_learners_is_read_as_other_programs_write_it(
+    filled: Settings, assess: Assess, tmp_path: Path
+) -> None:
+    take(open_stores(filled), event("a\u2028b"), event("a"))
+    chosen = tmp_path / "learners.txt"
+    chosen.write_bytes(f"\ufeff{SECRET}\r\n\na\u2028b \r\n".encode())
+
+    done = assess("erase", "--file", str(chosen), "--by", "an office", "--reason", "a letter")
+
+    assert done.exit_code == 0, done.output
+    assert users(open_stores(filled).hot.all_learners()) == ["a", "u2"]
+
+
+def test_an_erasure_leaves_files_in_the_folder_of_dagster_that_are_not_of_dagster(
+    filled: Settings, assess: Assess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(filled.home))  # beside stores and log
+    log = filled.home / "events" / "day.jsonl"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(f"an event of {SECRET}\nan event of u2\n")
+    (filled.home / "history").mkdir()
+    (filled.home / "history" / "step.out").write_text(SECRET)
+
+    erase(assess, tmp_path / "receipt.json", SECRET)
+
+    assert "an event of u2" in log.read_text()
+    assert list((filled.home / "history").iterdir()) == []
+    assert not (filled.home / "dagster" / "history" / "step.out").exists(), "also where `assess up` runs Dagster"

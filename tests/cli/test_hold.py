@@ -32,7 +32,7 @@ def test_wrong_use_of_holds_gets_a_sentence_each(assess: Assess) -> None:
         (("add", *WHO), 2, "name one of --batch, --learner and --assessment"),
         (("add", "--batch", "b1", "--learner", "u1", *WHO), 2, "name one of"),
         (("add", "--batch", "", *WHO), 2, "is no id"),
-        (("add", "--batch", "b1", "--by", "", "--reason", "r"), 2, "by: it is empty"),
+        (("add", "--batch", "b1", "--by", "", "--reason", "r"), 2, "--by: write a text"),
         (("add", "--batch", "b1", *WHO, "--until", "2001-01-01"), 2, "not in the future"),
         (("add", "--batch", "b1", *WHO, "--until", "soon"), 2, "--until: 'soon'"),
         (("release", "nonsense", *WHO), 3, "there is no hold 'nonsense'"),

@@ -138,7 +138,10 @@ def test_the_decisions_about_a_map_grow_with_its_versions_and_with_the_records()
 
 @pytest.mark.parametrize(
     ("by", "reason", "problem"),
-    [("", "x", "--by"), (" ", "x", "--by"), ("x", "", "--reason"), ("x", "y" * 1025, "--reason: write a text of 1 to")],
+    [
+        *(("", "x", "--by"), (" ", "x", "--by"), ("\udcff", "x", "--by"), ("x", "", "--reason")),
+        ("x", "y" * 1001, "--reason: write a text of 1 to"),
+    ],
 )
 def test_a_decision_names_a_person_and_a_reason(by: str, reason: str, problem: str) -> None:
     with pytest.raises(BadCorrection, match=problem):

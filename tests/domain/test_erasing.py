@@ -17,7 +17,8 @@ from assess_core.domain.erasing import (
     orders,
 )
 from assess_core.domain.manifest import Contents, digest_of, without
-from assess_core.domain.register import Kind
+from assess_core.domain.register import Kind, Record
+from assess_core.errors import BadErasure
 
 KEY = "ab" * 32
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -72,3 +73,9 @@ def test_contents_without_a_part_are_those_of_the_rest(text: str) -> None:
     part = Contents(1, 1, 1, 1.0, digest_of([one]))
 
     assert without(whole, part) == Contents(2, 1, 1, 2.0, digest_of([other]))
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"by": 1, "reason": "r", "at": 1}'])
+def test_an_order_that_cannot_be_read_is_named(content: str) -> None:
+    with pytest.raises(BadErasure, match="update this installation"):
+        order_of(Record(Kind.ERASURE, "ab" * 32, "order", content))

@@ -82,10 +82,12 @@ def test_a_hold_says_who_decided_it_and_why() -> None:
         ("", "A", "r", None, "batch: '' is no id"),
         ("x" * 1025, "A", "r", None, "is no id"),
         ("\ud800", "A", "r", None, "is no id"),
-        ("b1", " ", "r", None, "by: it is empty"),
-        ("b1", "A", "", None, "reason: it is empty"),
-        ("b1", "A", "r" * 1001, None, "write it shorter"),
-        ("b1", "A\udcff", "r", None, "write it shorter"),
+        ("b1", " ", "r", None, "--by: write a text"),
+        ("b1", "A", "", None, "--reason: write a text"),
+        ("b1", "A", "r" * 1001, None, "--reason: write a text"),
+        ("b1", "A\udcff", "r", None, "--by: write a text"),
+        ("b1", "A", "r\x1b[2J", None, "--reason: write a text"),
+        ("b1", "A\nassess: done", "r", None, "--by: write a text"),
         ("b1", "A", "r", MONDAY, "is not in the future"),
     ],
 )
@@ -100,3 +102,9 @@ def test_a_hold_that_says_too_little_or_too_much_is_refused(
 def test_a_hold_that_cannot_be_read_is_never_ignored(content: str) -> None:
     with pytest.raises(BadHold, match="update this installation"):
         holds_in_force([Record(Kind.HOLD, "b1", "1", content)], [], NOW)
+
+
+def test_a_reason_can_be_in_any_script() -> None:
+    reason = "क्‍ष की शिकायत"  # with a zero-width joiner
+
+    assert new_hold(Target.BATCH, "b1", "परीक्षा कार्यालय", reason, MONDAY).reason == reason

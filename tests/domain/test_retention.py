@@ -111,5 +111,12 @@ def test_a_file_without_rules_has_none() -> None:
     assert parse_rules(b"# nothing yet", "retention.toml") == ()
 
 
+def test_a_bracket_in_a_pattern_matches_a_bracket_and_not_one_of_several_characters() -> None:
+    rules = parse_rules(b'[[rule]]\nbatches = "course[12]*"\n', "rules.toml")
+
+    assert rule_of(rules, "course[12] 2024") is not None
+    assert rule_of(rules, "course1 2024") is None
+
+
 def test_a_rule_has_a_name_for_messages() -> None:
     assert str(Rule(2, "2024-*")) == "rule 2 (2024-*)"

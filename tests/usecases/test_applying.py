@@ -257,7 +257,7 @@ def test_a_rebuilt_hot_store_has_the_corrected_scores(tmp_path: Path, archived: 
 
     for _ in range(2):
         forget_sweeps(lost.hot, lost.lake)
-        agree(lost.hot, lost.lake)
+        agree(lost.hot, lost.lake, lost.keys)
         for week in weeks_of(lost.lake):
             rebuild(week, lost)
         sweep(lost, all_entered(lost.hot.register))
@@ -307,11 +307,11 @@ def test_a_correction_survives_the_loss_of_either_store(tmp_path: Path) -> None:
     id_ = applied(stores)
     hot = MemoryHot()
 
-    agree(hot, stores.lake)
+    agree(hot, stores.lake, stores.keys)
     assert [one.id for one in corrections_in_force(hot.register)] == [id_]
 
     other = stores_over(hot, tmp_path / "second")
-    agree(hot, other.lake)
+    agree(hot, other.lake, other.keys)
     assert other.lake.register.all(Kind.CORRECTION) == stores.lake.register.all(Kind.CORRECTION)
 
 

@@ -16,7 +16,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, slice_views, verify
 from assess_core.usecases.compacting import vacuum
 from assess_core.usecases.dropping import Dropped, drop
-from assess_core.usecases.holds import add_hold
+from assess_core.usecases.holds import add_hold, read_holds
 from assess_core.usecases.restoring import restore
 from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import copies_of, five_versions, held, keep, stores_over
@@ -199,7 +199,8 @@ def test_a_hold_that_is_entered_while_the_week_is_rewritten_still_counts(
     @contextmanager
     def holding(*arguments: object) -> Iterator[object]:
         with original(*arguments) as draft:  # type: ignore[arg-type]
-            add_hold(stores, Target.BATCH, "b1", *WHO)
+            if not read_holds(stores.hot, NOW):
+                add_hold(stores, Target.BATCH, "b1", *WHO)
             yield draft
 
     monkeypatch.setattr(stores.lake, "rewritten", holding)
@@ -209,3 +210,23 @@ def test_a_hold_that_is_entered_while_the_week_is_rewritten_still_counts(
     assert (found[W5].rows, found[OTHER.slice]) == (0, Dropped(1))
     assert held(stores.lake) == copies_of([*five_versions(), LATER_WEEK])
     assert Action.DROPPED not in actions(stores)
+
+
+def test_a_hold_that_is_entered_just_before_the_commit_still_counts(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = type(stores.lake).replace
+
+    def late(*arguments: object) -> int:
+        monkeypatch.setattr(type(stores.lake), "replace", real)
+        add_hold(stores, Target.BATCH, "b1", *WHO)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(stores.lake), "replace", late)
+
+    [refused] = drop([W5], stores, NOW).values()
+
+    assert refused.refused is not None
+    assert "hold" in refused.refused
+    assert held(stores.lake) == copies_of([*five_versions(), *KEPT])
+    assert restore([W5], stores, NOW)[W5].rows == 5, "the entry *dropped* came before the hold, and its rows are there"

@@ -7,9 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from assess_core.adapters.lake.erasing import DeltaTraces
 from assess_core.domain.report_formats import Format, Password
 from assess_core.domain.report_spec import Report, ReportSpec
+from assess_core.domain.tickets import TicketStatus
 from assess_core.errors import UnknownTicket
+from assess_core.ports.erasures import StoredFile
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive, clear, verify
@@ -120,3 +123,20 @@ def test_a_ticket_of_a_report_about_the_learner_alone_is_deleted(sealed: tuple[S
     assert [ticket.id for ticket in stores.lake.tickets.all()] == [id_]
     with pytest.raises(UnknownTicket):
         reprint(stores, "20240226-000000000000", NOW)
+
+
+def test_a_ticket_that_is_released_beside_an_erasure_stays_released(
+    sealed: tuple[Stores, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores, id_ = sealed
+    real = DeltaTraces.rewrite
+
+    def released(traces: DeltaTraces, name: str, user_ids: list[str]) -> StoredFile:
+        release(stores.lake.tickets, id_, NOW)
+        return real(traces, name, user_ids)
+
+    monkeypatch.setattr(DeltaTraces, "rewrite", released)
+    erase(stores, BESIDES, [SECRET], ORDER)
+
+    assert stores.lake.tickets.read(id_).state(NOW) is TicketStatus.RELEASED
+    assert vacuum(stores.lake, NOW, 0).tickets == [id_]

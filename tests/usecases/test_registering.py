@@ -1,5 +1,8 @@
 """Decisions are in both tiers, and survive the loss of either."""
 
+import pytest
+
+from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.register import Kind, Record
 from assess_core.ports.stores import Stores
 from assess_core.usecases.registering import Copied, agree, enter
@@ -21,8 +24,27 @@ def test_what_one_tier_lost_comes_back_from_the_other(stores: Stores) -> None:
     stores.lake.register.add([ERASED])
     stores.hot.register.add([CORRECTED])
 
-    assert agree(stores.hot, stores.lake) == Copied(into_hot=1, into_lake=1)
-    assert agree(stores.hot, stores.lake) == Copied(0, 0)
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(into_hot=1, into_lake=1)
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(0, 0)
 
     for register in (stores.hot.register, stores.lake.register):
         assert [record for kind in Kind for record in register.all(kind)] == [CORRECTED, ERASED, HELD]
+
+
+def test_a_decision_that_both_tiers_have_is_not_read_from_the_lake_again(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(stores.hot, stores.lake, [HELD, ERASED])
+    stores.lake.register.add([CORRECTED])
+    read: list[str] = []
+    real = Folder.read
+
+    def noted(place: Folder, name: str) -> bytes:
+        read.append(name)
+        return real(place, name)
+
+    monkeypatch.setattr(Folder, "read", noted)
+
+    assert agree(stores.hot, stores.lake, stores.keys) == Copied(into_hot=1, into_lake=0)
+
+    assert read == [f"{CORRECTED.name}.json"]

@@ -14,6 +14,8 @@ from assess_core.adapters.files.decoding import decoded
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.erasures import StoredFile, Text
 
+_OWN: Final = ("artifacts", "compute_logs", "history", "logs", "schedules", "storage")
+"""The folders that Dagster makes, by default or with our dagster.yaml."""
 _BUSY_SECONDS: Final = 30
 _DATABASES: Final = (".db", ".sqlite")
 _KEPT: Final = {"asset_keys": ("last_materialization", "asset_details", "cached_status_data")}
@@ -25,24 +27,28 @@ _POSTGRES: Final = (
 
 
 class DagsterStorage:
-    """A `ports.RunHistory` in the folder of DAGSTER_HOME, which may not exist."""
+    """A `ports.RunHistory` in the folder of DAGSTER_HOME and in that of `assess up`; they need not exist.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    The first one can be any folder of a person, so only Dagster's own folders in it are read and changed.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = tuple(dict.fromkeys(folders))
 
     @property
     def remaining(self) -> str:
-        config = self._folder / "dagster.yaml"
-        return _POSTGRES if config.is_file() and "postgres" in config.read_text(errors="replace") else ""
+        configs = [folder / "dagster.yaml" for folder in self._folders]
+        found = (config.read_text(errors="replace") for config in configs if config.is_file())
+        return _POSTGRES if any("postgres" in text for text in found) else ""
 
     def texts(self) -> Iterator[tuple[str, Iterator[Text]]]:
-        for path in self._files():
-            yield str(path.relative_to(self._folder)), decoded(path, _as_database(path))
+        for name, path in self._files():
+            yield name, decoded(path, _as_database(path))
 
     def erase(self, are_in: Callable[[bytes], bool]) -> list[StoredFile]:
         """Delete rows of databases that mention learners, and other files that do; returns what they were."""
         changed: list[StoredFile] = []
-        for path in self._files():
+        for name, path in self._files():
             is_database = path.name.endswith(_DATABASES)
             if not any(are_in(text.bytes) for text in decoded(path, _as_database(path)) if not text.is_raw):
                 continue
@@ -53,11 +59,18 @@ class DagsterStorage:
                 rows = _erase_rows(path, are_in)
             elif not path.name.endswith(("-wal", "-shm", "-journal")):
                 path.unlink(missing_ok=True)
-            changed.append(StoredFile(f"dagster/{path.relative_to(self._folder)}", digest, rows, size))
+            changed.append(StoredFile(f"dagster/{name}", digest, rows, size))
         return changed
 
-    def _files(self) -> list[Path]:
-        return sorted(path for path in self._folder.rglob("*") if path.is_file() and not path.is_symlink())
+    def _files(self) -> list[tuple[str, Path]]:
+        """Dagster's files, each with its name within its folder."""
+        return [
+            (str(path.relative_to(folder)), path)
+            for folder in self._folders
+            for own in _OWN
+            for path in sorted((folder / own).rglob("*"))
+            if path.is_file() and not path.is_symlink()
+        ]
 
 
 def _as_database(path: Path) -> str:

@@ -13,16 +13,14 @@ from assess_core.domain.ticket_diff import AttemptState
 from assess_core.ports.reports import Received, SliceRows, WeeklyActivity
 
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
-_BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
+BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
 ROW: Final = f"""
 SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, has_answers, content_hash, total_score,
        total_max_score, grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
 """
-ALL_ATTEMPTS: Final = f"{ROW} FROM newest ORDER BY {_BY_BATCH}"
-ALL_VERSIONS: Final = f"{ROW} FROM versions ORDER BY {_BY_BATCH}, last_attempted_on, content_hash"
-COPIES: Final = (
-    f"{ROW} FROM copies WHERE tier = $tier ORDER BY {_BY_BATCH}, last_attempted_on, content_hash, updated_on"
-)
+ALL_ATTEMPTS: Final = f"{ROW} FROM newest ORDER BY {BY_BATCH}"
+ALL_VERSIONS: Final = f"{ROW} FROM versions ORDER BY {BY_BATCH}, last_attempted_on, content_hash"
+COPIES: Final = f"{ROW} FROM copies WHERE tier = $tier ORDER BY {BY_BATCH}, last_attempted_on, content_hash, updated_on"
 # add scores in the order of the keys, because a sum of floats depends on the order
 BATCH_NUMBERS: Final = f"""
 SELECT attempts, learners, assessments, sum_of_scores, sum_of_parts, versions, first_received, last_received
@@ -83,9 +81,8 @@ ORDER BY batch_id, user_id, course_id, content_id, attempt_id
 SELECTED: Final = f"""
 {ROW} FROM placed JOIN (SELECT user_id, file_index, file_row_number FROM ({{picked}}))
     USING (user_id, file_index, file_row_number)
-ORDER BY {_BY_BATCH}
 """
-"""The picked versions; `picked` is a query of `reports.picked`."""
+"""The picked versions, in any order; `picked` is a query of `reports.picked`."""
 
 
 class _Row(msgspec.Struct):

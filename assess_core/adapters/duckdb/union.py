@@ -29,6 +29,7 @@ from assess_core.adapters.duckdb.questions import (
     ALL_ATTEMPTS,
     ALL_VERSIONS,
     BATCH_NUMBERS,
+    BY_BATCH,
     COPIES,
     RECEIVED,
     SELECTED,
@@ -49,6 +50,7 @@ from assess_core.adapters.duckdb.reports.picked import picked_sql
 from assess_core.adapters.duckdb.reports.writing import write_report
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
+from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.corrections import Correction
 from assess_core.domain.report_spec import ReportSpec, Versions
@@ -280,6 +282,10 @@ class DuckUnion:
     def slices(self) -> dict[ArchiveSlice, SliceRows]:
         return dict(map(to_slice, self.rows(SLICES)))
 
+    def learners(self) -> Iterator[list[str]]:
+        found = (cast(str, row["user_id"]) for row in self.rows("SELECT DISTINCT user_id FROM placed"))
+        return chunks(found, _ROWS)
+
     def count_attempts(self, spec: ReportSpec) -> int:
         picked, parameters = picked_sql(spec, _unit(spec))
         # of the newest versions each attempt has one
@@ -313,9 +319,10 @@ class DuckUnion:
         picked, parameters = picked_sql(spec, _unit(spec))
         return map(to_state, self.rows(STATES.format(picked=picked), parameters, corrections))
 
-    def selected(self, spec: ReportSpec) -> Iterator[AttemptVersion]:
+    def selected(self, spec: ReportSpec, *, is_ordered: bool = True) -> Iterator[AttemptVersion]:
         picked, parameters = picked_sql(spec, _unit(spec))
-        return map(to_version, self.rows(SELECTED.format(picked=picked), parameters))
+        sql = SELECTED.format(picked=picked)
+        return map(to_version, self.rows(f"{sql} ORDER BY {BY_BATCH}" if is_ordered else sql, parameters))
 
     def write_report(
         self,

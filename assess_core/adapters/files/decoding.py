@@ -27,8 +27,21 @@ _DAMAGED: Final = (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.Bad
 def decoded(path: Path, name: str) -> Iterator[Text]:
     """The bytes of a file, and the values in it. `name` says by its ending what it is.
 
-    Raises `ErasureRefused` if it is damaged, because nobody can say then what it holds.
+    A file that was deleted since it was listed holds nothing. Raises `ErasureRefused` if it is damaged or cannot be
+    read, because nobody can say then what it holds.
     """
+    try:
+        yield from _everything(path, name)
+    except FileNotFoundError:
+        return
+    except _DAMAGED as error:
+        raise ErasureRefused(
+            f"the file {name} cannot be decoded ({first_line(error)}), so nobody knows whether it holds a learner; "
+            "restore it from a backup, or delete it, then run it again"
+        ) from error
+
+
+def _everything(path: Path, name: str) -> Iterator[Text]:
     with path.open("rb") as file:
         yield from _blocks(file.read, is_raw=True)
     ending = name.rpartition(".")[2].lower()
@@ -39,13 +52,7 @@ def decoded(path: Path, name: str) -> Iterator[Text]:
         with path.open("rb") as file:
             yield from _blocks(file.read, is_raw=False)
         return
-    try:
-        yield from read(path)
-    except _DAMAGED as error:
-        raise ErasureRefused(
-            f"the file {name} cannot be decoded ({first_line(error)}), so nobody knows whether it holds a learner; "
-            "restore it from a backup, or delete it, then run it again"
-        ) from error
+    yield from read(path)
 
 
 def _blocks(read: Callable[[int], bytes], *, is_raw: bool) -> Iterator[Text]:

@@ -71,6 +71,11 @@ class FileOutput:
         """A temporary file, which replaces the file at the end of the block."""
         return atomic_write(Path(self.path), self._mode)
 
+    def withdraw(self) -> None:
+        """See `ReportOutput.withdraw`."""
+        with translated(Path(self.path)):
+            Path(self.path).unlink(missing_ok=True)
+
     def beside(self, ending: str) -> "FileOutput":
         """A file beside this one, with the same mode."""
         return FileOutput(Path(self.path + ending), self._mode)
@@ -98,6 +103,9 @@ class StreamOutput:
             with report_file.open("rb") as report, self._opened() as target:
                 shutil.copyfileobj(report, target)
                 target.flush()
+
+    def withdraw(self) -> None:
+        """What a pipe's reader has got stays there."""
 
     def beside(self, ending: str) -> None:
         """There is no place beside a pipe."""
@@ -129,6 +137,10 @@ class MemoryOutput:
             report_file = Path(folder) / "report"
             yield report_file
             self.content = report_file.read_bytes()
+
+    def withdraw(self) -> None:
+        """Forget the bytes."""
+        self.content = b""
 
     def beside(self, ending: str) -> None:
         """The answer has one part."""

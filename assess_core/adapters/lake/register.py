@@ -20,42 +20,57 @@ _decode = msgspec.json.Decoder(Record).decode
 
 
 class LakeRegister:
-    """A `ports.Register` at a location, with a folder for each kind."""
+    """A `ports.RegisterCopy` at a location, with a folder for each kind."""
 
     def __init__(self, place: Location) -> None:
         self._place = place
 
     def add(self, records: Sequence[Record]) -> None:
-        with temporary_folder("assess-register-") as folder, translated(self._place):
-            for record in records:
-                if self._place.mark(_file(record)) is None:
-                    source = Path(folder) / record.name
-                    source.write_bytes(msgspec.json.encode(record))
-                    self._place.put(_file(record), source)
+        with translated(self._place):
+            self._put([record for record in records if self._place.mark(_file(record)) is None])
 
     def of(self, kind: Kind, topics: Collection[str]) -> list[Record]:
         return [record for record in self.all(kind) if record.topic in topics]
 
     def all(self, kind: Kind) -> list[Record]:
+        return self.named(kind, self.names(kind))
+
+    def names(self, kind: Kind) -> set[str]:
         with translated(self._place):
-            return sorted(self._read(kind))
+            stored = self._place.within(kind).names()
+        # others are files of another program
+        return {name.removesuffix(_ENDING) for name in stored if name.endswith(_ENDING)}
+
+    def named(self, kind: Kind, names: Collection[str]) -> list[Record]:
+        with translated(self._place):
+            return sorted(self._read(kind, names))
+
+    def rewrite(self, records: Sequence[Record]) -> None:
+        with translated(self._place):
+            self._put([record for record in records if self._place.mark(_file(record)) is not None])
 
     def remove(self, records: Sequence[Record]) -> None:
         with translated(self._place):
             self._place.delete([_file(record) for record in records])
 
-    def _read(self, kind: Kind) -> Iterator[Record]:
+    def _put(self, records: Sequence[Record]) -> None:
+        with temporary_folder("assess-register-") as folder:
+            for record in records:
+                source = Path(folder) / record.name
+                source.write_bytes(msgspec.json.encode(record))
+                self._place.put(_file(record), source)
+
+    def _read(self, kind: Kind, names: Collection[str]) -> Iterator[Record]:
         folder = self._place.within(kind)
-        for name in folder.names():
-            if not name.endswith(_ENDING):  # a file of another program
-                continue
+        for name in names:
             try:
-                yield _decode(folder.read(name))
+                yield _decode(folder.read(f"{name}{_ENDING}"))
             except FileNotFoundError:  # removed since
                 continue
             except msgspec.DecodeError as error:
                 raise NotOurTable(
-                    f"{folder.url}/{name} is no record of the register: {error}; restore the file from a backup"
+                    f"{folder.url}/{name}{_ENDING} is no record of the register: {error}; restore the file from a "
+                    "backup"
                 ) from error
 
 

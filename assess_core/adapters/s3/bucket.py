@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
@@ -253,7 +253,8 @@ class BucketExhausts:
         for name in sorted(self._bucket.files()):
             with _room(self.path(name)) as folder:
                 local = folder / "file"
-                self._bucket.fetch(name, local)
+                with suppress(FileNotFoundError):  # deleted since; then it holds nothing
+                    self._bucket.fetch(name, local)
                 yield name, decoded(local, name)
 
     def examine(self) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from assess_core.domain.register import Kind, Record
 
 _CHUNK: Final = 512
 _COLUMNS: Final = "kind, topic, id, content"
+_KEY: Final = "WHERE kind = ? AND topic = ? AND id = ?"
 
 
 class SqliteRegister:
@@ -32,10 +33,15 @@ class SqliteRegister:
     def all(self, kind: Kind) -> list[Record]:
         return self._read("WHERE kind = ?", kind)
 
+    def rewrite(self, records: Sequence[Record]) -> None:
+        with self._connections.transaction() as connection:
+            changes = [(record.content, *record[:3]) for record in records]
+            connection.executemany(f"UPDATE register SET content = ? {_KEY}", changes)
+
     def remove(self, records: Sequence[Record]) -> None:
         with self._connections.transaction() as connection:
             keys = [record[:3] for record in records]
-            connection.executemany("DELETE FROM register WHERE kind = ? AND topic = ? AND id = ?", keys)
+            connection.executemany(f"DELETE FROM register {_KEY}", keys)
 
     def _read(self, where: str, kind: Kind, *topics: str) -> list[Record]:
         with self._connections.use() as connection:

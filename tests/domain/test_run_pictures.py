@@ -28,7 +28,8 @@ def test_the_second_series_stands_on_the_first_in_another_colour() -> None:
         (False, "W1: 3"), (False, "W2: 6"), (True, "W1: 3"), (True, "W2: 6")
     ]  # fmt: skip
     for below, above in zip(first, second, strict=True):
-        assert (above.x, above.y + above.height) == (below.x, pytest.approx(below.y, abs=0.02))
+        assert above.x == below.x
+        assert above.y + above.height == pytest.approx(below.y, abs=0.02)
     assert {"hot store", "lake", "W1", "W2", "3", "6"} <= set(texts(picture))
 
 

@@ -213,8 +213,8 @@ def _picture(
     if notes := list(_notes(overview, left_out)):
         texts += [_text(_MARGIN, top + _SMALL + number * 18, _SMALL, note) for number, note in enumerate(notes)]
         top += 18 * len(notes)
-    about = "; ".join((title, *(f"{heading.text}: {panel.about}" for heading, panel in panels if not panel.is_empty)))
-    return Picture(kind, round(top + _FOOT), about, texts, bars, dots, lines)
+    about = [title, *(f"{heading.text}: {panel.about}".lstrip(": ") for heading, panel in panels if not panel.is_empty)]
+    return Picture(kind, round(top + _FOOT), "; ".join(about), texts, bars, dots, lines)
 
 
 def _notes(overview: Overview, left_out: int) -> Iterator[str]:

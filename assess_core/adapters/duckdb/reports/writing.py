@@ -195,5 +195,11 @@ def write_parquet(
     # if DuckDB fails, its own temporary file would be left behind
     options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
     sql = report_sql(declared, columns, header(columns, spec))
-    written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
+    statement = f"COPY ({sql}) TO {literal(str(target))} ({options})"
+    try:
+        written = duck.execute(statement).fetchone()
+    except duckdb.OutOfMemoryException:
+        # one thread needs half the memory, and writes the same bytes
+        duck.execute("SET threads = 1")
+        written = duck.execute(statement).fetchone()
     return WrittenReport(int(written[0]) if written else 0, None, VERSIONS, _suppressed(duck, spec), read)

@@ -213,7 +213,10 @@ def _picture(
     if notes := list(_notes(overview, left_out)):
         texts += [_text(_MARGIN, top + _SMALL + number * 18, _SMALL, note) for number, note in enumerate(notes)]
         top += 18 * len(notes)
-    about = [title, *(f"{heading.text}: {panel.about}".lstrip(": ") for heading, panel in panels if not panel.is_empty)]
+    about = [
+        title,
+        *(f"{heading.text}: {panel.about}" if heading.text else panel.about for heading, panel in panels),
+    ]
     return Picture(kind, round(top + _FOOT), "; ".join(about), texts, bars, dots, lines)
 
 

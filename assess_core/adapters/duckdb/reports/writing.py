@@ -195,11 +195,5 @@ def write_parquet(
     # if DuckDB fails, its own temporary file would be left behind
     options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
     sql = report_sql(declared, columns, header(columns, spec))
-    statement = f"COPY ({sql}) TO {literal(str(target))} ({options})"
-    try:
-        written = duck.execute(statement).fetchone()
-    except duckdb.OutOfMemoryException:
-        # one thread needs half the memory, and writes the same bytes
-        duck.execute("SET threads = 1")
-        written = duck.execute(statement).fetchone()
+    written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
     return WrittenReport(int(written[0]) if written else 0, None, VERSIONS, _suppressed(duck, spec), read)

@@ -153,7 +153,9 @@ def questions_panel(assessment: Assessment) -> Panel:
 
 
 def _without_figures(assessment: Assessment) -> str:
-    return "too few learners: no figure is shown" if assessment.learners is None else "no figure is defined"
+    """Why a chart is empty: suppression, or for example a maximum of 0."""
+    shown = (assessment.learners, *(question.learners for question in assessment.questions))
+    return "too few learners: no figure is shown" if None in shown else "no figure is defined"
 
 
 def pictures_of(overview: Overview) -> list[Picture]:

@@ -152,7 +152,9 @@ def questions_panel(assessment: Assessment) -> Panel:
 
 
 def _without_figures(assessment: Assessment) -> str:
-    return "too few learners: no figure is shown" if assessment.learners is None else "no figure is defined"
+    """Why a chart is empty: suppression, or for example a maximum of 0."""
+    shown = (assessment.learners, *(question.learners for question in assessment.questions))
+    return "too few learners: no figure is shown" if None in shown else "no figure is defined"
 
 
 def pictures_of(overview: Overview) -> dict[Kind, Picture]:
@@ -210,8 +212,11 @@ def _picture(what: str, overview: Overview, panels: Sequence[tuple[_Heading, Pan
     if notes := list(_notes(overview, left_out)):
         texts += [_text(MARGIN, top + _SMALL + number * 18, _SMALL, note) for number, note in enumerate(notes)]
         top += 18 * len(notes)
-    about = "; ".join((title, *(f"{heading.text}: {panel.about}" for heading, panel in panels if not panel.is_empty)))
-    return Picture(round(top + _FOOT), about, texts, bars, dots, lines)
+    about = [
+        title,
+        *(f"{heading.text}: {panel.about}" if heading.text else panel.about for heading, panel in panels),
+    ]
+    return Picture(round(top + _FOOT), "; ".join(about), texts, bars, dots, lines)
 
 
 def _notes(overview: Overview, left_out: int) -> Iterator[str]:

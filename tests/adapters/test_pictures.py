@@ -83,6 +83,15 @@ def test_an_assessment_of_few_learners_has_its_name_and_no_figure_in_any_picture
         assert texts(shown[kind])[1:] == ["a2, batch b1", "too few learners: no figure is shown"]
 
 
+def test_an_assessment_whose_questions_are_all_suppressed_says_why_it_has_no_dot() -> None:
+    questions = [Question("q1", "What?", None, None, None, ())]
+    shown = drawn(of_assessment()._replace(questions=questions))[Kind.QUESTIONS]
+
+    assert texts(shown)[1:] == ["a1, batch b1", "too few learners: no figure is shown"]
+    undefined = drawn(of_assessment()._replace(questions=[questions[0]._replace(learners=20)]))[Kind.QUESTIONS]
+    assert texts(undefined)[1:] == ["a1, batch b1", "no figure is defined"]
+
+
 def test_shapes_lie_within_the_picture_and_have_their_colour_in_the_png() -> None:
     for shown in drawn(of_assessment(), suppressed(), of_assessment(content_id="a3")).values():
         image = pixels(shown)

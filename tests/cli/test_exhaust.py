@@ -47,6 +47,7 @@ def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> No
         "bytes": output.stat().st_size,
         "lake_version": -1,
         "sidecar_path": f"{output}.json",
+        "pictures": [],
         "complete": True,
         "problems": [],
         "ticket": None,

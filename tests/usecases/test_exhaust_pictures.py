@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from assess_core.adapters.duckdb.reports.analysis import LEAST
 from assess_core.domain.moments import DAY
@@ -108,7 +109,7 @@ def test_pictures_show_names_if_there_is_a_source_and_ids_if_there_is_none(store
     assert b">a1, batch b1<" in contents(written(stores, ImageFormat.SVG))["b1.csv.scores.svg"]
 
 
-def test_a_report_that_is_printed_again_has_the_same_pictures(stores: Stores) -> None:
+def test_a_report_that_is_printed_again_has_the_same_pictures(stores: Stores, tmp_path: Path) -> None:
     keep(stores.hot, of_class())
     spec = asked("b1", Report.SCORE, pictures=BOTH)
     first = write_exhaust(stores, spec, ticket=NewTicket(DAY, lambda: NOW))
@@ -116,10 +117,12 @@ def test_a_report_that_is_printed_again_has_the_same_pictures(stores: Stores) ->
     keep(stores.hot, of_class("a2"))
     assert first.sidecar.ticket is not None
 
-    again = reprint(stores, first.sidecar.ticket, NOW).written
+    output = open_output(str(tmp_path / "again.csv"), Format.CSV)
+    again = reprint(stores, first.sidecar.ticket, NOW, output).written
 
-    assert contents(again) == before
-    assert again.sidecar.pictures
+    assert [*contents(again).values()] == [*before.values()]
+    assert [each.file for each in again.sidecar.pictures] == [*contents(again)]
+    assert [each.sha256 for each in again.sidecar.pictures] == [each.sha256 for each in first.sidecar.pictures]
 
 
 def test_pictures_lie_beside_a_file_that_is_named(stores: Stores, tmp_path: Path) -> None:
@@ -143,6 +146,11 @@ def test_nothing_appears_if_pictures_have_no_place_or_would_not_be_encrypted(sto
     with pytest.raises(BadReport, match="pictures: they would not be encrypted; leave them out"):
         write_exhaust(stores, asked("b1", Report.SCORE, Format.ZIP, pictures=BOTH), password=Password(PASSWORD))
     assert not reports(stores).exists()
+
+
+def test_pictures_change_no_name_of_a_report_with_filters() -> None:
+    spec = asked("b1", Report.SCORE, course="c1", assessments=("a1",))
+    assert file_name(spec) == file_name(structs.replace(spec, pictures=BOTH))
 
 
 def test_names_of_files_are_short_enough_with_pictures() -> None:

@@ -1,7 +1,7 @@
 """Settings, which a process reads once when it starts. Nothing else reads them from the environment."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
@@ -221,6 +221,13 @@ class Settings(NamedTuple):
             "ASSESS_RETENTION": self.retention,
             "ASSESS_ERASURE_KEYS": self.erasure_keys,
         }
+
+
+def unknown_settings(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A message and an action for each variable that looks like a setting but is not one."""
+    for name, meant in unknown_variables(env).items():
+        action = f"did you mean {meant}?" if meant else "`assess settings` lists all settings; unset it"
+        yield f"{name} is not a setting and has no effect", action
 
 
 def unknown_variables(env: Mapping[str, str]) -> dict[str, str | None]:

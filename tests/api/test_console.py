@@ -36,6 +36,7 @@ PAGES: dict[str, str] = {
     "/console/corrections": "no no yes yes",
     "/console/failed": "no no no yes",
     "/console/holds": "no no no yes",
+    "/console/findings": "no no no yes",
     "/console/batches": "no yes yes yes",
     "/console/batch?batch=b1": "no yes yes yes",
     "/console/batch?batch=b1&balance=yes": "no no yes yes",
@@ -73,6 +74,7 @@ def test_the_start_shows_an_operator_what_the_stores_hold(stores: Stores, closed
     shown = read(closed, "/", headers=operator)
     assert "rows in the hot store 3 " in shown
     assert "failed events 1 " in shown
+    assert "The stores were read 0 seconds ago." in shown
     assert "<script" not in closed.get("/", headers=operator).text
     assert "GraphiQL" not in shown  # it needs a header that a browser does not send
 
@@ -94,7 +96,7 @@ def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) ->
     assert links("auditor") == [
         "/console/batches", "/console/slices", "/console/steps", "/console/corrections"
     ]  # fmt: skip
-    assert len(links("operator")) == 8
+    assert len(links("operator")) == 9
 
 
 def test_a_learner_sees_no_numbers_of_the_installation(closed: Http) -> None:

@@ -26,6 +26,8 @@ class Examined(NamedTuple):
     """epoch ms"""
     findings: tuple[Finding, ...]
     is_complete: bool
+    again_at: int = 0
+    """When the checks can begin again (epoch ms); 0 while they run."""
 
 
 class Examiner:
@@ -56,9 +58,11 @@ class Examiner:
             _log.exception("a check for the page of findings failed")
             self._add(_BROKEN)
         finally:
+            ended = self._clock()
+            pause = max(FRESH, SHARE * (ended - started))
             with self._lock:
-                self._next_at = self._clock() + max(FRESH, SHARE * (self._clock() - started))
-                self._found = self._found._replace(is_complete=True)
+                self._next_at = ended + pause
+                self._found = self._found._replace(is_complete=True, again_at=self._now() + int(pause * 1000))
 
     def _add(self, finding: Finding) -> None:
         with self._lock:

@@ -34,7 +34,9 @@ def complete(examiner: Examiner) -> Examined:
 
 
 def test_a_reader_gets_the_findings_of_all_checks() -> None:
-    assert complete(examiner(lambda: iter([FINE, SLOW]))) == Examined(MONDAY, (FINE, SLOW), is_complete=True)
+    assert complete(examiner(lambda: iter([FINE, SLOW]))) == Examined(
+        MONDAY, (FINE, SLOW), is_complete=True, again_at=MONDAY + int(FRESH * 1000)
+    )
 
 
 def test_a_reader_gets_the_findings_so_far_and_no_second_run_begins_while_a_store_is_slow() -> None:

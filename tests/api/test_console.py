@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,16 @@ def test_the_start_shows_an_operator_what_the_stores_hold(stores: Stores, closed
     assert "The stores were read 0 seconds ago." in shown
     assert "<script" not in closed.get("/", headers=operator).text
     assert "GraphiQL" not in shown  # it needs a header that a browser does not send
+
+
+def test_the_start_does_not_read_the_stores_again_for_each_view(
+    stores: Stores, closed: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, reads = stores.hot.held, count()
+    monkeypatch.setattr(stores.hot, "held", lambda: (next(reads), held())[1])
+    for _ in range(3):
+        assert "rows in the hot store 3 " in read(closed, "/", headers=signed_in("o", roles=["operator"]))
+    assert next(reads) == 1
 
 
 def test_a_part_of_the_start_that_cannot_be_read_says_why_and_leaves_the_links(http: Http) -> None:

@@ -159,6 +159,17 @@ def test_the_doctor_lists_the_sensors_and_schedules_of_dagster_that_are_off(
     assert any(text.startswith("the schedule watch_daily is off: ") for text in off)
 
 
+def test_a_machine_without_access_to_the_database_of_dagster_is_not_bad(
+    assess: Assess, stores: Stores, tmp_path: Path
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("storage: nonsense\n")
+
+    result = assess("doctor", "--json", env={"DAGSTER_HOME": str(tmp_path)})
+
+    found = findings(result.stdout)["Dagster"]
+    assert (result.exit_code, found["level"], found["action"]) == (0, "warn", "type assess doctor where Dagster runs")
+
+
 def test_the_doctor_lists_waiting_events_and_the_commands_to_type(assess: Assess, settings: Settings) -> None:
     fold_one(open_stores(settings), event(batch="b1"), b"nonsense")
     log = Path(settings.log)

@@ -54,6 +54,7 @@ class Stage:
             (self.root / "etc" / name).write_bytes(Path("/etc", name).read_bytes())
         for name in ("dev", "proc"):
             _run("mount", "--rbind", f"/{name}", str(self.root / name))
+        _run("chroot", str(self.root), "ldconfig")  # a Python with shared libraries finds them in /usr/local
 
     def run(self, command: str) -> None:
         """Run a shell command in the root folder. Raises `CalledProcessError`."""

@@ -8,6 +8,7 @@ from assess_assets.balance import balance_sheet
 from assess_assets.compaction import compacted_attempts
 from assess_assets.corrections import corrections
 from assess_assets.exhausts import exhausts
+from assess_assets.holds_and_erasures import holds_and_erasures
 from assess_assets.importing import imported_archives
 from assess_assets.requests import requested_exhausts, serve_requests
 from assess_assets.resources import Lakehouse
@@ -35,6 +36,7 @@ defs = dg.Definitions(
             balance_sheet,
             seals,
             corrections,
+            holds_and_erasures,
             *exhausts,
             requested_exhausts,
             scheduled_exhausts,

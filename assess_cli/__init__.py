@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from assess_cli.measuring import measuring
-from assess_core.errors import AssessError
+from assess_core.errors import EXIT_CODES, AssessError
 from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
@@ -81,6 +81,11 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the exit codes, which are the same for every command."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands without importing one."""
         with formatter.section("Commands"):
@@ -131,8 +136,6 @@ def main(ctx: click.Context, home: Path | None) -> None:
     """Assessment attempts: events in, scores out, finished weeks archived, reports that never change.
 
     \b
-    Exit codes: 0 done, 1 failed, 2 wrong use, 3 unknown batch, slice or learner, 4 refused,
-    5 a store does not answer: try again later.
     Results go to standard output, everything else to standard error.
 
     \b

@@ -138,12 +138,15 @@ def list_(settings: Settings, as_json: bool) -> None:
     hot, _ = open_hot(settings)
     waiting = {one.decided.id for one in unfinished(hot)}
     rows = [_row(one, one.decided.id in waiting) for one in all_entered(hot.register)]
-    emit_rows(_COLUMNS, rows, "jsonl" if as_json else "table")
+    if as_json:
+        emit_rows((*_COLUMNS, "correction"), rows, "jsonl")
+    else:
+        emit_rows(_COLUMNS, rows, "table")  # the text of a correction would be the widest column
 
 
 _COLUMNS: Final = (
     *("id", "status", "scores_written", "assessment", "question", "rule", "by", "reason", "at"),
-    *("reverted_by", "reverted_reason", "reverted_at", "correction"),
+    *("reverted_by", "reverted_reason", "reverted_at"),
 )
 
 

@@ -1,13 +1,13 @@
 """`assess settings`: the settings in force."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import click
 
 from assess_cli.output import emit_rows, notify
 from assess_core.privacy import hidden, is_secret
-from assess_core.settings import Settings, unknown_variables
+from assess_core.settings import Settings, unknown_settings
 
 
 @click.command("settings")
@@ -34,13 +34,6 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     emit_rows(("setting", "value", "from"), rows, "jsonl" if as_json else "table")
     for sentence, action in unknown_settings(os.environ):
         notify(f"warning: {sentence}; {action}")
-
-
-def unknown_settings(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """A message and an action for each variable that looks like a setting but is not one."""
-    for name, meant in unknown_variables(env).items():
-        action = f"did you mean {meant}?" if meant else "`assess settings` lists all settings; unset it"
-        yield f"{name} is not a setting and has no effect", action
 
 
 def _origin(name: str, env: Mapping[str, str], home_given: bool) -> str:

@@ -1,7 +1,7 @@
 """Settings, which a process reads once when it starts. Nothing else reads them from the environment."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,48 +21,61 @@ _SIMILAR: Final = 0.5  # GRACE_PERIOD and GRACE have a similarity of 0.59
 
 
 class ApiSettings(NamedTuple):
-    """Who may use the API, and how it is reached. The defaults have no keys: only this machine can use it."""
+    """Who may use the API, and how it is reached. The defaults have no keys: only this machine can use it.
+
+    Durations are in ms.
+    """
 
     keys: str = ""
-    """`ASSESS_API_KEYS`: the file or `https://` URL of the JSON Web Key Set that verifies tokens (default: no keys)."""
+    """`ASSESS_API_KEYS`: the file or `https://` URL of the public keys that verify tokens, a JSON Web Key Set.
+    `http://` is accepted only from this machine. If it is not set, the API listens only on this machine."""
     secret: str = ""
-    """`ASSESS_API_SECRET`: a secret for HS256 tokens, for development only (default: none)."""
+    """`ASSESS_API_SECRET`: a secret of at least 32 bytes for HS256 tokens, for development only; it cannot be combined
+    with `ASSESS_API_KEYS`."""
     issuer: str = ""
-    """`ASSESS_API_ISSUER`: the only accepted issuer (default: any)."""
+    """`ASSESS_API_ISSUER`: the only accepted issuer (`iss`) of tokens; if it is not set, every issuer with these keys
+    is accepted."""
     audience: str = ""
-    """`ASSESS_API_AUDIENCE`: the only accepted audience (default: any)."""
+    """`ASSESS_API_AUDIENCE`: the only accepted audience (`aud`) of tokens; if it is not set, tokens for other services
+    are accepted too."""
     clock_skew: int = 30_000
-    """`ASSESS_API_CLOCK_SKEW`: how much the clocks of issuer and API can differ, in ms (default `30s`)."""
+    """`ASSESS_API_CLOCK_SKEW`: how much the clocks of issuer and API can differ when `exp`, `nbf` and `iat` are
+    checked."""
     learner_claim: str = "sub"
-    """`ASSESS_API_LEARNER_CLAIM`: the claim with the learner's id (default `sub`)."""
+    """`ASSESS_API_LEARNER_CLAIM`: the claim with the learner's id."""
     roles_claim: str = "roles"
-    """`ASSESS_API_ROLES_CLAIM`: the claim with the roles, such as `realm_access.roles` (default `roles`)."""
+    """`ASSESS_API_ROLES_CLAIM`: the claim with the caller's roles; a path such as `realm_access.roles` names a member
+    of an object."""
     batches_claim: str = "batches"
-    """`ASSESS_API_BATCHES_CLAIM`: the claim with the batches of a mentor (default `batches`)."""
+    """`ASSESS_API_BATCHES_CLAIM`: the claim with the batches that a mentor may read."""
     courses_claim: str = "courses"
-    """`ASSESS_API_COURSES_CLAIM`: the claim with the courses of a mentor (default `courses`)."""
+    """`ASSESS_API_COURSES_CLAIM`: the claim with the courses that a mentor may read."""
     channel_claim: str = "channel"
-    """`ASSESS_API_CHANNEL_CLAIM`: the claim with the channel of a mentor's requests for reports (default `channel`)."""
+    """`ASSESS_API_CHANNEL_CLAIM`: the claim with the channel of a mentor's requests for reports."""
     hosts: str = ""
-    """`ASSESS_API_HOSTS`: the host names that the API answers to, separated by commas (default: with keys all names,
-    without keys only `localhost` and loopback addresses)."""
+    """`ASSESS_API_HOSTS`: the names that a request can have in its header `Host`, separated by commas, besides
+    `localhost` and loopback addresses. If it is not set: no others without keys, all names with keys."""
     tls_cert: str = ""
-    """`ASSESS_API_TLS_CERT`: the file with the server's certificate chain (default: no TLS)."""
+    """`ASSESS_API_TLS_CERT`: the PEM file with the API's certificate chain; if it is not set, the API speaks plain
+    HTTP."""
     tls_key: str = ""
-    """`ASSESS_API_TLS_KEY`: the file with the private key of that certificate."""
+    """`ASSESS_API_TLS_KEY`: the PEM file with the private key of that certificate, without a password."""
     caller_rate: Rate | None = Rate(600, 60)
-    """`ASSESS_API_CALLER_RATE`: the requests of one token's owner, operators excepted (default `600/minute`; `off`)."""
+    """`ASSESS_API_CALLER_RATE`: the most requests of one token's owner: a number per `second`, `minute` or `hour`, or
+    `off`. Operators have no limit."""
     caller_at_once: int | None = 16
-    """`ASSESS_API_CALLER_AT_ONCE`: the requests of that owner at the same time (default `16`; `off`)."""
+    """`ASSESS_API_CALLER_AT_ONCE`: the most requests of that owner at the same time, or `off`."""
     address_rate: Rate | None = Rate(6000, 60)
-    """`ASSESS_API_ADDRESS_RATE`: the requests of one address, this machine excepted (default `6000/minute`; `off`)."""
+    """`ASSESS_API_ADDRESS_RATE`: the most requests of one address, or of one IPv6 network (/64). Requests of this
+    machine have no limit."""
     address_at_once: int | None = 250
-    """`ASSESS_API_ADDRESS_AT_ONCE`: the requests of that address at the same time (default `250`; `off`)."""
+    """`ASSESS_API_ADDRESS_AT_ONCE`: the most requests of that address at the same time, or `off`."""
     proxies: str = "127.0.0.1,::1"
-    """`ASSESS_API_PROXIES`: the addresses and networks of proxies that may name the client's address in the header
-    `X-Forwarded-For` (default this machine)."""
+    """`ASSESS_API_PROXIES`: the addresses and networks of proxies in front of the API. Only they may name a client's
+    address in `X-Forwarded-For`."""
     origins: str = ""
-    """`ASSESS_API_ORIGINS`: the sites whose pages may use the API, separated by commas (default none)."""
+    """`ASSESS_API_ORIGINS`: the sites whose pages may use the API from a browser, such as `https://portal.example.org`,
+    separated by commas. Without keys, such a page can do everything."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -100,63 +113,74 @@ class ApiSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The settings of an installation. The defaults need no server and store everything below the home folder."""
+    """The settings of an installation. The defaults need no server and store everything below the home folder.
+
+    Durations are in ms, sizes in bytes.
+    """
 
     home: Path
-    """`ASSESS_HOME` or `--home`: the home folder, where local stores are by default (default `.assess`)."""
+    """`ASSESS_HOME`: the home folder, where all embedded stores are; `--home DIR` overrides it."""
     hot_store: str
-    """`ASSESS_HOT_STORE`: the database that attempts enter first, `sqlite:///PATH` or `cassandra://HOST/KEYSPACE`
-    (default `sqlite:///HOME/hot.sqlite`)."""
+    """`ASSESS_HOT_STORE`: the hot store: `sqlite:///PATH`, with `?shards=N` when it is created (default 1, cannot be
+    changed later); or `cassandra://HOST/KEYSPACE`."""
     lake: str
-    """`ASSESS_LAKE`: the folder or `s3://BUCKET/PREFIX` of the Delta tables (default `HOME/lake`)."""
+    """`ASSESS_LAKE`: where the Delta tables `attempts`, `archive_manifest`, `imports`, `weekly_activity`,
+    `sealed_entries` and `seals` are stored: a folder, or `s3://BUCKET/PREFIX`."""
     exhausts: str
-    """`ASSESS_EXHAUSTS`: the folder or `s3://BUCKET/PREFIX` for reports (default `HOME/exhausts`)."""
+    """`ASSESS_EXHAUSTS`: where reports are written: a folder, or `s3://BUCKET/PREFIX`. A response report in CSV also
+    needs its size below `TMPDIR` while it is written."""
     log: str
-    """`ASSESS_LOG`: the folder of JSON lines, or the `kafka://` topic, that `assess up` tails (default `HOME/log`)."""
+    """`ASSESS_LOG`: the folder of JSON lines that `assess up` reads, or `kafka://BROKER/TOPIC?group=NAME`."""
     grace: int
-    """`ASSESS_GRACE`: how long after its end a week stays open, in ms (default `1d`)."""
+    """`ASSESS_GRACE`: how long after its end a week stays open: `90s`, `15m`, `36h`, `1d`; at most 100 years."""
     facts: str
-    """`ASSESS_FACTS`: a file with facts about courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
-    Sunbird's batches (default: no facts)."""
+    """`ASSESS_FACTS`: the file with facts about courses, assessments and batches, or `cassandra://HOST/KEYSPACE` with
+    Sunbird's batches; if it is not set, every batch is accepted."""
     memory: int | None = None
-    """`ASSESS_MEMORY`: the memory that a process should use at most, such as `2GB`
-    (default: half of the machine's memory, or of the control group's limit)."""
+    """`ASSESS_MEMORY`: the memory that one process should use at most, such as `1GB`. If it is not set: half of the
+    machine's memory, or half of the control group's limit (in a container) if that is lower."""
     api: ApiSettings = ApiSettings()
     """The settings of the API, `ASSESS_API_...`."""
     channel_batches: int = 500
-    """`ASSESS_CHANNEL_BATCHES`: the batches that the requests of one channel may have reports of in a day."""
+    """`ASSESS_CHANNEL_BATCHES`: the reports of batches that the requests of one channel may get in a day (UTC); more
+    wait until the next day."""
     channel_bytes: int = 10 * 1000**3
-    """`ASSESS_CHANNEL_BYTES`: the size of the reports that one channel may request in a day (default `10GB`)."""
+    """`ASSESS_CHANNEL_BYTES`: the size of these reports."""
     keep_reports: int = 7 * DAY
-    """`ASSESS_KEEP_REPORTS`: how long the files of a finished request are kept, in ms (default `7d`)."""
+    """`ASSESS_KEEP_REPORTS`: how long the files of a finished request are kept; at least a day."""
     keep_tickets: int = 365 * DAY
-    """`ASSESS_KEEP_TICKETS`: how long a ticket holds the files of its report, in ms (default `365d`)."""
+    """`ASSESS_KEEP_TICKETS`: how long a ticket holds the files of its report; at least a day."""
     request_tickets: bool = False
-    """`ASSESS_REQUEST_TICKETS`: whether the reports of requests get a ticket, `yes` or `no` (default `no`)."""
+    """`ASSESS_REQUEST_TICKETS`: `yes`: each report of a request gets a ticket; its sidecar names it. Not together with
+    `ASSESS_NAMES`."""
     notify: str = ""
-    """`ASSESS_NOTIFY`: the `https://` or `smtp://` URL that learns of finished requests (default: no notices)."""
+    """`ASSESS_NOTIFY`: where a notice is sent when a requested report is ready or failed: `https://HOST/PATH` or
+    `smtp://USER:PASSWORD@HOST/?from=ADDRESS&to=ADDRESS`. It is shown as `***`."""
     public_url: str = ""
-    """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links (default: the address that the client
-    of the API used)."""
+    """`ASSESS_PUBLIC_URL`: the address of the API as browsers see it, for links to reports, such as
+    `https://api.example.org`. If it is not set: the address that the client used."""
     grants: str = ""
-    """`ASSESS_GRANTS`: the file, `sqlite:///PATH` or `cassandra://HOST/KEYSPACE` with the batches and courses of
-    mentors (default: only those of their tokens)."""
+    """`ASSESS_GRANTS`: a table with the batches and courses that mentors may read, beside those of their tokens: a file
+    (`.csv`, `.json`), `sqlite:///PATH`, or `cassandra://HOST/KEYSPACE`."""
     names: str = ""
-    """`ASSESS_NAMES`: the file, `cassandra://HOST/KEYSPACE` or `https://HOST/PATH` with names for reports
-    (default: no names)."""
+    """`ASSESS_NAMES`: where reports get names of courses, batches, assessments and learners: a file (`.csv`, `.json`,
+    `.jsonl`, `.parquet`), `cassandra://HOST/KEYSPACE`, or `https://HOST/PATH` of Sunbird's search services; if it is
+    not set, reports show ids only."""
     names_token: str = ""
-    """`ASSESS_NAMES_TOKEN`: the token that the server of names asks for (default: none)."""
+    """`ASSESS_NAMES_TOKEN`: the bearer token that these search services ask for."""
     schedules: str = ""
-    """`ASSESS_SCHEDULES`: the TOML file of scheduled reports (default: none)."""
+    """`ASSESS_SCHEDULES`: the TOML file of scheduled reports."""
     retention: str = ""
-    """`ASSESS_RETENTION`: the TOML file of rules that say how long slices stay (default: none)."""
+    """`ASSESS_RETENTION`: the TOML file of rules that say how long slices stay."""
     erasure_keys: str = ""
-    """`ASSESS_ERASURE_KEYS`: the file of the secret keys under which erased learners are remembered
-    (default `HOME/erasure.keys`, which the first erasure makes)."""
+    """`ASSESS_ERASURE_KEYS`: the file of the secret keys under which erased learners are remembered. Every machine that
+    folds events or applies corrections needs it."""
     traces: str = ""
-    """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces (default: no traces)."""
+    """`ASSESS_TRACES`: the address of an OpenTelemetry collector that gets traces by OTLP over HTTP, such as
+    `http://127.0.0.1:4318`; if it is not set, there are none."""
     messages: str = "text"
-    """`ASSESS_MESSAGES`: how processes write messages on standard error, `text` or `json` (default `text`)."""
+    """`ASSESS_MESSAGES`: how processes write messages on standard error: `text`, or `json` for one JSON object a
+    line."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: str | None = None) -> Self:
@@ -221,6 +245,13 @@ class Settings(NamedTuple):
             "ASSESS_RETENTION": self.retention,
             "ASSESS_ERASURE_KEYS": self.erasure_keys,
         }
+
+
+def unknown_settings(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A message and an action for each variable that looks like a setting but is not one."""
+    for name, meant in unknown_variables(env).items():
+        action = f"did you mean {meant}?" if meant else "`assess settings` lists all settings; unset it"
+        yield f"{name} is not a setting and has no effect", action
 
 
 def unknown_variables(env: Mapping[str, str]) -> dict[str, str | None]:

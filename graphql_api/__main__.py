@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import ssl
+import time
 from types import FrameType
 from typing import Any
 
@@ -16,10 +17,12 @@ from assess_core.errors import AssessError, BadSettings
 from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import ApiSettings, Settings
+from assess_core.usecases.examining import Examiner
 from assess_core.usecases.granting import Granting
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_facts, open_ledger, open_meters, open_requesting, open_stores, open_tokens
+from assess_core.wiring.examining import examine
 from assess_core.wiring.grants import open_grants
 from assess_core.wiring.places import clock
 from graphql_api.app import create_app
@@ -61,7 +64,11 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     limits, origins = ApiLimits.of(settings.api), tuple(filter(None, settings.api.origins.split(",")))
     granting = Granting(grants, _notify) if grants is not None else None
     operating, meters = Operating(stores, open_ledger, clock, facts), open_meters(settings)
-    app = create_app(queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters, granting)
+    env = dict(os.environ)
+    examiner = Examiner(lambda: examine(settings, env, clock(), _notify, stores), clock, time.monotonic)
+    app = create_app(
+        queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters, granting, examiner
+    )
     own_format: dict[str, Any] = {"log_config": None} if is_json() else {}  # uvicorn would write its lines as text
     config = uvicorn.Config(
         app,

@@ -17,6 +17,7 @@ from assess_core.ports.facts import Facts
 from assess_core.ports.log import Intake
 from assess_core.ports.meter import Meters
 from assess_core.ports.tokens import Tokens
+from assess_core.usecases.examining import Examiner
 from assess_core.usecases.granting import Granting
 from assess_core.usecases.monitoring import Monitor
 from assess_core.usecases.operating import Operating
@@ -68,6 +69,7 @@ def create_app(
     operating: Operating | None = None,
     meters: Meters | None = None,
     granting: Granting | None = None,
+    examiner: Examiner | None = None,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
 
@@ -76,9 +78,11 @@ def create_app(
     Without `tokens`, every client may do everything. It answers to `hosts`; None accepts every name. Without
     `requests`, the paths of the dataset API do not exist. Pages of other sites can use the API if `origins` has them.
     `granting` adds grants of a table to those of the tokens of mentors.
-    Without `operating`, the fields for operators and auditors give an error.
+    Without `operating`, the fields for operators and auditors give an error. `examiner` runs the checks for the page of
+    findings.
     """
-    shown = metrics.Metrics(meters, Monitor(queries.state, time.monotonic)) if meters else None
+    monitor = Monitor(queries.state, time.monotonic)
+    shown = metrics.Metrics(meters, monitor) if meters else None
     routes: list[BaseRoute] = [
         Route("/graphql", GraphQL),
         Route("/v2/view/assess/read", AssessRead),
@@ -112,6 +116,8 @@ def create_app(
     app.state.persisted = PersistedQueries()
     app.state.report_requests = requests
     app.state.operating = operating
+    app.state.monitor = monitor
+    app.state.examiner = examiner
     app.state.writes = Writes(intake, facts, CapacityLimiter(_FACTS_THREADS))
     return app
 

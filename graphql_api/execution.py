@@ -130,7 +130,11 @@ def execute(
 
 def failure(error: AssessError) -> dict[str, Any]:
     """The status and body if the whole query failed."""
-    return {"errors": [{"message": str(error), "extensions": {"code": _code(error), "retryable": error.retryable}}]}
+    return {
+        "errors": [
+            {"message": str(error), "extensions": {"code": error_code(type(error)), "retryable": error.retryable}}
+        ]
+    }
 
 
 @lru_cache(maxsize=_CACHED)
@@ -184,7 +188,7 @@ def _shown(error: GraphQLError, code: str = "BAD_REQUEST") -> dict[str, Any]:
     shown: dict[str, Any] = {"message": error.message}
     extensions: dict[str, Any] = {"code": code}
     if isinstance(cause, AssessError):
-        extensions = {"code": _code(cause), "retryable": cause.retryable}
+        extensions = {"code": error_code(type(cause)), "retryable": cause.retryable}
     elif cause is not None and not isinstance(cause, GraphQLError):
         _log.error("a field could not be resolved", exc_info=cause)
         shown["message"], extensions["code"] = "internal error; the server's log has the details", "INTERNAL"
@@ -199,6 +203,6 @@ def _error(message: str, code: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": code}}
 
 
-def _code(error: AssessError) -> str:
+def error_code(error: type[AssessError]) -> str:
     """`UnknownBatch` -> `UNKNOWN_BATCH`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).upper()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", error.__name__).upper()

@@ -12,8 +12,8 @@ from assess_core.domain.manifest import ManifestEntry as StoredEntry
 from assess_core.domain.reasons import parse_reason
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.usecases.balance import Balance as BalanceOfBatch
+from assess_core.usecases.erased import Erasure as ErasureOrder
 from assess_core.usecases.operating import MOST_ENTRIES, MOST_FAILED, MOST_REPLAYED, Replayed
-from assess_core.usecases.operating import Erasure as ErasureOrder
 from assess_core.usecases.paging import FIRST, cursor, read_failed_cursor
 from graphql_api.reading import Info, operating_of
 from graphql_api.types import Moment

@@ -35,6 +35,7 @@ ROUTES: Final = {
     "/console/corrections": Action.AUDIT,
     "/console/failed": Action.READ_FAILED,
     "/console/holds": Action.READ_FAILED,
+    "/console/findings": Action.MONITOR,
     "/console/failed/replay": Action.REPLAY,
     "/console/batches": Action.READ_BATCH,
     "/console/batch": Action.READ_BATCH,

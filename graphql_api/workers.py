@@ -2,6 +2,7 @@
 
 * *quick*: a learner's scores and attempts. A read by key.
 * *long*: batches and slices. They read many rows, so they have a deadline, and end when the client disconnects.
+* *state*: waits for what the stores hold. They end after some seconds, whatever the stores do.
 
 Probes of health have threads of their own (`health.py`).
 """
@@ -14,14 +15,18 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
+from assess_core.domain.measures import Sample
 from assess_core.errors import DeadlineExceeded
 from assess_core.ports.cancelling import Cancellation, cancellable
+from assess_core.usecases.monitoring import Monitor
 from assess_core.usecases.queries import Queries
 
 QUICK_THREADS: Final = 8
 """Reads by key at the same time: they wait for Cassandra, or for the lake if the attempt was cleared."""
 LONG_THREADS: Final = 2
 """Long questions at the same time: each can use all cores and hold a batch's keys in memory."""
+STATE_THREADS: Final = 2
+"""Waits for the state of the stores at the same time. One thread of its own reads it."""
 DEADLINE: Final = 15.0
 """Seconds for a long question, including its wait for a thread; clients wait 30."""
 _POLL: Final = 0.2  # seconds between two checks that the client is still connected
@@ -38,12 +43,20 @@ class Lanes:
     def __init__(self) -> None:
         self.quick = CapacityLimiter(QUICK_THREADS)
         self.long = CapacityLimiter(LONG_THREADS)
+        self.state = CapacityLimiter(STATE_THREADS)
 
 
 async def ask_quick(request: Request, question: Callable[[Queries], T]) -> T:
     """The answer to a read by key."""
     lanes: Lanes = request.app.state.lanes
     return await run_sync(question, request.app.state.queries, limiter=lanes.quick)
+
+
+async def ask_state(request: Request, wait: float) -> list[Sample]:
+    """What the stores held when they were last read; waits at most some seconds if they are read now."""
+    lanes: Lanes = request.app.state.lanes
+    monitor: Monitor = request.app.state.monitor
+    return await run_sync(monitor.samples, wait, limiter=lanes.state)
 
 
 async def ask_long(request: Request, question: Callable[[Queries], T]) -> T:

@@ -22,8 +22,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import archive
+from assess_core.usecases.examining import Examiner
 from assess_core.usecases.operating import Operating
 from assess_core.wiring import open_ledger, open_stores
+from assess_core.wiring.examining import examine
 from assess_core.wiring.places import clock
 from graphql_api.app import create_app
 from graphql_api.console.slices import WEEKS
@@ -51,6 +53,7 @@ PAGES: Final = {
     "steps": "/console/steps",
     "corrections": "/console/corrections",
     "failed": "/console/failed?reason=not_json",
+    "findings": "/console/findings",
     "holds": "/console/holds",
     "error": "/console/nothing",
     "sign-in": "/console/sign-in",
@@ -62,7 +65,8 @@ _WEEK: Final = 7 * 86_400_000
 @contextmanager
 def sample(folder: Path, slices: int) -> Iterator[str]:
     """Serve the console over a store with slices of 50 weeks, with ids in Hindi and Tamil, and with failed events."""
-    stores = open_stores(Settings.from_env({"ASSESS_HOME": str(folder / "home")}))
+    settings = Settings.from_env({"ASSESS_HOME": str(folder / "home")})
+    stores = open_stores(settings)
     for week in range(50):
         events = [event(user=f"u{n}", batch=f"b{n:03d}", attempt=f"t{week}") for n in range(slices // 50)]
         take(stores, *events, received=RECEIVED + week * _WEEK)
@@ -70,7 +74,9 @@ def sample(folder: Path, slices: int) -> Iterator[str]:
     archive(stores.hot.slices(batch_id=HINDI), stores, clock())
     operating = Operating(stores, open_ledger, clock)
     requests = requests_in(stores, folder, MemoryRequests())
-    app = create_app(queries(stores), stores.log.intake(), requests=requests, operating=operating)
+    examiner = Examiner(lambda: examine(settings, {"ASSESS_GRACE_PERIOD": "2d"}, clock(), print), clock, time.monotonic)
+    intake = stores.log.intake()
+    app = create_app(queries(stores), intake, requests=requests, operating=operating, examiner=examiner)
     with served(app) as port:
         yield f"http://localhost:{port}"
 

@@ -33,7 +33,7 @@ LAYERS = {  # layer of assess_core -> the other layers of assess_core that it ma
     "tracing": {"errors"},
     "retrying": set(),
 }
-SHELL_LIBRARIES = {"click", "packaging", "rich"}
+SHELL_LIBRARIES = {"click", "rich"}
 VALUES = {"msgspec"}  # allowed in every layer, because it defines values and is not a driver
 READS_THE_ENVIRONMENT = {  # modules that start a process and create settings from the environment
     "assess_cli/__init__.py",
@@ -189,6 +189,13 @@ def test_click_and_rich_are_imported_only_for_the_command_line() -> None:
         if shell == "assess_cli" or library not in SHELL_LIBRARIES:
             return False
         return (library, path.name) != ("click", "__main__.py") and (library, shell) != ("rich", "stream")
+
+    assert not offending_imports(PRODUCT, is_wrong)
+
+
+def test_only_an_adapter_reads_the_requirements_of_packages() -> None:
+    def is_wrong(path: Path, found: Import) -> bool:
+        return package(found.module) == "packaging" and layer(module_of(path)) != "adapters"
 
     assert not offending_imports(PRODUCT, is_wrong)
 

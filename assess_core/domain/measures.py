@@ -54,16 +54,34 @@ SUM: Final = "sum"
 _FAST: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _LONG: Final = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 
-REQUESTS: Final = Measure("assess_http_requests", Kind.COUNTER, "Requests of the API.", ("method", "route", "status"))
+REQUESTS: Final = Measure(
+    "assess_http_requests",
+    Kind.COUNTER,
+    "Requests of the API. The route is a template. Status 499: the client left before the answer.",
+    ("method", "route", "status"),
+)
 REQUEST_SECONDS: Final = Measure(
     "assess_http_request_seconds", Kind.HISTOGRAM, "How long requests of the API took.", ("route",), _FAST
 )
-EVENTS: Final = Measure("assess_events", Kind.COUNTER, "Events that streams folded, by outcome.", ("outcome",))
+EVENTS: Final = Measure(
+    "assess_events",
+    Kind.COUNTER,
+    "Events that were folded, by outcome: `stored`, `repeated`, `recomputed`, `failed`, `erased`.",
+    ("outcome",),
+)
 FOLD_SECONDS: Final = Measure(
-    "assess_fold_seconds", Kind.HISTOGRAM, "How long folding a batch of events took.", (), _LONG
+    "assess_fold_seconds",
+    Kind.HISTOGRAM,
+    "How long folding a batch of events took, waits for the store included.",
+    (),
+    _LONG,
 )
 RUN_SECONDS: Final = Measure(
-    "assess_run_seconds", Kind.HISTOGRAM, "How long steps took, by outcome.", ("step", "outcome"), _LONG
+    "assess_run_seconds",
+    Kind.HISTOGRAM,
+    "How long steps of Dagster and commands took, by outcome: `done` or `failed`.",
+    ("step", "outcome"),
+    _LONG,
 )
 REPORT_SECONDS: Final = Measure(
     "assess_report_seconds", Kind.HISTOGRAM, "How long writing a report took.", ("report",), _LONG
@@ -71,7 +89,7 @@ REPORT_SECONDS: Final = Measure(
 BALANCED_AT: Final = Measure(
     "assess_balance_at_seconds",
     Kind.GAUGE,
-    "When the last balance sheet with this result was drawn up (Unix time).",
+    "When the last balance sheet that was `balanced` or `unbalanced` was drawn up (Unix time).",
     ("result",),
 )
 BALANCE: Final = Measure("assess_balance_versions", Kind.GAUGE, "The sums of the last balance sheet.", ("column",))
@@ -82,7 +100,9 @@ UNREAD: Final = Measure(
     ("partition", "unit"),
 )
 HOT_ROWS: Final = Measure("assess_hot_rows", Kind.GAUGE, "Attempt rows in the hot store.")
-SLICES: Final = Measure("assess_slices", Kind.GAUGE, "Slices that can need a step, by state.", ("state",))
+SLICES: Final = Measure(
+    "assess_slices", Kind.GAUGE, "Slices that can need a step, by state. Cleared slices are not counted.", ("state",)
+)
 FAILED_SLICES: Final = Measure("assess_failed_slices", Kind.GAUGE, "Slices whose last verification failed.")
 OLDEST: Final = Measure(
     "assess_oldest_unverified_seconds",
@@ -90,7 +110,9 @@ OLDEST: Final = Measure(
     "The age of the oldest closed slice that is not verified, since it closed; 0 if there is none.",
 )
 STATE_AGE: Final = Measure(
-    "assess_state_age_seconds", Kind.GAUGE, "The age of the numbers that were read from the stores."
+    "assess_state_age_seconds",
+    Kind.GAUGE,
+    "The age of the numbers that were read from the stores: at least 30 s pass between two reads.",
 )
 STATE_SECONDS: Final = Measure(
     "assess_state_read_seconds", Kind.GAUGE, "How long reading these numbers from the stores took."

@@ -28,10 +28,15 @@ class JobStatus(StrEnum):
     """The status of a job. Sunbird's clients know the first four; they see CANCELLED as FAILED."""
 
     SUBMITTED = "SUBMITTED"
+    """It waits for a worker, for its next try, or for the next day of its channel."""
     PROCESSING = "PROCESSING"
+    """A worker writes the report."""
     SUCCESS = "SUCCESS"
+    """The report can be downloaded until its files are deleted."""
     FAILED = "FAILED"
+    """Three tries failed, or another try cannot help. The message says why."""
     CANCELLED = "CANCELLED"
+    """The client cancelled it."""
 
 
 class Rules(NamedTuple):

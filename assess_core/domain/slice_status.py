@@ -15,13 +15,17 @@ class SliceStatus(StrEnum):
     """The status of a slice. It is computed and never stored."""
 
     OPEN = "open"
+    """Its week or the grace period is not over, or the log has unread events that may belong to it."""
     PLANNED = "planned"
     """Closed, and not archived yet."""
     WRITTEN = "written"
+    """Archived: copied to the lake, and not verified yet."""
     VERIFIED = "verified"
+    """Read back from the lake, and not cleared yet."""
     CLEARING = "clearing"
     """A clear began and has not ended. It is running, or it was killed and must be run again."""
     CLEARED = "cleared"
+    """Its rows are in the lake only."""
     DROPPED = "dropped"
     """Retention dropped it from the lake. Only its scores are left."""
 

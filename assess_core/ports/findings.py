@@ -8,8 +8,11 @@ class Level(StrEnum):
     """Whether a finding needs action."""
 
     OK = "ok"
+    """Nothing needs to be done."""
     WARN = "warn"
+    """It should be looked at soon."""
     BAD = "bad"
+    """Something does not work, or data is in danger. `assess doctor` ends with exit code 1."""
 
 
 class Finding(NamedTuple):

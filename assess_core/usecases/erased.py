@@ -6,9 +6,9 @@ it wrote.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from assess_core.domain.erasing import KEYS, fingerprint, keyed_hash
+from assess_core.domain.erasing import KEYS, Order, fingerprint, is_order, keyed_hash, order_of
 from assess_core.domain.register import Kind
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadSettings
@@ -16,6 +16,20 @@ from assess_core.ports.erasures import HotErased, Keys
 from assess_core.ports.hot_store import HotStore
 
 T = TypeVar("T")
+
+
+class Erasure(NamedTuple):
+    """An order to erase a learner."""
+
+    learner: str
+    """The keyed hash of the id."""
+    order: Order
+
+
+def read_erasures(hot: HotStore) -> list[Erasure]:
+    """The orders in force, oldest first. They name nobody. Raises `StoreUnavailable`."""
+    found = [Erasure(record.topic, order_of(record)) for record in hot.register.all(Kind.ERASURE) if is_order(record)]
+    return sorted(found, key=lambda each: (each.order.at, each.learner))
 
 
 def erased_among(user_ids: Collection[str], hot: HotStore, keys: Keys) -> set[str]:

@@ -8,13 +8,11 @@ from typing import Final, NamedTuple
 
 from assess_core.chunks import bounded
 from assess_core.domain.correction_records import Entered
-from assess_core.domain.erasing import Order, is_order, order_of
 from assess_core.domain.events import FailedEvent, FailedKey, Record, decode
 from assess_core.domain.holds import Hold
 from assess_core.domain.manifest import Action, ManifestEntry
 from assess_core.domain.moments import iso
 from assess_core.domain.reasons import Reason
-from assess_core.domain.register import Kind
 from assess_core.domain.seals import Seal, parse_seal
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.domain.ticket_diff import Change, Difference
@@ -31,6 +29,7 @@ from assess_core.usecases.archiving import require_known
 from assess_core.usecases.balance import Balance, balance
 from assess_core.usecases.balance import require_known as require_known_batches
 from assess_core.usecases.corrections_in_force import all_entered
+from assess_core.usecases.erased import Erasure, read_erasures
 from assess_core.usecases.folding import Checks, Tally, fold
 from assess_core.usecases.holds import read_holds
 from assess_core.usecases.ids import optional, required
@@ -70,14 +69,6 @@ class Compared(NamedTuple):
     gone: int
     differences: list[Difference]
     """The first ones."""
-
-
-class Erasure(NamedTuple):
-    """An order to erase a learner."""
-
-    learner: str
-    """The keyed hash of the id."""
-    order: Order
 
 
 class Steps(NamedTuple):
@@ -157,9 +148,7 @@ class Operating:
     def erasures(self, first: int) -> list[Erasure]:
         """The newest orders to erase a learner, oldest first. They name nobody."""
         _check(first, MOST_ENTRIES)
-        records = filter(is_order, self._stores.hot.register.all(Kind.ERASURE))
-        found = [Erasure(record.topic, order_of(record)) for record in records]
-        return sorted(found, key=lambda each: (each.order.at, each.learner))[-first:]
+        return read_erasures(self._stores.hot)[-first:]
 
     def manifest(self, slice_: ArchiveSlice, first: int) -> list[ManifestEntry]:
         """The newest entries of a slice's chain, oldest first. Raises `UnknownBatch`."""

@@ -54,6 +54,7 @@ _LINKS: Final = (
     _Link("/console/steps", "Steps", Action.AUDIT),
     _Link("/console/corrections", "Corrections", Action.AUDIT),
     _Link("/console/failed", "Failed events", Action.READ_FAILED),
+    _Link("/console/findings", "Findings", Action.MONITOR),
     _Link("/console/holds", "Holds and erasures", Action.READ_FAILED),
 )
 

@@ -20,6 +20,7 @@ from assess_core.ports.facts import Facts
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.settings import ApiSettings, Settings
+from assess_core.usecases.examining import Examiner
 from assess_core.usecases.granting import Granting
 from assess_core.usecases.operating import Operating
 from assess_core.wiring import open_ledger, open_tokens
@@ -107,6 +108,7 @@ def guarded(
             limits=limits or ApiLimits(),
             operating=Operating(stores, open_ledger, clock),
             granting=granting,
+            examiner=Examiner(lambda: iter(()), clock, time.monotonic),
         )
         with client(app) as http:
             yield http

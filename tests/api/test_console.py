@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ PAGES: dict[str, str] = {
     "/console/corrections": "no no yes yes",
     "/console/failed": "no no no yes",
     "/console/holds": "no no no yes",
+    "/console/findings": "no no no yes",
     "/console/batches": "no yes yes yes",
     "/console/batch?batch=b1": "no yes yes yes",
     "/console/batch?batch=b1&balance=yes": "no no yes yes",
@@ -73,8 +75,19 @@ def test_the_start_shows_an_operator_what_the_stores_hold(stores: Stores, closed
     shown = read(closed, "/", headers=operator)
     assert "rows in the hot store 3 " in shown
     assert "failed events 1 " in shown
+    assert "The stores were read 0 seconds ago." in shown
     assert "<script" not in closed.get("/", headers=operator).text
     assert "GraphiQL" not in shown  # it needs a header that a browser does not send
+
+
+def test_the_start_does_not_read_the_stores_again_for_each_view(
+    stores: Stores, closed: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, reads = stores.hot.held, count()
+    monkeypatch.setattr(stores.hot, "held", lambda: (next(reads), held())[1])
+    for _ in range(3):
+        assert "rows in the hot store 3 " in read(closed, "/", headers=signed_in("o", roles=["operator"]))
+    assert next(reads) == 1
 
 
 def test_a_part_of_the_start_that_cannot_be_read_says_why_and_leaves_the_links(http: Http) -> None:
@@ -94,7 +107,7 @@ def test_the_navigation_has_only_pages_that_the_caller_may_read(closed: Http) ->
     assert links("auditor") == [
         "/console/batches", "/console/slices", "/console/steps", "/console/corrections"
     ]  # fmt: skip
-    assert len(links("operator")) == 8
+    assert len(links("operator")) == 9
 
 
 def test_a_learner_sees_no_numbers_of_the_installation(closed: Http) -> None:

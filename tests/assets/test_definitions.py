@@ -67,7 +67,8 @@ def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> 
     assert result.stderr == ""
     assert result.stdout == (
         "['archived_attempts', 'assessment_analysis_exhaust', 'balance_sheet', 'cleared_attempts', "
-        "'compacted_attempts', 'corrections', 'hot_attempts', 'imported_archives', 'item_analysis_exhaust', "
+        "'compacted_attempts', 'corrections', 'holds_and_erasures', 'hot_attempts', 'imported_archives', "
+        "'item_analysis_exhaust', "
         "'option_analysis_exhaust', 'overview_exhaust', 'progress_exhaust', 'requested_exhausts', 'response_exhaust', "
         "'restored_attempts', 'retained_attempts', 'scheduled_exhausts', 'score_exhaust', 'seals', "
         "'summary_exhaust', 'weekly_activity']\n"
@@ -163,6 +164,7 @@ def test_an_asset_depends_on_the_assets_that_it_reads_and_only_clear_maps_slice_
         "scheduled_exhausts": both,
         "seals": {"archived_attempts"},
         "corrections": set(),
+        "holds_and_erasures": set(),
         "weekly_activity": both,
     }
     # by default Dagster maps equal keys, so a batch `b1` would wait for a slice `b1`

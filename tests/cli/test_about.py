@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from assess_cli import doctor as doctor_module
 from assess_cli.serve import install_dagster_home
 from assess_core import wiring
 from assess_core.ports.facts import NoFacts
@@ -15,7 +14,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.folding import Checks, fold
-from assess_core.wiring import open_exhausts, open_hot, open_lake, open_log, open_stores
+from assess_core.wiring import examining, open_exhausts, open_hot, open_lake, open_log, open_stores
 from tests.cli.conftest import Assess
 from tests.factories import MONDAY, WEEK, decoded, event, line
 
@@ -160,6 +159,17 @@ def test_the_doctor_lists_the_sensors_and_schedules_of_dagster_that_are_off(
     assert any(text.startswith("the schedule watch_daily is off: ") for text in off)
 
 
+def test_a_machine_without_access_to_the_database_of_dagster_is_not_bad(
+    assess: Assess, stores: Stores, tmp_path: Path
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("storage: nonsense\n")
+
+    result = assess("doctor", "--json", env={"DAGSTER_HOME": str(tmp_path)})
+
+    found = findings(result.stdout)["Dagster"]
+    assert (result.exit_code, found["level"], found["action"]) == (0, "warn", "type assess doctor where Dagster runs")
+
+
 def test_the_doctor_lists_waiting_events_and_the_commands_to_type(assess: Assess, settings: Settings) -> None:
     fold_one(open_stores(settings), event(batch="b1"), b"nonsense")
     log = Path(settings.log)
@@ -282,7 +292,7 @@ def test_the_doctor_opens_each_store_once(assess: Assess, stores: Stores, monkey
             opened.append(open_.__name__)
             return open_(*given)
 
-        for module in (doctor_module, wiring):
+        for module in (examining, wiring):
             monkeypatch.setattr(module, open_.__name__, counted)
 
     assert "slices" in findings(assess("doctor", "--json").stdout)

@@ -88,7 +88,8 @@ def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Sto
     reverted = assess("correct", "revert", id_, *WHO)
     assert reverted.stderr.startswith("it is reverted\n2 versions")
     assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 1.0
-    assert "reverted" in assess("correct", "list").stdout
+    table = assess("correct", "list").stdout
+    assert ("reverted" in table, "full-marks" in table) == (True, False)  # the text of the file is too wide
     assert assess("correct", "revert", id_, *WHO).stderr.startswith("it was reverted already\n")
 
 

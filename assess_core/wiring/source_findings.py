@@ -1,10 +1,12 @@
-"""Findings of `assess doctor` about the sources that the settings name beside the stores."""
+"""The findings about the sources that the settings name beside the stores, and about Dagster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from assess_core.domain.erasing import is_order
 from assess_core.domain.register import Kind
+from assess_core.errors import StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import HotStore
 from assess_core.settings import ApiSettings, Settings
@@ -84,6 +86,29 @@ def erasures(settings: Settings, hot: HotStore) -> Iterator[Finding]:
         keys_in_use(hot, keys)  # raises if the ring lacks one of them
         message = f"{orders:,} learners are erased; their keys are in {settings.erasure_keys}: have it in your backups"
         yield Finding(Level.OK, "erasures", message)
+
+
+def dagster(home: Path, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Schedules and sensors that are off, in the Dagster whose home the environment names."""
+    from assess_core.adapters.dagster.switches import read_switches
+
+    folder = Path(env.get("DAGSTER_HOME") or home / "dagster")
+    if not folder.is_dir():
+        yield Finding(Level.OK, "Dagster", f"{folder} does not exist; `assess up` creates it and starts Dagster")
+        return
+    try:
+        found = read_switches({**env, "DAGSTER_HOME": str(folder)})
+    except StoreUnavailable as error:
+        # not bad: on a server that runs only the API, nothing has the password of Dagster's database
+        yield Finding(Level.WARN, "Dagster", str(error), "type assess doctor where Dagster runs")
+        return
+    # whether rows are dropped by rule is a decision, so its schedule may be off
+    off = [switch for switch in found if not switch.on and switch.name != "retain_weekly"]
+    for switch in off:
+        action = "turn it on while Dagster runs: assess housekeeping on"
+        yield Finding(Level.WARN, "Dagster", f"the {switch.kind} {switch.name} is off: {switch.does}", action)
+    if not off:
+        yield Finding(Level.OK, "Dagster", "all schedules and sensors are on")
 
 
 def _certificate(api: ApiSettings) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""This machine: its Python, its packages and its folders."""

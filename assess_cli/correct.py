@@ -171,7 +171,7 @@ def _row(one: Entered, is_waiting: bool) -> dict[str, object]:
 
 
 def _swept(swept: Swept) -> str:
-    return f"{swept.attempts:,} versions of attempts are in its scope; {swept.scores:,} scores were written"
+    return f"{swept.attempts:,} versions of attempts are in its scope; {swept.scores:,} scores changed"
 
 
 def _read(file: Path) -> bytes:

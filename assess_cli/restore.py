@@ -98,5 +98,5 @@ def rebuild(
         )
     if entered := all_entered(stores.hot.register):
         swept = applying.sweep(stores, entered)
-        notify(f"{len(entered):,} corrections were carried out again: {swept.scores:,} scores were written")
+        notify(f"{len(entered):,} corrections were carried out again: {swept.scores:,} scores changed")
     notify("`assess balance` proves that nothing is missing")

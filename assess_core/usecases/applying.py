@@ -6,8 +6,10 @@ and a fold reads the record after it wrote its map entries, so one of the two se
 completed by the same command, typed again. Memory is bounded by a portion of the attempts.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
+
+from msgspec import structs
 
 from assess_core.chunks import bounded, chunks
 from assess_core.domain.attempts import AttemptVersion
@@ -21,10 +23,10 @@ from assess_core.domain.correction_records import (
 )
 from assess_core.domain.register import Kind
 from assess_core.domain.report_spec import Report, ReportSpec, Versions
-from assess_core.domain.scores import ActivityKey, Entry, maps_of
+from assess_core.domain.scores import ActivityKey, Entry, Summary, maps_of
 from assess_core.errors import UnknownCorrection
 from assess_core.ports.cancelling import checkpoint
-from assess_core.ports.hot_store import HotStore
+from assess_core.ports.hot_store import HotStore, Learner
 from assess_core.ports.lake import Lake
 from assess_core.ports.stores import Stores
 from assess_core.usecases.completeness import survey
@@ -44,12 +46,12 @@ _BYTES: Final = 8 * 1024 * 1024
 
 
 class Swept(NamedTuple):
-    """What a sweep found and wrote."""
+    """What a sweep found and changed."""
 
     attempts: int
     """Versions that are in the scope."""
     scores: int
-    """Scores of a learner at an assessment that were written."""
+    """Scores of a learner at an assessment that changed."""
 
 
 class Done(NamedTuple):
@@ -161,7 +163,7 @@ def _dropped(stores: Stores, entered: Sequence[Entered]) -> Iterator[ActivityKey
 def _derive_again(
     stores: Stores, touched: Collection[ActivityKey], rows: Sequence[AttemptVersion], corrections: Corrections
 ) -> int:
-    """Derive activities from the maps; returns how many scores were written. `rows` are found without a read."""
+    """Derive activities from the maps; returns how many scores changed. `rows` are found without a read."""
     hot = stores.hot
     learners = hot.learners({key.user_id for key in touched})
     maps = maps_of(entry for learner in learners.values() for entry in learner.entries)
@@ -179,7 +181,13 @@ def _derive_again(
     write_activities(hot, derived.activities, ())
     if late := erased_among(learners.keys(), hot, stores.keys):  # erased while their scores were written
         erase_from_hot(late, hot)
-    return len(summaries)
+    return sum(_is_another_score(summary, learners) for summary in summaries)
+
+
+def _is_another_score(summary: Summary, learners: Mapping[str, Learner]) -> bool:
+    """Whether it differs from the stored one in more than its clock, which each decision advances."""
+    stored = learners[summary.key.user_id].summaries.get(summary.key)
+    return stored is None or structs.replace(stored, versions=summary.versions) != summary
 
 
 def unfinished(hot: HotStore) -> list[Entered]:

@@ -73,7 +73,7 @@ def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Sto
 
     assert done.exit_code == 0, done.output
     id_ = done.stdout.strip()
-    assert done.stderr == "it is in force\n2 versions of attempts are in its scope; 2 scores were written\n"
+    assert done.stderr == "it is in force\n2 versions of attempts are in its scope; 2 scores changed\n"
     shown = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)
     assert (shown["bestScore"], shown["totalMaxScore"]) == (2.0, 2.0)
     again = assess("correct", "apply", rule, "--by", "Other", "--reason", "The same.")
@@ -142,5 +142,5 @@ def test_a_rebuild_brings_corrections_back(assess: Assess, settings: Settings, s
     done = assess("rebuild")
 
     assert done.exit_code == 0, done.output
-    assert "1 corrections were carried out again: 1 scores were written" in done.stderr
+    assert "1 corrections were carried out again: 1 scores changed" in done.stderr
     assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0

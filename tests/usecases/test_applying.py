@@ -12,7 +12,7 @@ from assess_core.domain.scores import Entry, Summary, derive
 from assess_core.errors import BadCorrection, UnknownBatch, UnknownCorrection
 from assess_core.ports.stores import Stores
 from assess_core.usecases.applying import apply, forget_sweeps, revert, sweep, unfinished
-from assess_core.usecases.correcting import NamedCorrection
+from assess_core.usecases.correcting import NamedCorrection, regraded
 from assess_core.usecases.corrections_in_force import all_entered, corrections_in_force
 from assess_core.usecases.registering import agree, enter
 from assess_core.usecases.restoring import rebuild, weeks_of
@@ -125,6 +125,18 @@ def test_apply_and_revert_change_nothing(stores: Stores, archived: bool) -> None
     revert(stores, id_, decided(NOW + 1))
 
     assert answers(stores) == before
+
+
+def test_a_sweep_counts_the_scores_that_changed_as_a_dry_run_lists_them(stores: Stores) -> None:
+    take(stores, *some(), sent("u3", score=4.0))
+    named = NamedCorrection("rule.json", FULL)
+    with regraded(stores, [named]) as changes:
+        listed = sum(1 for _ in changes)
+
+    done = apply(stores, named, decided())
+
+    assert (done.swept.attempts, done.swept.scores) == (5, listed)  # u3 has full marks already
+    assert listed == 2
 
 
 def test_a_correction_that_is_applied_twice_changes_nothing_but_itself(stores: Stores) -> None:

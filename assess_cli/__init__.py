@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from assess_cli.measuring import measuring
 from assess_core.errors import EXIT_CODES, AssessError
+from assess_core.faults import fault_of
 from assess_core.messages import is_json, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
@@ -118,6 +119,11 @@ class _Commands(click.Group):
         except OSError as error:
             where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
             _complain(f"{where}{error.strerror or error}; check the path and its permissions")
+            ctx.exit(1)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except Exception as error:  # noqa: BLE001 nobody expected it; people get a sentence and no stack trace
+            _complain(fault_of(error))
             ctx.exit(1)
 
 

@@ -10,6 +10,7 @@ import click
 
 from assess_core import tracing
 from assess_core.errors import AssessError
+from assess_core.faults import fault_of
 from assess_core.messages import use
 from assess_core.messages import write_message as notify
 from assess_core.ports.log import Feed
@@ -117,6 +118,9 @@ def main() -> None:
     except AssessError as error:
         notify(f"assess: {error}")
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 nobody expected it; people get a sentence and no stack trace
+        notify(f"assess: {fault_of(error)}")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ LAYERS = {  # layer of assess_core -> the other layers of assess_core that it ma
     "settings": {"domain", "errors"},
     "wiring": {"domain", "ports", "usecases", "adapters", "settings", "privacy", "errors"},
     "errors": set(),
+    "faults": set(),
     "privacy": set(),
     "chunks": set(),
     "messages": set(),

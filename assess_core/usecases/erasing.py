@@ -47,7 +47,7 @@ from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_us
 from assess_core.usecases.erasing_lake import FilesErased, LakeErased, erase_from_old_files, erase_from_weeks
 from assess_core.usecases.holds import require_no_hold
 from assess_core.usecases.proving import product_version
-from assess_core.usecases.registering import enter
+from assess_core.usecases.registering import agree, enter
 
 _FAILED: Final = 500  # failed events that are deleted at once
 _LEARNERS: Final = 2000
@@ -116,7 +116,11 @@ def erase(
 
 
 def remembered(stores: Stores) -> set[str]:
-    """The learners that were erased and are stored again, because a backup was restored. Reads all learners."""
+    """The learners that were erased and are stored again, because a backup was restored. Reads all learners.
+
+    First, orders that only the lake has come into force: the backup of the hot store may be older than they are.
+    """
+    agree(stores.hot, stores.lake)
     used = keys_in_use(stores.hot, stores.keys)
     if not used:
         return set()

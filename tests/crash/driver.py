@@ -379,7 +379,7 @@ class CrashRun:
         """Whether `assess doctor` finds the log read. A delayed writer can have moved the position back."""
         doctor = self._start(tasks.doctor())
         self._wait(doctor)
-        findings = map(json.loads, doctor.worker.printed()[0].splitlines())
+        findings = json.loads(doctor.worker.printed()[0])
         return any(finding["what"] == "log" and finding["level"] == "ok" for finding in findings)
 
     def _compare_reports(self) -> None:

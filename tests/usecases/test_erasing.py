@@ -1,5 +1,6 @@
 """Erasing a learner: nothing of the learner stays, nothing of others changes, and a kill anywhere does no harm."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,6 +283,17 @@ def test_requests_and_holds_that_name_the_learner_are_removed(filled: Stores, se
     for register in (filled.hot.register, filled.lake.register):
         assert register.all(Kind.HOLD) == register.all(Kind.RELEASE) == []
     assert len(list(besides.requests.every())) == 1
+    assert traces(filled, settings) == []
+
+
+def test_a_temporary_file_of_a_killed_writer_is_erased_too(filled: Stores, settings: Settings) -> None:
+    left = Path(settings.lake) / "register" / "hold" / ".exhaust-1.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_text(SECRET)
+    os.utime(left, (1, 1))
+
+    erase(filled, BESIDES, [SECRET], ORDER)
+
     assert traces(filled, settings) == []
 
 

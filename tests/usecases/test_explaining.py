@@ -225,7 +225,7 @@ def rescore(tmp_path_factory: pytest.TempPathFactory) -> Callable[[object], "sub
     path.write_text(source, encoding="utf-8")
 
     def run(explained: object) -> "subprocess.CompletedProcess[str]":
-        asked = json.dumps(explained, default=str)
+        asked = json.dumps([explained], default=str)
         return subprocess.run([sys.executable, str(path)], input=asked, capture_output=True, text=True, check=False)
 
     return run
@@ -292,7 +292,7 @@ def test_the_script_detects_a_changed_score_a_changed_file_and_another_row(
     wrong["score"]["best_score"] = 9.1
     assert rescore(wrong).returncode == 1
     wrong = json.loads(json.dumps(explained))
-    wrong["versions"][0]["score"] = 10.0
+    wrong["versions"][0]["submitted_score"] = 10.0
     assert "has the scores" in rescore(wrong).stderr
     with Path(lake["file"]).open("ab") as file:
         file.write(b"x")

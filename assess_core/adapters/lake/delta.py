@@ -251,7 +251,14 @@ class DeltaLake:
             *self._seals.leaves.vacuum(retain_hours, dry_run),
             *self._seals.seals.vacuum(retain_hours, dry_run),
             *self._weekly.vacuum(retain_hours, dry_run),
+            *self._delete_abandoned(dry_run),
         ]
+
+    def _delete_abandoned(self, dry_run: bool) -> list[str]:
+        with translated(self._place):
+            found = sorted(self._place.abandoned())
+            self._place.delete([] if dry_run else found)
+        return found
 
     def examine(self) -> Iterator[Finding]:
         yield from self._place.examine("lake")

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.crash import evidence, tasks
-from tests.crash.corrections import WHO, Corrections
+from tests.crash.corrections import Corrections
 from tests.crash.expectations import Bounds, Line, Wrong
-from tests.crash.logs import LEARNERS, make_lines
-from tests.crash.tasks import Task
+from tests.crash.logs import BATCHES, LEARNERS, make_lines
+from tests.crash.orders import Orders, Plan, Seen
+from tests.crash.tasks import WHO, Task
 from tests.crash.workers import Worker
 
 _MOVES: Final = 32
@@ -26,6 +27,9 @@ _PATIENCE: Final = 120.0
 _STEPS: Final = ("archive", "verify", "clear")
 # messages that no command may print here, because only the product changes its files
 _LOSS: Final = ("Traceback", "panicked", "restore the", "neither in the hot store nor in the lake", "report this")
+_CRASHES: Final = ("Traceback", "panicked")
+_SAID: Final = range(1, 6)
+"""The exit codes of a command that failed and said why."""
 
 
 class Started(NamedTuple):
@@ -38,6 +42,7 @@ class Started(NamedTuple):
     """The number of the write before which the worker is killed, from 1."""
     corrections: list[tuple[int, frozenset[bool]]]
     """What was known about the corrections before it began."""
+    orders: Seen
 
 
 class Counts(NamedTuple):
@@ -69,10 +74,13 @@ class CrashRun:
         for path in (self._log.parent, self._inbox):
             path.mkdir(parents=True)
         embedded = {"ASSESS_HOT_STORE": f"sqlite:///{self._home}/hot.sqlite?shards=2"}
-        defaults = {f"ASSESS_{name}": "" for name in ("LAKE", "EXHAUSTS", "LOG", "GRACE", "FACTS")}
+        defaults = {f"ASSESS_{name}": "" for name in ("LAKE", "EXHAUSTS", "LOG", "GRACE", "FACTS", "ERASURE_KEYS")}
         self._env = {"ASSESS_HOME": str(self._home), **embedded, **defaults, **env}
         self._is_embedded = "ASSESS_HOT_STORE" not in env
         self._to_come = make_lines(self._chance)
+        self._orders = Orders(self._chance, self._folder)
+        if self._orders.plan is Plan.RETAIN:
+            self._env["ASSESS_RETENTION"] = str(self._orders.rules)
         self._handed_in: list[Line] = []
         self._in_log = 0
         self._read_until = 0
@@ -81,7 +89,8 @@ class CrashRun:
         self._alive: list[Started] = []
         self._ended: list[Started] = []
         self._reads = 0
-        self._corrections = Corrections(self._folder)
+        # answers that were dropped keep the score that they had, so corrections concern the other batches then
+        self._corrections = Corrections(self._folder, BATCHES[:1] if self._orders.plan is Plan.RETAIN else ())
         self._wrote_together = False
 
     def run(self) -> Counts:
@@ -172,6 +181,8 @@ class CrashRun:
             (0.7 * fed, self._restore),
             (0.4 * fed, tasks.rebuild),
             *((2 * fed, task) for task in self._corrections.tasks(names)),
+            *((weight * fed, task) for weight, task in self._orders.tasks(names)),
+            (1.0 if True in self._orders.held and not {"hold", "release"}.intersection(names) else 0, self._release),
             (1.2 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
             (0.7 * fed, tasks.balance),
             (0.7 * fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
@@ -195,13 +206,26 @@ class CrashRun:
             if self._chance.random() < 0.5 or not (some := self._some_slices()):
                 return tasks.housekeeping(step, [step])
             # an unacknowledged line can have moved a version with a later receipt into an earlier slice
-            return tasks.housekeeping(step, [step], some, must=self._folded.issuperset(self._handed_in))
+            return tasks.housekeeping(step, [step], some, must=self._all_folded and not self._orders.is_possible)
 
         return make
 
     def _restore(self) -> Task:
         some = self._some_slices()
         return tasks.housekeeping("restore", ["restore"], some, must=False) if some else tasks.seal()
+
+    def _release(self) -> Task:
+        holds = self._holds()
+        return tasks.release(holds) if holds else tasks.seal()
+
+    def _holds(self) -> list[str]:
+        """The ids of the holds in force."""
+        listed = self._do(Task("holds", [("assess", "hold", "list", "--json")], 0)).printed()[0]
+        return [each["hold"] for each in json.loads(listed)]
+
+    @property
+    def _all_folded(self) -> bool:
+        return self._folded.issuperset(self._handed_in)
 
     def _some_slices(self) -> list[str]:
         known = Bounds(self._folded, self._folded).most["slices"]
@@ -212,10 +236,14 @@ class CrashRun:
         known = {key[2] for key in Bounds((), self._folded).most["attempts"]}
         batches = self._batches() or ["b1"]
         batch = self._chance.choice(batches)
-        return tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS)), batch in known)
+        return tasks.exhaust(
+            batch, self._chance.choice(list(tasks.REPORTS)), batch in known and not self._orders.is_possible
+        )
 
     def _batches(self) -> list[str]:
-        return sorted({key[2] for key in Bounds((), self._handed_in).most["attempts"]})
+        """The batches that can have rows."""
+        removed = self._orders.since(self._orders.seen())
+        return sorted({key[2] for key in Bounds((), self._handed_in, removed=removed).most_rows})
 
     # --- the log ---
 
@@ -252,8 +280,11 @@ class CrashRun:
         )
         deaths = (f", dies at {what} {at}" for what, at in (("write", dies_at), ("effect", effects)) if at)
         self.story.append(f"start {worker}{''.join(deaths)}")
-        started = Started(worker, task, frozenset(self._folded), dies_at, self._corrections.seen())
+        about = self._corrections.seen(), self._orders.seen()
+        started = Started(worker, task, frozenset(self._folded), dies_at, *about)
         self._corrections.began(task)
+        folding = any(each.task.folds_events for each in self._alive)
+        self._orders.began(task, is_clean=self._all_folded and not folding)
         self._alive.append(started)
         if turns:
             worker.hear()
@@ -306,9 +337,12 @@ class CrashRun:
         self._ended.append(started)
         errors = worker.errors()
         self.story.append(f"{worker} after {worker.boundaries} boundaries: {errors.strip().splitlines()[-1:]}")
-        if any(word in errors for word in _LOSS) or not (worker.killed or worker.code in task.fine):
+        failed = self._orders.disturbed(started.orders) and worker.code in _SAID and worker.code not in task.fine
+        self._orders.ended(task, None if worker.killed or failed else worker.code)
+        words = _CRASHES if failed else _LOSS
+        if any(word in errors for word in words) or not (worker.killed or failed or worker.code in task.fine):
             raise Wrong(f"{worker}, printed: {errors}")
-        if worker.killed:
+        if worker.killed or failed:
             return
         if left := sorted(worker.temporary.iterdir()):
             raise Wrong(f"{worker}, and left {left[0]}")
@@ -317,7 +351,8 @@ class CrashRun:
         self._corrections.ended(task, worker.code or 0)
         for text, check in zip(worker.printed()[: len(task.checks)], task.checks, strict=True):
             self._reads += 1
-            check(text, Bounds(started.least, self._handed_in, self._corrections.since(started.corrections)))
+            options, removed = self._corrections.since(started.corrections), self._orders.since(started.orders)
+            check(text, Bounds(started.least, self._handed_in, options, removed))
 
     # --- the end ---
 
@@ -339,6 +374,7 @@ class CrashRun:
             self._do(tasks.compact("--vacuum", "--retain", "0d"))
         if self._is_embedded and self._chance.random() < 0.5:
             self._lose_the_hot_store()
+        self._carry_out_orders()
         self._check_a_seal()
         reads = (*map(tasks.table, tasks.TABLES), *map(tasks.attempts, LEARNERS))
         self._do(tasks.together("look", [*reads, tasks.balance(), tasks.hot(), tasks.slices()]))
@@ -348,7 +384,29 @@ class CrashRun:
             lake=self._wrote_together or any(task.writes_lake for task in killed),
             temporary=sum(task.writes_files for task in killed),
         )
-        evidence.check(self._home, Bounds(self._handed_in, self._handed_in), explained)
+        removed = self._orders.since(self._orders.seen())
+        evidence.check(self._home, Bounds(self._handed_in, self._handed_in, removed=removed), explained)
+        if True in removed.erased:
+            words = ("assess", "erase", "--check", str(self._orders.receipt), "--user", removed.learner)
+            self._do(Task("check an erasure", [words], 0))
+
+    def _carry_out_orders(self) -> None:
+        """Try the order under a hold, then end the hold. Carry the order out if it may have been begun."""
+        orders = self._orders
+        if orders.plan is Plan.NOTHING:
+            return
+        if (held := self._holds()) and not orders.is_possible:
+            self._wait(self._start(orders.removal()))
+        if held:
+            self._do(tasks.release(held))
+        if orders.is_possible or self._chance.random() < 0.3:
+            self._do(tasks.housekeeping("put away", _STEPS))
+            self._wait(self._start(orders.removal()))
+            if held := self._holds():  # a hold whose command was killed: retention has brought it into force
+                self._do(tasks.release(held))
+            self._do(orders.removal())
+            orders.finished()
+        self._do(tasks.housekeeping("put away", _STEPS))
 
     def _lose_the_hot_store(self) -> None:
         """Delete the hot store and rebuild it. The first rebuild can be killed."""
@@ -389,9 +447,12 @@ class CrashRun:
         ours = tasks.together("reports", reports)
         embedded = {"ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
         correct = [("assess", "correct", "apply", file, *WHO) for file in self._corrections.in_force()]
-        twin = Task("twin", [("stream", "ingest", *files), *correct, *ours.commands], 0)
+        orders = self._orders.since(self._orders.seen())
+        erased = [("assess", "erase", "--user", orders.learner, *WHO)] if True in orders.erased else []
+        before = [("stream", "ingest", *files), *correct, *erased]
+        twin = Task("twin", [*before, *ours.commands], 0)
         paths = self._do(ours).printed()
-        twin_paths = self._do(twin, {**self._env, **embedded}).printed()[1 + len(correct) :]
+        twin_paths = self._do(twin, {**self._env, **embedded}).printed()[len(before) :]
         for words, mine, other in zip(ours.commands, paths, twin_paths, strict=True):
             if (bytes_ := Path(mine.strip()).read_bytes()) != (right := Path(other.strip()).read_bytes()):
                 raise Wrong(f"the bytes of `{' '.join(words)}` are {bytes_!r}; folded once and not archived: {right!r}")

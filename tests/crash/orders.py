@@ -1,4 +1,4 @@
-"""The orders of a crash run: in some seeds a learner is erased, in some retention drops a batch. A hold can stop both."""
+"""The orders of a crash run: an erased learner, or a batch that retention drops, and a hold that can stop both."""
 
 import random
 from collections.abc import Callable, Sequence

@@ -219,15 +219,21 @@ class CrashRun(Run):
             self._do(Task("check an erasure", [words], 0))
 
     def _carry_out_orders(self) -> None:
-        """Try the order under a hold, then end the hold. Carry the order out if it may have been begun."""
+        """If nothing can be removed yet, try it under a hold. Then end the hold, and carry the order out or not."""
         orders = self._orders
         if orders.plan is Plan.NOTHING:
             return
-        if (held := self._holds()) and not orders.is_possible:
-            self._wait(self._start(orders.removal()))
+        held = self._holds()
+        if not orders.is_possible:
+            if not held and self._chance.random() < 0.5:
+                self._do(tasks.hold(*orders.target))
+                held = self._holds()
+            if held:
+                self._wait(self._start(orders.removal()))
+                self._do(tasks.table("attempts"))
         if held:
             self._do(tasks.release(held))
-        if orders.is_possible or self._chance.random() < 0.3:
+        if orders.is_possible or self._chance.random() < 0.5:
             self._do(tasks.housekeeping("put away", _STEPS))
             self._wait(self._start(orders.removal()))
             if held := self._holds():  # a hold whose command was killed: retention has brought it into force

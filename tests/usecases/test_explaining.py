@@ -17,6 +17,7 @@ from assess_core.domain.corrections import Rule as Marking
 from assess_core.domain.events import decode
 from assess_core.domain.explanation import Rule
 from assess_core.domain.moments import DAY, iso
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadRequest, StoreUnavailable
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.log import Message
@@ -27,6 +28,7 @@ from assess_core.usecases.applying import apply
 from assess_core.usecases.archiving import archive
 from assess_core.usecases.compacting import compact
 from assess_core.usecases.correcting import NamedCorrection
+from assess_core.usecases.dropping import drop
 from assess_core.usecases.explaining import Explanation
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.queries import Queries
@@ -268,6 +270,22 @@ def test_the_script_recomputes_a_corrected_score_in_both_tiers(
     assert done.stdout == "4 versions, 3 count, best score 15.0 of 15.0\n"
     found["versions"][0]["corrections"].pop()
     assert "counts with the scores" in rescore(found).stderr
+
+
+def test_the_script_takes_the_score_of_a_dropped_version_as_it_is(
+    rescore: Callable[[object], "subprocess.CompletedProcess[str]"], stores: Stores, ask: Queries
+) -> None:
+    take(stores, scored(8.0), scored(9.0, attempted=ATTEMPTED - 1))
+    put_away(stores)
+    drop([ArchiveSlice.parse("b1|2024-W05")], stores, NOW)
+
+    found = json.loads(json.dumps(value(one(ask)), default=str))
+
+    assert [(version["copies"], version["dropped_at"]) for version in found["versions"]] == [([], iso(NOW))] * 2
+    done = rescore(found)
+    assert (done.returncode, done.stderr) == (0, "")
+    found["versions"][0]["dropped_at"] = None
+    assert "is lost" in rescore(found).stderr
 
 
 def test_a_correction_is_told_with_who_decided_it_and_what_was_submitted(stores: Stores, ask: Queries) -> None:

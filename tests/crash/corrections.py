@@ -17,7 +17,7 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
     {"assessment": "a1", "question": "q2", "rule": {"kind": "drop"}},
 )
 """They concern different questions, so their order does not matter."""
-_UNMATCHED: Final = (2, 3)
+UNMATCHED: Final = (2, 3)
 """The exit codes if no attempt is in the scope."""
 
 
@@ -48,7 +48,7 @@ class Corrections:
         file = self._files[number]
         id_ = correction_record(parse_correction(file.read_bytes(), ""), Decision("x", "y", 0), []).id
         words = ("apply", str(file)) if self._commands[number] == "apply" else ("revert", id_)
-        return Task(f"correct {number}", [("assess", "correct", *words, *WHO)], 14, fine=(0, *_UNMATCHED))
+        return Task(f"correct {number}", [("assess", "correct", *words, *WHO)], 14, fine=(0, *UNMATCHED))
 
     def began(self, task: Task) -> None:
         """From now on, the command can change the state at any moment."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.crash import evidence, tasks
+from tests.crash.corrections import UNMATCHED
 from tests.crash.expectations import Bounds, Wrong
 from tests.crash.logs import LEARNERS
 from tests.crash.orders import Plan
@@ -279,14 +280,17 @@ class CrashRun(Run):
         reports = [tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS))) for batch in self._batches()]
         files = sorted({line.topic for line in self._handed_in})
         ours = tasks.together("reports", reports)
-        embedded = {"ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
-        correct = [("assess", "correct", "apply", file, *WHO) for file in self._corrections.in_force()]
+        env = {**self._env, "ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
         orders = self._orders.since(self._orders.seen())
         erased = [("assess", "erase", "--user", orders.learner, *WHO)] if True in orders.erased else []
-        before = [("stream", "ingest", *files), *correct, *erased]
-        twin = Task("twin", [*before, *ours.commands], 0)
+        self._do(Task("twin", [("stream", "ingest", *files)], 0), env)
+        for file in self._corrections.in_force():
+            # one that concerned a version which is superseded now changes nothing, so it is refused here
+            apply = Task("twin", [("assess", "correct", "apply", file, *WHO)], 0, fine=(0, *UNMATCHED))
+            self._wait(self._start(apply, env=env))
+        twin = Task("twin", [*erased, *ours.commands], 0)
         paths = self._do(ours).printed()
-        twin_paths = self._do(twin, {**self._env, **embedded}).printed()[len(before) :]
+        twin_paths = self._do(twin, env).printed()[len(erased) :]
         for words, mine, other in zip(ours.commands, paths, twin_paths, strict=True):
             if (bytes_ := Path(mine.strip()).read_bytes()) != (right := Path(other.strip()).read_bytes()):
                 raise Wrong(f"the bytes of `{' '.join(words)}` are {bytes_!r}; folded once and not archived: {right!r}")

@@ -91,7 +91,7 @@ class LakeTraces(Protocol):
     def forget_history(self) -> None:
         """Delete the entries of Delta's log before the newest version: their statistics hold ids of learners.
 
-        Also deletes temporary files that killed processes left, after an hour.
+        Also deletes temporary files. A process that is writing one then fails, and says so.
         """
         ...
 

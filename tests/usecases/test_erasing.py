@@ -1,6 +1,5 @@
 """Erasing a learner: nothing of the learner stays, nothing of others changes, and a kill anywhere does no harm."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -306,7 +305,6 @@ def test_a_temporary_file_of_a_killed_writer_is_erased_too(filled: Stores, setti
     left = Path(settings.lake) / "register" / "hold" / ".exhaust-1.tmp"
     left.parent.mkdir(parents=True)
     left.write_text(SECRET)
-    os.utime(left, (1, 1))
 
     erase(filled, BESIDES, [SECRET], ORDER)
 

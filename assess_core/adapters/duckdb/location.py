@@ -72,8 +72,8 @@ class Location(Protocol):
         """Delete a folder with all that is in it. Nothing happens if it does not exist. Raises `OSError`."""
         ...
 
-    def abandoned(self) -> Iterator[str]:
-        """The names of temporary files here and below that a killed `put` left an hour ago or earlier."""
+    def temporaries(self, seconds: float) -> Iterator[str]:
+        """The names of temporary files of `put`, here and below, to which nobody has written for so long."""
         ...
 
     def mark(self, name: str) -> object | None:

@@ -14,7 +14,6 @@ from assess_core.errors import ReportFailed, StoreUnavailable
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TEMPORARY: Final = ".exhaust-{}.tmp"
-_ABANDONED: Final = 3600.0  # seconds; a process that lives writes to its file all the time
 PRIVATE: Final = 0o600
 """The mode of a new report: it holds personal data."""
 
@@ -41,11 +40,14 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def abandoned(folder: Path) -> Iterator[Path]:
-    """The temporary files here and below that killed processes left: nobody has written to them for an hour."""
+def temporaries(folder: Path, seconds: float) -> Iterator[Path]:
+    """The temporary files here and below to which nobody has written for so long.
+
+    After an hour, their process was killed: one that lives writes all the time.
+    """
     for path in folder.rglob(_TEMPORARY.format("*")):
         with suppress(FileNotFoundError):  # it is complete or deleted since
-            if path.stat().st_mtime < time.time() - _ABANDONED:
+            if path.stat().st_mtime <= time.time() - seconds:
                 yield path
 
 

@@ -86,7 +86,7 @@ class Bucket(NamedTuple):
             for page in pages.paginate(Bucket=self.access.bucket, Prefix=start):
                 yield from (found["Key"].removeprefix(start) for found in page.get("Contents", []))
 
-    def abandoned(self) -> Iterator[str]:
+    def temporaries(self, seconds: float) -> Iterator[str]:
         yield from ()
 
     def mark(self, name: str) -> str | None:

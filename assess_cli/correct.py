@@ -7,7 +7,7 @@ from typing import Final
 import click
 import msgspec
 
-from assess_cli.output import Format, emit_rows, notify
+from assess_cli.output import Format, emit_json, emit_rows, notify
 from assess_core.domain.correction_records import Entered, decision
 from assess_core.domain.corrections import MOST_BYTES, correction_text, parse_correction, rule_text
 from assess_core.domain.moments import iso
@@ -125,7 +125,7 @@ def revert_(settings: Settings, id_: str, by: str, reason: str) -> None:
 
 
 @correct.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each correction, one per line.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list with an object for each correction.")
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """List all corrections that were ever applied, in the order in which they apply, and who reverted which.
@@ -133,13 +133,13 @@ def list_(settings: Settings, as_json: bool) -> None:
     \b
     Examples:
       assess correct list
-      assess correct list --json | jq .correction
+      assess correct list --json | jq '.[].correction'
     """
     hot, _ = open_hot(settings)
     waiting = {one.decided.id for one in unfinished(hot)}
     rows = [_row(one, one.decided.id in waiting) for one in all_entered(hot.register)]
     if as_json:
-        emit_rows((*_COLUMNS, "correction"), rows, "jsonl")
+        emit_json(rows)
     else:
         emit_rows(_COLUMNS, rows, "table")  # the text of a correction would be the widest column
 

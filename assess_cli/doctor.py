@@ -11,7 +11,7 @@ from assess_core.wiring.places import clock
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each finding, one per line.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list with an object for each finding.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check settings, home folder, stores, log, packages and Dagster; exit code 1 if something is bad.
@@ -21,15 +21,15 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     \b
     Examples:
       assess doctor
-      assess doctor --json | grep -v '"ok"'
+      assess doctor --json | jq '.[] | select(.level != "ok")'
     """
     findings = []
     for finding in examine(ctx.obj, os.environ, clock(), notify):
         findings.append(finding)
-        if as_json:
-            emit_json(finding._asdict())
-        else:
+        if not as_json:
             click.echo(_line(finding))
+    if as_json:
+        emit_json([finding._asdict() for finding in findings])
     bad = sum(finding.level is Level.BAD for finding in findings)
     warnings = sum(finding.level is Level.WARN for finding in findings)
     notify(f"{bad} bad, {warnings} to look at" if bad or warnings else "all is well")

@@ -12,7 +12,6 @@ from assess_core.errors import BadErasure, NotErased
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import erasing, erasure_check
-from assess_core.usecases.registering import agree
 from assess_core.wiring import open_besides, open_stores
 from assess_core.wiring.places import clock, new_file
 
@@ -85,7 +84,6 @@ def erase(
 
 
 def _again(stores: Stores) -> list[str]:
-    agree(stores.hot, stores.lake, stores.keys)
     found = sorted(erasing.remembered(stores))
     notify(f"learners that were erased before and are stored again: {len(found):,}")
     return found

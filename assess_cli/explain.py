@@ -14,7 +14,7 @@ from assess_core.wiring import open_queries
 @click.option("--assessment", required=True)
 @click.option("--course", help="Only in this course.")
 @click.option("--batch", help="Only in this batch.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per score, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list with an object for each score.")
 @click.pass_obj
 def explain(
     settings: Settings, user: str, assessment: str, course: str | None, batch: str | None, as_json: bool
@@ -36,8 +36,8 @@ def explain(
             f"learner {user!r} has no attempt at assessment {assessment!r} there; check the ids: "
             "`assess table summaries` lists them"
         )
+    if as_json:
+        emit_json(list(map(value, found)))
+        return
     for number, each in enumerate(found):
-        if as_json:
-            emit_json(value(each))
-        else:
-            click.echo("\n".join([*([""] if number else []), *map(printable, story(each))]))
+        click.echo("\n".join([*([""] if number else []), *map(printable, story(each))]))

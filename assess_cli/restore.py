@@ -10,7 +10,7 @@ from assess_cli.output import emit_json, notify, progress
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.settings import Settings
-from assess_core.usecases import applying, registering, restoring
+from assess_core.usecases import applying, restoring
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.corrections_in_force import all_entered
 from assess_core.wiring import open_checks, open_stores
@@ -71,10 +71,7 @@ def rebuild(
     """
     checks = open_checks(settings, facts, check_question_count, notify)
     stores = open_stores(settings)
-    applying.forget_sweeps(stores.hot, stores.lake)
-    # first: corrections, holds and orders to erase learners count for everything that is read below
-    registering.agree(stores.hot, stores.lake, stores.keys)
-    weeks = restoring.weeks_of(stores.lake)
+    weeks = restoring.begin_rebuild(stores)
     done: list[restoring.Rebuilt] = []
     with progress("weeks", len(weeks)) as advance:
         for week in weeks:

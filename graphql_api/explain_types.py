@@ -106,7 +106,10 @@ class ExplainedVersion(graphene.ObjectType):
     )
     slice = graphene.ID(required=True, description="The slice of its first receipt.")
     slice_status = graphene.String(required=True)
-    copies = graphene.List(graphene.NonNull(StoredCopy), required=True, description="Empty if the version is lost.")
+    dropped_at = Moment(description="When retention dropped it from the lake; null if it did not. Its score stays.")
+    copies = graphene.List(
+        graphene.NonNull(StoredCopy), required=True, description="Empty if the version was dropped or is lost."
+    )
     event = graphene.Field(LogEvent)
     event_note = graphene.String(required=True, description="Why the event was not found in the log.")
 

@@ -14,6 +14,8 @@ from assess_core.ports.hot_store import Schema
 
 SHARDS: Final = 4
 _WITH_TOMBSTONES: Final = {"assessment_aggregator", "report_queue", "report_files"}
+_ERASED: Final = {"assessment_aggregator_v2", "user_activity_agg", "failed_events", "failed_events_raw", "register"}
+"""Tables from which an erasure deletes."""
 
 
 class Keyspace(NamedTuple):
@@ -34,11 +36,12 @@ class Keyspace(NamedTuple):
         place = parse_cassandra_url(self.url)
         return list(session(place.servers).execute(text.replace("{ks}", place.keyspace), timeout=60))
 
-    def clear(self) -> None:
-        """Remove all rows and tombstones."""
+    def clear(self, *, erased: bool = False) -> None:
+        """Remove all rows and tombstones. `erased`: learners were erased, and these deletions would hide later rows."""
+        tombstones = _WITH_TOMBSTONES | (_ERASED if erased else set())
         for table in declared():
             # TRUNCATE takes 25 ms, so empty tables are skipped, except those that can still hold tombstones
-            if table != "meta" and (table in _WITH_TOMBSTONES or self.cql(f"SELECT * FROM {{ks}}.{table} LIMIT 1")):
+            if table != "meta" and (table in tombstones or self.cql(f"SELECT * FROM {{ks}}.{table} LIMIT 1")):
                 self.cql(f"TRUNCATE {{ks}}.{table}")
 
 
@@ -71,5 +74,4 @@ def erases(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     keyspace: Keyspace = request.getfixturevalue("keyspace")
     yield
-    for table in ("assessment_aggregator_v2", "user_activity_agg", "failed_events", "failed_events_raw", "register"):
-        keyspace.cql(f"TRUNCATE {{ks}}.{table}")
+    keyspace.clear(erased=True)

@@ -2,7 +2,7 @@
 
 `tables(log)` reads a log whose lines are `(topic, offset, bytes of the line)` and returns four dictionaries and a set
 (all times are epoch milliseconds). `corrections` are files of corrections, as dictionaries, in their order; they have
-an assessment, a question, and the rule full-marks or drop:
+an assessment, a question, the rule full-marks or drop, and maybe batches. Nothing of the learners in `erased` counts:
 
     attempts   (learner, course, batch, assessment, attempt id) -> its versions; the last one is the newest
     summaries  (learner, assessment, course, batch)             -> best, last, lowest, average score ...
@@ -29,10 +29,14 @@ class Bad(Exception):
     """This event must fail."""
 
 
-def tables(log: Any, facts: Dict | None = None, check_question_count: bool = False, corrections: Any = ()) -> Dict:
+def tables(
+    log: Any, facts: Dict | None = None, check_question_count: bool = False, corrections: Any = (), erased: Any = ()
+) -> Dict:
     found: Dict = {}
     failed = set()
     for topic, offset, raw in log:
+        if learner(raw) in erased:
+            continue
         try:
             submission = read(raw, facts or {}, check_question_count)
         except Bad:
@@ -62,6 +66,16 @@ def tables(log: Any, facts: Dict | None = None, check_question_count: bool = Fal
     }
 
 
+def learner(raw: bytes) -> Any:
+    """The learner of a line, also of one that must fail; None if it names none."""
+    try:
+        event = json.loads(raw)
+    except ValueError:
+        return None
+    event = event.get("value", event) if isinstance(event, dict) else None
+    return event.get("userId") if isinstance(event, dict) else None
+
+
 def newest(attempts: Dict, corrections: Any = ()) -> Dict:
     """The version of each attempt that counts, as it counts."""
     return {key: correct(key, versions[-1], corrections) for key, versions in attempts.items()}
@@ -72,7 +86,9 @@ def correct(key: Any, version: Dict, corrections: Any) -> Dict:
     answers = json.loads(version["question"])
     for correction in corrections:
         for each in answers:
-            if (key[3], each["id"]) == (correction["assessment"], correction["question"]):
+            if (key[3], each["id"]) == (correction["assessment"], correction["question"]) and (
+                key[2] in correction.get("batches", [key[2]])
+            ):
                 each["score"] = each["max_score"]
                 if correction["rule"]["kind"] == "drop":
                     each["score"] = each["max_score"] = 0.0

@@ -214,8 +214,8 @@ def why_not_clear(slice_: ArchiveSlice, rules: Rules, held: Mapping[ArchiveSlice
     """Why no rule may clear a slice now, as a sentence; None if it may. `held`: the slices that holds protect."""
     if slice_ in held:
         return held[slice_]
-    due = due_to_clear(slice_, rules)
-    return f"it stays in the hot store until {iso(due)} ({rule_of(rules, slice_.batch_id)})" if due > now else None
+    due, rule = due_to_clear(slice_, rules), rule_of(rules, slice_.batch_id)
+    return f"it stays in the hot store until {iso(due)} ({rule or 'the end of its week'})" if due > now else None
 
 
 def plan(

@@ -89,7 +89,10 @@ class LakeTraces(Protocol):
         ...
 
     def forget_history(self) -> None:
-        """Delete the entries of Delta's log before the newest version: their statistics hold ids of learners."""
+        """Delete the entries of Delta's log before the newest version: their statistics hold ids of learners.
+
+        Also deletes temporary files. A process that is writing one then fails, and says so.
+        """
         ...
 
     def texts(self) -> "Iterator[tuple[str, Iterator[Text]]]":

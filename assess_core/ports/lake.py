@@ -325,6 +325,7 @@ class Lake(Protocol):
     def vacuum_small_tables(self, retain_hours: int, dry_run: bool) -> list[str]:
         """Delete files that left a table other than `attempts` more than `retain_hours` ago.
 
+        Also deletes temporary files of decisions and tickets that killed processes left, after an hour.
         Returns `TABLE/FILE` names. With `dry_run` nothing is deleted.
         """
         ...

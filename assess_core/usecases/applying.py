@@ -24,7 +24,7 @@ from assess_core.domain.correction_records import (
 from assess_core.domain.register import Kind
 from assess_core.domain.report_spec import Report, ReportSpec, Versions
 from assess_core.domain.scores import ActivityKey, Entry, Summary, maps_of
-from assess_core.errors import UnknownCorrection
+from assess_core.errors import UnknownBatch, UnknownCorrection
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore, Learner
 from assess_core.ports.lake import Lake
@@ -116,8 +116,11 @@ def sweep(stores: Stores, entered: Sequence[Entered]) -> Swept:
         return Swept(0, 0)
     corrections = read_corrections(stores.hot.register)
     spec = _spec(entered)
-    batches = matching_batches(stores, spec)
     attempts = scores = 0
+    try:
+        batches = matching_batches(stores, spec)
+    except UnknownBatch:  # every learner in the scope was erased
+        batches = []
     with stores.union(batches=None if spec.batch_pattern else batches) as union:
         survey(stores, union, batches, allow_partial=False)
         rows = (row for row in union.selected(spec) if any(one.decided.correction.covers(row) for one in entered))

@@ -57,7 +57,7 @@ from assess_core.usecases.erasing_lake import (
 )
 from assess_core.usecases.holds import require_no_hold
 from assess_core.usecases.proving import product_version
-from assess_core.usecases.registering import enter
+from assess_core.usecases.registering import agree, enter
 
 _FAILED: Final = 500  # failed events that are deleted at once
 _LEARNERS: Final = 2000
@@ -124,7 +124,11 @@ def erase(
 
 
 def remembered(stores: Stores) -> set[str]:
-    """The learners that were erased and are stored again, because a backup was restored. Reads all learners."""
+    """The learners that were erased and are stored again, because a backup was restored. Reads all learners.
+
+    First, orders that only the lake has come into force: the backup of the hot store may be older than they are.
+    """
+    agree(stores.hot, stores.lake, stores.keys)
     used = keys_in_use(stores.hot, stores.keys)
     if not used:
         return set()

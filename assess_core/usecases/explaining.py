@@ -66,7 +66,7 @@ class Told(NamedTuple):
     slice: SliceView
     """The slice of its first receipt."""
     copies: tuple[Copy, ...]
-    """Empty if it is lost: the map names it, and no tier holds it."""
+    """Empty if it was dropped or is lost: the map names it, and no tier holds it."""
     event: LogOffset | None
     """Where the log has an event with this content; None if it was not found."""
     event_note: str
@@ -75,6 +75,11 @@ class Told(NamedTuple):
     """The version with the score that was submitted; `judged` has the score that counts."""
     corrections: tuple[Decided, ...]
     """The corrections in force that cover it, in the order in which they apply; none if it is superseded."""
+
+    @property
+    def dropped_at(self) -> int | None:
+        """When retention dropped it (epoch ms); None if it did not."""
+        return None if self.copies else self.slice.dropped_at
 
 
 class Explanation(NamedTuple):

@@ -86,8 +86,8 @@ def outcomes(
         record, why = manifest.records.get(slice_), found.problems.get(slice_)
         if record is None:
             continue  # it was never archived
-        if why is None and found.contents[slice_] == NOTHING and not record.has_failed:
-            continue  # it was dropped
+        if why is None and record.is_dropped and found.contents[slice_] == NOTHING and not record.has_failed:
+            continue
         contents, files = found.contents[slice_], found.files[slice_]
         verified = entry(slice_, Action.VERIFIED, delta_version, contents, now, files=files)
         if why is None:

@@ -18,10 +18,12 @@ from assess_core.errors import VerifyFailed
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.lake import Lake, Pinned
 from assess_core.ports.stores import Stores
+from assess_core.usecases.applying import forget_sweeps
 from assess_core.usecases.archiving import Advance, no_progress, verified_files
 from assess_core.usecases.erased import erase_from_hot, erased_among, without_erased
 from assess_core.usecases.folding import name_archived
 from assess_core.usecases.proving import Found, Manifest, by_week, entry, prove, unreadable
+from assess_core.usecases.registering import agree
 
 
 class Restored(NamedTuple):
@@ -104,9 +106,15 @@ def _user_id(row: AttemptVersion) -> str:
     return row.key.user_id
 
 
-def weeks_of(lake: Lake) -> list[IsoWeek]:
-    """The weeks with rows in the lake, oldest first."""
-    return sorted({file.week for file in lake.pin().files()})
+def begin_rebuild(stores: Stores) -> list[IsoWeek]:
+    """Bring the decisions of the lake into force, and return the weeks to rebuild, oldest first.
+
+    Corrections, holds and orders to erase learners then count for everything that is read later. The corrections count
+    as not swept. Raises `StoreUnavailable`, `NotOurTable`.
+    """
+    forget_sweeps(stores.hot, stores.lake)
+    agree(stores.hot, stores.lake, stores.keys)
+    return sorted({file.week for file in stores.lake.pin().files()})
 
 
 def rebuild(week: IsoWeek, stores: Stores) -> Rebuilt:

@@ -60,8 +60,8 @@ def _version(judgement: Judgement, told: Told) -> Iterator[str]:
     without = "" if entry.version.has_answers else ", without answers"
     yield f"  Attempted at {clock}{without}; first received at {iso(entry.received_at)}."
     yield f"  Slice {told.slice.slice}: {told.slice.why or told.slice.status}."
-    if not told.copies and told.slice.dropped_at is not None:
-        yield f"  Retention dropped it from the lake at {iso(told.slice.dropped_at)}. Only its score is left."
+    if told.dropped_at is not None:
+        yield f"  Retention dropped it from the lake at {iso(told.dropped_at)}. Only its score is left."
     elif not told.copies:
         yield "  It is LOST: neither the hot store nor the lake holds it. Type: assess balance"
     for copy in told.copies:
@@ -132,10 +132,10 @@ def _version_value(told: Told) -> Value:
         "content_hash": entry.version.content_hash.hex(),
         "last_attempted_on": entry.version.last_attempted_on,
         "has_answers": entry.version.has_answers,
-        "score": told.submitted.score,
-        "max_score": told.submitted.max_score,
-        "corrected_score": entry.score,
-        "corrected_max_score": entry.max_score,
+        "score": entry.score,
+        "max_score": entry.max_score,
+        "submitted_score": told.submitted.score,
+        "submitted_max_score": told.submitted.max_score,
         "corrections": [_correction_value(one) for one in told.corrections],
         "received_at": iso(entry.received_at),
         "counts": told.judged.counts,
@@ -143,6 +143,7 @@ def _version_value(told: Told) -> Value:
         "rule": told.judged.rule,
         "slice": str(told.slice.slice),
         "slice_status": told.slice.status,
+        "dropped_at": None if told.dropped_at is None else iso(told.dropped_at),
         "copies": [_copy_value(copy) for copy in told.copies],
         "event": told.event._asdict() if told.event else None,
         "event_note": told.event_note,

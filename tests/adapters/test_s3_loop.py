@@ -15,7 +15,7 @@ from assess_core.settings import Settings
 from assess_core.usecases import seals
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import write_exhaust
-from assess_core.usecases.restoring import rebuild, restore, weeks_of
+from assess_core.usecases.restoring import begin_rebuild, rebuild, restore
 from assess_core.usecases.weekly import refresh
 from assess_core.wiring import open_stores, open_weekly
 from tests.factories import MONDAY, RECEIVED, WEEK, event, version, wire_answer
@@ -147,7 +147,7 @@ def test_a_bucket_is_sealed_restored_from_and_rebuilt_from(in_bucket: Settings) 
     cleared = clear([W5], stores, NOW)
     (in_bucket.home / "hot.sqlite").unlink()
     lost = open_stores(in_bucket)
-    rebuilt = [rebuild(week, lost) for week in weeks_of(lost.lake)]
+    rebuilt = [rebuild(week, lost) for week in begin_rebuild(lost)]
 
     assert (restored[W5].rows, cleared[W5].cleared, rebuilt[0].named) == (2, 2, 2)
     assert everything(queries(lost), ["u1", "u2"], ["b1"], ["a1"]) == before

@@ -1,8 +1,9 @@
 """GraphQL for operators and auditors: failed events, replays, manifest, balance and seals."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +21,7 @@ from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.holds import add_hold, release_hold
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.paging import cursor
+from assess_core.usecases.story import value
 from assess_core.wiring import open_ledger
 from assess_core.wiring.places import clock
 from graphql_api.app import create_app
@@ -244,6 +246,22 @@ def test_an_attempt_shows_its_corrected_score_beside_the_one_that_was_submitted(
             "totalScore": 0.5, "totalMaxScore": 0.5, "originalScore": 1.0, "originalMaxScore": 2.0,
             "answers": [{"score": 0.5, "maxScore": 0.5}],
         }  # fmt: skip
+
+
+def test_an_explanation_says_by_the_same_names_what_the_command_line_prints(stores: Stores, http: Http) -> None:
+    take(stores, event(answers=[wire_answer(score=1, maxscore=2)]), event(attempted=ATTEMPTED - 1))
+    decide(stores.hot.register, Correction("a1", "q1", Maximum(0.5)))
+    names = "attemptId contentHash hasAnswers score maxScore submittedScore submittedMaxScore receivedAt counts "
+    names += "supersededBy rule slice sliceStatus droppedAt eventNote"
+
+    [found] = ask(http, f'{{ explain(userId: "u1", assessmentId: "a1") {{ versions {{ {names} }} }} }}')["explain"]
+
+    [printed] = map(value, queries(stores).explain("u1", "a1"))
+    snake = {name: re.sub("[A-Z]", lambda upper: f"_{upper[0].lower()}", name) for name in names.split()}
+    assert found["versions"] == [
+        {name: version[snake[name]] for name in snake} for version in cast(list[dict[str, object]], printed["versions"])
+    ]
+    assert (found["versions"][0]["score"], found["versions"][0]["submittedScore"]) == (0.5, 1.0)
 
 
 # --- seals ---

@@ -22,7 +22,7 @@ LATER = MONDAY + 4 * WEEK
 
 
 def findings(output: str) -> dict[str, dict[str, str]]:
-    return {found["what"]: found for found in map(json.loads, output.splitlines())}
+    return {found["what"]: found for found in json.loads(output)}
 
 
 def fold_one(stores: Stores, *messages: object) -> None:
@@ -32,7 +32,7 @@ def fold_one(stores: Stores, *messages: object) -> None:
 def test_settings_show_the_source_of_each_value(assess: Assess, settings: Settings) -> None:
     result = assess("settings", "--json", env={"ASSESS_GRACE": "36h", "ASSESS_LAKE": ""})
 
-    shown = {row["setting"]: (row["value"], row["from"]) for row in map(json.loads, result.stdout.splitlines())}
+    shown = {row["setting"]: (row["value"], row["from"]) for row in json.loads(result.stdout)}
     assert shown == {
         "ASSESS_HOME": (str(settings.home), "--home"),
         "ASSESS_HOT_STORE": (f"sqlite:///{settings.home}/hot.sqlite", "default"),
@@ -86,7 +86,7 @@ def test_the_doctor_checks_every_store_also_if_one_does_not_answer(assess: Asses
 
 def test_the_home_folder_can_come_from_the_environment(assess: Assess, tmp_path: Path) -> None:
     result = assess("settings", "--json", home=None, env={"ASSESS_HOME": str(tmp_path)})
-    assert json.loads(result.stdout.splitlines()[0]) == {
+    assert json.loads(result.stdout)[0] == {
         "setting": "ASSESS_HOME",
         "value": str(tmp_path),
         "from": "environment",
@@ -149,9 +149,9 @@ def test_the_doctor_lists_the_sensors_and_schedules_of_dagster_that_are_off(
     assert findings(assess("doctor", "--json").stdout)["Dagster"]["level"] == "ok"
     install_dagster_home(settings.home)
 
-    lines = assess("doctor", "--json").stdout.splitlines()
+    listed = json.loads(assess("doctor", "--json").stdout)
 
-    off = [found["message"] for found in map(json.loads, lines) if found["what"] == "Dagster"]
+    off = [found["message"] for found in listed if found["what"] == "Dagster"]
     assert any(
         text.startswith("the sensor clear_verified_weeks is off: ") and "deletes" in text.lower() for text in off
     )

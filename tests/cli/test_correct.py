@@ -79,7 +79,7 @@ def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Sto
     again = assess("correct", "apply", rule, "--by", "Other", "--reason", "The same.")
     assert (again.stdout, again.stderr.splitlines()[0]) == (f"{id_}\n", "it was in force already")
 
-    [listed] = map(json.loads, assess("correct", "list", "--json").stdout.splitlines())
+    [listed] = json.loads(assess("correct", "list", "--json").stdout)
     assert [listed[name] for name in ("id", "status", "scores_written", "rule", "by", "reason", "reverted_by")] == [
         *(id_, "in force", True, "full marks", "examinations office", "Two options were right.", None)
     ]

@@ -23,14 +23,13 @@ def test_a_person_reads_it_from_top_to_bottom(assess: Assess, stores: Stores) ->
     assert [each for each in expected if not any(each in line for line in rest)] == []
 
 
-def test_json_is_one_object_for_each_score(assess: Assess, stores: Stores) -> None:
+def test_json_is_a_list_with_an_object_for_each_score(assess: Assess, stores: Stores) -> None:
     take(stores, event(), event(batch="b2"))
-    found = [json.loads(line) for line in assess("explain", *ASKED, "--json").stdout.splitlines()]
+    found = json.loads(assess("explain", *ASKED, "--json").stdout)
     assert [(each["user_id"], each["batch_id"], len(each["versions"])) for each in found] == [
         ("u1", "b1", 1), ("u1", "b2", 1),
     ]  # fmt: skip
-    [only] = assess("explain", *ASKED, "--batch", "b2", "--json").stdout.splitlines()
-    assert json.loads(only) == found[1]
+    assert json.loads(assess("explain", *ASKED, "--batch", "b2", "--json").stdout) == [found[1]]
 
 
 def test_an_unknown_learner_gives_exit_code_3_and_says_what_to_do(assess: Assess, stores: Stores) -> None:

@@ -115,7 +115,7 @@ def test_an_unreadable_file_of_the_lake_fails_the_request_and_publishes_nothing(
 def test_the_doctor_names_requests_that_nothing_serves(assess: Assess, settings: Settings) -> None:
     open_requests(settings).add(new_job(request(), NOW - 60 * MINUTE))
 
-    found = [json.loads(line) for line in assess("doctor", "--json").stdout.splitlines()]
+    found = json.loads(assess("doctor", "--json").stdout)
 
     [finding] = [each for each in found if each["what"] == "requests"]
     assert finding["level"] == "warn"

@@ -58,7 +58,7 @@ def test_a_report_needs_a_kind_or_a_ticket(assess: Assess) -> None:
 
 def test_the_doctor_says_how_much_space_tickets_hold(assess: Assess, stores: Stores) -> None:
     def line() -> list[str]:
-        found = map(json.loads, assess("doctor", "--json").stdout.splitlines())
+        found = json.loads(assess("doctor", "--json").stdout)
         return [finding["message"] for finding in found if finding["what"] == "tickets"]
 
     assert line() == []

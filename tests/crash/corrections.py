@@ -10,27 +10,27 @@ from typing import Any, Final
 from assess_core.domain.correction_records import Decision, correction_record
 from assess_core.domain.corrections import parse_correction
 from tests.crash.expectations import Options
-from tests.crash.tasks import Task
+from tests.crash.tasks import WHO, Task
 
 RULES: Final[tuple[dict[str, Any], ...]] = (
     {"assessment": "a1", "question": "q1", "rule": {"kind": "full-marks"}},
     {"assessment": "a1", "question": "q2", "rule": {"kind": "drop"}},
 )
 """They concern different questions, so their order does not matter."""
-WHO: Final = ("--by", "x", "--reason", "y")
-_UNMATCHED: Final = (2, 3)
+UNMATCHED: Final = (2, 3)
 """The exit codes if no attempt is in the scope."""
 
 
 class Corrections:
     """What is known about each correction: the states that it can have, and the next command."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, batches: Sequence[str] = ()) -> None:
+        self._rules = [rule | {"batches": list(batches)} if batches else rule for rule in RULES]
         self._states: list[set[bool]] = [{False} for _ in RULES]
         self._commands = ["apply"] * len(RULES)
         self._changes = [0] * len(RULES)
         self._files = [folder / f"rule-{number}.json" for number in range(len(RULES))]
-        for file, rule in zip(self._files, RULES, strict=True):
+        for file, rule in zip(self._files, self._rules, strict=True):
             file.write_text(json.dumps(rule))
 
     def tasks(self, running: Collection[str]) -> list[Callable[[], Task]]:
@@ -48,7 +48,7 @@ class Corrections:
         file = self._files[number]
         id_ = correction_record(parse_correction(file.read_bytes(), ""), Decision("x", "y", 0), []).id
         words = ("apply", str(file)) if self._commands[number] == "apply" else ("revert", id_)
-        return Task(f"correct {number}", [("assess", "correct", *words, *WHO)], 14, fine=(0, *_UNMATCHED))
+        return Task(f"correct {number}", [("assess", "correct", *words, *WHO)], 14, fine=(0, *UNMATCHED))
 
     def began(self, task: Task) -> None:
         """From now on, the command can change the state at any moment."""
@@ -77,7 +77,8 @@ class Corrections:
             for (changes, states), now in zip(seen, self._changes, strict=True)
         ]
         return tuple(
-            tuple(rule for rule, is_on in zip(RULES, choice, strict=True) if is_on) for choice in product(*possible)
+            tuple(rule for rule, is_on in zip(self._rules, choice, strict=True) if is_on)
+            for choice in product(*possible)
         )
 
     def in_force(self) -> list[str]:

@@ -1,19 +1,19 @@
 """One crash run. A seed gives the log and its events. At the end everything is archived and equals the oracle."""
 
 import json
-import random
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.crash import evidence, tasks
-from tests.crash.corrections import WHO, Corrections
-from tests.crash.expectations import Bounds, Line, Wrong
-from tests.crash.logs import LEARNERS, make_lines
-from tests.crash.tasks import Task
-from tests.crash.workers import Worker
+from tests.crash.corrections import UNMATCHED
+from tests.crash.expectations import Bounds, Wrong
+from tests.crash.logs import LEARNERS
+from tests.crash.orders import Plan
+from tests.crash.running import Run, Started
+from tests.crash.tasks import WHO, Task
 
 _MOVES: Final = 32
 _TOGETHER: Final = 3
@@ -24,20 +24,6 @@ _WORK: Final = 0.025
 """Processor seconds for each modifying call."""
 _PATIENCE: Final = 120.0
 _STEPS: Final = ("archive", "verify", "clear")
-# messages that no command may print here, because only the product changes its files
-_LOSS: Final = ("Traceback", "panicked", "restore the", "neither in the hot store nor in the lake", "report this")
-
-
-class Started(NamedTuple):
-    """A worker, its task, and what was acknowledged before it began."""
-
-    worker: Worker
-    task: Task
-    least: frozenset[Line]
-    dies_at: int | None
-    """The number of the write before which the worker is killed, from 1."""
-    corrections: list[tuple[int, frozenset[bool]]]
-    """What was known about the corrections before it began."""
 
 
 class Counts(NamedTuple):
@@ -51,38 +37,12 @@ class Counts(NamedTuple):
     """The number of compared tables and reports."""
 
 
-class CrashRun:
+class CrashRun(Run):
     """The run of one seed, in its own folder. `env` has the variables for servers, if any.
 
     If the workers take turns, a seed always repeats exactly. Otherwise the order of effects and the time of kills
     depend on the machine. Raises `Wrong`, `workers.Hangs`.
     """
-
-    def __init__(self, seed: int, folder: Path, env: Mapping[str, str]) -> None:
-        self.story: list[str] = []
-        """One line for each event of the run, printed after a failure."""
-        self._chance = random.Random(seed)
-        self._folder = folder.resolve()
-        self._home = self._folder / "home"
-        self._log = self._home / "log" / "events.jsonl"
-        self._inbox = self._home / "inbox"
-        for path in (self._log.parent, self._inbox):
-            path.mkdir(parents=True)
-        embedded = {"ASSESS_HOT_STORE": f"sqlite:///{self._home}/hot.sqlite?shards=2"}
-        defaults = {f"ASSESS_{name}": "" for name in ("LAKE", "EXHAUSTS", "LOG", "GRACE", "FACTS")}
-        self._env = {"ASSESS_HOME": str(self._home), **embedded, **defaults, **env}
-        self._is_embedded = "ASSESS_HOT_STORE" not in env
-        self._to_come = make_lines(self._chance)
-        self._handed_in: list[Line] = []
-        self._in_log = 0
-        self._read_until = 0
-        """The last line of the log whose position is committed."""
-        self._folded: set[Line] = set()
-        self._alive: list[Started] = []
-        self._ended: list[Started] = []
-        self._reads = 0
-        self._corrections = Corrections(self._folder)
-        self._wrote_together = False
 
     def run(self) -> Counts:
         """Do the whole run."""
@@ -152,10 +112,6 @@ class CrashRun:
         worker.kill()
         return True
 
-    def _number(self, most: int) -> int:
-        """A number from 1 to `most`. Small numbers are more frequent, because short commands have only those."""
-        return self._chance.choice((int(most ** self._chance.random()), self._chance.randint(1, most)))
-
     def _task(self) -> Task:
         names = [started.task.name for started in self._alive]
         unread = self._read_until < self._in_log and "tail" not in names
@@ -172,6 +128,8 @@ class CrashRun:
             (0.7 * fed, self._restore),
             (0.4 * fed, tasks.rebuild),
             *((2 * fed, task) for task in self._corrections.tasks(names)),
+            *((weight * fed, task) for weight, task in self._orders.tasks(names)),
+            (1.0 if True in self._orders.held and not {"hold", "release"}.intersection(names) else 0, self._release),
             (1.2 * fed, lambda: tasks.table(self._chance.choice(tasks.TABLES))),
             (0.7 * fed, tasks.balance),
             (0.7 * fed, lambda: tasks.attempts(self._chance.choice(LEARNERS))),
@@ -195,13 +153,22 @@ class CrashRun:
             if self._chance.random() < 0.5 or not (some := self._some_slices()):
                 return tasks.housekeeping(step, [step])
             # an unacknowledged line can have moved a version with a later receipt into an earlier slice
-            return tasks.housekeeping(step, [step], some, must=self._folded.issuperset(self._handed_in))
+            return tasks.housekeeping(step, [step], some, must=self._all_folded and not self._orders.is_possible)
 
         return make
 
     def _restore(self) -> Task:
         some = self._some_slices()
         return tasks.housekeeping("restore", ["restore"], some, must=False) if some else tasks.seal()
+
+    def _release(self) -> Task:
+        holds = self._holds()
+        return tasks.release(holds) if holds else tasks.seal()
+
+    def _holds(self) -> list[str]:
+        """The ids of the holds in force."""
+        listed = self._do(Task("holds", [("assess", "hold", "list", "--json")], 0)).printed()[0]
+        return [each["hold"] for each in json.loads(listed)]
 
     def _some_slices(self) -> list[str]:
         known = Bounds(self._folded, self._folded).most["slices"]
@@ -212,112 +179,9 @@ class CrashRun:
         known = {key[2] for key in Bounds((), self._folded).most["attempts"]}
         batches = self._batches() or ["b1"]
         batch = self._chance.choice(batches)
-        return tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS)), batch in known)
-
-    def _batches(self) -> list[str]:
-        return sorted({key[2] for key in Bounds((), self._handed_in).most["attempts"]})
-
-    # --- the log ---
-
-    def _hand_in(self) -> None:
-        """Append the next lines to the log."""
-        if self._to_come:
-            self._write(self._log, self._next_lines(), self._in_log + 1)
-            self._in_log = sum(line.topic == str(self._log) for line in self._handed_in)
-
-    def _next_lines(self) -> list[bytes]:
-        number = self._chance.randint(1, 3)
-        lines, self._to_come = self._to_come[:number], self._to_come[number:]
-        return lines
-
-    def _write(self, path: Path, raws: Iterable[bytes], first: int = 1) -> list[Line]:
-        new = [Line(str(path), number, raw) for number, raw in enumerate(raws, first)]
-        self._handed_in += new
-        self.story.append(f"{len(new)} lines into {path.name}")
-        with path.open("ab") as file:
-            file.write(b"".join(line.raw + b"\n" for line in new))
-        return new
-
-    # --- workers ---
-
-    def _start(
-        self, task: Task, turns: bool = False, effects: int | None = None, env: Mapping[str, str] | None = None
-    ) -> Started:
-        number = len(self._ended) + len(self._alive) + 1
-        dies_at = self._number(task.writes) if turns and self._chance.random() < 0.6 else None
-        self._hear()
-        self._wrote_together |= task.writes_lake and any(each.task.writes_lake for each in self._alive)
-        worker = Worker(
-            number, task.name, task.commands, self._folder / "workers", env or self._env, turns=turns, effects=effects
+        return tasks.exhaust(
+            batch, self._chance.choice(list(tasks.REPORTS)), batch in known and not self._orders.is_possible
         )
-        deaths = (f", dies at {what} {at}" for what, at in (("write", dies_at), ("effect", effects)) if at)
-        self.story.append(f"start {worker}{''.join(deaths)}")
-        started = Started(worker, task, frozenset(self._folded), dies_at, self._corrections.seen())
-        self._corrections.began(task)
-        self._alive.append(started)
-        if turns:
-            worker.hear()
-            self._look(started)
-        return started
-
-    def _go(self, started: Started, boundaries: int) -> None:
-        worker = started.worker
-        before = worker.boundaries
-        worker.go(boundaries, started.dies_at)
-        if worker.writes == started.dies_at:
-            worker.kill()
-        self.story.append(f"go {worker.number}: {worker.boundaries - before} boundaries")
-        self._look(started)
-
-    def _stop(self, started: Started) -> None:
-        """Interrupt the worker, as Ctrl-C does, or kill it."""
-        how = signal.SIGTERM if self._chance.random() < 0.5 else signal.SIGKILL
-        self.story.append(f"stop {started.worker.number} by {how.name}")
-        started.worker.kill(how)
-        self._wait(started)
-
-    def _wait(self, started: Started) -> None:
-        started.worker.finish()
-        self._look(started)
-
-    def _do(self, task: Task, env: Mapping[str, str] | None = None) -> Worker:
-        """Run a task without kills."""
-        started = self._start(task, env=env)
-        self._wait(started)
-        if started.worker.code != 0:
-            raise Wrong(f"{started.worker}, printed: {started.worker.errors()}")
-        return started.worker
-
-    def _hear(self) -> None:
-        """Update what is acknowledged so far."""
-        for worker in (started.worker for started in self._alive):
-            worker.hear(0)
-            for topic, line in worker.acknowledged.items():
-                self._read_until = max(self._read_until, line - 1)
-                self._folded |= {known for known in self._handed_in if known.topic == topic and known.offset < line}
-
-    def _look(self, started: Started) -> None:
-        """Check the exit code and the output of a worker that has ended."""
-        worker, task = started.worker, started.task
-        self._hear()
-        if not worker.ended:
-            return
-        self._alive.remove(started)
-        self._ended.append(started)
-        errors = worker.errors()
-        self.story.append(f"{worker} after {worker.boundaries} boundaries: {errors.strip().splitlines()[-1:]}")
-        if any(word in errors for word in _LOSS) or not (worker.killed or worker.code in task.fine):
-            raise Wrong(f"{worker}, printed: {errors}")
-        if worker.killed:
-            return
-        if left := sorted(worker.temporary.iterdir()):
-            raise Wrong(f"{worker}, and left {left[0]}")
-        if worker.code == 0:
-            self._folded |= set(task.folds)
-        self._corrections.ended(task, worker.code or 0)
-        for text, check in zip(worker.printed()[: len(task.checks)], task.checks, strict=True):
-            self._reads += 1
-            check(text, Bounds(started.least, self._handed_in, self._corrections.since(started.corrections)))
 
     # --- the end ---
 
@@ -339,6 +203,7 @@ class CrashRun:
             self._do(tasks.compact("--vacuum", "--retain", "0d"))
         if self._is_embedded and self._chance.random() < 0.5:
             self._lose_the_hot_store()
+        self._carry_out_orders()
         self._check_a_seal()
         reads = (*map(tasks.table, tasks.TABLES), *map(tasks.attempts, LEARNERS))
         self._do(tasks.together("look", [*reads, tasks.balance(), tasks.hot(), tasks.slices()]))
@@ -348,7 +213,35 @@ class CrashRun:
             lake=self._wrote_together or any(task.writes_lake for task in killed),
             temporary=sum(task.writes_files for task in killed),
         )
-        evidence.check(self._home, Bounds(self._handed_in, self._handed_in), explained)
+        removed = self._orders.since(self._orders.seen())
+        evidence.check(self._home, Bounds(self._handed_in, self._handed_in, removed=removed), explained)
+        if True in removed.erased:
+            words = ("assess", "erase", "--check", str(self._orders.receipt), "--user", removed.learner)
+            self._do(Task("check an erasure", [words], 0))
+
+    def _carry_out_orders(self) -> None:
+        """If nothing can be removed yet, try it under a hold. Then end the hold, and carry the order out or not."""
+        orders = self._orders
+        if orders.plan is Plan.NOTHING:
+            return
+        held = self._holds()
+        if not orders.is_possible:
+            if not held and self._chance.random() < 0.5:
+                self._do(tasks.hold(*orders.target))
+                held = self._holds()
+            if held:
+                self._wait(self._start(orders.removal()))
+                self._do(tasks.table("attempts"))
+        if held:
+            self._do(tasks.release(held))
+        if orders.is_possible or self._chance.random() < 0.5:
+            self._do(tasks.housekeeping("put away", _STEPS))
+            self._wait(self._start(orders.removal()))
+            if held := self._holds():  # a hold whose command was killed: retention has brought it into force
+                self._do(tasks.release(held))
+            self._do(orders.removal())
+            orders.finished()
+        self._do(tasks.housekeeping("put away", _STEPS))
 
     def _lose_the_hot_store(self) -> None:
         """Delete the hot store and rebuild it. The first rebuild can be killed."""
@@ -362,8 +255,11 @@ class CrashRun:
 
     def _check_a_seal(self) -> None:
         """Seal everything, and check it."""
-        line = self._do(tasks.seal()).printed()[0].strip()
-        self._do(tasks.Task("check a seal", [("assess", "seal", "--check", line)], 0))
+        sealed = self._start(tasks.seal())
+        self._wait(sealed)
+        if sealed.worker.code == 0:  # otherwise everything was erased before it was archived
+            line = sealed.worker.printed()[0].strip()
+            self._do(tasks.Task("check a seal", [("assess", "seal", "--check", line)], 0))
 
     def _read_to_the_end(self) -> None:
         tail = self._start(tasks.tail())
@@ -379,7 +275,7 @@ class CrashRun:
         """Whether `assess doctor` finds the log read. A delayed writer can have moved the position back."""
         doctor = self._start(tasks.doctor())
         self._wait(doctor)
-        findings = map(json.loads, doctor.worker.printed()[0].splitlines())
+        findings = json.loads(doctor.worker.printed()[0])
         return any(finding["what"] == "log" and finding["level"] == "ok" for finding in findings)
 
     def _compare_reports(self) -> None:
@@ -387,11 +283,17 @@ class CrashRun:
         reports = [tasks.exhaust(batch, self._chance.choice(list(tasks.REPORTS))) for batch in self._batches()]
         files = sorted({line.topic for line in self._handed_in})
         ours = tasks.together("reports", reports)
-        embedded = {"ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
-        correct = [("assess", "correct", "apply", file, *WHO) for file in self._corrections.in_force()]
-        twin = Task("twin", [("stream", "ingest", *files), *correct, *ours.commands], 0)
+        env = {**self._env, "ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
+        orders = self._orders.since(self._orders.seen())
+        erased = [("assess", "erase", "--user", orders.learner, *WHO)] if True in orders.erased else []
+        self._do(Task("twin", [("stream", "ingest", *files)], 0), env)
+        for file in self._corrections.in_force():
+            # one that concerned a version which is superseded now changes nothing, so it is refused here
+            apply = Task("twin", [("assess", "correct", "apply", file, *WHO)], 0, fine=(0, *UNMATCHED))
+            self._wait(self._start(apply, env=env))
+        twin = Task("twin", [*erased, *ours.commands], 0)
         paths = self._do(ours).printed()
-        twin_paths = self._do(twin, {**self._env, **embedded}).printed()[1 + len(correct) :]
+        twin_paths = self._do(twin, env).printed()[len(erased) :]
         for words, mine, other in zip(ours.commands, paths, twin_paths, strict=True):
             if (bytes_ := Path(mine.strip()).read_bytes()) != (right := Path(other.strip()).read_bytes()):
                 raise Wrong(f"the bytes of `{' '.join(words)}` are {bytes_!r}; folded once and not archived: {right!r}")

@@ -36,7 +36,7 @@ def check(home: Path, bounds: Bounds, explained: Explained) -> None:
     copies = Counter((row["content_hash"].hex(), row["received"]) for row in attempts.rows(attempts.newest))
     if twice := [copy for copy, times in copies.items() if times > 1]:
         raise Wrong(f"the lake holds {twice[0]} {copies[twice[0]]} times")
-    for key, versions in bounds.most["attempts"].items():
+    for key, versions in bounds.most_rows.items():
         for version in versions:
             if (version["content_hash"], version["received_at"]) not in copies:
                 raise Wrong(f"the lake does not hold {version['content_hash']} of {key}")
@@ -55,13 +55,30 @@ class _Table:
         """The files of each version."""
         self.named: set[str] = set()
         files: set[str] = set()
-        for commit in sorted((folder / "_delta_log").glob("*.json")):
+        commits = sorted((folder / "_delta_log").glob("*.json"))
+        self.is_cut = bool(commits) and int(commits[0].stem) > 0
+        """Whether an erasure has deleted the log's beginning. Then the log begins with a checkpoint."""
+        if self.is_cut:
+            first, files = self._checkpoint(int(commits[0].stem))
+            commits = [commit for commit in commits if int(commit.stem) > first]
+            self.versions[first] = frozenset(files)
+        for commit in commits:
             for action in map(json.loads, commit.read_text().splitlines()):
                 files |= {unquote(action["add"]["path"])} if "add" in action else set()
                 files -= {unquote(action["remove"]["path"])} if "remove" in action else set()
                 self.named |= files
             self.versions[int(commit.stem)] = frozenset(files)
         self._read: dict[str, list[Row]] = {}
+
+    def _checkpoint(self, least: int) -> tuple[int, set[str]]:
+        """The first checkpoint of this version or a later one: its version, and its files."""
+        found = sorted((self.folder / "_delta_log").glob("*.checkpoint.parquet"))
+        path = next(path for path in found if int(path.name.partition(".")[0]) >= least)
+        with pq.ParquetFile(path) as file:
+            rows = file.read(["add", "remove"], use_threads=False).to_pylist()
+        files = {unquote(row["add"]["path"]) for row in rows if row["add"]}
+        self.named |= files | {unquote(row["remove"]["path"]) for row in rows if row["remove"]}
+        return int(path.name.partition(".")[0]), files
 
     @property
     def newest(self) -> int:
@@ -83,6 +100,8 @@ def _timed(row: Row) -> Row:
 
 def _check_entry(entry: Row, attempts: _Table) -> None:
     """Check that a manifest entry matches the files of its version."""
+    if entry["action"] == "erased" or (attempts.is_cut and entry["delta_version"] not in attempts.versions):
+        return  # an erased entry precedes its files
     slice_ = (entry["batch_id"], (entry["year"], entry["week"]))
     try:
         rows = [row for row in attempts.rows(entry["delta_version"]) if (row["batch_id"], row["week"]) == slice_]
@@ -116,6 +135,6 @@ def _unexplained(home: Path, tables: list[_Table], explained: Explained) -> Iter
             if temporary > explained.temporary:
                 yield path
         elif not re.fullmatch(
-            r"hot\.sqlite(-wal|-shm)?|metrics\.sqlite(-journal)?|.*\.jsonl|.*-exhaust.*\.csv", path.name
+            r"hot\.sqlite(-wal|-shm)?|erasure\.keys|metrics\.sqlite(-journal)?|.*\.jsonl|.*-exhaust.*\.csv", path.name
         ) and path.parent.parent.name not in ("exhausts", "register"):
             yield path

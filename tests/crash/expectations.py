@@ -33,6 +33,23 @@ Options = Sequence[Sequence[Row]]
 """Sets of corrections, each as its file."""
 
 
+class Removed(NamedTuple):
+    """What orders may have removed: {False} not, {True} completely, both: partly, or it is unknown."""
+
+    learner: str = ""
+    erased: frozenset[bool] = frozenset({False})
+    batch: str = ""
+    """Retention drops its rows from the lake; its scores stay."""
+    dropped: frozenset[bool] = frozenset({False})
+
+    def may_lack(self, key: tuple[str, ...]) -> bool:
+        """Whether rows of an attempt may be dropped."""
+        return key[2] == self.batch and True in self.dropped
+
+
+NOTHING: Final = Removed()
+
+
 class Wrong(Exception):
     """A result that is wrong at every moment. The message has the result and the right one."""
 
@@ -40,25 +57,37 @@ class Wrong(Exception):
 class Bounds:
     """The oracle's tables for the lines that must be visible, and for the lines that can be visible.
 
-    `options`: the sets of corrections that can be in force.
+    `options`: the sets of corrections that can be in force. `removed`: what orders may have removed.
     """
 
-    def __init__(self, least: Collection[Line], most: Collection[Line], options: Options = ((),)) -> None:
+    def __init__(
+        self, least: Collection[Line], most: Collection[Line], options: Options = ((),), removed: Removed = NOTHING
+    ) -> None:
         self.lines = sorted({*least, *most})
         self.options = options
-        self.is_exact = set(least) == set(most) and len(options) == 1
-        self.least = oracle.tables(sorted(least))
-        self.most = oracle.tables(self.lines, corrections=options[0])
+        self.removed = removed
+        one_result = len(options) == len(removed.erased) == len(removed.dropped) == 1
+        self.is_exact = set(least) == set(most) and one_result
+        self.least = oracle.tables(sorted(least), erased=[removed.learner] if True in removed.erased else ())
+        gone = () if False in removed.erased else [removed.learner]
+        self.most = oracle.tables(self.lines, corrections=options[0], erased=gone)
+        of_least, of_most = self.least["attempts"], self.most["attempts"]
+        self.least_rows = {key: found for key, found in of_least.items() if not removed.may_lack(key)}
+        """The attempts whose rows must be there."""
+        lacking = removed.dropped == {True}
+        self.most_rows = {key: found for key, found in of_most.items() if not (lacking and removed.may_lack(key))}
+        """The attempts whose rows may be there."""
 
     @cached_property
     def printed(self) -> dict[str, list[Row]]:
         """The expected tables when no line is in flight."""
-        return printed(self.most, self.options[0])
+        rows = printed({**self.most, "attempts": self.most_rows, "summaries": {}}, self.options[0])["attempts"]
+        return {**printed(self.most, self.options[0]), "attempts": rows}
 
     def versions(self, key: tuple[str, ...]) -> list[Row]:
         """The versions of an attempt that can be the newest now, oldest first."""
         known = self.most["attempts"].get(key, [])
-        must = self.least["attempts"].get(key)
+        must = self.least_rows.get(key)
         if must is None:
             return list(known)
         hashes = [version["content_hash"] for version in known]
@@ -81,7 +110,8 @@ class Bounds:
 
     def missing(self, table: str, found: Collection[tuple[str, ...]]) -> None:
         """Raise `Wrong` if a required attempt, summary or activity is missing."""
-        if absent := sorted(self.least[table].keys() - set(found)):
+        least = self.least_rows if table == "attempts" else self.least[table]
+        if absent := sorted(least.keys() - set(found)):
             raise Wrong(f"{table} of {absent[0]} were acknowledged and are missing")
 
 
@@ -109,7 +139,7 @@ def check_table(name: str, rows: list[Row], bounds: Bounds) -> None:
 def _check_attempt(row: Row, bounds: Bounds) -> None:
     key = _key(row)
     allowed = [version for version in bounds.counting(key) if version["content_hash"] == row["content_hash"]]
-    if not allowed:
+    if not allowed or key not in bounds.most_rows:
         raise Wrong(f"table attempts shows {row['content_hash']} as the newest of {key}, which it never was")
     earliest, latest = bounds.receipts(key, row["content_hash"])
     if not earliest <= row["updated_on"] <= latest:
@@ -159,13 +189,19 @@ def check_learner(user: str, rows: list[list[Any]], bounds: Bounds) -> None:
         if [at, total, questions, received] not in [
             [version["last_attempted_on"], version["grand_total"], ids, receipt]
             for version in bounds.counting(of_attempt)
-            for ids in [[answer["id"] for answer in json.loads(version["question"])]]
+            for ids in _ids(version, may_lack=bounds.removed.may_lack(of_attempt))
             for receipt in bounds.receipts_between(of_attempt, version["content_hash"], received)
         ]:
             raise Wrong(f"the attempts of {user!r} have {at}, {total}, {questions}, {received} for {of_attempt}")
     must, may = ({key for key in tables["attempts"] if key[0] == user} for tables in (bounds.least, bounds.most))
     if not must <= set(keys) <= may or keys != sorted(keys):
         raise Wrong(f"the attempts of {user!r} are {keys}; they must have {must} and may have {may}")
+
+
+def _ids(version: Row, *, may_lack: bool) -> list[list[str]]:
+    """The questions that a version can be shown with: none if its answers were dropped."""
+    ids = [answer["id"] for answer in json.loads(version["question"])]
+    return [ids, []] if may_lack else [ids]
 
 
 def check_balance(sheets: list[Row], bounds: Bounds) -> None:
@@ -191,7 +227,7 @@ def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     for row in rows:
         key = _key(row)
-        numbers = [len(tables["attempts"].get(key, ())) for tables in (bounds.least, bounds.most)]
+        numbers = [len(attempts.get(key, ())) for attempts in (bounds.least_rows, bounds.most_rows)]
         if not max(numbers[0], 1) <= int(row["versions"]) <= numbers[1]:
             raise Wrong(
                 f"the score exhaust counts {row['versions']} versions of {key}, not {numbers[0]} to {numbers[1]}"
@@ -230,8 +266,8 @@ def _answers(version: Row) -> list[tuple[str, str, str]]:
 
 
 def _check_keys(what: str, batch: str, found: Sequence[tuple[str, ...]], bounds: Bounds) -> None:
-    must = {key for key in bounds.least["attempts"] if key[2] == batch}
-    may = {key for key in bounds.most["attempts"] if key[2] == batch}
+    must = {key for key in bounds.least_rows if key[2] == batch}
+    may = {key for key in bounds.most_rows if key[2] == batch}
     if not must <= set(found) <= may:
         raise Wrong(f"the {what} of {batch!r} has the attempts {found}; it must have {must} and may have {may}")
     in_order = sorted(found, key=lambda key: [key[0].encode(), key[1].encode(), key[3].encode(), key[4].encode()])

@@ -17,7 +17,7 @@ _WEEKS: Final = ((SUNDAY, _MONDAY - 1), (_MONDAY - 1, _MONDAY, _MONDAY + 2 * DAY
 _WEIGHTS: Final = (3, 1)
 """About a third of the events belong to one attempt, so it has several versions, some of them archived."""
 _SCORES: Final = (0, 1, 1.33, "0.5", None, 0.1)
-_BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u1"', b'{"receivedAt": 1, "value": {}}')
+_BAD: Final = (b"nonsense", b"[]", b"\xff", b'{"userId": "u0"', b'{"receivedAt": 1, "value": {}}')
 
 
 def make_lines(chance: random.Random) -> list[bytes]:

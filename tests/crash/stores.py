@@ -40,4 +40,4 @@ def _prepared(url: str) -> Mapping[str, str]:
 def empty(env: Mapping[str, str]) -> None:
     """Delete all rows of the previous run."""
     if url := env.get("ASSESS_HOT_STORE"):
-        in_a_child(Keyspace(url).clear)
+        in_a_child(lambda: Keyspace(url).clear(erased=True))

@@ -23,6 +23,8 @@ TABLES: Final = ("attempts", "summaries", "activity", "failed")
 REPORTS: Final = {"score": check_score_exhaust, "response": check_response_exhaust}
 _REFUSED: Final = 4  # exit code if a slice is not closed, or if another step must come first
 _UNKNOWN: Final = 3
+_BUSY: Final = 5  # exit code if other processes keep changing the lake
+WHO: Final = ("--by", "x", "--reason", "y")
 _JSON: Final = ("--format", "jsonl")
 
 
@@ -52,12 +54,21 @@ class Task(NamedTuple):
             "seal",
             "restore",
             "rebuild",
+            "erase",
+            "retain",
         )
 
     @property
     def writes_files(self) -> bool:
         """Whether it writes reports or records of the register, each by way of a temporary file."""
-        return self.name in ("exhaust", "rebuild") or self.name.startswith("correct")
+        return self.name in ("exhaust", "rebuild", "erase", "retain", "hold", "release") or self.name.startswith(
+            "correct"
+        )
+
+    @property
+    def folds_events(self) -> bool:
+        """Whether it writes rows or map entries of learners to the hot store."""
+        return self.name in ("ingest", "tail", "rebuild", "restore")
 
 
 def together(name: str, tasks: Sequence[Task]) -> Task:
@@ -95,6 +106,27 @@ def seal() -> Task:
 def rebuild(*paths: str) -> Task:
     """Rebuild the hot store. A killed archive can have left rows that the manifest does not count."""
     return Task("rebuild", [("assess", "rebuild", *paths)], 12, fine=(0, _REFUSED))
+
+
+def erase(user: str, receipt: Path) -> Task:
+    """Erase a learner. A hold, or a week that a killed archive left, refuses it."""
+    words = ("assess", "erase", "--user", user, *WHO, "--output", str(receipt))
+    return Task("erase", [words], 14, fine=(0, _REFUSED, _BUSY))
+
+
+def retain() -> Task:
+    """Clear and drop what the rules say. A week whose files differ from the manifest is refused."""
+    return Task("retain", [("assess", "retain")], 8, fine=(0, _REFUSED, _BUSY))
+
+
+def hold(target: str, of: str) -> Task:
+    """Enter a hold."""
+    return Task("hold", [("assess", "hold", "add", target, of, *WHO)], 2)
+
+
+def release(holds: Sequence[str]) -> Task:
+    """End holds."""
+    return Task("release", [("assess", "hold", "release", id_, *WHO) for id_ in holds], 2 * len(holds))
 
 
 def table(name: str) -> Task:
@@ -160,11 +192,17 @@ def _check_slices(text: str, bounds: Bounds) -> None:
     rows = _rows(text)
     # a writer that was killed between a slice and its first row leaves an empty slice
     if bad := [
-        row for row in rows if row["hot_rows"] or (row["status"] != "cleared" and _place(row) in bounds.most["slices"])
+        row
+        for row in rows
+        if row["hot_rows"] or (row["status"] != _final(row, bounds) and _place(row) in bounds.most["slices"])
     ]:
         raise Wrong(f"not cleared at the end: {bad[0]}")
     if missing := bounds.most["slices"].keys() - set(map(_place, rows)):
         raise Wrong(f"`slices` does not name {min(missing)}")
+
+
+def _final(row: Mapping[str, Any], bounds: Bounds) -> str:
+    return "dropped" if bounds.removed.may_lack(("", "", row["batch_id"])) else "cleared"
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, int, int]:

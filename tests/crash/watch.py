@@ -19,6 +19,7 @@ from assess_core.adapters.files.exhausts import FolderExhausts
 from assess_core.adapters.files.log import FolderFeed
 from assess_core.adapters.lake import copies, manifest_table, tables
 from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.lake.erasing import DeltaTraces
 from assess_core.adapters.lake.register import LakeRegister
 from assess_core.adapters.sqlite import connections
 from assess_core.adapters.sqlite.corrected_totals import SqliteCorrectedTotals
@@ -31,12 +32,13 @@ from stream import sources
 WRITES: Final = (
     *("add_slices", "add_rows", "add_entries", "put_summaries", "put_activities", "add_failed", "resolve", "delete"),
     *("transaction", "commit", "append", "record", "replace", "vacuum", "compact_small_tables", "atomic_write"),
-    *("add", "put"),  # of the register and of corrected totals
+    *("add", "put", "remove"),  # of the register and of corrected totals
+    *("erase", "scrub", "remove_failed", "put_back", "announce", "forget_history"),
 )
 """Modifying calls. A kill before a read has the same effect as a kill after the previous write."""
 ADAPTERS: Final = (
     *(SqliteHot, CassandraHot, DeltaLake, FolderExhausts, FolderFeed, SqliteRegister, CassandraRegister, LakeRegister),
-    *(SqliteCorrectedTotals, CassandraCorrectedTotals),
+    *(SqliteCorrectedTotals, CassandraCorrectedTotals, DeltaTraces),
 )
 SMALL: Final[tuple[tuple[Any, str, object], ...]] = (
     (log_lines, "BATCH_RECORDS", 3),

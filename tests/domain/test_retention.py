@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assess_core.domain.moments import LATEST, iso, millis, moment
-from assess_core.domain.retention import Age, Rule, due_to_clear, due_to_drop, parse_rules, rule_of
+from assess_core.domain.retention import Age, Rule, due_to_clear, due_to_drop, parse_rules, rule_of, why_not_clear
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadSettings
 
@@ -120,3 +120,13 @@ def test_a_bracket_in_a_pattern_matches_a_bracket_and_not_one_of_several_charact
 
 def test_a_rule_has_a_name_for_messages() -> None:
     assert str(Rule(2, "2024-*")) == "rule 2 (2024-*)"
+
+
+def test_the_reason_why_a_slice_is_not_cleared_names_the_rule_or_the_end_of_the_week() -> None:
+    slice_ = ArchiveSlice.parse("b1|2024-W05")
+    rules = parse_rules(b'[[rule]]\nbatches = "b*"\nhot = "90 days"\n', "rules")
+
+    assert why_not_clear(slice_, (), {}, slice_.week.end) is None
+    early = why_not_clear(slice_, (), {}, slice_.week.end - 1)
+    assert early == "it stays in the hot store until 2024-02-05T00:00:00.000Z (the end of its week)"
+    assert str(why_not_clear(slice_, rules, {}, slice_.week.end)).endswith(f"({rules[0]})")

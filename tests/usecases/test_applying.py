@@ -11,11 +11,11 @@ from assess_core.domain.register import Kind
 from assess_core.domain.scores import Entry, Summary, derive
 from assess_core.errors import BadCorrection, UnknownBatch, UnknownCorrection
 from assess_core.ports.stores import Stores
-from assess_core.usecases.applying import apply, forget_sweeps, revert, sweep, unfinished
+from assess_core.usecases.applying import Swept, apply, revert, sweep, unfinished
 from assess_core.usecases.correcting import NamedCorrection, regraded
 from assess_core.usecases.corrections_in_force import all_entered, corrections_in_force
 from assess_core.usecases.registering import agree, enter
-from assess_core.usecases.restoring import rebuild, weeks_of
+from assess_core.usecases.restoring import begin_rebuild, rebuild
 from assess_core.wiring import stores_of
 from tests.balances import draw
 from tests.conftest import Hot
@@ -268,15 +268,23 @@ def test_a_rebuilt_hot_store_has_the_corrected_scores(tmp_path: Path, archived: 
     lost = stores_of(MemoryHot(), stores.log, stores.lake, stores.exhausts)
 
     for _ in range(2):
-        forget_sweeps(lost.hot, lost.lake)
-        agree(lost.hot, lost.lake, lost.keys)
-        for week in weeks_of(lost.lake):
+        for week in begin_rebuild(lost):
             rebuild(week, lost)
         sweep(lost, all_entered(lost.hot.register))
 
     assert answers(lost) == before
     assert unfinished(lost.hot) == []
     assert agrees(lost)
+
+
+def test_a_sweep_of_an_installation_whose_learners_were_all_erased_is_carried_out(stores: Stores) -> None:
+    take(stores, sent())
+    applied(stores)
+    lost = stores_of(MemoryHot(), stores.log, stores.lake, stores.exhausts)
+    begin_rebuild(lost)
+
+    assert sweep(lost, all_entered(lost.hot.register)) == Swept(0, 0)
+    assert unfinished(lost.hot) == []
 
 
 def test_a_view_without_a_decision_never_replaces_one_with_it(stores: Stores) -> None:

@@ -13,7 +13,7 @@ from assess_core.ports.ledger import Sheet
 from assess_core.ports.stores import Stores
 from assess_core.usecases.dropping import drop
 from assess_core.usecases.exhaust import write_exhaust
-from assess_core.usecases.restoring import rebuild, weeks_of
+from assess_core.usecases.restoring import begin_rebuild, rebuild
 from assess_core.usecases.seals import check, seal
 from assess_core.usecases.story import story
 from assess_core.usecases.tables import Name
@@ -113,7 +113,7 @@ def test_a_seal_shows_a_drop_as_an_entry_and_not_as_a_change(stores: Stores) -> 
 def test_a_rebuild_names_no_problem_in_a_week_that_was_dropped(stores: Stores) -> None:
     drop([W5], stores, NOW)
 
-    assert [rebuild(week, stores).problems for week in weeks_of(stores.lake)] == [()]
+    assert [rebuild(week, stores).problems for week in begin_rebuild(stores)] == [()]
 
 
 def test_an_event_that_arrives_again_after_a_drop_brings_nothing_back(stores: Stores) -> None:

@@ -12,7 +12,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.erased import erase_from_hot
 from assess_core.usecases.folding import Checks, Folded, fold, name_archived
-from assess_core.usecases.restoring import rebuild, restore, weeks_of
+from assess_core.usecases.restoring import begin_rebuild, rebuild, restore
 from tests.conftest import Hot
 from tests.erasures import KEY, OLD_KEY, RING, Ring, at_write, order_to_erase, users
 from tests.factories import MONDAY, WEEK, decoded, event, failed_event, record, version
@@ -146,7 +146,7 @@ def test_a_restored_and_a_rebuilt_hot_store_do_not_have_erased_learners(stores: 
     lost = stores._replace(hot=MemoryHot(), keys=RING)
     order_to_erase(lost.hot, "u1")
 
-    for week in weeks_of(lost.lake):
+    for week in begin_rebuild(lost):
         rebuild(week, lost)
     assert users(lost.hot.all_learners()) == ["u2"]
     assert restore([slice_], lost, NOW)[slice_].rows == 1

@@ -10,7 +10,8 @@ from assess_core.adapters.dagster.storage import DagsterStorage
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.domain.erasing import Mentions, Order, Receipt, is_order, parse_receipt, receipt_text
 from assess_core.domain.holds import Target
-from assess_core.domain.manifest import Action, broken
+from assess_core.domain.manifest import Action, broken, by_slice
+from assess_core.domain.moments import DAY
 from assess_core.domain.register import Kind
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -20,7 +21,7 @@ from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import seals
-from assess_core.usecases.archiving import archive, clear, verify
+from assess_core.usecases.archiving import Cleared, archive, clear, slice_views, verify
 from assess_core.usecases.erasing import Step, are_in, erase, remembered
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.holds import add_hold, release_hold
@@ -101,6 +102,21 @@ def test_the_manifest_says_how_many_rows_left_each_slice_and_what_stays(filled: 
     erased = chain[-2]
     assert (erased.cleared, erased.contents.versions) == (1, 2)
     assert filled.lake.manifest([ArchiveSlice(IsoWeek(2024, 5), "b2")])[-1].action is not Action.ERASED
+
+
+def test_a_slice_of_which_nothing_is_left_is_verified_and_cleared(filled: Stores) -> None:
+    take(filled, SECRET, batch="b3")
+    only = ArchiveSlice(IsoWeek(2024, 5), "b3")
+    archive([only], filled, NOW)
+    verify([only], filled, NOW)
+    clear([only], filled, NOW)
+
+    erase(filled, BESIDES, [SECRET], ORDER)
+
+    assert by_slice(filled.lake.manifest([only]))[only].is_verified
+    assert clear([only], filled, NOW)[only] == Cleared(0, 0)
+    [found] = slice_views(filled, NOW, DAY, None, "b3")
+    assert found.next_steps == ()
 
 
 def test_an_erased_slice_can_still_be_cleared_and_restored(filled: Stores) -> None:
@@ -282,6 +298,16 @@ def test_requests_and_holds_that_name_the_learner_are_removed(filled: Stores, se
     for register in (filled.hot.register, filled.lake.register):
         assert register.all(Kind.HOLD) == register.all(Kind.RELEASE) == []
     assert len(list(besides.requests.every())) == 1
+    assert traces(filled, settings) == []
+
+
+def test_a_temporary_file_of_a_killed_writer_is_erased_too(filled: Stores, settings: Settings) -> None:
+    left = Path(settings.lake) / "register" / "hold" / ".exhaust-1.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_text(SECRET)
+
+    erase(filled, BESIDES, [SECRET], ORDER)
+
     assert traces(filled, settings) == []
 
 

@@ -17,6 +17,7 @@ from assess_core.domain.corrections import Rule as Marking
 from assess_core.domain.events import decode
 from assess_core.domain.explanation import Rule
 from assess_core.domain.moments import DAY, iso
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadRequest, StoreUnavailable
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.log import Message
@@ -27,6 +28,7 @@ from assess_core.usecases.applying import apply
 from assess_core.usecases.archiving import archive
 from assess_core.usecases.compacting import compact
 from assess_core.usecases.correcting import NamedCorrection
+from assess_core.usecases.dropping import drop
 from assess_core.usecases.explaining import Explanation
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.queries import Queries
@@ -225,7 +227,7 @@ def rescore(tmp_path_factory: pytest.TempPathFactory) -> Callable[[object], "sub
     path.write_text(source, encoding="utf-8")
 
     def run(explained: object) -> "subprocess.CompletedProcess[str]":
-        asked = json.dumps(explained, default=str)
+        asked = json.dumps([explained], default=str)
         return subprocess.run([sys.executable, str(path)], input=asked, capture_output=True, text=True, check=False)
 
     return run
@@ -270,6 +272,22 @@ def test_the_script_recomputes_a_corrected_score_in_both_tiers(
     assert "counts with the scores" in rescore(found).stderr
 
 
+def test_the_script_takes_the_score_of_a_dropped_version_as_it_is(
+    rescore: Callable[[object], "subprocess.CompletedProcess[str]"], stores: Stores, ask: Queries
+) -> None:
+    take(stores, scored(8.0), scored(9.0, attempted=ATTEMPTED - 1))
+    put_away(stores)
+    drop([ArchiveSlice.parse("b1|2024-W05")], stores, NOW)
+
+    found = json.loads(json.dumps(value(one(ask)), default=str))
+
+    assert [(version["copies"], version["dropped_at"]) for version in found["versions"]] == [([], iso(NOW))] * 2
+    done = rescore(found)
+    assert (done.returncode, done.stderr) == (0, "")
+    found["versions"][0]["dropped_at"] = None
+    assert "is lost" in rescore(found).stderr
+
+
 def test_a_correction_is_told_with_who_decided_it_and_what_was_submitted(stores: Stores, ask: Queries) -> None:
     take(stores, scored(8.0), scored(7.0, attempted=ATTEMPTED - 1))
     correction = Correction("a1", "q1", FullMarks())
@@ -292,7 +310,7 @@ def test_the_script_detects_a_changed_score_a_changed_file_and_another_row(
     wrong["score"]["best_score"] = 9.1
     assert rescore(wrong).returncode == 1
     wrong = json.loads(json.dumps(explained))
-    wrong["versions"][0]["score"] = 10.0
+    wrong["versions"][0]["submitted_score"] = 10.0
     assert "has the scores" in rescore(wrong).stderr
     with Path(lake["file"]).open("ab") as file:
         file.write(b"x")

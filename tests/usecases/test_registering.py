@@ -1,11 +1,21 @@
 """Decisions are in both tiers, and survive the loss of either."""
 
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.register import Kind, Record
 from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
+from assess_core.usecases.compacting import vacuum
+from assess_core.usecases.erasing import remembered
 from assess_core.usecases.registering import Copied, agree, enter
+from assess_core.usecases.restoring import begin_rebuild
+from tests.loop import NOW
 
 HELD, ERASED, CORRECTED = (Record(kind, "topic", "1", "{}") for kind in (Kind.HOLD, Kind.ERASURE, Kind.CORRECTION))
 
@@ -48,3 +58,29 @@ def test_a_decision_that_both_tiers_have_is_not_read_from_the_lake_again(
     assert agree(stores.hot, stores.lake, stores.keys) == Copied(into_hot=1, into_lake=0)
 
     assert read == [f"{CORRECTED.name}.json"]
+
+
+@pytest.mark.parametrize("begin", [begin_rebuild, remembered])
+def test_a_rebuild_and_a_search_for_erased_learners_first_bring_the_decisions_of_the_lake_into_force(
+    stores: Stores, begin: Callable[[Stores], object]
+) -> None:
+    stores.lake.register.add([HELD, ERASED])
+
+    begin(stores)
+
+    assert [record for kind in Kind for record in stores.hot.register.all(kind)] == [ERASED, HELD]
+
+
+def test_what_a_killed_writer_of_a_decision_left_is_deleted_after_an_hour(stores: Stores, settings: Settings) -> None:
+    enter(stores.hot, stores.lake, [HELD])
+    folder = Path(settings.lake) / "register" / "hold"
+    before = sorted(folder.iterdir())
+    old, young = (folder / f".exhaust-{name}.tmp" for name in ("old", "young"))
+    for path, age in ((old, 3700), (young, 3500)):
+        path.write_bytes(b"{")
+        os.utime(path, (time.time() - age,) * 2)
+
+    assert vacuum(stores.lake, NOW, dry_run=True).deleted == ["register/hold/.exhaust-old.tmp"]
+    assert old.exists()
+    assert vacuum(stores.lake, NOW).deleted == ["register/hold/.exhaust-old.tmp"]
+    assert sorted(folder.iterdir()) == sorted([*before, young])

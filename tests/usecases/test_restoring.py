@@ -12,7 +12,7 @@ from assess_core.domain.slice_status import SliceStatus
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
 from assess_core.usecases import archiving
-from assess_core.usecases.restoring import rebuild, restore, weeks_of
+from assess_core.usecases.restoring import begin_rebuild, rebuild, restore
 from assess_core.wiring import stores_of
 from tests.balances import draw
 from tests.conftest import Hot
@@ -113,7 +113,7 @@ def test_a_rebuilt_hot_store_gives_every_answer_that_the_lost_one_gave(plain: St
     lost = stores_of(MemoryHot(), plain.log, plain.lake, plain.exhausts)
 
     for _ in range(2):  # the second time, nothing is new
-        named = [rebuild(week, lost) for week in weeks_of(lost.lake)]
+        named = [rebuild(week, lost) for week in begin_rebuild(lost)]
 
     assert [(found.rows, found.named, found.problems) for found in named] == [(4, 0, ())]
     assert answers(lost) == before

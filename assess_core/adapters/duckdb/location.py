@@ -72,6 +72,10 @@ class Location(Protocol):
         """Delete a folder with all that is in it. Nothing happens if it does not exist. Raises `OSError`."""
         ...
 
+    def temporaries(self, seconds: float) -> Iterator[str]:
+        """The names of temporary files of `put`, here and below, to which nobody has written for so long."""
+        ...
+
     def mark(self, name: str) -> object | None:
         """A value that changes if the file of this name is replaced; None if there is no file. Raises `OSError`."""
         ...

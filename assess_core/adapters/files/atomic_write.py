@@ -4,14 +4,16 @@ import errno
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from assess_core.errors import ReportFailed, StoreUnavailable
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_TEMPORARY: Final = ".exhaust-{}.tmp"
 PRIVATE: Final = 0o600
 """The mode of a new report: it holds personal data."""
 
@@ -22,7 +24,7 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[Path]:
 
     The file gets `mode`, or 0600. Raises `StoreUnavailable` if the disk is full, `ReportFailed` for other errors.
     """
-    temporary = path.with_name(f".exhaust-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
     with translated(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -36,6 +38,17 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[Path]:
             _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def temporaries(folder: Path, seconds: float) -> Iterator[Path]:
+    """The temporary files here and below to which nobody has written for so long.
+
+    After an hour, their process was killed: one that lives writes all the time.
+    """
+    for path in folder.rglob(_TEMPORARY.format("*")):
+        with suppress(FileNotFoundError):  # it is complete or deleted since
+            if path.stat().st_mtime <= time.time() - seconds:
+                yield path
 
 
 @contextmanager

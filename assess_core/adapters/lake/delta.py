@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from assess_core.adapters.lake.erasing import DeltaTraces
     from assess_core.adapters.lake.rewriting import Draft
 
+_KILLED: Final = 3600.0  # seconds; a process that lives writes to its temporary file all the time
 WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=8192)
 """Writes small row groups: DuckDB skips them by batch and learner, and reads several in parallel."""
 
@@ -251,7 +252,14 @@ class DeltaLake:
             *self._seals.leaves.vacuum(retain_hours, dry_run),
             *self._seals.seals.vacuum(retain_hours, dry_run),
             *self._weekly.vacuum(retain_hours, dry_run),
+            *self._delete_temporaries(dry_run),
         ]
+
+    def _delete_temporaries(self, dry_run: bool) -> list[str]:
+        with translated(self._place):
+            found = sorted(self._place.temporaries(_KILLED))
+            self._place.delete([] if dry_run else found)
+        return found
 
     def examine(self) -> Iterator[Finding]:
         yield from self._place.examine("lake")

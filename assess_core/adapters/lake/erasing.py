@@ -78,6 +78,7 @@ class DeltaTraces(NamedTuple):
     def forget_history(self) -> None:
         place = self.attempts.place.within(_LOG)
         with translated(self.attempts.place):
+            self.place.delete(list(self.place.temporaries(0)))
             table = self.attempts.open()
             if table is None:
                 return

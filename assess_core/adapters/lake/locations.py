@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from assess_core.adapters.files.atomic_write import atomic_write
+from assess_core.adapters.files.atomic_write import atomic_write, temporaries
 from assess_core.errors import BadSettings
 from assess_core.ports.findings import Finding
 
@@ -80,6 +80,9 @@ class Folder(NamedTuple):
     def delete_all(self, folder: str) -> None:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.path / folder)
+
+    def temporaries(self, seconds: float) -> Iterator[str]:
+        return (str(path.relative_to(self.path)) for path in temporaries(self.path, seconds))
 
     def mark(self, name: str) -> tuple[int, ...] | None:
         try:

@@ -86,6 +86,9 @@ class Bucket(NamedTuple):
             for page in pages.paginate(Bucket=self.access.bucket, Prefix=start):
                 yield from (found["Key"].removeprefix(start) for found in page.get("Contents", []))
 
+    def temporaries(self, seconds: float) -> Iterator[str]:
+        yield from ()
+
     def mark(self, name: str) -> str | None:
         with self.translated():
             try:

@@ -5,6 +5,7 @@ not, because no test switches the machine off.
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ def use_memory_for_temporary_files() -> None:
     """Set `TMPDIR` for this process and those that it starts, unless it is set."""
     if "TMPDIR" not in os.environ and _has_room():
         os.environ["TMPDIR"] = str(_FOLDER)
+        tempfile.tempdir = None  # pytest has asked before, and Python remembers the answer
 
 
 def _has_room() -> bool:

@@ -1,0 +1,42 @@
+"""`python -m tests.again`: run the few tests that failed in the last run once more, without others beside them.
+
+A test of servers that are killed has deadlines. On a machine that does other work too, one of thousands of tests may miss
+one. It is named loudly, so that it is mended, but it does not turn away a change that has nothing to do with it. A test
+that fails again does, and so do more than a few tests.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+FAILED: Final = Path(".pytest_cache/v/cache/lastfailed")
+MOST: Final = 3
+
+
+def ids(recorded: Sequence[str]) -> list[str]:
+    """The ids of tests as pytest takes them: without the name of the group that pytest-xdist appends."""
+    return [id_ if id_.endswith("]") else id_.partition("::")[0] + _function(id_) for id_ in recorded]
+
+
+def _function(id_: str) -> str:
+    _, separator, function = id_.partition("::")
+    return separator + (function.rpartition("@")[0] or function)
+
+
+def main() -> None:
+    """Exit code 1 if a test fails again, or if too many failed."""
+    failed = ids([*json.loads(FAILED.read_text(encoding="utf-8"))]) if FAILED.exists() else []
+    if not 0 < len(failed) <= MOST:
+        sys.exit(f"{len(failed)} failed tests were recorded; only 1 to {MOST} run again")
+    listed = "\n  ".join(failed)
+    print(f"these tests failed and run again, alone:\n  {listed}", flush=True)
+    if subprocess.run([sys.executable, "-m", "pytest", "-v", *failed], check=False).returncode:
+        sys.exit("tests failed again")
+    print(f"WARNING: these tests failed beside others and passed alone, so they have a fault to mend:\n  {listed}")
+
+
+if __name__ == "__main__":
+    main()

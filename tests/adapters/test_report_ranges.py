@@ -96,15 +96,15 @@ def test_a_report_without_attempts_has_the_types_of_others(tmp_path: Path) -> No
 
 
 def test_a_range_that_does_not_fit_into_memory_is_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 attempts with 90 MB of titles, and 64 MB for DuckDB."""
+    """1,500 attempts with 135 MB of titles, and 128 MB for DuckDB."""
     stores, target = stores_over(MemoryHot(), tmp_path), tmp_path / "report"
     answers = [structs.replace(answer(f"q{number:02}"), title=f"{number:02}" * 2250) for number in range(20)]
-    tiers(stores, "hot", [version(user_id=f"u{number * 7919 % 1000:04}", answers=answers) for number in range(1000)])
-    monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(LEAST))
+    tiers(stores, "hot", [version(user_id=f"u{number * 7919 % 1500:04}", answers=answers) for number in range(1500)])
+    monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(4 * LEAST))
 
     with open_union(stores.hot, stores.lake, batches=["b1"]) as union:
         written = union.write_report(asked("b1", Report.RESPONSE, Format.PARQUET), target, Packing("b1.parquet"))
 
     learners = pq.read_table(target, columns=["User UUID"]).column(0).to_pylist()
-    assert written.rows == len(learners) == 20_000
+    assert written.rows == len(learners) == 30_000
     assert learners == sorted(learners)

@@ -14,7 +14,7 @@ ROW_GROUPS_WITH: Final = {"pyarrow": pa.__version__}
 _ROWS: Final = 2048
 """A row group has a multiple of these rows, except the last one."""
 _MOST_ROWS: Final = 60 * _ROWS
-_MOST_BYTES: Final = 32 * 1024 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
 """The bytes of the texts of a row group, which is in memory as a whole; it ends with the rows that reach them."""
 
 

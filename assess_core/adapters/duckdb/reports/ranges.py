@@ -17,7 +17,7 @@ from assess_core.adapters.duckdb.reports.response import ORDER_OF_ATTEMPTS
 from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.ports.cancelling import checkpoint
 
-MOST_ATTEMPTS: Final = 8192
+MOST_ATTEMPTS: Final = 4096
 """The attempts that are sorted at once, if they fit into memory."""
 _RANGES: Final = 64
 """The ranges that attempts are distributed to at a time. DuckDB holds as many files open."""

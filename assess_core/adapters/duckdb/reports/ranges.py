@@ -19,7 +19,7 @@ from assess_core.ports.cancelling import checkpoint
 
 MOST_ATTEMPTS: Final = 4096
 """The attempts that are sorted at once, if they fit into memory."""
-_RANGES: Final = 64
+_RANGES: Final = 100
 """The ranges that attempts are distributed to at a time. DuckDB holds as many files open."""
 _HELD_ATTEMPTS: Final = 2048
 """The attempts that a thread of DuckDB collects before it writes them to the files of their ranges."""

@@ -39,6 +39,11 @@ ANSWER_COLUMNS: Final = (
 """The other columns of the report. The cast to JSON is free for values of that type."""
 _ORIGINAL: Final = "list_filter(stored_question, lambda q: q.id = answer.id)[1].{}"
 
+ORDER_OF_ATTEMPTS: Final = (
+    "user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on, has_answers, content_hash"
+)
+"""The columns that order the attempts, or their versions."""
+
 RESPONSE: Final = Declaration(
     columns=(*ATTEMPT_COLUMNS, *ANSWER_COLUMNS),
     learners=LEARNER_COLUMNS,
@@ -51,6 +56,5 @@ RESPONSE: Final = Declaration(
         SELECT *, answer.id AS question_id
         FROM (SELECT *, unnest(CASE WHEN has_answers THEN question ELSE [NULL] END) AS answer FROM reported)
     """,
-    order="user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on, has_answers, content_hash, "
-    "question_id",
+    order=f"{ORDER_OF_ATTEMPTS}, question_id",
 )

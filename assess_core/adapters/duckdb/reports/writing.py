@@ -1,6 +1,5 @@
 """Writes a report from the views of a union: rows become text in DuckDB, and `files.packing` writes them."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final, NamedTuple
 import duckdb
 import pyarrow as pa
 
+from assess_core.adapters.arrow.row_groups import ROW_GROUPS_WITH, write_row_groups
 from assess_core.adapters.duckdb.connection import literal
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, chosen, header, parquet_options, report_sql
 from assess_core.adapters.duckdb.reports.declared import DECLARED
@@ -17,6 +17,8 @@ from assess_core.adapters.duckdb.reports.lines import can_write, numbered_sql, r
 from assess_core.adapters.duckdb.reports.naming import load_names
 from assess_core.adapters.duckdb.reports.overview import write_overview
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
+from assess_core.adapters.duckdb.reports.ranges import rows_in_order
+from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.packing import PACKED, PACKED_WITH, write_packed
 from assess_core.adapters.files.records import Records
@@ -29,8 +31,6 @@ from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.names import Names
 from assess_core.ports.reports import Packing, WrittenReport
 
-_PARTS: Final = 16
-"""The parts of a report that is too large for the memory. The files are read once for each part."""
 _ROWS: Final = 2048
 """Rows that are fetched at a time."""
 _SUPPRESSED: Final = "is_suppressed"
@@ -122,33 +122,8 @@ def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | Non
 def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, folder: Path) -> Records:
     """The rows of each attempt, which have numbers in the order of the report; each thread of DuckDB writes a file."""
     [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
-    sql = records_sql(spec)
-    try:
-        folders = _in_parts(duck, sql, folder / "whole", 1)
-    except duckdb.OutOfMemoryException:
-        folders = _with_less_memory(duck, sql, folder)
+    folders = spill(duck, records_sql(spec), "FORMAT blob, PER_THREAD_OUTPUT", folder)
     return Records([file for each in folders for file in each.iterdir()], attempts)
-
-
-def _with_less_memory(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path) -> list[Path]:
-    """Write the records by one thread; if that fails too, in parts, which read the files again and again."""
-    shutil.rmtree(folder / "whole", ignore_errors=True)
-    duck.execute("SET threads = 1")
-    try:
-        return _in_parts(duck, sql, folder / "alone", 1)
-    except duckdb.OutOfMemoryException:
-        shutil.rmtree(folder / "alone", ignore_errors=True)
-        return _in_parts(duck, sql, folder / "parts", _PARTS)
-
-
-def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path, parts: int) -> list[Path]:
-    """Write the records of a query part by part, each into a folder; returns the folders."""
-    folder.mkdir()
-    folders = [folder / str(part) for part in range(parts)]
-    for part, target in enumerate(folders):
-        statement = f"COPY ({sql}) TO {literal(str(target))} (FORMAT blob, PER_THREAD_OUTPUT)"
-        duck.execute(statement, {"parts": parts, "part": part})
-    return folders
 
 
 class _Prepared(NamedTuple):
@@ -192,8 +167,13 @@ def write_parquet(
 ) -> WrittenReport:
     """Write a report as Parquet."""
     declared, columns, read = _prepare(duck, spec, names)
+    sql = report_sql(declared, columns, header(columns, spec))
+    if spec.report is Report.RESPONSE:
+        versions = {**VERSIONS, **ROW_GROUPS_WITH}
+        with temporary_folder("assess-report-") as folder:
+            rows = write_row_groups(rows_in_order(duck, sql, Path(folder)), target, versions)
+        return WrittenReport(rows, None, versions, 0, read)
     # if DuckDB fails, its own temporary file would be left behind
     options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
-    sql = report_sql(declared, columns, header(columns, spec))
     written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
     return WrittenReport(int(written[0]) if written else 0, None, VERSIONS, _suppressed(duck, spec), read)

@@ -1,6 +1,6 @@
 """`python -m tests.again`: run the few tests that failed in the last run once more, without others beside them.
 
-A test of servers that are killed has deadlines. On a machine that does other work too, one of thousands of tests may miss
+A test of servers that are killed has deadlines. On a machine with other work too, one of thousands of tests may miss
 one. It is named loudly, so that it is mended, but it does not turn away a change that has nothing to do with it. A test
 that fails again does, and so do more than a few tests.
 """

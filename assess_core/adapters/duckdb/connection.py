@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.duckdb.memory import BUDGET, most_threads
@@ -60,6 +61,23 @@ _QUIET: Final = "SET enable_progress_bar = false"
 
 UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
 """DuckDB raises these for a damaged file. The second one occurs if its message quotes bytes that are not UTF-8."""
+
+
+_KINDS: Final = {
+    "INTERRUPT Error": duckdb.InterruptException,
+    "IO Error": duckdb.IOException,
+    "Invalid Input Error": duckdb.InvalidInputException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+}
+"""How the text of an error begins -> its class. Other errors become a plain `duckdb.Error`."""
+
+
+def batches_of(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches of a result of DuckDB. Raises `duckdb.Error`: Arrow makes an `OSError` of what DuckDB raises."""
+    try:
+        yield from reader
+    except OSError as error:
+        raise _KINDS.get(str(error).partition(":")[0], duckdb.Error)(str(error)) from error
 
 
 def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | None:

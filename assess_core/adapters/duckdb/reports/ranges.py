@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from assess_core.adapters.duckdb.connection import url_list
+from assess_core.adapters.duckdb.connection import batches_of, url_list
 from assess_core.adapters.duckdb.reports.response import ORDER_OF_ATTEMPTS
 from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.ports.cancelling import checkpoint
@@ -65,14 +65,14 @@ def _sorted(
     if attempts <= most:
         try:
             # one table would be simpler, but its memory is not returned to the system: 350 MB after 100,000 attempts
-            batches = duck.execute(sql).to_arrow_reader(_ROWS)
+            reader = duck.execute(sql).to_arrow_reader(_ROWS)
         except duckdb.OutOfMemoryException:
             if attempts <= 1:
                 raise
             most = -(-attempts // _RANGES)
         else:
-            yield batches.schema.empty_table()
-            yield from (pa.Table.from_batches([batch]) for batch in batches)
+            yield reader.schema.empty_table()
+            yield from (pa.Table.from_batches([batch]) for batch in batches_of(reader))
             return
     size = max(most, -(-attempts // _RANGES))
     folders = spill(duck, _OF_RANGES.format(first=first, size=size), _OPTIONS, folder)

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from assess_core.adapters.arrow.row_groups import ROW_GROUPS_WITH, write_row_groups
-from assess_core.adapters.duckdb.connection import literal
+from assess_core.adapters.duckdb.connection import batches_of, literal
 from assess_core.adapters.duckdb.reports.columns import Column, Declaration, chosen, header, parquet_options, report_sql
 from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.encodings import TOO_LONG, encoding_of, row_sql
@@ -151,7 +151,7 @@ def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | Non
     names = [f"c{number}" for number in range(len(columns))]
     row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
     duck.execute(f"SELECT {row} AS row FROM ({report_sql(declared, columns, names)}) AS report")
-    yield _Texts(spec, columns, map(_joined, duck.to_arrow_reader(_ROWS)), read)
+    yield _Texts(spec, columns, map(_joined, batches_of(duck.to_arrow_reader(_ROWS))), read)
 
 
 def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:

@@ -17,8 +17,7 @@ ROWS = pa.table({"text": ["x" * (number % 7) if number % 5 else None for number 
 
 
 def written(tables: list[pa.Table], folder: Path) -> bytes:
-    sizes = {"_ROWS": 4, "_MOST_ROWS": 20, "_MOST_BYTES": 40}
-    with patch.multiple(row_groups, **sizes):
+    with patch.multiple(row_groups, _ROWS=4, _MOST_ROWS=20, _MOST_BYTES=40):
         assert write_row_groups(tables, folder / "file", {"pyarrow": "1"}) == sum(table.num_rows for table in tables)
     return (folder / "file").read_bytes()
 

@@ -109,6 +109,7 @@ class _Writer(NamedTuple):
         """Write report and sidecar."""
         started = time.perf_counter()
         stores, spec = self.stores, self.spec
+        stores.keys.all()  # a ring that cannot be read is found before anything is written
         batches = matching_batches(stores, spec)
         decided = corrections_of(stores.hot.register, batches, spec.course, spec.assessments or None)
         corrections = [each.correction for each in decided]

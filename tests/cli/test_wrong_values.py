@@ -182,7 +182,6 @@ ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
         "ASSESS_NAMES": ("/no/such/file",),
         "ASSESS_SCHEDULES": SETTINGS["ASSESS_SCHEDULES"],
         "ASSESS_RETENTION": SETTINGS["ASSESS_RETENTION"],
-        "ASSESS_ERASURE_KEYS": SETTINGS["ASSESS_ERASURE_KEYS"],
     },
     "failed replay": {
         f"ASSESS_{name}": SETTINGS[f"ASSESS_{name}"]

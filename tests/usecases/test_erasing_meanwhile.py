@@ -10,6 +10,7 @@ import pytest
 
 from assess_core.adapters.duckdb.ledger import open_ledger
 from assess_core.adapters.duckdb.union import DuckUnion
+from assess_core.adapters.files.erasure_keys import KeyFile
 from assess_core.adapters.files.log_files import find
 from assess_core.adapters.files.log_lines import read_files
 from assess_core.adapters.memory import MemoryHot
@@ -17,7 +18,7 @@ from assess_core.domain.correction_records import decision
 from assess_core.domain.corrections import Correction, Drop
 from assess_core.domain.report_formats import Format, Password
 from assess_core.domain.report_spec import Report, ReportSpec
-from assess_core.errors import ErasureRefused, ReportFailed
+from assess_core.errors import BadSettings, ErasureRefused, ReportFailed
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
@@ -74,6 +75,16 @@ def test_a_report_that_read_the_learner_before_an_erasure_does_not_appear_after_
 
     assert list(stores.exhausts.texts()) == []
     assert SECRET not in Path(write_exhaust(stores, SCORES).path).read_text()
+
+
+def test_nothing_is_written_with_a_ring_of_keys_that_cannot_be_read(stores: Stores, tmp_path: Path) -> None:
+    take(stores, SECRET, "u1")
+    (tmp_path / "ring").write_text("no keys")
+
+    with pytest.raises(BadSettings, match="is not a ring of keys"):
+        write_exhaust(stores._replace(keys=KeyFile(tmp_path / "ring")), SCORES)
+
+    assert list(stores.exhausts.texts()) == []
 
 
 def test_an_erasure_ends_without_a_receipt_while_a_ticket_is_written_that_began_after_its_order(

@@ -195,7 +195,7 @@ class CrashRun(Run):
         self._read_to_the_end()
         for number in self._corrections.unknown:
             self._wait(self._start(self._corrections.task(number)))
-        self._do(tasks.housekeeping("put away", _STEPS))
+        self._put_away()
         for task in self._corrections.tasks(()):
             if self._chance.random() < 0.4:  # nothing is folded after it, so its sweep alone changes the scores
                 self._wait(self._start(task()))
@@ -235,13 +235,21 @@ class CrashRun(Run):
         if held:
             self._do(tasks.release(held))
         if orders.is_possible or self._chance.random() < 0.5:
-            self._do(tasks.housekeeping("put away", _STEPS))
+            self._put_away()
             self._wait(self._start(orders.removal()))
             if held := self._holds():  # a hold whose command was killed: retention has brought it into force
                 self._do(tasks.release(held))
             self._do(orders.removal())
             orders.finished()
         self._do(tasks.housekeeping("put away", _STEPS))
+
+    def _put_away(self) -> None:
+        """Archive, verify, clear. Verify refuses slices while an erasure that was killed is not finished."""
+        put_away = tasks.housekeeping("put away", _STEPS)
+        if self._orders.plan is Plan.ERASE and self._orders.is_possible:
+            self._wait(self._start(put_away))
+        else:
+            self._do(put_away)
 
     def _lose_the_hot_store(self) -> None:
         """Delete the hot store and rebuild it. The first rebuild can be killed."""

@@ -31,6 +31,7 @@ def bar_picture(title: str, series: Series) -> Picture:
     values = [f"{total:,.10g}" for total in totals]
     texts = [f"{label}: {value}" for label, value in zip(labels, values, strict=True)]
     bars = placed_bars(charts.stacked_columns(stacked, texts), _TOP)
+    keys = list(_keys(series))
     return Picture(
         _HEIGHT,
         "; ".join((title, *texts)),
@@ -38,9 +39,9 @@ def bar_picture(title: str, series: Series) -> Picture:
             Text(MARGIN, 20, _TITLE, title),
             *_values(values, bars[: len(labels)], totals),
             *_labels(labels, bars[: len(labels)]),
-            *(text for text, _ in _keys(series)),
+            *(text for text, _ in keys),
         ],
-        [*bars, *(key for _, key in _keys(series))],
+        [*bars, *(key for _, key in keys)],
         [],
         [Line(MARGIN, _TOP + PLOT, WIDTH - 2 * MARGIN)],
     )

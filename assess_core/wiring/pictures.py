@@ -1,8 +1,10 @@
 """Draws pictures for shells that show them."""
 
+from typing import Final
+
 from assess_core.domain.pictures import Picture
 
-_COLOURS = 16
+_COLOURS: Final = 16
 
 
 def small_png(picture: Picture) -> bytes:

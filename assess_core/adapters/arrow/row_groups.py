@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from assess_core.chunks import bounded
+
 ROW_GROUPS_WITH: Final = {"pyarrow": pa.__version__}
 """The version that the bytes of these files depend on."""
 _ROWS: Final = 2048
@@ -21,7 +23,8 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 def write_row_groups(tables: Iterable[pa.Table], target: Path, metadata: Mapping[str, str]) -> int:
     """Write the rows of some tables, at least one; returns their number."""
     rows = 0
-    groups = _groups(_of_equal_size(tables))
+    equal = _of_equal_size(tables)
+    groups = map(pa.concat_tables, bounded(equal, _MOST_ROWS // _ROWS, _text_bytes, _MOST_BYTES))
     first = next(groups)
     # the types of Parquet say all; Arrow's own schema would be one more thing that the bytes depend on
     with pq.ParquetWriter(target, first.schema, compression="zstd", store_schema=False) as writer:
@@ -30,19 +33,6 @@ def write_row_groups(tables: Iterable[pa.Table], target: Path, metadata: Mapping
             writer.write_table(group, row_group_size=_MOST_ROWS)
             rows += group.num_rows
     return rows
-
-
-def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    held: list[pa.Table] = []
-    size = 0
-    for table in tables:
-        held.append(table)
-        size += _text_bytes(table)
-        if len(held) * _ROWS >= _MOST_ROWS or size >= _MOST_BYTES:
-            yield pa.concat_tables(held)
-            held, size = [], 0
-    if held:
-        yield pa.concat_tables(held)
 
 
 def _of_equal_size(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

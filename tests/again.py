@@ -1,8 +1,8 @@
 """`python -m tests.again`: run the few tests that failed in the last run once more, without others beside them.
 
-A test of servers that are killed has deadlines. On a machine with other work too, one of thousands of tests may miss
-one. It is named loudly, so that it is mended, but it does not turn away a change that has nothing to do with it. A test
-that fails again does, and so do more than a few tests.
+Tests of servers that are killed have deadlines. If the machine has other work too, a test may miss its deadline. A test
+that passes alone is named in a warning, so that it is mended, and the change passes. A test that fails again fails the
+change, and so do more than three failed tests.
 """
 
 import json

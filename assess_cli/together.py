@@ -43,6 +43,7 @@ class _Running:
         self._notify = notify
         self._prefix = f"{part.name:<{width}} | "
         self._rest = b""  # the beginning of a line whose end has not arrived
+        self._interrupted: InterruptedLines | None = None
         parent = os.getpid()
         # its own session: Ctrl-C on a terminal reaches only us, and we stop the parts in order
         self.process = subprocess.Popen(
@@ -72,9 +73,16 @@ class _Running:
             text: str | None = line.decode(errors="replace").rstrip("\r")
             if self.part.shown is not None:
                 text = self.part.shown(text or "")
+            if text is not None and self._interrupted is not None:
+                text = self._interrupted(text)
             if text is not None:
                 self._notify(self._prefix + text)
         return bool(chunk)
+
+    def interrupt(self) -> None:
+        """Ask the process to stop, as Ctrl-C does."""
+        self._interrupted = InterruptedLines()
+        self.signal(signal.SIGINT)
 
     def signal(self, number: int) -> None:
         """Send a signal to the process; SIGKILL also goes to its children."""
@@ -85,6 +93,27 @@ class _Running:
                 self.process.send_signal(number)
         except ProcessLookupError:
             pass
+
+
+class InterruptedLines:
+    """Hides the stack trace that Python prints when Ctrl-C meets a program that is still starting.
+
+    The last line of a trace, which names the error, is shown unless it is `KeyboardInterrupt`.
+    """
+
+    def __init__(self) -> None:
+        self._within = False
+
+    def __call__(self, line: str) -> str | None:
+        """The line as it is shown, or None."""
+        if line.startswith(("Traceback (most recent call last)", "During handling", "The above exception")):
+            self._within = True
+        if not self._within:
+            return line
+        if line and not line.startswith((" ", "Traceback", "During handling", "The above exception")):
+            self._within = False
+            return None if line == "KeyboardInterrupt" else line
+        return None
 
 
 def run_together(
@@ -161,7 +190,7 @@ def _forward(selector: selectors.BaseSelector) -> None:
 
 
 def _stop(one: _Running, selector: selectors.BaseSelector, asked: list[int]) -> None:
-    one.signal(signal.SIGINT)
+    one.interrupt()
     deadline = time.monotonic() + _GRACE
     while one.process.poll() is None and time.monotonic() < deadline and len(asked) < 2:
         _forward(selector)

@@ -55,7 +55,9 @@ def pids(lines: IO[str], count: int) -> dict[str, int]:
     """The process ids that the parts printed, by part."""
     found: dict[str, int] = {}
     while len(found) < count:
-        name, _, text = lines.readline().partition(" | ")
+        line = lines.readline()
+        assert line, "the programs ended too early"
+        name, _, text = line.partition(" | ")
         if text.startswith("pid "):
             found[name.strip()] = int(text.split()[1])
     return found
@@ -130,6 +132,27 @@ def test_a_second_signal_kills_parts_that_do_not_stop() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux notifies a child that its parent was killed")
+def test_no_stack_trace_is_shown_when_ctrl_c_meets_a_program_that_is_starting() -> None:
+    with together(starting=LASTING) as (process, lines):
+        pids(lines, 1)
+        process.send_signal(signal.SIGINT)
+        output = lines.read()
+    assert process.returncode == 0
+    assert "assess: stopping" in output
+    assert "Traceback" not in output
+    assert "KeyboardInterrupt" not in output
+
+
+def test_the_name_of_another_error_is_shown_while_a_program_stops() -> None:
+    failing = f"import signal; signal.signal(signal.SIGINT, lambda *_: print('bye', 1 / 0)); {LASTING}"
+    with together(failing=failing) as (process, lines):
+        pids(lines, 1)
+        process.send_signal(signal.SIGINT)
+        output = lines.read()
+    assert "failing | ZeroDivisionError: division by zero" in output
+    assert "Traceback" not in output
+
+
 def test_all_parts_end_when_the_parent_is_killed() -> None:
     with together(stream=LASTING, api=LASTING) as (process, lines):
         started = pids(lines, 2)

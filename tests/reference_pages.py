@@ -1,4 +1,4 @@
-"""The pages of the reference that are written from the code: commands, settings, errors, metrics, APIs, tables.
+"""The pages of the reference that are written from the code: commands, settings, errors, metrics, files, APIs, tables.
 
 `make contracts` writes them, and a test compares them with the code.
 """
@@ -33,6 +33,7 @@ from assess_core.settings import ApiSettings, Settings
 from graphql_api.execution import error_code
 from graphql_api.openapi import document
 from graphql_api.schema import schema
+from tests.reference_files import files
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 _WIDTH: Final = 100
@@ -87,6 +88,7 @@ def pages() -> dict[Path, str]:
         "reference-settings.md": _page("Settings", "for operators", settings_()),
         "reference-errors.md": _page("Errors and statuses", "for operators and authors of clients", errors_()),
         "reference-metrics.md": _page("Metrics", "for operators", metrics()),
+        "reference-files.md": _page("Files", "for operators", files()),
         "reference-rest.md": _page("REST paths", "for authors of clients", paths()),
         "reference-graphql.md": _page("GraphQL schema", "for authors of clients", graphql()),
         "reference-tables.md": _page("Tables", "for people who read the stores with other programs", tables()),

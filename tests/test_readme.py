@@ -17,6 +17,7 @@ import pytest
 
 from assess_cli.together import HOST, free_port
 from tests.cli.test_together import within
+from tests.reference_files import unknown
 
 ROOT = Path(__file__).parents[1]
 BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
@@ -173,3 +174,7 @@ def test_all_written_files_can_be_read_only_by_this_user(typed: Typed) -> None:
     paths = [home, *home.rglob("*"), typed.folder / "events.jsonl", typed.folder / "scores.xlsx"]
     assert {path.name for path in paths} >= {"hot.sqlite", "dagster", "log", "lake", "demo", "dagster.yaml"}
     assert not [f"{path.stat().st_mode:o} {path}" for path in paths if path.exists() and path.stat().st_mode & 0o077]
+
+
+def test_the_reference_has_every_file_of_the_home_folder(typed: Typed) -> None:
+    assert unknown(typed.folder / ".assess") == []

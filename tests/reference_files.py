@@ -1,4 +1,4 @@
-"""What each file of a home folder is: the reference page of files, and the patterns that a real home folder must match."""
+"""What each file of a home folder is: the reference page of files, and the patterns that a real home must match."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -33,7 +33,7 @@ HOME_FILES: Final = (
     HomeFile("lake/tickets/*.parquet", "the hot rows that the report of a ticket read", "yes"),
     HomeFile(
         "exhausts/*",
-        "reports, with a sidecar `.json` beside each. Those of requests are deleted when they expire",
+        "reports, with a sidecar `.json` beside each. Those of requests expire",
         "no: ask again",
     ),
     HomeFile("erasure.keys", "the secret keys under which erased learners are remembered", "yes, at another place"),
@@ -49,11 +49,11 @@ HOME_FILES: Final = (
 
 def files() -> Iterator[str]:
     """The lines of the page."""
-    yield "`HOME` is `.assess`, or the folder of `--home` or `ASSESS_HOME`. Files have the mode 0600 and folders 0700, so only"
-    yield "the user who runs the program can read them. `*` stands for any text, also with slashes.\n"
+    yield "`HOME` is `.assess`, or the folder of `--home` or `ASSESS_HOME`. Files have the mode 0600 and folders 0700,"
+    yield "so only the user who runs the program can read them. `*` stands for any text, also with slashes.\n"
     yield "| below `HOME` | what it is | in a backup |\n|---|---|---|"
     yield from (f"| `{one.pattern}` | {one.meaning} | {one.copied} |" for one in HOME_FILES)
-    yield "\nWith Cassandra, Kafka or S3, the hot store, the log, the lake and the reports are there and not below `HOME`."
+    yield "\nWith Cassandra, Kafka or S3, the hot store, the log, the lake and the reports are not below `HOME`."
     yield "[Back up](restore.md#back-up) says in which order to copy. Temporary files are in `TMPDIR`."
 
 

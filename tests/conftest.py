@@ -14,8 +14,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from tests.memory_folder import use_memory_for_temporary_files
 
-# Some machines set this. Then each worker and each process that a test starts would compile all packages again, which is
-# a quarter of the CPU time of a run.
+# Some machines set this variable. Then each worker and each process that a test starts would compile all packages again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

@@ -151,8 +151,8 @@ def check_rest(answer: httpx.Response, path: str, operation: Any, method: str) -
 
 @cache
 def validator_of(schema_text: str) -> "Draft202012Validator":
-    """What checks values against a schema of the document. Its import takes two seconds, which every test worker would pay."""
-    from jsonschema import Draft202012Validator
+    """The validator for a schema of the document."""
+    from jsonschema import Draft202012Validator  # takes two seconds, which every test worker would pay at the top
 
     return Draft202012Validator({**json.loads(schema_text), "components": document()["components"]})
 

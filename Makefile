@@ -15,9 +15,10 @@ N := 100
 SEED := 1
 STORES := embedded
 UV := uv==0.13.9
-# uv installs ten times faster than pip and shows its progress; pip shows its progress bar only on a terminal
+# uv installs ten times faster than pip and shows its progress; pip shows its progress bar only on a terminal.
+# pip compiles the packages; uv does so on request. Otherwise all processes of the first test run compile them.
 FAST = $(shell uv --version 2>/dev/null)
-INSTALL = $(if $(FAST),uv pip install --python $(BIN)/python,$(BIN)/pip install --disable-pip-version-check --progress-bar on)
+INSTALL = $(if $(FAST),uv pip install --compile-bytecode --python $(BIN)/python,$(BIN)/pip install --disable-pip-version-check --progress-bar on)
 COMPILE := .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 

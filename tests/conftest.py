@@ -1,6 +1,7 @@
 """Fixtures that all tests share: paths, settings and empty stores."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,10 @@ from assess_core.ports.log import Positions
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from tests.memory_folder import use_memory_for_temporary_files
+
+# Some machines set this variable. Then each worker and each process that a test starts would compile all packages again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 use_memory_for_temporary_files()  # before anything asks for the folder of temporary files
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -28,7 +28,6 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
 )
-from jsonschema import Draft202012Validator
 
 from assess_core.adapters.files.facts import FactsBatch, JsonFacts
 from assess_core.adapters.files.links import SignedLinks
@@ -48,6 +47,9 @@ from graphql_api.schema import schema
 from tests.api.client import Http, client
 from tests.factories import MONDAY, event, key
 from tests.loop import put_away, queries, take
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 FACTS: Final = JsonFacts(batches={"b1": FactsBatch("c1", 1), "b2": FactsBatch("c2", 2)})
 _IDS: Final = ("u1", "a1", "c1", "b1", "t1", "b2", "b1|2024-W05", node_id(key()), node_id(BatchKey("b1")))
@@ -142,13 +144,16 @@ def check_rest(answer: httpx.Response, path: str, operation: Any, method: str) -
         raise BrokenRule(f"{shown}: the status is not documented")
     schema = documented["content"].get("application/json", {}).get("schema")
     if schema is not None:
-        problem = next(_validator(json.dumps(schema)).iter_errors(answer.json()), None)
+        problem = next(validator_of(json.dumps(schema)).iter_errors(answer.json()), None)
         if problem is not None:
             raise BrokenRule(f"{shown}: {problem.json_path} {problem.message[:300]}")
 
 
 @cache
-def _validator(schema_text: str) -> Draft202012Validator:
+def validator_of(schema_text: str) -> "Draft202012Validator":
+    """The validator for a schema of the document."""
+    from jsonschema import Draft202012Validator  # takes two seconds, which every test worker would pay at the top
+
     return Draft202012Validator({**json.loads(schema_text), "components": document()["components"]})
 
 

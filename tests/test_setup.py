@@ -38,7 +38,9 @@ def test_with_uv_uv_installs_the_locked_packages(tools: Path) -> None:
     (tools / "uv").write_text("#!/bin/sh\necho uv 0.13.9\n")
     (tools / "uv").chmod(0o755)
     commands = setup_commands(tools)
-    assert "uv pip install --python .venv/bin/python --require-hashes -r requirements.lock" in commands
+    assert (
+        "uv pip install --compile-bytecode --python .venv/bin/python --require-hashes -r requirements.lock" in commands
+    )
     assert "bin/pip install" not in commands
 
 

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-import kubernetes_validate
 import pytest
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
-from dagster_k8s import K8sRunLauncher
 from ruamel.yaml import YAML
 
 from assess_core.adapters.kafka.url import KafkaUrl
@@ -73,6 +71,8 @@ def environment(name: str) -> dict[str, str]:
 
 @each_object
 def test_every_object_follows_the_schema_of_kubernetes(name: str) -> None:
+    import kubernetes_validate  # two seconds, which every test worker would pay at the top of the file
+
     for version in ("1.32", kubernetes_validate.latest_version()):
         kubernetes_validate.validate(OBJECTS[name], version, strict=True)
 
@@ -169,6 +169,8 @@ def test_every_image_of_dagster_is_ours_in_the_version_of_this_project() -> None
 
 
 def test_the_run_launcher_accepts_every_option_of_its_configuration() -> None:
+    from dagster_k8s import K8sRunLauncher  # imports all of Kubernetes' client
+
     assert VALUES["runLauncher"]["type"] == "K8sRunLauncher"
     config = snake(VALUES["runLauncher"]["config"]["k8sRunLauncher"])
     assert set(config) <= options_of(K8sRunLauncher)

@@ -29,6 +29,10 @@ class Action(StrEnum):
     """A restore begins: rows of the lake come back into the hot store. The next clear deletes them again."""
     DROPPED = "dropped"
     """Retention drops the slice's rows from the lake. This is written before they leave it; `contents` is what goes."""
+    KEPT = "kept"
+    """The lake keeps scores of a slice without answers. `contents` is what the table `scores` has of it from now on.
+
+    Without rows: retention deletes these scores. This is written before they leave; `cleared` is their number."""
     ERASED = "erased"
     """Rows of learners leave the lake, because a person ordered to erase them. `contents` is what stays.
 
@@ -189,12 +193,18 @@ class SliceRecord(NamedTuple):
     cleared: ManifestEntry | None = None
     restored: ManifestEntry | None = None
     dropped: ManifestEntry | None = None
+    kept: ManifestEntry | None = None
     erased: ManifestEntry | None = None
 
     @property
     def is_dropped(self) -> bool:
         """Whether retention dropped the newest archive."""
         return _number(self.dropped) > _number(self.archived)
+
+    @property
+    def kept_scores(self) -> Contents:
+        """What the table `scores` has of the slice."""
+        return self.kept.contents if self.kept else NOTHING
 
     @property
     def is_restored(self) -> bool:

@@ -161,7 +161,7 @@ def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: La
     """
     require_no_writing_ticket(lake, now)
     pinned = lake.pin()
-    current = {name_of(file, pinned) for file in pinned.files()}
+    current = {name_of(file, pinned) for file in (*pinned.files(), *lake.pin_scores().files())}
     found = lake.traces.stored(user_ids)
     if left := [file.name for file in found if file.name in current]:
         raise VerifyFailed(f"{left[0]} still holds rows of the learners; erase again")

@@ -44,15 +44,22 @@ def proved_scores(scores: Pinned, slices: Collection[ArchiveSlice], lake: Lake) 
     Raises `VerifyFailed` if they are not as the manifest says: writing them again would destroy what shows the damage.
     """
     found = lake.score_contents(scores, next(iter(slices)).week)
-    manifest = Manifest.read(lake, {*found, *slices})
-    for slice_ in {*found, *slices}:
-        record, contents = manifest.records.get(slice_, SliceRecord()), found.get(slice_, NOTHING)
-        why = manifest.broken.get(slice_)
-        if why is None and not may_follow(record, contents):
-            why = kept_problem(record, contents, has_rows=False)
-        if why:
-            raise VerifyFailed(f"{slice_}: {why}")
+    if problems := kept_problems({**dict.fromkeys(slices, NOTHING), **found}, lake):
+        raise VerifyFailed(next(iter(problems.values())))
     return found
+
+
+def kept_problems(contents: Mapping[ArchiveSlice, Contents], lake: Lake) -> dict[ArchiveSlice, str]:
+    """The slices whose kept scores are not what an entry *kept* says, each with a sentence."""
+    manifest = Manifest.read(lake, contents) if contents else Manifest({}, {})
+    problems: dict[ArchiveSlice, str] = {}
+    for slice_, found in contents.items():
+        record, why = manifest.records.get(slice_, SliceRecord()), manifest.broken.get(slice_)
+        if why is None and not may_follow(record, found):
+            why = kept_problem(record, found, has_rows=False)
+        if why:
+            problems[slice_] = f"{slice_}: {why}"
+    return problems
 
 
 def kept_entries(

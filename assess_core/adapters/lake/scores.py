@@ -61,7 +61,7 @@ def contents_of(pinned: Pinned, week: IsoWeek, user_ids: Collection[str] | None 
 @contextmanager
 def draft_of(attempts: Pinned, scores: Pinned, week: IsoWeek, asked: ScoresDraft) -> Iterator[Draft]:
     """See `lake.Lake.scores_draft`. The file is deleted when the block ends."""
-    old, files = attempts.files([week]), scores.files([week])
+    old, files = attempts.files([week]) if asked.keep else [], scores.files([week])
     with temporary_folder("assess-scores-") as folder:
         target = Path(folder) / "draft.parquet"
         with _connected(attempts, [*old, *files]) as duck:

@@ -80,7 +80,7 @@ def erase_from_weeks(user_ids: Collection[str], lake: Lake, now: int) -> LakeEra
     for pin, erase_week, gone in ((lake.pin, _erase_week, left), (lake.pin_scores, _erase_scores, scores)):
         for week in lake.weeks_with(pin(), user_ids):
             try:
-                gone |= again(erase_week, week, user_ids, lake, now)
+                gone.update(again(erase_week, week, user_ids, lake, now))
             except VerifyFailed as error:
                 refused.append(f"week {week} was not touched: {error}")
     return LakeErased(left, refused, scores)

@@ -142,17 +142,16 @@ def test_a_repeated_drop_changes_nothing(stores: Stores) -> None:
     assert (stores.lake.manifest(), stores.lake.pin().version, stores.lake.pin_scores().version) == before
 
 
-def test_scores_survive_the_loss_of_the_hot_store(stores: Stores) -> None:
+def test_scores_survive_the_loss_of_the_hot_store(stores: Stores, tmp_path: Path) -> None:
     tables = (Name.SUMMARIES, Name.ACTIVITY)
     before = [list(queries(stores).table(name)) for name in tables]
     reports = [content(stores, spec) for spec in SCORES]
     keep_scores(stores)
 
-    lost = stores._replace(hot=MemoryHot())
+    lost = stores_over(MemoryHot(), tmp_path)
     assert [rebuild(week, lost).problems for week in begin_rebuild(lost)] == [(), ()]
 
     assert [list(queries(lost).table(name)) for name in tables] == before
-    lost = stores_over(lost.hot, Path(lost.exhausts.path("")).parent)
     assert [content(lost, spec) for spec in SCORES] == reports
 
 

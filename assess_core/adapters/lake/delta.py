@@ -104,10 +104,11 @@ class DeltaLake:
                 yield
         except StoreUnavailable as error:
             with translated(place):
-                is_forgotten = pinned.version >= 0 and place.mark(f"_delta_log/{pinned.version:020}.json") is None
+                first = max(pinned.version, 0)
+                is_forgotten = ours.open() is not None and place.mark(f"_delta_log/{first:020}.json") is None
             if not is_forgotten:
                 raise
-            raise LakeConflict(f"an erasure has deleted the history of {place.url}; run it again") from error
+            raise _forgotten(place) from error
 
     def copies(
         self,
@@ -205,7 +206,8 @@ class DeltaLake:
         with self._prepared_at(pinned, ours):
             # without a table: at its first version, as in `append`
             table = ours.create() if pinned.version < 0 else ours.open(pinned.version)
-            assert table is not None, "a pinned version has a table"
+            if table is None:
+                raise _forgotten(ours.place)
             write_deltalake(
                 table,
                 draft.rows(),
@@ -306,6 +308,10 @@ class DeltaLake:
         scores = f", {kept:,} scores without answers" if kept else ""
         yield Finding(Level.OK, "lake", f"{message}{scores}, {self._manifest.count():,} manifest entries")
         yield self._seals.examine()
+
+
+def _forgotten(place: Location) -> LakeConflict:
+    return LakeConflict(f"an erasure has deleted the history of {place.url}; run it again")
 
 
 def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[ArchiveSlice]) -> None:

@@ -91,8 +91,8 @@ def _store(duck: duckdb.DuckDBPyConnection, totals: Iterator[list[Totalled]]) ->
     for some in totals:
         columns = zip(*some, strict=True) if some else ((), (), ())
         arrays = [pa.array(column, field.type) for column, field in zip(columns, _TOTALS, strict=True)]
-        duck.register("some", pa.Table.from_arrays(arrays, schema=_TOTALS))
-        duck.execute("INSERT OR IGNORE INTO totals SELECT * FROM some")
+        duck.register("chunk", pa.Table.from_arrays(arrays, schema=_TOTALS))
+        duck.execute("INSERT OR IGNORE INTO totals SELECT * FROM chunk")
 
 
 @contextmanager

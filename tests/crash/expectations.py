@@ -79,9 +79,9 @@ class Bounds:
         lacking = removed.dropped == {True}
         self.most_rows = {key: found for key, found in of_most.items() if not (lacking and removed.may_lack(key))}
         """The attempts whose rows may be there."""
-        self.least_scores, self.most_scores = (
-            (of_least, of_most) if removed.keeps_scores else (self.least_rows, self.most_rows)
-        )
+        kept = removed.keeps_scores
+        self.least_scores: dict[Any, Any] = of_least if kept else self.least_rows
+        self.most_scores: dict[Any, Any] = of_most if kept else self.most_rows
         """The attempts that the score exhaust must and may have."""
 
     @cached_property

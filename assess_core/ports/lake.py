@@ -293,8 +293,8 @@ class Lake(Protocol):
         """
         ...
 
-    def pin_scores(self) -> Pinned:
-        """The newest version of `scores`, without files if there is no table.
+    def pin_scores(self, *, create: bool = False) -> Pinned:
+        """The newest version of `scores`, without files if there is no table. `create`: make the table first.
 
         `slices`, `naming`, `weeks_with`, and `rows` without answers read it like `attempts`. Raises `NotOurTable`.
         """
@@ -319,7 +319,7 @@ class Lake(Protocol):
         ...
 
     def replace_scores(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
-        """Like `replace`, for a week of `scores`. The first one creates the table."""
+        """Like `replace`, for a week of `scores`. The table must exist."""
         ...
 
     def upgrade(self) -> list[str]:

@@ -7,7 +7,7 @@ visible, and its rows never seem to be lost. The next drop completes it.
 A drop can keep scores: the week's `scores` are committed and read back before the rows leave `attempts`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import NamedTuple
 
@@ -62,10 +62,13 @@ def drop(
 
 
 def _drop(
-    group: Sequence[ArchiveSlice], stores: Stores, now: int, keeping: Collection[ArchiveSlice]
+    group: Sequence[ArchiveSlice], stores: Stores, now: int, keeping: Set[ArchiveSlice]
 ) -> dict[ArchiveSlice, Dropped]:
     lake, week = stores.lake, group[0].week
-    pinned, scores = lake.pin(), lake.pin_scores()
+    # scores first: an erasure writes their metadata after it has rewritten `attempts`. If this pin is newer, the next
+    # one has no row of the learners, and if it is older, the commit is refused
+    scores = lake.pin_scores(create=not keeping.isdisjoint(group))
+    pinned = lake.pin()
     try:
         of_week = lake.slices(pinned, week)
         manifest = Manifest.read(lake, {*of_week, *group})

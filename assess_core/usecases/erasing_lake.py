@@ -72,12 +72,13 @@ def slices_with(user_ids: Collection[str], lake: Lake) -> set[ArchiveSlice]:
 
 def erase_from_weeks(user_ids: Collection[str], lake: Lake, now: int) -> LakeErased:
     """Erase learners from the newest versions of `attempts` and `scores`. Can be repeated, and killed at any moment."""
-    lake.traces.announce()
     again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
     left: dict[ArchiveSlice, int] = {}
     scores: dict[ArchiveSlice, int] = {}
     refused: list[str] = []
     for pin, erase_week, gone in ((lake.pin, _erase_week, left), (lake.pin_scores, _erase_scores, scores)):
+        # for archives, which read the hot store; then for drops, which write scores from rows of `attempts`
+        lake.traces.announce()
         for week in lake.weeks_with(pin(), user_ids):
             try:
                 gone.update(again(erase_week, week, user_ids, lake, now))

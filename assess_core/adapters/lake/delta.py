@@ -104,8 +104,7 @@ class DeltaLake:
                 yield
         except StoreUnavailable as error:
             with translated(place):
-                first = max(pinned.version, 0)
-                is_forgotten = ours.open() is not None and place.mark(f"_delta_log/{first:020}.json") is None
+                is_forgotten = pinned.version >= 0 and place.mark(f"_delta_log/{pinned.version:020}.json") is None
             if not is_forgotten:
                 raise
             raise _forgotten(place) from error
@@ -204,8 +203,7 @@ class DeltaLake:
 
         assert isinstance(draft, Draft)
         with self._prepared_at(pinned, ours):
-            # without a table: at its first version, as in `append`
-            table = ours.create() if pinned.version < 0 else ours.open(pinned.version)
+            table = ours.open(pinned.version)
             if table is None:
                 raise _forgotten(ours.place)
             write_deltalake(
@@ -221,8 +219,10 @@ class DeltaLake:
             table.create_checkpoint()
             return int(table.version())
 
-    def pin_scores(self) -> "_Pinned":
+    def pin_scores(self, *, create: bool = False) -> "_Pinned":
         with translated(self._scores.place):
+            if create and self._scores.open() is None:
+                self._scores.create()
             return self._newest_scores.newest() or _Pinned(None, self._scores.place)
 
     def score_contents(

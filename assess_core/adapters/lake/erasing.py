@@ -39,13 +39,11 @@ class DeltaTraces(NamedTuple):
 
     def announce(self) -> None:
         with translated(self.place):
-            if (attempts := self.attempts.open()) is None:
-                return
-            # Delta refuses every commit that was prepared before the table's metadata was written. A drop that creates
-            # `scores` is one too, so it must exist
-            scores = self.scores.open() or self.scores.create()
-            for ours, table in ((self.attempts, attempts), (self.scores, scores)):
-                table.alter.set_table_properties({"delta.deletedFileRetentionDuration": ours.removals})
+            for ours in (self.attempts, self.scores):
+                table = ours.open()
+                if table is not None:
+                    # Delta refuses every commit that was prepared before the table's metadata was written
+                    table.alter.set_table_properties({"delta.deletedFileRetentionDuration": ours.removals})
 
     def learners(self) -> Iterator[list[str]]:
         place = self.attempts.place

@@ -4,7 +4,7 @@ Holds are read after the slices are chosen, and again before each week of the la
 rows of the hot store and with the weeks of the lake that are old enough for a rule.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from assess_core.domain.manifest import SliceRecord, by_slice
@@ -30,15 +30,20 @@ class Retained(NamedTuple):
     stopped: list[Planned]
     """What was due and was not done, each with its reason."""
     vacuumed: Vacuumed
+    keeping: frozenset[ArchiveSlice]
+    """The dropped slices of which the lake keeps the scores."""
+
+    def deeds(self) -> Iterator[tuple[ArchiveSlice, Deed, int, str | None]]:
+        """What was done to each slice: the deed, the rows that left, and why none did."""
+        for slice_, cleared in self.cleared.items():
+            yield slice_, Deed.CLEAR, cleared.cleared, cleared.refused
+        for slice_, dropped in self.dropped.items():
+            yield slice_, Deed.KEEP_SCORES if slice_ in self.keeping else Deed.DROP, dropped.rows, dropped.refused
 
     @property
     def refused(self) -> list[str]:
         """A sentence for each slice that was due and could not be cleared or dropped."""
-        reasons = [
-            *(found.refused for found in self.cleared.values()),
-            *(found.refused for found in self.dropped.values()),
-        ]
-        return [why for why in reasons if why]
+        return [why for *_, why in self.deeds() if why]
 
 
 def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | None) -> Retained:
@@ -56,7 +61,7 @@ def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | 
     keeping = _due(planned, Deed.KEEP_SCORES)
     dropped = drop([*_due(planned, Deed.DROP), *keeping], stores, now, keeping=keeping)
     stopped = [each for each in planned if each.stopped]
-    return Retained(cleared, dropped, stopped, vacuum(stores.lake, now))
+    return Retained(cleared, dropped, stopped, vacuum(stores.lake, now), frozenset(keeping))
 
 
 def _due(planned: Collection[Planned], deed: Deed) -> list[ArchiveSlice]:

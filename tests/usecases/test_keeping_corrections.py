@@ -78,6 +78,13 @@ def test_scores_that_were_corrected_before_the_drop_stay_corrected(stores: Store
     assert (of_report(stores), of_maps(stores)) == (before, before)
 
 
+def test_the_submitted_scores_count_if_no_correction_covers_kept_ones_any_more(stores: Stores) -> None:
+    before = of_report(stores)
+    reverted_later(stores)
+
+    assert (of_report(stores), of_maps(stores)) == (before, before)
+
+
 def entered_later(stores: Stores) -> None:
     keep_scores(stores)
     applied(stores)

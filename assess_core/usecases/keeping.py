@@ -95,9 +95,9 @@ def totals_at_drop(
     slices: Collection[ArchiveSlice], pinned: Pinned, corrections: Corrections, lake: Lake
 ) -> Iterator[list[Totalled]]:
     """The totals of versions that corrections in force cover, from their answers."""
-    if not corrections.in_force or not slices:
-        return
-    for rows in lake.rows(pinned, slices, answers=True):
+    in_force = [one.correction for one in corrections.in_force]
+    concerned = [slice_ for slice_ in slices if any(each.concerns([slice_.batch_id], None) for each in in_force)]
+    for rows in lake.rows(pinned, concerned, answers=True) if concerned else ():
         checkpoint()
         found: list[Totalled] = []
         for row in rows:

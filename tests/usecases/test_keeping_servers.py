@@ -61,4 +61,5 @@ def test_scores_are_kept_reported_proved_rebuilt_and_erased(
     assert verify([W5], stores, NOW)[W5].problem is None
     assert reprint(stores, written.sidecar.ticket or "", NOW).written.rows == 2
     assert drop([W5], stores, NOW) == {W5: Dropped(0)}
-    assert any(name.startswith("scores/") for name in vacuum(stores.lake, NOW, retain=0).held)
+    assert any(name.startswith("scores/") for name in vacuum(stores.lake, NOW, retain=0).deleted)
+    assert reprint(stores, written.sidecar.ticket or "", NOW).written.rows == 2

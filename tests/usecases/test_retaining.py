@@ -260,20 +260,20 @@ def test_first_the_answers_go_and_later_the_scores(stores: Stores) -> None:
     assert stores.lake.slices(stores.lake.pin_scores(), W5.week) == []
 
 
-@pytest.mark.parametrize("target", [(Target.BATCH, "b1"), (Target.LEARNER, "u1"), (Target.ASSESSMENT, "a1")])
+@pytest.mark.parametrize(("target", "of"), [(Target.BATCH, "b1"), (Target.LEARNER, "u1"), (Target.ASSESSMENT, "a1")])
 def test_a_hold_stops_a_drop_that_keeps_scores_and_the_drop_of_these_scores(
-    stores: Stores, target: tuple[Target, str]
+    stores: Stores, target: Target, of: str
 ) -> None:
     keep(stores.hot, [OLD])
     put_away(stores)
     rules = parse_rules(b'[[rule]]\nanswers = "1 day"\ndrop = "300 days"', "retention.toml")
-    hold = add_hold(stores, *target, *WHO)
+    hold = add_hold(stores, target, of, *WHO)
     soon = W5.week.end + 2 * DAY
     assert planned(stores, rules, soon) == [(str(W5), Deed.KEEP_SCORES, False)]
     release_hold(stores, hold.id, *WHO)
     retain(stores, rules, soon, DAY, None)
 
-    add_hold(stores, *target, "examinations office", "case 13", NOW)
+    add_hold(stores, target, of, "examinations office", "case 13", NOW)
 
     assert planned(stores, rules, NOW) == [(str(W5), Deed.DROP, False)]
 

@@ -12,6 +12,7 @@ from assess_core.domain.corrections import Correction, Drop, FullMarks
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import StoreUnavailable
 from assess_core.ports.stores import Stores
 from assess_core.usecases.applying import apply, revert, sweep, unfinished
 from assess_core.usecases.correcting import NamedCorrection
@@ -155,3 +156,21 @@ def test_original_scores_are_shown_beside_kept_ones(stores: Stores) -> None:
     with Path(written.path).open(newline="") as file:
         found = {row["user_id"]: (row["total_score"], row["original_total_score"]) for row in csv.DictReader(file)}
     assert found["u2"] == ("6.0", "4.0")
+
+
+def test_a_repeated_drop_takes_the_corrections_that_were_entered_since_it_was_killed(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> int:
+        raise StoreUnavailable("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stores.lake, "replace", killed)  # the scores are committed
+        with pytest.raises(StoreUnavailable):
+            keep_scores(stores)
+    applied(stores)
+
+    keep_scores(stores)
+
+    assert of_report(stores)["u2"] == (6.0, 6.0, 6.0)
+    assert of_report(stores) == of_maps(stores)

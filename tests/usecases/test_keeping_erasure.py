@@ -1,5 +1,6 @@
 """Erasing learners of whom the lake keeps scores: nothing of them stays, and all other scores are proved."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,30 @@ def test_a_ticket_prints_a_report_of_kept_scores_without_the_learner(stores: Sto
     assert (written.rows, again.written.rows) == (3, 2)
     assert "learners were erased" in (again.difference or "")
     assert traces(stores) == []
+
+
+def test_a_drop_that_read_the_week_before_the_erasure_rewrote_it_brings_no_score_back(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, read, erased = stores.lake, threading.Event(), threading.Event()
+    replace, replace_scores = lake.replace, lake.replace_scores
+    dropping = threading.Thread(target=keep_scores, args=[stores])
+
+    def when_erased(*args: object) -> int:
+        read.set()
+        erased.wait(60)
+        return replace_scores(*args)  # type: ignore[arg-type]
+
+    def when_read(*args: object) -> int:
+        monkeypatch.setattr(lake, "replace", replace)
+        dropping.start()
+        read.wait(60)
+        return replace(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lake, "replace_scores", when_erased)
+    monkeypatch.setattr(lake, "replace", when_read)
+    erase(stores, BESIDES, [SECRET], ORDER)
+    erased.set()
+    dropping.join()
+
+    assert (kept_rows(stores), lake.traces.stored([SECRET]), sound(stores)) == (2, [], True)

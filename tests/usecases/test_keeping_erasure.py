@@ -144,7 +144,7 @@ def test_a_drop_that_read_the_week_before_the_erasure_rewrote_it_brings_no_score
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake, read, erased = stores.lake, threading.Event(), threading.Event()
-    replace, replace_scores = lake.replace, lake.replace_scores
+    rewritten, replace_scores = lake.rewritten, lake.replace_scores
     dropping = threading.Thread(target=keep_scores, args=[stores])
 
     def when_erased(*args: object) -> int:
@@ -152,14 +152,14 @@ def test_a_drop_that_read_the_week_before_the_erasure_rewrote_it_brings_no_score
         erased.wait(60)
         return replace_scores(*args)  # type: ignore[arg-type]
 
-    def when_read(*args: object) -> int:
-        monkeypatch.setattr(lake, "replace", replace)
+    def when_read(*args: object, **more: object) -> object:
+        monkeypatch.setattr(lake, "rewritten", rewritten)
         dropping.start()
         read.wait(60)
-        return replace(*args)  # type: ignore[arg-type]
+        return rewritten(*args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lake, "replace_scores", when_erased)
-    monkeypatch.setattr(lake, "replace", when_read)
+    monkeypatch.setattr(lake, "rewritten", when_read)
     erase(stores, BESIDES, [SECRET], ORDER)
     erased.set()
     dropping.join()

@@ -9,7 +9,6 @@ from assess_assets.archive import archived_attempts
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Row, bars, table
 from assess_assets.partitions import everything
 from assess_assets.resources import RETRY, Lakehouse, has_rules
-from assess_core.domain.retention import Deed
 from assess_core.errors import BadSettings
 from assess_core.usecases.retaining import Retained, retain
 
@@ -26,7 +25,8 @@ ASSET: Final = "retained_attempts"
     pool="lake",
 )
 def retained_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
-    """**Deletes rows by rule**: clears slices from the hot store and drops old ones from the lake (docs/retention.md).
+    """**Deletes rows by rule**: clears slices from the hot store and drops old ones from the lake, or keeps
+    only their scores (docs/retention.md).
 
     Nothing is dropped that was not verified, that has rows in the hot store, or that a hold protects. The preview says
     what was done, and what stopped the rest. `assess retain --dry-run` shows it beforehand.
@@ -40,6 +40,7 @@ def retained_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
         metadata = {
             "rows cleared": dg.MetadataValue.int(sum(found.cleared for found in done.cleared.values())),
             "rows dropped": dg.MetadataValue.int(sum(found.rows for found in done.dropped.values())),
+            "scores kept": dg.MetadataValue.int(sum(found.scores for found in done.dropped.values())),
             "stopped": dg.MetadataValue.int(len(done.stopped)),
             "files deleted": dg.MetadataValue.int(len(done.vacuumed.deleted)),
             "files held by tickets": dg.MetadataValue.int(len(done.vacuumed.held)),
@@ -66,12 +67,10 @@ def _by_week(done: Retained) -> dict[str, Counter[str]]:
 
 
 def _rows(done: Retained) -> list[Row]:
-    cleared = ((slice_, Deed.CLEAR, found.cleared, found.refused) for slice_, found in done.cleared.items())
-    dropped = ((slice_, Deed.DROP, found.rows, found.refused) for slice_, found in done.dropped.items())
     stopped = ((each.slice, each.deed, 0, each.stopped) for each in done.stopped)
     return [
         {"slice": str(slice_), "action": str(deed), "rows": rows, "stopped": why or ""}
-        for slice_, deed, rows, why in (*cleared, *dropped, *stopped)
+        for slice_, deed, rows, why in (*done.deeds(), *stopped)
     ]
 
 

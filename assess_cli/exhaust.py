@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from assess_cli.output import emit_json, notify
 from assess_cli.passwords import first_line
 from assess_cli.ticket import print_again
-from assess_core.domain.completeness import dropped_sentence
+from assess_core.domain.completeness import dropped_sentence, kept_sentence
 from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.names import unnamed
 from assess_core.domain.report_formats import Format, ImageFormat, Password, format_of_name
@@ -226,8 +226,9 @@ def _beside_ticket(context: click.Context) -> list[str]:
 
 def _show(written: Exhaust, output: str | None, *, as_json: bool) -> None:
     """Print the summary. Exits with `PARTIAL` if the report is not complete."""
-    if dropped := dropped_sentence(written.sidecar.slices):
-        notify(dropped)
+    for sentence in (dropped_sentence(written.sidecar.slices), kept_sentence(written.sidecar.slices)):
+        if sentence:
+            notify(sentence)
     for problem in written.sidecar.problems:
         notify(f"partial report: {problem}")
     if as_json and output != "-":
@@ -252,7 +253,7 @@ def _summary(written: Exhaust) -> dict[str, object]:
     sidecar = written.sidecar
     more = {"complete": sidecar.complete, "problems": sidecar.problems, "sha256": sidecar.sha256}
     more |= {"ticket": sidecar.ticket, "corrections": sidecar.corrections}
-    more["dropped"] = dropped_sentence(sidecar.slices)
+    more |= {"dropped": dropped_sentence(sidecar.slices), "kept_scores": kept_sentence(sidecar.slices)}
     return {name: value for name, value in written._asdict().items() if name != "sidecar"} | more
 
 

@@ -23,6 +23,7 @@ _COLUMNS = ("slice", "action", "rows", "due", "rule", "stopped")
 def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
     """Clear and drop what the rules in the file of ASSESS_RETENTION say (docs/retention.md).
 
+    A rule can clear slices from the hot store, keep only the scores of old slices, or drop them.
     Nothing is dropped that was not verified, that has rows in the hot store, or that a hold protects. Files that left
     the lake a week ago are deleted. It is safe to repeat. Exit code 4 if a slice was refused.
 
@@ -44,8 +45,7 @@ def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
         return
     done = retaining.retain(*about)
     rows = [
-        *(_done(slice_, Deed.CLEAR, found.cleared, found.refused) for slice_, found in done.cleared.items()),
-        *(_done(slice_, Deed.DROP, found.rows, found.refused) for slice_, found in done.dropped.items()),
+        *(_done(*deed) for deed in done.deeds()),
         *(_row(each) for each in done.stopped),
     ]
     _emit(rows, as_json)

@@ -107,6 +107,7 @@ class ExplainedVersion(graphene.ObjectType):
     slice = graphene.ID(required=True, description="The slice of its first receipt.")
     slice_status = graphene.String(required=True)
     dropped_at = Moment(description="When retention dropped it from the lake; null if it did not. Its score stays.")
+    scores_kept_at = Moment(description="When the lake kept its score without answers; null if it did not.")
     copies = graphene.List(
         graphene.NonNull(StoredCopy), required=True, description="Empty if the version was dropped or is lost."
     )

@@ -135,7 +135,7 @@ FIELDS: Final[dict[str, dict[str, Action | None]]] = {
     ),
     "ExplainedVersion": _open(
         "attemptId contentHash lastAttemptedOn hasAnswers score maxScore submittedScore submittedMaxScore corrections "
-        "receivedAt counts supersededBy rule slice sliceStatus droppedAt copies event eventNote"
+        "receivedAt counts supersededBy rule slice sliceStatus droppedAt scoresKeptAt copies event eventNote"
     ),
     "StoredCopy": {
         "answers": Action.READ_ANSWERS,

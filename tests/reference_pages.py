@@ -18,7 +18,7 @@ from graphql import print_schema
 
 from assess_cli import main
 from assess_core import errors
-from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+from assess_core.adapters.arrow.rows import LAKE_SCHEMA, SCORES_SCHEMA
 from assess_core.adapters.cassandra.schema import CassandraSchema
 from assess_core.adapters.lake.imports import IMPORTS_SCHEMA
 from assess_core.adapters.lake.manifest_rows import MANIFEST_SCHEMA
@@ -39,6 +39,7 @@ DOCS: Final = Path(__file__).parents[1] / "docs"
 _WIDTH: Final = 100
 _LAKE: Final = {
     "attempts": LAKE_SCHEMA,
+    "scores": SCORES_SCHEMA,
     "archive_manifest": MANIFEST_SCHEMA,
     "imports": IMPORTS_SCHEMA,
     "weekly_activity": WEEKLY_SCHEMA,

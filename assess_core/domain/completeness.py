@@ -29,6 +29,19 @@ class SliceRead(msgspec.Struct, frozen=True, kw_only=True):
     """The versions that the manifest recorded when the slice was archived; 0 if it was not, or was dropped since."""
     dropped_versions: int = 0
     """The versions that retention dropped from the lake. They are not in the report."""
+    kept_scores: int = 0
+    """The versions of which the lake keeps only the score, as the manifest says."""
+    from_kept_scores: int | None = None
+    """The versions of which the report has only the kept score; None if it needs answers, and reads no kept scores."""
+
+    @property
+    def missing(self) -> str | None:
+        """What was not read of the slice, as a phrase; None if it was read completely."""
+        if self.versions < self.recorded_versions:
+            return f"{self.versions:,} of {self.recorded_versions:,} versions"
+        if self.from_kept_scores is not None and (known := self.versions + self.from_kept_scores) < self.kept_scores:
+            return f"{known:,} of {self.kept_scores:,} kept scores"
+        return None
 
 
 class SlicesRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +53,10 @@ class SlicesRead(msgspec.Struct, frozen=True, kw_only=True):
     """Expected slices of which every version was read."""
     dropped: int = 0
     """Other slices, which retention dropped. Their attempts are not in the report, only in the scores."""
+    kept_scores: int = 0
+    """Slices with versions of which the lake keeps only the scores."""
+    from_kept_scores: int = 0
+    """The versions of which the report has only the kept score."""
     each: list[SliceRead]
 
 
@@ -128,16 +145,18 @@ def dropped_versions(records: Mapping[ArchiveSlice, SliceRecord], slice_: Archiv
 def compare_slices(slices: Collection[SliceRead]) -> tuple[SlicesRead, list[str]]:
     """The slices of a report, and what is missing, in sentences."""
     each = sorted(slices, key=lambda one: one.slice)
-    short = [one for one in each if one.versions < one.recorded_versions]
-    problems = [
-        f"only {one.versions:,} of {one.recorded_versions:,} versions of slice {one.slice} were read"
-        for one in short[:_NAMED]
-    ]
+    short = [one for one in each if one.missing]
+    problems = [f"only {one.missing} of slice {one.slice} were read" for one in short[:_NAMED]]
     if len(short) > _NAMED:
         problems.append(f"{len(short) - _NAMED:,} more slices were not read completely")
     gone = sum(bool(one.dropped_versions) and not one.versions for one in each)
     expected = len(each) - gone
-    return SlicesRead(expected=expected, read=expected - len(short), dropped=gone, each=each), problems
+    kept = sum(bool(one.kept_scores) for one in each)
+    from_kept = sum(one.from_kept_scores or 0 for one in each)
+    read = expected - len(short)
+    return SlicesRead(
+        expected=expected, read=read, dropped=gone, kept_scores=kept, from_kept_scores=from_kept, each=each
+    ), problems
 
 
 def dropped_sentence(slices: SlicesRead) -> str | None:
@@ -149,4 +168,13 @@ def dropped_sentence(slices: SlicesRead) -> str | None:
     return (
         f"retention dropped {versions:,} versions of these batches ({len(dropped):,} slices, e.g. {dropped[0].slice}): "
         "their scores are kept, and this report does not have their attempts"
+    )
+
+
+def kept_sentence(slices: SlicesRead) -> str | None:
+    """How much of a report comes from kept scores, as a sentence; None if nothing."""
+    if not slices.from_kept_scores:
+        return None
+    return (
+        f"{slices.from_kept_scores:,} versions of this report have scores and no answers: retention dropped the answers"
     )

@@ -41,9 +41,9 @@ class Covered(NamedTuple):
         totals = corrected(row, marks_of(row), [one.correction for one in self.corrections])
         return CorrectedTotals(row.key.user_id, self.content_hash, digest_of(self.corrections), totals)
 
-    def totals_as_before(self, stored: CorrectedTotals | None) -> CorrectedTotals:
-        """The totals of a version whose answers are gone: those that were stored last, or the submitted ones."""
-        totals = stored.totals if stored else Totals(self.entry.score, self.entry.max_score)
+    def totals_as_before(self, before: Totals | None) -> CorrectedTotals:
+        """The totals of a version whose answers are gone: those that it had before, or the submitted ones."""
+        totals = before or Totals(self.entry.score, self.entry.max_score)
         return CorrectedTotals(self.entry.key.user_id, self.content_hash, digest_of(self.corrections), totals)
 
     def is_answered_by(self, stored: CorrectedTotals | None) -> bool:

@@ -29,6 +29,10 @@ class Action(StrEnum):
     """A restore begins: rows of the lake come back into the hot store. The next clear deletes them again."""
     DROPPED = "dropped"
     """Retention drops the slice's rows from the lake. This is written before they leave it; `contents` is what goes."""
+    KEPT = "kept"
+    """The lake keeps scores of a slice without answers. `contents` is what the table `scores` has of it from now on.
+
+    Without rows: retention deletes these scores. This is written before they leave; `cleared` is their number."""
     ERASED = "erased"
     """Rows of learners leave the lake, because a person ordered to erase them. `contents` is what stays.
 
@@ -189,12 +193,20 @@ class SliceRecord(NamedTuple):
     cleared: ManifestEntry | None = None
     restored: ManifestEntry | None = None
     dropped: ManifestEntry | None = None
+    kept: ManifestEntry | None = None
+    kept_before: ManifestEntry | None = None
+    """The entry *kept* before the newest one: a process that was killed may not have made the newest one true."""
     erased: ManifestEntry | None = None
 
     @property
     def is_dropped(self) -> bool:
         """Whether retention dropped the newest archive."""
         return _number(self.dropped) > _number(self.archived)
+
+    @property
+    def kept_scores(self) -> Contents:
+        """What the table `scores` has of the slice."""
+        return self.kept.contents if self.kept else NOTHING
 
     @property
     def is_restored(self) -> bool:
@@ -240,6 +252,8 @@ def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord
         changed = {entry.action.value: entry}
         if entry.action is Action.ERASED:
             changed["archived"] = entry
+        if entry.action is Action.KEPT and record.kept:
+            changed["kept_before"] = record.kept
         records[entry.slice] = record._replace(**changed)
     return records
 
@@ -263,8 +277,31 @@ def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> s
             "an older backup; run `assess erase` again for them"
         )
     if not recorded.same_copies(found):
-        return f"{changed}the lake's files differ from the manifest: {_differing(recorded, found)}"
+        differing = f"{_differing(recorded, found)}; {_advice(recorded, found)}"
+        return f"{changed}the lake's files differ from the manifest: {differing}"
     return f"{changed}restore the file from a backup" if changed else None
+
+
+def kept_problem(record: SliceRecord, found: Contents, *, has_rows: bool) -> str | None:
+    """How the kept scores of a slice differ from the manifest, and what to do; None if they agree.
+
+    `has_rows`: whether `attempts` has rows of the slice. Then a drop may have been killed; the next one completes it.
+    """
+    recorded, before = record.kept_scores, record.kept_before.contents if record.kept_before else NOTHING
+    if recorded.same_rows(found):
+        return None
+    if found.same_rows(before):
+        if has_rows or recorded == NOTHING:
+            return None
+        if found.rows > recorded.rows:
+            return "scores of erased learners are in the lake: an erasure was killed; run `assess erase` again for them"
+    return f"the kept scores differ from the manifest: {_differing(recorded, found)}; restore the lake from a backup"
+
+
+def may_follow(record: SliceRecord, found: Contents) -> bool:
+    """Whether kept scores are as an entry *kept* says: the newest one, or, after a kill, the one before it."""
+    before = record.kept_before.contents if record.kept_before else NOTHING
+    return record.kept_scores.same_rows(found) or before.same_rows(found)
 
 
 def altered(record: SliceRecord, files: Mapping[str, str]) -> str:
@@ -278,10 +315,12 @@ def altered(record: SliceRecord, files: Mapping[str, str]) -> str:
 
 def _differing(recorded: Contents, found: Contents) -> str:
     names = [name for name in Contents._fields if getattr(found, name) != getattr(recorded, name)]
-    differing = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(recorded, name)}" for name in names)
-    advice = (
+    return ", ".join(f"{name} {getattr(found, name)} instead of {getattr(recorded, name)}" for name in names)
+
+
+def _advice(recorded: Contents, found: Contents) -> str:
+    return (
         "archive it again to record in the manifest what the lake contains"
         if found.rows > recorded.rows and found.versions >= recorded.versions
         else "restore the lake from a backup, or archive it again while its rows are in the hot store"
     )
-    return f"{differing}; {advice}"

@@ -66,6 +66,8 @@ ANALYSES: Final = (Report.ITEM_ANALYSIS, Report.OPTION_ANALYSIS, Report.ASSESSME
 """Reports with figures of all learners together."""
 TABLES: Final = tuple(report for report in Report if report is not Report.OVERVIEW)
 """Reports with rows."""
+_WITHOUT_ANSWERS: Final = frozenset({Report.SCORE, Report.SUMMARY, Report.PROGRESS})
+"""Reports that need scores and no answers."""
 _OF_VERSIONS: Final = frozenset({Report.RESPONSE, Report.SCORE})
 """Reports with rows of single attempts."""
 
@@ -124,6 +126,11 @@ class ReportSpec(msgspec.Struct, frozen=True, kw_only=True):
         if self.sunbird:
             return Dialect.SUNBIRD
         return Dialect.SPREADSHEET if self.spreadsheet else Dialect.EXACT
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether the report has attempts of which the lake keeps only the scores."""
+        return self.report in _WITHOUT_ANSWERS
 
     @property
     def is_filtered(self) -> bool:

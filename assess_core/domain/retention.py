@@ -3,7 +3,8 @@
 [[rule]]
 batches = "2024-*"
 hot = "90 days"
-drop = "7 years"
+answers = "5 years"
+drop = "10 years"
 
 The first rule whose pattern matches a batch counts. All ages begin with the end of a slice's week.
 """
@@ -39,8 +40,10 @@ class Deed(StrEnum):
 
     CLEAR = "clear"
     """Delete its verified rows from the hot store. The lake keeps them."""
+    KEEP_SCORES = "keep scores"
+    """Delete its rows from the lake, and keep their scores there without answers."""
     DROP = "drop"
-    """Delete its rows from the lake. The maps keep the scores."""
+    """Delete its rows from the lake, and the scores that were kept. The maps keep the scores."""
 
 
 class Age(NamedTuple):
@@ -94,8 +97,10 @@ class Rule(NamedTuple):
     """A pattern of batch ids, with `*` and `?`."""
     hot: Age | None = None
     """How long a verified slice stays in the hot store."""
+    answers: Age | None = None
+    """After which age the lake keeps only the scores of a slice."""
     drop: Age | None = None
-    """After which age the lake drops a slice."""
+    """After which age the lake drops a slice, with scores that were kept."""
 
     def matches(self, batch_id: str) -> bool:
         """Whether a batch matches the pattern. A bracket is a bracket: an id may have some, and a drop is final."""
@@ -111,6 +116,7 @@ Rules = tuple[Rule, ...]
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batches: str = "*"
     hot: str | None = None
+    answers: str | None = None
     drop: str | None = None
 
 
@@ -149,10 +155,14 @@ def _entries(content: bytes) -> list[_Entry]:
 def _rule(number: int, entry: _Entry) -> Rule:
     if not 0 < len(entry.batches.encode()) <= _PATTERN_BYTES:
         raise BadSettings(f"rule {number}: batches: write a pattern of 1 to {_PATTERN_BYTES:,} bytes, like 2024-*")
-    hot, drop = _age(number, "hot", entry.hot), _age(number, "drop", entry.drop)
+    hot, answers, drop = (_age(number, name, getattr(entry, name)) for name in ("hot", "answers", "drop"))
     if hot and drop and drop.days <= hot.days:
         raise BadSettings(f"rule {number}: drop: {drop} must be longer than hot, {hot}: a slice is cleared first")
-    return Rule(number, entry.batches, hot, drop)
+    if hot and answers and answers.days <= hot.days:
+        raise BadSettings(f"rule {number}: answers: {answers} must be longer than hot, {hot}: a slice is cleared first")
+    if answers and drop and drop.days <= answers.days:
+        raise BadSettings(f"rule {number}: drop: {drop} must be longer than answers, {answers}: scores stay longer")
+    return Rule(number, entry.batches, hot, answers, drop)
 
 
 def _age(number: int, name: str, text: str | None) -> Age | None:
@@ -175,7 +185,9 @@ class Candidate(NamedTuple):
     view: SliceView
     record: SliceRecord
     in_lake: bool
-    """Whether the lake's files have rows of it. After a drop that was killed, they can have rows still."""
+    """Whether the files of `attempts` have rows of it. After a drop that was killed, they can have rows still."""
+    has_kept: bool = False
+    """Whether the files of `scores` have rows of it."""
 
 
 class Planned(NamedTuple):
@@ -184,7 +196,7 @@ class Planned(NamedTuple):
     slice: ArchiveSlice
     deed: Deed
     rows: int
-    """In the hot store (clear), or in the lake by the manifest (drop)."""
+    """In the hot store (clear), or in the lake by the manifest."""
     due: int
     """Since when (epoch ms)."""
     rule: Rule | None
@@ -205,9 +217,16 @@ def due_to_drop(slice_: ArchiveSlice, rules: Rules) -> int | None:
     return None if rule is None or rule.drop is None else rule.drop.after(slice_.week.end)
 
 
+def due_to_keep_scores(slice_: ArchiveSlice, rules: Rules) -> int | None:
+    """The moment (epoch ms) from which the lake keeps only the scores of a slice; None: never."""
+    rule = rule_of(rules, slice_.batch_id)
+    return None if rule is None or rule.answers is None else rule.answers.after(slice_.week.end)
+
+
 def is_any_due(week: IsoWeek, rules: Rules, now: int) -> bool:
-    """Whether a rule can drop a slice of this week, whatever its batch."""
-    return any(rule.drop is not None and rule.drop.after(week.end) <= now for rule in rules)
+    """Whether a rule can drop a slice of this week, or its answers, whatever its batch."""
+    ages = (age for rule in rules for age in (rule.answers, rule.drop) if age)
+    return any(age.after(week.end) <= now for age in ages)
 
 
 def why_not_clear(slice_: ArchiveSlice, rules: Rules, held: Mapping[ArchiveSlice, str], now: int) -> str | None:
@@ -232,27 +251,34 @@ def plan(
     stops = held(sorted({planned.slice for planned in due}))
     return sorted(
         (planned._replace(stopped=stops.get(planned.slice, planned.stopped)) for planned in due),
-        key=lambda planned: (planned.slice, planned.deed is Deed.DROP),
+        key=lambda planned: (planned.slice, planned.deed is not Deed.CLEAR),
     )
 
 
 def _due(candidate: Candidate, rules: Rules, now: int) -> Iterable[Planned]:
     view, rule = candidate.view, rule_of(rules, candidate.view.slice.batch_id)
-    clear, drop = due_to_clear(view.slice, rules), due_to_drop(view.slice, rules)
+    clear = due_to_clear(view.slice, rules)
     clears = view.needs_clear and clear <= now
     if clears:
         yield Planned(view.slice, Deed.CLEAR, view.hot_rows, clear, rule, None)
-    if drop is not None and drop <= now and candidate.in_lake:
-        archived = candidate.record.archived
-        rows = archived.contents.rows if archived else 0
-        # a run clears first, so that it can drop the slice too, unless rows of it stay
-        why = why_not_drop(candidate, is_cleared_first=clears and view.note is None)
-        yield Planned(view.slice, Deed.DROP, rows, drop, rule, why)
+    # a run clears first, so that it can drop the slice too, unless rows of it stay
+    why = why_not_drop(candidate, is_cleared_first=clears and view.note is None)
+    drop, keep = due_to_drop(view.slice, rules), due_to_keep_scores(view.slice, rules)
+    if drop is not None and drop <= now:
+        if candidate.in_lake or candidate.has_kept:
+            yield Planned(view.slice, Deed.DROP, _rows(candidate), drop, rule, why)
+    elif keep is not None and keep <= now and candidate.in_lake:
+        yield Planned(view.slice, Deed.KEEP_SCORES, _rows(candidate), keep, rule, why)
+
+
+def _rows(candidate: Candidate) -> int:
+    entry = candidate.record.archived if candidate.in_lake else candidate.record.kept
+    return entry.contents.rows if entry else 0
 
 
 def why_not_drop(candidate: Candidate, *, is_cleared_first: bool) -> str | None:
     """Why the lake must keep a slice, whatever its age, as a sentence; None if it may be dropped."""
-    view, record, _ = candidate
+    view, record = candidate.view, candidate.record
     if view.why_open:
         return f"it is open: {view.why_open}"
     if record.archived is None:

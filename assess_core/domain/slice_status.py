@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from assess_core.domain.manifest import SliceRecord
+from assess_core.domain.manifest import NOTHING, SliceRecord
 from assess_core.domain.slices import ArchiveSlice
 
 _EMPTY: Final = "it has no rows, because a stream was killed before it wrote the first one; you need not do anything"
@@ -67,6 +67,8 @@ class SliceView(NamedTuple):
     """Whether its newest verification failed."""
     dropped_at: int | None = None
     """When retention dropped it from the lake. It can have been archived again since."""
+    scores_kept_at: int | None = None
+    """When retention kept scores of it without answers; None if the lake has none."""
 
     @property
     def next_steps(self) -> tuple[Step, ...]:
@@ -119,6 +121,7 @@ def view(slice_: ArchiveSlice, hot_rows: int, record: SliceRecord, open_: str | 
         _note(hot_rows, record, open_),
         record.has_failed,
         record.dropped.at if record.dropped else None,
+        record.kept.at if record.kept and record.kept_scores != NOTHING else None,
     )
 
 

@@ -20,7 +20,7 @@ HOT_ROWS: Final = "hot.parquet"
 WRITING_TIME: Final = DAY
 """How long (ms) a ticket can be written. After it, the process that wrote it counts as killed."""
 _ID: Final = re.compile(r"\d{8}-[0-9a-f]{12}")
-_LAKE_FILE: Final = re.compile(r"year=\d{1,4}/week=\d{1,2}/[^/\x00]+\.parquet")
+_LAKE_FILE: Final = re.compile(r"(?:scores/)?year=\d{1,4}/week=\d{1,2}/[^/\x00]+\.parquet")
 _NAMED: Final = 5
 """Files that a message names."""
 
@@ -40,7 +40,7 @@ class SealedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a report read."""
 
     name: str
-    """Within the folder of the ticket, or within the lake's `attempts`."""
+    """Within the folder of the ticket, or within the lake's `attempts`; `scores/...` within its `scores`."""
     rows: int
     bytes: int
     sha256: str
@@ -122,7 +122,7 @@ class Holds(NamedTuple):
     """The files that tickets hold at a moment."""
 
     held: frozenset[str]
-    """Names of files of `attempts`. They must not be deleted."""
+    """Names of files of `attempts` and `scores`. They must not be deleted."""
     is_writing: bool
     """Whether a ticket is being written. Then no file may be deleted."""
     ended: list[Ticket]
@@ -157,7 +157,7 @@ def held_space(tickets: Iterable[Ticket], current: Collection[str], now: int) ->
 
 
 class Vacuuming(NamedTuple):
-    """What a vacuum does with the files of `attempts`."""
+    """What a vacuum does with the files of `attempts` and `scores`."""
 
     deleted: list[str]
     held: list[str]
@@ -184,7 +184,7 @@ def plan_vacuum(unused: Collection[str], recent: Collection[str], current: Colle
 
 
 def holders(tickets: Iterable[Ticket], name: str) -> list[Ticket]:
-    """The tickets with a file of the lake's `attempts`."""
+    """The tickets with this file of the lake."""
     return [ticket for ticket in tickets if any(file.name == name for file in ticket.lake_files)]
 
 

@@ -34,10 +34,10 @@ NO_KEYS: Final[Keys] = NoKeys()
 
 
 class StoredFile(NamedTuple):
-    """A file of the lake's `attempts` that is stored, whether or not the newest version has it."""
+    """A file of the lake's `attempts` or `scores` that is stored, whether or not the newest version has it."""
 
     name: str
-    """Within `attempts`."""
+    """Within `attempts`; `scores/...` within `scores`."""
     sha256: str
     rows: int
     """How many rows of the searched learners it holds; of a rewritten file, how many rows it holds."""
@@ -56,7 +56,7 @@ class LakeTraces(Protocol):
     """The traces of learners in the files of a lake. Methods raise `StoreUnavailable`."""
 
     def announce(self) -> None:
-        """Refuse every commit to `attempts` that was prepared before this call.
+        """Refuse every commit to `attempts` and `scores` that was prepared before this call.
 
         Whoever prepared it gets `LakeConflict`, and reads the hot store again.
         """
@@ -89,7 +89,7 @@ class LakeTraces(Protocol):
         ...
 
     def forget_history(self) -> None:
-        """Delete the entries of Delta's log before the newest version: their statistics hold ids of learners.
+        """Delete the entries of Delta's logs before the newest version: their statistics hold ids of learners.
 
         Also deletes temporary files. A process that is writing one then fails, and says so.
         """

@@ -8,6 +8,7 @@ from assess_core.domain.attempts import AttemptVersion, RowKey
 from assess_core.domain.manifest import Contents, ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding
+from assess_core.ports.scores import SCORES, ScoresDraft
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ Shards: TypeAlias = Iterable[Sequence[Shard]]
 
 
 class LakeFile(NamedTuple):
-    """One Parquet file of the lake's `attempts`."""
+    """One Parquet file of the lake's `attempts` or `scores`."""
 
     url: str
     """The name of the file for DuckDB: an absolute path or an s3:// URL."""
@@ -54,7 +55,7 @@ class Place(Protocol):
 
 
 class Pinned(Protocol):
-    """The lake's `attempts` at one version: every read returns the same rows."""
+    """The lake's `attempts` or `scores` at one version: every read returns the same rows."""
 
     @property
     def version(self) -> int:
@@ -81,8 +82,14 @@ class Unused(NamedTuple):
 
 
 def name_of(file: LakeFile, pinned: Pinned) -> str:
-    """The name of a file within the table: it stays the same if the lake is moved."""
-    return file.url.removeprefix(f"{pinned.place.url}/")
+    """The name of a file within the table: it stays the same if the lake is moved. `pinned` is of `attempts`."""
+    url = pinned.place.url
+    return file.url.removeprefix(f"{url.rpartition('/')[0] if is_kept(file, pinned) else url}/")
+
+
+def is_kept(file: LakeFile, pinned: Pinned) -> bool:
+    """Whether a file is of `scores`. `pinned` is of `attempts`."""
+    return file.url.startswith(f"{pinned.place.url.rpartition('/')[0]}/{SCORES}/")
 
 
 class Missing(NamedTuple):
@@ -154,7 +161,7 @@ class ImportedRow(NamedTuple):
 
 
 class Lake(Protocol):
-    """Delta tables `attempts`, `archive_manifest`, `imports`, `weekly_activity`, `sealed_entries` and `seals`."""
+    """Delta tables: `attempts`, `scores`, `archive_manifest`, `imports`, `weekly_activity` and those of the seals."""
 
     def pin(self, version: int | None = None) -> Pinned:
         """The newest version, or a given one. Raises `NotOurTable`."""
@@ -286,12 +293,41 @@ class Lake(Protocol):
         """
         ...
 
+    def pin_scores(self, *, create: bool = False) -> Pinned:
+        """The newest version of `scores`, without files if there is no table. `create`: make the table first.
+
+        `slices`, `naming`, `weeks_with`, and `rows` without answers read it like `attempts`. Raises `NotOurTable`.
+        """
+        ...
+
+    def score_contents(
+        self, pinned: Pinned, week: IsoWeek, user_ids: Collection[str] | None = None
+    ) -> dict[ArchiveSlice, Contents]:
+        """The contents of the slices with kept scores in a week, of all learners or of these.
+
+        The digest covers every column. Raises what `copies` raises.
+        """
+        ...
+
+    def scores_draft(
+        self, attempts: Pinned, scores: Pinned, week: IsoWeek, asked: ScoresDraft
+    ) -> AbstractContextManager[Pinned]:
+        """A week of `scores` with these changes, each copy once, which was compared with the rows it was written from.
+
+        It is not in the lake yet. Raises what `copies` raises.
+        """
+        ...
+
+    def replace_scores(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
+        """Like `replace`, for a week of `scores`. The table must exist."""
+        ...
+
     def upgrade(self) -> list[str]:
         """Give the tables of an earlier version the settings of new ones; returns the names of the changed tables."""
         ...
 
     def compact_small_tables(self) -> int:
-        """Rewrite all tables but `attempts` into few files; returns how many fewer files they have."""
+        """Rewrite all tables but `attempts` and `scores` into few files; returns how many fewer files they have."""
         ...
 
     @property
@@ -315,15 +351,15 @@ class Lake(Protocol):
         ...
 
     def unused(self, retain_hours: int) -> Unused:
-        """The files that left `attempts`, as far as Delta's log knows."""
+        """The files that left `attempts` or `scores`, as far as Delta's logs know."""
         ...
 
     def delete(self, names: Collection[str]) -> None:
-        """Delete files of `attempts`. Nothing happens if one does not exist. No check is made: see `vacuum`."""
+        """Delete files of `attempts` or `scores`, if they exist. No check is made: see `vacuum`."""
         ...
 
     def vacuum_small_tables(self, retain_hours: int, dry_run: bool) -> list[str]:
-        """Delete files that left a table other than `attempts` more than `retain_hours` ago.
+        """Delete files that left a table other than `attempts` and `scores` more than `retain_hours` ago.
 
         Also deletes temporary files of decisions and tickets that killed processes left, after an hour.
         Returns `TABLE/FILE` names. With `dry_run` nothing is deleted.

@@ -9,7 +9,7 @@ import msgspec
 
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.completeness import Content
-from assess_core.domain.corrections import Correction
+from assess_core.domain.corrections import Correction, Totals
 from assess_core.domain.names import NamesRead
 from assess_core.domain.report_formats import Password
 from assess_core.domain.report_spec import ReportSpec
@@ -115,6 +115,8 @@ class SliceRows(NamedTuple):
     """Distinct versions in both tiers."""
     newest_hot: int | None
     """The newest receipt in the hot store (epoch ms)."""
+    kept: int = 0
+    """Distinct versions of which only the kept score was read."""
 
 
 class HotRows(NamedTuple):
@@ -275,10 +277,13 @@ class Unions(Protocol):
         batches: Collection[str] | None = None,
         weeks: Collection[IsoWeek] | None = None,
         skip_unreadable: bool = False,
+        scores: bool = False,
     ) -> AbstractContextManager[Union]:
         """The slices of some batches, or of some weeks, or of both; all slices by default.
 
-        `skip_unreadable`: leave out the files of the lake that cannot be read, and name them.
+        `skip_unreadable`: leave out the files of the lake that cannot be read, and name them. `scores`: read the scores
+        that the lake keeps without answers, too; then only `slices`, `learners`, `lake_files`, `count_attempts`,
+        `attempts` and reports that need no answers may be read.
         """
         ...
 
@@ -304,6 +309,15 @@ class Unions(Protocol):
         """The lake's copies of a learner's versions with these content hashes, received in these weeks.
 
         Reads the lake alone, at its newest version. Call it after the hot store was read. Raises what a union raises.
+        """
+        ...
+
+    def kept_totals(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> dict[bytes, Totals]:
+        """The totals of a learner's dropped versions, by content hash, if the lake keeps their scores.
+
+        They are those under the corrections of the time of the drop. Reads the newest version of `scores`.
         """
         ...
 

@@ -21,7 +21,7 @@ from assess_core.domain.correction_records import (
     correction_record,
     revert_record,
 )
-from assess_core.domain.register import Kind
+from assess_core.domain.register import Kind, Record
 from assess_core.domain.report_spec import Report, ReportSpec, Versions
 from assess_core.domain.scores import ActivityKey, Entry, Summary, maps_of
 from assess_core.errors import UnknownBatch, UnknownCorrection
@@ -79,8 +79,7 @@ def apply(stores: Stores, named: NamedCorrection, decided: Decision) -> Done:
     if is_new:
         with regraded(stores, [named]):
             pass  # entering it refuses what a dry run refuses
-        lake.register.add([record])
-        agree(hot, lake, stores.keys)
+        _enter(stores, record)
     return Done(record.id, is_new, sweep(stores, [_found(hot, record.id)]))
 
 
@@ -95,9 +94,15 @@ def revert(stores: Stores, id_: str, decided: Decision) -> Done:
     agree(hot, lake, stores.keys)
     found = _found(hot, id_)
     if found.reverted is None:
-        lake.register.add([revert_record(found.decided, decided)])
-        agree(hot, lake, stores.keys)
+        _enter(stores, revert_record(found.decided, decided))
     return Done(id_, found.reverted is None, sweep(stores, [_found(hot, id_)]))
+
+
+def _enter(stores: Stores, record: Record) -> None:
+    """Put a decision in force. A drop of answers that does not know it yet fails to commit, and reads it."""
+    stores.lake.register.add([record])
+    stores.lake.traces.announce()
+    agree(stores.hot, stores.lake, stores.keys)
 
 
 def _found(hot: HotStore, id_: str) -> Entered:
@@ -175,7 +180,7 @@ def _derive_again(
     def find(entries: Sequence[Entry]) -> StoredVersions:
         others = [entry for entry in entries if entry.version.content_hash not in by_hash]
         found = stored_versions(stores, others) if others else StoredVersions({})
-        return StoredVersions({**by_hash, **found.rows}, found.dropped)
+        return found._replace(rows={**by_hash, **found.rows})
 
     derived = derive_corrected(hot, touched, maps, corrections, find)
     summaries = those_that_differ(derived.summaries.values(), learners)

@@ -15,6 +15,7 @@ from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Copies, Lake, Shard
 from assess_core.ports.stores import Stores
 from assess_core.retrying import retrying
+from assess_core.usecases.keeping import with_kept
 from assess_core.usecases.proving import (
     DEADLINE,
     FIRST_WAIT,
@@ -270,6 +271,7 @@ def _verify(
                 found = prove(group, manifest, copies)
                 if found.problems:  # a drop may have begun since the manifest was read
                     found = prove(group, Manifest.read(lake, group), copies)
+                found = with_kept(found, manifest, lake)
                 left = copies.compare(map(hot.scan, group)).left if hot else {}
         except VerifyFailed as error:  # the slices in an unreadable file are unknown
             found = unreadable(group, error)

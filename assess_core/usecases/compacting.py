@@ -14,6 +14,7 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.tickets import holds, plan_vacuum
 from assess_core.errors import BadSettings, VerifyFailed
 from assess_core.ports.lake import FILE_BYTES, Lake, LakeFile, Pinned, name_of
+from assess_core.ports.scores import shown
 from assess_core.retrying import retrying
 from assess_core.usecases.archiving import Advance, no_progress, verify_alone
 from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Manifest, is_conflict, prove
@@ -141,7 +142,7 @@ class Vacuumed(NamedTuple):
     held: list[str]
     """The files that tickets hold: without them they would have been deleted."""
     is_writing: bool
-    """Whether a ticket was being written. Then no file of `attempts` is deleted."""
+    """Whether a ticket was being written. Then no file of `attempts` or `scores` is deleted."""
     tickets: list[str]
     """The ids of released and expired tickets that were deleted."""
 
@@ -164,7 +165,7 @@ def vacuum(lake: Lake, now: int, retain: int = RETAIN, dry_run: bool = False) ->
     """
     hours = whole_hours(retain)
     pinned = lake.pin()
-    current = [name_of(file, pinned) for file in pinned.files()]
+    current = [name_of(file, pinned) for file in (*pinned.files(), *lake.pin_scores().files())]
     unused = lake.unused(hours)  # after `current`: a file that leaves in between is in both
     found = holds(lake.tickets.all(), now)
     plan = plan_vacuum(unused.old, unused.recent, current, found)
@@ -173,8 +174,8 @@ def vacuum(lake: Lake, now: int, retain: int = RETAIN, dry_run: bool = False) ->
         for ticket in plan.finished:
             lake.tickets.delete(ticket.id)
     return Vacuumed(
-        [f"attempts/{name}" for name in plan.deleted] + lake.vacuum_small_tables(hours, dry_run),
-        [f"attempts/{name}" for name in plan.held],
+        [shown(name) for name in plan.deleted] + lake.vacuum_small_tables(hours, dry_run),
+        [shown(name) for name in plan.held],
         found.is_writing,
         [ticket.id for ticket in plan.finished],
     )

@@ -16,7 +16,7 @@ from assess_core.domain.moments import iso
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadLog, ReportFailed, StoreUnavailable
 from assess_core.ports.log import Log
-from assess_core.ports.reports import Union
+from assess_core.ports.reports import SliceRows, Union
 from assess_core.ports.stores import Stores
 
 
@@ -54,29 +54,34 @@ def survey_log(log: Log, allow_partial: bool) -> LogSurvey:
     return LogSurvey(LogRead(unread=unread.what, since=since), [])
 
 
-def survey(stores: Stores, union: Union, batches: Collection[str], allow_partial: bool) -> Survey:
-    """Compare the union with the manifest.
+def survey(
+    stores: Stores, union: Union, batches: Collection[str], allow_partial: bool, *, scores: bool = False
+) -> Survey:
+    """Compare the union with the manifest. `scores`: whether the union reads kept scores, too.
 
     Raises `ReportFailed` if versions of these batches are missing that the manifest recorded, unless `allow_partial`.
     """
     read = union.slices()
+    nothing = SliceRows(0, 0, 0, None)
     # an entry of a version after the pinned one describes rows that this union need not have
     records = {
         slice_: record
         for slice_, record in _records(stores, batches, union.lake_version).items()
-        if expected_versions({slice_: record}, slice_) or record.is_dropped
+        if expected_versions({slice_: record}, slice_) or record.is_dropped or record.kept
     }
     slices, short = compare_slices(
         [
             SliceRead(
                 slice=str(slice_),
-                hot_rows=read[slice_].hot if slice_ in read else 0,
-                lake_rows=read[slice_].lake if slice_ in read else 0,
-                versions=read[slice_].versions if slice_ in read else 0,
+                hot_rows=rows.hot,
+                lake_rows=rows.lake,
+                versions=rows.versions,
                 recorded_versions=expected_versions(records, slice_),
-                dropped_versions=dropped_versions(records, slice_, read[slice_].versions if slice_ in read else 0),
+                dropped_versions=dropped_versions(records, slice_, rows.versions + rows.kept),
+                kept_scores=records[slice_].kept_scores.versions if slice_ in records else 0,
+                from_kept_scores=rows.kept if scores else None,
             )
-            for slice_ in {*read, *records}
+            for slice_, rows in ((slice_, read.get(slice_, nothing)) for slice_ in {*read, *records})
         ]
     )
     problems = [*union.unreadable, *short]

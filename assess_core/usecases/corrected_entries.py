@@ -1,6 +1,7 @@
 """The scores of versions under the corrections in force: stored totals, or totals computed from the answers.
 
-If retention dropped the answers, the totals stay as they were then: later decisions cannot change them.
+If retention dropped the answers, the totals stay as they were then: later decisions cannot change them. If the lake
+keeps the scores, it says what they were then; the reports read the same numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,12 +43,13 @@ def find_totals(table: CorrectedTotalsTable, wanted: Sequence[Covered], find: Fi
             found.totals[one.content_hash] = row.totals
         else:
             missing.append(one)
-    rows, dropped = find([one.entry for one in missing]) if missing else StoredVersions({})
+    rows, dropped, kept = find([one.entry for one in missing]) if missing else StoredVersions({})
     for one in missing:
         if one.content_hash in rows:
             computed = one.totals_of(rows[one.content_hash])
         elif one.content_hash in dropped:
-            computed = one.totals_as_before(stored.get(one.content_hash))
+            before = stored.get(one.content_hash)
+            computed = one.totals_as_before(kept.get(one.content_hash, before.totals if before else None))
         else:
             continue
         found.computed.append(computed)

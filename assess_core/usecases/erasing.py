@@ -39,12 +39,15 @@ from assess_core.domain.events import FailedEvent
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
+from assess_core.domain.slices import IsoWeek
 from assess_core.errors import LinkExpired, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.erasures import Besides, HotErased, StoredFile, Text
 from assess_core.ports.hot_store import HotStore
+from assess_core.ports.lake import Lake
 from assess_core.ports.reports import Exhausts
 from assess_core.ports.requests import Requests
+from assess_core.ports.scores import shown
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erase_from_hot, erased_under, keys_in_use
 from assess_core.usecases.erasing_lake import (
@@ -152,7 +155,7 @@ def count(stores: Stores, user_ids: Collection[str], order: Order) -> dict[str, 
         "learners that the hot store knows": len(learners),
         "versions that their maps name": sum(len(learner.entries) for learner in learners.values()),
         "failed events": sum(1 for _ in _naming(stores.hot.every_failed(), mentions)),
-        "weeks of the lake": len(stores.lake.weeks_with(stores.lake.pin(), user_ids)),
+        "weeks of the lake": len(_weeks_with(user_ids, stores.lake)),
         "files of the lake": len(stored),
         "rows in these files": sum(file.rows for file in stored),
         "reports": sum(are_in(texts, mentions) for _, texts in stores.exhausts.texts()),
@@ -300,6 +303,7 @@ def are_in(texts: Iterable[Text], mentions: Mentions) -> bool:
 def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, done: Done) -> Receipt:
     hot = erase_from_hot(users, stores.hot)  # finds nothing, and would delete it
     weeks = stores.lake.weeks_with(stores.lake.pin(), users)
+    scores = stores.lake.weeks_with(stores.lake.pin_scores(), users)
     entered = [order_of(record).at for record in _orders_of(users, stores)]
     rows = sum(done.lake.slices.values())
     verified = (record.verified for record in by_slice(stores.lake.manifest(list(done.lake.slices))).values())
@@ -321,6 +325,7 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             Place(name="register", before=done.records, after=0, what="records"),
             Place(name="requests for reports", before=done.jobs, after=0, what="requests"),
             Place(name="lake: attempts", before=rows, after=len(weeks), what="rows"),
+            Place(name="lake: kept scores", before=sum(done.lake.scores.values()), after=len(scores), what="rows"),
             Place(name="lake: old files", before=len(done.files.deleted), after=0, what="files"),
             Place(name="lake: tickets", before=len(done.files.tickets), after=0, what="tickets"),
             Place(name="reports and history of runs", before=len(done.reports), after=0, what="files"),
@@ -333,7 +338,10 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
             *(ChangedFile(name=f"lake/attempts: {name}", sha256=sha256) for name, sha256 in sorted(new.items())),
             *(ChangedFile(name=_place(file), sha256=file.sha256) for file in done.files.rewritten),
         ],
-        slices={str(slice_): rows for slice_, rows in sorted(done.lake.slices.items())},
+        slices={
+            str(slice_): done.lake.slices.get(slice_, 0) + done.lake.scores.get(slice_, 0)
+            for slice_ in sorted({*done.lake.slices, *done.lake.scores})
+        },
         remaining=[
             *done.remaining,
             Remaining(
@@ -347,4 +355,9 @@ def _receipt(stores: Stores, users: Collection[str], key: str, order: Order, don
 
 
 def _place(file: StoredFile) -> str:
-    return f"lake/attempts/{file.name}"
+    return f"lake/{shown(file.name)}"
+
+
+def _weeks_with(user_ids: Collection[str], lake: Lake) -> set[IsoWeek]:
+    """The weeks with rows or kept scores of learners."""
+    return {week for pinned in (lake.pin(), lake.pin_scores()) for week in lake.weeks_with(pinned, user_ids)}

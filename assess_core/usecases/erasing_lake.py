@@ -39,8 +39,10 @@ from assess_core.domain.tickets import (
 from assess_core.errors import ErasureRefused, UnknownTicket, VerifyFailed
 from assess_core.ports.erasures import StoredFile
 from assess_core.ports.lake import Lake, Pinned, name_of
+from assess_core.ports.scores import ScoresDraft
 from assess_core.retrying import retrying
 from assess_core.usecases.archiving import verify_alone
+from assess_core.usecases.keeping import commit, kept_entries, proved_scores
 from assess_core.usecases.proving import DEADLINE, FIRST_WAIT, Found, Manifest, entry, is_conflict, prove
 
 
@@ -51,30 +53,38 @@ class LakeErased(NamedTuple):
     """The rows that left each slice."""
     refused: list[str]
     """Why weeks were not touched, as sentences."""
+    scores: dict[ArchiveSlice, int]
+    """The kept scores that left each slice."""
 
 
 def slices_with(user_ids: Collection[str], lake: Lake) -> set[ArchiveSlice]:
     """The slices with rows of learners. None if a file cannot be read: then the erasure must be repeated anyway."""
-    pinned = lake.pin()
     try:
-        weeks = lake.weeks_with(pinned, user_ids)
-        return {slice_ for week in weeks for slice_ in lake.naming(pinned, week, user_ids, ())}
+        return {
+            slice_
+            for pinned in (lake.pin(), lake.pin_scores())
+            for week in lake.weeks_with(pinned, user_ids)
+            for slice_ in lake.naming(pinned, week, user_ids, ())
+        }
     except VerifyFailed:
         return set()
 
 
 def erase_from_weeks(user_ids: Collection[str], lake: Lake, now: int) -> LakeErased:
-    """Erase learners from the newest version of `attempts`. Can be repeated, and killed at any moment."""
-    lake.traces.announce()
+    """Erase learners from the newest versions of `attempts` and `scores`. Can be repeated, and killed at any moment."""
     again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
     left: dict[ArchiveSlice, int] = {}
+    scores: dict[ArchiveSlice, int] = {}
     refused: list[str] = []
-    for week in lake.weeks_with(lake.pin(), user_ids):
-        try:
-            left |= again(_erase_week, week, user_ids, lake, now)
-        except VerifyFailed as error:
-            refused.append(f"week {week} was not touched: {error}")
-    return LakeErased(left, refused)
+    for pin, erase_week, gone in ((lake.pin, _erase_week, left), (lake.pin_scores, _erase_scores, scores)):
+        # for archives, which read the hot store; then for drops, which write scores from rows of `attempts`
+        lake.traces.announce()
+        for week in lake.weeks_with(pin(), user_ids):
+            try:
+                gone.update(again(erase_week, week, user_ids, lake, now))
+            except VerifyFailed as error:
+                refused.append(f"week {week} was not touched: {error}")
+    return LakeErased(left, refused, scores)
 
 
 def _erase_week(week: IsoWeek, user_ids: Collection[str], lake: Lake, now: int) -> dict[ArchiveSlice, int]:
@@ -100,6 +110,26 @@ def _erase_week(week: IsoWeek, user_ids: Collection[str], lake: Lake, now: int) 
         lake.replace(pinned, week, draft)
     verify_alone(slices, lake, now)
     return {slice_: theirs[slice_].rows for slice_ in touched}
+
+
+def _erase_scores(week: IsoWeek, user_ids: Collection[str], lake: Lake, now: int) -> dict[ArchiveSlice, int]:
+    scores = lake.pin_scores()
+    theirs = lake.score_contents(scores, week, user_ids)
+    if not theirs:  # another erasure was faster
+        return {}
+    found = proved_scores(scores, theirs, lake)
+    with lake.scores_draft(lake.pin(), scores, week, ScoresDraft(without_learners=user_ids)) as draft:
+        after = lake.score_contents(draft, week)
+        for slice_, contents in found.items():
+            if not after.get(slice_, NOTHING).same_rows(without(contents, theirs.get(slice_, NOTHING))):
+                raise VerifyFailed(
+                    f"other scores of {slice_} changed while the learners were left out; nothing was committed; run it "
+                    "again, and report a bug if this happens again"
+                )
+        records = by_slice(lake.manifest(theirs))
+        lake.record([*kept_entries(found, after, sorted(theirs), records, lake.pin().version, now)])
+        commit(scores, week, draft, lake)
+    return {slice_: contents.rows for slice_, contents in theirs.items()}
 
 
 def _checked(
@@ -161,7 +191,7 @@ def erase_from_old_files(user_ids: Collection[str], mentions: Mentions, lake: La
     """
     require_no_writing_ticket(lake, now)
     pinned = lake.pin()
-    current = {name_of(file, pinned) for file in pinned.files()}
+    current = {name_of(file, pinned) for file in (*pinned.files(), *lake.pin_scores().files())}
     found = lake.traces.stored(user_ids)
     if left := [file.name for file in found if file.name in current]:
         raise VerifyFailed(f"{left[0]} still holds rows of the learners; erase again")

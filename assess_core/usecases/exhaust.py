@@ -116,9 +116,9 @@ class _Writer(NamedTuple):
         log = survey_log(stores.log, self.allow_partial)
         with (
             drafted(stores.lake.tickets, spec, self.ticket) as draft,
-            stores.union(batches=batches, skip_unreadable=skip_unreadable) as union,
+            stores.union(batches=batches, skip_unreadable=skip_unreadable, scores=spec.reads_scores) as union,
         ):
-            found = survey(stores, union, batches, self.allow_partial)
+            found = survey(stores, union, batches, self.allow_partial, scores=spec.reads_scores)
             attempts = union.count_attempts(spec)
             require_known(stores, batches, found.with_rows)
             problems = [*log.problems, *found.problems]

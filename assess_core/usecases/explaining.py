@@ -81,6 +81,11 @@ class Told(NamedTuple):
         """When retention dropped it (epoch ms); None if it did not."""
         return None if self.copies else self.slice.dropped_at
 
+    @property
+    def scores_kept_at(self) -> int | None:
+        """When retention kept its score without answers (epoch ms); None if it did not."""
+        return None if self.copies else self.slice.scores_kept_at
+
 
 class Explanation(NamedTuple):
     """A score and everything behind it."""

@@ -102,25 +102,27 @@ def require_no_hold(hot: HotStore, user_ids: Collection[str], now: int) -> None:
 def held_slices(lake: Lake, holds: Collection[Hold], slices: Collection[ArchiveSlice]) -> dict[ArchiveSlice, str]:
     """The slices among these that holds protect, each with a sentence that names the holds.
 
-    A hold on a learner or an assessment protects the slices that have rows of it in the lake: clear and drop delete no
-    other rows. If a file cannot be read, its slices are unknown, so the whole week counts as held. Raises
+    A hold on a learner or an assessment protects the slices that have rows or kept scores of it in the lake: clear and
+    drop delete nothing else. If a file cannot be read, its slices are unknown, so the whole week counts as held. Raises
     `StoreUnavailable`.
     """
     if not holds:
         return {}
-    pinned = lake.pin()
+    tables = (lake.pin(), lake.pin_scores())
     learners, assessments = held_ids(holds, Target.LEARNER), held_ids(holds, Target.ASSESSMENT)
     found: dict[ArchiveSlice, str] = {}
     for group in by_week(slices):
-        named: Mapping[ArchiveSlice, Named] = {}
+        named: list[Mapping[ArchiveSlice, Named]] = []
         try:
             if learners or assessments:
-                named = lake.naming(pinned, group[0].week, learners, assessments)
+                named = [lake.naming(pinned, group[0].week, learners, assessments) for pinned in tables]
         except VerifyFailed as error:
             found |= dict.fromkeys(group, f"it is unknown whether a hold protects it: {error}")
             continue
         for slice_ in group:
-            users, contents = named.get(slice_, Named())
+            of_slice = [of_table.get(slice_, Named()) for of_table in named]
+            users = frozenset[str]().union(*(each.user_ids for each in of_slice))
+            contents = frozenset[str]().union(*(each.content_ids for each in of_slice))
             if stopped := stopping(holds, {slice_.batch_id}, users, contents):
                 found[slice_] = _named(stopped)
     return found

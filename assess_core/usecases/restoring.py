@@ -3,9 +3,9 @@
 Restore writes the lake's rows of some slices into the hot store again. The lake stays as it is, so every row has a copy
 in both tiers, and counts once. The next clear deletes the rows again.
 
-Rebuild adds the map entries of every row in the lake, and derives scores and activities from them. The rows stay in
-the lake. What the lake does not have comes from the log. Both use only rows that were just proved, can be repeated,
-and can be killed at any moment.
+Rebuild adds the map entries of every row in the lake, also of kept scores, and derives scores and activities from them.
+The rows stay in the lake. What the lake does not have comes from the log. Both use only rows that were just proved, can
+be repeated, and can be killed at any moment.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -22,6 +22,7 @@ from assess_core.usecases.applying import forget_sweeps
 from assess_core.usecases.archiving import Advance, no_progress, verified_files
 from assess_core.usecases.erased import erase_from_hot, erased_among, without_erased
 from assess_core.usecases.folding import name_archived
+from assess_core.usecases.keeping import kept_problems
 from assess_core.usecases.proving import Found, Manifest, by_week, entry, prove, unreadable
 from assess_core.usecases.registering import agree
 
@@ -114,11 +115,12 @@ def begin_rebuild(stores: Stores) -> list[IsoWeek]:
     """
     forget_sweeps(stores.hot, stores.lake)
     agree(stores.hot, stores.lake, stores.keys)
-    return sorted({file.week for file in stores.lake.pin().files()})
+    tables = (stores.lake.pin(), stores.lake.pin_scores())
+    return sorted({file.week for pinned in tables for file in pinned.files()})
 
 
 def rebuild(week: IsoWeek, stores: Stores) -> Rebuilt:
-    """Add the map entries of all rows of a week of the lake, and what is derived from them.
+    """Add the map entries of all rows and kept scores of a week of the lake, and what is derived from them.
 
     Rows that the manifest does not count yet, as a killed archive leaves them, are named too. Slices with damaged rows
     or unreadable files are not. Raises `StoreUnavailable`.
@@ -140,7 +142,26 @@ def rebuild(week: IsoWeek, stores: Stores) -> Rebuilt:
         named += name_archived(rows, stores.hot, stores.keys)
         read += len(rows)
     problems = (why for slice_, why in sorted(found.problems.items()) if not _is_new(slice_, found, manifest, damaged))
-    return Rebuilt(week, len(good), read, named, tuple(problems))
+    kept = _name_kept(week, stores)
+    return Rebuilt(week, len(good) + kept.slices, read + kept.rows, named + kept.named, (*problems, *kept.problems))
+
+
+def _name_kept(week: IsoWeek, stores: Stores) -> Rebuilt:
+    """The part of a rebuild that reads kept scores. Scores that are not as the manifest says are not named."""
+    lake = stores.lake
+    try:
+        scores = lake.pin_scores()
+        contents = lake.score_contents(scores, week)
+    except VerifyFailed as error:
+        return Rebuilt(week, 0, 0, 0, (f"week {week}: {error}",))
+    problems = kept_problems(contents, lake)
+    good = [slice_ for slice_ in contents if slice_ not in problems]
+    read = named = 0
+    for rows in lake.rows(scores, good, answers=False) if good else ():
+        checkpoint()
+        named += name_archived(rows, stores.hot, stores.keys)
+        read += len(rows)
+    return Rebuilt(week, len(good), read, named, tuple(why for _, why in sorted(problems.items())))
 
 
 def _proved(slices: Sequence[ArchiveSlice], manifest: Manifest, lake: Lake, pinned: Pinned) -> Found:

@@ -1,16 +1,17 @@
-"""Use case: do by rule what is due: clear slices from the hot store, and drop them from the lake.
+"""Use case: do by rule what is due: clear slices from the hot store, and drop them, or their answers, from the lake.
 
 Holds are read after the slices are chosen, and again before each week of the lake is changed. The cost grows with the
 rows of the hot store and with the weeks of the lake that are old enough for a rule.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from assess_core.domain.manifest import SliceRecord, by_slice
 from assess_core.domain.retention import Candidate, Deed, Planned, Rules, is_any_due, plan, why_not_clear
 from assess_core.domain.slices import ArchiveSlice, Unread
 from assess_core.ports.cancelling import checkpoint
+from assess_core.ports.lake import Pinned
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import Cleared, clear, views_of
 from assess_core.usecases.compacting import Vacuumed, vacuum
@@ -29,15 +30,20 @@ class Retained(NamedTuple):
     stopped: list[Planned]
     """What was due and was not done, each with its reason."""
     vacuumed: Vacuumed
+    keeping: frozenset[ArchiveSlice]
+    """The dropped slices of which the lake keeps the scores."""
+
+    def deeds(self) -> Iterator[tuple[ArchiveSlice, Deed, int, str | None]]:
+        """What was done to each slice: the deed, the rows that left, and why none did."""
+        for slice_, cleared in self.cleared.items():
+            yield slice_, Deed.CLEAR, cleared.cleared, cleared.refused
+        for slice_, dropped in self.dropped.items():
+            yield slice_, Deed.KEEP_SCORES if slice_ in self.keeping else Deed.DROP, dropped.rows, dropped.refused
 
     @property
     def refused(self) -> list[str]:
         """A sentence for each slice that was due and could not be cleared or dropped."""
-        reasons = [
-            *(found.refused for found in self.cleared.values()),
-            *(found.refused for found in self.dropped.values()),
-        ]
-        return [why for why in reasons if why]
+        return [why for *_, why in self.deeds() if why]
 
 
 def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | None) -> Retained:
@@ -52,9 +58,10 @@ def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | 
         allowed, _ = clearable(group, stores, rules, now)  # a hold may have been entered since
         cleared |= clear(allowed, stores, now)
     planned = plan_retention(stores, rules, now, grace, unread)  # a slice that was cleared can be dropped now
-    dropped = drop(_due(planned, Deed.DROP), stores, now)
+    keeping = _due(planned, Deed.KEEP_SCORES)
+    dropped = drop([*_due(planned, Deed.DROP), *keeping], stores, now, keeping=keeping)
     stopped = [each for each in planned if each.stopped]
-    return Retained(cleared, dropped, stopped, vacuum(stores.lake, now))
+    return Retained(cleared, dropped, stopped, vacuum(stores.lake, now), frozenset(keeping))
 
 
 def _due(planned: Collection[Planned], deed: Deed) -> list[ArchiveSlice]:
@@ -66,11 +73,13 @@ def plan_retention(stores: Stores, rules: Rules, now: int, grace: int, unread: U
 
     Raises `StoreUnavailable`, `NotOurTable`, `BadHold`, and `VerifyFailed` for an old file that cannot be read.
     """
-    old = _old(stores, rules, now)
-    slices = sorted({*pending(stores, now), *old})
+    old, kept = (_old(pinned, stores, rules, now) for pinned in (stores.lake.pin(), stores.lake.pin_scores()))
+    slices = sorted({*pending(stores, now), *old, *kept})
     records = by_slice(stores.lake.manifest(slices))
     views = views_of(slices, records, stores, now, grace, unread)
-    candidates = [Candidate(view, records.get(view.slice, SliceRecord()), view.slice in old) for view in views]
+    candidates = [
+        Candidate(view, records.get(view.slice, SliceRecord()), view.slice in old, view.slice in kept) for view in views
+    ]
     return plan(candidates, rules, lambda due: _held(stores, due, now), now)
 
 
@@ -97,9 +106,8 @@ def _held(stores: Stores, slices: Collection[ArchiveSlice], now: int) -> dict[Ar
     return held_slices(stores.lake, read_holds(stores.hot, now), slices)
 
 
-def _old(stores: Stores, rules: Rules, now: int) -> set[ArchiveSlice]:
-    """The slices with rows in the lake in the weeks that are old enough for a rule."""
-    pinned = stores.lake.pin()
+def _old(pinned: Pinned, stores: Stores, rules: Rules, now: int) -> set[ArchiveSlice]:
+    """The slices with rows in a table of the lake in the weeks that are old enough for a rule."""
     found: set[ArchiveSlice] = set()
     for week in sorted({file.week for file in pinned.files()}):
         if is_any_due(week, rules, now):

@@ -52,7 +52,7 @@ def tickets(lake: Lake, now: int) -> Iterator[Finding]:
     if not live:
         return
     pinned = lake.pin()
-    current = {name_of(file, pinned) for file in pinned.files()}
+    current = {name_of(file, pinned) for file in (*pinned.files(), *lake.pin_scores().files())}
     files, size = held_space(kept, current, now)
     message = f"{live:,} hold {files:,} replaced files of the lake, {size / 1000**2:,.1f} MB"
     yield Finding(Level.OK, "tickets", message, "assess ticket release frees them" if files else None)

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.manifest import by_slice
+from assess_core.domain.corrections import Totals
+from assess_core.domain.manifest import NOTHING, by_slice
 from assess_core.domain.scores import Entry
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VersionMissing
 from assess_core.ports.stores import Stores
 
@@ -16,6 +18,8 @@ class StoredVersions(NamedTuple):
     rows: Mapping[bytes, AttemptVersion]
     dropped: Mapping[bytes, int] = {}
     """Versions whose answers retention dropped, and when (epoch ms)."""
+    kept: Mapping[bytes, Totals] = {}
+    """The totals under corrections of dropped versions whose scores the lake keeps, as of the time of the drop."""
 
 
 def stored_versions(stores: Stores, entries: Sequence[Entry]) -> StoredVersions:
@@ -36,10 +40,25 @@ def stored_versions(stores: Stores, entries: Sequence[Entry]) -> StoredVersions:
         rows = stores.union.archived(batch_id, weeks, user_id, hashes)
         found |= {row.version.content_hash: row for row in rows}
     nowhere = [entry for entry in entries if entry.version.content_hash not in found]
-    return StoredVersions(found, _dropped(stores, nowhere) if nowhere else {})
+    if not nowhere:
+        return StoredVersions(found)
+    dropped, keeping = _dropped(stores, nowhere)
+    return StoredVersions(found, dropped, _kept(stores, [one for one in nowhere if one.row_key.slice in keeping]))
 
 
-def _dropped(stores: Stores, entries: Sequence[Entry]) -> dict[bytes, int]:
+def _kept(stores: Stores, entries: Sequence[Entry]) -> dict[bytes, Totals]:
+    found: dict[bytes, Totals] = {}
+    learners: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        learners.setdefault((entry.key.user_id, entry.key.batch_id), []).append(entry)
+    for (user_id, batch_id), theirs in learners.items():
+        hashes = [entry.version.content_hash for entry in theirs]
+        found |= stores.union.kept_totals(batch_id, {entry.row_key.slice.week for entry in theirs}, user_id, hashes)
+    return found
+
+
+def _dropped(stores: Stores, entries: Sequence[Entry]) -> tuple[dict[bytes, int], set[ArchiveSlice]]:
+    """When retention dropped versions, by content hash, and the slices of which the lake keeps scores."""
     # the manifest is read after the tiers: a slice's entry is written before its rows leave the lake
     records = by_slice(stores.lake.manifest({entry.row_key.slice for entry in entries}))
     dropped = {slice_: record.dropped.at for slice_, record in records.items() if record.dropped}
@@ -50,4 +69,5 @@ def _dropped(stores: Stores, entries: Sequence[Entry]) -> dict[bytes, int]:
                 "nor in the lake; restore the lake's files or the hot store from a backup, or read the log again: "
                 "assess ingest --repair"
             )
-    return {entry.version.content_hash: dropped[entry.row_key.slice] for entry in entries}
+    keeping = {slice_ for slice_, record in records.items() if record.kept_scores != NOTHING}
+    return {entry.version.content_hash: dropped[entry.row_key.slice] for entry in entries}, keeping

@@ -61,7 +61,8 @@ def _version(judgement: Judgement, told: Told) -> Iterator[str]:
     yield f"  Attempted at {clock}{without}; first received at {iso(entry.received_at)}."
     yield f"  Slice {told.slice.slice}: {told.slice.why or told.slice.status}."
     if told.dropped_at is not None:
-        yield f"  Retention dropped it from the lake at {iso(told.dropped_at)}. Only its score is left."
+        kept = "" if told.scores_kept_at is None else " The lake keeps it without answers."
+        yield f"  Retention dropped it from the lake at {iso(told.dropped_at)}. Only its score is left.{kept}"
     elif not told.copies:
         yield "  It is LOST: neither the hot store nor the lake holds it. Type: assess balance"
     for copy in told.copies:
@@ -144,6 +145,7 @@ def _version_value(told: Told) -> Value:
         "slice": str(told.slice.slice),
         "slice_status": told.slice.status,
         "dropped_at": None if told.dropped_at is None else iso(told.dropped_at),
+        "scores_kept_at": None if told.scores_kept_at is None else iso(told.scores_kept_at),
         "copies": [_copy_value(copy) for copy in told.copies],
         "event": told.event._asdict() if told.event else None,
         "event_note": told.event_note,

@@ -177,8 +177,9 @@ def _other(stores: Stores, ticket: Ticket, other: str, now: int) -> Iterator[Ite
         return
     batches = matching_batches(stores, spec)
     decided = corrections_of(stores.hot.register, batches, spec.course, spec.assessments or None)
-    with stores.union(batches=batches) as union:
-        survey(stores, union, batches, allow_partial=False)  # a comparison with a part of the rows would mislead
+    with stores.union(batches=batches, scores=spec.reads_scores) as union:
+        # a comparison with a part of the rows would mislead
+        survey(stores, union, batches, allow_partial=False, scores=spec.reads_scores)
         yield union.attempts(spec, [each.correction for each in decided])
 
 

@@ -23,7 +23,7 @@ def retain(dagster: Dagster) -> dg.ExecuteInProcessResult:
 def test_a_run_clears_and_drops_what_is_due_and_shows_what_a_hold_stops(
     dagster: Dagster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "retention.toml").write_text('[[rule]]\nhot = "1 year"\ndrop = "5 years"\n')
+    (tmp_path / "retention.toml").write_text('[[rule]]\nhot = "1 year"\nanswers = "5 years"\n')
     monkeypatch.setenv("ASSESS_RETENTION", str(tmp_path / "retention.toml"))
     dagster.ingest([event(batch="b1"), event(batch="b2")])
     dagster.tick()
@@ -33,8 +33,8 @@ def test_a_run_clears_and_drops_what_is_due_and_shows_what_a_hold_stops(
 
     [done] = retain(dagster).asset_materializations_for_node("retained_attempts")
 
-    shown = [done.metadata[name].value for name in ("rows cleared", "rows dropped", "stopped")]
-    assert shown == [1, 1, 2]
+    shown = [done.metadata[name].value for name in ("rows cleared", "rows dropped", "scores kept", "stopped")]
+    assert shown == [1, 1, 1, 2]
     assert "case 12" in str(done.metadata["preview"].value)
     assert [str(slice_) for slice_ in dagster.stores.hot.held()] == ["b2|2024-W05"]
 

@@ -46,6 +46,18 @@ def test_a_dry_run_shows_what_would_go_and_changes_nothing(assess: Assess, verif
     assert len(verified.hot.held()) == 2
 
 
+def test_retain_keeps_scores_and_a_report_says_so(assess: Assess, verified: Stores, rules: Path) -> None:
+    rules.write_text('[[rule]]\nbatches = "b1"\nanswers = "1 year"\n')
+
+    done = assess("retain", "--json", env={"ASSESS_RETENTION": str(rules)})
+
+    found = [(row["slice"], row["action"], row["rows"]) for row in json.loads(done.stdout)]
+    assert found == [(W5, "clear", 1), ("b2|2024-W05", "clear", 1), (W5, "keep scores", 1)]
+    shown = assess("exhaust", "b1", "--report", "score")
+    assert "1 versions of this report have scores and no answers" in shown.stderr
+    assert "1 scores without answers" in assess("doctor").stdout
+
+
 def test_retain_clears_and_drops_and_names_what_is_held(assess: Assess, verified: Stores, rules: Path) -> None:
     rules.write_text('[[rule]]\ndrop = "1 year"\n')
     assess("hold", "add", "--batch", "b2", *WHO)

@@ -30,9 +30,10 @@ class Explained(NamedTuple):
 def check(home: Path, bounds: Bounds, explained: Explained) -> None:
     """Raises `Wrong` if the lake differs from manifest or oracle, or if a file is unexplained."""
     attempts = _Table(home / "lake" / "attempts")
-    manifest = _Table(home / "lake" / "archive_manifest")
+    manifest, scores = _Table(home / "lake" / "archive_manifest"), _Table(home / "lake" / "scores")
     for entry in manifest.rows(manifest.newest):
         _check_entry(entry, attempts)
+    _check_scores(list(manifest.rows(manifest.newest)), scores, bounds)
     copies = Counter((row["content_hash"].hex(), row["received"]) for row in attempts.rows(attempts.newest))
     if twice := [copy for copy, times in copies.items() if times > 1]:
         raise Wrong(f"the lake holds {twice[0]} {copies[twice[0]]} times")
@@ -41,7 +42,7 @@ def check(home: Path, bounds: Bounds, explained: Explained) -> None:
             if (version["content_hash"], version["received_at"]) not in copies:
                 raise Wrong(f"the lake does not hold {version['content_hash']} of {key}")
     seals = [_Table(home / "lake" / name) for name in ("sealed_entries", "seals")]
-    unexplained = list(_unexplained(home, [attempts, manifest, *seals], explained))
+    unexplained = list(_unexplained(home, [attempts, manifest, scores, *seals], explained))
     if unexplained:
         raise Wrong(f"the file {unexplained[0]} and {len(unexplained) - 1} more are unexplained")
 
@@ -98,10 +99,30 @@ def _timed(row: Row) -> Row:
     return row if at is None else {**row, "received": round(at.timestamp() * 1000), "week": at.isocalendar()[:2]}
 
 
+def _check_scores(entries: list[Row], scores: _Table, bounds: Bounds) -> None:
+    """Check that kept scores are those of the newest entries, have no answers, and lack nothing that was dropped."""
+    rows = list(scores.rows(scores.newest))
+    kept = {
+        (entry["batch_id"], (entry["year"], entry["week"])): entry["rows"]
+        for entry in sorted(entries, key=lambda entry: entry["number"])
+        if entry["action"] == "kept"
+    }
+    found = Counter((row["batch_id"], row["week"]) for row in rows)
+    if found != {slice_: count for slice_, count in kept.items() if count}:
+        raise Wrong(f"the lake has the scores {dict(found)}, and the manifest says {kept}")
+    if answers := [row for row in rows if row["question"] is not None]:
+        raise Wrong(f"a kept score has answers: {answers[0]}")
+    copies = {(row["content_hash"].hex(), row["received"]) for row in rows}
+    for key, versions in bounds.most_scores.items():
+        for version in versions:
+            if key not in bounds.most_rows and (version["content_hash"], version["received_at"]) not in copies:
+                raise Wrong(f"the lake does not have the score of {version['content_hash']} of {key}")
+
+
 def _check_entry(entry: Row, attempts: _Table) -> None:
     """Check that a manifest entry matches the files of its version."""
-    if entry["action"] == "erased" or (attempts.is_cut and entry["delta_version"] not in attempts.versions):
-        return  # an erased entry precedes its files
+    if entry["action"] in ("erased", "kept") or (attempts.is_cut and entry["delta_version"] not in attempts.versions):
+        return  # an erased entry precedes its files, and a kept one is about another table
     slice_ = (entry["batch_id"], (entry["year"], entry["week"]))
     try:
         rows = [row for row in attempts.rows(entry["delta_version"]) if (row["batch_id"], row["week"]) == slice_]

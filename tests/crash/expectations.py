@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -41,6 +41,8 @@ class Removed(NamedTuple):
     batch: str = ""
     """Retention drops its rows from the lake; its scores stay."""
     dropped: frozenset[bool] = frozenset({False})
+    keeps_scores: bool = False
+    """Whether the lake keeps the scores of what was dropped, so the score exhaust still has its attempts."""
 
     def may_lack(self, key: tuple[str, ...]) -> bool:
         """Whether rows of an attempt may be dropped."""
@@ -77,6 +79,10 @@ class Bounds:
         lacking = removed.dropped == {True}
         self.most_rows = {key: found for key, found in of_most.items() if not (lacking and removed.may_lack(key))}
         """The attempts whose rows may be there."""
+        kept = removed.keeps_scores
+        self.least_scores: dict[Any, Any] = of_least if kept else self.least_rows
+        self.most_scores: dict[Any, Any] = of_most if kept else self.most_rows
+        """The attempts that the score exhaust must and may have."""
 
     @cached_property
     def printed(self) -> dict[str, list[Row]]:
@@ -227,7 +233,7 @@ def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     for row in rows:
         key = _key(row)
-        numbers = [len(attempts.get(key, ())) for attempts in (bounds.least_rows, bounds.most_rows)]
+        numbers = [len(attempts.get(key, ())) for attempts in (bounds.least_scores, bounds.most_scores)]
         if not max(numbers[0], 1) <= int(row["versions"]) <= numbers[1]:
             raise Wrong(
                 f"the score exhaust counts {row['versions']} versions of {key}, not {numbers[0]} to {numbers[1]}"
@@ -235,7 +241,7 @@ def check_score_exhaust(text: str, batch: str, bounds: Bounds) -> None:
         wanted = [_scores(version) for version in bounds.counting(key)]
         if tuple(row[name] for name in ("last_attempted_on", "grand_total", "answers")) not in wanted:
             raise Wrong(f"the score exhaust has {dict(row)} for {key}; right would be one of {wanted}")
-    _check_keys("score exhaust", batch, [_key(row) for row in rows], bounds)
+    _check_keys("score exhaust", batch, [_key(row) for row in rows], bounds.least_scores, bounds.most_scores)
 
 
 def _scores(version: Row) -> tuple[str, str, str]:
@@ -252,7 +258,7 @@ def check_response_exhaust(text: str, batch: str, bounds: Bounds) -> None:
         wanted = [_answers(version) for version in bounds.counting(key)]
         if found not in wanted:
             raise Wrong(f"the response exhaust has {found} for {key}; right would be one of {wanted}")
-    _check_keys("response exhaust", batch, keys, bounds)
+    _check_keys("response exhaust", batch, keys, bounds.least_rows, bounds.most_rows)
 
 
 def _response_key(row: Row) -> tuple[str, ...]:
@@ -265,9 +271,10 @@ def _answers(version: Row) -> list[tuple[str, str, str]]:
     return [(at, answer["id"], repr(answer["score"])) for answer in json.loads(version["question"])]
 
 
-def _check_keys(what: str, batch: str, found: Sequence[tuple[str, ...]], bounds: Bounds) -> None:
-    must = {key for key in bounds.least_rows if key[2] == batch}
-    may = {key for key in bounds.most_rows if key[2] == batch}
+def _check_keys(
+    what: str, batch: str, found: Sequence[tuple[str, ...]], least: Iterable[Any], most: Iterable[Any]
+) -> None:
+    must, may = ({key for key in keys if key[2] == batch} for keys in (least, most))
     if not must <= set(found) <= may:
         raise Wrong(f"the {what} of {batch!r} has the attempts {found}; it must have {must} and may have {may}")
     in_order = sorted(found, key=lambda key: [key[0].encode(), key[1].encode(), key[3].encode(), key[4].encode()])

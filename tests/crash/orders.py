@@ -48,7 +48,10 @@ class Orders:
         """Retention drops this batch, with fewer attempts than the other one."""
         self.receipt = folder / "receipt.json"
         self.rules = folder / "retention.toml"
-        self.rules.write_text(f"[[rule]]\nbatches = '{self.batch}'\ndrop = '1 week'\n")
+        self.keeps_scores = chance.random() < 0.5
+        """Whether the lake keeps the scores of what it drops."""
+        what = "answers" if self.keeps_scores else "drop"
+        self.rules.write_text(f"[[rule]]\nbatches = '{self.batch}'\n{what} = '1 week'\n")
         self.held = _NOT
         self._done = _NOT
         self._begun = self._acting = 0
@@ -114,7 +117,9 @@ class Orders:
         done = seen.done if seen.done == self._done else _EITHER
         if self.plan is Plan.ERASE:
             return Removed(learner=self.learner, erased=done)
-        return Removed(batch=self.batch, dropped=done) if self.plan is Plan.RETAIN else Removed()
+        if self.plan is Plan.RETAIN:
+            return Removed(batch=self.batch, dropped=done, keeps_scores=self.keeps_scores)
+        return Removed()
 
     def disturbed(self, seen: Seen) -> bool:
         """Whether an erasure ran since then. It deletes old files at once, so others can fail, and say so."""

@@ -92,6 +92,8 @@ def test_a_text_that_is_no_age_is_refused(text: str) -> None:
         (b"drop = '7 years'", "begin each rule with"),
         (b"[[rule]]\n\n[[rule]]\ndrop = 'soon'", "rule 2: drop: 'soon' is no age"),
         (b"[[rule]]\nhot = '2 years'\ndrop = '700 days'", "rule 1: drop: 700 days must be longer than hot, 2 years"),
+        (b"[[rule]]\nhot = '2 years'\nanswers = '1 year'", "rule 1: answers: 1 year must be longer than hot, 2 years"),
+        (b"[[rule]]\nanswers = '7 years'\ndrop = '7 years'", "rule 1: drop: 7 years must be longer than answers"),
         (b"[[rule]]\nbatches = ''", "rule 1: batches"),
         (b"\xff", "not UTF-8"),
         (b"[[rule]]\n" * 1001, "more than 1,000 rules"),

@@ -2,17 +2,21 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assess_core.domain.holds import Target
+from assess_core.domain.report_formats import Format
+from assess_core.domain.report_spec import Report, ReportSpec, Versions
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import verify
 from assess_core.usecases.compacting import compact, vacuum
 from assess_core.usecases.dropping import drop
+from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.holds import add_hold
 from assess_core.usecases.tables import Name
 from tests.balances import draw
@@ -57,6 +61,15 @@ def assert_right(stores: Stores, log: Sequence[Line], dropped: Collection[Archiv
     assert {found.problem for found in verify(recorded, stores, NOW).values()} <= {None}
 
 
+def score_reports(stores: Stores) -> list[bytes]:
+    """The reports that need no answers, of all batches together."""
+    specs = (
+        ReportSpec(report=report, format=Format.CSV, batches=(), batch_pattern="*", versions=versions)
+        for report, versions in ((Report.SCORE, Versions.ALL), (Report.SUMMARY, Versions.NEWEST))
+    )
+    return [Path(write_exhaust(stores, spec).path).read_bytes() for spec in specs] if stores.hot.slices() else []
+
+
 @pytest.mark.long
 @examples(2)
 @given(st.data(), weeks)
@@ -99,6 +112,33 @@ def test_a_drop_that_is_killed_anywhere_loses_nothing_else_and_a_rerun_completes
         pinned = stores.lake.pin()
         assert not {slice_ for slice_ in going if slice_ in stores.lake.slices(pinned, slice_.week)}
         assert_right(stores, log, going)
+
+
+@pytest.mark.long
+@examples(2)
+@given(st.data(), weeks)
+def test_reports_of_scores_stay_whatever_scores_are_kept_and_wherever_a_drop_is_killed(
+    data: st.DataObject, log: list[Line]
+) -> None:
+    with lakehouse() as stores:
+        fold_all([log], stores.hot)
+        put_away(stores)
+        before = score_reports(stores)
+        slices = stores.hot.slices()
+        going = [slice_ for slice_ in slices if data.draw(st.booleans())]
+        fuse = Fuse(data.draw(st.integers(0, EFFECTS)))
+
+        until_crash(lambda: drop(going, watched_stores(stores, fuse), NOW, keeping=going))
+
+        assert score_reports(stores) == before
+        assert_right(stores, log, going)
+        drop(going, stores, NOW, keeping=going)
+        assert score_reports(stores) == before
+        assert_right(stores, log, going)
+
+        fold_all(data.draw(deliveries(log)), stores.hot)
+        put_away(stores)
+        assert score_reports(stores) == before
 
 
 @examples(3)

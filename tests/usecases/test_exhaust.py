@@ -331,8 +331,11 @@ def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) 
             batches: Collection[str] | None = None,
             weeks: Collection[IsoWeek] | None = None,
             skip_unreadable: bool = False,
+            scores: bool = False,
         ) -> Iterator[DuckUnion]:
-            with super().__call__(batches=batches, weeks=weeks, skip_unreadable=skip_unreadable) as union:
+            with super().__call__(
+                batches=batches, weeks=weeks, skip_unreadable=skip_unreadable, scores=scores
+            ) as union:
                 list(union.rows(f"SET threads = {self._threads}"))
                 yield union
 

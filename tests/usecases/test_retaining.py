@@ -239,6 +239,45 @@ def test_rows_that_arrived_after_a_clear_are_never_dropped_with_the_slice(stores
     assert retain(stores, DROP, NOW, DAY, None).dropped == {}
 
 
+def test_first_the_answers_go_and_later_the_scores(stores: Stores) -> None:
+    keep(stores.hot, [OLD, NEW])
+    put_away(stores)
+    rules = parse_rules(b'[[rule]]\nanswers = "300 days"\ndrop = "600 days"', "retention.toml")
+    at = W5.week.end + 300 * DAY
+    assert planned(stores, rules, at) == [(str(W5), Deed.KEEP_SCORES, True)]
+
+    done = retain(stores, rules, at, DAY, None)
+
+    assert [*done.deeds()] == [(W5, Deed.KEEP_SCORES, 1, None)]
+    assert (held(stores.lake), status(stores)) == (copies_of([NEW]), SliceStatus.DROPPED)
+    assert planned(stores, rules, at) == []
+    later = W5.week.end + 600 * DAY
+    assert planned(stores, rules, later) == [(str(W5), Deed.DROP, True), (str(W6), Deed.KEEP_SCORES, True)]
+    assert {slice_: found.scores for slice_, found in retain(stores, rules, later, DAY, None).dropped.items()} == {
+        W5: 0,
+        W6: 1,
+    }
+    assert stores.lake.slices(stores.lake.pin_scores(), W5.week) == []
+
+
+@pytest.mark.parametrize(("target", "of"), [(Target.BATCH, "b1"), (Target.LEARNER, "u1"), (Target.ASSESSMENT, "a1")])
+def test_a_hold_stops_a_drop_that_keeps_scores_and_the_drop_of_these_scores(
+    stores: Stores, target: Target, of: str
+) -> None:
+    keep(stores.hot, [OLD])
+    put_away(stores)
+    rules = parse_rules(b'[[rule]]\nanswers = "1 day"\ndrop = "300 days"', "retention.toml")
+    hold = add_hold(stores, target, of, *WHO)
+    soon = W5.week.end + 2 * DAY
+    assert planned(stores, rules, soon) == [(str(W5), Deed.KEEP_SCORES, False)]
+    release_hold(stores, hold.id, *WHO)
+    retain(stores, rules, soon, DAY, None)
+
+    add_hold(stores, target, of, "examinations office", "case 13", NOW)
+
+    assert planned(stores, rules, NOW) == [(str(W5), Deed.DROP, False)]
+
+
 def test_a_file_that_cannot_be_read_counts_as_held(stores: Stores) -> None:
     keep(stores.hot, [OLD])
     archive([W5], stores, NOW)

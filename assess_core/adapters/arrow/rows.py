@@ -52,6 +52,18 @@ HOT_SCHEMA: Final = pa.schema([*_COLUMNS, ("question", pa.string())])
 LAKE_SCHEMA: Final = pa.schema([*_COLUMNS, ("question", QUESTION)])
 """A row of the lake: `question` is nested, `assess_ts` a time."""
 
+SCORES_SCHEMA: Final = pa.schema(
+    [
+        *LAKE_SCHEMA,
+        ("answers", pa.int64()),
+        ("corrected_score", pa.float64()),
+        ("corrected_max_score", pa.float64()),
+    ]
+)
+"""A row of `scores`: a row of the lake whose answers were dropped. `question` is null, `answers` their number.
+
+The corrected totals are those of the time of the drop; null if no correction covered the version then."""
+
 
 def to_batch(rows: Sequence[AttemptVersion]) -> pa.RecordBatch:
     """Versions as a batch of `HOT_SCHEMA`."""

@@ -168,16 +168,21 @@ PLACE: Final = ("file_index", "file_row_number")
 """Where DuckDB found a row: the file's number in the list, the row's number in the file."""
 
 
-def parquet(files: Sequence[LakeFile], *, place: bool = False) -> str:
+_KEPT: Final = (("answers", "BIGINT"), ("corrected_score", "DOUBLE"), ("corrected_max_score", "DOUBLE"))
+
+
+def parquet(files: Sequence[LakeFile], *, place: bool = False, kept: bool = False) -> str:
     """The lake's files as a table expression with the columns of `rows.LAKE_SCHEMA`, in its order.
 
-    Without files, it has no rows. With `place`, the columns of `PLACE` follow.
+    Without files, it has no rows. With `kept`, the files are of `scores`, and its other columns follow
+    (`rows.SCORES_SCHEMA`). With `place`, the columns of `PLACE` follow.
     """
+    declared = (*_COLUMNS, *(_KEPT if kept else ()))
     more = PLACE if place else ()
     if not files:
-        columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in (*_COLUMNS, *((n, "BIGINT") for n in more)))
+        columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in (*declared, *((n, "BIGINT") for n in more)))
         return f"(SELECT {columns} WHERE false)"
-    columns = ", ".join((*(_COMPUTED.get(name, name) for name, _ in _COLUMNS), *more))
+    columns = ", ".join((*(_COMPUTED.get(name, name) for name, _ in declared), *more))
     return f"(SELECT {columns} FROM read_parquet({urls(files)}, hive_partitioning = false))"
 
 

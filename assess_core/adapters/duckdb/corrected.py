@@ -33,26 +33,29 @@ _ANSWERS: Final = {
     ),
 }
 
+_COVERING: Final = """
+list_filter(rules.rules, lambda r:
+    (r.course IS NULL OR r.course = rows.course_id)
+    AND (len(r.batches) = 0 OR list_contains(r.batches, rows.batch_id))
+    AND (r.first IS NULL OR epoch_ms(rows.last_attempted_on) >= r.first)
+    AND (r."end" IS NULL OR epoch_ms(rows.last_attempted_on) < r."end"))
+"""
+
 # the versions in the scope of a correction, each with its corrections in the order in which they apply. `touched` are
 # the answers to their questions: lambdas over all answers would take three times as long
-_COVERED: Final = """
+_COVERED: Final = f"""
 SELECT file_index, file_row_number, total_score, total_max_score, covering,
     list_transform(answers, lambda answer: struct_pack(
         id := answer.id, score := answer.score, max_score := answer.max_score)) AS answers,
     list_transform(
         list_filter(answers, lambda answer: list_contains(questions, answer.id)),
         lambda answer: struct_pack(
-            id := answer.id, score := answer.score, max_score := answer.max_score, response := {response})) AS touched
+            id := answer.id, score := answer.score, max_score := answer.max_score, response := {{response}})) AS touched
 FROM (
-    SELECT * EXCLUDE question, {answers} AS answers, list_transform(covering, lambda r: r.question) AS questions
+    SELECT * EXCLUDE question, {{answers}} AS answers, list_transform(covering, lambda r: r.question) AS questions
     FROM (
-        SELECT rows.*, list_filter(rules.rules, lambda r:
-            (r.course IS NULL OR r.course = rows.course_id)
-            AND (len(r.batches) = 0 OR list_contains(r.batches, rows.batch_id))
-            AND (r.first IS NULL OR epoch_ms(rows.last_attempted_on) >= r.first)
-            AND (r."end" IS NULL OR epoch_ms(rows.last_attempted_on) < r."end")
-        ) AS covering
-        FROM memory.main.{rows} AS rows JOIN rules ON rows.content_id = rules.assessment
+        SELECT rows.*, {_COVERING} AS covering
+        FROM memory.main.{{rows}} AS rows JOIN rules ON rows.content_id = rules.assessment
     )
     WHERE len(covering) > 0
 )
@@ -137,13 +140,38 @@ SELECT rows.* REPLACE (
     rows.total_score AS stored_score, rows.total_max_score AS stored_max_score, {nested} AS stored_question
 FROM memory.main.{rows} AS rows LEFT JOIN corrected USING (file_index, file_row_number)
 """
+
+# the answers of kept scores are gone: a covered version has the totals of the time of the drop
+_KEPT_VIEW: Final = f"""
+CREATE TEMP VIEW kept_rows AS
+SELECT * EXCLUDE (new_score, new_max_score) REPLACE (
+        new_score AS total_score,
+        new_max_score AS total_max_score,
+        CASE WHEN new_score <> total_score OR new_max_score <> total_max_score
+            THEN {_two_decimals("new_score")} || '/' || {_two_decimals("new_max_score")} ELSE grand_total END
+            AS grand_total
+    ),
+    total_score AS stored_score, total_max_score AS stored_max_score, question AS stored_question
+FROM (
+    SELECT rows.*, CASE WHEN is_covered THEN coalesce(corrected_score, total_score) ELSE total_score END AS new_score,
+        CASE WHEN is_covered THEN coalesce(corrected_max_score, total_max_score) ELSE total_max_score END
+            AS new_max_score
+    FROM (
+        SELECT rows.*, coalesce(len({_COVERING}) > 0, false) AS is_covered
+        FROM memory.main.kept_rows AS rows LEFT JOIN rules ON rows.content_id = rules.assessment
+    ) AS rows
+)
+"""
 _NESTED: Final = {"hot_rows": "question_of(rows.question)", "lake_rows": "rows.question"}
 
 
-def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], views: str) -> None:
+def correct(
+    duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], views: str, *, with_kept: bool = True
+) -> None:
     """Hide the views of a union behind corrected ones, in this cursor alone. `views` creates those over both tiers.
 
-    Their rows have `stored_score`, `stored_max_score` and `stored_question` too, as they were submitted.
+    `with_kept`: whether they have kept scores. Their rows have `stored_score`, `stored_max_score` and
+    `stored_question` too, as they were submitted.
     """
     duck.execute(_RULES, {"rules": msgspec.json.encode(_by_assessment(corrections)).decode()})
     covered = " UNION ALL ".join(
@@ -160,6 +188,7 @@ def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], 
             q, score := corrected.marks[i].score, max_score := corrected.marks[i].max_score))"""
         question = f"text_of({marked})" if rows == "hot_rows" else marked
         duck.execute(_VIEW.format(rows=rows, question=question, nested=nested))
+    duck.execute(_KEPT_VIEW if with_kept else f"{_KEPT_VIEW} WHERE false")
     duck.execute(views.replace("CREATE VIEW", "CREATE TEMP VIEW"))
 
 

@@ -27,7 +27,7 @@ def read_located(
 ) -> list[Located]:
     """See `ports.Unions.located`."""
     parameters = {"batch_id": batch_id, "user_id": user_id, "hashes": list(hashes)}
-    return at_newest_version(lake, lambda pinned: _read(pinned, warm, weeks, parameters))
+    return at_newest_version(lake.pin, lambda pinned: _read(pinned, warm, weeks, parameters))
 
 
 def _read(

@@ -39,7 +39,8 @@ GROUP BY year, week ORDER BY year, week
 """
 SLICES: Final = """
 SELECT batch_id, year, week, count(*) FILTER (tier = 'hot') AS hot, count(*) FILTER (tier = 'lake') AS lake,
-       count(DISTINCT content_hash) AS versions, epoch_ms(max(updated_on) FILTER (tier = 'hot')) AS newest_hot
+       count(DISTINCT content_hash) FILTER (tier <> 'scores') AS versions, count(DISTINCT content_hash) AS known,
+       epoch_ms(max(updated_on) FILTER (tier = 'hot')) AS newest_hot
 FROM copies GROUP BY batch_id, year, week
 """
 RECEIVED: Final = """
@@ -132,7 +133,9 @@ def to_received(row: Mapping[str, Any]) -> Received:
 def to_slice(row: Mapping[str, Any]) -> tuple[ArchiveSlice, SliceRows]:
     """A row of `SLICES`."""
     slice_ = ArchiveSlice(IsoWeek(row["year"], row["week"]), row["batch_id"])
-    return slice_, SliceRows(row["hot"], row["lake"], row["versions"], row["newest_hot"])
+    return slice_, SliceRows(
+        row["hot"], row["lake"], row["versions"], row["newest_hot"], row["known"] - row["versions"]
+    )
 
 
 def to_activity(row: Mapping[str, object]) -> WeeklyActivity:

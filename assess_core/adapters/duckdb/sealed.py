@@ -13,7 +13,8 @@ from assess_core.adapters.duckdb.union import DuckUnion
 from assess_core.domain.slices import IsoWeek
 from assess_core.domain.tickets import SealedFile, changed_files
 from assess_core.errors import TicketBroken
-from assess_core.ports.lake import LakeFile
+from assess_core.ports.lake import LakeFile, is_kept
+from assess_core.ports.scores import url_of
 
 
 class _Sealed(NamedTuple):
@@ -32,7 +33,7 @@ def open_sealed(
     place: Location, batches: Collection[str], lake_files: Sequence[SealedFile], hot_rows: Path | None
 ) -> Iterator[DuckUnion]:
     """See `ports.Unions.sealed`; `place` is that of the lake's `attempts`."""
-    files = [LakeFile(f"{place.url}/{file.name}", _week(file.name), file.rows, file.bytes) for file in lake_files]
+    files = [LakeFile(url_of(file.name, place.url), _week(file.name), file.rows, file.bytes) for file in lake_files]
     with connect(place) as duck:
         found = {sealed.name: _sha256(duck, place, file) for sealed, file in zip(lake_files, files, strict=True)}
         if problems := changed_files(lake_files, found):
@@ -40,7 +41,9 @@ def open_sealed(
                 f"the ticket's report cannot be printed again: in {place.url}, {'; '.join(problems)}; restore these "
                 "files, or the lake, from a copy"
             )
-        union = DuckUnion(duck, _Sealed(-1, place, files), files, hot_rows)
+        pinned = _Sealed(-1, place, files)
+        kept = [file for file in files if is_kept(file, pinned)]
+        union = DuckUnion(duck, pinned, [file for file in files if file not in kept], hot_rows, kept)
         union.define(batches)
         yield union
 
@@ -59,5 +62,5 @@ def _sha256(duck: duckdb.DuckDBPyConnection, place: Location, file: LakeFile) ->
 
 def _week(name: str) -> IsoWeek:
     """The week in the name of a file: `year=2024/week=5/...`."""
-    year, week = (int(part.partition("=")[2]) for part in name.split("/")[:2])
+    year, week = (int(part.partition("=")[2]) for part in name.split("/")[-3:-1])
     return IsoWeek(year, week)

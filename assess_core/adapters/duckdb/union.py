@@ -12,14 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assess_core.adapters.arrow.hot_rows import gathered
-from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA
+from assess_core.adapters.arrow.rows import HOT_SCHEMA
 from assess_core.adapters.duckdb.connection import (
     UNREADABLE,
     connect,
     cursor,
     failure_of,
     literal,
-    parquet,
     sha256_of,
     urls,
 )
@@ -48,6 +47,7 @@ from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.overview import draw_pictures
 from assess_core.adapters.duckdb.reports.picked import picked_sql
 from assess_core.adapters.duckdb.reports.writing import write_report
+from assess_core.adapters.duckdb.views import VIEWS, hot_rows, kept_rows, lake_rows
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.chunks import chunks
@@ -80,42 +80,6 @@ _GROUP_BYTES: Final = 1024 * 1024
 """The size of a row group of spilled hot rows. DuckDB handles one group at a time per thread: with 250 attempts instead
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
 
-_COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
-
-# A copy has a place: the number of its file and its row there. Hot rows have file number -1, so they win every tie.
-# Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
-# or a window over `question` takes 4 times as long. The join names the learner, so a filter on it reaches both sides.
-_VIEWS: Final = f"""
-CREATE VIEW placed AS
-SELECT * REPLACE (question_of(question) AS question), 'hot' AS tier FROM hot_rows
-UNION ALL BY NAME SELECT *, 'lake' AS tier FROM lake_rows;
-
-CREATE VIEW copies AS SELECT {_COLUMNS}, question, tier FROM placed;
-
-CREATE VIEW versions AS
-WITH first_copy AS (
-    SELECT user_id, file_index, file_row_number FROM placed
-    QUALIFY row_number() OVER (
-        PARTITION BY user_id, content_hash ORDER BY updated_on, file_index, file_row_number
-    ) = 1
-)
-SELECT {_COLUMNS}, question, tier FROM placed JOIN first_copy USING (user_id, file_index, file_row_number);
-
-CREATE VIEW winners AS
-SELECT {ATTEMPT}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {ATTEMPT}) AS versions,
-    year, week, last_attempted_on, has_answers, content_hash, total_score, total_max_score
-FROM placed
-QUALIFY row_number() OVER (
-    PARTITION BY {ATTEMPT}
-    ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC, updated_on, file_index, file_row_number
-) = 1;
-
-CREATE VIEW newest AS
-SELECT {_COLUMNS}, question, tier, versions
-FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM winners)
-    USING (user_id, file_index, file_row_number);
-"""
-
 
 @contextmanager
 def open_union(
@@ -125,10 +89,12 @@ def open_union(
     batches: Collection[str] | None = None,
     weeks: Collection[IsoWeek] | None = None,
     skip_unreadable: bool = False,
+    scores: bool = False,
 ) -> Iterator["DuckUnion"]:
     """The union of the slices of some batches, or of some weeks, or of both; of all slices if neither is given.
 
-    `skip_unreadable` leaves out the files of the lake that cannot be read: it reads every file to its end.
+    `skip_unreadable` leaves out the files of the lake that cannot be read: it reads every file to its end. `scores`
+    adds the scores that the lake keeps without answers.
     With `weeks`, only the copies of those weeks are read, also of a version that was received in two weeks. Raises
     `ReportFailed` if a file of the lake cannot be read, `StoreUnavailable` if a store does not answer or disk or memory
     is full.
@@ -139,8 +105,10 @@ def open_union(
         spilled = _spill(_scan(hot, _slices(hot, batches, weeks)), Path(folder) / "hot.parquet")
         pinned = lake.pin()
         files = pinned.files(weeks)  # all of them: a report does not rely on a list of slices
+        # after `attempts`: rows that a drop deletes from now on were pinned, and those that it deleted have scores here
+        kept = lake.pin_scores().files(weeks) if scores else []
         with connect(location_of(pinned)) as duck:
-            union = DuckUnion(duck, pinned, files, spilled)
+            union = DuckUnion(duck, pinned, files, spilled, kept)
             if skip_unreadable:
                 union.skip_unreadable()
             union.define(batches)
@@ -188,22 +156,6 @@ def _spill(batches: Iterable[pa.RecordBatch], target: Path) -> Path | None:
     return target if writer is not None else None
 
 
-def _hot_rows(spilled: Path | None) -> str:
-    """The SQL of the hot copies, each with its place; `question` is JSON text."""
-    if spilled is None:
-        return f"SELECT * REPLACE (NULL::VARCHAR AS question) FROM {parquet([], place=True)}"
-    path = literal(str(spilled))
-    return f"SELECT {_COLUMNS}, question, -1::BIGINT AS file_index, file_row_number FROM read_parquet({path})"
-
-
-def _lake_rows(files: Sequence[LakeFile], batches: Collection[str] | None) -> str:
-    """The lake's copies with their places; `question` is nested."""
-    of_batches = ""
-    if batches is not None:
-        of_batches = f" WHERE batch_id IN ({', '.join(map(literal, batches))})" if batches else " WHERE false"
-    return f"SELECT * FROM {parquet(files, place=True)}{of_batches}"
-
-
 def _numbers(weeks: Collection[IsoWeek]) -> list[int]:
     """ISO weeks as the numbers that SQL compares: 202405."""
     return [week.year * 100 + week.week for week in weeks]
@@ -218,14 +170,20 @@ class DuckUnion:
     """A `ports.Union` over one DuckDB connection; queries can overlap, because each has its own cursor."""
 
     def __init__(
-        self, duck: duckdb.DuckDBPyConnection, pinned: Pinned, files: Sequence[LakeFile], hot: Path | None = None
+        self,
+        duck: duckdb.DuckDBPyConnection,
+        pinned: Pinned,
+        files: Sequence[LakeFile],
+        hot: Path | None = None,
+        kept: Sequence[LakeFile] = (),
     ) -> None:
-        """`hot` has the rows of the hot store; None if there are none."""
+        """`hot` has the rows of the hot store; None if there are none. `kept`: files of kept scores."""
         self._pinned = pinned
         self._hot = hot
         self._place = location_of(pinned)
         self._duck = duck
         self._files = list(files)
+        self._kept = list(kept)
         self.unreadable: list[str] = []
 
     @property
@@ -234,45 +192,44 @@ class DuckUnion:
 
     def skip_unreadable(self) -> None:
         """Leave out the files that cannot be read."""
-        problems = {file: self._problem(file) for file in self._files}
+        problems = {file: self._problem(file) for file in (*self._files, *self._kept)}
         self.unreadable = [f"the lake's file {file.url} cannot be read: {why}" for file, why in problems.items() if why]
-        self._files = [file for file, why in problems.items() if not why]
+        self._files = [file for file in self._files if not problems[file]]
+        self._kept = [file for file in self._kept if not problems[file]]
 
     def define(self, batches: Collection[str] | None) -> None:
         """Create the views over the copies of these batches. DuckDB reads the schema of a file for them."""
         with self._named_errors():
-            if batches and len(self._files) > 1:
-                self._files = self._holding(batches)
-            self._duck.execute(f"CREATE VIEW hot_rows AS {_hot_rows(self._hot)}")
-            self._duck.execute(f"CREATE VIEW lake_rows AS {_lake_rows(self._files, batches)}")
-            self._duck.execute(_VIEWS)
+            if batches:
+                self._files, self._kept = self._holding(batches, self._files), self._holding(batches, self._kept)
+            self._duck.execute(f"CREATE VIEW hot_rows AS {hot_rows(self._hot)}")
+            self._duck.execute(f"CREATE VIEW lake_rows AS {lake_rows(self._files, batches)}")
+            self._duck.execute(f"CREATE VIEW kept_rows AS {kept_rows(self._kept, batches, len(self._files))}")
+            self._duck.execute(VIEWS)
 
-    def _holding(self, batches: Collection[str]) -> list[LakeFile]:
-        """The files with rows of these batches.
+    def _holding(self, batches: Collection[str], among: list[LakeFile]) -> list[LakeFile]:
+        """The files with rows of these batches, if there is more than one.
 
         A query opens every file of its views, up to six times, so a lake of ten years would cost ten times as much as
         one of a year. This read opens each file once.
         """
+        if len(among) < 2:
+            return among
         of_batches = ", ".join(map(literal, batches))
-        files = urls(self._files)
+        files = urls(among)
         with cursor(self._duck) as duck:
             found = duck.execute(
                 f"SELECT DISTINCT file_index FROM read_parquet({files}, hive_partitioning = false) "
                 f"WHERE batch_id IN ({of_batches})"
             ).fetchall()
-        return [self._files[number] for number in sorted(number for (number,) in found)]
-
-    # SQL reads these views, and those below them in _VIEWS:
-    #     copies    every row of both tiers, with `tier` ('hot' or 'lake')
-    #     versions  one row per distinct version, from the copy with the earliest receipt
-    #     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
+        return [among[number] for number in sorted(number for (number,) in found)]
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None, corrections: Sequence[Correction] = ()
     ) -> Iterator[dict[str, object]]:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections:
-                correct(duck, corrections, _VIEWS)
+                correct(duck, corrections, VIEWS)
             duck.execute(sql, dict(parameters or {}))
             names = [column[0] for column in duck.description or ()]
             while batch := duck.fetchmany(_ROWS):
@@ -294,9 +251,10 @@ class DuckUnion:
         return cast(int, row["attempts"])
 
     def lake_files(self) -> list[SealedFile]:
-        read = self.rows("SELECT file_index, count(*) AS rows FROM lake_rows GROUP BY file_index ORDER BY file_index")
+        read = self.rows("""SELECT file_index, count(*) AS rows FROM placed WHERE tier <> 'hot'
+            GROUP BY file_index ORDER BY file_index""")
         counts = {cast(int, row["file_index"]): cast(int, row["rows"]) for row in read}
-        files = [self._files[number] for number in counts]
+        files = [[*self._files, *self._kept][number] for number in counts]
         with self._named_errors():
             return [self._sealed(file, rows) for file, rows in zip(files, counts.values(), strict=True)]
 
@@ -334,13 +292,13 @@ class DuckUnion:
     ) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections or spec.originals:
-                correct(duck, corrections, _VIEWS)
+                correct(duck, corrections, VIEWS)
             return write_report(duck, spec, target, packing, names)
 
     def draw(self, spec: ReportSpec, names: Names | None = None, corrections: Sequence[Correction] = ()) -> Pictures:
         with self._named_errors(), cursor(self._duck) as duck:
-            if corrections:
-                correct(duck, corrections, _VIEWS)
+            if corrections or self._kept:
+                correct(duck, corrections, VIEWS, with_kept=False)  # pictures show answers
             return draw_pictures(duck, spec, names)
 
     def batch_numbers(self, corrections: Sequence[Correction] = ()) -> BatchNumbers:
@@ -377,7 +335,7 @@ class DuckUnion:
             checkpoint()  # an interrupted query does not mean that a file is damaged
             if fault := self._place.fault(error):
                 raise fault from error
-            for file in self._files:
+            for file in (*self._files, *self._kept):
                 if problem := self._problem(file):
                     raise ReportFailed(
                         f"the lake's file {file.url} cannot be read, so nothing was reported: {problem}; "

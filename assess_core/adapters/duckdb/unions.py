@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.corrections import Totals
 from assess_core.domain.slices import IsoWeek
 from assess_core.domain.tickets import SealedFile
 from assess_core.ports.hot_store import AttemptRange, HotStore
@@ -38,10 +39,13 @@ class DuckUnions:
         batches: Collection[str] | None = None,
         weeks: Collection[IsoWeek] | None = None,
         skip_unreadable: bool = False,
+        scores: bool = False,
     ) -> "AbstractContextManager[DuckUnion]":
         from assess_core.adapters.duckdb.union import open_union
 
-        return open_union(self._hot, self._lake, batches=batches, weeks=weeks, skip_unreadable=skip_unreadable)
+        return open_union(
+            self._hot, self._lake, batches=batches, weeks=weeks, skip_unreadable=skip_unreadable, scores=scores
+        )
 
     def sealed(
         self, batches: Collection[str], lake_files: Sequence[SealedFile], hot_rows: Path | None
@@ -61,6 +65,13 @@ class DuckUnions:
         from assess_core.adapters.duckdb.archived import read_archived
 
         return read_archived(self._lake, self._warm, batch_id, weeks, user_id, hashes)
+
+    def kept_totals(
+        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> dict[bytes, Totals]:
+        from assess_core.adapters.duckdb.archived import read_kept_totals
+
+        return read_kept_totals(self._lake, self._warm, batch_id, weeks, user_id, hashes)
 
     def located(
         self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]

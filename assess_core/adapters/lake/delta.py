@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 
-from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+from assess_core.adapters.arrow.rows import LAKE_SCHEMA, SCORES_SCHEMA
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.imports import ImportsTable
 from assess_core.adapters.lake.manifest_table import ManifestTable
@@ -19,11 +19,12 @@ from assess_core.adapters.lake.tables import KEPT_REMOVALS, OurTable, transactio
 from assess_core.adapters.lake.tickets import LakeTickets
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.attempts import AttemptVersion
-from assess_core.domain.manifest import ManifestEntry
+from assess_core.domain.manifest import Contents, ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import LakeConflict, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Named, Pinned, Unused
+from assess_core.ports.scores import SCORES, ScoresDraft, shown
 
 if TYPE_CHECKING:
     from assess_core.adapters.lake.copies import DuckCopies
@@ -65,6 +66,8 @@ class DeltaLake:
         self._place = place
         self._attempts = OurTable(place.within("attempts"), LAKE_SCHEMA, ["year", "week"], KEPT_REMOVALS)
         self._newest = Snapshots(self._attempts, self._pinned)
+        self._scores = OurTable(place.within(SCORES), SCORES_SCHEMA, ["year", "week"], KEPT_REMOVALS)
+        self._newest_scores = Snapshots(self._scores, lambda table: _Pinned(table, self._scores.place))
         self._manifest = ManifestTable(place.within("archive_manifest"))
         self._imports = ImportsTable(place.within("imports"))
         self._weekly = DeltaWeekly(place.within("weekly_activity"))
@@ -82,7 +85,7 @@ class DeltaLake:
         return _Pinned(table, self._attempts.place)
 
     def append(self, pinned: Pinned, slices: Collection[ArchiveSlice], rows: pa.RecordBatchReader) -> int:
-        with self._prepared_at(pinned):
+        with self._prepared_at(pinned, self._attempts):
             # at the pinned version: the decision what to append was made on it
             table = None if pinned.version < 0 else self._attempts.open(pinned.version)
             if table is None:
@@ -93,9 +96,9 @@ class DeltaLake:
             return int(table.version())
 
     @contextmanager
-    def _prepared_at(self, pinned: Pinned) -> Iterator[None]:
+    def _prepared_at(self, pinned: Pinned, ours: OurTable) -> Iterator[None]:
         """Translate the errors of a commit that was prepared on a pinned version."""
-        place = self._attempts.place
+        place = ours.place
         try:
             with translated(place):
                 yield
@@ -104,7 +107,7 @@ class DeltaLake:
                 is_forgotten = pinned.version >= 0 and place.mark(f"_delta_log/{pinned.version:020}.json") is None
             if not is_forgotten:
                 raise
-            raise LakeConflict(f"an erasure has deleted the history of {place.url}; run it again") from error
+            raise _forgotten(place) from error
 
     def copies(
         self,
@@ -193,12 +196,16 @@ class DeltaLake:
         return rewritten(pinned, week, without, without_learners)
 
     def replace(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
+        return self._replace(self._attempts, "compaction", pinned, week, draft)
+
+    def _replace(self, ours: OurTable, name: str, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
         from assess_core.adapters.lake.rewriting import Draft
 
         assert isinstance(draft, Draft)
-        with self._prepared_at(pinned):
-            table = self._attempts.open(pinned.version)
-            assert table is not None, "a week that has files has a table"
+        with self._prepared_at(pinned, ours):
+            table = ours.open(pinned.version)
+            if table is None:
+                raise _forgotten(ours.place)
             write_deltalake(
                 table,
                 draft.rows(),
@@ -207,13 +214,37 @@ class DeltaLake:
                 target_file_size=FILE_BYTES,
                 writer_properties=WRITER,
                 # one name for all weeks: if two compactions run at once, the second one starts again
-                commit_properties=CommitProperties(app_transactions=[transaction("compaction", table.version() + 1)]),
+                commit_properties=CommitProperties(app_transactions=[transaction(name, table.version() + 1)]),
             )
             table.create_checkpoint()
             return int(table.version())
 
+    def pin_scores(self, *, create: bool = False) -> "_Pinned":
+        with translated(self._scores.place):
+            if create and self._scores.open() is None:
+                self._scores.create()
+            return self._newest_scores.newest() or _Pinned(None, self._scores.place)
+
+    def score_contents(
+        self, pinned: Pinned, week: IsoWeek, user_ids: Collection[str] | None = None
+    ) -> dict[ArchiveSlice, Contents]:
+        from assess_core.adapters.lake.scores import contents_of
+
+        return contents_of(pinned, week, user_ids)
+
+    def scores_draft(
+        self, attempts: Pinned, scores: Pinned, week: IsoWeek, asked: ScoresDraft
+    ) -> "AbstractContextManager[Draft]":
+        from assess_core.adapters.lake.scores import draft_of
+
+        return draft_of(attempts, scores, week, asked)
+
+    def replace_scores(self, pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
+        return self._replace(self._scores, "scores", pinned, week, draft)
+
     def upgrade(self) -> list[str]:
-        tables = (self._attempts, self._manifest.table, self._imports.table, self._seals.leaves, self._seals.seals)
+        small = (self._manifest.table, self._imports.table, self._seals.leaves, self._seals.seals)
+        tables = (self._attempts, self._scores, *small)
         return [table.place.name for table in tables if table.configure()]
 
     def compact_small_tables(self) -> int:
@@ -232,18 +263,22 @@ class DeltaLake:
     def traces(self) -> "DeltaTraces":
         from assess_core.adapters.lake.erasing import DeltaTraces
 
-        return DeltaTraces(self._place, self._attempts)
+        return DeltaTraces(self._place, self._attempts, self._scores)
 
     @property
     def seals(self) -> LakeSeals:
         return self._seals
 
     def unused(self, retain_hours: int) -> Unused:
-        return self._attempts.unused(retain_hours)
+        attempts, scores = self._attempts.unused(retain_hours), self._scores.unused(retain_hours)
+        return Unused(
+            attempts.old + [f"{SCORES}/{name}" for name in scores.old],
+            attempts.recent | {f"{SCORES}/{name}" for name in scores.recent},
+        )
 
     def delete(self, names: Collection[str]) -> None:
-        with translated(self._attempts.place):
-            self._attempts.place.delete(names)
+        with translated(self._place):
+            self._place.delete([shown(name) for name in names])
 
     def vacuum_small_tables(self, retain_hours: int, dry_run: bool) -> list[str]:
         return [
@@ -269,8 +304,14 @@ class DeltaLake:
             return
         files = pinned.files()
         message = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
-        yield Finding(Level.OK, "lake", f"{message}, {self._manifest.count():,} manifest entries")
+        kept = sum(file.rows for file in self.pin_scores().files())
+        scores = f", {kept:,} scores without answers" if kept else ""
+        yield Finding(Level.OK, "lake", f"{message}{scores}, {self._manifest.count():,} manifest entries")
         yield self._seals.examine()
+
+
+def _forgotten(place: Location) -> LakeConflict:
+    return LakeConflict(f"an erasure has deleted the history of {place.url}; run it again")
 
 
 def _append(table: DeltaTable, rows: pa.RecordBatchReader, slices: Collection[ArchiveSlice]) -> None:

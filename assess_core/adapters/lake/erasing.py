@@ -21,6 +21,7 @@ from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ErasureRefused
 from assess_core.ports.erasures import StoredFile, Text
 from assess_core.ports.lake import Pinned
+from assess_core.ports.scores import SCORES, shown, url_of
 
 _LOG: Final = "_delta_log"
 _ENTRY: Final = re.compile(r"(\d{20})\.")
@@ -34,18 +35,20 @@ class DeltaTraces(NamedTuple):
     place: Location
     """Of the lake."""
     attempts: OurTable
+    scores: OurTable
 
     def announce(self) -> None:
-        with translated(self.attempts.place):
-            table = self.attempts.open()
-            if table is not None:
-                # Delta refuses every commit that was prepared before the table's metadata was written
-                table.alter.set_table_properties({"delta.deletedFileRetentionDuration": self.attempts.removals})
+        with translated(self.place):
+            for ours in (self.attempts, self.scores):
+                table = ours.open()
+                if table is not None:
+                    # Delta refuses every commit that was prepared before the table's metadata was written
+                    table.alter.set_table_properties({"delta.deletedFileRetentionDuration": ours.removals})
 
     def learners(self) -> Iterator[list[str]]:
         place = self.attempts.place
         with translated(place), connect(place) as duck:
-            if not (urls := [f"{place.url}/{name}" for name in _names(place)]):
+            if not (urls := [url_of(name, place.url) for name in self._names()]):
                 return
             try:
                 duck.execute(f"SELECT DISTINCT user_id FROM read_parquet({url_list(urls)}, hive_partitioning = false)")
@@ -57,15 +60,15 @@ class DeltaTraces(NamedTuple):
     def stored(self, user_ids: Collection[str]) -> list[StoredFile]:
         place = self.attempts.place
         with translated(place), _searching(place, user_ids) as duck:
-            names = _names(place)
+            names = self._names()
             return [found for name in names if (found := _searched(duck, place, name)).rows]
 
     def rewrite(self, name: str, user_ids: Collection[str]) -> StoredFile:
         place = self.attempts.place
-        with translated(place), _copy_without(place, f"{place.url}/{name}", user_ids) as copy:
+        with translated(place), _copy_without(place, url_of(name, place.url), user_ids) as copy:
             # the name follows from the content, so a repetition writes the same file
             new = f"{name.rpartition('/')[0]}/without-{copy.sha256[:32]}.parquet"
-            place.put(new, Path(copy.name))
+            self.place.put(shown(new), Path(copy.name))
             return copy._replace(name=new)
 
     def rows_of(self, rows: Path, user_ids: Collection[str]) -> int:
@@ -76,15 +79,18 @@ class DeltaTraces(NamedTuple):
         return _copy_without(self.attempts.place, str(rows), user_ids)
 
     def forget_history(self) -> None:
-        place = self.attempts.place.within(_LOG)
-        with translated(self.attempts.place):
+        with translated(self.place):
             self.place.delete(list(self.place.temporaries(0)))
-            table = self.attempts.open()
-            if table is None:
-                return
-            table.create_checkpoint()
-            found = ((_ENTRY.match(name), name) for name in sorted(place.names()))
-            place.delete([name for match, name in found if match and int(match[1]) < table.version()])
+            for ours in (self.attempts, self.scores):
+                table, log = ours.open(), ours.place.within(_LOG)
+                if table is not None:
+                    table.create_checkpoint()
+                    found = ((_ENTRY.match(name), name) for name in sorted(log.names()))
+                    log.delete([name for match, name in found if match and int(match[1]) < table.version()])
+
+    def _names(self) -> list[str]:
+        """The stored files of both tables, sorted; also those that no version has."""
+        return [*_names(self.attempts.place), *(f"{SCORES}/{name}" for name in _names(self.scores.place))]
 
     def texts(self) -> "Iterator[tuple[str, Iterator[Text]]]":
         with translated(self.place), temporary_folder("assess-check-") as folder:
@@ -152,7 +158,7 @@ def _count(duck: duckdb.DuckDBPyConnection, place: Location, url: str) -> int:
 
 
 def _searched(duck: duckdb.DuckDBPyConnection, place: Location, name: str) -> StoredFile:
-    url = f"{place.url}/{name}"
+    url = url_of(name, place.url)
     rows = _count(duck, place, url)
     if not rows:
         return StoredFile(name, "", 0, 0)

@@ -18,11 +18,11 @@ from assess_core.adapters.lake.locations import Folder
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.lake import LakeFile, Named, Pinned
 
-_COPY: Final = "batch_id, user_id, content_hash, updated_on"
-_ORDER: Final = "batch_id, user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash, updated_on"
+COPY: Final = "batch_id, user_id, content_hash, updated_on"
+ORDER: Final = "batch_id, user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash, updated_on"
 _COLUMNS: Final = ", ".join(LAKE_SCHEMA.names)
 _NAMES: Final = (("user_id", "users"), ("content_id", "contents"))
-_ROWS: Final = 8192
+GROUP_ROWS: Final = 8192
 """Rows in a row group of the draft, and in a batch that is read from it."""
 
 
@@ -32,19 +32,21 @@ class Draft(NamedTuple):
     version: int
     place: Folder
     file: LakeFile
+    schema: pa.Schema = LAKE_SCHEMA
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
         return [self.file] if weeks is None or self.file.week in weeks else []
 
     def rows(self) -> pa.RecordBatchReader:
-        """All rows, as `LAKE_SCHEMA`."""
+        """All rows, as the schema."""
+        names = self.schema.names
 
         def batches() -> Iterator[pa.RecordBatch]:
             with pq.ParquetFile(self.file.url) as file:
-                for batch in file.iter_batches(_ROWS):
-                    yield from pa.Table.from_batches([batch]).select(LAKE_SCHEMA.names).cast(LAKE_SCHEMA).to_batches()
+                for batch in file.iter_batches(GROUP_ROWS):
+                    yield from pa.Table.from_batches([batch]).select(names).cast(self.schema).to_batches()
 
-        return pa.RecordBatchReader.from_batches(LAKE_SCHEMA, batches())
+        return pa.RecordBatchReader.from_batches(self.schema, batches())
 
 
 def slices_in(pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
@@ -76,7 +78,7 @@ def naming(
 def repeated(pinned: Pinned, week: IsoWeek) -> int:
     """See `lake.Lake.repeated`."""
     with _week(pinned, week) as (duck, rows):
-        [found] = duck.execute(f"SELECT count(*) - count(DISTINCT ({_COPY})) FROM {rows}").fetchall()
+        [found] = duck.execute(f"SELECT count(*) - count(DISTINCT ({COPY})) FROM {rows}").fetchall()
     return int(found[0])
 
 
@@ -97,15 +99,16 @@ def rewritten(
                     SELECT {_COLUMNS} FROM {rows} WHERE (file_index, file_row_number) IN (
                         SELECT (file_index, file_row_number)
                         FROM {rows} ANTI JOIN left_out USING (batch_id) ANTI JOIN erased USING (user_id)
-                        QUALIFY row_number() OVER (PARTITION BY {_COPY} ORDER BY file_index, file_row_number) = 1
-                    ) ORDER BY {_ORDER}
-                ) TO {literal(str(target))} (FORMAT parquet, ROW_GROUP_SIZE {_ROWS}, USE_TMP_FILE false)"""
+                        QUALIFY row_number() OVER (PARTITION BY {COPY} ORDER BY file_index, file_row_number) = 1
+                    ) ORDER BY {ORDER}
+                ) TO {literal(str(target))} (FORMAT parquet, ROW_GROUP_SIZE {GROUP_ROWS}, USE_TMP_FILE false)"""
             )
         size = target.stat().st_size
-        yield Draft(pinned.version, Folder(Path(folder)), LakeFile(str(target), week, _count(target), size))
+        yield Draft(pinned.version, Folder(Path(folder)), LakeFile(str(target), week, count_rows(target), size))
 
 
-def _count(path: Path) -> int:
+def count_rows(path: Path) -> int:
+    """The number of rows in a Parquet file."""
     with pq.ParquetFile(path) as file:
         return int(file.metadata.num_rows)
 

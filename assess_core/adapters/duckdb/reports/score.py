@@ -13,7 +13,7 @@ SCORE: Final = Declaration(
         Column("total_max_score", "total_max_score", Type.VALUE),
         Column("last_attempted_on", "last_attempted_on", Type.MOMENT),
         Column("updated_on", "updated_on", Type.MOMENT),
-        Column("answers", "len(question)", Type.VALUE),
+        Column("answers", "coalesce(answers, len(question))", Type.VALUE),
         Column("versions", "versions", Type.VALUE),
     ),
     titles=TITLES,

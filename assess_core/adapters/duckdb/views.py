@@ -1,0 +1,78 @@
+"""The views of a union as SQL: the rows of hot store and lake, and what is picked of them."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+from assess_core.adapters.arrow.rows import LAKE_SCHEMA
+from assess_core.adapters.duckdb.connection import literal, parquet
+from assess_core.adapters.duckdb.reports.columns import ATTEMPT
+from assess_core.ports.lake import LakeFile
+
+_COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
+
+# SQL reads these views:
+#     copies    every row, with `tier` ('hot', 'lake', or 'scores' for a kept score, whose `question` is null)
+#     versions  one row per distinct version, from the copy with the earliest receipt
+#     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
+#
+# A copy has a place: the number of its file and its row there. Hot rows have file number -1, so they win every
+# tie, and kept scores have the highest numbers.
+# Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
+# or a window over `question` takes 4 times as long. The join names the learner, so a filter on it reaches both sides.
+VIEWS: Final = f"""
+CREATE VIEW placed AS
+SELECT * REPLACE (question_of(question) AS question), 'hot' AS tier FROM hot_rows
+UNION ALL BY NAME SELECT *, 'lake' AS tier FROM lake_rows
+UNION ALL BY NAME SELECT *, 'scores' AS tier FROM kept_rows;
+
+CREATE VIEW copies AS SELECT {_COLUMNS}, question, tier FROM placed;
+
+CREATE VIEW versions AS
+WITH first_copy AS (
+    SELECT user_id, file_index, file_row_number FROM placed
+    QUALIFY row_number() OVER (
+        PARTITION BY user_id, content_hash ORDER BY updated_on, file_index, file_row_number
+    ) = 1
+)
+SELECT {_COLUMNS}, question, tier FROM placed JOIN first_copy USING (user_id, file_index, file_row_number);
+
+CREATE VIEW winners AS
+SELECT {ATTEMPT}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {ATTEMPT}) AS versions,
+    year, week, last_attempted_on, has_answers, content_hash, total_score, total_max_score
+FROM placed
+QUALIFY row_number() OVER (
+    PARTITION BY {ATTEMPT}
+    ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC, updated_on, file_index, file_row_number
+) = 1;
+
+CREATE VIEW newest AS
+SELECT {_COLUMNS}, question, tier, versions
+FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM winners)
+    USING (user_id, file_index, file_row_number);
+"""
+
+
+def hot_rows(spilled: Path | None) -> str:
+    """The SQL of the hot copies, each with its place; `question` is JSON text."""
+    if spilled is None:
+        return f"SELECT * REPLACE (NULL::VARCHAR AS question) FROM {parquet([], place=True)}"
+    path = literal(str(spilled))
+    return f"SELECT {_COLUMNS}, question, -1::BIGINT AS file_index, file_row_number FROM read_parquet({path})"
+
+
+def lake_rows(files: Sequence[LakeFile], batches: Collection[str] | None) -> str:
+    """The lake's copies with their places; `question` is nested."""
+    return f"SELECT * FROM {parquet(files, place=True)}{_of(batches)}"
+
+
+def kept_rows(files: Sequence[LakeFile], batches: Collection[str] | None, first: int) -> str:
+    """The kept scores with their places; `first` is the number of the first file."""
+    rows = f"SELECT * FROM {parquet(files, place=True, kept=True)}{_of(batches)}"
+    return f"SELECT * REPLACE (file_index + {first} AS file_index) FROM ({rows})"
+
+
+def _of(batches: Collection[str] | None) -> str:
+    if batches is None:
+        return ""
+    return f" WHERE batch_id IN ({', '.join(map(literal, batches))})" if batches else " WHERE false"

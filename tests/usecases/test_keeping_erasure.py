@@ -1,0 +1,167 @@
+"""Erasing learners of whom the lake keeps scores: nothing of them stays, and all other scores are proved."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from assess_core.adapters.dagster.storage import DagsterStorage
+from assess_core.adapters.memory import MemoryHot
+from assess_core.adapters.memory_requests import MemoryRequests
+from assess_core.domain.erasing import Mentions, Order
+from assess_core.domain.manifest import broken
+from assess_core.domain.report_spec import Report
+from assess_core.domain.slices import ArchiveSlice
+from assess_core.errors import StoreUnavailable
+from assess_core.ports.erasures import Besides
+from assess_core.ports.stores import Stores
+from assess_core.usecases.archiving import verify
+from assess_core.usecases.dropping import drop
+from assess_core.usecases.erasing import are_in, erase, remembered
+from assess_core.usecases.erasure_check import find
+from assess_core.usecases.exhaust import write_exhaust
+from assess_core.usecases.restoring import begin_rebuild, rebuild
+from assess_core.usecases.sealing import NewTicket
+from assess_core.usecases.tickets import reprint
+from tests.erasures import KEY, Ring, order_to_erase
+from tests.factories import WEEK, event
+from tests.lakes import asked, stores_over
+from tests.loop import NOW, put_away, take
+
+W5 = ArchiveSlice.parse("b1|2024-W05")
+SECRET = "learner-4f1c9a"
+BESIDES = Besides(MemoryRequests(), DagsterStorage(Path("/nonexistent")))
+ORDER = Order("a director", "asked for it", NOW)
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    """Three learners of one slice that the lake has with answers, and nowhere else."""
+    stores = stores_over(MemoryHot(), tmp_path)._replace(keys=Ring())
+    take(stores, event(), event(user="u2", attempt="t2"), event(user=SECRET, attempt="t3"))
+    put_away(stores)
+    return stores
+
+
+def keep_scores(stores: Stores) -> None:
+    assert drop([W5], stores, NOW, keeping=[W5])[W5].refused is None
+
+
+def traces(stores: Stores) -> list[str]:
+    mentions = Mentions([SECRET])
+    return [name for name, texts in stores.lake.traces.texts() if are_in(texts, mentions)]
+
+
+def kept_rows(stores: Stores) -> int:
+    return sum(file.rows for file in stores.lake.pin_scores().files())
+
+
+def sound(stores: Stores) -> bool:
+    return broken(stores.lake.manifest()) == {} and verify([W5], stores, NOW)[W5].problem is None
+
+
+def test_an_erased_learner_leaves_the_kept_scores(stores: Stores) -> None:
+    keep_scores(stores)
+
+    receipt = erase(stores, BESIDES, [SECRET], ORDER)
+
+    assert (kept_rows(stores), traces(stores), sound(stores)) == (2, [], True)
+    places = {place.name: (place.before, place.after) for place in receipt.places}
+    assert places["lake: kept scores"] == (1, 0)
+    assert (receipt.slices, any("lake/scores/" in file.name for file in receipt.files_before)) == ({str(W5): 1}, True)
+    assert list(find(stores, BESIDES, receipt, [SECRET], lambda _: None)) == []
+
+
+def test_an_erasure_that_is_killed_is_completed_by_the_next_one(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> int:
+        raise StoreUnavailable("killed")
+
+    keep_scores(stores)
+    with monkeypatch.context() as patched:
+        patched.setattr(stores.lake, "replace_scores", killed)
+        with pytest.raises(StoreUnavailable):
+            erase(stores, BESIDES, [SECRET], ORDER)
+    assert "scores of erased learners are in the lake" in (verify([W5], stores, NOW)[W5].problem or "")
+
+    erase(stores, BESIDES, [SECRET], ORDER)
+
+    assert (kept_rows(stores), traces(stores), sound(stores)) == (2, [], True)
+
+
+@pytest.mark.parametrize("step", ["replace_scores", "replace"])
+def test_a_drop_that_runs_beside_an_erasure_brings_no_score_back(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    write = getattr(stores.lake, step)
+
+    def erased_meanwhile(*args: object) -> object:
+        monkeypatch.undo()
+        erase(stores, BESIDES, [SECRET], ORDER)
+        return write(*args)
+
+    monkeypatch.setattr(stores.lake, step, erased_meanwhile)
+    keep_scores(stores)
+
+    assert (kept_rows(stores), sound(stores)) == (2, True)
+    assert stores.lake.traces.stored([SECRET]) == []
+
+
+def test_a_learner_of_a_restored_backup_is_found(stores: Stores) -> None:
+    keep_scores(stores)
+    stores.keys.create()
+    order_to_erase(stores.hot, SECRET, key=KEY)
+
+    assert remembered(stores) == {SECRET}
+
+
+def test_a_rebuild_does_not_bring_an_erased_learner_back(stores: Stores) -> None:
+    keep_scores(stores)
+    stores.keys.create()
+    order_to_erase(stores.hot, SECRET, key=KEY)
+    lost = stores._replace(hot=MemoryHot())
+    order_to_erase(lost.hot, SECRET, key=KEY)
+    for week in begin_rebuild(lost):
+        rebuild(week, lost)
+
+    assert sorted(user for user, _ in lost.hot.all_learners()) == ["u1", "u2"]
+
+
+def test_a_ticket_prints_a_report_of_kept_scores_without_the_learner(stores: Stores) -> None:
+    keep_scores(stores)
+    written = write_exhaust(stores, asked("b1", Report.SUMMARY), ticket=NewTicket(WEEK, lambda: NOW))
+    erase(stores, BESIDES, [SECRET], ORDER)
+
+    again = reprint(stores, written.sidecar.ticket or "", NOW)
+
+    assert (written.rows, again.written.rows) == (3, 2)
+    assert "learners were erased" in (again.difference or "")
+    assert traces(stores) == []
+
+
+def test_a_drop_that_read_the_week_before_the_erasure_rewrote_it_brings_no_score_back(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, read, erased = stores.lake, threading.Event(), threading.Event()
+    rewritten, replace_scores = lake.rewritten, lake.replace_scores
+    dropping = threading.Thread(target=keep_scores, args=[stores])
+
+    def when_erased(*args: object) -> int:
+        read.set()
+        erased.wait(60)
+        return replace_scores(*args)  # type: ignore[arg-type]
+
+    def when_read(*args: object, **more: object) -> object:
+        monkeypatch.setattr(lake, "rewritten", rewritten)
+        dropping.start()
+        read.wait(60)
+        return rewritten(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lake, "replace_scores", when_erased)
+    monkeypatch.setattr(lake, "rewritten", when_read)
+    erase(stores, BESIDES, [SECRET], ORDER)
+    erased.set()
+    dropping.join()
+
+    assert (kept_rows(stores), lake.traces.stored([SECRET]), sound(stores)) == (2, [], True)

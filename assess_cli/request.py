@@ -41,6 +41,14 @@ def _checked(_ctx: click.Context, parameter: click.Parameter, value: str | None)
     return None if value is None else text(value, (parameter.name or "").strip("_"))
 
 
+def _user_name() -> str:
+    """The name of the user; in a container with a user of no name, its number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 def _of_channel(command: _F) -> _F:
     explained = "The channel (tenant) of the request."
     return click.option("--channel", default="local", show_default=True, callback=_checked, help=explained)(command)
@@ -71,9 +79,7 @@ def request() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Write encrypted zip files (AES-256), with the password in the first line of this file.",
 )
-@click.option(
-    "--by", "requester", default=getpass.getuser, callback=_checked, help="Who asks; by default your user name."
-)
+@click.option("--by", "requester", default=_user_name, callback=_checked, help="Who asks; by default your user name.")
 @_of_channel
 @click.pass_obj
 def submit(
@@ -227,7 +233,7 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
 
 def _all_of(channel: str) -> Requester:
     """Who asks about the requests of a channel: this user sees those of everyone."""
-    return Requester(channel, getpass.getuser())
+    return Requester(channel, _user_name())
 
 
 def _line(job: Job) -> str:

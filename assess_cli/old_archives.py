@@ -207,7 +207,7 @@ def export_archive(settings: Settings, slices: Sequence[str], prefix: str, versi
       assess export-archive 'BATCH|2024-W05' 'BATCH|2024-W06' --to s3://reports/old --versions all
     """
     asked = sorted({ArchiveSlice.parse(text) for text in slices})
-    stores = open_stores(settings)
+    stores = open_stores(settings, only_reads=True)
     require_known(asked, stores)
     rows = []
     with progress("slices", len(asked)) as advance:

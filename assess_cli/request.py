@@ -122,7 +122,7 @@ def submit(
 @click.pass_obj
 def list_(settings: Settings, tag: str | None, status: str | None, limit: int, format_: Format, channel: str) -> None:
     """List the newest requests of a channel, or of TAG."""
-    requesting = open_requesting(settings)
+    requesting = open_requesting(settings, only_reads=True)
     asker, filters = _all_of(channel), Filters(status=JobStatus(status) if status else None)
     jobs = requesting.search(asker, filters, limit) if tag is None else requesting.of_tag(asker, tag, limit, filters)
     emit_rows(COLUMNS, map(_row, jobs), format_)
@@ -135,7 +135,7 @@ def list_(settings: Settings, tag: str | None, status: str | None, limit: int, f
 @click.pass_obj
 def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
     """Print a request and its files as JSON. Exit code 3 if it does not exist."""
-    job = open_requesting(settings).read(_all_of(channel), tag, id_)
+    job = open_requesting(settings, only_reads=True).read(_all_of(channel), tag, id_)
     more = {"config": msgspec.Raw(job.request.config.encode()), "files": job.files, "notice": job.notice}
     emit_json(_row(job) | more)
 
@@ -163,7 +163,7 @@ def download(settings: Settings, tag: str, id_: str, folder: Path, channel: str)
 
     An existing file of the same name is replaced when the new one is complete.
     """
-    job = open_requesting(settings).read(_all_of(channel), tag, id_)
+    job = open_requesting(settings, only_reads=True).read(_all_of(channel), tag, id_)
     require_files(job)
     exhausts = open_exhausts(settings)
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 from keyword import iskeyword
 from pathlib import Path
 from typing import Final
@@ -155,5 +156,7 @@ def main(ctx: click.Context, home: Path | None) -> None:
         click.echo(FIRST_STEPS)
         return
     keep_files_private()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: an id can have any character
     ctx.obj = Settings.from_env(os.environ, str(home) if home else None)
     use(ctx.obj.messages)

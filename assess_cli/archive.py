@@ -52,12 +52,20 @@ def _about_slices(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _named(settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool) -> _Asked:
+def _named(
+    settings: Settings,
+    slices: Sequence[str],
+    only_closed: bool,
+    as_of: str | None,
+    as_json: bool,
+    *,
+    only_reads: bool = False,
+) -> _Asked:
     """The slices that are named on the command line, maybe none. Raises `UnknownBatch`."""
     now = clock()
     moment = parse_moment(as_of) if as_of else now
     named = sorted({ArchiveSlice.parse(text) for text in slices})
-    stores = open_stores(settings)
+    stores = open_stores(settings, only_reads=only_reads)
     unread = stores.log.unread()
     if named:
         archiving.require_known(named, stores)
@@ -122,7 +130,7 @@ def slices(settings: Settings, /, **arguments: Any) -> None:
       assess slices --closed --json
       assess slices 'BATCH|2024-W05' --as-of 2024-03-01
     """
-    asked = _named(settings, **arguments)
+    asked = _named(settings, **arguments, only_reads=True)
     rows = [_row(view) for view in _views(asked)]
     if asked.as_json:
         emit_json(rows)

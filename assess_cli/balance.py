@@ -38,7 +38,7 @@ def balance(settings: Settings, batches: Sequence[str], against_log: bool, as_js
     """
     if odd := [batch for batch in batches if batch.encode(errors="replace").decode() != batch]:
         raise UnknownBatch(f"no store knows {odd[0]!r}, which is not UTF-8; `assess slices` lists the batches")
-    stores = open_stores(settings)
+    stores = open_stores(settings, only_reads=True)
     with open_ledger(batches) as ledger:
         found = draw_up(stores, ledger, against_log=against_log)
         require_known(found, stores)

@@ -70,7 +70,7 @@ def dry_run(settings: Settings, files: tuple[Path, ...], pass_mark: float | None
             lost += row["pass"] == "lost"
             yield row
 
-    with regraded(open_stores(settings), named) as found:
+    with regraded(open_stores(settings, only_reads=True), named) as found:
         emit_rows(COLUMNS, rows(found), format_)
     crossing = "" if pass_mark is None else f"; would pass: {gained:,}, would no longer pass: {lost:,}"
     notify(f"scores that would change: {scores:,}{crossing}; nothing was changed")
@@ -135,7 +135,7 @@ def list_(settings: Settings, as_json: bool) -> None:
       assess correct list
       assess correct list --json | jq '.[].correction'
     """
-    hot, _ = open_hot(settings)
+    hot, _ = open_hot(settings, only_reads=True)
     waiting = {one.decided.id for one in unfinished(hot)}
     rows = [_row(one, one.decided.id in waiting) for one in all_entered(hot.register)]
     if as_json:

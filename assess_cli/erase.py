@@ -64,7 +64,8 @@ def erase(
     if not by or not reason:
         raise click.UsageError("an order needs --by WHO and --reason WHY")
     order = Order(by, reason, clock())
-    stores, besides = open_stores(settings), open_besides(settings, os.environ)
+    stores = open_stores(settings, only_reads=dry_run)
+    besides = open_besides(settings, os.environ, only_reads=dry_run)
     if again and not (chosen := _again(stores)):
         return
     if dry_run:

@@ -201,7 +201,7 @@ def exhaust(
     target = None if output is None else open_output(output, spec.format)
     password = _password(password_file, ask_password)
     written = write_exhaust(
-        open_stores(settings),
+        open_stores(settings, only_reads=True),
         spec,
         target,
         password=password,

@@ -30,7 +30,7 @@ def explain(
       assess explain --user U --assessment A
       assess explain --user U --assessment A --batch BATCH --json > explained.json
     """
-    found = open_queries(settings).explain(user, assessment, course, batch)
+    found = open_queries(settings, only_reads=True).explain(user, assessment, course, batch)
     if not found:
         raise UnknownLearner(
             f"learner {user!r} has no attempt at assessment {assessment!r} there; check the ids: "

@@ -36,7 +36,7 @@ def failed() -> None:
 @click.pass_obj
 def list_(settings: Settings, format_: Format) -> None:
     """List failed events that are not resolved: their position in the log, and why they failed."""
-    emit_rows(COLUMNS, map(_row, open_hot(settings)[0].failed()), format_)
+    emit_rows(COLUMNS, map(_row, open_hot(settings, only_reads=True)[0].failed()), format_)
 
 
 def _row(event: FailedEvent) -> dict[str, object]:
@@ -62,7 +62,7 @@ def show(settings: Settings, topic: str, partition: int, offset: int) -> None:
     written, with a line end between them.
     """
     found, topics = 0, {topic, os.path.realpath(topic)}
-    for event in open_hot(settings)[0].failed():
+    for event in open_hot(settings, only_reads=True)[0].failed():
         if event.topic in topics and (event.partition, event.offset) == (partition, offset):
             sys.stdout.buffer.write(b"\n" + event.raw if found else event.raw)
             notify(f"{event.reason.value}: {event.message}")

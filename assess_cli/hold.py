@@ -85,7 +85,7 @@ def list_(settings: Settings, everything: bool, as_json: bool) -> None:
       assess hold list --all --json
     """
     now = clock()
-    hot, _ = open_hot(settings)
+    hot, _ = open_hot(settings, only_reads=True)
     rows = [_row(state, now) for state in all_holds(hot) if everything or state.is_in_force(now)]
     if as_json:
         emit_json(rows)

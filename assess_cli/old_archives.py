@@ -1,5 +1,6 @@
 """`assess import` and `export-archive`: a platform moves in with its old archives, and can move out."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from assess_core.domain.archive_rows import Refusal
 from assess_core.domain.report_spec import Versions
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadArchives, ImportIncomplete
+from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import require_known
 from assess_core.usecases.importing import Counts
@@ -83,6 +85,8 @@ def import_(
         with progress("blocks") as advance:
             live.copy_to(copy_to, advance)
         sources += open_archives([str(copy_to)])
+    for option, target in (("--refused", refused), ("--journal", journal)):
+        _require_other(option, target, sources)
     known = open_journal(journal) if journal else None
     with _refusals(refused) as refuse, progress("files", sum(len(source.files) for source in sources)) as advance:
 
@@ -99,6 +103,12 @@ def import_(
     _print(counts, len(run.slices), skipped, as_json)
     if not counts.complete:
         raise ImportIncomplete(_incomplete(counts, refused))
+
+
+def _require_other(option: str, target: Path | None, sources: Sequence[ArchiveFiles]) -> None:
+    """Raise `BadArchives` if a file that will be written is one of the archives."""
+    if target is not None and os.path.realpath(target) in {file.url for source in sources for file in source.files}:
+        raise BadArchives(f"{option}: {str(target)!r} is one of the archives; name a new file")
 
 
 def _address(text: str) -> str:
@@ -197,7 +207,7 @@ def export_archive(settings: Settings, slices: Sequence[str], prefix: str, versi
       assess export-archive 'BATCH|2024-W05' 'BATCH|2024-W06' --to s3://reports/old --versions all
     """
     asked = sorted({ArchiveSlice.parse(text) for text in slices})
-    stores = open_stores(settings)
+    stores = open_stores(settings, only_reads=True)
     require_known(asked, stores)
     rows = []
     with progress("slices", len(asked)) as advance:

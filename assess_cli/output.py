@@ -1,12 +1,13 @@
 """How results are printed: data on standard output, messages on standard error."""
 
+import codecs
 import csv
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count, islice
-from typing import IO, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import click
 import msgspec
@@ -31,15 +32,16 @@ def notify(text: str) -> None:
 
 
 def emit_json(value: object) -> None:
-    """Print a JSON value on a line of standard output."""
-    click.echo(_json(value))
+    """Print a JSON value on a line of standard output, in UTF-8 whatever the locale is."""
+    click.echo(msgspec.json.encode(value))
 
 
 def emit_rows(columns: Sequence[str], rows: Iterable[Row], format_: Format) -> int:
     """Print rows on standard output while they are read; returns how many.
 
-    CSV and tables show null as nothing, and other values that are not text as JSON; tables also round numbers. If a
-    terminal is too narrow for the table, each row is printed as a record with its long values cut.
+    CSV and JSON are in UTF-8 whatever the locale is. CSV and tables show null as nothing, and other values that are not
+    text as JSON; tables also round numbers. If a terminal is too narrow for the table, each row is printed as a record
+    with its long values cut.
     """
     printed = 0
 
@@ -51,9 +53,9 @@ def emit_rows(columns: Sequence[str], rows: Iterable[Row], format_: Format) -> i
 
     if format_ == "jsonl":
         for row in counted():
-            click.echo(_json({column: row[column] for column in columns}))
+            emit_json({column: row[column] for column in columns})
     elif format_ == "csv":
-        _emit_csv(columns, counted(), sys.stdout)
+        _emit_csv(columns, counted(), codecs.getwriter("utf-8")(sys.stdout.buffer))
     else:
         _emit_tables(columns, counted())
     return printed
@@ -84,7 +86,7 @@ def _records(columns: Sequence[str], rows: Sequence[Sequence[str]], first: int, 
             yield column.ljust(label) + shortened(cell, room)
 
 
-def _emit_csv(columns: Sequence[str], rows: Iterable[Row], out: IO[str]) -> None:
+def _emit_csv(columns: Sequence[str], rows: Iterable[Row], out: codecs.StreamWriter) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:

@@ -41,6 +41,14 @@ def _checked(_ctx: click.Context, parameter: click.Parameter, value: str | None)
     return None if value is None else text(value, (parameter.name or "").strip("_"))
 
 
+def _user_name() -> str:
+    """The name of the user; in a container with a user of no name, its number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 def _of_channel(command: _F) -> _F:
     explained = "The channel (tenant) of the request."
     return click.option("--channel", default="local", show_default=True, callback=_checked, help=explained)(command)
@@ -71,9 +79,7 @@ def request() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Write encrypted zip files (AES-256), with the password in the first line of this file.",
 )
-@click.option(
-    "--by", "requester", default=getpass.getuser, callback=_checked, help="Who asks; by default your user name."
-)
+@click.option("--by", "requester", default=_user_name, callback=_checked, help="Who asks; by default your user name.")
 @_of_channel
 @click.pass_obj
 def submit(
@@ -116,7 +122,7 @@ def submit(
 @click.pass_obj
 def list_(settings: Settings, tag: str | None, status: str | None, limit: int, format_: Format, channel: str) -> None:
     """List the newest requests of a channel, or of TAG."""
-    requesting = open_requesting(settings)
+    requesting = open_requesting(settings, only_reads=True)
     asker, filters = _all_of(channel), Filters(status=JobStatus(status) if status else None)
     jobs = requesting.search(asker, filters, limit) if tag is None else requesting.of_tag(asker, tag, limit, filters)
     emit_rows(COLUMNS, map(_row, jobs), format_)
@@ -129,7 +135,7 @@ def list_(settings: Settings, tag: str | None, status: str | None, limit: int, f
 @click.pass_obj
 def show(settings: Settings, tag: str, id_: str, channel: str) -> None:
     """Print a request and its files as JSON. Exit code 3 if it does not exist."""
-    job = open_requesting(settings).read(_all_of(channel), tag, id_)
+    job = open_requesting(settings, only_reads=True).read(_all_of(channel), tag, id_)
     more = {"config": msgspec.Raw(job.request.config.encode()), "files": job.files, "notice": job.notice}
     emit_json(_row(job) | more)
 
@@ -157,7 +163,7 @@ def download(settings: Settings, tag: str, id_: str, folder: Path, channel: str)
 
     An existing file of the same name is replaced when the new one is complete.
     """
-    job = open_requesting(settings).read(_all_of(channel), tag, id_)
+    job = open_requesting(settings, only_reads=True).read(_all_of(channel), tag, id_)
     require_files(job)
     exhausts = open_exhausts(settings)
     folder.mkdir(parents=True, exist_ok=True)
@@ -227,7 +233,7 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
 
 def _all_of(channel: str) -> Requester:
     """Who asks about the requests of a channel: this user sees those of everyone."""
-    return Requester(channel, getpass.getuser())
+    return Requester(channel, _user_name())
 
 
 def _line(job: Job) -> str:

@@ -35,7 +35,7 @@ def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
     rules = read_retention(settings)
     if rules is None:
         raise BadSettings("ASSESS_RETENTION is not set; set it to the TOML file of your rules (docs/retention.md)")
-    stores = open_stores(settings)
+    stores = open_stores(settings, only_reads=dry_run)
     about = (stores, rules, clock(), settings.grace, stores.log.unread())
     if dry_run:
         planned = plan_retention(*about)

@@ -46,13 +46,15 @@ def table(settings: Settings, name: str, batch: str | None, tier: str, format_: 
     """
     chosen = tables.Name(name)
     if chosen in tables.HOT_ONLY:
-        hot, _ = open_hot(settings)  # only this store, because the drivers of the lake take 0.3 s to import
+        hot, _ = open_hot(
+            settings, only_reads=True
+        )  # only this store, because the drivers of the lake take 0.3 s to import
         rows = tables.hot_rows(hot, chosen, batch, tables.Tier(tier))
     else:
-        rows = open_queries(settings).table(chosen, batch, tables.Tier(tier))
+        rows = open_queries(settings, only_reads=True).table(chosen, batch, tables.Tier(tier))
     printed = emit_rows(tables.COLUMNS[chosen], rows, format_)
     if batch and not printed:
-        open_queries(settings).require_known(batch)
+        open_queries(settings, only_reads=True).require_known(batch)
         notify(f"batch {batch!r} has no rows in this table")
 
 
@@ -88,7 +90,9 @@ def score(settings: Settings, user: str, assessment: str, course: str | None, ba
 
 
 def _scores(settings: Settings, user: str, assessment: str, course: str | None, batch: str | None) -> Scores:
-    hot, _ = open_hot(settings)  # the map in the hot store has all scores, also those of cleared attempts
+    hot, _ = open_hot(
+        settings, only_reads=True
+    )  # the map in the hot store has all scores, also those of cleared attempts
     user, assessment = required("userId", user), required("assessmentId", assessment)
     entries = entries_of(hot, user, optional("courseId", course), optional("batchId", batch), assessment)
     corrections = read_corrections(hot.register, [assessment])
@@ -97,4 +101,4 @@ def _scores(settings: Settings, user: str, assessment: str, course: str | None, 
 
 
 def _find(settings: Settings, entries: Sequence[Entry]) -> StoredVersions:
-    return stored_versions(open_stores(settings), entries)
+    return stored_versions(open_stores(settings, only_reads=True), entries)

@@ -119,7 +119,7 @@ def diff(settings: Settings, ticket_: str, other: str, format_: Format) -> None:
             counts[difference.change] += 1
             yield difference.row()
 
-    with tickets.compared(open_stores(settings), ticket_, other, clock()) as found:
+    with tickets.compared(open_stores(settings, only_reads=True), ticket_, other, clock()) as found:
         emit_rows(COLUMNS, rows(found), format_)
     notify("attempts " + ", ".join(f"{change}: {count:,}" for change, count in counts.items()))
 
@@ -128,7 +128,7 @@ def print_again(
     settings: Settings, id_: str, output: str | None, password: Password | None, *, allow_different: bool
 ) -> Reprint:
     """Print the report of a ticket again. Raises the errors of `usecases.tickets.reprint`."""
-    stores, now = open_stores(settings), clock()
+    stores, now = open_stores(settings, only_reads=True), clock()
     found, _ = tickets.live_ticket(stores.lake.tickets, id_, now)
     target = None if output is None else open_output(output, found.spec.format)
     return tickets.reprint(stores, id_, now, target, password=password, allow_different=allow_different)

@@ -8,6 +8,7 @@ The name gives an order and, for a row without `updated_on`, a week. The columns
 because a batch id can contain each of the separators.
 """
 
+import hashlib
 import re
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -18,6 +19,9 @@ from assess_core.errors import BadSlice
 ENDINGS: Final = (".csv", ".csv.gz")
 _NAMED: Final = re.compile(r"(?:.*[-/])?(\d{4})-(\d{1,2})-\d{1,19}\.csv(?:\.gz)?\Z", re.ASCII | re.DOTALL)
 _FIRST: Final = IsoWeek(1, 1)
+_HIDDEN: Final = (".", "_")
+"""How names begin that are not read: temporary files of Hadoop."""
+_NAME_BYTES: Final = 255
 
 
 class ArchiveFile(NamedTuple):
@@ -45,7 +49,7 @@ def is_archive(name: str) -> bool:
 
     Files and folders of Hadoop such as `_temporary/0/part-0.csv` and `.x.csv.crc` are not.
     """
-    return name.endswith(ENDINGS) and not any(part.startswith((".", "_")) for part in name.split("/"))
+    return name.endswith(ENDINGS) and not any(part.startswith(_HIDDEN) for part in name.split("/"))
 
 
 def named_week(url: str) -> IsoWeek | None:
@@ -68,7 +72,16 @@ def named_week(url: str) -> IsoWeek | None:
 
 
 def file_name(slice_: ArchiveSlice) -> str:
-    """The name of a slice's file. Its time is the end of the week, so a later export replaces the file."""
+    """The name of a slice's file. Its time is the end of the week, so a later export replaces the file.
+
+    The batch id is percent-encoded, also a first character that `is_archive` skips. `+` precedes the digits that stand
+    for the end of a long one.
+    """
     year, week = slice_.week
-    batch = quote(slice_.batch_id, safe="")
-    return f"archived-batches/assessment/{batch}-{year}-{week}-{slice_.week.end}.csv.gz"
+    batch, ending = quote(slice_.batch_id, safe=""), f"-{year}-{week}-{slice_.week.end}.csv.gz"
+    if batch[0] in _HIDDEN:
+        batch = f"%{ord(batch[0]):X}{batch[1:]}"
+    if len(batch) + len(ending) > _NAME_BYTES:
+        digest = hashlib.sha256(batch.encode()).hexdigest()
+        batch = f"{batch[: _NAME_BYTES - len(ending) - len(digest) - 1]}+{digest}"
+    return f"archived-batches/assessment/{batch}{ending}"

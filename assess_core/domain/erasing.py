@@ -16,6 +16,7 @@ import msgspec
 
 from assess_core.domain.json_text import is_unicode
 from assess_core.domain.register import Kind, Record, why_no_decision
+from assess_core.domain.wire import WireAnswer, WireData, WireEvent, WireItem
 from assess_core.errors import BadErasure
 
 KEYS: Final = "keys"
@@ -23,6 +24,12 @@ KEYS: Final = "keys"
 _ORDER: Final = "order"
 _SHOWN: Final = 100
 _LONG: Final = 8  # bytes
+_NUMBER: Final = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_WORDS: Final = frozenset(
+    name for each in (WireAnswer, WireData, WireEvent, WireItem) for name in each.__struct_fields__
+)
+_OF_ID: Final = rb"""[iI][dD]\\*"[ \t\r\n]*:[ \t\r\n]*(?:\\*")?"""
+"""A member of JSON whose name ends with `id`, up to its value; also within a text of JSON, which escapes its quotes."""
 _WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
 
 
@@ -108,18 +115,41 @@ class Mentions:
     """
 
     def __init__(self, user_ids: Collection[str]) -> None:
-        found = b"|".join(_pattern(user_id) for user_id in sorted(user_ids, key=len, reverse=True))
-        ids = (user_id.encode() for user_id in user_ids)
-        self._long = [each for each in ids if len(each) >= _LONG]
-        self._find = re.compile(rb"(?<![%b])(?:%b)(?![%b])" % (_WORD, found, _WORD)).search
+        self._ids = frozenset(user_ids)
+        self._long = [each for user_id in user_ids if len(each := user_id.encode()) >= _LONG]
+        self._find = re.compile(_as_word(user_ids)).search
+        rare = [user_id for user_id in user_ids if not _is_common(user_id)]
+        members = rb"%b%b" % (_OF_ID, _as_word(user_ids))
+        self._find_in_event = re.compile(rb"%b|%b" % (members, _as_word(rare)) if rare else members).search
 
     def are_in(self, raw: bytes) -> bool:
         """Whether one of the ids is in these bytes."""
         return self._find(raw) is not None
 
+    def are_in_event(self, raw: bytes) -> bool:
+        """Whether an event, or a part of one, names a learner.
+
+        Other events have ids that are short, numbers or members of an event as words of their own. So these are found
+        only as values of members with ids, such as `userId`; all others are found anywhere.
+        """
+        return self._find_in_event(raw) is not None
+
+    def are_one_of(self, *texts: str | None) -> bool:
+        """Whether one of the texts is an id."""
+        return not self._ids.isdisjoint(texts)
+
     def are_within(self, raw: bytes) -> bool:
         """Whether one of the ids is anywhere in bytes that are no text. Short ids are left out: chance has them."""
         return any(each in raw for each in self._long)
+
+
+def _is_common(user_id: str) -> bool:
+    return len(user_id.encode()) < _LONG or user_id in _WORDS or _NUMBER.fullmatch(user_id) is not None
+
+
+def _as_word(user_ids: Iterable[str]) -> bytes:
+    found = b"|".join(_pattern(user_id) for user_id in sorted(user_ids, key=len, reverse=True))
+    return rb"(?<![%b])(?:%b)(?![%b])" % (_WORD, found, _WORD)
 
 
 def _pattern(user_id: str) -> bytes:

@@ -153,14 +153,29 @@ def learner_of(event: Decoded) -> str | None:
     if isinstance(event, Recompute):
         return event.user_id
     if is_too_deep(event.raw):
-        return None
+        return _learner_in(event.raw)
     try:
         found = _decode_learner(event.raw)
         if event.record.kind is RecordKind.LINE and found.userId is None and found.value is not msgspec.UNSET:
             found = _decode_learner(found.value)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        return _learner_in(event.raw)
     return found.userId
+
+
+_LEARNER: Final = re.compile(rb'"userId"[ \t\r\n]*:[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|(-?[0-9]+))')
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def _learner_in(raw: bytes) -> str | None:
+    """The first `userId` in bytes that are no event, such as an event that was cut; None if there is none."""
+    found = _LEARNER.search(raw)
+    if found is None:
+        return None
+    try:
+        return _decode_text(found[1]) if found[1] else found[2].decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def decode(record: Record) -> Decoded:

@@ -31,8 +31,8 @@ class Requester(NamedTuple):
     """Whether the requests of others in this channel are hidden."""
 
     def sees(self, job: Job) -> bool:
-        """Whether a job of the channel is shown."""
-        return not self.only_own or job.request.requester == self.requester
+        """Whether a job is shown. The tag of another channel can be the same text as a tag of this one."""
+        return job.request.channel == self.channel and (not self.only_own or job.request.requester == self.requester)
 
 
 class Wanted(NamedTuple):

@@ -138,7 +138,7 @@ def parse_schedules(content: bytes, file: str) -> Schedules:
         return Schedules(file, (), (BadEntry(starts[MOST_ENTRIES] + 1, reason),))
     found: dict[str, Schedule] = {}
     for start, end in pairwise([*starts, len(lines)]):
-        parsed = _entry("\n".join(lines[start + 1 : end]), start + 1)
+        parsed = _entry("".join(f"{line}\n" for line in lines[start + 1 : end]), start + 1)
         if isinstance(parsed, Schedule) and parsed.name in found:
             reason = f"name: line {found[parsed.name].line} has the name {parsed.name!r} too; use another one"
             parsed = BadEntry(parsed.line, reason)

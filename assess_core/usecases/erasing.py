@@ -39,6 +39,7 @@ from assess_core.domain.events import FailedEvent
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
+from assess_core.domain.report_jobs import Job
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import LinkExpired, VerifyFailed
 from assess_core.ports.cancelling import checkpoint
@@ -215,8 +216,21 @@ def _remove_failed(hot: HotStore, mentions: Mentions) -> int:
 def _naming(events: Iterator[FailedEvent], mentions: Mentions) -> Iterator[FailedEvent]:
     for event in events:
         checkpoint()
-        if mentions.are_in(event.raw) or mentions.are_in(event.message.encode()):
+        if is_about(event, mentions):
             yield event
+
+
+def is_about(event: FailedEvent, mentions: Mentions) -> bool:
+    """Whether a failed event names learners."""
+    return mentions.are_in_event(event.raw) or mentions.are_in_event(event.message.encode())
+
+
+def asks_about(job: Job, mentions: Mentions) -> bool:
+    """Whether a request for a report names learners."""
+    request = job.request
+    return mentions.are_one_of(request.requester, request.spec.learner) or mentions.are_in_event(
+        msgspec.json.encode(job)
+    )
 
 
 def _remove_records(stores: Stores, users: Collection[str], mentions: Mentions) -> int:
@@ -238,7 +252,7 @@ def _remove_records(stores: Stores, users: Collection[str], mentions: Mentions) 
 
 def _remove_jobs(requests: Requests, mentions: Mentions) -> int:
     """Delete the requests for reports about learners; returns their number."""
-    found = [job for job in requests.every() if mentions.are_in(msgspec.json.encode(job))]
+    found = [job for job in requests.every() if asks_about(job, mentions)]
     requests.remove(found)
     return len(found)
 

@@ -4,8 +4,7 @@ No query could prove it: a page, a dictionary, a statistic or a free page can ho
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-
-import msgspec
+from typing import Final
 
 from assess_core.domain.erasing import Mentions, Receipt, fingerprint, require_named
 from assess_core.domain.register import Kind
@@ -14,8 +13,9 @@ from assess_core.ports.erasures import Besides, Text
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.stores import Stores
 from assess_core.usecases.erased import erased_among
-from assess_core.usecases.erasing import are_in
+from assess_core.usecases.erasing import are_in, asks_about, is_about
 
+_HELD: Final = "holds an id of the learners; erase again"
 Searched = Callable[[str], None]
 
 
@@ -35,14 +35,19 @@ def find(
     for where, texts in _everything(stores, besides):
         searched(where)
         if are_in(texts, mentions):
-            yield f"{where}: holds an id of the learners; erase again"
+            yield f"{where}: {_HELD}"
+    events = (is_about(event, mentions) for event in stores.hot.every_failed())
+    jobs = (asks_about(job, mentions) for job in besides.requests.every())
+    for where, named in (("hot store: failed events", events), ("requests", jobs)):
+        searched(where)
+        if any(map(_read, named)):
+            yield f"{where}: {_HELD}"
 
 
 def _everything(stores: Stores, besides: Besides) -> Iterator[tuple[str, Iterable[Text]]]:
     yield from ((f"lake: {name}", texts) for name, texts in stores.lake.traces.texts())
     yield from ((f"hot store: {name}", texts) for name, texts in stores.hot.files())
     yield from ((f"hot store: {name}", texts) for name, texts in _tables(stores.hot))
-    yield "requests", (_text(msgspec.json.encode(job)) for job in besides.requests.every())
     yield from ((f"reports: {name}", texts) for name, texts in stores.exhausts.texts())
     yield from ((f"Dagster: {name}", texts) for name, texts in besides.runs.texts())
 
@@ -51,11 +56,15 @@ def _tables(hot: HotStore) -> Iterator[tuple[str, Iterable[Text]]]:
     """Every row of every table with learners, read from its beginning to its end."""
     yield "maps and summaries", (_text(user_id) for user_id, _ in hot.all_learners())
     yield "activities", (_text(activity.key.user_id) for activity in hot.all_activities())
-    yield "failed events", (_text(event.message, event.raw) for event in hot.every_failed())
     for slice_ in hot.held():
         batches = (batch for shard in hot.scan(slice_) for batch in shard)
         yield f"slice {slice_}", (_text(*batch["user_id"].to_pylist()) for batch in batches)
     yield "register", (_text(*record) for kind in Kind for record in hot.register.all(kind))
+
+
+def _read(found: bool) -> bool:
+    checkpoint()
+    return found
 
 
 def _text(*values: str | bytes) -> Text:

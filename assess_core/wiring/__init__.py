@@ -37,9 +37,12 @@ if TYPE_CHECKING:
     from assess_core.usecases.sealing import NewTicket
 
 
-def open_stores(settings: Settings) -> Stores:
-    """Open every store that the settings name. Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`."""
-    hot, positions = open_hot(settings)
+def open_stores(settings: Settings, *, only_reads: bool = False) -> Stores:
+    """Open every store that the settings name; `only_reads` as in `open_hot`.
+
+    Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`.
+    """
+    hot, positions = open_hot(settings, only_reads=only_reads)
     stores = stores_of(hot, open_log(settings, positions), open_lake(settings), open_exhausts(settings))
     return stores._replace(names=open_names(settings), keys=open_keys(settings))
 
@@ -51,12 +54,12 @@ def open_keys(settings: Settings) -> Keys:
     return KeyFile(Path(settings.erasure_keys or settings.home / "erasure.keys"))
 
 
-def open_besides(settings: Settings, env: Mapping[str, str]) -> Besides:
+def open_besides(settings: Settings, env: Mapping[str, str], *, only_reads: bool = False) -> Besides:
     """What can mention learners besides the stores; Dagster's storage is where this environment says."""
     from assess_core.adapters.dagster.storage import DagsterStorage
 
     folders = [Path(named)] if (named := env.get("DAGSTER_HOME")) else []
-    return Besides(open_requests(settings), DagsterStorage(*folders, settings.home / "dagster"))
+    return Besides(open_requests(settings, only_reads=only_reads), DagsterStorage(*folders, settings.home / "dagster"))
 
 
 def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores:
@@ -66,9 +69,10 @@ def stores_of(hot: HotStore, log: Log, lake: Lake, exhausts: Exhausts) -> Stores
     return Stores(hot, log, lake, DuckUnions(hot, lake), exhausts)
 
 
-def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
+def open_hot(settings: Settings, *, only_reads: bool = False) -> tuple[HotStore, Positions]:
     """Open the hot store and the positions in it. The stream needs no lake, so it runs while the lake is unavailable.
 
+    If the caller only reads, an embedded store that does not exist is empty, and is not made.
     Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`.
     """
     scheme = _hot_scheme(settings)
@@ -78,6 +82,11 @@ def open_hot(settings: Settings) -> tuple[HotStore, Positions]:
 
         keyspace = CassandraHot(settings.hot_store)
         return keyspace, keyspace
+    if only_reads and _is_missing(settings):
+        from assess_core.adapters.memory import MemoryHot
+
+        memory = MemoryHot(shards=1)
+        return memory, memory
     from assess_core.adapters.sqlite.hot_store import SqliteHot
 
     file = SqliteHot(settings.hot_store)
@@ -108,6 +117,12 @@ def hot_schema(settings: Settings) -> Schema:
     from assess_core.adapters.sqlite.schema import SqliteSchema
 
     return SqliteSchema(settings.hot_store)
+
+
+def _is_missing(settings: Settings) -> bool:
+    from assess_core.adapters.sqlite.url import parse_sqlite_url
+
+    return not parse_sqlite_url(settings.hot_store).path.exists()
 
 
 def _hot_scheme(settings: Settings) -> str:
@@ -284,30 +299,36 @@ def open_checks(settings: Settings, facts: Path | None, question_count: bool, no
     return Checks(known or NoFacts(), question_count, open_keys(settings))
 
 
-def open_queries(settings: Settings) -> "Queries":
-    """Queries over the stores that the settings name, with this machine's clock. Raises the errors of `open_stores`."""
+def open_queries(settings: Settings, *, only_reads: bool = False) -> "Queries":
+    """Queries over the stores that the settings name, with this machine's clock; `only_reads` as in `open_hot`."""
     from assess_core.usecases.queries import Queries
 
-    return Queries(open_stores(settings), settings.grace, clock)
+    return Queries(open_stores(settings, only_reads=only_reads), settings.grace, clock)
 
 
-def open_requests(settings: Settings) -> Requests:
-    """The store of requests for reports, in the hot store. Raises the errors of `open_hot`."""
+def open_requests(settings: Settings, *, only_reads: bool = False) -> Requests:
+    """The store of requests for reports, in the hot store; `only_reads` and errors as in `open_hot`."""
     if _hot_scheme(settings) == "cassandra":
         with servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.report_requests import CassandraRequests
 
         return CassandraRequests(settings.hot_store)
+    if only_reads and _is_missing(settings):
+        from assess_core.adapters.memory_requests import MemoryRequests
+
+        return MemoryRequests()
     from assess_core.adapters.sqlite.report_requests import SqliteRequests
 
     return SqliteRequests(settings.hot_store)
 
 
-def open_requesting(settings: Settings) -> "Requesting":
-    """The use cases of requests for reports, with this machine's clock. Raises the errors of `open_hot`."""
+def open_requesting(settings: Settings, *, only_reads: bool = False) -> "Requesting":
+    """The use cases of requests for reports, with this machine's clock; `only_reads` and errors as in `open_hot`."""
     from assess_core.usecases.requesting import Requesting
 
-    return Requesting(open_requests(settings), open_links(settings), request_rules(settings), clock)
+    return Requesting(
+        open_requests(settings, only_reads=only_reads), open_links(settings), request_rules(settings), clock
+    )
 
 
 def open_work(settings: Settings, stores: Stores | None = None) -> "Work":

@@ -1,6 +1,7 @@
 """Old archives in folders and buckets: which files are found, and what is read of cut and damaged ones."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,34 @@ def test_a_file_without_permission_is_a_problem_of_that_file(tmp_path: Path) -> 
 FILE = ArchiveFile("/x/b-2024-5-1.csv", 1, "1 2")
 
 
+def test_linked_folders_are_read_once_and_a_circle_of_links_ends(tmp_path: Path) -> None:
+    elsewhere, old = tmp_path / "elsewhere", tmp_path / "old"
+    elsewhere.mkdir()
+    (elsewhere / "b-2024-5-1.csv").write_bytes(TEXT)
+    (old / "deeper").mkdir(parents=True)
+    (old / "linked").symlink_to(elsewhere)
+    (old / "deeper" / "again").symlink_to(elsewhere)
+    (old / "deeper" / "circle").symlink_to(old)
+
+    assert [file.url for file in ArchivePaths([str(old)]).files] == [str(elsewhere / "b-2024-5-1.csv")]
+
+
+def test_a_pipe_among_the_files_is_a_problem_of_that_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b-2024-5-1.csv")
+    archives = ArchivePaths([str(tmp_path)])
+
+    assert read(archives, archives.files[0]) == ("it is no regular file; copy it again, or move it away", b"")
+
+
+def test_a_file_whose_disk_fails_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "b-2024-5-1.csv"
+    path.symlink_to("/proc/self/mem")  # its first byte cannot be read
+    archives = ArchivePaths([str(path)])
+
+    with pytest.raises(BadArchives, match=r"mem' cannot be read: Input/output error; .*import again"):
+        read(archives, archives.files[0])
+
+
 def test_a_journal_remembers_finished_files(tmp_path: Path) -> None:
     Journal(tmp_path / "journal").add([FILE])
 
@@ -155,8 +184,21 @@ def test_a_journal_whose_last_line_was_not_completed_can_be_continued(tmp_path: 
     assert Journal(tmp_path / "journal").has(other)
 
 
-def test_another_file_is_not_a_journal(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_bytes(b"hello\n")
+@pytest.mark.parametrize("content", [b"hello\n", b"hello", b"\x1f\x8b\x08\0", b'{"fi\n'])
+def test_another_file_is_not_a_journal_and_is_not_changed(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(content)
 
     with pytest.raises(BadArchives, match="is not a journal"):
         Journal(tmp_path / "notes.txt")
+
+    assert (tmp_path / "notes.txt").read_bytes() == content
+
+
+@pytest.mark.parametrize("other", ["pipe", "/dev/null", "/dev/full"])
+def test_a_pipe_or_a_device_is_not_a_journal(other: str, tmp_path: Path) -> None:
+    path = tmp_path / other  # an absolute path replaces the folder
+    if other == "pipe":
+        os.mkfifo(path)
+
+    with pytest.raises(BadArchives, match="is not a journal"):
+        Journal(path)

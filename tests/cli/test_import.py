@@ -72,6 +72,30 @@ def test_a_journal_skips_files_that_are_finished(assess: Assess, tmp_path: Path)
     assert (found["skipped_files"], found["files"], found["imported"], found["there"]) == (1, 2, 1, 1)
 
 
+def test_refusals_never_replace_an_archive(assess: Assess, tmp_path: Path) -> None:
+    bad = put_archive(tmp_path, cells(user_id=""), name="b1-2024-5-1.csv")
+    before = bad.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(bad)
+
+    for named in (bad, tmp_path / "link.jsonl"):
+        result = assess("import", str(tmp_path), "--refused", str(named))
+
+        assert result.exit_code == 2
+        assert "is one of the archives; name a new file" in result.stderr
+        assert bad.read_bytes() == before
+
+
+def test_a_journal_is_never_an_archive(assess: Assess, tmp_path: Path) -> None:
+    cut = put_archive(tmp_path, name="b1-2024-5-1.csv")
+    cut.write_bytes(b"")
+
+    result = assess("import", str(tmp_path), "--journal", str(cut))
+
+    assert result.exit_code == 2
+    assert "is one of the archives; name a new file" in result.stderr
+    assert cut.read_bytes() == b""
+
+
 FILES, ROWS = 8, 40
 
 

@@ -1,6 +1,8 @@
 """`assess request`, and how the doctor and the settings speak of requests."""
 
+import getpass
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,21 @@ def test_wrong_use_gives_a_message(assess: Assess, arguments: tuple[str, ...], c
 
     assert result.exit_code == code, result.output
     assert message in result.stderr
+
+
+def test_a_user_without_a_name_is_a_number(assess: Assess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under any number."""
+
+    def no_entry() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr(getpass, "getuser", no_entry)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+
+    id_ = submitted(assess)
+
+    assert json.loads(assess("request", "list", "--format", "jsonl").stdout)["request"] == id_
+    assert assess("request", "cancel", "t1", id_).exit_code == 0
 
 
 def test_an_unreadable_file_of_the_lake_fails_the_request_and_publishes_nothing(

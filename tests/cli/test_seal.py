@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from assess_core.domain.seals import parse_seal
 from assess_core.ports.stores import Stores
 from tests.cli.conftest import Assess
 from tests.factories import version
@@ -62,6 +63,20 @@ def test_an_outsider_checks_both_proofs_with_the_script_of_the_docs(
     assert proved(script, inclusion, middle).returncode == 1
     assert proved(script, inclusion.replace("cleared", "Cleared"), new).stdout == "the proof does not hold\n"
     assert proved(script, consistency[2][0], old, middle).returncode == 1
+    # whoever makes the proof does not choose what is checked
+    for proof, given in (
+        (inclusion, (old, new)),
+        (inclusion, (new, new)),
+        (consistency[2][0], (new,)),
+        (inclusion, ()),
+    ):
+        wrong = proved(script, proof, *given)
+        assert (wrong.returncode, wrong.stdout) == (1, "")
+        assert wrong.stderr == "the first proof needs one seal, the second one needs two\n"
+    assert proved(script, consistency[2][0], new, old).returncode == 1
+    # more entries before than after, and the same root
+    eight, five = (str(parse_seal(old)._replace(size=size)) for size in (8, 5))
+    assert proved(script, json.dumps({"proof": "consistency", "path": []}), eight, five).returncode == 1
     assert proved(script, inclusion, new[:-1]).stderr == "this is not a seal, or a character of it was changed\n"
 
 

@@ -83,6 +83,22 @@ def test_a_table_has_plain_edges_if_the_output_is_not_utf_8(settings: Settings) 
     assert printed.isascii()
 
 
+@pytest.mark.parametrize("charset", ["ascii", "iso-8859-1"])
+def test_any_id_can_be_printed_in_any_locale(stores: Stores, settings: Settings, charset: str) -> None:
+    take(stores, event(user="தமிழ்"))
+    runner = CliRunner(charset=charset)
+
+    def printed(*arguments: str) -> bytes:
+        done = runner.invoke(main, ["--home", str(settings.home), *arguments], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.stdout_bytes
+
+    assert {"தமிழ்".encode(), ascii("தமிழ்")[1:-1].encode()} & set(printed("table", "attempts").split())
+    for data in (("table", "attempts", "--format", "csv"), ("table", "attempts", "--format", "jsonl")):
+        assert "தமிழ்".encode() in printed(*data)
+    assert json.loads(printed("slices", "--json"))
+
+
 def test_a_tier_a_batch_and_a_format_can_be_combined(stores: Stores, assess: Assess) -> None:
     take(stores, event(batch="b1"), event(batch="b2"))
     put_away(stores)

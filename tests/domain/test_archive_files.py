@@ -35,12 +35,22 @@ def test_files_of_other_programs_are_not_archives() -> None:
     assert not any(map(is_archive, ["_SUCCESS", ".part-0.csv.crc", "a/.a.csv", "_temporary/0/a.csv", "a.parquet"]))
 
 
-@pytest.mark.parametrize("batch_id", ["b1", "b-2020-1", "a/b", "../x", "é"])
+@pytest.mark.parametrize(
+    "batch_id", ["b1", "b-2020-1", "a/b", "../x", "é", "_x", ".x", "x" * 1024, "é" * 500], ids=ascii
+)
 def test_the_name_of_an_exported_slice_has_its_week(batch_id: str) -> None:
     name = file_name(ArchiveSlice.parse(f"{batch_id}|2024-W05"))
 
     assert str(named_week(name)) == "2024-W05"
     assert name.count("/") == 2
+    assert is_archive(name)
+    assert len(name.rpartition("/")[2]) <= 255
+
+
+def test_two_batches_with_a_long_common_beginning_have_two_names() -> None:
+    names = {file_name(ArchiveSlice.parse(f"{'x' * 500}{end}|2024-W05")) for end in "ab"}
+
+    assert len(names) == 2
 
 
 def test_files_are_ordered_by_week() -> None:

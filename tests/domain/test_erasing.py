@@ -55,6 +55,25 @@ def test_short_ids_are_not_searched_for_among_raw_bytes() -> None:
     assert not Mentions(["short"]).are_within(b"short")
 
 
+@pytest.mark.parametrize("user_id", ["1", "-1", "true", "null", "userId", "mcq", "u1", "1234567890123"])
+def test_an_id_that_others_can_have_as_a_word_is_found_only_in_members_with_ids(user_id: str) -> None:
+    names = Mentions([user_id]).are_in_event
+    others = {"userId": "u2", "score": 1, "ets": 1234567890123, "is": [True, None, -1], "type": "mcq", "title": "u1"}
+    assert not names(json.dumps(others).encode())
+    for text in (json.dumps(user_id), escaped(user_id)):
+        assert names(f'{{"x": 1, "userId" : {text}}}'.encode())
+        assert names(f'{{"actor": {{"id":{text}, '.encode())  # also if it was cut
+    assert names(json.dumps({"value": json.dumps({"userId": user_id})}).encode())
+    assert not names(f'{{"userId": "{user_id}0"}}'.encode())
+
+
+def test_a_long_id_is_found_anywhere_in_an_event() -> None:
+    names = Mentions(["1", "a-long-id"]).are_in_event
+    assert names(b'{"title": "by a-long-id", ')
+    assert names(b'{"userId": 1}')
+    assert not names(b'{"title": "a-long-id-2"}')
+
+
 def test_an_order_names_nobody_and_only_the_key_finds_it() -> None:
     order = Order("a director", "asked for it", 5)
     key, found = orders(KEY, ["u1", "u1"], order)

@@ -70,7 +70,10 @@ def test_a_file_without_entries_is_right(content: bytes) -> None:
 
 
 def test_line_ends_of_windows_are_read() -> None:
-    assert len(parsed(ENTRY.replace("\n", "\r\n")).entries) == 1
+    two = f"{ENTRY}\n{ENTRY.replace('monday_scores', 'other')}"
+    found = parsed(two.replace("\n", "\r\n"))
+    assert [entry.name for entry in found.entries] == ["monday_scores", "other"]
+    assert not found.problems
 
 
 @pytest.mark.parametrize("every", list(Every))

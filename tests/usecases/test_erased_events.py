@@ -49,6 +49,28 @@ def test_no_kind_of_event_of_an_erased_learner_is_stored(hot: Hot, message: obje
     assert empty(hot)
 
 
+@pytest.mark.parametrize(
+    ("user", "raw"),
+    [
+        ("u1", b'{"userId": "u1", "score": NaN}'),
+        ("u1", b'{"receivedAt": 1, "value": {"batchId": "b1", "userId" : "u1", "ev'),
+        ("é", b'{"userId": "\\u00e9", '),
+        ("7", b'{"userId": 7}'),
+        ("u1", b"[" * 500 + b'{"userId": "u1"}' + b"]" * 500),
+        ("u1", b'{"userId": "u1", "title": "\xff"}'),
+    ],
+    ids=["NaN", "cut", "escaped", "number", "too deep", "not UTF-8"],
+)
+def test_a_record_that_cannot_be_decoded_but_names_an_erased_learner_is_erased(user: str, raw: bytes) -> None:
+    hot = MemoryHot()
+    order_to_erase(hot, user)
+
+    folded = fold([decode(record(raw)), decode(record(b'{"userId": "u2", ', 2))], hot, CHECKS)
+
+    assert (folded.erased, folded.failed) == (1, 1)
+    assert [one.offset for one in hot.every_failed()] == [2]
+
+
 def test_a_line_of_a_file_names_the_learner_inside_its_value() -> None:
     hot = MemoryHot()
     order_to_erase(hot, "u1")

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assess_core.adapters.dagster.storage import DagsterStorage
@@ -13,6 +14,7 @@ from assess_core.domain.holds import Target
 from assess_core.domain.manifest import Action, broken, by_slice
 from assess_core.domain.moments import DAY
 from assess_core.domain.register import Kind
+from assess_core.domain.report_jobs import new_job
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadErasure, ErasureRefused, VerifyFailed
@@ -23,13 +25,14 @@ from assess_core.settings import Settings
 from assess_core.usecases import seals
 from assess_core.usecases.archiving import Cleared, archive, clear, slice_views, verify
 from assess_core.usecases.erasing import Step, are_in, erase, remembered
+from assess_core.usecases.erasure_check import find
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.holds import add_hold, release_hold
 from assess_core.usecases.restoring import restore
 from assess_core.usecases.sealing import NewTicket, drafted
 from assess_core.wiring import open_requests, open_stores
 from tests.factories import MONDAY, RECEIVED, WEEK, decoded, event, failed_event
-from tests.report_requests import job
+from tests.report_requests import job, request
 
 BESIDES = Besides(MemoryRequests(), DagsterStorage(Path("/nonexistent")))
 SECRET = "learner-4f1c9a"
@@ -92,6 +95,25 @@ def test_nothing_of_the_learner_stays_and_everything_of_others_does(filled: Stor
     assert receipt.slices == {str(W5): 1, str(W6): 1}
     assert [len(receipt.files_before), len(receipt.files_after)] == [2, 2]
     assert {place.name: (place.before, place.after) for place in receipt.places}["hot store: entries"] == (2, 0)
+
+
+@pytest.mark.parametrize("user", ["1", "true", "userId"])
+def test_failed_events_and_requests_of_others_stay_whatever_the_id_is(stores: Stores, user: str) -> None:
+    take(stores, user, "u2")
+    other, own = b'{"userId": "u2", "score": 1, "ok": true', f'{{"userId": "{user}", "score": 2'.encode()
+    stores.hot.add_failed([failed_event(raw=own), failed_event(offset=2, raw=other)])
+    requests = MemoryRequests()
+    others = request()
+    of_user = msgspec.structs.replace(others, spec=msgspec.structs.replace(others.spec, learner=user))
+    jobs = [requests.add(new_job(one, NOW)) for one in (others, request(requester=user), of_user)]
+    besides = BESIDES._replace(requests=requests)
+
+    receipt = erase(stores, besides, [user], ORDER)
+
+    assert [event.offset for event in stores.hot.every_failed()] == [2]
+    assert [job.id for job in requests.every()] == [jobs[0].id]
+    found = list(find(stores, besides, receipt, [user], lambda _name: None))
+    assert not [place for place in found if place.startswith(("requests", "hot store: failed events"))]
 
 
 def test_the_manifest_says_how_many_rows_left_each_slice_and_what_stays(filled: Stores) -> None:

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from isal import isal_zlib
 
+from assess_core.errors import BadArchives
 from assess_core.ports.archive_files import Content
 
 _READ: Final = 64 * 1024
@@ -38,9 +39,14 @@ def content_of(path: Path, name: str) -> Content:
 
 
 def _plain(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except OSError as error:
+        raise BadArchives(
+            f"{str(path)!r} cannot be read: {error.strerror}; check its disk, then import again"
+        ) from error
 
 
 def _ending(path: Path) -> _Ending:

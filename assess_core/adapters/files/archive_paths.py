@@ -1,6 +1,7 @@
 """Old archives in files and folders of this machine."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,21 +25,32 @@ class ArchivePaths:
 
     @contextmanager
     def open(self, file: ArchiveFile) -> Iterator[Content]:
+        path = Path(file.url)
         try:
-            content = content_of(Path(file.url), file.url)
+            if stat.S_ISREG(path.stat().st_mode):
+                content = content_of(path, file.url)
+            else:  # a pipe would wait for a writer
+                content = Content("it is no regular file; copy it again, or move it away", None)
         except OSError as error:
             content = Content(f"the file cannot be read: {error.strerror}; check its permissions", None)
         yield content
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """The files in a folder, in its subfolders and in those that links lead to, each folder once. Raises `OSError`."""
+    known = {os.path.realpath(folder)}
+    for parent, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        real = {name: os.path.realpath(os.path.join(parent, name)) for name in folders}
+        folders[:] = [name for name in folders if real[name] not in known]
+        known.update(real.values())
+        yield from (os.path.join(parent, name) for name in names)
 
 
 def _found(path: str) -> list[ArchiveFile]:
     try:
         if not os.path.isdir(path):
             return [_named(path)]
-        files: list[ArchiveFile] = []
-        for folder, _, names in os.walk(path, onerror=_unreadable):
-            found = (os.path.join(folder, name) for name in names)
-            files += [_file(file) for file in found if is_archive(os.path.relpath(file, path))]
+        files = [_file(file) for file in _files_below(path) if is_archive(os.path.relpath(file, path))]
     except OSError as error:
         raise BadArchives(
             f"{str(error.filename or path)!r} cannot be read: {error.strerror}; check its name and permissions"

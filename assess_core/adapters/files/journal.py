@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,8 @@ class _Entry(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Entry).decode
 _encode = msgspec.json.Encoder().encode
+_BEGIN: Final = b'{"file":'
+"""How each line begins."""
 
 
 class Journal:
@@ -26,6 +29,8 @@ class Journal:
         """Creates the file if it is missing. Raises `BadArchives` if it is no journal, or cannot be written."""
         self._path = path
         self._marks: dict[str, str] = {}
+        if path.exists() and not path.is_file():
+            raise _not_a_journal(path)
         try:
             path.open("ab").close()  # before anything is imported
             lines = path.read_bytes().splitlines(keepends=True)
@@ -37,8 +42,8 @@ class Journal:
             try:
                 entry = _decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                if number == 1 and line.endswith(b"\n"):
-                    raise BadArchives(f"--journal: {str(path)!r} is not a journal; name a new file") from None
+                if number == 1 and (line.endswith(b"\n") or not line.startswith(_BEGIN[: len(line)])):
+                    raise _not_a_journal(path) from None
                 continue  # an import was killed while it wrote the line
             self._marks[entry.file] = entry.mark
 
@@ -60,3 +65,7 @@ class Journal:
         with self._path.open("rb") as journal:
             journal.seek(-1, os.SEEK_END)
             return journal.read() == b"\n"
+
+
+def _not_a_journal(path: Path) -> BadArchives:
+    return BadArchives(f"--journal: {str(path)!r} is not a journal; name a new file")

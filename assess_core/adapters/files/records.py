@@ -1,7 +1,6 @@
 """Numbered records, which are stored in several files in any order and read by number.
 
-A record is a line `NUMBER ROWS` in ASCII, then UTF-8 text, then `RECORD_END`. ROWS is the number of the report's rows in
-the text.
+A record is a line `NUMBER ROWS` in ASCII, then UTF-8 text, then `RECORD_END`. ROWS is the number of rows in the text.
 """
 
 import os

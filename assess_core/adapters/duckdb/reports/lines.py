@@ -7,9 +7,8 @@ only the places of the attempts, and writes their texts in any order (`files.rec
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from assess_core.adapters.duckdb.reports.columns import Column, shown
+from assess_core.adapters.duckdb.reports.columns import Column, name_joins, shown
 from assess_core.adapters.duckdb.reports.encodings import Encoding, cells_sql, encoding_of, text_literal
-from assess_core.adapters.duckdb.reports.naming import joined
 from assess_core.adapters.duckdb.reports.response import ANSWER_COLUMNS, ATTEMPT_COLUMNS
 from assess_core.adapters.files.records import RECORD_END
 from assess_core.domain.report_formats import Format
@@ -22,9 +21,9 @@ SELECT row_number() OVER (ORDER BY user_id, course_id, batch_id, content_id, att
 FROM ({picked})
 """
 
-# DuckDB handles 2,048 rows at a time. Each answer is a row as soon as it was read: the texts of 2,048 answers take 30 MB,
-# those of 2,048 attempts 125 MB. A thread writes the answers of an attempt one after the other. `question` is sorted by
-# question id. An answer that is NULL is the row of an attempt without answers
+# DuckDB handles 2,048 rows at a time. Each answer is a row as soon as it was read, because the texts of 2,048 attempts
+# take 125 MB. A thread writes the answers of an attempt one after the other. `question` is sorted by question id. An
+# answer that is NULL is the row of an attempt without answers
 _ANSWERS: Final = """
 SELECT number, rows, place, attempt, {answer_values}
 FROM (
@@ -82,12 +81,11 @@ def records_sql(spec: ReportSpec) -> str:
 
 def _lines(rows: str, answers: str, spec: ReportSpec) -> str:
     encoding = encoding_of(spec)
-    columns, joins = joined(ATTEMPT_COLUMNS)
-    attempt = [shown(column, spec) for column in columns]
+    attempt = [shown(column, spec) for column in ATTEMPT_COLUMNS]
     answer = [shown(column, spec) for column in ANSWER_COLUMNS]
     found = _ANSWERS.format(
         rows=rows,
-        joins=joins,
+        joins=name_joins(ATTEMPT_COLUMNS),
         answers=answers,
         attempt_values=_values(attempt),
         attempt_cells=_cells(encoding, attempt),

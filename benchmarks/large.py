@@ -44,7 +44,7 @@ CREATE TABLE pool AS SELECT answered, assessment, list({{
         'score': hash(answered, place) % 4 / 3, 'type': 'mcq', 'title': title,
         'resvalues': [params[1 + (hash(answered, place) % 3)::INTEGER]], 'params': params, 'description': '',
         'duration': (hash(place, answered) % 90)::DOUBLE
-    }} ORDER BY place) AS question
+    }} ORDER BY id) AS question
 FROM (
     SELECT answered, place, answered % 4 AS assessment,
         answered % 4 * 750 + (hash(answered) % 750 + place * 71)::BIGINT % 750 AS number
@@ -52,17 +52,20 @@ FROM (
 ) JOIN bank USING (number)
 GROUP BY answered, assessment
 """
-# learners have five attempts each, in the order in which archive writes them
+# learners have five attempts each, in several weeks; archive writes the rows of a slice by learner
 _WEEK: Final = f"""
-SELECT '{BATCH}' AS batch_id, $year::INTEGER AS year, $week::INTEGER AS week, printf('%032d', attempt // 5) AS user_id,
+SELECT '{BATCH}' AS batch_id, $year::INTEGER AS year, $week::INTEGER AS week,
+    md5('learner' || attempt % $learners) AS user_id,
     'do_31309287' AS course_id, 'do_2130' || assessment AS content_id, md5('attempt' || attempt) AS attempt_id,
     make_timestamptz(($from + attempt * 7) * 1000) AS last_attempted_on, true AS has_answers,
     unhex(md5('hash' || attempt)) AS content_hash, 5.0 AS total_score, {ANSWERS}.0 AS total_max_score,
     '5/{ANSWERS}' AS grand_total, make_timestamptz(($from + attempt * 7) * 1000) AS updated_on, question
 FROM range($begin, $end) AS attempts(attempt) JOIN pool ON answered = attempt * 7919 % $different
+ORDER BY user_id
 """
 _DIFFERENT: Final = 50_000
 """Different sets of answers, each in a hundred attempts: to make 5 million would take longer than to write them."""
+_ATTEMPTS_OF_LEARNER: Final = 5
 _PART: Final = 250_000
 """Attempts of one append."""
 
@@ -80,6 +83,7 @@ def _fill(home: Path, attempts: int) -> None:
             numbers = {
                 "year": slice_.week.year, "week": slice_.week.week, "from": start - begin * 7, "begin": begin,
                 "end": min(begin + _PART, attempts), "different": different,
+                "learners": max(1, attempts // _ATTEMPTS_OF_LEARNER),
             }  # fmt: skip
             rows = duck.execute(_WEEK, numbers).to_arrow_reader(10_000)
             lake.append(lake.pin(), {slice_}, rows.cast(LAKE_SCHEMA))

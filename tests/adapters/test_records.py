@@ -16,7 +16,7 @@ def write(folder: Path, *contents: bytes) -> list[Path]:
 
 
 def test_records_are_read_by_number_from_all_files(tmp_path: Path) -> None:
-    files = write(tmp_path, b"2 4 1\nc\n9\n0 0 0\n", b"", b"1 2 3\nb\n3 1 1\nd")
+    files = write(tmp_path, b"2 1\nc\n9\n\xff0 0\n\xff", b"", b"1 3\nb\n\xff3 1\nd\xff")
 
     records = Records(files, 4)
 
@@ -28,12 +28,22 @@ def test_no_records_are_no_bytes(tmp_path: Path) -> None:
     assert list(Records(write(tmp_path), 0).in_order()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"0 1 1\na", b"1 1 1\nb"])
+@pytest.mark.parametrize("content", [b"", b"0 1\na\xff", b"1 1\nb\xff"])
 def test_a_missing_record_fails(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ReportFailed):
         list(Records(write(tmp_path, content), 2).in_order())
 
 
-def test_a_record_that_is_cut_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"0 5\na,b", b"0 1\na\xff1 ", b"0 1\na\xff1 1\n"])
+def test_a_record_that_is_cut_fails(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ReportFailed, match="run the report again"):
-        list(Records(write(tmp_path, b"0 5 1\na,b"), 1).in_order())
+        Records(write(tmp_path, content), 2)
+
+
+def test_records_are_read_in_chunks_that_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = write(tmp_path, b"1 2\nb\nc\n\xff0 1\na\n\xff2 0\n\xff")
+
+    for size in range(1, 20):
+        monkeypatch.setattr("assess_core.adapters.files.records._CHUNK", size)
+        records = Records(files, 3)
+        assert (list(records.in_order()), records.rows) == ([b"a\n", b"b\nc\n", b""], 3)

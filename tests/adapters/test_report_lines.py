@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from assess_core.adapters.duckdb.memory import LEAST, MemoryBudget
 from assess_core.adapters.duckdb.reports.columns import chosen, header, report_sql
@@ -106,20 +108,30 @@ def test_the_texts_of_attempts_are_those_of_single_rows(tier: str, format_: Form
     assert (tmp_path / "attempts").read_bytes() == (tmp_path / "rows").read_bytes()
 
 
+@pytest.mark.parametrize("format_", [Format.CSV, Format.PARQUET])
 @pytest.mark.parametrize(("tier", "memory"), [("hot", LEAST), ("lake", 4 * LEAST)])
-def test_a_report_fits_into_little_memory(
-    tier: str, memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_all_rows_of_a_report_are_in_order_within_little_memory(
+    tier: str, memory: int, format_: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DuckDB gets half of the memory, but at least 64 MB. The report has 50 MB."""
-    stores = stores_over(MemoryHot(), tmp_path)
-    answers = [answer(f"q{number:02}") for number in range(20)]
-    tiers(stores, tier, [version(user_id=f"u{number * 7919 % 6_000}", answers=answers) for number in range(6_000)])
+    """DuckDB gets half of the memory, but at least 64 MB. The report has 50 MB, and rows of 60 portions."""
+    stores, target = stores_over(MemoryHot(), tmp_path), tmp_path / "report"
+    questions = [f"q{number:02}" for number in range(20)]
+    learners = [f"u{number:04}" for number in range(6_000)]
+    answers = [answer(question) for question in questions]
+    tiers(stores, tier, [version(user_id=learners[number * 7919 % 6_000], answers=answers) for number in range(6_000)])
     monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(memory))
 
     with stores.union(batches=["b1"]) as union:
-        assert (
-            union.write_report(asked("b1", Report.RESPONSE), tmp_path / "report.csv", Packing("b1.csv")).rows == 120_000
-        )
+        written = union.write_report(asked("b1", Report.RESPONSE, format_), target, Packing("b1.csv"))
+
+    columns = ["User UUID", "Question Id"]
+    if format_ is Format.PARQUET:
+        rows = pq.read_table(target, columns=columns)
+    else:
+        rows = csv.read_csv(target, convert_options=csv.ConvertOptions(include_columns=columns))
+    assert rows["User UUID"].to_pylist() == [learner for learner in learners for _ in questions]
+    assert rows["Question Id"].to_pylist() == questions * 6_000
+    assert written.rows == 120_000
 
 
 def test_names_of_attempts_are_joined_to_rows_without_copying_their_answers(tmp_path: Path) -> None:

@@ -1,19 +1,18 @@
 """A Parquet response report has the rows that one sort of all rows gives, in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from assess_core.adapters.duckdb.reports.columns import chosen, header, report_sql
 from assess_core.adapters.duckdb.reports.naming import TABLE
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
-from assess_core.adapters.duckdb.reports.ranges import rows_in_order
 from assess_core.adapters.duckdb.reports.response import RESPONSE
+from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.names import NameKind
@@ -27,9 +26,10 @@ from tests.lakes import asked, stores_over
 RANGES = "assess_core.adapters.duckdb.reports.ranges"
 
 
-def ranges_of(most: int, ranges: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{RANGES}.MOST_ATTEMPTS", most)
-    monkeypatch.setattr(f"{RANGES}._RANGES", ranges)
+def ranges_of(least_attempts: int, most_ranges: int, most_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{RANGES}._LEAST_ATTEMPTS", least_attempts)
+    monkeypatch.setattr(f"{RANGES}._MOST_RANGES", most_ranges)
+    monkeypatch.setattr(f"{RANGES}._MOST_BYTES", most_bytes)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_ranges_of_attempts_give_the_rows_and_types_of_one_sort(
     files = []
 
     with open_union(stores.hot, stores.lake, batches=["b1"]) as union:
-        for most, ranges in ((1000, 100), (7, 3), (30, 100)):  # in the second one, ranges of ranges
-            ranges_of(most, ranges, monkeypatch)
+        for sizes in ((1000, 100, 1 << 20), (7, 3, 1), (30, 100, 1 << 20)):  # in the second one, ranges of ranges
+            ranges_of(*sizes, monkeypatch)
             written = union.write_report(spec, ours, Packing("b1.parquet"))
             files.append(ours.read_bytes())
         columns = chosen(RESPONSE, (), spec)
@@ -97,32 +97,38 @@ def test_a_report_without_attempts_has_the_types_of_others(tmp_path: Path) -> No
     assert schemas[0] == schemas[1]
 
 
-class LittleMemory:
-    """A connection whose memory is too small for the report of more than three attempts."""
+@pytest.mark.parametrize("format_", [Format.CSV, Format.PARQUET])
+def test_rows_that_are_read_in_parts_give_the_same_file(
+    format_: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores, paths = stores_over(MemoryHot(), tmp_path), [tmp_path / "whole", tmp_path / "parts"]
+    tiers(stores, "both", hostile(40))
 
-    def __init__(self, duck: duckdb.DuckDBPyConnection, sql: str) -> None:
-        self._duck = duck
-        self._sql = sql
-
-    def execute(self, sql: str, parameters: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
-        if sql == self._sql:
-            [(attempts,)] = self._duck.execute("SELECT count(*) FROM reported").fetchall()
-            if attempts > 3:
-                raise duckdb.OutOfMemoryException("Out of Memory Error")
-        return self._duck.execute(sql, parameters)
-
-
-def test_a_range_that_does_not_fit_into_memory_is_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stores, paths = stores_over(MemoryHot(), tmp_path), [tmp_path / "whole", tmp_path / "divided"]
-    tiers(stores, "hot", hostile(40))
-
-    def with_little_memory(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path) -> Iterator[pa.Table]:
-        return rows_in_order(cast(duckdb.DuckDBPyConnection, LittleMemory(duck, sql)), sql, folder)
+    def in_parts(_: object, write: Callable[[Path, int], object], folder: Path) -> object:
+        return write(folder, 3)
 
     with open_union(stores.hot, stores.lake, batches=["b1"]) as union:
         for target in paths:
-            union.write_report(asked("b1", Report.RESPONSE, Format.PARQUET), target, Packing("b1.parquet"))
-            ranges_of(4, 3, monkeypatch)
-            monkeypatch.setattr("assess_core.adapters.duckdb.reports.writing.rows_in_order", with_little_memory)
+            union.write_report(asked("b1", Report.RESPONSE, format_), target, Packing("b1"))
+            for module in (RANGES, "assess_core.adapters.duckdb.reports.writing"):
+                monkeypatch.setattr(f"{module}.spill", in_parts)
 
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_if_memory_is_too_small_one_thread_reads_the_rows_and_then_part_by_part(tmp_path: Path) -> None:
+    tried: list[tuple[bool, int]] = []
+
+    def write(folder: Path, parts: int) -> str:
+        [(threads,)] = duck.execute("SELECT current_setting('threads')").fetchall()
+        tried.append((int(threads) == 1, parts))
+        (folder / "file").touch()
+        if parts == 1:
+            raise duckdb.OutOfMemoryException("Out of Memory Error")
+        return "written"
+
+    with duckdb.connect(config={"threads": 2}) as duck:
+        assert spill(duck, write, tmp_path) == "written"
+
+    assert tried == [(False, 1), (True, 1), (True, 16)]
+    assert [file.name for file in tmp_path.rglob("file")] == ["file"]

@@ -1,24 +1,29 @@
 """Numbered records, which are stored in several files in any order and read by number.
 
-A record is a line `NUMBER SIZE ROWS` in ASCII, then SIZE bytes. ROWS is the number of the report's rows in them.
+A record is a line `NUMBER ROWS` in ASCII, then UTF-8 text, then `RECORD_END`. ROWS is the number of rows in the text.
 """
 
 import os
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from assess_core.errors import ReportFailed
 
+RECORD_END: Final = b"\xff"
+"""A byte that UTF-8 text never has, so the writer of a record need not know its size."""
 _MISSING: Final = -1
+_CHUNK: Final = 256 * 1024
 
 
 class Records:
     """The records with the numbers 0 to `count` - 1 in some files. In memory each takes 24 bytes."""
 
     def __init__(self, files: Iterable[Path], count: int) -> None:
+        """Raises `ReportFailed` if a record is cut."""
         self._files = list(files)
         self._file = array("q", [_MISSING]) * count
         self._start = array("q", [0]) * count
@@ -30,21 +35,33 @@ class Records:
 
     def _index(self, number: int, path: Path) -> None:
         start = 0
-        with path.open("rb") as file:
-            while header := file.readline():
-                record, size, rows = map(int, header.split())
-                start += len(header)
-                self._file[record], self._start[record], self._size[record] = number, start, size
-                start += size
-                self.rows += rows
-                file.seek(start)
+        for content in _contents(path):
+            header = content.index(b"\n") + 1
+            record, rows = map(int, content[:header].split())
+            self._file[record], self._start[record], self._size[record] = number, start + header, len(content) - header
+            self.rows += rows
+            start += len(content) + len(RECORD_END)
 
     def in_order(self) -> Iterator[bytes]:
-        """The bytes of each record. Raises `ReportFailed` if a record is missing or cut."""
+        """The bytes of each record. Raises `ReportFailed` if a record is missing."""
         with ExitStack() as opened:
             descriptors = [opened.enter_context(path.open("rb")).fileno() for path in self._files]
             for file, start, size in zip(self._file, self._start, self._size, strict=True):
-                record = b"" if file == _MISSING else os.pread(descriptors[file], size, start)
-                if file == _MISSING or len(record) < size:
-                    raise ReportFailed("the rows of an attempt were not read completely; run the report again")
-                yield record
+                if file == _MISSING:
+                    raise _incomplete()
+                yield os.pread(descriptors[file], size, start)
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """The bytes of each record with its header, but without its end."""
+    begun = b""
+    with path.open("rb") as file:
+        for chunk in iter(partial(file.read, _CHUNK), b""):
+            *ended, begun = (begun + chunk).split(RECORD_END)
+            yield from ended
+    if begun:
+        raise _incomplete()
+
+
+def _incomplete() -> ReportFailed:
+    return ReportFailed("the rows of an attempt were not read completely; run the report again")

@@ -7,10 +7,10 @@ only the places of the attempts, and writes their texts in any order (`files.rec
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from assess_core.adapters.duckdb.reports.columns import Column, shown
+from assess_core.adapters.duckdb.reports.columns import Column, name_joins, shown
 from assess_core.adapters.duckdb.reports.encodings import Encoding, cells_sql, encoding_of, text_literal
-from assess_core.adapters.duckdb.reports.naming import joined
 from assess_core.adapters.duckdb.reports.response import ANSWER_COLUMNS, ATTEMPT_COLUMNS
+from assess_core.adapters.files.records import RECORD_END
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Naming, Report, ReportSpec, Versions
 
@@ -21,23 +21,28 @@ SELECT row_number() OVER (ORDER BY user_id, course_id, batch_id, content_id, att
 FROM ({picked})
 """
 
-_RECORDS: Final = """
-SELECT encode(concat(number, ' ', strlen(lines), ' ', rows, chr(10), lines)) AS record FROM ({lines})
-"""
-
-# Each level computes its columns once, however often the level above uses them. `question` is sorted by question id.
-# An answer that is NULL is the row of an attempt without answers
-_LINES: Final = """
-SELECT number, coalesce(len(answers), 0) AS rows, coalesce(array_to_string(list_transform(
-    answers, lambda answer: concat(attempt, {answer_cells}, {end})), ''), '') AS lines
+# DuckDB handles 2,048 rows at a time. Each answer is a row as soon as it was read, because the texts of 2,048 attempts
+# take 125 MB. A thread writes the answers of an attempt one after the other. `question` is sorted by question id. An
+# answer that is NULL is the row of an attempt without answers
+_ANSWERS: Final = """
+SELECT number, rows, place, attempt, {answer_values}
 FROM (
-    SELECT number, concat({start}, {attempt_cells}, {between}) AS attempt,
-        list_transform(answers, lambda answer: struct_pack({answer_values})) AS answers
+    SELECT number, concat({start}, {attempt_cells}, {between}) AS attempt, len(answers) AS rows,
+        generate_subscripts(answers, 1) AS place, unnest(answers) AS answer
     FROM (
         SELECT number, {attempt_values}, CASE WHEN has_answers THEN {answers} ELSE [NULL] END AS answers
         FROM {rows} JOIN numbered USING (file_index, file_row_number) {joins}
         WHERE file_row_number % $parts = $part
     )
+)
+"""
+# each level computes its columns once, however often the level above uses them
+_RECORDS: Final = """
+SELECT CASE WHEN place = rows THEN line || {record_end} ELSE line END AS line
+FROM (
+    SELECT place, rows, encode(concat(
+        CASE WHEN place = 1 THEN concat(number, ' ', rows, chr(10)) END, attempt, {answer_cells}, {end})) AS line
+    FROM ({found})
 )
 """
 
@@ -71,33 +76,38 @@ def records_sql(spec: ReportSpec) -> str:
     rows of a file at a time.
     """
     hot, lake = _lines("hot_rows", _HOT_ANSWERS, spec), _lines("lake_rows", "question", spec)
-    return " UNION ALL ".join(_RECORDS.format(lines=lines) for lines in (hot, lake))
+    return f"{hot} UNION ALL {lake}"
 
 
 def _lines(rows: str, answers: str, spec: ReportSpec) -> str:
     encoding = encoding_of(spec)
-    columns, joins = joined(ATTEMPT_COLUMNS)
-    attempt = [shown(column, spec) for column in columns]
+    attempt = [shown(column, spec) for column in ATTEMPT_COLUMNS]
     answer = [shown(column, spec) for column in ANSWER_COLUMNS]
-    return _LINES.format(
+    found = _ANSWERS.format(
         rows=rows,
-        joins=joins,
+        joins=name_joins(ATTEMPT_COLUMNS),
         answers=answers,
-        attempt_values=_list(f"{column.sql} AS {_value(column)}" for column in attempt),
-        attempt_cells=_cells(encoding, attempt, ""),
-        answer_values=_list(f"{_value(column)} := {column.sql}" for column in answer),
-        answer_cells=_cells(encoding, answer, "answer."),
-        **{name: text_literal(getattr(encoding, name)) for name in ("start", "between", "end")},
+        attempt_values=_values(attempt),
+        attempt_cells=_cells(encoding, attempt),
+        answer_values=_values(answer),
+        start=text_literal(encoding.start),
+        between=text_literal(encoding.between),
+    )
+    return _RECORDS.format(
+        found=found,
+        answer_cells=_cells(encoding, answer),
+        end=text_literal(encoding.end),
+        record_end=f"unhex('{RECORD_END.hex()}')",
     )
 
 
-def _list(items: Iterable[str]) -> str:
-    return ", ".join(items)
+def _values(columns: Iterable[Column]) -> str:
+    return ", ".join(f"{column.sql} AS {_value(column)}" for column in columns)
 
 
 def _value(column: Column) -> str:
     return column.name.lower().replace(" ", "_")
 
 
-def _cells(encoding: Encoding, columns: Sequence[Column], prefix: str) -> str:
-    return cells_sql(encoding, columns, [prefix + _value(column) for column in columns])
+def _cells(encoding: Encoding, columns: Sequence[Column]) -> str:
+    return cells_sql(encoding, columns, [_value(column) for column in columns])

@@ -1,9 +1,6 @@
-"""The names of a report: a table per kind of name, which the columns of names read.
+"""The names of a report: a table per kind of name, which the columns of names read."""
 
-A column reads its name with a subquery that gives one value, so names never add or remove a row.
-"""
-
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 import duckdb
@@ -29,24 +26,7 @@ _INSERT: Final = "INSERT INTO {kind}_names SELECT id, nullif(name, ''), nullif(o
 
 def named(header: str, kind: NameKind, part: str = "name") -> Column:
     """A column with the name of an id, or with another part of it. It is empty if there is none."""
-    return Column(header, f"(SELECT {part} FROM {kind}_names WHERE id = {_IDS[kind]})", names=kind, id=_IDS[kind])
-
-
-def joined(columns: Iterable[Column]) -> tuple[list[Column], str]:
-    """The same columns with names from joins instead of subqueries, and the SQL of these joins.
-
-    DuckDB copies all columns of the rows around such a subquery, also the answers: a report of 200,000 answers took
-    1,070 MB with subqueries.
-    """
-    found = [
-        column._replace(sql=f"{column.names}_names.name")
-        if column.names is not None and column == named(column.name, column.names)
-        else column
-        for column in columns
-    ]
-    kinds = {column.names for column in found if column.names is not None}
-    joins = (f"LEFT JOIN {kind}_names ON {kind}_names.id = {_IDS[kind]}" for kind in NameKind if kind in kinds)
-    return found, " ".join(joins)
+    return Column(header, f"{kind}_names.{part}", names=kind, id=_IDS[kind])
 
 
 TITLES: Final = (

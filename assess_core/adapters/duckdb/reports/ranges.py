@@ -1,85 +1,139 @@
 """The rows of a response report in order, without sorting all of them: each range of attempts is sorted alone.
 
 DuckDB would need memory for all rows to sort them. Here it sorts only the places of the attempts, which gives each
-attempt its number in the report, and distributes the attempts to files by ranges of numbers. A range fits into memory.
+attempt its number in the report, and reads the rows in any order. Arrow distributes them to files by ranges of
+numbers. The rows of a range fit into memory.
 """
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from assess_core.adapters.duckdb.connection import batches_of, url_list
+from assess_core.adapters.arrow.hot_rows import gathered
+from assess_core.adapters.duckdb.connection import batches_of
 from assess_core.adapters.duckdb.reports.response import ORDER_OF_ATTEMPTS
 from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.ports.cancelling import checkpoint
 
-MOST_ATTEMPTS: Final = 4096
-"""The attempts that are sorted at once, if they fit into memory."""
-_RANGES: Final = 100
-"""The ranges that attempts are distributed to at a time. DuckDB holds as many files open."""
-_HELD_ATTEMPTS: Final = 2048
-"""The attempts that a thread of DuckDB collects before it writes them to the files of their ranges."""
+_MOST_BYTES: Final = 16 * 1024 * 1024
+"""The size of a file whose rows are sorted at once."""
+_MOST_RANGES: Final = 100
+"""The ranges that rows are distributed to at a time; each has an open file."""
+_LEAST_ATTEMPTS: Final = 1024
+"""The attempts of the smallest range, if they have no more bytes than are sorted at once."""
+_GATHERED_BYTES: Final = 8 * 1024 * 1024
+"""The size of the rows that are distributed at once: some hundred attempts, so that a file gets several of them."""
 _ROWS: Final = 2048
-"""Rows that are fetched at a time."""
-_OPTIONS: Final = "FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 2048, PARTITION_BY (range)"
+"""Rows that are read at a time."""
+
+_NUMBER: Final = "number"
+"""The column with the number of an attempt."""
 
 _NUMBERED: Final = f"""
 CREATE TEMP TABLE numbered AS
-SELECT user_id, file_index, file_row_number, versions, counts,
+SELECT file_index, file_row_number, versions, counts,
     row_number() OVER (ORDER BY {ORDER_OF_ATTEMPTS}) - 1 AS number
 FROM picked
 """
 _REPORTED: Final = """
 CREATE OR REPLACE TEMP VIEW reported AS
-SELECT placed.* EXCLUDE (file_index, file_row_number), numbered.versions, numbered.counts, numbered.number
-FROM placed JOIN numbered USING (user_id, file_index, file_row_number)
+SELECT placed.*, numbered.versions, numbered.counts, numbered.number
+FROM placed JOIN numbered USING (file_index, file_row_number)
 """
-_SPILLED: Final = """
-CREATE OR REPLACE TEMP VIEW reported AS SELECT * FROM read_parquet({files}, hive_partitioning = false)
-"""
-_OF_RANGES: Final = "SELECT *, (number - {first}) // {size} AS range FROM reported WHERE number % $parts = $part"
+
+
+class _Range(NamedTuple):
+    """Attempts with consecutive numbers, and the file with their rows in any order."""
+
+    first: int
+    attempts: int
+    file: Path
 
 
 def rows_in_order(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path) -> Iterator[pa.Table]:
-    """The rows of a query over the view `reported` that sorts them, in tables of which the first one may be empty.
+    """The rows of a query over the view `reported`, ordered by its column `number`, which is left out.
 
-    It must be the query of a report with rows for each attempt. The folder gets temporary files. Raises DuckDB's
-    `OutOfMemoryException` if a single attempt does not fit into memory.
+    The rows of an attempt keep their order. The first table is empty. The folder gets temporary files.
     """
     duck.execute(_NUMBERED)
     duck.execute(_REPORTED)
-    duck.execute(f"SET partitioned_write_flush_threshold = {_HELD_ATTEMPTS}")
     [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
-    return _sorted(duck, sql, 0, attempts, MOST_ATTEMPTS, folder)
+    ranges = min(_MOST_RANGES, 1 + attempts // _LEAST_ATTEMPTS)
+    query = f"SELECT * FROM ({sql}) WHERE number % $parts = $part"
+
+    def read(new: Path, parts: int) -> tuple[pa.Schema, list[_Range]]:
+        readers = (duck.execute(query, {"parts": parts, "part": part}).to_arrow_reader(_ROWS) for part in range(parts))
+        first = next(readers)
+        batches = (batch for reader in chain((first,), readers) for batch in batches_of(reader))
+        return first.schema, _distribute(batches, 0, attempts, ranges, new)
+
+    schema, found = spill(duck, read, folder)
+    yield schema.empty_table().drop_columns(_NUMBER)
+    for range_ in found:
+        yield from _in_order(range_)
 
 
-def _sorted(
-    duck: duckdb.DuckDBPyConnection, sql: str, first: int, attempts: int, most: int, folder: Path
-) -> Iterator[pa.Table]:
-    """The rows of the attempts in `reported`, whose numbers begin at `first`; up to `most` are sorted at once."""
+def _in_order(range_: _Range) -> Iterator[pa.Table]:
+    """The rows of a range in order. If they are too large, they are distributed again."""
     checkpoint()
-    if attempts <= most:
-        try:
-            # one table would be simpler, but its memory is not returned to the system: 350 MB after 100,000 attempts
-            reader = duck.execute(sql).to_arrow_reader(_ROWS)
-        except duckdb.OutOfMemoryException:
-            if attempts <= 1:
-                raise
-            most = -(-attempts // _RANGES)
-        else:
-            yield reader.schema.empty_table()
-            yield from (pa.Table.from_batches([batch]) for batch in batches_of(reader))
-            return
-    size = max(most, -(-attempts // _RANGES))
-    folders = spill(duck, _OF_RANGES.format(first=first, size=size), _OPTIONS, folder)
-    for number, start in enumerate(range(0, attempts, size)):
-        ranges = [parts / f"range={number}" for parts in folders]
-        files = [str(file) for range_ in ranges if range_.exists() for file in sorted(range_.iterdir())]
-        duck.execute(_SPILLED.format(files=url_list(files)))
-        yield from _sorted(duck, sql, first + start, min(size, attempts - start), most, folder / str(number))
-        for range_ in ranges:
-            shutil.rmtree(range_, ignore_errors=True)
+    size = range_.file.stat().st_size
+    ranges = min(range_.attempts, _MOST_RANGES, 1 + size // _MOST_BYTES)
+    if ranges == 1:
+        with _opened(range_.file) as batches:
+            rows = _by_number(batches.read_all())
+        range_.file.unlink()
+        yield rows.drop_columns(_NUMBER)
+        return
+    folder = range_.file.with_suffix(".divided")
+    folder.mkdir()
+    with _opened(range_.file) as batches:
+        divided = _distribute(batches, range_.first, range_.attempts, ranges, folder)
+    range_.file.unlink()
+    for part in divided:
+        yield from _in_order(part)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[pa.ipc.RecordBatchStreamReader]:
+    with pa.OSFile(str(file)) as opened, pa.ipc.open_stream(opened) as batches:
+        yield batches
+
+
+def _distribute(
+    batches: Iterable[pa.RecordBatch], first: int, attempts: int, ranges: int, folder: Path
+) -> list[_Range]:
+    """Write rows to a file for each range of numbers; returns the ranges with rows, in order."""
+    size = -(-attempts // ranges)
+    found: dict[int, _Range] = {}
+    with ExitStack() as opened:
+        writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+        for rows in gathered(batches, size=_GATHERED_BYTES):
+            checkpoint()
+            for start, part in _parts(rows, first, size):
+                if start not in found:
+                    found[start] = _Range(start, min(size, first + attempts - start), folder / f"{start}.arrow")
+                    file = opened.enter_context(pa.OSFile(str(found[start].file), "wb"))
+                    writers[start] = opened.enter_context(pa.ipc.new_stream(file, part.schema))
+                writers[start].write_table(part)
+    return [range_ for _, range_ in sorted(found.items())]
+
+
+def _parts(rows: pa.Table, first: int, size: int) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each range in the order of their numbers, with the first number of the range."""
+    rows = _by_number(rows)
+    ranges = pc.run_end_encode(pc.divide(pc.subtract(rows[_NUMBER].chunk(0), first), size))
+    begin = 0
+    for range_, end in zip(ranges.values.to_pylist(), ranges.run_ends.to_pylist(), strict=True):
+        yield first + range_ * size, rows.slice(begin, end - begin)
+        begin = end
+
+
+def _by_number(rows: pa.Table) -> pa.Table:
+    """The rows of each attempt stay in their order, because the sort is stable."""
+    return rows.combine_chunks().take(pc.sort_indices(rows[_NUMBER]))

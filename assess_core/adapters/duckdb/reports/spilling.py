@@ -1,39 +1,40 @@
-"""Writes the rows of a query to temporary files, in parts if the memory is too small for all of it."""
+"""Reads rows into temporary files, in parts if the memory is too small for all of them."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import duckdb
 
-from assess_core.adapters.duckdb.connection import literal
-
 _PARTS: Final = 16
 """The parts of a report that is too large for the memory. The files are read once for each part."""
+_JOINS_AS_WRITTEN: Final = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
+"""DuckDB holds the right side of a join in memory. If it chose the sides, it could hold the answers of all attempts."""
+_Result = TypeVar("_Result")
 
 
-def spill(duck: duckdb.DuckDBPyConnection, sql: str, options: str, folder: Path) -> list[Path]:
-    """Write the rows below a folder, with these options of COPY; returns the folders that have them.
+def spill(duck: duckdb.DuckDBPyConnection, write: Callable[[Path, int], _Result], folder: Path) -> _Result:
+    """Call `write` with a new folder below `folder`, and with the number of parts in which it should read the rows.
 
-    The query must have the parameters `$parts` and `$part`, which choose a part of its rows. If the memory is too
-    small, one thread writes; if that fails too, part by part, which reads the files again and again.
+    If the memory is too small, one thread of DuckDB reads them; if that fails too, part by part, which reads the files
+    again and again.
     """
+    duck.execute(_JOINS_AS_WRITTEN)
     try:
-        return _in_parts(duck, sql, options, folder / "whole", 1)
+        return _written(write, folder / "whole", 1)
     except duckdb.OutOfMemoryException:
-        shutil.rmtree(folder / "whole")
         duck.execute("SET threads = 1")
     try:
-        return _in_parts(duck, sql, options, folder / "alone", 1)
+        return _written(write, folder / "alone", 1)
     except duckdb.OutOfMemoryException:
-        shutil.rmtree(folder / "alone")
-        return _in_parts(duck, sql, options, folder / "parts", _PARTS)
+        return _written(write, folder / "parts", _PARTS)
 
 
-def _in_parts(duck: duckdb.DuckDBPyConnection, sql: str, options: str, folder: Path, parts: int) -> list[Path]:
-    """Write the rows of a query part by part, each into a folder; returns the folders."""
-    folder.mkdir(parents=True)
-    folders = [folder / str(part) for part in range(parts)]
-    for part, target in enumerate(folders):
-        duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})", {"parts": parts, "part": part})
-    return folders
+def _written(write: Callable[[Path, int], _Result], folder: Path, parts: int) -> _Result:
+    folder.mkdir()
+    try:
+        return write(folder, parts)
+    except duckdb.OutOfMemoryException:
+        shutil.rmtree(folder)
+        raise

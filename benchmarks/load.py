@@ -111,7 +111,9 @@ class Runs:
         """A row for each store; the first round is not measured: it verifies tokens and opens files."""
         for store in _STORES:
             self._one(kind, many, self._ours[store])
-        sides = {store: partial(self._one, kind, many, self._ours[store]) for store in _STORES}
+        sides: dict[str, Callable[[], Run]] = {
+            store: partial(self._one, kind, many, self._ours[store]) for store in _STORES
+        }
         sides["bare"] = partial(self._one, kind, many, self._bare, bare=True)
         runs = in_turn(self._size, sides)
         for store in _STORES:

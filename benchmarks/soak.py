@@ -95,9 +95,10 @@ def sentence(verdict: Verdict) -> str:
 def line(number: int, minute: Minute, seconds: float) -> str:
     """The line of a minute."""
     answers = minute.answers
+    cpu = minute.cpu / max(1, answers.answered) * 1e6
     return (
         f"{number:>6} {answers.answered / seconds:>9,.0f} {answers.errors:>7,} {answers.p50 * 1000:>8.2f} "
-        f"{answers.p99 * 1000:>8.2f} {minute.memory[-1] / 1e6:>7,.0f} {minute.cpu / max(1, answers.answered) * 1e6:>7.0f}"
+        f"{answers.p99 * 1000:>8.2f} {minute.memory[-1] / 1e6:>7,.0f} {cpu:>7.0f}"
     )
 
 

@@ -32,6 +32,13 @@ class Run(NamedTuple):
     """What the work returned."""
 
 
+class Latencies(NamedTuple):
+    """The result of work that answers many requests: seconds within which half of them, and 99 of 100, are answered."""
+
+    p50: float
+    p99: float
+
+
 class Median(NamedTuple):
     """Returned by work that measures many calls itself: the median of one call."""
 

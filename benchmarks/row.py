@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Run
+from benchmarks.measure import Latencies, Run
 
 _ROUNDS: Final = 3
 LATENCY: Final = "ms"
@@ -58,6 +58,12 @@ class Side(NamedTuple):
     @property
     def peak(self) -> int:
         return max(run.peak for run in self.runs)
+
+    @property
+    def latencies(self) -> Latencies | None:
+        """The medians of the runs; None if requests were not measured one by one."""
+        found = [run.result for run in self.runs if isinstance(run.result, Latencies)]
+        return Latencies(*map(median, zip(*found, strict=True))) if found else None
 
     @property
     def spread(self) -> float:
@@ -134,11 +140,13 @@ def _side(row: Row, side: Side) -> dict[str, Any]:
         "spread": side.spread,
         "cpu_seconds": side.cpu,
         "peak_bytes": side.peak,
+        **({f"{name}_seconds": value for name, value in side.latencies._asdict().items()} if side.latencies else {}),
     }
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
     """Print a table, and below it what the peers and limits are."""
+    with_latencies = any(side.latencies for row in rows for side in (row.ours, row.peer, row.limit) if side)
     table = Table(
         "row",
         "unit",
@@ -149,6 +157,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
         "spread",
         "CPU s",
         "peak MB",
+        *(["p50 ms", "p99 ms"] if with_latencies else []),
         box=None,
         padding=(0, 2, 0, 0),
     )
@@ -168,6 +177,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
                 f"{side.spread:.0%}",
                 f"{side.cpu:.2f}",
                 f"{side.peak / 1e6:,.0f}",
+                *(f"{seconds * 1000:.2f}" for seconds in side.latencies or ()),
             )
     console.print(table)
     for row in rows:

@@ -51,11 +51,11 @@ async def _all(take: Sequence[Callable[[int], Awaitable[None]]], count: int) -> 
     await asyncio.gather(*map(busy, take))
 
 
-async def _bare(intake: Intake, messages: Sequence[Message]) -> None:
+async def _bare(intake: Intake, messages: Sequence[Message], at_once: int) -> None:
     async def take(number: int) -> None:
         await asyncio.wrap_future(intake.append([messages[number]]))
 
-    await _all([take] * _CONNECTIONS, len(messages))
+    await _all([take] * at_once, len(messages))
 
 
 async def _over_http(port: int, messages: Sequence[Message]) -> None:
@@ -131,10 +131,11 @@ def _served(words: Sequence[str], settings: Settings, count: int) -> Iterator[Wo
 
 
 @contextmanager
-def _appended(settings: Settings, count: int) -> Iterator[Work]:
+def appended(settings: Settings, count: int, at_once: int = _CONNECTIONS) -> Iterator[Work]:
+    """Append attempts to the log directly."""
     messages = _messages(count)
     with closing(open_log(settings, open_hot(settings)[1]).intake()) as intake:
-        yield lambda: asyncio.run(_bare(intake, messages))
+        yield lambda: asyncio.run(_bare(intake, messages, at_once))
 
 
 def write_api_row(size: Size) -> Row:
@@ -146,7 +147,7 @@ def write_api_row(size: Size) -> Row:
         sides = {
             "ours": partial(alone, _served, ["-m", "graphql_api", "--port", "0"], settings, count),
             "peer": partial(alone, _served, without, settings, count),
-            "limit": partial(alone, _appended, settings, count),
+            "limit": partial(alone, appended, settings, count),
         }
         runs = in_turn(size, sides)
     return Row(

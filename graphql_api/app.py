@@ -2,13 +2,11 @@
 
 import time
 from typing import Final
-from uuid import uuid4
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -24,6 +22,7 @@ from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from graphql_api import dataset, graphiql, health, metrics, openapi
 from graphql_api.attempt_reads import AssessmentRead, StateRead
+from graphql_api.compression import Compressed
 from graphql_api.console import pages
 from graphql_api.console.routes import routes as console_routes
 from graphql_api.dataset import ReportRequests
@@ -32,6 +31,7 @@ from graphql_api.envelopes import code_of, learning
 from graphql_api.gate import Gate, caller_of
 from graphql_api.headers import SecurityHeaders, cors
 from graphql_api.hosts import Hosts
+from graphql_api.ids import new_id
 from graphql_api.persisted import PersistedQueries
 from graphql_api.request_log import Logged
 from graphql_api.rest import AssessRead
@@ -53,7 +53,6 @@ _STATE_READ: Final = (
 )  # fmt: skip
 _LOCAL_HOSTS: Final = Hosts()
 _NO_LIMITS: Final = ApiLimits()
-_COMPRESSED_FROM: Final = 2048  # bytes; a smaller answer fits into two packets anyway
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
 
 
@@ -104,7 +103,7 @@ def create_app(
         *([Middleware(metrics.Measured, meter=shown.own)] if shown else ()),
         Middleware(SecurityHeaders),
         *cors(origins),
-        Middleware(GZipMiddleware, minimum_size=_COMPRESSED_FROM, compresslevel=6),
+        Middleware(Compressed),
         Middleware(Throttle, limits=limits.address, key_of=address_of),
         Middleware(Gate, tokens=tokens, hosts=hosts, granting=granting),
         Middleware(Throttle, limits=limits.caller, key_of=subject_of),
@@ -143,5 +142,5 @@ def _envelope(request: Request, status: int, message: str, headers: dict[str, st
         shown = pages.refused(request.scope["path"], status, message, caller_of(request))
         shown.headers.update(headers or {})
         return shown
-    message_id = request.headers.get("x-msgid") or str(uuid4())
+    message_id = request.headers.get("x-msgid") or new_id()
     return learning(request.scope["path"], message_id, status, (code_of(status), message), headers=headers)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import uuid4
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from assess_core.errors import AssessError, Forbidden
 from assess_core.wiring.places import clock
 from graphql_api.bodies import to_json
 from graphql_api.console import pages
+from graphql_api.ids import new_id
 
 CLIENT_ERROR: Final = "CLIENT_ERROR"
 SERVER_ERROR: Final = "SERVER_ERROR"
@@ -55,8 +55,8 @@ def viewing(
         "ver": "1.0",
         "ts": iso(clock()),
         "params": {
-            "resmsgid": str(uuid4()),
-            "msgid": message_id or str(uuid4()),
+            "resmsgid": new_id(),
+            "msgid": message_id or new_id(),
             "status": "successful" if good else "failed",
             "err": None if good else code,
             "errmsg": message,
@@ -112,7 +112,7 @@ def analysing(
         "ver": "1.0",
         "ts": moment(clock()).isoformat(timespec="milliseconds"),
         "params": {
-            "resmsgid": str(uuid4()),
+            "resmsgid": new_id(),
             "status": "successful" if message is None else "failed",
             "err": None if message is None else CLIENT_ERROR if code == "OK" else code,
             "errmsg": message,
@@ -147,7 +147,8 @@ def _learned(
 
 def zoned(at: int) -> str:
     """`2020-11-23 12:58:35:179+0000`: a moment as the learning service writes it."""
-    return f"{moment(at):%Y-%m-%d %H:%M:%S}:{at % 1000:03d}+0000"
+    day_and_time = moment(at).isoformat(" ", "milliseconds")  # a quarter of the time of a format with %
+    return f"{day_and_time[:19]}:{day_and_time[20:23]}+0000"
 
 
 def refusal(scope: Scope, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -166,7 +167,7 @@ def refusal(scope: Scope, status: int, message: str, headers: Mapping[str, str] 
     if path.startswith(f"{DATASET_PATH}/"):
         name = path.removeprefix(f"{DATASET_PATH}/").partition("/")[0]
         return analysing(_DATASET_NAMES.get(name, name[:20]), status, message, headers=headers)
-    message_id = sent.get("x-msgid") or str(uuid4())
+    message_id = sent.get("x-msgid") or new_id()
     error = ("UNAUTHORIZED_USER", "You are not authorized.") if status == 401 else (code_of(status), message)
     if path in _ASSESSMENT_IDS:
         return assessing(_ASSESSMENT_IDS[path], message_id, status, error, headers=headers)
@@ -180,7 +181,7 @@ def error_of(error: AssessError) -> tuple[str, str]:
 
 def message_id_of(request: Request) -> str:
     """The client's id of its message; a new one if it sent none."""
-    return request.headers.get("x-msgid") or str(uuid4())
+    return request.headers.get("x-msgid") or new_id()
 
 
 def retry_after(error: AssessError) -> Mapping[str, str] | None:

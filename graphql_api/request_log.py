@@ -7,19 +7,20 @@ import logging
 import re
 import time
 from typing import Final
-from uuid import uuid4
 
 from opentelemetry.trace import Span, SpanKind
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assess_core import tracing
 from assess_core.messages import is_json, request_id
 from graphql_api.gate import caller_in
+from graphql_api.ids import new_id
 from graphql_api.metrics import CUT, method_of, template_of
 from graphql_api.permissions import hash_of
 
 HEADER: Final = "x-request-id"
+_HEADER: Final = HEADER.encode()
+_PARENT: Final = tracing.HEADER.encode()
 _GIVEN: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}\Z")
 _log: Final = logging.getLogger("assess.requests")
 
@@ -42,7 +43,7 @@ class Logged:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = id_
+                message["headers"].append((_HEADER, id_.encode()))
             await send(message)
 
         token = request_id.set(id_)
@@ -63,7 +64,7 @@ class Logged:
 
 
 def _parent(scope: Scope) -> str:
-    given = [value for name, value in scope["headers"] if name == tracing.HEADER.encode()]
+    given = [value for name, value in scope["headers"] if name == _PARENT]
     return given[0].decode("latin-1") if len(given) == 1 else ""
 
 
@@ -76,8 +77,8 @@ def _describe(span: Span, scope: Scope, status: int) -> None:
 
 
 def _id(scope: Scope) -> str:
-    given = [value for name, value in scope["headers"] if name == HEADER.encode()]
-    return given[0].decode() if len(given) == 1 and _GIVEN.match(given[0]) else uuid4().hex
+    given = [value for name, value in scope["headers"] if name == _HEADER]
+    return given[0].decode() if len(given) == 1 and _GIVEN.match(given[0]) else new_id().replace("-", "")
 
 
 def _fields(scope: Scope, status: int, seconds: float) -> dict[str, object]:

@@ -5,6 +5,7 @@ Every shell that serves people asks `denial_of`. A caller with several roles has
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, StrEnum
+from functools import cache
 from typing import Final, NamedTuple
 
 
@@ -179,13 +180,18 @@ def denial_of(caller: Caller | None, action: Action, resource: Resource) -> Deni
         return None
     if caller is None:
         return _NO_TOKEN
-    rights = RIGHTS.get(action, {})
-    scopes = frozenset[Scope]().union(*(rights.get(role, ()) for role in caller.roles))
+    scopes = _scopes_of(caller.roles, action)
     if any(_is_within(scope, caller, resource) for scope in scopes):
         return None
     if Scope.GRANTED in scopes and caller.without_grants and (resource.batch or resource.course):
         return Denial(caller.without_grants, may_end=True)
     return Denial(_reason(action, scopes))
+
+
+@cache  # few roles and actions, and every request asks
+def _scopes_of(roles: frozenset[Role], action: Action) -> frozenset[Scope]:
+    rights = RIGHTS.get(action, {})
+    return frozenset[Scope]().union(*(rights.get(role, ()) for role in roles))
 
 
 def denial_of_report(caller: Caller | None, batches: Iterable[str], course: str = "") -> Denial | None:

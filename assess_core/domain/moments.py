@@ -11,6 +11,7 @@ LATEST: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z; a year that the drive
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WITHOUT_ZONE: Final = EPOCH.replace(tzinfo=None)
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}\Z", re.ASCII)
 _MAX_CLOCK_TEXT: Final = 64  # characters: ISO 8601 with microseconds and a zone has 32
@@ -30,7 +31,8 @@ def moment(at: int) -> datetime:
 
 def iso(at: int) -> str:
     """`2024-12-30T23:59:59.999Z`: the format of moments in tables, reports and responses."""
-    return moment(at).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
+    # strftime takes four times as long
+    return f"{(_EPOCH_WITHOUT_ZONE + timedelta(milliseconds=at)).isoformat(timespec='milliseconds')}Z"
 
 
 def iso_or_empty(at: int) -> str | None:

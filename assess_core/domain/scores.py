@@ -205,15 +205,27 @@ def derive(entries: Iterable[Entry]) -> Derived:
 
 def derive_from(maps: Maps) -> Derived:
     """Derive from maps. All maps of an activity's learner, course and batch must be among them."""
-    attempts = {key: maps[key].in_order() for key in sorted(maps, key=_course_order)}
-    summaries = {
-        key: summarise(key, found, maps[key].versions + maps[key].decisions) for key, found in attempts.items()
-    }
+    attempts = _in_order(maps)
+    summaries = _summaries(maps, attempts)
     contents: dict[ActivityKey, list[SummaryKey]] = {}
     for key in attempts:
         contents.setdefault(key.activity, []).append(key)
     activities = {key: _activity(key, found, summaries, attempts) for key, found in contents.items()}
     return Derived(summaries, activities)
+
+
+def summaries_of(entries: Iterable[Entry]) -> dict[SummaryKey, Summary]:
+    """The summaries alone, as in `derive`."""
+    maps = maps_of(entries)
+    return _summaries(maps, _in_order(maps))
+
+
+def _in_order(maps: Maps) -> dict[SummaryKey, list[Entry]]:
+    return {key: maps[key].in_order() for key in sorted(maps, key=_course_order)}
+
+
+def _summaries(maps: Maps, attempts: Mapping[SummaryKey, list[Entry]]) -> dict[SummaryKey, Summary]:
+    return {key: summarise(key, found, maps[key].versions + maps[key].decisions) for key, found in attempts.items()}
 
 
 def _activity(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from assess_core.domain.json_text import is_unicode
-from assess_core.domain.scores import Entry, derive, newest_versions
+from assess_core.domain.scores import Entry, newest_versions, summaries_of
 from assess_core.ports.hot_store import Learner
 from assess_core.usecases.views import AttemptScore, Score, Scores
 
@@ -37,7 +37,7 @@ class SharedLearners:
 
 def score(entries: list[Entry]) -> Scores:
     """The scores that the entries of a learner's maps make; the scores of entries as they count."""
-    scores = [Score.of(summary) for summary in derive(entries).summaries.values()]
+    scores = [Score.of(summary) for summary in summaries_of(entries).values()]
     return Scores(tuple(sorted(scores, key=lambda one: one.best_first)))
 
 

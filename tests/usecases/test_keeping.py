@@ -24,6 +24,8 @@ from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.holds import add_hold, held_slices, read_holds
 from assess_core.usecases.restoring import begin_rebuild, rebuild
 from assess_core.usecases.sealing import NewTicket
+from assess_core.usecases.seals import check, seal
+from assess_core.usecases.story import story
 from assess_core.usecases.tables import Name
 from assess_core.usecases.tickets import release, reprint
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event
@@ -304,3 +306,16 @@ def test_the_digest_of_kept_scores_can_be_computed_without_this_program(stores: 
     texts = [json.dumps([value(row[name]) for name in names], separators=(",", ":")) for row in rows]
     digest = sum(int(hashlib.sha256(text.encode()).hexdigest(), 16) for text in texts) % (2**256 - 189)
     assert f"{digest:064x}" == by_slice(stores.lake.manifest([W5]))[W5].kept_scores.digest
+
+
+def test_a_kept_score_is_explained_and_sealed(stores: Stores) -> None:
+    sealed = seal(stores.lake, NOW)
+
+    keep_scores(stores)
+
+    [found] = queries(stores).explain("u1", "a1")
+    assert any("Only its score is left. The lake keeps it without answers." in line for line in story(found))
+    assert check(stores.lake, sealed).problems == ()
+    drop([W5], stores, NOW)
+    [found] = queries(stores).explain("u1", "a1")
+    assert not any("The lake keeps it" in line for line in story(found))

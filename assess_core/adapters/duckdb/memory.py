@@ -17,7 +17,7 @@ MOST: Final = 1_000_000_000
 LEAST: Final = 64_000_000
 """The minimum for a query; DuckDB fails with less."""
 _THREAD_BYTES: Final = 125_000_000
-"""The memory a thread of DuckDB needs to write the report lines of 2,048 attempts with 10 answers from the lake."""
+"""The memory a thread of DuckDB should have: it reads up to 2,048 attempts with all their answers at a time."""
 _OUTSIDE: Final = 400_000_000
 """What a process needs beside DuckDB: 150 MB for Python and its libraries, the rest for Arrow and a Delta write."""
 _WAIT_SECONDS: Final = 30.0

@@ -22,8 +22,8 @@ _CHUNK: Final = 256 * 1024
 class Records:
     """The records with the numbers 0 to `count` - 1 in some files. In memory each takes 24 bytes."""
 
-    def __init__(self, files: Iterable[Path], count: int) -> None:
-        """Raises `ReportFailed` if a record is cut."""
+    def __init__(self, files: Iterable[Path], count: int, rows: int) -> None:
+        """Raises `ReportFailed` if a record is cut, or if the records should not have as many rows as were written."""
         self._files = list(files)
         self._file = array("q", [_MISSING]) * count
         self._start = array("q", [0]) * count
@@ -32,6 +32,8 @@ class Records:
         """The rows of all records."""
         for number, path in enumerate(self._files):
             self._index(number, path)
+        if self.rows != rows:
+            raise _incomplete()
 
     def _index(self, number: int, path: Path) -> None:
         start = 0

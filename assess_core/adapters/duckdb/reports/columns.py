@@ -158,14 +158,20 @@ def name_joins(columns: Iterable[Column]) -> str:
 def report_sql(declared: Declaration, columns: Sequence[Column], names: Sequence[str]) -> str:
     """The rows of a report; `columns` are from `chosen`, and `names` are their names in the result."""
     order = ", ".join(f"rows.{name.strip()}" for name in declared.order.split(","))
-    return f"{unordered_sql(declared, columns, names)} ORDER BY {order}"
+    return f"SELECT {_listed(columns, names)} {_rows(declared, columns)} ORDER BY {order}"
 
 
-def unordered_sql(declared: Declaration, columns: Sequence[Column], names: Sequence[str]) -> str:
-    """The same rows in any order."""
-    named = zip(columns, names, strict=True)
-    listed = ", ".join(f"{column.sql} AS {_identifier(name)}" for column, name in named)
-    return f"SELECT {listed} FROM ({declared.rows}) AS rows {name_joins(columns)}"
+def numbered_rows_sql(declared: Declaration, columns: Sequence[Column], names: Sequence[str]) -> str:
+    """The rows of the response report in any order, each with the number of its attempt."""
+    return f"SELECT {_listed(columns, names)}, number {_rows(declared, columns)}"
+
+
+def _listed(columns: Sequence[Column], names: Sequence[str]) -> str:
+    return ", ".join(f"{column.sql} AS {_identifier(name)}" for column, name in zip(columns, names, strict=True))
+
+
+def _rows(declared: Declaration, columns: Sequence[Column]) -> str:
+    return f"FROM ({declared.rows}) AS rows {name_joins(columns)}"
 
 
 def parquet_options(versions: Mapping[str, str]) -> str:

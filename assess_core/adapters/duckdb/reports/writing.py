@@ -13,12 +13,11 @@ from assess_core.adapters.duckdb.connection import batches_of, literal
 from assess_core.adapters.duckdb.reports.columns import (
     Column,
     Declaration,
-    Type,
     chosen,
     header,
+    numbered_rows_sql,
     parquet_options,
     report_sql,
-    unordered_sql,
 )
 from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.encodings import TOO_LONG, encoding_of, row_sql
@@ -132,13 +131,16 @@ def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, folder: Path) ->
     """The rows of each attempt, which have numbers in the order of the report; each thread of DuckDB writes a file."""
     [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
 
-    def write(new: Path, parts: int) -> list[Path]:
+    def write(new: Path, parts: int) -> tuple[list[Path], int]:
+        rows = 0
         for part in range(parts):
             copy = f"COPY ({records_sql(spec)}) TO {literal(str(new / str(part)))} (FORMAT blob, PER_THREAD_OUTPUT)"
-            duck.execute(copy, {"parts": parts, "part": part})
-        return [file for target in new.iterdir() for file in target.iterdir()]
+            [(copied,)] = duck.execute(copy, {"parts": parts, "part": part}).fetchall()
+            rows += copied
+        return [file for target in new.iterdir() for file in target.iterdir()], rows
 
-    return Records(spill(duck, write, folder), attempts)
+    files, rows = spill(duck, write, folder)
+    return Records(files, attempts, rows)
 
 
 class _Prepared(NamedTuple):
@@ -161,12 +163,12 @@ def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | N
 
 @contextmanager
 def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | None) -> Iterator[_Texts]:
-    """The rows of any report as text, while DuckDB computes them."""
+    """The rows of any report as text; those of a response report are sorted in portions."""
     declared, columns, read = _prepare(duck, spec, source)
     names = [f"c{number}" for number in range(len(columns))]
     row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
     if spec.report is Report.RESPONSE:
-        rows = unordered_sql(declared, _numbered(columns), [*names, "number"])
+        rows = numbered_rows_sql(declared, columns, names)
         with temporary_folder("assess-report-") as folder:
             tables = rows_in_order(duck, f"SELECT {row} AS row, number FROM ({rows}) AS report", Path(folder))
             batches = (batch for table in tables for batch in table.to_batches())
@@ -174,11 +176,6 @@ def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | Non
     else:
         duck.execute(f"SELECT {row} AS row FROM ({report_sql(declared, columns, names)}) AS report")
         yield _Texts(spec, columns, map(_joined, batches_of(duck.to_arrow_reader(_ROWS))), read)
-
-
-def _numbered(columns: Sequence[Column]) -> list[Column]:
-    """The columns of a response report, and the number of their attempt."""
-    return [*columns, Column("number", "number", Type.VALUE)]
 
 
 def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:
@@ -194,15 +191,15 @@ def write_parquet(
 ) -> WrittenReport:
     """Write a report as Parquet."""
     declared, columns, read = _prepare(duck, spec, names)
-    names_ = header(columns, spec)
+    headers = header(columns, spec)
     if spec.report is Report.RESPONSE:
-        sql = unordered_sql(declared, _numbered(columns), [*names_, "number"])
+        sql = numbered_rows_sql(declared, columns, headers)
         versions = {**VERSIONS, **ROW_GROUPS_WITH}
         with temporary_folder("assess-report-") as folder:
             rows = write_row_groups(rows_in_order(duck, sql, Path(folder)), target, versions)
         return WrittenReport(rows, None, versions, 0, read)
     # if DuckDB fails, its own temporary file would be left behind
     options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
-    sql = report_sql(declared, columns, names_)
+    sql = report_sql(declared, columns, headers)
     written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
     return WrittenReport(int(written[0]) if written else 0, None, VERSIONS, _suppressed(duck, spec), read)

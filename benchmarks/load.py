@@ -128,7 +128,7 @@ class Runs:
     def writes(self, many: int, appending: Callable[[], Run]) -> Row:
         """Attempts, each in a request of its own."""
         self._one("write", many, self._ours["sqlite"])
-        sides = {
+        sides: dict[str, Callable[[], Run]] = {
             "ours": partial(self._one, "write", many, self._ours["sqlite"]),
             "peer": appending,
             "limit": partial(self._one, "write", many, self._bare, bare=True),

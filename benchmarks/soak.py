@@ -72,7 +72,7 @@ def judge(minutes: Sequence[Minute]) -> Verdict:
     problems = []
     if errors:
         first = next(one.answers.error for one in minutes if one.answers.errors)
-        problems.append(f"{errors:,} requests failed; the first: {first}")
+        problems.append(f"{errors:,} of {count + errors:,} requests failed; the first: {first}")
     served = count / arrived if arrived else 0.0
     if served < _LEAST_SERVED:
         problems.append(f"only {served:.1%} of the requests were answered: the rate is more than the server can do")

@@ -285,11 +285,11 @@ def request_reads(request: Request) -> RequestReads | None:
     api: ReportRequests | None = request.app.state.report_requests
     if api is None:
         return None
-    base, caller = base_of(request), caller_of(request)
+    caller = caller_of(request)
     return RequestReads(
         api.requesting,
         lambda: requester_of(request),
-        lambda job: [link.url for link in links_of(api.requesting, base, job, caller)],
+        lambda job: [link.url for link in links_of(api.requesting, base_of(request), job, caller)],
         lambda job: message_of(job, caller),
     )
 

@@ -6,6 +6,7 @@ The line has the template of the route and never the path or the query: both can
 import logging
 import re
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from opentelemetry.trace import Span, SpanKind
@@ -22,6 +23,7 @@ HEADER: Final = "x-request-id"
 _HEADER: Final = HEADER.encode()
 _PARENT: Final = tracing.HEADER.encode()
 _GIVEN: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}\Z")
+_NO_SPAN: Final[AbstractContextManager[Span | None]] = nullcontext()
 _log: Final = logging.getLogger("assess.requests")
 
 
@@ -48,7 +50,8 @@ class Logged:
 
         token = request_id.set(id_)
         try:
-            with tracing.span(method_of(scope), SpanKind.SERVER, _parent(scope)) as span:
+            # the generator of a span is not free, even if it makes none
+            with _span(scope) if tracing.is_on() else _NO_SPAN as span:
                 try:
                     await self._app(scope, receive, with_id)
                 except Exception:
@@ -61,6 +64,10 @@ class Logged:
             if self._writes_lines:
                 _log.info("request", extra={"fields": _fields(scope, status, time.perf_counter() - started)})
             request_id.reset(token)
+
+
+def _span(scope: Scope) -> AbstractContextManager[Span | None]:
+    return tracing.span(method_of(scope), SpanKind.SERVER, _parent(scope))
 
 
 def _parent(scope: Scope) -> str:

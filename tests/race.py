@@ -2,7 +2,7 @@
 
 Two API processes and the stream run. One of the API processes is killed with SIGKILL in the middle, and started again.
 An attempt that a client has read once must be in every later answer. In the end, every acknowledged attempt must be
-readable, and the balance with the log must be even.
+readable, and the balance with the log must be even. `--stores servers` starts Cassandra, Kafka and S3 for the run.
 """
 
 import os
@@ -14,9 +14,10 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import click
@@ -28,6 +29,7 @@ from assess_core.wiring import open_ledger, open_stores
 from tests.api.client import api
 from tests.api.writes import ATTEMPT_READ, STATE, item, request_body
 from tests.loop import put_away
+from tests.servers import instance
 
 _BATCHES: Final = 4
 _TIMEOUT: Final = 30.0
@@ -110,15 +112,25 @@ def batch_of(learner: str) -> str:
     return f"b{int(learner[1:]) % _BATCHES}"
 
 
-def run(home: Path, seconds: float, clients: int = 64, seed: int = 0, pause: float = 0) -> Outcome:
-    """Let the clients race for some seconds, then compare what was acknowledged with what can be read."""
-    settings = Settings.from_env({}, str(home))
+def run(
+    home: Path,
+    seconds: float,
+    clients: int = 64,
+    seed: int = 0,
+    pause: float = 0,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Outcome:
+    """Let the clients race for some seconds, then compare what was acknowledged with what can be read.
+
+    `env` names the stores; without it, they are embedded below `home`.
+    """
+    settings = Settings.from_env(env, str(home))
     stores, race, cleared, kills = open_stores(settings), _Race(2), 0, 0
     with ExitStack() as stack, ExitStack() as second:
-        race.addresses[0] = _address(stack.enter_context(api(home))[1])
-        killed, http = second.enter_context(api(home))
+        race.addresses[0] = _address(stack.enter_context(api(home, open_files=None, **env))[1])
+        killed, http = second.enter_context(api(home, open_files=None, **env))
         race.addresses[1] = _address(http)
-        stack.enter_context(_stream(home))
+        stack.enter_context(_stream(home, env))
         threads = [threading.Thread(target=race.client, args=(number, seed, pause)) for number in range(clients)]
         for thread in threads:
             thread.start()
@@ -132,7 +144,7 @@ def run(home: Path, seconds: float, clients: int = 64, seed: int = 0, pause: flo
                     kills += 1
                     killed.send_signal(signal.SIGKILL)
                     second.close()
-                    race.addresses[1] = _address(stack.enter_context(api(home))[1])
+                    race.addresses[1] = _address(stack.enter_context(api(home, open_files=None, **env))[1])
         finally:
             race.ended.set()
             for thread in threads:
@@ -169,10 +181,10 @@ def _wait_for(condition: Callable[[], bool]) -> bool:
 
 
 @contextmanager
-def _stream(home: Path) -> Iterator[None]:
+def _stream(home: Path, env: Mapping[str, str]) -> Iterator[None]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
     command = [sys.executable, "-m", "stream", "tail"]
-    process = subprocess.Popen(command, env={**clean, "ASSESS_HOME": str(home)}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env={**clean, "ASSESS_HOME": str(home), **env}, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -184,18 +196,30 @@ def _address(http: httpx.Client) -> str:
     return str(http.base_url).rstrip("/")
 
 
+@contextmanager
+def _servers(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Cassandra, Kafka and S3 of this run alone, with a keyspace; gives the variables that name them."""
+    with instance(folder, "cassandra", "kafka", "s3") as own:
+        os.environ |= own.env  # the lake reads the keys of S3 from the environment
+        subprocess.run([sys.executable, "-m", "assess_cli", "schema", "apply"], check=True, stdout=subprocess.DEVNULL)
+        yield own.env
+
+
 @click.command()
 @click.option("--seconds", default=30.0, show_default=True)
 @click.option("--clients", default=64, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def main(seconds: float, clients: int, seed: int) -> None:
+@click.option("--stores", default="embedded", show_default=True, type=click.Choice(["embedded", "servers"]))
+def main(seconds: float, clients: int, seed: int, stores: str) -> None:
     """Print what happened; exit code 1 if an acknowledged attempt was lost."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end too
-    with tempfile.TemporaryDirectory(prefix="assess-race-") as folder:
-        found = run(Path(folder), seconds, clients, seed)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assess-race-")))
+        env = stack.enter_context(_servers(folder / "servers")) if stores == "servers" else {}
+        found = run(folder / "home", seconds, clients, seed, env=env)
     click.echo(
-        f"{clients} clients, {seconds:g} s: {found.acknowledged:,} attempts acknowledged, {found.reads:,} reads, "
-        f"{found.cleared:,} rows cleared meanwhile, {found.kills} kills"
+        f"{clients} clients, {seconds:g} s, {stores}: {found.acknowledged:,} attempts acknowledged, "
+        f"{found.reads:,} reads, {found.cleared:,} rows cleared meanwhile, {found.kills} kills"
     )
     for problem in found.problems[:20]:
         click.echo(problem, err=True)

@@ -7,6 +7,7 @@ from typing import Final
 import click
 import msgspec
 
+from assess_cli.numbers import FiniteRange
 from assess_cli.output import Format, emit_json, emit_rows, notify
 from assess_core.domain.correction_records import Entered, decision
 from assess_core.domain.corrections import MOST_BYTES, correction_text, parse_correction, rule_text
@@ -40,7 +41,7 @@ def correct() -> None:
 )
 @click.option(
     "--pass-mark",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     metavar="PERCENT",
     help="Show whose best score crosses this share of its maximum.",
 )

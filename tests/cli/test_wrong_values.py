@@ -156,7 +156,7 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
     "slices": {
-        "ASSESS_HOME": SETTINGS["ASSESS_HOME"],
+        "ASSESS_HOME": ("/proc/h",),
         "ASSESS_HOT_STORE": ("sqlite:////proc/h/hot.sqlite",),
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),

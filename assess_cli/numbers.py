@@ -1,6 +1,7 @@
 """Numbers of options."""
 
 from math import isfinite
+from typing import Any
 
 import click
 
@@ -8,7 +9,7 @@ import click
 class FiniteRange(click.FloatRange):
     """A number in a range. Click lets NaN pass every range, because it is neither below nor above it."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """See `click.ParamType.convert`."""
         found: float = super().convert(value, param, ctx)
         if not isfinite(found):

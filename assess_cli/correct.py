@@ -7,9 +7,10 @@ from typing import Final
 import click
 import msgspec
 
+from assess_cli.numbers import FiniteRange
 from assess_cli.output import Format, emit_json, emit_rows, notify
 from assess_core.domain.correction_records import Entered, decision
-from assess_core.domain.corrections import MOST_BYTES, correction_text, parse_correction, rule_text
+from assess_core.domain.corrections import MOST_BYTES, correction_text, read_correction, rule_text
 from assess_core.domain.moments import iso
 from assess_core.domain.regrading import COLUMNS, Regraded
 from assess_core.settings import Settings
@@ -40,7 +41,7 @@ def correct() -> None:
 )
 @click.option(
     "--pass-mark",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     metavar="PERCENT",
     help="Show whose best score crosses this share of its maximum.",
 )
@@ -58,7 +59,7 @@ def dry_run(settings: Settings, files: tuple[Path, ...], pass_mark: float | None
       assess correct dry-run full-marks-q3.json > changes.csv
       assess correct dry-run drop-q3.json key-q7.json --pass-mark 40 --format table
     """
-    named = [NamedCorrection(str(file), parse_correction(_read(file), str(file))) for file in files]
+    named = [NamedCorrection(str(file), read_correction(_read(file), str(file))) for file in files]
     scores = gained = lost = 0
 
     def rows(found: Iterator[Regraded]) -> Iterator[dict[str, object]]:
@@ -98,7 +99,7 @@ def apply_(settings: Settings, file: Path, by: str, reason: str) -> None:
     Examples:
       assess correct apply full-marks-q3.json --by 'examinations office' --reason 'Two options were right.'
     """
-    named = NamedCorrection(str(file), parse_correction(_read(file), str(file)))
+    named = NamedCorrection(str(file), read_correction(_read(file), str(file)))
     done = apply(open_stores(settings), named, decision(by, reason, clock()))
     click.echo(done.id)
     notify("it is in force" if done.is_new else "it was in force already")

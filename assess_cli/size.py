@@ -2,11 +2,13 @@
 
 import click
 
+from assess_cli.numbers import FiniteRange
 from assess_cli.output import emit_json, emit_rows
 from assess_core.domain.sizing import Line, Platform, Prices, plan
 
 _PRESET = Platform(learners=1)
 _COUNT = click.IntRange(1, 10_000_000_000)
+_PRICE = FiniteRange(0, 1_000_000_000)
 
 
 def figure(value: float) -> str:
@@ -19,13 +21,13 @@ def figure(value: float) -> str:
 @click.option("--learners", type=_COUNT, required=True, help="Learners who take assessments in a year.")
 @click.option(
     "--attempts",
-    type=click.FloatRange(0.01, 10_000),
+    type=FiniteRange(0.01, 10_000),
     default=_PRESET.attempts,
     show_default=True,
     help="Of a learner in a year.",
 )
 @click.option(
-    "--answers", type=click.FloatRange(1, 1_000), default=_PRESET.answers, show_default=True, help="Of an attempt."
+    "--answers", type=FiniteRange(1, 1_000), default=_PRESET.answers, show_default=True, help="Of an attempt."
 )
 @click.option(
     "--years",
@@ -50,7 +52,7 @@ def figure(value: float) -> str:
 )
 @click.option(
     "--prices",
-    type=(float, float, float),
+    type=(_PRICE, _PRICE, _PRICE),
     metavar="CORE DISK OBJECT",
     help="Of a month: a core, a GB on disk, a GB in the lake.",
 )

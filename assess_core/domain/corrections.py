@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptVersion, grand_total, question_text, total
-from assess_core.domain.json_text import is_too_deep
+from assess_core.domain.json_text import is_too_deep, without_mark
 from assess_core.domain.moments import iso, parse_moment
 from assess_core.errors import BadCorrection, BadTime
 
@@ -140,6 +140,24 @@ _decode_marks = msgspec.json.Decoder(list[Mark]).decode
 _decode_answers = msgspec.json.Decoder(list[Answer]).decode
 
 
+class _Batches(msgspec.Struct):
+    batches: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_batches = msgspec.json.Decoder(_Batches).decode
+
+
+def read_correction(content: bytes, where: str) -> Correction:
+    """The correction in a file that a person or a program wrote. Raises `BadCorrection`, as `parse_correction` does.
+
+    An empty list of batches is refused: whoever made it may have looked for batches and found none.
+    """
+    correction = parse_correction(content, where)
+    if not correction.batches and _decode_batches(without_mark(content)).batches is not msgspec.UNSET:
+        raise BadCorrection(f"{where}: batches: the list is empty; name batches, or leave batches out for all of them")
+    return correction
+
+
 def parse_correction(content: bytes, where: str) -> Correction:
     """The correction in a file. Raises `BadCorrection`; `where` is the file's name in the message."""
     try:
@@ -154,7 +172,7 @@ def _parsed(content: bytes) -> Correction:
     if is_too_deep(content):
         raise BadCorrection(f"the JSON is nested too deeply; {_EXAMPLES}")
     try:
-        file = _decode(content)
+        file = _decode(without_mark(content))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadCorrection(f"{_short(str(error))}; {_EXAMPLES}") from None
     _require_ids(file)

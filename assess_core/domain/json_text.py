@@ -59,3 +59,8 @@ def replace_half_surrogates(text: bytes) -> bytes:
 
 def _replacement(found: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if len(found[0]) == _HALF_BYTES else found[0]
+
+
+def without_mark(raw: bytes) -> bytes:
+    """A file without the byte order mark that programs of Windows write first. It is no part of the JSON."""
+    return raw.removeprefix(b"\xef\xbb\xbf")

@@ -8,6 +8,7 @@ it wrote.
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, TypeVar
 
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.erasing import KEYS, Order, fingerprint, is_order, keyed_hash, order_of
 from assess_core.domain.register import Kind
 from assess_core.domain.slices import ArchiveSlice
@@ -24,6 +25,11 @@ class Erasure(NamedTuple):
     learner: str
     """The keyed hash of the id."""
     order: Order
+
+
+def learner_of_row(row: AttemptVersion) -> str:
+    """The id of the learner of a row, for `without_erased`."""
+    return row.key.user_id
 
 
 def read_erasures(hot: HotStore) -> list[Erasure]:

@@ -21,7 +21,7 @@ from assess_core.ports.ledger import Ledger
 from assess_core.ports.log import LogBatch
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive
-from assess_core.usecases.erased import erase_from_hot, erased_among, without_erased
+from assess_core.usecases.erased import erase_from_hot, erased_among, learner_of_row, without_erased
 from assess_core.usecases.folding import Checks, Folded, fold
 
 
@@ -53,24 +53,22 @@ def repair(
     """
     for batch in batches:
         decoded = [decode(record) for record in batch.records]
-        lost = without_erased(_lost(decoded, ledger), _user_id, stores.hot, checks.keys)
+        lost = without_erased(_lost(decoded, ledger), learner_of_row, stores.hot, checks.keys)
         hidden = _hidden(lost, stores.hot) if lost else []
         if hidden:
             in_memory = empty()
             _write(hidden, in_memory)
             archive(in_memory.slices(), stores._replace(hot=in_memory), now)
-        if late := erased_among(set(map(_user_id, lost)), stores.hot, checks.keys):  # erased while they were written
+        if late := erased_among(
+            set(map(learner_of_row, lost)), stores.hot, checks.keys
+        ):  # erased while they were written
             erase_from_hot(late, stores.hot, {row.slice for row in lost})
-            if any(_user_id(row) in late for row in hidden):
+            if any(learner_of_row(row) in late for row in hidden):
                 raise NotErased(
                     "a learner was erased while rows were repaired, so rows of the learner came into the lake; erase "
                     "the learner again, then repair again"
                 )
         yield Repaired(len(decoded), fold(decoded, stores.hot, checks), len(lost), len(hidden))
-
-
-def _user_id(row: AttemptVersion) -> str:
-    return row.key.user_id
 
 
 def _lost(decoded: Iterable[Decoded], ledger: Ledger) -> list[AttemptVersion]:

@@ -20,7 +20,7 @@ from assess_core.ports.lake import Lake, Pinned
 from assess_core.ports.stores import Stores
 from assess_core.usecases.applying import forget_sweeps
 from assess_core.usecases.archiving import Advance, no_progress, verified_files
-from assess_core.usecases.erased import erase_from_hot, erased_among, without_erased
+from assess_core.usecases.erased import erase_from_hot, erased_among, learner_of_row, without_erased
 from assess_core.usecases.folding import name_archived
 from assess_core.usecases.keeping import kept_problems
 from assess_core.usecases.proving import Found, Manifest, by_week, entry, prove, unreadable
@@ -95,16 +95,12 @@ def _dropped(group: Iterable[ArchiveSlice], manifest: Manifest, found: Found) ->
 def _put_back(rows: Sequence[AttemptVersion], stores: Stores) -> list[AttemptVersion]:
     """Write rows into the hot store again, but none of an erased learner; returns the written ones."""
     hot, keys = stores.hot, stores.keys
-    kept = without_erased(rows, _user_id, hot, keys)
+    kept = without_erased(rows, learner_of_row, hot, keys)
     hot.add_slices({row.slice for row in kept})
     hot.put_back(kept)
-    if late := erased_among({_user_id(row) for row in kept}, hot, keys):  # erased while they were written
+    if late := erased_among({learner_of_row(row) for row in kept}, hot, keys):  # erased while they were written
         erase_from_hot(late, hot, {row.slice for row in kept})
     return kept
-
-
-def _user_id(row: AttemptVersion) -> str:
-    return row.key.user_id
 
 
 def begin_rebuild(stores: Stores) -> list[IsoWeek]:

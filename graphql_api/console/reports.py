@@ -30,7 +30,8 @@ class _Listed(NamedTuple):
     tag: str
     """As the client wrote it, without the channel."""
     message: str | None
-    links: list[Link]
+    links: list[tuple[str, Link]]
+    """The name of each file, and where it is."""
 
 
 async def page(request: Request) -> Response:
@@ -50,7 +51,7 @@ async def page(request: Request) -> Response:
                     job,
                     job.request.tag.removesuffix(f":{asker.channel}"),
                     message_of(job, caller),
-                    links_of(requesting, base, job, caller),
+                    _named(job, links_of(requesting, base, job, caller)),
                 )
                 for job in requesting.search(asker, Filters(), ROWS)
             ],
@@ -72,7 +73,8 @@ async def submit(request: Request) -> Response:
     caller = _allowed(request)
     sent = await fields_of(request)
     requester = _asker(caller, sent.get("channel"))
-    batches = sent.get("batches", "").replace(",", " ").split()
+    # the form for one batch sends its id as it is: an id can have spaces and commas
+    batches = [sent["batch"]] if sent.get("batch") else sent.get("batches", "").replace(",", " ").split()
     asked = {"tag": sent.get("tag"), "dataset": sent.get("dataset"), "datasetConfig": {"batchFilter": batches}}
     wanted = parse_request(asked, requester, reports_of(request).requesting.rules)
     require_report(caller, wanted.request.spec, PATH)
@@ -88,6 +90,11 @@ async def cancel(request: Request) -> Response:
     tag, id_ = (text(sent.get(name), name) for name in ("tag", "request"))
     await ask_requesting(request, lambda requesting: requesting.cancel(asker, tag, id_))
     return _list_of(asker.channel)
+
+
+def _named(job: Job, links: list[Link]) -> list[tuple[str, Link]]:
+    names = [name.rpartition("/")[2] for file in job.files for name in file.names]
+    return list(zip(names, links, strict=True)) if links else []
 
 
 def _list_of(channel: str) -> Response:

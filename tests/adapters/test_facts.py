@@ -27,6 +27,10 @@ def test_leaf_nodes_and_question_counts_are_read_from_a_file(path: Path) -> None
     assert read.question_count("a1") == 10
 
 
+def test_a_byte_order_mark_of_windows_is_no_part_of_the_file(path: Path) -> None:
+    assert facts(path, '\ufeff{"questionCounts": {"a1": 10}}').question_count("a1") == 10
+
+
 def test_values_that_the_file_does_not_have_are_unknown(path: Path) -> None:
     for read in (facts(path, '{"leafNodes": {"c1": []}, "other": 1}'), facts(path, "{}"), NoFacts()):
         assert read.leaf_nodes("c1") is None

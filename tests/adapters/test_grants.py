@@ -99,6 +99,15 @@ def test_ids_can_have_any_characters(make: Make) -> None:
     assert [grants.of(id_).batches for id_ in HOSTILE] == [{id_} for id_ in HOSTILE]
 
 
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_a_byte_order_mark_of_windows_is_no_part_of_a_file(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"grants.{ending}"
+    text = {"csv": csv_text, "json": json_text}[ending]
+    file.write_text(text([("m1", "batch", "b1")]), encoding="utf-8-sig")
+
+    assert opened(file).of("m1").batches == {"b1"}
+
+
 def test_a_source_is_examined_without_knowing_a_mentor(make: Make) -> None:
     [finding] = make(ROWS).examine()
     assert (finding.level, finding.what) == (Level.OK, "grants")

@@ -115,6 +115,14 @@ def test_ids_can_have_any_characters(make: Make) -> None:
     assert found == {id_: Named(f"Name {number}") for number, id_ in enumerate(HOSTILE)}
 
 
+@pytest.mark.parametrize("ending", ["csv", "json", "jsonl"])
+def test_a_byte_order_mark_of_windows_is_no_part_of_a_file(tmp_path: Path, ending: str) -> None:
+    path = write_names(tmp_path / f"names.{ending}", [("batch", "b1", "Batch 1", "")])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    assert opened(str(path)).open().look_up(NameKind.BATCH, ["b1"]) == {"b1": Named("Batch 1")}
+
+
 def test_many_ids_are_looked_up_together(make: Make) -> None:
     names = make([("learner", f"u{number}", f"Name {number}", "") for number in range(250)])
     found = names.open().look_up(NameKind.LEARNER, [f"u{number}" for number in range(600)])

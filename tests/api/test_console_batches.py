@@ -185,9 +185,24 @@ def test_a_report_is_requested_watched_and_downloaded(stores: Stores, http: Http
     work_one(Work(jobs, stores.exhausts, report_writer(stores), Rules(), lambda: MONDAY), "w1")
 
     page = http.get("/console/reports?channel=ch")
-    assert "SUCCESS 100 % Download" in text_of(page)
+    assert "SUCCESS 100 % Download b1_score_20240129.csv A worker" in text_of(page)
     [link] = re.findall('href="([^"]*/download/[^"]*)"', page.text)
     assert http.get(html.unescape(link)).text.count("\n") == 2
+
+
+@pytest.mark.parametrize("batch", ["a, b", " a ", HOSTILE])
+def test_the_form_of_one_batch_asks_for_this_batch(
+    stores: Stores, http: Http, jobs: MemoryRequests, batch: str
+) -> None:
+    take(stores, event(batch=batch))
+    [link] = re.findall('href="(/console/reports[^"]+)"', http.get("/console/batch", params={"batch": batch}).text)
+    [value] = re.findall('name="batch" [^>]*value="([^"]*)"', http.get(html.unescape(link)).text)
+
+    form = {"channel": "ch", "tag": "mine", "dataset": "score-exhaust", "batch": html.unescape(value)}
+    assert http.post("/console/reports/submit", data=form, headers=OWN).status_code == 303
+
+    [job] = jobs.of_channel("ch", None, 10)
+    assert job.request.spec.batches == (batch,)
 
 
 def test_a_request_can_be_cancelled(stores: Stores, http: Http, jobs: MemoryRequests) -> None:

@@ -226,13 +226,11 @@ def test_another_channel_reads_lists_and_finds_nothing(api: Api) -> None:
 
 
 def test_a_tag_with_the_beginning_of_another_channel_does_not_open_it(api: Api) -> None:
-    """The tag and the channel are stored as one text, with a colon between them."""
     whole, part = ({**HEADERS, "X-Channel-ID": channel} for channel in ("tenant:ekstep", "ekstep"))
     id_ = result(api.submit(whole))["requestId"]
 
     assert api.read(id_, "do_1_b1:tenant", **part).json()["params"]["status"] == "failed"
-    listed = api.http.get(f"{ROOT}/list/do_1_b1:tenant", headers=part)
-    assert result(listed) == {"count": 0, "jobs": []}
+    assert result(api.http.get(f"{ROOT}/list/do_1_b1:tenant", headers=part))["count"] == 0
     cancelled = api.http.post(f"{ROOT}/cancel/do_1_b1:tenant", params={"requestId": id_}, headers=part)
     assert cancelled.json()["params"]["status"] == "failed"
     assert api.read(id_, **whole).json()["result"]["status"] == "SUBMITTED"

@@ -148,6 +148,12 @@ def test_only_the_bearer_scheme_is_accepted(http: Http, value: str) -> None:
     assert status(http, ("authorization", value.format(token()))) == 401
 
 
+@pytest.mark.parametrize("roles", [["learner"], ["mentor"]])
+def test_half_of_a_surrogate_pair_is_no_learner(http: Http, roles: list[str]) -> None:
+    """No store and no table of grants can look for it."""
+    assert status(http, *bearer(token("\ud800", roles=roles)).items()) == 401
+
+
 @pytest.mark.parametrize("algorithm", KEYS)
 def test_a_valid_token_of_each_algorithm_is_accepted(http: Http, algorithm: str) -> None:
     assert status(http, *bearer(token(algorithm=algorithm)).items()) == 200

@@ -40,6 +40,7 @@ def test_the_tables_of_a_file_are_created_and_compared(monkeypatch: pytest.Monke
         f"{file}: schema version {SCHEMA_VERSION}, 3 shards\n",
     )
     assert schema(monkeypatch, url, "check")[0] == 0
+    assert schema(monkeypatch, f"{url}.other", "apply")[2].endswith("1 shard\n")
     code, problems, _ = schema(monkeypatch, f"{url}?shards=4", "check")
     assert code == 4
     assert "was made with number of shards 3, not 4" in problems

@@ -54,6 +54,11 @@ def test_every_option_and_argument_has_invalid_values_here() -> None:
     assert {words: set(wrong) for words, wrong in WRONG.items()} == existing
 
 
+@pytest.mark.parametrize("price", ["nan", "inf", "-1", "free"])
+def test_a_price_is_a_number_from_0(assess: Assess, price: str) -> None:
+    assert assess("size", "--learners", "1000", "--prices", "1", price, "1").exit_code == 2
+
+
 def as_text(value: str) -> str:
     return f"{value[:20]!a}"
 
@@ -107,8 +112,8 @@ def test_an_invalid_value_gives_a_message(run: Assess, words: str, option: str, 
 @pytest.mark.parametrize("home", WRONG[""]["--home"])
 @pytest.mark.parametrize(
     "command",
-    ["slices", "demo", "up", "ingest events.jsonl", "archive --closed", "doctor", "exhaust b1 --report score", "api",
-     "table attempts", "balance", "schema apply", "failed list", "score --user u1 --assessment a1"],
+    ["demo", "up", "ingest events.jsonl", "archive --closed", "doctor", "api",
+     "schema apply", "failed replay", "request work"],
 )  # fmt: skip
 def test_a_home_folder_that_cannot_be_created_gives_a_message(
     run: Assess, tmp_path: Path, command: str, home: str
@@ -151,6 +156,8 @@ SETTINGS: Final[dict[str, Sequence[str]]] = {
 """Setting -> invalid values."""
 ACCEPTED: Final[dict[str, dict[str, Sequence[str]]]] = {
     "slices": {
+        "ASSESS_HOME": ("/proc/h",),
+        "ASSESS_HOT_STORE": ("sqlite:////proc/h/hot.sqlite",),
         "ASSESS_LAKE": ("/proc/h/lake", "/dev/null/lake"),
         "ASSESS_EXHAUSTS": ("/proc/h/x", "/dev/null/x"),
         "ASSESS_LOG": ("/proc/nolog",),

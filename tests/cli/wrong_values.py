@@ -82,7 +82,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     },
     "correct dry-run": {
         "files": ("/no/such/file", "/proc", "/etc/passwd", "", NOT_TEXT),
-        "--pass-mark": ("x", "-1", "101", "nan"),
+        "--pass-mark": ("nan", "x", "-1", "101", "nan"),
         "--format": ("xml",),
     },
     "correct apply": {
@@ -159,7 +159,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "upgrade": {},
     "size": {
         **dict.fromkeys(
-            ("--learners", "--attempts", "--answers", "--years", "--copies", "--batch"), ("0", "-1", "x", "1e99")
+            ("--learners", "--attempts", "--answers", "--years", "--copies", "--batch"), ("0", "-1", "x", "1e99", "nan")
         ),
         "--prices": ("1", "free"),
     },

@@ -23,6 +23,7 @@ from assess_core.domain.corrections import (
     corrected_version,
     marks_of,
     parse_correction,
+    read_correction,
     require_scalable,
 )
 from assess_core.errors import BadCorrection
@@ -259,3 +260,17 @@ def test_a_file_that_is_no_correction_is_refused_in_one_sentence(content: bytes,
 def test_a_correction_that_cannot_be_applied_is_refused(changes: dict[str, object], problem: str) -> None:
     with pytest.raises(BadCorrection, match=problem):
         parse(**changes)
+
+
+def test_a_file_with_an_empty_list_of_batches_is_refused() -> None:
+    """All batches would be corrected because a program looked for some and found none."""
+    file = {"assessment": "a1", "question": "q1", "rule": {"kind": "drop"}}
+    assert read_correction(json.dumps(file).encode(), "f.json").batches == ()
+    assert read_correction(json.dumps({**file, "batches": ["b1"]}).encode(), "f.json").batches == ("b1",)
+    with pytest.raises(BadCorrection, match=r"f\.json: batches: the list is empty; name batches, or leave batches out"):
+        read_correction(json.dumps({**file, "batches": []}).encode(), "f.json")
+
+
+def test_a_file_of_windows_with_a_byte_order_mark_is_read() -> None:
+    file = json.dumps({"assessment": "a1", "question": "q1", "rule": {"kind": "drop"}})
+    assert read_correction(file.encode("utf-8-sig"), "f.json") == read_correction(file.encode(), "f.json")

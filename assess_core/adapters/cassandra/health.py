@@ -9,6 +9,7 @@ from assess_core.adapters.cassandra.driver import Host
 from assess_core.adapters.cassandra.schema import replication
 from assess_core.adapters.cassandra.slices import SliceTables
 from assess_core.domain.moments import iso
+from assess_core.domain.shards import shards_text
 from assess_core.errors import BadSettings
 from assess_core.ports.findings import Finding, Level
 
@@ -58,7 +59,7 @@ def _schema(db: Connection, shards: int) -> Finding:
     slices, by_batch = SliceTables(db).count()
     message = (
         f"keyspace {db.place.keyspace}: version {meta['schema_version']} applied at {iso(int(meta['applied_at']))}, "
-        f"{shards} shards, {slices:,} slices"
+        f"{shards_text(shards)}, {slices:,} slices"
     )
     if by_batch < slices:
         return Finding(

@@ -20,6 +20,7 @@ from assess_core.adapters.cassandra.tables import (
     versions,
 )
 from assess_core.adapters.cassandra.url import parse_cassandra_url
+from assess_core.domain.shards import shards_text
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
@@ -213,9 +214,8 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
             f"keyspace {db.place.keyspace} was made with {made} shards, not {shards}; leave --shards out, or name "
             "another keyspace in ASSESS_HOT_STORE and fold the log into it"
         )
-    return (
-        f"keyspace {db.place.keyspace}: schema version {SCHEMA_VERSION}, {made} shards, copies {_text(replication(db))}"
-    )
+    copies = _text(replication(db))
+    return f"keyspace {db.place.keyspace}: schema version {SCHEMA_VERSION}, {shards_text(made)}, copies {copies}"
 
 
 def _first_node(db: Connection) -> Host:

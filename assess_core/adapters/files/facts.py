@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from assess_core.adapters.files.changes import Identity, identity_of
+from assess_core.domain.json_text import without_mark
 from assess_core.errors import BadFacts
 from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding, Level
@@ -34,7 +35,7 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
     def read(cls, path: Path) -> "JsonFacts":
         """Raises `BadFacts`."""
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
+            return msgspec.json.decode(without_mark(path.read_bytes()), type=cls)
         except OSError as error:
             raise BadFacts(
                 f"the facts file {str(path)!r} cannot be read: {error.strerror}; check --facts and ASSESS_FACTS"

@@ -11,6 +11,7 @@ import msgspec
 
 from assess_core.adapters.files.changes import ChangingFile
 from assess_core.domain.access import NOTHING, Granted
+from assess_core.domain.json_text import without_mark
 from assess_core.errors import BadGrants
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.grants import MOST
@@ -80,7 +81,7 @@ class FileGrants:
 
 
 def _of_json(content: bytes) -> _Table:
-    found = msgspec.json.decode(content, type=dict[str, _Lists])
+    found = msgspec.json.decode(without_mark(content), type=dict[str, _Lists])
     if any("" in {mentor, *lists.batches, *lists.courses} for mentor, lists in found.items()):
         raise _Wrong("has an empty id")
     return {mentor: Granted(lists.batches, lists.courses) for mentor, lists in found.items()}

@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from assess_core.adapters.files.changes import ChangingFile
+from assess_core.domain.json_text import without_mark
 from assess_core.domain.names import PLURALS, WITHOUT_NAMES, Named, NameKind, shown_id
 from assess_core.errors import BadNames
 from assess_core.ports.findings import Finding, Level
@@ -45,11 +46,11 @@ def _from_csv(content: bytes) -> pa.Table:
 
 
 def _from_json(content: bytes) -> pa.Table:
-    return _of_lines(msgspec.json.decode(content, type=list[_Line]))
+    return _of_lines(msgspec.json.decode(without_mark(content), type=list[_Line]))
 
 
 def _from_json_lines(content: bytes) -> pa.Table:
-    return _of_lines(msgspec.json.Decoder(_Line).decode_lines(content))
+    return _of_lines(msgspec.json.Decoder(_Line).decode_lines(without_mark(content)))
 
 
 def _of_lines(lines: Sequence[_Line]) -> pa.Table:

@@ -20,7 +20,7 @@ from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Vers
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
-from assess_core.domain.shards import shard_of
+from assess_core.domain.shards import shard_of, shards_text
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import AttemptRange, Learner
@@ -299,7 +299,7 @@ class SqliteHot(SqliteErasing):
                 Level.BAD, "hot store", message, "restore a copy of it, or move it away and ingest the log again"
             )
             return
-        yield Finding(Level.OK, "hot store", f"{self._path}, {self.shards} shards, {self._slices.count()} slices")
+        yield Finding(Level.OK, "hot store", f"{self._path}, {shards_text(self.shards)}, {self._slices.count()} slices")
         if files := readable_by_others(self._path):
             names = " ".join(map(str, files))
             yield Finding(

@@ -12,6 +12,7 @@ import jwt
 
 from assess_core.adapters.tokens.key_ring import KeyRing
 from assess_core.domain.access import Caller, Role
+from assess_core.domain.json_text import is_unicode
 from assess_core.errors import Unauthenticated
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.tokens import UnknownKey
@@ -155,7 +156,7 @@ def _claim(claims: Mapping[str, Any], name: str) -> Any:
 
 
 def _learner(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or not is_unicode(value):
         return ""
     federated = _FEDERATED.fullmatch(value)
     return federated[1] if federated else value

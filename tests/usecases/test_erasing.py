@@ -50,9 +50,13 @@ def take(stores: Stores, *users: str, weeks: int = 0, batch: str = "b1") -> int:
     return fold(events, stores.hot, Checks(NoFacts(), keys=stores.keys)).stored
 
 
-@pytest.fixture
-def filled(stores: Stores) -> Stores:
-    """Two weeks: the first archived and cleared, the second archived and in both tiers; a third batch untouched."""
+@pytest.fixture(scope="module")
+def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home folder of `filled`. It is made once, and each test gets a copy."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    stores = open_stores(
+        Settings.from_env({"ASSESS_HOT_STORE": f"sqlite:///{home / 'hot.sqlite'}?shards=3"}, str(home))
+    )
     take(stores, SECRET, "u1", "u2")
     take(stores, "u1", batch="b2")
     archive(stores.hot.held(), stores, NOW)
@@ -62,7 +66,14 @@ def filled(stores: Stores) -> Stores:
     archive([W6], stores, NOW)
     verify([W6], stores, NOW)
     stores.hot.add_failed([failed_event(raw=f'{{"userId": "{SECRET}", '.encode()), failed_event(offset=2)])
-    return stores
+    return home
+
+
+@pytest.fixture
+def filled(filled_home: Path, settings: Settings) -> Stores:
+    """Two weeks: the first archived and cleared, the second archived and in both tiers; a third batch untouched."""
+    shutil.copytree(filled_home, settings.home)
+    return open_stores(settings)
 
 
 def traces(stores: Stores, settings: Settings, user: str = SECRET) -> list[str]:

@@ -1,7 +1,9 @@
 """Write versions to the stores and move them between tiers, without a stream or an archive run."""
 
+import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +50,18 @@ def stores_over(hot: Hot, folder: Path) -> Stores:
     """Stores with the given hot store and a lake in a folder."""
     lake, exhausts = DeltaLake(Folder(folder / "lake")), FolderExhausts(folder / "exhausts")
     return Stores(hot, FolderLog(folder / "log", hot), lake, DuckUnions(hot, lake), exhausts)
+
+
+class Prepared:
+    """Stores that are made once for the tests of a module, because archiving takes time. Each test gets a copy."""
+
+    def __init__(self, folder: Path, prepare: Callable[[Stores], object]) -> None:
+        self._folder, self._hot = folder, MemoryHot()
+        prepare(stores_over(self._hot, folder))
+
+    def copy(self, folder: Path) -> Stores:
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+        return stores_over(deepcopy(self._hot), folder)
 
 
 def asked(batch_id: str, report: Report, format: Format | None = None, **options: object) -> ReportSpec:

@@ -19,7 +19,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, slice_views, verify
 from assess_core.usecases.compacting import Compacted, compact, vacuum, weeks_worth_it
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, version
-from tests.lakes import copies_of, five_versions, held, keep, put, stores_over
+from tests.lakes import Prepared, copies_of, five_versions, held, keep, put, stores_over
 from tests.loop import NOW, everything, put_away, queries
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
@@ -32,34 +32,41 @@ def stores(tmp_path: Path) -> Stores:
     return stores_over(MemoryHot(), tmp_path)
 
 
-def in_two_files(stores: Stores) -> None:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        keep(stores.hot, [*five_versions(), version(received=RECEIVED + WEEK)])
+        archive(stores.hot.slices(), stores, NOW)
+        keep(stores.hot, [version(user_id="u9"), version(user_id="u1", batch_id="b2", attempted=ATTEMPTED + 5)])
+        archive(stores.hot.slices(), stores, NOW)
+        verify(stores.hot.slices(), stores, NOW)
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
+
+
+@pytest.fixture
+def archived(prepared: Prepared, tmp_path: Path) -> Stores:
     """Week 5 in two appends with two batches, week 6 in one append; all slices are verified."""
-    keep(stores.hot, [*five_versions(), version(received=RECEIVED + WEEK)])
-    archive(stores.hot.slices(), stores, NOW)
-    keep(stores.hot, [version(user_id="u9"), version(user_id="u1", batch_id="b2", attempted=ATTEMPTED + 5)])
-    archive(stores.hot.slices(), stores, NOW)
-    verify(stores.hot.slices(), stores, NOW)
+    return prepared.copy(tmp_path)
 
 
-def test_a_week_of_small_files_becomes_one_file_with_the_same_copies(stores: Stores) -> None:
-    in_two_files(stores)
-    before = held(stores.lake)
+def test_a_week_of_small_files_becomes_one_file_with_the_same_copies(archived: Stores) -> None:
+    before = held(archived.lake)
 
-    assert weeks_worth_it(stores.lake) == [W5.week]
-    done = compact([W5.week, W6.week], stores.lake, LATER)
+    assert weeks_worth_it(archived.lake) == [W5.week]
+    done = compact([W5.week, W6.week], archived.lake, LATER)
 
     assert done[W5.week]._replace(delta_version=0) == Compacted(2, 1, 7, 7, 0)
     assert done[W6.week]._replace(delta_version=0) == Compacted(1, 1, 1, 1, 0)
-    assert held(stores.lake) == before
-    assert weeks_worth_it(stores.lake) == []
-    assert compact([W5.week], stores.lake, LATER)[W5.week].delta_version == done[W5.week].delta_version
+    assert held(archived.lake) == before
+    assert weeks_worth_it(archived.lake) == []
+    assert compact([W5.week], archived.lake, LATER)[W5.week].delta_version == done[W5.week].delta_version
 
 
-def test_a_compacted_file_is_sorted_by_batch_and_learner(stores: Stores) -> None:
-    in_two_files(stores)
-    compact([W5.week], stores.lake, LATER)
+def test_a_compacted_file_is_sorted_by_batch_and_learner(archived: Stores) -> None:
+    compact([W5.week], archived.lake, LATER)
 
-    with open_union(stores.hot, stores.lake, weeks=[W5.week]) as union:
+    with open_union(archived.hot, archived.lake, weeks=[W5.week]) as union:
         rows = list(union.rows("SELECT batch_id, user_id FROM placed WHERE tier = 'lake' ORDER BY file_row_number"))
 
     found = [(str(row["batch_id"]), str(row["user_id"])) for row in rows]
@@ -93,130 +100,121 @@ def test_two_receipts_of_a_version_are_not_a_repeated_copy(stores: Stores) -> No
     assert held(stores.lake) == copies_of([early, late])
 
 
-def test_a_compacted_slice_stays_verified_and_can_be_cleared(stores: Stores) -> None:
-    in_two_files(stores)
-    compact([W5.week], stores.lake, LATER)
+def test_a_compacted_slice_stays_verified_and_can_be_cleared(archived: Stores) -> None:
+    compact([W5.week], archived.lake, LATER)
 
-    assert {view.status for view in slice_views(stores, LATER, DAY, None)} == {SliceStatus.VERIFIED}
-    assert sum(done.cleared for done in clear(stores.hot.slices(), stores, LATER).values()) == 8
+    assert {view.status for view in slice_views(archived, LATER, DAY, None)} == {SliceStatus.VERIFIED}
+    assert sum(done.cleared for done in clear(archived.hot.slices(), archived, LATER).values()) == 8
 
 
-def test_compaction_changes_no_query_result(stores: Stores) -> None:
-    in_two_files(stores)
-    put_away(stores)
-    put(stores.lake, five_versions()[:2])
-    archive([W5], stores, NOW)
+def test_compaction_changes_no_query_result(archived: Stores) -> None:
+    put_away(archived)
+    put(archived.lake, five_versions()[:2])
+    archive([W5], archived, NOW)
     asked = ["u1", "u2", "u3", "u9"], ["b1", "b2"], ["a1"]
-    before = everything(queries(stores), *asked)
+    before = everything(queries(archived), *asked)
 
-    compact(weeks_worth_it(stores.lake), stores.lake, LATER)
+    compact(weeks_worth_it(archived.lake), archived.lake, LATER)
 
-    assert everything(queries(stores), *asked) == before
+    assert everything(queries(archived), *asked) == before
 
 
-def test_a_week_that_differs_from_the_manifest_is_not_compacted(stores: Stores) -> None:
-    in_two_files(stores)
-    put(stores.lake, [version(user_id="never archived")])
-    files = stores.lake.pin().files()
+def test_a_week_that_differs_from_the_manifest_is_not_compacted(archived: Stores) -> None:
+    put(archived.lake, [version(user_id="never archived")])
+    files = archived.lake.pin().files()
 
-    done = compact([W5.week, W6.week], stores.lake, LATER)
+    done = compact([W5.week, W6.week], archived.lake, LATER)
 
     refused = done[W5.week].refused
     assert refused is not None
     assert refused.startswith("week 2024-W05 was not compacted: b1|2024-W05: the lake's files differ from the manifest")
     assert done[W6.week].refused is None
-    assert stores.lake.pin().files() == files
+    assert archived.lake.pin().files() == files
 
 
 def test_rows_that_change_while_they_are_rewritten_are_never_committed(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
+    archived: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from assess_core.adapters.lake import rewriting
 
-    in_two_files(stores)
-    files = stores.lake.pin().files()
+    files = archived.lake.pin().files()
     monkeypatch.setattr(rewriting, "_COPY", "batch_id, user_id")  # removes repeated rows, but also versions
 
     with pytest.raises(VerifyFailed, match=r"^the rows of b1\|2024-W05 changed while they were rewritten; nothing was"):
-        compact([W5.week], stores.lake, LATER)
+        compact([W5.week], archived.lake, LATER)
 
-    assert stores.lake.pin().files() == files
+    assert archived.lake.pin().files() == files
 
 
 def test_copies_archived_while_a_week_is_rewritten_are_compacted_too(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
+    archived: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_two_files(stores)
-    late, replace, tries = version(user_id="late"), stores.lake.replace, list[IsoWeek]()
+    late, replace, tries = version(user_id="late"), archived.lake.replace, list[IsoWeek]()
 
     def replace_too_late(pinned: Pinned, week: IsoWeek, draft: Pinned) -> int:
         tries.append(week)
         if len(tries) == 1:
-            keep(stores.hot, [late])
-            archive([W5], stores, LATER)
+            keep(archived.hot, [late])
+            archive([W5], archived, LATER)
         return replace(pinned, week, draft)
 
-    before = held(stores.lake)
-    monkeypatch.setattr(stores.lake, "replace", replace_too_late)
+    before = held(archived.lake)
+    monkeypatch.setattr(archived.lake, "replace", replace_too_late)
 
-    done = compact([W5.week], stores.lake, LATER)
+    done = compact([W5.week], archived.lake, LATER)
 
     assert (len(tries), done[W5.week].files, done[W5.week].rows) == (2, 1, 8)
-    assert held(stores.lake) == before + copies_of([late])
+    assert held(archived.lake) == before + copies_of([late])
 
 
-def test_the_slower_of_two_compactions_has_a_conflict(stores: Stores) -> None:
-    in_two_files(stores)
-    pinned = stores.lake.pin()
-    before = held(stores.lake)
-    with stores.lake.rewritten(pinned, W5.week) as draft:
-        compact([W5.week], stores.lake, LATER)
+def test_the_slower_of_two_compactions_has_a_conflict(archived: Stores) -> None:
+    pinned = archived.lake.pin()
+    before = held(archived.lake)
+    with archived.lake.rewritten(pinned, W5.week) as draft:
+        compact([W5.week], archived.lake, LATER)
         with pytest.raises(LakeConflict):
-            stores.lake.replace(pinned, W5.week, draft)
+            archived.lake.replace(pinned, W5.week, draft)
 
-    assert held(stores.lake) == before
+    assert held(archived.lake) == before
 
 
-def test_an_archive_that_began_before_a_compaction_has_a_conflict_and_starts_again(stores: Stores) -> None:
-    in_two_files(stores)
-    pinned = stores.lake.pin()
-    keep(stores.hot, [version(user_id="new")])
-    with stores.lake.copies(pinned, [W5]) as copies:
-        missing = copies.missing([stores.hot.scan(W5)])
+def test_an_archive_that_began_before_a_compaction_has_a_conflict_and_starts_again(archived: Stores) -> None:
+    pinned = archived.lake.pin()
+    keep(archived.hot, [version(user_id="new")])
+    with archived.lake.copies(pinned, [W5]) as copies:
+        missing = copies.missing([archived.hot.scan(W5)])
         assert missing is not None
-        compact([W5.week], stores.lake, LATER)
+        compact([W5.week], archived.lake, LATER)
         with pytest.raises(LakeConflict):
-            stores.lake.append(pinned, [W5], missing.rows)
+            archived.lake.append(pinned, [W5], missing.rows)
 
-    archive([W5], stores, LATER)
+    archive([W5], archived, LATER)
 
-    assert held(stores.lake)[version(user_id="new").version.content_hash, RECEIVED] == 1
-    assert set(held(stores.lake).values()) == {1}
+    assert held(archived.lake)[version(user_id="new").version.content_hash, RECEIVED] == 1
+    assert set(held(archived.lake).values()) == {1}
 
 
-def test_vacuum_deletes_files_that_left_the_table_before_the_retention(stores: Stores) -> None:
-    in_two_files(stores)
-    old = {Path(file.url) for file in stores.lake.pin().files([W5.week])}
-    compact([W5.week], stores.lake, LATER)
+def test_vacuum_deletes_files_that_left_the_table_before_the_retention(archived: Stores) -> None:
+    old = {Path(file.url) for file in archived.lake.pin().files([W5.week])}
+    compact([W5.week], archived.lake, LATER)
 
-    assert vacuum(stores.lake, NOW, retain=DAY).deleted == []
-    assert len(vacuum(stores.lake, NOW, retain=0, dry_run=True).deleted) == 2
+    assert vacuum(archived.lake, NOW, retain=DAY).deleted == []
+    assert len(vacuum(archived.lake, NOW, retain=0, dry_run=True).deleted) == 2
     assert all(path.exists() for path in old)
 
-    assert len(vacuum(stores.lake, NOW, retain=0).deleted) == 2
+    assert len(vacuum(archived.lake, NOW, retain=0).deleted) == 2
 
     assert not any(path.exists() for path in old)
-    assert all(done.problem is None for done in verify(stores.hot.slices(), stores, LATER).values())
+    assert all(done.problem is None for done in verify(archived.hot.slices(), archived, LATER).values())
 
 
 @pytest.mark.parametrize("retain", ["30m", "90m", "1s"])
-def test_a_retention_that_hours_cannot_express_is_refused(stores: Stores, retain: str) -> None:
-    in_two_files(stores)
-    old = {Path(file.url) for file in stores.lake.pin().files([W5.week])}
-    compact([W5.week], stores.lake, LATER)
+def test_a_retention_that_hours_cannot_express_is_refused(archived: Stores, retain: str) -> None:
+    old = {Path(file.url) for file in archived.lake.pin().files([W5.week])}
+    compact([W5.week], archived.lake, LATER)
 
     with pytest.raises(BadSettings, match=r"^--retain: .* is not a whole number of hours, .*; write [12]h$"):
-        vacuum(stores.lake, NOW, parse_duration(retain, "--retain"))
+        vacuum(archived.lake, NOW, parse_duration(retain, "--retain"))
 
     assert all(path.exists() for path in old)
 

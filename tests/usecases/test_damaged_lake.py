@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.manifest import Action, ManifestEntry
 from assess_core.domain.slice_status import SliceStatus
 from assess_core.domain.slices import ArchiveSlice
@@ -17,7 +16,7 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, slice_views, verify
 from assess_core.usecases.compacting import compact
 from tests.factories import RECEIVED, WEEK, version
-from tests.lakes import five_versions, keep, stores_over
+from tests.lakes import Prepared, five_versions, keep
 from tests.loop import NOW
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
@@ -25,13 +24,19 @@ B2 = ArchiveSlice.parse("b2|2024-W05")
 W6 = ArchiveSlice.parse("b1|2024-W06")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        keep(stores.hot, [*five_versions(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
+        archive([W5, B2, W6], stores, NOW)
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
+
+
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
+def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     """Two slices of one week and one of another, archived."""
-    made = stores_over(MemoryHot(), tmp_path)
-    keep(made.hot, [*five_versions(), version(batch_id="b2"), version(received=RECEIVED + WEEK)])
-    archive([W5, B2, W6], made, NOW)
-    return made
+    return prepared.copy(tmp_path)
 
 
 def file_of_week_5(stores: Stores) -> Path:

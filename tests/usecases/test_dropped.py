@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.completeness import dropped_sentence
 from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
@@ -19,20 +18,26 @@ from assess_core.usecases.story import story
 from assess_core.usecases.tables import Name
 from tests.balances import draw
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event
-from tests.lakes import asked, stores_over
+from tests.lakes import Prepared, asked
 from tests.loop import NOW, put_away, queries, take
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        take(stores, event(), event(user="u2", attempt="t2"))
+        take(stores, event(attempt="t9", attempted=ATTEMPTED + WEEK), received=RECEIVED + WEEK)
+        put_away(stores)
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
+
+
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
+def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     """Two attempts in week 5 and one in week 6, all in the lake only; then week 5 is dropped."""
-    stores = stores_over(MemoryHot(), tmp_path)
-    take(stores, event(), event(user="u2", attempt="t2"))
-    take(stores, event(attempt="t9", attempted=ATTEMPTED + WEEK), received=RECEIVED + WEEK)
-    put_away(stores)
-    return stores
+    return prepared.copy(tmp_path)
 
 
 def test_scores_stay_as_they_were(stores: Stores) -> None:

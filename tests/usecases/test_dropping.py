@@ -19,7 +19,7 @@ from assess_core.usecases.dropping import Dropped, drop
 from assess_core.usecases.holds import add_hold, read_holds
 from assess_core.usecases.restoring import restore
 from tests.factories import RECEIVED, WEEK, version
-from tests.lakes import copies_of, five_versions, held, keep, stores_over
+from tests.lakes import Prepared, copies_of, five_versions, held, keep, stores_over
 from tests.loop import NOW, put_away
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
@@ -29,13 +29,19 @@ KEPT = [OTHER, LATER_WEEK]
 WHO = ("examinations office", "case 12", NOW)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        keep(stores.hot, [*five_versions(), *KEPT])
+        put_away(stores)
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
+
+
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
+def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     """Three slices of two weeks, all archived, verified and cleared."""
-    stores = stores_over(MemoryHot(), tmp_path)
-    keep(stores.hot, [*five_versions(), *KEPT])
-    put_away(stores)
-    return stores
+    return prepared.copy(tmp_path)
 
 
 def status(stores: Stores, slice_: ArchiveSlice = W5) -> SliceStatus:

@@ -304,15 +304,21 @@ def make_later(row: AttemptVersion) -> AttemptVersion:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def plain_reports(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """All reports of the hot store alone. They take seconds, so they are written once."""
+    plain = stores_over(MemoryHot(), tmp_path_factory.mktemp("plain"))
+    in_the_hot_store(plain, MANY)
+    return all_reports(plain)
+
+
 @pytest.mark.parametrize("place", [half_archived, archived, half_cleared, cleared, received_again])
 def test_a_report_has_the_same_bytes_in_whichever_tier_its_rows_are(
-    place: Callable[[Stores, Sequence[AttemptVersion]], None], tmp_path: Path
+    place: Callable[[Stores, Sequence[AttemptVersion]], None], stores: Stores, plain_reports: list[bytes]
 ) -> None:
-    plain, other = stores_over(MemoryHot(), tmp_path / "plain"), stores_over(MemoryHot(), tmp_path / "other")
-    in_the_hot_store(plain, MANY)
-    place(other, random.Random(3).sample(MANY, len(MANY)))
+    place(stores, random.Random(3).sample(MANY, len(MANY)))
 
-    assert all_reports(other) == all_reports(plain)
+    assert all_reports(stores) == plain_reports
 
 
 def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) -> None:

@@ -3,11 +3,14 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
 import pytest
+from alembic.util import pyfiles
 
 from assess_assets.definitions import defs
 from assess_assets.resources import Lakehouse
@@ -135,6 +138,20 @@ class Dagster:
         """The error of the step that failed."""
         [failure] = result.get_step_failure_events()
         return failure.step_failure_data.error_display_string
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_are_read_once() -> Iterator[None]:
+    """Each new instance of Dagster runs the files of 45 migrations twice, only to learn which is the newest."""
+    read = pyfiles.load_module_py
+    read_once = cache(read)
+
+    def load(module_id: str, path: str) -> ModuleType:
+        return (read_once if Path(path).parent.name == "versions" else read)(module_id, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyfiles, "load_module_py", load)
+        yield
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ The shared instance starts when the first test needs it, serves all xdist worker
 server cannot start, the tests that need it are skipped with a reason. With CI=true they fail.
 """
 
+import functools
 import os
 import re
 import select
@@ -22,6 +23,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
+from cassandra.cluster import Cluster
 
 from deploy.local.processes import running
 
@@ -277,10 +279,15 @@ def servers_of_this_run(pytestconfig: pytest.Config) -> Run:
 
 
 @pytest.fixture(scope="session")
-def cassandra_url(servers_of_this_run: Run) -> str:
+def cassandra_url(servers_of_this_run: Run) -> Iterator[str]:
     """The URL of one node, `cassandra://127.a.b.1:9042`. Tests append a keyspace."""
+    # Each session reads a table's schema again whenever some test creates it: thousands of times in a run. A session
+    # still reads the schema when it connects, and what it creates itself.
+    without_events = functools.partial(Cluster, schema_event_refresh_window=-1)
     parts = urlsplit(servers_of_this_run.env("cassandra")["ASSESS_HOT_STORE"])
-    return f"{parts.scheme}://{parts.netloc}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assess_core.adapters.cassandra.session.Cluster", without_events)
+        yield f"{parts.scheme}://{parts.netloc}"
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,8 @@ def table(settings: Settings, name: str, batch: str | None, tier: str, format_: 
     """
     chosen = tables.Name(name)
     if chosen in tables.HOT_ONLY:
-        hot, _ = open_hot(
-            settings, only_reads=True
-        )  # only this store, because the drivers of the lake take 0.3 s to import
+        # only this store, because the drivers of the lake take 0.3 s to import
+        hot, _ = open_hot(settings, only_reads=True)
         rows = tables.hot_rows(hot, chosen, batch, tables.Tier(tier))
     else:
         rows = open_queries(settings, only_reads=True).table(chosen, batch, tables.Tier(tier))
@@ -90,9 +89,8 @@ def score(settings: Settings, user: str, assessment: str, course: str | None, ba
 
 
 def _scores(settings: Settings, user: str, assessment: str, course: str | None, batch: str | None) -> Scores:
-    hot, _ = open_hot(
-        settings, only_reads=True
-    )  # the map in the hot store has all scores, also those of cleared attempts
+    # the map in the hot store has all scores, also those of cleared attempts
+    hot, _ = open_hot(settings, only_reads=True)
     user, assessment = required("userId", user), required("assessmentId", assessment)
     entries = entries_of(hot, user, optional("courseId", course), optional("batchId", batch), assessment)
     corrections = read_corrections(hot.register, [assessment])

@@ -1,9 +1,11 @@
 """Ids of requests and messages."""
 
+import os
 from random import Random
 from typing import Final
 
 _random: Final = Random()  # seeded by the system
+os.register_at_fork(after_in_child=_random.seed)  # or parent and child would make the same ids
 
 
 def new_id() -> str:

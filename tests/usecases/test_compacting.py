@@ -135,7 +135,7 @@ def test_rows_that_change_while_they_are_rewritten_are_never_committed(
 
     in_two_files(stores)
     files = stores.lake.pin().files()
-    monkeypatch.setattr(rewriting, "_COPY", "batch_id, user_id")  # removes repeated rows, but also versions
+    monkeypatch.setattr(rewriting, "COPY", "batch_id, user_id")  # removes repeated rows, but also versions
 
     with pytest.raises(VerifyFailed, match=r"^the rows of b1\|2024-W05 changed while they were rewritten; nothing was"):
         compact([W5.week], stores.lake, LATER)

@@ -52,6 +52,7 @@ def test_json_describes_the_written_report(loaded: Stores, tmp_path: Path) -> No
         "problems": [],
         "ticket": None,
         "dropped": None,
+        "kept_scores": None,
         "corrections": [],
     }
     assert done.stderr == ""

@@ -313,7 +313,7 @@ def test_versions_rows_and_balance_stay_as_they_are(stores: Stores) -> None:
     def held() -> object:
         entries = {user: set(learner.entries) for user, learner in stores.hot.all_learners()}
         sheet = draw(stores).sheet
-        return entries, rows(stores.hot), stores.lake.pin().version, sheet, sheet.balanced
+        return entries, rows(stores.hot), stores.lake.pin().files(), sheet, sheet.balanced
 
     before = held()
     applied(stores)

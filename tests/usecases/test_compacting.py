@@ -138,7 +138,7 @@ def test_rows_that_change_while_they_are_rewritten_are_never_committed(
     from assess_core.adapters.lake import rewriting
 
     files = archived.lake.pin().files()
-    monkeypatch.setattr(rewriting, "_COPY", "batch_id, user_id")  # removes repeated rows, but also versions
+    monkeypatch.setattr(rewriting, "COPY", "batch_id, user_id")  # removes repeated rows, but also versions
 
     with pytest.raises(VerifyFailed, match=r"^the rows of b1\|2024-W05 changed while they were rewritten; nothing was"):
         compact([W5.week], archived.lake, LATER)

@@ -297,7 +297,7 @@ def test_several_learners_cost_one_rewrite_of_a_week(filled: Stores) -> None:
     erase(filled, BESIDES, [SECRET, "u1"], ORDER)
     together = filled.lake.pin().version - before
 
-    assert together == 3, "one commit for each week, and one that refuses prepared commits"
+    assert together == 4, "one commit for each week, and two that refuse prepared commits"
 
 
 def test_an_order_under_an_older_key_is_not_written_again(filled: Stores, settings: Settings) -> None:

@@ -59,9 +59,8 @@ def repair(
             in_memory = empty()
             _write(hidden, in_memory)
             archive(in_memory.slices(), stores._replace(hot=in_memory), now)
-        if late := erased_among(
-            set(map(learner_of_row, lost)), stores.hot, checks.keys
-        ):  # erased while they were written
+        # erased while they were written
+        if late := erased_among(set(map(learner_of_row, lost)), stores.hot, checks.keys):
             erase_from_hot(late, stores.hot, {row.slice for row in lost})
             if any(learner_of_row(row) in late for row in hidden):
                 raise NotErased(

@@ -91,7 +91,7 @@ def load_rows(size: Size) -> list[Row]:
         return [
             *(row for kind in _READS for many in clients for row in run.reads(kind, many)),
             *(
-                run.writes(many, partial(alone, appended, settings_of(Path(folder) / "log"), count, many))
+                run.writes(many, count, partial(alone, appended, settings_of(Path(folder) / "log"), count, many))
                 for many in clients
             ),
             run.beside_overviews(),
@@ -125,8 +125,8 @@ class Runs:
                 Side("a bare Starlette handler", _OF, runs["bare"]),
             )
 
-    def writes(self, many: int, appending: Callable[[], Run]) -> Row:
-        """Attempts, each in a request of its own."""
+    def writes(self, many: int, appended: int, appending: Callable[[], Run]) -> Row:
+        """Attempts, each in a request of its own; the peer appends so many events."""
         self._one("write", many, self._ours["sqlite"])
         sides: dict[str, Callable[[], Run]] = {
             "ours": partial(self._one, "write", many, self._ours["sqlite"]),
@@ -138,7 +138,7 @@ class Runs:
             f"load-write-{many}",
             "requests/s",
             Side(f"{many} clients", _OF, runs["ours"]),
-            Side("appending to the log directly", len(self._requests["write"]), runs["peer"]),
+            Side("appending to the log directly", appended, runs["peer"]),
             Side("a bare Starlette handler", _OF, runs["limit"]),
         )
 

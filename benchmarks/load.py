@@ -125,7 +125,7 @@ class Runs:
                 Side("a bare Starlette handler", _OF, runs["bare"]),
             )
 
-    def writes(self, many: int, appended: int, appending: Callable[[], Run]) -> Row:
+    def writes(self, many: int, count: int, appending: Callable[[], Run]) -> Row:
         """Attempts, each in a request of its own; the peer appends so many events."""
         self._one("write", many, self._ours["sqlite"])
         sides: dict[str, Callable[[], Run]] = {
@@ -138,7 +138,7 @@ class Runs:
             f"load-write-{many}",
             "requests/s",
             Side(f"{many} clients", _OF, runs["ours"]),
-            Side("appending to the log directly", appended, runs["peer"]),
+            Side("appending to the log directly", count, runs["peer"]),
             Side("a bare Starlette handler", _OF, runs["limit"]),
         )
 

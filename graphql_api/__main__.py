@@ -21,7 +21,15 @@ from assess_core.usecases.examining import Examiner
 from assess_core.usecases.granting import Granting
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
-from assess_core.wiring import open_facts, open_ledger, open_meters, open_requesting, open_stores, open_tokens
+from assess_core.wiring import (
+    is_embedded,
+    open_facts,
+    open_ledger,
+    open_meters,
+    open_requesting,
+    open_stores,
+    open_tokens,
+)
 from assess_core.wiring.examining import examine
 from assess_core.wiring.grants import open_grants
 from assess_core.wiring.places import clock
@@ -30,6 +38,7 @@ from graphql_api.dataset import ReportRequests
 from graphql_api.hosts import Hosts, is_loopback
 from graphql_api.protocol import MOST_CONNECTIONS, LimitedProtocol
 from graphql_api.throttle import ApiLimits
+from graphql_api.workers import EMBEDDED_SCORE_THREADS, QUICK_THREADS
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,8 +75,9 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
     operating, meters = Operating(stores, open_ledger, clock, facts), open_meters(settings)
     env = dict(os.environ)
     examiner = Examiner(lambda: examine(settings, env, clock(), _notify, stores), clock, time.monotonic)
+    threads = EMBEDDED_SCORE_THREADS if is_embedded(settings) else QUICK_THREADS
     app = create_app(
-        queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters, granting, examiner
+        queries, intake, facts, tokens, hosts, requests, limits, origins, operating, meters, granting, examiner, threads
     )
     own_format: dict[str, Any] = {"log_config": None} if is_json() else {}  # uvicorn would write its lines as text
     config = uvicorn.Config(

@@ -36,7 +36,7 @@ from graphql_api.persisted import PersistedQueries
 from graphql_api.request_log import Logged
 from graphql_api.rest import AssessRead
 from graphql_api.throttle import ApiLimits, Throttle, address_of, subject_of
-from graphql_api.workers import Lanes
+from graphql_api.workers import QUICK_THREADS, Lanes
 from graphql_api.write import AssessmentSubmit, AssessUpdate, StateUpdate, Writes
 
 _PATHS: Final = (
@@ -69,6 +69,7 @@ def create_app(
     meters: Meters | None = None,
     granting: Granting | None = None,
     examiner: Examiner | None = None,
+    score_threads: int = QUICK_THREADS,
 ) -> Starlette:
     """The app with all `_PATHS`. `facts` give the state of each batch; without them, every batch is accepted.
 
@@ -78,7 +79,7 @@ def create_app(
     `requests`, the paths of the dataset API do not exist. Pages of other sites can use the API if `origins` has them.
     `granting` adds grants of a table to those of the tokens of mentors.
     Without `operating`, the fields for operators and auditors give an error. `examiner` runs the checks for the page of
-    findings.
+    findings. `score_threads` read scores at the same time.
     """
     monitor = Monitor(queries.state, time.monotonic)
     shown = metrics.Metrics(meters, monitor) if meters else None
@@ -111,7 +112,7 @@ def create_app(
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries
     app.state.health = health.Health(queries.dependencies())
-    app.state.lanes = Lanes()
+    app.state.lanes = Lanes(score_threads)
     app.state.persisted = PersistedQueries()
     app.state.report_requests = requests
     app.state.operating = operating

@@ -32,7 +32,7 @@ from graphql_api.envelopes import (
 )
 from graphql_api.gate import learner_of, require_allowed
 from graphql_api.rest import message_id_in
-from graphql_api.workers import ask_quick
+from graphql_api.workers import ask_scores
 
 MOST_SCORES: Final = 25
 """The scores of a content that `content/state/read` shows: the newest ones, as many as in Sunbird's service."""
@@ -100,7 +100,7 @@ async def _scores(
     request: Request, user_id: str, course_id: str, batch_id: str, assessments: frozenset[str]
 ) -> list[AttemptScore]:
     require_allowed(request, Resource(user_id, batch_id, course_id))
-    return await ask_quick(request, lambda queries: queries.attempt_scores(user_id, course_id, batch_id, assessments))
+    return await ask_scores(request, lambda queries: queries.attempt_scores(user_id, course_id, batch_id, assessments))
 
 
 # --- the learning service ---

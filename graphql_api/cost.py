@@ -1,5 +1,6 @@
 """The cost of a GraphQL query, counted before anything is read. Aliases can repeat a field any number of times."""
 
+from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from graphql import (
@@ -73,6 +74,7 @@ _READ_MANY_ROWS: Final = frozenset(
         "sealConsistency",
     )
 )
+_SCORES: Final = frozenset(("score", "scores"))
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """The number of attempts of a page that cost one unit."""
@@ -89,12 +91,22 @@ class TooManyValues(Exception):
     """An answer would have more than `MOST_VALUES` fields."""
 
 
+class Reads(IntEnum):
+    """What an operation reads, the largest of its fields."""
+
+    SCORES = 0
+    """Scores of learners: their maps in the hot store."""
+    ROWS = 1
+    """Attempts of a learner, which can be in the lake, or requests for reports."""
+    MANY_ROWS = 2
+    """A batch, slices, failed events, or the log."""
+
+
 class Cost(NamedTuple):
     """The cost of an operation."""
 
     units: int
-    reads_many_rows: bool
-    """Whether it reads a batch, slices, failed events or the log, and not only one learner."""
+    reads: Reads
 
 
 def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
@@ -108,13 +120,13 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
     def of(sets: list[SelectionSetNode], times: int, asks: bool) -> Cost:
         """`asks`: the fields of these sets may ask the stores; the fields of an answer do not."""
         nonlocal left
-        units, reads_many_rows = 0, False
+        units, reads = 0, Reads.SCORES
         for fields in fields_by_key(sets, fragments).values():
             left -= times
             if left < 0:
                 raise TooManyValues
             node, page = fields[0], times
-            own = _of_field(node, variables) if asks else Cost(0, False)
+            own = _of_field(node, variables) if asks else Cost(0, Reads.SCORES)
             if asks and node.name.value in _PAGES:
                 page *= _first(node, variables)
             inside = [field.selection_set for field in fields if field.selection_set]
@@ -124,8 +136,8 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
                 names = {found[0].name.value for found in fields_by_key(inside, fragments).values()}
                 each = inner.units + (_UNITS["batch"] if names - _FREE else 0)
                 units += each * _first(node, variables) - inner.units
-            reads_many_rows = reads_many_rows or own.reads_many_rows or inner.reads_many_rows
-        return Cost(units, reads_many_rows)
+            reads = max(reads, own.reads, inner.reads)
+        return Cost(units, reads)
 
     return of([operation.selection_set], 1, asks=True)
 
@@ -153,10 +165,14 @@ def fields_by_key(
 def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
     name = node.name.value
     if name == "attempts":
-        return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, not _names_a_learner(node, variables))
+        reads = Reads.ROWS if _names_a_learner(node, variables) else Reads.MANY_ROWS
+        return Cost(_ATTEMPTS + _first(node, variables) // _PER_ATTEMPT, reads)
     if name == "node":
-        return Cost(_UNITS[name], not _text(node, "id", variables).startswith((ATTEMPT, SCORE)))
-    return Cost(_UNITS.get(name, 0), name in _READ_MANY_ROWS)
+        of_learner = _text(node, "id", variables).startswith((ATTEMPT, SCORE))
+        return Cost(_UNITS[name], Reads.ROWS if of_learner else Reads.MANY_ROWS)
+    if name in _READ_MANY_ROWS:
+        return Cost(_UNITS[name], Reads.MANY_ROWS)
+    return Cost(_UNITS.get(name, 0), Reads.ROWS if name in _UNITS.keys() - _SCORES else Reads.SCORES)
 
 
 def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:

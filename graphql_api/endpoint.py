@@ -12,10 +12,11 @@ from assess_core.errors import DeadlineExceeded
 from graphql_api import dataset
 from graphql_api.bodies import BadBody, is_json, read_json, to_json
 from graphql_api.caching import conditional
+from graphql_api.cost import Reads
 from graphql_api.execution import Executed, execute, failure, plan
 from graphql_api.gate import caller_of
 from graphql_api.persisted import Extensions, PersistedQueries, UnknownHash, WrongHash
-from graphql_api.workers import ask_long, ask_quick
+from graphql_api.workers import ask_long, ask_quick, ask_scores
 
 
 class _Asked(msgspec.Struct):
@@ -30,6 +31,7 @@ class _Asked(msgspec.Struct):
 _body: Final = msgspec.json.Decoder(_Asked)
 _variables: Final = msgspec.json.Decoder(dict[str, Any] | None)
 _extensions: Final = msgspec.json.Decoder(Extensions | None)
+_LANES: Final = {Reads.SCORES: ask_scores, Reads.ROWS: ask_quick, Reads.MANY_ROWS: ask_long}
 _MISSING: Final = '`query` is missing; send {"query": "{ slices { id status } }"}'
 
 
@@ -81,7 +83,7 @@ async def _execute(request: Request, asked: _Asked) -> Response:
         return _refused(405, "a mutation must be sent with POST", {"allow": "POST"})
     else:
         persisted.keep(query, asked.extensions)
-        ask = ask_long if planned.reads_many_rows else ask_quick
+        ask = _LANES[planned.reads]
         try:
             reads = dataset.request_reads(request)
             operating, facts = request.app.state.operating, request.app.state.writes.facts

@@ -25,7 +25,7 @@ from assess_core.errors import AssessError, Forbidden
 from assess_core.ports.facts import Facts
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
-from graphql_api.cost import MOST_UNITS, MOST_VALUES, TooManyValues, cost_of
+from graphql_api.cost import MOST_UNITS, MOST_VALUES, Reads, TooManyValues, cost_of
 from graphql_api.learners import learners_of
 from graphql_api.reading import Context, RequestReads
 from graphql_api.schema import schema
@@ -52,8 +52,7 @@ class Planned(NamedTuple):
     document: DocumentNode
     operation: str | None
     variables: dict[str, Any] | None
-    reads_many_rows: bool
-    """Whether it reads a batch or slices, and not only one learner."""
+    reads: Reads
     writes: bool
     """Whether it is a mutation."""
     learners: frozenset[str]
@@ -94,7 +93,7 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
         )
     writes = chosen.operation is OperationType.MUTATION
     learners = learners_of(document, chosen, variables or {})
-    return Planned(document, operation, variables, cost.reads_many_rows, writes, learners)
+    return Planned(document, operation, variables, cost.reads, writes, learners)
 
 
 def execute(

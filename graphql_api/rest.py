@@ -15,7 +15,7 @@ from assess_core.errors import AssessError
 from graphql_api.bodies import BadBody, read_json
 from graphql_api.envelopes import READ_ID, retry_after, viewing
 from graphql_api.gate import learner_of, require_allowed
-from graphql_api.workers import ask_quick
+from graphql_api.workers import ask_scores
 
 _REQUIRED: Final = ("userId", "assessmentId")
 _OPTIONAL: Final = ("courseId", "batchId")
@@ -38,7 +38,7 @@ class AssessRead(HTTPEndpoint):
                 return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
             user_id, _, course_id, batch_id = asked
             require_allowed(request, Resource(user_id, batch_id or "", course_id or ""))
-            scores = await ask_quick(request, lambda queries: queries.score(*asked))
+            scores = await ask_scores(request, lambda queries: queries.score(*asked))
         except BadBody as error:
             return _envelope(message_id, error.status, str(error))
         except AssessError as error:

@@ -1,6 +1,7 @@
 """The threads that ask the stores, in lanes: no kind of question waits for another kind.
 
-* *quick*: a learner's scores and attempts. A read by key.
+* *scores*: a learner's scores. They read maps in the hot store; while a correction is applied, also rows.
+* *quick*: a learner's attempts, and requests for reports. A read by key.
 * *long*: batches and slices. They read many rows, so they have a deadline, and end when the client disconnects.
 * *state*: waits for what the stores hold. They end after some seconds, whatever the stores do.
 
@@ -23,6 +24,9 @@ from assess_core.usecases.queries import Queries
 
 QUICK_THREADS: Final = 8
 """Reads by key at the same time: they wait for Cassandra, or for the lake if the attempt was cleared."""
+EMBEDDED_SCORE_THREADS: Final = 2
+"""Reads of scores at the same time if the hot store is a file: they compute, and more threads would compete for the
+interpreter. Two, so that a slow read does not stop all others."""
 LONG_THREADS: Final = 2
 """Long questions at the same time: each can use all cores and hold a batch's keys in memory."""
 STATE_THREADS: Final = 2
@@ -40,10 +44,17 @@ T = TypeVar("T")
 class Lanes:
     """The lanes of an app."""
 
-    def __init__(self) -> None:
+    def __init__(self, score_threads: int = QUICK_THREADS) -> None:
+        self.scores = CapacityLimiter(score_threads)
         self.quick = CapacityLimiter(QUICK_THREADS)
         self.long = CapacityLimiter(LONG_THREADS)
         self.state = CapacityLimiter(STATE_THREADS)
+
+
+async def ask_scores(request: Request, question: Callable[[Queries], T]) -> T:
+    """The answer to a question about a learner's scores."""
+    lanes: Lanes = request.app.state.lanes
+    return await run_sync(question, request.app.state.queries, limiter=lanes.scores)
 
 
 async def ask_quick(request: Request, question: Callable[[Queries], T]) -> T:

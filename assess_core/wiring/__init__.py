@@ -125,6 +125,11 @@ def _is_missing(settings: Settings) -> bool:
     return not parse_sqlite_url(settings.hot_store).path.exists()
 
 
+def is_embedded(settings: Settings) -> bool:
+    """Whether the hot store is a file of this machine. Raises `BadSettings`."""
+    return _hot_scheme(settings) == "sqlite"
+
+
 def _hot_scheme(settings: Settings) -> str:
     scheme = settings.hot_store.partition("://")[0] if "://" in settings.hot_store else ""
     if scheme not in ("sqlite", "cassandra"):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from graphql_api.cost import Reads
 from graphql_api.execution import Executed, Planned, plan
 
 PAGE = "edges { cursor node { attemptId totalScore answers { questionId score maxScore } } }"
@@ -48,22 +49,48 @@ def test_only_fields_that_read_the_stores_cost_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("learner", "variables", "reads_many"),
+    ("learner", "variables", "reads"),
     [
-        ('"u1"', None, False),
-        ("$u", {"u": "u1"}, False),
-        ("$u", {"u": None}, True),
-        ("$u", {}, True),
-        ("null", None, True),
-        ('""', None, True),
+        ('"u1"', None, Reads.ROWS),
+        ("$u", {"u": "u1"}, Reads.ROWS),
+        ("$u", {"u": None}, Reads.MANY_ROWS),
+        ("$u", {}, Reads.MANY_ROWS),
+        ("null", None, Reads.MANY_ROWS),
+        ('""', None, Reads.MANY_ROWS),
     ],
 )
 def test_attempts_without_a_learner_run_in_the_lane_for_batches(
-    learner: str, variables: dict[str, Any] | None, reads_many: bool
+    learner: str, variables: dict[str, Any] | None, reads: Reads
 ) -> None:
     query = f'query Q($u: ID) {{ attempts(userId: {learner}, batchId: "b1") {{ edges {{ cursor }} }} }}'
 
     found = plan(query if "$u" in learner else query.replace("($u: ID)", ""), variables, None)
 
     assert isinstance(found, Planned)
-    assert found.reads_many_rows is reads_many
+    assert found.reads is reads
+
+
+@pytest.mark.parametrize(
+    ("fields", "reads"),
+    [
+        ("score", Reads.SCORES),
+        ("score more: score __typename", Reads.SCORES),
+        ("score attempts", Reads.ROWS),
+        ("attempts score", Reads.ROWS),
+        ("score batch", Reads.MANY_ROWS),
+        ("reportRequests", Reads.ROWS),
+    ],
+)
+def test_only_questions_about_scores_alone_run_in_the_lane_for_scores(fields: str, reads: Reads) -> None:
+    texts = {
+        "score": 'score(userId: "u1", assessmentId: "a1") { bestScore }',
+        "more:": "more:",
+        "attempts": 'attempts(userId: "u1") { edges { cursor } }',
+        "batch": 'batch(batchId: "b1") { attemptsCount }',
+        "reportRequests": 'reportRequests(tag: "t1") { requestId }',
+    }
+
+    found = plan(f"{{ {' '.join(texts.get(name, name) for name in fields.split())} }}", None, None)
+
+    assert isinstance(found, Planned), found
+    assert found.reads is reads

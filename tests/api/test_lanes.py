@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import duckdb
 import httpx
 import pytest
@@ -120,6 +121,26 @@ def test_reads_by_key_and_health_checks_do_not_wait_for_long_queries(http: Http,
     slow.stop.set()
     for thread in busy:
         thread.join(30)
+
+
+class Full:
+    """A lane whose threads are all busy."""
+
+    async def __aenter__(self) -> None:
+        await anyio.sleep_forever()
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Never reached."""
+
+
+def test_scores_do_not_wait_for_attempts(app: Starlette) -> None:
+    app.state.lanes.quick = Full()
+    read = {"request": {"userId": "u1", "assessmentId": "a1"}}
+
+    with served(app) as port:
+        root = f"http://127.0.0.1:{port}"
+        assert httpx.post(f"{root}/graphql", json={"query": LEARNER}, timeout=5).json()["data"]["score"]
+        assert httpx.post(f"{root}/v2/view/assess/read", json=read, timeout=5).status_code == 200
 
 
 def test_a_query_of_duckdb_is_interrupted_when_its_request_is_cancelled() -> None:

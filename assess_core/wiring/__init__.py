@@ -75,8 +75,7 @@ def open_hot(settings: Settings, *, only_reads: bool = False) -> tuple[HotStore,
     If the caller only reads, an embedded store that does not exist is empty, and is not made.
     Raises `BadSettings`, `StoreUnavailable`, `NotOurTable`.
     """
-    scheme = _hot_scheme(settings)
-    if scheme == "cassandra":
+    if not is_embedded(settings):
         with servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.hot_store import CassandraHot
 
@@ -109,7 +108,7 @@ def open_lake(settings: Settings) -> Lake:
 
 def hot_schema(settings: Settings) -> Schema:
     """The tables of the hot store, without opening it. Raises `BadSettings`."""
-    if _hot_scheme(settings) == "cassandra":
+    if not is_embedded(settings):
         with servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.schema import CassandraSchema
 
@@ -313,7 +312,7 @@ def open_queries(settings: Settings, *, only_reads: bool = False) -> "Queries":
 
 def open_requests(settings: Settings, *, only_reads: bool = False) -> Requests:
     """The store of requests for reports, in the hot store; `only_reads` and errors as in `open_hot`."""
-    if _hot_scheme(settings) == "cassandra":
+    if not is_embedded(settings):
         with servers_extra("ASSESS_HOT_STORE"):
             from assess_core.adapters.cassandra.report_requests import CassandraRequests
 
@@ -331,9 +330,8 @@ def open_requesting(settings: Settings, *, only_reads: bool = False) -> "Request
     """The use cases of requests for reports, with this machine's clock; `only_reads` and errors as in `open_hot`."""
     from assess_core.usecases.requesting import Requesting
 
-    return Requesting(
-        open_requests(settings, only_reads=only_reads), open_links(settings), request_rules(settings), clock
-    )
+    requests = open_requests(settings, only_reads=only_reads)
+    return Requesting(requests, open_links(settings), request_rules(settings), clock)
 
 
 def open_work(settings: Settings, stores: Stores | None = None) -> "Work":

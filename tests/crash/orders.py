@@ -93,6 +93,10 @@ class Orders:
             self._acting -= 1
         if code == 0 and task.name in ("hold", "release"):
             self.held = _DONE if task.name == "hold" else _NOT
+        if code == tasks.BAD_INPUT and task.name == "hold":
+            if not (self.plan is Plan.ERASE and self.is_possible):
+                raise Wrong("a hold was refused although no learner was erased")
+            self.held = _NOT
         if code == 0 and task.name == self.plan == Plan.ERASE:
             if self.held == _DONE and self._done == _NOT:
                 raise Wrong("a learner was erased although a hold was in force")

@@ -21,6 +21,7 @@ LATER: Final = ("--closed", "--as-of", "2099-01-01")
 """All slices, once the log is read."""
 TABLES: Final = ("attempts", "summaries", "activity", "failed")
 REPORTS: Final = {"score": check_score_exhaust, "response": check_response_exhaust}
+BAD_INPUT: Final = 2
 _REFUSED: Final = 4  # exit code if a slice is not closed, or if another step must come first
 _UNKNOWN: Final = 3
 _BUSY: Final = 5  # exit code if other processes keep changing the lake
@@ -120,8 +121,8 @@ def retain() -> Task:
 
 
 def hold(target: str, of: str) -> Task:
-    """Enter a hold."""
-    return Task("hold", [("assess", "hold", "add", target, of, *WHO)], 2)
+    """Enter a hold. It is refused if the learner is erased."""
+    return Task("hold", [("assess", "hold", "add", target, of, *WHO)], 2, fine=(0, BAD_INPUT))
 
 
 def release(holds: Sequence[str]) -> Task:

@@ -23,6 +23,7 @@ HOME_FILES: Final = (
         "log/*", "the log of events. The API appends to its own `api-*.jsonl` and begins a new one at 64 MiB", "yes"
     ),
     HomeFile("lake/attempts/*", "archived attempts, as a Delta table", "yes"),
+    HomeFile("lake/scores/*", "scores that retention kept without answers, as a Delta table", "yes"),
     HomeFile("lake/archive_manifest/*", "what was archived, verified and cleared, as a Delta table", "yes"),
     HomeFile("lake/imports/*", "which rows of old archives were imported, as a Delta table", "yes"),
     HomeFile("lake/weekly_activity/*", "activity by batch and week, as a Delta table", "no: Dagster computes it"),

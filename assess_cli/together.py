@@ -106,14 +106,14 @@ class InterruptedLines:
 
     def __call__(self, line: str) -> str | None:
         """The line as it is shown, or None."""
-        if line.startswith(("Traceback (most recent call last)", "During handling", "The above exception")):
-            self._within = True
+        begins = line.startswith(("Traceback (most recent call last)", "During handling", "The above exception"))
+        self._within = self._within or begins
         if not self._within:
             return line
-        if line and not line.startswith((" ", "Traceback", "During handling", "The above exception")):
-            self._within = False
-            return None if line == "KeyboardInterrupt" else line
-        return None
+        if begins or not line or line.startswith(" "):
+            return None
+        self._within = False
+        return None if line == "KeyboardInterrupt" else line
 
 
 def run_together(

@@ -74,7 +74,7 @@ _READ_MANY_ROWS: Final = frozenset(
         "sealConsistency",
     )
 )
-_SCORES: Final = frozenset(("score", "scores"))
+_READ_ROWS: Final = frozenset(_UNITS) - _READ_MANY_ROWS - {"score", "scores"}
 _ATTEMPTS: Final = 5
 _PER_ATTEMPT: Final = 4
 """The number of attempts of a page that cost one unit."""
@@ -172,7 +172,7 @@ def _of_field(node: FieldNode, variables: dict[str, Any]) -> Cost:
         return Cost(_UNITS[name], Reads.ROWS if of_learner else Reads.MANY_ROWS)
     if name in _READ_MANY_ROWS:
         return Cost(_UNITS[name], Reads.MANY_ROWS)
-    return Cost(_UNITS.get(name, 0), Reads.ROWS if name in _UNITS.keys() - _SCORES else Reads.SCORES)
+    return Cost(_UNITS.get(name, 0), Reads.ROWS if name in _READ_ROWS else Reads.SCORES)
 
 
 def _names_a_learner(node: FieldNode, variables: dict[str, Any]) -> bool:

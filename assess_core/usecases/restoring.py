@@ -132,11 +132,7 @@ def rebuild(week: IsoWeek, stores: Stores) -> Rebuilt:
     except VerifyFailed as error:
         return Rebuilt(week, 0, 0, 0, (f"week {week}: {error}",))
     good = [slice_ for slice_ in slices if slice_ not in damaged]
-    read = named = 0
-    for rows in lake.rows(pinned, good, answers=False) if good else ():
-        checkpoint()
-        named += name_archived(rows, stores.hot, stores.keys)
-        read += len(rows)
+    read, named = _name(good, pinned, stores)
     problems = (why for slice_, why in sorted(found.problems.items()) if not _is_new(slice_, found, manifest, damaged))
     kept = _name_kept(week, stores)
     return Rebuilt(week, len(good) + kept.slices, read + kept.rows, named + kept.named, (*problems, *kept.problems))
@@ -152,12 +148,18 @@ def _name_kept(week: IsoWeek, stores: Stores) -> Rebuilt:
         return Rebuilt(week, 0, 0, 0, (f"week {week}: {error}",))
     problems = kept_problems(contents, lake)
     good = [slice_ for slice_ in contents if slice_ not in problems]
+    read, named = _name(good, scores, stores)
+    return Rebuilt(week, len(good), read, named, tuple(why for _, why in sorted(problems.items())))
+
+
+def _name(slices: Sequence[ArchiveSlice], pinned: Pinned, stores: Stores) -> tuple[int, int]:
+    """Add the map entries of slices; returns how many rows were read, and how many of them had no entry."""
     read = named = 0
-    for rows in lake.rows(scores, good, answers=False) if good else ():
+    for rows in stores.lake.rows(pinned, slices, answers=False) if slices else ():
         checkpoint()
         named += name_archived(rows, stores.hot, stores.keys)
         read += len(rows)
-    return Rebuilt(week, len(good), read, named, tuple(why for _, why in sorted(problems.items())))
+    return read, named
 
 
 def _proved(slices: Sequence[ArchiveSlice], manifest: Manifest, lake: Lake, pinned: Pinned) -> Found:

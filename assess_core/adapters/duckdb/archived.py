@@ -1,7 +1,7 @@
 """A learner's versions in the lake, read by key: DuckDB skips the row groups of other batches and learners."""
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Final, TypeVar, cast
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeVar, cast
 
 from assess_core.adapters.duckdb.connection import parquet
 from assess_core.adapters.duckdb.location import location_of
@@ -12,11 +12,11 @@ from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.corrections import Totals
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed
-from assess_core.ports.lake import Lake, Pinned
+from assess_core.ports.lake import Lake, LakeFile, Pinned
 
 T = TypeVar("T")
 
-OF_LEARNER: Final = "batch_id = $batch_id AND user_id = $user_id AND list_contains($hashes, content_hash)"
+_OF_LEARNER: Final = "batch_id = $batch_id AND user_id = $user_id AND list_contains($hashes, content_hash)"
 """The rows of a learner in a batch with certain content hashes."""
 
 
@@ -29,8 +29,11 @@ def read_archived(
     hashes: Collection[bytes],
 ) -> list[AttemptVersion]:
     """See `ports.Unions.archived`."""
-    parameters = {"batch_id": batch_id, "user_id": user_id, "hashes": list(hashes)}
-    return at_newest_version(lake.pin, lambda pinned: _read(pinned, warm, weeks, parameters))
+
+    def read(found: OfLearner) -> list[AttemptVersion]:
+        return list(map(to_version, found.rows(ROW, parquet(found.files))))
+
+    return read_of_learner(lake.pin, warm, batch_id, weeks, user_id, hashes, read)
 
 
 _KEPT: Final = """
@@ -48,46 +51,53 @@ def read_kept_totals(
     hashes: Collection[bytes],
 ) -> dict[bytes, Totals]:
     """See `ports.Unions.kept_totals`."""
-    parameters = {"batch_id": batch_id, "user_id": user_id, "hashes": list(hashes)}
 
-    def read(pinned: Pinned) -> dict[bytes, Totals]:
-        files = pinned.files(weeks)
-        if not files:
-            return {}
-        with warm.lend(location_of(pinned)) as duck:
-            rows = DuckUnion(duck, pinned, files).rows(
-                f"{_KEPT} FROM {parquet(files, kept=True)} WHERE {OF_LEARNER}", parameters
-            )
-            return {cast(bytes, row["content_hash"]): _totals(row) for row in rows}
+    def read(found: OfLearner) -> list[tuple[bytes, Totals]]:
+        rows = found.rows(_KEPT, parquet(found.files, kept=True))
+        return [(cast(bytes, row["content_hash"]), _totals(row)) for row in rows]
 
-    return at_newest_version(lake.pin_scores, read)
+    return dict(read_of_learner(lake.pin_scores, warm, batch_id, weeks, user_id, hashes, read))
 
 
 def _totals(row: Mapping[str, object]) -> Totals:
     return Totals(cast(float, row["score"]), cast(float, row["max_score"]))
 
 
-def at_newest_version(pin: Callable[[], Pinned], read: Callable[[Pinned], T]) -> T:
-    """Read the lake at its newest version, and again if a compaction and a vacuum deleted files meanwhile.
+class OfLearner(NamedTuple):
+    """The files of some weeks, of which rows of a learner in a batch are read."""
 
-    Raises the errors of `read`.
+    union: DuckUnion
+    files: Sequence[LakeFile]
+    parameters: Mapping[str, object]
+
+    def rows(self, select: str, files: str, order: str = "") -> Iterator[dict[str, object]]:
+        """The rows with certain content hashes; `files` is from `parquet`."""
+        return self.union.rows(f"{select} FROM {files} WHERE {_OF_LEARNER} {order}", self.parameters)
+
+
+def read_of_learner(
+    pin: Callable[[], Pinned],
+    warm: WarmConnections,
+    batch_id: str,
+    weeks: Collection[IsoWeek],
+    user_id: str,
+    hashes: Collection[bytes],
+    read: Callable[[OfLearner], list[T]],
+) -> list[T]:
+    """What `read` returns; nothing without files. Raises its errors.
+
+    It is called at the newest version, and again if a compaction and a vacuum deleted files meanwhile.
     """
+    parameters = {"batch_id": batch_id, "user_id": user_id, "hashes": list(hashes)}
     while True:
         pinned = pin()
         try:
-            return read(pinned)
+            files = pinned.files(weeks)
+            if not files:
+                return []
+            with warm.lend(location_of(pinned)) as duck:
+                return read(OfLearner(DuckUnion(duck, pinned, files), files, parameters))
         except ReportFailed:
             # a file can be deleted after a compaction; then a newer version has its rows in other files
             if pin().version == pinned.version:
                 raise
-
-
-def _read(
-    pinned: Pinned, warm: WarmConnections, weeks: Collection[IsoWeek], parameters: Mapping[str, object]
-) -> list[AttemptVersion]:
-    files = pinned.files(weeks)
-    if not files:
-        return []
-    with warm.lend(location_of(pinned)) as duck:
-        rows = DuckUnion(duck, pinned, files).rows(f"{ROW} FROM {parquet(files)} WHERE {OF_LEARNER}", parameters)
-        return [to_version(row) for row in rows]

@@ -4,6 +4,7 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deltalake import DeltaTable
@@ -256,10 +257,10 @@ def test_a_hold_that_is_entered_while_scores_are_written_stops_the_drop(
 ) -> None:
     write = stores.lake.replace_scores
 
-    def held_meanwhile(*args: object) -> int:
+    def held_meanwhile(*args: Any) -> int:
         monkeypatch.undo()
         add_hold(stores, Target.LEARNER, "u2", "examinations office", "case 12", NOW)
-        return write(*args)  # type: ignore[arg-type]
+        return write(*args)
 
     monkeypatch.setattr(stores.lake, "replace_scores", held_meanwhile)
 

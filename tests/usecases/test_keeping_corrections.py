@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,10 +137,10 @@ def test_a_correction_that_is_entered_while_scores_are_written_counts_in_them(
 ) -> None:
     write = stores.lake.replace_scores
 
-    def meanwhile(*args: object) -> int:
+    def meanwhile(*args: Any) -> int:
         monkeypatch.undo()
         applied(stores)
-        return write(*args)  # type: ignore[arg-type]
+        return write(*args)
 
     monkeypatch.setattr(stores.lake, "replace_scores", meanwhile)
     keep_scores(stores)

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,16 +148,16 @@ def test_a_drop_that_read_the_week_before_the_erasure_rewrote_it_brings_no_score
     rewritten, replace_scores = lake.rewritten, lake.replace_scores
     dropping = threading.Thread(target=keep_scores, args=[stores])
 
-    def when_erased(*args: object) -> int:
+    def when_erased(*args: Any) -> int:
         read.set()
         erased.wait(60)
-        return replace_scores(*args)  # type: ignore[arg-type]
+        return replace_scores(*args)
 
-    def when_read(*args: object, **more: object) -> object:
+    def when_read(*args: Any, **more: Any) -> object:
         monkeypatch.setattr(lake, "rewritten", rewritten)
         dropping.start()
         read.wait(60)
-        return rewritten(*args, **more)  # type: ignore[arg-type]
+        return rewritten(*args, **more)
 
     monkeypatch.setattr(lake, "replace_scores", when_erased)
     monkeypatch.setattr(lake, "rewritten", when_read)

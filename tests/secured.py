@@ -1,6 +1,7 @@
 """Servers with TLS and logins: the servers of `deploy/local/servers` with additional settings."""
 
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -163,9 +164,21 @@ def secured_servers(folder: Path) -> Iterator[Secured]:
         secured = Secured(node, server, broker, made)
         own.wait(lambda: kafka.answers(secured.kafka))
         _admit_to_kafka(kafka, secured)
+        # a slow node may create the role before it accepts clients
         own.wait(lambda: "Created default superuser role" in processes.tail(secured.cassandra.home))
+        own.wait(lambda: _accepts(secured.cassandra.address))
         _admit_to_cassandra(secured)
         yield secured
+
+
+def _accepts(address: str) -> bool:
+    """Whether the server accepts connections."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _admit_to_kafka(kafka: Kafka, secured: Secured) -> None:

@@ -164,8 +164,8 @@ class Settings(NamedTuple):
     (`.csv`, `.json`), `sqlite:///PATH`, or `cassandra://HOST/KEYSPACE`."""
     names: str = ""
     """`ASSESS_NAMES`: where reports get names of courses, batches, assessments and learners: a file (`.csv`, `.json`,
-    `.jsonl`, `.parquet`), `cassandra://HOST/KEYSPACE`, or `https://HOST/PATH` of Sunbird's search services; if it is
-    not set, reports show ids only."""
+    `.jsonl`, `.parquet`), `cassandra://HOST/KEYSPACE`, `postgresql://HOST/DATABASE`, or `https://HOST/PATH` of
+    Sunbird's search services; if it is not set, reports show ids only."""
     names_token: str = ""
     """`ASSESS_NAMES_TOKEN`: the bearer token that these search services ask for."""
     schedules: str = ""

@@ -27,7 +27,8 @@ from assess_core.settings import Settings
 from assess_core.usecases import tables
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.folding import Checks, fold
-from assess_core.wiring import open_names, open_output
+from assess_core.wiring import open_output
+from assess_core.wiring.names import open_names
 from tests.factories import decoded
 from tests.lakes import asked
 from tests.reference_pages import all_errors

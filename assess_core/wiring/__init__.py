@@ -17,13 +17,13 @@ from assess_core.ports.lake import Lake
 from assess_core.ports.links import Links
 from assess_core.ports.log import EventFiles, Log, Notify, Positions
 from assess_core.ports.meter import Meter, Meters
-from assess_core.ports.names import Names
 from assess_core.ports.reports import Exhausts, ReportOutput, WeeklyTable
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.ports.tokens import Tokens
 from assess_core.privacy import hidden
 from assess_core.settings import Settings
+from assess_core.wiring.names import open_names
 from assess_core.wiring.notify import open_notifier
 from assess_core.wiring.places import S3, clock, folder, location, reports_at, servers_extra
 
@@ -231,30 +231,6 @@ def open_facts(where: str, notify: Notify) -> Facts | None:
     from assess_core.adapters.files.facts import FactsFile
 
     return FactsFile(Path(where), notify)
-
-
-def open_names(settings: Settings) -> Names | None:
-    """The source of names for reports; None if the settings name none. Nothing is read yet. Raises `BadSettings`."""
-    where = settings.names
-    if not where:
-        return None
-    if where.startswith("cassandra://"):
-        with servers_extra("ASSESS_NAMES"):
-            from assess_core.adapters.cassandra.names import CassandraNames
-
-        return CassandraNames(where)
-    if where.startswith(("https://", "http://")):
-        from assess_core.adapters.http.names import SearchNames
-
-        return SearchNames(where, settings.names_token)
-    if "://" in where:
-        raise BadSettings(
-            f"ASSESS_NAMES: {hidden(where)!r} is not a source of names; use a file, cassandra://HOST/KEYSPACE or "
-            "https://HOST/PATH"
-        )
-    from assess_core.adapters.files.names import FileNames
-
-    return FileNames(Path(where))
 
 
 def read_schedules(settings: Settings) -> Schedules | None:

@@ -11,8 +11,9 @@ from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import HotStore
 from assess_core.settings import ApiSettings, Settings
 from assess_core.usecases.erased import keys_in_use
-from assess_core.wiring import days_left, open_keys, open_names, open_tokens, read_retention, read_schedules
+from assess_core.wiring import days_left, open_keys, open_tokens, read_retention, read_schedules
 from assess_core.wiring.grants import open_grants
+from assess_core.wiring.names import open_names
 from assess_core.wiring.notify import open_notifier
 
 _RENEW_DAYS: Final = 14

@@ -1,28 +1,32 @@
-"""The contract of a source of names, for a file of each format, a table in Cassandra, and a search service."""
+"""The contract of a source of names: files, tables in Cassandra and PostgreSQL, and a search service."""
 
 import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
+import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from assess_cli.together import HOST
 from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.names import TABLE
 from assess_core.adapters.cassandra.url import parse_cassandra_url
 from assess_core.adapters.files.names import COLUMNS
+from assess_core.adapters.postgres.names import TABLE as TABLE_IN_POSTGRES
 from assess_core.domain.names import WITHOUT_NAMES, Named, NameKind
 from assess_core.errors import BadNames
 from assess_core.ports.findings import Level
 from assess_core.ports.names import Names
 from assess_core.settings import Settings
-from assess_core.wiring import open_names
+from assess_core.wiring.names import open_names
 from tests.adapters.test_cassandra_facts import keyspace_with
 from tests.name_search import Row, searching
+from tests.postgres import postgres
 
 HOSTILE: Final = ("a,b\n'\"", "é😀 ", "=1+1", "$x %s {y}", "b" * 1024)
 ROWS: Final[list[Row]] = [
@@ -68,7 +72,24 @@ def names_keyspace(cassandra_url: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=[*FILES, "cassandra", "search"])
+@pytest.fixture(scope="module")
+def names_database() -> Iterator[str]:
+    with postgres() as server:
+        url = f"postgresql://{server.user}:{server.password}@{HOST}:{server.port}/{server.database}"
+        with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(TABLE_IN_POSTGRES)
+        yield url
+
+
+def write_rows(url: str, rows: Sequence[Row]) -> None:
+    """Replace the rows of the table in PostgreSQL."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE names")
+        values = [[value or None if number > 1 else value for number, value in enumerate(row)] for row in rows]
+        cursor.executemany("INSERT INTO names VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING", values)
+
+
+@pytest.fixture(params=[*FILES, "cassandra", "postgres", "search"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Creates a source with some rows."""
     with ExitStack() as stack:
@@ -78,6 +99,10 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
                 return opened(str(write_names(tmp_path / f"names.{request.param}", rows)))
             if request.param == "search":
                 return opened(stack.enter_context(searching(rows)).url)
+            if request.param == "postgres":
+                url = request.getfixturevalue("names_database")
+                write_rows(url, rows)
+                return opened(url)
             url = request.getfixturevalue("names_keyspace")
             place = parse_cassandra_url(url)
             session = Connection(place).session

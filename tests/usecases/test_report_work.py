@@ -21,7 +21,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.report_work import Work, delete_old_files, report_writer, work_one
-from assess_core.wiring import open_names
+from assess_core.wiring.names import open_names
 from tests.factories import event, record
 from tests.report_requests import NOW, RULES, request
 

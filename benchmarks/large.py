@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import pyarrow as pa
+
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.connection import connect, literal
 from assess_core.domain.report_formats import Format
@@ -51,17 +53,21 @@ FROM (
     FROM range($different) AS pool(answered), range({ANSWERS}) AS places(place)
 ) JOIN bank USING (number)
 GROUP BY answered, assessment
+ORDER BY answered
 """
-# learners have five attempts each, in several weeks; archive writes the rows of a slice by learner
-_WEEK: Final = f"""
+# the next rows of a slice, by learner as archive writes them. No sort and no join touches an answer
+_ROWS: Final = f"""
 SELECT '{BATCH}' AS batch_id, $year::INTEGER AS year, $week::INTEGER AS week,
-    md5('learner' || attempt % $learners) AS user_id,
+    format('{{:08x}}', learner) || left(md5('learner' || learner), 24) AS user_id,
     'do_31309287' AS course_id, 'do_2130' || assessment AS content_id, md5('attempt' || attempt) AS attempt_id,
-    make_timestamptz(($from + attempt * 7) * 1000) AS last_attempted_on, true AS has_answers,
+    make_timestamptz(($start + attempt * 7) * 1000) AS last_attempted_on, true AS has_answers,
     unhex(md5('hash' || attempt)) AS content_hash, 5.0 AS total_score, {ANSWERS}.0 AS total_max_score,
-    '5/{ANSWERS}' AS grand_total, make_timestamptz(($from + attempt * 7) * 1000) AS updated_on, question
-FROM range($begin, $end) AS attempts(attempt) JOIN pool ON answered = attempt * 7919 % $different
-ORDER BY user_id
+    '5/{ANSWERS}' AS grand_total, make_timestamptz(($start + attempt * 7) * 1000) AS updated_on, question
+FROM (
+    SELECT *, $first + answered AS attempt,
+        ($first - $begin + answered) * $learners // $rows + $part % greatest(1, $learners // $rows) AS learner
+    FROM pool WHERE answered < $begin + $rows - $first
+)
 """
 _DIFFERENT: Final = 50_000
 """Different sets of answers, each in a hundred attempts: to make 5 million would take longer than to write them."""
@@ -71,22 +77,27 @@ _PART: Final = 250_000
 
 
 def _fill(home: Path, attempts: int) -> None:
-    lake = stores(home).lake
+    lake, learners = stores(home).lake, max(1, attempts // _ATTEMPTS_OF_LEARNER)
     with connect() as duck:
-        duck.execute("SET memory_limit = '4GB'")
+        duck.execute("SET memory_limit = '2GB'")
         duck.execute(_BANK)
         different = min(attempts, _DIFFERENT)
         duck.execute(_POOL, {"different": different})
-        for begin in range(0, attempts, _PART):
-            start = FIRST + begin // _PART % WEEKS * WEEK
+        duck.execute("SET threads = 1")  # several would hand over the rows of the pool in another order
+        for part, begin in enumerate(range(0, attempts, _PART)):
+            start = FIRST + part % WEEKS * WEEK
             slice_ = ArchiveSlice.of(BATCH, start)
+            end = min(begin + _PART, attempts)
             numbers = {
-                "year": slice_.week.year, "week": slice_.week.week, "from": start - begin * 7, "begin": begin,
-                "end": min(begin + _PART, attempts), "different": different,
-                "learners": max(1, attempts // _ATTEMPTS_OF_LEARNER),
+                "year": slice_.week.year, "week": slice_.week.week, "start": start - begin * 7, "part": part,
+                "begin": begin, "rows": end - begin, "learners": learners,
             }  # fmt: skip
-            rows = duck.execute(_WEEK, numbers).to_arrow_reader(10_000)
-            lake.append(lake.pin(), {slice_}, rows.cast(LAKE_SCHEMA))
+            readers = (
+                duck.execute(_ROWS, {**numbers, "first": first}).to_arrow_reader(10_000)
+                for first in range(begin, end, different)
+            )
+            batches = (batch for reader in readers for batch in reader.cast(LAKE_SCHEMA))
+            lake.append(lake.pin(), {slice_}, pa.RecordBatchReader.from_batches(LAKE_SCHEMA, batches))
 
 
 @contextmanager

@@ -126,9 +126,10 @@ def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | Non
     """The rows of each attempt as one text, in the order of the report."""
     declared = DECLARED[spec.report]
     picked = picked_sql(spec, declared.unit)
-    with numbered(duck, *picked) as attempts, temporary_folder("assess-report-") as folder:
-        read = load_names(duck, declared.columns, numbered_rows("placed"), names)
-        records = _records(duck, spec, attempts, Path(folder))
+    with temporary_folder("assess-report-") as folder:
+        with numbered(duck, *picked) as attempts:
+            read = load_names(duck, declared.columns, numbered_rows("placed"), names)
+            records = _records(duck, spec, attempts, Path(folder))
         texts = _Texts(spec, declared.columns, ((0, text) for text in records.in_order()), read)
         texts.count(records.rows)
         yield texts

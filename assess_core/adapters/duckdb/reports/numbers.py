@@ -11,7 +11,7 @@ import pyarrow as pa
 from duckdb.func import ARROW
 from duckdb.sqltypes import BIGINT
 
-from assess_core.adapters.duckdb.connection import batches_of
+from assess_core.adapters.duckdb.connection import batches_of, release_memory
 from assess_core.adapters.duckdb.reports.response import ORDER_OF_ATTEMPTS
 from assess_core.ports.cancelling import checkpoint
 
@@ -29,7 +29,7 @@ _ROWS: Final = 10_000
 class _Numbers:
     """The sorted places of rows; the code of each is its number, doubled, plus one if its version counts.
 
-    A row takes 12 bytes, and 20 while it is sorted. A hash table of DuckDB takes 60 and cannot spill the part that it looks up.
+    A row takes 12 bytes, and 20 while they are sorted. A hash table of DuckDB takes 60, and it cannot spill all of it.
     """
 
     def __init__(self, places: "array[int]", counts: bytearray) -> None:
@@ -60,8 +60,10 @@ def numbered(duck: duckdb.DuckDBPyConnection, picked: str, parameters: Mapping[s
         checkpoint()
         places.frombytes(batch["place"].to_numpy().tobytes())
         counts += batch["counts"].to_numpy(zero_copy_only=False).tobytes()
+    del reader
+    release_memory(duck)
     numbers, total = _Numbers(places, counts), len(places)
-    del places, counts, reader
+    del places, counts
     # with side effects, so that DuckDB calls it once for each row
     duck.create_function("numbered_at", numbers.at, [BIGINT], BIGINT, type=ARROW, side_effects=True)
     try:

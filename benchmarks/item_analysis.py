@@ -9,6 +9,7 @@ from typing import Final
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.connection import connect
+from assess_core.adapters.duckdb.union import open_union
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.lake import Lake
@@ -53,7 +54,8 @@ def _fill(lake: Lake, attempts: int) -> None:
 
 @contextmanager
 def _analysis(home: Path, report: Report | None) -> Iterator[Work]:
-    with stores(home).union(batches=[_BATCH]) as union:
+    opened = stores(home)
+    with open_union(opened.hot, opened.lake, batches=[_BATCH]) as union:
         if report is None:
             yield lambda: list(union.rows("SELECT sum(len(question)) FROM lake_rows"))
         else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 import duckdb
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -18,6 +19,8 @@ SELECT user_id, 'c' AS course_id, 'b' AS batch_id, 'a' AS content_id, user_id AS
     user_id % 3 = 0 AS counts, file_index, file_row_number, picked
 FROM columns
 """
+
+_SORTED = "SELECT md5(range::VARCHAR) AS x, repeat('x', 300) || range AS y FROM range(150000) ORDER BY x"
 
 
 @pytest.fixture
@@ -68,11 +71,18 @@ def test_a_report_without_rows_numbers_none_and_another_can_follow(duck: duckdb.
     assert total > 0
 
 
-def test_memory_is_returned_without_changing_the_limit() -> None:
-    with duckdb.connect(config={"memory_limit": "125000000B"}) as duck:
-        limits = []
-        for _ in range(3):
-            limits += duck.execute("SELECT current_setting('memory_limit')").fetchall()
+def test_memory_that_a_query_freed_is_returned_without_changing_the_limit() -> None:
+    limits, sizes = [], []
+    with duckdb.connect(config={"memory_limit": "125000000B", "threads": 1}) as duck:
+        for _ in range(2):
+            reader = duck.execute(_SORTED).to_arrow_reader(2048)
+            assert sum(batch.num_rows for batch in reader) == 150_000
+            del reader
+            sizes.append(psutil.Process().memory_info().rss)
             release_memory(duck)
+            sizes.append(psutil.Process().memory_info().rss)
+            limits += duck.execute("SELECT current_setting('memory_limit')").fetchall()
 
-    assert len(set(limits)) == 1
+    assert sizes[0] - sizes[1] > 20_000_000
+    assert sizes[2] - sizes[3] > 20_000_000
+    assert limits == [("119.2 MiB",)] * 2

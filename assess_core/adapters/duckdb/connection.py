@@ -140,8 +140,8 @@ def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyCon
 
 def release_memory(duck: duckdb.DuckDBPyConnection) -> None:
     """Return to the system what DuckDB and Arrow freed and keep: up to 120 MB after a large query."""
-    # setting the limit makes DuckDB return memory. It shows a limit with one decimal and cuts the others off: without the
-    # 5 the limit would become lower each time
+    # setting the limit makes DuckDB return memory. It shows a limit with one decimal and cuts the others off: without
+    # the 5 the limit would become lower each time
     [(limit,)] = duck.execute("SELECT current_setting('memory_limit')").fetchall()
     number, unit = limit.split()
     duck.execute(f"SET memory_limit = '{number}5 {unit}'")

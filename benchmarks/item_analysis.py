@@ -10,13 +10,11 @@ from typing import Final
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.connection import connect
 from assess_core.adapters.duckdb.union import open_union
-from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Folder
-from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.lake import Lake
 from assess_core.ports.reports import Packing
+from benchmarks.data import stores
 from benchmarks.measure import Work, alone
 from benchmarks.row import Row, Side, Size, in_turn
 
@@ -56,7 +54,8 @@ def _fill(lake: Lake, attempts: int) -> None:
 
 @contextmanager
 def _analysis(home: Path, report: Report | None) -> Iterator[Work]:
-    with open_union(MemoryHot(), DeltaLake(Folder(home / "lake")), batches=[_BATCH]) as union:
+    opened = stores(home)
+    with open_union(opened.hot, opened.lake, batches=[_BATCH]) as union:
         if report is None:
             yield lambda: list(union.rows("SELECT sum(len(question)) FROM lake_rows"))
         else:
@@ -73,7 +72,7 @@ def analysis_rows(size: Size) -> list[Row]:
     attempts = size.of(_ATTEMPTS)
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         home = Path(folder)
-        _fill(DeltaLake(Folder(home / "lake")), attempts)
+        _fill(stores(home).lake, attempts)
         reports = {str(report): report for report in (Report.ITEM_ANALYSIS, Report.OPTION_ANALYSIS)}
         sides = {name: partial(alone, _analysis, home, report) for name, report in {**reports, "count": None}.items()}
         runs = in_turn(size, sides)

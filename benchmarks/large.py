@@ -1,17 +1,21 @@
 """The response exhaust of 5,000,000 attempts with 10 answers each, from the lake, as CSV, zip and Parquet.
 
 The limit is DuckDB's COPY of the same rows, already unnested and sorted, from a Parquet file: 50 million rows do not
-fit into memory. DuckDB makes the attempts, because Python would need an hour: a million learners, 4 assessments with
+fit into memory. Neither stores text, because 5,000,000 attempts have 30 GB; ours still needs as much for temporary
+files. DuckDB makes the attempts, because Python would need an hour: a million learners, 4 assessments with
 750 questions each, texts in four scripts, 50,000 different sets of answers. They go into the lake directly, as archive
 would append them.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+
+import pyarrow as pa
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.connection import connect, literal
@@ -51,17 +55,21 @@ FROM (
     FROM range($different) AS pool(answered), range({ANSWERS}) AS places(place)
 ) JOIN bank USING (number)
 GROUP BY answered, assessment
+ORDER BY answered
 """
-# learners have five attempts each, in several weeks; archive writes the rows of a slice by learner
-_WEEK: Final = f"""
+# the next rows of a slice, by learner as archive writes them. No sort and no join touches an answer
+_ROWS: Final = f"""
 SELECT '{BATCH}' AS batch_id, $year::INTEGER AS year, $week::INTEGER AS week,
-    md5('learner' || attempt % $learners) AS user_id,
+    format('{{:08x}}', learner) || left(md5('learner' || learner), 24) AS user_id,
     'do_31309287' AS course_id, 'do_2130' || assessment AS content_id, md5('attempt' || attempt) AS attempt_id,
-    make_timestamptz(($from + attempt * 7) * 1000) AS last_attempted_on, true AS has_answers,
+    make_timestamptz(($start + attempt * 7) * 1000) AS last_attempted_on, true AS has_answers,
     unhex(md5('hash' || attempt)) AS content_hash, 5.0 AS total_score, {ANSWERS}.0 AS total_max_score,
-    '5/{ANSWERS}' AS grand_total, make_timestamptz(($from + attempt * 7) * 1000) AS updated_on, question
-FROM range($begin, $end) AS attempts(attempt) JOIN pool ON answered = attempt * 7919 % $different
-ORDER BY user_id
+    '5/{ANSWERS}' AS grand_total, make_timestamptz(($start + attempt * 7) * 1000) AS updated_on, question
+FROM (
+    SELECT *, $first + answered AS attempt,
+        ($first - $begin + answered) * $learners // $rows + $part % greatest(1, $learners // $rows) AS learner
+    FROM pool WHERE answered < $begin + $rows - $first
+)
 """
 _DIFFERENT: Final = 50_000
 """Different sets of answers, each in a hundred attempts: to make 5 million would take longer than to write them."""
@@ -71,35 +79,58 @@ _PART: Final = 250_000
 
 
 def _fill(home: Path, attempts: int) -> None:
-    lake = stores(home).lake
+    lake, learners = stores(home).lake, max(1, attempts // _ATTEMPTS_OF_LEARNER)
     with connect() as duck:
-        duck.execute("SET memory_limit = '4GB'")
+        duck.execute("SET memory_limit = '2GB'")
         duck.execute(_BANK)
         different = min(attempts, _DIFFERENT)
         duck.execute(_POOL, {"different": different})
-        for begin in range(0, attempts, _PART):
-            start = FIRST + begin // _PART % WEEKS * WEEK
+        duck.execute("SET threads = 1")  # several would hand over the rows of the pool in another order
+        for part, begin in enumerate(range(0, attempts, _PART)):
+            start = FIRST + part % WEEKS * WEEK
             slice_ = ArchiveSlice.of(BATCH, start)
+            end = min(begin + _PART, attempts)
             numbers = {
-                "year": slice_.week.year, "week": slice_.week.week, "from": start - begin * 7, "begin": begin,
-                "end": min(begin + _PART, attempts), "different": different,
-                "learners": max(1, attempts // _ATTEMPTS_OF_LEARNER),
+                "year": slice_.week.year, "week": slice_.week.week, "start": start - begin * 7, "part": part,
+                "begin": begin, "rows": end - begin, "learners": learners,
             }  # fmt: skip
-            rows = duck.execute(_WEEK, numbers).to_arrow_reader(10_000)
-            lake.append(lake.pin(), {slice_}, rows.cast(LAKE_SCHEMA))
+            readers = (
+                duck.execute(_ROWS, {**numbers, "first": first}).to_arrow_reader(10_000)
+                for first in range(begin, end, different)
+            )
+            batches = (batch for reader in readers for batch in reader.cast(LAKE_SCHEMA))
+            lake.append(lake.pin(), {slice_}, pa.RecordBatchReader.from_batches(LAKE_SCHEMA, batches))
+
+
+class _Nowhere:
+    """A `ReportOutput` without a file: text of this size is made and hashed, and not stored."""
+
+    path = os.devnull
+
+    def write(self) -> AbstractContextManager[Path]:
+        return nullcontext(Path(os.devnull))
+
+    def beside(self, ending: str) -> None: ...
+
+    def partial(self) -> "_Nowhere":
+        return self
+
+    def withdraw(self) -> None: ...
 
 
 @contextmanager
 def _written(home: Path, format_: Format) -> Iterator[Work]:
-    opened = stores(home)
-    yield lambda: write_exhaust(opened, ReportSpec(report=Report.RESPONSE, batches=(BATCH,), format=format_)).path
+    opened, spec = stores(home), ReportSpec(report=Report.RESPONSE, batches=(BATCH,), format=format_)
+    output = None if format_ is Format.PARQUET else _Nowhere()
+    yield lambda: write_exhaust(opened, spec, output).path
 
 
 @contextmanager
 def _copied(report: str, home: Path, format_: Format) -> Iterator[Work]:
+    target = str(home / "limit") if format_ is Format.PARQUET else os.devnull
     with connect() as duck:
-        source, target = literal(report), literal(str(home / "limit"))
-        yield lambda: duck.execute(f"COPY (FROM {source}) TO {target} ({_COPIES[format_]})").fetchall()
+        copy = f"COPY (FROM {literal(report)}) TO {literal(target)} ({_COPIES[format_]}, USE_TMP_FILE false)"
+        yield lambda: duck.execute(copy).fetchall()
 
 
 def large_rows(size: Size) -> list[Row]:

@@ -9,17 +9,11 @@ from typing import Final
 
 from assess_core.adapters.duckdb.reports.columns import Column, name_joins, shown
 from assess_core.adapters.duckdb.reports.encodings import Encoding, cells_sql, encoding_of, text_literal
+from assess_core.adapters.duckdb.reports.numbers import numbered_rows
 from assess_core.adapters.duckdb.reports.response import ANSWER_COLUMNS, ATTEMPT_COLUMNS
 from assess_core.adapters.files.records import RECORD_END
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Naming, Report, ReportSpec, Versions
-
-_NUMBERED: Final = """
-CREATE TEMP TABLE numbered AS
-SELECT row_number() OVER (ORDER BY user_id, course_id, batch_id, content_id, attempt_id) - 1 AS number,
-    file_index, file_row_number
-FROM ({picked})
-"""
 
 # DuckDB handles 2,048 rows at a time. Each answer is a row as soon as it was read, because the texts of 2,048 attempts
 # take 125 MB. A thread writes the answers of an attempt one after the other. `question` is sorted by question id. An
@@ -31,8 +25,7 @@ FROM (
         generate_subscripts(answers, 1) AS place, unnest(answers) AS answer
     FROM (
         SELECT number, {attempt_values}, CASE WHEN has_answers THEN {answers} ELSE [NULL] END AS answers
-        FROM {rows} JOIN numbered USING (file_index, file_row_number) {joins}
-        WHERE file_row_number % $parts = $part
+        FROM {rows} AS numbered {joins}
     )
 )
 """
@@ -64,13 +57,8 @@ def can_write(spec: ReportSpec) -> bool:
     )
 
 
-def numbered_sql(picked: str) -> str:
-    """Number the picked attempts in the order of the report."""
-    return _NUMBERED.format(picked=picked)
-
-
 def records_sql(spec: ReportSpec) -> str:
-    """The attempts that are numbered, as `files.records` in one column, in any order.
+    """The attempts that are `numbered`, as `files.records` in one column, in any order.
 
     With the parameters `$parts` and `$part` it is a part of them, which takes less memory: DuckDB handles up to 2,048
     rows of a file at a time.
@@ -84,7 +72,7 @@ def _lines(rows: str, answers: str, spec: ReportSpec) -> str:
     attempt = [shown(column, spec) for column in ATTEMPT_COLUMNS]
     answer = [shown(column, spec) for column in ANSWER_COLUMNS]
     found = _ANSWERS.format(
-        rows=rows,
+        rows=numbered_rows(f"{rows} WHERE file_row_number % $parts = $part"),
         joins=name_joins(ATTEMPT_COLUMNS),
         answers=answers,
         attempt_values=_values(attempt),

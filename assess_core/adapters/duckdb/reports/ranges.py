@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from assess_core.adapters.arrow.hot_rows import gathered
 from assess_core.adapters.duckdb.connection import batches_of
-from assess_core.adapters.duckdb.reports.response import ORDER_OF_ATTEMPTS
+from assess_core.adapters.duckdb.reports.numbers import numbered_rows
 from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.ports.cancelling import checkpoint
 
@@ -35,17 +35,7 @@ _ROWS: Final = 2048
 _NUMBER: Final = "number"
 """The column with the number of an attempt."""
 
-_NUMBERED: Final = f"""
-CREATE TEMP TABLE numbered AS
-SELECT file_index, file_row_number, versions, counts,
-    row_number() OVER (ORDER BY {ORDER_OF_ATTEMPTS}) - 1 AS number
-FROM picked
-"""
-_REPORTED: Final = """
-CREATE OR REPLACE TEMP VIEW reported AS
-SELECT placed.*, numbered.versions, numbered.counts, numbered.number
-FROM placed JOIN numbered USING (file_index, file_row_number)
-"""
+_REPORTED: Final = f"CREATE OR REPLACE TEMP VIEW reported AS FROM {numbered_rows('placed')}"
 
 
 class _Range(NamedTuple):
@@ -56,14 +46,13 @@ class _Range(NamedTuple):
     file: Path
 
 
-def rows_in_order(duck: duckdb.DuckDBPyConnection, sql: str, folder: Path) -> Iterator[pa.Table]:
+def rows_in_order(duck: duckdb.DuckDBPyConnection, sql: str, attempts: int, folder: Path) -> Iterator[pa.Table]:
     """The rows of a query over the view `reported`, ordered by its column `number`, which is left out.
 
-    The rows of an attempt keep their order. The first table is empty. The folder gets temporary files.
+    `attempts` are `numbered`. The rows of an attempt keep their order. The first table is empty. The folder gets
+    temporary files.
     """
-    duck.execute(_NUMBERED)
     duck.execute(_REPORTED)
-    [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
     ranges = min(_MOST_RANGES, 1 + attempts // _LEAST_ATTEMPTS)
     query = f"SELECT * FROM ({sql}) WHERE number % $parts = $part"
 

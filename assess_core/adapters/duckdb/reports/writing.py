@@ -1,7 +1,7 @@
 """Writes a report from the views of a union: rows become text in DuckDB, and `files.packing` writes them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,11 +21,13 @@ from assess_core.adapters.duckdb.reports.columns import (
 )
 from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.encodings import TOO_LONG, encoding_of, row_sql
-from assess_core.adapters.duckdb.reports.lines import can_write, numbered_sql, records_sql
+from assess_core.adapters.duckdb.reports.lines import can_write, records_sql
 from assess_core.adapters.duckdb.reports.naming import load_names
+from assess_core.adapters.duckdb.reports.numbers import numbered, numbered_rows
 from assess_core.adapters.duckdb.reports.overview import write_overview
 from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
 from assess_core.adapters.duckdb.reports.ranges import rows_in_order
+from assess_core.adapters.duckdb.reports.response import RESPONSE
 from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.packing import PACKED, PACKED_WITH, write_packed
@@ -55,7 +57,7 @@ def write_report(
         return write_overview(duck, spec, target, names)
     if spec.format is Format.PARQUET:
         return write_parquet(duck, spec, target, names)
-    opened = _lines(duck, spec, names) if can_write(spec) else _rows(duck, spec, names)
+    opened = _opened(spec)(duck, spec, names)
     try:
         with opened as texts:
             content = write_packed(texts, target, spec.format, packing.member, packing.password)
@@ -68,6 +70,12 @@ def write_report(
         ) from error
     written_with = {**VERSIONS, **PACKED_WITH} if spec.format in PACKED else VERSIONS
     return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec), texts.names)
+
+
+def _opened(spec: ReportSpec) -> Callable[..., AbstractContextManager["_Texts"]]:
+    if spec.report is not Report.RESPONSE:
+        return _rows
+    return _lines if can_write(spec) else _ranges
 
 
 def _suppressed(duck: duckdb.DuckDBPyConnection, spec: ReportSpec) -> int:
@@ -117,19 +125,18 @@ class _Texts:
 def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | None) -> Iterator[_Texts]:
     """The rows of each attempt as one text, in the order of the report."""
     declared = DECLARED[spec.report]
-    picked, parameters = picked_sql(spec, declared.unit)
-    duck.execute(numbered_sql(picked), parameters)
-    read = load_names(duck, declared.columns, "placed JOIN numbered USING (file_index, file_row_number)", names)
+    picked = picked_sql(spec, declared.unit)
     with temporary_folder("assess-report-") as folder:
-        records = _records(duck, spec, Path(folder))
+        with numbered(duck, *picked) as attempts:
+            read = load_names(duck, declared.columns, numbered_rows("placed"), names)
+            records = _records(duck, spec, attempts, Path(folder))
         texts = _Texts(spec, declared.columns, ((0, text) for text in records.in_order()), read)
         texts.count(records.rows)
         yield texts
 
 
-def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, folder: Path) -> Records:
+def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, attempts: int, folder: Path) -> Records:
     """The rows of each attempt, which have numbers in the order of the report; each thread of DuckDB writes a file."""
-    [(attempts,)] = duck.execute("SELECT count(*) FROM numbered").fetchall()
 
     def write(new: Path, parts: int) -> tuple[list[Path], int]:
         rows = 0
@@ -163,19 +170,35 @@ def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | N
 
 @contextmanager
 def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | None) -> Iterator[_Texts]:
-    """The rows of any report as text; those of a response report are sorted in portions."""
+    """The rows of any report but the response report as text."""
     declared, columns, read = _prepare(duck, spec, source)
     names = [f"c{number}" for number in range(len(columns))]
     row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
-    if spec.report is Report.RESPONSE:
-        rows = numbered_rows_sql(declared, columns, names)
-        with temporary_folder("assess-report-") as folder:
-            tables = rows_in_order(duck, f"SELECT {row} AS row, number FROM ({rows}) AS report", Path(folder))
-            batches = (batch for table in tables for batch in table.to_batches())
-            yield _Texts(spec, columns, map(_joined, batches), read)
-    else:
-        duck.execute(f"SELECT {row} AS row FROM ({report_sql(declared, columns, names)}) AS report")
-        yield _Texts(spec, columns, map(_joined, batches_of(duck.to_arrow_reader(_ROWS))), read)
+    duck.execute(f"SELECT {row} AS row FROM ({report_sql(declared, columns, names)}) AS report")
+    yield _Texts(spec, columns, map(_joined, batches_of(duck.to_arrow_reader(_ROWS))), read)
+
+
+@contextmanager
+def _ranges(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | None) -> Iterator[_Texts]:
+    """The rows of a response report as text, sorted in portions."""
+    columns = chosen(RESPONSE, (), spec)
+    names = [f"c{number}" for number in range(len(columns))]
+    row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
+    sql = f"SELECT {row} AS row, number FROM ({numbered_rows_sql(RESPONSE, columns, names)}) AS report"
+    with _in_order(duck, spec, columns, source, sql) as (tables, read):
+        batches = (batch for table in tables for batch in table.to_batches())
+        yield _Texts(spec, columns, map(_joined, batches), read)
+
+
+@contextmanager
+def _in_order(
+    duck: duckdb.DuckDBPyConnection, spec: ReportSpec, columns: Sequence[Column], source: Names | None, sql: str
+) -> Iterator[tuple[Iterator[pa.Table], NamesRead | None]]:
+    """The rows of a query over the view `reported` in the order of the report, and the names that were read."""
+    picked = picked_sql(spec, RESPONSE.unit)
+    with numbered(duck, *picked) as attempts, temporary_folder("assess-report-") as folder:
+        read = load_names(duck, columns, numbered_rows("placed"), source)
+        yield rows_in_order(duck, sql, attempts, Path(folder)), read
 
 
 def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:
@@ -190,16 +213,21 @@ def write_parquet(
     duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, names: Names | None
 ) -> WrittenReport:
     """Write a report as Parquet."""
-    declared, columns, read = _prepare(duck, spec, names)
-    headers = header(columns, spec)
     if spec.report is Report.RESPONSE:
-        sql = numbered_rows_sql(declared, columns, headers)
-        versions = {**VERSIONS, **ROW_GROUPS_WITH}
-        with temporary_folder("assess-report-") as folder:
-            rows = write_row_groups(rows_in_order(duck, sql, Path(folder)), target, versions)
-        return WrittenReport(rows, None, versions, 0, read)
+        return _write_row_groups(duck, spec, target, names)
+    declared, columns, read = _prepare(duck, spec, names)
     # if DuckDB fails, its own temporary file would be left behind
     options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
-    sql = report_sql(declared, columns, headers)
+    sql = report_sql(declared, columns, header(columns, spec))
     written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
     return WrittenReport(int(written[0]) if written else 0, None, VERSIONS, _suppressed(duck, spec), read)
+
+
+def _write_row_groups(
+    duck: duckdb.DuckDBPyConnection, spec: ReportSpec, target: Path, source: Names | None
+) -> WrittenReport:
+    columns, versions = chosen(RESPONSE, (), spec), {**VERSIONS, **ROW_GROUPS_WITH}
+    sql = numbered_rows_sql(RESPONSE, columns, header(columns, spec))
+    with _in_order(duck, spec, columns, source, sql) as (tables, read):
+        rows = write_row_groups(tables, target, versions)
+    return WrittenReport(rows, None, versions, 0, read)

@@ -31,7 +31,6 @@ class _Asked(msgspec.Struct):
 _body: Final = msgspec.json.Decoder(_Asked)
 _variables: Final = msgspec.json.Decoder(dict[str, Any] | None)
 _extensions: Final = msgspec.json.Decoder(Extensions | None)
-_LANES: Final = {Reads.SCORES: ask_scores, Reads.ROWS: ask_quick, Reads.MANY_ROWS: ask_long}
 _MISSING: Final = '`query` is missing; send {"query": "{ slices { id status } }"}'
 
 
@@ -83,13 +82,17 @@ async def _execute(request: Request, asked: _Asked) -> Response:
         return _refused(405, "a mutation must be sent with POST", {"allow": "POST"})
     else:
         persisted.keep(query, asked.extensions)
-        ask = _LANES[planned.reads]
         try:
             reads = dataset.request_reads(request)
             operating, facts = request.app.state.operating, request.app.state.writes.facts
             caller = caller_of(request)
             work = partial(execute, planned=planned, caller=caller, requests=reads, operating=operating, facts=facts)
-            status, body = await ask(request, work)
+            if planned.reads is Reads.SCORES:
+                status, body = await ask_scores(request, planned.learners if planned.is_small else (), work)
+            elif planned.reads is Reads.ROWS:
+                status, body = await ask_quick(request, work)
+            else:
+                status, body = await ask_long(request, work)
         except DeadlineExceeded as error:
             status, body = error.status, failure(error)
     return conditional(request, Response(to_json(body), status, media_type="application/json"))

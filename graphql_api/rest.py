@@ -38,7 +38,7 @@ class AssessRead(HTTPEndpoint):
                 return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
             user_id, _, course_id, batch_id = asked
             require_allowed(request, Resource(user_id, batch_id or "", course_id or ""))
-            scores = await ask_scores(request, lambda queries: queries.score(*asked))
+            scores = await ask_scores(request, (user_id,), lambda queries: queries.score(*asked))
         except BadBody as error:
             return _envelope(message_id, error.status, str(error))
         except AssessError as error:

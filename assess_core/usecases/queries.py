@@ -66,6 +66,8 @@ class Queries:
 
     def sharing(self, user_ids: Collection[str]) -> "Queries":
         """Queries for one request, which reads these learners together. They see one state of each learner."""
+        if self._shared is not None:
+            return self
         hot = self._stores.hot
         shared = Shared(SharedMaps(hot, user_ids), SharedCorrections(hot.register).of)
         return Queries(self._stores, self._grace, self._now, shared)

@@ -109,8 +109,8 @@ def execute(
 ) -> Executed:
     """Execute a query. Each failure is in `errors`, with a code and without a stack trace.
 
-    Raises only `WouldWait`, if `queries` answer at once. If the caller may not read one of the fields, the answer is 403
-    and has no data.
+    Raises only `WouldWait`, if `queries` answer at once. If the caller may not read one of the fields, the answer is
+    403 and has no data.
     """
     shared = queries.sharing(planned.learners) if planned.learners else queries
     result = execute_sync(

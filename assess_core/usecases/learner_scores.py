@@ -12,6 +12,11 @@ class WouldWait(Exception):
     """A question asked for something that cannot be answered at once."""
 
 
+def valid_ids(user_ids: Collection[str]) -> set[str]:
+    """The ids that a store can look up; questions about the others are refused."""
+    return {id_ for id_ in user_ids if id_ and is_unicode(id_)}
+
+
 class Maps(Protocol):
     """What scores are read from: the hot store, or what a request has read of it."""
 
@@ -25,7 +30,7 @@ class SharedMaps:
 
     def __init__(self, hot: Maps, user_ids: Collection[str]) -> None:
         self._hot = hot
-        self._wanted = {id_ for id_ in user_ids if id_ and is_unicode(id_)}
+        self._wanted = valid_ids(user_ids)
         self._read: dict[str, list[Entry]] = {}
         self._is_read = False
 

@@ -39,6 +39,7 @@ from assess_core.usecases.learner_scores import (
     attempt_scores,
     entries_of,
     score,
+    valid_ids,
 )
 from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
@@ -77,10 +78,11 @@ class Queries:
 
         They have read what they need, and raise `WouldWait` if they are asked about another learner.
         """
-        found = self._stores.hot.entries_at_once(user_ids)
+        asked = valid_ids(user_ids)
+        found = self._stores.hot.entries_at_once(asked) if asked else {}
         if found is None:
             return None
-        return Queries(self._stores, self._grace, self._now, Shared(ReadMaps(user_ids, found), _no_corrections))
+        return Queries(self._stores, self._grace, self._now, Shared(ReadMaps(asked, found), _no_corrections))
 
     def score(
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None

@@ -1,7 +1,6 @@
 """The contract of every hot store, continued: what scores need, also for a thread that must not wait."""
 
 import sqlite3
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -67,10 +66,10 @@ def test_at_once_nothing_is_said_about_assessments_with_a_correction(hot: Hot) -
 
 
 def test_a_locked_file_is_not_waited_for(tmp_path: Path) -> None:
-    path = tmp_path / "hot.sqlite"
-    writer = threading.Thread(target=lambda: put(SqliteHot(f"sqlite:///{path}"), version()))
-    writer.start()
-    writer.join()
+    path = tmp_path / "copy.sqlite"  # which no other connection uses
+    put(SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}"), version())
+    with closing(sqlite3.connect(tmp_path / "hot.sqlite", isolation_level=None)) as filled:
+        filled.execute("VACUUM INTO ?", (str(path),))
     connections, at_once = Connections(path), Connections(path, busy_seconds=0)
     maps = SqliteMaps(connections, at_once)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

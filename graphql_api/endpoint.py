@@ -38,13 +38,8 @@ class GraphQL(HTTPEndpoint):
     """`POST` with JSON, or `GET` with `query`, `variables` (JSON) and `operationName` in the URL."""
 
     async def post(self, request: Request) -> Response:
-        """Execute the query of a JSON body; the content type must be JSON."""
-        if not is_json(request):
-            return _refused(415, "send the query as application/json")
-        try:
-            return await _execute(request, await read_json(request, _body))
-        except BadBody as error:
-            return _refused(error.status, str(error))
+        """See `post_query`."""
+        return await post_query(request)
 
     async def get(self, request: Request) -> Response:
         """Execute the query of the URL: queries change nothing. A browser without a query is redirected to GraphiQL."""
@@ -61,6 +56,16 @@ class GraphQL(HTTPEndpoint):
     async def method_not_allowed(self, request: Request) -> Response:
         """Refuse every method except GET and POST."""
         return _refused(405, f"{request.method} is not allowed; use POST", {"allow": "GET, POST"})
+
+
+async def post_query(request: Request) -> Response:
+    """Execute the query of a JSON body; the content type must be JSON."""
+    if not is_json(request):
+        return _refused(415, "send the query as application/json")
+    try:
+        return await _execute(request, await read_json(request, _body))
+    except BadBody as error:
+        return _refused(error.status, str(error))
 
 
 async def _execute(request: Request, asked: _Asked) -> Response:

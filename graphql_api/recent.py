@@ -7,8 +7,7 @@ the disk is met by threads of the lane, and the event loop goes on meanwhile.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
 MOST_LEARNERS: Final = 20_000
@@ -25,27 +24,24 @@ class RecentlyRead:
     """Learners whose last read by a thread was quick, with the time until which that counts. Threads can share it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.now = clock
         self._until: OrderedDict[str, float] = OrderedDict()
 
     def has(self, user_ids: Collection[str]) -> bool:
         """Whether a thread read all of them a moment ago."""
-        now, until = self._clock(), self._until
+        now, until = self.now(), self._until
         return bool(user_ids) and all(until.get(user_id, 0.0) > now for user_id in user_ids)
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Around a read by the thread of the event loop: after a slow one, all learners are forgotten."""
-        started = self._clock()
-        yield
-        if self._clock() - started > SLOW:
+    def check(self, started: float) -> None:
+        """After a read by the thread of the event loop: if it was slow, all learners are forgotten."""
+        if self.now() - started > SLOW:
             self._until.clear()
 
     def noting(self, user_ids: Collection[str], question: Callable[[Q], T], asked: Q) -> T:
         """Ask by a thread, and remember these learners if the answer was quick."""
-        started = self._clock()
+        started = self.now()
         answer = question(asked)
-        now = self._clock()
+        now = self.now()
         if now - started <= SLOW:
             for user_id in user_ids:
                 self._until.pop(user_id, None)

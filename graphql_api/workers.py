@@ -60,8 +60,9 @@ async def ask_scores(request: Request, user_ids: Collection[str], question: Call
     state = request.app.state
     recent: RecentlyRead = state.lanes.recent
     if recent.has(user_ids):
-        with recent.timed():
-            at_once = state.queries.at_once(user_ids)
+        started = recent.now()
+        at_once = state.queries.at_once(user_ids)
+        recent.check(started)
         if at_once is not None:
             try:
                 return question(at_once)

@@ -193,11 +193,12 @@ def test_a_slow_read_by_the_event_loop_sends_all_learners_to_threads_again() -> 
     recent = RecentlyRead(clock)
     for user in ("u1", "u2"):
         read(recent, clock, user)
-    with recent.timed():
-        clock.now += SLOW / 2
+    started = clock.now
+    clock.now += SLOW / 2
+    recent.check(started)
     assert recent.has(["u1", "u2"])
-    with recent.timed():
-        clock.now += SLOW * 2
+    clock.now += SLOW * 2
+    recent.check(started)
     assert not recent.has(["u1"])
     assert not recent.has(["u2"])
 

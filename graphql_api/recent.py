@@ -1,6 +1,6 @@
 """Which learners may be read by the thread of the event loop: those that a thread of a lane read a moment ago.
 
-A read of the embedded store takes 50 us if the pages of the file are in memory, and as long as the disk likes if they
+A read of the embedded store takes 10 us if the pages of the file are in memory, and as long as the disk likes if they
 are not. Nothing tells beforehand. But a page that was read a minute ago is in memory, unless memory is very short. So
 the disk is met by threads of the lane, and the event loop goes on meanwhile.
 """

@@ -1,5 +1,6 @@
 """`python -m graphql_api --host 127.0.0.1 --port 8000`: the API over the stores that the environment names."""
 
+import gc
 import os
 import resource
 import signal
@@ -105,6 +106,8 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
             _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
         if not tls:
             _notify("tokens and answers are not encrypted; set ASSESS_API_TLS_CERT, or put a proxy with TLS before it")
+    gc.collect()
+    gc.freeze()  # what was made at the start stays; a search through it would stop all requests
     try:
         server.run(sockets=[listening])
     finally:

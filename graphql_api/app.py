@@ -26,7 +26,8 @@ from graphql_api.compression import Compressed
 from graphql_api.console import pages
 from graphql_api.console.routes import routes as console_routes
 from graphql_api.dataset import ReportRequests
-from graphql_api.endpoint import GraphQL
+from graphql_api.direct import Direct
+from graphql_api.endpoint import GraphQL, post_query
 from graphql_api.envelopes import code_of, learning
 from graphql_api.gate import Gate, caller_of
 from graphql_api.headers import SecurityHeaders, cors
@@ -34,7 +35,7 @@ from graphql_api.hosts import Hosts
 from graphql_api.ids import new_id
 from graphql_api.persisted import PersistedQueries
 from graphql_api.request_log import Logged
-from graphql_api.rest import AssessRead
+from graphql_api.rest import AssessRead, read_scores
 from graphql_api.throttle import ApiLimits, Throttle, address_of, subject_of
 from graphql_api.workers import QUICK_THREADS, Lanes
 from graphql_api.write import AssessmentSubmit, AssessUpdate, StateUpdate, Writes
@@ -51,6 +52,7 @@ _STATE_UPDATE: Final = (
 _STATE_READ: Final = (
     "/v1/content/state/read", "/private/v1/content/state/read", "/api/course/v1/content/state/read",
 )  # fmt: skip
+_DIRECT: Final = {("POST", "/graphql"): post_query, ("POST", "/v2/view/assess/read"): read_scores}
 _LOCAL_HOSTS: Final = Hosts()
 _NO_LIMITS: Final = ApiLimits()
 _FACTS_THREADS: Final = 8  # a look-up of facts may wait for a database
@@ -108,6 +110,7 @@ def create_app(
         Middleware(Throttle, limits=limits.address, key_of=address_of),
         Middleware(Gate, tokens=tokens, hosts=hosts, granting=granting),
         Middleware(Throttle, limits=limits.caller, key_of=subject_of),
+        Middleware(Direct, endpoints=_DIRECT),
     ]
     app = Starlette(routes=routes, middleware=layers, exception_handlers=handlers)
     app.state.queries = queries

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from assess_core.domain.access import Resource
 from assess_core.errors import AssessError
+from assess_core.usecases.queries import Queries
 from assess_core.usecases.views import AttemptScore
 from graphql_api.assessments import Refused
 from graphql_api.bodies import BadBody, read_json
@@ -100,7 +101,11 @@ async def _scores(
     request: Request, user_id: str, course_id: str, batch_id: str, assessments: frozenset[str]
 ) -> list[AttemptScore]:
     require_allowed(request, Resource(user_id, batch_id, course_id))
-    return await ask_scores(request, lambda queries: queries.attempt_scores(user_id, course_id, batch_id, assessments))
+
+    def question(queries: Queries) -> list[AttemptScore]:
+        return queries.attempt_scores(user_id, course_id, batch_id, assessments)
+
+    return await ask_scores(request, (user_id,), question)
 
 
 # --- the learning service ---

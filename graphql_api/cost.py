@@ -21,6 +21,10 @@ from graphql_api.node_ids import ATTEMPT, SCORE
 
 MOST_UNITS: Final = 100
 """The most units of a query. A unit takes a core about 1 ms if the query reads a learner, and 10 ms for a batch."""
+MOST_UNITS_AT_ONCE: Final = 20
+"""The most units of a query that the thread of the event loop executes: four scores."""
+MOST_VALUES_AT_ONCE: Final = 40
+"""The most fields of such a query. With a hundred scores in a list, that takes 20 ms, and such learners are rare."""
 MOST_VALUES: Final = 10_000
 """The most fields of an answer; the fields of every attempt count. Aliases at every level multiply them."""
 
@@ -107,6 +111,13 @@ class Cost(NamedTuple):
 
     units: int
     reads: Reads
+    values: int = 0
+    """The fields of the answer; those of a list of scores count once."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the thread of the event loop may compute the answer, from at most `MOST_AT_ONCE` entries."""
+        return self.units <= MOST_UNITS_AT_ONCE and self.values <= MOST_VALUES_AT_ONCE
 
 
 def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]) -> Cost:
@@ -139,7 +150,7 @@ def cost_of(document: DocumentNode, operation: OperationDefinitionNode, variable
             reads = max(reads, own.reads, inner.reads)
         return Cost(units, reads)
 
-    return of([operation.selection_set], 1, asks=True)
+    return of([operation.selection_set], 1, asks=True)._replace(values=MOST_VALUES - left)
 
 
 def fields_by_key(

@@ -31,7 +31,6 @@ class _Asked(msgspec.Struct):
 _body: Final = msgspec.json.Decoder(_Asked)
 _variables: Final = msgspec.json.Decoder(dict[str, Any] | None)
 _extensions: Final = msgspec.json.Decoder(Extensions | None)
-_LANES: Final = {Reads.SCORES: ask_scores, Reads.ROWS: ask_quick, Reads.MANY_ROWS: ask_long}
 _MISSING: Final = '`query` is missing; send {"query": "{ slices { id status } }"}'
 
 
@@ -39,13 +38,8 @@ class GraphQL(HTTPEndpoint):
     """`POST` with JSON, or `GET` with `query`, `variables` (JSON) and `operationName` in the URL."""
 
     async def post(self, request: Request) -> Response:
-        """Execute the query of a JSON body; the content type must be JSON."""
-        if not is_json(request):
-            return _refused(415, "send the query as application/json")
-        try:
-            return await _execute(request, await read_json(request, _body))
-        except BadBody as error:
-            return _refused(error.status, str(error))
+        """See `post_query`."""
+        return await post_query(request)
 
     async def get(self, request: Request) -> Response:
         """Execute the query of the URL: queries change nothing. A browser without a query is redirected to GraphiQL."""
@@ -62,6 +56,16 @@ class GraphQL(HTTPEndpoint):
     async def method_not_allowed(self, request: Request) -> Response:
         """Refuse every method except GET and POST."""
         return _refused(405, f"{request.method} is not allowed; use POST", {"allow": "GET, POST"})
+
+
+async def post_query(request: Request) -> Response:
+    """Execute the query of a JSON body; the content type must be JSON."""
+    if not is_json(request):
+        return _refused(415, "send the query as application/json")
+    try:
+        return await _execute(request, await read_json(request, _body))
+    except BadBody as error:
+        return _refused(error.status, str(error))
 
 
 async def _execute(request: Request, asked: _Asked) -> Response:
@@ -83,13 +87,17 @@ async def _execute(request: Request, asked: _Asked) -> Response:
         return _refused(405, "a mutation must be sent with POST", {"allow": "POST"})
     else:
         persisted.keep(query, asked.extensions)
-        ask = _LANES[planned.reads]
         try:
             reads = dataset.request_reads(request)
             operating, facts = request.app.state.operating, request.app.state.writes.facts
             caller = caller_of(request)
             work = partial(execute, planned=planned, caller=caller, requests=reads, operating=operating, facts=facts)
-            status, body = await ask(request, work)
+            if planned.reads is Reads.SCORES:
+                status, body = await ask_scores(request, planned.learners if planned.is_small else (), work)
+            elif planned.reads is Reads.ROWS:
+                status, body = await ask_quick(request, work)
+            else:
+                status, body = await ask_long(request, work)
         except DeadlineExceeded as error:
             status, body = error.status, failure(error)
     return conditional(request, Response(to_json(body), status, media_type="application/json"))

@@ -23,6 +23,7 @@ from graphql import (
 from assess_core.domain.access import Caller
 from assess_core.errors import AssessError, Forbidden
 from assess_core.ports.facts import Facts
+from assess_core.usecases.learner_scores import WouldWait
 from assess_core.usecases.operating import Operating
 from assess_core.usecases.queries import Queries
 from graphql_api.cost import MOST_UNITS, MOST_VALUES, Reads, TooManyValues, cost_of
@@ -57,6 +58,8 @@ class Planned(NamedTuple):
     """Whether it is a mutation."""
     learners: frozenset[str]
     """The learners that its fields name."""
+    is_small: bool
+    """See `Cost`."""
 
 
 class _Refused(Exception):
@@ -93,7 +96,7 @@ def plan(text: str, variables: dict[str, Any] | None, operation: str | None) -> 
         )
     writes = chosen.operation is OperationType.MUTATION
     learners = learners_of(document, chosen, variables or {})
-    return Planned(document, operation, variables, cost.reads, writes, learners)
+    return Planned(document, operation, variables, cost.reads, writes, learners, cost.is_small)
 
 
 def execute(
@@ -104,9 +107,10 @@ def execute(
     operating: Operating | None = None,
     facts: Facts | None = None,
 ) -> Executed:
-    """Execute a query. Never raises: each failure is in `errors`, with a code and without a stack trace.
+    """Execute a query. Each failure is in `errors`, with a code and without a stack trace.
 
-    If the caller may not read one of the fields, the answer is 403 and has no data.
+    Raises only `WouldWait`, if `queries` answer at once. If the caller may not read one of the fields, the answer is
+    403 and has no data.
     """
     shared = queries.sharing(planned.learners) if planned.learners else queries
     result = execute_sync(
@@ -118,6 +122,8 @@ def execute(
     )
     if not result.errors:
         return Executed(200, {"data": result.data})
+    if any(isinstance(error.original_error, WouldWait) for error in result.errors):
+        raise WouldWait
     denied = [_shown(error) for error in result.errors if isinstance(error.original_error, Forbidden)]
     if denied:
         return Executed(Forbidden.status, {"errors": denied})

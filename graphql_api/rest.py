@@ -28,29 +28,34 @@ class AssessRead(HTTPEndpoint):
     """`{"request": {"userId", "assessmentId", "courseId"?, "batchId"?}}` -> the best score as `result`."""
 
     async def post(self, request: Request) -> Response:
-        """Return the scores. Errors use the same envelope: 400, 413 or 503; client input never causes a 500."""
-        message_id = request.headers.get("x-msgid")
-        try:
-            body = await read_json(request, _decoder)
-            message_id = message_id or message_id_in(body)
-            asked, wrong = _asked(body.get("request"), learner_of(request))
-            if wrong:
-                return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
-            user_id, _, course_id, batch_id = asked
-            require_allowed(request, Resource(user_id, batch_id or "", course_id or ""))
-            scores = await ask_scores(request, lambda queries: queries.score(*asked))
-        except BadBody as error:
-            return _envelope(message_id, error.status, str(error))
-        except AssessError as error:
-            if error.status >= 500:
-                _log.warning("%s", error)
-            return _envelope(message_id, error.status, str(error), headers=retry_after(error))
-        return _envelope(message_id, result=scores.result)
+        """See `read_scores`."""
+        return await read_scores(request)
 
     async def method_not_allowed(self, request: Request) -> Response:
         """Refuse every method except POST."""
         message = f"{request.method} is not allowed; use POST"
         return _envelope(request.headers.get("x-msgid"), 405, message, headers={"allow": "POST"})
+
+
+async def read_scores(request: Request) -> Response:
+    """Return the scores. Errors use the same envelope: 400, 413 or 503; client input never causes a 500."""
+    message_id = request.headers.get("x-msgid")
+    try:
+        body = await read_json(request, _decoder)
+        message_id = message_id or message_id_in(body)
+        asked, wrong = _asked(body.get("request"), learner_of(request))
+        if wrong:
+            return _envelope(message_id, 400, "; ".join(f"{name}: {why}" for name, why in wrong.items()), wrong)
+        user_id, _, course_id, batch_id = asked
+        require_allowed(request, Resource(user_id, batch_id or "", course_id or ""))
+        scores = await ask_scores(request, (user_id,), lambda queries: queries.score(*asked))
+    except BadBody as error:
+        return _envelope(message_id, error.status, str(error))
+    except AssessError as error:
+        if error.status >= 500:
+            _log.warning("%s", error)
+        return _envelope(message_id, error.status, str(error), headers=retry_after(error))
+    return _envelope(message_id, result=scores.result)
 
 
 def message_id_in(body: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """The threads that ask the stores, in lanes: no kind of question waits for another kind.
 
-* *scores*: a learner's scores. They read maps in the hot store; while a correction is applied, also rows.
+* *scores*: a learner's scores. They read maps in the hot store; while a correction is applied, also rows. If the store
+  can answer at once, the thread of the event loop asks it itself (`recent.py`): a change of threads costs more.
 * *quick*: a learner's attempts, and requests for reports. A read by key.
 * *long*: batches and slices. They read many rows, so they have a deadline, and end when the client disconnects.
 * *state*: waits for what the stores hold. They end after some seconds, whatever the stores do.
@@ -8,7 +9,7 @@
 Probes of health have threads of their own (`health.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
 import anyio
@@ -19,8 +20,10 @@ from starlette.requests import Request
 from assess_core.domain.measures import Sample
 from assess_core.errors import DeadlineExceeded
 from assess_core.ports.cancelling import Cancellation, cancellable
+from assess_core.usecases.learner_scores import WouldWait
 from assess_core.usecases.monitoring import Monitor
 from assess_core.usecases.queries import Queries
+from graphql_api.recent import RecentlyRead
 
 QUICK_THREADS: Final = 8
 """Reads by key at the same time: they wait for Cassandra, or for the lake if the attempt was cleared."""
@@ -46,15 +49,26 @@ class Lanes:
 
     def __init__(self, score_threads: int = QUICK_THREADS) -> None:
         self.scores = CapacityLimiter(score_threads)
+        self.recent = RecentlyRead()
         self.quick = CapacityLimiter(QUICK_THREADS)
         self.long = CapacityLimiter(LONG_THREADS)
         self.state = CapacityLimiter(STATE_THREADS)
 
 
-async def ask_scores(request: Request, question: Callable[[Queries], T]) -> T:
-    """The answer to a question about a learner's scores."""
-    lanes: Lanes = request.app.state.lanes
-    return await run_sync(question, request.app.state.queries, limiter=lanes.scores)
+async def ask_scores(request: Request, user_ids: Collection[str], question: Callable[[Queries], T]) -> T:
+    """The answer to a question about scores of these learners."""
+    state = request.app.state
+    recent: RecentlyRead = state.lanes.recent
+    if recent.has(user_ids):
+        started = recent.now()
+        at_once = state.queries.at_once(user_ids)
+        recent.check(started)
+        if at_once is not None:
+            try:
+                return question(at_once)
+            except WouldWait:
+                pass
+    return await run_sync(recent.noting, user_ids, question, state.queries, limiter=state.lanes.scores)
 
 
 async def ask_quick(request: Request, question: Callable[[Queries], T]) -> T:

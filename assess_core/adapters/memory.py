@@ -16,7 +16,7 @@ from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.erasures import HotErased, Text
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.hot_store import AttemptRange, Learner
+from assess_core.ports.hot_store import MOST_AT_ONCE, AttemptRange, Learner
 from assess_core.ports.log import Position
 
 _BATCH_ROWS = 1000
@@ -93,6 +93,18 @@ class MemoryHot:
         entries = list(self._entries[user_id].values())
         keys = {entry.key for entry in entries}
         return Learner(entries, {key: self._summaries[key] for key in keys if key in self._summaries})
+
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
+        return {user_id: list(self._entries[user_id].values()) for user_id in user_ids if user_id in self._entries}
+
+    def entries_at_once(self, user_ids: Collection[str]) -> dict[str, list[Entry]] | None:
+        found = self.entries(user_ids)
+        if sum(map(len, found.values())) > MOST_AT_ONCE:
+            return None
+        corrected = {record.topic for record in self.register.all(Kind.CORRECTION)}
+        if corrected and any(entry.key.assessment_id in corrected for each in found.values() for entry in each):
+            return None
+        return found
 
     def map_sizes(self, user_ids: Collection[str]) -> dict[SummaryKey, int]:
         learners = self.learners(user_ids).values()

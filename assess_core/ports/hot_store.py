@@ -5,7 +5,7 @@ A method raises `StoreUnavailable` when the store does not answer or is full. It
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey
 from assess_core.domain.events import FailedEvent, FailedKey
@@ -18,6 +18,9 @@ from assess_core.ports.register import Register
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MOST_AT_ONCE: Final = 100
+"""The most entries that `entries_at_once` reads. Computing their scores takes less than a millisecond."""
 
 
 class Learner(NamedTuple):
@@ -79,6 +82,19 @@ class HotStore(Protocol):
 
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         """The complete partitions of these learners; learners without a partition are left out."""
+        ...
+
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
+        """All entries of these learners' maps, from which scores are computed; learners without any are left out."""
+        ...
+
+    def entries_at_once(self, user_ids: Collection[str]) -> dict[str, list[Entry]] | None:
+        """As `entries`, for a thread that must not wait for a network, a lock or many rows.
+
+        None if the store cannot promise that, if there are more than `MOST_AT_ONCE` entries, or if there was a
+        correction of one of their assessments. Otherwise the entries have the scores that count. The pages of a file
+        may be read from the disk, unless they were read a moment ago.
+        """
         ...
 
     def map_sizes(self, user_ids: Collection[str]) -> dict[SummaryKey, int]:

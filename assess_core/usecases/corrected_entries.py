@@ -63,6 +63,8 @@ def corrected_entries(hot: HotStore, entries: list[Entry], corrections: Correcti
     Nothing is read if no correction covers them. `find` must find all rows that were not dropped. Raises
     `StoreUnavailable` and its errors.
     """
+    if not corrections.entered:
+        return entries
     wanted = covered(newest_versions(entries), corrections)
     if not wanted:
         return entries

@@ -1,38 +1,59 @@
 """The scores of a learner: computed from the map in the hot store, which archive and clear never change."""
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from assess_core.domain.json_text import is_unicode
 from assess_core.domain.scores import Entry, newest_versions, summaries_of
-from assess_core.ports.hot_store import Learner
 from assess_core.usecases.views import AttemptScore, Score, Scores
 
 
-class Learners(Protocol):
-    """What scores are read from: the hot store, or `SharedLearners`."""
+class WouldWait(Exception):
+    """A question asked for something that cannot be answered at once."""
 
-    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
-        """The complete partitions of these learners; learners without a partition are left out."""
+
+def valid_ids(user_ids: Collection[str]) -> set[str]:
+    """The ids that a store can look up; questions about the others are refused."""
+    return {id_ for id_ in user_ids if id_ and is_unicode(id_)}
+
+
+class Maps(Protocol):
+    """What scores are read from: the hot store, or what a request has read of it."""
+
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
+        """All entries of these learners' maps; learners without any are left out."""
         ...
 
 
-class SharedLearners:
+class SharedMaps:
     """The learners of one request: the first question reads all of them, and later questions read nothing."""
 
-    def __init__(self, hot: Learners, user_ids: Collection[str]) -> None:
+    def __init__(self, hot: Maps, user_ids: Collection[str]) -> None:
         self._hot = hot
-        self._wanted = {id_ for id_ in user_ids if id_ and is_unicode(id_)}
-        self._read: dict[str, Learner] = {}
+        self._wanted = valid_ids(user_ids)
+        self._read: dict[str, list[Entry]] = {}
         self._is_read = False
 
-    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
         """As in `HotStore`. Learners that nobody announced are read on their own."""
         if not self._is_read and not self._wanted.isdisjoint(user_ids):
-            self._read, self._is_read = self._hot.learners(self._wanted), True
+            self._read, self._is_read = self._hot.entries(self._wanted), True
         others = set(user_ids) - self._wanted
         found = {id_: self._read[id_] for id_ in user_ids if id_ in self._read}
-        return found | self._hot.learners(others) if others else found
+        return found | self._hot.entries(others) if others else found
+
+
+class ReadMaps(NamedTuple):
+    """Learners whose entries were read before."""
+
+    user_ids: Collection[str]
+    found: dict[str, list[Entry]]
+
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
+        """As in `HotStore`. Raises `WouldWait` for any other learner."""
+        if any(id_ not in self.user_ids for id_ in user_ids):
+            raise WouldWait
+        return {id_: self.found[id_] for id_ in user_ids if id_ in self.found}
 
 
 def score(entries: list[Entry]) -> Scores:
@@ -58,13 +79,12 @@ def attempt_scores(entries: list[Entry]) -> list[AttemptScore]:
 
 
 def entries_of(
-    hot: Learners, user_id: str, course_id: str | None, batch_id: str | None, assessment_id: str | None
+    maps: Maps, user_id: str, course_id: str | None, batch_id: str | None, assessment_id: str | None
 ) -> list[Entry]:
     """The entries of a learner's map; of one course, batch or assessment, if it is named."""
-    learner = hot.learners([user_id]).get(user_id)
     return [
         entry
-        for entry in (learner.entries if learner else [])
+        for entry in maps.entries([user_id]).get(user_id, [])
         if (course_id is None or entry.key.course_id == course_id)
         and (batch_id is None or entry.key.batch_id == batch_id)
         and (assessment_id is None or entry.key.assessment_id == assessment_id)

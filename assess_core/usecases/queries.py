@@ -32,7 +32,15 @@ from assess_core.usecases.corrections_in_force import SharedCorrections, correct
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.explaining import Explanation, explain
 from assess_core.usecases.ids import optional, required
-from assess_core.usecases.learner_scores import Learners, SharedLearners, attempt_scores, entries_of, score
+from assess_core.usecases.learner_scores import (
+    Maps,
+    ReadMaps,
+    SharedMaps,
+    attempt_scores,
+    entries_of,
+    score,
+    valid_ids,
+)
 from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.paging import FIRST, MOST, check_first, read_cursor
 from assess_core.usecases.pending import pending_views
@@ -54,14 +62,27 @@ class Queries:
         self._stores = stores
         self._grace = grace
         self._now = now
-        self._learners: Learners = stores.hot if shared is None else shared.learners
+        self._maps: Maps = stores.hot if shared is None else shared.maps
         self._shared = shared
 
     def sharing(self, user_ids: Collection[str]) -> "Queries":
         """Queries for one request, which reads these learners together. They see one state of each learner."""
+        if self._shared is not None:
+            return self
         hot = self._stores.hot
-        shared = Shared(SharedLearners(hot, user_ids), SharedCorrections(hot.register))
+        shared = Shared(SharedMaps(hot, user_ids), SharedCorrections(hot.register).of)
         return Queries(self._stores, self._grace, self._now, shared)
+
+    def at_once(self, user_ids: Collection[str]) -> "Queries | None":
+        """Queries about the scores of these learners that wait for nothing; None if a thread must ask.
+
+        They have read what they need, and raise `WouldWait` if they are asked about another learner.
+        """
+        asked = valid_ids(user_ids)
+        found = self._stores.hot.entries_at_once(asked) if asked else {}
+        if found is None:
+            return None
+        return Queries(self._stores, self._grace, self._now, Shared(ReadMaps(asked, found), _no_corrections))
 
     def score(
         self, user_id: str, assessment_id: str, course_id: str | None = None, batch_id: str | None = None
@@ -69,14 +90,14 @@ class Queries:
         """The scores of a learner at an assessment, optionally of one course or batch."""
         user_id, assessment_id = required("userId", user_id), required("assessmentId", assessment_id)
         course_id, batch_id = optional("courseId", course_id), optional("batchId", batch_id)
-        return score(self._corrected(entries_of(self._learners, user_id, course_id, batch_id, assessment_id)))
+        return score(self._corrected(entries_of(self._maps, user_id, course_id, batch_id, assessment_id)))
 
     def attempt_scores(
         self, user_id: str, course_id: str, batch_id: str, assessment_ids: Collection[str] = ()
     ) -> list[AttemptScore]:
         """The score of each attempt of a learner in a batch, by default at all assessments."""
         user_id, course_id = required("userId", user_id), required("courseId", course_id)
-        entries = entries_of(self._learners, user_id, course_id, required("batchId", batch_id), None)
+        entries = entries_of(self._maps, user_id, course_id, required("batchId", batch_id), None)
         wanted = [entry for entry in entries if not assessment_ids or entry.key.assessment_id in assessment_ids]
         return attempt_scores(self._corrected(wanted))
 
@@ -109,7 +130,7 @@ class Queries:
         course_id, assessment_id = optional("courseId", course_id), optional("assessmentId", assessment_id)
         if user_id:
             return self._page_of_learner(
-                entries_of(self._learners, user_id, course_id, batch_id, assessment_id), first, last
+                entries_of(self._maps, user_id, course_id, batch_id, assessment_id), first, last
             )
         if batch_id:
             return self._page_of_batch(batch_id, course_id, assessment_id, first, last)
@@ -119,7 +140,7 @@ class Queries:
         """An attempt; None if it does not exist. Raises `VersionMissing` as in `attempts`."""
         user_id, course_id = required("userId", key.user_id), required("courseId", key.course_id)
         batch_id, content_id = required("batchId", key.batch_id), required("assessmentId", key.content_id)
-        entries = entries_of(self._learners, user_id, course_id, batch_id, content_id)
+        entries = entries_of(self._maps, user_id, course_id, batch_id, content_id)
         page = self._page_of_learner([one for one in entries if one.attempt_id == key.attempt_id], 1, None)
         return next(iter(page.attempts), None)
 
@@ -220,7 +241,7 @@ class Queries:
         return read_state(self._stores, self._now(), self._grace)
 
     def _ask_hot(self) -> None:
-        self._stores.hot.learners(["-"])
+        self._stores.hot.entries(["-"])
 
     def _ask_lake(self) -> None:
         self._stores.lake.pin()
@@ -252,7 +273,7 @@ class Queries:
     def _corrections(self, entries: Iterable[Entry]) -> Corrections:
         assessments = {entry.key.assessment_id for entry in entries}
         if self._shared is not None:
-            return self._shared.corrections.of(assessments)
+            return self._shared.corrections(assessments)
         return read_corrections(self._stores.hot.register, assessments)
 
     def _page_of_batch(
@@ -279,8 +300,13 @@ class Queries:
 class Shared(NamedTuple):
     """What the questions of one request read together."""
 
-    learners: SharedLearners
-    corrections: SharedCorrections
+    maps: Maps
+    corrections: Callable[[Collection[str]], Corrections]
+
+
+def _no_corrections(_assessments: Collection[str]) -> Corrections:
+    """What `entries_at_once` promises."""
+    return Corrections({})
 
 
 def _attempt(stored: AttemptVersion, received_at: int, corrections: Iterable[Decided]) -> Attempt:

@@ -301,8 +301,8 @@ def test_a_folder_in_place_of_the_file_is_refused(path: Path) -> None:
 def test_a_full_disk_loses_no_acknowledged_event(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = connections.connect
 
-    def limited(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def limited(path: Path, busy_seconds: float) -> sqlite3.Connection:
+        connection = connect(path, busy_seconds)
         connection.execute("PRAGMA max_page_count = 100")
         return connection
 

@@ -23,8 +23,8 @@ class Counted:
         self.steps = 0
         connect = connections.connect
 
-        def counted(path: Path) -> sqlite3.Connection:
-            connection = connect(path)
+        def counted(path: Path, busy_seconds: float) -> sqlite3.Connection:
+            connection = connect(path, busy_seconds)
             connection.set_progress_handler(self._count, 1)
             return connection
 

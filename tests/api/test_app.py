@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from assess_core.ports.hot_store import Learner
+from assess_core.domain.scores import Entry
 from assess_core.ports.stores import Stores
 from graphql_api import graphiql
 from graphql_api.app import create_app
@@ -102,7 +102,7 @@ def test_a_method_that_is_not_allowed_is_named_in_the_envelope(http: Http, path:
 class Broken:
     """A hot store with a defect."""
 
-    def learners(self, user_ids: object) -> None:
+    def entries(self, user_ids: object) -> None:
         raise ZeroDivisionError("a secret of the inside")
 
 
@@ -132,11 +132,11 @@ class Slow:
         self.called, self.go_on = threading.Event(), threading.Event()
         self._stores = stores
 
-    def learners(self, user_ids: list[str]) -> dict[str, Learner]:
+    def entries(self, user_ids: list[str]) -> dict[str, list[Entry]]:
         if user_ids == ["slow"]:
             self.called.set()
             assert self.go_on.wait(10)
-        return self._stores.hot.learners(user_ids)
+        return self._stores.hot.entries(user_ids)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stores.hot, name)

@@ -221,7 +221,7 @@ def test_a_probe_without_a_token_learns_nothing_about_the_stores(stores: Stores,
 class Away:
     """A hot store that does not answer."""
 
-    def learners(self, user_ids: object) -> None:
+    def entries(self, user_ids: object) -> None:
         raise StoreUnavailable("db.internal does not answer")
 
 

@@ -71,7 +71,7 @@ def test_an_internal_error_is_counted_as_500(http: Http, stores: Stores, monkeyp
     def broken(_users: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stores.hot, "learners", broken)
+    monkeypatch.setattr(stores.hot, "entries", broken)
     http.post("/v2/view/assess/read", json={"request": {"userId": "u1", "assessmentId": "a1"}})
     assert metrics(http)["assess_http_requests_total"][("POST", "/v2/view/assess/read", "500")] == 1
 

@@ -178,7 +178,7 @@ def test_an_unknown_id_has_no_score(stores: Stores, http: Http, name: str) -> No
 class Away:
     """A hot store that does not answer."""
 
-    def learners(self, user_ids: object) -> None:
+    def entries(self, user_ids: object) -> None:
         raise StoreUnavailable("the hot store does not answer; try again")
 
 

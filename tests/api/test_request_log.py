@@ -85,7 +85,7 @@ def test_messages_of_a_request_carry_its_id_and_a_stack_trace_stays_on_its_line(
     def broken(_users: object) -> None:
         raise ZeroDivisionError("line one\nline two")
 
-    monkeypatch.setattr(stores.hot, "learners", broken)
+    monkeypatch.setattr(stores.hot, "entries", broken)
     with client(create_app(queries(stores), stores.log.intake())) as http:
         asked = {"query": '{ score(userId: "u1", assessmentId: "a1") { bestScore } }'}
         http.post("/graphql", json=asked, headers={"x-request-id": "r2"})

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from assess_core.domain.scores import Entry
 from assess_core.errors import BadRequest
-from assess_core.ports.hot_store import Learner
 from assess_core.ports.stores import Stores
 from graphql_api.app import create_app
 from tests.api.client import client
@@ -31,9 +31,13 @@ class Counting:
         self.reads: list[list[str]] = []
         self._hot = stores.hot
 
-    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
         self.reads.append(sorted(user_ids))
-        return self._hot.learners(user_ids)
+        return self._hot.entries(user_ids)
+
+    def entries_at_once(self, user_ids: Collection[str]) -> dict[str, list[Entry]] | None:
+        self.reads.append(sorted(user_ids))
+        return self._hot.entries_at_once(user_ids)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._hot, name)

@@ -10,7 +10,6 @@ from assess_core.domain.attempts import AttemptVersion, RowKey
 from assess_core.domain.scores import Entry, Summary, SummaryKey
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import BadRequest, UnknownBatch, VersionMissing
-from assess_core.ports.hot_store import Learner
 from assess_core.ports.stores import Stores
 from assess_core.usecases.paging import cursor
 from assess_core.usecases.queries import Queries
@@ -265,8 +264,8 @@ class ClearedMeanwhile:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
-        return self._stores.hot.learners(user_ids)
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
+        return self._stores.hot.entries(user_ids)
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
         assert put_away(self._stores)

@@ -14,7 +14,7 @@ from assess_core.adapters.cassandra.driver import set_routing_columns
 from assess_core.adapters.cassandra.erasing import CassandraErasing
 from assess_core.adapters.cassandra.failed import FailedEvents
 from assess_core.adapters.cassandra.health import examine
-from assess_core.adapters.cassandra.maps import activity, entries
+from assess_core.adapters.cassandra.maps import activity, read_entries, read_learner
 from assess_core.adapters.cassandra.pages import BatchPages
 from assess_core.adapters.cassandra.putting_back import put_back
 from assess_core.adapters.cassandra.register import CassandraRegister
@@ -72,7 +72,7 @@ _PUT_SUMMARY = """UPDATE {ks}.assessment_aggregator_v2 USING TIMESTAMP ?
 _LEARNERS = f"""SELECT {_SUMMARY_KEY}, attempts, last_attempted_score, total_max_score, best_score, min_score,
     average_score, attempts_count, to_unix_timestamp(updated_on), versions
     FROM {{ks}}.assessment_aggregator_v2 WHERE user_id IN ("""
-
+_MAPS = f"SELECT {_SUMMARY_KEY}, attempts FROM {{ks}}.assessment_aggregator_v2 WHERE user_id IN ("
 _MAP_SIZES = f"""SELECT {_SUMMARY_KEY}, collection_count(attempts)
     FROM {{ks}}.assessment_aggregator_v2 WHERE user_id IN ("""
 
@@ -110,8 +110,14 @@ class CassandraHot(CassandraErasing):
         found: dict[str, Learner] = {}
         for row in self._of_users(_LEARNERS, user_ids):
             if row[4] is not None:  # a summary without map entries is ignored
-                _read_learner(row, found)
+                read_learner(row, found)
         return found
+
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
+        return read_entries(row for row in self._of_users(_MAPS, user_ids) if row[4] is not None)
+
+    def entries_at_once(self, user_ids: Collection[str]) -> None:
+        """None: every read waits for the network."""
 
     def map_sizes(self, user_ids: Collection[str]) -> dict[SummaryKey, int]:
         return {SummaryKey(*key): count for *key, count in self._of_users(_MAP_SIZES, user_ids) if count}
@@ -385,11 +391,3 @@ class _BoundRow(NamedTuple):
     def size(self) -> int:
         """Bytes of the encoded `question`."""
         return len(self.statement.values[-2])
-
-
-def _read_learner(row: Row, found: dict[str, Learner]) -> None:
-    key = SummaryKey(*row[:4])
-    learner = found.setdefault(key.user_id, Learner([], {}))
-    learner.entries.extend(entries(key, row[4]))
-    if row[12] is not None:
-        learner.summaries[key] = Summary(key, *row[5:])

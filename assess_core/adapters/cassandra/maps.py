@@ -4,12 +4,15 @@ They take 2 us for an entry of `attempts`. The driver's map takes 30 us, because
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 from assess_core.adapters.cassandra.driver import BytesType, MapType, ProtocolHandler, ResultMessage
 from assess_core.domain.attempts import HASH_BYTES, Version
-from assess_core.domain.scores import Activity, ActivityKey, Entry, SummaryKey
+from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
+from assess_core.ports.hot_store import Learner
+
+Row = Sequence[Any]
 
 _LENGTH: Final = struct.Struct(">i")
 _LENGTHS: Final = struct.Struct(">ii")
@@ -54,6 +57,24 @@ def entries(key: SummaryKey, raw: bytes) -> Iterator[Entry]:
         attempt_id = raw[begins:at].decode()
         at += _ENTRY.size
         yield Entry(key, attempt_id, Version(attempted_on, has_answers, hash_), score, max_score, received_at)
+
+
+def read_entries(rows: Iterable[Row]) -> dict[str, list[Entry]]:
+    """The entries by learner in rows of the four columns of the key and `attempts`."""
+    found: dict[str, list[Entry]] = {}
+    for row in rows:
+        key = SummaryKey(*row[:4])
+        found.setdefault(key.user_id, []).extend(entries(key, row[4]))
+    return found
+
+
+def read_learner(row: Row, found: dict[str, Learner]) -> None:
+    """Add a row with the columns of its key, `attempts`, and those of `Summary`."""
+    key = SummaryKey(*row[:4])
+    learner = found.setdefault(key.user_id, Learner([], {}))
+    learner.entries.extend(entries(key, row[4]))
+    if row[12] is not None:
+        learner.summaries[key] = Summary(key, *row[5:])
 
 
 def doubles(raw: bytes) -> dict[str, float]:

@@ -63,15 +63,16 @@ class _Use:
     A class, because two generators took 5 us more for each statement.
     """
 
-    def __init__(self, mine: _ThreadConnection, path: Path) -> None:
+    def __init__(self, mine: _ThreadConnection, path: Path, busy_seconds: float) -> None:
         self._mine = mine
         self._path = path
+        self._busy_seconds = busy_seconds
 
     def __enter__(self) -> sqlite3.Connection:
         self._mine.in_use.acquire()
         try:
             if self._mine.connection is None:
-                self._mine.connection = connect(self._path)
+                self._mine.connection = connect(self._path, self._busy_seconds)
             return self._mine.connection
         except BaseException as error:
             self._mine.in_use.release()
@@ -88,8 +89,9 @@ class _Use:
 class Connections:
     """Connections to one file, one per thread. A connection is closed when its thread ends."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
         self._local = threading.local()
 
     def use(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -99,7 +101,7 @@ class Connections:
             mine = self._local.mine = _ThreadConnection()
             with _registry:
                 _all.add(mine)
-        return _Use(mine, self._path)
+        return _Use(mine, self._path, self._busy_seconds)
 
     def close(self) -> None:
         """Close this thread's connection; the next call opens another."""
@@ -127,12 +129,12 @@ class Connections:
                     connection.execute("ROLLBACK")
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit mode: a writer must execute BEGIN IMMEDIATE."""
+def connect(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection in autocommit mode: a writer must execute BEGIN IMMEDIATE. It waits so long for locks."""
     # the thread that forks closes the connections of other threads
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
-        _use_wal(connection)
+        _use_wal(connection, busy_seconds)
         connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
         connection.execute("PRAGMA cache_size = -32768")  # 32 MiB
         connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a fifth less is written than with 4 MiB
@@ -142,15 +144,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
     """Switch to WAL mode, in which readers work beside a writer. The busy timeout does not apply to this PRAGMA."""
     switch = partial(connection.execute, "PRAGMA journal_mode = WAL")
     try:
         switch()
     except sqlite3.OperationalError as error:
-        if not _is_busy(error):
+        if not busy_seconds or not _is_busy(error):
             raise
-        retrying(_is_busy, deadline_seconds=BUSY_SECONDS, first_wait=0.01)(switch)
+        retrying(_is_busy, deadline_seconds=busy_seconds, first_wait=0.01)(switch)
 
 
 _ADVICE: Final = {

@@ -10,6 +10,7 @@ import msgspec
 from assess_core.adapters.sqlite.connections import Connections
 from assess_core.adapters.sqlite.corrected_totals import SqliteCorrectedTotals
 from assess_core.adapters.sqlite.erasing import SqliteErasing
+from assess_core.adapters.sqlite.maps import ENTRY, ENTRY_KEY, SqliteMaps
 from assess_core.adapters.sqlite.pages import BatchPages
 from assess_core.adapters.sqlite.register import SqliteRegister
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
@@ -23,7 +24,7 @@ from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, Sum
 from assess_core.domain.shards import shard_of, shards_text
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.hot_store import AttemptRange, Learner
+from assess_core.ports.hot_store import MOST_AT_ONCE, AttemptRange, Learner
 from assess_core.ports.log import Position
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ _PART: Final = 1024 * 1024  # bytes of a failed event in one row
 _ROW_KEY = "batch_id, year, week, shard, user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
 _ROW = f"{_ROW_KEY}, total_score, total_max_score, grand_total, updated_on, question"
 _ONE_ROW = " AND ".join(f"{column} = ?" for column in _ROW_KEY.split(", "))
-_ENTRY_KEY = "user_id, assessment_id, course_id, batch_id, attempt_id, last_attempted_on, content_hash"
-_ENTRY = f"{_ENTRY_KEY}, has_answers, score, max_score, received_at"
 _SUMMARY_KEY = "user_id, assessment_id, course_id, batch_id"
 _SUMMARY = (
     f"{_SUMMARY_KEY}, last_attempted_score, total_max_score, best_score, min_score, average_score, "
@@ -70,7 +69,7 @@ def _earlier(column: str) -> str:
 
 
 _ADD_ROW = _insert("assessment_aggregator", _ROW, _ROW_KEY, _earlier("updated_on"))
-_ADD_ENTRY = _insert("assessment_aggregator_v2_attempts", _ENTRY, _ENTRY_KEY, _earlier("received_at"))
+_ADD_ENTRY = _insert("assessment_aggregator_v2_attempts", ENTRY, ENTRY_KEY, _earlier("received_at"))
 _PUT_SUMMARY = _replace("assessment_aggregator_v2", _SUMMARY, _SUMMARY_KEY)
 _PUT_ACTIVITY = _replace("user_activity_agg", _ACTIVITY, _ACTIVITY_KEY)
 _ADD_FAILED = _insert("failed_events", _FAILED, _FAILED_KEY, "NOTHING")
@@ -85,7 +84,6 @@ _COMMIT = _insert(
 )
 _DELETE = f"DELETE FROM assessment_aggregator WHERE {_ONE_ROW} AND updated_on = ?"
 
-_ENTRIES_OF = f"SELECT {_ENTRY} FROM assessment_aggregator_v2_attempts"
 _SUMMARIES_OF = f"SELECT {_SUMMARY} FROM assessment_aggregator_v2"
 _ACTIVITIES_OF = f"SELECT {_ACTIVITY} FROM user_activity_agg"
 _GET = (
@@ -133,6 +131,7 @@ class SqliteHot(SqliteErasing):
         self._path = place.path
         self._connections = Connections(place.path)
         self.shards = prepare(self._connections, place)
+        self._maps = SqliteMaps(self._connections, Connections(place.path, busy_seconds=0))
         self._slices = SliceTable(self._connections)
         self._pages = BatchPages(self._connections, self.shards)
         self.register = SqliteRegister(self._connections)
@@ -152,19 +151,15 @@ class SqliteHot(SqliteErasing):
     def learners(self, user_ids: Collection[str]) -> dict[str, Learner]:
         found: dict[str, Learner] = {}
         for ids in chunks(user_ids, _CHUNK):
-            self._read_entries(ids, found)
+            found |= {user_id: Learner(entries, {}) for user_id, entries in self._maps.entries(ids).items()}
             self._read_summaries(ids, found)
         return found
 
-    def _read_entries(self, ids: Sequence[str], found: dict[str, Learner]) -> None:
-        key, entries = SummaryKey("", "", "", ""), list[Entry]()
-        for row in self._of_users(_ENTRIES_OF, ids):
-            _, _, _, _, attempt_id, attempted_on, hash_, has_answers, score, max_score, received_at = row
-            if row[:4] != key:  # rows of a key are adjacent, so each key is made once
-                key = SummaryKey(*row[:4])
-                entries = found.setdefault(key.user_id, Learner([], {})).entries
-            version = Version(attempted_on, has_answers == 1, hash_)
-            entries.append(Entry(key, attempt_id, version, score, max_score, received_at))
+    def entries(self, user_ids: Collection[str]) -> dict[str, list[Entry]]:
+        return {id_: found for ids in chunks(user_ids, _CHUNK) for id_, found in self._maps.entries(ids).items()}
+
+    def entries_at_once(self, user_ids: Collection[str]) -> dict[str, list[Entry]] | None:
+        return self._maps.entries_at_once(list(user_ids)) if 0 < len(user_ids) <= MOST_AT_ONCE else None
 
     def _read_summaries(self, ids: Sequence[str], found: dict[str, Learner]) -> None:
         for row in self._of_users(_SUMMARIES_OF, ids):

@@ -31,10 +31,16 @@ def agree(hot: HotStore, lake: Lake, keys: Keys) -> Copied:
     """Give each tier the records that only the other one has. Raises `StoreUnavailable`, `NotOurTable`, `BadSettings`.
 
     Holds on erased learners are left out: an erasure may have removed them from one tier and be about to remove them
-    from the other. Its order came before.
+    from the other. Its order came before. A drop that does not know a correction or a hold that comes into force here
+    fails to commit, and reads it.
     """
     only_lake, only_hot = (_not_erased(records, hot, keys) for records in differing(hot, lake))
+    new = {record.kind for record in only_lake}
+    if new & {Kind.CORRECTION, Kind.REVERT}:  # before: a drop that begins now reads them in the lake
+        lake.traces.announce()
     hot.register.add(only_lake)
+    if Kind.HOLD in new:  # afterwards: a drop reads holds in the hot store
+        lake.traces.announce()
     lake.register.add(only_hot)
     return Copied(len(only_lake), len(only_hot))
 

@@ -160,7 +160,7 @@ def test_a_correction_that_another_process_brings_into_force_while_scores_are_wr
         monkeypatch.undo()
         stores.lake.register.add([record])  # the first of two writes of `apply`
         agree(stores.hot, stores.lake, stores.keys)
-        take(stores, event(user="u2", attempt="t2", answers=answers(0.5)))
+        take(stores, event(user="u2", attempt="t2", answers=answers(0.5)), received=RECEIVED + WEEK)
         return write(*args)
 
     monkeypatch.setattr(stores.lake, "replace_scores", meanwhile)

@@ -26,6 +26,15 @@ def nested(path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path, compression="ZSTD", write_statistics=False)
 
 
+def nested_with_a_full_dictionary(path: Path) -> None:
+    """The dictionary becomes too large, so later pages have plain values."""
+    rows = [
+        {"files": [(f"part-{row}-{number}", ID if row == 1999 else "x") for number in range(4)]} for row in range(2000)
+    ]
+    table = pa.Table.from_pylist(rows, pa.schema({"files": pa.map_(pa.string(), pa.string())}))
+    pq.write_table(table, path, compression="ZSTD", write_statistics=False, dictionary_pagesize_limit=4096)
+
+
 def statistic(path: Path) -> None:
     pq.write_table(pa.table({"user_id": ["a", ID]}), path, compression="ZSTD")
 
@@ -57,6 +66,7 @@ def free_page(path: Path) -> None:
     ("name", "write"),
     [
         ("a.parquet", nested),
+        ("a.parquet", nested_with_a_full_dictionary),
         ("a.parquet", statistic),
         ("a.json", stats_of_delta),
         ("a.csv.gz", compressed),

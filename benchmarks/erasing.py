@@ -75,12 +75,13 @@ class _Erased(NamedTuple):
 
 
 def _fill(lake: Lake, attempts: int) -> None:
-    numbers = {"learners": attempts // _EACH, "each": _EACH, "batches": _BATCHES, "weeks": _WEEKS}
+    batches = max(1, _BATCHES * attempts // _ATTEMPTS)
+    numbers = {"learners": attempts // _EACH, "each": _EACH, "batches": batches, "weeks": _WEEKS}
     with connect() as duck:
         duck.create_function("content_hash_of", content_hashes, [VARCHAR], BLOB, type=ARROW)
         for number in range(_WEEKS):
             start = FIRST + number * WEEK
-            slices = [ArchiveSlice.of(f"batch-{batch:04}", start) for batch in range(_BATCHES)]
+            slices = [ArchiveSlice.of(f"batch-{batch:04}", start) for batch in range(batches)]
             week = {"number": number, "start": start, "year": slices[0].week.year, "week": slices[0].week.week}
             rows = duck.execute(_WEEK, {**numbers, **week}).to_arrow_reader(10_000)
             lake.append(lake.pin(), slices, rows.cast(LAKE_SCHEMA))

@@ -70,21 +70,11 @@ def _parquet(path: Path) -> Iterator[Text]:
         yield from _footer(plain.metadata)
         groups = plain.metadata.num_row_groups
     coded = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
-    flat = [name for name in coded if "." not in name]
-    with pq.ParquetFile(path, read_dictionary=coded) as file, pq.ParquetFile(path, read_dictionary=flat) as rest:
-        for group in range(groups):
-            try:
-                yield from _row_group(file, group)
-            except pa.ArrowNotImplementedError:
-                # pyarrow 26 cannot return nested values with a dictionary if their later pages have none, because
-                # the dictionary became too large; such a dictionary has no other values than the rows
-                yield from _row_group(rest, group)
-
-
-def _row_group(file: pq.ParquetFile, group: int) -> Iterator[Text]:
-    for batch in file.iter_batches(_ROWS, row_groups=[group]):
-        for column in batch.columns:
-            yield from _values(column)
+    with pq.ParquetFile(path, read_dictionary=coded) as file:
+        for group in range(groups):  # pyarrow 26 cannot read nested values with several dictionaries at once
+            for batch in file.iter_batches(_ROWS, row_groups=[group]):
+                for column in batch.columns:
+                    yield from _values(column)
 
 
 def _footer(metadata: Any) -> Iterator[Text]:

@@ -16,8 +16,6 @@ from tests.crash.tasks import Task
 _NOT: Final = frozenset({False})
 _DONE: Final = frozenset({True})
 _EITHER: Final = _NOT | _DONE
-
-
 ERASE: Final = "erase"
 RETAIN: Final = "retain"
 
@@ -26,9 +24,9 @@ class Plan(Enum):
     """What a seed removes: the names of the tasks that do it."""
 
     NOTHING = ()
-    ERASE = (ERASE,)
-    RETAIN = (RETAIN,)
-    BOTH = (ERASE, RETAIN)
+    ERASE = ("erase",)
+    RETAIN = ("retain",)
+    BOTH = ("erase", "retain")
 
 
 class Seen(NamedTuple):

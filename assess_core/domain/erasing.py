@@ -23,6 +23,7 @@ KEYS: Final = "keys"
 """The topic of the records that name the keys in use. It is no keyed hash, so it cannot be taken for an order."""
 _ORDER: Final = "order"
 _SHOWN: Final = 100
+_BEGINNING: Final = 60_000  # ms
 _LONG: Final = 8  # bytes
 _NUMBER: Final = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _WORDS: Final = frozenset(
@@ -59,6 +60,16 @@ def orders(key: str, user_ids: Iterable[str], order: Order) -> list[Record]:
         Record(Kind.ERASURE, KEYS, fingerprint(key), "{}"),
         *(Record(Kind.ERASURE, keyed_hash(key, user_id), _ORDER, content) for user_id in sorted(set(user_ids))),
     ]
+
+
+def beginnings(key: str, user_ids: Iterable[str], at: int) -> list[Record]:
+    """The records that orders are about to be entered, at a time (epoch ms)."""
+    return [Record(Kind.ERASURE_BEGUN, keyed_hash(key, user_id), _ORDER, str(at)) for user_id in user_ids]
+
+
+def is_beginning(record: Record, now: int) -> bool:
+    """Whether an order is about to be entered. After a minute, the process that began was killed."""
+    return int(record.content) > now - _BEGINNING
 
 
 def is_order(record: Record) -> bool:

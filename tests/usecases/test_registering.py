@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,34 @@ def test_a_decision_is_in_both_tiers_and_can_be_entered_again(stores: Stores) ->
     for register in (stores.hot.register, stores.lake.register):
         assert register.all(Kind.HOLD) == [HELD]
         assert register.all(Kind.ERASURE) == [ERASED]
+
+
+@pytest.mark.parametrize("tier", ["lake", "hot"])
+def test_of_processes_that_enter_the_same_decision_the_first_one_decides_its_text(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, tier: str
+) -> None:
+    mine, theirs = (HELD._replace(content=content) for content in ('{"by": "me"}', '{"by": "another"}'))
+    register = stores.lake.register if tier == "lake" else stores.hot.register
+    add = register.add
+
+    def meanwhile(records: Sequence[Record]) -> None:
+        monkeypatch.undo()
+        enter(stores.hot, stores.lake, [theirs])
+        add(records)
+
+    monkeypatch.setattr(register, "add", meanwhile)
+    enter(stores.hot, stores.lake, [mine])
+
+    [in_hot], [in_lake] = stores.hot.register.all(Kind.HOLD), stores.lake.register.all(Kind.HOLD)
+    assert in_hot == in_lake
+
+
+def test_a_decision_that_a_killed_process_left_in_the_lake_keeps_its_text(stores: Stores) -> None:
+    stores.lake.register.add([HELD])
+
+    enter(stores.hot, stores.lake, [HELD._replace(content='{"by": "another"}')])
+
+    assert stores.hot.register.all(Kind.HOLD) == stores.lake.register.all(Kind.HOLD) == [HELD]
 
 
 def test_what_one_tier_lost_comes_back_from_the_other(stores: Stores) -> None:

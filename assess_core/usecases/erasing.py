@@ -271,6 +271,7 @@ def _remove_jobs(requests: Requests, mentions: Mentions) -> int:
 
 def _remove_reports(exhausts: Exhausts, mentions: Mentions, slices: Collection[str]) -> list[ChangedFile]:
     """Delete the reports, previews and sidecars that hold an id, and encrypted reports that read these slices."""
+    exhausts.delete_temporaries()  # a part of a compressed file cannot be decoded
     found = {name for name, texts in exhausts.texts() if are_in(texts, mentions)}
     for name, _ in exhausts.texts():
         if name.endswith(SIDECAR_ENDING) and _is_encrypted_with(b"".join(_chunks(exhausts, name)), slices):

@@ -12,7 +12,7 @@ from assess_core.domain.holds import Target
 from assess_core.domain.register import Kind
 from assess_core.errors import BadHold, HoldInForce
 from assess_core.ports.stores import Stores
-from assess_core.usecases import erasing
+from assess_core.usecases import registering
 from assess_core.usecases.erasing import count, erase
 from assess_core.usecases.holds import add_hold, read_holds, release_hold
 from assess_core.usecases.registering import Copied, agree
@@ -79,7 +79,7 @@ def test_a_hold_waits_for_the_order_of_an_erasure_that_has_begun(
         refused.append(error.value)
 
     holding = threading.Thread(target=hold)
-    enter = erasing.enter
+    enter = registering.enter
 
     def meanwhile(*arguments: Any) -> None:
         holding.start()
@@ -87,7 +87,7 @@ def test_a_hold_waits_for_the_order_of_an_erasure_that_has_begun(
         assert holding.is_alive()
         enter(*arguments)
 
-    monkeypatch.setattr(erasing, "enter", meanwhile)
+    monkeypatch.setattr("assess_core.usecases.erasing.enter", meanwhile)
     erase(stores, BESIDES, ["u1"], ORDER)
     holding.join()
 

@@ -39,6 +39,7 @@ _LEAST: Final = 10_000
 _EACH: Final = 5
 """Attempts of a learner."""
 _WEEKS: Final = 20
+_LEAST_WEEKS: Final = 5
 _BATCHES: Final = 500
 _LEARNERS: Final = (1, 100, 1_000)
 _STEP: Final = 7_919
@@ -74,12 +75,12 @@ class _Erased(NamedTuple):
     """Of the files that took the place of the old ones."""
 
 
-def _fill(lake: Lake, attempts: int) -> None:
+def _fill(lake: Lake, attempts: int, weeks: int) -> None:
     batches = max(1, _BATCHES * attempts // _ATTEMPTS)
-    numbers = {"learners": attempts // _EACH, "each": _EACH, "batches": batches, "weeks": _WEEKS}
+    numbers = {"learners": attempts // _EACH, "each": _EACH, "batches": batches, "weeks": weeks}
     with connect() as duck:
         duck.create_function("content_hash_of", content_hashes, [VARCHAR], BLOB, type=ARROW)
-        for number in range(_WEEKS):
+        for number in range(weeks):
             start = FIRST + number * WEEK
             slices = [ArchiveSlice.of(f"batch-{batch:04}", start) for batch in range(batches)]
             week = {"number": number, "start": start, "year": slices[0].week.year, "week": slices[0].week.week}
@@ -144,13 +145,13 @@ def _search(home: Path, users: Sequence[str]) -> Iterator[Work]:
 
 def erasing_rows(size: Size) -> list[Row]:
     """A row for each number of learners, and one for the check of the last erasure."""
-    attempts = size.of(_ATTEMPTS, _LEAST)
+    attempts, weeks = size.of(_ATTEMPTS, _LEAST), size.of(_WEEKS, _LEAST_WEEKS)
     ours: dict[int, list[Run]] = {count: [] for count in _LEARNERS}
     limits: dict[int, list[Run]] = {count: [] for count in _LEARNERS}
     first = 0
     with TemporaryDirectory(prefix="assess-benchmark-") as folder:
         home = Path(folder)
-        _fill(stores(home).lake, attempts)
+        _fill(stores(home).lake, attempts, weeks)
         for _ in range(size.rounds):
             for count in _LEARNERS:
                 users = _users(first, count, attempts)
@@ -160,15 +161,15 @@ def erasing_rows(size: Size) -> list[Row]:
         receipt = _result(ours[count][-1]).receipt
         checked, searched = (alone(*call) for call in ((_check, home, receipt, users), (_search, home, users)))
     assert checked.result == searched.result == [], "an id was found after the erasure"
-    rows = [_row(count, ours[count], limits[count]) for count in _LEARNERS]
+    rows = [_row(count, weeks, ours[count], limits[count]) for count in _LEARNERS]
     check = Side("decode and search everything", 1, [checked])
     limit = Side("a search of the column of learners", 1, [searched])
     return [*rows, Row(f"erase {count:,}: check", LATENCY, check, None, limit)]
 
 
-def _row(count: int, ours: Sequence[Run], limits: Sequence[Run]) -> Row:
+def _row(count: int, weeks: int, ours: Sequence[Run], limits: Sequence[Run]) -> Row:
     erased = _result(ours[-1])
-    note = f"{erased.weeks} of {_WEEKS} weeks were written again, {erased.bytes / 1e6:,.0f} MB"
+    note = f"{erased.weeks} of {weeks} weeks were written again, {erased.bytes / 1e6:,.0f} MB"
     limit = Side("COPY of the same weeks", 1, limits)
     return Row(f"erase {count:,}", LATENCY, Side("erase", 1, ours), None, limit, note)
 

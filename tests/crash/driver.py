@@ -218,7 +218,7 @@ class CrashRun(Run):
         self._do(tasks.together("look", [*reads, tasks.balance(), tasks.hot(), tasks.slices()]))
         self._compare_reports()
         if self._orders.retains and self._orders.keeps_scores:
-            self._do(tasks.exhaust(self._orders.batch, "score", must=False))
+            self._wait(self._start(tasks.exhaust(self._orders.batch, "score", must=False)))
         killed = [started.task for started in self._ended if started.worker.killed]
         explained = evidence.Explained(
             lake=self._wrote_together or any(task.writes_lake for task in killed),

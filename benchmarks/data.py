@@ -36,6 +36,10 @@ NOW: Final = FIRST + 52 * WEEK
 ANSWERS: Final = 10
 BATCH: Final = "0130929928739000000"
 """The only batch, if there is only one course with one batch."""
+ASSESSMENT: Final = "do_21300000"
+"""The first assessment of the first course."""
+QUESTION: Final = "do_2130000000000"
+"""Its first question."""
 _COURSES: Final = 200
 _BATCHES: Final = 5  # of a course
 _ASSESSMENTS: Final = 4
@@ -60,7 +64,15 @@ def events(count: int, seed: int = 5, courses: int = _COURSES, batches: int = _B
         its = Random(learner * 3 + chance.randrange(1 + learner % 3))  # one of the learner's courses
         course, batch = bisect(popular, its.random() * popular[-1]), its.randrange(batches)
         at = FIRST + number % WEEKS * WEEK + number * (WEEK // (count + 1))
-        yield _line(chance, number, learner, course, batch, at)
+        yield _line(chance, number, learner, course, batch, chance.randrange(_ASSESSMENTS), at)
+
+
+def attempts_at_one_assessment(learners: int) -> Iterator[bytes]:
+    """The lines of one attempt of each learner at `ASSESSMENT`, in `BATCH`. All of them get the same ten questions."""
+    chance = Random(5)
+    for number in range(learners):
+        at = FIRST + number % WEEKS * WEEK + number * (WEEK // (learners + 1))
+        yield _line(chance, number, number, 0, 0, 0, at, bank=ANSWERS)
 
 
 def _zipf(count: int, exponent: float) -> list[float]:
@@ -73,14 +85,15 @@ def _mixed(number: int) -> int:
     return (number + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)
 
 
-def _line(chance: Random, number: int, learner: int, course: int, batch: int, at: int) -> bytes:
-    assessment = chance.randrange(_ASSESSMENTS)
+def _line(
+    chance: Random, number: int, learner: int, course: int, batch: int, assessment: int, at: int, bank: int = _BANK
+) -> bytes:
     answers = ",".join(
         f'{{"eid":"ASSESS","ets":{at - 60_000 + 5_000 * place},"ver":"3.1",'
         f'"mid":"ASSESS:{chance.getrandbits(128):032x}",'
         f'"edata":{{"index":{place},"duration":{chance.randrange(1, 90)},'
         f"{_answer(course, assessment, question, chance.randrange(4))}}}}}"
-        for place, question in enumerate(chance.sample(range(_BANK), ANSWERS))
+        for place, question in enumerate(chance.sample(range(bank), ANSWERS))
     )
     line = (
         f'{{"receivedAt":{at},"value":{{"batchId":"0130929928739{course:03}{batch:03}","courseId":"do_31309287{course:013}",'

@@ -30,6 +30,7 @@ def test_every_cheap_benchmark_measures_rows_with_a_limit(monkeypatch: pytest.Mo
     assert names >= {"decode", "fold-sqlite", "exhaust-hot", "exhaust-lake", "archive", "verify", "clear", "manifest"}
     assert names >= {"archived-attempt", "graphql-score", "graphql-attempts", "assess score", "assess slices", "import"}
     assert names >= {"load-rest-memory-8", "load-page-archived-8", "load-write-8", "load-beside-overviews"}
+    assert names >= {"regrade dry run", "regrade apply", "erase 1", "erase 1,000: check"}
     for row in rows:
         assert row.limit is not None
         assert all(run.seconds > 0 and run.peak > 0 for run in row.ours.runs)

@@ -9,7 +9,8 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache, cached_property
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ KEYS: Final = "keys"
 """The topic of the records that name the keys in use. It is no keyed hash, so it cannot be taken for an order."""
 _ORDER: Final = "order"
 _SHOWN: Final = 100
+_BEGINNING: Final = 60_000  # ms
 _LONG: Final = 8  # bytes
 _NUMBER: Final = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _WORDS: Final = frozenset(
@@ -31,6 +33,7 @@ _WORDS: Final = frozenset(
 _OF_ID: Final = rb"""[iI][dD]\\*"[ \t\r\n]*:[ \t\r\n]*(?:\\*")?"""
 """A member of JSON whose name ends with `id`, up to its value; also within a text of JSON, which escapes its quotes."""
 _WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
+_WHOLE_WORD: Final = re.compile(rb"[%b]+" % _WORD)
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -59,6 +62,16 @@ def orders(key: str, user_ids: Iterable[str], order: Order) -> list[Record]:
         Record(Kind.ERASURE, KEYS, fingerprint(key), "{}"),
         *(Record(Kind.ERASURE, keyed_hash(key, user_id), _ORDER, content) for user_id in sorted(set(user_ids))),
     ]
+
+
+def beginnings(key: str, user_ids: Iterable[str], at: int) -> list[Record]:
+    """The records that orders are about to be entered, at a time (epoch ms)."""
+    return [Record(Kind.ERASURE_BEGUN, keyed_hash(key, user_id), _ORDER, str(at)) for user_id in user_ids]
+
+
+def is_beginning(record: Record, now: int) -> bool:
+    """Whether an order is about to be entered. After a minute, the process that began was killed."""
+    return int(record.content) > now - _BEGINNING
 
 
 def is_order(record: Record) -> bool:
@@ -103,8 +116,9 @@ def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
         )
     if why := why_no_decision(by, reason):
         raise BadErasure(why)
+    mentions = Mentions(user_ids)
     for name, text in (("--by", by), ("--reason", reason)):
-        if Mentions(user_ids).are_in(text.encode()):
+        if mentions.are_in(text.encode()):
             raise BadErasure(f"{name}: it names the learner, and it is kept; write it without the id")
 
 
@@ -116,15 +130,32 @@ class Mentions:
 
     def __init__(self, user_ids: Collection[str]) -> None:
         self._ids = frozenset(user_ids)
-        self._long = [each for user_id in user_ids if len(each := user_id.encode()) >= _LONG]
-        self._find = re.compile(_as_word(user_ids)).search
-        rare = [user_id for user_id in user_ids if not _is_common(user_id)]
-        members = rb"%b%b" % (_OF_ID, _as_word(user_ids))
-        self._find_in_event = re.compile(rb"%b|%b" % (members, _as_word(rare)) if rare else members).search
+        raw = [user_id.encode() for user_id in user_ids]
+        self._long = [each for each in raw if len(each) >= _LONG]
+        self._words = frozenset(each for each in raw if _WHOLE_WORD.fullmatch(each))
+        self._others = [re.escape(each) for each in raw if each not in self._words]
+
+    @cached_property
+    def _find_others(self) -> Callable[[bytes], object]:
+        return re.compile(_within_words(self._others)).search
+
+    @cached_property
+    def _find_escaped(self) -> Callable[[bytes], object]:
+        return re.compile(_as_word(self._ids)).search
+
+    @cached_property
+    def _find_in_event(self) -> Callable[[bytes], object]:
+        rare = [user_id for user_id in self._ids if not _is_common(user_id)]
+        members = rb"%b%b" % (_OF_ID, _as_word(self._ids))
+        return re.compile(rb"%b|%b" % (members, _as_word(rare)) if rare else members).search
 
     def are_in(self, raw: bytes) -> bool:
-        """Whether one of the ids is in these bytes."""
-        return self._find(raw) is not None
+        """Whether one of the ids is in these bytes. Without an escape, the time does not depend on their number."""
+        if not self._words.isdisjoint(_WHOLE_WORD.findall(raw)):
+            return True
+        if b"\\" in raw:
+            return self._find_escaped(raw) is not None
+        return bool(self._others) and self._find_others(raw) is not None
 
     def are_in_event(self, raw: bytes) -> bool:
         """Whether an event, or a part of one, names a learner.
@@ -148,14 +179,18 @@ def _is_common(user_id: str) -> bool:
 
 
 def _as_word(user_ids: Iterable[str]) -> bytes:
-    found = b"|".join(_pattern(user_id) for user_id in sorted(user_ids, key=len, reverse=True))
-    return rb"(?<![%b])(?:%b)(?![%b])" % (_WORD, found, _WORD)
+    return _within_words([_pattern(user_id) for user_id in sorted(user_ids, key=len, reverse=True)])
+
+
+def _within_words(patterns: Iterable[bytes]) -> bytes:
+    return rb"(?<![%b])(?:%b)(?![%b])" % (_WORD, b"|".join(patterns), _WORD)
 
 
 def _pattern(user_id: str) -> bytes:
     return b"".join(_character(each) for each in user_id)
 
 
+@cache
 def _character(character: str) -> bytes:
     """A pattern for each way in which JSON can write a character."""
     units = character.encode("utf-16-be")

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     REVERT = "revert"
     """A correction counts no longer."""
     ERASURE = "erasure"
+    ERASURE_BEGUN = "erasure-begun"
+    """An order to erase is about to be entered. Only the hot store has it, for some milliseconds."""
     HOLD = "hold"
     RELEASE = "release"
     """A hold ends."""
@@ -29,6 +31,8 @@ class Kind(StrEnum):
     """The scores that are stored follow a correction or its revert."""
 
 
+IN_BOTH_TIERS: Final = tuple(kind for kind in Kind if kind is not Kind.ERASURE_BEGUN)
+"""The kinds of records of which the lake has a copy."""
 ABOUT_LEARNERS: Final = (Kind.HOLD, Kind.RELEASE)
 """The kinds of records whose topic can be a learner."""
 

@@ -361,6 +361,13 @@ class Exhausts(Protocol):
         """
         ...
 
+    def delete_temporaries(self) -> None:
+        """Delete unfinished reports, also of killed processes. A process that is writing one then fails, and says so.
+
+        Raises `ReportFailed`.
+        """
+        ...
+
     def texts(self) -> "Iterator[tuple[str, Iterator[Text]]]":
         """Everything in the folder or bucket: the name of each file, and what is in it, decoded and as it is."""
         ...

@@ -99,9 +99,8 @@ def revert(stores: Stores, id_: str, decided: Decision) -> Done:
 
 
 def _enter(stores: Stores, record: Record) -> None:
-    """Put a decision in force. A drop of answers that does not know it yet fails to commit, and reads it."""
+    """Put a decision in force, as any process does that finds it in the lake alone."""
     stores.lake.register.add([record])
-    stores.lake.traces.announce()
     agree(stores.hot, stores.lake, stores.keys)
 
 

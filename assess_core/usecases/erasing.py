@@ -26,6 +26,7 @@ from assess_core.domain.erasing import (
     Place,
     Receipt,
     Remaining,
+    beginnings,
     fingerprint,
     is_order,
     keyed_hash,
@@ -116,7 +117,7 @@ def erase(
     require_no_hold(stores.hot, users, order.at)
     require_no_writing_ticket(stores.lake, order.at)
     key = stores.keys.create()[0]
-    enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
+    _enter_orders(stores, key, users, order)
     reached(Step.ORDERED)
     done = _erase(stores, besides, users, order.at, reached)
     if done.lake.refused:
@@ -125,6 +126,17 @@ def erase(
             "again; there is no receipt yet"
         )
     return signed(_receipt(stores, users, key, order, done), key)
+
+
+def _enter_orders(stores: Stores, key: str, users: Collection[str], order: Order) -> None:
+    """Enter the orders, unless a hold was entered meanwhile. A hold that comes now waits until they are in force."""
+    begun = beginnings(key, users, order.at)
+    stores.hot.register.add(begun)
+    try:
+        require_no_hold(stores.hot, users, order.at)
+        enter(stores.hot, stores.lake, orders(key, _not_ordered(users, stores), order))
+    finally:
+        stores.hot.register.remove(begun)
 
 
 def remembered(stores: Stores) -> set[str]:
@@ -259,6 +271,7 @@ def _remove_jobs(requests: Requests, mentions: Mentions) -> int:
 
 def _remove_reports(exhausts: Exhausts, mentions: Mentions, slices: Collection[str]) -> list[ChangedFile]:
     """Delete the reports, previews and sidecars that hold an id, and encrypted reports that read these slices."""
+    exhausts.delete_temporaries()  # a part of a compressed file cannot be decoded
     found = {name for name, texts in exhausts.texts() if are_in(texts, mentions)}
     for name, _ in exhausts.texts():
         if name.endswith(SIDECAR_ENDING) and _is_encrypted_with(b"".join(_chunks(exhausts, name)), slices):

@@ -4,8 +4,10 @@ Holds are few: each read takes all of them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
+from assess_core.domain.erasing import is_beginning
 from assess_core.domain.holds import (
     Hold,
     HoldState,
@@ -24,10 +26,13 @@ from assess_core.errors import BadHold, HoldInForce, UnknownHold, VerifyFailed
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, Named
 from assess_core.ports.stores import Stores
+from assess_core.retrying import retrying
 from assess_core.usecases.erased import erased_under
-from assess_core.usecases.proving import by_week
+from assess_core.usecases.proving import FIRST_WAIT, by_week
 from assess_core.usecases.registering import enter
 
+_BEGINNING: Final = 10.0
+"""Seconds that a hold waits for an erasure that begins, which needs some milliseconds."""
 _NAMED: Final = 5
 """The largest number of holds that a message names."""
 
@@ -35,17 +40,36 @@ _NAMED: Final = 5
 def add_hold(stores: Stores, target: Target, of: str, by: str, reason: str, now: int, until: int | None = None) -> Hold:
     """Enter a hold into both tiers. The thing need not have attempts yet.
 
+    An erasure that begins at the same moment either finds the hold, or its order is in force before this returns.
     Raises `BadHold`, also for a learner who is erased; `StoreUnavailable`.
     """
     hold = new_hold(target, of, by, reason, now, until)
     record = hold_record(hold)
     enter(stores.hot, stores.lake, [record])
+    _wait_for_erasures_that_begin(stores.hot, now)
     if target is Target.LEARNER and erased_under(stores.keys.all(), {of}, stores.hot):
         for register in (stores.hot.register, stores.lake.register):
             register.remove([record])
         raise BadHold("the learner is erased, so there is nothing to protect; nothing was entered")
     stores.lake.traces.announce()  # a drop that has read the holds before fails to commit, and reads them again
     return hold
+
+
+class _Begins(Exception):
+    """An order to erase is about to be entered."""
+
+
+def _wait_for_erasures_that_begin(hot: HotStore, now: int) -> None:
+    """Wait until erasures that may have read the holds before have entered their orders, or were killed."""
+    with suppress(_Begins):
+        retrying(lambda error: isinstance(error, _Begins), deadline_seconds=_BEGINNING, first_wait=FIRST_WAIT)(
+            _require_none_begins, hot, now
+        )
+
+
+def _require_none_begins(hot: HotStore, now: int) -> None:
+    if any(is_beginning(record, now) for record in hot.register.all(Kind.ERASURE_BEGUN)):
+        raise _Begins
 
 
 def release_hold(stores: Stores, id_: str, by: str, reason: str, now: int) -> Hold:

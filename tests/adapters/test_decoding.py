@@ -26,6 +26,21 @@ def nested(path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path, compression="ZSTD", write_statistics=False)
 
 
+def nested_in_row_groups(path: Path) -> None:
+    """Each row group has a dictionary of its own."""
+    rows = [{"files": [(f"part-{row}", ID if row == 1999 else "x")]} for row in range(2000)]
+    table = pa.Table.from_pylist(rows, pa.schema({"files": pa.map_(pa.string(), pa.string())}))
+    pq.write_table(table, path, compression="ZSTD", write_statistics=False, row_group_size=700)
+
+
+def nested_with_a_full_dictionary(path: Path) -> None:
+    """The dictionary becomes too large, so later pages have plain values."""
+    rows = [{"files": [(f"part-{row}", ID if row == 1999 else "x")]} for row in range(2000)]
+    table = pa.Table.from_pylist(rows, pa.schema({"files": pa.map_(pa.string(), pa.string())}))
+    options = {"dictionary_pagesize_limit": 100, "data_page_size": 100, "write_batch_size": 10}
+    pq.write_table(table, path, compression="ZSTD", write_statistics=False, **options)
+
+
 def statistic(path: Path) -> None:
     pq.write_table(pa.table({"user_id": ["a", ID]}), path, compression="ZSTD")
 
@@ -57,6 +72,8 @@ def free_page(path: Path) -> None:
     ("name", "write"),
     [
         ("a.parquet", nested),
+        ("a.parquet", nested_in_row_groups),
+        ("a.parquet", nested_with_a_full_dictionary),
         ("a.parquet", statistic),
         ("a.json", stats_of_delta),
         ("a.csv.gz", compressed),

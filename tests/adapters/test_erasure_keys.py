@@ -1,5 +1,8 @@
 """The ring of erasure keys: made once, readable by its owner alone, read again when it changes."""
 
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,3 +49,42 @@ def test_a_damaged_ring_is_never_taken_for_an_empty_one(tmp_path: Path, content:
     for call in (KeyFile(path).all, KeyFile(path).create):
         with pytest.raises(BadSettings, match="restore the file of ASSESS_ERASURE_KEYS from its backup"):
             call()
+
+
+_MAKING = """
+import os, signal, sys
+from pathlib import Path
+from assess_core.adapters.files.erasure_keys import KeyFile
+from assess_core.adapters.files.links import SignedLinks
+home = Path(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("erasure.keys", "KeyFile(home / 'erasure.keys').create()"), ("link-secret", "SignedLinks(home).link('x', 0)")],
+)
+def test_a_process_that_is_killed_while_it_makes_a_secret_leaves_no_copy_of_the_one_in_use(
+    name: str, make: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    kill = "Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    killed = subprocess.run([sys.executable, "-c", f"{_MAKING}{kill}{make}", home], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    [left] = home.iterdir()
+    never_used = left.read_bytes()
+
+    subprocess.run([sys.executable, "-c", _MAKING + make, home], check=True)
+
+    [made] = home.iterdir()
+    assert made.name == name
+    assert made.read_bytes() != never_used
+
+
+def test_a_secret_that_another_process_made_meanwhile_stays_and_what_is_left_beside_it_goes(tmp_path: Path) -> None:
+    (tmp_path / "erasure.keys").write_text(f"{KEY}\n")
+    (tmp_path / ".erasure.keys.new").write_text(f"{OLD_KEY}\n")
+
+    assert KeyFile(tmp_path / "erasure.keys").create() == (KEY,)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["erasure.keys"]

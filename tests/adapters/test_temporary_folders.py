@@ -1,6 +1,9 @@
 """Work that needs temporary files fails with an error that names TMPDIR if the folder is full or missing."""
 
 import errno
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from assess_core.adapters.duckdb.connection import connect
 from assess_core.adapters.duckdb.ledger import open_ledger
 from assess_core.adapters.duckdb.union import open_union
 from assess_core.adapters.files.outputs import open_output
+from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
@@ -84,3 +88,35 @@ def test_the_error_for_a_full_temporary_folder_names_tmpdir(
 
     with pytest.raises(StoreUnavailable, match="TMPDIR"):
         work(tmp_path)
+
+
+_KILLED = """
+import os, signal
+from pathlib import Path
+from assess_core.adapters.files.temporary import temporary_folder
+with temporary_folder("assess-union-") as folder:
+    Path(folder, "rows").write_text("answers")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+_NEXT = _KILLED.replace("os.kill(os.getpid(), signal.SIGKILL)", "print(*os.listdir(os.environ['TMPDIR']), sep='\\n')")
+
+
+def test_the_next_process_deletes_what_a_killed_one_left_and_nothing_of_one_that_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(code: str) -> list[str]:
+        env = {**os.environ, "TMPDIR": str(tmp_path)}
+        words = [sys.executable, "-c", code]
+        return subprocess.run(words, env=env, capture_output=True, text=True, check=False).stdout.splitlines()
+
+    run(_KILLED)
+    [killed] = os.listdir(tmp_path)
+    (tmp_path / "assess-of-somebody-else").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with temporary_folder("assess-union-") as living:
+        found = run(_NEXT)
+
+    assert killed not in found
+    assert {Path(living).name, "assess-of-somebody-else"} < set(found)
+    assert os.listdir(tmp_path) == ["assess-of-somebody-else"]

@@ -38,6 +38,10 @@ class Corrections:
         waiting = (number for number, command in enumerate(self._commands) if command)
         return [partial(self.task, number) for number in waiting if f"correct {number}" not in running]
 
+    def settle(self) -> None:
+        """From now on, the corrections stay as they are."""
+        self._commands = [""] * len(RULES)
+
     @property
     def unknown(self) -> list[int]:
         """The corrections whose command was killed."""

@@ -11,7 +11,7 @@ from tests.crash import evidence, tasks
 from tests.crash.corrections import UNMATCHED
 from tests.crash.expectations import Bounds, Wrong
 from tests.crash.logs import LEARNERS
-from tests.crash.orders import Plan
+from tests.crash.orders import ERASE, RETAIN, Plan
 from tests.crash.running import Run, Started
 from tests.crash.tasks import WHO, Task
 
@@ -50,6 +50,8 @@ class CrashRun(Run):
             if self._chance.random() < 0.5:  # later lines then arrive in a week that is verified but not cleared
                 self._do(self._import())
                 self._do(tasks.housekeeping("archive and verify", _STEPS[:2]))
+            if self._corrects_first:
+                self._correct_first()
             if self._chance.random() < 0.6:
                 self._by_turns()
             else:
@@ -61,6 +63,13 @@ class CrashRun(Run):
         killed = sum(started.worker.killed for started in self._ended)
         clears = sum(started.task.name in ("clear", "put away") for started in self._ended)
         return Counts(len(self._ended), killed, clears, self._reads)
+
+    def _correct_first(self) -> None:
+        """Enter all corrections that match something; they stay in force."""
+        self._do(self._import())
+        for task in self._corrections.tasks(()):
+            self._wait(self._start(task()))
+        self._corrections.settle()
 
     # --- the events of a run ---
 
@@ -208,6 +217,8 @@ class CrashRun(Run):
         reads = (*map(tasks.table, tasks.TABLES), *map(tasks.attempts, LEARNERS))
         self._do(tasks.together("look", [*reads, tasks.balance(), tasks.hot(), tasks.slices()]))
         self._compare_reports()
+        if self._orders.retains and self._orders.keeps_scores:
+            self._wait(self._start(tasks.exhaust(self._orders.batch, "score", must=False)))
         killed = [started.task for started in self._ended if started.worker.killed]
         explained = evidence.Explained(
             lake=self._wrote_together or any(task.writes_lake for task in killed),
@@ -220,33 +231,41 @@ class CrashRun(Run):
             self._do(Task("check an erasure", [words], 0))
 
     def _carry_out_orders(self) -> None:
-        """If nothing can be removed yet, try it under a hold. Then end the hold, and carry the order out or not."""
+        """If nothing can be removed yet, try it under a hold. Then end the hold, and carry the orders out or not."""
         orders = self._orders
-        if orders.plan is Plan.NOTHING:
-            return
-        held = self._holds()
-        if not orders.is_possible:
+        held = self._holds() if orders.plan is not Plan.NOTHING else []
+        if len(orders.plan.value) == 1 and not orders.is_possible:
             if not held and self._chance.random() < 0.5:
                 self._do(tasks.hold(*orders.target))
                 held = self._holds()
             if held:
-                self._wait(self._start(orders.removal()))
+                self._wait(self._start(orders.removal(*orders.plan.value)))
                 self._do(tasks.table("attempts"))
         if held:
             self._do(tasks.release(held))
-        if orders.is_possible or self._chance.random() < 0.5:
+        for name in self._chance.sample(orders.plan.value, len(orders.plan.value)):
+            if orders.is_possible or self._chance.random() < 0.5:
+                self._carry_out(name)
+        if orders.plan is not Plan.NOTHING:
+            self._do(tasks.housekeeping("put away", _STEPS))
+
+    def _carry_out(self, name: str) -> None:
+        """Carry an order out. Retention drops nothing of a week that an erasure has not finished."""
+        self._put_away()
+        self._wait(self._start(self._orders.removal(name)))
+        if held := self._holds():  # a hold whose command was killed: retention has brought it into force
+            self._do(tasks.release(held))
+        if name == RETAIN and self._orders.is_erasure_possible:
+            self._do(self._orders.removal(ERASE))
+            self._orders.finished(ERASE)
             self._put_away()
-            self._wait(self._start(orders.removal()))
-            if held := self._holds():  # a hold whose command was killed: retention has brought it into force
-                self._do(tasks.release(held))
-            self._do(orders.removal())
-            orders.finished()
-        self._do(tasks.housekeeping("put away", _STEPS))
+        self._do(self._orders.removal(name))
+        self._orders.finished(name)
 
     def _put_away(self) -> None:
         """Archive, verify, clear. Verify refuses slices while an erasure that was killed is not finished."""
         put_away = tasks.housekeeping("put away", _STEPS)
-        if self._orders.plan is Plan.ERASE and self._orders.is_possible:
+        if self._orders.is_erasure_possible:
             self._wait(self._start(put_away))
         else:
             self._do(put_away)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from tests.crash.corrections import Corrections
 from tests.crash.expectations import Bounds, Line, Wrong
 from tests.crash.logs import BATCHES, make_lines
-from tests.crash.orders import Orders, Plan, Seen
+from tests.crash.orders import Orders, Seen
 from tests.crash.tasks import Task
 from tests.crash.workers import Worker
 
@@ -52,7 +52,7 @@ class Run:
         self._is_embedded = "ASSESS_HOT_STORE" not in env
         self._to_come = make_lines(self._chance)
         self._orders = Orders(self._chance, self._folder)
-        if self._orders.plan is Plan.RETAIN:
+        if self._orders.retains:
             self._env["ASSESS_RETENTION"] = str(self._orders.rules)
         self._handed_in: list[Line] = []
         self._in_log = 0
@@ -62,8 +62,10 @@ class Run:
         self._alive: list[Started] = []
         self._ended: list[Started] = []
         self._reads = 0
-        # answers that were dropped keep the score that they had, so corrections concern the other batches then
-        self._corrections = Corrections(self._folder, BATCHES[:1] if self._orders.plan is Plan.RETAIN else ())
+        # kept scores stay as they were at the drop: so corrections come before it, or concern the other batches
+        self._corrects_first = self._orders.retains and self._orders.keeps_scores and self._chance.random() < 0.5
+        others = self._orders.retains and not self._corrects_first
+        self._corrections = Corrections(self._folder, BATCHES[:1] if others else ())
         self._wrote_together = False
 
     def _batches(self) -> list[str]:

@@ -98,3 +98,16 @@ def test_contents_without_a_part_are_those_of_the_rest(text: str) -> None:
 def test_an_order_that_cannot_be_read_is_named(content: str) -> None:
     with pytest.raises(BadErasure, match="update this installation"):
         order_of(Record(Kind.ERASURE, "ab" * 32, "order", content))
+
+
+@given(
+    st.lists(st.text('a1é-" /', min_size=1, max_size=3), min_size=1, max_size=4),
+    st.lists(
+        st.sampled_from(["a", "1", "é", "-", '"', " ", "/", "\\u0061", "\\u00e9", '\\"', "\\/", "\0"]), max_size=8
+    ),
+)
+def test_an_id_is_found_alike_with_and_without_escapes_around_it(ids: list[str], parts: list[str]) -> None:
+    raw = "".join(parts).encode()
+    escape_elsewhere = raw + b"\0\\\0"
+
+    assert Mentions(ids).are_in(raw) == Mentions(ids).are_in(escape_elsewhere)

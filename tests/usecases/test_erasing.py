@@ -1,5 +1,6 @@
 """Erasing a learner: nothing of the learner stays, nothing of others changes, and a kill anywhere does no harm."""
 
+import gzip
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -342,6 +343,18 @@ def test_a_temporary_file_of_a_killed_writer_is_erased_too(filled: Stores, setti
     erase(filled, BESIDES, [SECRET], ORDER)
 
     assert traces(filled, settings) == []
+
+
+def test_a_report_that_a_killed_process_did_not_finish_is_erased_although_nobody_can_decode_it(
+    filled: Stores,
+) -> None:
+    unfinished = Path(filled.exhausts.path("jobs/.exhaust-1.tmp"))
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(gzip.compress(SECRET.encode())[:-8])
+
+    erase(filled, BESIDES, [SECRET], ORDER)
+
+    assert not unfinished.exists()
 
 
 def test_a_learner_that_no_store_knows_is_remembered_all_the_same(filled: Stores) -> None:

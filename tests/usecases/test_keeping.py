@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from deltalake import DeltaTable
 
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.completeness import dropped_sentence, kept_sentence
-from assess_core.domain.holds import Target
+from assess_core.domain.holds import Target, hold_record, new_hold
 from assess_core.domain.manifest import NOTHING, Action, by_slice
 from assess_core.domain.report_formats import ImageFormat
 from assess_core.domain.report_spec import Report, ReportSpec, Versions
@@ -23,6 +24,7 @@ from assess_core.usecases.compacting import vacuum
 from assess_core.usecases.dropping import Dropped, drop
 from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.holds import add_hold, held_slices, read_holds
+from assess_core.usecases.registering import agree
 from assess_core.usecases.restoring import begin_rebuild, rebuild
 from assess_core.usecases.sealing import NewTicket
 from assess_core.usecases.seals import check, seal
@@ -252,14 +254,26 @@ def test_a_hold_on_a_learner_protects_kept_scores(stores: Stores) -> None:
     assert kept_rows(stores) == 3
 
 
-def test_a_hold_that_is_entered_while_scores_are_written_stops_the_drop(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
+def entered(stores: Stores) -> None:
+    add_hold(stores, Target.LEARNER, "u2", "examinations office", "case 12", NOW)
+
+
+def brought_into_force(stores: Stores) -> None:
+    """Whoever entered it was killed after its first write."""
+    hold = new_hold(Target.LEARNER, "u2", "examinations office", "case 12", NOW)
+    stores.lake.register.add([hold_record(hold)])
+    agree(stores.hot, stores.lake, stores.keys)
+
+
+@pytest.mark.parametrize("hold", [entered, brought_into_force])
+def test_a_hold_that_comes_into_force_while_scores_are_written_stops_the_drop(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, hold: Callable[[Stores], None]
 ) -> None:
     write = stores.lake.replace_scores
 
     def held_meanwhile(*args: Any) -> int:
         monkeypatch.undo()
-        add_hold(stores, Target.LEARNER, "u2", "examinations office", "case 12", NOW)
+        hold(stores)
         return write(*args)
 
     monkeypatch.setattr(stores.lake, "replace_scores", held_meanwhile)

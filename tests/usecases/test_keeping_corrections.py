@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assess_core.adapters.memory import MemoryHot
-from assess_core.domain.correction_records import Decision
+from assess_core.domain.correction_records import Decision, correction_record
 from assess_core.domain.corrections import Correction, Drop, FullMarks
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report
@@ -19,6 +19,7 @@ from assess_core.usecases.applying import apply, revert, sweep, unfinished
 from assess_core.usecases.correcting import NamedCorrection
 from assess_core.usecases.dropping import drop
 from assess_core.usecases.exhaust import write_exhaust
+from assess_core.usecases.registering import agree
 from assess_core.usecases.restoring import begin_rebuild, rebuild
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, wire_answer
 from tests.lakes import asked, stores_over
@@ -144,6 +145,27 @@ def test_a_correction_that_is_entered_while_scores_are_written_counts_in_them(
 
     monkeypatch.setattr(stores.lake, "replace_scores", meanwhile)
     keep_scores(stores)
+
+    assert of_report(stores)["u2"] == (6.0, 6.0, 6.0)
+    assert of_report(stores) == of_maps(stores)
+
+
+def test_a_correction_that_another_process_brings_into_force_while_scores_are_written_counts_in_them(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = stores.lake.replace_scores
+    record = correction_record(FULL, Decision("Asha", "a wrong key", NOW), [])
+
+    def meanwhile(*args: Any) -> int:
+        monkeypatch.undo()
+        stores.lake.register.add([record])  # the first of two writes of `apply`
+        agree(stores.hot, stores.lake, stores.keys)
+        take(stores, event(user="u2", attempt="t2", answers=answers(0.5)), received=RECEIVED + WEEK)
+        return write(*args)
+
+    monkeypatch.setattr(stores.lake, "replace_scores", meanwhile)
+    keep_scores(stores)
+    applied(stores)
 
     assert of_report(stores)["u2"] == (6.0, 6.0, 6.0)
     assert of_report(stores) == of_maps(stores)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,31 @@ def test_a_decision_is_in_both_tiers_and_can_be_entered_again(stores: Stores) ->
     for register in (stores.hot.register, stores.lake.register):
         assert register.all(Kind.HOLD) == [HELD]
         assert register.all(Kind.ERASURE) == [ERASED]
+
+
+def test_of_processes_that_enter_the_same_decision_the_first_one_decides_its_text(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = (HELD._replace(content=content) for content in ('{"by": "me"}', '{"by": "another"}'))
+    add = stores.lake.register.add
+
+    def meanwhile(records: Sequence[Record]) -> None:
+        monkeypatch.undo()
+        add(records)
+        stores.hot.register.add([theirs])  # the other one found nothing in the lake before
+
+    monkeypatch.setattr(stores.lake.register, "add", meanwhile)
+    enter(stores.hot, stores.lake, [mine])
+
+    assert stores.hot.register.all(Kind.HOLD) == stores.lake.register.all(Kind.HOLD) == [theirs]
+
+
+def test_a_decision_that_a_killed_process_left_in_the_lake_keeps_its_text(stores: Stores) -> None:
+    stores.lake.register.add([HELD])
+
+    enter(stores.hot, stores.lake, [HELD._replace(content='{"by": "another"}')])
+
+    assert stores.hot.register.all(Kind.HOLD) == stores.lake.register.all(Kind.HOLD) == [HELD]
 
 
 def test_what_one_tier_lost_comes_back_from_the_other(stores: Stores) -> None:

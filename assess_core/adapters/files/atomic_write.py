@@ -1,6 +1,7 @@
-"""An atomic write: a file appears complete or not at all."""
+"""Atomic writes: a file appears complete or not at all."""
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -8,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from assess_core.errors import ReportFailed, StoreUnavailable
 
@@ -16,6 +17,7 @@ _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TEMPORARY: Final = ".exhaust-{}.tmp"
 PRIVATE: Final = 0o600
 """The mode of a new report: it holds personal data."""
+_PRIVATE_FOLDER: Final = 0o700
 
 
 @contextmanager
@@ -64,6 +66,39 @@ def translated(path: Path) -> Iterator[None]:
             raise StoreUnavailable(message) from error
         reason = error.strerror or str(error)
         raise ReportFailed(f"cannot write {path}: {reason}; name a file in a folder that you may write to") from error
+
+
+def write_first(path: Path, content: bytes) -> None:
+    """Write a file that does not exist yet; only its owner can read it. It appears complete, or not at all.
+
+    If several processes do it, the first one wins. Raises `OSError`.
+
+    The bytes are written to `.NAME.new`, which is renamed. Its name is fixed, so the next call finishes or deletes what
+    a killed process left. It never has the bytes of the file that is in use.
+    """
+    path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    while not path.exists() or new.exists():
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT, PRIVATE), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(new, file):  # another process renamed or deleted it while this one waited
+                continue
+            if path.exists():
+                new.unlink()
+                return
+            file.truncate()
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            new.rename(path)
+            _sync(path.parent)
+
+
+def _is_at(path: Path, file: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _sync(path: Path) -> None:

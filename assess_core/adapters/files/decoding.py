@@ -68,11 +68,13 @@ def _parquet(path: Path) -> Iterator[Text]:
     with pq.ParquetFile(path) as plain:
         leaves = [plain.schema.column(number) for number in range(len(plain.schema))]
         yield from _footer(plain.metadata)
+        groups = plain.metadata.num_row_groups
     coded = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     with pq.ParquetFile(path, read_dictionary=coded) as file:
-        for batch in file.iter_batches(_ROWS):
-            for column in batch.columns:
-                yield from _values(column)
+        for group in range(groups):  # pyarrow 26 cannot read nested values with several dictionaries at once
+            for batch in file.iter_batches(_ROWS, row_groups=[group]):
+                for column in batch.columns:
+                    yield from _values(column)
 
 
 def _footer(metadata: Any) -> Iterator[Text]:

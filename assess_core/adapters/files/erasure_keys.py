@@ -1,11 +1,11 @@
 """The ring of erasure keys: a file with a key in each line, the current one first. Only its owner can read it."""
 
-import os
 import re
 import secrets
 from pathlib import Path
 from typing import Final
 
+from assess_core.adapters.files.atomic_write import write_first
 from assess_core.adapters.files.changes import ChangingFile
 from assess_core.errors import BadSettings
 
@@ -26,18 +26,7 @@ class KeyFile:
 
     def create(self) -> tuple[str, ...]:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
-            try:
-                with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                    file.write(f"{secrets.token_hex(32)}\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(temporary, self._path)  # fails if another process was first; its key is then the first one
-            finally:
-                temporary.unlink(missing_ok=True)
-        except FileExistsError:
-            pass
+            write_first(self._path, f"{secrets.token_hex(32)}\n".encode())
         except OSError as error:
             raise self._unreadable(error) from error
         return self.all()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from assess_core.adapters.files.atomic_write import atomic_write, translated
+from assess_core.adapters.files.atomic_write import atomic_write, temporaries, translated
 from assess_core.adapters.files.decoding import decoded
 from assess_core.errors import LinkExpired, ReportFailed
 from assess_core.ports.erasures import Text
@@ -53,6 +53,11 @@ class FolderExhausts:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=False)
             else:
+                path.unlink(missing_ok=True)
+
+    def delete_temporaries(self) -> None:
+        with translated(self._folder):
+            for path in temporaries(self._folder, 0):
                 path.unlink(missing_ok=True)
 
     def texts(self) -> Iterator[tuple[str, Iterator[Text]]]:

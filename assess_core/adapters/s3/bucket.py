@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 import duckdb
@@ -18,6 +17,7 @@ from boto3.s3.transfer import S3Transfer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from assess_core.adapters.files.decoding import decoded
+from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.adapters.s3.access import Access, split, status_of
 from assess_core.domain.report_formats import MEDIA_TYPES
 from assess_core.domain.signed_links import LINK_TIME
@@ -252,6 +252,9 @@ class BucketExhausts:
         self._bucket.delete([name])
         self._bucket.delete_all(name)
 
+    def delete_temporaries(self) -> None:
+        """Unfinished reports are in temporary folders."""
+
     def texts(self) -> Iterator[tuple[str, Iterator[Text]]]:
         for name in sorted(self._bucket.files()):
             with _room(self.path(name)) as folder:
@@ -284,7 +287,7 @@ class BucketLinks:
 @contextmanager
 def _room(path: str) -> Iterator[Path]:
     try:
-        with TemporaryDirectory(prefix="assess-exhaust-") as folder:
+        with temporary_folder("assess-exhaust-") as folder:
             yield Path(folder)
     except OSError as error:
         raise StoreUnavailable(

@@ -9,6 +9,7 @@ from assess_assets.archive import archived_attempts
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Row, bars, table
 from assess_assets.partitions import everything
 from assess_assets.resources import RETRY, Lakehouse, has_rules
+from assess_core.domain.counts import counted
 from assess_core.errors import BadSettings
 from assess_core.usecases.retaining import Retained, retain
 
@@ -50,7 +51,7 @@ def retained_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
         }
     if refused:
         raise dg.Failure(
-            f"{len(refused)} slices were refused, the others are done:\n" + "\n".join(refused),
+            f"{counted(len(refused), 'slice was', 'slices were')} refused, the others are done:\n" + "\n".join(refused),
             metadata=metadata,
             allow_retries=False,
         )

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.counts import counted
 from assess_core.domain.events import (
     Accepted,
     Decoded,
@@ -113,7 +114,8 @@ class Tally:
     def __str__(self) -> str:
         """The numbers of the run as a sentence."""
         return (
-            f"{self.events} events = {self.stored} stored ({self.superseded} superseded) + {self.repeated} repeated "
+            f"{counted(self.events, 'event')} = {self.stored} stored ({self.superseded} superseded) + "
+            f"{self.repeated} repeated "
             f"+ {self.recomputed} recomputed + {self.failed} failed{f' + {self.erased} erased' if self.erased else ''}"
         )
 

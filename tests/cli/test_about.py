@@ -325,7 +325,7 @@ def test_the_doctor_reports_that_everything_is_accepted_without_facts(assess: As
         (
             '{"batches": {"b2": {"courseId": "c1", "status": 2}}}',
             "warn",
-            "1 batches, 0 of them on-going: the write API stores nothing",
+            "1 batch, 0 on-going: the write API stores nothing",
             'name those that are in "batches": {"BATCH": {"courseId": "COURSE", "status": 1}}, or leave "batches" out',
         ),
         (

@@ -134,7 +134,7 @@ def test_a_receipt_that_was_changed_is_refused(filled: Settings, assess: Assess,
 
 def test_the_doctor_asks_for_a_ring_that_is_missing(filled: Settings, assess: Assess, tmp_path: Path) -> None:
     erase(assess, tmp_path / "receipt.json", SECRET)
-    assert "1 learners are erased" in assess("doctor").stdout
+    assert "1 learner is erased" in assess("doctor").stdout
 
     (filled.home / "erasure.keys").unlink()
     found = assess("doctor")

@@ -209,7 +209,7 @@ def test_a_damaged_file_is_reported_after_the_counts_of_the_files_before_it(sett
     put(tmp_path / "a.jsonl", text(event()))
     put(tmp_path / "b.jsonl.gz", b"no gzip")
     first, second = error_message(settings, "ingest", tmp_path).splitlines()
-    assert first == "before the error: 1 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
+    assert first == "before the error: 1 event = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
     assert second.startswith(f"{str(tmp_path / 'b.jsonl.gz')!r} is damaged after line 0 (Not a gzipped file")
 
 

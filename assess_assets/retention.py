@@ -26,7 +26,7 @@ ASSET: Final = "retained_attempts"
     pool="lake",
 )
 def retained_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
-    """**Deletes rows by rule**: clears slices from the hot store and drops old ones from the lake, or keeps
+    """Deletes rows by rule: clears slices from the hot store and drops old ones from the lake, or keeps
     only their scores (docs/retention.md).
 
     Nothing is dropped that was not verified, that has rows in the hot store, or that a hold protects. The preview says

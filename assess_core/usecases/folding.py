@@ -187,6 +187,7 @@ def name_archived(rows: Iterable[AttemptVersion], hot: HotStore, keys: Keys) -> 
         learners = hot.learners({_user_id(event) for event in decoded})
         plan = _decide(decoded, learners, Checks(NoFacts()))
         if plan.rows:
+            hot.remember_lake()
             hot.add_slices({row.slice for row in plan.rows})
         _name(plan, learners, hot, alone)
         late = set() if alone else erased_among({_user_id(event) for event in decoded}, hot, keys)

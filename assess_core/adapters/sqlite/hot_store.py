@@ -351,6 +351,12 @@ class SqliteHot(SqliteErasing):
                 deleted += connection.executemany(_DELETE, values).rowcount
         return deleted
 
+    def remember_lake(self) -> None:
+        self._slices.remember_lake()
+
+    def needs_lake(self) -> bool:
+        return self._slices.needs_lake()
+
     def all_learners(self) -> Iterator[tuple[str, Learner]]:
         last = ""
         while page := [user_id for (user_id,) in self._select(_USERS_AFTER, (last,))]:

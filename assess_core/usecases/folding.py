@@ -114,9 +114,9 @@ class Tally:
     def __str__(self) -> str:
         """The numbers of the run as a sentence."""
         return (
-            f"{counted(self.events, 'event')} = {self.stored} stored ({self.superseded} superseded) + "
-            f"{self.repeated} repeated "
-            f"+ {self.recomputed} recomputed + {self.failed} failed{f' + {self.erased} erased' if self.erased else ''}"
+            f"{counted(self.events, 'event')} = {self.stored:,} stored ({self.superseded:,} superseded) + "
+            f"{self.repeated:,} repeated "
+            f"+ {self.recomputed:,} recomputed + {self.failed:,} failed{f' + {self.erased:,} erased' if self.erased else ''}"
         )
 
 

@@ -69,7 +69,8 @@ async def page(request: Request) -> Response:
         batch=request.query_params.get("batch", ""),
         datasets=sorted(DATASETS),
         formats=list(ROW_FORMATS),
-        namings=list(Naming),
+        # the names of learners are for those who see every request of a channel
+        namings=[naming for naming in Naming if owner is None or naming is not Naming.LEARNERS],
         images=list(ImageFormat),
         listed=listed,
     )

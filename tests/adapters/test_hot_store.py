@@ -397,10 +397,3 @@ def test_all_activities_are_listed_by_key(hot: Hot) -> None:
     hot.put_activities([activity(1, of=key) for key in keys])
 
     assert [found.key for found in hot.all_activities()] == sorted(keys)
-
-
-def test_a_store_remembers_that_the_lake_has_versions_that_it_does_not_have(hot: Hot) -> None:
-    assert not hot.needs_lake()
-    for _ in range(2):
-        hot.remember_lake()
-        assert hot.needs_lake()

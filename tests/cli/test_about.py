@@ -313,13 +313,13 @@ def test_the_doctor_reports_that_everything_is_accepted_without_facts(assess: As
             '{"leafNodes": {"c1": ["a1"]}, "questionCounts": {"a1": 3, "a2": 4}, "batches": {"b1": {"courseId": "c1", '
             '"status": 1}, "b2": {"courseId": "c1", "status": 2}}}',
             "ok",
-            "leaf nodes of 1 courses, questions of 2 assessments, 2 batches, 1 of them on-going",
+            "leaf nodes of 1 course, questions of 2 assessments, 2 batches, 1 on-going",
             None,
         ),
         (
             '{"questionCounts": {"a1": 3}}',
             "ok",
-            "leaf nodes of 0 courses, questions of 1 assessments; nothing about batches, so every batch is accepted",
+            "leaf nodes of 0 courses, questions of 1 assessment; nothing about batches, so every batch is accepted",
             None,
         ),
         (

@@ -267,7 +267,7 @@ def test_an_interrupted_ingest_stops_in_order_and_prints_its_counts(settings: Se
         _, error = process.communicate(b"one more line, so that the read returns\n", timeout=PATIENCE)
     assert process.returncode == 1
     # an interrupt while it waits for a line takes effect after that line is folded
-    assert re.match("interrupted after 400[01] events = 3760 stored", error.decode())
+    assert re.match("interrupted after 4,00[01] events = 3,760 stored", error.decode())
     assert error.decode().endswith("; run it again to fold the rest: stored events count as repeated\n")
 
 

@@ -115,8 +115,8 @@ class Tally:
         """The numbers of the run as a sentence."""
         return (
             f"{counted(self.events, 'event')} = {self.stored:,} stored ({self.superseded:,} superseded) + "
-            f"{self.repeated:,} repeated "
-            f"+ {self.recomputed:,} recomputed + {self.failed:,} failed{f' + {self.erased:,} erased' if self.erased else ''}"
+            f"{self.repeated:,} repeated + {self.recomputed:,} recomputed + {self.failed:,} failed"
+            f"{f' + {self.erased:,} erased' if self.erased else ''}"
         )
 
 

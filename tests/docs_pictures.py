@@ -1,8 +1,8 @@
 """Takes pictures of docs/images again: `python -m tests.docs_pictures` needs Debian's package `chromium`.
 
-It folds the sample of the tutorial in a folder of its own, runs `assess up`, and lets Dagster archive and clear every
-slice. Then it stores a picture of each page in `PAGES`. The other pictures show a dialog or a failure of Dagster that a
-person makes: `--list` names them.
+It folds a sample in a folder of its own, runs `assess up`, and lets Dagster archive and clear every slice. Then it stores
+a picture of each page in `PAGES`. The other pictures show a dialog or a failure of Dagster that a person makes: `--list`
+names them.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import click
 from playwright.sync_api import Browser
@@ -21,24 +21,14 @@ from playwright.sync_api import Browser
 from tests.console_browser import opened
 
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
-BATCH: Final = "0130929928739600003"
+BATCH: Final = "0130929928739600000"
+"""The batch with the most learners: the others have too few for figures of questions."""
 SLICE: Final = f"{BATCH}|2025-W01"
-QUERY: Final = f"""{{
-  batch(batchId: "{BATCH}") {{
-    attemptsCount
-    learnersCount
-    meanScore
-    slices {{
-      id
-      status
-      hotRows
-      lakeRows
-    }}
-  }}
-}}"""
 _ASSESS: Final = (sys.executable, "-P", "-m", "assess_cli")
-_DRAWN: Final = 6000
-"""Milliseconds that Dagster's pages take to read and draw everything."""
+_PATIENCE: Final = 120_000
+"""Milliseconds for a page to show what is waited for; the pages of Dagster read a lot."""
+_DRAWN: Final = 2000
+"""Milliseconds for the rest of a page."""
 
 
 class Shot(NamedTuple):
@@ -48,18 +38,26 @@ class Shot(NamedTuple):
     address: str
     width: int
     height: int
-    dark: bool = False
+    until: str = ""
+    """The text that the page shows last."""
     button: str = ""
     """What is clicked before, as a selector."""
+    dark: bool = False
 
 
 PAGES: Final = (
     Shot("console-slices", "{api}/console/slices", 1200, 900, dark=True),
     Shot("console-batch-phone", f"{{api}}/console/batch?batch={BATCH}", 360, 1180),
-    Shot("graphiql", "{api}/graphiql?" + urlencode({"query": QUERY}), 1200, 800, button="[aria-label^=Execute]"),
-    Shot("dagster-automation", "{dagster}/automation", 1200, 560),
-    Shot("dagster-assets", "{dagster}/asset-groups", 1400, 1300),
-    Shot("dagster-slice", f"{{dagster}}/assets/archived_attempts?view=partitions&partition={quote(SLICE)}", 1400, 1150),
+    Shot("graphiql", "{api}/graphiql", 1200, 800, "CLEARED", button="[aria-label^=Execute]"),
+    Shot("dagster-automation", "{dagster}/automation", 1200, 560, "watch_daily"),
+    Shot("dagster-assets", "{dagster}/asset-groups", 1400, 1300, "weekly_activity"),
+    Shot(
+        "dagster-slice",
+        f"{{dagster}}/assets/archived_attempts?view=partitions&partition={quote(SLICE)}",
+        1400,
+        1150,
+        "manifest hash",
+    ),
     Shot("overview", "{overview}", 1000, 960),
 )
 
@@ -74,10 +72,10 @@ class Parts(NamedTuple):
 
 @contextmanager
 def running(home: Path) -> Iterator[Parts]:
-    """The tutorial's sample, archived and cleared by Dagster, while everything runs."""
+    """A sample, archived and cleared by Dagster, while everything runs."""
     events, page = home.parent / "events.jsonl", home.parent / "overview.html"
     assess = (*_ASSESS, "--home", str(home))
-    subprocess.run([*assess, "sample-events", "--events", "2000", "--output", str(events)], check=True)
+    subprocess.run([*assess, "sample-events", "--events", "5000", "--output", str(events)], check=True)
     subprocess.run([*assess, "ingest", str(events)], check=True)
     with subprocess.Popen([*assess, "up"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as up:
         try:
@@ -106,10 +104,10 @@ def take(browser: Browser, shot: Shot, parts: Parts, folder: Path) -> None:
         color_scheme="dark" if shot.dark else "light", viewport={"width": shot.width, "height": shot.height}
     )
     page.goto(shot.address.format(**parts._asdict()))
-    if "{api}/console" not in shot.address:
-        page.wait_for_timeout(_DRAWN)
     if shot.button:
-        page.locator(shot.button).first.click()
+        page.locator(shot.button).first.click(timeout=_PATIENCE)
+    if shot.until:
+        page.get_by_text(shot.until).first.wait_for(timeout=_PATIENCE)
         page.wait_for_timeout(_DRAWN)
     page.screenshot(path=folder / f"{shot.name}.png")
     page.close()

@@ -1,8 +1,8 @@
 """Takes pictures of docs/images again: `python -m tests.docs_pictures` needs Debian's package `chromium`.
 
-It folds a sample in a folder of its own, runs `assess up`, and lets Dagster archive and clear every slice. Then it stores
-a picture of each page in `PAGES`. The other pictures show a dialog or a failure of Dagster that a person makes: `--list`
-names them.
+It folds a sample in a folder of its own, runs `assess up`, and lets Dagster archive and clear every slice. Then it
+stores a picture of each page in `PAGES`. The other pictures show a dialog or a failure of Dagster that a person makes:
+`--list` names them.
 """
 
 import shutil

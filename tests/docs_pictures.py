@@ -27,7 +27,7 @@ SLICE: Final = f"{BATCH}|2025-W01"
 _ASSESS: Final = (sys.executable, "-P", "-m", "assess_cli")
 _PATIENCE: Final = 120_000
 """Milliseconds for a page to show what is waited for; the pages of Dagster read a lot."""
-_DRAWN: Final = 2000
+_DRAWN: Final = 5000
 """Milliseconds for the rest of a page."""
 
 
@@ -49,8 +49,7 @@ PAGES: Final = (
     Shot("console-slices", "{api}/console/slices", 1200, 900, dark=True),
     Shot("console-batch-phone", f"{{api}}/console/batch?batch={BATCH}", 360, 1180),
     Shot("graphiql", "{api}/graphiql", 1200, 800, "CLEARED", button="[aria-label^=Execute]"),
-    Shot("dagster-automation", "{dagster}/automation", 1200, 560, "watch_daily"),
-    Shot("dagster-assets", "{dagster}/asset-groups", 1400, 1300, "weekly_activity"),
+    Shot("dagster-automation", "{dagster}/automation", 1200, 560, "Standard sensor"),
     Shot(
         "dagster-slice",
         f"{{dagster}}/assets/archived_attempts?view=partitions&partition={quote(SLICE)}",
@@ -59,6 +58,7 @@ PAGES: Final = (
         "manifest hash",
     ),
     Shot("overview", "{overview}", 1000, 960),
+    Shot("dagster-assets", "{dagster}/asset-groups", 1400, 1300, "exhausts"),
 )
 
 

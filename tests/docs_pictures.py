@@ -58,7 +58,6 @@ PAGES: Final = (
         "manifest hash",
     ),
     Shot("overview", "{overview}", 1000, 960),
-    Shot("dagster-assets", "{dagster}/asset-groups", 1400, 1300, "exhausts"),
 )
 
 

@@ -100,7 +100,7 @@ def test_a_list_names_learners_and_a_check_needs_all_of_them(filled: Settings, a
 
     assert assess("erase", "--check", str(receipt), "--file", str(list_)).exit_code == 0
     one = assess("erase", "--check", str(receipt), "--user", SECRET)
-    assert (one.exit_code, "about 2 learners, and 1 were named" in one.stderr) == (2, True)
+    assert (one.exit_code, "about 2 learners, and 1 was named" in one.stderr) == (2, True)
     another = assess("erase", "--check", str(receipt), "--user", "u3")
     assert (another.exit_code, "not about one of these learners" in another.stderr) == (2, True)
 

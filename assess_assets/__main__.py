@@ -11,6 +11,7 @@ from assess_assets.automation import MAX_GAP
 from assess_assets.backfill import Dagster
 from assess_assets.registration import Range, ranges
 from assess_assets.resources import Lakehouse
+from assess_core.domain.counts import counted
 from assess_core.errors import AssessError, BadSlice
 from assess_core.usecases.pending import pending_views
 
@@ -43,8 +44,8 @@ def _backfill(asked: argparse.Namespace, notify: Callable[[str], None], lakehous
         notify("no registered slice needs a step; the sensor register_slices_and_batches registers closed slices")
         return 0
     slices = sum(len(each.keys(registered)) for each in wanted)
-    backfill = dagster.backfill(wanted, f"archive, verify and clear {slices} slices")
-    notify(f"started a backfill of {slices} slices: {dagster.url}/runs/b/{backfill}")
+    backfill = dagster.backfill(wanted, f"archive, verify and clear {counted(slices, 'slice')}")
+    notify(f"started a backfill of {counted(slices, 'slice')}: {dagster.url}/runs/b/{backfill}")
     while asked.wait:
         state = dagster.state(backfill)
         if state.has_ended:

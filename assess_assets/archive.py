@@ -94,7 +94,7 @@ def archived_attempts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -
 def cleared_attempts(
     context: dg.AssetExecutionContext, config: ClearConfig, lakehouse: Lakehouse
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.Output[None]]:
-    """**Deletes rows from the hot store**: exactly the versions of verified slices that it reads back from the lake.
+    """Deletes rows from the hot store: exactly the versions of verified slices that it reads back from the lake.
 
     All verified slices of the run are cleared. If some are not verified, the run then fails and names them. Slices that
     a hold protects or a rule of retention keeps are left out, and an observation says why. With

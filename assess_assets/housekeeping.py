@@ -99,8 +99,7 @@ def summary(found: Sequence[Switch]) -> str:
         )
     if len(off) == len(weekly):
         return (
-            "housekeeping is off, as it is until you turn it on: no week is archived or cleared by itself; "
-            "type `assess housekeeping on`"
+            "housekeeping is off (the default): no week is archived or cleared by itself; type `assess housekeeping on`"
         )
     return f"housekeeping is on in part; off: {', '.join(off)}; `assess housekeeping on` turns on the rest"
 

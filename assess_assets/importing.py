@@ -11,6 +11,7 @@ from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, bars, table
 from assess_assets.outcomes import NOTHING
 from assess_assets.resources import RETRY, Lakehouse, Opened
 from assess_core.domain.archive_rows import Refusal
+from assess_core.domain.counts import counted
 from assess_core.usecases.importing import Import
 from assess_core.wiring.archives import open_archives, open_import
 
@@ -53,7 +54,10 @@ def imported_archives(config: OldArchives, lakehouse: Lakehouse) -> Iterator[dg.
         yield _result(run, refusals, opened)
         if not run.counts.complete:
             counts, first = run.counts, [_sentence(refusal) for refusal in refusals[:PREVIEW_ROWS]]
-            message = f"{counts.refused} rows and {counts.bad_files} files were refused, the rest is imported:\n"
+            message = (
+                f"refused: {counted(counts.refused, 'row')} and "
+                f"{counted(counts.bad_files, 'file')}; the rest is imported:\n"
+            )
             raise dg.Failure(message + "\n".join(first), allow_retries=False)
 
 

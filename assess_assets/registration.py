@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
+from assess_core.domain.counts import counted
 from assess_core.domain.slice_status import FINISHED, SliceView
 from assess_core.domain.slices import WEEK, ArchiveSlice
 
@@ -62,7 +63,7 @@ class Budget(NamedTuple):
 
 def budget(keys: int) -> Budget:
     """Compare the number of registered slice keys with the limits; the message gives the next step."""
-    held = f"{keys:,} registered slice keys (it warns at {KEYS_TO_WARN:,} and fails at {KEYS_TO_FAIL:,})"
+    held = f"{counted(keys, 'registered slice key')} (it warns at {KEYS_TO_WARN:,} and fails at {KEYS_TO_FAIL:,})"
     if keys < KEYS_TO_WARN:
         return Budget(True, False, held)
     advice = "start the sensor retire_cleared_slices; it deletes the keys of slices that were cleared half a year ago"

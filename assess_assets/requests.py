@@ -12,6 +12,7 @@ import dagster as dg
 from assess_assets.exhausts import of_both_tiers
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, bars, table
 from assess_assets.resources import RETRY, Lakehouse
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import MINUTE
 from assess_core.domain.report_jobs import Job, JobStatus
 from assess_core.domain.report_queue import unserved
@@ -97,5 +98,8 @@ def serve_requests(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) ->
         return dg.SensorResult(skip_reason="no request waits longer than a minute")
     unfinished = [status for status in dg.DagsterRunStatus if status not in _ENDED]
     if context.instance.get_runs_count(dg.RunsFilter(statuses=unfinished, tags=SERVES)):
-        return dg.SensorResult(skip_reason=f"{waiting} requests wait; a run serves them")
+        return dg.SensorResult(
+            skip_reason=f"{counted(waiting, 'request waits', 'requests wait')}; a run serves "
+            f"{'it' if waiting == 1 else 'them'}"
+        )
     return dg.SensorResult(run_requests=[dg.RunRequest(tags=SERVES)])

@@ -9,6 +9,7 @@ from assess_assets.archive import archived_attempts
 from assess_assets.metadata import PREVIEW_ROWS, SENTENCES, Row, bars, table
 from assess_assets.partitions import everything
 from assess_assets.resources import RETRY, Lakehouse, has_rules
+from assess_core.domain.counts import counted
 from assess_core.errors import BadSettings
 from assess_core.usecases.retaining import Retained, retain
 
@@ -25,7 +26,7 @@ ASSET: Final = "retained_attempts"
     pool="lake",
 )
 def retained_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
-    """**Deletes rows by rule**: clears slices from the hot store and drops old ones from the lake, or keeps
+    """Deletes rows by rule: clears slices from the hot store and drops old ones from the lake, or keeps
     only their scores (docs/retention.md).
 
     Nothing is dropped that was not verified, that has rows in the hot store, or that a hold protects. The preview says
@@ -50,7 +51,7 @@ def retained_attempts(lakehouse: Lakehouse) -> dg.MaterializeResult[None]:
         }
     if refused:
         raise dg.Failure(
-            f"{len(refused)} slices were refused, the others are done:\n" + "\n".join(refused),
+            f"{counted(len(refused), 'slice was', 'slices were')} refused, the others are done:\n" + "\n".join(refused),
             metadata=metadata,
             allow_retries=False,
         )

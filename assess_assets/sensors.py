@@ -10,6 +10,7 @@ import dagster as dg
 from assess_assets.partitions import archive_slices, batches, slices_of
 from assess_assets.registration import is_finished, is_old, rotate, to_register, to_retire
 from assess_assets.resources import Lakehouse, Opened
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.slices import ArchiveSlice, why_open
 from assess_core.usecases.archiving import closed, views_of
@@ -54,7 +55,9 @@ def register_slices_and_batches(context: dg.SensorEvaluationContext, lakehouse: 
         if keys:
             # not as a request of the tick: Dagster would look up each key separately, which takes 5 ms
             context.instance.add_dynamic_partitions(str(partitions.name), keys)
-    message = f"registered {len(slices)} slices and {len(reports)} batches{_waiting(waiting)}"
+    message = (
+        f"registered {counted(len(slices), 'slice')} and {counted(len(reports), 'batch', 'batches')}{_waiting(waiting)}"
+    )
     if ignored:
         context.log.warning(ignored)
         message += f"; {ignored}"
@@ -71,7 +74,7 @@ def _waiting(slices: list[tuple[ArchiveSlice, str]]) -> str:
     if not slices:
         return ""
     first, why = slices[0]
-    return f"; {len(slices)} slices are not closed yet, e.g. {first}: {why}"
+    return f"; {counted(len(slices), 'slice is', 'slices are')} not closed yet, e.g. {first}: {why}"
 
 
 @dg.sensor(
@@ -86,7 +89,7 @@ def retire_cleared_slices(context: dg.SensorEvaluationContext, lakehouse: Lakeho
     backfill is in progress or waits, no key is deleted.
     """
     if busy := _busy(context.instance):
-        return dg.SensorResult(skip_reason=f"{busy} in progress; keys are deleted when none is")
+        return dg.SensorResult(skip_reason=f"in progress: {busy}; keys are deleted when none is")
     registered = context.instance.get_dynamic_partitions(str(archive_slices.name))
     with lakehouse.open() as opened:
         old = sorted(slice_ for slice_ in slices_of(registered) if is_old(slice_, opened.now))
@@ -113,4 +116,4 @@ def _busy(instance: dg.DagsterInstance) -> str | None:
     """The number of runs and backfills that can still use a key, as text; None if there are none."""
     runs = instance.get_runs_count(_UNFINISHED)
     backfills = sum(backfill.backfill_end_timestamp is None for backfill in instance.get_backfills(limit=_BACKFILLS))
-    return f"{runs} runs and {backfills} backfills are" if runs or backfills else None
+    return f"{counted(runs, 'run')} and {counted(backfills, 'backfill')}" if runs or backfills else None

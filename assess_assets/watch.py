@@ -10,6 +10,7 @@ from assess_assets.outcomes import of_views, why_not
 from assess_assets.partitions import archive_slices
 from assess_assets.registration import Budget, budget
 from assess_assets.resources import RETRY, Lakehouse
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import DAY
 from assess_core.domain.slice_status import SliceView
 from assess_core.usecases.pending import pending_views
@@ -62,7 +63,8 @@ def _in_time(late: Sequence[SliceView], much: Sequence[SliceView]) -> dg.AssetCh
     return dg.AssetCheckResult(
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR if much else dg.AssetCheckSeverity.WARN,
-        description=f"{len(late)} closed slices are not archived and verified, the oldest {first.slice}: materialize "
+        description=f"{counted(len(late), 'closed slice is', 'closed slices are')} not archived and "
+        f"verified, the oldest {first.slice}: materialize "
         "archived_attempts for them, or turn on archive_closed_weeks under Automation (and the sensor "
         "register_slices_and_batches, if it is off).",
         metadata={"late": len(late), "slices": table([why_not(view) for view in late[:PREVIEW_ROWS]])},

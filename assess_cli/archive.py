@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from assess_cli.output import Row, emit_json, emit_rows, notify, progress
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import parse_moment
 from assess_core.domain.retention import Rules
@@ -193,7 +194,7 @@ def archive(settings: Settings, /, each: bool, **arguments: Any) -> None:
     _emit(rows, asked.as_json, each, ("appended", "rows", "versions", "attempts", "total_score"))
     appended = sum(archived.appended for archived in done.values())
     if done:
-        notify(f"{_slices(done)} archived, {appended} rows appended; `assess verify` is next")
+        notify(f"{_slices(done)} archived, {counted(appended, 'row')} appended; `assess verify` is next")
     else:
         _notify_none(asked.only_closed, bool(asked.slices))
 
@@ -228,9 +229,11 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
     _emit(rows, arguments["as_json"], each, ("verified", "rows", "versions", "attempts", "total_score", "unarchived"))
     for slice_, verified in done.items():
         if twice := verified.contents.rows - verified.contents.versions:
-            notify(f"{slice_}: {twice} rows are duplicates; each version counts once")
+            notify(f"{slice_}: {counted(twice, 'row is a duplicate', 'rows are duplicates')}; each version counts once")
         if verified.unarchived:
-            notify(f"{slice_}: {verified.unarchived} rows of the hot store are not in the lake; archive it again")
+            notify(
+                f"{slice_}: not in the lake: {counted(verified.unarchived, 'row')} of the hot store; archive it again"
+            )
     problems = [verified.problem for verified in done.values() if verified.problem]
     for problem in problems:
         notify(problem)
@@ -285,7 +288,10 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
     _emit(rows, asked.as_json, each, ("cleared", "left"))
     for slice_, cleared in done.items():
         if cleared.left and not cleared.refused:
-            notify(f"{slice_}: {cleared.left} rows stay because the lake does not hold them; archive it again")
+            notify(
+                f"{slice_}: {counted(cleared.left, 'row stays', 'rows stay')}, because the lake does not "
+                f"hold {'it' if cleared.left == 1 else 'them'}; archive it again"
+            )
     refusals = [cleared.refused for cleared in done.values() if cleared.refused]
     for refusal in refusals:
         notify(refusal)
@@ -295,7 +301,10 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
         _notify_none(asked.only_closed, bool(asked.slices))
         return
     deleted = sum(cleared.cleared for cleared in done.values())
-    notify(f"{_slices(done)}: {deleted} rows " + ("would be deleted" if dry_run else "deleted from the hot store"))
+    notify(
+        f"{_slices(done)}: {counted(deleted, 'row')} "
+        + ("would be deleted" if dry_run else "deleted from the hot store")
+    )
 
 
 def _by_rule(asked: _Asked, rules: Rules) -> _Asked:
@@ -309,7 +318,7 @@ def _by_rule(asked: _Asked, rules: Rules) -> _Asked:
 
 
 def _slices(done: dict[ArchiveSlice, Any]) -> str:
-    return f"{len(done)} slice" + ("" if len(done) == 1 else "s")
+    return counted(len(done), "slice")
 
 
 def _notify_none(only_closed: bool, any_asked: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from assess_cli.output import Row, emit_json, emit_rows, notify
+from assess_core.domain.counts import counted
 from assess_core.errors import Unbalanced, UnknownBatch
 from assess_core.ports.ledger import NUMBERS, Difference, Fault, Sheet
 from assess_core.settings import Settings
@@ -75,7 +76,7 @@ def _print(found: Balance, differences: Iterable[Difference]) -> None:
             notify(f"... and {of - counts[what]:,} more {what.value}; --json names all of them")
     failed = sum(sheet.failed for sheet in found.sheets)
     if failed:
-        notify(f"{failed:,} failed {'event waits' if failed == 1 else 'events wait'}: `assess failed list`")
+        notify(f"{counted(failed, 'failed event waits', 'failed events wait')}: `assess failed list`")
 
 
 def _numbers(sheet: Sheet) -> dict[str, object]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import click
 
 from assess_cli.output import emit_json, emit_rows, notify, progress
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import duration_text, parse_duration
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import VerifyFailed
@@ -51,9 +52,11 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
             emit_json({"weeks": list(map(str, chosen)), **_summary(vacuumed), "dry_run": True})
         else:
             deleted = len(vacuumed.deleted)
-            notify(f"would rewrite {', '.join(map(str, chosen)) or 'no week'}, and delete {deleted} files")
+            notify(f"would rewrite {', '.join(map(str, chosen)) or 'no week'}, and delete {counted(deleted, 'file')}")
             if vacuumed.held:
-                notify(f"tickets hold {len(vacuumed.held)} more files; `assess ticket list` lists the tickets")
+                notify(
+                    f"tickets hold {counted(len(vacuumed.held), 'more file')}; `assess ticket list` lists the tickets"
+                )
         return
     with progress("weeks", len(chosen)) as advance:
         done = compacting.compact(chosen, lake, now, advance)
@@ -70,7 +73,10 @@ def compact(settings: Settings, weeks: Sequence[str], vacuum: bool, retain: str,
     if refusals:
         raise VerifyFailed(f"{len(refusals)} of {len(done)} weeks were not rewritten; resolve the problems above first")
     removed = sum(compacted.files_before - compacted.files for compacted in done.values())
-    notify(f"{len(done)} weeks compacted, {removed} files fewer; {len(vacuumed.deleted)} files deleted")
+    notify(
+        f"{counted(len(done), 'week')} compacted, {counted(removed, 'file')} fewer; "
+        f"{counted(len(vacuumed.deleted), 'file')} deleted"
+    )
     for notice in vacuumed.notices():
         notify(notice)
 

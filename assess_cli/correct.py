@@ -8,9 +8,10 @@ import click
 import msgspec
 
 from assess_cli.numbers import FiniteRange
-from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_cli.output import Format, emit_json, emit_rows, format_options, notify
 from assess_core.domain.correction_records import Entered, decision
 from assess_core.domain.corrections import MOST_BYTES, correction_text, read_correction, rule_text
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import iso
 from assess_core.domain.regrading import COLUMNS, Regraded
 from assess_core.settings import Settings
@@ -45,7 +46,7 @@ def correct() -> None:
     metavar="PERCENT",
     help="Show whose best score crosses this share of its maximum.",
 )
-@click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="csv", show_default=True)
+@format_options("csv")
 @click.pass_obj
 def dry_run(settings: Settings, files: tuple[Path, ...], pass_mark: float | None, format_: Format) -> None:
     """List whose scores corrections would change, and by how much. Nothing is changed.
@@ -172,7 +173,10 @@ def _row(one: Entered, is_waiting: bool) -> dict[str, object]:
 
 
 def _swept(swept: Swept) -> str:
-    return f"{swept.attempts:,} versions of attempts are in its scope; {swept.scores:,} scores changed"
+    return (
+        f"{counted(swept.attempts, 'version of an attempt is', 'versions of attempts are')} in its "
+        f"scope; {counted(swept.scores, 'score')} changed"
+    )
 
 
 def _read(file: Path) -> bytes:

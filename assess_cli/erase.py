@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from assess_cli.output import notify
+from assess_core.domain.counts import counted
 from assess_core.domain.erasing import Order, parse_receipt, receipt_text
 from assess_core.errors import BadErasure, NotErased
 from assess_core.ports.stores import Stores
@@ -105,8 +106,11 @@ def _check(settings: Settings, file: Path, users: list[str]) -> None:
         click.echo(sentence)
         found += 1
     if found:
-        raise NotErased(f"{found} of {searched} files and tables hold something of the learners")
-    notify(f"{searched} files and tables were decoded, and none holds an id of the learners")
+        raise NotErased(f"the learners were found in {found:,} of {searched:,} files and tables")
+    notify(
+        f"{counted(searched, 'file or table was', 'files and tables were')} decoded, and none holds an "
+        "id of the learners"
+    )
 
 
 def _lines(file: Path) -> list[str]:

@@ -11,6 +11,7 @@ from assess_cli.output import emit_json, notify
 from assess_cli.passwords import first_line
 from assess_cli.ticket import print_again
 from assess_core.domain.completeness import dropped_sentence, kept_sentence
+from assess_core.domain.counts import counted
 from assess_core.domain.measures import REPORT_SECONDS, Sample
 from assess_core.domain.names import unnamed
 from assess_core.domain.report_formats import Format, ImageFormat, Password, format_of_name
@@ -236,7 +237,10 @@ def _show(written: Exhaust, output: str | None, *, as_json: bool) -> None:
     else:
         if not written.attempts:
             notify("the stores have no attempt that was asked for: the report has only a header")
-        numbers = f"{written.rows:,} rows of {written.attempts:,} attempts, {written.bytes:,} bytes"
+        numbers = (
+            f"{counted(written.rows, 'row')} of {counted(written.attempts, 'attempt')}, "
+            f"{counted(written.bytes, 'byte')}"
+        )
         notify(f"{numbers}, {written.seconds:.1f} s")
         if corrections := written.sidecar.corrections:
             notify(f"corrections in force for these batches: {len(corrections):,}; `assess correct list` lists them")

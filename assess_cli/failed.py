@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from assess_cli.ingest import facts_options
-from assess_cli.output import Format, emit_rows, notify, progress
+from assess_cli.output import Format, emit_rows, format_options, notify, progress
 from assess_core.domain.events import FailedEvent
 from assess_core.domain.moments import iso
 from assess_core.errors import BadSettings
@@ -32,7 +32,7 @@ def failed() -> None:
 
 
 @failed.command("list")
-@click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@format_options()
 @click.pass_obj
 def list_(settings: Settings, format_: Format) -> None:
     """List failed events that are not resolved: their position in the log, and why they failed."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from assess_cli.output import emit_json, notify, progress
+from assess_core.domain.counts import counted
 from assess_core.errors import Unbalanced
 from assess_core.settings import Settings
 from assess_core.usecases.balance import balance
@@ -113,10 +114,11 @@ def write_again(
     if as_json:
         emit_json({**(before or {}), **tally.counts(), "rewritten": rewritten, "in_lake": in_lake, "missing": left})
     else:
-        notify(f"{tally}; {rewritten} {'row' if rewritten == 1 else 'rows'} written again")
+        notify(f"{tally}; {counted(rewritten, 'row')} written again")
     if in_lake:
-        notify(f"{in_lake} of these rows were written to the lake, because the hot store has a newer deletion of them")
+        notify(f"{in_lake:,} of these were written to the lake, because the hot store has a newer deletion")
     if left > 0:
         raise Unbalanced(
-            f"{left:,} versions are still missing: their events are not in the log or the files that were read"
+            f"{counted(left, 'version is', 'versions are')} still missing, and not among the events of "
+            "the log or the files that were read"
         )

@@ -12,6 +12,7 @@ import msgspec
 from assess_cli.output import emit_json, emit_rows, notify, progress
 from assess_core.domain.archive_files import ArchiveFile
 from assess_core.domain.archive_rows import Refusal
+from assess_core.domain.counts import counted
 from assess_core.domain.report_spec import Versions
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadArchives, ImportIncomplete
@@ -136,12 +137,12 @@ def _print(counts: Counts, slices: int, skipped: int, as_json: bool) -> None:
     else:
         emit_rows(tuple(row), [row], "table")
     if counts.imported:
-        rows, of = _amount(counts.imported, "row"), _amount(slices, "slice")
+        rows, of = counted(counts.imported, "row"), counted(slices, "slice")
         notify(f"{rows} of {of} imported and verified; `assess slices` lists them")
 
 
 def _incomplete(counts: Counts, refused: Path | None) -> str:
-    parts = [_amount(number, what) for number, what in ((counts.refused, "row"), (counts.bad_files, "file")) if number]
+    parts = [counted(number, what) for number, what in ((counts.refused, "row"), (counts.bad_files, "file")) if number]
     where = f"{str(refused)!r} has the reasons" if refused else "--refused FILE writes all reasons"
     return f"{' and '.join(parts)} cannot be imported; the rest is; {where}; correct them and import them again"
 
@@ -153,10 +154,6 @@ def _opened(target: Path) -> BinaryIO:
         raise BadArchives(
             f"--refused: {str(target)!r} cannot be written: {error.strerror}; name a file in a folder that exists"
         ) from error
-
-
-def _amount(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @contextmanager

@@ -4,10 +4,10 @@ import codecs
 import csv
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count, islice
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeVar, get_args
 
 import click
 import msgspec
@@ -15,8 +15,9 @@ import msgspec
 from assess_cli.text_table import ASCII_EDGES, TextTable, shortened
 from assess_core.messages import is_json, write_message
 
-Format = Literal["table", "jsonl", "csv"]
+Format = Literal["table", "jsonl", "csv", "json"]
 Row = Mapping[str, object]
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _TABLE_ROWS: Final = 500
 _DECIMALS: Final = 6
@@ -29,6 +30,19 @@ def notify(text: str) -> None:
         write_message(text)
     else:
         click.echo(text, err=True)
+
+
+def format_options(default: Format = "table") -> Callable[[_Command], _Command]:
+    """The options of a command that prints rows: `--format`, and `--json` like everywhere else."""
+    formats = click.Choice(get_args(Format))
+
+    def add(command: _Command) -> _Command:
+        command = click.option("--json", "format_", flag_value="json", help="The same as --format json: one list.")(
+            command
+        )
+        return click.option("--format", "format_", type=formats, default=default, show_default=True)(command)
+
+    return add
 
 
 def emit_json(value: object) -> None:
@@ -54,6 +68,8 @@ def emit_rows(columns: Sequence[str], rows: Iterable[Row], format_: Format) -> i
     if format_ == "jsonl":
         for row in counted():
             emit_json({column: row[column] for column in columns})
+    elif format_ == "json":
+        _emit_list(columns, counted())
     elif format_ == "csv":
         _emit_csv(columns, counted(), codecs.getwriter("utf-8")(sys.stdout.buffer))
     else:
@@ -84,6 +100,15 @@ def _records(columns: Sequence[str], rows: Sequence[Sequence[str]], first: int, 
         yield f"-- {number} ".ljust(width, "-")
         for column, cell in zip(columns, row, strict=True):
             yield column.ljust(label) + shortened(cell, room)
+
+
+def _emit_list(columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """One JSON list, printed row by row, so that memory stays bounded."""
+    begin = "["
+    for row in rows:
+        click.echo(begin.encode() + msgspec.json.encode({column: row[column] for column in columns}), nl=False)
+        begin = ",\n"
+    click.echo("]" if begin != "[" else "[]")
 
 
 def _emit_csv(columns: Sequence[str], rows: Iterable[Row], out: codecs.StreamWriter) -> None:

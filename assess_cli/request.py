@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import click
 import msgspec
 
-from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_cli.output import Format, emit_json, emit_rows, format_options, notify
 from assess_cli.passwords import first_line
 from assess_core.domain.json_text import is_too_deep
 from assess_core.domain.moments import iso, parse_duration
@@ -117,7 +117,7 @@ def submit(
 @click.argument("tag", required=False, callback=_checked)
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only with this status.")
 @click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True)
-@click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@format_options()
 @_of_channel
 @click.pass_obj
 def list_(settings: Settings, tag: str | None, status: str | None, limit: int, format_: Format, channel: str) -> None:

@@ -7,6 +7,7 @@ import click
 
 from assess_cli.ingest import facts_options, write_again
 from assess_cli.output import emit_json, notify, progress
+from assess_core.domain.counts import counted
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import VerifyFailed
 from assess_core.settings import Settings
@@ -43,9 +44,15 @@ def restore(settings: Settings, slices: Sequence[str], as_json: bool) -> None:
     for why in refused:
         notify(why)
     if refused:
-        raise VerifyFailed(f"{len(refused)} of {len(done)} slices were not restored; resolve the problems above first")
+        raise VerifyFailed(
+            f"{counted(len(done) - len(refused), 'slice')} restored, {len(refused):,} refused; resolve "
+            "the problems above first"
+        )
     rows = sum(found.rows for found in done.values())
-    notify(f"{rows} rows of {len(done)} slices are in the hot store; `assess clear` deletes them there again")
+    notify(
+        f"in the hot store again: {counted(rows, 'row')} of {counted(len(done), 'slice')}; `assess "
+        "clear` deletes them there"
+    )
 
 
 @click.command()
@@ -87,13 +94,20 @@ def rebuild(
     for why in problems:
         notify(why)
     if not as_json:
-        notify(f"{counts['rows']} rows in the lake, {counts['named']} versions added to the scores; reading the log")
+        notify(
+            f"{counted(counts['rows'], 'row')} in the lake, {counted(counts['named'], 'version')} added "
+            "to the scores; reading the log"
+        )
     write_again(settings, paths, checks, as_json, {**counts, "problems": problems})
     if problems:
         raise VerifyFailed(
-            f"{len(problems)} slices or weeks of the lake have problems; resolve them, then rebuild again"
+            f"problems in {counted(len(problems), 'slice or week', 'slices or weeks')} of the lake; "
+            "resolve them, then rebuild again"
         )
     if entered := all_entered(stores.hot.register):
         swept = applying.sweep(stores, entered)
-        notify(f"{len(entered):,} corrections were carried out again: {swept.scores:,} scores changed")
+        notify(
+            f"{counted(len(entered), 'correction was', 'corrections were')} carried out again: "
+            f"{counted(swept.scores, 'score')} changed"
+        )
     notify("`assess balance` proves that nothing is missing")

@@ -3,6 +3,7 @@
 import click
 
 from assess_cli.output import emit_json, emit_rows, notify
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import iso
 from assess_core.domain.retention import Deed, Planned
 from assess_core.domain.slices import ArchiveSlice
@@ -53,7 +54,10 @@ def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
         notify(notice)
     notify(f"done: {len(rows) - len(done.stopped) - len(done.refused)}, stopped: {len(done.stopped)}")
     if done.refused:
-        raise VerifyFailed(f"{len(done.refused)} slices were refused; resolve what the column stopped says first")
+        raise VerifyFailed(
+            f"{counted(len(done.refused), 'slice was', 'slices were')} refused; resolve what the column "
+            "stopped says first"
+        )
 
 
 def _emit(rows: list[dict[str, object]], as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import IO
 import click
 
 from assess_cli.output import notify
+from assess_core.domain.counts import counted
 from assess_core.domain.samples import sample_events as lines_of
 from assess_core.errors import BadSettings
 
@@ -35,7 +36,7 @@ def sample_events(events: int, seed: int, output: Path | None) -> None:
         raise BadSettings(
             f"--output: {str(output)!r} cannot be written: {error.strerror}; name another file"
         ) from error
-    notify(f"{events} events in {str(output)!r}")
+    notify(f"{counted(events, 'event')} in {str(output)!r}")
 
 
 def _write(events: int, seed: int, file: IO[bytes]) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import click
 
-from assess_cli.output import Format, emit_rows, notify
+from assess_cli.output import Format, emit_rows, format_options, notify
 from assess_core.domain.moments import DAY, parse_moment
 from assess_core.domain.schedules import Schedules
 from assess_core.errors import BadSettings
@@ -15,9 +15,6 @@ from assess_core.wiring import open_stores, read_schedules
 from assess_core.wiring.places import clock
 
 _WRONG_USE = BadSettings.exit_code
-_formats = click.option(
-    "--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
-)
 
 
 @click.group()
@@ -35,7 +32,7 @@ def schedule() -> None:
 
 
 @schedule.command("list")
-@_formats
+@format_options()
 @click.pass_obj
 def list_(settings: Settings, format_: Format) -> None:
     """List the schedules, and what is wrong in the file; exit code 2 if an entry is wrong."""
@@ -64,7 +61,7 @@ def list_(settings: Settings, format_: Format) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--day", metavar="DATE", help="The day (UTC) whose files to write, like 2025-01-06; default: today.")
 @click.option("--again", is_flag=True, help="Also write files again that the day has already.")
-@_formats
+@format_options()
 @click.pass_obj
 def run(settings: Settings, names: tuple[str, ...], day: str | None, again: bool, format_: Format) -> None:
     """Write the reports that are due today, or those of the named schedules.

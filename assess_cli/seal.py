@@ -5,6 +5,7 @@ from typing import NoReturn
 import click
 
 from assess_cli.output import emit_json, notify, progress
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import iso
 from assess_core.domain.seals import Checked, Seal, parse_seal, sentence
 from assess_core.domain.slices import ArchiveSlice
@@ -65,7 +66,10 @@ def seal(
     else:
         made = seals.seal(lake, clock())
         _print(made, as_json)
-        notify(f"{made.size:,} entries of the manifest are sealed; keep this line where nobody here can change it")
+        notify(
+            f"{counted(made.size, 'entry of the manifest is', 'entries of the manifest are')} sealed; "
+            "keep this line where nobody here can change it"
+        )
 
 
 def _seal(lake: Lake, text: str | None) -> Seal:
@@ -90,7 +94,10 @@ def _check(lake: Lake, given: Seal, as_json: bool) -> None:
     if found.problems:
         _fail(found)
     if not as_json:
-        click.echo(f"All {given.size:,} entries of {found.slices:,} slices are as they were sealed at {iso(given.at)}.")
+        click.echo(
+            f"{counted(given.size, 'entry', 'entries')} of {counted(found.slices, 'slice')} checked: "
+            f"nothing has changed since the seal of {iso(given.at)}."
+        )
         notify(sentence(found.later, given.at))
         notify("`assess verify --closed` compares the rows of the lake with these entries")
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import click
 
-from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_cli.output import Format, emit_json, emit_rows, format_options, notify
 from assess_core.domain.moments import iso_or_empty
 from assess_core.domain.scores import Entry
 from assess_core.errors import UnknownLearner
@@ -30,7 +30,7 @@ from assess_core.wiring import open_hot, open_queries, open_stores
     show_default=True,
     help="For attempts: the rows of one tier, or the newest version of each attempt over both.",
 )
-@click.option("--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@format_options()
 @click.pass_obj
 def table(settings: Settings, name: str, batch: str | None, tier: str, format_: Format) -> None:
     """Print a table: attempts, summaries, activity, failed or slices.

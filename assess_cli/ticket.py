@@ -6,7 +6,7 @@ from typing import Final
 import click
 import msgspec
 
-from assess_cli.output import Format, emit_json, emit_rows, notify
+from assess_cli.output import Format, emit_json, emit_rows, format_options, notify
 from assess_core.domain.moments import iso
 from assess_core.domain.report_formats import Password
 from assess_core.domain.ticket_diff import COLUMNS, Change, Difference
@@ -30,9 +30,6 @@ _LISTED: Final = (
     "sha256",
     "erased",
 )
-format_option = click.option(
-    "--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
-)
 
 
 @click.group()
@@ -44,7 +41,7 @@ def ticket() -> None:
 
 
 @ticket.command("list")
-@format_option
+@format_options()
 @click.pass_obj
 def list_(settings: Settings, format_: Format) -> None:
     """List the tickets of the lake, oldest first.
@@ -99,7 +96,7 @@ def release(settings: Settings, ids: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("ticket_", metavar="TICKET")
 @click.argument("other", metavar="[latest|TICKET]", default=LATEST)
-@format_option
+@format_options()
 @click.pass_obj
 def diff(settings: Settings, ticket_: str, other: str, format_: Format) -> None:
     """List the attempts of a ticket's report that were added, changed or are gone: now, or in another ticket.

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from assess_core.domain.counts import counted
 from assess_core.ports.log import Notify
 from assess_core.usecases.folding import Folded
 from stream.steps import DecodedBatch
@@ -28,7 +29,8 @@ class Pace:
             return
         failed = f", {self._failed:,} of them failed" if self._failed else ""
         self._notify(
-            f"{self._events:,} events folded in {seconds:.0f} s, {self._events / seconds:,.0f} a second{failed}"
+            f"{counted(self._events, 'event')} folded in {seconds:.0f} s, {self._events / seconds:,.0f} "
+            f"a second{failed}"
         )
         self._since = self._now()
         self._events = self._failed = 0

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.names import NamesRead
 from assess_core.domain.slices import ArchiveSlice
@@ -148,7 +149,7 @@ def compare_slices(slices: Collection[SliceRead]) -> tuple[SlicesRead, list[str]
     short = [one for one in each if one.missing]
     problems = [f"only {one.missing} of slice {one.slice} were read" for one in short[:_NAMED]]
     if len(short) > _NAMED:
-        problems.append(f"{len(short) - _NAMED:,} more slices were not read completely")
+        problems.append(f"{counted(len(short) - _NAMED, 'more slice was', 'more slices were')} not read completely")
     gone = sum(bool(one.dropped_versions) and not one.versions for one in each)
     expected = len(each) - gone
     kept = sum(bool(one.kept_scores) for one in each)
@@ -166,7 +167,8 @@ def dropped_sentence(slices: SlicesRead) -> str | None:
         return None
     versions = sum(one.dropped_versions for one in dropped)
     return (
-        f"retention dropped {versions:,} versions of these batches ({len(dropped):,} slices, e.g. {dropped[0].slice}): "
+        f"retention dropped {counted(versions, 'version')} of these batches "
+        f"({counted(len(dropped), 'slice')}, e.g. {dropped[0].slice}): "
         "their scores are kept, and this report does not have their attempts"
     )
 
@@ -175,6 +177,5 @@ def kept_sentence(slices: SlicesRead) -> str | None:
     """How much of a report comes from kept scores, as a sentence; None if nothing."""
     if not slices.from_kept_scores:
         return None
-    return (
-        f"{slices.from_kept_scores:,} versions of this report have scores and no answers: retention dropped the answers"
-    )
+    versions = counted(slices.from_kept_scores, "version")
+    return f"scores without answers: {versions} of this report; retention dropped the answers"

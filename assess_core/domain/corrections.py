@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from assess_core.domain.attempts import Answer, AttemptVersion, grand_total, question_text, total
+from assess_core.domain.counts import counted
 from assess_core.domain.json_text import is_too_deep, without_mark
 from assess_core.domain.moments import iso, parse_moment
 from assess_core.errors import BadCorrection, BadTime
@@ -77,7 +78,7 @@ def rule_text(rule: Rule) -> str:
         case Scale(maximum):
             return f"scale to a maximum of {maximum:g}"
         case Key(responses):
-            return f"another key, with {len(responses):,} right response{'s' if len(responses) > 1 else ''}"
+            return f"another key, with {counted(len(responses), 'right response')}"
 
 
 class Correction(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from assess_core.domain.counts import counted
 from assess_core.domain.json_text import is_unicode
 from assess_core.domain.register import Kind, Record, why_no_decision
 from assess_core.domain.wire import WireAnswer, WireData, WireEvent, WireItem
@@ -295,7 +296,8 @@ def require_named(receipt: Receipt, key: str, user_ids: Collection[str]) -> None
         raise BadErasure("the receipt is not about one of these learners; name those that were erased then")
     if len(given) < len(receipt.learners):
         raise BadErasure(
-            f"the receipt is about {len(receipt.learners)} learners, and {len(given)} were named; "
+            f"the receipt is about {counted(len(receipt.learners), 'learner')}, and "
+            f"{counted(len(given), 'was', 'were')} named; "
             "name all of them: their ids are searched for, and nobody else knows them"
         )
 

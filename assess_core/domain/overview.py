@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from assess_core.domain.charts import Part
+from assess_core.domain.counts import counted
 
 HARD: Final = 0.3
 """A question is hard if learners reach a smaller share of its maximum."""
@@ -31,7 +32,7 @@ class Week(NamedTuple):
     learners: int
 
     def __str__(self) -> str:
-        return f"{self.week}: {self.attempts:,} attempts of {self.learners:,} learners"
+        return f"{self.week}: {counted(self.attempts, 'attempt')} of {counted(self.learners, 'learner')}"
 
 
 class Question(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from assess_core.domain import charts
 from assess_core.domain.charts import Bar, Dot
+from assess_core.domain.counts import counted
 from assess_core.domain.overview import Assessment, Overview
 
 WIDTH: Final = 640
@@ -115,7 +116,8 @@ def activity_panel(overview: Overview) -> Panel:
 def scores_panel(assessment: Assessment) -> Panel:
     """The distribution of the best scores."""
     texts = [
-        f"{part.begin * 10}-{part.end * 10} % of the maximum: {part.members:,} learners" for part in assessment.scores
+        f"{part.begin * 10}-{part.end * 10} % of the maximum: {counted(part.members, 'learner')}"
+        for part in assessment.scores
     ]
     if not assessment.scores:
         return Panel(_without_figures(assessment))
@@ -223,7 +225,10 @@ def _notes(overview: Overview, left_out: int) -> Iterator[str]:
     if not overview.attempts:
         yield "No attempt was asked for, so there is nothing to show."
     if left_out:
-        yield f"{left_out:,} more assessments are not shown; the report overview has up to a hundred."
+        yield (
+            f"{counted(left_out, 'more assessment is', 'more assessments are')} not shown; the report "
+            "overview has up to a hundred."
+        )
 
 
 def _texts(top: float, plot: float, heading: _Heading, panel: Panel) -> Iterator[Text]:

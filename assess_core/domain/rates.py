@@ -3,6 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
+from assess_core.domain.counts import counted
 from assess_core.errors import BadSettings
 
 OFF: Final = "off"
@@ -24,7 +25,7 @@ class Rate(NamedTuple):
     @property
     def sentence(self) -> str:
         """`600 requests per minute`."""
-        return f"{self.requests:,} requests per {_UNITS[self.seconds]}"
+        return f"{counted(self.requests, 'request')} per {_UNITS[self.seconds]}"
 
 
 def parse_rate(text: str, what: str) -> Rate | None:

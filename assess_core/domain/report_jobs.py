@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import DAY, MINUTE, iso
 from assess_core.domain.report_keys import EncryptionKey
 from assess_core.domain.report_spec import ReportSpec
@@ -218,7 +219,8 @@ def claimed(job: Job, worker: str, now: int, rules: Rules) -> Job | None:
         return None
     if job.tries >= rules.tries:
         message = (
-            f"{job.tries} tries ended without a result, because their workers were killed or stopped answering; "
+            f"{counted(job.tries, 'try', 'tries')} ended without a result, because the worker was killed "
+            "or stopped answering; "
             "ask the operator to look at the workers' log, then submit the request again"
         )
         return _finished(job, JobStatus.FAILED, now, rules, message)

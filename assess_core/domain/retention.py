@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.moments import DAY, LATEST, iso, millis, moment
 from assess_core.domain.slice_status import SliceView
@@ -78,7 +79,7 @@ class Age(NamedTuple):
         return millis(_same_date(begin, year))
 
     def __str__(self) -> str:
-        return f"{self.number} {self.unit}{'' if self.number == 1 else 's'}"
+        return counted(self.number, self.unit)
 
 
 def _same_date(begin: datetime, year: int) -> datetime:
@@ -286,5 +287,5 @@ def why_not_drop(candidate: Candidate, *, is_cleared_first: bool) -> str | None:
     if not record.is_verified:
         return view.note or "its last archive is not verified; verify it first"
     if (view.hot_rows or record.is_clearing) and not is_cleared_first:
-        return f"{view.hot_rows:,} of its rows are in the hot store; clear it first"
+        return f"the hot store still has {view.hot_rows:,} of its rows; clear it first"
     return None

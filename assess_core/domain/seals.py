@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import Action, ManifestEntry, entry_hash
 from assess_core.domain.moments import iso, millis, moment
 from assess_core.domain.slices import ArchiveSlice
@@ -132,4 +133,7 @@ def sentence(later: Later, at: int) -> str:
     if not later.entries:
         return f"nothing was recorded since {iso(at)}"
     done = ", ".join(f"{action} {later.actions[action]}" for action in Action if later.actions.get(action))
-    return f"later, and not part of this seal: {later.entries} entries of {later.slices} slices ({done})"
+    return (
+        f"later, and not part of this seal: {counted(later.entries, 'entry', 'entries')} of "
+        f"{counted(later.slices, 'slice')} ({done})"
+    )

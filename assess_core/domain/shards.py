@@ -3,11 +3,6 @@
 import hashlib
 
 
-def shards_text(shards: int) -> str:
-    """`1 shard`, or `8 shards`."""
-    return f"{shards} shard{'' if shards == 1 else 's'}"
-
-
 def shard_of(user_id: str, shards: int) -> int:
     """The first 4 bytes of SHA-256 of the learner's id, modulo the number of shards."""
     return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4]) % shards

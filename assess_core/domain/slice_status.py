@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import NOTHING, SliceRecord
 from assess_core.domain.slices import ArchiveSlice
 
@@ -152,9 +153,11 @@ def _note(hot_rows: int, record: SliceRecord, open_: str | None) -> str | None:
         return None
     more = hot_rows - record.archived.contents.versions
     if more > 0:
-        return f"at least {more} of the hot rows are not in the lake: archive, verify and clear again"
+        return f"the lake lacks at least {more:,} of the hot rows: archive, verify and clear again"
     if record.is_restored:
         return "it was restored from the lake; the next clear deletes its rows from the hot store again"
     if record.cleared is not None:
-        return f"{hot_rows} rows arrived in the hot store after it was cleared: archive, verify and clear again"
+        return (
+            f"{counted(hot_rows, 'row')} arrived in the hot store after it was cleared: archive, verify and clear again"
+        )
     return None

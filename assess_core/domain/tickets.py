@@ -9,6 +9,7 @@ import msgspec
 
 from assess_core.domain.completeness import Sidecar
 from assess_core.domain.corrections import Correction
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import DAY, moment
 from assess_core.domain.report_spec import ReportSpec
 from assess_core.errors import BadTicket
@@ -210,7 +211,11 @@ def changed_files(expected: Iterable[SealedFile], found: dict[str, str | None]) 
         for file in expected
         if found.get(file.name) != file.sha256
     ]
-    more = [f"{len(problems) - _NAMED} more files are missing or have other bytes"] if len(problems) > _NAMED else []
+    more = (
+        [f"{counted(len(problems) - _NAMED, 'more file is', 'more files are')} missing or changed"]
+        if len(problems) > _NAMED
+        else []
+    )
     return problems[:_NAMED] + more
 
 

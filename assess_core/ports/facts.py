@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, Protocol
 
+from assess_core.domain.counts import counted
 from assess_core.ports.findings import Finding, Level
 
 ONGOING: Final = 1
@@ -66,7 +67,7 @@ class NoFacts:
 
 def batches_finding(known: int, ongoing: int, action: str) -> Finding:
     """The number of known batches; a warning with this action if none of them is on-going."""
-    message = f"{known:,} batches, {ongoing:,} of them on-going"
+    message = f"{counted(known, 'batch', 'batches')}, {ongoing:,} on-going"
     if ongoing:
         return Finding(Level.OK, "facts", message)
     return Finding(Level.WARN, "facts", f"{message}: the write API stores nothing", action)

@@ -208,6 +208,16 @@ class HotStore(Protocol):
         """Delete exactly these copies (key, version and receipt); returns how many existed."""
         ...
 
+    def remember_lake(self) -> None:
+        """Store that the lake has versions that are not here. Call this before the first of them is deleted or named.
+
+        Can be repeated."""
+        ...
+
+    def needs_lake(self) -> bool:
+        """Whether `remember_lake` was ever called: without the lake, versions are missing."""
+        ...
+
     # --- erasing learners ---
 
     def erase(self, user_ids: Collection[str], slices: Collection[ArchiveSlice]) -> HotErased:

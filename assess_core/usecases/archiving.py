@@ -356,6 +356,7 @@ def _clear_verified(
                 stores.lake.record(
                     [entry(slice_, Action.CLEARING, pinned.version, found.contents[slice_], now) for slice_ in unmarked]
                 )
+                stores.hot.remember_lake()
                 deleted = _delete((keys for keys in compared.keys if keys[0].slice in good), stores.hot)
     except VerifyFailed as error:
         found, good = unreadable(slices, error), {}

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from assess_core.chunks import chunks
+from assess_core.domain.counts import counted
 from assess_core.domain.events import (
     Accepted,
     Decoded,
@@ -209,7 +210,7 @@ def advice(found: Sheet) -> list[str]:
     """A sentence for each kind of fault in a batch or a total: what it means and what to type."""
     nouns = {Fault.NOT_STORED: "event", Fault.TOO_MANY: "version or failed event"}
     return [
-        f"{number:,} {nouns.get(what, 'version')}{'' if number == 1 else 's'} {_ADVICE[what]}"
+        f"{counted(number, nouns.get(what, 'version'))} {_ADVICE[what]}"
         for what, number in found.wrong.items()
         if number
     ]

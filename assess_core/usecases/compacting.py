@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import NOTHING, Contents, SliceRecord
 from assess_core.domain.moments import duration_text
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -149,9 +150,12 @@ class Vacuumed(NamedTuple):
     def notices(self) -> Iterator[str]:
         """What a person should know about it."""
         if self.is_writing and self.held:
-            yield f"a ticket is being written, so {len(self.held)} files were not deleted; run it again later"
+            yield (
+                f"a ticket is being written, so {counted(len(self.held), 'file was', 'files were')} "
+                "not deleted; run it again later"
+            )
         elif self.held:
-            yield f"tickets hold {len(self.held)} files; `assess ticket list` lists the tickets"
+            yield f"tickets hold {counted(len(self.held), 'file')}; `assess ticket list` lists the tickets"
         if self.tickets:
             yield f"released and expired tickets deleted: {len(self.tickets)}"
 

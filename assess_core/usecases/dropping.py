@@ -162,7 +162,7 @@ def _refusals(
         elif not record.is_verified:
             why[slice_] = "its last archive is not verified; verify it first"
         elif hot_rows or record.is_clearing:
-            why[slice_] = f"{hot_rows:,} of its rows are in the hot store; clear it first"
+            why[slice_] = f"the hot store still has {hot_rows:,} of its rows; clear it first"
     return {slice_: f"{slice_}: {reason}" for slice_, reason in why.items()}
 
 

@@ -19,6 +19,7 @@ import msgspec
 
 from assess_core.chunks import chunks
 from assess_core.domain.completeness import SIDECAR_ENDING
+from assess_core.domain.counts import counted
 from assess_core.domain.erasing import (
     ChangedFile,
     Mentions,
@@ -122,7 +123,8 @@ def erase(
     done = _erase(stores, besides, users, order.at, reached)
     if done.lake.refused:
         raise VerifyFailed(
-            f"{done.lake.refused[0]}; {len(done.lake.refused)} weeks still hold the learners: repair them, then erase "
+            f"{done.lake.refused[0]}; "
+            f"the learners are still in {counted(len(done.lake.refused), 'week')}: repair the lake, then erase "
             "again; there is no receipt yet"
         )
     return signed(_receipt(stores, users, key, order, done), key)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.counts import counted
 from assess_core.domain.events import (
     Accepted,
     Decoded,
@@ -113,8 +114,9 @@ class Tally:
     def __str__(self) -> str:
         """The numbers of the run as a sentence."""
         return (
-            f"{self.events} events = {self.stored} stored ({self.superseded} superseded) + {self.repeated} repeated "
-            f"+ {self.recomputed} recomputed + {self.failed} failed{f' + {self.erased} erased' if self.erased else ''}"
+            f"{counted(self.events, 'event')} = {self.stored:,} stored ({self.superseded:,} superseded) + "
+            f"{self.repeated:,} repeated + {self.recomputed:,} recomputed + {self.failed:,} failed"
+            f"{f' + {self.erased:,} erased' if self.erased else ''}"
         )
 
 
@@ -185,6 +187,7 @@ def name_archived(rows: Iterable[AttemptVersion], hot: HotStore, keys: Keys) -> 
         learners = hot.learners({_user_id(event) for event in decoded})
         plan = _decide(decoded, learners, Checks(NoFacts()))
         if plan.rows:
+            hot.remember_lake()
             hot.add_slices({row.slice for row in plan.rows})
         _name(plan, learners, hot, alone)
         late = set() if alone else erased_among({_user_id(event) for event in decoded}, hot, keys)

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import ManifestEntry, broken, entry_text
 from assess_core.domain.merkle import Tree, consistency_ranges, hexes, inclusion_ranges, root_by_inclusion, roots
 from assess_core.domain.seals import Checked, Later, Leaf, Seal, Stored, changed_entry, later_of, together
@@ -140,7 +141,7 @@ def _wrong_seal(lake: Lake, seal_: Seal) -> Iterator[str]:
     stored = _of_here(lake, seal_)
     same = next((each for each in stored if each.size == seal_.size), None)
     if same is not None and same.root == seal_.root and same.at != seal_.at:
-        yield f"the time of the seal was changed; the seal over {same.size:,} entries is {same}"
+        yield f"the time of the seal was changed; the seal over {counted(same.size, 'entry', 'entries')} is {same}"
 
 
 def _of_here(lake: Lake, *given: Seal) -> list[Seal]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import MINUTE, duration_text
 from assess_core.domain.report_jobs import Rules
 from assess_core.domain.report_queue import unserved
@@ -11,6 +12,7 @@ from assess_core.domain.tickets import TicketStatus, held_space
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, name_of
+from assess_core.ports.pinning import NO_LAKE
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.applying import unfinished
@@ -26,7 +28,9 @@ def failed_events(hot: HotStore) -> Iterator[Finding]:
     """Failed events that are not resolved."""
     waiting = sum(1 for _ in hot.failed())
     if waiting:
-        yield Finding(Level.WARN, "failed events", f"{waiting:,} are not resolved", "assess failed list")
+        yield Finding(
+            Level.WARN, "failed events", f"{counted(waiting, 'is', 'are')} not resolved", "assess failed list"
+        )
     else:
         yield Finding(Level.OK, "failed events", "none")
 
@@ -35,13 +39,16 @@ def requests(store: Requests, rules: Rules, now: int) -> Iterator[Finding]:
     """Requests for reports that no worker serves, and notices that are not sent. `now` is in ms."""
     if waiting := unserved(ready_jobs(store, rules, now), now, _STUCK):
         first = min(waiting, key=lambda job: job.created_at)
-        message = f"{len(waiting):,} wait longer than {duration_text(_STUCK)}, the oldest {first.id} of {first.tag}"
+        message = (
+            f"{counted(len(waiting), 'waits', 'wait')} longer than {duration_text(_STUCK)}, the "
+            f"oldest {first.id} of {first.tag}"
+        )
         yield Finding(Level.WARN, "requests", message, "assess request work --follow, or assess up")
     else:
         open_ = sum(not entry.is_notice for entry in store.queue())
         yield Finding(Level.OK, "requests", f"{open_:,} open, none is stuck")
     if late := [entry for entry in store.queue() if entry.is_notice and entry.ready_at < now - _STUCK]:
-        message = f"{len(late):,} notices of finished requests are not sent, the first is of {late[0].tag}"
+        message = f"{counted(len(late), 'notice')} of finished requests not sent, the first of {late[0].tag}"
         yield Finding(Level.WARN, "requests", message, "set ASSESS_NOTIFY for the workers, or assess request work")
 
 
@@ -54,12 +61,17 @@ def tickets(lake: Lake, now: int) -> Iterator[Finding]:
     pinned = lake.pin()
     current = {name_of(file, pinned) for file in (*pinned.files(), *lake.pin_scores().files())}
     files, size = held_space(kept, current, now)
-    message = f"{live:,} hold {files:,} replaced files of the lake, {size / 1000**2:,.1f} MB"
+    message = (
+        f"{counted(live, 'holds', 'hold')} {counted(files, 'replaced file')} of the lake, {size / 1000**2:,.1f} MB"
+    )
     yield Finding(Level.OK, "tickets", message, "assess ticket release frees them" if files else None)
 
 
 def slices(stores: Stores, now: int, grace: int) -> Iterator[Finding]:
     """Slices that wait for a step, or could not be verified. `now` and `grace` are in ms."""
+    if stores.hot.needs_lake() and stores.lake.pin().version < 0:
+        yield Finding(Level.BAD, "slices", NO_LAKE, "assess settings shows ASSESS_LAKE")
+        return
     views = pending_views(stores, now, grace, stores.log.unread())
     if damaged := [view for view in views if view.has_failed]:
         message = f"{len(damaged):,} could not be verified, e.g. {damaged[0].note}"
@@ -90,7 +102,7 @@ def corrections(stores: Stores) -> Iterator[Finding]:
     """Corrections whose command was interrupted."""
     only_lake, only_hot = differing(stores.hot, stores.lake)
     if missing := {record.id for record in (*only_lake, *only_hot)}:
-        message = f"{len(missing):,} decisions are in one store only, e.g. {min(missing)}"
+        message = f"{counted(len(missing), 'decision is', 'decisions are')} in one store only, e.g. {min(missing)}"
         yield Finding(Level.WARN, "corrections", message, "type the interrupted command again, or assess rebuild")
     waiting = unfinished(stores.hot)
     for one in waiting:

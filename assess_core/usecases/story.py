@@ -6,6 +6,7 @@ import msgspec
 
 from assess_core.domain.correction_records import Decided
 from assess_core.domain.corrections import correction_text, rule_text
+from assess_core.domain.counts import counted
 from assess_core.domain.explanation import Judgement, Rule
 from assess_core.domain.moments import iso, iso_or_empty
 from assess_core.usecases.explaining import Copy, Explanation, Told, Voucher
@@ -39,10 +40,7 @@ def _head(found: Judgement) -> Iterator[str]:
         others = ", ".join(found.as_good)
         yield f"  {others} scored the same; of equal scores, the attempt with the smallest id is named."
     yield f"  The last score is {_number(summary.last_attempted_score)}, from attempt {found.last}."
-    yield (
-        f"  {summary.attempts_count} {_plural('attempt', summary.attempts_count)}, "
-        f"{summary.versions} accepted {_plural('version', summary.versions)}."
-    )
+    yield (f"  {counted(summary.attempts_count, 'attempt')}, {counted(summary.versions, 'accepted version')}.")
 
 
 def _version(judgement: Judgement, told: Told) -> Iterator[str]:
@@ -200,7 +198,3 @@ def _voucher_value(voucher: Voucher) -> Value:
 
 def _number(number: float) -> str:
     return f"{number:g}" if abs(number) < 1e15 and number == round(number, 4) else repr(number)
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from assess_core.domain.counts import counted
 from assess_core.domain.erasing import is_order
 from assess_core.domain.register import Kind
 from assess_core.errors import StoreUnavailable
@@ -74,7 +75,7 @@ def schedules(settings: Settings) -> Iterator[Finding]:
 def retention(settings: Settings) -> Iterator[Finding]:
     """The file of the rules of retention."""
     rules = read_retention(settings)
-    message = "ASSESS_RETENTION is not set: nothing is dropped" if rules is None else f"{len(rules):,} rules"
+    message = "ASSESS_RETENTION is not set: nothing is dropped" if rules is None else counted(len(rules), "rule")
     yield Finding(Level.OK, "retention", message, "assess retain --dry-run shows what is due" if rules else None)
 
 
@@ -85,7 +86,10 @@ def erasures(settings: Settings, hot: HotStore) -> Iterator[Finding]:
     orders = sum(map(is_order, hot.register.all(Kind.ERASURE)))
     if orders:
         keys_in_use(hot, keys)  # raises if the ring lacks one of them
-        message = f"{orders:,} learners are erased; their keys are in {settings.erasure_keys}: have it in your backups"
+        message = (
+            f"{counted(orders, 'learner is', 'learners are')} erased; the keys are in "
+            f"{settings.erasure_keys}: have it in your backups"
+        )
         yield Finding(Level.OK, "erasures", message)
 
 
@@ -119,6 +123,8 @@ def _certificate(api: ApiSettings) -> Iterator[Finding]:
     if days < 0:
         yield Finding(Level.BAD, "API", f"the certificate {api.tls_cert} has expired", "renew it, then restart the API")
     elif days < _RENEW_DAYS:
-        yield Finding(Level.WARN, "API", f"the certificate {api.tls_cert} expires in {days} days", "renew it")
+        yield Finding(
+            Level.WARN, "API", f"the certificate {api.tls_cert} expires in {counted(days, 'day')}", "renew it"
+        )
     else:
-        yield Finding(Level.OK, "API", f"the certificate {api.tls_cert} is valid for {days} days")
+        yield Finding(Level.OK, "API", f"the certificate {api.tls_cert} is valid for {counted(days, 'day')}")

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from assess_core.domain import charts
 from assess_core.domain.access import Action, Caller, Resource, denial_of
+from assess_core.domain.counts import counted
 from assess_core.usecases.balance import Balance
 from assess_core.usecases.views import WeekCounts
 from assess_core.wiring import memory_output
@@ -77,7 +78,7 @@ async def overview(request: Request) -> Response:
 def columns(weeks: Sequence[WeekCounts]) -> list[charts.Bar]:
     """A bar for each week; the highest fills the box."""
     return charts.columns(
-        [week.attempts for week in weeks], [f"{week.week}: {week.attempts:,} attempts" for week in weeks]
+        [week.attempts for week in weeks], [f"{week.week}: {counted(week.attempts, 'attempt')}" for week in weeks]
     )
 
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
 from assess_core.domain.access import Action, Caller, Resource, denial_of, may_ever
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import iso
 
 ROOT: Final = "/console/"
@@ -91,6 +92,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": lambda value: f"{value:,}",
+        "counted": counted,
         "number": lambda value: f"{value:,.2f}".rstrip("0").rstrip("."),
         "moment": lambda at: iso(at)[:16].replace("T", " ") if at else "–",
         "shell": shlex.quote,

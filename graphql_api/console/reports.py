@@ -7,8 +7,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from assess_core.domain.access import Caller
+from assess_core.domain.report_formats import ROW_FORMATS, ImageFormat
 from assess_core.domain.report_jobs import Job
 from assess_core.domain.report_request import DATASETS, MOST_ID, Requester, parse_request, text
+from assess_core.domain.report_spec import Naming
 from assess_core.ports.links import Link
 from assess_core.usecases.requesting import Filters
 from graphql_api.console import pages
@@ -23,6 +25,8 @@ PATH: Final = "/console/reports"
 ROWS: Final = 20
 _SEE_OTHER: Final = 303
 _NOBODY: Final = "console"
+_CHANNEL: Final = "local"
+"""The channel of an installation without tenants, as in `assess request`."""
 
 
 class _Listed(NamedTuple):
@@ -38,7 +42,7 @@ async def page(request: Request) -> Response:
     """The form, and the newest requests of a channel."""
     caller = _allowed(request)
     owner = owner_of(caller)
-    channel = owner.channel if owner else request.query_params.get("channel", "").strip()
+    channel = owner.channel if owner else request.query_params.get("channel", _CHANNEL).strip()
     reports_of(request)  # a server without requests says so
     base = base_of(request)
     listed: list[_Listed] = []
@@ -64,6 +68,10 @@ async def page(request: Request) -> Response:
         chooses_channel=owner is None,
         batch=request.query_params.get("batch", ""),
         datasets=sorted(DATASETS),
+        formats=list(ROW_FORMATS),
+        # the names of learners are for those who see every request of a channel
+        namings=[naming for naming in Naming if owner is None or naming is not Naming.LEARNERS],
+        images=list(ImageFormat),
         listed=listed,
     )
 
@@ -75,7 +83,14 @@ async def submit(request: Request) -> Response:
     requester = _asker(caller, sent.get("channel"))
     # the form for one batch sends its id as it is: an id can have spaces and commas
     batches = [sent["batch"]] if sent.get("batch") else sent.get("batches", "").replace(",", " ").split()
-    asked = {"tag": sent.get("tag"), "dataset": sent.get("dataset"), "datasetConfig": {"batchFilter": batches}}
+    config: dict[str, object] = {"batchFilter": batches, "names": sent.get("names"), "pictures": sent.get("pictures")}
+    asked = {
+        "tag": sent.get("tag"),
+        "dataset": sent.get("dataset"),
+        # what the form leaves open has the same value as in a request without it
+        "datasetConfig": {name: value for name, value in config.items() if value},
+        "output_format": sent.get("format") or None,
+    }
     wanted = parse_request(asked, requester, reports_of(request).requesting.rules)
     require_report(caller, wanted.request.spec, PATH)
     await ask_requesting(request, lambda requesting: requesting.submit(wanted.request))

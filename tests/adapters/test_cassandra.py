@@ -351,7 +351,7 @@ def test_the_doctor_reports_servers_and_whether_acknowledged_writes_survive(cass
     found = {finding.what: finding for finding in cassandra_hot.examine()}
 
     assert found["hot store"].message.startswith("Cassandra 5.")
-    assert "1 nodes in" in found["hot store"].message
+    assert "1 node in" in found["hot store"].message
     assert "ms" in found["hot store"].message
     assert f"version {SCHEMA_VERSION} applied at" in found["schema"].message
     assert found["replication"].level is Level.OK

@@ -200,7 +200,7 @@ def test_records_deleted_by_retention_are_reported_and_the_rest_is_folded(
     assert "partition 0 from offset 6, 4 records in all" in unread.what
     findings = [each for each in topic.log.examine() if each.level is Level.BAD]
     assert [each.message for each in findings] == [
-        f"partition 0 of {topic.name}: 4 records from offset 2 were deleted before they were folded"
+        f"partition 0 of {topic.name}: 4 records from offset 2 deleted before the stream read them"
     ]
     batches = take(follow(), 4)
     assert [record.offset for batch in batches for record in batch.records] == [6, 7, 8, 9]

@@ -246,6 +246,6 @@ def test_the_doctor_shows_the_location_and_content_of_a_healthy_lake(
     assert {finding.level for finding in findings} == {Level.OK}
     assert f"{settings.lake} at {proxy.endpoint} (SeaweedFS" in findings[0].message
     assert "credentials by env" in findings[0].message
-    assert any("5 rows in 1 files" in finding.message for finding in findings)
+    assert any("5 rows in 1 file" in finding.message for finding in findings)
     assert isinstance(stores.lake, DeltaLake)
     assert stores.lake.pin().files([IsoWeek(2024, 5)])[0].rows == 5

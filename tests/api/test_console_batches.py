@@ -10,6 +10,7 @@ import pytest
 from assess_core.adapters.memory_requests import MemoryRequests
 from assess_core.domain.corrections import Correction, FullMarks
 from assess_core.domain.report_jobs import Rules
+from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import IsoWeek
 from assess_core.ports.stores import Stores
 from assess_core.usecases.operating import Operating
@@ -188,6 +189,25 @@ def test_a_report_is_requested_watched_and_downloaded(stores: Stores, http: Http
     assert "SUCCESS 100 % Download b1_score_20240129.csv A worker" in text_of(page)
     [link] = re.findall('href="([^"]*/download/[^"]*)"', page.text)
     assert http.get(html.unescape(link)).text.count("\n") == 2
+
+
+def test_the_form_asks_for_format_names_and_pictures_and_what_it_leaves_open_is_as_usual(
+    http: Http, jobs: MemoryRequests
+) -> None:
+    page = http.get("/console/reports").text
+    form = {"channel": "local", "dataset": "score-exhaust", "batches": "b1"}
+    chosen = {"format": "xlsx", "names": "learners", "pictures": "svg"}
+    for name, value in chosen.items():
+        assert f"<option>{value}</option>" in page.partition(f'name="{name}"')[2].partition("</select>")[0]
+    for tag, more in {"chosen": chosen, "open": dict.fromkeys(chosen, "")}.items():
+        sent = form | more | {"tag": tag}
+        assert http.post("/console/reports/submit", data=sent, headers=OWN).status_code == 303
+
+    asked = {job.request.tag: job.request for job in jobs.of_channel("local", None, 10)}
+    spec = asked["chosen:local"].spec
+    assert (spec.format, spec.names, spec.pictures) == ("xlsx", "learners", ("svg",))
+    assert asked["open:local"].spec == ReportSpec(report=Report.SCORE, batches=("b1",))
+    assert asked["open:local"].config == '{"batchFilter":["b1"]}'
 
 
 @pytest.mark.parametrize("batch", ["a, b", " a ", HOSTILE])

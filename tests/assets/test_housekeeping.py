@@ -16,7 +16,7 @@ def a_switch(name: str, on: bool) -> Switch:
     ("on", "begins"),
     [
         (HOUSEKEEPING, "housekeeping is on: "),
-        ((), "housekeeping is off, as it is until you turn it on: "),
+        ((), "housekeeping is off (the default): "),
         (HOUSEKEEPING[1:], "housekeeping is on in part; off: archive_closed_weeks; "),
     ],
 )

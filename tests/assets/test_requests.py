@@ -73,6 +73,6 @@ def test_the_sensor_starts_one_run_for_requests_that_nothing_serves(dagster: Dag
 
     assert not again.run_requests
     assert again.skip_reason is not None
-    assert again.skip_reason.skip_message == "1 requests wait; a run serves them"
+    assert again.skip_reason.skip_message == "1 request waits; a run serves it"
     [waiting] = store.of_channel("in.ekstep", None, 10)
     assert waiting.status is JobStatus.SUBMITTED

@@ -170,7 +170,7 @@ def test_no_key_is_retired_while_a_run_is_in_progress(cleared: Dagster) -> None:
 
     result = cleared.retire()
 
-    assert "1 runs and 0 backfills are in progress" in str(result.skip_reason)
+    assert "in progress: 1 run and 0 backfills" in str(result.skip_reason)
     assert len(cleared.keys("archive_slices")) == 2
 
 
@@ -179,7 +179,7 @@ def test_no_key_is_retired_while_a_backfill_is_in_progress(cleared: Dagster) -> 
         return PartitionBackfill("a", status, False, {}, backfill_timestamp=1.0, backfill_end_timestamp=ended)
 
     cleared.instance.add_backfill(backfill(BulkActionStatus.REQUESTED, None))
-    assert "0 runs and 1 backfills are in progress" in str(cleared.retire().skip_reason)
+    assert "in progress: 0 runs and 1 backfill" in str(cleared.retire().skip_reason)
     cleared.instance.update_backfill(backfill(BulkActionStatus.CANCELED, 2.0))
     assert "retired 1 of 2" in str(cleared.retire().skip_reason)
 

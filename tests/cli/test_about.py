@@ -313,19 +313,19 @@ def test_the_doctor_reports_that_everything_is_accepted_without_facts(assess: As
             '{"leafNodes": {"c1": ["a1"]}, "questionCounts": {"a1": 3, "a2": 4}, "batches": {"b1": {"courseId": "c1", '
             '"status": 1}, "b2": {"courseId": "c1", "status": 2}}}',
             "ok",
-            "leaf nodes of 1 courses, questions of 2 assessments, 2 batches, 1 of them on-going",
+            "leaf nodes of 1 course, questions of 2 assessments, 2 batches, 1 on-going",
             None,
         ),
         (
             '{"questionCounts": {"a1": 3}}',
             "ok",
-            "leaf nodes of 0 courses, questions of 1 assessments; nothing about batches, so every batch is accepted",
+            "leaf nodes of 0 courses, questions of 1 assessment; nothing about batches, so every batch is accepted",
             None,
         ),
         (
             '{"batches": {"b2": {"courseId": "c1", "status": 2}}}',
             "warn",
-            "1 batches, 0 of them on-going: the write API stores nothing",
+            "1 batch, 0 on-going: the write API stores nothing",
             'name those that are in "batches": {"BATCH": {"courseId": "COURSE", "status": 1}}, or leave "batches" out',
         ),
         (

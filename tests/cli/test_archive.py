@@ -206,8 +206,8 @@ def test_rows_that_stay_in_the_hot_store_are_counted(assess: Assess, two_slices:
     assess("archive", W5)
     keep(two_slices.hot, [version(user_id="u9")])
 
-    assert f"{W5}: 1 rows of the hot store are not in the lake; archive it again\n" in assess("verify", W5).stderr
-    assert f"{W5}: 1 rows stay because the lake does not hold them; archive it again\n" in assess("clear", W5).stderr
+    assert f"{W5}: not in the lake: 1 row of the hot store; archive it again\n" in assess("verify", W5).stderr
+    assert f"{W5}: 1 row stays, because the lake does not hold it; archive it again\n" in assess("clear", W5).stderr
 
 
 def test_a_repeated_command_changes_nothing(assess: Assess, two_slices: Stores) -> None:

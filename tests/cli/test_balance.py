@@ -163,7 +163,9 @@ def test_repair_fails_if_the_log_does_not_have_the_missing_events(assess: Assess
     result = assess("ingest", "--repair")
 
     assert result.exit_code == 1
-    assert "3 versions are still missing: their events are not in the log or the files that were read" in result.stderr
+    assert (
+        "3 versions are still missing, and not among the events of the log or the files that were read" in result.stderr
+    )
 
 
 def test_ingest_without_paths_is_a_usage_error(assess: Assess) -> None:

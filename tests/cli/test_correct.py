@@ -123,7 +123,7 @@ def test_the_doctor_names_a_correction_whose_command_was_interrupted(assess: Ass
     take(stores, event())
     record = correction_record(Correction("a1", "q1", FullMarks()), DECISION, [])
     stores.lake.register.add([record])
-    assert "1 decisions are in one store only" in assess("doctor").stdout
+    assert "1 decision is in one store only" in assess("doctor").stdout
 
     stores.hot.register.add([record])
     assert f"stored scores do not follow all of {record.id} yet" in assess("doctor").stdout
@@ -142,5 +142,5 @@ def test_a_rebuild_brings_corrections_back(assess: Assess, settings: Settings, s
     done = assess("rebuild")
 
     assert done.exit_code == 0, done.output
-    assert "1 corrections were carried out again: 1 scores changed" in done.stderr
+    assert "1 correction was carried out again: 1 score changed" in done.stderr
     assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0

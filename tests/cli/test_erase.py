@@ -100,7 +100,7 @@ def test_a_list_names_learners_and_a_check_needs_all_of_them(filled: Settings, a
 
     assert assess("erase", "--check", str(receipt), "--file", str(list_)).exit_code == 0
     one = assess("erase", "--check", str(receipt), "--user", SECRET)
-    assert (one.exit_code, "about 2 learners, and 1 were named" in one.stderr) == (2, True)
+    assert (one.exit_code, "about 2 learners, and 1 was named" in one.stderr) == (2, True)
     another = assess("erase", "--check", str(receipt), "--user", "u3")
     assert (another.exit_code, "not about one of these learners" in another.stderr) == (2, True)
 
@@ -134,7 +134,7 @@ def test_a_receipt_that_was_changed_is_refused(filled: Settings, assess: Assess,
 
 def test_the_doctor_asks_for_a_ring_that_is_missing(filled: Settings, assess: Assess, tmp_path: Path) -> None:
     erase(assess, tmp_path / "receipt.json", SECRET)
-    assert "1 learners are erased" in assess("doctor").stdout
+    assert "1 learner is erased" in assess("doctor").stdout
 
     (filled.home / "erasure.keys").unlink()
     found = assess("doctor")

@@ -209,7 +209,7 @@ def test_a_damaged_file_is_reported_after_the_counts_of_the_files_before_it(sett
     put(tmp_path / "a.jsonl", text(event()))
     put(tmp_path / "b.jsonl.gz", b"no gzip")
     first, second = error_message(settings, "ingest", tmp_path).splitlines()
-    assert first == "before the error: 1 events = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
+    assert first == "before the error: 1 event = 1 stored (0 superseded) + 0 repeated + 0 recomputed + 0 failed"
     assert second.startswith(f"{str(tmp_path / 'b.jsonl.gz')!r} is damaged after line 0 (Not a gzipped file")
 
 
@@ -267,7 +267,7 @@ def test_an_interrupted_ingest_stops_in_order_and_prints_its_counts(settings: Se
         _, error = process.communicate(b"one more line, so that the read returns\n", timeout=PATIENCE)
     assert process.returncode == 1
     # an interrupt while it waits for a line takes effect after that line is folded
-    assert re.match("interrupted after 400[01] events = 3760 stored", error.decode())
+    assert re.match("interrupted after 4,00[01] events = 3,760 stored", error.decode())
     assert error.decode().endswith("; run it again to fold the rest: stored events count as repeated\n")
 
 

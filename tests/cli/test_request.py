@@ -136,5 +136,5 @@ def test_the_doctor_names_requests_that_nothing_serves(assess: Assess, settings:
 
     [finding] = [each for each in found if each["what"] == "requests"]
     assert finding["level"] == "warn"
-    assert "1 wait longer than 10m" in finding["message"]
+    assert "1 waits longer than 10m" in finding["message"]
     assert finding["action"].startswith("assess request work")

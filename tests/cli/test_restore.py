@@ -99,7 +99,7 @@ def test_a_restored_slice_is_in_the_hot_store_until_the_next_clear(week: Setting
     again = json.loads(assess("restore", name, "--json").stdout)
 
     assert done.exit_code == 0
-    assert done.stderr == "2 rows of 1 slices are in the hot store; `assess clear` deletes them there again\n"
+    assert done.stderr == "in the hot store again: 2 rows of 1 slice; `assess clear` deletes them there\n"
     assert again == [{"slice": name, "rows": 2, "refused": None}]
     assert answers(week) == before
     assert json.loads(assess("clear", name, "--json").stdout)[0]["cleared"] == 2

@@ -54,8 +54,8 @@ def test_retain_keeps_scores_and_a_report_says_so(assess: Assess, verified: Stor
     found = [(row["slice"], row["action"], row["rows"]) for row in json.loads(done.stdout)]
     assert found == [(W5, "clear", 1), ("b2|2024-W05", "clear", 1), (W5, "keep scores", 1)]
     shown = assess("exhaust", "b1", "--report", "score")
-    assert "1 versions of this report have scores and no answers" in shown.stderr
-    assert "1 scores without answers" in assess("doctor").stdout
+    assert "scores without answers: 1 version of this report" in shown.stderr
+    assert "1 score without answers" in assess("doctor").stdout
 
 
 def test_retain_clears_and_drops_and_names_what_is_held(assess: Assess, verified: Stores, rules: Path) -> None:
@@ -119,4 +119,4 @@ def test_clear_closed_asks_the_rules_at_the_moment_of_as_of(assess: Assess, stor
         assert assess(step, *later).exit_code == 0
 
     assert "no slice" in assess("clear", "--closed").stderr
-    assert "1 slice: 1 rows deleted" in assess("clear", *later).stderr
+    assert "1 slice: 1 row deleted" in assess("clear", *later).stderr

@@ -90,8 +90,8 @@ def test_a_check_says_what_was_sealed_and_what_is_later(assess: Assess, stores: 
     found = json.loads(assess("seal", "--check", line, "--json").stdout)
 
     assert done.exit_code == 0
-    assert done.stdout.startswith("All 1 entries of 1 slices are as they were sealed at ")
-    assert "later, and not part of this seal: 1 entries of 1 slices (verified 1)\n" in done.stderr
+    assert done.stdout.startswith("1 entry of 1 slice checked: nothing has changed since the seal of ")
+    assert "later, and not part of this seal: 1 entry of 1 slice (verified 1)\n" in done.stderr
     assert found["unchanged"]
     assert found["later"] == {"entries": 1, "slices": 1, "verified": 1}
     assert assess("seal", "--list").stdout == f"{line}\n"

@@ -96,7 +96,7 @@ def test_up_reads_the_log_accepts_attempts_answers_queries_and_stops_at_one_sign
     api_port = free_port(0)
     with running(tmp_path, *UP, "--api-port", str(api_port)) as (process, lines):
         until("everything is up", lines)
-        until("housekeeping is off, as it is until you turn it on", lines)
+        until("housekeeping is off (the default)", lines)
         assert housekeeping(tmp_path, "on").startswith("housekeeping is on: ")
         assert all(each["on"] for each in json.loads(housekeeping(tmp_path, "status", "--json")))
         assert housekeeping(tmp_path, "off").startswith("housekeeping is off")

@@ -18,16 +18,24 @@ from tests.loop import put_away, take
 
 
 @pytest.mark.parametrize("name", Name)
-@pytest.mark.parametrize("format_", ["table", "jsonl", "csv"])
+@pytest.mark.parametrize("format_", ["table", "jsonl", "csv", "json"])
 def test_an_empty_table_has_only_a_header_or_nothing(assess: Assess, name: Name, format_: str) -> None:
     result = assess("table", name.value, "--format", format_)
 
     assert (result.exit_code, result.stderr) == (0, "")
-    expected = {"jsonl": "", "csv": ",".join(COLUMNS[name]) + "\n"}
+    expected = {"json": "[]\n", "jsonl": "", "csv": ",".join(COLUMNS[name]) + "\n"}
     if format_ == "table":
         assert result.stdout.split("\n")[1].replace("┃", " ").split() == list(COLUMNS[name])
     else:
         assert result.stdout == expected[format_]
+
+
+def test_json_is_one_list_of_the_same_rows(stores: Stores, assess: Assess) -> None:
+    take(stores, event(user="u1"), event(user="u2"), b"{")
+
+    for table in (("table", "attempts"), ("failed", "list")):
+        lines = [json.loads(line) for line in assess(*table, "--format", "jsonl").stdout.splitlines()]
+        assert json.loads(assess(*table, "--json").stdout) == lines != []
 
 
 def test_json_lines_hold_the_answers_as_a_list(stores: Stores, assess: Assess) -> None:

@@ -63,7 +63,7 @@ def test_the_doctor_says_how_much_space_tickets_hold(assess: Assess, stores: Sto
 
     assert line() == []
     made(assess, stores)
-    assert line() == ["1 hold 0 replaced files of the lake, 0.0 MB"]
+    assert line() == ["1 holds 0 replaced files of the lake, 0.0 MB"]
 
 
 def test_a_ticket_is_listed_shown_and_released(assess: Assess, stores: Stores) -> None:

@@ -35,7 +35,7 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
             state(1, ARCHIVED, VERIFIED, CLEARING, CLEARED),
             SliceStatus.VERIFIED,
             (Step.ARCHIVE, Step.CLEAR),
-            "1 rows arrived in the hot store after it was cleared",
+            "1 row arrived in the hot store after it was cleared",
         ),
         (
             state(3, ARCHIVED, VERIFIED, CLEARING, CLEARED, RESTORED),
@@ -55,7 +55,7 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
             state(1, ARCHIVED, VERIFIED, CLEARED, DROPPED, ARCHIVED, VERIFIED),
             SliceStatus.VERIFIED,
             (Step.ARCHIVE, Step.CLEAR),
-            "1 rows arrived in the hot store after it was cleared",
+            "1 row arrived in the hot store after it was cleared",
         ),
         (state(2, ARCHIVED, VERIFIED, RESTORED, CLEARING), SliceStatus.CLEARING, (Step.CLEAR,), "a clear began"),
     ],

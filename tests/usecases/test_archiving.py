@@ -307,7 +307,7 @@ def test_a_cleared_slice_with_new_rows_must_be_archived_again(stores: Stores) ->
     view = view_of(stores)
 
     assert view.status is SliceStatus.VERIFIED
-    assert view.note == "at least 1 of the hot rows are not in the lake: archive, verify and clear again"
+    assert view.note == "the lake lacks at least 1 of the hot rows: archive, verify and clear again"
     put_away(stores)
     assert (view_of(stores).status, view_of(stores).note) == (SliceStatus.CLEARED, None)
 

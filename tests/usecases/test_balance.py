@@ -175,7 +175,7 @@ def test_a_missing_lake_file_is_reported_and_its_versions_count_as_missing(four:
 
     assert drawn.sheet == Sheet(None, named=5, hot_only=1, missing=4)
     [sentence] = drawn.found.unreadable
-    assert f"{file} is missing: its 4 rows are counted as missing" in sentence
+    assert f"{file} is missing: 4 rows are counted as missing" in sentence
     assert not drawn.found.balanced
 
 

@@ -129,7 +129,7 @@ def test_clear_detects_a_changed_row_in_a_file_that_was_compacted_after_the_veri
     refused = clear([W5], stores, NOW)[W5].refused
 
     assert refused is not None
-    assert "1 rows do not give their content hash, e.g. of assessment" in refused
+    assert "1 row does not give the recorded content hash, e.g. of assessment" in refused
     assert stores.hot.counts([W5]) == {W5: 6}
 
 
@@ -141,7 +141,7 @@ def test_a_changed_row_is_reported_with_its_attempt_and_its_file(stores: Stores)
 
     assert found[W5] == (
         f"b1|2024-W05: the bytes of {path.name} have changed since they were written; "
-        "1 rows do not give their content hash, e.g. of assessment 'a1', attempt 't2'; "
+        "1 row does not give the recorded content hash, e.g. of assessment 'a1', attempt 't2'; "
         "restore the lake from a backup"
     )
 
@@ -175,7 +175,7 @@ def test_a_changed_answer_is_detected(stores: Stores) -> None:
     problem = problems(stores)[W5]
 
     assert problem is not None
-    assert "1 rows do not give their content hash" in problem
+    assert "1 row does not give the recorded content hash" in problem
 
 
 def test_a_wrong_has_answers_flag_is_detected(stores: Stores) -> None:

@@ -92,7 +92,7 @@ def test_a_report_says_what_was_dropped_and_has_the_rest(stores: Stores) -> None
     slices = written.sidecar.slices
     assert (slices.expected, slices.read, slices.dropped) == (1, 1, 1)
     assert [(one.slice, one.dropped_versions) for one in slices.each] == [(str(W5), 2), ("b1|2024-W06", 0)]
-    assert "retention dropped 2 versions of these batches (1 slices, e.g. b1|2024-W05)" in (
+    assert "retention dropped 2 versions of these batches (1 slice, e.g. b1|2024-W05)" in (
         dropped_sentence(slices) or ""
     )
 

@@ -162,7 +162,7 @@ def test_a_slice_with_rows_in_the_hot_store_is_refused(stores: Stores) -> None:
     keep(stores.hot, [version(user_id="late")])
 
     assert drop([W5], stores, NOW) == {
-        W5: Dropped(0, "b1|2024-W05: 1 of its rows are in the hot store; clear it first")
+        W5: Dropped(0, "b1|2024-W05: the hot store still has 1 of its rows; clear it first")
     }
 
 

@@ -159,7 +159,7 @@ def test_the_page_says_how_many_assessments_it_leaves_out(stores: Stores, monkey
     monkeypatch.setattr(overview, "MOST_ASSESSMENTS", 1)
     keep(stores.hot, [*of_class("a1"), *of_class("a2")])
 
-    assert "1 assessments are not shown" in page(stores)
+    assert "1 assessment is not shown" in page(stores)
 
 
 def test_the_mark_of_the_best_attempt_counts_if_asked_for(stores: Stores) -> None:

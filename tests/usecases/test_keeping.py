@@ -97,7 +97,7 @@ def test_the_sidecar_says_what_comes_from_kept_scores(stores: Stores) -> None:
     assert (of_scores.expected, of_scores.read, of_scores.dropped) == (2, 2, 0)
     assert (of_scores.kept_scores, of_scores.from_kept_scores) == (1, 3)
     assert dropped_sentence(of_scores) is None
-    assert "3 versions of this report have scores and no answers" in (kept_sentence(of_scores) or "")
+    assert "scores without answers: 3 versions of this report" in (kept_sentence(of_scores) or "")
     of_answers = write_exhaust(stores, asked("b1", Report.RESPONSE)).sidecar.slices
     assert (of_answers.expected, of_answers.read, of_answers.dropped) == (1, 1, 1)
     assert (of_answers.kept_scores, of_answers.from_kept_scores) == (1, 0)

@@ -235,7 +235,7 @@ def test_rows_that_arrived_after_a_clear_are_never_dropped_with_the_slice(stores
     keep(stores.hot, [version(user_id="late")])
 
     found = {each.deed: each.stopped for each in plan_retention(stores, DROP, NOW, DAY, None)}
-    assert found[Deed.DROP] == "1 of its rows are in the hot store; clear it first"
+    assert found[Deed.DROP] == "the hot store still has 1 of its rows; clear it first"
     assert retain(stores, DROP, NOW, DAY, None).dropped == {}
 
 

@@ -8,8 +8,8 @@ from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.driver import Host
 from assess_core.adapters.cassandra.schema import replication
 from assess_core.adapters.cassandra.slices import SliceTables
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import iso
-from assess_core.domain.shards import shards_text
 from assess_core.errors import BadSettings
 from assess_core.ports.findings import Finding, Level
 
@@ -36,7 +36,8 @@ def _servers(db: Connection, hosts: list[Host]) -> Finding:
     releases = sorted({host.release_version for host in hosts if host.release_version})
     centres = sorted({host.datacenter for host in hosts})
     message = (
-        f"Cassandra {', '.join(releases)} at {db.place.servers}: {len(hosts)} nodes in {', '.join(centres)}, a read "
+        f"Cassandra {', '.join(releases)} at {db.place.servers}: {counted(len(hosts), 'node')} in "
+        f"{', '.join(centres)}, a read "
         f"takes {_latency(db):.1f} ms"
     )
     if any(int(release.partition(".")[0]) < _OLDEST for release in releases):
@@ -59,7 +60,7 @@ def _schema(db: Connection, shards: int) -> Finding:
     slices, by_batch = SliceTables(db).count()
     message = (
         f"keyspace {db.place.keyspace}: version {meta['schema_version']} applied at {iso(int(meta['applied_at']))}, "
-        f"{shards_text(shards)}, {slices:,} slices"
+        f"{counted(shards, 'shard')}, {counted(slices, 'slice')}"
     )
     if by_batch < slices:
         return Finding(

@@ -313,9 +313,14 @@ class CassandraHot(CassandraErasing):
             if (key := self._primary_key(row)) in found
         ]
 
+    def remember_lake(self) -> None:
+        self._slices.remember_lake()
+
+    def needs_lake(self) -> bool:
+        return self._slices.needs_lake()
+
     def delete(self, rows: Sequence[RowKey]) -> int:
-        delete = self._db.prepared(_DELETE)
-        deleted = 0
+        delete, deleted = self._db.prepared(_DELETE), 0
         for some in chunks(rows, 5000):
             stored = self._select(_RECEIPTS, some)
             wanted = {

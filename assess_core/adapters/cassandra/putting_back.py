@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from assess_core.domain.attempts import AttemptVersion, RowKey
+from assess_core.domain.counts import counted
 from assess_core.errors import StoreUnavailable
 
 _ABOVE: Final = (0, *(1 << power for power in range(10)))
@@ -30,6 +31,7 @@ def put_back(
         if not hidden:
             return
     raise StoreUnavailable(
-        f"{len(hidden)} rows of {hidden[0].slice} stay hidden behind deletions: rows were deleted by hand, or restored "
+        f"{counted(len(hidden), 'row')} of {hidden[0].slice} cannot be seen behind deletions: rows were "
+        "deleted by hand, or restored "
         "and cleared ten times today; Cassandra purges deletions after a day, so run it again then"
     )

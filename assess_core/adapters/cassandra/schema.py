@@ -20,7 +20,7 @@ from assess_core.adapters.cassandra.tables import (
     versions,
 )
 from assess_core.adapters.cassandra.url import parse_cassandra_url
-from assess_core.domain.shards import shards_text
+from assess_core.domain.counts import counted
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
@@ -215,7 +215,7 @@ def apply(db: Connection, copies: str | None, shards: int | None) -> str:
             "another keyspace in ASSESS_HOT_STORE and fold the log into it"
         )
     copies = _text(replication(db))
-    return f"keyspace {db.place.keyspace}: schema version {SCHEMA_VERSION}, {shards_text(made)}, copies {copies}"
+    return f"keyspace {db.place.keyspace}: schema version {SCHEMA_VERSION}, {counted(made, 'shard')}, copies {copies}"
 
 
 def _first_node(db: Connection) -> Host:

@@ -22,6 +22,7 @@ from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptKey
+from assess_core.domain.counts import counted
 from assess_core.domain.scores import Entry
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
@@ -210,7 +211,9 @@ class DuckLedger:
                 if fault := place.fault(problem):
                     raise fault from problem
                 why = "is missing" if place.is_missing(file.url, problem) else f"cannot be read ({first_line(problem)})"
-                sentences.append(f"the lake's file {file.url} {why}: its {file.rows:,} rows are counted as missing")
+                sentences.append(
+                    f"the lake's file {file.url} {why}: {counted(file.rows, 'row is', 'rows are')} counted as missing"
+                )
             else:
                 readable.append(file)
         if not sentences:

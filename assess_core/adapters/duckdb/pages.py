@@ -13,6 +13,7 @@ from assess_core.domain.attempts import AttemptKey, AttemptVersion, page_order
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.hot_store import AttemptRange, HotStore
 from assess_core.ports.lake import Lake
+from assess_core.ports.pinning import pin_needed
 
 _PARTS: Final = ("user_id", "course_id", "content_id", "attempt_id")
 """A key without its batch, which is the same on the whole page."""
@@ -26,7 +27,7 @@ def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> 
     # of both together are complete
     slices = hot.slices(batch_id=batch_id)
     hot_rows = hot.rows_after(slices, asked)
-    pinned = lake.pin()
+    pinned = pin_needed(hot, lake)
     if not (files := pinned.files(_weeks_of(slices, lake, batch_id))):
         return _newest(hot_rows)[: asked.limit]
     with connect(location_of(pinned)) as duck:

@@ -62,6 +62,7 @@ from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, LakeFile, Pinned, name_of
 from assess_core.ports.names import Names
+from assess_core.ports.pinning import pin_needed
 from assess_core.ports.reports import (
     BatchNumbers,
     HotRows,
@@ -103,7 +104,7 @@ def open_union(
         # rule 4: read the hot store first. Rows that a clear deletes from now on were in the lake before. The list of
         # slices only grows, so a slice that is not in the list yet is newer than this union
         spilled = _spill(_scan(hot, _slices(hot, batches, weeks)), Path(folder) / "hot.parquet")
-        pinned = lake.pin()
+        pinned = pin_needed(hot, lake)
         files = pinned.files(weeks)  # all of them: a report does not rely on a list of slices
         # after `attempts`: rows that a drop deletes from now on were pinned, and those that it deleted have scores here
         kept = lake.pin_scores().files(weeks) if scores else []

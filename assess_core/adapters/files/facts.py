@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from assess_core.adapters.files.changes import Identity, identity_of
+from assess_core.domain.counts import counted
 from assess_core.domain.json_text import without_mark
 from assess_core.errors import BadFacts
 from assess_core.ports.facts import ONGOING, BatchState, batches_finding
@@ -69,7 +70,7 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
 
     def examine(self) -> Iterator[Finding]:
         courses, assessments = len(self.leaf_nodes_), len(self.question_counts)
-        of_each = f"leaf nodes of {courses:,} courses, questions of {assessments:,} assessments"
+        of_each = f"leaf nodes of {counted(courses, 'course')}, questions of {counted(assessments, 'assessment')}"
         if self.batches is not None:
             ongoing = sum(batch.status == ONGOING for batch in self.batches.values())
             one = f'{{"BATCH": {{"courseId": "COURSE", "status": {ONGOING}}}}}'

@@ -11,6 +11,7 @@ import msgspec
 
 from assess_core.adapters.files.changes import ChangingFile
 from assess_core.domain.access import NOTHING, Granted
+from assess_core.domain.counts import counted
 from assess_core.domain.json_text import without_mark
 from assess_core.errors import BadGrants
 from assess_core.ports.findings import Finding, Level
@@ -44,14 +45,17 @@ class FileGrants:
         """See `Grants.of`."""
         found = self._file.content().get(mentor, NOTHING)
         if found.size > MOST:
-            raise self._bad(f"grants one mentor {found.size:,} batches and courses", f"grant at most {MOST:,}")
+            raise self._bad(
+                f"grants one mentor {counted(found.size, 'batch or course', 'batches and courses')}",
+                f"grant at most {MOST:,}",
+            )
         return found
 
     def examine(self) -> Iterator[Finding]:
         """See `Grants.examine`."""
         table = self._file.content()
         if table:
-            yield Finding(Level.OK, "grants", f"{self._path}: {len(table):,} mentors")
+            yield Finding(Level.OK, "grants", f"{self._path}: {counted(len(table), 'mentor')}")
         else:
             action = f"{_EXAMPLE}, or leave ASSESS_GRANTS out"
             yield Finding(Level.WARN, "grants", f"{self._path} grants nothing", action)

@@ -8,6 +8,7 @@ from typing import Final
 
 from assess_core.adapters.files.log_files import Kind, LogFile, in_folder, is_missing, unreadable
 from assess_core.adapters.files.log_lines import START, holds, read_files
+from assess_core.domain.counts import counted
 from assess_core.domain.slices import Unread
 from assess_core.ports.log import LogBatch, Position, Positions
 
@@ -29,7 +30,7 @@ def unread(log: Path, positions: Positions) -> Unread | None:
     if not waiting:
         return None
     file, start = waiting[0]
-    files = "1 file" if len(waiting) == 1 else f"{len(waiting)} files"
+    files = counted(len(waiting), "file")
     receipts = [_first_receipt(file, start) for file, start in waiting]
     return Unread(
         f"{files}, e.g. {os.path.basename(file.topic)} from line {start.line}",

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from assess_core.domain import charts
+from assess_core.domain.counts import counted
 from assess_core.domain.overview import Assessment, Overview
 from assess_core.domain.pictures import Panel, activity_panel, questions_panel, scores_panel
 
@@ -39,5 +40,6 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["counted"] = counted
     environment.filters["decimals"] = lambda value, digits: "" if value is None else f"{value:.{digits}f}"
     return environment.get_template("overview.html")

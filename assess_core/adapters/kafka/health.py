@@ -10,6 +10,7 @@ from confluent_kafka.admin import ConfigResource, TopicMetadata
 from assess_core.adapters.kafka.client import APPEND_TIME, TIMEOUT, Cluster, alter_command
 from assess_core.adapters.kafka.lag import Lag, lag
 from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import DAY, duration_text
 from assess_core.errors import AssessError
 from assess_core.ports.findings import Finding, Level
@@ -46,7 +47,7 @@ def _brokers(cluster: Cluster, url: KafkaUrl) -> Finding:
     return Finding(
         Level.OK,
         "Kafka",
-        f"{len(described.nodes)} brokers ({nodes}) of cluster {described.cluster_id} answer in {took:.0f} ms; "
+        f"{counted(len(described.nodes), 'broker')} ({nodes}) of cluster {described.cluster_id}, {took:.0f} ms; "
         f"librdkafka {libversion()[0]} (brokers do not report their version)",
     )
 
@@ -92,7 +93,10 @@ def _durability(topic: TopicMetadata, config: Mapping[str, str], url: KafkaUrl) 
     replicas = min(len(each.replicas) for each in partitions)
     behind = [each.id for each in partitions if len(each.isrs) < len(each.replicas)]
     needed = int(config.get("min.insync.replicas", "1"))
-    message = f"{len(topic.partitions)} partitions of {url.topic}, replication {replicas}, min.insync.replicas {needed}"
+    message = (
+        f"{counted(len(topic.partitions), 'partition')} of {url.topic}, replication {replicas}, "
+        f"min.insync.replicas {needed}"
+    )
     if behind:
         return Finding(Level.WARN, "topic", f"{message}; partitions {behind} have replicas that are out of sync")
     if replicas == 1:
@@ -127,7 +131,7 @@ def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
     [group] = cluster.results(lambda admin: admin.describe_consumer_groups(asked, request_timeout=TIMEOUT)).values()
     members = len(group.members)
     partitions = lag(cluster, url)
-    message = f"{members} members in group {url.group}; {_lag_text(partitions)}"
+    message = f"{counted(members, 'member')} in group {url.group}; {_lag_text(partitions)}"
     if any(each.records for each in partitions) and not members:
         yield Finding(Level.WARN, "group", f"{message}; no process folds them", "python -m stream tail")
     else:
@@ -137,8 +141,8 @@ def _group(cluster: Cluster, url: KafkaUrl) -> Iterator[Finding]:
             yield Finding(
                 Level.BAD,
                 "group",
-                f"partition {each.partition} of {url.topic}: {each.lost:,} records from offset {each.committed} were "
-                "deleted before they were folded",
+                f"partition {each.partition} of {url.topic}: {counted(each.lost, 'record')} from offset "
+                f"{each.committed} deleted before the stream read them",
                 "ask the senders to send them again, and raise retention.ms",
             )
 
@@ -149,6 +153,7 @@ def _lag_text(partitions: list[Lag]) -> str:
         return "nothing is unread"
     most = max(behind, key=lambda each: each.records)
     return (
-        f"{sum(each.records for each in behind):,} records unread in {len(behind)} of {len(partitions)} partitions, "
+        f"{counted(sum(each.records for each in behind), 'record')} unread in {len(behind)} of "
+        f"{len(partitions)} partitions, "
         f"most in partition {most.partition}: {most.records:,} from offset {most.next}"
     )

@@ -9,6 +9,7 @@ from assess_core.adapters.kafka.health import examine
 from assess_core.adapters.kafka.lag import Lag, Reader, lag
 from assess_core.adapters.kafka.retained import received_at, retained
 from assess_core.adapters.kafka.url import KafkaUrl
+from assess_core.domain.counts import counted
 from assess_core.domain.slices import Unread
 from assess_core.ports.findings import Finding
 from assess_core.ports.log import Backlog, Feed, Intake, LogBatch, Notify, Retained
@@ -26,12 +27,12 @@ class KafkaLog:
         firsts = sorted(self._reader.first(list(behind.values())))
         if not firsts:
             return None
-        partitions = "1 partition" if len(firsts) == 1 else f"{len(firsts)} partitions"
+        partitions = counted(len(firsts), "partition")
         records = sum(behind[each.partition].records for each in firsts)
         received = [each.received_at for each in firsts if each.received_at is not None]
         return Unread(
             f"{partitions} of {self._url.topic}, e.g. partition {firsts[0].partition} from offset {firsts[0].offset}, "
-            f"{records:,} records in all",
+            f"{counted(records, 'record')} in all",
             min(received) if len(received) == len(firsts) else None,
         )
 

@@ -21,6 +21,7 @@ from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, 
 from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.adapters.error_text import first_line
 from assess_core.domain.attempts import RowKey
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import NOTHING, Contents, digest_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, StoreUnavailable, VerifyFailed
@@ -221,7 +222,7 @@ class DuckCopies:
     def damaged(self) -> dict[ArchiveSlice, str]:
         # the learner is not named: the manifest keeps the sentence for ever, and a learner may have to be erased
         return {
-            self._slices[slice_]: f"{rows} rows do not give their content hash, e.g. of "
+            self._slices[slice_]: f"{counted(rows, 'row does', 'rows do')} not give the recorded content hash, e.g. of "
             f"assessment {key['content_id']!r}, attempt {key['attempt_id']!r}"
             for slice_, rows, key in self._query(_DAMAGED)
         }

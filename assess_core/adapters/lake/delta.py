@@ -19,6 +19,7 @@ from assess_core.adapters.lake.tables import KEPT_REMOVALS, OurTable, transactio
 from assess_core.adapters.lake.tickets import LakeTickets
 from assess_core.adapters.lake.weekly import DeltaWeekly
 from assess_core.domain.attempts import AttemptVersion
+from assess_core.domain.counts import counted
 from assess_core.domain.manifest import Contents, ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import LakeConflict, StoreUnavailable
@@ -303,10 +304,17 @@ class DeltaLake:
             yield Finding(Level.OK, "lake", "nothing was archived yet")
             return
         files = pinned.files()
-        message = f"version {pinned.version}: {sum(file.rows for file in files):,} rows in {len(files)} files"
+        message = (
+            f"version {pinned.version}: {counted(sum(file.rows for file in files), 'row')} in "
+            f"{counted(len(files), 'file')}"
+        )
         kept = sum(file.rows for file in self.pin_scores().files())
-        scores = f", {kept:,} scores without answers" if kept else ""
-        yield Finding(Level.OK, "lake", f"{message}{scores}, {self._manifest.count():,} manifest entries")
+        scores = f", {counted(kept, 'score')} without answers" if kept else ""
+        yield Finding(
+            Level.OK,
+            "lake",
+            f"{message}{scores}, {counted(self._manifest.count(), 'manifest entry', 'manifest entries')}",
+        )
         yield self._seals.examine()
 
 

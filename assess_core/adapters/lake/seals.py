@@ -13,6 +13,7 @@ from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.lake.manifest_files import manifest_files
 from assess_core.adapters.lake.tables import OurTable, transaction, translated
+from assess_core.domain.counts import counted
 from assess_core.domain.moments import millis
 from assess_core.domain.seals import Leaf, Seal, Stored
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -129,7 +130,11 @@ class LakeSeals:
         stored = self.all()
         if not stored:
             return Finding(Level.OK, "seal", "nothing is sealed yet; `assess seal` prints a seal to give to an auditor")
-        return Finding(Level.OK, "seal", f"{len(stored)} seals, the newest over {stored[-1].seal.size:,} entries")
+        return Finding(
+            Level.OK,
+            "seal",
+            f"{counted(len(stored), 'seal')}, the newest over {counted(stored[-1].seal.size, 'entry', 'entries')}",
+        )
 
     @contextmanager
     def _query(self, sql: str, *values: object) -> Iterator[pa.RecordBatchReader]:

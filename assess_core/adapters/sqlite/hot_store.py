@@ -18,10 +18,11 @@ from assess_core.adapters.sqlite.slices import SliceTable
 from assess_core.adapters.sqlite.url import parse_sqlite_url
 from assess_core.chunks import chunks, padded
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, RowKey, Version
+from assess_core.domain.counts import counted
 from assess_core.domain.events import FailedEvent, FailedKey
 from assess_core.domain.reasons import Reason
 from assess_core.domain.scores import Activity, ActivityKey, Entry, Summary, SummaryKey
-from assess_core.domain.shards import shard_of, shards_text
+from assess_core.domain.shards import shard_of
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import MOST_AT_ONCE, AttemptRange, Learner
@@ -294,7 +295,11 @@ class SqliteHot(SqliteErasing):
                 Level.BAD, "hot store", message, "restore a copy of it, or move it away and ingest the log again"
             )
             return
-        yield Finding(Level.OK, "hot store", f"{self._path}, {shards_text(self.shards)}, {self._slices.count()} slices")
+        yield Finding(
+            Level.OK,
+            "hot store",
+            f"{self._path}, {counted(self.shards, 'shard')}, {counted(self._slices.count(), 'slice')}",
+        )
         if files := readable_by_others(self._path):
             names = " ".join(map(str, files))
             yield Finding(
@@ -340,6 +345,12 @@ class SqliteHot(SqliteErasing):
             with self._connections.transaction() as connection:
                 deleted += connection.executemany(_DELETE, values).rowcount
         return deleted
+
+    def remember_lake(self) -> None:
+        self._slices.remember_lake()
+
+    def needs_lake(self) -> bool:
+        return self._slices.needs_lake()
 
     def all_learners(self) -> Iterator[tuple[str, Learner]]:
         last = ""

@@ -11,7 +11,7 @@ from typing import Final
 from assess_core.adapters.sqlite.connections import Connections
 from assess_core.adapters.sqlite.tables import SCHEMA_VERSION, VERSIONS
 from assess_core.adapters.sqlite.url import SqlitePlace, parse_sqlite_url
-from assess_core.domain.shards import shards_text
+from assess_core.domain.counts import counted
 from assess_core.errors import BadSettings, NotOurTable, StoreUnavailable
 
 SHARD_HASH: Final = "first 4 bytes of SHA-256"
@@ -80,7 +80,7 @@ class SqliteSchema:
             raise BadSettings("--replication: a SQLite file has no copies; leave it out")
         place = self._place._replace(shards=shards or self._place.shards)
         made = prepare(Connections(place.path), place)
-        return f"{place.path}: schema version {SCHEMA_VERSION}, {shards_text(made)}"
+        return f"{place.path}: schema version {SCHEMA_VERSION}, {counted(made, 'shard')}"
 
     def check(self) -> Iterator[str]:
         """The differences. A missing file is not a difference, because it is created when it is first opened."""

@@ -7,6 +7,8 @@ from assess_core.adapters.sqlite.connections import Connections
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 
 _ADD: Final = "INSERT INTO slices (year, week, batch_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_REMEMBER_LAKE: Final = "INSERT INTO meta (name, value) VALUES ('needs_lake', 'yes') ON CONFLICT DO NOTHING"
+_NEEDS_LAKE: Final = "SELECT value FROM meta WHERE name = 'needs_lake'"
 _SELECT: Final = "SELECT year, week, batch_id FROM slices"
 _ORDER: Final = "ORDER BY year, week, batch_id"
 # INDEXED BY: if the index is missing, SQLite raises an error instead of scanning the whole table
@@ -52,6 +54,17 @@ class SliceTable:
             held += found
             (year, week), batch_id = found[0]
         return sorted(held)
+
+    def remember_lake(self) -> None:
+        """See `HotStore.remember_lake`."""
+        if not self.needs_lake():
+            with self._connections.transaction() as connection:
+                connection.execute(_REMEMBER_LAKE)
+
+    def needs_lake(self) -> bool:
+        """See `HotStore.needs_lake`."""
+        with self._connections.use() as connection:
+            return bool(connection.execute(_NEEDS_LAKE).fetchall())
 
     def count(self) -> int:
         with self._connections.use() as connection:

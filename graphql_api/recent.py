@@ -8,6 +8,7 @@ the disk is met by threads of the lane, and the event loop goes on meanwhile.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
+from threading import Lock
 from typing import Final, TypeVar
 
 MOST_LEARNERS: Final = 20_000
@@ -26,6 +27,7 @@ class RecentlyRead:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.now = clock
         self._until: OrderedDict[str, float] = OrderedDict()
+        self._changing = Lock()
 
     def has(self, user_ids: Collection[str]) -> bool:
         """Whether a thread read all of them a moment ago."""
@@ -35,7 +37,8 @@ class RecentlyRead:
     def check(self, started: float) -> None:
         """After a read by the thread of the event loop: if it was slow, all learners are forgotten."""
         if self.now() - started > SLOW:
-            self._until.clear()
+            with self._changing:
+                self._until.clear()
 
     def noting(self, user_ids: Collection[str], question: Callable[[Q], T], asked: Q) -> T:
         """Ask by a thread, and remember these learners if the answer was quick."""
@@ -43,9 +46,10 @@ class RecentlyRead:
         answer = question(asked)
         now = self.now()
         if now - started <= SLOW:
-            for user_id in user_ids:
-                self._until.pop(user_id, None)
-                self._until[user_id] = now + SECONDS
-            while len(self._until) > MOST_LEARNERS:
-                self._until.popitem(last=False)
+            with self._changing:
+                for user_id in user_ids:
+                    self._until.pop(user_id, None)
+                    self._until[user_id] = now + SECONDS
+                while len(self._until) > MOST_LEARNERS:
+                    self._until.popitem(last=False)
         return answer

@@ -120,3 +120,19 @@ def test_the_next_process_deletes_what_a_killed_one_left_and_nothing_of_one_that
     assert killed not in found
     assert {Path(living).name, "assess-of-somebody-else"} < set(found)
     assert os.listdir(tmp_path) == ["assess-of-somebody-else"]
+
+
+def test_a_folder_that_was_deleted_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "deleted", tmp_path / "kept"]
+
+    def make(prefix: str, suffix: str) -> str:
+        path = paths.pop(0)
+        if path.name == "kept":
+            path.mkdir()
+        return str(path)
+
+    monkeypatch.setattr("tempfile.mkdtemp", make)
+    with temporary_folder("assess-union-") as folder:
+        assert Path(folder).name == "kept"

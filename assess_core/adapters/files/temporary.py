@@ -42,10 +42,13 @@ def _locked(prefix: str) -> tuple[str, int]:
     """A new folder, and the open file that locks it."""
     while True:
         folder = tempfile.mkdtemp(prefix=prefix, suffix=_ENDING)
-        lock = os.open(folder, os.O_RDONLY)
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # another process took it for abandoned before it was locked
+            continue
         with suppress(OSError):  # some network file systems cannot lock a folder; then nobody deletes it
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if Path(folder).exists():  # no other process has taken it for abandoned before it was locked
+        if Path(folder).exists():  # as above
             return folder, lock
         os.close(lock)
 

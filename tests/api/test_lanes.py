@@ -145,7 +145,6 @@ def test_scores_do_not_wait_for_attempts(app: Starlette) -> None:
 
 def test_a_query_of_duckdb_is_interrupted_when_its_request_is_cancelled() -> None:
     cancellation = Cancellation()
-    threading.Timer(0.3, cancellation.cancel, ("given up",)).start()
     endless = "SELECT count(*) FROM range(10_000_000_000) AS a(x), range(10_000_000_000) AS b(y) WHERE x * y = 7"
 
     started = time.monotonic()
@@ -155,6 +154,7 @@ def test_a_query_of_duckdb_is_interrupted_when_its_request_is_cancelled() -> Non
         pytest.raises(duckdb.InterruptException),
         cursor(duck) as c,
     ):
+        threading.Timer(0.3, cancellation.cancel, ("given up",)).start()
         c.execute(endless).fetchall()
     assert time.monotonic() - started < 20
 

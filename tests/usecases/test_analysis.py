@@ -63,8 +63,8 @@ def attempts(seed: int, batch_id: str) -> list[AttemptVersion]:
                 if chance.random() < seen
             ]
             at = ATTEMPTED + chance.randrange(4) * WEEK // 2
-            ids = {"user_id": f"u{learner:03}", "attempt_id": f"t{attempt}", "batch_id": batch_id}
-            result.append(version(**ids, attempted=at, answers=answers))
+            learner_id, attempt_id = f"u{learner:03}", f"t{attempt}"
+            result.append(version(None, at, answers, user_id=learner_id, attempt_id=attempt_id, batch_id=batch_id))
     return result
 
 

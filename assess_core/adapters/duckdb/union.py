@@ -80,7 +80,7 @@ _GROUP_BYTES: Final = 1024 * 1024
 """The size of a row group of spilled hot rows. DuckDB handles one group at a time per thread: with 250 attempts instead
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
 
-_OF_REPORTS: Final = views_of("winners")
+_OF_REPORTS: Final = "FROM placed JOIN winners"
 """What the queries of `reports` read."""
 
 
@@ -211,7 +211,7 @@ class DuckUnion:
             self._duck.execute(f"CREATE VIEW lake_rows AS {lake_rows(self._files, batches)}")
             self._duck.execute(f"CREATE VIEW kept_rows AS {kept_rows(self._kept, batches, len(self._files))}")
             self._is_defined = True
-            self._create("placed")  # so that a damaged file is found now
+            self._create("FROM placed")  # so that a damaged file is found now
 
     def _create(self, sql: str) -> None:
         """Create the views that a statement reads. A page has none: its statements read files."""
@@ -305,17 +305,17 @@ class DuckUnion:
     ) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections or spec.originals:
-                correct(duck, corrections, _OF_REPORTS)
+                correct(duck, corrections, views_of(_OF_REPORTS))
             else:
-                self._create("winners")
+                self._create(_OF_REPORTS)
             return write_report(duck, spec, target, packing, names)
 
     def draw(self, spec: ReportSpec, names: Names | None = None, corrections: Sequence[Correction] = ()) -> Pictures:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections or self._kept:
-                correct(duck, corrections, _OF_REPORTS, with_kept=False)  # pictures show answers
+                correct(duck, corrections, views_of(_OF_REPORTS), with_kept=False)  # pictures show answers
             else:
-                self._create("winners")
+                self._create(_OF_REPORTS)
             return draw_pictures(duck, spec, names)
 
     def batch_numbers(self, corrections: Sequence[Correction] = ()) -> BatchNumbers:

@@ -61,7 +61,8 @@ def views_of(sql: str) -> list[str]:
     """The names of the views that a statement reads, and those that they read, in the order in which to create them."""
     found: list[str] = []
     for name in reversed(VIEWS):
-        if any(re.search(rf"\b{name}\b", text) for text in (sql, *map(VIEWS.__getitem__, found))):
+        reads = re.compile(rf"\b(FROM|JOIN)\s+{name}\b", re.IGNORECASE)
+        if any(map(reads.search, (sql, *map(VIEWS.__getitem__, found)))):
             found.append(name)
     return found[::-1]
 

@@ -114,7 +114,7 @@ def test_the_views_have_the_lakes_columns_and_the_tier(lake: Lake) -> None:
 
     with open_union(hot, lake) as union:
         shapes = {
-            view: [row["column_name"] for row in union.rows(f"DESCRIBE {view}")]
+            view: [row["column_name"] for row in union.rows(f"DESCRIBE FROM {view}")]
             for view in ("copies", "versions", "newest")
         }
         tiers = [row["tier"] for row in union.rows("SELECT tier FROM newest ORDER BY attempt_id")]

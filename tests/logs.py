@@ -40,7 +40,7 @@ def heard(*paths: Path | str) -> list[str]:
 
 
 def put(path: Path, text: bytes) -> Path:
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    path.write_bytes(gzip.compress(text, compresslevel=1) if path.suffix == ".gz" else text)
     return path
 
 

@@ -77,6 +77,16 @@ def test_a_connection_with_a_small_share_has_one_thread(monkeypatch: pytest.Monk
         assert duck.execute("SELECT current_setting('threads')").fetchall() == [(1,)]
 
 
+@pytest.mark.parametrize(("size", "threads"), [(0, 1), (1024 * 1024, 1), (1024 * 1024 + 1, 2), (None, 2)])
+def test_a_connection_that_reads_few_bytes_has_one_thread(
+    size: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assess_core.adapters.duckdb.connection.BUDGET", MemoryBudget(500_000_000))
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    with connect(size=size) as duck:
+        assert duck.execute("SELECT current_setting('threads')").fetchall() == [(threads,)]
+
+
 # --- the default ---
 
 

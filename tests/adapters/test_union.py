@@ -10,6 +10,7 @@ import pytest
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.union import DuckUnion, open_union
+from assess_core.adapters.duckdb.views import views_of
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
@@ -113,7 +114,7 @@ def test_the_views_have_the_lakes_columns_and_the_tier(lake: Lake) -> None:
 
     with open_union(hot, lake) as union:
         shapes = {
-            view: [row["column_name"] for row in union.rows(f"DESCRIBE {view}")]
+            view: [row["column_name"] for row in union.rows(f"DESCRIBE FROM {view}")]
             for view in ("copies", "versions", "newest")
         }
         tiers = [row["tier"] for row in union.rows("SELECT tier FROM newest ORDER BY attempt_id")]
@@ -366,3 +367,17 @@ def test_an_error_of_the_hot_store_reaches_the_reader_unchanged(lake: Lake) -> N
 def test_an_invalid_query_raises_the_error_of_duckdb(lake: Lake) -> None:
     with open_union(MemoryHot(), lake) as union, pytest.raises(Exception, match="no_such_column"):
         list(union.rows("SELECT no_such_column FROM newest"))
+
+
+@pytest.mark.parametrize(
+    ("sql", "views"),
+    [
+        ("SELECT 1 AS versions", []),
+        ("SELECT tier FROM placed", ["placed"]),
+        ("FROM versions", ["placed", "versions"]),
+        ("SELECT count(*) FROM newest, (SELECT 1)", ["placed", "winners", "newest"]),
+        ("FROM placed JOIN winners USING (user_id)", ["placed", "winners"]),
+    ],
+)
+def test_a_statement_needs_the_views_that_it_reads_and_those_that_they_read(sql: str, views: list[str]) -> None:
+    assert views_of(sql) == views

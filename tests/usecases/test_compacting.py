@@ -22,6 +22,8 @@ from tests.factories import ATTEMPTED, RECEIVED, WEEK, version
 from tests.lakes import Prepared, copies_of, five_versions, held, keep, put, stores_over
 from tests.loop import NOW, everything, put_away, queries
 
+pytestmark = pytest.mark.xdist_group("compacting")  # one worker makes the stores, once
+
 W5 = ArchiveSlice.parse("b1|2024-W05")
 W6 = ArchiveSlice.parse("b1|2024-W06")
 LATER = NOW + DAY

@@ -19,6 +19,8 @@ from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import Prepared, five_versions, keep
 from tests.loop import NOW
 
+pytestmark = pytest.mark.xdist_group("damaged lake")  # one worker makes the stores, once
+
 W5 = ArchiveSlice.parse("b1|2024-W05")
 B2 = ArchiveSlice.parse("b2|2024-W05")
 W6 = ArchiveSlice.parse("b1|2024-W06")

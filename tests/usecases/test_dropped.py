@@ -21,6 +21,8 @@ from tests.factories import ATTEMPTED, RECEIVED, WEEK, event
 from tests.lakes import Prepared, asked
 from tests.loop import NOW, put_away, queries, take
 
+pytestmark = pytest.mark.xdist_group("dropped")  # one worker makes the stores, once
+
 W5 = ArchiveSlice.parse("b1|2024-W05")
 
 

@@ -22,6 +22,8 @@ from tests.factories import RECEIVED, WEEK, version
 from tests.lakes import Prepared, copies_of, five_versions, held, keep, stores_over
 from tests.loop import NOW, put_away
 
+pytestmark = pytest.mark.xdist_group("dropping")  # one worker makes the stores, once
+
 W5 = ArchiveSlice.parse("b1|2024-W05")
 OTHER = version(batch_id="b2")
 LATER_WEEK = version(received=RECEIVED + WEEK)

@@ -35,6 +35,8 @@ from assess_core.wiring import open_requests, open_stores
 from tests.factories import MONDAY, RECEIVED, WEEK, decoded, event, failed_event
 from tests.report_requests import job, request
 
+pytestmark = pytest.mark.xdist_group("erasing")  # one worker makes the stores, once
+
 BESIDES = Besides(MemoryRequests(), DagsterStorage(Path("/nonexistent")))
 SECRET = "learner-4f1c9a"
 NOW = MONDAY + 4 * WEEK

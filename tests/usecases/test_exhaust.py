@@ -312,6 +312,7 @@ def plain_reports(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return all_reports(plain)
 
 
+@pytest.mark.xdist_group("reports of both tiers")  # one worker writes the reports of the hot store, once
 @pytest.mark.parametrize("place", [half_archived, archived, half_cleared, cleared, received_again])
 def test_a_report_has_the_same_bytes_in_whichever_tier_its_rows_are(
     place: Callable[[Stores, Sequence[AttemptVersion]], None], stores: Stores, plain_reports: list[bytes]

@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
+from assess_core.adapters.duckdb.instances import QUIET, Instances
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.duckdb.memory import BUDGET, most_threads
 from assess_core.adapters.files.temporary import temporary_folder
@@ -55,10 +56,6 @@ CREATE MACRO canonical_of(user_id, course_id, batch_id, content_id, attempt_id, 
 (`attempts.canonical`). Casting text to JSON first would parse it twice, and so would a JSON array around `text_of`."""
 
 
-# if `__main__` has no file (`python -c`, a spawned worker), DuckDB draws a progress bar on standard output
-_QUIET: Final = "SET enable_progress_bar = false"
-
-
 UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
 """DuckDB raises these for a damaged file. The second one occurs if its message quotes bytes that are not UTF-8."""
 
@@ -97,44 +94,55 @@ def sha256_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> str | None:
     return None if found is None else str(found[0])
 
 
-@contextmanager
-def connect(place: Location | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A new connection in UTC with a share of the memory budget; it downloads nothing.
+_SMALL: Final = 1024 * 1024
+"""Bytes of files that one thread reads as fast as two: a second one only makes a query take a fifth more CPU time."""
 
-    It can read the files at `place` and local files. It spills to a folder that is deleted when it closes. Raises
+
+@contextmanager
+def connect(place: Location | None = None, *, size: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in UTC, without tables, with a share of the memory budget; it downloads nothing.
+
+    It can read the files at `place` and local files. `size`: the bytes of the files that it will read, if known; a
+    connection for few bytes has one thread. It spills to a folder that is deleted when it closes. Raises
     `StoreUnavailable` if there is no room for that folder or no memory, and the errors of `place.attach`.
     """
     with temporary_folder("assess-duckdb-") as spill, BUDGET.share() as memory:
+        threads = 1 if size is not None and size <= _SMALL else most_threads(memory)
         config = {
             "temp_directory": spill,
             "memory_limit": f"{memory}B",
+            "threads": str(min(threads, os.cpu_count() or 1)),
         }
-        connection = open_connection(config)
+        if place is None or not place.url.startswith("s3://"):
+            with _INSTANCES.lend(config) as connection:
+                yield connection
+            return
+        connection = open_connection(config)  # credentials and what was read from a bucket end with the connection
         try:
-            if most_threads(memory) < (os.cpu_count() or 1):
-                connection.execute(f"SET threads = {most_threads(memory)}")
-            if place is not None:
-                place.attach(connection)
+            place.attach(connection)
             yield connection
         finally:
             connection.close()
 
 
-def open_connection(config: dict[str, str]) -> duckdb.DuckDBPyConnection:
+def open_connection(config: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     """A new connection in UTC with the macros; the caller closes it."""
     offline = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     connection = duckdb.connect(":memory:", config={**config, **offline})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute(_QUIET)
+    connection.execute(QUIET)
     connection.execute(MACROS)
     return connection
+
+
+_INSTANCES: Final = Instances(open_connection)
 
 
 @contextmanager
 def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the same database, so that a query does not end the one that is read from."""
     with connection.cursor() as another, interruptible(another.interrupt):
-        another.execute(_QUIET)
+        another.execute(QUIET)
         yield another
 
 

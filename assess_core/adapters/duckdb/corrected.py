@@ -9,6 +9,7 @@ from typing import Final
 import duckdb
 import msgspec
 
+from assess_core.adapters.duckdb.views import VIEWS
 from assess_core.domain.attempts import response_text
 from assess_core.domain.corrections import Correction, Key, Maximum, Scale
 
@@ -166,12 +167,12 @@ _NESTED: Final = {"hot_rows": "question_of(rows.question)", "lake_rows": "rows.q
 
 
 def correct(
-    duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], views: str, *, with_kept: bool = True
+    duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], views: Sequence[str], *, with_kept: bool = True
 ) -> None:
-    """Hide the views of a union behind corrected ones, in this cursor alone. `views` creates those over both tiers.
+    """Hide the views of a union behind corrected ones, in this cursor alone.
 
-    `with_kept`: whether they have kept scores. Their rows have `stored_score`, `stored_max_score` and
-    `stored_question` too, as they were submitted.
+    `views`: the names of those over both tiers, in the order in which to create them. `with_kept`: whether they have
+    kept scores. Their rows have `stored_score`, `stored_max_score` and `stored_question` too, as they were submitted.
     """
     duck.execute(_RULES, {"rules": msgspec.json.encode(_by_assessment(corrections)).decode()})
     covered = " UNION ALL ".join(
@@ -189,7 +190,8 @@ def correct(
         question = f"text_of({marked})" if rows == "hot_rows" else marked
         duck.execute(_VIEW.format(rows=rows, question=question, nested=nested))
     duck.execute(_KEPT_VIEW if with_kept else f"{_KEPT_VIEW} WHERE false")
-    duck.execute(views.replace("CREATE VIEW", "CREATE TEMP VIEW"))
+    for name in views:
+        duck.execute(f"CREATE TEMP VIEW {name} AS {VIEWS[name]}")
 
 
 def _right(corrections: Sequence[Correction]) -> list[str]:

@@ -30,7 +30,7 @@ def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> 
     pinned = pin_needed(hot, lake)
     if not (files := pinned.files(_weeks_of(slices, lake, batch_id))):
         return _newest(hot_rows)[: asked.limit]
-    with connect(location_of(pinned)) as duck:
+    with connect(location_of(pinned), size=sum(file.bytes for file in files)) as duck:
         batch = _LakeBatch(DuckUnion(duck, pinned, files), f"FROM {parquet(files)}", batch_id, asked)
         lake_rows = batch.rows(until=_last_learner(hot_rows, asked.limit))
     return _newest([*hot_rows, *lake_rows])[: asked.limit]

@@ -47,7 +47,7 @@ from assess_core.adapters.duckdb.reports.declared import DECLARED
 from assess_core.adapters.duckdb.reports.overview import draw_pictures
 from assess_core.adapters.duckdb.reports.picked import picked_sql
 from assess_core.adapters.duckdb.reports.writing import write_report
-from assess_core.adapters.duckdb.views import VIEWS, hot_rows, kept_rows, lake_rows
+from assess_core.adapters.duckdb.views import VIEWS, hot_rows, kept_rows, lake_rows, views_of
 from assess_core.adapters.error_text import first_line
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.chunks import chunks
@@ -81,6 +81,9 @@ _GROUP_BYTES: Final = 1024 * 1024
 """The size of a row group of spilled hot rows. DuckDB handles one group at a time per thread: with 250 attempts instead
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
 
+_OF_REPORTS: Final = "FROM placed JOIN winners"
+"""What the queries of `reports` read."""
+
 
 @contextmanager
 def open_union(
@@ -108,7 +111,8 @@ def open_union(
         files = pinned.files(weeks)  # all of them: a report does not rely on a list of slices
         # after `attempts`: rows that a drop deletes from now on were pinned, and those that it deleted have scores here
         kept = lake.pin_scores().files(weeks) if scores else []
-        with connect(location_of(pinned)) as duck:
+        size = sum(file.bytes for file in (*files, *kept)) + (spilled.stat().st_size if spilled else 0)
+        with connect(location_of(pinned), size=size) as duck:
             union = DuckUnion(duck, pinned, files, spilled, kept)
             if skip_unreadable:
                 union.skip_unreadable()
@@ -185,6 +189,7 @@ class DuckUnion:
         self._duck = duck
         self._files = list(files)
         self._kept = list(kept)
+        self._is_defined = False
         self.unreadable: list[str] = []
 
     @property
@@ -199,14 +204,20 @@ class DuckUnion:
         self._kept = [file for file in self._kept if not problems[file]]
 
     def define(self, batches: Collection[str] | None) -> None:
-        """Create the views over the copies of these batches. DuckDB reads the schema of a file for them."""
+        """Create the view `placed` of the copies of these batches. DuckDB reads the schema of a file for it."""
         with self._named_errors():
             if batches:
                 self._files, self._kept = self._holding(batches, self._files), self._holding(batches, self._kept)
             self._duck.execute(f"CREATE VIEW hot_rows AS {hot_rows(self._hot)}")
             self._duck.execute(f"CREATE VIEW lake_rows AS {lake_rows(self._files, batches)}")
             self._duck.execute(f"CREATE VIEW kept_rows AS {kept_rows(self._kept, batches, len(self._files))}")
-            self._duck.execute(VIEWS)
+            self._is_defined = True
+            self._create("FROM placed")  # so that a damaged file is found now
+
+    def _create(self, sql: str) -> None:
+        """Create the views that a statement reads. A page has none: its statements read files."""
+        for name in views_of(sql) if self._is_defined else ():
+            self._duck.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {VIEWS[name]}")
 
     def _holding(self, batches: Collection[str], among: list[LakeFile]) -> list[LakeFile]:
         """The files with rows of these batches, if there is more than one.
@@ -230,7 +241,9 @@ class DuckUnion:
     ) -> Iterator[dict[str, object]]:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections:
-                correct(duck, corrections, VIEWS)
+                correct(duck, corrections, views_of(sql))
+            else:
+                self._create(sql)
             duck.execute(sql, dict(parameters or {}))
             names = [column[0] for column in duck.description or ()]
             while batch := duck.fetchmany(_ROWS):
@@ -293,13 +306,17 @@ class DuckUnion:
     ) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections or spec.originals:
-                correct(duck, corrections, VIEWS)
+                correct(duck, corrections, views_of(_OF_REPORTS))
+            else:
+                self._create(_OF_REPORTS)
             return write_report(duck, spec, target, packing, names)
 
     def draw(self, spec: ReportSpec, names: Names | None = None, corrections: Sequence[Correction] = ()) -> Pictures:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections or self._kept:
-                correct(duck, corrections, VIEWS, with_kept=False)  # pictures show answers
+                correct(duck, corrections, views_of(_OF_REPORTS), with_kept=False)  # pictures show answers
+            else:
+                self._create(_OF_REPORTS)
             return draw_pictures(duck, spec, names)
 
     def batch_numbers(self, corrections: Sequence[Correction] = ()) -> BatchNumbers:

@@ -113,7 +113,7 @@ def open_copies(
     """
     asked = sorted(set(slices))
     files = pinned.files({slice_.week for slice_ in asked})
-    with connect(location_of(pinned)) as duck:
+    with connect(location_of(pinned), size=sum(file.bytes for file in files)) as duck:
         wanted = pa.table(
             {
                 "slice": pa.array(range(len(asked)), pa.int32()),
@@ -181,7 +181,12 @@ class DuckCopies:
     def read_proved(self, verified: Mapping[ArchiveSlice, Mapping[str, str]]) -> None:
         """Read all files. Compute the content hash of each row, unless the file has the bytes that were verified."""
         self._duck.create_function("content_hash_of", content_hashes, [VARCHAR], BLOB, type=ARROW)
-        pairs = self._unchanged(verified)
+        try:
+            self._read_proved(self._unchanged(verified))
+        finally:
+            self._duck.remove_function("content_hash_of")
+
+    def _read_proved(self, pairs: Sequence[tuple[int, int]]) -> None:
         unchanged = sorted({number for _, number in pairs})
         if unchanged:
             slices, numbers = zip(*pairs, strict=True)

@@ -166,13 +166,12 @@ FROM (
 _NESTED: Final = {"hot_rows": "question_of(rows.question)", "lake_rows": "rows.question"}
 
 
-def correct(
-    duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], views: Sequence[str], *, with_kept: bool = True
-) -> None:
+def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], *, with_kept: bool = True) -> None:
     """Hide the views of a union behind corrected ones, in this cursor alone.
 
-    `views`: the names of those over both tiers, in the order in which to create them. `with_kept`: whether they have
-    kept scores. Their rows have `stored_score`, `stored_max_score` and `stored_question` too, as they were submitted.
+    All of them, whatever a statement reads: one that stays as it was would give other scores. `with_kept`: whether they
+    have kept scores. Their rows have `stored_score`, `stored_max_score` and `stored_question` too, as they were
+    submitted.
     """
     duck.execute(_RULES, {"rules": msgspec.json.encode(_by_assessment(corrections)).decode()})
     covered = " UNION ALL ".join(
@@ -190,8 +189,8 @@ def correct(
         question = f"text_of({marked})" if rows == "hot_rows" else marked
         duck.execute(_VIEW.format(rows=rows, question=question, nested=nested))
     duck.execute(_KEPT_VIEW if with_kept else f"{_KEPT_VIEW} WHERE false")
-    for name in views:
-        duck.execute(f"CREATE TEMP VIEW {name} AS {VIEWS[name]}")
+    for name, query in VIEWS.items():
+        duck.execute(f"CREATE TEMP VIEW {name} AS {query}")
 
 
 def _right(corrections: Sequence[Correction]) -> list[str]:

@@ -241,7 +241,7 @@ class DuckUnion:
     ) -> Iterator[dict[str, object]]:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections:
-                correct(duck, corrections, views_of(sql))
+                correct(duck, corrections)
             else:
                 self._create(sql)
             duck.execute(sql, dict(parameters or {}))
@@ -306,7 +306,7 @@ class DuckUnion:
     ) -> WrittenReport:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections or spec.originals:
-                correct(duck, corrections, views_of(_OF_REPORTS))
+                correct(duck, corrections)
             else:
                 self._create(_OF_REPORTS)
             return write_report(duck, spec, target, packing, names)
@@ -314,7 +314,7 @@ class DuckUnion:
     def draw(self, spec: ReportSpec, names: Names | None = None, corrections: Sequence[Correction] = ()) -> Pictures:
         with self._named_errors(), cursor(self._duck) as duck:
             if corrections or self._kept:
-                correct(duck, corrections, views_of(_OF_REPORTS), with_kept=False)  # pictures show answers
+                correct(duck, corrections, with_kept=False)  # pictures show answers
             else:
                 self._create(_OF_REPORTS)
             return draw_pictures(duck, spec, names)

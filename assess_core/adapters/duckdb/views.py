@@ -58,7 +58,10 @@ FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM win
 
 
 def views_of(sql: str) -> list[str]:
-    """The names of the views that a statement reads, and those that they read, in the order in which to create them."""
+    """The names of the views that a statement reads, and those that they read, in the order in which to create them.
+
+    A statement names a view after FROM or JOIN. If it named one elsewhere, DuckDB would not know the view, and say so.
+    """
     found: list[str] = []
     for name in reversed(VIEWS):
         reads = re.compile(rf"\b(FROM|JOIN)\s+{name}\b", re.IGNORECASE)

@@ -80,7 +80,7 @@ class MemoryHot:
         self._failed: dict[FailedKey, FailedEvent] = {}
         self._resolved: set[FailedKey] = set()
         self._positions: dict[str, Position] = {}
-        self._needs_lake = False
+        self._lake: str | None = None
         self.register = MemoryRegister()
         self.corrected_totals = MemoryCorrectedTotals(on_write)
 
@@ -236,11 +236,11 @@ class MemoryHot:
                 deleted += 1
         return deleted
 
-    def remember_lake(self) -> None:
-        self._needs_lake = True
+    def remember_lake(self, identity: str | None) -> None:
+        self._lake = identity
 
-    def needs_lake(self) -> bool:
-        return self._needs_lake
+    def remembered_lake(self) -> str | None:
+        return self._lake
 
     def erase(self, user_ids: Collection[str], slices: Collection[ArchiveSlice]) -> HotErased:
         rows = [key for key, row in self._rows.items() if key[0] in slices and row.key.user_id in user_ids]

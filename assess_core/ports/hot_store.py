@@ -208,14 +208,15 @@ class HotStore(Protocol):
         """Delete exactly these copies (key, version and receipt); returns how many existed."""
         ...
 
-    def remember_lake(self) -> None:
-        """Store that the lake has versions that are not here. Call this before the first of them is deleted or named.
+    def remember_lake(self, identity: str | None) -> None:
+        """Store which lake has versions that are not here (`Pinned.identity`); None: no lake has.
 
-        Can be repeated."""
+        Call this before the first of them is deleted or named. Can be repeated.
+        """
         ...
 
-    def needs_lake(self) -> bool:
-        """Whether `remember_lake` was ever called: without the lake, versions are missing."""
+    def remembered_lake(self) -> str | None:
+        """What `remember_lake` stored: without this lake, versions are missing."""
         ...
 
     # --- erasing learners ---

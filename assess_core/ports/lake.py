@@ -72,6 +72,15 @@ class Pinned(Protocol):
         ...
 
 
+class PinnedTable(Pinned, Protocol):
+    """A version of the table itself."""
+
+    @property
+    def identity(self) -> str | None:
+        """The id in the table's metadata, which a copy of the lake keeps; None if there is no table."""
+        ...
+
+
 class Unused(NamedTuple):
     """Names of files that are not in a table any more."""
 
@@ -163,7 +172,7 @@ class ImportedRow(NamedTuple):
 class Lake(Protocol):
     """Delta tables: `attempts`, `scores`, `archive_manifest`, `imports`, `weekly_activity` and those of the seals."""
 
-    def pin(self, version: int | None = None) -> Pinned:
+    def pin(self, version: int | None = None) -> PinnedTable:
         """The newest version, or a given one. Raises `NotOurTable`."""
         ...
 

@@ -1,21 +1,27 @@
-"""The lake of a hot store: a lake without a table is not the lake into which rows were cleared."""
+"""The lake of a hot store: no other lake has the rows that were cleared from it."""
 
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Lake, Pinned
+from assess_core.ports.lake import Lake, PinnedTable
 
-NO_LAKE = (
-    "ASSESS_LAKE names a place without attempts, but rows of this hot store were cleared into a lake or imported: name "
-    "that lake, mount it, or restore it from a copy (docs/restore.md)"
+OTHER_LAKE = (
+    "ASSESS_LAKE does not name the lake into which rows of this hot store were cleared or imported: name that lake, "
+    "mount it, or restore it from a copy (docs/restore.md)"
 )
 
 
-def pin_needed(hot: HotStore, lake: Lake) -> Pinned:
-    """The newest version of the lake, for reads over both tiers.
+def pin_needed(hot: HotStore, lake: Lake) -> PinnedTable:
+    """The newest version of the lake, for reads over both tiers, and for steps from one tier to the other.
 
-    Raises `StoreUnavailable` if there is no table and the hot store needs one: its answers would be incomplete.
+    Raises `StoreUnavailable` if the hot store needs another lake: answers would be incomplete.
     """
     pinned = lake.pin()
-    if pinned.version < 0 and hot.needs_lake():
-        raise StoreUnavailable(NO_LAKE)
+    if is_other(hot, pinned):
+        raise StoreUnavailable(OTHER_LAKE)
     return pinned
+
+
+def is_other(hot: HotStore, pinned: PinnedTable) -> bool:
+    """Whether the hot store needs another lake."""
+    needed = hot.remembered_lake()
+    return needed is not None and needed != pinned.identity

@@ -13,6 +13,7 @@ from assess_core.domain.slices import ArchiveSlice, Unread, why_open
 from assess_core.errors import SliceOpen, UnknownBatch, VerifyFailed
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Copies, Lake, Shard
+from assess_core.ports.pinning import pin_needed
 from assess_core.ports.stores import Stores
 from assess_core.retrying import retrying
 from assess_core.usecases.keeping import with_kept
@@ -153,6 +154,7 @@ def archive(
     `StoreUnavailable`, `NotOurTable`, `VerifyFailed` for a damaged lake, and `LakeConflict` if other processes keep
     committing the same slices.
     """
+    pin_needed(stores.hot, stores.lake)
     return archive_rows(slices, stores.hot.scan, stores.lake, now, advance)
 
 
@@ -343,7 +345,7 @@ def _not_verified(record: SliceRecord | None) -> str:
 def _clear_verified(
     slices: Sequence[ArchiveSlice], manifest: Manifest, stores: Stores, now: int, dry_run: bool
 ) -> dict[ArchiveSlice, Cleared]:
-    pinned = stores.lake.pin()
+    pinned = pin_needed(stores.hot, stores.lake)
     before = verified_files(slices, manifest)
     try:
         with stores.lake.copies(pinned, slices, proved=True, verified=before) as copies:
@@ -356,7 +358,7 @@ def _clear_verified(
                 stores.lake.record(
                     [entry(slice_, Action.CLEARING, pinned.version, found.contents[slice_], now) for slice_ in unmarked]
                 )
-                stores.hot.remember_lake()
+                stores.hot.remember_lake(pinned.identity)
                 deleted = _delete((keys for keys in compared.keys if keys[0].slice in good), stores.hot)
     except VerifyFailed as error:
         found, good = unreadable(slices, error), {}

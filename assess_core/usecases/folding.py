@@ -176,9 +176,9 @@ def _not_erased(events: Sequence[Decoded], hot: HotStore, keys: Keys) -> Sequenc
 def name_archived(rows: Iterable[AttemptVersion], hot: HotStore, keys: Keys) -> int:
     """Add the map entries of versions whose rows are in the lake, and derive the scores that they touch.
 
-    The rows themselves are not written to the hot store. Rows of erased learners are left out. If the rows have no
-    answers, scores under corrections are left to a sweep (`usecases.applying`). Returns how many versions no map named
-    before. Raises `StoreUnavailable`. Can be repeated.
+    The rows themselves are not written to the hot store, which must remember the lake before. Rows of erased learners
+    are left out. If the rows have no answers, scores under corrections are left to a sweep (`usecases.applying`).
+    Returns how many versions no map named before. Raises `StoreUnavailable`. Can be repeated.
     """
     all_ = list(rows)
     with hot.transaction() as alone:
@@ -187,7 +187,6 @@ def name_archived(rows: Iterable[AttemptVersion], hot: HotStore, keys: Keys) -> 
         learners = hot.learners({_user_id(event) for event in decoded})
         plan = _decide(decoded, learners, Checks(NoFacts()))
         if plan.rows:
-            hot.remember_lake()
             hot.add_slices({row.slice for row in plan.rows})
         _name(plan, learners, hot, alone)
         late = set() if alone else erased_among({_user_id(event) for event in decoded}, hot, keys)

@@ -25,6 +25,7 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import NotErased, VerifyFailed
 from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.ports.lake import ImportedRow
+from assess_core.ports.pinning import pin_needed
 from assess_core.ports.stores import Stores
 from assess_core.retrying import retrying
 from assess_core.usecases.archiving import Scan, archive_rows, verify_alone
@@ -139,9 +140,13 @@ class Import:
         self._counts["erased"] += read - len(portion)
         rows = _first_receipts(portion)
         new = self._new(rows)
+        if rows:
+            pin_needed(hot, self._stores.lake)
         if new:
             self._stores.lake.record_imports([self._record(read) for read in new])
             self._archive([read.row.version for read in new])
+        if rows:
+            hot.remember_lake(self._stores.lake.pin().identity)
         # also rows that are named: an import may have been killed before it wrote the scores
         for some in chunks(rows, _NAMED_ROWS):
             name_archived([read.row.version for read in some], hot, keys)

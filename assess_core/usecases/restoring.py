@@ -112,6 +112,7 @@ def begin_rebuild(stores: Stores) -> list[IsoWeek]:
     forget_sweeps(stores.hot, stores.lake)
     agree(stores.hot, stores.lake, stores.keys)
     tables = (stores.lake.pin(), stores.lake.pin_scores())
+    stores.hot.remember_lake(tables[0].identity)  # from now on it is the lake of this hot store
     return sorted({file.week for pinned in tables for file in pinned.files()})
 
 

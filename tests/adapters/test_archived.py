@@ -20,7 +20,7 @@ from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import IsoWeek
 from assess_core.errors import ReportFailed
-from assess_core.ports.lake import LakeFile, Pinned
+from assess_core.ports.lake import LakeFile, PinnedTable
 from assess_core.ports.reports import Located
 from assess_core.usecases.compacting import vacuum
 from tests.factories import RECEIVED, WEEK, answer, version
@@ -110,9 +110,9 @@ def test_a_table_that_was_created_again_is_read_again(tmp_path: Path) -> None:
 class PinsOnceLate(DeltaLake):
     """A lake whose first pin is an older one, as if the table was rewritten and vacuumed just after it."""
 
-    late: Pinned | None = None
+    late: PinnedTable | None = None
 
-    def pin(self, version: int | None = None) -> "Pinned":  # type: ignore[override]
+    def pin(self, version: int | None = None) -> "PinnedTable":  # type: ignore[override]
         late, self.late = self.late, None
         return late or super().pin(version)
 

@@ -188,8 +188,8 @@ def test_a_rare_assessment_is_found_after_many_others(hot: Hot) -> None:
     assert hot.rows_after([THIS_WEEK], AttemptRange(None, 1, content_id="rare")) == [rare]
 
 
-def test_a_store_remembers_that_the_lake_has_versions_that_it_does_not_have(hot: Hot) -> None:
-    assert not hot.needs_lake()
-    for _ in range(2):
-        hot.remember_lake()
-        assert hot.needs_lake()
+def test_a_store_remembers_the_lake_that_has_versions_that_it_does_not_have(hot: Hot) -> None:
+    assert hot.remembered_lake() is None
+    for lake in ("lake 1", "lake 1", "lake 2", None, None, "lake 3"):
+        hot.remember_lake(lake)
+        assert hot.remembered_lake() == lake

@@ -313,11 +313,11 @@ class CassandraHot(CassandraErasing):
             if (key := self._primary_key(row)) in found
         ]
 
-    def remember_lake(self) -> None:
-        self._slices.remember_lake()
+    def remember_lake(self, identity: str | None) -> None:
+        self._slices.remember_lake(identity)
 
-    def needs_lake(self) -> bool:
-        return self._slices.needs_lake()
+    def remembered_lake(self) -> str | None:
+        return self._slices.remembered_lake()
 
     def delete(self, rows: Sequence[RowKey]) -> int:
         delete, deleted = self._db.prepared(_DELETE), 0

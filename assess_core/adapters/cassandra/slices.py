@@ -19,8 +19,8 @@ _WEEKS: Final = "SELECT DISTINCT year, week FROM {ks}.slices"
 _OF_WEEK: Final = "SELECT year, week, batch_id FROM {ks}.slices WHERE year = ? AND week = ?"
 _AFTER: Final = f"{_OF_WEEK} AND batch_id > ? LIMIT ?"
 _OF_BATCH: Final = "SELECT year, week, batch_id FROM {ks}.slices_by_batch WHERE batch_id = ?"
-_REMEMBER_LAKE: Final = "INSERT INTO {ks}.meta (name, value) VALUES ('needs_lake', 'yes')"
-_NEEDS_LAKE: Final = "SELECT value FROM {ks}.meta WHERE name = 'needs_lake'"
+_REMEMBER_LAKE: Final = "INSERT INTO {ks}.meta (name, value) VALUES ('lake', ?)"
+_REMEMBERED_LAKE: Final = "SELECT value FROM {ks}.meta WHERE name = 'lake'"
 _COPIED: Final = 1000  # slices per round
 
 
@@ -78,13 +78,14 @@ class SliceTables:
             begin, size = begin + size, size * 2
         return found[:limit]
 
-    def remember_lake(self) -> None:
-        """See `HotStore.remember_lake`."""
-        self._db.execute(_REMEMBER_LAKE)
+    def remember_lake(self, identity: str | None) -> None:
+        """See `HotStore.remember_lake`. An empty text is none, because a deletion hides writes of the same time."""
+        if identity != self.remembered_lake():
+            self._db.execute(_REMEMBER_LAKE, (identity or "",))
 
-    def needs_lake(self) -> bool:
-        """See `HotStore.needs_lake`."""
-        return bool(list(self._db.execute(_NEEDS_LAKE)))
+    def remembered_lake(self) -> str | None:
+        """See `HotStore.remembered_lake`."""
+        return next((value for (value,) in self._db.execute(_REMEMBERED_LAKE) if value), None)
 
     def count(self) -> tuple[int, int]:
         """The number of slices in `slices` and in `slices_by_batch`."""

@@ -42,6 +42,7 @@ class _Pinned:
 
     def __init__(self, table: DeltaTable | None, place: Location) -> None:
         self.version: int = -1 if table is None else table.version()
+        self.identity: str | None = None if table is None else str(table.metadata().id)
         self.place = place
         self._files = {} if table is None else _by_week(table, place)
 

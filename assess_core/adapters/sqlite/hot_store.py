@@ -346,11 +346,11 @@ class SqliteHot(SqliteErasing):
                 deleted += connection.executemany(_DELETE, values).rowcount
         return deleted
 
-    def remember_lake(self) -> None:
-        self._slices.remember_lake()
+    def remember_lake(self, identity: str | None) -> None:
+        self._slices.remember_lake(identity)
 
-    def needs_lake(self) -> bool:
-        return self._slices.needs_lake()
+    def remembered_lake(self) -> str | None:
+        return self._slices.remembered_lake()
 
     def all_learners(self) -> Iterator[tuple[str, Learner]]:
         last = ""

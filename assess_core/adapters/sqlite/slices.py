@@ -7,8 +7,9 @@ from assess_core.adapters.sqlite.connections import Connections
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 
 _ADD: Final = "INSERT INTO slices (year, week, batch_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-_REMEMBER_LAKE: Final = "INSERT INTO meta (name, value) VALUES ('needs_lake', 'yes') ON CONFLICT DO NOTHING"
-_NEEDS_LAKE: Final = "SELECT value FROM meta WHERE name = 'needs_lake'"
+_REMEMBER_LAKE: Final = "REPLACE INTO meta (name, value) VALUES ('lake', ?)"
+_FORGET_LAKE: Final = "DELETE FROM meta WHERE name = 'lake'"
+_REMEMBERED_LAKE: Final = "SELECT value FROM meta WHERE name = 'lake'"
 _SELECT: Final = "SELECT year, week, batch_id FROM slices"
 _ORDER: Final = "ORDER BY year, week, batch_id"
 # INDEXED BY: if the index is missing, SQLite raises an error instead of scanning the whole table
@@ -55,16 +56,21 @@ class SliceTable:
             (year, week), batch_id = found[0]
         return sorted(held)
 
-    def remember_lake(self) -> None:
+    def remember_lake(self, identity: str | None) -> None:
         """See `HotStore.remember_lake`."""
-        if not self.needs_lake():
-            with self._connections.transaction() as connection:
-                connection.execute(_REMEMBER_LAKE)
+        if identity == self.remembered_lake():
+            return
+        with self._connections.transaction() as connection:
+            if identity is None:
+                connection.execute(_FORGET_LAKE)
+            else:
+                connection.execute(_REMEMBER_LAKE, (identity,))
 
-    def needs_lake(self) -> bool:
-        """See `HotStore.needs_lake`."""
+    def remembered_lake(self) -> str | None:
+        """See `HotStore.remembered_lake`."""
         with self._connections.use() as connection:
-            return bool(connection.execute(_NEEDS_LAKE).fetchall())
+            found = connection.execute(_REMEMBERED_LAKE).fetchone()
+        return None if found is None else str(found[0])
 
     def count(self) -> int:
         with self._connections.use() as connection:

@@ -43,6 +43,7 @@ class Keyspace(NamedTuple):
             # TRUNCATE takes 25 ms, so empty tables are skipped, except those that can still hold tombstones
             if table != "meta" and (table in tombstones or self.cql(f"SELECT * FROM {{ks}}.{table} LIMIT 1")):
                 self.cql(f"TRUNCATE {{ks}}.{table}")
+        self.cql("DELETE FROM {ks}.meta WHERE name = 'lake'")
 
 
 @pytest.fixture(scope="session")

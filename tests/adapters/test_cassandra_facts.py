@@ -214,12 +214,12 @@ def test_the_doctor_counts_the_batches(url: str, change: Callable[[str, int], No
 
     assert doctor()[::2] == (
         Level.OK,
-        f"course_batch in {url.rpartition('/')[2]} at {url.split('/')[2]}: 4 batches, 1 of them on-going",
+        f"course_batch in {url.rpartition('/')[2]} at {url.split('/')[2]}: 4 batches, 1 on-going",
     )
     change("b1", 2)
     level, _, message, action = doctor()
     assert level is Level.WARN
-    assert message.endswith("4 batches, 0 of them on-going: the write API stores nothing")
+    assert message.endswith("4 batches, 0 on-going: the write API stores nothing")
     assert action == "name the keyspace of Sunbird's courses, or leave ASSESS_FACTS out: every batch is accepted then"
 
 

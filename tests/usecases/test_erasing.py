@@ -347,9 +347,7 @@ def test_a_temporary_file_of_a_killed_writer_is_erased_too(filled: Stores, setti
     assert traces(filled, settings) == []
 
 
-def test_a_report_that_a_killed_process_did_not_finish_is_erased_although_nobody_can_decode_it(
-    filled: Stores,
-) -> None:
+def test_a_report_that_a_killed_process_did_not_finish_is_erased_unread(filled: Stores) -> None:
     unfinished = Path(filled.exhausts.path("jobs/.exhaust-1.tmp"))
     unfinished.parent.mkdir(parents=True)
     unfinished.write_bytes(gzip.compress(SECRET.encode())[:-8])

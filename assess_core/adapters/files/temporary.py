@@ -24,8 +24,8 @@ def temporary_folder(prefix: str) -> Iterator[str]:
 
     Raises `StoreUnavailable` if it cannot be made.
     """
-    _delete_abandoned()
     try:
+        _delete_abandoned()
         folder, lock = _locked(prefix)
     except OSError as error:
         raise StoreUnavailable(

@@ -9,7 +9,6 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from assess_core.adapters.duckdb.instances import QUIET, Instances
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.duckdb.memory import BUDGET, most_threads
 from assess_core.adapters.files.temporary import temporary_folder
@@ -56,6 +55,10 @@ CREATE MACRO canonical_of(user_id, course_id, batch_id, content_id, attempt_id, 
 (`attempts.canonical`). Casting text to JSON first would parse it twice, and so would a JSON array around `text_of`."""
 
 
+# if `__main__` has no file (`python -c`, a spawned worker), DuckDB draws a progress bar on standard output
+_QUIET: Final = "SET enable_progress_bar = false"
+
+
 UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
 """DuckDB raises these for a damaged file. The second one occurs if its message quotes bytes that are not UTF-8."""
 
@@ -100,26 +103,25 @@ _SMALL: Final = 1024 * 1024
 
 @contextmanager
 def connect(place: Location | None = None, *, size: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in UTC, without tables, with a share of the memory budget; it downloads nothing.
+    """A new connection in UTC with a share of the memory budget; it downloads nothing.
 
     It can read the files at `place` and local files. `size`: the bytes of the files that it will read, if known; a
-    connection for few bytes has one thread. It spills to a folder that is deleted when it closes. Raises
-    `StoreUnavailable` if there is no room for that folder or no memory, and the errors of `place.attach`.
+    connection for few bytes has one thread, unless they are in a bucket, where threads wait for answers. It spills to a
+    folder that is deleted when it closes. Raises `StoreUnavailable` if there is no room for that folder or no memory,
+    and the errors of `place.attach`.
     """
+    is_small = size is not None and size <= _SMALL and not (place is not None and place.url.startswith("s3://"))
     with temporary_folder("assess-duckdb-") as spill, BUDGET.share() as memory:
-        threads = 1 if size is not None and size <= _SMALL else most_threads(memory)
+        threads = 1 if is_small else most_threads(memory)
         config = {
             "temp_directory": spill,
             "memory_limit": f"{memory}B",
             "threads": str(min(threads, os.cpu_count() or 1)),
         }
-        if place is None or not place.url.startswith("s3://"):
-            with _INSTANCES.lend(config) as connection:
-                yield connection
-            return
-        connection = open_connection(config)  # credentials and what was read from a bucket end with the connection
+        connection = open_connection(config)
         try:
-            place.attach(connection)
+            if place is not None:
+                place.attach(connection)
             yield connection
         finally:
             connection.close()
@@ -130,19 +132,16 @@ def open_connection(config: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     offline = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     connection = duckdb.connect(":memory:", config={**config, **offline})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute(QUIET)
+    connection.execute(_QUIET)
     connection.execute(MACROS)
     return connection
-
-
-_INSTANCES: Final = Instances(open_connection)
 
 
 @contextmanager
 def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the same database, so that a query does not end the one that is read from."""
     with connection.cursor() as another, interruptible(another.interrupt):
-        another.execute(QUIET)
+        another.execute(_QUIET)
         yield another
 
 

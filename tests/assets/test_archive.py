@@ -316,7 +316,7 @@ def test_the_description_and_the_launchpad_of_cleared_attempts_warn_that_it_dele
     description = definitions.defs.resolve_asset_graph().get(dg.AssetKey("cleared_attempts")).description
     launch = ClearConfig.model_fields["delete_hot_rows"].description
 
-    assert str(description).startswith("**Deletes rows from the hot store**")
+    assert str(description).startswith("Deletes rows from the hot store:")
     assert str(launch).startswith("This step deletes rows from the hot store.")
 
 

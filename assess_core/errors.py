@@ -205,6 +205,13 @@ class StoreUnavailable(AssessError):
     action = "free space, or wait for the process that holds the store, and run it again"
 
 
+class OtherLake(StoreUnavailable):
+    """The lake is not the one that has the hot store's cleared rows."""
+
+    retryable = False
+    action = "name the lake that was used before in ASSESS_LAKE; `assess settings` shows the one that is used now"
+
+
 class DeadlineExceeded(AssessError):
     """An answer took too long and was cancelled."""
 

@@ -9,10 +9,11 @@ from assess_core.domain.report_jobs import Rules
 from assess_core.domain.report_queue import unserved
 from assess_core.domain.slice_status import SliceStatus, Step
 from assess_core.domain.tickets import TicketStatus, held_space
+from assess_core.errors import OtherLake
 from assess_core.ports.findings import Finding, Level
 from assess_core.ports.hot_store import HotStore
 from assess_core.ports.lake import Lake, name_of
-from assess_core.ports.pinning import OTHER_LAKE, is_other
+from assess_core.ports.pinning import pin_needed
 from assess_core.ports.requests import Requests
 from assess_core.ports.stores import Stores
 from assess_core.usecases.applying import unfinished
@@ -69,8 +70,10 @@ def tickets(lake: Lake, now: int) -> Iterator[Finding]:
 
 def slices(stores: Stores, now: int, grace: int) -> Iterator[Finding]:
     """Slices that wait for a step, or could not be verified. `now` and `grace` are in ms."""
-    if is_other(stores.hot, stores.lake.pin()):
-        yield Finding(Level.BAD, "slices", OTHER_LAKE, "assess settings shows ASSESS_LAKE")
+    try:
+        pin_needed(stores.hot, stores.lake)
+    except OtherLake as error:
+        yield Finding(Level.BAD, "slices", str(error), error.action)
         return
     views = pending_views(stores, now, grace, stores.log.unread())
     if damaged := [view for view in views if view.has_failed]:

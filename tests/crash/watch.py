@@ -147,8 +147,8 @@ def _die_after(effects: int) -> None:
         if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
             count()
 
-    def traced(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def traced(path: Path, busy_seconds: float) -> sqlite3.Connection:
+        connection = connect(path, busy_seconds)
         connection.set_trace_callback(count)
         return connection
 

@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from assess_core.domain.counts import counted
 from assess_core.domain.manifest import SliceRecord
 from assess_core.domain.moments import DAY, LATEST, iso, millis, moment
 from assess_core.domain.slice_status import SliceView
@@ -79,7 +78,7 @@ class Age(NamedTuple):
         return millis(_same_date(begin, year))
 
     def __str__(self) -> str:
-        return counted(self.number, self.unit)
+        return f"{self.number} {self.unit}{'' if self.number == 1 else 's'}"
 
 
 def _same_date(begin: datetime, year: int) -> datetime:

@@ -28,7 +28,7 @@ def state(hot_rows: int, *actions: Action, open_: str | None = None) -> SliceVie
         (state(3, ARCHIVED), SliceStatus.WRITTEN, (Step.VERIFY,), "archived, and not verified yet"),
         (state(3, ARCHIVED, FAILED), SliceStatus.WRITTEN, (Step.VERIFY,), "damaged"),
         (state(3, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.CLEAR,), "verified, and not cleared yet"),
-        (state(4, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.ARCHIVE, Step.CLEAR), "the lake lacks at least 1 of"),
+        (state(4, ARCHIVED, VERIFIED), SliceStatus.VERIFIED, (Step.ARCHIVE, Step.CLEAR), "the lake lacks at least 1"),
         (state(2, ARCHIVED, VERIFIED, CLEARING), SliceStatus.CLEARING, (Step.CLEAR,), "a clear began"),
         (state(0, ARCHIVED, VERIFIED, CLEARING, CLEARED), SliceStatus.CLEARED, (), ""),
         (

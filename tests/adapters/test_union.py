@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Collection, Iterator
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 import pyarrow as pa
@@ -265,9 +266,10 @@ def test_a_reader_misses_nothing_while_a_row_moves_at_every_step(lake: Lake) -> 
     assert not left
 
 
-def _move_slice_by_slice(home: Path) -> None:
+def _move_slice_by_slice(home: Path, reads: Semaphore) -> None:
     hot, lake = SqliteHot(f"sqlite:///{home / 'hot.sqlite'}"), DeltaLake(Folder(home / "lake"))
     for slice_ in sorted({row.slice for row in ROWS}):
+        reads.acquire()  # a read began
         move(hot, lake, [row for row in ROWS if row.slice == slice_])
 
 
@@ -275,13 +277,16 @@ def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path
     hot, lake = SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}"), DeltaLake(Folder(tmp_path / "lake"))
     keep(hot, ROWS)
     everything = sorted(row.version.content_hash for row in ROWS)
-    mover = multiprocessing.get_context("spawn").Process(target=_move_slice_by_slice, args=(tmp_path,))
+    spawn = multiprocessing.get_context("spawn")
+    reads = spawn.Semaphore(0)
+    mover = spawn.Process(target=_move_slice_by_slice, args=(tmp_path, reads))
 
     mover.start()
     seen: list[list[object]] = []
     moved: set[int] = set()
     while mover.is_alive() or not seen:
         moved.add(lake.pin().version)
+        reads.release()
         with open_union(hot, lake) as union:
             seen.append(hashes(union, "newest"))
     mover.join()

@@ -362,8 +362,9 @@ def fold_until_refused(path: str) -> None:
 
 
 def test_a_write_to_a_store_that_stays_locked_fails(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = connections.connect
+    monkeypatch.setattr(connections, "connect", lambda file, _seconds: connect(file, 0.05))
     hot = SqliteHot(at(path))
-    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 

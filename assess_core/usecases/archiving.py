@@ -85,7 +85,11 @@ def no_progress(amount: int = 1, /) -> None:
 def slice_views(
     stores: Stores, now: int, grace: int, unread: Unread | None, batch_id: str | None = None
 ) -> list[SliceView]:
-    """All slices (of a batch), sorted. `now` and `grace` are in ms; `unread` are the events that are not folded yet."""
+    """All slices (of a batch), sorted. `now` and `grace` are in ms; `unread` are the events that are not folded yet.
+
+    Raises `OtherLake`, because the manifest of another lake gives other statuses.
+    """
+    pin_needed(stores.hot, stores.lake)
     records = by_slice(stores.lake.manifest(batch_id=batch_id))
     slices = sorted({*stores.hot.slices(batch_id=batch_id), *records})
     return views_of(slices, records, stores, now, grace, unread)

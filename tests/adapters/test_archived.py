@@ -112,7 +112,7 @@ class PinsOnceLate(DeltaLake):
 
     late: PinnedTable | None = None
 
-    def pin(self, version: int | None = None) -> "PinnedTable":  # type: ignore[override]
+    def pin(self, version: int | None = None) -> PinnedTable:
         late, self.late = self.late, None
         return late or super().pin(version)
 

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, QUESTION, to_batch
 from assess_core.adapters.duckdb.connection import connect, parquet
-from assess_core.adapters.duckdb.location import Location
+from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
@@ -277,7 +277,7 @@ def test_a_row_has_the_iso_week_of_its_receipt(lake: DeltaLake) -> None:
     put(lake, [version(attempted=at, received=at) for at in days])
 
     pinned = lake.pin()
-    with connect(pinned.place) as duck:
+    with connect(location_of(pinned)) as duck:
         found = duck.execute(f"SELECT epoch_ms(updated_on), year, week FROM {parquet(pinned.files())}").fetchall()
 
     assert {at: (year, week) for at, year, week in found} == dict(zip(days, moments.values(), strict=True))

@@ -24,7 +24,7 @@ from assess_core.domain.manifest import Contents, ManifestEntry
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import LakeConflict, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
-from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Named, Pinned, Unused
+from assess_core.ports.lake import FILE_BYTES, ImportedRow, LakeFile, Named, Pinned, PinnedTable, Unused
 from assess_core.ports.scores import SCORES, ScoresDraft, shown
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class DeltaLake:
         self._register = LakeRegister(place.within("register"))
         self._seals = LakeSeals(place, self._manifest.table)
 
-    def pin(self, version: int | None = None) -> "_Pinned":
+    def pin(self, version: int | None = None) -> PinnedTable:
         with translated(self._attempts.place):
             if version is None:
                 return self._newest.newest() or _Pinned(None, self._attempts.place)

@@ -62,7 +62,7 @@ class KafkaFeed:
         self._failed = FailedTopic(url, cluster, notify)
         self._commits = Commits(self._consumer)
         self._epochs: dict[int, int | None] = {}  # leader epoch of the last record, to detect a truncated log
-        self._held: list[Message] = []  # arrived while the previous batch waited for a store
+        self._held: list[Message] = []  # for the next batch: too many bytes for this one, or arrived during a heartbeat
         self._paused = False
         self._beginning: set[int] = set()  # partitions to be read from their beginning
         self._notified: set[str] = set()  # messages since the last record
@@ -112,11 +112,14 @@ class KafkaFeed:
         size, asked = 0, 1
         messages, self._held = self._held or self._consumer.consume(1, wait), []
         while messages:
-            for message in messages:
+            for read, message in enumerate(messages, 1):
                 record = self._record(message)
                 if record is not None:
                     records.append(record)
                     size += len(record.raw)
+                if size >= BATCH_BYTES:
+                    self._held = messages[read:]
+                    break
             if len(messages) < asked or len(records) >= BATCH_RECORDS or size >= BATCH_BYTES:
                 break
             asked = min(CHUNK, BATCH_RECORDS - len(records))

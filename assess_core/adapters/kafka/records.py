@@ -9,7 +9,8 @@ from assess_core.domain.events import Record
 TRACE: Final = "traceparent"
 """The header of the trace to which a record belongs."""
 _LONGEST: Final = 64
-CHUNK: Final = 100  # records of at most 1 MB by default, so a batch exceeds its byte limit by at most 100 MB
+CHUNK: Final = 100
+"""Messages that are taken from the consumer in one call."""
 
 
 def received_at(message: Message) -> int | None:

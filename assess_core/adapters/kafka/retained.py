@@ -70,23 +70,25 @@ def _read(url: KafkaUrl, partition: Lag, since: int | None = None) -> Iterator[L
 
 def _batches(consumer: Consumer, end: int, url: KafkaUrl, callback_errors: CallbackErrors) -> Iterator[LogBatch]:
     answered, ended = time.monotonic(), False
+    records: list[Record] = []
+    size = 0
     while not ended:
-        records: list[Record] = []
-        size = 0
-        while not ended and len(records) < BATCH_RECORDS and size < BATCH_BYTES:
-            messages = consumer.consume(CHUNK, _LOOK)
-            if messages:
-                answered = time.monotonic()
-            elif time.monotonic() - answered > _SILENCE:
-                why = url.without_secrets(next((each.str() for each in callback_errors.take()), "no answer"))
-                raise StoreUnavailable(f"Kafka at {url.brokers} delivers no records: {why}; start it")
-            for message in messages:
-                record, error = to_record(message), message.error()
-                if record is not None and record.offset < end:
-                    records.append(record)
-                    size += len(record.raw)
-                # the last offsets may have no record: the end of a transaction, or a record that compaction removed
-                is_last = record is not None and record.offset >= end - 1
-                ended = ended or is_last or (error is not None and error.name() == "_PARTITION_EOF")
-        if records:
-            yield LogBatch(records, {}, size)
+        messages = consumer.consume(CHUNK, _LOOK)
+        if messages:
+            answered = time.monotonic()
+        elif time.monotonic() - answered > _SILENCE:
+            why = url.without_secrets(next((each.str() for each in callback_errors.take()), "no answer"))
+            raise StoreUnavailable(f"Kafka at {url.brokers} delivers no records: {why}; start it")
+        for message in messages:
+            record, error = to_record(message), message.error()
+            if record is not None and record.offset < end:
+                records.append(record)
+                size += len(record.raw)
+            # the last offsets may have no record: the end of a transaction, or a record that compaction removed
+            is_last = record is not None and record.offset >= end - 1
+            ended = ended or is_last or (error is not None and error.name() == "_PARTITION_EOF")
+            if len(records) >= BATCH_RECORDS or size >= BATCH_BYTES:
+                yield LogBatch(records, {}, size)
+                records, size = [], 0
+    if records:
+        yield LogBatch(records, {}, size)

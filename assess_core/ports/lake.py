@@ -127,6 +127,10 @@ class Copies(Protocol):
     Two rows with the same version and receipt are one copy. Raises `StoreUnavailable` if there is no room to compare.
     """
 
+    def read_again(self, pinned: Pinned) -> None:
+        """Read the files of another version of the lake instead, not proved. Raises what `Lake.copies` raises."""
+        ...
+
     def contents(self, user_ids: Collection[str] | None = None) -> dict[ArchiveSlice, Contents]:
         """The contents of every requested slice, measured from the files: of all learners, or of these."""
         ...

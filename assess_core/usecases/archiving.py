@@ -171,8 +171,7 @@ def archive_rows(
     done: dict[ArchiveSlice, Archived] = {}
     for group in by_week(chosen):
         again = retrying(is_conflict, deadline_seconds=DEADLINE, first_wait=FIRST_WAIT)
-        appended, measured = again(_append_missing, group, scan, lake, records)
-        pinned_at, contents, files = measured or _measure(group, lake, records)
+        appended, (pinned_at, contents, files) = again(_append_missing, group, scan, lake, records)
         held = [slice_ for slice_ in group if contents[slice_] != NOTHING]
         done |= {slice_: Archived(appended.get(slice_, 0), contents[slice_], pinned_at) for slice_ in held}
         # also if nothing was appended, because an archiver can be killed between its append and its entry
@@ -197,22 +196,16 @@ class _Measured(NamedTuple):
 
 def _append_missing(
     group: Sequence[ArchiveSlice], scan: Scan, lake: Lake, records: Mapping[ArchiveSlice, SliceRecord]
-) -> tuple[Mapping[ArchiveSlice, int], _Measured | None]:
-    """Append the missing copies. Returns their number per slice; or, if none is missing, the contents of the lake."""
+) -> tuple[Mapping[ArchiveSlice, int], _Measured]:
+    """Append the missing copies. Returns their number per slice, and what the lake holds then."""
     pinned = lake.pin()
     with lake.copies(pinned, group) as copies:
         missing = copies.missing(map(scan, group))
-        if missing is None:
-            return {}, _measured(group, pinned.version, copies, records)
-        lake.append(pinned, group, missing.rows)
-        return missing.counts, None
-
-
-def _measure(group: Sequence[ArchiveSlice], lake: Lake, records: Mapping[ArchiveSlice, SliceRecord]) -> _Measured:
-    """Read the contents of the lake after an append."""
-    pinned = lake.pin()
-    with lake.copies(pinned, group) as copies:
-        return _measured(group, pinned.version, copies, records)
+        if missing is not None:
+            lake.append(pinned, group, missing.rows)
+            pinned = lake.pin()
+            copies.read_again(pinned)
+        return missing.counts if missing else {}, _measured(group, pinned.version, copies, records)
 
 
 def _measured(

@@ -4,11 +4,13 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from assess_core.adapters.duckdb.union import FEW_ROWS
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion, with_totals
 from assess_core.domain.corrections import (
@@ -124,11 +126,12 @@ def test_a_response_belongs_to_its_own_key(tmp_path: Path) -> None:
     st.lists(st.one_of(ROWS, of_older_systems()), min_size=10, max_size=40),
     st.lists(CORRECTIONS, min_size=4, max_size=16),
     st.integers(0, 30),
+    st.sampled_from([0, FEW_ROWS]),
 )
 def test_sql_corrects_rows_of_both_tiers_like_the_domain_to_the_last_bit(
-    rows: list[AttemptVersion], corrections: list[Correction], archived: int
+    rows: list[AttemptVersion], corrections: list[Correction], archived: int, few: int
 ) -> None:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, patch("assess_core.adapters.duckdb.union.FEW_ROWS", few):
         stores = stores_over(MemoryHot(), Path(folder))
         keep(stores.hot, rows)
         if rows[:archived]:

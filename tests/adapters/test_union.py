@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
-from assess_core.adapters.duckdb.union import DuckUnion, open_union
-from assess_core.adapters.duckdb.views import views_of
+from assess_core.adapters.duckdb.union import FEW_ROWS, DuckUnion, open_union
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
@@ -21,6 +20,12 @@ from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.lake import Lake
 from tests.factories import ATTEMPTED, WEEK, answer, version
 from tests.lakes import NASTY, keep, move, put
+
+
+@pytest.fixture(params=[0, FEW_ROWS], ids=["views of files", "a table of few rows"])
+def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A union of few rows reads files, like one of many rows, or a table."""
+    monkeypatch.setattr("assess_core.adapters.duckdb.union.FEW_ROWS", request.param)
 
 
 @pytest.fixture
@@ -42,6 +47,7 @@ def hashes(union: DuckUnion, view: str) -> list[object]:
 # --- which copy and which version ---
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("older_tier", ["hot", "lake"])
 def test_the_newer_version_counts_whether_it_is_hot_or_in_the_lake(older_tier: str, lake: Lake) -> None:
     hot = MemoryHot()
@@ -64,6 +70,7 @@ def test_a_newer_clock_counts_even_if_it_was_received_earlier(lake: Lake) -> Non
         assert newest(union) == [("t1", ATTEMPTED + 1, newer.received_at, 2)]
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("early_tier", ["hot", "lake"])
 def test_if_a_version_was_received_twice_the_earlier_receipt_counts(early_tier: str, lake: Lake) -> None:
     hot = MemoryHot()
@@ -86,6 +93,7 @@ def test_at_equal_clocks_a_version_with_answers_is_newer_for_any_hash(lake: Lake
         assert [row["tier"] for row in union.rows("SELECT tier FROM newest")] == ["lake"] * 8
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_at_equal_clocks_with_answers_the_higher_hash_is_newer(lake: Lake) -> None:
     hot = MemoryHot()
     rows = [version(answers=[answer(score=score)]) for score in (0.0, 0.5, 1.0)]
@@ -97,6 +105,7 @@ def test_at_equal_clocks_with_answers_the_higher_hash_is_newer(lake: Lake) -> No
         assert newest(union) == [("t1", ATTEMPTED, rows[0].received_at, 3)]
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_a_row_in_both_tiers_and_twice_in_the_lake_is_one_version(lake: Lake) -> None:
     hot, row = MemoryHot(), version()
     keep(hot, [row])
@@ -108,6 +117,7 @@ def test_a_row_in_both_tiers_and_twice_in_the_lake_is_one_version(lake: Lake) ->
         assert newest(union) == [("t1", ATTEMPTED, row.received_at, 1)]
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_the_views_have_the_lakes_columns_and_the_tier(lake: Lake) -> None:
     hot = MemoryHot()
     keep(hot, [version(attempt_id="t1")])
@@ -125,6 +135,7 @@ def test_the_views_have_the_lakes_columns_and_the_tier(lake: Lake) -> None:
     assert tiers == ["hot", "lake"]
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_a_row_reads_the_same_from_either_tier(lake: Lake) -> None:
     row = version(answers=[answer("q1", assess_ts=None), answer("q2\0", score=-0.1)], user_id="u\0'\n")
     hot, no_rows = MemoryHot(), MemoryHot()
@@ -183,12 +194,14 @@ def test_an_open_union_reads_no_file_without_rows_of_its_batches(lake: Lake) -> 
         assert {Path(file.name).name for file in union.lake_files()} == {both.name, mine.name}
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_without_any_row_the_views_are_empty(lake: Lake) -> None:
     with open_union(MemoryHot(), lake) as union:
         assert union.lake_version == -1
         assert [hashes(union, view) for view in ("copies", "versions", "newest")] == [[], [], []]
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_queries_can_overlap(lake: Lake) -> None:
     hot = MemoryHot()
     keep(hot, [version(attempt_id=f"t{number:04}") for number in range(1500)])
@@ -326,6 +339,7 @@ def _replace_by_another_table(path: Path) -> None:
     pq.write_table(pa.table({"batch_id": ["b1"]}), path)
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("batches", [None, ["b1"]])
 @pytest.mark.parametrize("damage", [_delete, _replace_by_a_folder, _empty, _cut, _overwrite, _replace_by_another_table])
 def test_a_reader_fails_with_the_name_of_the_unreadable_file(
@@ -372,17 +386,3 @@ def test_an_error_of_the_hot_store_reaches_the_reader_unchanged(lake: Lake) -> N
 def test_an_invalid_query_raises_the_error_of_duckdb(lake: Lake) -> None:
     with open_union(MemoryHot(), lake) as union, pytest.raises(Exception, match="no_such_column"):
         list(union.rows("SELECT no_such_column FROM newest"))
-
-
-@pytest.mark.parametrize(
-    ("sql", "views"),
-    [
-        ("SELECT 1 AS versions", []),
-        ("SELECT tier FROM placed", ["placed"]),
-        ("FROM versions", ["placed", "versions"]),
-        ("SELECT count(*) FROM newest, (SELECT 1)", ["placed", "winners", "newest"]),
-        ("FROM placed JOIN winners USING (user_id)", ["placed", "winners"]),
-    ],
-)
-def test_a_statement_needs_the_views_that_it_reads_and_those_that_they_read(sql: str, views: list[str]) -> None:
-    assert views_of(sql) == views

@@ -6,6 +6,7 @@ from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from assess_core.adapters.duckdb.union import FEW_ROWS
 from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_formats import Format
@@ -110,11 +112,11 @@ def selected(rows: list[AttemptVersion], spec: ReportSpec) -> list[tuple[Attempt
 
 
 @settings(max_examples=60, deadline=None)
-@given(VERSIONS, SPECS)
+@given(VERSIONS, SPECS, st.sampled_from([0, FEW_ROWS]))
 def test_a_report_has_exactly_the_versions_that_the_filters_select(
-    rows: list[AttemptVersion], spec: ReportSpec
+    rows: list[AttemptVersion], spec: ReportSpec, few: int
 ) -> None:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, patch("assess_core.adapters.duckdb.union.FEW_ROWS", few):
         stores = stores_over(MemoryHot(), Path(folder))
         keep(stores.hot, [version(batch_id=batch, user_id="other", course_id="none") for batch in spec.batches])
         put(stores.lake, rows[::2])

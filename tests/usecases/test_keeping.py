@@ -32,8 +32,10 @@ from assess_core.usecases.story import story
 from assess_core.usecases.tables import Name
 from assess_core.usecases.tickets import release, reprint
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event
-from tests.lakes import asked, stores_over
+from tests.lakes import Prepared, asked, stores_over
 from tests.loop import NOW, put_away, queries, take
+
+pytestmark = pytest.mark.xdist_group("keeping")  # one worker makes the stores, once
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
 W6 = ArchiveSlice.parse("b1|2024-W06")
@@ -46,15 +48,21 @@ SCORES = (
 """Reports that need no answers."""
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        take(stores, event(), event(user="u2", attempt="t2"), event(attempted=ATTEMPTED + 1000))
+        take(stores, event(attempt="t9", attempted=ATTEMPTED + WEEK), received=RECEIVED + WEEK)
+        take(stores, event(user="u2", attempt="t2", attempted=ATTEMPTED + WEEK), received=RECEIVED + WEEK)
+        put_away(stores)
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
+
+
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
+def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     """Three versions of two attempts in week 5, a newer version and another attempt in week 6, all in the lake only."""
-    stores = stores_over(MemoryHot(), tmp_path)
-    take(stores, event(), event(user="u2", attempt="t2"), event(attempted=ATTEMPTED + 1000))
-    take(stores, event(attempt="t9", attempted=ATTEMPTED + WEEK), received=RECEIVED + WEEK)
-    take(stores, event(user="u2", attempt="t2", attempted=ATTEMPTED + WEEK), received=RECEIVED + WEEK)
-    put_away(stores)
-    return stores
+    return prepared.copy(tmp_path)
 
 
 def keep_scores(stores: Stores, *slices: ArchiveSlice) -> dict[ArchiveSlice, Dropped]:

@@ -22,8 +22,10 @@ from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.registering import agree
 from assess_core.usecases.restoring import begin_rebuild, rebuild
 from tests.factories import ATTEMPTED, RECEIVED, WEEK, event, wire_answer
-from tests.lakes import asked, stores_over
+from tests.lakes import Prepared, asked, stores_over
 from tests.loop import NOW, put_away, queries, take
+
+pytestmark = pytest.mark.xdist_group("keeping corrections")  # one worker makes the stores, once
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
 FULL = Correction("a1", "q1", FullMarks())
@@ -34,14 +36,20 @@ def answers(score: float) -> list[dict[str, object]]:
     return [wire_answer("q1", score, 4.0), wire_answer("q2", 2.0, 2.0)]
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        take(stores, event(answers=answers(1.0)), event(user="u2", answers=answers(2.0)))
+        take(stores, event(attempt="t9", attempted=ATTEMPTED + WEEK, answers=answers(0.5)), received=RECEIVED + WEEK)
+        put_away(stores)
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
+
+
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
+def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     """Two learners in week 5, one of them with another attempt in week 6."""
-    stores = stores_over(MemoryHot(), tmp_path)
-    take(stores, event(answers=answers(1.0)), event(user="u2", answers=answers(2.0)))
-    take(stores, event(attempt="t9", attempted=ATTEMPTED + WEEK, answers=answers(0.5)), received=RECEIVED + WEEK)
-    put_away(stores)
-    return stores
+    return prepared.copy(tmp_path)
 
 
 def applied(stores: Stores, correction: Correction = FULL) -> str:

@@ -26,8 +26,10 @@ from assess_core.usecases.sealing import NewTicket
 from assess_core.usecases.tickets import reprint
 from tests.erasures import KEY, Ring, order_to_erase
 from tests.factories import WEEK, event
-from tests.lakes import asked, stores_over
+from tests.lakes import Prepared, asked
 from tests.loop import NOW, put_away, take
+
+pytestmark = pytest.mark.xdist_group("keeping and erasing")  # one worker makes the stores, once
 
 W5 = ArchiveSlice.parse("b1|2024-W05")
 SECRET = "learner-4f1c9a"
@@ -35,13 +37,19 @@ BESIDES = Besides(MemoryRequests(), DagsterStorage(Path("/nonexistent")))
 ORDER = Order("a director", "asked for it", NOW)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        take(stores, event(), event(user="u2", attempt="t2"), event(user=SECRET, attempt="t3"))
+        put_away(stores)
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
+
+
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
+def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     """Three learners of one slice that the lake has with answers, and nowhere else."""
-    stores = stores_over(MemoryHot(), tmp_path)._replace(keys=Ring())
-    take(stores, event(), event(user="u2", attempt="t2"), event(user=SECRET, attempt="t3"))
-    put_away(stores)
-    return stores
+    return prepared.copy(tmp_path)._replace(keys=Ring())
 
 
 def keep_scores(stores: Stores) -> None:

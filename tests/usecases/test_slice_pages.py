@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from assess_core.adapters.memory import MemoryHot
 from assess_core.domain.moments import DAY
 from assess_core.domain.slice_status import SliceStatus, SliceView
 from assess_core.domain.slices import ArchiveSlice
@@ -14,21 +13,27 @@ from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import slice_views
 from assess_core.usecases.slice_pages import slice_page
 from tests.factories import RECEIVED, WEEK, version
-from tests.lakes import keep, put_manifest_only, stores_over
+from tests.lakes import Prepared, keep, put_manifest_only
 from tests.loop import NOW, put_away, queries
+
+pytestmark = pytest.mark.xdist_group("pages of slices")  # one worker makes the stores, once
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    def prepare(stores: Stores) -> None:
+        put_manifest_only(stores, version(batch_id="b0", received=RECEIVED + WEEK))
+        received = [RECEIVED + n * WEEK for n in range(3)]
+        keep(stores.hot, [version(batch_id=batch_id, received=at) for at in received for batch_id in ("b1", "b2")])
+        put_away(stores, stores.hot.slices()[:2])
+
+    return Prepared(tmp_path_factory.mktemp("prepared"), prepare)
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Stores:
+def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     """Six slices of two batches, of which the first two are cleared, and one slice that only the manifest knows."""
-    stores = stores_over(MemoryHot(), tmp_path)
-    put_manifest_only(stores, version(batch_id="b0", received=RECEIVED + WEEK))
-    keep(
-        stores.hot,
-        [version(batch_id=batch_id, received=RECEIVED + n * WEEK) for n in range(3) for batch_id in ("b1", "b2")],
-    )
-    put_away(stores, stores.hot.slices()[:2])
-    return stores
+    return prepared.copy(tmp_path)
 
 
 def pages(stores: Stores, first: int, batch_id: str | None = None) -> list[list[SliceView]]:

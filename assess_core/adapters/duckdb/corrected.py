@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 import msgspec
 
-from assess_core.adapters.duckdb.views import VIEWS
+from assess_core.adapters.duckdb.views import VIEWS, Placed
 from assess_core.domain.attempts import response_text
 from assess_core.domain.corrections import Correction, Key, Maximum, Scale
 
@@ -166,12 +166,14 @@ FROM (
 _NESTED: Final = {"hot_rows": "question_of(rows.question)", "lake_rows": "rows.question"}
 
 
-def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], *, with_kept: bool = True) -> None:
+def correct(
+    duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], placed: Placed, *, with_kept: bool = True
+) -> None:
     """Hide the views of a union behind corrected ones, in this cursor alone.
 
-    All of them, whatever a statement reads: one that stays as it was would give other scores. `with_kept`: whether they
-    have kept scores. Their rows have `stored_score`, `stored_max_score` and `stored_question` too, as they were
-    submitted.
+    All of them, whatever a statement reads: one that stays as it was would give other scores. `placed` is that of
+    the union. `with_kept`: whether they have kept scores. Their rows have `stored_score`, `stored_max_score` and
+    `stored_question` too, as they were submitted.
     """
     duck.execute(_RULES, {"rules": msgspec.json.encode(_by_assessment(corrections)).decode()})
     covered = " UNION ALL ".join(
@@ -189,6 +191,7 @@ def correct(duck: duckdb.DuckDBPyConnection, corrections: Sequence[Correction], 
         question = f"text_of({marked})" if rows == "hot_rows" else marked
         duck.execute(_VIEW.format(rows=rows, question=question, nested=nested))
     duck.execute(_KEPT_VIEW if with_kept else f"{_KEPT_VIEW} WHERE false")
+    duck.execute(f"CREATE TEMP {placed.sql}")
     for name, query in VIEWS.items():
         duck.execute(f"CREATE TEMP VIEW {name} AS {query}")
 

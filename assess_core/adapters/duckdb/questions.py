@@ -27,21 +27,23 @@ SELECT attempts, learners, assessments, sum_of_scores, sum_of_parts, versions, f
 FROM (SELECT count(*) AS attempts, count(DISTINCT user_id) AS learners, count(DISTINCT content_id) AS assessments,
              sum(total_score ORDER BY {_KEY}) AS sum_of_scores,
              sum(total_score / of ORDER BY {_KEY}) AS sum_of_parts
-      FROM newest, (SELECT count(*) AS of FROM newest)),
-     (SELECT count(*) AS versions, epoch_ms(min(updated_on)) AS first_received,
-             epoch_ms(max(updated_on)) AS last_received FROM versions)
+      FROM winners, (SELECT count(*) AS of FROM winners)),
+     (SELECT count(*) AS versions, epoch_ms(min(received)) AS first_received, epoch_ms(max(received)) AS last_received
+      FROM (SELECT min(updated_on) AS received FROM placed GROUP BY user_id, content_hash))
 """
 WEEK_NUMBERS: Final = """
-SELECT year, week, sum(attempts)::BIGINT AS attempts, sum(versions)::BIGINT AS versions
-FROM (SELECT year, week, count(*) AS attempts, 0 AS versions FROM newest GROUP BY year, week
-      UNION ALL SELECT year, week, 0, count(*) FROM versions GROUP BY year, week)
-GROUP BY year, week ORDER BY year, week
+SELECT number // 100 AS year, number % 100 AS week, sum(attempts)::BIGINT AS attempts, sum(versions)::BIGINT AS versions
+FROM (SELECT year * 100 + week AS number, 1 AS attempts, 0 AS versions FROM winners
+      UNION ALL SELECT min(year * 100 + week), 0, 1 FROM placed GROUP BY user_id, content_hash)
+GROUP BY number ORDER BY number
 """
 SLICES: Final = """
-SELECT batch_id, year, week, count(*) FILTER (tier = 'hot') AS hot, count(*) FILTER (tier = 'lake') AS lake,
-       count(DISTINCT content_hash) FILTER (tier <> 'scores') AS versions, count(DISTINCT content_hash) AS known,
-       epoch_ms(max(updated_on) FILTER (tier = 'hot')) AS newest_hot
-FROM copies GROUP BY batch_id, year, week
+SELECT batch_id, year, week, sum(hot)::BIGINT AS hot, sum(lake)::BIGINT AS lake,
+       count(*) FILTER (hot + lake > 0) AS versions, count(*) AS known, epoch_ms(max(newest_hot)) AS newest_hot
+FROM (SELECT batch_id, year, week, content_hash, count(*) FILTER (tier = 'hot') AS hot,
+             count(*) FILTER (tier = 'lake') AS lake, max(updated_on) FILTER (tier = 'hot') AS newest_hot
+      FROM placed GROUP BY batch_id, year, week, content_hash)
+GROUP BY batch_id, year, week
 """
 RECEIVED: Final = """
 SELECT user_id, content_hash, year, week FROM versions

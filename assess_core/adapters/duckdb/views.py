@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA
 from assess_core.adapters.duckdb.connection import literal, parquet
@@ -12,7 +12,7 @@ from assess_core.ports.lake import LakeFile
 
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
 
-# SQL reads these views:
+# SQL reads `placed`, all copies of a union, and these views:
 #     copies    every row, with `tier` ('hot', 'lake', or 'scores' for a kept score, whose `question` is null)
 #     versions  one row per distinct version, from the copy with the earliest receipt
 #     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
@@ -22,11 +22,6 @@ _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "quest
 # Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
 # or a window over `question` takes 4 times as long. The join names the learner, so a filter on it reaches both sides.
 VIEWS: Final = {
-    "placed": """
-SELECT * REPLACE (question_of(question) AS question), 'hot' AS tier FROM hot_rows
-UNION ALL BY NAME SELECT *, 'lake' AS tier FROM lake_rows
-UNION ALL BY NAME SELECT *, 'scores' AS tier FROM kept_rows
-""",
     "copies": f"""
 SELECT {_COLUMNS}, question, tier FROM placed
 """,
@@ -54,7 +49,28 @@ FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM win
     USING (user_id, file_index, file_row_number)
 """,
 }
-"""Each view and its query, which reads only views above it. To create a view takes up to 5 ms."""
+"""Each view and its query, which reads only `placed` and views above it. To create a view takes up to 5 ms."""
+
+_SIDES: Final = {
+    "hot_rows": "SELECT * REPLACE (question_of(question) AS question), NULL::BIGINT AS answers, 'hot' AS tier",
+    "lake_rows": "SELECT *, NULL::BIGINT AS answers, 'lake' AS tier",
+    "kept_rows": "SELECT *, 'scores' AS tier",
+}
+
+
+class Placed(NamedTuple):
+    """How `placed` is created: all copies, each with its tier and its place."""
+
+    is_table: bool
+    """Whether the rows are copied: to plan a query over files takes longer than to read few rows."""
+    sides: Sequence[str]
+    """Those of `hot_rows`, `lake_rows` and `kept_rows` that have files. A query plans each one whenever it is read."""
+
+    @property
+    def sql(self) -> str:
+        """`TABLE placed AS ...` or `VIEW placed AS ...`."""
+        rows = " UNION ALL BY NAME ".join(f"{_SIDES[side]} FROM {side}" for side in self.sides or ("lake_rows",))
+        return f"{'TABLE' if self.is_table else 'VIEW'} placed AS {rows}"
 
 
 def views_of(sql: str) -> list[str]:

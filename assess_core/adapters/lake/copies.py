@@ -139,6 +139,9 @@ def _copies_in(files: Sequence[LakeFile], numbers: Sequence[int], sound: str) ->
     return _COPIES.format(sound=sound, files=f"({numbered})")
 
 
+_NO_COPIES: Final = f"CREATE OR REPLACE TABLE copies AS {_copies_in([], [], 'true')}"
+
+
 def unreadable(
     duck: duckdb.DuckDBPyConnection, place: Location, files: Sequence[LakeFile], error: Exception
 ) -> AssessError:
@@ -176,7 +179,7 @@ class DuckCopies:
         self._slices = slices
         self._files = files
         self._hashes: dict[int, str] = {}
-        self._duck.execute(f"CREATE TABLE copies AS {_copies_in([], [], 'true')}")
+        self._duck.execute(_NO_COPIES)
 
     def read_proved(self, verified: Mapping[ArchiveSlice, Mapping[str, str]]) -> None:
         """Read all files. Compute the content hash of each row, unless the file has the bytes that were verified."""
@@ -189,7 +192,7 @@ class DuckCopies:
             self.read(unchanged, _UNCHANGED)
             # a slice can have rows in a file that was written after the slice was verified
             self._query("DELETE FROM copies WHERE file_index IN (SELECT file_index FROM copies WHERE NOT sound)")
-        held = {number for (number,) in self._query("SELECT DISTINCT file_index FROM copies")}
+        held = {number for (number,) in self._query("SELECT DISTINCT file_index FROM copies")} if unchanged else ()
         self.read([number for number in range(len(self._files)) if number not in held], _SOUND)
 
     def _unchanged(self, verified: Mapping[ArchiveSlice, Mapping[str, str]]) -> list[tuple[int, int]]:
@@ -209,6 +212,13 @@ class DuckCopies:
             self._duck.execute(f"INSERT INTO copies {_copies_in(self._files, numbers, sound)}")
         except UNREADABLE as error:
             raise unreadable(self._duck, self._place, self._files, error) from error
+
+    def read_again(self, pinned: Pinned) -> None:
+        location_of(pinned).attach(self._duck)  # credentials of a bucket can have changed
+        self._files = pinned.files({slice_.week for slice_ in self._slices})
+        self._hashes = {}
+        self._duck.execute(_NO_COPIES)
+        self.read(range(len(self._files)), "true")
 
     def contents(self, user_ids: Collection[str] | None = None) -> dict[ArchiveSlice, Contents]:
         found = dict.fromkeys(self._slices, NOTHING)

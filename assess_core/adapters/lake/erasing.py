@@ -106,6 +106,8 @@ class DeltaTraces(NamedTuple):
 def weeks_with(pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
     """See `lake.Lake.weeks_with`."""
     files = pinned.files()
+    if not files:
+        return []
     with _searching(location_of(pinned), user_ids) as duck:
         try:
             found = duck.execute(

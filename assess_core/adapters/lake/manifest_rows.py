@@ -40,6 +40,8 @@ MANIFEST_SCHEMA: Final = pa.schema(
 """A row of `archive_manifest`: the fields of `manifest.ManifestEntry`."""
 
 _SLICE: Final = ["batch_id", "year", "week"]
+_SMALL: Final = 100
+"""Rows of a row group whose other columns cost less than a second read."""
 
 
 def to_table(entries: Sequence[ManifestEntry]) -> pa.Table:
@@ -263,9 +265,11 @@ def _wanted_rows(file: pq.ParquetFile, wanted: _Wanted, columns: list[str] | Non
         yield file.read_row_groups(groups, columns)
         return
     for group in groups:
-        mask = wanted.mask(file.read_row_group(group, _SLICE))
+        is_small = file.metadata.row_group(group).num_rows <= _SMALL
+        rows = file.read_row_group(group, columns if is_small else _SLICE)
+        mask = wanted.mask(rows)
         if mask.true_count:
-            yield file.read_row_group(group, columns).filter(mask)
+            yield (rows if is_small else file.read_row_group(group, columns)).filter(mask)
 
 
 def _entry(

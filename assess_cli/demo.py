@@ -30,7 +30,7 @@ from assess_core.usecases.exhaust import write_exhaust
 from assess_core.usecases.queries import Queries
 from assess_core.wiring import open_stores
 
-EVENTS: Final = 5000
+EVENTS: Final = 2000
 _PAGED: Final = 10  # learners whose pages are read: each takes 0.1 s once the rows are in the lake
 _MARK: Final = "made-by-assess-demo"
 _encode = msgspec.json.Encoder().encode

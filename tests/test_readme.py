@@ -27,7 +27,7 @@ DONE, FAILED = "__done__", "__failed__"
 
 pytestmark = [
     pytest.mark.long,
-    # the demo takes 25 s of processor time, `assess up` 10 s, and two waits can take 180 s
+    # the demo takes 15 s of processor time, `assess up` 10 s, and two waits can take 180 s
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("readme"),  # one worker types the README, once
 ]

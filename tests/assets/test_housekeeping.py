@@ -1,5 +1,8 @@
 """What the one switch for the weekly work says, and which switches it turns."""
 
+import subprocess
+import sys
+
 import dagster as dg
 import pytest
 
@@ -42,3 +45,9 @@ def test_without_dagster_the_message_says_how_to_start_it() -> None:
 
     assert main(["on", "--dagster", "http://127.0.0.1:9"], lines.append, lines.append) == StoreUnavailable.exit_code
     assert "`assess up` runs it" in lines[0]
+
+
+def test_the_switch_does_not_import_dagster_which_takes_a_second() -> None:
+    imported = "import sys, assess_assets.housekeeping; print('dagster' in sys.modules)"
+
+    assert subprocess.check_output([sys.executable, "-c", imported]) == b"False\n"

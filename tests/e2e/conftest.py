@@ -30,5 +30,5 @@ def on_servers(tmp_path: Path, cassandra_url: str, kafka_brokers: str, s3: S3) -
     }
     (tmp_path / "servers").mkdir()
     commands = Commands(tmp_path / "servers", servers)
-    commands.run("schema", "apply")
+    commands.run("schema", "apply", "--shards", "3")  # every shard of a slice is read
     return commands

@@ -31,7 +31,7 @@ def test_the_stream_waits_for_a_killed_server_and_loses_nothing(
         "ASSESS_EXHAUSTS": "",
     }
     assess = Commands(tmp_path / "assess", {**servers.env, **stores})
-    assess.run("schema", "apply")
+    assess.run("schema", "apply", "--shards", "3")  # every shard of a slice is read
     values = [json.dumps(item).encode() for item in sample_items(2000, seed=9)]
     with following(assess) as stream:
         produce(brokers, topic, values[:1000])

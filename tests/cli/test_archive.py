@@ -44,6 +44,7 @@ def test_the_three_commands_archive_verify_and_clear_closed_slices(assess: Asses
     assert verified.stderr == "2 slices verified; `assess clear` is next\n"
     assert cleared.stderr == "2 slices: 6 rows deleted from the hot store\n"
     assert [row["status"] for row in objects(assess("slices", "--json"))] == ["cleared", "cleared"]
+    assert assess("verify", "--closed").stderr == "2 slices verified; all are cleared\n"
 
 
 @pytest.mark.parametrize(("command", "total"), [("archive", "6"), ("verify", "2"), ("clear", "6")])

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from assess_cli.measuring import measuring
 from assess_core.errors import EXIT_CODES, AssessError
 from assess_core.faults import fault_of
-from assess_core.messages import is_json, use, write_message
+from assess_core.messages import is_json, printable_lines, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 
@@ -132,7 +132,7 @@ def _complain(text: str) -> None:
     if is_json():
         write_message(f"assess: {text}")
     else:
-        click.echo(f"assess: {text}", err=True)
+        click.echo(f"assess: {printable_lines(text)}", err=True)
 
 
 @click.command(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -227,3 +227,15 @@ def test_help_has_examples(assess: Assess, command: str) -> None:
 
     assert shown.exit_code == 0
     assert f"Examples:\n    assess {command}" in shown.stdout
+
+
+def test_an_id_in_a_message_cannot_control_the_terminal(assess: Assess, stores: Stores) -> None:
+    keep(stores.hot, [version(batch_id="b\x1b[2J\u202e")])
+    messages = [assess("doctor").stdout]
+    assess("archive", "--closed")
+    keep(stores.hot, [version(batch_id="b\x1b[2J\u202e", attempt_id="late")])
+    messages += [assess(command, "--closed").stderr for command in ("verify", "clear")]
+    messages.append(assess("slices", "c\x1b[2J\u202e|2024-W05").stderr)
+    for message in messages:
+        assert r"\x1b[2J\u202e" in message
+        assert "\x1b" not in message

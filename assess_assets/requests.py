@@ -44,11 +44,12 @@ def requested_exhausts(context: dg.AssetExecutionContext, lakehouse: Lakehouse) 
     with lakehouse.open("requests") as opened:
         work = opened.work
         deleted = sum(1 for _ in delete_old_files(work))
-        jobs = []
+        jobs, notices = [], 0
         for job in islice(_worked(work, f"{socket.gethostname()}:{os.getpid()}:{context.run.run_id[:8]}"), MOST_A_RUN):
             context.log.info("%s of %s: %s %s", job.id, job.request.tag, job.status, job.message or "")
             jobs.append(job)
-        notices = sum(1 for _ in send_notices(work))
+            notices += sum(1 for _ in send_notices(work))
+        notices += sum(1 for _ in send_notices(work))
         by_status = Counter(str(job.status) for job in jobs)
         failed = [job for job in jobs if job.status is JobStatus.FAILED]
         return dg.MaterializeResult(

@@ -1,5 +1,6 @@
 """The command line: `assess`. A command's module is imported when the command is called."""
 
+import errno
 import os
 import sys
 from difflib import get_close_matches
@@ -13,9 +14,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from assess_cli.measuring import measuring
-from assess_core.errors import EXIT_CODES, AssessError
+from assess_core.errors import EXIT_CODES, AssessError, StoreUnavailable
 from assess_core.faults import fault_of
-from assess_core.messages import is_json, use, write_message
+from assess_core.messages import is_json, printable_lines, use, write_message
 from assess_core.privacy import keep_files_private
 from assess_core.settings import Settings
 
@@ -119,8 +120,10 @@ class _Commands(click.Group):
             ctx.exit(0)
         except OSError as error:
             where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
-            _complain(f"{where}{error.strerror or error}; check the path and its permissions")
-            ctx.exit(1)
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            action = "free some space and run it again" if is_full else "check the path and its permissions"
+            _complain(f"{where}{error.strerror or error}; {action}")
+            ctx.exit(StoreUnavailable.exit_code if is_full else 1)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except Exception as error:  # noqa: BLE001 nobody expected it; people get a sentence and no stack trace
@@ -132,7 +135,7 @@ def _complain(text: str) -> None:
     if is_json():
         write_message(f"assess: {text}")
     else:
-        click.echo(f"assess: {text}", err=True)
+        click.echo(f"assess: {printable_lines(text)}", err=True)
 
 
 @click.command(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -214,7 +214,7 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
       assess verify --closed
       assess verify 'BATCH|2024-W05' --json
     """
-    done = _verified(settings, **arguments)
+    done, is_cleared = _verified(settings, **arguments)
     rows = [
         {
             "slice": str(slice_),
@@ -240,15 +240,15 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
     if problems:
         raise VerifyFailed(f"{len(problems)} of {_slices(done)} could not be verified; they will not be cleared")
     if done:
-        notify(f"{_slices(done)} verified; `assess clear` is next")
+        notify(f"{_slices(done)} verified; {'all are cleared' if is_cleared else '`assess clear` is next'}")
     else:
         _notify_none(arguments["only_closed"], bool(arguments["slices"]))
 
 
 def _verified(
     settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool
-) -> dict[ArchiveSlice, archiving.Verified]:
-    """Verify the slices; only in the lake if the hot store or the log does not answer."""
+) -> tuple[dict[ArchiveSlice, archiving.Verified], bool]:
+    """Verify the slices; only in the lake if the hot store or the log does not answer. Then whether all are cleared."""
     try:
         asked = _some(settings, slices, only_closed, as_of, as_json, history=True)
     except StoreUnavailable as error:
@@ -257,9 +257,12 @@ def _verified(
         notify(f"{error}; the lake is verified without it")
         chosen = [ArchiveSlice.parse(text) for text in slices] or recorded
         with progress("verify", len(chosen)) as advance:
-            return archiving.verify_alone(chosen, lake, clock(), advance)
+            return archiving.verify_alone(chosen, lake, clock(), advance), False
     with progress("verify", len(asked.slices)) as advance:
-        return archiving.verify(asked.slices, asked.stores, asked.now, advance)
+        done = archiving.verify(asked.slices, asked.stores, asked.now, advance)
+    records = by_slice(asked.stores.lake.manifest(asked.slices))
+    views = archiving.views_of(asked.slices, records, asked.stores, asked.as_of, asked.grace, asked.unread)
+    return done, not any(view.needs_clear for view in views)
 
 
 @click.command()

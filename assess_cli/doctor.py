@@ -5,6 +5,7 @@ import os
 import click
 
 from assess_cli.output import emit_json, notify
+from assess_core.messages import printable
 from assess_core.ports.findings import Finding, Level
 from assess_core.wiring.examining import examine
 from assess_core.wiring.places import clock
@@ -38,5 +39,5 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 def _line(finding: Finding) -> str:
     colour = {Level.OK: "green", Level.WARN: "yellow", Level.BAD: "red"}[finding.level]
-    line = f"{click.style(f'{finding.level:<4}', fg=colour)}  {finding.what:<14}  {finding.message}"
-    return f"{line}\n{'':<22}-> {finding.action}" if finding.action else line
+    line = f"{click.style(f'{finding.level:<4}', fg=colour)}  {finding.what:<14}  {printable(finding.message)}"
+    return f"{line}\n{'':<22}-> {printable(finding.action)}" if finding.action else line

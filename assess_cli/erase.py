@@ -10,6 +10,7 @@ from assess_cli.output import notify
 from assess_core.domain.counts import counted
 from assess_core.domain.erasing import Order, parse_receipt, receipt_text
 from assess_core.errors import BadErasure, NotErased
+from assess_core.messages import printable
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases import erasing, erasure_check
@@ -103,7 +104,7 @@ def _check(settings: Settings, file: Path, users: list[str]) -> None:
 
     found = 0
     for sentence in erasure_check.find(stores, besides, receipt, users, count):
-        click.echo(sentence)
+        click.echo(printable(sentence))
         found += 1
     if found:
         raise NotErased(f"the learners were found in {found:,} of {searched:,} files and tables")

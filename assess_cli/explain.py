@@ -2,8 +2,9 @@
 
 import click
 
-from assess_cli.output import emit_json, printable
+from assess_cli.output import emit_json
 from assess_core.errors import UnknownLearner
+from assess_core.messages import printable
 from assess_core.settings import Settings
 from assess_core.usecases.story import story, value
 from assess_core.wiring import open_queries

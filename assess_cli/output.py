@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from assess_cli.text_table import ASCII_EDGES, TextTable, shortened
-from assess_core.messages import is_json, write_message
+from assess_core.messages import is_json, printable, printable_lines, write_message
 
 Format = Literal["table", "jsonl", "csv", "json"]
 Row = Mapping[str, object]
@@ -29,7 +29,7 @@ def notify(text: str) -> None:
     if is_json():
         write_message(text)
     else:
-        click.echo(text, err=True)
+        click.echo(printable_lines(text), err=True)
 
 
 def format_options(default: Format = "table") -> Callable[[_Command], _Command]:
@@ -129,15 +129,6 @@ def _rounded(value: object) -> str:
     if isinstance(value, float) and abs(value) < _EXACT:
         return f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
     return _cell(value)
-
-
-def printable(text: str) -> str:
-    """Control characters as escapes: an escape sequence in a name must not control the terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def _json(value: object) -> str:

@@ -213,7 +213,9 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
                 delete_at = time.monotonic() + _DELETE_EVERY
                 for old in delete_old_files(opened):
                     notify(f"{old.id}: old files deleted")
+            tried = 0
             for noticed in send_notices(opened):
+                tried += 1
                 notify(_noticed(noticed))
             job = work_one(opened, worker)
         except AssessError as error:
@@ -227,7 +229,7 @@ def _work(opened: Work, follow: bool, most: int | None, done: "Counter[JobStatus
             notify(_line(job))
         elif follow:
             time.sleep(_POLL)
-        else:
+        elif not tried:  # the next call of `send_notices` could send more
             return
 
 

@@ -59,4 +59,18 @@ def write_message(text: str) -> None:
     if is_json():
         _ours.info("%s", text)
     else:
-        print(text, file=sys.stderr, flush=True)
+        print(printable_lines(text), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Control characters as escapes: an escape sequence in an id must not control the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same, but line feeds stay: a message can have several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()

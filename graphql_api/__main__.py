@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -148,6 +149,11 @@ def _tls(api: ApiSettings) -> dict[str, Any]:
     if not api.tls_cert or not api.tls_key:
         raise BadSettings("ASSESS_API_TLS_CERT and ASSESS_API_TLS_KEY belong together; set both or neither")
     try:
+        for path in map(Path, (api.tls_cert, api.tls_key)):
+            if path.exists() and not path.is_file():  # a pipe would keep the start waiting
+                raise BadSettings(
+                    f"ASSESS_API_TLS_CERT, ASSESS_API_TLS_KEY: {str(path)!r} is no regular file; use PEM files"
+                )
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(api.tls_cert, api.tls_key, password=lambda: b"")
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         raise BadSettings(

@@ -28,6 +28,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._in_head = True
+        self._progress = 0  # heads that ended, and parts of bodies
+        self._trailer_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -41,9 +43,10 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived. All bytes of an unfinished head are counted, also those that the parser drops."""
+        """Bytes arrived. All bytes of an unfinished head, and of trailers, are counted, also those that are dropped."""
         if self.transport.is_closing():
             return
+        progress = self._progress
         super().data_received(data)
         if not self._in_head and self._is_idle():
             self._begin_head()  # empty lines between requests: uvicorn stops its idle timer, the parser sees no request
@@ -51,6 +54,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse()
+            return
+        # the parser holds a trailer in memory until its end
+        self._trailer_bytes = self._trailer_bytes + len(data) if self._progress == progress else 0
+        if self._trailer_bytes > MOST_HEAD_BYTES:
+            self._refuse()
 
     def on_message_begin(self) -> None:
         """A request begins, perhaps another one on the same connection."""
@@ -58,10 +66,16 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._in_head:
             self._begin_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer after the body. Trailers are dropped: proxies do not check or remove them."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head of a request has ended."""
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         self._end_head()
+        self._progress += 1
         if size > MOST_HEAD_BYTES:
             self._refuse()
         else:
@@ -69,6 +83,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of a body arrived. It is dropped if the request was refused."""
+        self._progress += 1
         if not self.transport.is_closing():
             super().on_body(body)
 

@@ -33,6 +33,8 @@ _WORDS: Final = frozenset(
 )
 _OF_ID: Final = rb"""[iI][dD]\\*"[ \t\r\n]*:[ \t\r\n]*(?:\\*")?"""
 """A member of JSON whose name ends with `id`, up to its value; also within a text of JSON, which escapes its quotes."""
+_OF_USER: Final = rb"[uU][sS][eE][rR]_?" + _OF_ID
+"""The same if its name ends with `userId` or `user_id`."""
 _WORD: Final = rb"0-9A-Za-z_\-\x80-\xff"
 _WHOLE_WORD: Final = re.compile(rb"[%b]+" % _WORD)
 
@@ -146,8 +148,15 @@ class Mentions:
 
     @cached_property
     def _find_in_event(self) -> Callable[[bytes], object]:
+        return self._find_in_members(_OF_ID)
+
+    @cached_property
+    def _find_in_event_of_another(self) -> Callable[[bytes], object]:
+        return self._find_in_members(_OF_USER)
+
+    def _find_in_members(self, named: bytes) -> Callable[[bytes], object]:
         rare = [user_id for user_id in self._ids if not _is_common(user_id)]
-        members = rb"%b%b" % (_OF_ID, _as_word(self._ids))
+        members = rb"%b%b" % (named, _as_word(self._ids))
         return re.compile(rb"%b|%b" % (members, _as_word(rare)) if rare else members).search
 
     def are_in(self, raw: bytes) -> bool:
@@ -158,13 +167,16 @@ class Mentions:
             return self._find_escaped(raw) is not None
         return bool(self._others) and self._find_others(raw) is not None
 
-    def are_in_event(self, raw: bytes) -> bool:
-        """Whether an event, or a part of one, names a learner.
+    def are_in_event(self, raw: bytes, learner: str | None) -> bool:
+        """Whether an event, or a part of one, names a learner. `learner` is whose event it is; None if unknown.
 
         Other events have ids that are short, numbers or members of an event as words of their own. So these are found
-        only as values of members with ids, such as `userId`; all others are found anywhere.
+        only as values of members with ids, such as `userId`; all others are found anywhere. In an event of another
+        learner, a member such as `batchId` with such a value is another id.
         """
-        return self._find_in_event(raw) is not None
+        if learner is None or learner in self._ids:
+            return self._find_in_event(raw) is not None
+        return self._find_in_event_of_another(raw) is not None
 
     def are_one_of(self, *texts: str | None) -> bool:
         """Whether one of the texts is an id."""

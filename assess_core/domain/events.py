@@ -156,7 +156,7 @@ def learner_of(event: Decoded) -> str | None:
         return _learner_in(event.raw)
     try:
         found = _decode_learner(event.raw)
-        if event.record.kind is RecordKind.LINE and found.userId is None and found.value is not msgspec.UNSET:
+        if found.userId is None and found.value is not msgspec.UNSET:  # also in a record, which fails: it names one
             found = _decode_learner(found.value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _learner_in(event.raw)
@@ -220,6 +220,12 @@ def decode(record: Record) -> Decoded:
 
 
 def _parse(record: Record, event: WireEvent, received_at: int | None) -> Accepted | Recompute:
+    if record.kind is RecordKind.EVENT and not event.userId and msgspec.UNSET not in (event.receivedAt, event.value):
+        raise BadEvent(
+            Reason.BAD_ID,
+            "`userId` is missing: the record is a line of a log in a folder, with `receivedAt` and `value`; send only "
+            "the event in `value`",
+        )
     user_id, course_id, batch_id = (_id(event, name) for name in ("userId", "courseId", "batchId"))
     if not event.events:
         if event.assessmentTs is not None and event.assessmentTs is not msgspec.UNSET:

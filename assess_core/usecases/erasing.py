@@ -37,7 +37,7 @@ from assess_core.domain.erasing import (
     signed,
     without_names,
 )
-from assess_core.domain.events import FailedEvent
+from assess_core.domain.events import FailedEvent, learner_of
 from assess_core.domain.manifest import by_slice
 from assess_core.domain.moments import iso
 from assess_core.domain.register import ABOUT_LEARNERS, Kind, Record
@@ -236,14 +236,15 @@ def _naming(events: Iterator[FailedEvent], mentions: Mentions) -> Iterator[Faile
 
 def is_about(event: FailedEvent, mentions: Mentions) -> bool:
     """Whether a failed event names learners."""
-    return mentions.are_in_event(event.raw) or mentions.are_in_event(event.message.encode())
+    learner = learner_of(event)
+    return mentions.are_in_event(event.raw, learner) or mentions.are_in_event(event.message.encode(), learner)
 
 
 def asks_about(job: Job, mentions: Mentions) -> bool:
     """Whether a request for a report names learners."""
     request = job.request
     return mentions.are_one_of(request.requester, request.spec.learner) or mentions.are_in_event(
-        msgspec.json.encode(job)
+        msgspec.json.encode(job), request.requester
     )
 
 

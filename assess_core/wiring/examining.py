@@ -1,9 +1,9 @@
 """Checks everything that the settings name: `assess doctor` and the console show the findings."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from assess_core.errors import AssessError
 from assess_core.ports.facts import NoFacts
@@ -27,6 +27,8 @@ from assess_core.wiring import (
     source_findings,
     stores_of,
 )
+
+_STORES: Final = ("hot store", "lake", "log", "exhausts")
 
 
 def examine(
@@ -58,10 +60,11 @@ def examine(
         if "://" not in settings.log:
             del checks["log"]  # its positions are in that file
             yield folders.writable("log", Path(settings.log))
-    bad = False
+    bad = set[str]()
     for what, store in checks.items():
         for finding in _guarded(what, partial(_examine, store)):
-            bad = bad or finding.level is Level.BAD
+            if finding.level is Level.BAD:
+                bad.add(what)
             yield finding
     yield from _guarded("API", lambda: source_findings.api(settings))
     yield from _guarded("facts", partial(_examine, lambda: open_facts(settings.facts, notify) or NoFacts()))
@@ -70,17 +73,40 @@ def examine(
     yield from _guarded("notices", lambda: source_findings.notices(settings))
     yield from _guarded("schedules", lambda: source_findings.schedules(settings))
     yield from _guarded("retention", lambda: source_findings.retention(settings))
-    if hot_file is None and not bad:
-        together = opened or stores.together()
-        yield from _guarded("failed events", lambda: store_findings.failed_events(together.hot))
-        yield from _guarded("erasures", lambda: source_findings.erasures(settings, together.hot))
-        yield from _guarded(
-            "requests", lambda: store_findings.requests(open_requests(settings), request_rules(settings), now)
-        )
-        yield from _guarded("tickets", lambda: store_findings.tickets(together.lake, now))
-        yield from _guarded("slices", lambda: store_findings.slices(together, now, settings.grace))
-        yield from _guarded("corrections", lambda: store_findings.corrections(together))
+    if hot_file is None:
+        yield from _what_is_stored(settings, now, opened, stores, bad)
     yield from _guarded("Dagster", lambda: source_findings.dagster(settings.home, env))
+
+
+def _what_is_stored(
+    settings: Settings, now: int, opened: Stores | None, stores: "_Opened", bad: Collection[str]
+) -> Iterator[Finding]:
+    """The findings about what the stores hold. A check that needs a store with a bad finding says so instead."""
+
+    def together() -> Stores:
+        return opened or stores.together()
+
+    def hot() -> HotStore:
+        return (opened or stores).hot
+
+    checks: dict[str, tuple[Collection[str], Callable[[], Iterator[Finding]]]] = {
+        "failed events": (["hot store"], lambda: store_findings.failed_events(hot())),
+        "erasures": (["hot store"], lambda: source_findings.erasures(settings, hot())),
+        "requests": (
+            ["hot store"],
+            lambda: store_findings.requests(open_requests(settings), request_rules(settings), now),
+        ),
+        "tickets": (["lake"], lambda: store_findings.tickets((opened or stores).lake, now)),
+        "slices": (_STORES, lambda: store_findings.slices(together(), now, settings.grace)),
+        "corrections": (_STORES, lambda: store_findings.corrections(together())),
+    }
+    for what, (needed, findings) in checks.items():
+        if missing := [store for store in needed if store in bad]:
+            yield Finding(
+                Level.WARN, what, f"not checked: {' and '.join(missing)} cannot be read", "resolve that first"
+            )
+        else:
+            yield from _guarded(what, findings)
 
 
 def _no_hot_file(settings: Settings, file: Path) -> Iterator[Finding]:

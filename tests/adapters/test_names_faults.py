@@ -1,5 +1,6 @@
 """Sources of names that are missing, wrong or away: a message that names the source and says what to do."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -136,6 +137,14 @@ def test_an_answer_of_another_shape_is_refused(raw: bytes) -> None:
         searches.raw = raw
         with pytest.raises(BadNames, match="does not answer like Sunbird's search; check ASSESS_NAMES"):
             opened(searches.url).open().look_up(NameKind.COURSE, ["do_1"])
+
+
+@pytest.mark.parametrize("odd", [[], {}, ["do_1"], 1, None, True, 1.5])
+def test_an_entry_whose_id_or_name_is_no_text_names_nothing(odd: object) -> None:
+    entries = [{"identifier": odd, "name": "Odd"}, {"identifier": "do_1", "name": odd}, {"identifier": "do_1"}, {}]
+    with searching(ROWS) as searches:
+        searches.raw = json.dumps({"result": {"count": 5, "content": [*entries, odd]}}).encode()
+        assert opened(searches.url).open().look_up(NameKind.COURSE, ["do_1"]) == {}
 
 
 @pytest.mark.parametrize(

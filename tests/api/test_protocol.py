@@ -19,7 +19,8 @@ GET = b"GET / HTTP/1.1\r\nhost: x\r\n"
 
 
 async def _answer(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(str(len(await request.body())))
+    body = await request.body()
+    return PlainTextResponse(f"{request.headers.get('authorization', '')} {len(body)}")
 
 
 @pytest.fixture
@@ -50,6 +51,21 @@ def test_a_request_of_the_usual_size_is_answered(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
 
     assert talk(port, head + body).endswith(b"300000")
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def test_a_trailer_is_no_header(port: int) -> None:
+    trailers = b"authorization: Bearer forged\r\nhost: evil.test\r\n\r\n"
+    assert talk(port, CHUNKED + b"2\r\nxx\r\n0\r\n" + trailers).endswith(b"\r\n\r\n 2")
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nx: ", b"0\r\n", b"1;x="], ids=["a trailer", "trailers", "an extension"])
+def test_trailers_without_end_are_refused(port: int, endless: bytes) -> None:
+    more = b"x: " + b"y" * 997 + b"\r\n" if endless == b"0\r\n" else b"y" * 1000
+    received = talk(port, CHUNKED + b"2\r\nxx\r\n", endless, *[more] * 1000)
+    assert received == b"" or received.startswith(b"HTTP/1.1 4")
 
 
 def test_headers_of_many_megabytes_are_refused_before_they_have_all_arrived(port: int) -> None:

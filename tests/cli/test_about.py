@@ -274,7 +274,9 @@ def test_a_lake_of_another_program_is_bad(assess: Assess, settings: Settings, st
     found = findings(result.stdout)
     assert found["lake"]["level"] == "bad"
     assert "was not written by this project" in found["lake"]["message"]
-    assert found["hot store"]["level"] == "ok"
+    assert (found["hot store"]["level"], found["failed events"]["level"]) == ("ok", "ok")
+    for what in ("tickets", "slices", "corrections"):
+        assert (found[what]["level"], found[what]["message"]) == ("warn", "not checked: lake cannot be read")
 
 
 def test_an_exhaust_folder_that_is_a_file_is_bad(assess: Assess, settings: Settings, stores: Stores) -> None:

@@ -44,6 +44,7 @@ def test_the_three_commands_archive_verify_and_clear_closed_slices(assess: Asses
     assert verified.stderr == "2 slices verified; `assess clear` is next\n"
     assert cleared.stderr == "2 slices: 6 rows deleted from the hot store\n"
     assert [row["status"] for row in objects(assess("slices", "--json"))] == ["cleared", "cleared"]
+    assert assess("verify", "--closed").stderr == "2 slices verified; all are cleared\n"
 
 
 @pytest.mark.parametrize(("command", "total"), [("archive", "6"), ("verify", "2"), ("clear", "6")])
@@ -226,3 +227,15 @@ def test_help_has_examples(assess: Assess, command: str) -> None:
 
     assert shown.exit_code == 0
     assert f"Examples:\n    assess {command}" in shown.stdout
+
+
+def test_an_id_in_a_message_cannot_control_the_terminal(assess: Assess, stores: Stores) -> None:
+    keep(stores.hot, [version(batch_id="b\x1b[2J\u202e")])
+    messages = [assess("doctor").stdout]
+    assess("archive", "--closed")
+    keep(stores.hot, [version(batch_id="b\x1b[2J\u202e", attempt_id="late")])
+    messages += [assess(command, "--closed").stderr for command in ("verify", "clear")]
+    messages.append(assess("slices", "c\x1b[2J\u202e|2024-W05").stderr)
+    for message in messages:
+        assert r"\x1b[2J\u202e" in message
+        assert "\x1b" not in message

@@ -1,5 +1,6 @@
 """An error that no code expected: people get a sentence, and those who mend it a file."""
 
+import errno
 import re
 from pathlib import Path
 
@@ -35,6 +36,20 @@ def test_a_fault_of_a_command_is_a_sentence_that_names_a_private_file(
     assert "answers of u1" in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
     file.unlink()
+
+
+def test_a_full_disk_is_a_sentence_with_its_own_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/a/file")
+
+    monkeypatch.setattr("assess_cli.tables._scores", full)
+
+    done = CliRunner().invoke(main, ["--home", str(tmp_path / "home"), "score", "--user", "u1", "--assessment", "a1"])
+
+    assert (done.exit_code, done.stderr) == (
+        5,
+        "assess: '/a/file': No space left on device; free some space and run it again\n",
+    )
 
 
 def test_a_fault_of_the_stream_is_a_sentence(

@@ -1,6 +1,7 @@
 """Ids in bytes, orders and receipts."""
 
 import json
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,7 @@ def test_short_ids_are_not_searched_for_among_raw_bytes() -> None:
 
 @pytest.mark.parametrize("user_id", ["1", "-1", "true", "null", "userId", "mcq", "u1", "1234567890123"])
 def test_an_id_that_others_can_have_as_a_word_is_found_only_in_members_with_ids(user_id: str) -> None:
-    names = Mentions([user_id]).are_in_event
+    names = partial(Mentions([user_id]).are_in_event, learner=None)
     others = {"userId": "u2", "score": 1, "ets": 1234567890123, "is": [True, None, -1], "type": "mcq", "title": "u1"}
     assert not names(json.dumps(others).encode())
     for text in (json.dumps(user_id), escaped(user_id)):
@@ -67,8 +68,17 @@ def test_an_id_that_others_can_have_as_a_word_is_found_only_in_members_with_ids(
     assert not names(f'{{"userId": "{user_id}0"}}'.encode())
 
 
+@pytest.mark.parametrize("user_id", ["1", "true", "u1"])
+def test_in_an_event_of_another_learner_such_an_id_is_found_only_as_a_user(user_id: str) -> None:
+    names = partial(Mentions([user_id, "a-long-id"]).are_in_event, learner="u2")
+    assert not names(json.dumps({"userId": "u2", "batchId": user_id, "item": {"id": user_id}}).encode())
+    for member in ("userId", "user_id", "createdByUserId"):
+        assert names(json.dumps({"userId": "u2", member: user_id}).encode())
+    assert names(b'{"userId": "u2", "title": "by a-long-id"}')
+
+
 def test_a_long_id_is_found_anywhere_in_an_event() -> None:
-    names = Mentions(["1", "a-long-id"]).are_in_event
+    names = partial(Mentions(["1", "a-long-id"]).are_in_event, learner=None)
     assert names(b'{"title": "by a-long-id", ')
     assert names(b'{"userId": 1}')
     assert not names(b'{"title": "a-long-id-2"}')

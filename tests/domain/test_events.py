@@ -17,6 +17,7 @@ from assess_core.domain.events import (
     batch_of,
     decode,
     failed,
+    learner_of,
     raw_hash,
 )
 from assess_core.domain.moments import DAY, iso
@@ -232,6 +233,8 @@ def test_a_kafka_record_is_never_unwrapped(received: int | None) -> None:
     assert isinstance(found, FailedEvent)
     assert decode(found.record) == found
     assert batch_of(found.record) is None
+    assert "`receivedAt` and `value`; send only the event in `value`" in found.message
+    assert learner_of(found) == "victim"  # so an erased learner does not come back as a failed event
 
 
 def test_a_line_is_unwrapped_once() -> None:

@@ -133,6 +133,22 @@ def test_a_notice_that_fails_is_tried_again_after_growing_waits_and_given_up(
     assert jobs.queue() == []
 
 
+def test_a_slow_receiver_of_many_notices_holds_no_report_up(jobs: MemoryRequests, clock: Clock) -> None:
+    class Slow(Sent):
+        def send(self, notice: NoticeText) -> None:
+            clock.now += 4_000
+            super().send(notice)
+
+    for number in range(9):
+        done = running(jobs, f"b{number}")
+        assert jobs.replace(done, with_file(done, BatchFile(f"b{number}", "f", 1, 1), NOW, NOTIFYING))
+    to = Slow()
+    turns = []
+    while found := list(send_notices(work_with(jobs, to, clock))):
+        turns.append(len(found))
+    assert turns == [3, 3, 3]
+
+
 def test_a_worker_that_is_killed_while_it_sends_loses_no_notice(jobs: MemoryRequests, clock: Clock) -> None:
     succeeded(jobs)
 

@@ -79,14 +79,14 @@ class SunbirdTable:
 
     def _require_own(self, folder: Path) -> None:
         source = folder / _SOURCE
-        if source.exists():
-            found = source.read_text(encoding="utf-8", errors="replace").strip()
-            if found != self.name:
-                raise BadArchives(f"--copy-to: {str(folder)!r} has rows of {found[:200]}; name another folder")
-        elif any(folder.iterdir()):
+        found = source.read_text(encoding="utf-8", errors="replace").strip() if source.exists() else ""
+        if found and found != self.name:
+            raise BadArchives(f"--copy-to: {str(folder)!r} has rows of {found[:200]}; name another folder")
+        if found:
+            return
+        if any(path != source for path in folder.iterdir()):  # without text, a full disk stopped the line below
             raise BadArchives(f"--copy-to: {str(folder)!r} has other files; name an empty or a new folder")
-        else:
-            source.write_text(f"{self.name}\n", encoding="utf-8")
+        source.write_text(f"{self.name}\n", encoding="utf-8")
 
     def _pages(self, number: int) -> Iterator[list[Row]]:
         width = (1 << 64) // (BLOCKS * _RANGES)

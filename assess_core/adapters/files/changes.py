@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from assess_core.adapters.files.setting_files import read_beginning
+
 T = TypeVar("T")
 Identity = tuple[int, int, int]
 
@@ -36,8 +38,7 @@ class ChangingFile(Generic[T]):
                 seen = identity_of(os.stat(self._path))
                 if self._read is not None and self._read[0] == seen:
                     return self._read[1]
-                with self._path.open("rb") as file:
-                    content = file.read(self._most_bytes + 1)
+                content = read_beginning(self._path, self._most_bytes)
             except OSError as error:
                 raise self._unreadable(error) from error
             parsed = self._parse(content)

@@ -7,6 +7,7 @@ from typing import Final
 
 from assess_core.adapters.files.atomic_write import write_first
 from assess_core.adapters.files.changes import ChangingFile
+from assess_core.domain.json_text import without_mark
 from assess_core.errors import BadSettings
 
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -22,7 +23,13 @@ class KeyFile:
         self._file = ChangingFile(path, _MOST_BYTES, self._parse, self._unreadable)
 
     def all(self) -> tuple[str, ...]:
-        return self._file.content() if self._path.exists() else ()
+        try:
+            self._path.stat()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return self._file.content()
 
     def create(self) -> tuple[str, ...]:
         try:
@@ -32,7 +39,7 @@ class KeyFile:
         return self.all()
 
     def _parse(self, content: bytes) -> tuple[str, ...]:
-        lines = content.decode("ascii", "replace").split()
+        lines = without_mark(content).decode("ascii", "replace").split()
         if not lines or len(content) > _MOST_BYTES or not all(map(_KEY.fullmatch, lines)):
             raise BadSettings(
                 f"ASSESS_ERASURE_KEYS: {str(self._path)!r} is not a ring of keys, with 64 hex digits in each line; "

@@ -4,15 +4,19 @@ import os
 from collections.abc import Callable, Iterator
 from heapq import nsmallest
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from assess_core.adapters.files.changes import Identity, identity_of
+from assess_core.adapters.files.setting_files import read_beginning
 from assess_core.domain.counts import counted
 from assess_core.domain.json_text import without_mark
 from assess_core.errors import BadFacts
 from assess_core.ports.facts import ONGOING, BatchState, batches_finding
 from assess_core.ports.findings import Finding, Level
+
+_MOST_BYTES: Final = 512 * 1024**2
 
 
 class FactsBatch(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,7 +40,13 @@ class JsonFacts(msgspec.Struct, frozen=True, rename="camel"):
     def read(cls, path: Path) -> "JsonFacts":
         """Raises `BadFacts`."""
         try:
-            return msgspec.json.decode(without_mark(path.read_bytes()), type=cls)
+            content = read_beginning(path, _MOST_BYTES)
+            if len(content) > _MOST_BYTES:
+                raise BadFacts(
+                    f"the facts file {str(path)!r} has more than {_MOST_BYTES // 1024**2} MiB; leave out what no event "
+                    "names, or use ASSESS_FACTS=cassandra://HOST/KEYSPACE"
+                )
+            return msgspec.json.decode(without_mark(content), type=cls)
         except OSError as error:
             raise BadFacts(
                 f"the facts file {str(path)!r} cannot be read: {error.strerror}; check --facts and ASSESS_FACTS"

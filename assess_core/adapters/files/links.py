@@ -6,12 +6,14 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from assess_core.adapters.files.atomic_write import write_first
+from assess_core.adapters.files.setting_files import read_beginning
 from assess_core.domain.signed_links import LINK_PATH, LINK_TIME, require_valid, signature
 from assess_core.errors import StoreUnavailable
 from assess_core.ports.links import Link
 
 _NAME: Final = "link-secret"
 _BYTES: Final = 32
+_MOST_BYTES: Final = 4096
 
 
 class SignedLinks:
@@ -31,7 +33,7 @@ class SignedLinks:
     def _secret(self) -> bytes:
         try:
             write_first(self._file, secrets.token_bytes(_BYTES))
-            found = self._file.read_bytes()
+            found = read_beginning(self._file, _MOST_BYTES)
         except OSError as error:
             raise StoreUnavailable(
                 f"the secret {self._file} of links cannot be used: {error.strerror}; let this user read and write it"

@@ -2,14 +2,28 @@
 
 import ipaddress
 import time
-from collections.abc import Mapping
-from http.client import HTTPException
-from typing import IO, Any, Final
+from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader
+from socket import socket
+from typing import Any, Final, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
+
+from assess_core.adapters.limited_answers import limited_answer
 
 _CHUNK: Final = 8192
+_HEADERS: Final = 256 * 1024
+"""The bytes that an answer may have besides its body: headers, and the sizes of its chunks."""
 
 
 class NoAnswer(Exception):
@@ -37,33 +51,85 @@ def is_protected(url: str) -> bool:
 def read_url(
     url: str, *, seconds: float, most_bytes: int, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """The answer of a server: to a POST if there is a body, otherwise to a GET. Raises `NoAnswer`."""
+    """The answer of a server: to a POST if there is a body, otherwise to a GET. Raises `NoAnswer`.
+
+    `seconds` is for each address of the server that is tried, and for the whole answer with its headers.
+    """
+    limits = _Limits(time.monotonic() + seconds, most_bytes)
     try:
         request = Request(url, body, dict(headers or {}))
-        with _opener(url).open(request, timeout=seconds) as answer:
-            return _read(answer, most_bytes, seconds)
+        with _opener(url, limits).open(request, timeout=seconds) as answer:
+            return _read(answer, most_bytes)
     except HTTPError as error:
         error.close()
         raise NoAnswer(f"answered {error.code}", error.code) from None
     except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        reason = getattr(reason, "strerror", None) or reason
-        raise NoAnswer(f"does not answer ({reason})") from error
+        raise NoAnswer(f"does not answer ({_why(error)})") from error
 
 
-def _read(answer: IO[bytes], most_bytes: int, seconds: float) -> bytes:
-    deadline = time.monotonic() + seconds
+def _why(error: Exception) -> str:
+    if isinstance(error, HTTPException):  # its text can be what the server sent
+        return f"no HTTP: {type(error).__name__}"
+    reason = getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", None) or reason)
+
+
+def _read(answer: HTTPResponse, most_bytes: int) -> bytes:
     chunks, size = [], 0
-    while chunk := answer.read1(_CHUNK):  # type: ignore[attr-defined] # an HTTPResponse has it
+    while chunk := answer.read1(_CHUNK):
         chunks.append(chunk)
         size += len(chunk)
         if size > most_bytes:
             raise ValueError(f"more than {most_bytes:,} bytes")
-        if time.monotonic() > deadline:
-            raise ValueError(f"more than {seconds:.0f} s")
-    if getattr(answer, "length", None):  # the bytes that are still missing
+    if answer.length:  # the bytes that are still missing
         raise ValueError("the answer ended early")
     return b"".join(chunks)
+
+
+class _Limits(NamedTuple):
+    """Limits of a whole answer: headers, body and trailers."""
+
+    until: float
+    """As in `time.monotonic()`."""
+    most_bytes: int
+    """Of the body."""
+
+    def makefile(self, sock: socket) -> BufferedReader:
+        return limited_answer(sock, until=self.until, most_bytes=2 * self.most_bytes + _HEADERS)
+
+    def connecting(self, kind: Callable[..., HTTPConnection]) -> Callable[..., HTTPConnection]:
+        """How urllib opens a connection with these limits."""
+
+        def connect(host: str, **options: Any) -> HTTPConnection:
+            connection = kind(host, **options)
+            connection.response_class = self._response  # type: ignore[assignment] # it is only called
+            return connection
+
+        return connect
+
+    def _response(self, sock: socket, *options: Any, **named: Any) -> HTTPResponse:
+        answer = HTTPResponse(sock, *options, **named)
+        answer.fp.close()
+        answer.fp = self.makefile(sock)
+        return answer
+
+
+class _Http(HTTPHandler):
+    def __init__(self, limits: _Limits) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def http_open(self, request: Request) -> HTTPResponse:
+        return self.do_open(self._limits.connecting(HTTPConnection), request)
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, limits: _Limits) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def https_open(self, request: Request) -> HTTPResponse:
+        return self.do_open(self._limits.connecting(HTTPSConnection), request)
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -73,9 +139,9 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
-def _opener(url: str) -> OpenerDirector:
+def _opener(url: str, limits: _Limits) -> OpenerDirector:
     direct = [ProxyHandler({})] if _is_this_machine(urlsplit(url).hostname or "") else []
-    return build_opener(_NoRedirect, *direct)
+    return build_opener(_NoRedirect, _Http(limits), _Https(limits), *direct)
 
 
 def _is_this_machine(host: str) -> bool:

@@ -147,7 +147,8 @@ class SearchNames:
         for _ in range(_PAGES):
             count, entries = self._page(search, ids, offset)
             for entry in entries:
-                id_ = next((entry[name] for name in search.ids if entry.get(name) in wanted), None)
+                texts = (id_ for name in search.ids if isinstance(id_ := entry.get(name), str))
+                id_ = next((text for text in texts if text in wanted), None)
                 named = search.named(entry)
                 if id_ is not None and named != Named():
                     add_name(found, id_, named, kind, self.source)

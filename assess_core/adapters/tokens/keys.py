@@ -7,6 +7,7 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from assess_core.domain.json_text import without_mark
 from assess_core.errors import BadSettings
 
 MOST_KEYS: Final = 100
@@ -37,7 +38,7 @@ def parse_key_set(text: bytes, where: str) -> Mapping[str, Key]:
     Keys for encryption, symmetric keys and keys of other algorithms are skipped: a provider may publish them too.
     """
     try:
-        listed = _decoder.decode(text).keys
+        listed = _decoder.decode(without_mark(text)).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadSettings(f'{where} is not a JSON Web Key Set; it looks like {{"keys": [...]}}') from None
     if len(listed) > MOST_KEYS:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from assess_core.adapters.files.setting_files import read_beginning
 from assess_core.adapters.http import client
 from assess_core.adapters.http.client import NoAnswer, is_protected
 from assess_core.errors import BadSettings, StoreUnavailable
@@ -17,8 +18,7 @@ NAME: Final = "ASSESS_API_KEYS"
 def read_file(path: Path) -> bytes:
     """The bytes of a key set. Raises `BadSettings`."""
     try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
+        text = read_beginning(path, MOST_BYTES)
     except OSError as error:
         raise BadSettings(f"{NAME}: {str(path)!r}: {error.strerror}; check the path and its permissions") from error
     if len(text) > MOST_BYTES:

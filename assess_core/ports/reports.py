@@ -304,9 +304,9 @@ class Unions(Protocol):
         ...
 
     def archived(
-        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+        self, batch_ids: Collection[str], weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
     ) -> list[AttemptVersion]:
-        """The lake's copies of a learner's versions with these content hashes, received in these weeks.
+        """The lake's copies of a learner's versions with these content hashes in these batches and weeks.
 
         Reads the lake alone, at its newest version. Call it after the hot store was read. Raises what a union raises.
         """

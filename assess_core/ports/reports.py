@@ -278,12 +278,14 @@ class Unions(Protocol):
         weeks: Collection[IsoWeek] | None = None,
         skip_unreadable: bool = False,
         scores: bool = False,
+        answers: bool = True,
     ) -> AbstractContextManager[Union]:
         """The slices of some batches, or of some weeks, or of both; all slices by default.
 
         `skip_unreadable`: leave out the files of the lake that cannot be read, and name them. `scores`: read the scores
         that the lake keeps without answers, too; then only `slices`, `learners`, `lake_files`, `count_attempts`,
-        `attempts` and reports that need no answers may be read.
+        `attempts` and reports that need no answers may be read. Without `answers`, only numbers without corrections may
+        be read: reading the text of the hot rows takes longer than the rest.
         """
         ...
 

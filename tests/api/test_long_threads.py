@@ -74,9 +74,9 @@ class Noting:
         self.scans, self.gets = list[int](), list[int]()
         self._hot = stores.hot
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[Any]]:
+    def scan(self, slice_: ArchiveSlice, **how: bool) -> list[Iterator[Any]]:
         self.scans.append(nice())
-        return list(self._hot.scan(slice_))
+        return list(self._hot.scan(slice_, **how))
 
     def get(self, rows: Any) -> list[AttemptVersion]:
         self.gets.append(nice())

@@ -40,11 +40,18 @@ class DuckUnions:
         weeks: Collection[IsoWeek] | None = None,
         skip_unreadable: bool = False,
         scores: bool = False,
+        answers: bool = True,
     ) -> "AbstractContextManager[DuckUnion]":
         from assess_core.adapters.duckdb.union import open_union
 
         return open_union(
-            self._hot, self._lake, batches=batches, weeks=weeks, skip_unreadable=skip_unreadable, scores=scores
+            self._hot,
+            self._lake,
+            batches=batches,
+            weeks=weeks,
+            skip_unreadable=skip_unreadable,
+            scores=scores,
+            answers=answers,
         )
 
     def sealed(

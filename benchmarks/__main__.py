@@ -72,6 +72,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "slices": Benchmark(command_line.slices_row),
     "write-api": Benchmark(write_api.write_api_row),
     "load": Benchmark(load.load_rows),
+    "load-beside-overviews": Benchmark(load.beside_row, is_cheap=False),
     "balance": Benchmark(balance.balance_row),
     "read-api": Benchmark(read_api.read_api_rows, is_cheap=False),
     "analysis": Benchmark(item_analysis.analysis_rows),

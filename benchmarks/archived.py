@@ -51,7 +51,7 @@ def _attempt(name: str, home: Path, attempts: int) -> Iterator[Work]:
     urls = [file.url for file in opened.lake.pin().files(weeks)]
 
     def ours() -> None:
-        assert opened.union.archived(BATCH, weeks, user_id, [hash_])
+        assert opened.union.archived([BATCH], weeks, user_id, [hash_])
 
     def peer() -> None:
         sql = "SELECT * FROM read_parquet($urls) WHERE user_id = $user AND content_hash = $hash"

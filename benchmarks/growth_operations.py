@@ -139,7 +139,7 @@ def _batch_slices(home: Home) -> Prepared:
 def _learner(home: Home) -> Prepared:
     row = next(attempts_of(home.named_slice, 1))
     weeks = [home.named_slice.week]
-    return lambda: home.stores.union.archived(BATCH, weeks, row.key.user_id, [row.version.content_hash])
+    return lambda: home.stores.union.archived([BATCH], weeks, row.key.user_id, [row.version.content_hash])
 
 
 def _archive(home: Home) -> Prepared:

@@ -72,6 +72,15 @@ def _put_away(stores: Stores, slices: Sequence[ArchiveSlice]) -> None:
     clear(slices, stores, NOW)
 
 
+def beside_row(size: Size) -> Row:
+    """Only the reads beside overviews of a large batch."""
+    with TemporaryDirectory(prefix="assess-benchmark-") as folder, ExitStack() as stack:
+        homes = fill(Path(folder), size.of(_EVENTS, _LEAST_EVENTS), size.of(_LARGE_BATCH))
+        ours = stack.enter_context(load_servers.ours(homes.hot))
+        some = load_servers.learners(open_stores(homes.archived))
+        return Runs(size, {"sqlite": ours}, ours, {"rest": load_servers.reads_of_scores(some)}).beside_overviews()
+
+
 def load_rows(size: Size) -> list[Row]:
     """Reads, writes, and reads beside overviews of a large batch."""
     count = size.of(_EVENTS, _LEAST_EVENTS)

@@ -3,7 +3,8 @@
 * *scores*: a learner's scores. They read maps in the hot store; while a correction is applied, also rows. If the store
   can answer at once, the thread of the event loop asks it itself (`recent.py`): a change of threads costs more.
 * *quick*: a learner's attempts, and requests for reports. A read by key.
-* *long*: batches and slices. They read many rows, so they have a deadline, and end when the client disconnects.
+* *long*: batches and slices. They read many rows, so they have a deadline, end when the client disconnects, and leave
+  the processors to the others (`long_threads.py`).
 * *state*: waits for what the stores hold. They end after some seconds, whatever the stores do.
 
 Probes of health have threads of their own (`health.py`).
@@ -23,6 +24,7 @@ from assess_core.ports.cancelling import Cancellation, cancellable
 from assess_core.usecases.learner_scores import WouldWait
 from assess_core.usecases.monitoring import Monitor
 from assess_core.usecases.queries import Queries
+from graphql_api.long_threads import LongThreads
 from graphql_api.recent import RecentlyRead
 
 QUICK_THREADS: Final = 8
@@ -51,7 +53,7 @@ class Lanes:
         self.scores = CapacityLimiter(score_threads)
         self.recent = RecentlyRead()
         self.quick = CapacityLimiter(QUICK_THREADS)
-        self.long = CapacityLimiter(LONG_THREADS)
+        self.long = LongThreads(LONG_THREADS)
         self.state = CapacityLimiter(STATE_THREADS)
 
 
@@ -108,7 +110,7 @@ async def ask_long(request: Request, question: Callable[[Queries], T]) -> T:
 
         group.start_soon(watch)
         try:
-            answers.append(await run_sync(work, limiter=lanes.long))
+            answers.append(await lanes.long.run(work))
         except Exception as error:  # noqa: BLE001 a task group would wrap it; it is raised below
             failures.append(error)
         group.cancel_scope.cancel()

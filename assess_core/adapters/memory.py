@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
+from msgspec import structs
 
 from assess_core.adapters.arrow.rows import to_batch
 from assess_core.domain.attempts import AttemptVersion, RowKey, page_order
@@ -209,12 +210,12 @@ class MemoryHot:
     def examine(self) -> Iterator[Finding]:
         yield Finding(Level.OK, "hot store", "in memory")
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
-        return [self._shard(slice_, shard) for shard in range(self.shards)]
+    def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> list[Iterator[pa.RecordBatch]]:
+        return [self._shard(slice_, shard, answers) for shard in range(self.shards)]
 
-    def _shard(self, slice_: ArchiveSlice, shard: int) -> Iterator[pa.RecordBatch]:
+    def _shard(self, slice_: ArchiveSlice, shard: int, answers: bool) -> Iterator[pa.RecordBatch]:
         rows = [
-            row
+            row if answers else structs.replace(row, question="")
             for (where, _), row in self._rows.items()
             if where == slice_ and shard_of(row.key.user_id, self.shards) == shard
         ]

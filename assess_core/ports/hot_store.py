@@ -192,11 +192,11 @@ class HotStore(Protocol):
         """The state of the store, for `assess doctor`. May read all of it."""
         ...
 
-    def scan(self, slice_: ArchiveSlice) -> "list[Iterator[pa.RecordBatch]]":
+    def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> "list[Iterator[pa.RecordBatch]]":
         """The rows of a slice: one iterator per shard, ordered by learner, in batches of bounded size.
 
-        Shape: `arrow.rows.HOT_SCHEMA` (`question` is JSON text). Every row that was acknowledged before this call is
-        included, unless it is deleted while the slice is read.
+        Shape: `arrow.rows.HOT_SCHEMA` (`question` is JSON text; it is empty without `answers`). Every row that was
+        acknowledged before this call is included, unless it is deleted while the slice is read.
         """
         ...
 

@@ -80,6 +80,15 @@ class PinnedTable(Pinned, Protocol):
         """The id in the table's metadata, which a copy of the lake keeps; None if there is no table."""
         ...
 
+    def learner_rows(
+        self, batch_ids: Collection[str], weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[AttemptVersion] | None:
+        """A learner's rows of `attempts` with these content hashes, if the table can be asked for them by key.
+
+        None if it cannot, or if a file cannot be read: read `files` then, which finds the rows or the fault.
+        """
+        ...
+
 
 class Unused(NamedTuple):
     """Names of files that are not in a table any more."""

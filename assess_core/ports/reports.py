@@ -278,12 +278,14 @@ class Unions(Protocol):
         weeks: Collection[IsoWeek] | None = None,
         skip_unreadable: bool = False,
         scores: bool = False,
+        answers: bool = True,
     ) -> AbstractContextManager[Union]:
         """The slices of some batches, or of some weeks, or of both; all slices by default.
 
         `skip_unreadable`: leave out the files of the lake that cannot be read, and name them. `scores`: read the scores
         that the lake keeps without answers, too; then only `slices`, `learners`, `lake_files`, `count_attempts`,
-        `attempts` and reports that need no answers may be read.
+        `attempts` and reports that need no answers may be read. Without `answers`, only numbers without corrections may
+        be read: reading the text of the hot rows takes longer than the rest.
         """
         ...
 
@@ -304,9 +306,9 @@ class Unions(Protocol):
         ...
 
     def archived(
-        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+        self, batch_ids: Collection[str], weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
     ) -> list[AttemptVersion]:
-        """The lake's copies of a learner's versions with these content hashes, received in these weeks.
+        """The lake's copies of a learner's versions with these content hashes in these batches and weeks.
 
         Reads the lake alone, at its newest version. Call it after the hot store was read. Raises what a union raises.
         """

@@ -157,7 +157,7 @@ class Queries:
         """The numbers of a batch. Raises `UnknownBatch`."""
         batch_id = required("batchId", batch_id)
         decided = corrections_of(self._stores.hot.register, [batch_id])
-        with self._stores.union(batches=[batch_id]) as union:
+        with self._stores.union(batches=[batch_id], answers=bool(decided)) as union:
             numbers, weeks = union.batch_numbers([each.correction for each in decided]), union.week_numbers()
         if not numbers.versions:
             self.require_known(batch_id)

@@ -25,19 +25,20 @@ class StoredVersions(NamedTuple):
 def stored_versions(stores: Stores, entries: Sequence[Entry]) -> StoredVersions:
     """The versions that entries name.
 
-    The lake is read once for each learner and batch with a version that is not in the hot store. Raises
+    The lake is read once for each learner with a version that is not in the hot store. Raises
     `VersionMissing` if a version is in neither tier and was not dropped, `StoreUnavailable`, and the errors of a union.
     """
     found = {row.version.content_hash: row for row in stores.hot.get([entry.row_key for entry in entries])}
-    absent: dict[tuple[str, str], list[Entry]] = {}
+    absent: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.version.content_hash not in found:
-            absent.setdefault((entry.key.user_id, entry.key.batch_id), []).append(entry)
-    for (user_id, batch_id), missing in absent.items():
+            absent.setdefault(entry.key.user_id, []).append(entry)
+    for user_id, missing in absent.items():
         hashes = [entry.version.content_hash for entry in missing]
+        batch_ids = {entry.key.batch_id for entry in missing}
         weeks = {entry.row_key.slice.week for entry in missing}
         # the hot store was read before, so a row that a clear deleted since then is in the lake's newest version
-        rows = stores.union.archived(batch_id, weeks, user_id, hashes)
+        rows = stores.union.archived(batch_ids, weeks, user_id, hashes)
         found |= {row.version.content_hash: row for row in rows}
     nowhere = [entry for entry in entries if entry.version.content_hash not in found]
     if not nowhere:

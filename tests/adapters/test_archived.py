@@ -45,7 +45,7 @@ def unions(lake: DeltaLake) -> DuckUnions:
 def read(unions: DuckUnions, *wanted: AttemptVersion, weeks: Collection[IsoWeek] = (W5,)) -> list[AttemptVersion]:
     """The copies of these versions, all of one learner and batch, in the order of their keys."""
     key, hashes = wanted[0].key, [each.version.content_hash for each in wanted]
-    return sorted(unions.archived(key.batch_id, weeks, key.user_id, hashes), key=lambda row: row.key)
+    return sorted(unions.archived([key.batch_id], weeks, key.user_id, hashes), key=lambda row: row.key)
 
 
 def test_the_rows_are_the_rows_of_the_union(lake: DeltaLake, unions: DuckUnions) -> None:

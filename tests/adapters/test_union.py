@@ -229,8 +229,8 @@ class WatchedHot(MemoryHot):
         self._on_read()
         return super().slices(batch_id=batch_id, weeks=weeks)
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
-        return [self._watched(shard) for shard in super().scan(slice_)]
+    def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> list[Iterator[pa.RecordBatch]]:
+        return [self._watched(shard) for shard in super().scan(slice_, answers=answers)]
 
     def _watched(self, shard: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         self._on_read()

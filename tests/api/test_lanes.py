@@ -36,12 +36,12 @@ class Slow:
         self.stop = threading.Event()
         self._hot = stores.hot
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[Any]]:
+    def scan(self, slice_: ArchiveSlice, **how: bool) -> list[Iterator[Any]]:
         def batches() -> Iterator[Any]:
             self.scanning.release()
             try:
                 while not self.stop.wait(0.01):
-                    yield from (batch for shard in self._hot.scan(slice_) for batch in shard)
+                    yield from (batch for shard in self._hot.scan(slice_, **how) for batch in shard)
             finally:
                 self.ended.release()
 

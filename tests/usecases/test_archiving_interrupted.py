@@ -105,10 +105,10 @@ def test_an_undisturbed_round_has_exactly_the_tested_kill_points(tmp_path: Path)
 
 def test_an_archive_whose_hot_store_fails_midway_reports_the_error_and_writes_nothing(tmp_path: Path) -> None:
     class Failing(MemoryHot):
-        def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+        def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> list[Iterator[pa.RecordBatch]]:
             if slice_.batch_id == "b2":
                 raise StoreUnavailable("the hot store did not answer; run it again")
-            return super().scan(slice_)
+            return super().scan(slice_, answers=answers)
 
     stores = stores_over(Failing(), tmp_path)
     keep(stores.hot, [version(user_id=f"u{n}") for n in range(20_000)])

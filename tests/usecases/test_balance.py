@@ -329,10 +329,10 @@ def test_versions_cleared_while_the_tiers_are_read_are_found_in_the_lake(four: S
     class Meanwhile:
         """Archives, verifies and clears all slices before the last slice is read."""
 
-        def scan(self, slice_: ArchiveSlice) -> Any:
+        def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> Any:
             if slice_ == four.hot.slices()[-1]:
                 put_away(four)
-            return four.hot.scan(slice_)
+            return four.hot.scan(slice_, answers=answers)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(four.hot, name)

@@ -148,8 +148,8 @@ def test_events_folded_while_the_stores_are_read_are_no_difference(folded: Store
             folder.append([line(event(user="u8"))])
             follow(folded)
 
-        def scan(self, slice_: ArchiveSlice) -> Any:
-            found = [list(shard) for shard in folded.hot.scan(slice_)]
+        def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> Any:
+            found = [list(shard) for shard in folded.hot.scan(slice_, answers=answers)]
             folder.append([line(event(user="u9")), b"more nonsense at the end"])
             follow(folded)
             return found

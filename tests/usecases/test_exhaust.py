@@ -339,9 +339,10 @@ def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) 
             weeks: Collection[IsoWeek] | None = None,
             skip_unreadable: bool = False,
             scores: bool = False,
+            answers: bool = True,
         ) -> Iterator[DuckUnion]:
             with super().__call__(
-                batches=batches, weeks=weeks, skip_unreadable=skip_unreadable, scores=scores
+                batches=batches, weeks=weeks, skip_unreadable=skip_unreadable, scores=scores, answers=answers
             ) as union:
                 list(union.rows(f"SET threads = {self._threads}"))
                 yield union

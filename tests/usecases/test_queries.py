@@ -302,6 +302,22 @@ def test_a_batch_overview_has_counts_mean_score_receipts_and_weeks(stores: Store
     assert [tuple(week) for week in overview.weeks] == [(IsoWeek(2024, 5), 2, 3), (IsoWeek(2024, 6), 1, 1)]
 
 
+def test_an_overview_reads_no_answers_of_hot_rows(
+    stores: Stores, ask: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(stores, event())
+    scan, with_answers = stores.hot.scan, list[bool]()
+
+    def noting(slice_: ArchiveSlice, *, answers: bool = True) -> Any:
+        with_answers.append(answers)
+        return scan(slice_, answers=answers)
+
+    monkeypatch.setattr(stores.hot, "scan", noting)
+
+    assert ask.batch("b1").attempts == 1
+    assert with_answers == [False]
+
+
 def test_scores_whose_sum_overflows_a_float_have_a_mean(stores: Stores, ask: Queries) -> None:
     take(stores, scored(1.5e308, user="u1"), scored(1.5e308, user="u2"))
 

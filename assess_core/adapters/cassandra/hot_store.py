@@ -302,8 +302,8 @@ class CassandraHot(CassandraErasing):
     def examine(self) -> Iterator[Finding]:
         return examine(self._db, self.shards)
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
-        return self._scans.scan(slice_)
+    def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> list[Iterator[pa.RecordBatch]]:
+        return self._scans.scan(slice_, answers)
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
         found = self._select(_GET, rows)

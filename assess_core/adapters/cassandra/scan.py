@@ -44,13 +44,18 @@ class Scans:
         self._shards = list(range(shards))
         self._ahead: weakref.WeakSet[Page] = weakref.WeakSet()
 
-    def scan(self, slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
-        """The rows of each shard in batches of `HOT_SCHEMA`. When this returns, the first pages are requested."""
+    def scan(self, slice_: ArchiveSlice, answers: bool) -> list[Iterator[pa.RecordBatch]]:
+        """The rows of each shard in batches of `HOT_SCHEMA`. When this returns, the first pages are requested.
+
+        Without `answers` they are requested too, because they tell whether a version has any.
+        """
         rows = min(_PAGE_ROWS, max(1, _PAGE_BYTES // max(LONG_QUESTION, self._largest_of(slice_))))
         found, state = self._page(_SLICE, slice_, self._shards, rows, None).rows()
         if state is None:
-            return [iter(batches) for batches in self._of_each(slice_, found)]
-        return [self._scan(slice_, shard, rows) for shard in self._shards]
+            shards = [iter(batches) for batches in self._of_each(slice_, found)]
+        else:
+            shards = [self._scan(slice_, shard, rows) for shard in self._shards]
+        return shards if answers else [map(_without_answers, shard) for shard in shards]
 
     def held(self) -> list[ArchiveSlice]:
         """The slices with rows, sorted: one request for each thousand partitions of the table."""
@@ -110,6 +115,10 @@ class Scans:
         """Bytes of the longest `question` of a slice; 0 if none is long."""
         rows = self._db.execute(_LARGEST, (*slice_.week, slice_.batch_id))
         return int(rows[0][0] or 0) if rows else 0
+
+
+def _without_answers(rows: pa.RecordBatch) -> pa.RecordBatch:
+    return rows.set_column(rows.num_columns - 1, "question", pa.repeat("", rows.num_rows))
 
 
 def _batch(slice_: ArchiveSlice, rows: Sequence[Row]) -> pa.RecordBatch:

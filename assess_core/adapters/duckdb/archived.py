@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar, cast
 
-from assess_core.adapters.duckdb.connection import parquet
+from assess_core.adapters.duckdb.connection import literal, parquet
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
 from assess_core.adapters.duckdb.union import DuckUnion
@@ -16,24 +16,27 @@ from assess_core.ports.lake import Lake, LakeFile, Pinned
 
 T = TypeVar("T")
 
-_OF_LEARNER: Final = "batch_id = $batch_id AND user_id = $user_id AND list_contains($hashes, content_hash)"
-"""The rows of a learner in a batch with certain content hashes."""
+_OF_LEARNER: Final = "batch_id IN ({}) AND user_id = $user_id AND list_contains($hashes, content_hash)"
+"""The rows of a learner in some batches with certain content hashes. DuckDB skips row groups by a list of literals."""
 
 
 def read_archived(
     lake: Lake,
     warm: WarmConnections,
-    batch_id: str,
+    batch_ids: Collection[str],
     weeks: Collection[IsoWeek],
     user_id: str,
     hashes: Collection[bytes],
 ) -> list[AttemptVersion]:
     """See `ports.Unions.archived`."""
+    rows = lake.pin().learner_rows(batch_ids, weeks, user_id, hashes)
+    if rows is not None:
+        return rows
 
     def read(found: OfLearner) -> list[AttemptVersion]:
         return list(map(to_version, found.rows(ROW, parquet(found.files))))
 
-    return read_of_learner(lake.pin, warm, batch_id, weeks, user_id, hashes, read)
+    return read_of_learner(lake.pin, warm, batch_ids, weeks, user_id, hashes, read)
 
 
 _KEPT: Final = """
@@ -56,7 +59,7 @@ def read_kept_totals(
         rows = found.rows(_KEPT, parquet(found.files, kept=True))
         return [(cast(bytes, row["content_hash"]), _totals(row)) for row in rows]
 
-    return dict(read_of_learner(lake.pin_scores, warm, batch_id, weeks, user_id, hashes, read))
+    return dict(read_of_learner(lake.pin_scores, warm, [batch_id], weeks, user_id, hashes, read))
 
 
 def _totals(row: Mapping[str, object]) -> Totals:
@@ -64,21 +67,23 @@ def _totals(row: Mapping[str, object]) -> Totals:
 
 
 class OfLearner(NamedTuple):
-    """The files of some weeks, of which rows of a learner in a batch are read."""
+    """The files of some weeks, of which rows of a learner in some batches are read."""
 
     union: DuckUnion
     files: Sequence[LakeFile]
+    batch_ids: Collection[str]
     parameters: Mapping[str, object]
 
     def rows(self, select: str, files: str, order: str = "") -> Iterator[dict[str, object]]:
         """The rows with certain content hashes; `files` is from `parquet`."""
-        return self.union.rows(f"{select} FROM {files} WHERE {_OF_LEARNER} {order}", self.parameters)
+        condition = _OF_LEARNER.format(", ".join(map(literal, self.batch_ids)))
+        return self.union.rows(f"{select} FROM {files} WHERE {condition} {order}", self.parameters)
 
 
 def read_of_learner(
     pin: Callable[[], Pinned],
     warm: WarmConnections,
-    batch_id: str,
+    batch_ids: Collection[str],
     weeks: Collection[IsoWeek],
     user_id: str,
     hashes: Collection[bytes],
@@ -88,7 +93,7 @@ def read_of_learner(
 
     It is called at the newest version, and again if a compaction and a vacuum deleted files meanwhile.
     """
-    parameters = {"batch_id": batch_id, "user_id": user_id, "hashes": list(hashes)}
+    parameters = {"user_id": user_id, "hashes": list(hashes)}
     while True:
         pinned = pin()
         try:
@@ -96,7 +101,7 @@ def read_of_learner(
             if not files:
                 return []
             with warm.lend(location_of(pinned)) as duck:
-                return read(OfLearner(DuckUnion(duck, pinned, files), files, parameters))
+                return read(OfLearner(DuckUnion(duck, pinned, files), files, batch_ids, parameters))
         except ReportFailed:
             # a file can be deleted after a compaction; then a newer version has its rows in other files
             if pin().version == pinned.version:

@@ -25,7 +25,7 @@ def read_located(
     hashes: Collection[bytes],
 ) -> list[Located]:
     """See `ports.Unions.located`."""
-    return read_of_learner(lake.pin, warm, batch_id, weeks, user_id, hashes, _read)
+    return read_of_learner(lake.pin, warm, [batch_id], weeks, user_id, hashes, _read)
 
 
 def _read(found: OfLearner) -> list[Located]:

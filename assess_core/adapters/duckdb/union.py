@@ -98,11 +98,12 @@ def open_union(
     weeks: Collection[IsoWeek] | None = None,
     skip_unreadable: bool = False,
     scores: bool = False,
+    answers: bool = True,
 ) -> Iterator["DuckUnion"]:
     """The union of the slices of some batches, or of some weeks, or of both; of all slices if neither is given.
 
     `skip_unreadable` leaves out the files of the lake that cannot be read: it reads every file to its end. `scores`
-    adds the scores that the lake keeps without answers.
+    adds the scores that the lake keeps without answers. Without `answers`, hot rows have none.
     With `weeks`, only the copies of those weeks are read, also of a version that was received in two weeks. Raises
     `ReportFailed` if a file of the lake cannot be read, `StoreUnavailable` if a store does not answer or disk or memory
     is full.
@@ -110,7 +111,7 @@ def open_union(
     with temporary_folder("assess-union-") as folder:
         # rule 4: read the hot store first. Rows that a clear deletes from now on were in the lake before. The list of
         # slices only grows, so a slice that is not in the list yet is newer than this union
-        spilled = _spill(_scan(hot, _slices(hot, batches, weeks)), Path(folder) / "hot.parquet")
+        spilled = _spill(_scan(hot, _slices(hot, batches, weeks), answers), Path(folder) / "hot.parquet")
         pinned = pin_needed(hot, lake)
         files = pinned.files(weeks)  # all of them: a report does not rely on a list of slices
         # after `attempts`: rows that a drop deletes from now on were pinned, and those that it deleted have scores here
@@ -130,9 +131,9 @@ def _slices(hot: HotStore, batches: Collection[str] | None, weeks: Collection[Is
     return [slice_ for batch_id in batches for slice_ in hot.slices(batch_id=batch_id, weeks=weeks)]
 
 
-def _scan(hot: HotStore, slices: Iterable[ArchiveSlice]) -> Iterator[pa.RecordBatch]:
+def _scan(hot: HotStore, slices: Iterable[ArchiveSlice], answers: bool) -> Iterator[pa.RecordBatch]:
     for slice_ in slices:
-        for shard in hot.scan(slice_):
+        for shard in hot.scan(slice_, answers=answers):
             for rows in shard:
                 checkpoint()
                 yield rows

@@ -40,11 +40,18 @@ class DuckUnions:
         weeks: Collection[IsoWeek] | None = None,
         skip_unreadable: bool = False,
         scores: bool = False,
+        answers: bool = True,
     ) -> "AbstractContextManager[DuckUnion]":
         from assess_core.adapters.duckdb.union import open_union
 
         return open_union(
-            self._hot, self._lake, batches=batches, weeks=weeks, skip_unreadable=skip_unreadable, scores=scores
+            self._hot,
+            self._lake,
+            batches=batches,
+            weeks=weeks,
+            skip_unreadable=skip_unreadable,
+            scores=scores,
+            answers=answers,
         )
 
     def sealed(
@@ -60,11 +67,11 @@ class DuckUnions:
         return read_page(self._hot, self._lake, batch_id, asked)
 
     def archived(
-        self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+        self, batch_ids: Collection[str], weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
     ) -> list[AttemptVersion]:
         from assess_core.adapters.duckdb.archived import read_archived
 
-        return read_archived(self._lake, self._warm, batch_id, weeks, user_id, hashes)
+        return read_archived(self._lake, self._warm, batch_ids, weeks, user_id, hashes)
 
     def kept_totals(
         self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]

@@ -11,6 +11,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, SCORES_SCHEMA
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.imports import ImportsTable
+from assess_core.adapters.lake.learner_rows import LearnerRows
 from assess_core.adapters.lake.manifest_table import ManifestTable
 from assess_core.adapters.lake.register import LakeRegister
 from assess_core.adapters.lake.seals import LakeSeals
@@ -45,10 +46,17 @@ class _Pinned:
         self.identity: str | None = None if table is None else str(table.metadata().id)
         self.place = place
         self._files = {} if table is None else _by_week(table, place)
+        # in a bucket the credentials of an open table expire
+        self._rows = LearnerRows(table) if table is not None and place.options() is None else None
 
     def files(self, weeks: Collection[IsoWeek] | None = None) -> list[LakeFile]:
         wanted = sorted(self._files if weeks is None else self._files.keys() & set(weeks))
         return [file for week in wanted for file in self._files[week]]
+
+    def learner_rows(
+        self, batch_ids: Collection[str], weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
+    ) -> list[AttemptVersion] | None:
+        return None if self._rows is None else self._rows.read(batch_ids, weeks, user_id, hashes)
 
 
 def _by_week(table: DeltaTable, place: Location) -> dict[IsoWeek, list[LakeFile]]:

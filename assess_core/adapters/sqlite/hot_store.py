@@ -106,6 +106,7 @@ _SCAN = f"""
     FROM assessment_aggregator
     WHERE batch_id = ? AND year = ? AND week = ? AND shard = ? AND ({_SCAN_KEY}) > (?, ?, ?, ?, ?, ?)
     ORDER BY {_SCAN_KEY} LIMIT {_SCAN_ROWS}"""
+_SCAN_WITHOUT_ANSWERS = _SCAN.replace("updated_on, question\n", "updated_on, ''\n")
 _USERS_AFTER = f"""SELECT DISTINCT user_id FROM assessment_aggregator_v2_attempts
     WHERE user_id > ? ORDER BY user_id LIMIT {_PAGE}"""
 _ACTIVITIES_AFTER = f"""SELECT {_ACTIVITY} FROM user_activity_agg
@@ -309,23 +310,24 @@ class SqliteHot(SqliteErasing):
                 f"chmod 600 {names}; chmod 700 {self._path.parent}",
             )
 
-    def scan(self, slice_: ArchiveSlice) -> "list[Iterator[pa.RecordBatch]]":
-        return [self._shard(slice_, shard) for shard in range(self.shards)]
+    def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> "list[Iterator[pa.RecordBatch]]":
+        statement = _SCAN if answers else _SCAN_WITHOUT_ANSWERS
+        return [self._shard(slice_, shard, statement) for shard in range(self.shards)]
 
-    def _shard(self, slice_: ArchiveSlice, shard: int) -> "Iterator[pa.RecordBatch]":
+    def _shard(self, slice_: ArchiveSlice, shard: int, statement: str) -> "Iterator[pa.RecordBatch]":
         from assess_core.adapters.sqlite.batches import to_batch
 
         (year, week), batch_id = slice_
         last: tuple[object, ...] = ("", "", "", "", -1, b"")
-        while rows := self._some_rows((batch_id, year, week, shard, *last)):
+        while rows := self._some_rows(statement, (batch_id, year, week, shard, *last)):
             yield to_batch(rows)
             last = (*rows[-1][3:8], rows[-1][9])
 
-    def _some_rows(self, after: Sequence[object]) -> list[tuple[Any, ...]]:
+    def _some_rows(self, statement: str, after: Sequence[object]) -> list[tuple[Any, ...]]:
         """The next rows, up to a number of rows or of bytes."""
         rows, size = [], 0
         with self._connections.use() as connection:
-            cursor = connection.execute(_SCAN, after)
+            cursor = connection.execute(statement, after)
             for row in cursor:
                 rows.append(row)
                 size += len(row[-1])

@@ -121,7 +121,7 @@ def count_rows(path: Path) -> int:
 def _week(pinned: Pinned, week: IsoWeek) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
     """A connection, and the rows of the week as a table expression."""
     files = pinned.files([week])
-    with connect(location_of(pinned)) as duck:
+    with connect(location_of(pinned), size=sum(file.bytes for file in files)) as duck:
         try:
             yield duck, parquet(files, place=True)
         except UNREADABLE as error:

@@ -99,14 +99,15 @@ FULL: Final = """
 import resource, sys
 from pathlib import Path
 from assess_core.errors import StoreUnavailable
-from assess_core.adapters.lake.delta import DeltaLake
-from assess_core.adapters.lake.locations import Folder
+from assess_core.adapters.memory import MemoryHot
+from assess_core.usecases.archiving import archive
 from tests.factories import version
-from tests.lakes import put
-lake = DeltaLake(Folder(Path(sys.argv[1])))
+from tests.lakes import keep, stores_over
+stores = stores_over(MemoryHot(), Path(sys.argv[1]))
+keep(stores.hot, [version(user_id="u2")])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
-    put(lake, [version(user_id="u2")])
+    archive(stores.hot.slices(), stores, 0)
 except StoreUnavailable as error:
     print(error)
 """
@@ -121,7 +122,7 @@ except StoreUnavailable as error:
     ids=["no room at all", "no room for a file of the lake"],
 )
 def test_a_full_disk_is_reported_and_changes_nothing(tmp_path: Path, room: int, first: str, advice: str) -> None:
-    lake = DeltaLake(Folder(tmp_path))
+    lake = DeltaLake(Folder(tmp_path / "lake"))
     put(lake, [version()])
 
     command = [sys.executable, "-c", FULL, str(tmp_path), str(room)]

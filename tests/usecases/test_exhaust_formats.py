@@ -1,7 +1,8 @@
 """Every format of a report has the same cells as the CSV, and depends only on what is stored."""
 
+from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 from msgspec import structs
@@ -51,16 +52,34 @@ def write(stores: Stores, report: Report, format_: Format, password: str | None 
     )
 
 
-@pytest.mark.parametrize("tier", ["hot", "both"])
-@pytest.mark.parametrize("format_", [format_ for format_ in ROW_FORMATS if format_ is not Format.CSV])
-@pytest.mark.parametrize("report", [Report.RESPONSE, Report.SCORE])
-def test_a_file_has_the_cells_of_the_csv_file(report: Report, format_: Format, tier: str, stores: Stores) -> None:
+class Plain(NamedTuple):
+    """A report of stores as CSV."""
+
+    report: Report
+    stores: Stores
+    csv: Exhaust
+
+
+@pytest.fixture(
+    scope="module",
+    params=product([Report.RESPONSE, Report.SCORE], ["hot", "both"]),
+    ids=lambda param: f"{param[0]}-{param[1]}",
+)
+def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """The CSV file that the other formats of a report are compared with."""
+    report, tier = request.param
+    stores = stores_over(MemoryHot(), tmp_path_factory.mktemp("plain"))
     tiers(stores, tier, [*hostile(300), *titled((*TEXTS, *UNUSUAL))])
+    return Plain(report, stores, write(stores, report, Format.CSV))
 
-    plain, other = write(stores, report, Format.CSV), write(stores, report, format_)
 
-    expected, found = cells(Path(plain.path), Format.CSV), cells(Path(other.path), format_)
-    assert other.rows == plain.rows == len(expected) - 1
+@pytest.mark.xdist_group("cells of formats")  # one worker writes the CSV files, once
+@pytest.mark.parametrize("format_", [format_ for format_ in ROW_FORMATS if format_ is not Format.CSV])
+def test_a_file_has_the_cells_of_the_csv_file(format_: Format, plain: Plain) -> None:
+    other = write(plain.stores, plain.report, format_)
+
+    expected, found = cells(Path(plain.csv.path), Format.CSV), cells(Path(other.path), format_)
+    assert other.rows == plain.csv.rows == len(expected) - 1
     assert found[0] == expected[0]
     numbers = {
         number

@@ -101,6 +101,11 @@ _SMALL: Final = 1024 * 1024
 """Bytes of files that one thread reads as fast as two: a second one only makes a query take a fifth more CPU time."""
 
 
+def is_small(place: Location | None, size: int) -> bool:
+    """Whether one thread reads files of this size (bytes) as fast as several."""
+    return size <= _SMALL and not (place is not None and place.url.startswith("s3://"))
+
+
 @contextmanager
 def connect(place: Location | None = None, *, size: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A new connection in UTC with a share of the memory budget; it downloads nothing.
@@ -110,9 +115,8 @@ def connect(place: Location | None = None, *, size: int | None = None) -> Iterat
     folder that is deleted when it closes. Raises `StoreUnavailable` if there is no room for that folder or no memory,
     and the errors of `place.attach`.
     """
-    is_small = size is not None and size <= _SMALL and not (place is not None and place.url.startswith("s3://"))
     with temporary_folder("assess-duckdb-") as spill, BUDGET.share() as memory:
-        threads = 1 if is_small else most_threads(memory)
+        threads = 1 if size is not None and is_small(place, size) else most_threads(memory)
         config = {
             "temp_directory": spill,
             "memory_limit": f"{memory}B",

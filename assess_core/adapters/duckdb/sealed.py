@@ -34,7 +34,8 @@ def open_sealed(
 ) -> Iterator[DuckUnion]:
     """See `ports.Unions.sealed`; `place` is that of the lake's `attempts`."""
     files = [LakeFile(url_of(file.name, place.url), _week(file.name), file.rows, file.bytes) for file in lake_files]
-    with connect(place) as duck:
+    size = sum(file.bytes for file in files) + (hot_rows.stat().st_size if hot_rows else 0)
+    with connect(place, size=size) as duck:
         found = {sealed.name: _sha256(duck, place, file) for sealed, file in zip(lake_files, files, strict=True)}
         if problems := changed_files(lake_files, found):
             raise TicketBroken(

@@ -64,7 +64,7 @@ class DuckUnions:
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
         from assess_core.adapters.duckdb.pages import read_page
 
-        return read_page(self._hot, self._lake, batch_id, asked)
+        return read_page(self._hot, self._lake, self._warm, batch_id, asked)
 
     def archived(
         self, batch_ids: Collection[str], weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]

@@ -51,6 +51,8 @@ class Draft(NamedTuple):
 
 def slices_in(pinned: Pinned, week: IsoWeek) -> list[ArchiveSlice]:
     """See `lake.Lake.slices`."""
+    if not pinned.files([week]):
+        return []
     with _week(pinned, week) as (duck, rows):
         found = duck.execute(f"SELECT DISTINCT batch_id FROM {rows} ORDER BY batch_id").fetchall()
     return [ArchiveSlice(week, batch_id) for (batch_id,) in found]
@@ -60,6 +62,8 @@ def naming(
     pinned: Pinned, week: IsoWeek, user_ids: Collection[str], content_ids: Collection[str]
 ) -> dict[ArchiveSlice, Named]:
     """See `lake.Lake.naming`."""
+    if not pinned.files([week]):
+        return {}
     asked = {"users": sorted(user_ids), "contents": sorted(content_ids)}
     of_users, of_contents = (f"{column} IN (SELECT unnest(${name}::VARCHAR[]))" for column, name in _NAMES)
     with _week(pinned, week) as (duck, rows):
@@ -117,7 +121,7 @@ def count_rows(path: Path) -> int:
 def _week(pinned: Pinned, week: IsoWeek) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
     """A connection, and the rows of the week as a table expression."""
     files = pinned.files([week])
-    with connect(location_of(pinned)) as duck:
+    with connect(location_of(pinned), size=sum(file.bytes for file in files)) as duck:
         try:
             yield duck, parquet(files, place=True)
         except UNREADABLE as error:

@@ -25,7 +25,7 @@ def read_rows(pinned: Pinned, slices: Collection[ArchiveSlice], *, answers: bool
         return
     columns, order = (ROW, "") if answers else _WITHOUT_ANSWERS
     time = pa.timestamp("us", "UTC")
-    with connect(location_of(pinned)) as duck:
+    with connect(location_of(pinned), size=sum(file.bytes for file in files)) as duck:
         asked = sorted(set(slices))
         wanted = {
             "batch_id": pa.array([slice_.batch_id for slice_ in asked], pa.string()),

@@ -54,6 +54,8 @@ QUALIFY row_number() OVER (PARTITION BY {COPY} ORDER BY is_kept) = 1
 def contents_of(pinned: Pinned, week: IsoWeek, user_ids: Collection[str] | None = None) -> dict[ArchiveSlice, Contents]:
     """See `lake.Lake.score_contents`."""
     files = pinned.files([week])
+    if not files:
+        return {}
     with _connected(pinned, files) as duck:
         return _contents(duck, week, parquet(files, kept=True), user_ids)
 
@@ -98,7 +100,7 @@ def _store(duck: duckdb.DuckDBPyConnection, totals: Iterator[list[Totalled]]) ->
 @contextmanager
 def _connected(pinned: Pinned, files: Collection[LakeFile]) -> Iterator[duckdb.DuckDBPyConnection]:
     place = location_of(pinned)
-    with connect(place) as duck:
+    with connect(place, size=sum(file.bytes for file in files)) as duck:
         try:
             yield duck
         except UNREADABLE as error:

@@ -34,12 +34,12 @@ from benchmarks.measure import Run, Work, alone
 from benchmarks.row import LATENCY, Row, Side, Size
 
 _ATTEMPTS: Final = 5_000_000
-_LEAST: Final = 10_000
-"""Attempts of 2,000 learners, so that a round has others for each call."""
+_LEAST: Final = 6_000
+"""Attempts of 1,200 learners, so that a round has others for each call."""
 _EACH: Final = 5
 """Attempts of a learner."""
 _WEEKS: Final = 20
-_LEAST_WEEKS: Final = 5
+_LEAST_WEEKS: Final = 2
 _BATCHES: Final = 500
 _LEARNERS: Final = (1, 100, 1_000)
 _STEP: Final = 7_919

@@ -1,4 +1,4 @@
-"""Kafka topics, and feeds that read them."""
+"""Kafka topics, feeds that read them, and a PostgreSQL server."""
 
 from collections.abc import Callable, Iterator
 from uuid import uuid4
@@ -8,6 +8,7 @@ import pytest
 from assess_core.adapters.kafka.log import KafkaLog
 from assess_core.ports.log import Feed
 from tests.kafka_topics import Topic, create_topic
+from tests.postgres import Postgres, postgres
 
 
 @pytest.fixture
@@ -16,6 +17,13 @@ def topic(kafka_brokers: str) -> Topic:
     create_topic(kafka_brokers, name)
     create_topic(kafka_brokers, f"{name}.failed", partitions=1)
     return Topic(kafka_brokers, name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A server for names. Its tests are one group, so it starts once."""
+    with postgres() as started:
+        yield started
 
 
 @pytest.fixture

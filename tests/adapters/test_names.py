@@ -26,7 +26,9 @@ from assess_core.settings import Settings
 from assess_core.wiring.names import open_names
 from tests.adapters.test_cassandra_facts import keyspace_with
 from tests.name_search import Row, searching
-from tests.postgres import postgres
+from tests.postgres import Postgres
+
+pytestmark = pytest.mark.xdist_group("names")  # one worker starts PostgreSQL, once
 
 HOSTILE: Final = ("a,b\n'\"", "é😀 ", "=1+1", "$x %s {y}", "b" * 1024)
 ROWS: Final[list[Row]] = [
@@ -73,12 +75,12 @@ def names_keyspace(cassandra_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def names_database() -> Iterator[str]:
-    with postgres() as server:
-        url = f"postgresql://{server.user}:{server.password}@{HOST}:{server.port}/{server.database}"
-        with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(TABLE_IN_POSTGRES)
-        yield url
+def names_database(postgres_server: Postgres) -> str:
+    at = postgres_server
+    url = f"postgresql://{at.user}:{at.password}@{HOST}:{at.port}/{at.database}"
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(TABLE_IN_POSTGRES)
+    return url
 
 
 def write_rows(url: str, rows: Sequence[Row]) -> None:

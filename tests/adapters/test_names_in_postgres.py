@@ -1,7 +1,6 @@
 """Names in PostgreSQL that are wrong, or a server that is away. The contract is in `test_names`."""
 
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
@@ -12,19 +11,15 @@ from assess_core.adapters.postgres import names
 from assess_core.domain.names import WITHOUT_NAMES, Named, NameKind
 from assess_core.errors import BadNames, BadSettings, StoreUnavailable
 from tests.adapters.test_names import opened
-from tests.postgres import Postgres, postgres
+from tests.postgres import Postgres
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with postgres() as started:
-        yield started
+pytestmark = pytest.mark.xdist_group("names")  # one worker starts PostgreSQL, once
 
 
 @pytest.fixture
-def database(server: Postgres) -> str:
+def database(postgres_server: Postgres) -> str:
     """A database without tables."""
-    return create(server, "names")
+    return create(postgres_server, "names")
 
 
 def url_of(server: Postgres, database: str) -> str:
@@ -86,19 +81,19 @@ def test_an_empty_row_beside_a_name_does_not_matter(database: str) -> None:
     assert found == {"do_1": Named("Maths")}
 
 
-def test_text_that_is_not_unicode_is_refused_and_not_guessed(server: Postgres) -> None:
-    url = create(server, "bytes", "ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+def test_text_that_is_not_unicode_is_refused_and_not_guessed(postgres_server: Postgres) -> None:
+    url = create(postgres_server, "bytes", "ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
     execute(url, "CREATE VIEW names AS SELECT 'course' kind, 'c1' id, E'\\xff' \"name\", NULL organisation")
     with pytest.raises(BadNames, match="no table names that can be read"):
         opened(url).open().look_up(NameKind.COURSE, ["c1"])
 
 
-def test_a_wrong_password_is_not_shown(server: Postgres) -> None:
-    source = opened(f"postgresql://{server.user}:not-this@{HOST}:{server.port}/postgres")
+def test_a_wrong_password_is_not_shown(postgres_server: Postgres) -> None:
+    source = opened(f"postgresql://{postgres_server.user}:not-this@{HOST}:{postgres_server.port}/postgres")
     with pytest.raises(StoreUnavailable, match="password authentication failed") as error:
         source.open().look_up(NameKind.COURSE, ["do_1"])
     assert "not-this" not in str(error.value)
-    assert source.source == f"postgresql://{server.user}:***@{HOST}:{server.port}/postgres"
+    assert source.source == f"postgresql://{postgres_server.user}:***@{HOST}:{postgres_server.port}/postgres"
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 IN_CI = os.environ.get("CI") == "true"
 SEEDS = 4 if IN_CI else 2
-"""Seeds per test. In CI, all 20 embedded runs take about a minute of two cores."""
+"""Seeds per test. In CI, the 12 embedded runs have every plan of erasure and retention, and take a minute of a core."""
 
 
 def crash(first: int, seeds: int, folder: Path, *options: str, **variables: str) -> None:
@@ -22,14 +22,13 @@ def crash(first: int, seeds: int, folder: Path, *options: str, **variables: str)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", [1, 101, 201, 301])
+@pytest.mark.parametrize("first", [101, 201, 301])
 def test_killed_processes_lose_nothing_and_no_result_is_wrong(first: int, tmp_path: Path) -> None:
     crash(first, SEEDS, tmp_path)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", [1, 101])
 def test_killed_processes_lose_nothing_and_no_result_is_wrong_on_cassandra(
-    first: int, tmp_path: Path, cassandra_url: str, worker_id: str
+    tmp_path: Path, cassandra_url: str, worker_id: str
 ) -> None:
-    crash(first, SEEDS // 2, tmp_path, "--stores", "cassandra", ASSESS_HOT_STORE=f"{cassandra_url}/crash_{worker_id}")
+    crash(101, SEEDS - 1, tmp_path, "--stores", "cassandra", ASSESS_HOT_STORE=f"{cassandra_url}/crash_{worker_id}")

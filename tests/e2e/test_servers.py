@@ -106,7 +106,7 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
 def test_two_streams_that_are_killed_in_turn_give_the_tables_of_the_oracle(on_servers: Commands) -> None:
     assess = on_servers
     brokers, topic = topic_of(assess)
-    values = [json.dumps(item).encode() for item in sample_items(6000, seed=5)]
+    values = [json.dumps(item).encode() for item in sample_items(3000, seed=5)]
     hot = CassandraHot(assess.settings.hot_store)
 
     def rows() -> int:
@@ -115,11 +115,11 @@ def test_two_streams_that_are_killed_in_turn_give_the_tables_of_the_oracle(on_se
     def more_than(stored: int) -> bool:
         return rows() > stored
 
-    produce(brokers, topic, values[:3000])
+    produce(brokers, topic, values[:1500])
     with following(assess) as first, following(assess) as second:
         wait_until(lambda: more_than(0))
         first.kill()
-        produce(brokers, topic, values[3000:])
+        produce(brokers, topic, values[1500:])
         time.sleep(3)  # less than the session timeout of 6 s, so the group has not yet noticed the first kill
         second.kill()
         stored = rows()

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 
+from assess_cli.folders import is_full
 from assess_cli.output import emit_json, emit_rows, notify, progress
 from assess_core.domain.archive_files import ArchiveFile
 from assess_core.domain.archive_rows import Refusal
@@ -151,6 +152,8 @@ def _opened(target: Path) -> BinaryIO:
     try:
         return target.open("wb")
     except OSError as error:
+        if is_full(error):
+            raise
         raise BadArchives(
             f"--refused: {str(target)!r} cannot be written: {error.strerror}; name a file in a folder that exists"
         ) from error

@@ -39,10 +39,15 @@ def test_a_signal_ends_a_query_and_its_caller(in_cursor: bool) -> None:
     endless = "SELECT count(*) FROM range(1_000_000_000) a, range(1_000_000) b"
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
-    try:
-        with pytest.raises(KeyboardInterrupt), connect() as duck, cursor(duck) as another:
+
+    def query() -> None:
+        with connect() as duck, cursor(duck) as another:
             timer.start()
             (another if in_cursor else duck).execute(endless)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            query()
     finally:
         timer.join()
         signal.signal(signal.SIGTERM, before)

@@ -24,6 +24,7 @@ from assess_core.usecases.importing import Counts
 from assess_core.wiring import open_stores
 from assess_core.wiring.archives import export_archives, open_archives, open_import, open_journal, open_sunbird_table
 
+_MOST_ADDRESS: Final = 4096  # bytes
 _NAMED: Final = 20
 """The number of refusals that are printed; `--refused` writes all of them."""
 
@@ -118,7 +119,8 @@ def _address(text: str) -> str:
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8").strip()
+        with Path(text[1:]).open("rb") as file:
+            return file.read(_MOST_ADDRESS).decode().strip()
     except (OSError, UnicodeDecodeError):
         raise BadArchives(
             f"--cassandra: the file {text[1:]!r} cannot be read; check its name and permissions"

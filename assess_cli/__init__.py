@@ -1,6 +1,5 @@
 """The command line: `assess`. A command's module is imported when the command is called."""
 
-import errno
 import os
 import sys
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
+from assess_cli.folders import is_full
 from assess_cli.measuring import measuring
 from assess_core.errors import EXIT_CODES, AssessError, StoreUnavailable
 from assess_core.faults import fault_of
@@ -120,10 +120,9 @@ class _Commands(click.Group):
             ctx.exit(0)
         except OSError as error:
             where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            action = "free some space and run it again" if is_full else "check the path and its permissions"
+            action = "free some space and run it again" if is_full(error) else "check the path and its permissions"
             _complain(f"{where}{error.strerror or error}; {action}")
-            ctx.exit(StoreUnavailable.exit_code if is_full else 1)
+            ctx.exit(StoreUnavailable.exit_code if is_full(error) else 1)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except Exception as error:  # noqa: BLE001 nobody expected it; people get a sentence and no stack trace

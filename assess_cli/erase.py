@@ -116,8 +116,12 @@ def _check(settings: Settings, file: Path, users: list[str]) -> None:
 
 def _lines(file: Path) -> list[str]:
     """The lines of a file. Only a line feed ends a line: an id can contain the other ends that Python knows."""
+    with file.open("rb") as opened:
+        content = opened.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise BadErasure(f"--file: {str(file)!r} has more than {_MOST_BYTES // 1024**2} MiB; split it")
     try:
-        lines = file.read_bytes().decode("utf-8-sig").split("\n")
+        lines = content.decode("utf-8-sig").split("\n")
         return [id_ for line in lines if (id_ := line.strip(" \t\r"))]
     except UnicodeDecodeError:
         raise BadErasure(f"--file: {str(file)!r} is not UTF-8; write an id in each line") from None

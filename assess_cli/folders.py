@@ -20,6 +20,11 @@ def make_folder(folder: Path, setting: str) -> None:
 def cannot_write(path: Path, setting: str, error: OSError) -> AssessError:
     """The error for a file or folder that cannot be written."""
     why = f"{setting}: {str(path)!r} cannot be written: {error.strerror}"
-    if error.errno in _FULL:
+    if is_full(error):
         return StoreUnavailable(f"{why}; free some space, then run it again")
     return BadSettings(f"{why}; name another one, or let this user write it")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there is no room left, so that no other name of a file helps."""
+    return error.errno in _FULL

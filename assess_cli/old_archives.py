@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 
+from assess_cli.folders import is_full
 from assess_cli.output import emit_json, emit_rows, notify, progress
 from assess_core.domain.archive_files import ArchiveFile
 from assess_core.domain.archive_rows import Refusal
@@ -23,6 +24,7 @@ from assess_core.usecases.importing import Counts
 from assess_core.wiring import open_stores
 from assess_core.wiring.archives import export_archives, open_archives, open_import, open_journal, open_sunbird_table
 
+_MOST_ADDRESS: Final = 4096  # bytes
 _NAMED: Final = 20
 """The number of refusals that are printed; `--refused` writes all of them."""
 
@@ -117,7 +119,8 @@ def _address(text: str) -> str:
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8").strip()
+        with Path(text[1:]).open("rb") as file:
+            return file.read(_MOST_ADDRESS).decode().strip()
     except (OSError, UnicodeDecodeError):
         raise BadArchives(
             f"--cassandra: the file {text[1:]!r} cannot be read; check its name and permissions"
@@ -151,6 +154,8 @@ def _opened(target: Path) -> BinaryIO:
     try:
         return target.open("wb")
     except OSError as error:
+        if is_full(error):
+            raise
         raise BadArchives(
             f"--refused: {str(target)!r} cannot be written: {error.strerror}; name a file in a folder that exists"
         ) from error

@@ -6,6 +6,7 @@ from typing import IO
 
 import click
 
+from assess_cli.folders import is_full
 from assess_cli.output import notify
 from assess_core.domain.counts import counted
 from assess_core.domain.samples import sample_events as lines_of
@@ -33,6 +34,8 @@ def sample_events(events: int, seed: int, output: Path | None) -> None:
         with output.open("wb") as file:
             _write(events, seed, file)
     except OSError as error:
+        if is_full(error):
+            raise
         raise BadSettings(
             f"--output: {str(output)!r} cannot be written: {error.strerror}; name another file"
         ) from error

@@ -23,6 +23,7 @@ from assess_core.domain.measures import (
 from assess_core.domain.slice_status import FINISHED, SliceStatus, SliceView
 from assess_core.errors import AssessError
 from assess_core.ports.log import Backlog
+from assess_core.ports.pinning import pin_needed
 from assess_core.ports.stores import Stores
 from assess_core.usecases.pending import pending_views
 
@@ -48,7 +49,8 @@ def state(views: Sequence[SliceView], backlog: Sequence[Backlog], now: int, grac
 
 
 def read_state(stores: Stores, now: int, grace: int) -> list[Sample]:
-    """Read the samples of the stores. Raises `StoreUnavailable`, `BadLog`, `NotOurTable`."""
+    """Read the samples of the stores. Raises `StoreUnavailable`, also for another lake, `BadLog`, `NotOurTable`."""
+    pin_needed(stores.hot, stores.lake)
     backlog = stores.log.backlog()
     return state(pending_views(stores, now, grace, stores.log.unread()), backlog, now, grace)
 

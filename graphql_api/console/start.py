@@ -41,7 +41,7 @@ async def page(request: Request) -> Response:
             reasons = await ask_operating(request, lambda operating: operating.failed_reasons(_MOST_COUNTED))
             state = _state(samples, reasons)
             if state is None:
-                problem = "The stores did not say in time what they hold. The page of findings says why."
+                problem = "What the stores hold could not be read, or not in time. The page of findings says why."
         except AssessError as error:  # the links still help
             problem = str(error)
     return pages.page("start.html", caller, request.scope["path"], state=state, problem=problem)

@@ -1,9 +1,13 @@
-"""An error of a query keeps its class however late it comes."""
+"""An error of a query keeps its class however late it comes, and so does a signal."""
+
+import os
+import signal
+import threading
 
 import duckdb
 import pytest
 
-from assess_core.adapters.duckdb.connection import batches_of
+from assess_core.adapters.duckdb.connection import batches_of, connect, cursor
 
 _LATE = "SELECT CASE WHEN i = 200000 THEN {} ELSE '1' END FROM range(300000) AS r(i)"
 
@@ -28,3 +32,22 @@ def test_an_error_after_the_first_rows_is_one_of_duckdb(sql: str, kind: type[duc
         # DuckDB works ahead: on a busy machine it meets the error before the first batch is asked for
         with pytest.raises(kind, match=r"too long|Could not convert"):
             rows()
+
+
+@pytest.mark.parametrize("in_cursor", [False, True])
+def test_a_signal_ends_a_query_and_its_caller(in_cursor: bool) -> None:
+    endless = "SELECT count(*) FROM range(1_000_000_000) a, range(1_000_000) b"
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
+
+    def query() -> None:
+        with connect() as duck, cursor(duck) as another:
+            timer.start()
+            (another if in_cursor else duck).execute(endless)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            query()
+    finally:
+        timer.join()
+        signal.signal(signal.SIGTERM, before)

@@ -52,6 +52,24 @@ def test_a_parquet_file_without_a_column_is_refused(tmp_path: Path) -> None:
         opened(str(tmp_path / "names.parquet")).open()
 
 
+NOT_UTF_8 = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
+
+
+@pytest.mark.parametrize("column", ["kind", "id", "name"])
+def test_a_parquet_file_with_text_that_is_not_utf_8_is_refused(column: str, tmp_path: Path) -> None:
+    table = {"kind": pa.array(["course"]), "id": pa.array(["c1"]), "name": pa.array(["Maths"]), column: NOT_UTF_8}
+    pq.write_table(pa.table(table), tmp_path / "names.parquet")
+    with pytest.raises(BadNames, match=f"is not readable parquet .*{WITHOUT_NAMES}"):
+        opened(str(tmp_path / "names.parquet")).open()
+
+
+def test_a_parquet_file_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+    table = pa.table([pa.array(["course"]), *[pa.array(["c1"])] * 3], ["kind", "id", "name", "name"])
+    pq.write_table(table, tmp_path / "names.parquet")
+    with pytest.raises(BadNames, match="has the column name twice"):
+        opened(str(tmp_path / "names.parquet")).open()
+
+
 def test_other_columns_and_their_order_do_not_matter(tmp_path: Path) -> None:
     file = tmp_path / "names.csv"
     file.write_bytes("\ufeffname,note,id,kind\nMaths,x,c1,course\n".encode())
@@ -128,6 +146,7 @@ def test_an_id_that_a_search_finds_without_end_is_refused(monkeypatch: pytest.Mo
         b"[]",
         b"{}",
         b'{"result": 1}',
+        b'{"result": {"count": 1, "content": [{"identifier": "do_1", "name": "\xff"}]}}',
         b'{"result": {"count": "x", "content": []}}',
         b'{"result": ' + b"[" * 100_000,
     ],

@@ -44,7 +44,14 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "rebuild": {"--facts": NO_FILE, "paths": ("/no/such.jsonl", "/etc/passwd", "/proc/h", NOT_TEXT)},
     "import": {
         "paths": ("/no/such/folder", "/etc/passwd", "/proc/h", "http://h/x", "s3://", "s3://b/\x01", NOT_TEXT),
-        "--cassandra": ("x", "cassandra://", "cassandra://127.0.0.1:1/ks?protocol=3", "http://h/ks", "@/no/such"),
+        "--cassandra": (
+            "x",
+            "cassandra://",
+            "cassandra://127.0.0.1:1/ks?protocol=3",
+            "http://h/ks",
+            "@/no/such",
+            "@/dev/zero",
+        ),
         "--copy-to": ("old",),  # without --cassandra
         "--table": ("x", "a b"),
         "--rows-per-second": ("0", "x", "9" * 30),
@@ -105,7 +112,7 @@ WRONG: Final[dict[str, dict[str, Sequence[str]]]] = {
     "retain": {},
     "erase": {
         "--user": ("", NOT_TEXT),
-        "--file": NO_FILE,
+        "--file": (*NO_FILE, "/dev/zero"),
         "--by": NO_WORDS,
         "--reason": NO_WORDS,
         "--output": ("/no/such/dir/x.json", "/", ".", "/proc/x.json"),

@@ -15,6 +15,7 @@ from assess_core.settings import Settings
 from assess_core.usecases import store_findings
 from assess_core.usecases.archiving import archive, slice_views
 from assess_core.usecases.exhaust import write_exhaust
+from assess_core.usecases.monitoring import read_state
 from assess_core.usecases.restoring import begin_rebuild
 from assess_core.wiring import open_stores
 from tests.factories import event
@@ -68,6 +69,8 @@ def test_after_a_clear_nothing_is_archived_or_cleared_into_another_lake(wrong: S
 def test_after_a_clear_another_lake_has_no_say_in_the_status_of_a_slice(wrong: Stores) -> None:
     with pytest.raises(StoreUnavailable, match="ASSESS_LAKE"):
         slice_views(wrong, NOW, 0, None)
+    with pytest.raises(StoreUnavailable, match="ASSESS_LAKE"):
+        read_state(wrong, NOW, 0)
 
 
 def test_a_copy_of_the_lake_is_the_lake(cleared: Stores, settings: Settings, tmp_path: Path) -> None:

@@ -126,7 +126,8 @@ def connect(place: Location | None = None, *, size: int | None = None) -> Iterat
         try:
             if place is not None:
                 place.attach(connection)
-            yield connection
+            with _ended_by_signals(connection):
+                yield connection
         finally:
             connection.close()
 
@@ -144,9 +145,24 @@ def open_connection(config: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
 @contextmanager
 def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the same database, so that a query does not end the one that is read from."""
-    with connection.cursor() as another, interruptible(another.interrupt):
+    with connection.cursor() as another, interruptible(another.interrupt), _ended_by_signals(another):
         another.execute(_QUIET)
         yield another
+
+
+@contextmanager
+def _ended_by_signals(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let Ctrl-C end a query. DuckDB hides it in another error, and its threads go on until the query ends."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        connection.interrupt()
+        raise
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            connection.interrupt()
+            raise error.__cause__ from None
+        raise
 
 
 def release_memory(duck: duckdb.DuckDBPyConnection) -> None:

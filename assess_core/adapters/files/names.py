@@ -59,13 +59,18 @@ def _of_lines(lines: Sequence[_Line]) -> pa.Table:
 
 def _from_parquet(content: bytes) -> pa.Table:
     file = pq.ParquetFile(BytesIO(content))
-    present = [name for name in COLUMNS if name in file.schema_arrow.names]
+    names = file.schema_arrow.names
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise _Wrong(f"has the column {twice[0]} twice")
+    present = [name for name in COLUMNS if name in names]
     if missing := [name for name in _REQUIRED if name not in present]:
         raise _Wrong(f"has no column {' and no column '.join(missing)}")
     table = file.read(columns=present)
     if "organisation" not in present:
         table = table.append_column("organisation", pa.nulls(table.num_rows, pa.string()))
-    return table.select(list(COLUMNS)).cast(_SCHEMA)
+    table = table.select(list(COLUMNS)).cast(_SCHEMA)
+    table.validate(full=True)  # nothing else looks at the bytes of a text before a report shows it
+    return table
 
 
 _READERS: Final[Mapping[str, Callable[[bytes], pa.Table]]] = {

@@ -179,7 +179,7 @@ class SearchNames:
             entries: list[Mapping[str, Any]] = [entry for each in lists for entry in each if isinstance(entry, dict)]
             if not isinstance(count, int):
                 raise TypeError("count is not a number")
-        except (msgspec.DecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise BadNames(
                 f"{self.source}/{search.path} does not answer like Sunbird's search; check ASSESS_NAMES, "
                 f"{WITHOUT_NAMES}"

@@ -7,7 +7,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from keyword import iskeyword
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -107,6 +107,16 @@ class _Commands(click.Group):
             ctx.fail(f"no such command {args[0]!r}; did you mean `assess {alike[0]}`?")
         return super().resolve_command(ctx, args)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Also an error of the operating system is a sentence, for example when the disk of standard output is full."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
+            action = "free some space and run it again" if is_full(error) else "check the path and its permissions"
+            _complain(f"{where}{error.strerror or error}; {action}")
+            sys.exit(StoreUnavailable.exit_code if is_full(error) else 1)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             with measuring(ctx):
@@ -118,12 +128,7 @@ class _Commands(click.Group):
             # the reader of our output (`| head`) closed it; without this, Python's flush at exit would fail
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
-        except OSError as error:
-            where = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | os.PathLike) else ""
-            action = "free some space and run it again" if is_full(error) else "check the path and its permissions"
-            _complain(f"{where}{error.strerror or error}; {action}")
-            ctx.exit(StoreUnavailable.exit_code if is_full(error) else 1)
-        except (click.exceptions.Exit, click.Abort, click.ClickException):
+        except (click.exceptions.Exit, click.Abort, click.ClickException, OSError):
             raise
         except Exception as error:  # noqa: BLE001 nobody expected it; people get a sentence and no stack trace
             _complain(fault_of(error))

@@ -52,6 +52,20 @@ def test_a_full_disk_is_a_sentence_with_its_own_exit_code(monkeypatch: pytest.Mo
     )
 
 
+def test_the_help_on_a_full_disk_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("click.decorators.echo", full)
+
+    done = CliRunner().invoke(main, ["slices", "--help"])
+
+    assert (done.exit_code, done.stderr) == (
+        5,
+        "assess: No space left on device; free some space and run it again\n",
+    )
+
+
 def test_an_option_that_names_a_file_on_a_full_disk_is_no_wrong_use() -> None:
     done = CliRunner().invoke(main, ["sample-events", "--events", "10", "--output", "/dev/full"])
     assert (done.exit_code, done.stderr) == (

@@ -112,10 +112,11 @@ OLDEST: Final = Measure(
 STATE_AGE: Final = Measure(
     "assess_state_age_seconds",
     Kind.GAUGE,
-    "The age of the numbers that were read from the stores: at least 30 s pass between two reads.",
+    "The age of the numbers that were read from the stores, or of the process if it could not read them yet: at least "
+    "30 s pass between two reads.",
 )
 STATE_SECONDS: Final = Measure(
-    "assess_state_read_seconds", Kind.GAUGE, "How long reading these numbers from the stores took."
+    "assess_state_read_seconds", Kind.GAUGE, "How long reading these numbers from the stores took; 0 before."
 )
 
 MEASURES: Final = {

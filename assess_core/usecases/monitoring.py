@@ -64,6 +64,7 @@ class Monitor:
         self._reading: threading.Thread | None = None
         self._samples: list[Sample] = []
         self._read_at = self._next_at = clock()
+        self._took = 0.0
 
     def samples(self, wait: float) -> list[Sample]:
         """The last samples and their age; begins to read new ones if it is time, and waits for them (seconds)."""
@@ -75,7 +76,8 @@ class Monitor:
         if reading is not None:
             reading.join(wait)
         with self._lock:
-            return [*self._samples, Sample(STATE_AGE, self._clock() - self._read_at)]
+            age = self._clock() - self._read_at
+            return [*self._samples, Sample(STATE_AGE, age), Sample(STATE_SECONDS, self._took)]
 
     def _refresh(self) -> None:
         started = self._clock()
@@ -88,6 +90,6 @@ class Monitor:
             took = self._clock() - started
             with self._lock:
                 if samples:  # the samples before stay, and get older
-                    self._samples, self._read_at = [*samples, Sample(STATE_SECONDS, took)], started
+                    self._samples, self._read_at, self._took = samples, started, took
                 self._next_at = self._clock() + max(FRESH, SHARE * took)
                 self._reading = None

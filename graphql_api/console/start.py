@@ -53,7 +53,7 @@ def _state(samples: Sequence[Sample], reasons: Reasons) -> _State | None:
     def total(measure: Measure) -> int:
         return int(sum(sample.value for sample in samples if sample.measure is measure))
 
-    if all(sample.measure is STATE_AGE for sample in samples):
+    if all(sample.measure is not HOT_ROWS for sample in samples):
         return None
     by_status = [(sample.labels[0], int(sample.value)) for sample in samples if sample.measure is SLICES]
     waiting = [(status, slices) for status, slices in by_status if slices]

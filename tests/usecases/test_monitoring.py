@@ -94,7 +94,7 @@ def test_a_scrape_does_not_wait_for_a_slow_read_and_only_one_read_runs() -> None
         return [Sample(HOT_ROWS, number)]
 
     monitor = Monitor(hanging, Clock())
-    assert [numbers(monitor.samples(0)) for _ in range(3)] == [{STATE_AGE.name: 0}] * 3
+    assert [numbers(monitor.samples(0)) for _ in range(3)] == [{STATE_AGE.name: 0, STATE_SECONDS.name: 0}] * 3
     go_on.set()
     assert numbers(monitor.samples(10))["assess_hot_rows"] == 1
 

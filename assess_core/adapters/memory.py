@@ -215,7 +215,7 @@ class MemoryHot:
 
     def _shard(self, slice_: ArchiveSlice, shard: int, answers: bool) -> Iterator[pa.RecordBatch]:
         rows = [
-            row if answers else structs.replace(row, question="")
+            row if answers else structs.replace(row, question="[]")
             for (where, _), row in self._rows.items()
             if where == slice_ and shard_of(row.key.user_id, self.shards) == shard
         ]

@@ -195,7 +195,7 @@ class HotStore(Protocol):
     def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> "list[Iterator[pa.RecordBatch]]":
         """The rows of a slice: one iterator per shard, ordered by learner, in batches of bounded size.
 
-        Shape: `arrow.rows.HOT_SCHEMA` (`question` is JSON text; it is empty without `answers`). Every row that was
+        Shape: `arrow.rows.HOT_SCHEMA` (`question` is JSON text; `[]` without `answers`). Every row that was
         acknowledged before this call is included, unless it is deleted while the slice is read.
         """
         ...

@@ -118,7 +118,7 @@ class Scans:
 
 
 def _without_answers(rows: pa.RecordBatch) -> pa.RecordBatch:
-    return rows.set_column(rows.num_columns - 1, "question", pa.repeat("", rows.num_rows))
+    return rows.set_column(rows.num_columns - 1, "question", pa.repeat("[]", rows.num_rows))
 
 
 def _batch(slice_: ArchiveSlice, rows: Sequence[Row]) -> pa.RecordBatch:

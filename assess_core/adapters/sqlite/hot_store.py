@@ -106,7 +106,7 @@ _SCAN = f"""
     FROM assessment_aggregator
     WHERE batch_id = ? AND year = ? AND week = ? AND shard = ? AND ({_SCAN_KEY}) > (?, ?, ?, ?, ?, ?)
     ORDER BY {_SCAN_KEY} LIMIT {_SCAN_ROWS}"""
-_SCAN_WITHOUT_ANSWERS = _SCAN.replace("updated_on, question\n", "updated_on, ''\n")
+_SCAN_WITHOUT_ANSWERS = _SCAN.replace("updated_on, question\n", "updated_on, '[]'\n")
 _USERS_AFTER = f"""SELECT DISTINCT user_id FROM assessment_aggregator_v2_attempts
     WHERE user_id > ? ORDER BY user_id LIMIT {_PAGE}"""
 _ACTIVITIES_AFTER = f"""SELECT {_ACTIVITY} FROM user_activity_agg

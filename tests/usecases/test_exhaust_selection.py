@@ -227,6 +227,24 @@ def test_a_changed_learner_keeps_all_attempts_in_the_summary(stores: Stores) -> 
 # --- batches, columns, names of files ---
 
 
+@pytest.mark.parametrize("tier", [keep, put])
+def test_a_version_that_is_received_again_belongs_to_its_first_receipt(
+    stores: Stores, tier: Callable[[Any, list[AttemptVersion]], None]
+) -> None:
+    store: Any = stores.hot if tier is keep else stores.lake
+    tier(store, [version(user_id="u1", received=RECEIVED), version(user_id="u1", received=RECEIVED + WEEK)])
+
+    def learners(versions: Versions, **filters: Any) -> list[str]:
+        rows = read(stores, asked("b1", Report.SCORE, versions=versions, **filters))
+        return [row["user_id"] for row in rows]
+
+    for versions in Versions:
+        assert learners(versions, weeks=(IsoWeek.of(RECEIVED),)) == ["u1"]
+        assert learners(versions, weeks=(IsoWeek.of(RECEIVED + WEEK),)) == []
+        assert learners(versions, since=RECEIVED) == ["u1"]
+        assert learners(versions, since=RECEIVED + 1) == []
+
+
 def test_a_pattern_selects_batches_and_the_report_fails_if_there_is_none(stores: Stores) -> None:
     ids = ["2024-1", "2024-2", "2023-1"]
     keep(stores.hot, [version(batch_id=id_) for id_ in ids])

@@ -116,5 +116,9 @@ def test_a_cheap_command_imports_no_library_of_the_lake(archived: Settings, argu
     assert not set(HEAVY) & imported_by(archived, *arguments)
 
 
+def test_a_read_of_both_tiers_imports_no_library_that_only_some_reports_need(archived: Settings) -> None:
+    assert not {"jinja2", "stream_zip", "Crypto", "PIL"} & imported_by(archived, "table", "attempts")
+
+
 def test_the_list_of_slices_needs_the_manifest_but_no_query_engine(archived: Settings) -> None:
     assert set(HEAVY) & imported_by(archived, "slices") == {"numpy", "pyarrow", "deltalake"}

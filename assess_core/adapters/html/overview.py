@@ -2,14 +2,15 @@
 
 from functools import cache
 from importlib.metadata import version
-from typing import Final, NamedTuple
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from assess_core.domain import charts
 from assess_core.domain.counts import counted
 from assess_core.domain.overview import Assessment, Overview
 from assess_core.domain.pictures import Panel, activity_panel, questions_panel, scores_panel
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MADE_WITH: Final = {"jinja2": version("jinja2")}
 """The version that the bytes of a page depend on."""
@@ -35,7 +36,9 @@ def page(overview: Overview) -> str:
 
 
 @cache
-def _template() -> Template:
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     loader = PackageLoader("assess_core.adapters.html", "")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

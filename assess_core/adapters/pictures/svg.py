@@ -3,12 +3,13 @@
 import re
 from functools import cache
 from importlib.metadata import version
-from typing import Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from typing import TYPE_CHECKING, Final
 
 from assess_core.adapters.pictures.look import COLOURS, RADIUS
 from assess_core.domain.pictures import WIDTH, Picture
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 SVG_WITH: Final = {"jinja2": version("jinja2")}
 """The version that the bytes of an SVG file depend on."""
@@ -26,7 +27,9 @@ def _xml(text: str) -> str:
 
 
 @cache
-def _template() -> Template:
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     loader = PackageLoader("assess_core.adapters.pictures", "")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -30,7 +30,8 @@ from assess_core.adapters.duckdb.reports.ranges import rows_in_order
 from assess_core.adapters.duckdb.reports.response import RESPONSE
 from assess_core.adapters.duckdb.reports.spilling import spill
 from assess_core.adapters.error_text import first_line
-from assess_core.adapters.files.packing import PACKED, PACKED_WITH, write_packed
+from assess_core.adapters.files.compressing import COMPRESSED_WITH
+from assess_core.adapters.files.packing import PACKED, write_packed
 from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.names import NamesRead
@@ -68,7 +69,7 @@ def write_report(
         raise BadReport(
             [f"format: {problem} characters, and an Excel cell can hold {MOST_CELL_CHARACTERS:,}; use csv or parquet"]
         ) from error
-    written_with = {**VERSIONS, **PACKED_WITH} if spec.format in PACKED else VERSIONS
+    written_with = {**VERSIONS, **COMPRESSED_WITH} if spec.format in PACKED else VERSIONS
     return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec), texts.names)
 
 

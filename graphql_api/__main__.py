@@ -30,6 +30,7 @@ from assess_core.wiring import (
     open_requesting,
     open_stores,
     open_tokens,
+    start_lake_threads,
 )
 from assess_core.wiring.examining import examine
 from assess_core.wiring.grants import open_grants
@@ -106,6 +107,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
             _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
         if not tls:
             _notify("tokens and answers are not encrypted; set ASSESS_API_TLS_CERT, or put a proxy with TLS before it")
+    start_lake_threads()  # a thread of a long question would give them its low priority for good
     gc.collect()
     gc.freeze()  # what was made at the start stays; a search through it would stop all requests
     try:

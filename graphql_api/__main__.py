@@ -100,6 +100,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    start_lake_threads()  # a thread of a long question would give them its low priority for good
     address = f"[{host}]" if ":" in host else host
     write_message(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql")
     if not is_loopback(host):
@@ -107,7 +108,6 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
             _notify(f"no keys are set: any client of {host} can read and write everything; put a gateway before it")
         if not tls:
             _notify("tokens and answers are not encrypted; set ASSESS_API_TLS_CERT, or put a proxy with TLS before it")
-    start_lake_threads()  # a thread of a long question would give them its low priority for good
     gc.collect()
     gc.freeze()  # what was made at the start stays; a search through it would stop all requests
     try:

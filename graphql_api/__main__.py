@@ -31,6 +31,7 @@ from assess_core.wiring import (
     open_requesting,
     open_stores,
     open_tokens,
+    start_lake_threads,
 )
 from assess_core.wiring.examining import examine
 from assess_core.wiring.grants import open_grants
@@ -100,6 +101,7 @@ def main(ctx: click.Context, host: str, port: int, insecure: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    start_lake_threads()  # a thread of a long question would give them its low priority for good
     address = f"[{host}]" if ":" in host else host
     write_message(f"API on {'https' if tls else 'http'}://{address}:{listening.getsockname()[1]}/graphiql")
     if not is_loopback(host):

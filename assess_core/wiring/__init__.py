@@ -92,6 +92,13 @@ def open_hot(settings: Settings, *, only_reads: bool = False) -> tuple[HotStore,
     return file, file
 
 
+def start_lake_threads() -> None:
+    """Start the threads of the lake's library now, with the priority of the current thread."""
+    from assess_core.adapters.lake.learner_rows import start_threads
+
+    start_threads()
+
+
 def open_lake(settings: Settings) -> Lake:
     """Open the lake without the hot store, so that it can be verified while the hot store is unavailable.
 

@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+import httpx
 import pytest
 
 from assess_core.adapters.duckdb.connection import connect
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
-from assess_core.wiring import stores_of
+from assess_core.settings import Settings
+from assess_core.wiring import open_lake, stores_of
+from benchmarks import load_servers
 from graphql_api.app import create_app
 from graphql_api.long_threads import NICER, LongThreads
 from tests.api.client import client
-from tests.factories import event
+from tests.factories import event, version
+from tests.lakes import put
 from tests.loop import queries, take
 
 T = TypeVar("T")
 LOWEST = 19
+BATCH = '{batch(batchId: "b1") {attemptsCount}}'
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives each thread its own priority")
 
 
@@ -93,11 +98,29 @@ def test_batches_are_read_with_a_lower_priority_and_attempts_of_a_learner_are_no
     app = create_app(queries(stores_of(noting, stores.log, stores.lake, stores.exhausts)), stores.log.intake())
 
     with client(app) as http:
-        for query in ('{batch(batchId: "b1") {attemptsCount}}', '{attempts(userId: "u1") {edges {node {attemptId}}}}'):
+        for query in (BATCH, '{attempts(userId: "u1") {edges {node {attemptId}}}}'):
             assert "errors" not in http.post("/graphql", json={"query": query}).json()
 
     assert noting.scans == [min(LOWEST, nice() + NICER)]
     assert noting.gets == [nice()]
+
+
+@linux
+def test_the_threads_that_read_archived_attempts_keep_the_priority_of_the_process(tmp_path: Path) -> None:
+    settings = Settings.from_env({}, str(tmp_path))
+    put(open_lake(settings), [version()])
+    with load_servers.ours(settings) as server:
+        started = engine_threads(server.process)
+        answer = httpx.post(f"http://127.0.0.1:{server.port}/graphql", json={"query": BATCH}, timeout=30)
+
+        assert answer.json()["data"]["batch"]["attemptsCount"] == 1
+        assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in started} == {nice()}
+
+
+def engine_threads(process: Path) -> list[int]:
+    """The threads of deltalake in a process. Those that start later, for files, end after ten seconds without work."""
+    tasks = (process / "task").iterdir()
+    return [int(task.name) for task in tasks if (task / "comm").read_text().startswith("tokio-rt-worker")]
 
 
 def test_a_system_that_refuses_a_lower_priority_answers_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

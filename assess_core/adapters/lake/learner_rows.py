@@ -57,6 +57,11 @@ class LearnerRows:
         return list(map(_version, found.to_pylist()))
 
 
+def start_threads() -> None:
+    """Start the threads of deltalake, which otherwise start with the first use of a table."""
+    QueryBuilder().execute("SELECT 1")
+
+
 def _list(literals: Iterable[str]) -> str:
     return ", ".join(literals)
 

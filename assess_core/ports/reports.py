@@ -78,6 +78,8 @@ class WrittenReport(NamedTuple):
     """A report that was written to a local file."""
 
     rows: int
+    attempts: int
+    """The attempts that the spec selects."""
     content: Content | None
     """The text that was written or compressed; None for Parquet."""
     written_with: dict[str, str]
@@ -172,10 +174,6 @@ class Union(Protocol):
 
     def learners(self) -> Iterator[list[str]]:
         """The learners with rows, each once, in chunks."""
-        ...
-
-    def count_attempts(self, spec: ReportSpec) -> int:
-        """The number of attempts that a spec selects."""
         ...
 
     def write_report(
@@ -283,8 +281,8 @@ class Unions(Protocol):
         """The slices of some batches, or of some weeks, or of both; all slices by default.
 
         `skip_unreadable`: leave out the files of the lake that cannot be read, and name them. `scores`: read the scores
-        that the lake keeps without answers, too; then only `slices`, `learners`, `lake_files`, `count_attempts`,
-        `attempts` and reports that need no answers may be read. Without `answers`, only numbers without corrections may
+        that the lake keeps without answers, too; then only `slices`, `learners`, `lake_files`, `attempts`
+        and reports that need no answers may be read. Without `answers`, only numbers without corrections may
         be read: reading the text of the hot rows takes longer than the rest.
         """
         ...

@@ -119,7 +119,6 @@ class _Writer(NamedTuple):
             stores.union(batches=batches, skip_unreadable=skip_unreadable, scores=spec.reads_scores) as union,
         ):
             found = survey(stores, union, batches, self.allow_partial, scores=spec.reads_scores)
-            attempts = union.count_attempts(spec)
             require_known(stores, batches, found.with_rows)
             problems = [*log.problems, *found.problems]
             place = place_of(stores, spec, self.output, is_partial=bool(problems))
@@ -138,7 +137,7 @@ class _Writer(NamedTuple):
                     complete=not problems,
                     problems=problems,
                     rows=report.rows,
-                    attempts=attempts,
+                    attempts=report.attempts,
                     suppressed_cells=report.suppressed_cells,
                     bytes=size,
                     sha256=digest,

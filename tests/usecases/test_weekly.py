@@ -94,9 +94,9 @@ def test_earlier_weeks_are_not_read(stores: Stores, monkeypatch: pytest.MonkeyPa
     keep(stores.hot, [version(), version(attempted=ATTEMPTED + WEEK)])
     scan, read = stores.hot.scan, list[ArchiveSlice]()
 
-    def counted(slice_: ArchiveSlice) -> list[Iterator[pa.RecordBatch]]:
+    def counted(slice_: ArchiveSlice, *, answers: bool = True) -> list[Iterator[pa.RecordBatch]]:
         read.append(slice_)
-        return scan(slice_)
+        return scan(slice_, answers=answers)
 
     monkeypatch.setattr(stores.hot, "scan", counted)
 

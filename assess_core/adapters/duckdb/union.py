@@ -53,7 +53,7 @@ from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.chunks import chunks
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.corrections import Correction
-from assess_core.domain.report_spec import ReportSpec, Versions
+from assess_core.domain.report_spec import ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.ticket_diff import AttemptState
 from assess_core.domain.tickets import HOT_ROWS, SealedFile
@@ -272,13 +272,6 @@ class DuckUnion:
     def learners(self) -> Iterator[list[str]]:
         found = (cast(str, row["user_id"]) for row in self.rows("SELECT DISTINCT user_id FROM placed"))
         return chunks(found, _ROWS)
-
-    def count_attempts(self, spec: ReportSpec) -> int:
-        picked, parameters = picked_sql(spec, _unit(spec))
-        # of the newest versions each attempt has one
-        keys = f"SELECT DISTINCT {ATTEMPT} FROM ({picked})" if spec.versions is Versions.ALL else picked
-        [row] = self.rows(f"SELECT count(*) AS attempts FROM ({keys})", parameters)
-        return cast(int, row["attempts"])
 
     def lake_files(self) -> list[SealedFile]:
         read = self.rows("""SELECT file_index, count(*) AS rows FROM placed WHERE tier <> 'hot'

@@ -62,7 +62,7 @@ def write_overview(
     found = _read(duck, spec, names)
     target.write_text(page(found.overview), encoding="utf-8")
     rows = len(found.overview.assessments) + found.overview.left_out
-    return WrittenReport(rows, None, _WRITTEN_WITH, found.suppressed, found.names)
+    return WrittenReport(rows, found.overview.attempts, None, _WRITTEN_WITH, found.suppressed, found.names)
 
 
 def draw_pictures(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | None) -> Pictures:

@@ -1,6 +1,9 @@
 """The attempts, or versions, of a report: the table `picked`, and the view `reported` with all columns."""
 
+from collections.abc import Mapping
 from typing import Final
+
+import duckdb
 
 from assess_core.adapters.duckdb.reports.columns import ATTEMPT
 from assess_core.domain.report_spec import ReportSpec, Versions
@@ -61,3 +64,13 @@ def picked_sql(spec: ReportSpec, unit: str) -> tuple[str, dict[str, object]]:
         changed, parameters["since"] = _CHANGED.format(unit=unit), spec.since
     where = " AND ".join(condition for condition, _, _ in used) or "true"
     return f"SELECT * FROM ({versions}) {changed} WHERE {where}", parameters
+
+
+def count_attempts(
+    duck: duckdb.DuckDBPyConnection, spec: ReportSpec, picked: str, parameters: Mapping[str, object] | None = None
+) -> int:
+    """The attempts of the selected versions. `picked` is their table, or its query."""
+    # of the newest versions each attempt has one
+    of = f"(SELECT DISTINCT {ATTEMPT} FROM {picked})" if spec.versions is Versions.ALL else picked
+    [(attempts,)] = duck.execute(f"SELECT count(*) FROM {of}", parameters).fetchall()
+    return int(attempts)

@@ -25,7 +25,7 @@ from assess_core.adapters.duckdb.reports.lines import can_write, records_sql
 from assess_core.adapters.duckdb.reports.naming import load_names
 from assess_core.adapters.duckdb.reports.numbers import numbered, numbered_rows
 from assess_core.adapters.duckdb.reports.overview import write_overview
-from assess_core.adapters.duckdb.reports.picked import REPORTED, picked_sql
+from assess_core.adapters.duckdb.reports.picked import REPORTED, count_attempts, picked_sql
 from assess_core.adapters.duckdb.reports.ranges import rows_in_order
 from assess_core.adapters.duckdb.reports.response import RESPONSE
 from assess_core.adapters.duckdb.reports.spilling import spill
@@ -36,7 +36,7 @@ from assess_core.adapters.files.records import Records
 from assess_core.adapters.files.temporary import temporary_folder
 from assess_core.domain.names import NamesRead
 from assess_core.domain.report_formats import MOST_CELL_CHARACTERS, MOST_SHEET_ROWS, Format
-from assess_core.domain.report_spec import Report, ReportSpec
+from assess_core.domain.report_spec import Report, ReportSpec, Versions
 from assess_core.errors import BadReport
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.names import Names
@@ -70,7 +70,7 @@ def write_report(
             [f"format: {problem} characters, and an Excel cell can hold {MOST_CELL_CHARACTERS:,}; use csv or parquet"]
         ) from error
     written_with = {**VERSIONS, **COMPRESSED_WITH} if spec.format in PACKED else VERSIONS
-    return WrittenReport(texts.rows, content, written_with, _suppressed(duck, spec), texts.names)
+    return WrittenReport(texts.rows, texts.attempts, content, written_with, _suppressed(duck, spec), texts.names)
 
 
 def _opened(spec: ReportSpec) -> Callable[..., AbstractContextManager["_Texts"]]:
@@ -96,8 +96,10 @@ class _Texts:
         spec: ReportSpec,
         columns: Sequence[Column],
         bodies: Iterator[tuple[int, bytes]],
+        attempts: int,
         names: NamesRead | None,
     ) -> None:
+        self.attempts = attempts
         self.names = names
         self._encoding = encoding_of(spec)
         self._head = self._encoding.head(columns, spec).encode()
@@ -131,7 +133,7 @@ def _lines(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | Non
         with numbered(duck, *picked) as attempts:
             read = load_names(duck, declared.columns, numbered_rows("placed"), names)
             records = _records(duck, spec, attempts, Path(folder))
-        texts = _Texts(spec, declared.columns, ((0, text) for text in records.in_order()), read)
+        texts = _Texts(spec, declared.columns, ((0, text) for text in records.in_order()), attempts, read)
         texts.count(records.rows)
         yield texts
 
@@ -154,6 +156,7 @@ def _records(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, attempts: int, f
 class _Prepared(NamedTuple):
     declared: Declaration
     columns: Sequence[Column]
+    attempts: int
     names: NamesRead | None
 
 
@@ -166,17 +169,19 @@ def _prepare(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, names: Names | N
     for statement in declared.prepare(spec):
         duck.execute(statement)
     columns = chosen(declared, declared.more(lambda sql: duck.execute(sql).fetchall()), spec)
-    return _Prepared(declared, columns, load_names(duck, columns, "picked", names))
+    return _Prepared(
+        declared, columns, count_attempts(duck, spec, "picked"), load_names(duck, columns, "picked", names)
+    )
 
 
 @contextmanager
 def _rows(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | None) -> Iterator[_Texts]:
     """The rows of any report but the response report as text."""
-    declared, columns, read = _prepare(duck, spec, source)
+    declared, columns, attempts, read = _prepare(duck, spec, source)
     names = [f"c{number}" for number in range(len(columns))]
     row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
     duck.execute(f"SELECT {row} AS row FROM ({report_sql(declared, columns, names)}) AS report")
-    yield _Texts(spec, columns, map(_joined, batches_of(duck.to_arrow_reader(_ROWS))), read)
+    yield _Texts(spec, columns, map(_joined, batches_of(duck.to_arrow_reader(_ROWS))), attempts, read)
 
 
 @contextmanager
@@ -186,20 +191,21 @@ def _ranges(duck: duckdb.DuckDBPyConnection, spec: ReportSpec, source: Names | N
     names = [f"c{number}" for number in range(len(columns))]
     row = row_sql(encoding_of(spec), columns, [f"report.{name}" for name in names])
     sql = f"SELECT {row} AS row, number FROM ({numbered_rows_sql(RESPONSE, columns, names)}) AS report"
-    with _in_order(duck, spec, columns, source, sql) as (tables, read):
+    with _in_order(duck, spec, columns, source, sql) as (tables, attempts, read):
         batches = (batch for table in tables for batch in table.to_batches())
-        yield _Texts(spec, columns, map(_joined, batches), read)
+        yield _Texts(spec, columns, map(_joined, batches), attempts, read)
 
 
 @contextmanager
 def _in_order(
     duck: duckdb.DuckDBPyConnection, spec: ReportSpec, columns: Sequence[Column], source: Names | None, sql: str
-) -> Iterator[tuple[Iterator[pa.Table], NamesRead | None]]:
-    """The rows of a query over the view `reported` in the order of the report, and the names that were read."""
-    picked = picked_sql(spec, RESPONSE.unit)
-    with numbered(duck, *picked) as attempts, temporary_folder("assess-report-") as folder:
+) -> Iterator[tuple[Iterator[pa.Table], int, NamesRead | None]]:
+    """The rows of a query over `placed` in the order of the report, their attempts, and the names that were read."""
+    picked, parameters = picked_sql(spec, RESPONSE.unit)
+    with numbered(duck, picked, parameters) as versions, temporary_folder("assess-report-") as folder:
+        attempts = count_attempts(duck, spec, f"({picked})", parameters) if spec.versions is Versions.ALL else versions
         read = load_names(duck, columns, numbered_rows("placed"), source)
-        yield rows_in_order(duck, sql, attempts, Path(folder)), read
+        yield rows_in_order(duck, sql, versions, Path(folder)), attempts, read
 
 
 def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:
@@ -216,12 +222,13 @@ def write_parquet(
     """Write a report as Parquet."""
     if spec.report is Report.RESPONSE:
         return _write_row_groups(duck, spec, target, names)
-    declared, columns, read = _prepare(duck, spec, names)
+    declared, columns, attempts, read = _prepare(duck, spec, names)
     # if DuckDB fails, its own temporary file would be left behind
     options = f"{parquet_options(VERSIONS)}, USE_TMP_FILE false"
     sql = report_sql(declared, columns, header(columns, spec))
     written = duck.execute(f"COPY ({sql}) TO {literal(str(target))} ({options})").fetchone()
-    return WrittenReport(int(written[0]) if written else 0, None, VERSIONS, _suppressed(duck, spec), read)
+    rows = int(written[0]) if written else 0
+    return WrittenReport(rows, attempts, None, VERSIONS, _suppressed(duck, spec), read)
 
 
 def _write_row_groups(
@@ -229,6 +236,6 @@ def _write_row_groups(
 ) -> WrittenReport:
     columns, versions = chosen(RESPONSE, (), spec), {**VERSIONS, **ROW_GROUPS_WITH}
     sql = numbered_rows_sql(RESPONSE, columns, header(columns, spec))
-    with _in_order(duck, spec, columns, source, sql) as (tables, read):
+    with _in_order(duck, spec, columns, source, sql) as (tables, attempts, read):
         rows = write_row_groups(tables, target, versions)
-    return WrittenReport(rows, None, versions, 0, read)
+    return WrittenReport(rows, attempts, None, versions, 0, read)

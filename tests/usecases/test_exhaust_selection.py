@@ -227,6 +227,20 @@ def test_a_changed_learner_keeps_all_attempts_in_the_summary(stores: Stores) -> 
 # --- batches, columns, names of files ---
 
 
+@pytest.mark.parametrize("versions", Versions)
+@pytest.mark.parametrize("format", [Format.CSV, Format.PARQUET])
+@pytest.mark.parametrize("report", [Report.RESPONSE, Report.SCORE])
+def test_a_report_says_how_many_attempts_it_has_whichever_versions_are_asked_for(
+    stores: Stores, report: Report, format: Format, versions: Versions
+) -> None:
+    first, second = version(answers=[answer("q1")]), version(attempted=ATTEMPTED + 1, answers=[answer("q1")])
+    keep(stores.hot, [first, second, version(user_id="u2", answers=[answer("q1")])])
+
+    written = write_exhaust(stores, asked("b1", report, format, versions=versions))
+
+    assert (written.rows, written.attempts) == (3 if versions is Versions.ALL else 2, 2)
+
+
 @pytest.mark.parametrize("tier", [keep, put])
 def test_a_version_that_is_received_again_belongs_to_its_first_receipt(
     stores: Stores, tier: Callable[[Any, list[AttemptVersion]], None]

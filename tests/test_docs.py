@@ -34,7 +34,7 @@ from tests.lakes import asked
 from tests.reference_pages import all_errors
 
 ROOT = Path(__file__).parents[1]
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATIONS, FORMATS = ROOT / "docs" / "operations.md", ROOT / "docs" / "formats.md"
 SETTINGS, ERRORS = ROOT / "docs" / "reference-settings.md", ROOT / "docs" / "reference-errors.md"
 
@@ -160,6 +160,12 @@ def test_the_targets_of_links_and_images_exist(page: Path) -> None:
             found = page.parent / path if path else page
             assert found.exists(), f"{target} does not exist"
             assert not anchor or anchor in anchors(found), f"{target} does not exist"
+
+
+@every_page
+def test_the_files_of_tests_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)", text(page))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 @every_page

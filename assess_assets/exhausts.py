@@ -69,7 +69,9 @@ class ReportOptions(dg.Config):
 def _asset(report: Report) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{report.replace('-', '_')}_exhaust",
-        description=f"The {report} exhaust as {default_format(report).upper()}: {_ROWS[report]}, from both tiers.",
+        description=f"The {report} report of a batch: {_ROWS[report]}. It reads the hot store and the lake, so it is "
+        "complete at any time. A partition is a batch. The file is "
+        f"{default_format(report).upper()} in ASSESS_EXHAUSTS, unless the launchpad sets other options.",
         partitions_def=batches,
         deps=of_both_tiers,
         backfill_policy=in_few_runs,

@@ -43,7 +43,9 @@ class Retained(NamedTuple):
     @property
     def refused(self) -> list[str]:
         """A sentence for each slice that was due and could not be cleared or dropped."""
-        return [each.refused for each in (*self.cleared.values(), *self.dropped.values()) if each.refused]
+        cleared = (each.refused for each in self.cleared.values())
+        dropped = (each.refused for each in self.dropped.values())
+        return [why for why in (*cleared, *dropped) if why]
 
 
 def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | None) -> Retained:

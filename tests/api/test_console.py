@@ -156,7 +156,7 @@ def test_a_page_is_shown_exactly_to_the_roles_that_may_read_it(closed: Http, pat
     assert statuses == [200 if one == "yes" else 403 for one in expected.split()]
     anonymous = closed.get(path)
     assert anonymous.status_code == 401
-    assert "Your token" in text_of(anonymous)
+    assert "sign in with your token to see this page" in text_of(anonymous)
 
 
 @pytest.mark.parametrize(("path", "expected"), FORMS.items())

@@ -55,14 +55,15 @@ class ReportOptions(dg.Config):
 
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Options of the report as in docs/formats.md, e.g. {courseId: c1, weeks: [2024-W05], versions: "
+        description="Options of the report as in docs/formats.md, e.g. {format: xlsx, weeks: [2024-W05], versions: "
         "all}. The batches are the partitions.",
     )
     ticket: bool = Field(
         default=False, description="Keep what the report reads, so that `assess exhaust --ticket ID` prints it again."
     )
     allow_partial: bool = Field(
-        default=False, description="If data is missing, report the rest; name, sidecar and metadata say so."
+        default=False,
+        description="If data is missing, report the rest. File name, sidecar and metadata say that it is partial.",
     )
 
 

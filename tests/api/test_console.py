@@ -122,7 +122,9 @@ def test_a_mentor_asks_for_reports_of_granted_batches_and_sees_only_its_own_requ
         return closed.post("/console/reports/submit", data=form, headers=mentor | OWN).status_code
 
     assert [submit("b1"), submit("b2"), submit("b1 b2")] == [303, 403, 403]
-    assert "SUBMITTED 0 % Cancel mine" in read(closed, "/console/reports", headers=mentor)
+    shown = read(closed, "/console/reports", headers=mentor)
+    assert "SUBMITTED 0 % Cancel mine" in shown
+    assert "assess up" not in shown  # commands are for operators
     assert "mine" not in read(closed, "/console/reports?channel=mentor:m1", headers=other)
 
 

@@ -55,21 +55,24 @@ class ReportOptions(dg.Config):
 
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Options of the report as in docs/formats.md, e.g. {courseId: c1, weeks: [2024-W05], versions: "
+        description="Options of the report as in docs/formats.md, e.g. {format: xlsx, weeks: [2024-W05], versions: "
         "all}. The batches are the partitions.",
     )
     ticket: bool = Field(
         default=False, description="Keep what the report reads, so that `assess exhaust --ticket ID` prints it again."
     )
     allow_partial: bool = Field(
-        default=False, description="If data is missing, report the rest; name, sidecar and metadata say so."
+        default=False,
+        description="If data is missing, report the rest. File name, sidecar and metadata say that it is partial.",
     )
 
 
 def _asset(report: Report) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{report.replace('-', '_')}_exhaust",
-        description=f"The {report} exhaust as {default_format(report).upper()}: {_ROWS[report]}, from both tiers.",
+        description=f"The {report} report of a batch: {_ROWS[report]}. It reads the hot store and the lake, so it is "
+        "complete at any time. A partition is a batch. The file is "
+        f"{default_format(report).upper()} in ASSESS_EXHAUSTS, unless the launchpad sets other options.",
         partitions_def=batches,
         deps=of_both_tiers,
         backfill_policy=in_few_runs,

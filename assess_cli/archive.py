@@ -290,16 +290,13 @@ def clear(settings: Settings, /, dry_run: bool, each: bool, **arguments: Any) ->
     rows = [{"slice": str(slice_), **cleared._asdict(), "dry_run": dry_run} for slice_, cleared in done.items()]
     _emit(rows, asked.as_json, each, ("cleared", "left"))
     for slice_, cleared in done.items():
-        if cleared.left and not cleared.refused:
-            notify(
-                f"{slice_}: {counted(cleared.left, 'row stays', 'rows stay')}, because the lake does not "
-                f"hold {'it' if cleared.left == 1 else 'them'}; archive it again"
-            )
+        if cleared.why_left:
+            notify(f"{slice_}: {cleared.why_left}")
     refusals = [cleared.refused for cleared in done.values() if cleared.refused]
     for refusal in refusals:
         notify(refusal)
     if refusals:
-        raise SliceNotVerified(f"{len(refusals)} of {_slices(done)} were not cleared; verify them first")
+        raise SliceNotVerified(f"not cleared: {len(refusals)} of {_slices(done)}; first do what is said above")
     if not done:
         _notify_none(asked.only_closed, bool(asked.slices))
         return

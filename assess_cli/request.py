@@ -72,7 +72,9 @@ def request() -> None:
 @request.command()
 @click.option("--tag", required=True, help="A name of your choice; requests are listed by their tag.")
 @click.option("--dataset", required=True, type=click.Choice(list(DATASETS)), help="The report.")
-@click.option("--config", required=True, help='The batches and filters, as JSON: {"batchFilter": ["B1", "B2"]}.')
+@click.option(
+    "--config", required=True, help='One batch, or several in batchFilter, and filters, as JSON: {"batchId": "B"}.'
+)
 @click.option("--format", "format_", help="The format of the files, csv by default.")
 @click.option(
     "--password-file",
@@ -97,6 +99,7 @@ def submit(
     \b
     Examples:
       assess request submit --tag march --dataset score-exhaust --config '{"batchId": "BATCH"}'
+      assess request submit --tag march --dataset score-exhaust --config '{"batchFilter": ["BATCH-1", "BATCH-2"]}'
     """
     requesting = open_requesting(settings)
     asked: dict[str, object] = {
@@ -200,7 +203,7 @@ def work(settings: Settings, follow: bool, most: int | None, lease: str | None) 
     try:
         _work(opened, follow, most, done)
     except KeyboardInterrupt:
-        notify("stopped; another worker continues")
+        notify("stopped; a request that is not finished is left to another worker")
     notify(", ".join(f"{count:,} {status}" for status, count in sorted(done.items())) or "no request was ready")
 
 

@@ -52,7 +52,8 @@ def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
     _emit(rows, as_json)
     for notice in done.vacuumed.notices():
         notify(notice)
-    notify(f"done: {len(rows) - len(done.stopped) - len(done.refused)}, stopped: {len(done.stopped)}")
+    stopped = sum(row["stopped"] is not None for row in rows)
+    notify(f"done: {len(rows) - stopped}, stopped: {stopped}")
     if done.refused:
         raise VerifyFailed(
             f"{counted(len(done.refused), 'slice was', 'slices were')} refused; resolve what the column "
@@ -67,8 +68,8 @@ def _emit(rows: list[dict[str, object]], as_json: bool) -> None:
         emit_rows(_COLUMNS, rows, "table")
 
 
-def _done(slice_: ArchiveSlice, deed: Deed, rows: int, refused: str | None) -> dict[str, object]:
-    return {"slice": str(slice_), "action": deed, "rows": rows, "due": None, "rule": None, "stopped": refused}
+def _done(slice_: ArchiveSlice, deed: Deed, rows: int, why: str | None) -> dict[str, object]:
+    return {"slice": str(slice_), "action": deed, "rows": rows, "due": None, "rule": None, "stopped": why}
 
 
 def _row(planned: Planned) -> dict[str, object]:

@@ -13,6 +13,7 @@ from assess_core.domain.signed_links import LINK_PATH
 from assess_core.errors import StoreUnavailable, Unauthenticated
 from assess_core.ports.tokens import Tokens, UnknownKey
 from assess_core.usecases.granting import Granting
+from graphql_api.console.pages import is_page
 from graphql_api.console.session import token_in
 from graphql_api.envelopes import refusal
 from graphql_api.hosts import Hosts
@@ -128,6 +129,8 @@ def _token(scope: Scope) -> str:
     if not authorization and (of_browser := token_in(scope)):
         return of_browser
     if authorization[: len(_BEARER)].lower() != _BEARER or not authorization[len(_BEARER) :].strip():
+        if is_page(scope["path"]):
+            raise Unauthenticated("sign in with your token to see this page")
         raise Unauthenticated("send a token in the header Authorization: Bearer TOKEN")
     return authorization[len(_BEARER) :].strip()
 

@@ -286,5 +286,6 @@ def why_not_drop(candidate: Candidate, *, is_cleared_first: bool) -> str | None:
     if not record.is_verified:
         return view.note or "its last archive is not verified; verify it first"
     if (view.hot_rows or record.is_clearing) and not is_cleared_first:
-        return f"the hot store still has {view.hot_rows:,} of its rows; clear it first"
+        # a note says that a clear alone does not help: rows came that the lake may lack
+        return view.note or f"the hot store still has {view.hot_rows:,} of its rows; clear it first"
     return None

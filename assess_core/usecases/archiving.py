@@ -74,6 +74,14 @@ class Cleared(NamedTuple):
     refused: str | None = None
     """A sentence that says why nothing was deleted."""
 
+    @property
+    def why_left(self) -> str | None:
+        """Why rows stay although the slice is verified, as a sentence; None if none stay."""
+        if self.refused or not self.left:
+            return None
+        stay, them = ("row stays", "it") if self.left == 1 else ("rows stay", "them")
+        return f"{self.left:,} {stay}, because the lake does not hold {them}; archive, verify and clear again"
+
 
 def no_progress(amount: int = 1, /) -> None:
     """Ignores the progress."""

@@ -34,16 +34,18 @@ class Retained(NamedTuple):
     """The dropped slices of which the lake keeps the scores."""
 
     def deeds(self) -> Iterator[tuple[ArchiveSlice, Deed, int, str | None]]:
-        """What was done to each slice: the deed, the rows that left, and why none did."""
+        """What was done to each slice: the deed, the rows that left, and why none or not all did."""
         for slice_, cleared in self.cleared.items():
-            yield slice_, Deed.CLEAR, cleared.cleared, cleared.refused
+            yield slice_, Deed.CLEAR, cleared.cleared, cleared.refused or cleared.why_left
         for slice_, dropped in self.dropped.items():
             yield slice_, Deed.KEEP_SCORES if slice_ in self.keeping else Deed.DROP, dropped.rows, dropped.refused
 
     @property
     def refused(self) -> list[str]:
         """A sentence for each slice that was due and could not be cleared or dropped."""
-        return [why for *_, why in self.deeds() if why]
+        cleared = (each.refused for each in self.cleared.values())
+        dropped = (each.refused for each in self.dropped.values())
+        return [why for why in (*cleared, *dropped) if why]
 
 
 def retain(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | None) -> Retained:

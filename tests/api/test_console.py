@@ -122,7 +122,9 @@ def test_a_mentor_asks_for_reports_of_granted_batches_and_sees_only_its_own_requ
         return closed.post("/console/reports/submit", data=form, headers=mentor | OWN).status_code
 
     assert [submit("b1"), submit("b2"), submit("b1 b2")] == [303, 403, 403]
-    assert "SUBMITTED 0 % Cancel mine" in read(closed, "/console/reports", headers=mentor)
+    shown = read(closed, "/console/reports", headers=mentor)
+    assert "SUBMITTED 0 % Cancel mine" in shown
+    assert "assess up" not in shown  # commands are for operators
     assert "mine" not in read(closed, "/console/reports?channel=mentor:m1", headers=other)
 
 
@@ -156,7 +158,7 @@ def test_a_page_is_shown_exactly_to_the_roles_that_may_read_it(closed: Http, pat
     assert statuses == [200 if one == "yes" else 403 for one in expected.split()]
     anonymous = closed.get(path)
     assert anonymous.status_code == 401
-    assert "Your token" in text_of(anonymous)
+    assert "sign in with your token to see this page" in text_of(anonymous)
 
 
 @pytest.mark.parametrize(("path", "expected"), FORMS.items())

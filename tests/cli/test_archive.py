@@ -199,7 +199,7 @@ def test_problems_are_printed_for_each_slice_and_the_others_are_verified(assess:
     assert f"{W5}: the lake's file {file.url} is missing; restore it from a backup\n" in verified.stderr
     assert verified.stderr.endswith("assess: 1 of 2 slices could not be verified; they will not be cleared\n")
     assert [row["verified"] for row in objects(verified)] == [False, True]
-    assert cleared.stderr.endswith("assess: 1 of 2 slices were not cleared; verify them first\n")
+    assert cleared.stderr.endswith("assess: not cleared: 1 of 2 slices; first do what is said above\n")
     assert [row["cleared"] for row in objects(cleared)] == [0, 1]
 
 
@@ -208,7 +208,10 @@ def test_rows_that_stay_in_the_hot_store_are_counted(assess: Assess, two_slices:
     keep(two_slices.hot, [version(user_id="u9")])
 
     assert f"{W5}: not in the lake: 1 row of the hot store; archive it again\n" in assess("verify", W5).stderr
-    assert f"{W5}: 1 row stays, because the lake does not hold it; archive it again\n" in assess("clear", W5).stderr
+    assert (
+        f"{W5}: 1 row stays, because the lake does not hold it; archive, verify and clear again\n"
+        in assess("clear", W5).stderr
+    )
 
 
 def test_a_repeated_command_changes_nothing(assess: Assess, two_slices: Stores) -> None:

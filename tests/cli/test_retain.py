@@ -73,6 +73,22 @@ def test_retain_clears_and_drops_and_names_what_is_held(assess: Assess, verified
     assert json.loads(assess("slices", W5, "--json").stdout)[0]["status"] == "dropped"
 
 
+def test_retain_does_not_count_a_clear_that_left_late_rows_as_done(
+    assess: Assess, verified: Stores, rules: Path
+) -> None:
+    rules.write_text('[[rule]]\nhot = "1 day"\n')
+    env = {"ASSESS_RETENTION": str(rules)}
+    assess("retain", env=env)
+    keep(verified.hot, [version(attempt_id="late")])
+
+    done = assess("retain", "--json", env=env)
+
+    [row] = json.loads(done.stdout)
+    assert (done.exit_code, row["rows"]) == (0, 0)
+    assert row["stopped"] == "1 row stays, because the lake does not hold it; archive, verify and clear again"
+    assert "done: 0, stopped: 1" in done.stderr
+
+
 def test_clear_closed_leaves_out_what_a_hold_or_a_rule_keeps_and_a_named_slice_is_cleared(
     assess: Assess, verified: Stores, rules: Path
 ) -> None:

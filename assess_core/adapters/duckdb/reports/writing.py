@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -9,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from assess_core.adapters.arrow.row_groups import ROW_GROUPS_WITH, write_row_groups
-from assess_core.adapters.duckdb.connection import batches_of, literal
+from assess_core.adapters.duckdb.connection import batches_of, literal, release_memory
 from assess_core.adapters.duckdb.reports.columns import (
     Column,
     Declaration,
@@ -202,10 +203,16 @@ def _in_order(
 ) -> Iterator[tuple[Iterator[pa.Table], int, NamesRead | None]]:
     """The rows of a query over `placed` in the order of the report, their attempts, and the names that were read."""
     picked, parameters = picked_sql(spec, RESPONSE.unit)
-    with numbered(duck, picked, parameters) as versions, temporary_folder("assess-report-") as folder:
-        attempts = count_attempts(duck, spec, f"({picked})", parameters) if spec.versions is Versions.ALL else versions
-        read = load_names(duck, columns, numbered_rows("placed"), source)
-        yield rows_in_order(duck, sql, versions, Path(folder)), attempts, read
+    with temporary_folder("assess-report-") as folder:
+        with numbered(duck, picked, parameters) as versions:
+            attempts = (
+                count_attempts(duck, spec, f"({picked})", parameters) if spec.versions is Versions.ALL else versions
+            )
+            read = load_names(duck, columns, numbered_rows("placed"), source)
+            tables = rows_in_order(duck, sql, versions, Path(folder))
+            first = next(tables)  # when all rows are in files
+        release_memory(duck)  # a large Parquet file needs it for its footer
+        yield chain((first,), tables), attempts, read
 
 
 def _joined(batch: pa.RecordBatch) -> tuple[int, bytes]:

@@ -4,7 +4,6 @@ import ipaddress
 import time
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from io import BufferedReader
 from socket import socket
 from typing import Any, Final, NamedTuple
 from urllib.error import HTTPError
@@ -94,9 +93,6 @@ class _Limits(NamedTuple):
     most_bytes: int
     """Of the body."""
 
-    def makefile(self, sock: socket) -> BufferedReader:
-        return limited_answer(sock, until=self.until, most_bytes=2 * self.most_bytes + _HEADERS)
-
     def connecting(self, kind: Callable[..., HTTPConnection]) -> Callable[..., HTTPConnection]:
         """How urllib opens a connection with these limits."""
 
@@ -110,23 +106,19 @@ class _Limits(NamedTuple):
     def _response(self, sock: socket, *options: Any, **named: Any) -> HTTPResponse:
         answer = HTTPResponse(sock, *options, **named)
         answer.fp.close()
-        answer.fp = self.makefile(sock)
+        answer.fp = limited_answer(sock, until=self.until, most_bytes=2 * self.most_bytes + _HEADERS)
         return answer
 
 
-class _Http(HTTPHandler):
+class _Limited(HTTPHandler, HTTPSHandler):
+    """Opens connections with limits, in place of both handlers of urllib."""
+
     def __init__(self, limits: _Limits) -> None:
         super().__init__()
         self._limits = limits
 
     def http_open(self, request: Request) -> HTTPResponse:
         return self.do_open(self._limits.connecting(HTTPConnection), request)
-
-
-class _Https(HTTPSHandler):
-    def __init__(self, limits: _Limits) -> None:
-        super().__init__()
-        self._limits = limits
 
     def https_open(self, request: Request) -> HTTPResponse:
         return self.do_open(self._limits.connecting(HTTPSConnection), request)
@@ -141,7 +133,7 @@ class _NoRedirect(HTTPRedirectHandler):
 
 def _opener(url: str, limits: _Limits) -> OpenerDirector:
     direct = [ProxyHandler({})] if _is_this_machine(urlsplit(url).hostname or "") else []
-    return build_opener(_NoRedirect, _Http(limits), _Https(limits), *direct)
+    return build_opener(_NoRedirect, _Limited(limits), *direct)
 
 
 def _is_this_machine(host: str) -> bool:

@@ -13,7 +13,8 @@ import pyarrow as pa
 from msgspec import structs
 
 from assess_core.adapters.arrow.rows import LAKE_SCHEMA, to_batch
-from assess_core.adapters.duckdb.connection import connect, cursor, open_connection, parquet
+from assess_core.adapters.duckdb.connection import connect, cursor, parquet
+from assess_core.adapters.duckdb.databases import open_database
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.unions import DuckUnions
 from assess_core.adapters.files.exhausts import FolderExhausts
@@ -80,7 +81,7 @@ def reports(stores: Stores) -> Path:
 @cache
 def _duck() -> duckdb.DuckDBPyConnection:
     """A connection for the tests of this process: to open one takes 12 ms. A single thread, so processes can fork."""
-    return open_connection({"threads": "1"})
+    return open_database({"threads": "1"})
 
 
 def put(lake: Lake, versions: Iterable[AttemptVersion]) -> None:

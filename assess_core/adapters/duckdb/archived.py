@@ -3,11 +3,10 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar, cast
 
-from assess_core.adapters.duckdb.connection import literal, parquet
+from assess_core.adapters.duckdb.connection import connect_warm, literal, parquet
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
 from assess_core.adapters.duckdb.union import DuckUnion
-from assess_core.adapters.duckdb.warm import WarmConnections
 from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.corrections import Totals
 from assess_core.domain.slices import IsoWeek
@@ -22,7 +21,6 @@ _OF_LEARNER: Final = "batch_id IN ({}) AND user_id = $user_id AND list_contains(
 
 def read_archived(
     lake: Lake,
-    warm: WarmConnections,
     batch_ids: Collection[str],
     weeks: Collection[IsoWeek],
     user_id: str,
@@ -36,7 +34,7 @@ def read_archived(
     def read(found: OfLearner) -> list[AttemptVersion]:
         return list(map(to_version, found.rows(ROW, parquet(found.files))))
 
-    return read_of_learner(lake.pin, warm, batch_ids, weeks, user_id, hashes, read)
+    return read_of_learner(lake.pin, batch_ids, weeks, user_id, hashes, read)
 
 
 _KEPT: Final = """
@@ -47,7 +45,6 @@ SELECT content_hash, coalesce(corrected_score, total_score) AS score,
 
 def read_kept_totals(
     lake: Lake,
-    warm: WarmConnections,
     batch_id: str,
     weeks: Collection[IsoWeek],
     user_id: str,
@@ -59,7 +56,7 @@ def read_kept_totals(
         rows = found.rows(_KEPT, parquet(found.files, kept=True))
         return [(cast(bytes, row["content_hash"]), _totals(row)) for row in rows]
 
-    return dict(read_of_learner(lake.pin_scores, warm, [batch_id], weeks, user_id, hashes, read))
+    return dict(read_of_learner(lake.pin_scores, [batch_id], weeks, user_id, hashes, read))
 
 
 def _totals(row: Mapping[str, object]) -> Totals:
@@ -82,7 +79,6 @@ class OfLearner(NamedTuple):
 
 def read_of_learner(
     pin: Callable[[], Pinned],
-    warm: WarmConnections,
     batch_ids: Collection[str],
     weeks: Collection[IsoWeek],
     user_id: str,
@@ -100,7 +96,7 @@ def read_of_learner(
             files = pinned.files(weeks)
             if not files:
                 return []
-            with warm.lend(location_of(pinned)) as duck:
+            with connect_warm(location_of(pinned)) as duck:
                 return read(OfLearner(DuckUnion(duck, pinned, files), files, batch_ids, parameters))
         except ReportFailed:
             # a file can be deleted after a compaction; then a newer version has its rows in other files

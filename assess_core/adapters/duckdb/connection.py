@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
+from assess_core.adapters.duckdb.databases import DATABASES, QUIET, WIRE_QUESTION, open_database
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.duckdb.memory import BUDGET, most_threads
 from assess_core.adapters.files.temporary import temporary_folder
@@ -16,49 +17,6 @@ from assess_core.ports.cancelling import interruptible
 from assess_core.ports.lake import LakeFile
 
 _PATTERN: Final = re.compile(r"([*?\[])")
-_MAP: Final = "MAP(VARCHAR, VARCHAR)"
-_QUESTION: Final = (
-    ("id", "VARCHAR"),
-    ("assess_ts", "BIGINT"),
-    ("max_score", "DOUBLE"),
-    ("score", "DOUBLE"),
-    ("type", "VARCHAR"),
-    ("title", "VARCHAR"),
-    ("resvalues", f"{_MAP}[]"),
-    ("params", f"{_MAP}[]"),
-    ("description", "VARCHAR"),
-    ("duration", "DOUBLE"),
-)
-WIRE_QUESTION: Final = f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in _QUESTION)})[]"
-"""The type of `question` as the hot store's JSON text has it: `assess_ts` in epoch milliseconds."""
-
-
-def _json_type(type_: str) -> str:
-    """A type in the notation of DuckDB's JSON functions: a list is an array of its one element."""
-    return f'["{type_[:-2]}"]' if type_.endswith("[]") else f'"{type_}"'
-
-
-_JSON_QUESTION: Final = f"""[{{{", ".join(f'"{name}": {_json_type(type_)}' for name, type_ in _QUESTION)}}}]"""
-"""`WIRE_QUESTION` as DuckDB's JSON functions write a type."""
-
-MACROS: Final = f"""
-CREATE MACRO question_of(text) AS list_transform(from_json_strict(text, '{_JSON_QUESTION}'), lambda q: struct_update(
-    q, assess_ts := make_timestamptz(q.assess_ts * 1000)));
-CREATE MACRO text_of(question) AS to_json(list_transform(question, lambda q: struct_update(
-    q, assess_ts := epoch_ms(q.assess_ts))))::VARCHAR;
-CREATE MACRO canonical_of(user_id, course_id, batch_id, content_id, attempt_id, last_attempted_on,
-                          total_score, total_max_score, grand_total, question) AS
-    left(json_array(user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on),
-                    total_score, total_max_score, grand_total)::VARCHAR, -1) || ',' || text_of(question) || ']';
-"""
-"""`question_of` JSON text -> nested, `text_of` its inverse, `canonical_of` the text under the content hash
-(`attempts.canonical`). Casting text to JSON first would parse it twice, and so would a JSON array around `text_of`."""
-
-
-# if `__main__` has no file (`python -c`, a spawned worker), DuckDB draws a progress bar on standard output
-_QUIET: Final = "SET enable_progress_bar = false"
-
-
 UNREADABLE: Final = (duckdb.Error, UnicodeDecodeError)
 """DuckDB raises these for a damaged file. The second one occurs if its message quotes bytes that are not UTF-8."""
 
@@ -108,45 +66,55 @@ def is_small(place: Location | None, size: int) -> bool:
 
 @contextmanager
 def connect(place: Location | None = None, *, size: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A new connection in UTC with a share of the memory budget; it downloads nothing.
+    """A connection in UTC to an empty database, with a share of the memory budget; it downloads nothing.
 
-    It can read the files at `place` and local files. `size`: the bytes of the files that it will read, if known; a
-    connection for few bytes has one thread, unless they are in a bucket, where threads wait for answers. It spills to a
-    folder that is deleted when it closes. Raises `StoreUnavailable` if there is no room for that folder or no memory,
-    and the errors of `place.attach`.
+    It can read the files at `place` and local files. `size`: the bytes of the files that it will read, if known. For
+    few bytes it has one thread, unless they are in a bucket, where threads wait for answers; and its database is used
+    again afterwards. It spills to a folder that is deleted when it closes. Raises `StoreUnavailable` if there is no
+    room for that folder or no memory, and the errors of `place.attach`.
     """
     with temporary_folder("assess-duckdb-") as spill, BUDGET.share() as memory:
-        threads = 1 if size is not None and is_small(place, size) else most_threads(memory)
-        config = {
-            "temp_directory": spill,
-            "memory_limit": f"{memory}B",
-            "threads": str(min(threads, os.cpu_count() or 1)),
-        }
-        connection = open_connection(config)
-        try:
+        is_few = size is not None and is_small(place, size)
+        with _lent(memory, spill) if is_few else _new(memory, spill) as connection:
             if place is not None:
                 place.attach(connection)
             with _ended_by_signals(connection):
                 yield connection
-        finally:
-            connection.close()
 
 
-def open_connection(config: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
-    """A new connection in UTC with the macros; the caller closes it."""
-    offline = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    connection = duckdb.connect(":memory:", config={**config, **offline})
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute(_QUIET)
-    connection.execute(MACROS)
-    return connection
+@contextmanager
+def connect_warm(place: Location) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with one thread that cannot spill, for a short read by key; otherwise as `connect`.
+
+    Its database is used again afterwards, also if the files are in a bucket.
+    """
+    with BUDGET.share() as memory, DATABASES.lend(memory) as connection:
+        place.attach(connection)
+        yield connection
+
+
+@contextmanager
+def _lent(memory: int, spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    with DATABASES.lend(memory) as connection:
+        connection.execute(f"SET GLOBAL temp_directory = {literal(spill)}")
+        yield connection
+
+
+@contextmanager
+def _new(memory: int, spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    threads = min(most_threads(memory), os.cpu_count() or 1)
+    connection = open_database({"temp_directory": spill, "memory_limit": f"{memory}B", "threads": str(threads)})
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 @contextmanager
 def cursor(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the same database, so that a query does not end the one that is read from."""
     with connection.cursor() as another, interruptible(another.interrupt), _ended_by_signals(another):
-        another.execute(_QUIET)
+        another.execute(QUIET)
         yield another
 
 

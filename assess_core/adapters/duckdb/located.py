@@ -8,7 +8,6 @@ from assess_core.adapters.duckdb.archived import OfLearner, read_of_learner
 from assess_core.adapters.duckdb.connection import PLACE, parquet, urls
 from assess_core.adapters.duckdb.questions import ROW, to_version
 from assess_core.adapters.duckdb.union import DuckUnion
-from assess_core.adapters.duckdb.warm import WarmConnections
 from assess_core.domain.slices import IsoWeek
 from assess_core.ports.lake import Lake, LakeFile
 from assess_core.ports.reports import Located
@@ -18,14 +17,13 @@ _GROUPS: Final = "SELECT DISTINCT row_group_id, row_group_num_rows AS rows FROM 
 
 def read_located(
     lake: Lake,
-    warm: WarmConnections,
     batch_id: str,
     weeks: Collection[IsoWeek],
     user_id: str,
     hashes: Collection[bytes],
 ) -> list[Located]:
     """See `ports.Unions.located`."""
-    return read_of_learner(lake.pin, warm, [batch_id], weeks, user_id, hashes, _read)
+    return read_of_learner(lake.pin, [batch_id], weeks, user_id, hashes, _read)
 
 
 def _read(found: OfLearner) -> list[Located]:

@@ -5,11 +5,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from assess_core.adapters.duckdb.connection import connect, is_small, parquet
+from assess_core.adapters.duckdb.connection import connect, parquet
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import ROW, to_version
 from assess_core.adapters.duckdb.union import DuckUnion
-from assess_core.adapters.duckdb.warm import WarmConnections
 from assess_core.domain.attempts import AttemptKey, AttemptVersion, page_order
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.ports.hot_store import AttemptRange, HotStore
@@ -22,9 +21,7 @@ _KEYS_AT_FIRST: Final = 8
 """Lake rows read per attempt of the page before the read is repeated with more: an attempt may have many versions."""
 
 
-def read_page(
-    hot: HotStore, lake: Lake, warm: WarmConnections, batch_id: str, asked: AttemptRange
-) -> list[AttemptVersion]:
+def read_page(hot: HotStore, lake: Lake, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
     """See `ports.Unions.page`."""
     # hot first, then the lake (rule 4). Each tier gives all rows of its first `limit` keys, so the first `limit` keys
     # of both together are complete
@@ -34,8 +31,7 @@ def read_page(
     if not (files := pinned.files(_weeks_of(slices, lake, batch_id))):
         return _newest(hot_rows)[: asked.limit]
     place, size = location_of(pinned), sum(file.bytes for file in files)
-    # a new connection costs 12 ms, and reads large files with several threads
-    with warm.lend(place) if is_small(place, size) else connect(place, size=size) as duck:
+    with connect(place, size=size) as duck:
         batch = _LakeBatch(DuckUnion(duck, pinned, files), f"FROM {parquet(files)}", batch_id, asked)
         lake_rows = batch.rows(until=_last_learner(hot_rows, asked.limit))
     return _newest([*hot_rows, *lake_rows])[: asked.limit]

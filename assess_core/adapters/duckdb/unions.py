@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from assess_core.ports.reports import Located
 
 if TYPE_CHECKING:
     from assess_core.adapters.duckdb.union import DuckUnion
-    from assess_core.adapters.duckdb.warm import WarmConnections
 
 
 class DuckUnions:
@@ -26,12 +24,6 @@ class DuckUnions:
     def __init__(self, hot: HotStore, lake: Lake) -> None:
         self._hot = hot
         self._lake = lake
-
-    @cached_property
-    def _warm(self) -> "WarmConnections":
-        from assess_core.adapters.duckdb.warm import WarmConnections
-
-        return WarmConnections()
 
     def __call__(
         self,
@@ -64,25 +56,25 @@ class DuckUnions:
     def page(self, batch_id: str, asked: AttemptRange) -> list[AttemptVersion]:
         from assess_core.adapters.duckdb.pages import read_page
 
-        return read_page(self._hot, self._lake, self._warm, batch_id, asked)
+        return read_page(self._hot, self._lake, batch_id, asked)
 
     def archived(
         self, batch_ids: Collection[str], weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
     ) -> list[AttemptVersion]:
         from assess_core.adapters.duckdb.archived import read_archived
 
-        return read_archived(self._lake, self._warm, batch_ids, weeks, user_id, hashes)
+        return read_archived(self._lake, batch_ids, weeks, user_id, hashes)
 
     def kept_totals(
         self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
     ) -> dict[bytes, Totals]:
         from assess_core.adapters.duckdb.archived import read_kept_totals
 
-        return read_kept_totals(self._lake, self._warm, batch_id, weeks, user_id, hashes)
+        return read_kept_totals(self._lake, batch_id, weeks, user_id, hashes)
 
     def located(
         self, batch_id: str, weeks: Collection[IsoWeek], user_id: str, hashes: Collection[bytes]
     ) -> list[Located]:
         from assess_core.adapters.duckdb.located import read_located
 
-        return read_located(self._lake, self._warm, batch_id, weeks, user_id, hashes)
+        return read_located(self._lake, batch_id, weeks, user_id, hashes)

@@ -184,6 +184,12 @@ class DuckCopies:
     def read_proved(self, verified: Mapping[ArchiveSlice, Mapping[str, str]]) -> None:
         """Read all files. Compute the content hash of each row, unless the file has the bytes that were verified."""
         self._duck.create_function("content_hash_of", content_hashes, [VARCHAR], BLOB, type=ARROW)
+        try:
+            self._read_proved(verified)
+        finally:
+            self._duck.remove_function("content_hash_of")
+
+    def _read_proved(self, verified: Mapping[ArchiveSlice, Mapping[str, str]]) -> None:
         pairs = self._unchanged(verified)
         unchanged = sorted({number for _, number in pairs})
         if unchanged:

@@ -133,6 +133,7 @@ def test_a_receipt_that_was_changed_is_refused(filled: Settings, assess: Assess,
     assert "was changed after it was signed" in refused.stderr
 
 
+@pytest.mark.long
 def test_the_doctor_asks_for_a_ring_that_is_missing(filled: Settings, assess: Assess, tmp_path: Path) -> None:
     erase(assess, tmp_path / "receipt.json", SECRET)
     shutil.rmtree(filled.home / "dagster")  # otherwise the doctor loads Dagster, which takes seconds

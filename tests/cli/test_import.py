@@ -34,7 +34,7 @@ def test_the_counts_of_an_import(assess: Assess, tmp_path: Path) -> None:
         "skipped_files": 0,
     }  # fmt: skip
     assert result.stderr == "2 rows of 1 slice imported and verified; `assess slices` lists them\n"
-    assert assess("score", "--user", "u1", "--assessment", "a1").exit_code == 0
+    assert assess("score", "--learner", "u1", "--assessment", "a1").exit_code == 0
 
 
 def test_refused_rows_and_bad_files_are_named(assess: Assess, tmp_path: Path) -> None:

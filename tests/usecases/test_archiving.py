@@ -248,11 +248,11 @@ def test_verify_says_whether_a_slice_is_cleared(stores: Stores, monkeypatch: pyt
     archive([W5], stores, NOW)
     assert verify([W5], stores, NOW)[W5].is_cleared is False
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(
-            "assess_core.usecases.archiving.outcomes", _killed
-        )  # all rows are deleted, and no entry says so
-        clear([W5], stores, NOW)
+    with monkeypatch.context() as patched:
+        # killed after all rows are deleted, before an entry says so
+        patched.setattr("assess_core.usecases.archiving.outcomes", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            clear([W5], stores, NOW)
     assert verify([W5], stores, NOW)[W5].is_cleared is False
 
     clear([W5], stores, NOW)

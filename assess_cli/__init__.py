@@ -12,9 +12,8 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-from assess_cli.folders import is_full
 from assess_cli.measuring import measuring
-from assess_core.errors import EXIT_CODES, AssessError, StoreUnavailable
+from assess_core.errors import EXIT_CODES, AssessError, StoreUnavailable, is_full
 from assess_core.faults import fault_of
 from assess_core.messages import is_json, printable_lines, use, write_message
 from assess_core.privacy import keep_files_private
@@ -155,7 +154,7 @@ def main(ctx: click.Context, home: Path | None) -> None:
     \b
     Examples:
       assess ingest events/                        fold a folder of events into the hot store
-      assess score --user U --assessment A         the score that a learner reads
+      assess score --learner U --assessment A      the score that a learner reads
       assess archive --closed && assess verify --closed && assess clear --closed
       assess exhaust BATCH --report response       the report that a mentor downloads
     """

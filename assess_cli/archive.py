@@ -214,7 +214,7 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
       assess verify --closed
       assess verify 'BATCH|2024-W05' --json
     """
-    done, is_cleared = _verified(settings, **arguments)
+    done = _verified(settings, **arguments)
     rows = [
         {
             "slice": str(slice_),
@@ -240,6 +240,7 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
     if problems:
         raise VerifyFailed(f"{len(problems)} of {_slices(done)} could not be verified; they will not be cleared")
     if done:
+        is_cleared = all(verified.is_cleared for verified in done.values())
         notify(f"{_slices(done)} verified; {'all are cleared' if is_cleared else '`assess clear` is next'}")
     else:
         _notify_none(arguments["only_closed"], bool(arguments["slices"]))
@@ -247,8 +248,8 @@ def verify(settings: Settings, /, each: bool, **arguments: Any) -> None:
 
 def _verified(
     settings: Settings, slices: Sequence[str], only_closed: bool, as_of: str | None, as_json: bool
-) -> tuple[dict[ArchiveSlice, archiving.Verified], bool]:
-    """Verify the slices; only in the lake if the hot store or the log does not answer. Then whether all are cleared."""
+) -> dict[ArchiveSlice, archiving.Verified]:
+    """Verify the slices; only in the lake if the hot store or the log does not answer."""
     try:
         asked = _some(settings, slices, only_closed, as_of, as_json, history=True)
     except StoreUnavailable as error:
@@ -257,12 +258,9 @@ def _verified(
         notify(f"{error}; the lake is verified without it")
         chosen = [ArchiveSlice.parse(text) for text in slices] or recorded
         with progress("verify", len(chosen)) as advance:
-            return archiving.verify_alone(chosen, lake, clock(), advance), False
+            return archiving.verify_alone(chosen, lake, clock(), advance)
     with progress("verify", len(asked.slices)) as advance:
-        done = archiving.verify(asked.slices, asked.stores, asked.now, advance)
-    records = by_slice(asked.stores.lake.manifest(asked.slices))
-    views = archiving.views_of(asked.slices, records, asked.stores, asked.as_of, asked.grace, asked.unread)
-    return done, not any(view.needs_clear for view in views)
+        return archiving.verify(asked.slices, asked.stores, asked.now, advance)
 
 
 @click.command()

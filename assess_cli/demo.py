@@ -126,7 +126,7 @@ class _Demo:
         self._show_tiers(tiers)
         self._step("The rows left the hot store; the learner with the best score still reads it")
         best = _best(stores)
-        self._assess("score", "--user", best.key.user_id, "--assessment", best.key.assessment_id, "--json")
+        self._assess("score", "--learner", best.key.user_id, "--assessment", best.key.assessment_id, "--json")
 
     def fold_again(self, stores: Stores, tiers: list[Tiers]) -> None:
         self._step("The same log again, from its start; nothing that was cleared comes back")
@@ -147,7 +147,7 @@ class _Demo:
         self._step(f"All the same, in {seconds:.0f} s. Look around:")
         batch = stores.hot.slices()[0].batch_id
         best = _best(stores)
-        score = f"score --user {best.key.user_id} --assessment {best.key.assessment_id}"
+        score = f"score --learner {best.key.user_id} --assessment {best.key.assessment_id}"
         for command in ("slices", "table attempts | head", score, f"exhaust {batch} --report score", "up"):
             line = f"  {program()} --home {shlex.quote(self._shown(self._home))} {command}"
             self._console.print(line, soft_wrap=True, markup=False)

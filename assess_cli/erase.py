@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from assess_cli.learner import learner_option
 from assess_cli.output import notify
 from assess_core.domain.counts import counted
 from assess_core.domain.erasing import Order, parse_receipt, receipt_text
@@ -22,7 +23,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--user", "users", multiple=True, metavar="ID", help="A learner. Can be given several times.")
+@learner_option("learners", multiple=True, metavar="ID", help="A learner. Can be given several times.")
 @click.option("--file", "file", type=_FILE, metavar="LIST", help="A file with the id of a learner in each line.")
 @click.option("--again", is_flag=True, help="Whoever was erased before and is back, because a backup was restored.")
 @click.option("--by", metavar="WHO", help="Who ordered it. The receipt shows it.")
@@ -33,7 +34,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.pass_obj
 def erase(
     settings: Settings,
-    users: tuple[str, ...],
+    learners: tuple[str, ...],
     file: Path | None,
     again: bool,
     by: str | None,
@@ -50,17 +51,17 @@ def erase(
 
     \b
     Examples:
-      assess erase --user U --by 'data protection office' --reason 'letter of 3 May' --dry-run
-      assess erase --user U --by 'data protection office' --reason 'letter of 3 May' --output receipt.json
-      assess erase --check receipt.json --user U
+      assess erase --learner U --by 'data protection office' --reason 'letter of 3 May' --dry-run
+      assess erase --learner U --by 'data protection office' --reason 'letter of 3 May' --output receipt.json
+      assess erase --check receipt.json --learner U
       assess erase --again --by 'data protection office' --reason 'a backup was restored'
     """
-    chosen = sorted({*users, *(_lines(file) if file else ())})
+    chosen = sorted({*learners, *(_lines(file) if file else ())})
     if bool(chosen) == again:
-        raise click.UsageError("name a learner with --user ID or --file LIST, or use --again alone")
+        raise click.UsageError("name a learner with --learner ID or --file LIST, or use --again alone")
     if checked is not None:
         if by or reason or output or dry_run or again:
-            raise click.UsageError("--check goes with --user and --file alone")
+            raise click.UsageError("--check goes with --learner and --file alone")
         _check(settings, checked, chosen)
         return
     if not by or not reason:
@@ -92,7 +93,7 @@ def _again(stores: Stores) -> list[str]:
     return found
 
 
-def _check(settings: Settings, file: Path, users: list[str]) -> None:
+def _check(settings: Settings, file: Path, learners: list[str]) -> None:
     stores, besides = open_stores(settings), open_besides(settings, os.environ)
     with file.open("rb") as opened:
         receipt = parse_receipt(opened.read(_MOST_BYTES), stores.keys.all())
@@ -103,7 +104,7 @@ def _check(settings: Settings, file: Path, users: list[str]) -> None:
         searched += 1
 
     found = 0
-    for sentence in erasure_check.find(stores, besides, receipt, users, count):
+    for sentence in erasure_check.find(stores, besides, receipt, learners, count):
         click.echo(printable(sentence))
         found += 1
     if found:

@@ -2,6 +2,7 @@
 
 import click
 
+from assess_cli.learner import learner_option
 from assess_cli.output import emit_json
 from assess_core.errors import UnknownLearner
 from assess_core.messages import printable
@@ -11,14 +12,14 @@ from assess_core.wiring import open_queries
 
 
 @click.command()
-@click.option("--user", required=True, help="The learner.")
+@learner_option(required=True, help="The learner.")
 @click.option("--assessment", required=True)
 @click.option("--course", help="Only in this course.")
 @click.option("--batch", help="Only in this batch.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list with an object for each score.")
 @click.pass_obj
 def explain(
-    settings: Settings, user: str, assessment: str, course: str | None, batch: str | None, as_json: bool
+    settings: Settings, learner: str, assessment: str, course: str | None, batch: str | None, as_json: bool
 ) -> None:
     """Explain a learner's score: every accepted version, which one counts and why, and where each lies.
 
@@ -28,13 +29,13 @@ def explain(
 
     \b
     Examples:
-      assess explain --user U --assessment A
-      assess explain --user U --assessment A --batch BATCH --json > explained.json
+      assess explain --learner U --assessment A
+      assess explain --learner U --assessment A --batch BATCH --json > explained.json
     """
-    found = open_queries(settings, only_reads=True).explain(user, assessment, course, batch)
+    found = open_queries(settings, only_reads=True).explain(learner, assessment, course, batch)
     if not found:
         raise UnknownLearner(
-            f"learner {user!r} has no attempt at assessment {assessment!r} there; check the ids: "
+            f"learner {learner!r} has no attempt at assessment {assessment!r} there; check the ids: "
             "`assess table summaries` lists them"
         )
     if as_json:

@@ -1,12 +1,8 @@
 """Creates folders; errors name the setting and what to do."""
 
-import errno
 from pathlib import Path
-from typing import Final
 
-from assess_core.errors import AssessError, BadSettings, StoreUnavailable
-
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+from assess_core.errors import AssessError, BadSettings, StoreUnavailable, is_full
 
 
 def make_folder(folder: Path, setting: str) -> None:
@@ -23,8 +19,3 @@ def cannot_write(path: Path, setting: str, error: OSError) -> AssessError:
     if is_full(error):
         return StoreUnavailable(f"{why}; free some space, then run it again")
     return BadSettings(f"{why}; name another one, or let this user write it")
-
-
-def is_full(error: OSError) -> bool:
-    """Whether there is no room left, so that no other name of a file helps."""
-    return error.errno in _FULL

@@ -9,14 +9,13 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 
-from assess_cli.folders import is_full
 from assess_cli.output import emit_json, emit_rows, notify, progress
 from assess_core.domain.archive_files import ArchiveFile
 from assess_core.domain.archive_rows import Refusal
 from assess_core.domain.counts import counted
 from assess_core.domain.report_spec import Versions
 from assess_core.domain.slices import ArchiveSlice
-from assess_core.errors import BadArchives, ImportIncomplete
+from assess_core.errors import BadArchives, ImportIncomplete, is_full
 from assess_core.ports.archive_files import ArchiveFiles
 from assess_core.settings import Settings
 from assess_core.usecases.archiving import require_known

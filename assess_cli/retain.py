@@ -10,7 +10,7 @@ from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import BadSettings, VerifyFailed
 from assess_core.settings import Settings
 from assess_core.usecases import retaining
-from assess_core.usecases.retaining import plan_retention
+from assess_core.usecases.retaining import foresee_retention
 from assess_core.wiring import open_stores, read_retention
 from assess_core.wiring.places import clock
 
@@ -39,7 +39,7 @@ def retain(settings: Settings, dry_run: bool, as_json: bool) -> None:
     stores = open_stores(settings, only_reads=dry_run)
     about = (stores, rules, clock(), settings.grace, stores.log.unread())
     if dry_run:
-        planned = plan_retention(*about)
+        planned = foresee_retention(*about)
         _emit([_row(each) for each in planned], as_json)
         due = sum(not each.stopped for each in planned)
         notify(f"would be done: {due}, stopped: {len(planned) - due}; nothing was changed")

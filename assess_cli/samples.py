@@ -6,11 +6,10 @@ from typing import IO
 
 import click
 
-from assess_cli.folders import is_full
 from assess_cli.output import notify
 from assess_core.domain.counts import counted
 from assess_core.domain.samples import sample_events as lines_of
-from assess_core.errors import BadSettings
+from assess_core.errors import BadSettings, is_full
 
 
 @click.command("sample-events")

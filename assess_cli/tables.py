@@ -5,6 +5,7 @@ from functools import partial
 
 import click
 
+from assess_cli.learner import learner_option
 from assess_cli.output import Format, emit_json, emit_rows, format_options, notify
 from assess_core.domain.moments import iso_or_empty
 from assess_core.domain.scores import Entry
@@ -58,29 +59,31 @@ def table(settings: Settings, name: str, batch: str | None, tier: str, format_: 
 
 
 @click.command()
-@click.option("--user", required=True, help="The learner.")
+@learner_option(required=True, help="The learner.")
 @click.option("--assessment", required=True)
 @click.option("--course", help="Only in this course.")
 @click.option("--batch", help="Only in this batch.")
 @click.option("--json", "as_json", is_flag=True, help="The result of the read API, on one line.")
 @click.pass_obj
-def score(settings: Settings, user: str, assessment: str, course: str | None, batch: str | None, as_json: bool) -> None:
+def score(
+    settings: Settings, learner: str, assessment: str, course: str | None, batch: str | None, as_json: bool
+) -> None:
     """Print the score of a learner at an assessment: the best, last, lowest and average of all attempts.
 
     If several courses or batches match, the best score is first. If none matches, the exit code is 3.
 
     \b
     Examples:
-      assess score --user U --assessment A
-      assess score --user U --assessment A --batch BATCH --json
+      assess score --learner U --assessment A
+      assess score --learner U --assessment A --batch BATCH --json
     """
-    scores = _scores(settings, user, assessment, course, batch)
+    scores = _scores(settings, learner, assessment, course, batch)
     if as_json:
         emit_json(scores.result)
     if not scores.found:
         where = "".join(f" in {name} {id_!r}" for name, id_ in (("course", course), ("batch", batch)) if id_)
         raise UnknownLearner(
-            f"learner {user!r} has no attempt at assessment {assessment!r}{where}; check the ids: "
+            f"learner {learner!r} has no attempt at assessment {assessment!r}{where}; check the ids: "
             "`assess table summaries` lists them"
         )
     if not as_json:
@@ -88,11 +91,11 @@ def score(settings: Settings, user: str, assessment: str, course: str | None, ba
         emit_rows(list(rows[0]), rows, "table")
 
 
-def _scores(settings: Settings, user: str, assessment: str, course: str | None, batch: str | None) -> Scores:
+def _scores(settings: Settings, learner: str, assessment: str, course: str | None, batch: str | None) -> Scores:
     # the map in the hot store has all scores, also those of cleared attempts
     hot, _ = open_hot(settings, only_reads=True)
-    user, assessment = required("userId", user), required("assessmentId", assessment)
-    entries = entries_of(hot, user, optional("courseId", course), optional("batchId", batch), assessment)
+    learner, assessment = required("userId", learner), required("assessmentId", assessment)
+    entries = entries_of(hot, learner, optional("courseId", course), optional("batchId", batch), assessment)
     corrections = read_corrections(hot.register, [assessment])
     find = partial(_find, settings)  # a corrected score that is not stored yet needs answers, also archived ones
     return learner_scores.score(corrected_entries(hot, entries, corrections, find))

@@ -5,6 +5,7 @@ The CLI prints the message and exits with `exit_code`, HTTP answers with `status
 the error is `retryable`.
 """
 
+import errno
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -18,6 +19,14 @@ EXIT_CODES: Final = {
     6: "a partial report was written, as `--allow-partial` allows",
 }
 """The meaning of each exit code of the command line."""
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there is no room left for a file, so that no other name of it helps."""
+    return error.errno in _FULL
 
 
 class AssessError(Exception):

@@ -53,7 +53,7 @@ def score_row(size: Size) -> Row:
         fill_all(Path(folder), events(size.of(_EVENTS)))
         user_id, learner = next(open_hot(settings)[0].all_learners())
         assessment = learner.entries[0].key.assessment_id
-        ours = _assess("score", "--user", user_id, "--assessment", assessment)
+        ours = _assess("score", "--learner", user_id, "--assessment", assessment)
         return _row("assess score", ours, _CLICK, "a start of Python with click", settings, size)
 
 

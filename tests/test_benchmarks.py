@@ -46,6 +46,7 @@ def with_a_large_child(megabytes: int) -> Iterator[Work]:
         child.stdin.close()
 
 
+@pytest.mark.long
 def test_the_peak_memory_of_a_run_includes_its_children() -> None:
     assert alone(with_a_large_child, 300).peak > 300 << 20
 
@@ -64,6 +65,7 @@ def test_a_row_shows_medians_and_how_many_times_as_fast_ours_is(capsys: pytest.C
     assert Row("read", LATENCY, peer).value(peer) == pytest.approx(80)
 
 
+@pytest.mark.long
 def test_the_benchmark_of_reads_prints_a_line_for_each_size(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

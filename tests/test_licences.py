@@ -8,6 +8,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 BIN: Final = Path(sys.executable).parent
 
 ALLOWED: Final = re.compile(
@@ -20,6 +22,7 @@ NOT_DECLARED: Final = {"axe-playwright-python": "MIT", "bytewax": "Apache-2.0", 
 """Packages without a licence in their metadata, and what the licence file in them says."""
 
 
+@pytest.mark.long
 def test_every_package_has_a_licence_that_allows_what_this_project_does() -> None:
     run = subprocess.run(
         [BIN / "pip-licenses", "--from", "mixed", "--format", "json"], capture_output=True, check=True, text=True

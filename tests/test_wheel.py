@@ -36,6 +36,7 @@ def test_the_wheel_holds_the_files_of_the_packages_and_no_others(wheel: Path) ->
     assert held == set(files.split()) | BESIDE
 
 
+@pytest.mark.long
 def test_the_commands_and_pages_of_an_installed_wheel_work_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv")
     packages = next((tmp_path / "venv").glob("lib/python*/site-packages"))

@@ -112,7 +112,7 @@ def without_names(record: Record, mentions: "Mentions") -> Record:
 def require_order(user_ids: Collection[str], by: str, reason: str) -> None:
     """Raise `BadErasure` if an order lacks a name or a reason, or if these name a learner."""
     if not user_ids or not all(user_ids):
-        raise BadErasure("an order needs a learner: add --user ID, or --file LIST with an id in each line")
+        raise BadErasure("an order needs a learner: add --learner ID, or --file LIST with an id in each line")
     if wrong := [user_id for user_id in user_ids if not is_unicode(user_id)]:
         raise BadErasure(
             f"{wrong[0][:_SHOWN]!r} is not UTF-8, so it is no id of a learner; write the id as it is stored"

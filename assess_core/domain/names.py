@@ -13,6 +13,8 @@ WITHOUT_NAMES: Final = "or ask for the report with names: none"
 """The end of every message about a source that cannot be read: what to do if the report cannot wait."""
 _SHOWN: Final = 60
 """Characters of an id in a message."""
+CHARACTERS: Final = 2000
+"""The characters that a name may have; a longer text is no name."""
 
 
 class NameKind(StrEnum):
@@ -38,6 +40,11 @@ class Named(NamedTuple):
     name: str = ""
     organisation: str = ""
     """The organisation of a learner."""
+
+
+def limited(text: str) -> str:
+    """The text, or an empty one if it is too long for a name."""
+    return text if len(text) <= CHARACTERS else ""
 
 
 class NamesRead(msgspec.Struct, frozen=True, kw_only=True):

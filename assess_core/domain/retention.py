@@ -203,6 +203,8 @@ class Planned(NamedTuple):
     """None: without a rule, a slice is cleared as soon as it is verified."""
     stopped: str | None
     """Why it is not done, as a sentence."""
+    is_late: bool = False
+    """Whether rows may have arrived after the archive. Then only the lake's files show which rows a clear deletes."""
 
 
 def due_to_clear(slice_: ArchiveSlice, rules: Rules) -> int:
@@ -260,7 +262,7 @@ def _due(candidate: Candidate, rules: Rules, now: int) -> Iterable[Planned]:
     clear = due_to_clear(view.slice, rules)
     clears = view.needs_clear and clear <= now
     if clears:
-        yield Planned(view.slice, Deed.CLEAR, view.hot_rows, clear, rule, None)
+        yield Planned(view.slice, Deed.CLEAR, view.hot_rows, clear, rule, None, view.note is not None)
     # a run clears first, so that it can drop the slice too, unless rows of it stay
     why = why_not_drop(candidate, is_cleared_first=clears and view.note is None)
     drop, keep = due_to_drop(view.slice, rules), due_to_keep_scores(view.slice, rules)

@@ -12,7 +12,7 @@ from assess_core.domain.slice_status import SliceView, view
 from assess_core.domain.slices import ArchiveSlice, Unread, why_open
 from assess_core.errors import SliceOpen, UnknownBatch, VerifyFailed
 from assess_core.ports.hot_store import HotStore
-from assess_core.ports.lake import Copies, Lake, Shard
+from assess_core.ports.lake import Compared, Copies, Lake, Shard
 from assess_core.ports.pinning import pin_needed
 from assess_core.ports.stores import Stores
 from assess_core.retrying import retrying
@@ -62,6 +62,8 @@ class Verified(NamedTuple):
     delta_version: int
     unarchived: int | None
     """Hot rows that the files do not hold: archive the slice again. None if the hot store was not read."""
+    is_cleared: bool | None
+    """Whether the hot store has no rows of it and no clear of it was killed. None if the hot store was not read."""
 
 
 class Cleared(NamedTuple):
@@ -271,7 +273,7 @@ def _verify(
     done: dict[ArchiveSlice, Verified] = {}
     for group in by_week(chosen):
         pinned = lake.pin()
-        left: Mapping[ArchiveSlice, int] = {}
+        compared: Compared | None = None
         before = verified_files(group, manifest) if only_new else {}
         try:
             with lake.copies(pinned, group, proved=True, verified=before) as copies:
@@ -279,7 +281,7 @@ def _verify(
                 if found.problems:  # a drop may have begun since the manifest was read
                     found = prove(group, Manifest.read(lake, group), copies)
                 found = with_kept(found, manifest, lake)
-                left = copies.compare(map(hot.scan, group)).left if hot else {}
+                compared = copies.compare(map(hot.scan, group)) if hot else None
         except VerifyFailed as error:  # the slices in an unreadable file are unknown
             found = unreadable(group, error)
         in_lake = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
@@ -289,7 +291,8 @@ def _verify(
                 found.problems.get(slice_),
                 found.contents[slice_],
                 pinned.version,
-                left.get(slice_, 0) if hot else None,
+                compared.left.get(slice_, 0) if compared else None,
+                _is_cleared(slice_, compared, manifest) if compared else None,
             )
             for slice_ in group
             if slice_ in in_lake or held.get(slice_)
@@ -297,6 +300,11 @@ def _verify(
         lake.record(list(outcomes(group, manifest, found, pinned.version, now)))
         advance(len(group))
     return done
+
+
+def _is_cleared(slice_: ArchiveSlice, compared: Compared, manifest: Manifest) -> bool:
+    has_rows = bool(compared.held.get(slice_) or compared.left.get(slice_))
+    return not has_rows and not manifest.records.get(slice_, SliceRecord()).is_clearing
 
 
 def verified_files(slices: Iterable[ArchiveSlice], manifest: Manifest) -> dict[ArchiveSlice, Mapping[str, str]]:

@@ -85,6 +85,22 @@ def plan_retention(stores: Stores, rules: Rules, now: int, grace: int, unread: U
     return plan(candidates, rules, lambda due: _held(stores, due, now), now)
 
 
+def foresee_retention(stores: Stores, rules: Rules, now: int, grace: int, unread: Unread | None) -> list[Planned]:
+    """What `retain` would do now, and what stops it; changes nothing. Late rows are looked for in the lake's files.
+
+    `now` and `grace` are in ms. Raises what `plan_retention` raises.
+    """
+    planned = plan_retention(stores, rules, now, grace, unread)
+    late = (each.slice for each in planned if each.is_late and not each.stopped)
+    tried = clear(late, stores, now, dry_run=True)
+    return [
+        each._replace(rows=found.cleared, stopped=found.refused or found.why_left)
+        if each.deed is Deed.CLEAR and (found := tried.get(each.slice))
+        else each
+        for each in planned
+    ]
+
+
 def clearable(
     slices: Collection[ArchiveSlice], stores: Stores, rules: Rules, now: int, as_of: int | None = None
 ) -> tuple[list[ArchiveSlice], dict[ArchiveSlice, str]]:

@@ -60,6 +60,7 @@ def random_versions(chance: Random) -> list[AttemptVersion]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seed", "limit"), [(0, 1), (1, 3), (2, 3), (3, 4), (4, 20), (5, 20), (6, 20)])
 def test_pages_hold_the_newest_version_of_each_attempt_from_both_tiers(seed: int, limit: int, lake: Lake) -> None:
     chance, hot = Random(seed), MemoryHot()

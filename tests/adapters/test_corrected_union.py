@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -121,6 +122,7 @@ def test_a_response_belongs_to_its_own_key(tmp_path: Path) -> None:
         assert [row.total_score for row in union.all_attempts(keys)] == [0.0]
 
 
+@pytest.mark.long
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.one_of(ROWS, of_older_systems()), min_size=10, max_size=40),

@@ -45,6 +45,7 @@ for n in range(3):
 """
 
 
+@pytest.mark.long
 def test_a_lake_that_several_processes_create_at_the_same_time_is_created_once(place: Location, tmp_path: Path) -> None:
     command = [sys.executable, "-c", APPEND, str(tmp_path), place.url]
     workers = [subprocess.Popen([*command, str(me)], cwd=ROOT) for me in range(3)]
@@ -135,6 +136,7 @@ def test_a_full_disk_is_reported_and_changes_nothing(tmp_path: Path, room: int, 
     assert sum(held(lake).values()) == 2
 
 
+@pytest.mark.long
 def test_a_checkpoint_drops_the_transactions_of_old_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = DeltaLake(Folder(tmp_path))
     now = time.time_ns()

@@ -27,6 +27,7 @@ def stores(tmp_path: Path) -> Stores:
     return stores_over(MemoryHot(), tmp_path)
 
 
+@pytest.mark.long
 @given(st.lists(st.tuples(st.text(min_size=1), st.none() | st.text(min_size=1)), min_size=2, max_size=5, unique=True))
 def test_no_two_batches_or_courses_share_a_file(ids: list[tuple[str, str | None]]) -> None:
     names = {file_name(asked(batch_id, Report.SCORE, Format.CSV, course=course_id)) for batch_id, course_id in ids}

@@ -161,6 +161,18 @@ def test_an_entry_that_is_repeated_counts_once(make: Make) -> None:
     assert found == {"do_1": Named("Mathematics, class 5")}
 
 
+def test_a_text_with_more_than_2000_characters_is_no_name(make: Make) -> None:
+    rows = [
+        ("course", "do_1", "ஆ" * 2000, ""),
+        ("course", "do_2", "a" * 2001, ""),
+        ("learner", "u1", "Asha", "x" * 2001),
+        ("learner", "u2", f"{'b' * 1500} {'c' * 1500}", "School"),
+    ]
+    names = make(rows).open()
+    assert names.look_up(NameKind.COURSE, ["do_1", "do_2"]) == {"do_1": Named("ஆ" * 2000)}
+    assert names.look_up(NameKind.LEARNER, ["u1", "u2"]) == {"u1": Named("Asha"), "u2": Named("", "School")}
+
+
 def test_a_source_is_examined_without_knowing_an_id(make: Make) -> None:
     names = make(ROWS)
     [finding] = names.examine()

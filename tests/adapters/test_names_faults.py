@@ -124,6 +124,16 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(searches.asked) == 4
 
 
+def test_the_cache_is_bounded_by_the_length_of_names_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_MOST_CACHED_CHARACTERS", 2500)
+    with searching([("course", id_, "x" * 1200, "") for id_ in ("do_1", "do_2", "do_3")]) as searches:
+        names = opened(searches.url)
+        for id_ in ("do_1", "do_2", "do_1", "do_3", "do_3", "do_1"):
+            names.open().look_up(NameKind.COURSE, [id_])
+    asked = [each["filters"]["identifier"][0] for _, each in searches.asked]
+    assert asked == ["do_1", "do_2", "do_3", "do_1"]
+
+
 def test_an_answer_in_pages_is_read_to_its_end() -> None:
     with searching([("learner", f"u{number}", f"Name {number}", "") for number in range(100)]) as searches:
         searches.page = 40

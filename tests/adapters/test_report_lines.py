@@ -92,6 +92,7 @@ def test_the_bytes_are_those_that_duckdb_writes(tier: str, spreadsheet: bool, tm
     assert [written.rows] == list(copied.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tier", ["hot", "both", "lake"])
 def test_the_texts_of_attempts_are_those_of_single_rows(tier: str, tmp_path: Path) -> None:
     """A report with chosen columns is written row by row."""
@@ -108,6 +109,7 @@ def test_the_texts_of_attempts_are_those_of_single_rows(tier: str, tmp_path: Pat
             assert (tmp_path / "attempts").read_bytes() == (tmp_path / "rows").read_bytes(), format_
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("tier", "memory"), [("hot", LEAST), ("lake", 4 * LEAST)])
 def test_all_rows_of_a_report_are_in_order_within_little_memory(
     tier: str, memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

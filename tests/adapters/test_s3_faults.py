@@ -164,6 +164,7 @@ def test_the_error_for_a_missing_bucket_names_it(
 # --- unreachable ---
 
 
+@pytest.mark.long
 def test_a_killed_server_is_reported_and_work_continues_after_its_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ def start_folding(path: Path, first: int, last: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
 
 
+@pytest.mark.long
 def test_processes_that_create_the_store_and_fold_at_the_same_time_lose_nothing(path: Path) -> None:
     processes = [start_folding(path, first, first + 400) for first in (0, 200, 200)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]

@@ -101,6 +101,7 @@ def test_only_the_owner_can_read_a_ticket_in_a_folder(tmp_path: Path) -> None:
     assert stat.S_IMODE(paths[0].parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.long
 def test_a_report_is_printed_again_from_files_that_vacuum_left(place: Location, tmp_path: Path) -> None:
     hot, lake = MemoryHot(), DeltaLake(place)
     exhausts = FolderExhausts(tmp_path / "exhausts")

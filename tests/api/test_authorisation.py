@@ -268,6 +268,7 @@ def http(stores: Stores, tmp_path: Path) -> Any:
         yield found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("caller", CALLERS)
 def test_every_graphql_field_answers_exactly_the_callers_who_may_read_it(
     http: Http, stores: Stores, caller: str

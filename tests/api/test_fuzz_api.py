@@ -14,6 +14,7 @@ from tests.api.client import Http
 from tests.fuzz_api import BrokenRule, made, run, served
 
 
+@pytest.mark.long
 def test_random_requests_and_queries_cause_no_internal_error_and_get_documented_answers(
     stores: Stores, tmp_path: Path
 ) -> None:
@@ -49,12 +50,14 @@ def test_most_random_bodies_are_valid() -> None:
     assert sum(isinstance(body, dict) and body.get("userId") == "u1" for body in bodies) > 10
 
 
+@pytest.mark.long
 def test_requests_that_fit_or_violate_the_contract_get_documented_answers(stores: Stores, tmp_path: Path) -> None:
     with served(stores, tmp_path) as http:
         statuses = fuzz_contract.run(http, 50, seed=5)
     assert {"200", "400"} <= statuses.keys()
 
 
+@pytest.mark.long
 def test_an_answer_that_the_contract_does_not_have_ends_the_run(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

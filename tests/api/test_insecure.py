@@ -86,6 +86,7 @@ def test_with_a_certificate_the_api_speaks_https(tmp_path: Path, keys: Any) -> N
             http.get("/health")
 
 
+@pytest.mark.long
 def test_a_wrong_certificate_is_named(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     assert "belong together" in refused(tmp_path, ASSESS_API_TLS_CERT=cert)

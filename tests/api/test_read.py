@@ -68,6 +68,7 @@ def test_no_match_gives_an_empty_result(stores: Stores, http: Http) -> None:
     assert read(http, userId="u1", assessmentId="a1", batchId="b2", courseId=None)["result"] == {}
 
 
+@pytest.mark.long
 def test_the_reference_events_give_the_reference_scores(stores: Stores, http: Http, sunbird: Path) -> None:
     leaf_nodes = JsonFacts(leaf_nodes_={})
     names = [

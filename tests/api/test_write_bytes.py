@@ -154,6 +154,7 @@ def answers_in(request: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.long
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=paths, sent=spelled | broken | st.binary())
 @example(path=("PATCH", STATE), sent=body(text(item())))

@@ -80,6 +80,7 @@ def _whole_lines(log: Path) -> list[bytes]:
     return logged(log)
 
 
+@pytest.mark.long
 def test_the_next_server_writes_into_a_new_file(tmp_path: Path) -> None:
     for n in range(2):
         with api(tmp_path) as (process, http):

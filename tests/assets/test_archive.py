@@ -77,6 +77,7 @@ def test_archive_and_clear_of_ten_slices_in_one_run_each_change_no_report(dagste
     assert report_bytes(dagster) == before
 
 
+@pytest.mark.long
 def test_a_second_archive_and_clear_record_nothing(dagster: Dagster, slices: list[str]) -> None:
     for _ in range(2):
         for asset in ("archived_attempts", "cleared_attempts"):
@@ -149,6 +150,7 @@ def write_nonsense(path: Path) -> None:
     path.write_bytes(b"not Parquet")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("damage", "archived_anyway"),
     [
@@ -193,6 +195,7 @@ def test_the_check_names_the_damaged_one_of_several_files(dagster: Dagster, slic
     assert intact.is_file()
 
 
+@pytest.mark.long
 def test_a_slice_that_an_older_run_found_damaged_fails_the_check_until_it_is_repaired(
     dagster: Dagster, slices: list[str]
 ) -> None:

@@ -23,6 +23,7 @@ SLICE = "b1|2024-W05"
 ARCHIVE, CLEAR = 2, 4  # hours of the day
 
 
+@pytest.mark.long
 def test_closed_slices_are_archived_and_then_cleared(dagster: Dagster) -> None:
     dagster.ingest([event(batch=f"b{n}", attempted=MONDAY + week * WEEK) for n in range(3) for week in range(2)])
     dagster.tick()

@@ -93,6 +93,7 @@ def test_a_backfill_without_dagster_prints_how_to_start_dagster() -> None:
     assert "`assess up` runs it" in lines[0]
 
 
+@pytest.mark.long
 def test_a_backfill_without_dagster_prints_one_line_and_no_warning_of_dagster(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "assess_assets", "--dagster", "http://127.0.0.1:9"]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}

@@ -41,6 +41,7 @@ def test_a_week_that_was_archived_in_parts_becomes_one_file(dagster: Dagster) ->
     assert compact(dagster).asset_materializations_for_node("compacted_attempts")[0].metadata["weeks"].value == 0
 
 
+@pytest.mark.long
 def test_old_files_are_deleted_unless_a_ticket_holds_them(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "vacuum", partial(vacuum, retain=0))  # instead of a week
     for batch in ("b1", "b2"):

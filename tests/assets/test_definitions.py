@@ -53,6 +53,7 @@ def test_definitions_contain_no_branch_loop_or_function() -> None:
     assert not [line for line in lines if line.lstrip().startswith(("if ", "for ", "def ", "match "))]
 
 
+@pytest.mark.long
 def test_loading_uses_no_environment_disk_or_network_and_prints_no_warning() -> None:
     result = load(
         "-W",

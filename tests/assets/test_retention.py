@@ -20,6 +20,7 @@ def retain(dagster: Dagster) -> dg.ExecuteInProcessResult:
     )
 
 
+@pytest.mark.long
 def test_a_run_clears_and_drops_what_is_due_and_shows_what_a_hold_stops(
     dagster: Dagster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,7 @@ def test_dagster_keeps_the_materializations_of_a_retired_slice(cleared: Dagster)
     assert cleared.instance.get_materialized_partitions(archived) == {"b1|2024-W05"}
 
 
+@pytest.mark.long
 def test_new_rows_in_a_retired_slice_register_its_key_again_and_are_archived_and_cleared(cleared: Dagster) -> None:
     cleared.retire()
     cleared.ingest([event(user="u2", attempted=MONDAY)], MONDAY)  # an import with an old receipt

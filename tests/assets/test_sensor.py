@@ -40,6 +40,7 @@ def test_a_tick_registers_a_limited_number_of_keys_and_the_next_ticks_the_rest(
     assert dagster.keys("archive_slices") == [f"b{n}|2024-W05" for n in range(5)]
 
 
+@pytest.mark.long
 def test_ticks_reach_every_slice_of_the_history(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sensors, "LISTED_A_TICK", 2)
     for week in range(5):
@@ -109,6 +110,7 @@ def test_a_slice_that_only_the_lake_knows_is_registered(dagster: Dagster) -> Non
     assert dagster.keys("archive_slices") == ["b1|2024-W05"]
 
 
+@pytest.mark.long
 def test_batches_with_any_name_are_archived_cleared_and_reported(dagster: Dagster) -> None:
     odd = ["b|1", "../b", "b...c", "b\n\t1", "b\0", "b 'q' \"d\"", "ஆசிரியர் 🍎", "[b,1]", " ", "b" * 1024]
     dagster.ingest([event(batch=batch) for batch in odd])

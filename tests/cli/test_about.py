@@ -143,6 +143,7 @@ def test_the_doctor_warns_of_a_home_folder_that_other_users_can_read(
     assert str(settings.home) in found["message"]
 
 
+@pytest.mark.long
 def test_the_doctor_lists_the_sensors_and_schedules_of_dagster_that_are_off(
     assess: Assess, stores: Stores, settings: Settings
 ) -> None:
@@ -159,6 +160,7 @@ def test_the_doctor_lists_the_sensors_and_schedules_of_dagster_that_are_off(
     assert any(text.startswith("the schedule watch_daily is off: ") for text in off)
 
 
+@pytest.mark.long
 def test_a_machine_without_access_to_the_database_of_dagster_is_not_bad(
     assess: Assess, stores: Stores, tmp_path: Path
 ) -> None:

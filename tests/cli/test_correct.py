@@ -74,7 +74,7 @@ def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Sto
     assert done.exit_code == 0, done.output
     id_ = done.stdout.strip()
     assert done.stderr == "it is in force\n2 versions of attempts are in its scope; 2 scores changed\n"
-    shown = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)
+    shown = json.loads(assess("score", "--learner", "u1", "--assessment", "a1", "--json").stdout)
     assert (shown["bestScore"], shown["totalMaxScore"]) == (2.0, 2.0)
     again = assess("correct", "apply", rule, "--by", "Other", "--reason", "The same.")
     assert (again.stdout, again.stderr.splitlines()[0]) == (f"{id_}\n", "it was in force already")
@@ -87,7 +87,7 @@ def test_a_correction_is_applied_listed_and_reverted(assess: Assess, stores: Sto
 
     reverted = assess("correct", "revert", id_, *WHO)
     assert reverted.stderr.startswith("it is reverted\n2 versions")
-    assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 1.0
+    assert json.loads(assess("score", "--learner", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 1.0
     table = assess("correct", "list").stdout
     assert ("reverted" in table, "full-marks" in table) == (True, False)  # the text of the file is too wide
     assert assess("correct", "revert", id_, *WHO).stderr.startswith("it was reverted already\n")
@@ -98,7 +98,7 @@ def test_an_archived_score_is_right_before_it_is_stored(assess: Assess, stores: 
     put_away(stores)
     enter(stores.hot, stores.lake, [correction_record(Correction("a1", "q1", FullMarks()), DECISION, [])])
 
-    assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0
+    assert json.loads(assess("score", "--learner", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0
 
 
 @pytest.mark.parametrize(
@@ -143,4 +143,4 @@ def test_a_rebuild_brings_corrections_back(assess: Assess, settings: Settings, s
 
     assert done.exit_code == 0, done.output
     assert "1 correction was carried out again: 1 score changed" in done.stderr
-    assert json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0
+    assert json.loads(assess("score", "--learner", "u1", "--assessment", "a1", "--json").stdout)["bestScore"] == 2.0

@@ -42,7 +42,7 @@ def filled(settings: Settings) -> Settings:
 
 
 def erase(assess: Assess, receipt: Path, *users: str) -> None:
-    named = [part for user in users for part in ("--user", user)]
+    named = [part for user in users for part in ("--learner", user)]
     done = assess("erase", *named, "--by", "data protection office", "--reason", "a letter", "--output", str(receipt))
     assert done.exit_code == 0, done.output
 
@@ -51,7 +51,7 @@ def test_an_erasure_ends_with_a_receipt_that_a_check_proves(filled: Settings, as
     receipt = tmp_path / "receipt.json"
 
     erase(assess, receipt, SECRET)
-    checked = assess("erase", "--check", str(receipt), "--user", SECRET)
+    checked = assess("erase", "--check", str(receipt), "--learner", SECRET)
 
     assert checked.exit_code == 0, checked.output
     assert "none holds an id" in checked.stderr
@@ -74,7 +74,7 @@ def test_a_check_names_each_place_that_still_holds_the_learner(
         json.dumps({"add": {"stats": json.dumps({"minValues": {"user_id": SECRET}})}})
     )
 
-    checked = assess("erase", "--check", str(receipt), "--user", SECRET)
+    checked = assess("erase", "--check", str(receipt), "--learner", SECRET)
 
     assert checked.exit_code == 1
     assert [line.partition(": holds")[0] for line in checked.stdout.splitlines()] == [
@@ -84,7 +84,7 @@ def test_a_check_names_each_place_that_still_holds_the_learner(
 
 
 def test_a_dry_run_counts_and_changes_nothing(filled: Settings, assess: Assess) -> None:
-    counted = assess("erase", "--user", SECRET, "--by", "A", "--reason", "b", "--dry-run")
+    counted = assess("erase", "--learner", SECRET, "--by", "A", "--reason", "b", "--dry-run")
 
     assert "rows in these files: 1" in counted.stdout
     assert "nothing was changed" in counted.stderr
@@ -100,9 +100,9 @@ def test_a_list_names_learners_and_a_check_needs_all_of_them(filled: Settings, a
     assert users(open_stores(filled).hot.all_learners()) == []
 
     assert assess("erase", "--check", str(receipt), "--file", str(list_)).exit_code == 0
-    one = assess("erase", "--check", str(receipt), "--user", SECRET)
+    one = assess("erase", "--check", str(receipt), "--learner", SECRET)
     assert (one.exit_code, "about 2 learners, and 1 was named" in one.stderr) == (2, True)
-    another = assess("erase", "--check", str(receipt), "--user", "u3")
+    another = assess("erase", "--check", str(receipt), "--learner", "u3")
     assert (another.exit_code, "not about one of these learners" in another.stderr) == (2, True)
 
 
@@ -110,9 +110,9 @@ def test_a_list_names_learners_and_a_check_needs_all_of_them(filled: Settings, a
     ("arguments", "message"),
     [
         ([], "name a learner"),
-        (["--user", "u"], "needs --by WHO and --reason WHY"),
-        (["--user", "u", "--by", "u", "--reason", "b"], "it names the learner"),
-        (["--user", "", "--by", "a", "--reason", "b"], "an order needs a learner"),
+        (["--learner", "u"], "needs --by WHO and --reason WHY"),
+        (["--learner", "u", "--by", "u", "--reason", "b"], "it names the learner"),
+        (["--learner", "", "--by", "a", "--reason", "b"], "an order needs a learner"),
     ],
 )
 def test_a_wrong_order_is_refused_with_a_sentence(assess: Assess, arguments: list[str], message: str) -> None:
@@ -127,12 +127,13 @@ def test_a_receipt_that_was_changed_is_refused(filled: Settings, assess: Assess,
     erase(assess, receipt, SECRET)
     receipt.write_text(receipt.read_text().replace("a letter", "no letter"))
 
-    refused = assess("erase", "--check", str(receipt), "--user", SECRET)
+    refused = assess("erase", "--check", str(receipt), "--learner", SECRET)
 
     assert refused.exit_code == 2
     assert "was changed after it was signed" in refused.stderr
 
 
+@pytest.mark.long
 def test_the_doctor_asks_for_a_ring_that_is_missing(filled: Settings, assess: Assess, tmp_path: Path) -> None:
     erase(assess, tmp_path / "receipt.json", SECRET)
     shutil.rmtree(filled.home / "dagster")  # otherwise the doctor loads Dagster, which takes seconds
@@ -148,7 +149,7 @@ def test_the_doctor_asks_for_a_ring_that_is_missing(filled: Settings, assess: As
 def test_a_receipt_that_cannot_be_written_stops_an_erasure_before_it_begins(
     filled: Settings, assess: Assess, tmp_path: Path
 ) -> None:
-    order = ("--user", SECRET, "--by", "an office", "--reason", "a letter", "--output")
+    order = ("--learner", SECRET, "--by", "an office", "--reason", "a letter", "--output")
     for output in (tmp_path / "no such folder" / "receipt.json", Path("/dev/null")):
         refused = assess("erase", *order, str(output))
         assert refused.exit_code in (1, 2), refused.output

@@ -7,7 +7,7 @@ from tests.cli.conftest import Assess
 from tests.factories import ATTEMPTED, event
 from tests.loop import put_away, take
 
-ASKED = ("--user", "u1", "--assessment", "a1")
+ASKED = ("--learner", "u1", "--assessment", "a1")
 
 
 def test_a_person_reads_it_from_top_to_bottom(assess: Assess, stores: Stores) -> None:
@@ -34,7 +34,7 @@ def test_json_is_a_list_with_an_object_for_each_score(assess: Assess, stores: St
 
 def test_an_unknown_learner_gives_exit_code_3_and_says_what_to_do(assess: Assess, stores: Stores) -> None:
     take(stores, event())
-    result = assess("explain", "--user", "nobody", "--assessment", "a1", "--course", "c1")
+    result = assess("explain", "--learner", "nobody", "--assessment", "a1", "--course", "c1")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == (
         "assess: learner 'nobody' has no attempt at assessment 'a1' there; check the ids: "

@@ -1,6 +1,7 @@
 """An error that no code expected: people get a sentence, and those who mend it a file."""
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def test_a_fault_of_a_command_is_a_sentence_that_names_a_private_file(
 ) -> None:
     monkeypatch.setattr("assess_cli.tables._scores", broken)
 
-    done = CliRunner().invoke(main, ["--home", str(tmp_path / "home"), "score", "--user", "u1", "--assessment", "a1"])
+    done = CliRunner().invoke(
+        main, ["--home", str(tmp_path / "home"), "score", "--learner", "u1", "--assessment", "a1"]
+    )
 
     assert done.exit_code == 1
     assert done.stderr.startswith("assess: this program has a fault (ZeroDivisionError); report it with the file ")
@@ -38,17 +41,22 @@ def test_a_fault_of_a_command_is_a_sentence_that_names_a_private_file(
     file.unlink()
 
 
-def test_a_full_disk_is_a_sentence_with_its_own_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_a_sentence_with_its_own_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "/a/file")
+        raise OSError(number, os.strerror(number), "/a/file")
 
     monkeypatch.setattr("assess_cli.tables._scores", full)
 
-    done = CliRunner().invoke(main, ["--home", str(tmp_path / "home"), "score", "--user", "u1", "--assessment", "a1"])
+    done = CliRunner().invoke(
+        main, ["--home", str(tmp_path / "home"), "score", "--learner", "u1", "--assessment", "a1"]
+    )
 
     assert (done.exit_code, done.stderr) == (
         5,
-        "assess: '/a/file': No space left on device; free some space and run it again\n",
+        f"assess: '/a/file': {os.strerror(number)}; free some space and run it again\n",
     )
 
 

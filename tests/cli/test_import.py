@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from tests.archives import ANSWER, cells, put_archive
@@ -32,7 +34,7 @@ def test_the_counts_of_an_import(assess: Assess, tmp_path: Path) -> None:
         "skipped_files": 0,
     }  # fmt: skip
     assert result.stderr == "2 rows of 1 slice imported and verified; `assess slices` lists them\n"
-    assert assess("score", "--user", "u1", "--assessment", "a1").exit_code == 0
+    assert assess("score", "--learner", "u1", "--assessment", "a1").exit_code == 0
 
 
 def test_refused_rows_and_bad_files_are_named(assess: Assess, tmp_path: Path) -> None:
@@ -99,6 +101,7 @@ def test_a_journal_is_never_an_archive(assess: Assess, tmp_path: Path) -> None:
 FILES, ROWS = 8, 40
 
 
+@pytest.mark.long
 def test_an_import_that_is_killed_twice_is_completed_by_the_next_one(
     stores: Stores, settings: Settings, assess: Assess, tmp_path: Path
 ) -> None:

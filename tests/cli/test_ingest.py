@@ -154,6 +154,7 @@ def test_paths_are_relative_to_the_current_folder(settings: Settings, tmp_path: 
     assert shown.stdout == b"nonsense"
 
 
+@pytest.mark.long
 def test_several_processes_at_the_same_time_give_the_same_tables_as_one(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", *sample_events(600))
     command = [sys.executable, "-m", "assess_cli", "ingest", str(path)]

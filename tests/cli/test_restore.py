@@ -63,6 +63,7 @@ def week(assess: Assess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Set
     return settings
 
 
+@pytest.mark.long
 def test_a_lost_hot_store_is_rebuilt_with_the_commands_of_the_page(week: Settings, assess: Assess) -> None:
     backup, lost, _ = blocks()
     before = answers(week)
@@ -73,6 +74,7 @@ def test_a_lost_hot_store_is_rebuilt_with_the_commands_of_the_page(week: Setting
     assert json.loads(assess("rebuild", "--json").stdout)["named"] == 0
 
 
+@pytest.mark.long
 def test_an_old_backup_is_completed_with_the_commands_of_the_page(week: Settings, assess: Assess) -> None:
     backup, _, old = blocks()
     typed(assess, week, backup)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from assess_core.domain.moments import DAY
+from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.stores import Stores
-from assess_core.usecases.archiving import archive, verify
+from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.wiring.places import clock
 from tests.cli.conftest import Assess
 from tests.factories import event, version
@@ -71,6 +72,24 @@ def test_retain_clears_and_drops_and_names_what_is_held(assess: Assess, verified
     assert [row[::3] for row in found[2:]] == [("b2|2024-W05", False)] * 2
     assert [str(slice_) for slice_ in verified.hot.held()] == ["b2|2024-W05"]
     assert json.loads(assess("slices", W5, "--json").stdout)[0]["status"] == "dropped"
+
+
+def test_a_dry_run_does_not_count_a_clear_that_would_leave_late_rows(
+    assess: Assess, verified: Stores, rules: Path
+) -> None:
+    rules.write_text("")
+    env = {"ASSESS_RETENTION": str(rules)}
+    clear([ArchiveSlice.parse(W5)], verified, NOW)
+    keep(verified.hot, [version(attempt_id="late")])
+
+    shown = assess("retain", "--dry-run", "--json", env=env)
+
+    found = {row["slice"]: (row["action"], row["rows"], row["stopped"]) for row in json.loads(shown.stdout)}
+    why = "1 row stays, because the lake does not hold it; archive, verify and clear again"
+    assert found == {W5: ("clear", 0, why), "b2|2024-W05": ("clear", 1, None)}
+    assert "would be done: 1, stopped: 1" in shown.stderr
+    done = {row["slice"]: row["stopped"] for row in json.loads(assess("retain", "--json", env=env).stdout)}
+    assert done == {slice_: stopped for slice_, (_, _, stopped) in found.items()}
 
 
 def test_retain_does_not_count_a_clear_that_left_late_rows_as_done(

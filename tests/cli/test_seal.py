@@ -37,6 +37,7 @@ def sealed(assess: Assess) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.long
 def test_an_outsider_checks_both_proofs_with_the_script_of_the_docs(
     assess: Assess, stores: Stores, script: Path
 ) -> None:

@@ -20,7 +20,7 @@ CHEAP = (
     ("--help",),
     ("completion", "zsh"),
     ("settings",),
-    ("score", "--user", "u1", "--assessment", "a1"),
+    ("score", "--learner", "u1", "--assessment", "a1"),
     ("table", "summaries"),
     ("table", "activity", "--format", "csv"),
     ("table", "failed", "--format", "jsonl"),

@@ -141,13 +141,13 @@ def test_options_that_a_table_does_not_have_are_a_usage_error(assess: Assess, ar
 def test_a_score_is_the_result_of_the_read_api(stores: Stores, assess: Assess) -> None:
     take(stores, event(answers=[wire_answer(score=8)]), event(batch="b2", answers=[wire_answer(score=3)]))
 
-    result = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--json").stdout)
+    result = json.loads(assess("score", "--learner", "u1", "--assessment", "a1", "--json").stdout)
 
     assert (result["bestScore"], result["batchId"], result["updated_on"]) == (8, "b1", ATTEMPTED)
     assert [one["batchId"] for one in result["assessments"]] == ["b1", "b2"]
-    one = json.loads(assess("score", "--user", "u1", "--assessment", "a1", "--batch", "b2", "--json").stdout)
+    one = json.loads(assess("score", "--learner", "u1", "--assessment", "a1", "--batch", "b2", "--json").stdout)
     assert (one["bestScore"], "assessments" in one) == (3, False)
-    none = assess("score", "--user", "u1", "--assessment", "a1", "--course", "c9", "--json")
+    none = assess("score", "--learner", "u1", "--assessment", "a1", "--course", "c9", "--json")
     assert (none.exit_code, none.stdout) == (3, "{}\n")
     assert "learner 'u1' has no attempt at assessment 'a1' in course 'c9'" in none.stderr
 
@@ -155,8 +155,8 @@ def test_a_score_is_the_result_of_the_read_api(stores: Stores, assess: Assess) -
 def test_a_score_is_shown_as_text_for_people(stores: Stores, assess: Assess) -> None:
     take(stores, event(answers=[wire_answer(score=8)]), received=RECEIVED)
 
-    assert iso(ATTEMPTED) in assess("score", "--user", "u1", "--assessment", "a1").stdout
-    none = assess("score", "--user", "u2", "--assessment", "a1")
+    assert iso(ATTEMPTED) in assess("score", "--learner", "u1", "--assessment", "a1").stdout
+    none = assess("score", "--learner", "u2", "--assessment", "a1")
     assert (none.exit_code, none.stdout) == (3, "")
     assert none.stderr == (
         "assess: learner 'u2' has no attempt at assessment 'a1'; check the ids: `assess table summaries` lists them\n"
@@ -173,5 +173,15 @@ def test_a_table_rounds_sums_of_decimals_and_the_other_formats_are_exact(stores:
 
 
 def test_a_score_without_a_learner_or_an_assessment_is_a_usage_error(assess: Assess) -> None:
-    assert assess("score", "--user", "", "--assessment", "a1").exit_code == 2
-    assert assess("score", "--user", "u1").exit_code == 2
+    assert assess("score", "--learner", "", "--assessment", "a1").exit_code == 2
+    assert assess("score", "--learner", "u1").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["score", "explain", "erase"])
+def test_a_learner_is_named_with_learner_and_scripts_may_still_write_user(assess: Assess, command: str) -> None:
+    shown = assess(command, "--help").stdout
+    assert "--learner" in shown
+    assert "--user" not in shown
+    given = ("--assessment", "a1") if command != "erase" else ("--by", "an office", "--reason", "a letter", "--dry-run")
+    new, old = (assess(command, name, "u9", *given) for name in ("--learner", "--user"))
+    assert (new.exit_code, new.stdout, new.stderr) == (old.exit_code, old.stdout, old.stderr)

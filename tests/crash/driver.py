@@ -227,7 +227,7 @@ class CrashRun(Run):
         removed = self._orders.since(self._orders.seen())
         evidence.check(self._home, Bounds(self._handed_in, self._handed_in, removed=removed), explained)
         if True in removed.erased:
-            words = ("assess", "erase", "--check", str(self._orders.receipt), "--user", removed.learner)
+            words = ("assess", "erase", "--check", str(self._orders.receipt), "--learner", removed.learner)
             self._do(Task("check an erasure", [words], 0))
 
     def _carry_out_orders(self) -> None:
@@ -312,7 +312,7 @@ class CrashRun(Run):
         ours = tasks.together("reports", reports)
         env = {**self._env, "ASSESS_HOME": str(self._folder / "twin"), "ASSESS_HOT_STORE": ""}
         orders = self._orders.since(self._orders.seen())
-        erased = [("assess", "erase", "--user", orders.learner, *WHO)] if True in orders.erased else []
+        erased = [("assess", "erase", "--learner", orders.learner, *WHO)] if True in orders.erased else []
         self._do(Task("twin", [("stream", "ingest", *files)], 0), env)
         for file in self._corrections.in_force():
             # one that concerned a version which is superseded now changes nothing, so it is refused here

@@ -111,7 +111,7 @@ def rebuild(*paths: str) -> Task:
 
 def erase(user: str, receipt: Path) -> Task:
     """Erase a learner. A hold, or a week that a killed archive left, refuses it."""
-    words = ("assess", "erase", "--user", user, *WHO, "--output", str(receipt))
+    words = ("assess", "erase", "--learner", user, *WHO, "--output", str(receipt))
     return Task("erase", [words], 14, fine=(0, _REFUSED, _BUSY))
 
 

@@ -69,6 +69,7 @@ def environment(name: str) -> dict[str, str]:
     return env
 
 
+@pytest.mark.long
 @each_object
 def test_every_object_follows_the_schema_of_kubernetes(name: str) -> None:
     import kubernetes_validate  # two seconds, which every test worker would pay at the top of the file

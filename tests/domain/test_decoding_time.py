@@ -26,6 +26,7 @@ TEMPLATES = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     template=st.sampled_from(TEMPLATES),

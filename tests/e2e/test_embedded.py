@@ -30,7 +30,7 @@ def test_archive_clear_and_a_replay_change_no_table_score_or_report(assess: Comm
     wanted = oracle.tables(log)
     versions = sum(map(len, wanted["attempts"].values()))
     user, assessment, course, batch = first = min(wanted["summaries"])
-    score = ("score", "--user", user, "--assessment", assessment, "--course", course, "--batch", batch)
+    score = ("score", "--learner", user, "--assessment", assessment, "--course", course, "--batch", batch)
 
     counts = assess.json("ingest", "events.jsonl")
     tables, reports, scored = assess.tables(), assess.reports([batch]), assess.json(*score)

@@ -69,6 +69,7 @@ def test_no_query_result_and_no_byte_of_a_report_changes_during_archive_and_clea
         assert answers(stores) == before
 
 
+@pytest.mark.long
 @examples(5)
 @given(weeks)
 def test_a_repeated_archive_verify_and_clear_changes_nothing(log: list[Line]) -> None:
@@ -85,6 +86,7 @@ def test_a_repeated_archive_verify_and_clear_changes_nothing(log: list[Line]) ->
         assert_right(stores, log)
 
 
+@pytest.mark.long
 @examples(8)
 @given(st.data(), weeks)
 def test_an_archive_and_clear_interrupted_at_any_point_changes_no_table_and_a_rerun_completes_it(
@@ -127,6 +129,7 @@ def test_a_newer_or_older_version_written_between_verify_and_clear_survives(
         assert_right(stores, [*log, *later])
 
 
+@pytest.mark.long
 @examples(8)
 @given(log=weeks, schedule=schedules)
 def test_a_reader_beside_archive_and_clear_misses_nothing(log: list[Line], schedule: list[tuple[int, int]]) -> None:
@@ -149,6 +152,7 @@ def test_a_reader_beside_archive_and_clear_misses_nothing(log: list[Line], sched
         assert turns.run(partial(put_away, together), reports) == [None, None]
 
 
+@pytest.mark.long
 @examples(6)
 @given(log=weeks, schedule=schedules)
 def test_two_simultaneous_archivers_write_each_version_once(log: list[Line], schedule: list[tuple[int, int]]) -> None:
@@ -165,6 +169,7 @@ def test_two_simultaneous_archivers_write_each_version_once(log: list[Line], sch
         assert_right(stores, log)
 
 
+@pytest.mark.long
 @examples(6)
 @given(st.data(), weeks, schedules)
 def test_archive_and_clear_beside_a_writer_lose_nothing(

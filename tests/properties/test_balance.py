@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -101,10 +102,11 @@ class Balanced(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-TestBalanced = Balanced.TestCase
+TestBalanced = pytest.mark.long(Balanced.TestCase)
 TestBalanced.settings = settings(examples(4), stateful_step_count=8)
 
 
+@pytest.mark.long
 @examples(10)
 @given(st.data(), weeks, schedules)
 def test_a_balance_beside_stream_archive_and_clear_never_misses_a_version(
@@ -129,6 +131,7 @@ def test_a_balance_beside_stream_archive_and_clear_never_misses_a_version(
         assert draw(stores).found.balanced
 
 
+@pytest.mark.long
 @examples(10)
 @given(st.data(), weeks)
 def test_exactly_the_lost_rows_are_reported_and_rewritten(data: st.DataObject, log: list[Line]) -> None:

@@ -141,6 +141,7 @@ def test_reports_of_scores_stay_whatever_scores_are_kept_and_wherever_a_drop_is_
         assert score_reports(stores) == before
 
 
+@pytest.mark.long
 @examples(3)
 @given(weeks, st.sampled_from(LEARNERS))
 def test_no_row_of_a_held_learner_ever_leaves_the_lake(log: list[Line], learner: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def test_a_replay_completes_the_writes_after_a_crash_before_any_write(
         assert tables(hot) == expected(log, facts)
 
 
+@pytest.mark.long
 @examples(80)
 @given(st.data(), logs(max_size=5), shards, facts)
 def test_a_replay_completes_the_writes_after_several_crashes(
@@ -113,6 +115,7 @@ def test_two_simultaneous_writers_give_the_tables_of_the_oracle(
     assert tables(hot) == expected(log)
 
 
+@pytest.mark.long
 @examples(60)
 @given(st.data(), crowded_logs(3), shards)
 def test_a_delayed_writer_that_continues_after_its_successor_changes_nothing(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -168,5 +169,5 @@ def _scores(log: list[Line], batch: str, corrections: list[dict[str, Any]]) -> l
     )
 
 
-TestLoop = Loop.TestCase
+TestLoop = pytest.mark.long(Loop.TestCase)
 TestLoop.settings = settings(examples(4), stateful_step_count=10)

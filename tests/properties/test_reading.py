@@ -61,6 +61,7 @@ def move_all(stores: Stores) -> None:
     move(stores.hot, stores.lake, rows(stores.hot))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
 def test_rows_that_move_to_the_lake_during_a_read_are_read_once(reader: Reader, tmp_path: Path) -> None:
     boundaries = Fuse()

@@ -61,6 +61,7 @@ class Writing:
         return sum(hot.counts(hot.slices()).values())
 
 
+@pytest.mark.long
 def test_kills_at_any_moment_change_nothing(settings: Settings, log: Path, hot: SqliteHot) -> None:
     lines, random = list(sample_events(1500)), Random()
     parts = [lines[n : n + 300] for n in range(0, 1500, 300)]

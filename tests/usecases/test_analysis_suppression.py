@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +99,7 @@ def known_equations(items: Rows, options: Rows, assessments: Rows) -> list[Equat
     return equations
 
 
+@pytest.mark.long
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10**9))
 def test_no_small_number_can_be_computed_from_the_reports(seed: int) -> None:

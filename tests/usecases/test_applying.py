@@ -212,6 +212,7 @@ def test_an_apply_or_revert_that_is_killed_is_completed_by_the_same_command(
     assert len(corrections_in_force(stores.hot.register)) == (not reverts)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", range(20))
 def test_a_correction_that_comes_during_a_fold_counts(tmp_path: Path, moment: int) -> None:
     hot = MemoryHot()
@@ -254,6 +255,7 @@ def test_stored_scores_wait_for_the_sweep_where_a_fold_lacks_archived_answers(st
     assert agrees(stores)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("archived", [False, True])
 def test_a_rebuilt_hot_store_has_the_corrected_scores(tmp_path: Path, archived: bool) -> None:
     stores = stores_over(MemoryHot(), tmp_path)

@@ -24,6 +24,7 @@ from assess_core.usecases.archiving import (
     require_known,
     slice_views,
     verify,
+    verify_alone,
 )
 from tests.factories import MONDAY, RECEIVED, WEEK, version
 from tests.lakes import copies_of, five_versions, held, keep, put, stores_over
@@ -240,6 +241,29 @@ def test_verify_counts_hot_rows_that_are_not_in_the_lake_and_passes(stores: Stor
     verified = verify([W5], stores, NOW)[W5]
 
     assert (verified.problem, verified.unarchived) == (None, 2)
+
+
+def test_verify_says_whether_a_slice_is_cleared(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(stores.hot, five_versions())
+    archive([W5], stores, NOW)
+    assert verify([W5], stores, NOW)[W5].is_cleared is False
+
+    with monkeypatch.context() as patched:
+        # killed after all rows are deleted, before an entry says so
+        patched.setattr("assess_core.usecases.archiving.outcomes", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            clear([W5], stores, NOW)
+    assert verify([W5], stores, NOW)[W5].is_cleared is False
+
+    clear([W5], stores, NOW)
+    assert verify([W5], stores, NOW)[W5].is_cleared is True
+    keep(stores.hot, [version(user_id="u9")])
+    assert verify([W5], stores, NOW)[W5].is_cleared is False
+    assert verify_alone([W5], stores.lake, NOW)[W5].is_cleared is None
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_version_that_was_written_twice_passes_verify_and_counts_once(stores: Stores) -> None:

@@ -80,6 +80,7 @@ def run_until_killed(folder: Path, boundaries: int) -> tuple[Stores, Fuse]:
     return stores, fuse
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("boundaries", range(KILL_POINTS))
 def test_a_round_killed_at_any_point_loses_nothing_and_the_next_round_completes_it(
     tmp_path: Path, boundaries: int
@@ -184,6 +185,7 @@ def stores(tmp_path: Path) -> Stores:
     return made
 
 
+@pytest.mark.long
 def test_archivers_that_run_at_the_same_time_write_each_version_once(stores: Stores, tmp_path: Path) -> None:
     workers = [worker(tmp_path, "archive", me, others=3) for me in range(3)]
     conflicts = [process.communicate(timeout=120)[0] for process in workers]

@@ -109,6 +109,7 @@ def test_a_compacted_slice_stays_verified_and_can_be_cleared(archived: Stores) -
     assert sum(done.cleared for done in clear(archived.hot.slices(), archived, LATER).values()) == 8
 
 
+@pytest.mark.long
 def test_compaction_changes_no_query_result(archived: Stores) -> None:
     put_away(archived)
     put(archived.lake, five_versions()[:2])

@@ -88,6 +88,7 @@ def text_of(stores: Stores, spec: ReportSpec) -> bytes:
     return Path(write_exhaust(stores, spec).path).read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("report", Report)
 def test_a_report_is_that_of_attempts_with_the_corrected_answers_until_the_corrections_are_reverted(
     stores: Stores, tmp_path: Path, report: Report
@@ -187,6 +188,7 @@ def test_the_sidecar_names_the_corrections_that_can_concern_the_report(stores: S
     assert of_a2 == [ids[4]]
 
 
+@pytest.mark.long
 def test_a_ticket_prints_with_the_corrections_of_its_time_and_its_difference_shows_later_ones(stores: Stores) -> None:
     decide(stores.hot.register, CORRECTIONS[0])
     wish = NewTicket(keep=10**9, now=lambda: NOW)

@@ -138,6 +138,7 @@ def test_rows_that_arrive_after_a_drop_are_archived_like_others(stores: Stores) 
     assert held(stores.lake) == copies_of([late, *KEPT])
 
 
+@pytest.mark.long
 def test_the_same_rows_can_be_archived_again_after_a_drop(stores: Stores) -> None:
     drop([W5], stores, NOW)
     keep(stores.hot, five_versions())

@@ -10,15 +10,14 @@ import pytest
 
 from assess_core.adapters.dagster.storage import DagsterStorage
 from assess_core.adapters.memory_requests import MemoryRequests
-from assess_core.domain.erasing import Mentions, Order, Receipt, is_order, parse_receipt, receipt_text
+from assess_core.domain.erasing import Mentions, Order, is_order, parse_receipt, receipt_text
 from assess_core.domain.holds import Target
 from assess_core.domain.manifest import Action, broken, by_slice
 from assess_core.domain.moments import DAY
 from assess_core.domain.register import Kind
 from assess_core.domain.report_jobs import new_job
-from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
-from assess_core.errors import BadErasure, ErasureRefused, VerifyFailed
+from assess_core.errors import BadErasure, VerifyFailed
 from assess_core.ports.erasures import Besides
 from assess_core.ports.facts import NoFacts
 from assess_core.ports.stores import Stores
@@ -30,7 +29,6 @@ from assess_core.usecases.erasure_check import find
 from assess_core.usecases.folding import Checks, fold
 from assess_core.usecases.holds import add_hold, release_hold
 from assess_core.usecases.restoring import restore
-from assess_core.usecases.sealing import NewTicket, drafted
 from assess_core.wiring import open_requests, open_stores
 from tests.factories import MONDAY, RECEIVED, WEEK, decoded, event, failed_event
 from tests.report_requests import job, request
@@ -140,6 +138,7 @@ def test_the_manifest_says_how_many_rows_left_each_slice_and_what_stays(filled: 
     assert filled.lake.manifest([ArchiveSlice(IsoWeek(2024, 5), "b2")])[-1].action is not Action.ERASED
 
 
+@pytest.mark.long
 def test_a_slice_of_which_nothing_is_left_is_verified_and_cleared(filled: Stores) -> None:
     take(filled, SECRET, batch="b3")
     only = ArchiveSlice(IsoWeek(2024, 5), "b3")
@@ -170,6 +169,7 @@ def test_a_replay_of_the_log_does_not_bring_the_learner_back(filled: Stores, set
     assert traces(filled, settings) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", list(Step))
 def test_an_erasure_that_was_killed_is_finished_by_the_next_one(filled: Stores, settings: Settings, step: Step) -> None:
     def die(reached: Step) -> None:
@@ -187,6 +187,7 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next_one(filled: Stores, 
     assert len([each for each in filled.lake.manifest() if each.action is Action.ERASED]) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["record", "replace", "verify"])
 def test_a_kill_between_the_manifest_and_the_files_is_finished_by_the_next_erasure(
     filled: Stores, settings: Settings, monkeypatch: pytest.MonkeyPatch, when: str
@@ -276,6 +277,7 @@ def test_a_draft_that_lacks_a_row_of_somebody_else_is_not_committed(
     assert Action.ERASED not in {entry.action for entry in filled.lake.manifest([W5])}
 
 
+@pytest.mark.long
 def test_a_backup_that_was_restored_is_erased_again_without_the_ids(
     filled: Stores, settings: Settings, tmp_path: Path
 ) -> None:
@@ -385,15 +387,3 @@ def test_a_receipt_that_was_changed_by_one_character_is_refused(filled: Stores) 
     for changed in changes(text):
         with pytest.raises(BadErasure):
             parse_receipt(changed, ring)
-
-
-def test_an_erasure_waits_for_a_ticket_that_is_being_written(filled: Stores) -> None:
-    spec = ReportSpec(report=Report.SCORE, batches=("b1",))
-    with drafted(filled.lake.tickets, spec, NewTicket(WEEK, lambda: NOW)) as ticket:
-        pass
-    with pytest.raises(ErasureRefused, match="is being written"):
-        erase(filled, BESIDES, [SECRET], ORDER)
-    assert ticket is not None
-    filled.lake.tickets.delete(ticket.id)
-    assert SECRET in [user for user, _ in filled.hot.all_learners()]
-    assert isinstance(erase(filled, BESIDES, [SECRET], ORDER), Receipt)

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from assess_core.adapters.lake.erasing import DeltaTraces
+from assess_core.domain.erasing import Receipt
 from assess_core.domain.report_formats import Format, Password
 from assess_core.domain.report_spec import Report, ReportSpec
 from assess_core.domain.tickets import TicketStatus
-from assess_core.errors import UnknownTicket
+from assess_core.errors import ErasureRefused, UnknownTicket
 from assess_core.ports.erasures import StoredFile
 from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
@@ -19,7 +20,7 @@ from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.compacting import vacuum
 from assess_core.usecases.erasing import Step, erase
 from assess_core.usecases.exhaust import write_exhaust
-from assess_core.usecases.sealing import NewTicket
+from assess_core.usecases.sealing import NewTicket, drafted
 from assess_core.usecases.tickets import release, reprint
 from tests.factories import WEEK
 from tests.usecases.test_erasing import BESIDES, NOW, ORDER, SECRET, W5, take, traces
@@ -61,6 +62,7 @@ def test_a_ticket_prints_the_old_report_without_the_learner(sealed: tuple[Stores
     assert [file.name.partition("without-")[1] for file in receipt.files_after] == ["", "without-"]
 
 
+@pytest.mark.long
 def test_reports_that_hold_the_learner_are_deleted(sealed: tuple[Stores, str], settings: Settings) -> None:
     stores, _ = sealed
     written = write_exhaust(stores, SCORES)
@@ -88,6 +90,7 @@ def test_an_encrypted_report_that_read_a_slice_of_the_learner_is_deleted(stores:
     assert Path(other.path).exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [Step.WEEKS, Step.FILES])
 def test_a_ticket_survives_an_erasure_that_was_killed(sealed: tuple[Stores, str], step: Step) -> None:
     def die(reached: Step) -> None:
@@ -102,6 +105,7 @@ def test_a_ticket_survives_an_erasure_that_was_killed(sealed: tuple[Stores, str]
     assert learners(reprint(stores, id_, NOW).written.path) == ["u1", "u2", "u3"]
 
 
+@pytest.mark.long
 def test_a_vacuum_keeps_the_files_of_the_ticket_until_it_is_released(sealed: tuple[Stores, str]) -> None:
     stores, id_ = sealed
     erase(stores, BESIDES, [SECRET], ORDER)
@@ -113,6 +117,7 @@ def test_a_vacuum_keeps_the_files_of_the_ticket_until_it_is_released(sealed: tup
     assert f"attempts/{file.name}" in vacuum(stores.lake, NOW, 0).deleted
 
 
+@pytest.mark.long
 def test_a_ticket_of_a_report_about_the_learner_alone_is_deleted(sealed: tuple[Stores, str]) -> None:
     stores, id_ = sealed
     alone = msgspec.structs.replace(SCORES, learner=SECRET)
@@ -125,6 +130,7 @@ def test_a_ticket_of_a_report_about_the_learner_alone_is_deleted(sealed: tuple[S
         reprint(stores, "20240226-000000000000", NOW)
 
 
+@pytest.mark.long
 def test_a_ticket_that_is_released_beside_an_erasure_stays_released(
     sealed: tuple[Stores, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,3 +146,15 @@ def test_a_ticket_that_is_released_beside_an_erasure_stays_released(
 
     assert stores.lake.tickets.read(id_).state(NOW) is TicketStatus.RELEASED
     assert vacuum(stores.lake, NOW, 0).tickets == [id_]
+
+
+def test_an_erasure_waits_for_a_ticket_that_is_being_written(stores: Stores) -> None:
+    take(stores, SECRET, "u1")
+    with drafted(stores.lake.tickets, SCORES, NewTicket(WEEK, lambda: NOW)) as ticket:
+        pass
+    with pytest.raises(ErasureRefused, match="is being written"):
+        erase(stores, BESIDES, [SECRET], ORDER)
+    assert ticket is not None
+    stores.lake.tickets.delete(ticket.id)
+    assert SECRET in [user for user, _ in stores.hot.all_learners()]
+    assert isinstance(erase(stores, BESIDES, [SECRET], ORDER), Receipt)

@@ -312,6 +312,7 @@ def plain_reports(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return all_reports(plain)
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("reports of both tiers")  # one worker writes the reports of the hot store, once
 @pytest.mark.parametrize("place", [half_archived, archived, half_cleared, cleared, received_again])
 def test_a_report_has_the_same_bytes_in_whichever_tier_its_rows_are(
@@ -322,6 +323,7 @@ def test_a_report_has_the_same_bytes_in_whichever_tier_its_rows_are(
     assert all_reports(stores) == plain_reports
 
 
+@pytest.mark.long
 def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) -> None:
     # 9,000 attempts are more than a DuckDB vector (2,048) and a row group of a lake file (8,192)
     half_cleared(stores, [version(user_id=f"u{number}", attempt_id=f"t{number % 3}") for number in range(9_000)])
@@ -353,6 +355,7 @@ def test_a_report_has_the_same_bytes_with_any_number_of_threads(stores: Stores) 
     assert all_reports(with_threads(1)) == all_reports(with_threads(8))
 
 
+@pytest.mark.long
 def test_a_second_run_replaces_the_file_with_the_same_bytes(stores: Stores) -> None:
     keep(stores.hot, MANY)
 

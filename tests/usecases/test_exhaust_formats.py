@@ -118,6 +118,7 @@ def test_an_encrypted_zip_file_opens_with_its_password_only(stores: Stores) -> N
     assert b"AE" in path.read_bytes()  # WinZip's AES, and not the weak encryption of old zip files
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("report", [Report.RESPONSE, Report.SCORE])
 @pytest.mark.parametrize("format_", ROW_FORMATS)
 def test_the_bytes_are_the_same_twice_and_after_archive_and_clear(

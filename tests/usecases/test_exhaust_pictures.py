@@ -65,6 +65,7 @@ def test_pictures_change_no_byte_and_no_name_of_the_report(stores: Stores) -> No
     assert plain.pictures == []
 
 
+@pytest.mark.long
 def test_pictures_have_the_same_bytes_in_either_tier_and_beside_each_report(stores: Stores) -> None:
     rows = [*of_class(), *of_class("a2")]
     keep(stores.hot, rows)

@@ -111,6 +111,7 @@ def selected(rows: list[AttemptVersion], spec: ReportSpec) -> list[tuple[Attempt
     return [(row, row in counting, sum(other.key == row.key for other in of_batches)) for row in found]
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(VERSIONS, SPECS, st.sampled_from([0, FEW_ROWS]))
 def test_a_report_has_exactly_the_versions_that_the_filters_select(
@@ -151,6 +152,7 @@ def scores_of_maps(rows: Iterable[AttemptVersion], batches: Sequence[str]) -> li
     )
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(VERSIONS)
 def test_the_summary_has_the_scores_of_the_maps(rows: list[AttemptVersion]) -> None:
@@ -189,6 +191,7 @@ def share(score: float, maximum: float) -> str | None:
     return f"{ceil(value)}%" if abs(value) < 1e15 else None
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(VERSIONS)
 def test_the_progress_report_has_a_column_for_the_best_score_of_each_assessment(rows: list[AttemptVersion]) -> None:

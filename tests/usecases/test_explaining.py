@@ -251,6 +251,7 @@ def test_a_script_without_our_code_recomputes_the_score_from_the_named_files(
     assert done.stdout == "4 versions, 3 count, best score 8.1 of 10.3\n"
 
 
+@pytest.mark.long
 def test_the_script_recomputes_a_corrected_score_in_both_tiers(
     rescore: Callable[[object], "subprocess.CompletedProcess[str]"],
     stores: Stores,
@@ -302,6 +303,7 @@ def test_a_correction_is_told_with_who_decided_it_and_what_was_submitted(stores:
     assert len([line for line in lines if id_ in line]) == 1
 
 
+@pytest.mark.long
 def test_the_script_detects_a_changed_score_a_changed_file_and_another_row(
     rescore: Callable[[object], "subprocess.CompletedProcess[str]"], explained: dict[str, Any]
 ) -> None:

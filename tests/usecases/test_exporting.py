@@ -111,6 +111,7 @@ def test_the_totals_of_an_older_job_are_read_back() -> None:
     assert read_back(row) == row
 
 
+@pytest.mark.long
 @given(st.lists(KEYS, min_size=1, max_size=5, unique=True))
 @settings(max_examples=6, deadline=None)
 def test_a_slice_is_read_back_into_another_lake(keys: list[AttemptKey]) -> None:

@@ -106,6 +106,7 @@ def test_imported_slices_are_like_archived_and_cleared_ones(stores: Stores, arch
     assert all(found.problem is None for found in verify([view.slice for view in views], stores, NOW).values())
 
 
+@pytest.mark.long
 def test_reports_are_those_of_the_same_attempts_in_the_stream(stores: Stores, archive: Path, tmp_path: Path) -> None:
     other = stores_over(MemoryHot(), tmp_path / "other")
     take(other, event(), event(attempt="t2", answers=[wire_answer(score=2.0)]))
@@ -156,6 +157,7 @@ def test_of_a_row_with_two_receipts_the_earlier_one_counts(stores: Stores, tmp_p
     assert held(stores.lake) == copies_of([version()])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_neither_order_nor_portions_nor_an_existing_stream_change_the_result(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
@@ -203,6 +205,7 @@ def test_imported_attempts_count_with_the_corrections_in_force(stores: Stores, a
     assert {(one.best_score, one.min_score, one.total_max_score) for one in found} == {(2.0, 2.0, 2.0)}
 
 
+@pytest.mark.long
 def test_imported_slices_can_be_compacted(stores: Stores, archive: Path) -> None:
     bring(stores, archive, portion_rows=1)
     before = report(stores)
@@ -323,6 +326,7 @@ def test_the_effects_of_an_import_are_as_many_as_the_test_above_kills(tmp_path: 
     assert fuse.calls == EFFECTS
 
 
+@pytest.mark.long
 def test_imports_and_a_stream_can_work_at_the_same_time(tmp_path: Path) -> None:
     """Two processes import the same files, and the same attempts arrive in the log."""
     old = tmp_path / "old"

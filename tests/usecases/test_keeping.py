@@ -98,6 +98,7 @@ def test_no_answer_is_in_the_table_of_scores(stores: Stores, tmp_path: Path) -> 
     assert [(row["question"], row["answers"]) for row in rows] == [(None, 1)] * 3
 
 
+@pytest.mark.long
 def test_the_sidecar_says_what_comes_from_kept_scores(stores: Stores) -> None:
     keep_scores(stores)
 
@@ -112,6 +113,7 @@ def test_the_sidecar_says_what_comes_from_kept_scores(stores: Stores) -> None:
     assert "retention dropped 3 versions" in (dropped_sentence(of_answers) or "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("report", [Report.RESPONSE, Report.ITEM_ANALYSIS, Report.ASSESSMENT_ANALYSIS, Report.OVERVIEW])
 def test_reports_that_need_answers_are_as_after_a_plain_drop(stores: Stores, tmp_path: Path, report: Report) -> None:
     keep_scores(stores)
@@ -123,6 +125,7 @@ def test_reports_that_need_answers_are_as_after_a_plain_drop(stores: Stores, tmp
     assert content(stores, asked("b1", report)) == with_scores
 
 
+@pytest.mark.long
 def test_pictures_beside_a_report_of_scores_show_the_versions_with_answers(stores: Stores) -> None:
     keep_scores(stores)
     spec = asked("b1", Report.SUMMARY, pictures=(ImageFormat.SVG,))
@@ -133,6 +136,7 @@ def test_pictures_beside_a_report_of_scores_show_the_versions_with_answers(store
     assert [Path(path).read_bytes() for path in write_exhaust(stores, spec).pictures] == pictures
 
 
+@pytest.mark.long
 def test_the_manifest_says_what_is_kept_and_a_later_drop_deletes_it(stores: Stores) -> None:
     keep_scores(stores)
 
@@ -150,6 +154,7 @@ def test_the_manifest_says_what_is_kept_and_a_later_drop_deletes_it(stores: Stor
     assert verify([W5], stores, NOW)[W5].problem is None
 
 
+@pytest.mark.long
 def test_a_repeated_drop_changes_nothing(stores: Stores) -> None:
     keep_scores(stores)
     before = (stores.lake.manifest(), stores.lake.pin().version, stores.lake.pin_scores().version)
@@ -175,6 +180,7 @@ def killed(*_: object, **__: object) -> int:
     raise StoreUnavailable("killed")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["record", "replace_scores", "replace"])
 def test_a_killed_drop_is_completed_by_the_next_one(stores: Stores, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     before = [content(stores, spec) for spec in SCORES]
@@ -191,6 +197,7 @@ def test_a_killed_drop_is_completed_by_the_next_one(stores: Stores, monkeypatch:
     assert [content(stores, spec) for spec in SCORES] == before
 
 
+@pytest.mark.long
 def test_scores_that_a_killed_drop_did_not_delete_are_deleted_by_the_next_one(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +213,7 @@ def test_scores_that_a_killed_drop_did_not_delete_are_deleted_by_the_next_one(
     assert (kept_rows(stores), actions(stores).count(Action.KEPT)) == (0, 2)
 
 
+@pytest.mark.long
 def test_versions_that_arrive_after_the_drop_are_kept_too(stores: Stores) -> None:
     keep_scores(stores)
     take(stores, event(user="u3", attempt="t3"))
@@ -218,6 +226,7 @@ def test_versions_that_arrive_after_the_drop_are_kept_too(stores: Stores) -> Non
     assert verify([W5], stores, NOW)[W5].problem is None
 
 
+@pytest.mark.long
 def test_an_event_that_arrives_again_brings_nothing_back(stores: Stores) -> None:
     keep_scores(stores)
 
@@ -226,6 +235,7 @@ def test_an_event_that_arrives_again_brings_nothing_back(stores: Stores) -> None
     assert (stores.hot.held(), kept_rows(stores)) == ([], 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     ["total_score = total_score + 1", "grand_total = '9.0/9.0'", "answers = 7", "corrected_score = 0.5"],
@@ -244,6 +254,7 @@ def test_a_changed_score_is_found_and_the_week_is_not_touched(stores: Stores, tm
     assert kept_rows(stores) == 3
 
 
+@pytest.mark.long
 def test_a_report_fails_if_kept_scores_are_missing(stores: Stores, tmp_path: Path) -> None:
     keep_scores(stores)
     DeltaTable(str(tmp_path / "lake" / "scores")).delete("attempt_id = 't2'")
@@ -253,6 +264,7 @@ def test_a_report_fails_if_kept_scores_are_missing(stores: Stores, tmp_path: Pat
     assert write_exhaust(stores, asked("b1", Report.RESPONSE)).sidecar.complete
 
 
+@pytest.mark.long
 def test_a_hold_on_a_learner_protects_kept_scores(stores: Stores) -> None:
     keep_scores(stores)
     add_hold(stores, Target.LEARNER, "u2", "examinations office", "case 12", NOW)
@@ -273,6 +285,7 @@ def brought_into_force(stores: Stores) -> None:
     agree(stores.hot, stores.lake, stores.keys)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hold", [entered, brought_into_force])
 def test_a_hold_that_comes_into_force_while_scores_are_written_stops_the_drop(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, hold: Callable[[Stores], None]
@@ -291,6 +304,7 @@ def test_a_hold_that_comes_into_force_while_scores_are_written_stops_the_drop(
     assert verify([W5], stores, NOW)[W5].problem is None
 
 
+@pytest.mark.long
 def test_a_ticket_prints_the_report_again_after_the_scores_are_deleted(stores: Stores) -> None:
     keep_scores(stores)
     written = write_exhaust(stores, asked("b1", Report.SUMMARY), ticket=NewTicket(WEEK, lambda: NOW))
@@ -304,6 +318,7 @@ def test_a_ticket_prints_the_report_again_after_the_scores_are_deleted(stores: S
     assert any(name.startswith("scores/") for name in vacuum(stores.lake, NOW, retain=0).deleted)
 
 
+@pytest.mark.long
 def test_reading_creates_no_table_in_an_old_lake(stores: Stores, tmp_path: Path) -> None:
     for spec in SCORES:
         write_exhaust(stores, spec)
@@ -313,6 +328,7 @@ def test_reading_creates_no_table_in_an_old_lake(stores: Stores, tmp_path: Path)
     assert not (tmp_path / "lake" / "scores").exists()
 
 
+@pytest.mark.long
 def test_the_digest_of_kept_scores_can_be_computed_without_this_program(stores: Stores, tmp_path: Path) -> None:
     keep_scores(stores)
 
@@ -331,6 +347,7 @@ def test_the_digest_of_kept_scores_can_be_computed_without_this_program(stores: 
     assert f"{digest:064x}" == by_slice(stores.lake.manifest([W5]))[W5].kept_scores.digest
 
 
+@pytest.mark.long
 def test_a_kept_score_is_explained_and_sealed(stores: Stores) -> None:
     sealed = seal(stores.lake, NOW)
 

@@ -89,6 +89,7 @@ def test_scores_that_were_corrected_before_the_drop_stay_corrected(stores: Store
     assert (of_report(stores), of_maps(stores)) == (before, before)
 
 
+@pytest.mark.long
 def test_the_submitted_scores_count_if_no_correction_covers_kept_ones_any_more(stores: Stores) -> None:
     before = of_report(stores)
     reverted_later(stores)
@@ -119,6 +120,7 @@ def reverted_before(stores: Stores) -> None:
     applied(stores, WITHOUT_Q2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [entered_later, another_later, reverted_later, reverted_before])
 def test_reports_show_what_the_maps_say(stores: Stores, change: Callable[[Stores], None]) -> None:
     change(stores)
@@ -126,6 +128,7 @@ def test_reports_show_what_the_maps_say(stores: Stores, change: Callable[[Stores
     assert of_report(stores) == of_maps(stores)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [another_later, reverted_before])
 def test_corrected_scores_survive_the_loss_of_the_hot_store(
     stores: Stores, tmp_path: Path, change: Callable[[Stores], None]
@@ -141,6 +144,7 @@ def test_corrected_scores_survive_the_loss_of_the_hot_store(
     assert (of_maps(lost), of_report(lost)) == (before, before)
 
 
+@pytest.mark.long
 def test_a_correction_that_is_entered_while_scores_are_written_counts_in_them(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +162,7 @@ def test_a_correction_that_is_entered_while_scores_are_written_counts_in_them(
     assert of_report(stores) == of_maps(stores)
 
 
+@pytest.mark.long
 def test_a_correction_that_another_process_brings_into_force_while_scores_are_written_counts_in_them(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +184,7 @@ def test_a_correction_that_another_process_brings_into_force_while_scores_are_wr
     assert of_report(stores) == of_maps(stores)
 
 
+@pytest.mark.long
 def test_original_scores_are_shown_beside_kept_ones(stores: Stores) -> None:
     applied(stores)
     keep_scores(stores)
@@ -189,6 +195,7 @@ def test_original_scores_are_shown_beside_kept_ones(stores: Stores) -> None:
     assert found["u2"] == ("6.0", "4.0")
 
 
+@pytest.mark.long
 def test_a_repeated_drop_takes_the_corrections_that_were_entered_since_it_was_killed(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_an_erased_learner_leaves_the_kept_scores(stores: Stores) -> None:
     assert list(find(stores, BESIDES, receipt, [SECRET], lambda _: None)) == []
 
 
+@pytest.mark.long
 def test_an_erasure_that_is_killed_is_completed_by_the_next_one(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ def test_an_erasure_that_is_killed_is_completed_by_the_next_one(
     assert (kept_rows(stores), traces(stores), sound(stores)) == (2, [], True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["replace_scores", "replace"])
 def test_a_drop_that_runs_beside_an_erasure_brings_no_score_back(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, step: str
@@ -125,6 +127,7 @@ def test_a_learner_of_a_restored_backup_is_found(stores: Stores) -> None:
     assert remembered(stores) == {SECRET}
 
 
+@pytest.mark.long
 def test_a_rebuild_does_not_bring_an_erased_learner_back(stores: Stores) -> None:
     keep_scores(stores)
     stores.keys.create()
@@ -137,6 +140,7 @@ def test_a_rebuild_does_not_bring_an_erased_learner_back(stores: Stores) -> None
     assert sorted(user for user, _ in lost.hot.all_learners()) == ["u1", "u2"]
 
 
+@pytest.mark.long
 def test_a_ticket_prints_a_report_of_kept_scores_without_the_learner(stores: Stores) -> None:
     keep_scores(stores)
     written = write_exhaust(stores, asked("b1", Report.SUMMARY), ticket=NewTicket(WEEK, lambda: NOW))
@@ -149,6 +153,7 @@ def test_a_ticket_prints_a_report_of_kept_scores_without_the_learner(stores: Sto
     assert traces(stores) == []
 
 
+@pytest.mark.long
 def test_a_drop_that_read_the_week_before_the_erasure_rewrote_it_brings_no_score_back(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

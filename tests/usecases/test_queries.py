@@ -338,6 +338,7 @@ def _of_everything(n: int, attempted: int) -> dict[str, object]:
     )
 
 
+@pytest.mark.long
 def test_archive_and_clear_change_no_query_result(stores: Stores, ask: Queries) -> None:
     for week in range(3):
         batch = [_of_everything(n, ATTEMPTED + week * WEEK) for n in range(week, 8)]
@@ -355,6 +356,7 @@ def test_archive_and_clear_change_no_query_result(stores: Stores, ask: Queries) 
     assert (before["batch b0"].attempts, before["batch b0"].versions) == (4, 10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("put_away_between", [False, True])
 @pytest.mark.parametrize("apart", [3_600_000, WEEK])
 def test_every_query_shows_the_earlier_of_two_receipts(

@@ -43,6 +43,7 @@ def status(stores: Stores) -> tuple[SliceStatus, str | None]:
     return view.status, view.note
 
 
+@pytest.mark.long
 def test_a_restored_slice_has_its_rows_in_both_tiers_until_the_next_clear(stores: Stores) -> None:
     before, hot = answers(stores), rows(stores.hot)
 
@@ -56,6 +57,7 @@ def test_a_restored_slice_has_its_rows_in_both_tiers_until_the_next_clear(stores
     assert (rows(stores.hot), answers(stores), status(stores)) == (hot, before, (SliceStatus.CLEARED, None))
 
 
+@pytest.mark.long
 def test_a_slice_can_be_restored_again_and_again(stores: Stores) -> None:
     for _ in range(3):
         restore([SLICE], stores, NOW)
@@ -69,6 +71,7 @@ def test_a_slice_can_be_restored_again_and_again(stores: Stores) -> None:
     assert actions.count(Action.RESTORED) == 3
 
 
+@pytest.mark.long
 def test_an_earlier_receipt_in_a_restored_slice_still_wins(stores: Stores) -> None:
     restore([SLICE], stores, NOW)
     archiving.clear([SLICE], stores, NOW)
@@ -139,6 +142,7 @@ class _Death:
             raise Killed
 
 
+@pytest.mark.long
 def test_a_rebuild_that_was_killed_is_finished_by_the_next_one(tmp_path: Path) -> None:
     made = stores_over(MemoryHot(), tmp_path)
     take(made, event(), event(user="u2"), event(batch="b2"))

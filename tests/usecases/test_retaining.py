@@ -149,6 +149,7 @@ CELLS = [  # the obstacle; whether these are done: clear by rule, clear by name,
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("obstacle", "by_rule", "by_name", "dropped", "erased"), CELLS)
 def test_what_wins_when_two_meet(
     stores: Stores,
@@ -242,6 +243,7 @@ def test_rows_that_arrived_after_a_clear_are_never_dropped_with_the_slice(stores
     assert ([deed[2:] for deed in done.deeds()], done.refused) == ([(0, why)], [])
 
 
+@pytest.mark.long
 def test_first_the_answers_go_and_later_the_scores(stores: Stores) -> None:
     keep(stores.hot, [OLD, NEW])
     put_away(stores)
@@ -263,6 +265,7 @@ def test_first_the_answers_go_and_later_the_scores(stores: Stores) -> None:
     assert stores.lake.slices(stores.lake.pin_scores(), W5.week) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("target", "of"), [(Target.BATCH, "b1"), (Target.LEARNER, "u1"), (Target.ASSESSMENT, "a1")])
 def test_a_hold_stops_a_drop_that_keeps_scores_and_the_drop_of_these_scores(
     stores: Stores, target: Target, of: str

@@ -47,6 +47,7 @@ def pages(stores: Stores, first: int, batch_id: str | None = None) -> list[list[
         after = page.views[-1].slice
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize(("batch_id", "count"), [(None, 7), ("b0", 1), ("b1", 3), ("unknown", 0)])
 def test_all_pages_together_are_all_slices(stores: Stores, first: int, batch_id: str | None, count: int) -> None:

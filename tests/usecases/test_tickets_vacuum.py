@@ -31,6 +31,7 @@ def stores(ticketed: Stores) -> Stores:
     return ticketed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["released", "expired"])
 def test_vacuum_leaves_the_files_of_a_ticket_until_it_ends_then_deletes_files_and_ticket(
     stores: Stores, end: str
@@ -128,6 +129,7 @@ def test_a_ticket_that_names_a_file_outside_of_the_table_is_refused(stores: Stor
 # --- races and crashes ---
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["the lake is pinned", "the report is written", "the ticket is stored"])
 def test_a_compaction_and_a_vacuum_at_any_step_leave_what_a_new_ticket_needs(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, step: str

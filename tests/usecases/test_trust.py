@@ -63,6 +63,7 @@ def test_the_script_confirms_the_chain_and_the_digest_of_a_slice_that_was_archiv
     assert done.stdout == f"6 entries to {last.hash}; 6 rows, 6 copies, digest {last.contents.digest}\n"
 
 
+@pytest.mark.long
 def test_the_script_confirms_a_slice_that_retention_dropped(script: Path, stores: Stores, tmp_path: Path) -> None:
     clear(stores.hot.slices(), stores, NOW)
     drop([ArchiveSlice.parse("b1|2024-W05")], stores, NOW)
@@ -89,6 +90,7 @@ def test_the_script_detects_a_missing_row_and_a_changed_entry(script: Path, stor
     assert forged.stderr == "entry 1 does not follow from the one before it\n"
 
 
+@pytest.mark.long
 def test_the_script_confirms_a_slice_from_which_a_learner_was_erased(
     script: Path, stores: Stores, tmp_path: Path
 ) -> None:

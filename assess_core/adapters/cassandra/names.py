@@ -7,7 +7,7 @@ from typing import Final
 from assess_core.adapters.cassandra.connection import Connection
 from assess_core.adapters.cassandra.driver import column_types
 from assess_core.adapters.cassandra.url import as_setting, parse_cassandra_url
-from assess_core.domain.names import WITHOUT_NAMES, Named, NameKind
+from assess_core.domain.names import WITHOUT_NAMES, Named, NameKind, limited
 from assess_core.errors import BadNames, NotOurTable, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 from assess_core.privacy import hidden
@@ -52,7 +52,9 @@ class CassandraNames:
         except StoreUnavailable as error:
             raise StoreUnavailable(f"the source of names {self.source}: {error}, {WITHOUT_NAMES}") from error
         found = {
-            id_: Named(*(part or "" for part in rows[0])) for id_, rows in zip(usable, results, strict=True) if rows
+            id_: Named(*(limited(part or "") for part in rows[0]))
+            for id_, rows in zip(usable, results, strict=True)
+            if rows
         }
         return {id_: named for id_, named in found.items() if named != Named()}
 

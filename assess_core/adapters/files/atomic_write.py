@@ -11,9 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from assess_core.errors import ReportFailed, StoreUnavailable
+from assess_core.errors import ReportFailed, StoreUnavailable, is_full
 
-_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TEMPORARY: Final = ".exhaust-{}.tmp"
 PRIVATE: Final = 0o600
 """The mode of a new report: it holds personal data."""
@@ -59,7 +58,7 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if is_full(error):
             message = (
                 f"no room for {path} ({error.strerror}); free some space and run it again; no partial file was left"
             )

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from assess_core.adapters.files.changes import ChangingFile
 from assess_core.domain.json_text import without_mark
-from assess_core.domain.names import PLURALS, WITHOUT_NAMES, Named, NameKind, shown_id
+from assess_core.domain.names import CHARACTERS, PLURALS, WITHOUT_NAMES, Named, NameKind, shown_id
 from assess_core.errors import BadNames
 from assess_core.ports.findings import Finding, Level
 
@@ -154,6 +154,10 @@ class FileNames:
 def _checked(table: pa.Table) -> pa.Table:
     """The table without repeated rows and without rows that say nothing. Raises `_Wrong`."""
     table = pa.table({name: pc.fill_null(table.column(name), "") for name in COLUMNS})
+    for number, name in enumerate(COLUMNS[2:], 2):
+        text = table.column(name)
+        short = pc.if_else(pc.less_equal(pc.utf8_length(text), CHARACTERS), text, "")
+        table = table.set_column(number, name, short)
     table = table.append_column("row", pa.array(range(1, table.num_rows + 1), pa.int64()))
     unknown = table.filter(pc.invert(pc.is_in(table.column("kind"), pa.array([kind.value for kind in NameKind]))))
     if unknown.num_rows:

@@ -9,7 +9,7 @@ import msgspec
 
 from assess_core.adapters.http.client import NoAnswer, is_protected, read_url
 from assess_core.chunks import chunks
-from assess_core.domain.names import WITHOUT_NAMES, Named, NameKind, add_name
+from assess_core.domain.names import WITHOUT_NAMES, Named, NameKind, add_name, limited
 from assess_core.errors import BadNames, BadSettings, StoreUnavailable
 from assess_core.ports.cancelling import checkpoint
 from assess_core.ports.findings import Finding, Level
@@ -23,8 +23,7 @@ _DEADLINE: Final = 30.0  # seconds for one request with its retries
 _MOST_BYTES: Final = 16 * 1024**2
 _FRESH: Final = 600.0  # seconds that a name is cached
 _MOST_CACHED: Final = 100_000
-_CHARACTERS: Final = 2000
-"""The characters that a name may have; more are not a name."""
+_MOST_CACHED_CHARACTERS: Final = 16 * 1024**2  # of ids and names; Python stores one in one to four bytes
 _CLIENT_ERRORS: Final = range(400, 500)
 _BUSY: Final = (408, 429)
 
@@ -47,7 +46,7 @@ def _content(ids: Sequence[str]) -> dict[str, object]:
 
 def _text(entry: Mapping[str, Any], name: str) -> str:
     value = entry.get(name)
-    return value if isinstance(value, str) and len(value) <= _CHARACTERS else ""
+    return limited(value) if isinstance(value, str) else ""
 
 
 def _of_title(entry: Mapping[str, Any]) -> Named:
@@ -56,7 +55,7 @@ def _of_title(entry: Mapping[str, Any]) -> Named:
 
 def _of_learner(entry: Mapping[str, Any]) -> Named:
     parts = (_text(entry, "firstName").strip(), _text(entry, "lastName").strip())
-    return Named(" ".join(part for part in parts if part), _text(entry, "rootOrgName"))
+    return Named(limited(" ".join(part for part in parts if part)), _text(entry, "rootOrgName"))
 
 
 _TITLE: Final = _Search("composite/v1/search", _content, ("identifier",), ("identifier", "name"), _of_title)
@@ -104,6 +103,7 @@ class SearchNames:
         if token:
             self._headers["authorization"] = f"Bearer {token}"
         self._cache: dict[tuple[NameKind, str], _Cached] = {}
+        self._cached_characters = 0
         self._lock = threading.Lock()
 
     @property
@@ -203,10 +203,15 @@ class SearchNames:
 
     def _remember(self, kind: NameKind, ids: Sequence[str], found: Mapping[str, Named]) -> None:
         until = time.monotonic() + _FRESH
+        new = {(kind, id_): _Cached(found.get(id_), until) for id_ in ids}
+        characters = sum(len(id_) + sum(map(len, cached.named or ())) for (_, id_), cached in new.items())
         with self._lock:
-            if len(self._cache) + len(ids) > _MOST_CACHED:
+            full = len(self._cache) + len(ids) > _MOST_CACHED
+            if full or self._cached_characters + characters > _MOST_CACHED_CHARACTERS:
                 self._cache.clear()
-            self._cache.update({(kind, id_): _Cached(found.get(id_), until) for id_ in ids})
+                self._cached_characters = 0
+            self._cache |= new
+            self._cached_characters += characters  # a name that replaces another one counts twice
 
 
 def _is_temporary(error: BaseException) -> bool:

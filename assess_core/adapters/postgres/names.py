@@ -10,15 +10,16 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ, connection, parse_dsn
 
 from assess_core.adapters.error_text import first_line
-from assess_core.domain.names import WITHOUT_NAMES, Named, NameKind, add_name
+from assess_core.domain.names import CHARACTERS, WITHOUT_NAMES, Named, NameKind, add_name, limited
 from assess_core.errors import BadNames, BadSettings, StoreUnavailable
 from assess_core.ports.findings import Finding, Level
 from assess_core.privacy import hidden
 
 TABLE: Final = "CREATE TABLE names (kind text, id text, name text, organisation text, PRIMARY KEY (kind, id))"
 # two rows of an id differ only if one of them is empty, so more than two rows for each id cannot be right
-_SELECT: Final = """
-    SELECT DISTINCT id, coalesce(name, ''), coalesce(organisation, '') FROM names
+_SELECT: Final = f"""
+    SELECT DISTINCT id, left(coalesce(name, ''), {CHARACTERS + 1}), left(coalesce(organisation, ''), {CHARACTERS + 1})
+    FROM names
     WHERE kind = %s AND id = ANY(%s) LIMIT 2 * %s + 1
 """
 _SECONDS: Final = 30.0
@@ -57,7 +58,7 @@ class PostgresNames:
         for id_, name, organisation in self._rows(kind, [id_ for id_ in ids if "\0" not in id_]):
             if not all(isinstance(part, str) for part in (id_, name, organisation)):
                 raise self._other_table("its columns have other types")
-            if (named := Named(name, organisation)) != Named():
+            if (named := Named(limited(name), limited(organisation))) != Named():
                 add_name(found, id_, named, kind, self.source)
         return found
 

@@ -1,16 +1,17 @@
-"""Small files of the manifest are read once; a file that changed on the disk is read again."""
+"""Small files of the manifest and its table are read once; what changed on the disk is read again."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from assess_core.adapters.duckdb.location import Location
-from assess_core.adapters.lake import manifest_small
 from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.lake.manifest_files import ManifestFile
-from assess_core.domain.manifest import NOTHING, Action, ManifestEntry
+from assess_core.adapters.lake.manifest_rows import read_entries
+from assess_core.domain.manifest import NOTHING, Action, ManifestEntry, broken
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.errors import StoreUnavailable
 from assess_core.usecases.proving import entry
@@ -31,13 +32,12 @@ def test_each_commit_and_each_read_reads_only_files_that_are_new(
     lake: DeltaLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    read_entries = manifest_small.read_entries
 
     def counted(place: Location, files: list[ManifestFile]) -> list[ManifestEntry]:
         read.extend(file.name for file in files)
         return read_entries(place, files)
 
-    monkeypatch.setattr(manifest_small, "read_entries", counted)
+    monkeypatch.setattr("assess_core.adapters.lake.manifest_small.read_entries", counted)
 
     for at in range(4):
         record(lake, W5, at)
@@ -79,3 +79,30 @@ def test_a_lake_that_was_created_again_has_none_of_its_old_entries(lake: DeltaLa
     record(lake, W6, 2)
 
     assert [found.slice for found in lake.manifest()] == [W6]
+
+
+def test_a_commit_after_our_own_does_not_open_the_table_again(lake: DeltaLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(lake, W5, 1)
+    monkeypatch.setattr("assess_core.adapters.lake.tables.OurTable.open", lambda *_: pytest.fail("opened"))
+
+    for at in range(2, 5):
+        record(lake, W5, at)
+        assert len(lake.manifest([W5])) == at
+
+
+def test_two_writers_in_turn_continue_each_others_chain(lake: DeltaLake, tmp_path: Path) -> None:
+    other = DeltaLake(Folder(tmp_path))
+    for at in range(1, 7):
+        record(lake if at % 2 else other, W5, at)
+
+    for each in (lake, other):
+        assert [found.number for found in each.manifest([W5])] == [1, 2, 3, 4, 5, 6]
+        assert broken(each.manifest()) == {}
+
+
+def test_simultaneous_writers_of_one_process_continue_one_chain(lake: DeltaLake) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda at: record(lake, W5, at), range(12)))
+
+    assert sorted(found.number for found in lake.manifest([W5])) == list(range(1, 13))
+    assert broken(lake.manifest()) == {}

@@ -1,7 +1,7 @@
 """The Delta table `archive_manifest`: entries are appended, chained per slice, and read by slice or batch."""
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from assess_core.adapters.lake.manifest_rows import (
     to_table,
 )
 from assess_core.adapters.lake.manifest_small import SmallFiles
-from assess_core.adapters.lake.snapshots import Snapshots
+from assess_core.adapters.lake.snapshots import Held, Snapshots
 from assess_core.adapters.lake.tables import OurTable, compact, transaction, translated
 from assess_core.domain.manifest import UNCHAINED, Link, ManifestEntry, chained
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
@@ -43,6 +43,8 @@ class ManifestTable:
     def __init__(self, place: Location) -> None:
         self.table = OurTable(place, MANIFEST_SCHEMA, [])
         self._files = Snapshots(self.table, manifest_files)
+        self._written: list[Held[DeltaTable]] = []
+        """The table of the last commit, for the next one. A writer takes it out, because a commit changes it."""
         self._small = SmallFiles(place)
         self._index: dict[str, pa.Table] = {}
         """The slices of each file, by its name: a file never changes. A million slices take 20 MB."""
@@ -119,10 +121,21 @@ class ManifestTable:
             table = retrying(_came_second, deadline_seconds=_DEADLINE, first_wait=_FIRST_WAIT)(self._chain, entries)
             if table.version() % _COMPACTION == 0:
                 compact(table)
+            if self.table.place.options() is None:  # in a bucket the credentials of an open table expire
+                self._files.committed(table)
+                self._written = [Held.of(table, self.table.place, table)]
+
+    def _opened(self) -> DeltaTable | None:
+        """The newest version of the table. Raises `NotOurTable`, `StoreUnavailable`."""
+        with suppress(IndexError):
+            written = self._written.pop()
+            if written.is_newest(self.table.place):
+                return written.value
+        return self.table.open()
 
     def _chain(self, entries: Sequence[ManifestEntry]) -> DeltaTable:
         """Append entries, each tied to its slice's entry before. Raises `CommitFailedError` when others came first."""
-        table = self.table.open() or self.table.create()
+        table = self._opened() or self.table.create()
         ends = self._ends(manifest_files(table), {entry.slice for entry in entries})
         # one name for all slices: two commits at once cannot both follow the same entry
         only_one = transaction("chain", table.version() + 1)

@@ -58,9 +58,14 @@ def stores_over(hot: Hot, folder: Path) -> Stores:
 class Prepared:
     """Stores that are made once for the tests of a module, because archiving takes time. Each test gets a copy."""
 
-    def __init__(self, folder: Path, prepare: Callable[[Stores], object]) -> None:
-        self._folder, self._hot = folder, MemoryHot()
+    def __init__(self, folder: Path, prepare: Callable[[Stores], object], hot: MemoryHot | None = None) -> None:
+        self._folder, self._hot = folder, hot or MemoryHot()
         prepare(stores_over(self._hot, folder))
+
+    def then(self, folder: Path, prepare: Callable[[Stores], object]) -> "Prepared":
+        """Prepared stores that continue from a copy of these."""
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+        return Prepared(folder, prepare, deepcopy(self._hot))
 
     def copy(self, folder: Path) -> Stores:
         shutil.copytree(self._folder, folder, dirs_exist_ok=True)

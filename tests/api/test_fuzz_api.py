@@ -1,7 +1,9 @@
 """Random requests and queries: `python -m tests.fuzz_api` sends more of them."""
 
+from importlib import import_module
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from assess_core.ports.stores import Stores
 from graphql_api.openapi import document
 from graphql_api.schema import schema
-from tests import fuzz_api, fuzz_contract
+from tests import fuzz_api
 from tests.api.client import Http
 from tests.fuzz_api import BrokenRule, made, run, served
 
@@ -50,8 +52,16 @@ def test_most_random_bodies_are_valid() -> None:
     assert sum(isinstance(body, dict) and body.get("userId") == "u1" for body in bodies) > 10
 
 
+@pytest.fixture
+def fuzz_contract() -> ModuleType:
+    """Imported where it is used: in each process that collects tests, Schemathesis would take a tenth of the time."""
+    return import_module("tests.fuzz_contract")
+
+
 @pytest.mark.long
-def test_requests_that_fit_or_violate_the_contract_get_documented_answers(stores: Stores, tmp_path: Path) -> None:
+def test_requests_that_fit_or_violate_the_contract_get_documented_answers(
+    stores: Stores, tmp_path: Path, fuzz_contract: ModuleType
+) -> None:
     with served(stores, tmp_path) as http:
         statuses = fuzz_contract.run(http, 50, seed=5)
     assert {"200", "400"} <= statuses.keys()
@@ -59,7 +69,7 @@ def test_requests_that_fit_or_violate_the_contract_get_documented_answers(stores
 
 @pytest.mark.long
 def test_an_answer_that_the_contract_does_not_have_ends_the_run(
-    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fuzz_contract: ModuleType
 ) -> None:
     documented = document()
     operation = documented["paths"]["/health"]["get"]

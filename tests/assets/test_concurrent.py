@@ -142,6 +142,9 @@ def test_simultaneous_runs_of_the_same_slices_lose_nothing_and_write_nothing_twi
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    "place", ["folder"], indirect=True
+)  # in a bucket only conflicts differ: the test before this one
 def test_two_runs_archive_verify_and_clear_halves_of_one_week_at_the_same_time(
     dagster: Dagster, another: Dagster, lake: DeltaLake, place: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

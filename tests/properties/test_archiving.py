@@ -46,7 +46,7 @@ EFFECTS = 100
 
 
 @pytest.mark.long
-@examples(4)
+@examples(3)
 @given(st.data(), logs(5, st.one_of(wild_events, busy_events), TURN_OF_THE_YEAR))
 def test_no_query_result_and_no_byte_of_a_report_changes_during_archive_and_clear(
     data: st.DataObject, log: list[Line]

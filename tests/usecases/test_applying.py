@@ -30,6 +30,10 @@ DROP = Correction("a1", "q2", Drop())
 LATE = Correction("a1", "q1", Scale(10.0), attempted_from=ATTEMPTED + 1)
 
 
+STORES_AND_TIERS = [("memory", False), ("sqlite", False), ("cassandra", False), ("sqlite", True)]
+"""Where attempts are. The lake is the same for every hot store, so one of them is enough for archived attempts."""
+
+
 @pytest.fixture
 def stores(hot: Hot, tmp_path: Path) -> Stores:
     return stores_over(hot, tmp_path)
@@ -101,7 +105,7 @@ def _plain(found: object) -> dict[str, object]:
     return {name: getattr(found, name) for name in found.__struct_fields__ if name != "versions"}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize(("hot", "archived"), STORES_AND_TIERS, indirect=["hot"])
 def test_a_correction_in_force_changes_every_score_in_both_tiers(stores: Stores, archived: bool) -> None:
     take(stores, *some())
     if archived:
@@ -113,7 +117,7 @@ def test_a_correction_in_force_changes_every_score_in_both_tiers(stores: Stores,
     assert agrees(stores)
 
 
-@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize(("hot", "archived"), STORES_AND_TIERS, indirect=["hot"])
 def test_apply_and_revert_change_nothing(stores: Stores, archived: bool) -> None:
     take(stores, *some())
     if archived:
@@ -163,7 +167,7 @@ def test_several_corrections_apply_in_the_order_of_their_decisions(stores: Store
     assert agrees(stores)
 
 
-@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize(("hot", "archived"), STORES_AND_TIERS, indirect=["hot"])
 def test_attempts_that_arrive_later_count_with_the_correction(stores: Stores, archived: bool) -> None:
     take(stores, *some())
     applied(stores)

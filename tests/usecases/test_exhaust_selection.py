@@ -112,7 +112,7 @@ def selected(rows: list[AttemptVersion], spec: ReportSpec) -> list[tuple[Attempt
 
 
 @pytest.mark.long
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(VERSIONS, SPECS, st.sampled_from([0, FEW_ROWS]))
 def test_a_report_has_exactly_the_versions_that_the_filters_select(
     rows: list[AttemptVersion], spec: ReportSpec, few: int
@@ -153,7 +153,7 @@ def scores_of_maps(rows: Iterable[AttemptVersion], batches: Sequence[str]) -> li
 
 
 @pytest.mark.long
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(VERSIONS)
 def test_the_summary_has_the_scores_of_the_maps(rows: list[AttemptVersion]) -> None:
     rows = first_receipts([*rows, version(batch_id="b1"), version(batch_id="a")])
@@ -192,7 +192,7 @@ def share(score: float, maximum: float) -> str | None:
 
 
 @pytest.mark.long
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(VERSIONS)
 def test_the_progress_report_has_a_column_for_the_best_score_of_each_assessment(rows: list[AttemptVersion]) -> None:
     rows = first_receipts([*(row for row in rows if abs(row.total_score) < 1e9), version(batch_id="b1")])

@@ -65,6 +65,17 @@ def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     return prepared.copy(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def prepared_kept(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Prepared:
+    return prepared.then(tmp_path_factory.mktemp("prepared"), keep_scores)
+
+
+@pytest.fixture
+def kept(prepared_kept: Prepared, tmp_path: Path) -> Stores:
+    """The stores of `stores`, after a drop of week 5 that kept its scores."""
+    return prepared_kept.copy(tmp_path)
+
+
 def keep_scores(stores: Stores, *slices: ArchiveSlice) -> dict[ArchiveSlice, Dropped]:
     chosen = slices or (W5,)
     return drop(chosen, stores, NOW, keeping=chosen)
@@ -91,67 +102,59 @@ def test_reports_of_scores_have_the_same_bytes_as_before(stores: Stores) -> None
     assert [content(stores, spec) for spec in SCORES] == before
 
 
-def test_no_answer_is_in_the_table_of_scores(stores: Stores, tmp_path: Path) -> None:
-    keep_scores(stores)
-
+def test_no_answer_is_in_the_table_of_scores(kept: Stores, tmp_path: Path) -> None:
     rows = DeltaTable(str(tmp_path / "lake" / "scores")).to_pyarrow_table().to_pylist()
     assert [(row["question"], row["answers"]) for row in rows] == [(None, 1)] * 3
 
 
 @pytest.mark.long
-def test_the_sidecar_says_what_comes_from_kept_scores(stores: Stores) -> None:
-    keep_scores(stores)
-
-    of_scores = write_exhaust(stores, asked("b1", Report.SCORE)).sidecar.slices
+def test_the_sidecar_says_what_comes_from_kept_scores(kept: Stores) -> None:
+    of_scores = write_exhaust(kept, asked("b1", Report.SCORE)).sidecar.slices
     assert (of_scores.expected, of_scores.read, of_scores.dropped) == (2, 2, 0)
     assert (of_scores.kept_scores, of_scores.from_kept_scores) == (1, 3)
     assert dropped_sentence(of_scores) is None
     assert "scores without answers: 3 versions of this report" in (kept_sentence(of_scores) or "")
-    of_answers = write_exhaust(stores, asked("b1", Report.RESPONSE)).sidecar.slices
+    of_answers = write_exhaust(kept, asked("b1", Report.RESPONSE)).sidecar.slices
     assert (of_answers.expected, of_answers.read, of_answers.dropped) == (1, 1, 1)
     assert (of_answers.kept_scores, of_answers.from_kept_scores) == (1, 0)
     assert "retention dropped 3 versions" in (dropped_sentence(of_answers) or "")
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("report", [Report.RESPONSE, Report.ITEM_ANALYSIS, Report.ASSESSMENT_ANALYSIS, Report.OVERVIEW])
-def test_reports_that_need_answers_are_as_after_a_plain_drop(stores: Stores, tmp_path: Path, report: Report) -> None:
-    keep_scores(stores)
-    with_scores = content(stores, asked("b1", report))
+def test_reports_that_need_answers_are_as_after_a_plain_drop(kept: Stores) -> None:
+    reports = (Report.RESPONSE, Report.ITEM_ANALYSIS, Report.ASSESSMENT_ANALYSIS, Report.OVERVIEW)
+    with_scores = {report: content(kept, asked("b1", report)) for report in reports}
 
-    drop([W5], stores, NOW)
+    drop([W5], kept, NOW)
 
-    assert kept_rows(stores) == 0
-    assert content(stores, asked("b1", report)) == with_scores
+    assert kept_rows(kept) == 0
+    assert {report: content(kept, asked("b1", report)) for report in reports} == with_scores
 
 
 @pytest.mark.long
-def test_pictures_beside_a_report_of_scores_show_the_versions_with_answers(stores: Stores) -> None:
-    keep_scores(stores)
+def test_pictures_beside_a_report_of_scores_show_the_versions_with_answers(kept: Stores) -> None:
     spec = asked("b1", Report.SUMMARY, pictures=(ImageFormat.SVG,))
-    pictures = [Path(path).read_bytes() for path in write_exhaust(stores, spec).pictures]
+    pictures = [Path(path).read_bytes() for path in write_exhaust(kept, spec).pictures]
 
-    drop([W5], stores, NOW)
+    drop([W5], kept, NOW)
 
-    assert [Path(path).read_bytes() for path in write_exhaust(stores, spec).pictures] == pictures
+    assert [Path(path).read_bytes() for path in write_exhaust(kept, spec).pictures] == pictures
 
 
 @pytest.mark.long
-def test_the_manifest_says_what_is_kept_and_a_later_drop_deletes_it(stores: Stores) -> None:
-    keep_scores(stores)
-
-    assert actions(stores)[-2:] == [Action.KEPT, Action.DROPPED]
-    record = by_slice(stores.lake.manifest([W5]))[W5]
+def test_the_manifest_says_what_is_kept_and_a_later_drop_deletes_it(kept: Stores) -> None:
+    assert actions(kept)[-2:] == [Action.KEPT, Action.DROPPED]
+    record = by_slice(kept.lake.manifest([W5]))[W5]
     assert record.archived is not None
     assert record.kept_scores[:3] == record.archived.contents[:3]
     assert record.kept_scores.digest != record.archived.contents.digest
 
-    assert drop([W5], stores, NOW) == {W5: Dropped(0)}
-    assert kept_rows(stores) == 0
-    record = by_slice(stores.lake.manifest([W5]))[W5]
+    assert drop([W5], kept, NOW) == {W5: Dropped(0)}
+    assert kept_rows(kept) == 0
+    record = by_slice(kept.lake.manifest([W5]))[W5]
     assert record.kept is not None
     assert (record.kept.contents, record.kept.cleared) == (NOTHING, 3)
-    assert verify([W5], stores, NOW)[W5].problem is None
+    assert verify([W5], kept, NOW)[W5].problem is None
 
 
 @pytest.mark.long
@@ -199,18 +202,17 @@ def test_a_killed_drop_is_completed_by_the_next_one(stores: Stores, monkeypatch:
 
 @pytest.mark.long
 def test_scores_that_a_killed_drop_did_not_delete_are_deleted_by_the_next_one(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
+    kept: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_scores(stores)
     with monkeypatch.context() as patched:
-        patched.setattr(stores.lake, "replace_scores", killed)
+        patched.setattr(kept.lake, "replace_scores", killed)
         with pytest.raises(StoreUnavailable):
-            drop([W5], stores, NOW)
-    assert verify([W5], stores, NOW)[W5].problem is None
+            drop([W5], kept, NOW)
+    assert verify([W5], kept, NOW)[W5].problem is None
 
-    drop([W5], stores, NOW)
+    drop([W5], kept, NOW)
 
-    assert (kept_rows(stores), actions(stores).count(Action.KEPT)) == (0, 2)
+    assert (kept_rows(kept), actions(kept).count(Action.KEPT)) == (0, 2)
 
 
 @pytest.mark.long
@@ -227,12 +229,10 @@ def test_versions_that_arrive_after_the_drop_are_kept_too(stores: Stores) -> Non
 
 
 @pytest.mark.long
-def test_an_event_that_arrives_again_brings_nothing_back(stores: Stores) -> None:
-    keep_scores(stores)
+def test_an_event_that_arrives_again_brings_nothing_back(kept: Stores) -> None:
+    take(kept, event(), event(user="u2", attempt="t2"))
 
-    take(stores, event(), event(user="u2", attempt="t2"))
-
-    assert (stores.hot.held(), kept_rows(stores)) == ([], 3)
+    assert (kept.hot.held(), kept_rows(kept)) == ([], 3)
 
 
 @pytest.mark.long
@@ -240,38 +240,35 @@ def test_an_event_that_arrives_again_brings_nothing_back(stores: Stores) -> None
     "change",
     ["total_score = total_score + 1", "grand_total = '9.0/9.0'", "answers = 7", "corrected_score = 0.5"],
 )
-def test_a_changed_score_is_found_and_the_week_is_not_touched(stores: Stores, tmp_path: Path, change: str) -> None:
-    keep_scores(stores)
+def test_a_changed_score_is_found_and_the_week_is_not_touched(kept: Stores, tmp_path: Path, change: str) -> None:
     column, value = change.split(" = ")
     DeltaTable(str(tmp_path / "lake" / "scores")).update({column: value}, predicate="attempt_id = 't2'")
 
-    problem = verify([W5], stores, NOW)[W5].problem or ""
+    problem = verify([W5], kept, NOW)[W5].problem or ""
     assert "the kept scores differ from the manifest" in problem
-    refused = drop([W5], stores, NOW)[W5].refused or ""
+    refused = drop([W5], kept, NOW)[W5].refused or ""
     assert "the kept scores differ from the manifest" in refused
-    lost = stores._replace(hot=MemoryHot())
+    lost = kept._replace(hot=MemoryHot())
     assert any("the kept scores differ" in why for week in begin_rebuild(lost) for why in rebuild(week, lost).problems)
-    assert kept_rows(stores) == 3
+    assert kept_rows(kept) == 3
 
 
 @pytest.mark.long
-def test_a_report_fails_if_kept_scores_are_missing(stores: Stores, tmp_path: Path) -> None:
-    keep_scores(stores)
+def test_a_report_fails_if_kept_scores_are_missing(kept: Stores, tmp_path: Path) -> None:
     DeltaTable(str(tmp_path / "lake" / "scores")).delete("attempt_id = 't2'")
 
     with pytest.raises(ReportFailed, match=r"only 2 of 3 kept scores of slice b1\|2024-W05 were read"):
-        write_exhaust(stores, asked("b1", Report.SUMMARY))
-    assert write_exhaust(stores, asked("b1", Report.RESPONSE)).sidecar.complete
+        write_exhaust(kept, asked("b1", Report.SUMMARY))
+    assert write_exhaust(kept, asked("b1", Report.RESPONSE)).sidecar.complete
 
 
 @pytest.mark.long
-def test_a_hold_on_a_learner_protects_kept_scores(stores: Stores) -> None:
-    keep_scores(stores)
-    add_hold(stores, Target.LEARNER, "u2", "examinations office", "case 12", NOW)
+def test_a_hold_on_a_learner_protects_kept_scores(kept: Stores) -> None:
+    add_hold(kept, Target.LEARNER, "u2", "examinations office", "case 12", NOW)
 
-    assert W5 in held_slices(stores.lake, read_holds(stores.hot, NOW), [W5])
-    assert "case 12" in (drop([W5], stores, NOW)[W5].refused or "")
-    assert kept_rows(stores) == 3
+    assert W5 in held_slices(kept.lake, read_holds(kept.hot, NOW), [W5])
+    assert "case 12" in (drop([W5], kept, NOW)[W5].refused or "")
+    assert kept_rows(kept) == 3
 
 
 def entered(stores: Stores) -> None:
@@ -305,17 +302,16 @@ def test_a_hold_that_comes_into_force_while_scores_are_written_stops_the_drop(
 
 
 @pytest.mark.long
-def test_a_ticket_prints_the_report_again_after_the_scores_are_deleted(stores: Stores) -> None:
-    keep_scores(stores)
-    written = write_exhaust(stores, asked("b1", Report.SUMMARY), ticket=NewTicket(WEEK, lambda: NOW))
-    drop([W5], stores, NOW)
+def test_a_ticket_prints_the_report_again_after_the_scores_are_deleted(kept: Stores) -> None:
+    written = write_exhaust(kept, asked("b1", Report.SUMMARY), ticket=NewTicket(WEEK, lambda: NOW))
+    drop([W5], kept, NOW)
 
-    assert any(name.startswith("scores/") for name in vacuum(stores.lake, NOW, retain=0).held)
-    again = reprint(stores, written.sidecar.ticket or "", NOW)
+    assert any(name.startswith("scores/") for name in vacuum(kept.lake, NOW, retain=0).held)
+    again = reprint(kept, written.sidecar.ticket or "", NOW)
     assert (again.difference, again.written.sidecar.sha256) == (None, written.sidecar.sha256)
 
-    release(stores.lake.tickets, written.sidecar.ticket or "", NOW)
-    assert any(name.startswith("scores/") for name in vacuum(stores.lake, NOW, retain=0).deleted)
+    release(kept.lake.tickets, written.sidecar.ticket or "", NOW)
+    assert any(name.startswith("scores/") for name in vacuum(kept.lake, NOW, retain=0).deleted)
 
 
 @pytest.mark.long
@@ -329,9 +325,7 @@ def test_reading_creates_no_table_in_an_old_lake(stores: Stores, tmp_path: Path)
 
 
 @pytest.mark.long
-def test_the_digest_of_kept_scores_can_be_computed_without_this_program(stores: Stores, tmp_path: Path) -> None:
-    keep_scores(stores)
-
+def test_the_digest_of_kept_scores_can_be_computed_without_this_program(kept: Stores, tmp_path: Path) -> None:
     names = ("user_id", "course_id", "batch_id", "content_id", "attempt_id", "last_attempted_on", "has_answers",
              "content_hash", "updated_on", "total_score", "total_max_score", "grand_total", "answers",
              "corrected_score", "corrected_max_score")  # fmt: skip
@@ -344,7 +338,7 @@ def test_the_digest_of_kept_scores_can_be_computed_without_this_program(stores: 
     rows = DeltaTable(str(tmp_path / "lake" / "scores")).to_pyarrow_table().to_pylist()
     texts = [json.dumps([value(row[name]) for name in names], separators=(",", ":")) for row in rows]
     digest = sum(int(hashlib.sha256(text.encode()).hexdigest(), 16) for text in texts) % (2**256 - 189)
-    assert f"{digest:064x}" == by_slice(stores.lake.manifest([W5]))[W5].kept_scores.digest
+    assert f"{digest:064x}" == by_slice(kept.lake.manifest([W5]))[W5].kept_scores.digest
 
 
 @pytest.mark.long

@@ -52,6 +52,17 @@ def stores(prepared: Prepared, tmp_path: Path) -> Stores:
     return prepared.copy(tmp_path)._replace(keys=Ring())
 
 
+@pytest.fixture(scope="module")
+def prepared_kept(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Prepared:
+    return prepared.then(tmp_path_factory.mktemp("prepared"), keep_scores)
+
+
+@pytest.fixture
+def kept(prepared_kept: Prepared, tmp_path: Path) -> Stores:
+    """The stores of `stores`, after a drop of week 5 that kept its scores."""
+    return prepared_kept.copy(tmp_path)._replace(keys=Ring())
+
+
 def keep_scores(stores: Stores) -> None:
     assert drop([W5], stores, NOW, keeping=[W5])[W5].refused is None
 
@@ -69,16 +80,14 @@ def sound(stores: Stores) -> bool:
     return broken(stores.lake.manifest()) == {} and verify([W5], stores, NOW)[W5].problem is None
 
 
-def test_an_erased_learner_leaves_the_kept_scores(stores: Stores) -> None:
-    keep_scores(stores)
+def test_an_erased_learner_leaves_the_kept_scores(kept: Stores) -> None:
+    receipt = erase(kept, BESIDES, [SECRET], ORDER)
 
-    receipt = erase(stores, BESIDES, [SECRET], ORDER)
-
-    assert (kept_rows(stores), traces(stores), sound(stores)) == (2, [], True)
+    assert (kept_rows(kept), traces(kept), sound(kept)) == (2, [], True)
     places = {place.name: (place.before, place.after) for place in receipt.places}
     assert places["lake: kept scores"] == (1, 0)
     assert (receipt.slices, any("lake/scores/" in file.name for file in receipt.files_before)) == ({str(W5): 1}, True)
-    assert list(find(stores, BESIDES, receipt, [SECRET], lambda _: None)) == []
+    assert list(find(kept, BESIDES, receipt, [SECRET], lambda _: None)) == []
 
 
 @pytest.mark.long
@@ -119,20 +128,18 @@ def test_a_drop_that_runs_beside_an_erasure_brings_no_score_back(
     assert stores.lake.traces.stored([SECRET]) == []
 
 
-def test_a_learner_of_a_restored_backup_is_found(stores: Stores) -> None:
-    keep_scores(stores)
-    stores.keys.create()
-    order_to_erase(stores.hot, SECRET, key=KEY)
+def test_a_learner_of_a_restored_backup_is_found(kept: Stores) -> None:
+    kept.keys.create()
+    order_to_erase(kept.hot, SECRET, key=KEY)
 
-    assert remembered(stores) == {SECRET}
+    assert remembered(kept) == {SECRET}
 
 
 @pytest.mark.long
-def test_a_rebuild_does_not_bring_an_erased_learner_back(stores: Stores) -> None:
-    keep_scores(stores)
-    stores.keys.create()
-    order_to_erase(stores.hot, SECRET, key=KEY)
-    lost = stores._replace(hot=MemoryHot())
+def test_a_rebuild_does_not_bring_an_erased_learner_back(kept: Stores) -> None:
+    kept.keys.create()
+    order_to_erase(kept.hot, SECRET, key=KEY)
+    lost = kept._replace(hot=MemoryHot())
     order_to_erase(lost.hot, SECRET, key=KEY)
     for week in begin_rebuild(lost):
         rebuild(week, lost)
@@ -141,16 +148,15 @@ def test_a_rebuild_does_not_bring_an_erased_learner_back(stores: Stores) -> None
 
 
 @pytest.mark.long
-def test_a_ticket_prints_a_report_of_kept_scores_without_the_learner(stores: Stores) -> None:
-    keep_scores(stores)
-    written = write_exhaust(stores, asked("b1", Report.SUMMARY), ticket=NewTicket(WEEK, lambda: NOW))
-    erase(stores, BESIDES, [SECRET], ORDER)
+def test_a_ticket_prints_a_report_of_kept_scores_without_the_learner(kept: Stores) -> None:
+    written = write_exhaust(kept, asked("b1", Report.SUMMARY), ticket=NewTicket(WEEK, lambda: NOW))
+    erase(kept, BESIDES, [SECRET], ORDER)
 
-    again = reprint(stores, written.sidecar.ticket or "", NOW)
+    again = reprint(kept, written.sidecar.ticket or "", NOW)
 
     assert (written.rows, again.written.rows) == (3, 2)
     assert "learners were erased" in (again.difference or "")
-    assert traces(stores) == []
+    assert traces(kept) == []
 
 
 @pytest.mark.long

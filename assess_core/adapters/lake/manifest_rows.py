@@ -71,6 +71,11 @@ def read_entries(
     entries: list[ManifestEntry] = []
     for table in _tables(place, files, _Wanted.of(slices, batch_id)):
         entries += map(_entry, *(column.to_pylist() for column in table.columns))
+    return oldest_first(entries)
+
+
+def oldest_first(entries: Iterable[ManifestEntry]) -> list[ManifestEntry]:
+    """Entries in the order in which they are read."""
     return sorted(entries, key=lambda entry: (entry.at, entry.slice, entry.number))
 
 

@@ -1,7 +1,7 @@
 """The Delta table `archive_manifest`: entries are appended, chained per slice, and read by slice or batch."""
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.lake.manifest_files import ManifestFile, manifest_files
 from assess_core.adapters.lake.manifest_rows import (
     MANIFEST_SCHEMA,
+    oldest_first,
     read_dropped,
     read_ends,
     read_entries,
@@ -24,9 +25,10 @@ from assess_core.adapters.lake.manifest_rows import (
     slices_of,
     to_table,
 )
-from assess_core.adapters.lake.snapshots import Snapshots
+from assess_core.adapters.lake.manifest_small import SmallFiles
+from assess_core.adapters.lake.snapshots import Held, Snapshots
 from assess_core.adapters.lake.tables import OurTable, compact, transaction, translated
-from assess_core.domain.manifest import ManifestEntry, chained
+from assess_core.domain.manifest import UNCHAINED, Link, ManifestEntry, chained
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.retrying import retrying
 
@@ -41,6 +43,9 @@ class ManifestTable:
     def __init__(self, place: Location) -> None:
         self.table = OurTable(place, MANIFEST_SCHEMA, [])
         self._files = Snapshots(self.table, manifest_files)
+        self._written: list[Held[DeltaTable]] = []
+        """The table of the last commit, for the next one. A writer takes it out, because a commit changes it."""
+        self._small = SmallFiles(place)
         self._index: dict[str, pa.Table] = {}
         """The slices of each file, by its name: a file never changes. A million slices take 20 MB."""
 
@@ -52,7 +57,8 @@ class ManifestTable:
         if slices is not None and not slices:
             return []
         with self._newest() as files:
-            return read_entries(self.table.place, files, slices)
+            small = self._small.find(files, slices)
+            return oldest_first([*small.entries, *read_entries(self.table.place, small.others, slices)])
 
     def slices(self, after: ArchiveSlice | None, until: ArchiveSlice | None) -> list[ArchiveSlice]:
         """The slices with entries above `after` up to `until`, in their order."""
@@ -115,11 +121,22 @@ class ManifestTable:
             table = retrying(_came_second, deadline_seconds=_DEADLINE, first_wait=_FIRST_WAIT)(self._chain, entries)
             if table.version() % _COMPACTION == 0:
                 compact(table)
+            if self.table.place.options() is None:  # in a bucket the credentials of an open table expire
+                self._files.committed(table)
+                self._written = [Held.of(table, self.table.place, table)]
+
+    def _opened(self) -> DeltaTable | None:
+        """The newest version of the table. Raises `NotOurTable`, `StoreUnavailable`."""
+        with suppress(IndexError):
+            written = self._written.pop()
+            if written.is_newest(self.table.place):
+                return written.value
+        return self.table.open()
 
     def _chain(self, entries: Sequence[ManifestEntry]) -> DeltaTable:
         """Append entries, each tied to its slice's entry before. Raises `CommitFailedError` when others came first."""
-        table = self.table.open() or self.table.create()
-        ends = read_ends(self.table.place, manifest_files(table), {entry.slice for entry in entries})
+        table = self._opened() or self.table.create()
+        ends = self._ends(manifest_files(table), {entry.slice for entry in entries})
         # one name for all slices: two commits at once cannot both follow the same entry
         only_one = transaction("chain", table.version() + 1)
         write_deltalake(
@@ -129,6 +146,15 @@ class ManifestTable:
             commit_properties=CommitProperties(app_transactions=[only_one]),
         )
         return table
+
+    def _ends(self, files: Sequence[ManifestFile], slices: set[ArchiveSlice]) -> dict[ArchiveSlice, Link]:
+        """The last link of each slice's chain."""
+        small = self._small.find(files, slices)
+        ends = read_ends(self.table.place, small.others, slices)
+        for entry in small.entries:
+            if entry.number > ends.get(entry.slice, UNCHAINED).number:
+                ends[entry.slice] = Link(entry.number, entry.hash)
+        return ends
 
 
 def _came_second(error: BaseException) -> bool:

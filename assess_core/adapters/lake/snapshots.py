@@ -15,13 +15,21 @@ from assess_core.adapters.lake.tables import OurTable, translated
 T = TypeVar("T")
 
 
-class _Held(NamedTuple, Generic[T]):
+class Held(NamedTuple, Generic[T]):
+    """A value of one version of a table."""
+
     version: int
     mark: object
     """The mark of this version's log file. It changes if the table is restored from a backup or created again."""
     value: T
 
+    @classmethod
+    def of(cls, table: DeltaTable, place: Location, value: T) -> "Held[T]":
+        """The value of an open table."""
+        return cls(table.version(), place.mark(_log_file(table.version())), value)
+
     def is_newest(self, place: Location) -> bool:
+        """Whether the table has no newer version, and was not restored from a backup or created again."""
         # the next file last: if it is missing, this version was the newest one when this read began
         return (
             self.mark is not None
@@ -36,7 +44,7 @@ class Snapshots(Generic[T]):
     def __init__(self, table: OurTable, read: Callable[[DeltaTable], T]) -> None:
         self._table = table
         self._read = read
-        self._held: _Held[T] | None = None
+        self._held: Held[T] | None = None
 
     def newest(self) -> T | None:
         """The value of the newest version; None if there is no table. Raises `NotOurTable`, `StoreUnavailable`."""
@@ -47,9 +55,13 @@ class Snapshots(Generic[T]):
                 table = self._table.open()
                 if table is None:
                     return None
-                held = _Held(table.version(), place.mark(_log_file(table.version())), self._read(table))
-                self._held = held
+                self._held = held = Held.of(table, place, self._read(table))
         return held.value
+
+    def committed(self, table: DeltaTable) -> None:
+        """This process has made a commit: the next read need not open the table. Raises `StoreUnavailable`."""
+        with translated(self._table.place):
+            self._held = Held.of(table, self._table.place, self._read(table))
 
 
 def _log_file(version: int) -> str:

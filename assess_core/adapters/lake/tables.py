@@ -89,7 +89,7 @@ class OurTable(NamedTuple):
     def create(self) -> DeltaTable:
         """Create the empty table unless another process just did; returns the table at its first version."""
         try:
-            DeltaTable.create(
+            table = DeltaTable.create(
                 self.place.url,
                 self.schema,
                 partition_by=self.partitions,
@@ -103,7 +103,9 @@ class OurTable(NamedTuple):
         except DeltaError:
             if self.open() is None:
                 raise
-        table = self._at(version=0)
+            table = self._at(version=0)
+        if table.version() != 0:  # another process has appended meanwhile
+            table = self._at(version=0)
         self._check(table)
         return table
 

@@ -175,9 +175,7 @@ def _run(words: Sequence[str]) -> int:
 
 def _end(code: int) -> NoReturn:
     """End as Python does, but without destructors of drivers: they would wait for threads of the forking process."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 ends executors, and waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 nothing else runs them before `os._exit`
     sys.stdout.flush()
     sys.stderr.flush()

@@ -166,6 +166,8 @@ def _run(words: Sequence[str]) -> int:
             sys.modules["__main__"] = module = ModuleType("__main__")
             exec(compile(what, "<string>", "exec"), vars(module))
     except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:  # noqa: BLE001 Python prints all others too
         traceback.print_exc()

@@ -11,7 +11,10 @@ import pytest
 from tests.forked import Forked, run_forked
 
 SHOWN = "print(sys.argv, os.getcwd(), dict(os.environ) | {'LC_CTYPE': ''}, sys.stdin.read())"
-EXECUTOR = "from concurrent.futures import *; e = ThreadPoolExecutor(1); e.submit(print, 'submitted')"
+EXECUTOR = """
+import concurrent.futures, time
+concurrent.futures.ThreadPoolExecutor(1).submit(lambda: (time.sleep(0.1), print("submitted")))
+"""
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ EXECUTOR = "from concurrent.futures import *; e = ThreadPoolExecutor(1); e.submi
     ],
 )
 def test_output_and_exit_code_are_those_of_a_started_process(code: str, tmp_path: Path) -> None:
-    words = ["-c", f"import atexit, os, sys; {code}", "argument", b"\xff"]
+    words = ["-c", f"import atexit, os, sys\n{code}", "argument", b"\xff"]
     env = {"GIVEN": "1", "LANG": "C.UTF-8"}
 
     started = subprocess.run(

@@ -31,7 +31,7 @@ concurrent.futures.ThreadPoolExecutor(1).submit(lambda: (time.sleep(0.1), print(
     ],
 )
 def test_output_and_exit_code_are_those_of_a_started_process(code: str, tmp_path: Path) -> None:
-    words = ["-c", f"import atexit, os, sys\n{code}", "argument", b"\xff"]
+    words: list[str | bytes | Path] = ["-c", f"import atexit, os, sys\n{code}", "argument", b"\xff"]
     env = {"GIVEN": "1", "LANG": "C.UTF-8"}
 
     started = subprocess.run(

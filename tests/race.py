@@ -28,6 +28,7 @@ from assess_core.usecases.balance import balance
 from assess_core.wiring import open_ledger, open_stores
 from tests.api.client import api
 from tests.api.writes import ATTEMPT_READ, STATE, item, request_body
+from tests.forked import Forked
 from tests.loop import put_away
 from tests.servers import instance
 
@@ -183,8 +184,8 @@ def _wait_for(condition: Callable[[], bool]) -> bool:
 @contextmanager
 def _stream(home: Path, env: Mapping[str, str]) -> Iterator[None]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
-    command = [sys.executable, "-m", "stream", "tail"]
-    process = subprocess.Popen(command, env={**clean, "ASSESS_HOME": str(home), **env}, stderr=subprocess.DEVNULL)
+    command = ["-m", "stream", "tail"]
+    process = Forked[bytes](command, env={**clean, "ASSESS_HOME": str(home), **env}, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from assess_core.errors import LakeConflict
 from assess_core.usecases.archiving import archive, verify
 from tests.adapters.test_delta import ROOT, W5, reader
 from tests.factories import version
+from tests.forked import Forked
 from tests.lakes import copies_of, five_versions, held, keep, put, stores_over
 from tests.loop import NOW
 from tests.places import Store
@@ -47,8 +48,8 @@ for n in range(3):
 
 @pytest.mark.long
 def test_a_lake_that_several_processes_create_at_the_same_time_is_created_once(place: Location, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", APPEND, str(tmp_path), place.url]
-    workers = [subprocess.Popen([*command, str(me)], cwd=ROOT) for me in range(3)]
+    command = ["-c", APPEND, str(tmp_path), place.url]
+    workers = [Forked[bytes]([*command, str(me)], cwd=ROOT) for me in range(3)]
 
     assert [process.wait(120) for process in workers] == [0, 0, 0]
 

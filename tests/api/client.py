@@ -19,6 +19,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.applications import Starlette
 
 from graphql_api.protocol import LimitedProtocol
+from tests.forked import Forked
 
 PATIENCE = 60  # seconds for an answer of the API's process
 
@@ -77,10 +78,10 @@ def api(
 ) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
     """The API as a process, and a client of it. `open_files`: the soft limit that the process starts with."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
-    command = [sys.executable, "-m", "graphql_api", "--port", "0", *options]
-    limit = [] if open_files is None else ["bash", "-c", f'ulimit -Sn {open_files}; exec "$@"', "bash"]
-    with subprocess.Popen(
-        [*limit, *command],
+    command = ["-m", "graphql_api", "--port", "0", *options]
+    limit = ["bash", "-c", f'ulimit -Sn {open_files}; exec "$@"', "bash", sys.executable]
+    with (Forked[str] if open_files is None else subprocess.Popen[str])(
+        command if open_files is None else [*limit, *command],
         env={**clean, "ASSESS_HOME": str(home), **env},
         stderr=subprocess.PIPE,
         text=True,

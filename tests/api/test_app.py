@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from graphql_api import graphiql
 from graphql_api.app import create_app
 from tests.api.client import Http, client
 from tests.factories import event
+from tests.forked import Forked
 from tests.loop import queries, take
 
 
@@ -168,8 +168,8 @@ def test_a_slow_answer_blocks_no_other_answer(stores: Stores) -> None:
 
 
 def _start(home: Path, *options: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "graphql_api", *options],
+    return Forked(
+        ["-m", "graphql_api", *options],
         env={**os.environ, "ASSESS_HOME": str(home)},
         stderr=subprocess.PIPE,
         text=True,

@@ -2,8 +2,6 @@
 
 import os
 import ssl
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.api.client import api
 from tests.api.issuer import AUDIENCE, ISSUER, KEYS, bearer, certificate, key_set, token
+from tests.forked import run_forked
 
 BODY = {"request": {"userId": "u1", "assessmentId": "a1"}}
 
@@ -28,18 +27,11 @@ def keys(tmp_path: Path) -> Any:
 def refused(home: Path, *options: str, program: tuple[str, ...] = ("graphql_api",), **env: str) -> str:
     """The one line with which the process refuses to start."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
-    command = [sys.executable, "-m", *program, "--port", "0", *options]
-    done = subprocess.run(
-        command,
-        env={**clean, "ASSESS_HOME": str(home), **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    command = ["-m", *program, "--port", "0", *options]
+    done = run_forked(command, env={**clean, "ASSESS_HOME": str(home), **env}, text=True)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1
-    return done.stderr
+    return str(done.stderr)
 
 
 @pytest.mark.parametrize("program", [("graphql_api",), ("assess_cli", "api")])

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -30,6 +28,7 @@ from graphql_api.hosts import is_loopback
 from tests.api.client import PATIENCE, Http, api, client
 from tests.api.writes import STATE, VIEW, item, logged, request_body
 from tests.factories import text
+from tests.forked import run_forked
 from tests.loop import queries
 from tests.servers import Instance
 
@@ -96,8 +95,8 @@ def test_a_written_attempt_can_be_read_after_its_ingestion(tmp_path: Path) -> No
         assert send(http, item()).status_code == 200
         body = {"request": {"userId": "u1", "assessmentId": "do_789"}}
         assert http.post("/v2/view/assess/read", json=body).json()["result"] == {}
-        ingest = [sys.executable, "-m", "assess_cli", "--home", str(tmp_path), "ingest", str(tmp_path / "log")]
-        subprocess.run(ingest, check=True, capture_output=True)
+        ingest = ["-m", "assess_cli", "--home", str(tmp_path), "ingest", str(tmp_path / "log")]
+        run_forked(ingest).check_returncode()
         result = http.post("/v2/view/assess/read", json=body).json()["result"]
     assert (result["batchId"], result["attemptsCount"], result["bestScore"]) == ("0123", 1, 1.0)
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.archives import ANSWER, cells, put_archive
 from tests.balances import draw
 from tests.cli.conftest import Assess
 from tests.factories import RECEIVED, WEEK
+from tests.forked import Forked
 
 
 def counts(output: str) -> dict[str, int]:
@@ -131,8 +131,8 @@ def test_an_import_that_is_killed_twice_is_completed_by_the_next_one(
 
 def kill_after_next_commit(log: Path, old: Path, settings: Settings) -> None:
     before = commits(log)
-    command = [sys.executable, "-m", "assess_cli", "import", str(old)]
-    process = subprocess.Popen(command, env={**os.environ, **settings.env()}, stderr=subprocess.DEVNULL)
+    command = ["-m", "assess_cli", "import", str(old)]
+    process = Forked[bytes](command, env={**os.environ, **settings.env()}, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while commits(log) == before and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)

@@ -24,6 +24,7 @@ from assess_core.ports.log import BATCH_RECORDS
 from assess_core.settings import Settings
 from stream.__main__ import commands
 from tests.factories import event, line, text, without
+from tests.forked import Forked
 from tests.properties.tables import tables
 from tests.stream.processes import PATIENCE, assess, environment, wait_until
 
@@ -157,10 +158,10 @@ def test_paths_are_relative_to_the_current_folder(settings: Settings, tmp_path: 
 @pytest.mark.long
 def test_several_processes_at_the_same_time_give_the_same_tables_as_one(settings: Settings, tmp_path: Path) -> None:
     path = put(tmp_path / "events.jsonl", *sample_events(600))
-    command = [sys.executable, "-m", "assess_cli", "ingest", str(path)]
+    command = ["-m", "assess_cli", "ingest", str(path)]
     other = settings._replace(hot_store=f"sqlite:///{tmp_path / 'one.sqlite'}")
     processes = [
-        subprocess.Popen(command, env=environment(to), stderr=subprocess.DEVNULL) for to in (settings, settings, other)
+        Forked[bytes](command, env=environment(to), stderr=subprocess.DEVNULL) for to in (settings, settings, other)
     ]
     assert [process.wait(PATIENCE) for process in processes] == [0, 0, 0]
     assert tables(SqliteHot(settings.hot_store)) == tables(SqliteHot(other.hot_store))
@@ -244,8 +245,8 @@ def test_an_ingest_stops_if_the_facts_cannot_be_read(settings: Settings, tmp_pat
 def ingesting(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `assess ingest -` until it has folded its first events and waits for more."""
     hot, pipe = SqliteHot(settings.hot_store), subprocess.PIPE
-    command = [sys.executable, "-m", "assess_cli", "ingest", "-"]
-    with subprocess.Popen(command, env=environment(settings), stdin=pipe, stderr=pipe) as process:
+    command = ["-m", "assess_cli", "ingest", "-"]
+    with Forked[bytes](command, env=environment(settings), stdin=pipe, stderr=pipe) as process:
         assert process.stdin
         process.stdin.write(b"".join(sample_events(BATCH_RECORDS)))
         process.stdin.flush()

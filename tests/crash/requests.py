@@ -25,6 +25,7 @@ from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_requests, open_stores
 from tests.factories import event, record
+from tests.forked import Forked
 
 LEASE: Final = "2s"
 _POLL: Final = 0.05
@@ -93,9 +94,9 @@ def _request(n: int, channels: int) -> ReportRequest:
 
 
 def _start(home: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "assess_cli", "request", "work", "--follow", "--lease", LEASE]
+    command = ["-m", "assess_cli", "request", "work", "--follow", "--lease", LEASE]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ASSESS_")}
-    return subprocess.Popen(command, env={**clean, "ASSESS_HOME": str(home)}, stderr=subprocess.DEVNULL)
+    return Forked(command, env={**clean, "ASSESS_HOME": str(home)}, stderr=subprocess.DEVNULL)
 
 
 def _outcome(settings: Settings, channels: int, seconds: float, killed: int) -> Outcome:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +12,10 @@ import boto3
 
 from assess_core.settings import Settings
 from tests import oracle
+from tests.forked import Forked
 
 ROOT: Final = Path(__file__).parents[2]
-ASSESS: Final = [sys.executable, "-m", "assess_cli"]
+ASSESS: Final = ["-m", "assess_cli"]
 _END: Final = "\x1e\n"
 """Ends the output of each of several commands."""
 _IN_SEQUENCE: Final = f"""
@@ -58,13 +58,11 @@ class Commands:
     def run_all(self, commands: Iterable[Sequence[str]]) -> list[str]:
         """The output of each of several commands in one process, because a start takes longer than most commands."""
         words = json.dumps([["--home", str(self.home), *command] for command in commands])
-        return _output(self._popen([sys.executable, "-c", _IN_SEQUENCE, words]), words).split(_END)[:-1]
+        return _output(self._popen(["-c", _IN_SEQUENCE, words]), words).split(_END)[:-1]
 
     def _popen(self, command: Sequence[str]) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.env, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
-        )
+        return Forked(command, cwd=self.folder, env=self.env, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json"))

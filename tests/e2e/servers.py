@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from assess_core.domain.samples import sample_events
 from assess_core.errors import StoreUnavailable
 from assess_core.wiring import open_stores
 from tests.e2e.commands import Commands
+from tests.forked import Forked
 
 PARTITIONS: Final = 4
 PATIENCE: Final = 120.0  # seconds; usually a few are enough
@@ -133,7 +133,7 @@ def following(assess: Commands, log: str | None = None) -> Iterator["subprocess.
     """Run `python -m stream tail`. It is killed at the end if it still runs."""
     env = {**assess.env, **assess.settings.env(), **({"ASSESS_LOG": log} if log else {})}
     with (assess.folder / "stream.log").open("ab") as errors:
-        process = subprocess.Popen([sys.executable, "-m", "stream", "tail"], env=env, stderr=errors)
+        process = Forked[bytes](["-m", "stream", "tail"], env=env, stderr=errors)
     try:
         yield process
     finally:

@@ -1,8 +1,6 @@
 """Servers with TLS and passwords: correct settings work, and the errors for wrong settings name them."""
 
 import logging
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -23,6 +21,7 @@ from assess_core.ports.log import Message
 from assess_core.usecases.folding import Checks, fold
 from tests.e2e.commands import Commands
 from tests.factories import accepted, event
+from tests.forked import run_forked
 from tests.secured import PASSWORD, USER, Secured, certificates, secured_servers, tls_of
 from tests.servers import S3
 from tests.tls_proxy import tls_proxy
@@ -235,11 +234,10 @@ def test_no_process_prints_a_password(servers: Secured, tmp_path: Path) -> None:
             "ASSESS_LOG": servers.log("SASL_SSL", password, servers.certificates.ca),
         }
         assess = Commands(tmp_path, env)
-        stream = [sys.executable, "-m", "stream", "tail"]
         with assess.start("doctor") as doctor:
             output = [*doctor.communicate(timeout=60)]
         if password == WRONG:
-            ended = subprocess.run(stream, env=assess.env, capture_output=True, text=True, timeout=60, check=False)
+            ended = run_forked(["-m", "stream", "tail"], env=assess.env, text=True)
             assert ended.returncode == BadSettings.exit_code
             assert ended.stderr.count("\n") == 1, ended.stderr
             output += [ended.stdout, ended.stderr]

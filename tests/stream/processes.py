@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from assess_core.settings import Settings
+from tests.forked import Forked, run_forked
 
 PATIENCE = 90.0  # seconds; usually less than one is enough, but a busy machine needs more
 
@@ -27,17 +27,14 @@ def assess(
     given: bytes = b"",
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `assess` and wait until it ends."""
-    command: Sequence[str | bytes | Path] = [sys.executable, "-m", "assess_cli", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, input=given, env=environment(settings), capture_output=True, timeout=PATIENCE, check=False
-    )
+    return run_forked(["-m", "assess_cli", *arguments], given, cwd=cwd, env=environment(settings))
 
 
 @contextmanager
 def tailing(settings: Settings, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `python -m stream tail`. It is killed at the end if it still runs."""
-    command = [sys.executable, "-m", "stream", "tail", *options]
-    process = subprocess.Popen(command, env=environment(settings), stderr=subprocess.PIPE)
+    command = ["-m", "stream", "tail", *options]
+    process = Forked[bytes](command, env=environment(settings), stderr=subprocess.PIPE)
     try:
         yield process
     finally:

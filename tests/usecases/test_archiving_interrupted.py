@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from assess_core.ports.lake import Pinned
 from assess_core.ports.stores import Stores
 from assess_core.usecases.archiving import archive, clear, slice_views, verify
 from tests.factories import version
+from tests.forked import Forked
 from tests.lakes import copies_of, five_versions, held, keep, stores_over
 from tests.loop import NOW, put_away
 from tests.properties.interruptions import NEVER, Crash, Fuse
@@ -174,8 +174,8 @@ else:
 
 
 def worker(folder: Path, task: str, me: int = 0, others: int = 1) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WORKER, str(folder), task, str(me), str(others)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    command = ["-c", WORKER, str(folder), task, str(me), str(others)]
+    return Forked(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Writes Parquet in row groups that depend on the rows alone: how the rows arrive does not change the bytes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -29,20 +28,22 @@ until it writes the footer, and needs another 23 kB then."""
 def write_row_groups(tables: Iterable[pa.Table], target: Path, metadata: Mapping[str, str]) -> int:
     """Write the rows of some tables, at least one; returns their number."""
     rows = 0
-    groups = _groups(map(_texts_stored_once, _portions(tables)))
-    first = next(groups)
+    portions = map(_texts_stored_once, _portions(tables))
+    groups = map(_group, bounded(portions, _GROUP_PORTIONS, _stored_bytes, _GROUP_BYTES))
+    group = next(groups)
     # the types of Parquet say all; Arrow's own schema would be one more thing that the bytes depend on
-    with pq.ParquetWriter(target, first.schema, compression="zstd", store_schema=False) as writer:
+    with pq.ParquetWriter(target, group.schema, compression="zstd", store_schema=False) as writer:
         writer.add_key_value_metadata(dict(metadata))
-        for group in chain((first,), groups):
+        while group is not None:
             writer.write_table(group, row_group_size=_GROUP_PORTIONS * _PORTION_ROWS)
             rows += group.num_rows
+            del group  # before the next one is in memory
+            group = next(groups, None)
     return rows
 
 
-def _groups(portions: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    for some in bounded(portions, _GROUP_PORTIONS, _stored_bytes, _GROUP_BYTES):
-        yield pa.concat_tables(some).unify_dictionaries()
+def _group(portions: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(portions).unify_dictionaries()
 
 
 def _portions(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ ROWS = pa.table({"text": ["x" * (number % 7) if number % 5 else None for number 
 
 
 def written(tables: list[pa.Table], folder: Path) -> bytes:
-    with patch.multiple(row_groups, _ROWS=4, _MOST_ROWS=20, _MOST_BYTES=40):
+    with patch.multiple(row_groups, _ROWS=4, _PORTION_ROWS=8, _PORTION_BYTES=40, _GROUP_PORTIONS=3, _GROUP_BYTES=40):
         assert write_row_groups(tables, folder / "file", {"pyarrow": "1"}) == sum(table.num_rows for table in tables)
     return (folder / "file").read_bytes()
 
@@ -35,14 +35,21 @@ def test_the_bytes_do_not_depend_on_how_the_rows_are_cut(
     assert pq.read_table(folder / "file").equals(ROWS)
 
 
-def test_a_row_group_ends_with_its_rows_or_with_the_bytes_of_its_texts(tmp_path: Path) -> None:
-    long = pa.table({"text": ["x" * 30] * 9})
+def test_a_row_group_ends_with_its_portions_or_with_the_bytes_of_their_different_texts(tmp_path: Path) -> None:
+    different = pa.table({"text": [f"{number:030}" for number in range(9)]})
+    equal = pa.table({"text": ["x" * 30] * 9})
     short = pa.table({"text": ["x"] * 50})
 
     groups = []
-    for table in (long, short):
+    for table in (different, equal, short):
         written([table], tmp_path)
         metadata = pq.read_metadata(tmp_path / "file")
         groups.append([metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)])
 
-    assert groups == [[4, 4, 1], [20, 20, 10]]
+    assert groups == [[4, 4, 1], [8, 1], [24, 24, 2]]
+
+
+def test_readers_see_texts_and_not_how_equal_ones_were_stored(tmp_path: Path) -> None:
+    written([ROWS], tmp_path)
+
+    assert pq.read_schema(tmp_path / "file") == ROWS.schema

@@ -145,6 +145,7 @@ def test_names_of_attempts_are_joined_to_rows_without_copying_their_answers(tmp_
             list(union.rows(TABLE.format(kind=kind).replace("TEMP ", "")))  # each query has its own connection
         list(union.rows("CREATE MACRO numbered_at(place) AS place"))
         [plan] = union.rows(f"EXPLAIN {records_sql(spec)}", {"parts": 1, "part": 0})
+        list(union.rows("DROP MACRO numbered_at"))  # the database is used again
 
     # a delim join, which DuckDB makes of a subquery, copies all columns of the rows around it
     assert "HASH_JOIN" in str(plan)

@@ -80,7 +80,7 @@ class Databases:
     def lend(self, memory: int) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to an empty database with so many bytes of memory, and no folder for temporary files.
 
-        The database is closed if the block fails. The caller removes the functions that it creates.
+        The database is closed if the block fails. The caller removes the functions and macros that it creates.
         """
         database = self._take()
         try:

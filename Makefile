@@ -41,7 +41,7 @@ $(SETUP): requirements.lock pyproject.toml
 demo: $(SETUP) ## Run the whole loop on sample events and show that no answer changes.
 	$(BIN)/assess demo
 
-test: $(SETUP) ## Run the tests that need no server and less than a second of a core: less than five minutes on two cores.
+test: $(SETUP) ## Run the tests that need no server and less than a second of a core: four to five minutes on two cores.
 	TEST_SERVERS=none $(BIN)/pytest -n 3 -m "not long" --durations-min=2
 
 test-all: $(SETUP) ## Run all tests (four processes: on two cores, tests wait for servers a third of the time).

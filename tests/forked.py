@@ -100,13 +100,21 @@ class _Forking(NamedTuple):
     process: "subprocess.Popen[bytes]"
     requests: socket.socket
 
+    def end(self) -> None:
+        self.requests.shutdown(socket.SHUT_RDWR)  # processes that a test forked may hold the connection open
+        self.requests.close()
+        self.process.wait(PATIENCE)
+
 
 @cache
 def _forking() -> _Forking:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     words = [sys.executable, "-m", "tests.forked", str(theirs.fileno())]
     with theirs:
-        return _Forking(subprocess.Popen(words, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL), ours)
+        process = subprocess.Popen(words, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+    forking = _Forking(process, ours)
+    atexit.register(forking.end)
+    return forking
 
 
 # --- in the forking process ---

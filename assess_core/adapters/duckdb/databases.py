@@ -107,22 +107,23 @@ class Databases:
             return open_database(_CONFIG)
 
 
-def _clear(database: duckdb.DuckDBPyConnection) -> bool:
-    """Drop all tables and views, and reset what a report sets; returns False if the database cannot be used again."""
-    for kind, names in _CREATED.items():
-        for (name,) in database.execute(names).fetchall():
-            database.execute(f"DROP {kind} {name}")
-    try:
-        database.execute("RESET GLOBAL disabled_optimizers; SET GLOBAL temp_directory = ''")
-    except duckdb.NotImplementedException:  # it has spilled, and DuckDB keeps the folder from then on
-        return False
-    return True
-
-
 _CREATED: Final = {
     "VIEW": "SELECT view_name FROM duckdb_views() WHERE NOT internal",
     "TABLE": "SELECT table_name FROM duckdb_tables()",
 }
+
+
+def _clear(database: duckdb.DuckDBPyConnection) -> bool:
+    """Drop all tables and views, and reset what a report sets; returns False if the database cannot be used again."""
+    try:
+        for kind, names in _CREATED.items():
+            for (name,) in database.execute(names).fetchall():
+                database.execute(f"DROP {kind} {name}")
+        database.execute("RESET GLOBAL disabled_optimizers; SET GLOBAL temp_directory = ''")
+    except duckdb.Error:  # e.g. it has spilled, and DuckDB keeps the folder from then on. The caller's work is done
+        return False
+    return True
+
 
 DATABASES: Final = Databases()
 """The databases of this process."""

@@ -9,6 +9,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from assess_core.adapters.arrow.freed import return_freed_memory
 from assess_core.adapters.duckdb.databases import DATABASES, QUIET, WIRE_QUESTION, open_database
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.duckdb.memory import BUDGET, most_threads
@@ -134,13 +135,13 @@ def _ended_by_signals(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def release_memory(duck: duckdb.DuckDBPyConnection) -> None:
-    """Return to the system what DuckDB and Arrow freed and keep: up to 120 MB after a large query."""
+    """Return to the system what DuckDB, Arrow and the C library freed and keep: 120 MB after a large query."""
     # setting the limit makes DuckDB return memory. It shows a limit with one decimal and cuts the others off: without
     # the 5 the limit would become lower each time
     [(limit,)] = duck.execute("SELECT current_setting('memory_limit')").fetchall()
     number, unit = limit.split()
     duck.execute(f"SET memory_limit = '{number}5 {unit}'")
-    pa.default_memory_pool().release_unused()
+    return_freed_memory()
 
 
 _TIME: Final = "TIMESTAMP WITH TIME ZONE"

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from duckdb.func import ARROW
 from duckdb.sqltypes import BLOB, VARCHAR
 
+from assess_core.adapters.arrow.freed import return_freed_memory
 from assess_core.adapters.arrow.hashes import content_hashes
 from assess_core.adapters.arrow.hot_rows import ahead, gathered, in_order
 from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
@@ -281,7 +282,9 @@ class DuckCopies:
         return Missing(pa.RecordBatchReader.from_batches(LAKE_SCHEMA, rows()), appended)
 
     def _missing(self, shards: Shards, appended: dict[ArchiveSlice, int]) -> Iterator[pa.RecordBatch]:
-        for chunk in ahead(in_order(shards)):
+        for number, chunk in enumerate(ahead(in_order(shards))):
+            if number:  # a small archive has one chunk and need not pay for it
+                return_freed_memory()
             rows = chunk.filter(self._is_missing(chunk))
             for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
                 slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])

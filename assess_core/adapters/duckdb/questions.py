@@ -18,9 +18,6 @@ ROW: Final = f"""
 SELECT {_KEY}, epoch_ms(last_attempted_on) AS last_attempted_on, has_answers, content_hash, total_score,
        total_max_score, grand_total, text_of(question) AS question, epoch_ms(updated_on) AS received_at
 """
-ALL_ATTEMPTS: Final = f"{ROW} FROM newest ORDER BY {BY_BATCH}"
-ALL_VERSIONS: Final = f"{ROW} FROM versions ORDER BY {BY_BATCH}, last_attempted_on, content_hash"
-COPIES: Final = f"{ROW} FROM copies WHERE tier = $tier ORDER BY {BY_BATCH}, last_attempted_on, content_hash, updated_on"
 # add scores in the order of the keys, because a sum of floats depends on the order
 BATCH_NUMBERS: Final = f"""
 SELECT attempts, learners, assessments, sum_of_scores, sum_of_parts, versions, first_received, last_received

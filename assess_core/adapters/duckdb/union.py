@@ -23,13 +23,10 @@ from assess_core.adapters.duckdb.connection import (
     urls,
 )
 from assess_core.adapters.duckdb.corrected import correct
+from assess_core.adapters.duckdb.in_order import COPIES, NEWEST, VERSIONS, InOrder, selected
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
-    ALL_ATTEMPTS,
-    ALL_VERSIONS,
     BATCH_NUMBERS,
-    BY_BATCH,
-    COPIES,
     RECEIVED,
     SELECTED,
     SLICES,
@@ -229,6 +226,13 @@ class DuckUnion:
                 self._duck.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {VIEWS[name]}")
                 self._created.add(name)
 
+    def _prepare(self, duck: duckdb.DuckDBPyConnection, sql: str, corrections: Sequence[Correction]) -> None:
+        """Create the views that a statement on this cursor reads."""
+        if corrections:
+            correct(duck, corrections, self._placed)
+        else:
+            self._create(sql)
+
     def _to_place(self) -> Placed:
         rows = sum(file.rows for file in (*self._files, *self._kept))
         rows += pq.read_metadata(self._hot).num_rows if self._hot else 0
@@ -256,10 +260,7 @@ class DuckUnion:
         self, sql: str, parameters: Mapping[str, object] | None = None, corrections: Sequence[Correction] = ()
     ) -> Iterator[dict[str, object]]:
         with self._named_errors(), cursor(self._duck) as duck:
-            if corrections:
-                correct(duck, corrections, self._placed)
-            else:
-                self._create(sql)
+            self._prepare(duck, sql, corrections)
             duck.execute(sql, dict(parameters or {}))
             names = [column[0] for column in duck.description or ()]
             while batch := duck.fetchmany(_ROWS):
@@ -302,8 +303,9 @@ class DuckUnion:
 
     def selected(self, spec: ReportSpec, *, is_ordered: bool = True) -> Iterator[AttemptVersion]:
         picked, parameters = picked_sql(spec, _unit(spec))
-        sql = SELECTED.format(picked=picked)
-        return map(to_version, self.rows(f"{sql} ORDER BY {BY_BATCH}" if is_ordered else sql, parameters))
+        if is_ordered:
+            return self._in_order(selected(picked), parameters)
+        return map(to_version, self.rows(SELECTED.format(picked=picked), parameters))
 
     def write_report(
         self,
@@ -336,13 +338,20 @@ class DuckUnion:
         return [msgspec.convert(row, WeekNumbers) for row in self.rows(WEEK_NUMBERS)]
 
     def all_attempts(self, corrections: Sequence[Correction] = ()) -> Iterator[AttemptVersion]:
-        return map(to_version, self.rows(ALL_ATTEMPTS, corrections=corrections))
+        return self._in_order(NEWEST, corrections=corrections)
 
     def all_versions(self) -> Iterator[AttemptVersion]:
-        return map(to_version, self.rows(ALL_VERSIONS))
+        return self._in_order(VERSIONS)
 
     def copies(self, tier: str) -> Iterator[AttemptVersion]:
-        return map(to_version, self.rows(COPIES, {"tier": tier}))
+        return self._in_order(COPIES, {"tier": tier})
+
+    def _in_order(
+        self, wanted: InOrder, parameters: Mapping[str, object] | None = None, corrections: Sequence[Correction] = ()
+    ) -> Iterator[AttemptVersion]:
+        with self._named_errors(), cursor(self._duck) as duck:
+            self._prepare(duck, wanted.sql, corrections)
+            yield from map(to_version, wanted.read(duck, parameters or {}))
 
     def received(self, weeks: Collection[IsoWeek]) -> Iterator[Received]:
         return map(to_received, self.rows(RECEIVED, {"weeks": _numbers(weeks)}))

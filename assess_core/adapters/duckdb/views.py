@@ -12,6 +12,12 @@ from assess_core.ports.lake import LakeFile
 
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
 
+FIRST_COPY: Final = f"""
+SELECT {_COLUMNS}, file_index, file_row_number FROM placed
+QUALIFY row_number() OVER (PARTITION BY user_id, content_hash ORDER BY updated_on, file_index, file_row_number) = 1
+"""
+"""The copy of each version with the earliest receipt, without its answers."""
+
 # SQL reads `placed`, all copies of a union, and these views:
 #     copies    every row, with `tier` ('hot', 'lake', or 'scores' for a kept score, whose `question` is null)
 #     versions  one row per distinct version, from the copy with the earliest receipt
@@ -26,13 +32,8 @@ VIEWS: Final = {
 SELECT {_COLUMNS}, question, tier FROM placed
 """,
     "versions": f"""
-WITH first_copy AS (
-    SELECT user_id, file_index, file_row_number FROM placed
-    QUALIFY row_number() OVER (
-        PARTITION BY user_id, content_hash ORDER BY updated_on, file_index, file_row_number
-    ) = 1
-)
-SELECT {_COLUMNS}, question, tier FROM placed JOIN first_copy USING (user_id, file_index, file_row_number)
+SELECT {_COLUMNS}, question, tier FROM placed JOIN (SELECT user_id, file_index, file_row_number FROM ({FIRST_COPY}))
+    USING (user_id, file_index, file_row_number)
 """,
     "winners": f"""
 SELECT {ATTEMPT}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {ATTEMPT}) AS versions,

@@ -1,0 +1,80 @@
+"""Rows of a union in an order, with their answers, within the memory of DuckDB.
+
+DuckDB's sort cannot spill rows of many kilobytes reliably: 100,000 attempts of ten answers failed with 300 MB. So only
+keys and places are sorted, and the answers are read for some thousand attempts at a time. Files are sorted by batch and
+learner, so such a read skips most of them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+import duckdb
+
+from assess_core.adapters.duckdb.connection import literal
+from assess_core.adapters.duckdb.questions import BY_BATCH, ROW
+from assess_core.adapters.duckdb.views import FIRST_COPY
+
+_AT_A_TIME: Final = 4096
+"""Attempts whose answers are read at a time: about 32 MB."""
+_PLACE: Final = "batch_id, user_id, file_index, file_row_number"
+_BOUNDS: Final = "min(batch_id), max(batch_id), min(user_id), max(user_id)"
+_ROWS: Final = f"""
+{ROW} FROM (FROM placed WHERE batch_id BETWEEN {{}} AND {{}} AND user_id BETWEEN {{}} AND {{}})
+    JOIN (SELECT rowid AS number, * FROM {{these}}) USING ({_PLACE})
+ORDER BY number
+"""
+"""The bounds make DuckDB skip the row groups of other learners. It does not conclude them from the join."""
+
+
+class InOrder(NamedTuple):
+    """Which rows of `placed` to read, and in which order."""
+
+    source: str
+    """SQL after FROM: rows with the columns of `order` and a place."""
+    order: str = BY_BATCH
+
+    @property
+    def sql(self) -> str:
+        """The statement that sorts the places."""
+        return f"CREATE OR REPLACE TEMP TABLE in_order AS SELECT {_PLACE} FROM {self.source} ORDER BY {self.order}"
+
+    def read(self, duck: duckdb.DuckDBPyConnection, parameters: Mapping[str, object]) -> Iterator[dict[str, object]]:
+        """Run the query on a cursor of its own. The views that it reads exist."""
+        duck.execute(self.sql, dict(parameters))
+        [(count,)] = duck.execute("SELECT count(*) FROM in_order").fetchall()
+        for first in range(0, count, _AT_A_TIME):
+            yield from _read(duck, first, min(first + _AT_A_TIME, count))
+
+
+def _read(duck: duckdb.DuckDBPyConnection, first: int, past: int) -> Iterator[dict[str, object]]:
+    """The rows with these numbers; in halves if they do not fit into the memory."""
+    try:
+        rows = _fetched(duck, f"in_order WHERE rowid >= {first} AND rowid < {past}")
+    except duckdb.OutOfMemoryException:
+        if past - first == 1:
+            raise
+        middle = (first + past) // 2
+        yield from _read(duck, first, middle)
+        yield from _read(duck, middle, past)
+    else:
+        yield from rows
+
+
+def _fetched(duck: duckdb.DuckDBPyConnection, these: str) -> list[dict[str, object]]:
+    [bounds] = duck.execute(f"SELECT {_BOUNDS} FROM {these}").fetchall()
+    duck.execute(_ROWS.format(*map(literal, bounds), these=these))
+    names = [column[0] for column in duck.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in duck.fetchall()]
+
+
+def selected(picked: str) -> InOrder:
+    """The picked versions; `picked` is a query of `reports.picked`."""
+    return InOrder(f"({picked})")
+
+
+NEWEST: Final = InOrder("winners")
+"""The newest version of each attempt."""
+VERSIONS: Final = InOrder(f"({FIRST_COPY})", f"{BY_BATCH}, last_attempted_on, content_hash")
+"""All distinct versions, each with its earliest receipt."""
+COPIES: Final = InOrder("placed WHERE tier = $tier", f"{BY_BATCH}, last_attempted_on, content_hash, updated_on")
+"""All rows of a tier."""

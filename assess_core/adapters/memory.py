@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import pyarrow as pa
 from msgspec import structs
 
-from assess_core.adapters.arrow.rows import to_batch
+from assess_core.adapters.arrow.rows import KEY_SCHEMA, to_batch
 from assess_core.domain.attempts import AttemptVersion, RowKey, page_order
 from assess_core.domain.corrected_scores import CorrectedTotals
 from assess_core.domain.events import FailedEvent, FailedKey
@@ -222,6 +222,10 @@ class MemoryHot:
         rows.sort(key=lambda row: (row.key, row.version))
         for start in range(0, len(rows), _BATCH_ROWS):
             yield to_batch(rows[start : start + _BATCH_ROWS])
+
+    def keys(self, slice_: ArchiveSlice) -> Iterator[pa.RecordBatch]:
+        for shard in self.scan(slice_, answers=False):
+            yield from (batch.select(KEY_SCHEMA.names) for batch in shard)
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
         keys = [(row.slice, row.version.content_hash) for row in rows]

@@ -258,6 +258,15 @@ def by_slice(entries: Iterable[ManifestEntry]) -> dict[ArchiveSlice, SliceRecord
     return records
 
 
+def why_unverified(record: SliceRecord | None) -> str:
+    """Why a slice is not verified, and what to do."""
+    if record is None or record.archived is None:
+        return "it was not archived; archive and verify it first"
+    if record.has_failed:
+        return f"its last verification failed; repair the files and verify it again ({record.failure})"
+    return "its last archive is not verified; verify it first"
+
+
 def problem(record: SliceRecord, found: Contents, files: Mapping[str, str]) -> str | None:
     """How the lake's files differ from the manifest, and what to do; None if they agree.
 

@@ -200,6 +200,13 @@ class HotStore(Protocol):
         """
         ...
 
+    def keys(self, slice_: ArchiveSlice) -> "Iterator[pa.RecordBatch]":
+        """The keys of the rows of a slice with their receipts, in any order, in batches of bounded size.
+
+        Shape: `arrow.rows.KEY_SCHEMA`. It has the same rows as `scan`, and the store reads no answers for it.
+        """
+        ...
+
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
         """The rows with these keys, versions and slices, whatever their receipt. Missing rows are left out."""
         ...

@@ -127,7 +127,7 @@ class Compared(NamedTuple):
     left: Mapping[ArchiveSlice, int]
     """The number of a slice's rows that the files do not hold."""
     keys: Iterator[list[RowKey]]
-    """The keys of the rows that the files hold, in chunks. Each chunk is of one slice."""
+    """The keys of the rows that the files hold, ordered by slice, in chunks."""
 
 
 class Copies(Protocol):
@@ -162,8 +162,8 @@ class Copies(Protocol):
         """The hot rows of the slices that the files do not hold; None if the files hold all of them."""
         ...
 
-    def compare(self, shards: Shards) -> Compared:
-        """Read the hot rows of the slices to their end and look each up among the copies."""
+    def compare(self, keys: "Iterable[pa.RecordBatch]") -> Compared:
+        """Read the keys of hot rows (`HotStore.keys`) of the slices to their end; look each up among the copies."""
         ...
 
 

@@ -3,11 +3,13 @@
 The state of a slice is computed from the stores and the manifest and is stored nowhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Final, NamedTuple, Protocol
 
 from assess_core.domain.attempts import RowKey
-from assess_core.domain.manifest import NOTHING, Action, Contents, SliceRecord, by_slice
+from assess_core.domain.manifest import NOTHING, Action, Contents, SliceRecord, by_slice, why_unverified
 from assess_core.domain.slice_status import SliceView, view
 from assess_core.domain.slices import ArchiveSlice, Unread, why_open
 from assess_core.errors import SliceOpen, UnknownBatch, VerifyFailed
@@ -281,7 +283,7 @@ def _verify(
                 if found.problems:  # a drop may have begun since the manifest was read
                     found = prove(group, Manifest.read(lake, group), copies)
                 found = with_kept(found, manifest, lake)
-                compared = copies.compare(map(hot.scan, group)) if hot else None
+                compared = copies.compare(chain.from_iterable(map(hot.keys, group))) if hot else None
         except VerifyFailed as error:  # the slices in an unreadable file are unknown
             found = unreadable(group, error)
         in_lake = {slice_ for slice_ in group if slice_ in manifest.records or found.contents[slice_] != NOTHING}
@@ -337,7 +339,7 @@ def clear(
         verified = [slice_ for slice_, record in records.items() if record and record.is_verified]
         held = stores.hot.counts(slice_ for slice_ in group if slice_ not in verified)
         done |= {
-            slice_: Cleared(0, rows, f"{slice_}: {_not_verified(records[slice_])}")
+            slice_: Cleared(0, rows, f"{slice_}: {why_unverified(records[slice_])}")
             for slice_, rows in held.items()
             if records[slice_] or rows
         }
@@ -347,14 +349,6 @@ def clear(
     return done
 
 
-def _not_verified(record: SliceRecord | None) -> str:
-    if record is None or record.archived is None:
-        return "it was not archived; archive and verify it first"
-    if record.has_failed:
-        return f"its last verification failed; repair the files and verify it again ({record.failure})"
-    return "its last archive is not verified; verify it first"
-
-
 def _clear_verified(
     slices: Sequence[ArchiveSlice], manifest: Manifest, stores: Stores, now: int, dry_run: bool
 ) -> dict[ArchiveSlice, Cleared]:
@@ -362,7 +356,8 @@ def _clear_verified(
     before = verified_files(slices, manifest)
     try:
         with stores.lake.copies(pinned, slices, proved=True, verified=before) as copies:
-            found, compared = prove(slices, manifest, copies), copies.compare(map(stores.hot.scan, slices))
+            found = prove(slices, manifest, copies)
+            compared = copies.compare(chain.from_iterable(map(stores.hot.keys, slices)))
             good = {slice_: None for slice_ in slices if slice_ not in found.problems}
             begun = [slice_ for slice_ in good if compared.held.get(slice_) or manifest.records[slice_].is_clearing]
             deleted = compared.held
@@ -372,7 +367,7 @@ def _clear_verified(
                     [entry(slice_, Action.CLEARING, pinned.version, found.contents[slice_], now) for slice_ in unmarked]
                 )
                 stores.hot.remember_lake(pinned.identity)
-                deleted = _delete((keys for keys in compared.keys if keys[0].slice in good), stores.hot)
+                deleted = _delete(compared.keys, good, stores.hot)
     except VerifyFailed as error:
         found, good = unreadable(slices, error), {}
     done = {slice_: Cleared(deleted.get(slice_, 0), compared.left.get(slice_, 0)) for slice_ in good}
@@ -391,9 +386,12 @@ def _clear_verified(
     return done | {slice_: Cleared(0, held[slice_], why) for slice_, why in found.problems.items()}
 
 
-def _delete(chunks: Iterable[list[RowKey]], hot: HotStore) -> dict[ArchiveSlice, int]:
+def _delete(chunks: Iterable[list[RowKey]], good: Container[ArchiveSlice], hot: HotStore) -> dict[ArchiveSlice, int]:
+    """Delete the rows of good slices. A chunk is one transaction, because each costs the hot store a write to disk."""
     deleted: dict[ArchiveSlice, int] = {}
     for keys in chunks:
-        slice_ = keys[0].slice
-        deleted[slice_] = deleted.get(slice_, 0) + hot.delete(keys)
+        with hot.transaction():
+            for slice_, of_slice in groupby(keys, itemgetter(0)):
+                if slice_ in good:
+                    deleted[slice_] = deleted.get(slice_, 0) + hot.delete(list(of_slice))
     return deleted

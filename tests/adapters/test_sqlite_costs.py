@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.slices import ArchiveSlice
 from assess_core.ports.hot_store import AttemptRange
 from benchmarks.slices import fill_rows, fill_slices, slice_number
-from tests.factories import RECEIVED, key
+from tests.factories import RECEIVED, answer, key, version
 
 MINE = ArchiveSlice.of("mine", RECEIVED)
 
@@ -76,3 +77,15 @@ def test_the_cost_of_a_page_does_not_grow_with_the_number_of_rows_in_the_batch(c
     fill_rows(counted.hot, 300, 6000)
 
     assert counted.cost(lambda: counted.hot.rows_after(slices, AttemptRange(middle, 20))) <= 2 * before
+
+
+def test_a_deletion_does_not_write_the_pages_of_long_answers_again(tmp_path: Path) -> None:
+    hot = SqliteHot(f"sqlite:///{tmp_path}/hot.sqlite")
+    rows = [version(attempt_id=f"t{number}", answers=[answer("q" * 100_000)]) for number in range(20)]
+    hot.add_rows(rows)
+    with closing(sqlite3.connect(tmp_path / "hot.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    assert hot.delete([row.row_key for row in rows]) == 20
+
+    assert (tmp_path / "hot.sqlite-wal").stat().st_size < 200_000

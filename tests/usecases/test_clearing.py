@@ -1,5 +1,6 @@
 """Clear on every hot store and a real lake: it deletes exactly the verified copies and no later ones."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -56,6 +57,26 @@ def test_clear_proves_no_row_again_if_the_bytes_are_those_that_verify_proved(
 
     assert clear([W5], stores, NOW) == {W5: Cleared(5, 0)}
     assert proved == []
+
+
+def test_clear_deletes_the_rows_of_many_small_slices_in_one_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = stores_over(hot := SqliteHot(f"sqlite:///{tmp_path}/hot.sqlite"), tmp_path)
+    keep(hot, [version(batch_id=f"b{number}") for number in range(20)])
+    slices = hot.slices()
+    archive(slices, stores, NOW)
+    verify(slices, stores, NOW)
+    begin, begun = hot.transaction, list[bool]()
+
+    def counted() -> AbstractContextManager[bool]:
+        begun.append(True)
+        return begin()
+
+    monkeypatch.setattr(hot, "transaction", counted)
+
+    assert clear(slices, stores, NOW) == dict.fromkeys(slices, Cleared(1, 0))
+    assert begun == [True]
 
 
 @pytest.mark.parametrize("attempted", [RECEIVED - DAY, RECEIVED + DAY], ids=["older", "newer"])

@@ -50,6 +50,9 @@ def gathered(batches: Iterable[pa.RecordBatch], *, rows: float = inf, size: floa
 
 def _by_learner(of_slice: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
     """The shards of a slice, merged. Each shard is ordered by learner and has all rows of its learners."""
+    if len(of_slice) == 1:  # nothing to merge, and no reason to copy the rows
+        yield from (batch for batch in of_slice[0] if batch.num_rows)
+        return
     shards = [_parts(batches) for batches in of_slice]
     heads = {number: head for number, shard in enumerate(shards) if (head := next(shard, None)) is not None}
     while heads:

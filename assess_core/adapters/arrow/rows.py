@@ -52,6 +52,10 @@ HOT_SCHEMA: Final = pa.schema([*_COLUMNS, ("question", pa.string())])
 LAKE_SCHEMA: Final = pa.schema([*_COLUMNS, ("question", QUESTION)])
 """A row of the lake: `question` is nested, `assess_ts` a time."""
 
+_KEY: Final = {"batch_id", "user_id", "course_id", "content_id", "attempt_id", "last_attempted_on", "content_hash"}
+KEY_SCHEMA: Final = pa.schema([field for field in HOT_SCHEMA if field.name in {*_KEY, "updated_on"}])
+"""A key of the hot store with its receipt: what one row is deleted by."""
+
 SCORES_SCHEMA: Final = pa.schema(
     [
         *LAKE_SCHEMA,

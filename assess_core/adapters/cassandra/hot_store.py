@@ -18,14 +18,7 @@ from assess_core.adapters.cassandra.maps import activity, read_entries, read_lea
 from assess_core.adapters.cassandra.pages import BatchPages
 from assess_core.adapters.cassandra.putting_back import put_back
 from assess_core.adapters.cassandra.register import CassandraRegister
-from assess_core.adapters.cassandra.requests import (
-    REQUEST_BYTES,
-    as_one_request,
-    by_bytes,
-    chunked,
-    grouped,
-    size,
-)
+from assess_core.adapters.cassandra.requests import REQUEST_BYTES, as_one_request, by_bytes, chunked, grouped, size
 from assess_core.adapters.cassandra.scan import LONG_QUESTION, Scans
 from assess_core.adapters.cassandra.schema import require
 from assess_core.adapters.cassandra.slices import SliceTables
@@ -304,6 +297,9 @@ class CassandraHot(CassandraErasing):
 
     def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> list[Iterator[pa.RecordBatch]]:
         return self._scans.scan(slice_, answers)
+
+    def keys(self, slice_: ArchiveSlice) -> Iterator[pa.RecordBatch]:
+        return self._scans.keys(slice_)
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
         found = self._select(_GET, rows)

@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from assess_core.adapters.arrow.rows import HOT_SCHEMA
+from assess_core.adapters.arrow.rows import HOT_SCHEMA, KEY_SCHEMA
 from assess_core.adapters.cassandra.connection import Connection, Page, Row
 from assess_core.adapters.cassandra.requests import grouped
 from assess_core.chunks import chunks
@@ -15,6 +15,7 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 LONG_QUESTION: Final = 16 * 1024  # bytes; a longer question is marked in `slices` before it is written
 _PAGE_BYTES: Final = 16 * 1024 * 1024  # of a page of the longest rows; two pages of a shard are in memory
 _PAGE_ROWS: Final = 1000
+_PAGE_KEYS: Final = 2000  # a key has 200 bytes
 _AHEAD: Final = 16  # shards whose first page is requested before it is needed
 _SOME_ROWS: Final = 200  # a slice with fewer rows is counted by reading them, a larger one shard by shard
 _COUNTED: Final = 256  # slices counted at the same time; their rows are in memory
@@ -22,9 +23,12 @@ _COUNTED: Final = 256  # slices counted at the same time; their rows are in memo
 _LARGEST = "SELECT largest FROM {ks}.slices WHERE year = ? AND week = ? AND batch_id = ?"
 _COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
     total_score, total_max_score, grand_total, to_unix_timestamp(updated_on), question"""
+_KEY_COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
+    to_unix_timestamp(updated_on)"""
 _OF_SLICE = "FROM {ks}.assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND"
 _SLICE = f"SELECT {_COLUMNS}, shard {_OF_SLICE} shard IN ?"
 _SHARD = f"SELECT {_COLUMNS} {_OF_SLICE} shard = ?"
+_KEYS = f"SELECT {_KEY_COLUMNS} {_OF_SLICE} shard IN ?"
 _SOME = f"SELECT shard {_OF_SLICE} shard IN ? LIMIT {_SOME_ROWS}"
 _HELD = "SELECT DISTINCT batch_id, year, week, shard FROM {ks}.assessment_aggregator"
 _COUNT = f"SELECT count(*) {_OF_SLICE} shard = ?"
@@ -56,6 +60,15 @@ class Scans:
         else:
             shards = [self._scan(slice_, shard, rows) for shard in self._shards]
         return shards if answers else [map(_without_answers, shard) for shard in shards]
+
+    def keys(self, slice_: ArchiveSlice) -> Iterator[pa.RecordBatch]:
+        """The keys of all shards in batches of `KEY_SCHEMA`."""
+        page: Page | None = self._page(_KEYS, slice_, self._shards, _PAGE_KEYS, None)
+        while page is not None:
+            found, state = page.rows()
+            page = self._page(_KEYS, slice_, self._shards, _PAGE_KEYS, state) if state else None
+            if found:
+                yield _keys_batch(slice_, found)
 
     def held(self) -> list[ArchiveSlice]:
         """The slices with rows, sorted: one request for each thousand partitions of the table."""
@@ -132,8 +145,17 @@ def _batch(slice_: ArchiveSlice, rows: Sequence[Row]) -> pa.RecordBatch:
         [batch_id] * count, [year] * count, [week] * count, users, courses, contents, attempts, clocks,
         [question != "[]" for question in questions], hashes, scores, maxima, totals, receipts, questions,
     )  # fmt: skip
+    return _of_columns(columns, HOT_SCHEMA)
+
+
+def _keys_batch(slice_: ArchiveSlice, rows: Sequence[Row]) -> pa.RecordBatch:
+    """Rows of `_KEYS` as a batch of `KEY_SCHEMA`."""
+    return _of_columns(([slice_.batch_id] * len(rows), *zip(*rows, strict=True)), KEY_SCHEMA)
+
+
+def _of_columns(columns: Sequence[Sequence[object]], schema: pa.Schema) -> pa.RecordBatch:
     arrays = [
         pa.array(column, _TIMES).cast(field.type) if pa.types.is_timestamp(field.type) else pa.array(column, field.type)
-        for column, field in zip(columns, HOT_SCHEMA, strict=True)
+        for column, field in zip(columns, schema, strict=True)
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=HOT_SCHEMA)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,10 +1,8 @@
 """The lake's copies of some slices, read into DuckDB once. Archive, verify and clear compare hot rows with them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from math import isfinite
-from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -17,7 +15,7 @@ from duckdb.sqltypes import BLOB, VARCHAR
 from assess_core.adapters.arrow.freed import return_freed_memory
 from assess_core.adapters.arrow.hashes import content_hashes
 from assess_core.adapters.arrow.hot_rows import ahead, gathered, in_order
-from assess_core.adapters.arrow.rows import HOT_SCHEMA, LAKE_SCHEMA, row_key
+from assess_core.adapters.arrow.rows import KEY_SCHEMA, LAKE_SCHEMA, row_key
 from assess_core.adapters.duckdb.connection import UNREADABLE, connect, cursor, failure_of, parquet, sha256_of
 from assess_core.adapters.duckdb.location import Location, location_of
 from assess_core.adapters.error_text import first_line
@@ -46,7 +44,8 @@ content_hash_of(canonical_of({_KEY}, last_attempted_on, total_score, total_max_s
 """
 
 _COPIES: Final = f"""
-SELECT slice, {_KEY}, content_hash, updated_on, total_score, file_index, coalesce({{sound}}, false) AS sound
+SELECT slice, {_KEY}, content_hash, has_answers, updated_on, total_score, file_index,
+    coalesce({{sound}}, false) AS sound
 FROM {{files}} JOIN wanted USING (batch_id) WHERE updated_on >= first AND updated_on < past
 """
 
@@ -80,11 +79,6 @@ SELECT {", ".join(f"question_of(question) AS {name}" if name == "question" else 
 FROM hot
 """
 
-_HOT: Final = """
-SELECT batch_id, user_id, course_id, content_id, attempt_id, last_attempted_on, has_answers, content_hash, updated_on
-FROM hot
-"""
-
 _COUNTS: Final = f"""
 SELECT batch_id, isoyear(make_timestamp(epoch_us(updated_on))), week(make_timestamp(epoch_us(updated_on))),
     count(*) FILTER (held), count(*) FILTER (NOT held)
@@ -93,8 +87,8 @@ GROUP BY ALL
 """
 
 _KEYS: Final = f"""
-SELECT batch_id, user_id, course_id, content_id, attempt_id, epoch_ms(last_attempted_on), has_answers, content_hash,
-    epoch_ms(updated_on)
+SELECT batch_id, user_id, course_id, content_id, attempt_id, epoch_ms(last_attempted_on),
+    content_hash IN (SELECT content_hash FROM copies WHERE has_answers), content_hash, epoch_ms(updated_on)
 FROM read AS hot SEMI JOIN copies ON {_SAME}
 ORDER BY date_trunc('week', make_timestamp(epoch_us(updated_on))), batch_id
 """
@@ -285,7 +279,7 @@ class DuckCopies:
         for number, chunk in enumerate(ahead(in_order(shards))):
             if number:  # a small archive has one chunk and need not pay for it
                 return_freed_memory()
-            rows = chunk.filter(self._is_missing(chunk))
+            rows = self._missing_of(chunk)
             for count in rows.group_by(["batch_id", "year", "week"]).aggregate([([], "count_all")]).to_pylist():
                 slice_ = ArchiveSlice(IsoWeek(count["year"], count["week"]), count["batch_id"])
                 appended[slice_] = appended.get(slice_, 0) + count["count_all"]
@@ -293,18 +287,18 @@ class DuckCopies:
                 pieces = pa.Table.from_batches(rows.to_batches(max_chunksize=_NESTED_ROWS))
                 yield from self._with_hot(pieces, _NESTED).cast(LAKE_SCHEMA).to_batches()
 
-    def _is_missing(self, chunk: pa.Table) -> pa.Array:
+    def _missing_of(self, chunk: pa.Table) -> pa.Table:
         places = pa.array(range(chunk.num_rows), pa.int64())
         keys = chunk.select(["content_hash", "updated_on"]).append_column("place", places)
         held = self._with_hot(keys, _HELD)["place"]
-        return pc.invert(pc.is_in(places, value_set=held))
+        # usually none is held, and then no row is copied
+        return chunk.filter(pc.invert(pc.is_in(places, value_set=held))) if len(held) else chunk
 
-    def compare(self, shards: Shards) -> Compared:
+    def compare(self, keys: Iterable[pa.RecordBatch]) -> Compared:
         # read to the end, then join once: one join per chunk would take quadratic time
-        self._with_hot(HOT_SCHEMA.empty_table(), f"CREATE OR REPLACE TABLE read AS {_HOT}")
-        keys = (batch.drop_columns(["question"]) for of_slice in shards for shard in of_slice for batch in shard)
+        self._with_hot(KEY_SCHEMA.empty_table(), "CREATE OR REPLACE TABLE read AS FROM hot")
         for chunk in gathered(keys, rows=_COMPARED):
-            self._with_hot(chunk, f"INSERT INTO read {_HOT}")
+            self._with_hot(chunk, "INSERT INTO read FROM hot")
         held: dict[ArchiveSlice, int] = {}
         left: dict[ArchiveSlice, int] = {}
         for batch_id, year, week, in_lake, in_hot in self._query(_COUNTS):
@@ -316,8 +310,7 @@ class DuckCopies:
         with cursor(self._duck) as duck:
             duck.execute(_KEYS)
             while rows := duck.fetchmany(_DELETED):
-                keys = [row_key(row) for row in rows]
-                yield from (list(group) for _, group in groupby(keys, itemgetter(0)))
+                yield list(map(row_key, rows))
 
     def _with_hot(self, hot: pa.Table, sql: str) -> pa.Table:
         """Run a query over these hot rows."""

@@ -13,6 +13,7 @@ from assess_core.adapters.sqlite.erasing import SqliteErasing
 from assess_core.adapters.sqlite.maps import ENTRY, ENTRY_KEY, SqliteMaps
 from assess_core.adapters.sqlite.pages import BatchPages
 from assess_core.adapters.sqlite.register import SqliteRegister
+from assess_core.adapters.sqlite.scan import Scans
 from assess_core.adapters.sqlite.schema import prepare, readable_by_others
 from assess_core.adapters.sqlite.slices import SliceTable
 from assess_core.adapters.sqlite.url import parse_sqlite_url
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHUNK: Final = 512  # ids in one IN (...): a power of two, because shorter lists are padded to one
-_SCAN_ROWS: Final = 500  # 2 MB of text stay in the processor's cache; with 2,000 rows a sorted scan takes 40 % longer
-_SCAN_BYTES: Final = 32 * 1024 * 1024  # one event can have 8 MiB, so a limit on rows alone is not enough
 _DELETE_ROWS: Final = 5000  # in one transaction: other writers wait milliseconds, not for the whole clear
 _PAGE: Final = 500
 _PART: Final = 1024 * 1024  # bytes of a failed event in one row
@@ -97,16 +96,6 @@ _UNRESOLVED = f"""SELECT {_FAILED_KEY} FROM failed_events
 _PARTS_OF = """SELECT bytes FROM failed_events_raw
     WHERE topic = ? AND partition = ? AND "offset" = ? AND raw_hash = ? ORDER BY part"""
 
-# Each page is a separate statement that starts after the last key of the previous page. An open cursor would prevent
-# checkpoints of the WAL while the caller works with its rows.
-_SCAN_KEY = "user_id, course_id, content_id, attempt_id, last_attempted_on, content_hash"
-_SCAN = f"""
-    SELECT batch_id, year, week, user_id, course_id, content_id, attempt_id, last_attempted_on, question <> '[]',
-        content_hash, total_score, total_max_score, grand_total, updated_on, question
-    FROM assessment_aggregator
-    WHERE batch_id = ? AND year = ? AND week = ? AND shard = ? AND ({_SCAN_KEY}) > (?, ?, ?, ?, ?, ?)
-    ORDER BY {_SCAN_KEY} LIMIT {_SCAN_ROWS}"""
-_SCAN_WITHOUT_ANSWERS = _SCAN.replace("updated_on, question\n", "updated_on, '[]'\n")
 _USERS_AFTER = f"""SELECT DISTINCT user_id FROM assessment_aggregator_v2_attempts
     WHERE user_id > ? ORDER BY user_id LIMIT {_PAGE}"""
 _ACTIVITIES_AFTER = f"""SELECT {_ACTIVITY} FROM user_activity_agg
@@ -135,6 +124,7 @@ class SqliteHot(SqliteErasing):
         self.shards = prepare(self._connections, place)
         self._maps = SqliteMaps(self._connections, Connections(place.path, busy_seconds=0))
         self._slices = SliceTable(self._connections)
+        self._scans = Scans(self._connections, self.shards)
         self._pages = BatchPages(self._connections, self.shards)
         self.register = SqliteRegister(self._connections)
         self.corrected_totals = SqliteCorrectedTotals(self._connections)
@@ -311,30 +301,10 @@ class SqliteHot(SqliteErasing):
             )
 
     def scan(self, slice_: ArchiveSlice, *, answers: bool = True) -> "list[Iterator[pa.RecordBatch]]":
-        statement = _SCAN if answers else _SCAN_WITHOUT_ANSWERS
-        return [self._shard(slice_, shard, statement) for shard in range(self.shards)]
+        return self._scans.scan(slice_, answers)
 
-    def _shard(self, slice_: ArchiveSlice, shard: int, statement: str) -> "Iterator[pa.RecordBatch]":
-        from assess_core.adapters.sqlite.batches import to_batch
-
-        (year, week), batch_id = slice_
-        last: tuple[object, ...] = ("", "", "", "", -1, b"")
-        while rows := self._some_rows(statement, (batch_id, year, week, shard, *last)):
-            yield to_batch(rows)
-            last = (*rows[-1][3:8], rows[-1][9])
-
-    def _some_rows(self, statement: str, after: Sequence[object]) -> list[tuple[Any, ...]]:
-        """The next rows, up to a number of rows or of bytes."""
-        rows, size = [], 0
-        with self._connections.use() as connection:
-            cursor = connection.execute(statement, after)
-            for row in cursor:
-                rows.append(row)
-                size += len(row[-1])
-                if size > _SCAN_BYTES:
-                    break
-            cursor.close()
-        return rows
+    def keys(self, slice_: ArchiveSlice) -> "Iterator[pa.RecordBatch]":
+        return self._scans.keys(slice_)
 
     def get(self, rows: Collection[RowKey]) -> list[AttemptVersion]:
         found = ((row, values) for row in rows for values in self._select(_GET, self._place(*row[:3])))

@@ -1,6 +1,7 @@
-"""`assess ingest`: this process becomes the stream, so that a signal to it ends the stream."""
+"""`assess ingest`: the stream runs in this process, so that a signal to it ends the stream."""
 
 import os
+import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+import assess_cli
 from assess_cli.output import emit_json, notify, progress
 from assess_core.domain.counts import counted
 from assess_core.errors import Unbalanced
@@ -79,14 +81,14 @@ def ingest(
         return
     if not paths:
         raise click.UsageError("name files, folders or - for standard input; only --repair reads the log without them")
-    for name, value in settings.env().items():
-        os.putenv(name, value)  # `execv` passes them on
     options = ["--facts", str(facts)] if facts else []
     options += ["--check-question-count"] if check_question_count else []
     options += ["--json"] if as_json else []
-    sys.stdout.flush()
-    # -P: a file `stream.py` in the current folder is not ours
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "stream", "ingest", *options, "--", *paths])
+    os.environ |= settings.env()
+    sys.argv[1:] = ["ingest", *options, "--", *paths]
+    # a file `stream.py` in the current folder is not ours
+    sys.path.insert(0, str(Path(assess_cli.__file__).parents[1]))
+    runpy.run_module("stream", run_name="__main__", alter_sys=True)
 
 
 def write_again(

@@ -168,7 +168,8 @@ def _run(words: Sequence[str]) -> int:
     sys.argv[:] = [option, *arguments]
     try:
         if option == "-m":
-            sys.modules.pop(f"{what}.__main__", None)  # Python warns if it is there already
+            for name in (what, "stream"):  # `assess ingest` runs the stream
+                sys.modules.pop(f"{name}.__main__", None)  # Python warns if it is there already
             runpy.run_module(what, run_name="__main__", alter_sys=True)
         else:
             sys.modules["__main__"] = module = ModuleType("__main__")

@@ -40,6 +40,7 @@ READS_THE_ENVIRONMENT = {  # modules that start a process and create settings fr
     "assess_cli/__init__.py",
     "assess_cli/doctor.py",
     "assess_cli/erase.py",
+    "assess_cli/ingest.py",
     "assess_cli/settings.py",
     "assess_cli/demo.py",
     "assess_cli/serve.py",

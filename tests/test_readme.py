@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from assess_cli.together import HOST, free_port
+from tests.cli.test_serve import processes_of
 from tests.cli.test_together import within
 from tests.reference_files import unknown
 
@@ -88,6 +89,8 @@ class Typed(NamedTuple):
     submitted: dict[str, object]
     shell: Shell
     """A shell with the active virtual environment, while `assess up` runs in another shell."""
+    up: "subprocess.Popen[str]"
+    """`assess up`."""
 
 
 def checkout(folder: Path) -> Path:
@@ -118,7 +121,9 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typed]:
         shell.type(mentor)
         before, answer = shell.type(with_port(read, api)).strip().splitlines()
         submitted = json.loads(shell.type(with_port(submit, api)))
-        yield Typed(folder, demo, json.loads(before), json.loads(answer)["result"], submitted["result"], shell)
+        yield Typed(
+            folder, demo, json.loads(before), json.loads(answer)["result"], submitted["result"], shell, second.process
+        )
     finally:
         second.process.send_signal(signal.SIGINT)
         second.close()
@@ -178,3 +183,12 @@ def test_all_written_files_can_be_read_only_by_this_user(typed: Typed) -> None:
 
 def test_the_reference_has_every_file_of_the_home_folder(typed: Typed) -> None:
     assert unknown(typed.folder / ".assess") == []
+
+
+def test_a_kill_of_up_leaves_no_process_running(typed: Typed) -> None:
+    """The last test here: starting another `assess up` for it would take 10 s of processor time."""
+    home = typed.folder / ".assess"
+    assert len(processes_of(home)) > 4
+    typed.up.kill()
+    assert typed.up.wait(10) == -signal.SIGKILL
+    assert within(60, lambda: not processes_of(home)), processes_of(home)

@@ -1,6 +1,7 @@
 """Kafka: one node that is broker and controller, with the topics that `assess` uses."""
 
 import base64
+import shutil
 import socket
 import struct
 import time
@@ -41,14 +42,7 @@ class Kafka:
 
     def command(self, server: Server) -> Sequence[str]:
         conf, data = server.home / "kafka.properties", server.home / "data"
-        values = {
-            "HOST": self._addresses.host(),
-            "KAFKA_PORT": self._addresses.ports["kafka"],
-            "CONTROLLER_PORT": self._addresses.ports["controller"],
-            "DATA": data,
-        }
-        template = Template((packages.CONF / "kafka.properties").read_text(encoding="utf-8"))
-        conf.write_text(template.substitute(values), encoding="utf-8")
+        self._configure(conf, data)
         lib = packages.jars("kafka", self._notify)
         java = [
             packages.java(),
@@ -58,10 +52,33 @@ class Kafka:
             *("-cp", f"{lib}/*"),
         ]
         if not (data / "meta.properties").exists():
-            # "A" before it: an id that begins with "-" would be read as an option
-            cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
-            run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(conf)], "formatting Kafka's log")
+            shutil.copytree(self._formatted(lib.name, java), data, dirs_exist_ok=True)
+            # an id of its own; Kafka adds one of the folder
+            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+            meta = f"version=1\nnode.id=1\ncluster.id={cluster}\n"
+            (data / "meta.properties").write_text(meta, encoding="ascii")
         return [*java, "kafka.Kafka", str(conf)]
+
+    def _configure(self, conf: Path, data: Path) -> None:
+        values = {
+            "HOST": self._addresses.host(),
+            "KAFKA_PORT": self._addresses.ports["kafka"],
+            "CONTROLLER_PORT": self._addresses.ports["controller"],
+            "DATA": data,
+        }
+        template = Template((packages.CONF / "kafka.properties").read_text(encoding="utf-8"))
+        conf.write_text(template.substitute(values), encoding="utf-8")
+
+    def _formatted(self, name: str, java: Sequence[str]) -> Path:
+        """An empty log with the features of this Kafka, made once: its tool takes a second of processor time."""
+
+        def make(folder: Path) -> None:
+            conf = folder / "kafka.properties"
+            self._configure(conf, folder / "data")
+            tool = [*java, "kafka.tools.StorageTool", "format", "-t", "A" * 22, "-c", str(conf)]
+            run(tool, "formatting Kafka's log")
+
+        return packages.cached(f"{name}-log", make, self._notify) / "data"
 
     def answers(self, server: Server) -> bool:
         try:

@@ -1,8 +1,6 @@
 """The ring of erasure keys: made once, readable by its owner alone, read again when it changes."""
 
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from assess_core.adapters.files.erasure_keys import KeyFile
 from assess_core.errors import BadSettings
 from tests.erasures import KEY, OLD_KEY
+from tests.forked import run_forked
 
 
 def test_there_is_no_ring_until_the_first_erasure_makes_it(tmp_path: Path) -> None:
@@ -69,12 +68,12 @@ def test_a_process_that_is_killed_while_it_makes_a_secret_leaves_no_copy_of_the_
 ) -> None:
     home = tmp_path / "home"
     kill = "Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-    killed = subprocess.run([sys.executable, "-c", f"{_MAKING}{kill}{make}", home], check=False)
+    killed = run_forked(["-c", f"{_MAKING}{kill}{make}", home])
     assert killed.returncode == -signal.SIGKILL
     [left] = home.iterdir()
     never_used = left.read_bytes()
 
-    subprocess.run([sys.executable, "-c", _MAKING + make, home], check=True)
+    run_forked(["-c", _MAKING + make, home]).check_returncode()
 
     [made] = home.iterdir()
     assert made.name == name

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from assess_core.errors import StoreUnavailable
 from assess_core.ports.log import Message
 from tests.api.writes import logged, receipts
 from tests.factories import RECEIVED
+from tests.forked import Forked
 
 PATIENCE = 20
 
@@ -318,7 +318,7 @@ for n in range(100_000):
 
 
 def test_acknowledged_messages_survive_a_kill(log: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(log)], stdout=subprocess.PIPE, text=True) as writer:
+    with Forked[str](["-c", WRITER, str(log)], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         for _ in range(50):
             last = writer.stdout.readline()

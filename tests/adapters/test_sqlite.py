@@ -29,6 +29,7 @@ from assess_core.ports.facts import NoFacts
 from assess_core.ports.log import Position
 from assess_core.usecases.folding import Checks, fold
 from tests.factories import ATTEMPTED, RECEIVED, accepted, answer, event, version
+from tests.forked import Forked
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
@@ -165,9 +166,9 @@ def fold_some(path: str, first: int, last: int) -> None:
         fold(some_events(start, start + 100), hot, Checks(NoFacts()))
 
 
-def start_folding(path: Path, first: int, last: int) -> subprocess.Popen[bytes]:
+def start_folding(path: Path, first: int, last: int) -> Forked[bytes]:
     code = f"from tests.adapters.test_sqlite import fold_some; fold_some({str(path)!r}, {first}, {last})"
-    return subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
+    return Forked(["-c", code])
 
 
 @pytest.mark.long

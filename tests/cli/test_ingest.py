@@ -142,7 +142,9 @@ def test_paths_are_relative_to_the_current_folder(settings: Settings, tmp_path: 
     (tmp_path / "stream.py").write_text("raise SystemExit('this is another program')")
     put(tmp_path / "log" / "-e.jsonl", b"nonsense")
     put(tmp_path / "-f.jsonl", b"nonsense")
-    done = assess(settings, "ingest", "log", "--", "-f.jsonl", cwd=tmp_path)
+    # a real start of Python, which looks for modules in this folder first
+    words = [sys.executable, "-m", "assess_cli", "ingest", "log", "--", "-f.jsonl"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment(settings), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [failed.topic for failed in SqliteHot(settings.hot_store).failed()] == [
         str(tmp_path / "-f.jsonl"),

@@ -114,15 +114,6 @@ def test_up_reads_the_log_accepts_attempts_answers_queries_and_stops_at_one_sign
     assert within(5, lambda: not processes_of(tmp_path)), processes_of(tmp_path)
 
 
-@pytest.mark.long
-def test_a_kill_of_up_leaves_no_process_running(tmp_path: Path) -> None:
-    with running(tmp_path, *UP, "--api-port", str(free_port(0))) as (process, lines):
-        until("everything is up", lines)
-        assert len(processes_of(tmp_path)) > 4
-        process.kill()
-    assert within(60, lambda: not processes_of(tmp_path)), processes_of(tmp_path)
-
-
 def test_the_api_runs_in_the_process_of_the_command(tmp_path: Path) -> None:
     port = free_port(0)
     with running(tmp_path, "api", "--port", str(port)) as (process, lines):

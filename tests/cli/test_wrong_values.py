@@ -2,11 +2,12 @@
 
 import os
 import re
-import subprocess
+import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+from unittest.mock import patch
 
 import click
 import pytest
@@ -18,6 +19,7 @@ from assess_core.settings import Settings
 from tests.cli.conftest import Assess
 from tests.cli.wrong_values import GIVEN, WRONG
 from tests.factories import event
+from tests.forked import run_forked
 from tests.loop import take
 
 
@@ -64,23 +66,33 @@ def as_text(value: str) -> str:
 
 
 @pytest.fixture
-def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assess:
-    """`assess` on a store with one attempt. An `exec` of another program runs that program as a subprocess."""
+def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Assess]:
+    """`assess` on a store with one attempt. What would run instead of it runs as a process."""
 
-    def run_instead(program: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
+    def run_instead(words: Sequence[str], env: Mapping[str, str]) -> None:
         try:
-            done = subprocess.run(command, check=False, env=env, capture_output=True, timeout=60)
+            done = run_forked([os.fsencode(word) for word in words], env=env)
         except ValueError as error:  # a process argument cannot hold this surrogate
             pytest.fail(str(error))
         click.echo(done.stdout, nl=False)
         click.echo(done.stderr, err=True, nl=False)
         sys.exit(done.returncode)
 
+    def exec_instead(program: str, command: Sequence[str], env: Mapping[str, str]) -> None:
+        assert command[:2] == [program, "-P"]
+        run_instead(command[2:], env)
+
+    def run_module_instead(name: str, **_: object) -> None:
+        run_instead(["-m", name, *sys.argv[1:]], os.environ)
+
     take(stores, event())
-    monkeypatch.setattr(os, "execv", run_instead)
-    monkeypatch.setattr(os, "execve", run_instead)
+    monkeypatch.setattr(os, "execve", exec_instead)
+    monkeypatch.setattr(runpy, "run_module", run_module_instead)
+    monkeypatch.setattr(sys, "argv", sys.argv[:1])
+    monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.chdir(tmp_path)
-    return assess
+    with patch.dict(os.environ):
+        yield assess
 
 
 def check(result: Result, *, codes: Sequence[int] = (2, 3, 4, 5)) -> None:

@@ -1,7 +1,6 @@
 """`deploy/local/servers`: it starts servers, prints their variables for a shell, and stops them completely."""
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -9,32 +8,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
-from assess_core.adapters.kafka.log import KafkaLog
-from assess_core.ports.findings import Level
 from deploy.local.errors import CannotServe
 from deploy.local.packages import cached
-from tests.servers import TOOL, Instance, NotUp, exports, instance
+from tests.servers import TOOL, Instance, exports, instance
 
 pytestmark = pytest.mark.xdist_group("deploy/local")  # one worker starts the servers, once
 
 WAIT = 60.0  # seconds; usually a few are enough
-ALL = ("cassandra-1", "kafka", "s3")
-
-
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """All servers."""
-    with instance(tmp_path_factory.mktemp("one"), "cassandra", "kafka", "s3") as own:
-        yield own
 
 
 @pytest.fixture(scope="module")
@@ -56,104 +42,13 @@ def bucket(env: Mapping[str, str]) -> Any:
     return session.client("s3", endpoint_url=env["AWS_ENDPOINT_URL"])
 
 
-def brokers(env: Mapping[str, str]) -> str:
-    return env["ASSESS_LOG"].removeprefix("kafka://").partition("/")[0]
-
-
-@contextmanager
-def cql(env: Mapping[str, str]) -> Iterator[Any]:
-    from cassandra.cluster import Cluster
-
-    host, _, port = env["ASSESS_HOT_STORE"].removeprefix("cassandra://").partition("/")[0].rpartition(":")
-    cluster = Cluster([host], port=int(port))
-    try:
-        yield cluster.connect()
-    finally:
-        cluster.shutdown()
-
-
-def write(env: Mapping[str, str], text: str) -> None:
-    """Write a text to each server and wait for the acknowledgement."""
-    with cql(env) as session:
-        session.execute("CREATE KEYSPACE IF NOT EXISTS kept WITH replication = {'class': 'SimpleStrategy'}")
-        session.execute("CREATE TABLE IF NOT EXISTS kept.texts (text text PRIMARY KEY)")
-        session.execute("INSERT INTO kept.texts (text) VALUES (%s)", [text])
-    producer = Producer({"bootstrap.servers": brokers(env), "acks": "all"})
-    producer.produce("assess", text, partition=3)
-    assert producer.flush(WAIT) == 0
-    bucket(env).put_object(Bucket="assess", Key=f"kept/{text}", Body=text.encode())
-
-
-def read(env: Mapping[str, str]) -> list[set[str]]:
-    """The texts that each server holds."""
-    with cql(env) as session:
-        rows = {row.text for row in session.execute("SELECT text FROM kept.texts")}
-    consumer = Consumer({"bootstrap.servers": brokers(env), "group.id": "reader"})
-    _, end = consumer.get_watermark_offsets(TopicPartition("assess", 3), timeout=WAIT)
-    consumer.assign([TopicPartition("assess", 3, 0)])
-    records = {(message.value() or b"").decode() for message in consumer.consume(end, WAIT)}
-    consumer.close()
-    listed = bucket(env).list_objects_v2(Bucket="assess", Prefix="kept/")
-    return [rows, records, {entry["Key"].removeprefix("kept/") for entry in listed.get("Contents", [])}]
-
-
 # --- up ---
-
-
-def test_the_output_of_up_sets_all_variables_in_a_shell(one: Instance) -> None:
-    up = shlex.join([sys.executable, str(TOOL), "up", "--data", str(one.folder)])
-    script = f'eval "$({up})"; env'
-    done = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, check=True)
-    env = dict(line.partition("=")[::2] for line in done.stdout.decode().splitlines())
-    assert {name: env[name] for name in one.env} == one.env
-    assert set(one.env) == {
-        *("ASSESS_HOT_STORE", "ASSESS_LOG", "ASSESS_LAKE", "ASSESS_EXHAUSTS"),
-        *("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    }
-
-
-def test_the_topics_have_the_partitions_and_settings_that_assess_needs(one: Instance) -> None:
-    admin = AdminClient({"bootstrap.servers": brokers(one.env)})
-    topics = admin.list_topics(timeout=WAIT).topics
-    assert {name: len(topics[name].partitions) for name in topics if not name.startswith("__")} == {
-        "assess": 4,
-        "assess.failed": 1,
-    }
-    found = {finding.what: finding for finding in KafkaLog(one.env["ASSESS_LOG"]).examine()}
-    assert [what for what, finding in found.items() if finding.level is not Level.OK] == ["topic"]
-    assert "replication 1" in found["topic"].message
-
-
-def test_two_instances_run_side_by_side_and_are_independent(one: Instance, light: Instance) -> None:
-    assert one.env["AWS_ENDPOINT_URL"] != light.env["AWS_ENDPOINT_URL"]
-    bucket(one.env).put_object(Bucket="assess", Key="mine", Body=b"1")
-    assert "Contents" not in bucket(light.env).list_objects_v2(Bucket="assess", Prefix="mine")
 
 
 def test_standard_output_is_only_for_the_shell(light: Instance) -> None:
     done = tool("up", "s3", "--data", light.folder)
     assert exports(done.stdout) == light.env
     assert all(line.startswith("servers: ") for line in done.stderr.splitlines())
-
-
-def test_another_server_can_be_added_later(tmp_path: Path) -> None:
-    with instance(tmp_path / "own", "s3") as own:
-        before = own.env
-        own.up("kafka")
-        assert own.env == before | {"ASSESS_LOG": own.env["ASSESS_LOG"]}
-
-
-def test_acknowledged_data_and_addresses_survive_kill_9(one: Instance) -> None:
-    write(one.env, "kept")
-    before = one.env
-    for name in ALL:
-        one.kill(name)
-    assert not one.running(*ALL)
-    started = time.monotonic()
-    one.up()
-    print(f"all up again after {time.monotonic() - started:.1f} s")
-    assert one.env == before
-    assert all("kept" in texts for texts in read(one.env))
 
 
 def test_data_and_addresses_survive_down(light: Instance) -> None:
@@ -164,11 +59,6 @@ def test_data_and_addresses_survive_down(light: Instance) -> None:
     light.up()
     assert light.env == before
     assert bucket(before).get_object(Bucket="assess", Key="kept")["Body"].read() == b"1"
-
-
-def test_the_number_of_nodes_is_fixed_at_the_first_start(one: Instance) -> None:
-    with pytest.raises(NotUp, match="has 1 nodes, which cannot change; use another --data for 3"):
-        one.up("cassandra", nodes=3)
 
 
 # --- up that fails ---
@@ -287,12 +177,6 @@ def test_servers_stop_when_their_parent_process_is_killed(light: Instance, tmp_p
     while left := own.running("s3", "watcher"):
         assert time.monotonic() < until, f"{left} still run"
         time.sleep(0.05)
-
-
-def test_nodetool_runs_on_a_node(one: Instance) -> None:
-    assert "\nUN  127." in one.nodetool("status")
-    with pytest.raises(NotUp, match="node 2 does not run in"):
-        one.nodetool("status", node=2)
 
 
 # --- the cache ---

@@ -1,9 +1,8 @@
 """Rules 2, 3, 4 and 7: archive and clear change no result, also if they are interrupted or run beside other work."""
 
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.usecases import archiving
 from tests.factories import event, line
+from tests.forked import Forked
 from tests.loop import pages, queries
 from tests.properties.interruptions import Fuse, Turns, until_crash
 from tests.properties.lakehouse import (
@@ -191,12 +191,22 @@ def test_archive_and_clear_beside_a_writer_lose_nothing(
 
 
 PROCESSES = 3
-
-
-def _put_away_in_a_process(folder: str, together: Barrier) -> None:
-    stores = open_stores(Path(folder), SqliteHot(f"sqlite:///{folder}/hot.sqlite"))
-    together.wait(60)
-    put_away(stores)
+PUT_AWAY = """
+import sys
+from pathlib import Path
+from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.usecases.archiving import archive, clear, verify
+from tests.lakes import stores_over
+from tests.loop import NOW
+folder = sys.argv[1]
+stores = stores_over(SqliteHot(f"sqlite:///{folder}/hot.sqlite"), Path(folder))
+slices = sorted(stores.hot.slices())
+print("ready", flush=True)
+sys.stdin.readline()
+archive(slices, stores, NOW)
+assert all(verified.problem is None for verified in verify(slices, stores, NOW).values())
+clear(slices, stores, NOW)
+"""
 
 
 @pytest.mark.long
@@ -207,16 +217,20 @@ def test_archivers_in_separate_processes_write_each_version_once(tmp_path: Path)
         for number in range(1, 19)
     ]
     fold_all([log], stores.hot)
-    spawn = get_context("spawn")
-    together = spawn.Barrier(PROCESSES)
-    archivers = [spawn.Process(target=_put_away_in_a_process, args=(str(tmp_path), together)) for _ in range(PROCESSES)]
+    words = ["-c", PUT_AWAY, str(tmp_path)]
+    archivers = [Forked[str](words, stdin=PIPE, stdout=PIPE, text=True) for _ in range(PROCESSES)]
 
     for archiver in archivers:
-        archiver.start()
+        assert archiver.stdout is not None
+        assert archiver.stdout.readline() == "ready\n"
     for archiver in archivers:
-        archiver.join(120)
+        assert archiver.stdin is not None
+        archiver.stdin.write("\n")
+        archiver.stdin.flush()
+    for archiver in archivers:
+        archiver.communicate(timeout=120)
 
-    assert [archiver.exitcode for archiver in archivers] == [0] * PROCESSES
+    assert [archiver.returncode for archiver in archivers] == [0] * PROCESSES
     assert rows(stores.hot) == []
     assert written_twice(stores) == []
     assert_right(stores, log)

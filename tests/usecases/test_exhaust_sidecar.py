@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from assess_core.usecases.archiving import archive, clear, verify
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.wiring import open_output
 from tests.factories import RECEIVED, WEEK, version
+from tests.forked import Forked
 from tests.lakes import asked, keep, move, reports, stores_over
 from tests.report_files import PASSWORD, csv_bytes
 
@@ -261,7 +261,7 @@ stores = stores_over(MemoryHot(), Path({str(home)!r}))
 keep(stores.hot, [version(user_id=f"u{{number}}") for number in range(50)])
 write_exhaust(stores, asked("b1", Report.RESPONSE, Format.ZIP), open_output({str(output)!r}, None))
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ) as process:
+    with Forked[bytes](["-c", program], stdout=subprocess.PIPE) as process:
         try:
             yield process
         finally:

@@ -1,9 +1,6 @@
 """Vacuum leaves the files of tickets; killed and concurrent processes break no ticket."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from assess_core.usecases.compacting import vacuum
 from assess_core.usecases.exhaust import Exhaust, write_exhaust
 from assess_core.usecases.sealing import NewTicket
 from assess_core.usecases.tickets import release, reprint
+from tests.forked import run_forked
 from tests.lakes import reports, stores_over
 from tests.loop import NOW
 from tests.tickets import SPECS, WISH, replaced_files, with_ticket
@@ -223,8 +221,7 @@ write_exhaust(stores, SPECS[0], ticket=WISH)
 def test_a_process_that_is_killed_before_its_report_appears_leaves_a_ticket_that_is_right_or_ends(
     first: Path, tmp_path: Path, step: TicketStatus
 ) -> None:
-    program = [sys.executable, "-c", KILLED, step, str(first), str(tmp_path)]
-    assert subprocess.run(program, env=os.environ, check=False).returncode == -signal.SIGKILL
+    assert run_forked(["-c", KILLED, step, first, tmp_path]).returncode == -signal.SIGKILL
     stores = stores_over(MemoryHot(), tmp_path)
     [ticket] = stores.lake.tickets.all()
     assert not list(reports(stores).rglob("*.csv"))

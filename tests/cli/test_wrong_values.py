@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,8 @@ import pytest
 from click.testing import Result
 
 from assess_cli import COMMANDS, main
-from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.wiring import open_stores
 from tests.cli.conftest import Assess
 from tests.cli.wrong_values import GIVEN, WRONG
 from tests.factories import event
@@ -63,8 +64,18 @@ def as_text(value: str) -> str:
     return f"{value[:20]!a}"
 
 
+@pytest.fixture(scope="module")
+def home_with_an_attempt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder that is made once. Each test gets a copy."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    take(open_stores(Settings.from_env({}, str(home))), event())
+    return home
+
+
 @pytest.fixture
-def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assess:
+def run(
+    assess: Assess, settings: Settings, home_with_an_attempt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Assess:
     """`assess` on a store with one attempt. An `exec` of another program runs that program as a subprocess."""
 
     def run_instead(program: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
@@ -76,7 +87,7 @@ def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.Monk
         click.echo(done.stderr, err=True, nl=False)
         sys.exit(done.returncode)
 
-    take(stores, event())
+    shutil.copytree(home_with_an_attempt, settings.home)
     monkeypatch.setattr(os, "execv", run_instead)
     monkeypatch.setattr(os, "execve", run_instead)
     monkeypatch.chdir(tmp_path)

@@ -78,6 +78,8 @@ def learner(raw: bytes) -> Any:
 
 def newest(attempts: Dict, corrections: Any = ()) -> Dict:
     """The version of each attempt that counts, as it counts."""
+    if not corrections:
+        return {key: versions[-1] for key, versions in attempts.items()}
     return {key: correct(key, versions[-1], corrections) for key, versions in attempts.items()}
 
 
@@ -238,8 +240,11 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(member) for member in value] if isinstance(value, list) else value
 
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return COMPACT.encode(value)
 
 
 def two_decimals(value: float) -> str:

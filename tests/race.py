@@ -26,7 +26,7 @@ import httpx
 from assess_core.settings import Settings
 from assess_core.usecases.balance import balance
 from assess_core.wiring import open_ledger, open_stores
-from tests.api.client import api
+from tests.api.client import WITHOUT_TLS, api
 from tests.api.writes import ATTEMPT_READ, STATE, item, request_body
 from tests.forked import Forked
 from tests.loop import put_away
@@ -66,7 +66,7 @@ class _Race:
     def client(self, number: int, seed: int, pause: float) -> None:
         """Writes attempts of its own learner and reads those of any, until the end. It pauses after each request."""
         chance, own, written = random.Random(seed * 1000 + number), f"u{number}", 0
-        with httpx.Client(trust_env=False, timeout=_TIMEOUT) as http:
+        with httpx.Client(verify=WITHOUT_TLS, trust_env=False, timeout=_TIMEOUT) as http:
             while not self.ended.wait(pause):
                 try:
                     if chance.random() < 0.5:
@@ -161,7 +161,7 @@ def _compare(race: _Race, settings: Settings, stores: Any) -> None:
         race.problems.append("the stream did not fold everything in time")
         return
     put_away(stores)
-    with httpx.Client(trust_env=False, timeout=_TIMEOUT) as http:
+    with httpx.Client(verify=WITHOUT_TLS, trust_env=False, timeout=_TIMEOUT) as http:
         for learner, attempts in list(race.acknowledged.items()):
             if lost := attempts - race.read(http, race.addresses[0], learner):
                 race.problems.append(f"{learner}: {sorted(lost)[:5]} were acknowledged, and cannot be read")

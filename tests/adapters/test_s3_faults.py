@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from assess_core.adapters.lake.delta import DeltaLake
+from assess_core.adapters.s3.bucket import Bucket
 from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import AssessError, BadSettings, StoreUnavailable
@@ -43,12 +44,26 @@ def settings(s3: S3, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return Settings.from_env({"ASSESS_LAKE": f"{url}/lake", "ASSESS_EXHAUSTS": f"{url}/exhausts"}, str(tmp_path))
 
 
+@pytest.fixture(scope="module")
+def archived(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Bucket:
+    """A lake with five versions. It is made once, and each test gets a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        url = in_s3(s3, patch)
+        stores = open_stores(Settings.from_env({"ASSESS_LAKE": url}, str(tmp_path_factory.mktemp("archived"))))
+        keep(stores.hot, five_versions())
+        archive([W5], stores, NOW)
+    return Bucket.of("ASSESS_LAKE", url)
+
+
 @pytest.fixture
-def stores(settings: Settings) -> Stores:
+def stores(settings: Settings, archived: Bucket) -> Stores:
     """Five versions, archived."""
     stores = open_stores(settings)
     keep(stores.hot, five_versions())
-    archive([W5], stores, NOW)
+    lake = Bucket.of("ASSESS_LAKE", settings.lake)
+    for name in archived.files():
+        source = {"Bucket": archived.access.bucket, "Key": archived.key(name)}
+        lake.access.client.copy_object(Bucket=lake.access.bucket, Key=lake.key(name), CopySource=source)
     return stores
 
 

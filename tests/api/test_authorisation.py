@@ -6,13 +6,14 @@ The expected answers are written here, independently of the tables of the code. 
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 import pytest
-from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
+from graphql import GraphQLObjectType
 from starlette.routing import Route
 
 from assess_core.adapters.files.facts import FactsBatch, JsonFacts
@@ -23,13 +24,16 @@ from assess_core.domain.access import Caller, Role
 from assess_core.errors import Forbidden
 from assess_core.ports.meter import Meters
 from assess_core.ports.stores import Stores
+from assess_core.settings import Settings
 from assess_core.usecases.seals import seal
+from assess_core.wiring import open_stores
 from graphql_api.app import create_app
 from graphql_api.permissions import FIELDS, ROUTES
 from graphql_api.reading import Context
 from graphql_api.schema import schema
 from tests.api.client import Http
 from tests.api.issuer import bearer, guarded, token, trusting
+from tests.api.selections import named, selections
 from tests.api.writes import ALIAS, ATTEMPT_READ, STATE, STATE_READ, SUBMIT, VIEW, content, item, logged, request_body
 from tests.factories import event, wire_answer
 from tests.loop import put_away, queries, take
@@ -52,7 +56,6 @@ OWN_ROWS, OPERATORS = " yes yes yes no yes", " no no no no yes"
 BY_BATCH, BY_COURSE = " no yes no no yes", " no no yes no yes"
 BATCHES_OF_MENTOR, ALL_BATCHES = " no yes no yes yes", " no no no yes yes"
 AUDITORS = " no no no yes yes"
-WHOLE = {"FailedEvent", "ManifestEntry", "Balance"}  # types whose leaves are asked for together, because reads are slow
 BY_EITHER = " no yes yes no yes"
 ANY_TOKEN = " yes yes yes yes yes"
 
@@ -110,6 +113,8 @@ BATCH_PARTS: Final[dict[str, str]] = {  # inside batch(batchId: "b1")
     'attempts(userId: "u2")': BY_BATCH,
     "slices": BATCHES_OF_MENTOR,
 }
+APART: Final = {("StoredCopy", "answers"), *(("Batch", part.partition("(")[0]) for part in BATCH_PARTS)}
+"""Fields with a table of their own: `EXPLAINED_ANSWERS` and `BATCH_PARTS`."""
 
 
 def read(**request: object) -> tuple[str, str, Any]:
@@ -194,44 +199,18 @@ REQUESTS: Final[list[tuple[tuple[str, str, Any], str]]] = [
 ]
 
 
-def named(type_: Any) -> Any:
-    while isinstance(type_, GraphQLNonNull | GraphQLList):
-        type_ = type_.of_type
-    return type_
-
-
-def selections(type_: GraphQLObjectType) -> list[str]:
-    """A selection for each field below a type, one leaf in each; fields with a table of their own are left out."""
-    found = []
-    if type_.name in WHOLE:
-        inner_fields = {name: named(field.type) for name, field in type_.fields.items()}
-        parts = [f"{name} {part}" for name, inner in inner_fields.items() if isinstance(inner, GraphQLObjectType)
-                 for part in selections(inner)]  # fmt: skip
-        leaves = [name for name, inner in inner_fields.items() if not isinstance(inner, GraphQLObjectType)]
-        return [f"{{ {' '.join(leaves)} }}", *(f"{{ {part} }}" for part in parts)]
-    for name, field in type_.fields.items():
-        inner = named(field.type)
-        if not isinstance(inner, GraphQLObjectType):
-            found.append(f"{{ {name} }}")
-        elif type_.name == "StoredCopy" and name == "answers":
-            continue  # EXPLAINED_ANSWERS
-        elif type_.name != "Batch" or name not in {part.partition("(")[0] for part in BATCH_PARTS}:
-            found += [f"{{ {name} {part} }}" for part in selections(inner)]
-    return found
-
-
 def all_queries() -> list[tuple[list[str], str]]:
     """Every query of the tables, once for each of its leaves, and whether each role may ask it."""
     query_type: Any = schema.type_map["Query"]
     batch_type: Any = schema.type_map["Batch"]
     found = [([EXPLAINED_ANSWERS], OPERATORS)]
     for root, expected in QUERIES.items():
-        parts = selections(named(query_type.fields[root.partition("(")[0]].type))
+        parts = selections(named(query_type.fields[root.partition("(")[0]].type), APART)
         if root.startswith("batches"):  # all leaves in one query, because each query reads whole batches
             parts = [f"{{ {' '.join(part.strip('{}') for part in parts if part.count('{') == 1)} }}"]
         found.append(([f"{{ {root} {part} }}" for part in parts], expected))
     for inside, expected in BATCH_PARTS.items():
-        parts = selections(named(batch_type.fields[inside.partition("(")[0]].type))
+        parts = selections(named(batch_type.fields[inside.partition("(")[0]].type), APART)
         found.append(([f'{{ batch(batchId: "b1") {{ {inside} {part} }} }}' for part in parts], expected))
     return found
 
@@ -261,26 +240,48 @@ def problem(caller: str, allowed: bool, answer: httpx.Response) -> str | None:
     return None
 
 
+def fill(stores: Stores) -> None:
+    """An attempt of each caller and of u2 in both batches."""
+    take(stores, *(event(user=user, course=f"c{n}", batch=f"b{n}") for user in ("u2", *CALLERS) for n in (1, 2)))
+
+
+class Sealed(NamedTuple):
+    """A client of stores that are archived, cleared and sealed. Queries do not change them."""
+
+    http: Http
+    line: str
+    """Of the seal."""
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+    folder = tmp_path_factory.mktemp("sealed")
+    stores = open_stores(Settings.from_env({}, str(folder / "home")))
+    fill(stores)
+    put_away(stores)
+    line = str(seal(stores.lake, 0))
+    with guarded(stores, trusting(folder), facts=FACTS) as http:
+        yield Sealed(http, line)
+
+
 @pytest.fixture
 def http(stores: Stores, tmp_path: Path) -> Any:
-    take(stores, *(event(user=user, course=f"c{n}", batch=f"b{n}") for user in ("u2", *CALLERS) for n in (1, 2)))
+    fill(stores)
     with guarded(stores, trusting(tmp_path), facts=FACTS) as found:
         yield found
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("authorisation")  # one worker makes the sealed stores, once
 @pytest.mark.parametrize("caller", CALLERS)
-def test_every_graphql_field_answers_exactly_the_callers_who_may_read_it(
-    http: Http, stores: Stores, caller: str
-) -> None:
-    put_away(stores)
-    line, wrong = str(seal(stores.lake, 0)), {}
+def test_every_graphql_field_answers_exactly_the_callers_who_may_read_it(sealed: Sealed, caller: str) -> None:
+    wrong = {}
     for leaves, expected in all_queries():
         allowed = may(caller, expected)
         # a document has at most 1,000 tokens
         for query in map(together, chunks(leaves, 25)) if allowed else leaves:
-            asked = query.replace("ME", caller).replace("SEAL", line)
-            answer = http.post("/graphql", json={"query": asked}, headers=sent_by(caller))
+            asked = query.replace("ME", caller).replace("SEAL", sealed.line)
+            answer = sealed.http.post("/graphql", json={"query": asked}, headers=sent_by(caller))
             if 'userId: "",' in query and allowed:
                 assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
             elif found := problem(caller, allowed, answer):

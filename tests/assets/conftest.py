@@ -3,14 +3,11 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dagster as dg
 import pytest
-from alembic.util import pyfiles
 
 from assess_assets.definitions import defs
 from assess_assets.resources import Lakehouse
@@ -21,6 +18,7 @@ from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
 from assess_core.usecases.folding import Checks, fold
 from assess_core.wiring import open_stores
+from tests.assets.dagster_internals import IN_MEMORY
 from tests.factories import MONDAY, WEEK, record
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
@@ -141,16 +139,11 @@ class Dagster:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _migrations_are_read_once() -> Iterator[None]:
-    """Each new instance of Dagster runs the files of 45 migrations twice, only to learn which is the newest."""
-    read = pyfiles.load_module_py
-    read_once = cache(read)
-
-    def load(module_id: str, path: str) -> ModuleType:
-        return (read_once if Path(path).parent.name == "versions" else read)(module_id, path)
-
+def _no_migration_is_noted_in_memory() -> Iterator[None]:
+    """An instance in memory reads the files of 45 migrations twice, to store which is the newest. Nothing asks it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pyfiles, "load_module_py", load)
+        for storage in IN_MEMORY:
+            patch.setattr(storage, "stamp_alembic_rev", lambda *_: None)
         yield
 
 

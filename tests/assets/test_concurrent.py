@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from threading import Barrier
 
@@ -39,8 +41,8 @@ LONGEST = 60  # seconds that a run waits for the other at most
 def lake(dagster: Dagster, place: Location, monkeypatch: pytest.MonkeyPatch) -> DeltaLake:
     """An empty lake. All slices are registered and closed."""
     monkeypatch.setenv("ASSESS_LAKE", place.url)
-    for message, received in SUBMITTED:
-        dagster.ingest([message], received)
+    for received, submitted in groupby(SUBMITTED, itemgetter(1)):
+        dagster.ingest([message for message, _ in submitted], received)
     dagster.tick()
     assert len(dagster.keys("archive_slices")) == BATCHES * WEEKS
     return DeltaLake(place)

@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 from click.testing import Result
 
 from assess_cli import COMMANDS, main
-from assess_core.ports.stores import Stores
 from assess_core.settings import Settings
+from assess_core.wiring import open_stores
 from tests.cli.conftest import Assess
 from tests.cli.wrong_values import GIVEN, WRONG
 from tests.factories import event
@@ -65,8 +66,18 @@ def as_text(value: str) -> str:
     return f"{value[:20]!a}"
 
 
+@pytest.fixture(scope="module")
+def home_with_an_attempt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder that is made once. Each test gets a copy."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    take(open_stores(Settings.from_env({}, str(home))), event())
+    return home
+
+
 @pytest.fixture
-def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Assess]:
+def run(
+    assess: Assess, settings: Settings, home_with_an_attempt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Assess]:
     """`assess` on a store with one attempt. What would run instead of it runs as a process."""
 
     def run_instead(words: Sequence[str], env: Mapping[str, str]) -> None:
@@ -85,7 +96,7 @@ def run(assess: Assess, stores: Stores, tmp_path: Path, monkeypatch: pytest.Monk
     def run_module_instead(name: str, **_: object) -> None:
         run_instead(["-m", name, *sys.argv[1:]], os.environ)
 
-    take(stores, event())
+    shutil.copytree(home_with_an_attempt, settings.home)
     monkeypatch.setattr(os, "execve", exec_instead)
     monkeypatch.setattr(runpy, "run_module", run_module_instead)
     monkeypatch.setattr(sys, "argv", sys.argv[:1])

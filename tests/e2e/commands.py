@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import msgspec
 
 from assess_core.settings import Settings
 from tests import oracle
@@ -26,6 +27,7 @@ for words in json.loads(sys.argv[1]):
         sys.exit(code)
     print(end={_END!r}, flush=True)
 """
+_JSON: Final = msgspec.json.Decoder()
 LATER: Final = ("--closed", "--as-of", "2099-01-01")
 """All slices."""
 
@@ -109,7 +111,7 @@ def _printing(table: str) -> Sequence[str]:
 
 
 def _rows(printed: str) -> list[dict[str, Any]]:
-    return [json.loads(row) for row in printed.splitlines()]
+    return _JSON.decode_lines(printed)  # the tables of a log have megabytes
 
 
 def _output(started: "subprocess.Popen[str]", what: str) -> str:
@@ -136,7 +138,7 @@ def printed(wanted: dict[str, Any], corrections: Sequence[dict[str, Any]] = ()) 
             "created_on": iso(newest["received_at"]),
             "updated_on": iso(newest["received_at"]),
             "question": [
-                {**answer, "assess_ts": iso(answer["assess_ts"])} for answer in json.loads(newest["question"])
+                {**answer, "assess_ts": iso(answer["assess_ts"])} for answer in _JSON.decode(newest["question"])
             ],
         }
         for key, newest in oracle.newest(wanted["attempts"], corrections).items()

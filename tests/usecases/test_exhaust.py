@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -268,10 +269,6 @@ def all_reports(stores: Stores) -> list[bytes]:
     return [Path(write_exhaust(stores, asked("b1", report, format_)).path).read_bytes() for report, format_ in wanted]
 
 
-def in_the_hot_store(stores: Stores, versions: Sequence[AttemptVersion]) -> None:
-    keep(stores.hot, versions)
-
-
 def half_archived(stores: Stores, versions: Sequence[AttemptVersion]) -> None:
     keep(stores.hot, versions)
     put(stores.lake, versions[::2])
@@ -305,23 +302,33 @@ def make_later(row: AttemptVersion) -> AttemptVersion:
     )  # fmt: skip
 
 
+class Plain(NamedTuple):
+    """Stores of which nothing was archived, and all their reports."""
+
+    stores: Stores
+    reports: list[bytes]
+
+
 @pytest.fixture(scope="module")
-def plain_reports(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """All reports of the hot store alone. They take seconds, so they are written once."""
-    plain = stores_over(MemoryHot(), tmp_path_factory.mktemp("plain"))
-    in_the_hot_store(plain, MANY)
-    return all_reports(plain)
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """The reports take seconds, so they are written once."""
+    stores = stores_over(MemoryHot(), tmp_path_factory.mktemp("plain"))
+    keep(stores.hot, MANY)
+    return Plain(stores, all_reports(stores))
+
+
+one_worker_writes_the_plain_reports = pytest.mark.xdist_group("reports of both tiers")
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("reports of both tiers")  # one worker writes the reports of the hot store, once
+@one_worker_writes_the_plain_reports
 @pytest.mark.parametrize("place", [half_archived, archived, half_cleared, cleared, received_again])
 def test_a_report_has_the_same_bytes_in_whichever_tier_its_rows_are(
-    place: Callable[[Stores, Sequence[AttemptVersion]], None], stores: Stores, plain_reports: list[bytes]
+    place: Callable[[Stores, Sequence[AttemptVersion]], None], stores: Stores, plain: Plain
 ) -> None:
     place(stores, random.Random(3).sample(MANY, len(MANY)))
 
-    assert all_reports(stores) == plain_reports
+    assert all_reports(stores) == plain.reports
 
 
 @pytest.mark.long
@@ -361,10 +368,9 @@ def test_a_report_has_the_same_bytes_with_any_number_of_threads(
 
 
 @pytest.mark.long
-def test_a_second_run_replaces_the_file_with_the_same_bytes(stores: Stores) -> None:
-    keep(stores.hot, MANY)
-
-    assert all_reports(stores) == all_reports(stores)
+@one_worker_writes_the_plain_reports
+def test_a_second_run_replaces_the_file_with_the_same_bytes(plain: Plain) -> None:
+    assert all_reports(plain.stores) == plain.reports
     names = {f"b1.{format_}" for format_ in Format}
-    found = {path.name for path in reports(stores).rglob("*.*")}
+    found = {path.name for path in reports(plain.stores).rglob("*.*")}
     assert found == names | {f"{name}.json" for name in names}

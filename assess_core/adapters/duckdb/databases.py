@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -69,12 +69,18 @@ _of_parent: Final[list[object]] = []
 """Connections of the parent process. A child must not close them, because their threads do not exist in the child."""
 
 
+class _Idle(NamedTuple):
+    connection: duckdb.DuckDBPyConnection
+    memory: int | None
+    """Its limit (bytes), if it was set."""
+
+
 class Databases:
     """Lends empty databases with one thread. Each is used by one caller at a time. Any thread may call."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
-        self._idle: deque[duckdb.DuckDBPyConnection] = deque()
+        self._idle: deque[_Idle] = deque()
 
     @contextmanager
     def lend(self, memory: int) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -82,9 +88,10 @@ class Databases:
 
         The database is closed if the block fails. The caller removes the functions and macros that it creates.
         """
-        database = self._take()
+        database, limit = self._take()
         try:
-            database.execute(f"SET GLOBAL memory_limit = '{memory}B'")
+            if memory != limit:  # setting it also gives what is free back to the system, which takes longer
+                database.execute(f"SET GLOBAL memory_limit = '{memory}B'")
             with database.cursor() as connection:  # closing it drops what is temporary
                 connection.execute(QUIET)
                 yield connection
@@ -93,18 +100,18 @@ class Databases:
             database.close()
             raise
         if is_empty and len(self._idle) < _IDLE:
-            self._idle.append(database)
+            self._idle.append(_Idle(database, memory))
         else:
             database.close()
 
-    def _take(self) -> duckdb.DuckDBPyConnection:
+    def _take(self) -> _Idle:
         if self._process != os.getpid():
             _of_parent.append(self._idle)
             self._idle, self._process = deque(), os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
-            return open_database(_CONFIG)
+            return _Idle(open_database(_CONFIG), None)
 
 
 _CREATED: Final = {

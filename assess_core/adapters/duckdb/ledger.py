@@ -5,7 +5,7 @@ and by DuckDB's own limit, whatever the number of versions.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -122,15 +122,18 @@ WHERE received_at >= {{begins}} ORDER BY batch_id, place
 @contextmanager
 def open_ledger(batch_ids: Collection[str] = ()) -> Iterator["DuckLedger"]:
     """A `balance.Ledger` of these batches, or of all batches if none are given. Raises `StoreUnavailable`."""
-    with temporary_folder("assess-ledger-") as folder, connect() as duck:
-        yield DuckLedger(duck, Path(folder), frozenset(batch_ids))
+    with temporary_folder("assess-ledger-") as folder, ExitStack() as opened:
+        yield DuckLedger(opened, Path(folder), frozenset(batch_ids))
 
 
 class DuckLedger:
     """A `balance.Ledger` over one DuckDB connection and a folder of Parquet files."""
 
-    def __init__(self, duck: duckdb.DuckDBPyConnection, folder: Path, asked: frozenset[str]) -> None:
-        self._duck = duck
+    _duck: duckdb.DuckDBPyConnection
+    """Opened by `store`, which knows the size of the files that are compared."""
+
+    def __init__(self, opened: ExitStack, folder: Path, asked: frozenset[str]) -> None:
+        self._opened = opened
         self._folder = folder
         self._asked = asked
         self._numbers = count()
@@ -153,13 +156,14 @@ class DuckLedger:
         self._spill_hot(hot)
         pinned = lake.pin()
         self._write("imported", map(self._of_asked, lake.imports()), _IMPORTED)
+        readable, unreadable = pinned.files(), list[str]()
+        size = sum(file.bytes for file in readable) + sum(path.stat().st_size for path in self._folder.iterdir())
         with self._no_room():
+            self._duck = self._opened.enter_context(connect(location_of(pinned), size=size))
             self._duck.execute(
                 "CREATE TABLE asked AS SELECT unnest($ids::VARCHAR[]) AS batch_id", {"ids": list(self._asked)}
             )
-            location_of(pinned).attach(self._duck)
         self._add_dropped(lake.dropped())  # after the pin: their entries were written before their rows left
-        readable, unreadable = pinned.files(), list[str]()
         try:
             self._mark(readable)
         except UNREADABLE as error:

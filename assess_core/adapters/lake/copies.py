@@ -134,7 +134,13 @@ def _copies_in(files: Sequence[LakeFile], numbers: Sequence[int], sound: str) ->
     return _COPIES.format(sound=sound, files=f"({numbered})")
 
 
-_NO_COPIES: Final = f"CREATE OR REPLACE TABLE copies AS {_copies_in([], [], 'true')}"
+_NO_COPIES: Final = """
+CREATE OR REPLACE TABLE copies (
+    slice INTEGER, user_id VARCHAR, course_id VARCHAR, batch_id VARCHAR, content_id VARCHAR, attempt_id VARCHAR,
+    content_hash BLOB, updated_on TIMESTAMP WITH TIME ZONE, total_score DOUBLE, file_index BIGINT, sound BOOLEAN
+)
+"""
+"""The columns of `_COPIES`."""
 
 
 def unreadable(

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -47,9 +47,10 @@ class DeltaTraces(NamedTuple):
 
     def learners(self) -> Iterator[list[str]]:
         place = self.attempts.place
-        with translated(place), connect(place) as duck:
+        with translated(place):
             if not (urls := [url_of(name, place.url) for name in self._names()]):
                 return
+        with translated(place), connect(place, size=_size(urls)) as duck:
             try:
                 duck.execute(f"SELECT DISTINCT user_id FROM read_parquet({url_list(urls)}, hive_partitioning = false)")
                 while rows := duck.fetchmany(_CHUNK):
@@ -59,9 +60,10 @@ class DeltaTraces(NamedTuple):
 
     def stored(self, user_ids: Collection[str]) -> list[StoredFile]:
         place = self.attempts.place
-        with translated(place), _searching(place, user_ids) as duck:
+        with translated(place):
             names = self._names()
-            return [found for name in names if (found := _searched(duck, place, name)).rows]
+            with _searching(place, [url_of(name, place.url) for name in names], user_ids) as duck:
+                return [found for name in names if (found := _searched(duck, place, name)).rows]
 
     def rewrite(self, name: str, user_ids: Collection[str]) -> StoredFile:
         place = self.attempts.place
@@ -72,7 +74,7 @@ class DeltaTraces(NamedTuple):
             return copy._replace(name=new)
 
     def rows_of(self, rows: Path, user_ids: Collection[str]) -> int:
-        with _searching(self.attempts.place, user_ids) as duck:
+        with _searching(self.attempts.place, [str(rows)], user_ids) as duck:
             return _count(duck, self.attempts.place, str(rows))
 
     def rows_without(self, rows: Path, user_ids: Collection[str]) -> AbstractContextManager[StoredFile]:
@@ -108,7 +110,7 @@ def weeks_with(pinned: Pinned, user_ids: Collection[str]) -> list[IsoWeek]:
     files = pinned.files()
     if not files:
         return []
-    with _searching(location_of(pinned), user_ids) as duck:
+    with _searching(location_of(pinned), [file.url for file in files], user_ids) as duck:
         try:
             found = duck.execute(
                 f"SELECT DISTINCT year, week FROM {parquet(files)} WHERE user_id IN (FROM searched) ORDER BY ALL"
@@ -123,9 +125,18 @@ def _names(place: Location) -> list[str]:
     return sorted(name for name in place.files() if name.endswith(".parquet") and not name.startswith(_LOG))
 
 
+def _size(urls: Sequence[str]) -> int | None:
+    """The bytes of files in a folder; None for those of a bucket, or if one was deleted meanwhile."""
+    try:
+        return sum(Path(url).stat().st_size for url in urls)
+    except OSError:
+        return None
+
+
 @contextmanager
-def _searching(place: Location, user_ids: Collection[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(place) as duck:
+def _searching(place: Location, urls: Sequence[str], user_ids: Collection[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for reading these files, with the table `searched` of the learners."""
+    with connect(place, size=_size(urls)) as duck:
         duck.register("searched", pa.table({"user_id": pa.array(sorted(user_ids), pa.string())}))
         yield duck
 
@@ -133,7 +144,7 @@ def _searching(place: Location, user_ids: Collection[str]) -> Iterator[duckdb.Du
 @contextmanager
 def _copy_without(place: Location, url: str, user_ids: Collection[str]) -> Iterator[StoredFile]:
     """A local copy of a file without these learners, with its rows in the same order."""
-    with temporary_folder("assess-erase-") as folder, _searching(place, user_ids) as duck:
+    with temporary_folder("assess-erase-") as folder, _searching(place, [url], user_ids) as duck:
         target = Path(folder) / "without.parquet"
         try:
             [[rows]] = duck.execute(

@@ -11,7 +11,6 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from assess_core.adapters.duckdb.location import Location
 from assess_core.adapters.error_text import first_line
-from assess_core.adapters.lake.manifest_files import manifest_files
 from assess_core.adapters.lake.tables import OurTable, transaction, translated
 from assess_core.domain.counts import counted
 from assess_core.domain.moments import millis
@@ -74,7 +73,7 @@ class LakeSeals:
     def grow(self, covered: Collection[str]) -> Grown:
         with translated(self._manifest.place):
             manifest = self._manifest.open()
-            files = [file.name for file in manifest_files(manifest)] if manifest else []
+            files = _sizes(manifest)
         with translated(self.leaves.place):
             table = self.leaves.open()
             size = _rows(table)
@@ -82,7 +81,7 @@ class LakeSeals:
             if not new:
                 return Grown(size, tuple(files))
             entries = f"read_parquet({_urls(self._manifest.place, new)}, hive_partitioning = false)"
-            with self._read(table) as (duck, leaves):
+            with self._read(table, sum(map(files.__getitem__, new))) as (duck, leaves):
                 found = duck.execute(
                     f"""SELECT {size} - 1 + row_number() OVER (ORDER BY year, week, batch_id, number) AS position,
                         batch_id, year, week, number, hash
@@ -145,13 +144,14 @@ class LakeSeals:
             yield duck.execute(sql.format(leaves=leaves), list(values)).to_arrow_reader(_ROWS)
 
     @contextmanager
-    def _read(self, table: DeltaTable | None) -> "Iterator[tuple[duckdb.DuckDBPyConnection, str]]":
-        """A connection, and the leaves of an open table as a table expression."""
+    def _read(self, table: DeltaTable | None, more: int = 0) -> "Iterator[tuple[duckdb.DuckDBPyConnection, str]]":
+        """A connection, and the leaves of an open table as a table expression. `more`: the bytes of other files."""
         from assess_core.adapters.duckdb.connection import UNREADABLE, connect  # takes 0.1 s
 
-        names = [unquote(path) for path in _files(table)["path"].to_pylist()] if table else []
+        sizes = _sizes(table)
+        names = list(sizes)
         leaves = f"read_parquet({_urls(self.leaves.place, names)}, hive_partitioning = false)" if names else _NO_LEAVES
-        with connect(self.leaves.place) as duck:
+        with connect(self.leaves.place, size=sum(sizes.values()) + more) as duck:
             try:
                 yield duck, leaves
             except UNREADABLE as error:
@@ -170,6 +170,14 @@ def _rows(table: DeltaTable | None) -> int:
 
 def _files(table: DeltaTable) -> pa.Table:
     return pa.table(table.get_add_actions(flatten=True))
+
+
+def _sizes(table: DeltaTable | None) -> dict[str, int]:
+    """The names of the table's files, and their bytes."""
+    if table is None:
+        return {}
+    found = _files(table)
+    return dict(zip(map(unquote, found["path"].to_pylist()), found["size_bytes"].to_pylist(), strict=True))
 
 
 def _cast(first: pa.RecordBatch, rest: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

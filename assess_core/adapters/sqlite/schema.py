@@ -4,7 +4,8 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -140,7 +141,8 @@ def _store_settings(connection: sqlite3.Connection, shards: int) -> int:
     return shards
 
 
-def _declared(version: int) -> dict[str, str]:
+@cache
+def _declared(version: int) -> Mapping[str, str]:
     """The SQL of a version's tables and indexes. It is made in memory, because SQLite rewrites it for new columns."""
     connection = sqlite3.connect(":memory:")
     try:

@@ -32,6 +32,10 @@ _DELETED: Final = 2000
 _COMPARED: Final = 16_384
 """How many keys of hot rows are compared by one statement, which takes 1 ms."""
 
+_DIGESTED: Final = 50_000
+"""How many copies are summed up by one statement, if they are of several slices. DuckDB holds all their keys and hashes
+in memory: 2.5 million copies failed with 300 MB."""
+
 _NESTED_ROWS: Final = 256
 """How many rows DuckDB nests at a time: 1 MB of text stays in the processor's cache; 2,048 rows take 30 % longer."""
 
@@ -137,7 +141,8 @@ def _copies_in(files: Sequence[LakeFile], numbers: Sequence[int], sound: str) ->
 _NO_COPIES: Final = """
 CREATE OR REPLACE TABLE copies (
     slice INTEGER, user_id VARCHAR, course_id VARCHAR, batch_id VARCHAR, content_id VARCHAR, attempt_id VARCHAR,
-    content_hash BLOB, updated_on TIMESTAMP WITH TIME ZONE, total_score DOUBLE, file_index BIGINT, sound BOOLEAN
+    content_hash BLOB, has_answers BOOLEAN, updated_on TIMESTAMP WITH TIME ZONE, total_score DOUBLE, file_index BIGINT,
+    sound BOOLEAN
 )
 """
 """The columns of `_COPIES`."""
@@ -229,12 +234,27 @@ class DuckCopies:
 
     def contents(self, user_ids: Collection[str] | None = None) -> dict[ArchiveSlice, Contents]:
         found = dict.fromkeys(self._slices, NOTHING)
-        where = "" if user_ids is None else "WHERE user_id IN (SELECT unnest(?::VARCHAR[]))"
+        of_learners = "" if user_ids is None else "AND user_id IN (SELECT unnest(?::VARCHAR[]))"
         values = [] if user_ids is None else [sorted(user_ids)]
-        for slice_, rows, versions, attempts, score, *limbs in self._query(_CONTENTS.format(where=where), values):
-            sum_ = score if isfinite(score) else 0.0
-            found[self._slices[slice_]] = Contents(rows, versions, attempts, sum_, digest_of(limbs))
+        for first, last in self._portions():
+            where = f"WHERE slice BETWEEN {first} AND {last} {of_learners}"
+            for slice_, rows, versions, attempts, score, *limbs in self._query(_CONTENTS.format(where=where), values):
+                sum_ = score if isfinite(score) else 0.0
+                found[self._slices[slice_]] = Contents(rows, versions, attempts, sum_, digest_of(limbs))
         return found
+
+    def _portions(self) -> Iterator[tuple[int, int]]:
+        """The first and last number of slices that have up to `_DIGESTED` copies together, or of one with more."""
+        if sum(file.rows for file in self._files) <= _DIGESTED:
+            yield 0, len(self._slices) - 1
+            return
+        first = last = held = 0
+        for slice_, copies in self._query("SELECT slice, count(*) FROM copies GROUP BY slice ORDER BY slice"):
+            if held and held + copies > _DIGESTED:
+                yield first, last
+                first, held = slice_, 0
+            last, held = slice_, held + copies
+        yield first, last
 
     def damaged(self) -> dict[ArchiveSlice, str]:
         # the learner is not named: the manifest keeps the sentence for ever, and a learner may have to be erased

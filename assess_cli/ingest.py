@@ -86,9 +86,17 @@ def ingest(
     options += ["--json"] if as_json else []
     os.environ |= settings.env()
     sys.argv[1:] = ["ingest", *options, "--", *paths]
-    # a file `stream.py` in the current folder is not ours
-    sys.path.insert(0, str(Path(assess_cli.__file__).parents[1]))
+    ours = str(Path(assess_cli.__file__).parents[1])
+    # like `python -P`: a file `stream.py` in the current folder is not ours
+    sys.path[:] = [path for path in sys.path if path not in ("", _current_folder()) or path == ours]
     runpy.run_module("stream", run_name="__main__", alter_sys=True)
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was deleted
+        return ""
 
 
 def write_again(

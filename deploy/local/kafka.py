@@ -52,11 +52,15 @@ class Kafka:
             *("-cp", f"{lib}/*"),
         ]
         if not (data / "meta.properties").exists():
-            shutil.copytree(self._formatted(lib.name, java), data, dirs_exist_ok=True)
+            shutil.rmtree(data, ignore_errors=True)  # of a start that was killed
+            half = server.home / "data.half"
+            shutil.rmtree(half, ignore_errors=True)
+            shutil.copytree(self._formatted(lib.name, java), half)
             # an id of its own; Kafka adds one of the folder
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
             meta = f"version=1\nnode.id=1\ncluster.id={cluster}\n"
-            (data / "meta.properties").write_text(meta, encoding="ascii")
+            (half / "meta.properties").write_text(meta, encoding="ascii")
+            half.rename(data)
         return [*java, "kafka.Kafka", str(conf)]
 
     def _configure(self, conf: Path, data: Path) -> None:

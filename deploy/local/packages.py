@@ -82,7 +82,7 @@ def cached(name: str, fetch: Callable[[Path], None], notify: Notify) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with exclusively(cache / f"{name}.lock"):
         if not folder.is_dir():
-            notify(f"fetching {name} into {cache}")
+            notify(f"putting {name} into {cache}")
             half = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=cache))
             try:
                 half.chmod(0o755)

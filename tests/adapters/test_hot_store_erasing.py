@@ -1,8 +1,11 @@
 """The contract of hot stores: erasing a learner deletes everything of the learner, and nothing else."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from assess_core.adapters.sqlite.hot_store import SqliteHot
 from assess_core.domain.attempts import AttemptVersion
@@ -14,7 +17,7 @@ from assess_core.ports.erasures import HotErased
 from assess_core.usecases.erased import erase_from_hot
 from tests.adapters.test_hot_store import ODD
 from tests.conftest import Hot
-from tests.factories import RECEIVED, WEEK, failed_event, version
+from tests.factories import RECEIVED, WEEK, answer, failed_event, version
 
 pytestmark = pytest.mark.usefixtures("erases")
 
@@ -87,6 +90,28 @@ def test_no_byte_of_an_erased_learner_stays_in_the_file_of_sqlite(tmp_path: Path
 
     assert secret.encode() not in content(tmp_path)
     assert b"u2" in content(tmp_path)
+
+
+def test_answers_are_overwritten_also_if_the_file_is_not_rewritten_afterwards(tmp_path: Path) -> None:
+    """As for rows that arrived while their learner was erased."""
+    hot = SqliteHot(f"sqlite:///{tmp_path / 'hot.sqlite'}")
+    secret = "an answer of the learner"
+    store(hot, version(user_id="u1", answers=[structs.replace(answer(), title=secret * 1000)]), version(user_id="u2"))
+    hot.add_failed([failed_event(raw=secret.encode() * 1000)])
+    checkpoint(tmp_path)
+    assert secret.encode() in content(tmp_path)
+
+    erase_from_hot(["u1"], hot)
+    hot.remove_failed([event.key for event in hot.every_failed()])
+    checkpoint(tmp_path)
+
+    assert secret.encode() not in content(tmp_path)
+
+
+def checkpoint(folder: Path) -> None:
+    """Write the log into the file and empty it."""
+    with closing(sqlite3.connect(folder / "hot.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def test_a_write_that_was_sent_before_an_erasure_cannot_appear_after_it_in_cassandra(

@@ -139,7 +139,8 @@ def test_standard_input_is_a_log_with_one_event_per_line(settings: Settings) -> 
 
 def test_paths_are_relative_to_the_current_folder(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
-    (tmp_path / "stream.py").write_text("raise SystemExit('this is another program')")
+    for name in ("stream", "bytewax"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is another program')")
     put(tmp_path / "log" / "-e.jsonl", b"nonsense")
     put(tmp_path / "-f.jsonl", b"nonsense")
     # a real start of Python, which looks for modules in this folder first

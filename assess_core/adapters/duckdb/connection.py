@@ -40,10 +40,15 @@ def batches_of(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def failure_of(duck: duckdb.DuckDBPyConnection, file: LakeFile) -> Exception | None:
-    """Read all columns of a file; returns DuckDB's error, or None. DuckDB's errors do not always name the file."""
+    """Read all columns of a file; returns DuckDB's error, or None. DuckDB's errors do not always name the file.
+
+    A file that is too large for the memory has no fault.
+    """
     try:
         with cursor(duck) as another:
             another.execute(f"SELECT count(hash(COLUMNS(*))) FROM {parquet([file])}").fetchall()
+    except duckdb.OutOfMemoryException:
+        return None
     except UNREADABLE as error:
         return error
     return None

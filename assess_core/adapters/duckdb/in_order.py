@@ -42,22 +42,17 @@ class InOrder(NamedTuple):
         """Run the query on a cursor of its own. The views that it reads exist."""
         duck.execute(self.sql, dict(parameters))
         [(count,)] = duck.execute("SELECT count(*) FROM in_order").fetchall()
-        for first in range(0, count, _AT_A_TIME):
-            yield from _read(duck, first, min(first + _AT_A_TIME, count))
-
-
-def _read(duck: duckdb.DuckDBPyConnection, first: int, past: int) -> Iterator[dict[str, object]]:
-    """The rows with these numbers; in halves if they do not fit into the memory."""
-    try:
-        rows = _fetched(duck, f"in_order WHERE rowid >= {first} AND rowid < {past}")
-    except duckdb.OutOfMemoryException:
-        if past - first == 1:
-            raise
-        middle = (first + past) // 2
-        yield from _read(duck, first, middle)
-        yield from _read(duck, middle, past)
-    else:
-        yield from rows
+        first, size = 0, _AT_A_TIME
+        while first < count:
+            try:
+                rows = _fetched(duck, f"in_order WHERE rowid >= {first} AND rowid < {first + size}")
+            except duckdb.OutOfMemoryException:
+                if size == 1:
+                    raise
+                size //= 2
+            else:
+                yield from rows
+                first += size
 
 
 def _fetched(duck: duckdb.DuckDBPyConnection, these: str) -> list[dict[str, object]]:

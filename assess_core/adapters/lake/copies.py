@@ -48,8 +48,7 @@ content_hash_of(canonical_of({_KEY}, last_attempted_on, total_score, total_max_s
 """
 
 _COPIES: Final = f"""
-SELECT slice, {_KEY}, content_hash, has_answers, updated_on, total_score, file_index,
-    coalesce({{sound}}, false) AS sound
+SELECT slice, {_KEY}, content_hash, updated_on, total_score, file_index, coalesce({{sound}}, false) AS sound
 FROM {{files}} JOIN wanted USING (batch_id) WHERE updated_on >= first AND updated_on < past
 """
 
@@ -92,7 +91,7 @@ GROUP BY ALL
 
 _KEYS: Final = f"""
 SELECT batch_id, user_id, course_id, content_id, attempt_id, epoch_ms(last_attempted_on),
-    content_hash IN (SELECT content_hash FROM copies WHERE has_answers), content_hash, epoch_ms(updated_on)
+    true, content_hash, epoch_ms(updated_on)  -- no store needs to know whether it has answers to delete a row
 FROM read AS hot SEMI JOIN copies ON {_SAME}
 ORDER BY date_trunc('week', make_timestamp(epoch_us(updated_on))), batch_id
 """
@@ -141,8 +140,7 @@ def _copies_in(files: Sequence[LakeFile], numbers: Sequence[int], sound: str) ->
 _NO_COPIES: Final = """
 CREATE OR REPLACE TABLE copies (
     slice INTEGER, user_id VARCHAR, course_id VARCHAR, batch_id VARCHAR, content_id VARCHAR, attempt_id VARCHAR,
-    content_hash BLOB, has_answers BOOLEAN, updated_on TIMESTAMP WITH TIME ZONE, total_score DOUBLE, file_index BIGINT,
-    sound BOOLEAN
+    content_hash BLOB, updated_on TIMESTAMP WITH TIME ZONE, total_score DOUBLE, file_index BIGINT, sound BOOLEAN
 )
 """
 """The columns of `_COPIES`."""
@@ -334,9 +332,18 @@ class DuckCopies:
 
     def _keys(self) -> Iterator[list[RowKey]]:
         with cursor(self._duck) as duck:
-            duck.execute(_KEYS)
-            while rows := duck.fetchmany(_DELETED):
+            rows = self._some_keys(duck, _KEYS)
+            while rows:
                 yield list(map(row_key, rows))
+                rows = self._some_keys(duck)
+
+    def _some_keys(self, duck: duckdb.DuckDBPyConnection, sql: str | None = None) -> list[tuple[Any, ...]]:
+        try:
+            if sql is not None:
+                duck.execute(sql)
+            return duck.fetchmany(_DELETED)
+        except duckdb.Error as error:
+            raise _unavailable(error) from error
 
     def _with_hot(self, hot: pa.Table, sql: str) -> pa.Table:
         """Run a query over these hot rows."""

@@ -138,8 +138,8 @@ def connect(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connectio
         connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
         connection.execute("PRAGMA cache_size = -32768")  # 32 MiB
         connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a fifth less is written than with 4 MiB
-        # some builds of SQLite write zeros into every page that a deletion frees: clear wrote eight times as much. Only
-        # an erasure must leave no byte, and it rewrites the file
+        # some builds of SQLite write zeros into every page that a deletion frees: clear wrote eight times as much. An
+        # erasure turns it on (erasing.py)
         connection.execute("PRAGMA secure_delete = FAST")
     except sqlite3.Error:
         connection.close()

@@ -55,7 +55,7 @@ def test_the_rows_are_the_rows_of_the_union(lake: DeltaLake, unions: DuckUnions)
     weeks = {W5, IsoWeek.of(RECEIVED + WEEK)}
 
     with open_union(MemoryHot(), lake, batches=[FIRST.key.batch_id], weeks=weeks) as union:
-        rows = union.rows(f"{ROW} FROM copies WHERE user_id = 'u1' ORDER BY attempt_id, updated_on")
+        rows = union.rows(f"{ROW} FROM placed WHERE user_id = 'u1' ORDER BY attempt_id, updated_on")
         expected = list(map(to_version, rows))
 
     found = sorted(read(unions, FIRST, SECOND, weeks=weeks), key=lambda row: (row.key, row.received_at))

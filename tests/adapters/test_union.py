@@ -1,7 +1,7 @@
 """The union of both tiers: by key and version, hot store first, also while rows move to the lake."""
 
 import multiprocessing
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.adapters.sqlite.hot_store import SqliteHot
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.errors import ReportFailed, StoreUnavailable
 from assess_core.ports.lake import Lake
@@ -35,13 +36,15 @@ def lake(tmp_path: Path) -> Lake:
 
 def newest(union: DuckUnion) -> list[tuple[object, ...]]:
     """Attempt, clock, receipt and number of versions of each attempt."""
-    sql = """SELECT attempt_id, epoch_ms(last_attempted_on) AS at, epoch_ms(updated_on) AS received, versions
-        FROM newest ORDER BY ALL"""
-    return [tuple(row.values()) for row in union.rows(sql)]
+    counts = {row["content_hash"]: row["versions"] for row in union.rows("SELECT content_hash, versions FROM winners")}
+    return [
+        (row.key.attempt_id, row.version.last_attempted_on, row.received_at, counts[row.version.content_hash])
+        for row in union.all_attempts()
+    ]
 
 
-def hashes(union: DuckUnion, view: str) -> list[object]:
-    return [row["content_hash"] for row in union.rows(f"SELECT content_hash FROM {view} ORDER BY ALL")]
+def hashes(rows: Iterable[AttemptVersion]) -> list[bytes]:
+    return sorted(row.version.content_hash for row in rows)
 
 
 # --- which copy and which version ---
@@ -90,7 +93,10 @@ def test_at_equal_clocks_a_version_with_answers_is_newer_for_any_hash(lake: Lake
     put(lake, [version(attempt_id=attempt) for attempt in attempts])
 
     with open_union(hot, lake) as union:
-        assert [row["tier"] for row in union.rows("SELECT tier FROM newest")] == ["lake"] * 8
+        assert [
+            row["tier"]
+            for row in union.rows("SELECT tier FROM placed JOIN winners USING (file_index, file_row_number)")
+        ] == ["lake"] * 8
 
 
 @pytest.mark.usefixtures("few_rows")
@@ -101,7 +107,7 @@ def test_at_equal_clocks_with_answers_the_higher_hash_is_newer(lake: Lake) -> No
     put(lake, rows[1:])
 
     with open_union(hot, lake) as union:
-        assert hashes(union, "newest") == [max(row.version.content_hash for row in rows)]
+        assert hashes(union.all_attempts()) == [max(row.version.content_hash for row in rows)]
         assert newest(union) == [("t1", ATTEMPTED, rows[0].received_at, 3)]
 
 
@@ -113,25 +119,22 @@ def test_a_row_in_both_tiers_and_twice_in_the_lake_is_one_version(lake: Lake) ->
     put(lake, [row])
 
     with open_union(hot, lake) as union:
-        assert [len(hashes(union, view)) for view in ("copies", "versions", "newest")] == [3, 1, 1]
+        copies = [*union.copies("hot"), *union.copies("lake")]
+        assert [len(copies), len(list(union.all_versions())), len(list(union.all_attempts()))] == [3, 1, 1]
         assert newest(union) == [("t1", ATTEMPTED, row.received_at, 1)]
 
 
 @pytest.mark.usefixtures("few_rows")
-def test_the_views_have_the_lakes_columns_and_the_tier(lake: Lake) -> None:
+def test_each_row_has_the_lakes_columns_and_its_tier(lake: Lake) -> None:
     hot = MemoryHot()
     keep(hot, [version(attempt_id="t1")])
     put(lake, [version(attempt_id="t2")])
 
     with open_union(hot, lake) as union:
-        shapes = {
-            view: [row["column_name"] for row in union.rows(f"DESCRIBE FROM {view}")]
-            for view in ("copies", "versions", "newest")
-        }
-        tiers = [row["tier"] for row in union.rows("SELECT tier FROM newest ORDER BY attempt_id")]
+        columns = {row["column_name"] for row in union.rows("DESCRIBE FROM placed")}
+        tiers = [row["tier"] for row in union.rows("SELECT tier FROM placed ORDER BY attempt_id")]
 
-    columns = [*LAKE_SCHEMA.names, "tier"]
-    assert shapes == {"copies": columns, "versions": columns, "newest": [*columns, "versions"]}
+    assert columns >= {*LAKE_SCHEMA.names, "tier"}
     assert tiers == ["hot", "lake"]
 
 
@@ -141,7 +144,7 @@ def test_a_row_reads_the_same_from_either_tier(lake: Lake) -> None:
     hot, no_rows = MemoryHot(), MemoryHot()
     keep(hot, [row])
     put(lake, [row])
-    sql = "SELECT * EXCLUDE (tier) FROM newest"
+    sql = "SELECT * EXCLUDE (tier, file_index, file_row_number) FROM placed"
 
     with open_union(hot, lake, weeks=[]) as nothing, open_union(no_rows, lake) as cold:
         assert list(nothing.rows(sql)) == []
@@ -162,7 +165,7 @@ def test_a_batch_with_any_id_is_read_without_other_batches(batch_id: str, lake: 
     put(lake, [version(batch_id=batch_id, attempt_id="t3"), version(batch_id="b1", attempt_id="t4")])
 
     with open_union(hot, lake, batches=[batch_id]) as union:
-        rows = list(union.rows("SELECT batch_id, attempt_id FROM newest ORDER BY attempt_id"))
+        rows = list(union.rows("SELECT batch_id, attempt_id FROM placed ORDER BY attempt_id"))
 
     assert rows == [{"batch_id": batch_id, "attempt_id": "t1"}, {"batch_id": batch_id, "attempt_id": "t3"}]
 
@@ -195,10 +198,11 @@ def test_an_open_union_reads_no_file_without_rows_of_its_batches(lake: Lake) -> 
 
 
 @pytest.mark.usefixtures("few_rows")
-def test_without_any_row_the_views_are_empty(lake: Lake) -> None:
+def test_without_any_row_nothing_is_found(lake: Lake) -> None:
     with open_union(MemoryHot(), lake) as union:
         assert union.lake_version == -1
-        assert [hashes(union, view) for view in ("copies", "versions", "newest")] == [[], [], []]
+        found = [*union.copies("hot"), *union.copies("lake"), *union.all_versions(), *union.all_attempts()]
+        assert found == []
 
 
 @pytest.mark.usefixtures("few_rows")
@@ -207,7 +211,7 @@ def test_queries_can_overlap(lake: Lake) -> None:
     keep(hot, [version(attempt_id=f"t{number:04}") for number in range(1500)])
 
     with open_union(hot, lake) as union:
-        first = union.rows("SELECT attempt_id FROM newest ORDER BY attempt_id")
+        first = union.rows("SELECT attempt_id FROM placed ORDER BY attempt_id")
         head = next(first)
         list(union.rows("SELECT 'another' AS attempt_id"))
         rest = list(first)
@@ -259,7 +263,7 @@ def test_a_reader_misses_nothing_if_all_rows_are_archived_and_cleared_during_its
 
     with open_union(hot, lake) as union:
         move_at_that_step()
-        assert hashes(union, "newest") == sorted(row.version.content_hash for row in ROWS)
+        assert hashes(union.all_attempts()) == sorted(row.version.content_hash for row in ROWS)
 
     assert next(steps, None) is None
 
@@ -275,7 +279,7 @@ def test_a_reader_misses_nothing_while_a_row_moves_at_every_step(lake: Lake) -> 
     keep(hot, ROWS)
 
     with open_union(hot, lake) as union:
-        assert hashes(union, "newest") == sorted(row.version.content_hash for row in ROWS)
+        assert hashes(union.all_attempts()) == sorted(row.version.content_hash for row in ROWS)
     assert not left
 
 
@@ -295,13 +299,13 @@ def test_reports_miss_nothing_while_another_process_archives_and_clears(tmp_path
     mover = spawn.Process(target=_move_slice_by_slice, args=(tmp_path, reads))
 
     mover.start()
-    seen: list[list[object]] = []
+    seen: list[list[bytes]] = []
     moved: set[int] = set()
     while mover.is_alive() or not seen:
         moved.add(lake.pin().version)
         reads.release()
         with open_union(hot, lake) as union:
-            seen.append(hashes(union, "newest"))
+            seen.append(hashes(union.all_attempts()))
     mover.join()
 
     assert mover.exitcode == 0
@@ -354,7 +358,7 @@ def test_a_reader_fails_with_the_name_of_the_unreadable_file(
         pytest.raises(ReportFailed, match="restore") as failed,
         open_union(MemoryHot(), lake, batches=batches) as union,
     ):
-        list(union.rows("SELECT * FROM newest"))
+        list(union.rows("SELECT * FROM placed"))
 
     assert damaged.name in str(failed.value)
 
@@ -369,7 +373,7 @@ def test_hot_rows_can_spill_to_a_folder_with_any_name(
     keep(hot, [version()])
 
     with open_union(hot, lake) as union:
-        assert len(hashes(union, "newest")) == 1
+        assert len(hashes(union.all_attempts())) == 1
     assert list(folder.iterdir()) == []
 
 
@@ -385,4 +389,4 @@ def test_an_error_of_the_hot_store_reaches_the_reader_unchanged(lake: Lake) -> N
 
 def test_an_invalid_query_raises_the_error_of_duckdb(lake: Lake) -> None:
     with open_union(MemoryHot(), lake) as union, pytest.raises(Exception, match="no_such_column"):
-        list(union.rows("SELECT no_such_column FROM newest"))
+        list(union.rows("SELECT no_such_column FROM placed"))

@@ -16,7 +16,7 @@ from assess_core.adapters.lake.delta import DeltaLake
 from assess_core.adapters.lake.locations import Folder
 from assess_core.adapters.memory import MemoryHot
 from assess_core.adapters.sqlite.hot_store import SqliteHot
-from assess_core.domain.attempts import AttemptKey, AttemptVersion, Version
+from assess_core.domain.attempts import AttemptVersion
 from assess_core.domain.report_formats import Format
 from assess_core.domain.report_spec import Report
 from assess_core.domain.slices import ArchiveSlice
@@ -40,12 +40,6 @@ REPORTS: Final = [
     (Report.SUMMARY, Format.CSV),
 ]
 """One report with a row per answer, per attempt and per score; the others differ from these only in their SQL."""
-
-_COPIES: Final = """
-SELECT user_id, course_id, batch_id, content_id, attempt_id, epoch_ms(last_attempted_on) AS attempted_on, has_answers,
-    content_hash, total_score, total_max_score, grand_total, text_of(question) AS question,
-    epoch_ms(updated_on) AS received_at
-"""
 
 
 def open_stores(folder: Path, hot: MemoryHot | SqliteHot | None = None) -> Stores:
@@ -82,22 +76,16 @@ def read(stores: Stores) -> tuple[list[AttemptVersion], list[AttemptVersion], di
     A newest version is its content hash, its receipt and the number of versions of its attempt.
     """
     with open_union(stores.hot, stores.lake) as union:
-        hot, lake = (
-            [_version(row) for row in union.rows(f"{_COPIES} FROM copies WHERE tier = $tier", {"tier": tier})]
-            for tier in ("hot", "lake")
-        )
-        newest: dict[Any, tuple[str, int, int]] = {}
-        for found in union.rows(f"{_COPIES}, versions FROM newest"):
-            row, count = _version(found), cast(int, found["versions"])
-            newest[tuple(row.key)] = row.version.content_hash.hex(), row.received_at, count
+        hot, lake = list(union.copies("hot")), list(union.copies("lake"))
+        counts = {
+            row["content_hash"]: cast(int, row["versions"])
+            for row in union.rows("SELECT content_hash, versions FROM winners")
+        }
+        newest: dict[Any, tuple[str, int, int]] = {
+            tuple(row.key): (row.version.content_hash.hex(), row.received_at, counts[row.version.content_hash])
+            for row in union.all_attempts()
+        }
     return hot, lake, newest
-
-
-def _version(row: dict[str, Any]) -> AttemptVersion:
-    key = AttemptKey(row["user_id"], row["course_id"], row["batch_id"], row["content_id"], row["attempt_id"])
-    version = Version(row["attempted_on"], row["has_answers"], row["content_hash"])
-    totals = row["total_score"], row["total_max_score"], row["grand_total"]
-    return AttemptVersion(key, version, *totals, row["question"], row["received_at"])
 
 
 def assert_right(

@@ -55,7 +55,7 @@ def test_archive_appends_the_rows_of_the_peer_to_the_lake(loaded: Stores, sunbir
 
     assert {str(slice_): done.appended for slice_, done in archived.items()} == SLICES
     with open_union(MemoryHot(), loaded.lake) as union:
-        found = {(row["batch_id"], row["year"], row["week"], row["content_hash"]) for row in union.rows("FROM copies")}
+        found = {(row["batch_id"], row["year"], row["week"], row["content_hash"]) for row in union.rows("FROM placed")}
     assert found == {(row.key.batch_id, *row.slice.week, row.version.content_hash) for row in peer_files(sunbird)}
 
 

@@ -12,7 +12,6 @@ import duckdb
 
 from assess_core.adapters.duckdb.connection import literal
 from assess_core.adapters.duckdb.questions import BY_BATCH, ROW
-from assess_core.adapters.duckdb.views import FIRST_COPY
 
 _AT_A_TIME: Final = 4096
 """Attempts whose answers are read at a time: about 32 MB."""
@@ -69,7 +68,7 @@ def selected(picked: str) -> InOrder:
 
 NEWEST: Final = InOrder("winners")
 """The newest version of each attempt."""
-VERSIONS: Final = InOrder(f"({FIRST_COPY})", f"{BY_BATCH}, last_attempted_on, content_hash")
+VERSIONS: Final = InOrder("versions", f"{BY_BATCH}, last_attempted_on, content_hash")
 """All distinct versions, each with its earliest receipt."""
 COPIES: Final = InOrder("placed WHERE tier = $tier", f"{BY_BATCH}, last_attempted_on, content_hash, updated_on")
 """All rows of a tier."""

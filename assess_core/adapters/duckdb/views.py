@@ -12,28 +12,19 @@ from assess_core.ports.lake import LakeFile
 
 _COLUMNS: Final = ", ".join(name for name in LAKE_SCHEMA.names if name != "question")
 
-FIRST_COPY: Final = f"""
-SELECT {_COLUMNS}, file_index, file_row_number FROM placed
-QUALIFY row_number() OVER (PARTITION BY user_id, content_hash ORDER BY updated_on, file_index, file_row_number) = 1
-"""
-"""The copy of each version with the earliest receipt, without its answers."""
-
-# SQL reads `placed`, all copies of a union, and these views:
-#     copies    every row, with `tier` ('hot', 'lake', or 'scores' for a kept score, whose `question` is null)
+# SQL reads `placed`, all copies of a union, each with `tier` ('hot', 'lake', or 'scores' for a kept score, whose
+# `question` is null), and these views, which have no answers:
 #     versions  one row per distinct version, from the copy with the earliest receipt
-#     newest    the newest version of each attempt key, and `versions`, the number of its distinct versions
+#     winners   the newest version of each attempt key, and `versions`, the number of its distinct versions
 #
 # A copy has a place: the number of its file and its row there. Hot rows have file number -1, so they win every
 # tie, and kept scores have the highest numbers.
-# Winners are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the winners: a sort
-# or a window over `question` takes 4 times as long. The join names the learner, so a filter on it reaches both sides.
+# Rows are picked by narrow columns. Then DuckDB reads `question`, nearly all of a row, only for the picked places: a
+# sort or a window over `question` takes 4 times as long.
 VIEWS: Final = {
-    "copies": f"""
-SELECT {_COLUMNS}, question, tier FROM placed
-""",
     "versions": f"""
-SELECT {_COLUMNS}, question, tier FROM placed JOIN (SELECT user_id, file_index, file_row_number FROM ({FIRST_COPY}))
-    USING (user_id, file_index, file_row_number)
+SELECT {_COLUMNS}, tier, file_index, file_row_number FROM placed
+QUALIFY row_number() OVER (PARTITION BY user_id, content_hash ORDER BY updated_on, file_index, file_row_number) = 1
 """,
     "winners": f"""
 SELECT {ATTEMPT}, file_index, file_row_number, count(DISTINCT content_hash) OVER (PARTITION BY {ATTEMPT}) AS versions,
@@ -44,13 +35,8 @@ QUALIFY row_number() OVER (
     ORDER BY last_attempted_on DESC, has_answers DESC, content_hash DESC, updated_on, file_index, file_row_number
 ) = 1
 """,
-    "newest": f"""
-SELECT {_COLUMNS}, question, tier, versions
-FROM placed JOIN (SELECT user_id, file_index, file_row_number, versions FROM winners)
-    USING (user_id, file_index, file_row_number)
-""",
 }
-"""Each view and its query, which reads only `placed` and views above it. To create a view takes up to 5 ms."""
+"""Each view and its query. To create a view takes up to 5 ms."""
 
 _SIDES: Final = {
     "hot_rows": "SELECT * REPLACE (question_of(question) AS question), NULL::BIGINT AS answers, 'hot' AS tier",
@@ -75,16 +61,11 @@ class Placed(NamedTuple):
 
 
 def views_of(sql: str) -> list[str]:
-    """The names of the views that a statement reads, and those that they read, in the order in which to create them.
+    """The names of the views that a statement reads.
 
     A statement names a view after FROM or JOIN. If it named one elsewhere, DuckDB would not know the view, and say so.
     """
-    found: list[str] = []
-    for name in reversed(VIEWS):
-        reads = re.compile(rf"\b(FROM|JOIN)\s+{name}\b", re.IGNORECASE)
-        if any(map(reads.search, (sql, *map(VIEWS.__getitem__, found)))):
-            found.append(name)
-    return found[::-1]
+    return [name for name in VIEWS if re.search(rf"\b(FROM|JOIN)\s+{name}\b", sql, re.IGNORECASE)]
 
 
 def hot_rows(spilled: Path | None) -> str:

@@ -52,9 +52,8 @@ class Kafka:
             *("-cp", f"{lib}/*"),
         ]
         if not (data / "meta.properties").exists():
-            shutil.rmtree(data, ignore_errors=True)  # of a start that was killed
             half = server.home / "data.half"
-            shutil.rmtree(half, ignore_errors=True)
+            shutil.rmtree(half, ignore_errors=True)  # of a start that was killed
             shutil.copytree(self._formatted(lib.name, java), half)
             # an id of its own; Kafka adds one of the folder
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]

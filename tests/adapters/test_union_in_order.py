@@ -46,7 +46,7 @@ def test_attempts_larger_than_the_memory_are_read_in_order(tmp_path: Path, monke
 def test_every_order_is_the_same_however_many_fit_into_the_memory(
     most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetched = in_order._fetched  # noqa: SLF001
+    fetched = in_order.fetched
 
     def fetched_if_it_fits(duck: duckdb.DuckDBPyConnection, these: str) -> list[dict[str, object]]:
         rows = fetched(duck, these)
@@ -54,7 +54,7 @@ def test_every_order_is_the_same_however_many_fit_into_the_memory(
             raise duckdb.OutOfMemoryException
         return rows
 
-    monkeypatch.setattr(in_order, "_fetched", fetched_if_it_fits)
+    monkeypatch.setattr(in_order, "fetched", fetched_if_it_fits)
     monkeypatch.setattr("assess_core.adapters.duckdb.union.FEW_ROWS", 0)  # read files, as for many rows
     hot, lake = MemoryHot(), DeltaLake(Folder(tmp_path / "lake"))
     ids = [(batch_id, user_id) for batch_id in ("b1", "b'2", "b\0{}") for user_id in ("u1", 'u"2', "u%$3")]

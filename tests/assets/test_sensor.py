@@ -28,7 +28,7 @@ def test_closed_slices_are_registered_by_week_then_batch(dagster: Dagster) -> No
 def test_a_tick_registers_a_limited_number_of_keys_and_the_next_ticks_the_rest(
     dagster: Dagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "MOST_A_TICK", 2)
+    monkeypatch.setattr(sensors, "REGISTERED_A_TICK", 2)
     dagster.ingest([event(batch=f"b{n}") for n in range(5)])
 
     registered = []

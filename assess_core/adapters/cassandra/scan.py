@@ -21,14 +21,13 @@ _SOME_ROWS: Final = 200  # a slice with fewer rows is counted by reading them, a
 _COUNTED: Final = 256  # slices counted at the same time; their rows are in memory
 
 _LARGEST = "SELECT largest FROM {ks}.slices WHERE year = ? AND week = ? AND batch_id = ?"
-_COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
-    total_score, total_max_score, grand_total, to_unix_timestamp(updated_on), question"""
-_KEY_COLUMNS = """user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash,
-    to_unix_timestamp(updated_on)"""
+_KEY = "user_id, course_id, content_id, attempt_id, to_unix_timestamp(last_attempted_on), content_hash"
+_RECEIPT = "to_unix_timestamp(updated_on)"
+_COLUMNS = f"{_KEY}, total_score, total_max_score, grand_total, {_RECEIPT}, question"
 _OF_SLICE = "FROM {ks}.assessment_aggregator WHERE batch_id = ? AND year = ? AND week = ? AND"
 _SLICE = f"SELECT {_COLUMNS}, shard {_OF_SLICE} shard IN ?"
 _SHARD = f"SELECT {_COLUMNS} {_OF_SLICE} shard = ?"
-_KEYS = f"SELECT {_KEY_COLUMNS} {_OF_SLICE} shard IN ?"
+_KEYS = f"SELECT {_KEY}, {_RECEIPT} {_OF_SLICE} shard IN ?"
 _SOME = f"SELECT shard {_OF_SLICE} shard IN ? LIMIT {_SOME_ROWS}"
 _HELD = "SELECT DISTINCT batch_id, year, week, shard FROM {ks}.assessment_aggregator"
 _COUNT = f"SELECT count(*) {_OF_SLICE} shard = ?"

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import duckdb
 
 from assess_core.adapters.duckdb.connection import literal
-from assess_core.adapters.duckdb.questions import BY_BATCH, ROW
+from assess_core.adapters.duckdb.questions import BY_BATCH, ROW, rows_by_name
 
 _AT_A_TIME: Final = 4096
 """Attempts whose answers are read at a time: about 32 MB."""
@@ -22,7 +22,7 @@ _ROWS: Final = f"""
     JOIN (SELECT rowid AS number, * FROM {{these}}) USING ({_PLACE})
 ORDER BY number
 """
-"""The bounds make DuckDB skip the row groups of other learners. It does not conclude them from the join."""
+"""The bounds make DuckDB skip the row groups of other learners. It does not derive them from the join."""
 
 
 class InOrder(NamedTuple):
@@ -44,7 +44,7 @@ class InOrder(NamedTuple):
         first, size = 0, _AT_A_TIME
         while first < count:
             try:
-                rows = _fetched(duck, f"in_order WHERE rowid >= {first} AND rowid < {first + size}")
+                rows = fetched(duck, f"in_order WHERE rowid >= {first} AND rowid < {first + size}")
             except duckdb.OutOfMemoryException:
                 if size == 1:
                     raise
@@ -54,11 +54,11 @@ class InOrder(NamedTuple):
                 first += size
 
 
-def _fetched(duck: duckdb.DuckDBPyConnection, these: str) -> list[dict[str, object]]:
+def fetched(duck: duckdb.DuckDBPyConnection, these: str) -> list[dict[str, object]]:
+    """Some rows with their answers; `these` is SQL after FROM. Raises `duckdb.OutOfMemoryException`."""
     [bounds] = duck.execute(f"SELECT {_BOUNDS} FROM {these}").fetchall()
     duck.execute(_ROWS.format(*map(literal, bounds), these=these))
-    names = [column[0] for column in duck.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in duck.fetchall()]
+    return list(rows_by_name(duck))
 
 
 def selected(picked: str) -> InOrder:

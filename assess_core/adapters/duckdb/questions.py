@@ -1,9 +1,10 @@
 """The SQL that use cases run over a union, and the conversion of its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any, Final, cast
 
+import duckdb
 import msgspec
 
 from assess_core.adapters.duckdb.reports.columns import ATTEMPT
@@ -12,6 +13,8 @@ from assess_core.domain.slices import ArchiveSlice, IsoWeek
 from assess_core.domain.ticket_diff import AttemptState
 from assess_core.ports.reports import Received, SliceRows, WeeklyActivity
 
+FETCHED: Final = 1000
+"""Rows that a query fetches at a time."""
 _KEY: Final = "user_id, course_id, batch_id, content_id, attempt_id"
 BY_BATCH: Final = "batch_id, user_id, course_id, content_id, attempt_id"
 ROW: Final = f"""
@@ -101,6 +104,14 @@ class _Row(msgspec.Struct):
     grand_total: str
     question: str
     received_at: int
+
+
+def rows_by_name(duck: duckdb.DuckDBPyConnection) -> Iterator[dict[str, object]]:
+    """The rows of the statement that was executed last."""
+    names = [column[0] for column in duck.description or ()]
+    while batch := duck.fetchmany(FETCHED):
+        for row in batch:
+            yield dict(zip(names, row, strict=True))
 
 
 def to_version(found: Mapping[str, object]) -> AttemptVersion:

@@ -27,12 +27,14 @@ from assess_core.adapters.duckdb.in_order import COPIES, NEWEST, VERSIONS, InOrd
 from assess_core.adapters.duckdb.location import location_of
 from assess_core.adapters.duckdb.questions import (
     BATCH_NUMBERS,
+    FETCHED,
     RECEIVED,
     SELECTED,
     SLICES,
     STATES,
     WEEK_NUMBERS,
     WEEKLY_ACTIVITY,
+    rows_by_name,
     to_activity,
     to_received,
     to_slice,
@@ -72,8 +74,6 @@ from assess_core.ports.reports import (
     WrittenReport,
 )
 
-_ROWS: Final = 1000
-"""Rows that a query fetches at a time."""
 _GROUP_BYTES: Final = 1024 * 1024
 """The size of a row group of spilled hot rows. DuckDB handles one group at a time per thread: with 250 attempts instead
 of 2,048 the lines of a report need 55 MB instead of 265 MB, and three quarters of the time."""
@@ -262,17 +262,14 @@ class DuckUnion:
         with self._named_errors(), cursor(self._duck) as duck:
             self._prepare(duck, sql, corrections)
             duck.execute(sql, dict(parameters or {}))
-            names = [column[0] for column in duck.description or ()]
-            while batch := duck.fetchmany(_ROWS):
-                for row in batch:
-                    yield dict(zip(names, row, strict=True))
+            yield from rows_by_name(duck)
 
     def slices(self) -> dict[ArchiveSlice, SliceRows]:
         return dict(map(to_slice, self.rows(SLICES)))
 
     def learners(self) -> Iterator[list[str]]:
         found = (cast(str, row["user_id"]) for row in self.rows("SELECT DISTINCT user_id FROM placed"))
-        return chunks(found, _ROWS)
+        return chunks(found, FETCHED)
 
     def lake_files(self) -> list[SealedFile]:
         read = self.rows("""SELECT file_index, count(*) AS rows FROM placed WHERE tier <> 'hot'

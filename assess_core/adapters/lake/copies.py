@@ -168,6 +168,20 @@ def _unavailable(error: Exception) -> StoreUnavailable:
     )
 
 
+@contextmanager
+def _within_memory() -> Iterator[None]:
+    """Translate DuckDB's errors of a statement that reads no file."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _unavailable(error) from error
+
+
+def _some_of(duck: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    with _within_memory():
+        return duck.fetchmany(_DELETED)
+
+
 class DuckCopies:
     """The port `Copies` over one DuckDB connection."""
 
@@ -219,7 +233,7 @@ class DuckCopies:
         if not numbers:
             return
         try:
-            self._duck.execute(f"INSERT INTO copies {_copies_in(self._files, numbers, sound)}")
+            self._duck.execute(f"INSERT INTO copies BY NAME {_copies_in(self._files, numbers, sound)}")
         except UNREADABLE as error:
             raise unreadable(self._duck, self._place, self._files, error) from error
 
@@ -332,26 +346,17 @@ class DuckCopies:
 
     def _keys(self) -> Iterator[list[RowKey]]:
         with cursor(self._duck) as duck:
-            rows = self._some_keys(duck, _KEYS)
-            while rows:
+            with _within_memory():
+                duck.execute(_KEYS)
+            while rows := _some_of(duck):
                 yield list(map(row_key, rows))
-                rows = self._some_keys(duck)
-
-    def _some_keys(self, duck: duckdb.DuckDBPyConnection, sql: str | None = None) -> list[tuple[Any, ...]]:
-        try:
-            if sql is not None:
-                duck.execute(sql)
-            return duck.fetchmany(_DELETED)
-        except duckdb.Error as error:
-            raise _unavailable(error) from error
 
     def _with_hot(self, hot: pa.Table, sql: str) -> pa.Table:
         """Run a query over these hot rows."""
         self._duck.register("hot", hot)
         try:
-            return self._duck.execute(sql).to_arrow_table()
-        except duckdb.Error as error:
-            raise _unavailable(error) from error
+            with _within_memory():
+                return self._duck.execute(sql).to_arrow_table()
         finally:
             self._duck.unregister("hot")  # otherwise every chunk stays in memory until the connection closes
 
